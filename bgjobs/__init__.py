@@ -1,0 +1,1 @@
+"""Background jobs for Trio and AnyIO, over SQLite or PostgreSQL."""

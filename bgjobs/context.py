@@ -1,0 +1,37 @@
+"""What a handler is told about the job that it runs."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, final
+
+from attrs import field, frozen
+
+from bgjobs.jobs import Job
+
+
+@final
+@frozen(eq=False)
+class JobContext:
+    """The job at hand, for a handler whose first parameter is annotated `JobContext`."""
+
+    job: Job
+    deadline: datetime | None = None
+    """When the worker's timeout cancels this attempt; None without a timeout."""
+    completions: list[Callable[[Any], object]] = field(factory=list, init=False, repr=False)
+    """What `complete_with` was given, in that order."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of this run, from 0."""
+        return self.job.attempts
+
+    def complete_with(self, work: Callable[[Any], object]) -> None:
+        """Run `work(connection)` in the very transaction that completes this job.
+
+        What it writes exists exactly if the job is stored as succeeded: **exactly once**. It
+        is called after the handler has returned, in a worker thread, with the store's own
+        `sqlite3.Connection` or `psycopg.Connection`; it must be quick and neither commit nor
+        roll back. If it raises, all of it is rolled back and the attempt has failed. It is
+        not called if the attempt fails or the reservation is lost. Several are run in order.
+        """
+        self.completions.append(work)

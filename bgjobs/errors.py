@@ -1,0 +1,175 @@
+"""The errors of bgjobs: one tree, the facts as attributes, the message built from them.
+
+    BgJobsError
+    |- ConfigError                 everything that is wrong with a configuration, listed
+    |- WorkerDefinitionError       a handler that cannot be a worker
+    |- PayloadError                arguments that cannot be written as JSON, or read back
+    |- NaiveDatetimeError          a datetime without a time zone
+    |- NoWorkerForJobError         a request for a worker that nobody here knows
+    |- UnknownNameError            a look-up by a name that does not exist
+    |- NotRunningError             a call on a `BgJobs` that has stopped
+    '- StoreError                  the database said no
+       |- StoreUnavailableError    not reachable now; trying again may help
+       |- SchemaMismatchError      the stored schema is not the one this version knows
+       '- ForkedStoreError         an open store was used in a forked child
+
+`Discard` and `Snooze` are not errors but orders that a handler raises; see `bgjobs.jobs`.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+
+
+class BgJobsError(Exception):
+    """Base of every error that bgjobs raises on purpose."""
+
+
+class ConfigError(BgJobsError, ValueError):
+    """A configuration is wrong; `problems` lists all that was found, one sentence each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems: tuple[str, ...] = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return f"invalid configuration: {self.problems[0]}"
+        lines = "".join(f"\n  - {problem}" for problem in self.problems)
+        return f"invalid configuration, {len(self.problems)} problems:{lines}"
+
+
+class WorkerDefinitionError(BgJobsError, TypeError):
+    """A function cannot be a worker; raised when it is declared."""
+
+    def __init__(self, worker: str, problem: str) -> None:
+        self.worker = worker
+        self.problem = problem
+        super().__init__(worker, problem)
+
+    def __str__(self) -> str:
+        return f"worker {self.worker!r}: {self.problem}"
+
+
+class PayloadError(BgJobsError, ValueError):
+    """Arguments do not fit the worker's annotations or the JSON that both databases take.
+
+    Each entry of `problems` starts with the path of the value, such as ``mail.to[2]``.
+    Raised by `Worker.request` before anything is written; at run time it fails the attempt.
+    """
+
+    def __init__(self, worker: str, problems: Iterable[str]) -> None:
+        self.worker = worker
+        self.problems: tuple[str, ...] = tuple(problems)
+        super().__init__(worker, self.problems)
+
+    def __str__(self) -> str:
+        return f"payload of worker {self.worker!r}: {'; '.join(self.problems)}"
+
+
+class NaiveDatetimeError(BgJobsError, ValueError):
+    """A datetime without a time zone was given where an instant is wanted."""
+
+    def __init__(self, what: str, found: datetime) -> None:
+        self.what = what
+        self.found = found
+        super().__init__(what, found)
+
+    def __str__(self) -> str:
+        return f"{self.what}: expected a datetime with a time zone, found {self.found!r}"
+
+
+class NoWorkerForJobError(BgJobsError, LookupError):
+    """A request names a worker that no queue of this configuration handles or may enqueue."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known: tuple[str, ...] = tuple(sorted(known))
+        super().__init__(name, self.known)
+
+    def __str__(self) -> str:
+        return f"no worker for job {self.name!r}; {_known('workers', self.name, self.known)}"
+
+
+class UnknownNameError(BgJobsError, LookupError):
+    """A queue was looked up by a name that the configuration does not have."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known: tuple[str, ...] = tuple(sorted(known))
+        super().__init__(kind, name, self.known)
+
+    def __str__(self) -> str:
+        return f"no {self.kind} {self.name!r}; {_known(self.kind + 's', self.name, self.known)}"
+
+
+class NotRunningError(BgJobsError, RuntimeError):
+    """A `BgJobs` was used after its `async with` block ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def __str__(self) -> str:
+        return "this BgJobs has stopped: use it inside its 'async with bgjobs.run(...)' block"
+
+
+class StoreError(BgJobsError):
+    """The database refused a statement; the driver's error is the cause."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database could not be reached, was busy or went away; trying again may help.
+
+    Whether the last statement took effect may be unknown. Every write of bgjobs can be
+    repeated without doubling anything.
+    """
+
+
+class SchemaMismatchError(StoreError):
+    """The schema found in the database is not the one that this version of bgjobs needs."""
+
+    def __init__(self, store: str, found: int, expected: int) -> None:
+        self.store = store
+        self.found = found
+        self.expected = expected
+        super().__init__(store, found, expected)
+
+    def __str__(self) -> str:
+        if self.found > self.expected:
+            advice = "it was made by a newer version of bgjobs: upgrade this program"
+        else:
+            advice = "run store.migrate(), or let Config(migrate=True) do it at start"
+        return (
+            f"{self.store}: expected schema version {self.expected}, "
+            f"found {self.found}; {advice}"
+        )
+
+
+class ForkedStoreError(StoreError):
+    """A store that was opened before a fork was used in the child process."""
+
+    def __init__(self, store: str, opened_in: int, used_in: int) -> None:
+        self.store = store
+        self.opened_in = opened_in
+        self.used_in = used_in
+        super().__init__(store, opened_in, used_in)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store}: opened in process {self.opened_in}, used in its fork "
+            f"{self.used_in}; open a store of its own in the child"
+        )
+
+
+_SHOWN = 10  # names in one message: a line or two
+
+
+def _known(kind: str, name: str, known: Sequence[str]) -> str:
+    if not known:
+        return f"there are no {kind}"
+    near = get_close_matches(name, known, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(repr(one) for one in known[:_SHOWN])
+    more = ", ..." if len(known) > _SHOWN else ""
+    return f"known {kind}: {shown}{more}{hint}"

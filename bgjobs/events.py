@@ -1,0 +1,344 @@
+"""Everything that happens, as one frozen class each; `Event` is their union.
+
+Listeners get these values and nothing else. No event shows a payload in its `repr`.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import final
+from uuid import UUID
+
+from attrs import field, frozen
+
+from bgjobs.jobs import Job
+
+
+@final
+@frozen
+class JobEnqueued:
+    """A job was stored; told after the commit."""
+
+    job: Job
+
+
+@final
+@frozen
+class NoWorkerForJob:
+    """A job was asked for that nobody here handles; nothing was stored."""
+
+    name: str
+
+
+@final
+@frozen
+class JobReserved:
+    """A queue took a job."""
+
+    queue: str
+    job: Job
+
+
+@final
+@frozen
+class JobStarted:
+    """A handler is about to be called; once for every attempt."""
+
+    queue: str
+    job: Job
+
+
+@final
+@frozen
+class JobSucceeded:
+    """A handler returned and the job is stored as succeeded."""
+
+    queue: str
+    job: Job
+    seconds: float
+    """How long the handler ran."""
+
+
+@final
+@frozen
+class JobAttemptFailed:
+    """A handler raised and the job will be tried again."""
+
+    queue: str
+    job: Job
+    error: str = field(repr=False)
+    retry_in: timedelta
+
+
+@final
+@frozen
+class JobFailed:
+    """A job is stored as failed and will not run again."""
+
+    queue: str
+    job: Job
+    error: str = field(repr=False)
+
+
+@final
+@frozen
+class JobDiscarded:
+    """A handler raised `Discard`; the job is stored as failed."""
+
+    queue: str
+    job: Job
+    reason: str
+
+
+@final
+@frozen
+class JobSnoozed:
+    """A handler raised `Snooze`; the job waits again."""
+
+    queue: str
+    job: Job
+    delay: timedelta
+
+
+@final
+@frozen
+class JobReleased:
+    """A job was handed back unfinished, because its queue is stopping."""
+
+    queue: str
+    job: Job
+
+
+@final
+@frozen
+class ReservationLost:
+    """A finished run was not written: the job belongs to somebody else by now."""
+
+    queue: str
+    job: Job
+
+
+@final
+@frozen
+class QueueStarted:
+    """A queue has its lease and begins to look for jobs."""
+
+    queue: str
+    owner: UUID
+
+
+@final
+@frozen
+class QueueStopped:
+    """A queue looks for jobs no more."""
+
+    queue: str
+    owner: UUID
+
+
+@final
+@frozen
+class QueuePaused:
+    """`pause` was called; running handlers go on."""
+
+    queue: str
+
+
+@final
+@frozen
+class QueueResumed:
+    """`resume` was called."""
+
+    queue: str
+
+
+@final
+@frozen
+class QueueError:
+    """A queue met an error that it survives, such as a database that is away."""
+
+    queue: str
+    error: Exception
+
+
+@final
+@frozen
+class OwnerDied:
+    """A queue of this process ended without giving back what it held."""
+
+    owner: UUID
+    queue: str
+
+
+@final
+@frozen
+class MonitorReleasing:
+    """The monitor is about to release what an owner left behind; `owner` None: of any node."""
+
+    owner: UUID | None
+    jobs: int
+
+
+@final
+@frozen
+class MonitorReleased:
+    """The monitor put a dead owner's job back, so that it runs again."""
+
+    job: Job
+
+
+@final
+@frozen
+class MonitorFailed:
+    """The monitor ended a dead owner's job as failed: it passed a limit."""
+
+    job: Job
+    error: str = field(repr=False)
+
+
+@final
+@frozen
+class ChildCrashed:
+    """A child of the supervisor raised."""
+
+    child: str
+    error: BaseException
+
+
+@final
+@frozen
+class ChildRestarted:
+    """The supervisor starts a child again."""
+
+    child: str
+    restarts: int
+    """How many times within the tolerance's window."""
+
+
+@final
+@frozen
+class ChildGaveUp:
+    """A child crashed more often than tolerated; the supervisor takes everything down."""
+
+    child: str
+    error: BaseException
+
+
+@final
+@frozen
+class SetupFailed:
+    """`run` could not start."""
+
+    error: Exception
+
+
+@final
+@frozen
+class StoreCalled:
+    """A verb of the store is about to be called."""
+
+    verb: str
+    size: int
+    """How many jobs it is about, 0 where that does not apply."""
+
+
+@final
+@frozen
+class StoreResponded:
+    """A verb of the store returned."""
+
+    verb: str
+    seconds: float
+
+
+@final
+@frozen
+class StoreFailed:
+    """A verb of the store raised; `will_retry` when it is tried again."""
+
+    verb: str
+    error: Exception
+    will_retry: bool
+
+
+@final
+@frozen
+class Migrated:
+    """The schema was brought up to date."""
+
+    migrations: tuple[str, ...]
+
+
+@final
+@frozen
+class LoopLag:
+    """The event loop answered late: something blocked it."""
+
+    seconds: float
+    worker: str | None
+    """The worker whose handler was on the stack, when one was."""
+
+
+@final
+@frozen
+class ClockSkew:
+    """The clock of this machine differs from the database's."""
+
+    seconds: float
+    """Positive when this machine is ahead."""
+
+
+@final
+@frozen
+class Pruned:
+    """Old ended jobs were deleted."""
+
+    count: int
+
+
+@final
+@frozen
+class ListenerFailed:
+    """A listener raised; told to the other listeners."""
+
+    listener: str
+    event: str
+    error: Exception
+
+
+Event = (
+    JobEnqueued
+    | NoWorkerForJob
+    | JobReserved
+    | JobStarted
+    | JobSucceeded
+    | JobAttemptFailed
+    | JobFailed
+    | JobDiscarded
+    | JobSnoozed
+    | JobReleased
+    | ReservationLost
+    | QueueStarted
+    | QueueStopped
+    | QueuePaused
+    | QueueResumed
+    | QueueError
+    | OwnerDied
+    | MonitorReleasing
+    | MonitorReleased
+    | MonitorFailed
+    | ChildCrashed
+    | ChildRestarted
+    | ChildGaveUp
+    | SetupFailed
+    | StoreCalled
+    | StoreResponded
+    | StoreFailed
+    | Migrated
+    | LoopLag
+    | ClockSkew
+    | Pruned
+    | ListenerFailed
+)
+
+Listener = Callable[[Event], Awaitable[None] | None]
+"""Told of events, in the order in which they happen; a plain function or an async one."""

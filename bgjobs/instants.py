@@ -1,0 +1,30 @@
+"""Instants are aware datetimes in UTC; durations are seconds or `timedelta`."""
+
+from datetime import UTC, datetime, timedelta
+
+from bgjobs.errors import NaiveDatetimeError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def as_instant(what: str, moment: datetime) -> datetime:
+    """Give `moment` in UTC; `what` names it in the error for a naive one."""
+    if moment.utcoffset() is None:
+        raise NaiveDatetimeError(what, moment)
+    return moment.astimezone(UTC)
+
+
+def as_duration(value: float | timedelta) -> timedelta:
+    """Give a duration that was written as seconds or as a `timedelta`."""
+    return value if isinstance(value, timedelta) else timedelta(seconds=value)
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Count the whole microseconds since 1970; exact, unlike `datetime.timestamp`."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """Give the instant that lies `count` microseconds after 1970."""
+    return EPOCH + timedelta(microseconds=count)

@@ -1,0 +1,176 @@
+"""Jobs as values: what is asked for, what is stored, who holds it, how it ended."""
+
+from datetime import datetime, timedelta
+from typing import Any, final
+from uuid import UUID
+
+from attrs import evolve, field, frozen
+
+from bgjobs.instants import as_duration, as_instant
+
+LOWEST_PRIORITY = 32_767
+"""Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
+LONGEST_KEY = 200
+"""Characters in a unique key; both databases index it."""
+
+
+@final
+@frozen
+class JobOptions:
+    """When and how a requested job shall run."""
+
+    available_at: datetime | None = None
+    available_in: timedelta | None = None
+    priority: int = 0
+    unique_key: str | None = None
+
+
+@final
+@frozen
+class JobRequest:
+    """A job that is asked for and not stored yet; made by `Worker.request`.
+
+    A request is a value: it can be kept, refined into another one and enqueued any number of
+    times, each time as a job of its own.
+    """
+
+    name: str
+    """The name of the worker that shall run it."""
+    payload: str = field(repr=False)
+    """The arguments as JSON text."""
+    options: JobOptions = JobOptions()
+
+    def available_at(self, moment: datetime) -> "JobRequest":
+        """Let the job wait until `moment`, an aware datetime. The last word on time wins."""
+        instant = as_instant("available_at", moment)
+        return self._with(available_at=instant, available_in=None)
+
+    def available_in(
+        self, *, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> "JobRequest":
+        """Let the job wait for a while, counted by the database from when it is enqueued."""
+        delay = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)
+        return self._with(available_at=None, available_in=delay)
+
+    def priority(self, level: int) -> "JobRequest":
+        """Run before the jobs of higher `level`; 0 unless said, -32,767 to 32,767."""
+        if not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
+            raise ValueError(
+                f"priority: expected {-LOWEST_PRIORITY} to {LOWEST_PRIORITY}, found {level}"
+            )
+        return self._with(priority=level)
+
+    def unique(self, key: str) -> "JobRequest":
+        """Allow one job of this worker and `key` at a time, waiting or running.
+
+        Enqueueing another while one is live stores nothing and gives the live one.
+        """
+        if not 1 <= len(key) <= LONGEST_KEY:
+            raise ValueError(
+                f"unique key: expected 1 to {LONGEST_KEY} characters, found {len(key)}"
+            )
+        return self._with(unique_key=key)
+
+    def _with(self, **changes: Any) -> "JobRequest":
+        return evolve(self, options=evolve(self.options, **changes))
+
+
+@final
+@frozen
+class AttemptError:
+    """What one attempt of a job raised."""
+
+    attempt: int
+    failed_at: datetime
+    error: str = field(repr=False)
+    """Type, message and traceback as text, cut to 8 KiB."""
+
+
+@final
+@frozen
+class Reservation:
+    """Who holds a job: the fence that every write about a reserved job carries.
+
+    `number` is raised by every reservation and lowered by nothing, so a holder that was
+    declared dead cannot be taken for the one that followed it.
+    """
+
+    job_id: UUID
+    owner: UUID
+    number: int
+
+
+@frozen(kw_only=True)
+class StoredJob:
+    """What every stored job has, live or ended."""
+
+    id: UUID
+    name: str
+    """The name of its worker."""
+    payload: str = field(repr=False)
+    """The arguments as JSON text."""
+    priority: int = 0
+    attempts: int = 0
+    """How many runs have raised so far; the number of the run that goes on, from 0."""
+    crashes: int = 0
+    """How many times its holder died while holding it."""
+    interruptions: int = 0
+    """How many times a holder that was stopped handed it back."""
+    reservations: int = 0
+    """How many times it was reserved."""
+    created_at: datetime
+    available_at: datetime
+    reserved_at: datetime | None = None
+    reserved_by: UUID | None = None
+    unique_key: str | None = None
+    errors: tuple[AttemptError, ...] = ()
+    """What the attempts raised, oldest first; at most the last 20."""
+
+
+@final
+@frozen(kw_only=True)
+class Job(StoredJob):
+    """A live job: waiting, delayed or reserved."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """The reservation that holds this job; `ValueError` when nobody does."""
+        if self.reserved_by is None:
+            raise ValueError(f"job {self.id} is not reserved")
+        return Reservation(self.id, self.reserved_by, self.reservations)
+
+
+@final
+@frozen(kw_only=True)
+class SucceededJob(StoredJob):
+    """A job whose handler returned."""
+
+    succeeded_at: datetime
+
+
+@final
+@frozen(kw_only=True)
+class FailedJob(StoredJob):
+    """A job that will not run again: out of retries, discarded, or too many crashes."""
+
+    error: str = field(repr=False)
+    """Why it ended: the last error, the reason of `Discard`, or which limit was passed."""
+    failed_at: datetime
+
+
+class Discard(Exception):  # noqa: N818 - an order to the queue, not an error
+    """Raise it in a handler to fail the job at once, whatever retries are left."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
+    """Raise it in a handler to put the job back for a while without spending an attempt."""
+
+    def __init__(self, *, for_: float | timedelta) -> None:
+        self.delay = as_duration(for_)
+        if self.delay < timedelta(0):
+            raise ValueError(f"Snooze: expected 0 seconds or more, found {for_!r}")
+        super().__init__(f"for {self.delay}")

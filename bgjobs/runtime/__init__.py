@@ -1,0 +1,1 @@
+"""The running application: structured concurrency over a store. It names no database."""

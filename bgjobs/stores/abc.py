@@ -1,0 +1,317 @@
+"""The port that every store fills: blocking verbs over one database.
+
+A store is plain blocking code: its author writes SQL and no async. The runtime calls it from
+worker threads, several at once, so every verb may be called from any thread. The contract
+below is stated once, here, and checked for every store by `bgjobs.testing.contract`.
+
+Time: every verb takes `now`. With None the store uses its own authority, which is the
+server's clock where there is a server and this machine's clock elsewhere. Instants that come
+out are aware UTC with microseconds.
+
+Errors: `StoreUnavailableError` when trying again may help, another `StoreError` when it will
+not. A verb that raises has changed nothing, except that `StoreUnavailableError` may leave it
+unknown whether the last commit happened.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, final
+from uuid import UUID
+
+from attrs import frozen
+
+from bgjobs.events import Listener
+from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs.settlements import Settlement
+
+SCHEMA_VERSION = 1
+"""The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
+
+
+@final
+@frozen
+class NewJob:
+    """A request with the id under which it shall be stored."""
+
+    id: UUID
+    request: JobRequest
+
+
+@final
+@frozen
+class Written:
+    """What `Store.write` did."""
+
+    jobs: Sequence[Job]
+    """One for each request, in the order asked; where a unique key was taken, its holder."""
+    lost: Collection[Reservation]
+    """The reservations that were not there any more; nothing was written for these."""
+
+
+@final
+@frozen
+class Owner:
+    """One start of one queue, which holds a lease and reserves jobs under its id."""
+
+    id: UUID
+    name: str
+    """The queue's name."""
+    node: str
+    """Where it runs, for people to read; never compared."""
+
+
+@final
+@frozen
+class Heartbeat:
+    """What `Store.heartbeat` found."""
+
+    alive: Collection[UUID]
+    """The owners whose lease was renewed; for the others it had ended, and stays so."""
+    now: datetime
+    """The store's clock at that moment."""
+
+
+@final
+@frozen
+class Counts:
+    """How many jobs there are."""
+
+    due: int
+    """Waiting and free to be reserved."""
+    delayed: int
+    """Waiting for a later instant."""
+    reserved: int
+    succeeded: int
+    failed: int
+
+
+@final
+@frozen
+class Page:
+    """Which part of a listing is wanted: up to `limit` rows behind the row `after`."""
+
+    limit: int = 100
+    after: UUID | None = None
+
+
+FIRST_PAGE = Page()
+
+
+class Watcher(Protocol):
+    """Tells that another process changed the store. It never blocks.
+
+    Used by one thread at a time. It may miss a change and may tell of one that is none:
+    polling goes on beside it.
+    """
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds between two looks; None when `fileno` becomes readable instead."""
+        ...
+
+    def fileno(self) -> int:
+        """Give the descriptor to wait for; only asked for when `interval` is None."""
+        ...
+
+    def poll(self) -> Collection[str] | None:
+        """Give the worker names that have new jobs; None means it may be any of them.
+
+        Empty when nothing happened. `StoreUnavailableError` when the watcher is broken; it
+        is then closed and another one opened.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back the connection."""
+        ...
+
+
+class Store(Protocol):
+    """A database that keeps jobs.
+
+    Its verbs are used between `open` and `close`, from any thread.
+    """
+
+    @property
+    def label(self) -> str:
+        """What and where it is, for messages; without secrets."""
+        ...
+
+    @property
+    def connections(self) -> int:
+        """How many verbs can usefully go on at once, 1 or more."""
+        ...
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """Who is told of this store's own events, beside the listeners of the application."""
+        ...
+
+    def open(self) -> None:
+        """Connect. A store can be opened again after `close`; opening twice is an error."""
+        ...
+
+    def close(self) -> None:
+        """Give back every connection; harmless when not open."""
+        ...
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema to `SCHEMA_VERSION` and give the names of what was applied.
+
+        Each migration is one transaction that also records it. Safe when several processes
+        start at once. `SchemaMismatchError` when the schema is newer; nothing is changed.
+        """
+        ...
+
+    def check_schema(self) -> None:
+        """Raise `SchemaMismatchError` unless the schema is exactly `SCHEMA_VERSION`."""
+        ...
+
+    def write(
+        self,
+        enqueue: Sequence[NewJob] = (),
+        settle: Sequence[Settlement] = (),
+        *,
+        now: datetime | None = None,
+    ) -> Written:
+        """Store new jobs and settle reserved ones, all in one transaction.
+
+        Every settlement is fenced: it touches the row only where the job is still held by
+        exactly its reservation (id, owner and number), else it is reported as lost. An id
+        that is stored already as a live job is left as it is and given back, so a write
+        whose answer was lost can be repeated.
+        """
+        ...
+
+    def complete(
+        self,
+        reservation: Reservation,
+        work: Callable[[Any], object],
+        *,
+        now: datetime | None = None,
+    ) -> bool:
+        """Let the job succeed and run `work(connection)`, in one transaction of their own.
+
+        `work` gets the database driver's own connection (hence `Any`) and must neither
+        commit nor roll back. It is not called when the reservation is lost; then the
+        answer is False. What `work` raises rolls everything back and goes to the caller.
+        """
+        ...
+
+    def reserve(
+        self,
+        owner: UUID,
+        names: Collection[str],
+        limit: int,
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Reserve up to `limit` due jobs of these workers for `owner`.
+
+        Gives 0 to `limit` jobs, each once, ordered by (priority, available_at, id). Raises
+        the `reservations` of each. Two owners never get the same job. An owner without a
+        live lease gets nothing.
+        """
+        ...
+
+    def next_due(
+        self, names: Collection[str], *, now: datetime | None = None
+    ) -> timedelta | None:
+        """Say how long until the first unreserved job of these workers is due.
+
+        Zero or less when one is due already; None when there is none.
+        """
+        ...
+
+    def open_owner(
+        self, owner: Owner, lease: timedelta, *, now: datetime | None = None
+    ) -> None:
+        """Record a new owner whose lease ends after `lease`. Repeating it changes nothing."""
+        ...
+
+    def heartbeat(
+        self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
+    ) -> Heartbeat:
+        """Renew these owners' leases, so that they end `lease` from now.
+
+        A lease that has ended cannot be renewed. Uses a connection of its own, so that it
+        waits for no other verb of this process.
+        """
+        ...
+
+    def abandoned(self, limit: int, *, now: datetime | None = None) -> Sequence[Job]:
+        """Give up to `limit` reserved jobs whose owner has no live lease, by id."""
+        ...
+
+    def close_owners(
+        self, owners: Collection[UUID] = (), *, now: datetime | None = None
+    ) -> None:
+        """Forget these owners, and all whose lease has ended."""
+        ...
+
+    def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+        """Give the job of this id, live or ended, or None."""
+        ...
+
+    def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Give waiting and delayed jobs, of one worker or of all, oldest first."""
+        ...
+
+    def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Give reserved jobs, of one owner or of all, oldest first."""
+        ...
+
+    def get_succeeded(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[SucceededJob]:
+        """Give succeeded jobs, of one worker or of all, the newest first."""
+        ...
+
+    def get_failed(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[FailedJob]:
+        """Give failed jobs, of one worker or of all, the newest first."""
+        ...
+
+    def count(
+        self, names: Collection[str] | None = None, *, now: datetime | None = None
+    ) -> Counts:
+        """Count the jobs of these workers, or of all with None. Exact, so it reads them all."""
+        ...
+
+    def prune(
+        self,
+        *,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        limit: int,
+        now: datetime | None = None,
+    ) -> int:
+        """Delete up to `limit` ended jobs of each kind that ended longer ago than this.
+
+        None keeps that kind for ever. Gives how many were deleted.
+        """
+        ...
+
+    def notify(self, names: Collection[str]) -> None:
+        """Tell other processes' watchers that these workers have new jobs; may do nothing."""
+        ...
+
+    def watch(self) -> Watcher | None:
+        """Open a watcher for other processes' changes; None where polling has to do."""
+        ...
+
+    def enqueue_in(
+        self,
+        connection: Any,
+        requests: Sequence[JobRequest],
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Store jobs inside the caller's own transaction on the caller's own connection.
+
+        They exist once the caller commits, and not at all if the caller rolls back. Needs
+        neither `open` nor a running `BgJobs`, only the schema. `connection` is the driver's
+        (hence `Any`); the adapters say which.
+        """
+        ...

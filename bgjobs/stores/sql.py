@@ -1,0 +1,59 @@
+"""Statements live in .sql files, one verb a file, the same file names in every dialect.
+
+A file may hold several statements, each ending in a semicolon at the end of a line. Tables
+and schemas are the only identifiers that a user chooses; they stand as ``{name}`` and are
+filled in, checked and quoted, when the store is made. Everything else is a bound parameter.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")
+
+
+def check_identifier(what: str, name: str) -> str:
+    """Give `name` back if it may stand in a statement as (part of) an identifier."""
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(
+            f"{what}: expected 1 to 41 characters of a-z, 0-9 and _, not beginning with a "
+            f"digit, found {name!r}"
+        )
+    return name
+
+
+class Statements:
+    """The statements of one dialect, with the identifiers of one store filled in."""
+
+    def __init__(self, package: str, quote: Callable[[str], str]) -> None:
+        self._package = package
+        self._quote = quote
+        self._ready: dict[str, tuple[str, ...]] = {}
+
+    def __getitem__(self, verb: str) -> tuple[str, ...]:
+        ready = self._ready.get(verb)
+        if ready is None:
+            ready = self._ready[verb] = self._fill(read(self._package, "sql", f"{verb}.sql"))
+        return ready
+
+    def migration(self, file: str) -> tuple[str, ...]:
+        """Give the statements of one migration."""
+        return self._fill(read(self._package, "migrations", file))
+
+    def migrations(self) -> list[str]:
+        """Give the file names of all migrations, in their order."""
+        folder = resources.files(self._package) / "migrations"
+        return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+    def _fill(self, text: str) -> tuple[str, ...]:
+        filled = _PLACEHOLDER.sub(lambda found: self._quote(found[1]), text)
+        parts = re.split(r";[ \t]*(?:\n|\Z)", filled)
+        return tuple(part for part in parts if part.strip())
+
+
+@cache
+def read(package: str, folder: str, file: str) -> str:
+    """Read one .sql file that is part of the package."""
+    return (resources.files(package) / folder / file).read_text("utf-8")
