@@ -110,6 +110,15 @@ class JobReleased:
 
 @final
 @frozen
+class CancellationIgnored:
+    """A handler was cancelled and has not ended; its queue cannot stop before it does."""
+
+    queue: str
+    job: Job
+
+
+@final
+@frozen
 class ReservationLost:
     """A finished run was not written: the job belongs to somebody else by now."""
 
@@ -237,8 +246,6 @@ class StoreCalled:
     """A verb of the store is about to be called."""
 
     verb: str
-    size: int
-    """How many jobs it is about, 0 where that does not apply."""
 
 
 @final
@@ -253,11 +260,10 @@ class StoreResponded:
 @final
 @frozen
 class StoreFailed:
-    """A verb of the store raised; `will_retry` when it is tried again."""
+    """A verb of the store raised."""
 
     verb: str
     error: Exception
-    will_retry: bool
 
 
 @final
@@ -316,6 +322,7 @@ Event = (
     | JobDiscarded
     | JobSnoozed
     | JobReleased
+    | CancellationIgnored
     | ReservationLost
     | QueueStarted
     | QueueStopped

@@ -147,6 +147,11 @@ class Store(Protocol):
         """Who is told of this store's own events, beside the listeners of the application."""
         ...
 
+    @property
+    def needs_notify(self) -> bool:
+        """Whether other processes' watchers hear of new jobs only through `notify`."""
+        ...
+
     def open(self) -> None:
         """Connect. A store can be opened again after `close`; opening twice is an error."""
         ...

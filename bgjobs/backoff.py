@@ -1,0 +1,85 @@
+"""How long a failed job waits before it is tried again: pure policies, no clock.
+
+The attempts are numbered as the handler sees them, from 0.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+from typing import Protocol, final
+
+from attrs import field, frozen, validators
+
+from bgjobs.instants import as_duration
+
+LONGEST = timedelta(days=365)
+"""No policy waits longer; what is not tried within a year is forgotten, not delayed."""
+
+
+class Backoff(Protocol):
+    """A delay policy."""
+
+    def delay(self, attempt: int, random: Random) -> timedelta:
+        """Say how long to wait after `attempt` has raised; jitter comes from `random`."""
+        ...
+
+
+@final
+@frozen
+class Exponential:
+    """Wait a random time below `base * factor ** attempt`, at most `maximum` seconds.
+
+    Full jitter: the whole interval from zero is drawn from, so that jobs which failed
+    together do not come back together. Source: Marc Brooker, "Exponential Backoff And
+    Jitter", AWS Architecture Blog, 2015.
+    """
+
+    base: float = field(default=2.0, validator=validators.gt(0))
+    factor: float = field(default=2.0, validator=validators.ge(1))
+    maximum: float = field(default=3600.0, validator=validators.gt(0))
+
+    def delay(self, attempt: int, random: Random) -> timedelta:
+        """See `Backoff.delay`."""
+        try:
+            ceiling = min(self.base * self.factor**attempt, self.maximum)
+        except OverflowError:
+            ceiling = self.maximum
+        return timedelta(seconds=random.uniform(0, ceiling))
+
+
+@final
+@frozen
+class Constant:
+    """Wait the same number of `seconds` every time."""
+
+    seconds: float = field(validator=validators.ge(0))
+
+    def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
+        """See `Backoff.delay`."""
+        return timedelta(seconds=self.seconds)
+
+
+@final
+@frozen
+class Custom:
+    """Ask a function of the attempt's number, which answers in seconds or a `timedelta`."""
+
+    function: Callable[[int], float | timedelta]
+
+    def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
+        """See `Backoff.delay`."""
+        answer = as_duration(self.function(attempt))
+        return min(max(answer, timedelta(0)), LONGEST)
+
+
+IMMEDIATE = Constant(0)
+"""Try again at once."""
+
+BackoffSetting = Backoff | Callable[[int], float | timedelta]
+
+
+def as_backoff(setting: BackoffSetting) -> Backoff:
+    """Give the policy that a setting means."""
+    if hasattr(setting, "delay"):
+        return setting
+    return Custom(setting)

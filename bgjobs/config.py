@@ -1,0 +1,168 @@
+"""What runs: queues, their workers, and the settings of the whole, all frozen.
+
+One value that is wrong is refused where it is given; what needs the whole is checked by `run`.
+Both tell everything that they found, as one `ConfigError`.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import chain
+from typing import Any, TypeAlias, final
+
+from attrs import field, frozen
+
+from bgjobs.backoff import Backoff, Exponential, as_backoff
+from bgjobs.checks import Problems, duplicates
+from bgjobs.clock import Clock, SystemClock
+from bgjobs.errors import ConfigError
+from bgjobs.events import Listener
+from bgjobs.outcomes import Limits
+from bgjobs.stores.abc import Store
+from bgjobs.workers import Worker
+
+AnyWorker: TypeAlias = Worker[..., Any]
+"""A worker of any signature and result; a queue holds workers of many kinds."""
+
+HEARTBEATS_PER_LEASE = 3
+"""A lease outlives this many heartbeats, so that two may fail before it is lost."""
+
+
+def _tuple(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(values)
+
+
+@final
+@frozen(kw_only=True)
+class RestartTolerance:
+    """How many crashes of one child are tolerated within a window of time."""
+
+    restarts: int = 5
+    within: float = 60.0
+    """Seconds."""
+    backoff: Backoff = field(default=Exponential(base=0.1, maximum=5.0), converter=as_backoff)
+    """How long to wait before a child is started again."""
+
+    def __attrs_post_init__(self) -> None:
+        with Problems("RestartTolerance") as problems:
+            problems.whole("restarts", self.restarts, least=0)
+            problems.seconds("within", self.within, above=0)
+
+
+@final
+@frozen(kw_only=True)
+class Retention:
+    """How long ended jobs are kept; None keeps them for ever."""
+
+    succeeded: timedelta | None = timedelta(days=7)
+    failed: timedelta | None = None
+    interval: float = 60.0
+    """Seconds between two looks for what is old enough."""
+
+    def __attrs_post_init__(self) -> None:
+        with Problems("Retention") as problems:
+            problems.age("succeeded", self.succeeded)
+            problems.age("failed", self.failed)
+            problems.seconds("interval", self.interval, above=0)
+
+
+@final
+@frozen
+class Queue:
+    """A named set of workers that share their concurrency.
+
+    Several queues may list one worker; each job is run by one of them.
+    """
+
+    name: str
+    workers: Sequence[AnyWorker] = field(converter=_tuple, kw_only=True)
+    concurrency: int = field(default=10, kw_only=True)
+    """How many handlers run at once; sync handlers take one thread each."""
+    max_retries: int = field(default=3, kw_only=True)
+    """How often a job that raised is tried again: 3 means up to four runs."""
+    backoff: Backoff = field(factory=Exponential, converter=as_backoff, kw_only=True)
+    """How long it waits before that: a policy of `bgjobs.backoff` or a function."""
+    poll_interval: float = field(default=2.0, kw_only=True)
+    """Seconds between two looks at the store when nothing has told of a new job."""
+    listeners: Sequence[Listener] = field(default=(), converter=_tuple, kw_only=True)
+    """Told of this queue's events, before those of the whole configuration."""
+
+    def __attrs_post_init__(self) -> None:
+        with Problems(f"queue {self.name!r}") as problems:
+            problems.name("name", self.name)
+            problems.whole("concurrency", self.concurrency, least=1, most=10_000)
+            problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
+            problems.seconds("poll_interval", self.poll_interval, least=0.01, most=3600)
+            problems.workers("workers", self.workers)
+            if not self.workers:
+                problems.add("workers: expected at least one, found none")
+
+
+@final
+@frozen(kw_only=True)
+class Config:
+    """One application: where jobs are stored and who runs which. All times in seconds."""
+
+    store: Store
+    queues: Sequence[Queue] = field(default=(), converter=_tuple)
+    enqueue_only: Sequence[AnyWorker] = field(default=(), converter=_tuple)
+    """Workers whose jobs this process may enqueue although another one runs them."""
+    listeners: Sequence[Listener] = field(default=(), converter=_tuple)
+    """Told of every event; see `bgjobs.events`."""
+    heartbeat_interval: float = 5.0
+    """How often the leases of this process's queues are renewed."""
+    lease: float = 20.0
+    """How long a queue that is heard of no more keeps its jobs."""
+    sweep_interval: float = 5.0
+    """How often the monitor looks for ended leases, of any process."""
+    grace: float = 10.0
+    """How long handlers may go on when the application stops, before they are cancelled."""
+    store_timeout: float = 30.0
+    """How long a call waits for a store that is away, before it is an error."""
+    limits: Limits = field(factory=Limits)
+    restart_tolerance: RestartTolerance = field(factory=RestartTolerance)
+    retention: Retention = field(factory=Retention)
+    migrate: bool = True
+    """Bring the schema up to date at start; without it an old schema is refused."""
+    clock: Clock = field(factory=SystemClock)
+
+    def __attrs_post_init__(self) -> None:
+        with Problems("Config") as problems:
+            problems.seconds("heartbeat_interval", self.heartbeat_interval, above=0)
+            problems.seconds("lease", self.lease, above=0)
+            problems.seconds("sweep_interval", self.sweep_interval, above=0)
+            problems.seconds("grace", self.grace, least=0)
+            problems.seconds("store_timeout", self.store_timeout, least=0)
+            problems.whole("limits.max_crashes", self.limits.max_crashes, least=0)
+            problems.whole("limits.max_interruptions", self.limits.max_interruptions, least=0)
+            problems.workers("enqueue_only", self.enqueue_only)
+
+    def all_workers(self) -> Iterator[AnyWorker]:
+        """Give the workers of all queues and those that may be enqueued, repeats included."""
+        return chain(*(queue.workers for queue in self.queues), self.enqueue_only)
+
+    def check(self) -> None:
+        """Raise `ConfigError` with everything that is wrong with the whole."""
+        problems = list(self._problems())
+        if problems:
+            raise ConfigError(problems)
+
+    def _problems(self) -> Iterator[str]:
+        if not self.queues and not self.enqueue_only:
+            yield "Config: expected a queue or a worker in enqueue_only, found neither"
+        for name in duplicates(queue.name for queue in self.queues):
+            yield f"queues: two have the name {name!r}"
+        yield from self._ambiguous_workers()
+        if self.heartbeat_interval * HEARTBEATS_PER_LEASE > self.lease:
+            most = self.lease / HEARTBEATS_PER_LEASE
+            yield (
+                f"heartbeat_interval: expected at most a third of the lease ({most:g} s), "
+                f"found {self.heartbeat_interval:g} s"
+            )
+
+    def _ambiguous_workers(self) -> Iterator[str]:
+        for queue in self.queues:
+            for name in duplicates(worker.name for worker in queue.workers):
+                yield f"queue {queue.name!r}: worker {name!r} is listed twice"
+        handlers = {(worker.name, worker.handler) for worker in self.all_workers()}
+        for name in duplicates(name for name, _ in handlers):
+            yield f"workers: two different handlers have the name {name!r}"

@@ -1,0 +1,153 @@
+"""How a run ended, and what that means for the job: one pure decision.
+
+Three counters with three limits: `attempts` counts handlers that raised, `crashes` counts
+owners that died while holding the job, `interruptions` counts shutdowns that handed it back.
+"""
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import final
+
+from attrs import evolve, field, frozen
+
+from bgjobs.backoff import Backoff
+from bgjobs.jobs import AttemptError, Job
+from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+
+KEPT_ERRORS = 20
+"""How many errors of earlier attempts a row keeps; more would let a row grow without end."""
+
+
+@final
+@frozen
+class Returned:
+    """The handler returned."""
+
+
+@final
+@frozen
+class Raised:
+    """The handler raised, ran out of time, or could not be called with the payload."""
+
+    error: str = field(repr=False)
+
+
+@final
+@frozen
+class Discarded:
+    """The handler raised `Discard`."""
+
+    reason: str
+
+
+@final
+@frozen
+class Snoozed:
+    """The handler raised `Snooze`."""
+
+    delay: timedelta
+
+
+@final
+@frozen
+class Unstarted:
+    """The job was reserved, but its queue stopped before the handler was called."""
+
+
+@final
+@frozen
+class Interrupted:
+    """The queue stopped and the handler was cancelled."""
+
+
+@final
+@frozen
+class Crashed:
+    """The owner died while it held the job."""
+
+
+Outcome = Returned | Raised | Discarded | Snoozed | Unstarted | Interrupted | Crashed
+
+
+@final
+@frozen(kw_only=True)
+class Limits:
+    """How often a job may crash or be interrupted; these hold for all queues."""
+
+    max_crashes: int = 3
+    max_interruptions: int = 100
+
+
+@final
+@frozen(kw_only=True)
+class RetryPolicy:
+    """How often a job is tried, and how long it waits in between."""
+
+    max_retries: int
+    backoff: Backoff
+    random: Random = field(factory=Random, eq=False, repr=False)
+
+
+def settle(
+    job: Job, outcome: Outcome, policy: RetryPolicy, limits: Limits, now: datetime
+) -> Settlement:
+    """Decide what is written about `job`, which is reserved, when its run ended so."""
+    match outcome:
+        case Returned():
+            return Succeed(job.reservation)
+        case Raised(error):
+            return _after_error(job, error, policy, now)
+        case Discarded(reason):
+            return _fail(job, reason)
+        case Snoozed(delay):
+            return _requeue(job, delay=delay)
+        case Unstarted():
+            return _requeue(job)
+        case Interrupted() | Crashed():
+            return settle_unfinished(job, outcome, limits)
+
+
+def settle_unfinished(
+    job: Job, outcome: Interrupted | Crashed, limits: Limits
+) -> Fail | Requeue:
+    """Decide about a run that never came to its end."""
+    if isinstance(outcome, Crashed):
+        job = evolve(job, crashes=job.crashes + 1)
+        if job.crashes > limits.max_crashes:
+            return _fail(job, f"its worker died {job.crashes} times while running it")
+    else:
+        job = evolve(job, interruptions=job.interruptions + 1)
+        if job.interruptions > limits.max_interruptions:
+            return _fail(job, f"it was interrupted {job.interruptions} times")
+    return _requeue(job)
+
+
+def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Settlement:
+    failure = AttemptError(job.attempts, now, error)
+    job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
+    if job.attempts >= policy.max_retries:
+        return _fail(job, error)
+    delay = policy.backoff.delay(job.attempts, policy.random)
+    return _requeue(evolve(job, attempts=job.attempts + 1), delay=delay)
+
+
+def _fail(job: Job, error: str) -> Fail:
+    return Fail(
+        reservation=job.reservation,
+        error=error,
+        attempts=job.attempts,
+        crashes=job.crashes,
+        interruptions=job.interruptions,
+        errors=job.errors,
+    )
+
+
+def _requeue(job: Job, delay: timedelta | None = None) -> Requeue:
+    return Requeue(
+        reservation=job.reservation,
+        attempts=job.attempts,
+        crashes=job.crashes,
+        interruptions=job.interruptions,
+        errors=job.errors,
+        delay=delay,
+    )

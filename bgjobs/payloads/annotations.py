@@ -1,0 +1,233 @@
+"""From an annotation to its shape, or to everything that is wrong with it."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet
+from collections.abc import Sequence as AbstractSequence
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NoReturn,
+    Union,
+    cast,
+    final,
+    get_args,
+    get_origin,
+)
+
+from attrs import define, field
+
+from bgjobs.payloads.choices import UnfitChoiceError, enum_shape, literal_shape
+from bgjobs.payloads.containers import array_shape, mapping_shape, tuple_shape
+from bgjobs.payloads.fields import (
+    Field,
+    UnfitClassError,
+    fields_of,
+    is_record,
+    substituted,
+    told_apart_classes,
+)
+from bgjobs.payloads.scalars import SCALARS
+from bgjobs.payloads.shapes import OBJECT, TEXT, LateShape, Shape
+from bgjobs.payloads.unions import UnfitUnionError, union_shape
+
+_ARRAYS: dict[Any, tuple[str, type, Callable[[list[Any]], Any]]] = {
+    list: ("list", list, lambda items: items),
+    AbstractSequence: ("sequence", AbstractSequence, lambda items: items),
+    MutableSequence: ("sequence", MutableSequence, lambda items: items),
+    set: ("set", set, set),
+    MutableSet: ("set", MutableSet, set),
+    frozenset: ("frozenset", frozenset, frozenset),
+    AbstractSet: ("set", AbstractSet, frozenset),
+}
+_MAPPINGS: dict[Any, tuple[str, type]] = {
+    dict: ("dict", dict),
+    Mapping: ("mapping", Mapping),
+    MutableMapping: ("mapping", MutableMapping),
+}
+_PASSED_ON = (Annotated, Final, typing.Required, typing.NotRequired)
+
+
+def _refuse(value: Any) -> NoReturn:
+    raise RuntimeError(f"a refused annotation was used for a {type(value).__name__}")
+
+
+_BROKEN = Shape("nothing", frozenset(), lambda _: False, _refuse, _refuse)
+
+
+@final
+@define(eq=False)
+class ShapeBuilder:
+    """Makes the shapes of one signature and collects what is wrong with it."""
+
+    problems: list[tuple[str, str]] = field(factory=list[tuple[str, str]])
+    """Pairs of the path inside the parameter and the problem."""
+    _made: dict[Any, Shape] = field(factory=dict[Any, Shape], init=False)
+
+    def shape(self, annotation: Any, path: str) -> Shape:  # noqa: PLR0911 - a table of kinds
+        """Give the shape of `annotation`; one that is refused adds to `problems`."""
+        annotation = _stripped(annotation)
+        origin: Any = get_origin(annotation)
+        arguments = get_args(annotation)
+        if annotation in SCALARS:
+            return SCALARS[annotation]
+        if origin in (Union, types.UnionType):
+            return self._union(arguments, path)
+        if origin is Literal:
+            return self._chosen(lambda: literal_shape(arguments), path)
+        if isinstance(annotation, type) and issubclass(annotation, Enum):
+            return self._chosen(lambda: enum_shape(annotation), path)
+        plain = origin or cast("Any", annotation)
+        if plain in _COLLECTIONS:
+            return self._collection(annotation, path)
+        if is_record(plain):
+            return self._record(annotation, path)
+        if hasattr(plain, "__value__"):
+            return self._alias(annotation, path)
+        return self._refused(annotation, path)
+
+    def _refused(self, annotation: Any, path: str) -> Shape:
+        found = described(annotation)
+        return self._problem(path, f"expected a type that JSON can carry, found {found}")
+
+    def _problem(self, path: str, problem: str) -> Shape:
+        self.problems.append((path, problem))
+        return _BROKEN
+
+    def _chosen(self, make: Callable[[], Shape], path: str) -> Shape:
+        try:
+            return make()
+        except UnfitChoiceError as error:
+            return self._problem(path, str(error))
+
+    def _union(self, arguments: tuple[Any, ...], path: str) -> Shape:
+        members = tuple(self.shape(one, path) for one in _merged_literals(arguments))
+        if any(member is _BROKEN for member in members):
+            return _BROKEN
+        try:
+            return union_shape(members)
+        except UnfitUnionError as error:
+            return self._problem(path, str(error))
+
+    def _collection(self, annotation: Any, path: str) -> Shape:
+        origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+        if not arguments and (origin is annotation or annotation in _BARE):
+            return self._problem(
+                path, f"expected the types of its items, found bare {described(annotation)}"
+            )
+        if origin is tuple:
+            return self._tuple(arguments, path)
+        if origin in _ARRAYS:
+            name, kind, make = _ARRAYS[origin]
+            return array_shape(name, kind, make, self.shape(arguments[0], f"{path}[]"))
+        return self._mapping(origin, arguments, path)
+
+    def _tuple(self, arguments: tuple[Any, ...], path: str) -> Shape:
+        if arguments[1:] == (...,):
+            return array_shape("tuple", tuple, tuple, self.shape(arguments[0], f"{path}[]"))
+        return tuple_shape(
+            tuple(self.shape(one, f"{path}[{index}]") for index, one in enumerate(arguments))
+        )
+
+    def _mapping(self, origin: Any, arguments: tuple[Any, ...], path: str) -> Shape:
+        key = self.shape(arguments[0], f"{path} keys")
+        item = self.shape(arguments[1], f"{path}[]")
+        if key is not _BROKEN and key.kinds != TEXT:
+            self._problem(
+                f"{path} keys",
+                f"expected a type written as a string, found {described(arguments[0])}",
+            )
+        name, kind = _MAPPINGS[origin]
+        return mapping_shape(name, kind, key, item)
+
+    def _record(self, annotation: Any, path: str) -> Shape:
+        if annotation in self._made:
+            return self._made[annotation]
+        late = LateShape()
+        kind = get_origin(annotation) or annotation
+        self._made[annotation] = Shape(
+            kind.__name__,
+            OBJECT,
+            late.accepts,
+            late.encode,
+            late.decode,
+            classes=told_apart_classes(kind),
+            exact=True,
+        )
+        late.shape = self._finished_record(annotation, path)
+        self._made[annotation] = late.shape
+        return late.shape
+
+    def _finished_record(self, annotation: Any, path: str) -> Shape:
+        try:
+            fields = fields_of(annotation)
+        except UnfitClassError as error:
+            return self._problem(path, f"expected a plain {described(annotation)}, but {error}")
+        # Late: it loads cattrs, which workers without such classes do not need.
+        from bgjobs.payloads.records import record_shape  # noqa: PLC0415
+
+        return record_shape(annotation, tuple((one, self._field(one, path)) for one in fields))
+
+    def _field(self, one: Field, path: str) -> Shape:
+        if one.annotation is None:
+            return self._problem(f"{path}.{one.name}", "expected an annotation, found none")
+        return self.shape(one.annotation, f"{path}.{one.name}")
+
+    def _alias(self, annotation: Any, path: str) -> Shape:
+        if annotation in self._made:
+            return self._made[annotation]
+        late = LateShape()
+        self._made[annotation] = Shape(
+            described(annotation), frozenset(), late.accepts, late.encode, late.decode
+        )
+        alias = get_origin(annotation) or annotation
+        arguments = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
+        late.shape = self.shape(substituted(alias.__value__, arguments), path)
+        self._made[annotation] = late.shape
+        return late.shape
+
+
+_COLLECTIONS = (tuple, *_ARRAYS, *_MAPPINGS)
+_BARE = (
+    typing.List,  # noqa: UP006 - a user may still write it
+    typing.Set,  # noqa: UP006
+    typing.FrozenSet,  # noqa: UP006
+    typing.Tuple,  # noqa: UP006
+    typing.Dict,  # noqa: UP006
+    typing.Sequence,
+    typing.MutableSequence,
+    typing.AbstractSet,
+    typing.MutableSet,
+    typing.Mapping,
+    typing.MutableMapping,
+)
+
+
+def _stripped(annotation: Any) -> Any:
+    while True:
+        if get_origin(annotation) in _PASSED_ON:
+            annotation = get_args(annotation)[0]
+        elif isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        else:
+            return types.NoneType if annotation is None else annotation
+
+
+def _merged_literals(members: tuple[Any, ...]) -> list[Any]:
+    literals = [one for one in members if get_origin(one) is Literal]
+    if len(literals) < 2:  # noqa: PLR2004 - one needs no merging
+        return list(members)
+    others = [one for one in members if get_origin(one) is not Literal]
+    return [*others, Literal[tuple(value for one in literals for value in get_args(one))]]
+
+
+def described(annotation: Any) -> str:
+    """Write an annotation as its author did, as far as Python remembers."""
+    if isinstance(annotation, typing.ForwardRef):
+        return f"an unresolved name {annotation.__forward_arg__!r}"
+    return inspect.formatannotation(annotation)

@@ -1,0 +1,145 @@
+"""The codec of one worker: a call's arguments to JSON text, and back to a call."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Final, final
+
+from bgjobs.errors import PayloadError
+from bgjobs.payloads import json_text
+from bgjobs.payloads.mismatch import Mismatch, shown, unfit
+from bgjobs.payloads.signatures import read_signature
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and keyword arguments; their types are the handler's own."""
+
+_CONTEXT = object()
+_DEEP = "arguments: nested deeper than Python can follow"
+
+
+@final
+class Codec:
+    """Writes and reads the arguments of one handler; made once, when it is declared."""
+
+    __slots__ = ("_encoders", "_plain", "_required", "_signature", "_worker", "takes_context")
+
+    def __init__(self, worker: str, handler: Callable[..., object]) -> None:
+        signature = read_signature(worker, handler)
+        self._worker: Final = worker
+        self._signature: Final = signature
+        self.takes_context: Final = signature.takes_context
+        self._encoders: Final = {name: shape.encode for name, shape in signature.shapes.items()}
+        parameters = [signature.python.parameters[name] for name in signature.shapes]
+        self._plain: Final = (
+            [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+            if all(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
+            else []
+        )
+        self._required: Final = [
+            one.name
+            for one in parameters
+            if one.default is one.empty
+            and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        ]
+
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Write a call; `TypeError` for one that Python would not make, else `PayloadError`."""
+        given = self._bound(args, kwargs)
+        try:
+            return json_text.dump(self._encoded(given))
+        except Mismatch as mismatch:
+            raise PayloadError(self._worker, mismatch.texts()) from None
+        except RecursionError:
+            raise PayloadError(self._worker, [_DEEP]) from None
+
+    def decode(self, payload: str) -> Call:
+        """Read a call back; `PayloadError` for a payload that does not fit the handler."""
+        try:
+            return self._call(self._decoded(json_text.load(payload)))
+        except Mismatch as mismatch:
+            raise PayloadError(self._worker, mismatch.texts()) from None
+        except RecursionError:
+            raise PayloadError(self._worker, [_DEEP]) from None
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if not kwargs and len(self._required) <= len(args) <= len(self._plain):
+            # Binding through inspect takes longer than all the rest.
+            return dict(zip(self._plain, args, strict=False))
+        python = self._signature.python
+        try:
+            if not self.takes_context:
+                return python.bind(*args, **kwargs).arguments
+            given = python.bind(_CONTEXT, *args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{self._worker}() {error}") from None
+        del given[next(iter(given))]
+        return given
+
+    def _encoded(self, given: dict[str, Any]) -> dict[str, Any]:
+        encoders = self._encoders
+        result: dict[str, Any] = {}
+        problems: list[tuple[str, str]] = []
+        for name, value in given.items():
+            try:
+                result[name] = encoders[name](value)
+            except Mismatch as mismatch:
+                problems += mismatch.under(name)
+        if problems:
+            raise Mismatch(problems)
+        return result
+
+    def _decoded(self, stored: Any) -> dict[str, Any]:
+        if not isinstance(stored, dict):
+            raise unfit("an object of arguments", stored)
+        given: dict[str, Any] = stored  # pyright: ignore[reportUnknownVariableType] - JSON keys
+        result: dict[str, Any] = {}
+        problems = list(self._misfits(given))
+        for name, shape in self._signature.shapes.items():
+            if name not in given:
+                continue
+            try:
+                result[name] = shape.decode(given[name])
+            except Mismatch as mismatch:
+                problems += mismatch.under(name)
+        if problems:
+            raise Mismatch(problems)
+        return result
+
+    def _misfits(self, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        for name in self._required:
+            if name not in given:
+                yield "", f"missing argument {name!r}"
+        if not given.keys() <= self._encoders.keys():
+            for name in given:
+                if name not in self._encoders:
+                    yield "", f"unexpected argument {shown(name)}"
+
+    def _call(self, given: dict[str, Any]) -> Call:
+        if self._plain or not given:
+            return (), given
+        parameters = [self._signature.python.parameters[name] for name in self._encoders]
+        positional = _passed_by_position(parameters, given)
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for one in parameters:
+            if one.name in positional:
+                args.append(given.get(one.name, one.default))
+            elif one.kind is one.VAR_POSITIONAL:
+                args += given.get(one.name, ())
+            elif one.kind is one.VAR_KEYWORD:
+                kwargs |= given.get(one.name, {})
+            elif one.name in given:
+                kwargs[one.name] = given[one.name]
+        return tuple(args), kwargs
+
+
+def _passed_by_position(parameters: list[inspect.Parameter], given: dict[str, Any]) -> set[str]:
+    """Name what must go by position; a default is filled in where a later one was given."""
+    more = any(given.get(one.name) for one in parameters if one.kind is one.VAR_POSITIONAL)
+    names = [
+        one.name
+        for one in parameters
+        if one.kind is one.POSITIONAL_ONLY or (more and one.kind is one.POSITIONAL_OR_KEYWORD)
+    ]
+    while names and not more and names[-1] not in given:
+        names.pop()
+    return set(names)

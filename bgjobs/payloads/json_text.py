@@ -1,0 +1,123 @@
+"""The one gate in front of both databases: JSON text that each of them stores as it is."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from bgjobs.payloads.mismatch import SHOWN, Mismatch, key_step, refused
+
+LARGEST = 1_048_576
+"""Bytes of UTF-8 in one payload."""
+DEEPEST = 64
+"""Levels of arrays and objects in one payload, the outermost included."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# check_circular would cost a dict entry for each container; the depth is bounded anyway.
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise refused(f"expected JSON, found {name}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def dump(value: dict[str, Any]) -> str:
+    """Write `value` as JSON text; `Mismatch` for what a database would refuse."""
+    try:
+        text = _ENCODER.encode(value)
+    except ValueError:
+        # All else was refused by the shapes; Python writes 4,300 digits unless told otherwise.
+        raise refused("arguments: found an int of too many digits") from None
+    _check_size(text, value)
+    if "\\u0000" in text or text.count("[") + text.count("{") > DEEPEST:
+        _check_tree(value)
+    return text
+
+
+def load(text: str) -> Any:
+    """Read JSON text of a row, however hostile; `Mismatch` for what `dump` never wrote."""
+    _check_size(text, None)
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise _too_deep("") from None
+    except ValueError:
+        raise refused("expected JSON, found other text") from None
+    if "\\u" in text or text.count("[") + text.count("{") > DEEPEST:
+        _check_tree(value)
+    return value
+
+
+def _check_size(text: str, value: Any) -> None:
+    size = len(text)
+    if not text.isascii():
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            _check_tree(value)
+            raise refused("found a lone surrogate") from None
+    if size > LARGEST:
+        raise refused(f"arguments: expected at most {LARGEST:,} bytes of JSON, found {size:,}")
+
+
+def _too_deep(path: str) -> Mismatch:
+    return Mismatch([(path, f"nested deeper than {DEEPEST} levels")])
+
+
+def _check_tree(value: Any) -> None:
+    problems = list(_tree_problems(value))
+    if problems:
+        raise Mismatch(problems)
+
+
+def _tree_problems(value: Any) -> Iterator[tuple[str, str]]:
+    # A stack of its own, for the value may be nested deeper than Python can call.
+    waiting: list[tuple[str, int, Any]] = [("", 0, value)]
+    found = 0
+    while waiting and found < SHOWN:
+        path, depth, one = waiting.pop()
+        problem = _text_problem(one) if isinstance(one, str) else None
+        if problem:
+            found += 1
+            yield path, problem
+        elif depth == DEEPEST and isinstance(one, dict | list):
+            raise _too_deep(_shortened(path))
+        else:
+            waiting.extend(_children(path, depth + 1, one))
+
+
+def _children(path: str, depth: int, value: Any) -> list[tuple[str, int, Any]]:
+    found: list[tuple[str, int, Any]] = []
+    if isinstance(value, dict):
+        entries: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType] - any JSON
+        for key, item in entries.items():
+            found.append((_step(path, key), depth, item))
+            if _text_problem(key):
+                found.append((f"{path} keys".strip(), depth, key))
+    elif isinstance(value, list):
+        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType] - any JSON
+        found = [(f"{path}[{index}]", depth, item) for index, item in enumerate(items)]
+    return found[::-1]
+
+
+def _step(path: str, key: Any) -> str:
+    if not str(key).isidentifier():
+        return path + key_step(key)
+    return f"{path}.{key}" if path else str(key)
+
+
+def _text_problem(text: Any) -> str | None:
+    if "\0" in text:
+        return "found a NUL character, which a database cannot store"
+    if _SURROGATE.search(text):
+        return "found a lone surrogate, which UTF-8 cannot carry"
+    return None
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= DEEPEST else f"{path[:DEEPEST]}..."

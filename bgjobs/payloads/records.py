@@ -1,0 +1,219 @@
+"""The shapes of classes with fields: attrs, dataclass, TypedDict, NamedTuple, by cattrs.
+
+Importing cattrs takes longer than the rest of bgjobs together, so this module is loaded by
+the first worker that has such a class among its parameters.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import islice, product
+from typing import Any, Literal, cast, get_args, get_origin, is_typeddict
+
+import attrs
+from cattrs import Converter, gen
+from cattrs.disambiguators import create_default_dis_func
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
+
+from bgjobs.payloads.fields import Field, fields_of, told_apart_classes
+from bgjobs.payloads.mismatch import Mismatch, refused, shown, type_name, unfit
+from bgjobs.payloads.shapes import OBJECT, Code, Shape
+
+_PROBES = 1_000
+
+
+@cache
+def _converter() -> Converter:
+    return Converter(detailed_validation=True, forbid_extra_keys=True)
+
+
+def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Shape:
+    """Write an instance as an object of its fields; no other field is let in."""
+    kind: type[Any] = get_origin(annotation) or annotation
+    if is_typeddict(kind):
+        encode, stands_for = _dict_encoder(kind, parts), dict[str, Any]
+        return Shape(kind.__name__, OBJECT, _is(dict), encode, _decoder(kind, parts))
+    encode, stands_for = _instance_encoder(kind, parts), kind
+    return Shape(
+        kind.__name__,
+        OBJECT,
+        _is(stands_for),
+        encode,
+        _decoder(kind, parts),
+        classes=told_apart_classes(kind),
+        exact=True,
+    )
+
+
+def _is(kind: type) -> Callable[[Any], bool]:
+    # A subclass may have fields of its own, which would be lost without a word.
+    return lambda value: type(value) is kind
+
+
+def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+    plan = tuple((field.name, shape.encode) for field, shape in parts)
+
+    def encode(value: Any) -> dict[str, Any]:
+        if type(value) is not kind:
+            raise unfit(kind.__name__, value)
+        result: dict[str, Any] = {}
+        problems: list[tuple[str, str]] = []
+        for name, code in plan:
+            try:
+                result[name] = code(getattr(value, name))
+            except Mismatch as mismatch:
+                problems += mismatch.under(f".{name}")
+        if problems:
+            raise Mismatch(problems)
+        return result
+
+    return encode
+
+
+def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+    plan = {field.name: shape.encode for field, shape in parts}
+    required = tuple(field.name for field, _ in parts if field.required)
+
+    def encode(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise unfit(kind.__name__, value)
+        return _encode_keys(value, plan, required)  # pyright: ignore[reportUnknownArgumentType] - a user's value
+
+    return encode
+
+
+def _encode_keys(
+    value: dict[Any, Any], plan: dict[str, Code], required: tuple[str, ...]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    problems = [("", f"missing field {name!r}") for name in required if name not in value]
+    for key, item in value.items():
+        if key not in plan:
+            problems.append(("", f"unexpected field {shown(key)}"))
+            continue
+        try:
+            result[key] = plan[key](item)
+        except Mismatch as mismatch:
+            problems += mismatch.under(f".{key}")
+    if problems:
+        raise Mismatch(problems)
+    return result
+
+
+def _decoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+    # cattrs takes the fields as keyword arguments; numbered ones cannot clash with its own.
+    names = {f"field_{number}": field.name for number, (field, _) in enumerate(parts)}
+    structure = _structure(kind, parts)
+
+    def decode(value: Any) -> Any:
+        if type(value) is not dict:
+            raise unfit(kind.__name__, value)
+        try:
+            return structure(value, kind)  # pyright: ignore[reportUnknownArgumentType] - a row
+        except ClassValidationError as error:
+            raise Mismatch(_problems(kind, error, names)) from None
+
+    return decode
+
+
+def _structure(
+    kind: type, parts: tuple[tuple[Field, Shape], ...]
+) -> Callable[[Mapping[str, Any], Any], Any]:
+    stand_in: Any = attrs.make_class(
+        "Fields",
+        {
+            f"field_{number}": attrs.field(
+                default=attrs.NOTHING if field.required else None,
+                alias=f"field_{number}" if is_typeddict(kind) else field.alias,
+                kw_only=True,
+            )
+            for number, (field, _) in enumerate(parts)
+        },
+    )
+    overrides: dict[str, Any] = {
+        f"field_{number}": gen.override(rename=field.name, struct_hook=_hook(shape.decode))
+        for number, (field, shape) in enumerate(parts)
+    }
+    make: Any = gen.make_dict_structure_fn_from_attrs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - cattrs annotates it with a bare Attribute
+    return cast(
+        "Callable[[Mapping[str, Any], Any], Any]",
+        make(
+            list(attrs.fields(stand_in)),
+            _dict_maker(kind, parts) if is_typeddict(kind) else kind,
+            _converter(),
+            {one.__name__: object for one in getattr(kind, "__parameters__", ())},
+            **overrides,
+        ),
+    )
+
+
+def _hook(decode: Code) -> Callable[[Any, Any], Any]:
+    return lambda value, _: decode(value)
+
+
+def _dict_maker(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Any:
+    # The keys of a TypedDict need not be names, as keyword arguments must.
+    names = {f"field_{number}": field.name for number, (field, _) in enumerate(parts)}
+
+    def make(**fields: Any) -> dict[str, Any]:
+        return {names[number]: value for number, value in fields.items()}
+
+    make.__name__ = make.__qualname__ = kind.__name__
+    return make
+
+
+def _problems(
+    kind: type, error: ClassValidationError, names: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    noted, others = error.group_exceptions()
+    for cause, note in noted:
+        name = names[note.name]
+        if isinstance(cause, Mismatch):
+            yield from cause.under(f".{name}")
+        elif isinstance(cause, KeyError):
+            yield "", f"missing field {name!r}"
+        else:
+            yield f".{name}", f"raised {type_name(cause)}"
+    for cause in others:
+        if isinstance(cause, ForbiddenExtraKeysError):
+            for key in sorted(cause.extra_fields):
+                yield "", f"unexpected field {shown(key)}"
+        else:
+            # The message of a user's own check may quote the value.
+            yield "", f"expected what {kind.__name__} takes, it raised {type_name(cause)}"
+
+
+def told_apart(shapes: tuple[Shape, ...]) -> Code:
+    """Decode an object into one of several classes, by the fields that differ.
+
+    `TypeError` when cattrs finds no such fields.
+    """
+    decoders = {kind: shape.decode for shape in shapes for kind in shape.classes}
+    expected = " or ".join(kind.__name__ for kind in decoders)
+    choose = create_default_dis_func(_converter(), *decoders, overrides={})
+    for kind in decoders:
+        _check_choice(choose, kind)
+
+    def decode(value: Any) -> Any:
+        try:
+            kind = choose(value)
+        except (KeyError, ValueError, TypeError):
+            kind = None
+        if kind not in decoders:
+            raise refused(f"expected {expected}, found an object of other fields")
+        return decoders[kind](value)
+
+    return decode
+
+
+def _check_choice(choose: Callable[[Mapping[Any, Any]], Any], kind: type) -> None:
+    # cattrs also accepts Literal fields that split the classes only in part.
+    fields = fields_of(kind)
+    values = [_possible_values(field.annotation) for field in fields]
+    for row in islice(product(*values), _PROBES):
+        example = dict(zip((field.name for field in fields), row, strict=True))
+        if choose(example) is not kind:
+            raise TypeError(f"{kind.__name__} cannot be told apart")
+
+
+def _possible_values(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else (None,)

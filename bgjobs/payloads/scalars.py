@@ -1,0 +1,187 @@
+"""The shapes of single values: those that JSON knows, and those that travel as text."""
+
+import base64
+import math
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path, PosixPath, PurePath, PurePosixPath
+from types import NoneType
+from typing import Any
+from uuid import UUID
+
+from bgjobs.payloads.mismatch import refused, unfit
+from bgjobs.payloads.shapes import BOOL, FLOAT, INT, NULL, NUMBER, TEXT, Code, Shape
+
+_EXACT = timedelta(microseconds=2**52)
+"""Beyond 142 years a float of seconds rounds microseconds."""
+
+
+def _instance(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or _is_int(value)
+
+
+def _checked(expected: str, accepts: Callable[[Any], bool]) -> Code:
+    def check(value: Any) -> Any:
+        if accepts(value):
+            return value
+        raise unfit(expected, value)
+
+    return check
+
+
+def _int(value: Any) -> Any:
+    if type(value) is int or _is_int(value):
+        return value
+    raise unfit("int", value)
+
+
+def _str(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    raise unfit("str", value)
+
+
+def _float(value: Any) -> float:
+    if not _is_number(value):
+        raise unfit("float", value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise refused("expected a finite float, found NaN, Infinity or an int beyond it")
+    return number
+
+
+def _aware(value: datetime) -> datetime:
+    if value.utcoffset() is None:
+        raise refused("expected datetime with a time zone, found a naive one")
+    return value
+
+
+def _time_text(value: time) -> str:
+    if value.tzinfo is not None and value.utcoffset() is None:
+        raise refused("expected time with a fixed offset or none, found a named zone")
+    return value.isoformat()
+
+
+def _seconds(value: timedelta) -> int | float:
+    whole, rest = divmod(value, timedelta(seconds=1))
+    if not rest:
+        return whole
+    seconds = value.total_seconds()
+    if abs(value) > _EXACT:
+        raise refused("expected timedelta that seconds carry exactly, found too long a one")
+    return seconds
+
+
+def _timedelta(value: Any) -> timedelta:
+    if not _is_number(value):
+        raise unfit("timedelta as seconds", value)
+    try:
+        return timedelta(seconds=value)
+    except (OverflowError, ValueError):
+        raise refused("expected timedelta as seconds, found a number out of range") from None
+
+
+def _decimal_text(value: Decimal) -> str:
+    if not value.is_finite():
+        raise refused("expected a finite Decimal, found NaN or Infinity")
+    return str(value)
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(text)
+    return number
+
+
+def _uuid(text: str) -> UUID:
+    found = UUID(text)
+    if str(found) != text.lower():
+        raise ValueError(text)
+    return found
+
+
+def _base64_text(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _as_text(
+    kind: type,
+    write: Callable[[Any], str],
+    read: Callable[[str], Any],
+    accepts: Callable[[Any], bool] | None = None,
+) -> Shape:
+    expected = kind.__name__
+    fits = accepts or _instance(kind)
+
+    def encode(value: Any) -> str:
+        if fits(value):
+            return write(value)
+        raise unfit(expected, value)
+
+    def decode(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise unfit(f"{expected} as text", value)
+        try:
+            return read(value)
+        except (ValueError, InvalidOperation):
+            raise refused(f"expected {expected} as text, found other text") from None
+
+    return Shape(expected, TEXT, fits, encode, decode)
+
+
+def _plain(kind: type, kinds: frozenset[type], accepts: Callable[[Any], bool]) -> Shape:
+    expected = "None" if kind is NoneType else kind.__name__
+    check = _checked(expected, accepts)
+    return Shape(expected, kinds, accepts, check, check)
+
+
+def _encode_timedelta(value: Any) -> int | float:
+    if isinstance(value, timedelta):
+        return _seconds(value)
+    raise unfit("timedelta", value)
+
+
+SCALARS: dict[Any, Shape] = {
+    NoneType: _plain(NoneType, NULL, lambda value: value is None),
+    bool: _plain(bool, BOOL, _instance(bool)),
+    int: Shape("int", INT, _is_int, _int, _int),
+    float: Shape("float", FLOAT, _is_number, _float, _float),
+    str: Shape("str", TEXT, _instance(str), _str, _str),
+    bytes: _as_text(bytes, _base64_text, _base64),
+    datetime: _as_text(
+        datetime,
+        lambda value: _aware(value).isoformat(),
+        lambda text: _aware(datetime.fromisoformat(text)),
+    ),
+    date: _as_text(date, date.isoformat, date.fromisoformat, _is_date),
+    time: _as_text(time, _time_text, time.fromisoformat),
+    timedelta: Shape("timedelta", NUMBER, _instance(timedelta), _encode_timedelta, _timedelta),
+    UUID: _as_text(UUID, str, _uuid),
+    Decimal: _as_text(Decimal, _decimal_text, _decimal),
+    Path: _as_text(Path, str, Path),
+    PurePath: _as_text(PurePath, str, PurePath),
+    PosixPath: _as_text(PosixPath, str, PosixPath),
+    PurePosixPath: _as_text(PurePosixPath, str, PurePosixPath),
+}
+"""The shape of each class of single values that can be a parameter."""

@@ -1,0 +1,187 @@
+"""Events to listeners: in order, isolated, and free of cost where nobody listens."""
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec, cast, final
+
+from anyio import (
+    BrokenResourceError,
+    CancelScope,
+    ClosedResourceError,
+    WouldBlock,
+    create_memory_object_stream,
+    current_time,
+)
+
+from bgjobs.events import Event, Listener, ListenerFailed
+
+P = ParamSpec("P")
+
+MAILBOX_SIZE = 10_000
+"""Events that wait for one async listener; a few megabytes, seconds of the fastest queue."""
+FAREWELL = 5.0
+"""Seconds that async listeners get at the end for what still waits for them."""
+
+_logger = logging.getLogger("bgjobs")
+_Sink = Callable[[Event], None]
+
+
+@final
+class Mailbox:
+    """Events on their way to one async listener, which hears them one after the other."""
+
+    def __init__(self, listener: Callable[[Event], Awaitable[None]], bus: "Bus") -> None:
+        self._listener = listener
+        self._bus = bus
+        self._send, self._receive = create_memory_object_stream[Event](MAILBOX_SIZE)
+        self._farewell = CancelScope()
+        self.dropped = 0
+
+    def __call__(self, event: Event) -> None:
+        """Put one event in; it is dropped and counted when the listener is too far behind."""
+        try:
+            self._send.send_nowait(event)
+        except (WouldBlock, BrokenResourceError, ClosedResourceError):
+            self.dropped += 1
+            if self.dropped == 1:
+                _logger.warning(
+                    "listener %s is too slow: events dropped", _name(self._listener)
+                )
+
+    async def deliver(self) -> None:
+        """Hand out events until `close`, and then for a few seconds those that are left."""
+        with CancelScope(shield=True) as self._farewell:
+            async with self._receive:
+                async for event in self._receive:
+                    await self._tell(event)
+
+    def close(self) -> None:
+        """Take no more events."""
+        self._send.close()
+        self._farewell.deadline = current_time() + FAREWELL
+
+    async def _tell(self, event: Event) -> None:
+        try:
+            await self._listener(event)
+        except Exception as error:  # noqa: BLE001 - a listener never changes a job's fate
+            self._bus.report(self._listener, event, error)
+
+
+@final
+class EventStream:
+    """The events from now on, as an async iterator with a bounded buffer."""
+
+    def __init__(self, buffer: int) -> None:
+        self._send, self._receive = create_memory_object_stream[Event](buffer)
+        self.dropped = 0
+        """How many events found the buffer full."""
+
+    def __call__(self, event: Event) -> None:
+        """Put one event in. A listener, therefore."""
+        try:
+            self._send.send_nowait(event)
+        except WouldBlock:
+            self.dropped += 1
+
+    def __aiter__(self) -> "EventStream":
+        return self
+
+    async def __anext__(self) -> Event:
+        return await self._receive.__anext__()
+
+    def close(self) -> None:
+        """Take no more events and end the iteration."""
+        self._send.close()
+        self._receive.close()
+
+
+@final
+class Bus:
+    """The listeners of one scope, and of the scopes around it."""
+
+    def __init__(self, listeners: Sequence[Listener], outer: "Bus | None" = None) -> None:
+        self._outer = outer
+        self.mailboxes: list[Mailbox] = [] if outer is None else outer.mailboxes
+        """Of the async listeners of all scopes, outer and inner."""
+        self._sinks: list[tuple[Listener, _Sink]] = []
+        for listener in listeners:
+            self._add(listener)
+
+    def scoped(self, listeners: Sequence[Listener]) -> "Bus":
+        """Give the bus of an inner scope: its listeners hear first, then those of this one."""
+        return Bus(listeners, outer=self)
+
+    def emit(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Make an event and tell it, unless nobody listens."""
+        if self._sinks or (self._outer is not None and self._outer.has_listeners):
+            self.tell(make(*args, **kwargs))
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether an event would reach anybody."""
+        return bool(self._sinks) or (self._outer is not None and self._outer.has_listeners)
+
+    def tell(self, event: Event, *, but: object = None) -> None:
+        """Tell one event to everybody; `but` is left out."""
+        for listener, sink in self.listening():
+            if listener is not but:
+                self._tell_one(listener, sink, event)
+
+    def report(self, listener: object, event: Event, error: Exception) -> None:
+        """Log a listener's error and tell the others of it."""
+        happened = type(event).__name__
+        _logger.error("listener %s raised on %s", _name(listener), happened, exc_info=error)
+        if not isinstance(event, ListenerFailed):
+            self.tell(ListenerFailed(_name(listener), happened, error), but=listener)
+
+    @asynccontextmanager
+    async def subscribe(self, buffer: int) -> AsyncIterator[EventStream]:
+        """Listen with a stream for the length of the block."""
+        stream = EventStream(buffer)
+        entry: tuple[Listener, _Sink] = (stream, stream)
+        self._sinks.append(entry)
+        try:
+            yield stream
+        finally:
+            self._sinks.remove(entry)
+            stream.close()
+
+    def deliveries(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """Give the tasks that serve async listeners, of this scope and those within it."""
+        return [mailbox.deliver for mailbox in self.mailboxes]
+
+    def close(self) -> None:
+        """Let the deliveries end once the listeners have heard what waits for them."""
+        for mailbox in self.mailboxes:
+            mailbox.close()
+
+    def _add(self, listener: Listener) -> None:
+        if _is_async(listener):
+            mailbox = Mailbox(cast("Callable[[Event], Awaitable[None]]", listener), self)
+            self.mailboxes.append(mailbox)
+            self._sinks.append((listener, mailbox))
+        else:
+            self._sinks.append((listener, cast("_Sink", listener)))
+
+    def listening(self) -> Iterable[tuple[Listener, _Sink]]:
+        """Give who is told, in order."""
+        yield from tuple(self._sinks)
+        if self._outer is not None:
+            yield from self._outer.listening()
+
+    def _tell_one(self, listener: Listener, sink: _Sink, event: Event) -> None:
+        try:
+            sink(event)
+        except Exception as error:  # noqa: BLE001 - a listener never changes a job's fate
+            self.report(listener, event, error)
+
+
+def _is_async(listener: Any) -> bool:
+    call = getattr(listener, "__call__", None)  # noqa: B004 - its kind is asked, not its being
+    return inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(call)
+
+
+def _name(listener: object) -> str:
+    return getattr(listener, "__qualname__", None) or type(listener).__name__

@@ -1,0 +1,85 @@
+"""The only place where a call of the store leaves the event loop."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from random import Random
+from typing import ParamSpec, TypeVar, final
+
+from anyio import CapacityLimiter, current_time, sleep, to_thread
+from anyio.lowlevel import checkpoint
+
+from bgjobs.backoff import Exponential
+from bgjobs.clock import Clock
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
+from bgjobs.runtime.bus import Bus
+from bgjobs.stores.abc import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RETRIES = Exponential(base=0.05, maximum=5.0)
+"""How long to wait before a store that was away is asked again."""
+
+
+@final
+class Dispatch:
+    """Calls blocking verbs in worker threads, or on the loop where the clock asks for it.
+
+    A call that has begun is not abandoned: cancelled meanwhile, it is waited for, so that no
+    thread is left behind.
+    """
+
+    def __init__(self, store: Store, clock: Clock, bus: Bus, timeout: float) -> None:
+        self.store = store
+        self._clock = clock
+        self._bus = bus
+        self._timeout = timeout
+        self._threads = CapacityLimiter(store.connections)
+        self._random = Random()
+
+    async def once(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a verb of the store and tell the events of it."""
+        name = verb.__name__
+        self._bus.emit(StoreCalled, name)
+        started = self._clock.monotonic()
+        try:
+            answer = await self._leave_the_loop(partial(verb, *args, **kwargs))
+        except StoreError as error:
+            self._bus.emit(StoreFailed, name, error)
+            raise
+        self._bus.emit(StoreResponded, name, self._clock.monotonic() - started)
+        return answer
+
+    async def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a verb, and again while the store is away, up to the configured time."""
+        give_up_at = current_time() + self._timeout
+        for tries in count():
+            try:
+                return await self.once(verb, *args, **kwargs)
+            except StoreUnavailableError:
+                delay = self.retry_delay(tries)
+                if current_time() + delay > give_up_at:
+                    raise
+                await sleep(delay)
+        raise AssertionError("count() has no end")
+
+    async def insist(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a verb, and again for as long as the store is away."""
+        for tries in count():
+            try:
+                return await self.once(verb, *args, **kwargs)
+            except StoreUnavailableError:
+                await sleep(self.retry_delay(tries))
+        raise AssertionError("count() has no end")
+
+    def retry_delay(self, tries: int) -> float:
+        """Say how many seconds to wait after so many tries."""
+        return RETRIES.delay(tries, self._random).total_seconds()
+
+    async def _leave_the_loop(self, work: Callable[[], T]) -> T:
+        if self._clock.inline:
+            await checkpoint()
+            return work()
+        return await to_thread.run_sync(work, limiter=self._threads)

@@ -1,0 +1,205 @@
+"""Group commit: whatever waits to be written at one time goes down as one transaction.
+
+Idle, a write leaves at once and nothing is added to it. Loaded, the next batch gathers while
+the last one is being committed, so the batches grow by themselves up to their limit.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, final
+
+from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sleep
+from attrs import define, field
+
+from bgjobs.clock import Clock
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.jobs import Job, Reservation, StoredJob
+from bgjobs.runtime.dispatch import Dispatch
+from bgjobs.settlements import Requeue, Settlement, Succeed
+from bgjobs.stores.abc import NewJob, Written
+
+LARGEST_BATCH = 1000
+"""Rows in one transaction; beyond a few hundred a larger batch is no faster, only later."""
+
+
+@final
+@define(eq=False)
+class Ticket:
+    """One waiting write, and what became of it."""
+
+    enqueue: Sequence[NewJob] = ()
+    settle: Sequence[Settlement] = ()
+    done: Event = field(factory=Event)
+    written: Written | None = None
+    error: StoreError | None = None
+    repeated: bool = False
+    """An earlier try may have been committed although its answer was lost."""
+    withdrawn: bool = False
+    """Nobody waits for it any more."""
+
+    @property
+    def size(self) -> int:
+        """How many rows it writes."""
+        return len(self.enqueue) + len(self.settle)
+
+
+@final
+class GroupCommit:
+    """Gathers writes and commits them, one batch at a time."""
+
+    def __init__(self, dispatch: Dispatch, clock: Clock, timeout: float) -> None:
+        self._dispatch = dispatch
+        self._clock = clock
+        self._timeout = timeout
+        self._waiting: list[Ticket] = []
+        self._work = Event()
+        self._finished = False
+
+    async def enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
+        """Store jobs; when this returns they are committed.
+
+        Cancelled before the batch is taken, nothing is stored; after that, they may be.
+        `StoreUnavailableError` after the configured time; they may be stored then, too.
+        """
+        ticket = Ticket(enqueue=jobs)
+        with move_on_after(self._timeout):
+            await self._submit(ticket)
+        return self._answer(ticket).jobs
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Write the end of a run; False when the reservation was lost.
+
+        Waits for a store that is away: the caller bounds it, by its lease.
+        """
+        ticket = Ticket(settle=[settlement])
+        await self._submit(ticket)
+        return not self._answer(ticket).lost
+
+    async def complete(self, job: Job, work: Callable[[Any], object]) -> bool:
+        """Let `job` succeed together with what `work` writes; False when it was lost.
+
+        In a transaction of its own: what is a stranger's code shall hold nobody up. Waits
+        for a store that is away, like `settle`.
+        """
+        verb, reservation = self._dispatch.store.complete, job.reservation
+        for tries in count():
+            try:
+                now = self._clock.store_now()
+                done = await self._dispatch.once(verb, reservation, work, now=now)
+            except StoreUnavailableError:
+                await sleep(self._dispatch.retry_delay(tries))
+            else:
+                return done or (tries > 0 and await self._settled_before(Succeed(reservation)))
+        raise AssertionError("count() has no end")
+
+    async def run(self) -> None:
+        """Commit batches until `finish`; not cancelled before, so that nothing is cut off."""
+        with CancelScope(shield=True):
+            while not self._finished:
+                await self._work.wait()
+                self._work = Event()
+                await self._commit_all()
+
+    def finish(self) -> None:
+        """Let `run` end once nothing waits any more."""
+        self._finished = True
+        self._work.set()
+
+    async def _submit(self, ticket: Ticket) -> None:
+        self._waiting.append(ticket)
+        self._work.set()
+        try:
+            await ticket.done.wait()
+        except get_cancelled_exc_class():
+            ticket.withdrawn = True
+            raise
+
+    def _answer(self, ticket: Ticket) -> Written:
+        if ticket.error is not None:
+            raise ticket.error
+        if ticket.written is None:
+            label = self._dispatch.store.label
+            raise StoreUnavailableError(f"{label}: no answer within {self._timeout:g} s")
+        return ticket.written
+
+    async def _commit_all(self) -> None:
+        tries = 0
+        while batch := self._take():
+            try:
+                await self._commit(batch)
+            except StoreUnavailableError:
+                for ticket in batch:
+                    ticket.repeated = True
+                self._waiting[:0] = batch
+                await sleep(self._dispatch.retry_delay(tries))
+                tries += 1
+            else:
+                tries = 0
+
+    def _take(self) -> list[Ticket]:
+        """Take what waits, in its order, up to the largest batch but always something."""
+        batch: list[Ticket] = []
+        size = 0
+        waiting = [ticket for ticket in self._waiting if not ticket.withdrawn]
+        for ticket in waiting:
+            size += ticket.size
+            if batch and size > LARGEST_BATCH:
+                break
+            batch.append(ticket)
+        self._waiting = waiting[len(batch) :]
+        return batch
+
+    async def _commit(self, batch: list[Ticket]) -> None:
+        try:
+            written = await self._write(batch)
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            await self._blame(batch, error)
+        else:
+            await self._answer_all(batch, written)
+
+    async def _blame(self, batch: list[Ticket], error: StoreError) -> None:
+        """Find whose rows the store refuses, so that one bad write fails nobody else's."""
+        if len(batch) > 1:
+            for ticket in batch:
+                await self._commit([ticket])
+        else:
+            batch[0].error = error
+            batch[0].done.set()
+
+    async def _write(self, batch: list[Ticket]) -> Written:
+        return await self._dispatch.once(
+            self._dispatch.store.write,
+            [job for ticket in batch for job in ticket.enqueue],
+            [settlement for ticket in batch for settlement in ticket.settle],
+            now=self._clock.store_now(),
+        )
+
+    async def _answer_all(self, batch: list[Ticket], written: Written) -> None:
+        jobs = iter(written.jobs)
+        for ticket in batch:
+            stored = [next(jobs) for _ in ticket.enqueue]
+            lost = [
+                one.reservation
+                for one in ticket.settle
+                if one.reservation in written.lost
+                and not (ticket.repeated and await self._settled_before(one))
+            ]
+            ticket.written = Written(stored, lost)
+            ticket.done.set()
+
+    async def _settled_before(self, settlement: Settlement) -> bool:
+        """Say whether an earlier try, whose answer was lost, is what settled this job."""
+        reservation = settlement.reservation
+        found = await self._dispatch.once(self._dispatch.store.find, reservation.job_id)
+        return found is not None and is_settled(found, settlement, reservation)
+
+
+def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservation) -> bool:
+    """Say whether `found` is what this settlement would have left behind."""
+    if found.reservations != reservation.number:
+        return False
+    if isinstance(settlement, Requeue):
+        return isinstance(found, Job) and found.reserved_by is None
+    return not isinstance(found, Job) and found.reserved_by == reservation.owner

@@ -1,0 +1,130 @@
+"""Renews the leases, from a thread of its own, and watches how late the event loop is.
+
+A handler that blocks the loop for longer than the lease must not lose it, so renewing may
+not depend on the loop. The thread ends with the task that owns it.
+"""
+
+import sys
+import threading
+from collections.abc import Mapping
+from functools import partial
+from types import CodeType, FrameType
+from typing import final
+
+from anyio import CapacityLimiter, create_task_group, current_time, sleep, to_thread
+
+from bgjobs.clock import Clock
+from bgjobs.config import Config
+from bgjobs.errors import StoreError
+from bgjobs.events import ClockSkew, LoopLag, StoreFailed
+from bgjobs.instants import as_duration
+from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.leases import Registry
+from bgjobs.stores.abc import Store
+
+LOOP_CHECK = 0.25
+"""Seconds between two signs of life of the event loop."""
+LAG_LIMIT = 1.0
+"""Seconds by which the loop may be late before it is told."""
+SKEW_LIMIT = 1.0
+"""Seconds by which this machine's clock may differ from the store's before it is told."""
+
+
+@final
+class Heartbeat:
+    """Keeps the registry's living owners alive in the store."""
+
+    def __init__(self, config: Config, bus: Bus, registry: Registry) -> None:
+        self._store: Store = config.store
+        self._clock: Clock = config.clock
+        self._lease = config.lease
+        self._interval = config.heartbeat_interval
+        self._bus = bus
+        self._registry = registry
+        self._handlers: Mapping[CodeType, str] = {
+            worker.handler.__code__: worker.name
+            for worker in config.all_workers()
+            if hasattr(worker.handler, "__code__")
+        }
+        self._stop = threading.Event()
+        self._loop_seen = 0.0
+        self._loop_thread = 0
+        self._blocker: str | None = None
+        self._skew = 0.0
+        self._failure: StoreError | None = None
+
+    async def run(self) -> None:
+        """Renew until cancelled."""
+        if self._clock.inline:
+            while True:
+                await sleep(self._beat())
+        self._stop.clear()
+        self._loop_seen = self._clock.monotonic()
+        self._loop_thread = threading.get_ident()
+        async with create_task_group() as tasks:
+            thread = CapacityLimiter(1)
+            beat = partial(to_thread.run_sync, self._beat_until_stopped, limiter=thread)
+            tasks.start_soon(beat)
+            try:
+                await self._watch_loop()
+            finally:
+                self._stop.set()
+
+    def _beat_until_stopped(self) -> None:
+        next_beat = self._clock.monotonic()
+        while not self._stop.wait(LOOP_CHECK):
+            if self._clock.monotonic() - self._loop_seen > LAG_LIMIT:
+                self._blocker = self._handler_on_the_loop() or self._blocker
+            if self._clock.monotonic() >= next_beat:
+                next_beat = self._clock.monotonic() + self._beat()
+
+    def _beat(self) -> float:
+        """Renew all leases once; says in how many seconds to do it again."""
+        leases = self._registry.alive()
+        if not leases:
+            return min(self._interval, LOOP_CHECK)
+        started = self._clock.monotonic()
+        try:
+            heartbeat = self._store.heartbeat(
+                [lease.owner.id for lease in leases],
+                as_duration(self._lease),
+                now=self._clock.store_now(),
+            )
+        except StoreError as error:
+            self._failure = error
+            return self._interval / 5
+        for lease in leases:
+            if lease.owner.id in heartbeat.alive:
+                lease.renew(started)
+            else:
+                lease.refused = True
+        self._skew = (self._clock.now() - heartbeat.now).total_seconds()
+        return self._interval
+
+    async def _watch_loop(self) -> None:
+        while True:
+            due = current_time() + LOOP_CHECK
+            await sleep(LOOP_CHECK)
+            self._loop_seen = self._clock.monotonic()
+            lag = current_time() - due
+            if lag > LAG_LIMIT:
+                self._bus.emit(LoopLag, lag, self._blocker)
+            self._blocker = None
+            self._tell_what_the_thread_found()
+
+    def _tell_what_the_thread_found(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            self._bus.emit(StoreFailed, "heartbeat", failure)
+        skew, self._skew = self._skew, 0.0
+        if abs(skew) > SKEW_LIMIT:
+            self._bus.emit(ClockSkew, skew)
+
+    def _handler_on_the_loop(self) -> str | None:
+        """Name the worker whose handler the loop's thread is in right now."""
+        frame: FrameType | None = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - CPython's documented way to see another thread
+        while frame is not None:
+            if frame.f_code in self._handlers:
+                return self._handlers[frame.f_code]
+            frame = frame.f_back
+        return None

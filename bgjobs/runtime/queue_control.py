@@ -1,0 +1,74 @@
+"""What outlives the single starts of a queue: its switches, and what it holds."""
+
+from typing import final
+from uuid import UUID
+
+from bgjobs.config import Queue
+from bgjobs.events import QueuePaused, QueueResumed
+from bgjobs.jobs import Job
+from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.wakeups import Signal
+
+
+@final
+class QueueControl:
+    """A queue of a running application: hold it up, let it go on, see what it runs."""
+
+    def __init__(self, queue: Queue, bus: Bus, news: Signal) -> None:
+        self._paused = False
+        self.bus = bus
+        """Its listeners, and those of the whole application."""
+        self.config = queue
+        """The settings."""
+        self.news = news
+        """Set when there may be jobs to reserve."""
+        self.room = Signal()
+        """Set when a slot is free again, or a switch was turned."""
+        self.held: dict[UUID, Job] = {}
+        """What is reserved and not settled yet."""
+        self.looks = 0
+        """How often it has asked the store for jobs."""
+        self.stopping = False
+        self.grace = 0.0
+        """How long its handlers may go on once it is stopping."""
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self.config.name
+
+    @property
+    def paused(self) -> bool:
+        """Whether it starts no new jobs."""
+        return self._paused
+
+    @property
+    def running(self) -> tuple[Job, ...]:
+        """The jobs that this process has reserved in this queue."""
+        return tuple(self.held.values())
+
+    def pause(self) -> None:
+        """Reserve no more jobs in this process; the handlers that run go on."""
+        if not self._paused:
+            self._paused = True
+            self.bus.emit(QueuePaused, self.name)
+
+    def resume(self) -> None:
+        """Reserve jobs again."""
+        if self._paused:
+            self._paused = False
+            self.bus.emit(QueueResumed, self.name)
+            self._poke()
+
+    def stop(self, grace: float) -> None:
+        """Reserve no more, let handlers go on for `grace` seconds, then cancel them.
+
+        A second call can only shorten the grace.
+        """
+        self.grace = min(self.grace, grace) if self.stopping else grace
+        self.stopping = True
+        self._poke()
+
+    def _poke(self) -> None:
+        self.news.set()
+        self.room.set()

@@ -1,0 +1,35 @@
+"""Which event tells of which end of a run."""
+
+from datetime import timedelta
+
+from bgjobs.events import (
+    JobAttemptFailed,
+    JobDiscarded,
+    JobFailed,
+    JobReleased,
+    JobSnoozed,
+    JobSucceeded,
+)
+from bgjobs.jobs import Job
+from bgjobs.outcomes import Discarded, Outcome, Snoozed
+from bgjobs.runtime.bus import Bus
+from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+
+
+def report_end(
+    bus: Bus, queue: str, job: Job, outcome: Outcome, settlement: Settlement, seconds: float
+) -> None:
+    """Tell how a run ended, after it is committed."""
+    match outcome, settlement:
+        case _, Succeed():
+            bus.emit(JobSucceeded, queue, job, seconds)
+        case Discarded(reason), _:
+            bus.emit(JobDiscarded, queue, job, reason)
+        case Snoozed(delay), _:
+            bus.emit(JobSnoozed, queue, job, delay)
+        case _, Fail(error=error):
+            bus.emit(JobFailed, queue, job, error)
+        case _, Requeue(attempts=attempts) if attempts == job.attempts:
+            bus.emit(JobReleased, queue, job)
+        case _, Requeue(errors=errors, delay=delay):
+            bus.emit(JobAttemptFailed, queue, job, errors[-1].error, delay or timedelta(0))

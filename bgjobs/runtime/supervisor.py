@@ -1,0 +1,79 @@
+"""Keeps children running, one for one; gives up on one that crashes too often.
+
+A child that gave up takes the whole tree down: its error leaves `run` as an `ExceptionGroup`
+that names the child.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import final
+
+from anyio import CancelScope, sleep
+from attrs import frozen
+
+from bgjobs.clock import Clock
+from bgjobs.config import RestartTolerance
+from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted
+from bgjobs.runtime.bus import Bus
+
+
+@final
+@frozen(eq=False)
+class Child:
+    """Something that is kept running: `run` is called anew for every start."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+    bus: Bus
+
+
+@final
+class Supervisor:
+    """Restarts what crashes, within a tolerance of its own for each child."""
+
+    def __init__(self, tolerance: RestartTolerance, clock: Clock) -> None:
+        self._tolerance = tolerance
+        self._clock = clock
+        self._random = Random()
+        self._failures: list[ExceptionGroup[Exception]] = []
+
+    async def keep(self, child: Child, tree: CancelScope) -> None:
+        """Run `child` until it ends by itself; cancel `tree` when it is past tolerance."""
+        crashes: deque[float] = deque()
+        while True:
+            try:
+                await child.run()
+            except Exception as error:  # noqa: BLE001 - deciding about any error is what it is for
+                child.bus.emit(ChildCrashed, child.name, error)
+                if not self._tolerates(crashes):
+                    self._give_up(child, error, tree)
+                    return
+            else:
+                return
+            delay = self._tolerance.backoff.delay(len(crashes) - 1, self._random)
+            await sleep(delay.total_seconds())
+            child.bus.emit(ChildRestarted, child.name, len(crashes))
+
+    def raise_failures(self) -> None:
+        """Raise what children gave up on, if any did."""
+        if len(self._failures) == 1:
+            raise self._failures[0]
+        if self._failures:
+            raise ExceptionGroup("several children gave up", self._failures)
+
+    def _tolerates(self, crashes: deque[float]) -> bool:
+        now = self._clock.monotonic()
+        crashes.append(now)
+        while crashes[0] < now - self._tolerance.within:
+            crashes.popleft()
+        return len(crashes) <= self._tolerance.restarts
+
+    def _give_up(self, child: Child, error: Exception, tree: CancelScope) -> None:
+        child.bus.emit(ChildGaveUp, child.name, error)
+        message = (
+            f"{child.name} crashed more than {self._tolerance.restarts} times "
+            f"within {self._tolerance.within:g} seconds"
+        )
+        self._failures.append(ExceptionGroup(message, [error]))
+        tree.cancel()

@@ -1,0 +1,143 @@
+"""The connections of an open store: a pool, and one that is only for the heartbeat."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Any, final
+
+import psycopg
+from psycopg import IsolationLevel
+from psycopg.pq import TransactionStatus
+
+from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
+from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.sockets import is_alive
+from bgjobs.stores.postgres.source import AnyConnection, AnyPool, Source
+
+_SETTINGS = (
+    "autocommit",
+    "isolation_level",
+    "read_only",
+    "deferrable",
+    "row_factory",
+    "cursor_factory",
+    "prepare_threshold",
+)
+_inherited: list["Connections"] = []
+"""What a fork left in this process: kept, because finalizing it could speak to the server."""
+
+
+@final
+class Connections:
+    """Lends connections in autocommit mode, from the moment it is made until `close`."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._pid = os.getpid()
+        self._pool: AnyPool = source.open_pool()
+        self._beating = Lock()
+        self._heart: AnyConnection | None = None
+
+    def check_process(self) -> None:
+        """Refuse to work in a fork of the process that opened the store."""
+        if os.getpid() != self._pid:
+            raise ForkedStoreError(self._source.label, self._pid, os.getpid())
+
+    @contextmanager
+    def borrowed(self) -> Generator[AnyConnection]:
+        """Lend a connection of the pool; it goes back as it was."""
+        with translated(self._source.label):
+            connection = self._taken()
+        try:
+            with _plain(connection):
+                yield connection
+        finally:
+            self._pool.putconn(connection)
+
+    def _taken(self) -> AnyConnection:
+        # After a failover all that lie in the pool are dead, and its own check would sleep
+        # after each of them.
+        for _ in range(self._source.size):
+            connection: AnyConnection = self._pool.getconn()
+            if is_alive(connection):
+                return connection
+            connection.close()
+            self._pool.putconn(connection)
+        last: AnyConnection = self._pool.getconn()
+        return last
+
+    @contextmanager
+    def transaction(self) -> Generator[AnyConnection]:
+        """Lend a connection inside a transaction; an exception rolls back and goes on as it is.
+
+        Only what the transaction itself says is translated: what is done inside may be the
+        user's.
+        """
+        with self.borrowed() as connection:
+            block = connection.transaction()
+            with translated(self._source.label):
+                block.__enter__()
+            try:
+                yield connection
+                self._check_uncommitted(connection)
+            except BaseException as error:
+                block.__exit__(type(error), error, error.__traceback__)
+                raise
+            with translated(self._source.label):
+                block.__exit__(None, None, None)
+
+    def _check_uncommitted(self, connection: AnyConnection) -> None:
+        # COMMIT of a failed transaction rolls back without an error, and on a lost connection
+        # psycopg does not even send it.
+        status = connection.info.transaction_status
+        if status == TransactionStatus.UNKNOWN:
+            raise StoreUnavailableError(f"{self._source.label}: connection lost")
+        if status != TransactionStatus.INTRANS:
+            raise StoreError(
+                f"{self._source.label}: expected an open transaction, found {status.name}; do "
+                "not end it yourself, and use a savepoint (connection.transaction()) around a "
+                "statement whose error you catch"
+            )
+
+    @contextmanager
+    def heartbeat(self) -> Generator[AnyConnection]:
+        """Lend the connection that no other verb uses; it is made anew when it is broken."""
+        with self._beating:
+            if self._heart is None or not is_alive(self._heart):
+                self._drop_heart()
+                self._heart = self._source.connect()
+            yield self._heart
+
+    def _drop_heart(self) -> None:
+        if self._heart is not None:
+            self._heart.close()
+        self._heart = None
+
+    def close(self) -> None:
+        """Close what was opened here; in a fork, touch nothing."""
+        if os.getpid() != self._pid:
+            _inherited.append(self)
+            return
+        with self._beating:
+            self._drop_heart()
+        self._source.close_pool(self._pool)
+
+
+@contextmanager
+def _plain(connection: AnyConnection) -> Generator[None]:
+    before = {name: getattr(connection, name) for name in _SETTINGS}
+    _apply(connection, {"autocommit": True, "isolation_level": IsolationLevel.READ_COMMITTED})
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):  # then it is broken, and the pool makes another one
+            if connection.info.transaction_status != TransactionStatus.IDLE:
+                connection.rollback()
+            _apply(connection, before)
+
+
+def _apply(connection: AnyConnection, settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        if getattr(connection, name) != value:
+            setattr(connection, name, value)

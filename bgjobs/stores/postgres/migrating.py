@@ -1,0 +1,72 @@
+"""Bringing a schema up to date, and finding out whether it is."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from bgjobs.errors import SchemaMismatchError
+from bgjobs.stores.abc import SCHEMA_VERSION
+from bgjobs.stores.postgres.source import AnyConnection
+from bgjobs.stores.postgres.statements import Dialect
+
+_ONE_AT_A_TIME = b"select pg_advisory_xact_lock(hashtext(%(lock)s))"
+_HAS_SCHEMA = b"select to_regnamespace(%(schema)s) is not null"
+
+Transaction = Callable[[], AbstractContextManager[AnyConnection]]
+
+
+def migrate(sql: Dialect, transaction: Transaction) -> list[str]:
+    """Apply what is missing, each in its own transaction, and give the names."""
+    applied: list[str] = []
+    while True:
+        with transaction() as connection:
+            name = _apply_next(sql, connection)
+        if name is None:
+            return applied
+        applied.append(name)
+
+
+def _apply_next(sql: Dialect, connection: AnyConnection) -> str | None:
+    sql.run(connection, _ONE_AT_A_TIME, {"lock": f"bgjobs {sql.schema}"})
+    found = _version(sql, connection)
+    if found > SCHEMA_VERSION:
+        raise SchemaMismatchError(sql.label, found, SCHEMA_VERSION)
+    pending = [file for file in sql.migrations() if found < number_of(file) <= SCHEMA_VERSION]
+    if not pending:
+        return None
+    _make_schema(sql, connection)
+    return _apply(sql, connection, pending[0])
+
+
+def _make_schema(sql: Dialect, connection: AnyConnection) -> None:
+    # A role that may not create schemas can use one that was made for it.
+    if not sql.run(connection, _HAS_SCHEMA, {"schema": sql.schema})[0][0]:
+        sql.execute(connection, f'create schema if not exists "{sql.schema}"'.encode())
+
+
+def _apply(sql: Dialect, connection: AnyConnection, file: str) -> str:
+    for statement in sql.migration(file):
+        sql.execute(connection, statement)
+    name = file.removesuffix(".sql")
+    values = {"version": number_of(file), "name": name, "now": None}
+    sql.execute(connection, sql["record_migration"], values)
+    return name
+
+
+def number_of(file: str) -> int:
+    """Give the version to which a migration leads."""
+    return int(file.partition("_")[0])
+
+
+def _version(sql: Dialect, connection: AnyConnection) -> int:
+    table = {"table": f'"{sql.schema}"."migrations"'}
+    if not sql.run(connection, sql.part("schema_version", 0), table)[0][0]:
+        return 0
+    version: int = sql.run(connection, sql.part("schema_version", 1), {})[0][0]
+    return version
+
+
+def check_schema(sql: Dialect, connection: AnyConnection) -> None:
+    """Raise `SchemaMismatchError` unless the schema is the one we know."""
+    found = _version(sql, connection)
+    if found != SCHEMA_VERSION:
+        raise SchemaMismatchError(sql.label, found, SCHEMA_VERSION)

@@ -1,0 +1,154 @@
+"""Rows of the tables as values, and values as the arrays that go into statements.
+
+Every statement that gives jobs names the columns in the same order: those of `_shared`, then
+those of the ended jobs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from bgjobs.instants import MICROSECOND, as_instant
+from bgjobs.jobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.attempt_errors import dump_errors, load_errors
+
+Row = tuple[Any, ...]
+"""What the driver gives: values of the types that the columns have."""
+Parameters = Mapping[str, Any]
+"""Values for a statement; of many types, hence Any."""
+_SHARED = 14
+
+
+def as_job(row: Row) -> Job:
+    """Make a live job of a row of `jobs`."""
+    return Job(**_shared(row))
+
+
+def as_succeeded(row: Row) -> SucceededJob:
+    """Make a value of a row of `jobs_succeeded`."""
+    return SucceededJob(**_shared(row), succeeded_at=utc(row[_SHARED]))
+
+
+def as_failed(row: Row) -> FailedJob:
+    """Make a value of a row of `jobs_failed`."""
+    error, failed_at = row[_SHARED:]
+    return FailedJob(**_shared(row), error=error, failed_at=utc(failed_at))
+
+
+def _shared(row: Row) -> dict[str, Any]:
+    return {
+        "id": row[0],
+        "name": row[1],
+        "payload": row[2],
+        "priority": row[3],
+        "attempts": row[4],
+        "crashes": row[5],
+        "interruptions": row[6],
+        "reservations": row[7],
+        "created_at": utc(row[8]),
+        "available_at": utc(row[9]),
+        "reserved_at": None if row[10] is None else utc(row[10]),
+        "reserved_by": row[11],
+        "unique_key": row[12],
+        "errors": load_errors(row[13]),
+    }
+
+
+def utc(moment: datetime) -> datetime:
+    """Give an instant in UTC; the driver gives it in the time zone of the session."""
+    return moment.astimezone(UTC)
+
+
+def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
+    """Give the job that `new` has become; the server has said the instants."""
+    options = new.request.options
+    return Job(
+        id=new.id,
+        name=new.request.name,
+        payload=new.request.payload,
+        priority=options.priority,
+        created_at=utc(created_at),
+        available_at=utc(available_at),
+        unique_key=options.unique_key,
+    )
+
+
+def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
+    """Give the parameters of enqueue.sql and find_live.sql."""
+    requests = [new.request for new in jobs]
+    options = [request.options for request in requests]
+    return {
+        "ids": [new.id for new in jobs],
+        "names": [request.name for request in requests],
+        "payloads": [request.payload for request in requests],
+        "priorities": [option.priority for option in options],
+        "available_ats": [optional_instant("available_at", o.available_at) for o in options],
+        "delays": [microseconds(option.available_in) for option in options],
+        "unique_keys": [option.unique_key for option in options],
+        "now": now,
+    }
+
+
+def settled(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:
+    """Give the parameters of succeed.sql, fail.sql or requeue.sql, for one of these kinds.
+
+    The rows are locked by id, so that two batches about the same jobs cannot deadlock.
+    """
+    ordered = sorted(settlements, key=lambda one: one.reservation.job_id)
+    parameters: dict[str, Any] = {
+        "ids": [one.reservation.job_id for one in ordered],
+        "owners": [one.reservation.owner for one in ordered],
+        "numbers": [one.reservation.number for one in ordered],
+        "now": now,
+    }
+    unhappy = [one for one in ordered if not isinstance(one, Succeed)]
+    if unhappy:
+        parameters.update(_counters(unhappy))
+    return parameters
+
+
+def _counters(settlements: Sequence[Fail | Requeue]) -> Parameters:
+    return {
+        "attempts": [one.attempts for one in settlements],
+        "crashes": [one.crashes for one in settlements],
+        "interruptions": [one.interruptions for one in settlements],
+        "errors": [dump_errors(one.errors) for one in settlements],
+        "reasons": [one.error for one in settlements if isinstance(one, Fail)],
+        "delays": [microseconds(o.delay) for o in settlements if isinstance(o, Requeue)],
+    }
+
+
+def as_reservations(rows: Iterable[Row]) -> set[Reservation]:
+    """Make the fences that a settling statement found."""
+    return {Reservation(*row) for row in rows}
+
+
+def optional_instant(what: str, moment: datetime | None) -> datetime | None:
+    """Check that `moment`, when there is one, has a time zone."""
+    return None if moment is None else as_instant(what, moment)
+
+
+def microseconds(duration: timedelta | None) -> int | None:
+    """Count the whole microseconds of a duration.
+
+    Not sent as an interval: its days are as long as the days of the session's time zone.
+    """
+    return None if duration is None else duration // MICROSECOND
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """Give worker names, each once."""
+    return sorted(set(names))
+
+
+def unique_ids(ids: Iterable[UUID]) -> list[UUID]:
+    """Give ids, each once."""
+    return sorted(set(ids))
+
+
+def in_claim_order(jobs: Iterable[Job]) -> Sequence[Job]:
+    """Sort what RETURNING gave in no order of its own."""
+    return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id))

@@ -1,0 +1,27 @@
+with settled as (
+    delete from {jobs} as job
+    using unnest(
+        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(attempts)s::integer[],
+        %(crashes)s::integer[], %(interruptions)s::integer[], %(errors)s::text[],
+        %(reasons)s::text[]
+    ) as held (
+        id, owner, number, new_attempts, new_crashes, new_interruptions, new_errors, reason
+    )
+    where job.id = held.id
+        and job.reserved_by = held.owner
+        and job.reservations = held.number
+    returning job.*, new_attempts, new_crashes, new_interruptions, new_errors, reason
+), recorded as (
+    insert into {jobs_failed} (
+        id, name, payload, priority, attempts, crashes, interruptions, reservations,
+        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+        error, failed_at
+    )
+    select
+        id, name, payload, priority, new_attempts, new_crashes, new_interruptions, reservations,
+        created_at, available_at, reserved_at, reserved_by, unique_key, new_errors,
+        reason, coalesce(%(now)s::timestamptz, now())
+    from settled
+    on conflict (id) do nothing
+)
+select id, reserved_by, reservations from settled;

@@ -1,0 +1,34 @@
+-- What stands where a wanted job could not be stored: the job of that id, live or ended, else
+-- the holder of its unique key.
+select wanted.id, standing.*
+from
+    unnest(%(ids)s::uuid[], %(names)s::text[], %(unique_keys)s::text[])
+        as wanted (id, name, unique_key)
+    cross join lateral (
+        select
+            id, name, payload, priority, attempts, crashes, interruptions, reservations,
+            created_at, available_at, reserved_at, reserved_by, unique_key, errors
+        from (
+            select 1 as rank,
+                id, name, payload, priority, attempts, crashes, interruptions, reservations,
+                created_at, available_at, reserved_at, reserved_by, unique_key, errors
+            from {jobs} where id = wanted.id
+            union all
+            select 2 as rank,
+                id, name, payload, priority, attempts, crashes, interruptions, reservations,
+                created_at, available_at, reserved_at, reserved_by, unique_key, errors
+            from {jobs_succeeded} where id = wanted.id
+            union all
+            select 3 as rank,
+                id, name, payload, priority, attempts, crashes, interruptions, reservations,
+                created_at, available_at, reserved_at, reserved_by, unique_key, errors
+            from {jobs_failed} where id = wanted.id
+            union all
+            select 4 as rank,
+                id, name, payload, priority, attempts, crashes, interruptions, reservations,
+                created_at, available_at, reserved_at, reserved_by, unique_key, errors
+            from {jobs} where name = wanted.name and unique_key = wanted.unique_key
+        ) as candidates
+        order by rank
+        limit 1
+    ) as standing;

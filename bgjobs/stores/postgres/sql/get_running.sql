@@ -1,0 +1,9 @@
+select
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors
+from {jobs}
+where reserved_by is not null
+    and (%(owner)s::uuid is null or reserved_by = %(owner)s)
+    and id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+order by id
+limit %(limit)s;

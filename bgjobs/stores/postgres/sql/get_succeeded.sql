@@ -1,0 +1,9 @@
+select
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    succeeded_at
+from {jobs_succeeded}
+where (%(name)s::text is null or name = %(name)s)
+    and id < coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+order by id desc
+limit %(limit)s;

@@ -1,0 +1,86 @@
+"""Statements as the driver takes them, and the one place where they are run."""
+
+from collections.abc import Generator
+from typing import Any, final
+
+import psycopg
+from psycopg.pq import Format
+from psycopg.rows import tuple_row
+
+from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.rows import Parameters, Row
+from bgjobs.stores.sql import Statements, check_identifier
+
+_PACKAGE = "bgjobs.stores.postgres"
+NOTIFY = (
+    b"select pg_notify(%(channel)s, told.name) from unnest(%(names)s::text[]) as told (name)"
+)
+
+Step = tuple[bytes, Parameters]
+"""A statement that shall be run, and its values."""
+Steps = Generator[Step, list[Row], Any]
+"""Statements one after the other; each is answered with its rows."""
+
+
+@final
+class Dialect:
+    """The statements of one schema, and how to run them.
+
+    Cursors are made here with their own row factory and in binary format: neither a caller's
+    settings nor the session's DateStyle and time zone change what comes out.
+    """
+
+    def __init__(self, schema: str, label: str, *, prepared_statements: bool) -> None:
+        self.schema = check_identifier("schema", schema)
+        self.label = label
+        self._prepare = None if prepared_statements else False
+        self._statements = Statements(_PACKAGE, self._quote)
+
+    def _quote(self, name: str) -> str:
+        return f'"{self.schema}"' if name == "schema" else f'"{self.schema}"."{name}"'
+
+    def __getitem__(self, verb: str) -> bytes:
+        return self.part(verb, 0)
+
+    def part(self, verb: str, number: int) -> bytes:
+        """Give one statement of a file that has several."""
+        return self._statements[verb][number].encode()
+
+    def migrations(self) -> list[str]:
+        """Give the file names of all migrations, in their order."""
+        return self._statements.migrations()
+
+    def migration(self, file: str) -> list[bytes]:
+        """Give the statements of one migration."""
+        return [statement.encode() for statement in self._statements.migration(file)]
+
+    def run(
+        self, connection: psycopg.Connection[Any], statement: bytes, values: Parameters
+    ) -> list[Row]:
+        """Run one statement and give its rows."""
+        with translated(self.label):
+            cursor = psycopg.Cursor(connection, row_factory=tuple_row)
+            cursor.format = Format.BINARY
+            cursor.execute(statement, values, prepare=self._prepare)
+            return cursor.fetchall()
+
+    async def run_async(
+        self, connection: psycopg.AsyncConnection[Any], statement: bytes, values: Parameters
+    ) -> list[Row]:
+        """Do the same on an async connection."""
+        with translated(self.label):
+            cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
+            cursor.format = Format.BINARY
+            await cursor.execute(statement, values, prepare=self._prepare)
+            return await cursor.fetchall()
+
+    def execute(
+        self,
+        connection: psycopg.Connection[Any],
+        statement: bytes,
+        values: Parameters | None = None,
+    ) -> None:
+        """Run one statement that gives no rows."""
+        with translated(self.label):
+            cursor = psycopg.Cursor(connection, row_factory=tuple_row)
+            cursor.execute(statement, values, prepare=self._prepare)

@@ -1,0 +1,371 @@
+"""The store's verbs: each borrows a connection and runs its statement."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, final
+from uuid import UUID
+
+import psycopg
+
+from bgjobs.errors import StoreError
+from bgjobs.events import Listener
+from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs.settlements import Settlement, Succeed
+from bgjobs.stores.abc import (
+    FIRST_PAGE,
+    Counts,
+    Heartbeat,
+    NewJob,
+    Owner,
+    Page,
+    Watcher,
+    Written,
+)
+from bgjobs.stores.postgres import migrating, rows, writing
+from bgjobs.stores.postgres.connections import Connections
+from bgjobs.stores.postgres.faults import run_again
+from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
+from bgjobs.stores.postgres.statements import Dialect
+from bgjobs.stores.postgres.watcher import PostgresWatcher, channel_of
+
+T = TypeVar("T")
+
+_MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
+    rows.as_job,
+    rows.as_succeeded,
+    rows.as_failed,
+)
+"""What the statements of find.sql give."""
+_instant = rows.optional_instant
+
+
+@final
+class PostgresStore:
+    """Keeps jobs in one schema of a PostgreSQL database.
+
+    `conninfo_or_pool` is a connection string or URL, or a `psycopg_pool.ConnectionPool` of
+    yours, which you open before the store and close after it. Heartbeats and the watcher use
+    connections of their own; behind a transaction pooler give `listen_dsn`, which leads past
+    it, or `listen=False`.
+    """
+
+    def __init__(
+        self,
+        conninfo_or_pool: str | AnyPool,
+        *,
+        schema: str = "bgjobs",
+        pool_size: int = 4,
+        listen: bool = True,
+        listen_dsn: str | None = None,
+        prepared_statements: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        if pool_size < 1:
+            raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
+        self._source = source_of(conninfo_or_pool, pool_size, schema)
+        self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
+        self._listen = listen
+        self._listen_dsn = None if listen_dsn is None else with_defaults(listen_dsn)
+        self._listeners = tuple(listeners)
+        self._opened: Connections | None = None
+
+    def __repr__(self) -> str:
+        return f"<PostgresStore {self.label}>"
+
+    @property
+    def label(self) -> str:
+        """Server, database and schema, without secrets."""
+        return self._source.label
+
+    @property
+    def connections(self) -> int:
+        """How many verbs can usefully go on at once."""
+        return self._source.size
+
+    @property
+    def needs_notify(self) -> bool:
+        """Watchers listen for notifications."""
+        return True
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """Who is told of this store's own events."""
+        return self._listeners
+
+    def open(self) -> None:
+        """Connect."""
+        if self._opened is not None:
+            self._opened.check_process()
+            raise StoreError(f"{self.label}: open already")
+        self._opened = Connections(self._source)
+
+    def close(self) -> None:
+        """Give back every connection; harmless when not open. A pool of yours stays open."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    @property
+    def _live(self) -> Connections:
+        if self._opened is None:
+            raise StoreError(f"{self.label}: not open; call open() first")
+        self._opened.check_process()
+        return self._opened
+
+    def _rows(self, verb: str, values: rows.Parameters, part: int = 0) -> list[rows.Row]:
+        statement = self._sql.part(verb, part)
+        return self._alone(lambda connection: self._sql.run(connection, statement, values))
+
+    def _execute(self, verb: str, values: rows.Parameters) -> None:
+        self._alone(lambda connection: self._sql.execute(connection, self._sql[verb], values))
+
+    def _alone(self, work: Callable[[AnyConnection], T]) -> T:
+        """Run `work` on a connection in autocommit mode."""
+
+        def once() -> T:
+            with self._live.borrowed() as connection:
+                return work(connection)
+
+        return run_again(once)
+
+    def _together(self, work: Callable[[AnyConnection], T]) -> T:
+        """Run `work` in one transaction."""
+
+        def once() -> T:
+            with self._live.transaction() as connection:
+                return work(connection)
+
+        return run_again(once)
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema to the version that is known here; give what was applied."""
+        return migrating.migrate(self._sql, self._live.transaction)
+
+    def check_schema(self) -> None:
+        """Raise `SchemaMismatchError` unless the schema is the one known here."""
+        self._alone(lambda connection: migrating.check_schema(self._sql, connection))
+
+    def write(
+        self,
+        enqueue: Sequence[NewJob] = (),
+        settle: Sequence[Settlement] = (),
+        *,
+        now: datetime | None = None,
+    ) -> Written:
+        """Settle reserved jobs, then store new ones, all in one transaction."""
+        instant = _instant("now", now)
+        kinds = writing.by_kind(settle)
+
+        def work(connection: AnyConnection) -> Written:
+            # First the ends: a scheduled job's next occurrence takes the key of the last.
+            written = writing.settle(self._sql, connection, kinds, instant)
+            steps = writing.enqueueing(self._sql, enqueue, instant)
+            jobs = writing.driven(self._sql, connection, steps) if enqueue else []
+            return Written(jobs, writing.lost(settle, written))
+
+        # One statement is a transaction already.
+        alone = len(kinds) + bool(enqueue) <= 1
+        return self._alone(work) if alone else self._together(work)
+
+    def complete(
+        self,
+        reservation: Reservation,
+        work: Callable[[psycopg.Connection[Any]], object],
+        *,
+        now: datetime | None = None,
+    ) -> bool:
+        """Let the job succeed and run `work(connection)` in the same transaction.
+
+        What it raises goes to the caller as it is, psycopg's errors too. Its statements'
+        settings must be local (`set local`): others stay with the connection.
+        """
+        kinds = writing.by_kind([Succeed(reservation)])
+        instant = _instant("now", now)
+        with self._live.transaction() as connection:
+            if not writing.settle(self._sql, connection, kinds, instant):
+                return False
+            work(connection)
+        return True
+
+    def reserve(
+        self,
+        owner: UUID,
+        names: Collection[str],
+        limit: int,
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Reserve up to `limit` due jobs of these workers for `owner`."""
+        values = {
+            "owner": owner,
+            "names": rows.unique_names(names),
+            "limit": limit,
+            "now": _instant("now", now),
+        }
+        return rows.in_claim_order(map(rows.as_job, self._rows("reserve", values)))
+
+    def next_due(
+        self, names: Collection[str], *, now: datetime | None = None
+    ) -> timedelta | None:
+        """Say how long until the first unreserved job of these workers is due."""
+        values = {"names": rows.unique_names(names), "now": _instant("now", now)}
+        [[wait]] = self._rows("next_due", values)
+        due: timedelta | None = wait
+        return due
+
+    def open_owner(
+        self, owner: Owner, lease: timedelta, *, now: datetime | None = None
+    ) -> None:
+        """Record a new owner."""
+        values = {
+            "id": owner.id,
+            "name": owner.name,
+            "node": owner.node,
+            "lease": rows.microseconds(lease),
+            "now": _instant("now", now),
+        }
+        self._execute("open_owner", values)
+
+    def heartbeat(
+        self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
+    ) -> Heartbeat:
+        """Renew these owners' leases on the heartbeat's own connection."""
+        values = {
+            "owners": rows.unique_ids(owners),
+            "lease": rows.microseconds(lease),
+            "now": _instant("now", now),
+        }
+        with self._live.heartbeat() as connection:
+            [[found, alive]] = self._sql.run(connection, self._sql["heartbeat"], values)
+        return Heartbeat(frozenset(alive), rows.utc(found))
+
+    def abandoned(self, limit: int, *, now: datetime | None = None) -> Sequence[Job]:
+        """Give up to `limit` reserved jobs whose owner has no live lease, by id."""
+        values = {"limit": limit, "now": _instant("now", now)}
+        return [rows.as_job(row) for row in self._rows("abandoned", values)]
+
+    def close_owners(
+        self, owners: Collection[UUID] = (), *, now: datetime | None = None
+    ) -> None:
+        """Forget these owners, and all whose lease has ended."""
+        values = {"owners": rows.unique_ids(owners), "now": _instant("now", now)}
+        self._execute("close_owners", values)
+
+    def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+        """Give the job of this id, live or ended, or None."""
+        for part, make in enumerate(_MAKERS):
+            found = self._rows("find", {"id": job_id}, part)
+            if found:
+                return make(found[0])
+        return None
+
+    def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Give waiting and delayed jobs, oldest first."""
+        found = self._rows("get_enqueued", {"name": name, **_paged(page)})
+        return [rows.as_job(row) for row in found]
+
+    def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Give reserved jobs, oldest first."""
+        found = self._rows("get_running", {"owner": owner, **_paged(page)})
+        return [rows.as_job(row) for row in found]
+
+    def get_succeeded(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[SucceededJob]:
+        """Give succeeded jobs, the newest first."""
+        found = self._rows("get_succeeded", {"name": name, **_paged(page)})
+        return [rows.as_succeeded(row) for row in found]
+
+    def get_failed(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[FailedJob]:
+        """Give failed jobs, the newest first."""
+        found = self._rows("get_failed", {"name": name, **_paged(page)})
+        return [rows.as_failed(row) for row in found]
+
+    def count(
+        self, names: Collection[str] | None = None, *, now: datetime | None = None
+    ) -> Counts:
+        """Count the jobs of these workers, or of all with None."""
+        chosen = None if names is None else rows.unique_names(names)
+        [found] = self._rows("count", {"names": chosen, "now": _instant("now", now)})
+        return Counts(*found)
+
+    def prune(
+        self,
+        *,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        limit: int,
+        now: datetime | None = None,
+    ) -> int:
+        """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
+        kept = [rows.microseconds(succeeded_for), rows.microseconds(failed_for)]
+        instant = _instant("now", now)
+
+        def work(connection: AnyConnection) -> int:
+            deleted = 0
+            for part, kept_for in enumerate(kept):
+                if kept_for is not None:
+                    values = {"kept_for": kept_for, "limit": limit, "now": instant}
+                    statement = self._sql.part("prune", part)
+                    deleted += len(self._sql.run(connection, statement, values))
+            return deleted
+
+        return self._together(work)
+
+    def notify(self, names: Collection[str]) -> None:
+        """Tell other processes' watchers that these workers have new jobs."""
+        if names:
+            step = writing.notifying(self._sql, names)
+            self._alone(lambda connection: self._sql.run(connection, *step))
+
+    def watch(self) -> Watcher | None:
+        """Open a watcher on a connection of its own; None with `listen=False`."""
+        self._live.check_process()
+        if not self._listen:
+            return None
+        connection = self._source.connect(self._listen_dsn)
+        try:
+            return PostgresWatcher(connection, self.label, channel_of(self._sql.schema))
+        except BaseException:
+            connection.close()
+            raise
+
+    def enqueue_in(
+        self,
+        connection: psycopg.Connection[Any],
+        requests: Sequence[JobRequest],
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Store jobs on your `psycopg.Connection`, inside its transaction when one is open.
+
+        Watchers are told when it commits.
+        """
+        _check_type("enqueue_in", connection, psycopg.Connection)
+        steps = writing.enqueueing_in(self._sql, requests, _instant("now", now))
+        return writing.driven(self._sql, connection, steps)
+
+    async def enqueue_in_async(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        requests: Sequence[JobRequest],
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Do the same on your `psycopg.AsyncConnection`."""
+        _check_type("enqueue_in_async", connection, psycopg.AsyncConnection)
+        steps = writing.enqueueing_in(self._sql, requests, _instant("now", now))
+        return await writing.driven_async(self._sql, connection, steps)
+
+
+def _paged(page: Page) -> dict[str, Any]:
+    return {"limit": page.limit, "after": page.after}
+
+
+def _check_type(verb: str, found: object, wanted: type) -> None:
+    if not isinstance(found, wanted):
+        raise TypeError(
+            f"{verb}: expected a psycopg.{wanted.__name__}, found {type(found).__qualname__}"
+        )

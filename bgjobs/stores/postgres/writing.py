@@ -1,0 +1,127 @@
+"""The statements of a write, on a connection and in a transaction that somebody else chose.
+
+Enqueueing is a generator that asks for statements and is given their rows, because it runs on
+plain connections and on async ones.
+"""
+
+from collections.abc import Collection, Generator, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.ids import new_ids
+from bgjobs.jobs import Job, JobRequest, Reservation
+from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.postgres import rows
+from bgjobs.stores.postgres.statements import NOTIFY, Dialect, Step
+from bgjobs.stores.postgres.watcher import channel_of
+
+_TRIES = 10
+"""How often the holder of a unique key may vanish while it is looked up."""
+_VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue"}
+
+Enqueueing = Generator[Step, list[rows.Row], list[Job]]
+
+
+def enqueueing(sql: Dialect, wanted: Sequence[NewJob], now: datetime | None) -> Enqueueing:
+    """Store new jobs; where one is there already or its unique key is taken, give that one."""
+    jobs: dict[Any, Job] = {}
+    missing = list({new.id: new for new in wanted}.values())
+    for _ in range(_TRIES):
+        values = rows.wanted(missing, now)
+        stored = {row[0]: row[1:] for row in (yield sql["enqueue"], values)}
+        jobs |= {
+            new.id: rows.stored_as(new, *stored[new.id]) for new in missing if new.id in stored
+        }
+        missing = [new for new in missing if new.id not in jobs]
+        if missing:
+            values = rows.wanted(missing, now)
+            jobs |= {row[0]: rows.as_job(row[1:]) for row in (yield sql["find_live"], values)}
+            missing = [new for new in missing if new.id not in jobs]
+        if not missing:
+            return [jobs[new.id] for new in wanted]
+    raise StoreUnavailableError(f"{sql.label}: a unique key changed hands {_TRIES} times")
+
+
+def enqueueing_in(
+    sql: Dialect, requests: Sequence[JobRequest], now: datetime | None
+) -> Enqueueing:
+    """Store requests and tell the watchers, all in the caller's transaction."""
+    if not requests:
+        return []
+    ids = new_ids(len(requests))
+    new = [NewJob(one, request) for one, request in zip(ids, requests, strict=True)]
+    jobs = yield from enqueueing(sql, new, now)
+    yield notifying(sql, (job.name for job in jobs))
+    return jobs
+
+
+def notifying(sql: Dialect, names: Iterable[str]) -> Step:
+    """Give the statement that tells the watchers, once the transaction commits."""
+    return NOTIFY, {"channel": channel_of(sql.schema), "names": rows.unique_names(names)}
+
+
+def driven(sql: Dialect, connection: psycopg.Connection[Any], steps: Enqueueing) -> list[Job]:
+    """Run what `steps` asks for, to its end."""
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(sql.run(connection, *step))
+    except StopIteration as end:
+        jobs: list[Job] = end.value
+        return jobs
+
+
+async def driven_async(
+    sql: Dialect, connection: psycopg.AsyncConnection[Any], steps: Enqueueing
+) -> list[Job]:
+    """Do the same on an async connection."""
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(await sql.run_async(connection, *step))
+    except StopIteration as end:
+        jobs: list[Job] = end.value
+        return jobs
+
+
+def by_kind(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:
+    """Sort them by the verb that writes them; the first about a reservation counts."""
+    first: dict[Reservation, Settlement] = {}
+    for one in settlements:
+        first.setdefault(one.reservation, one)
+    kinds: dict[str, list[Settlement]] = {}
+    for one in first.values():
+        kinds.setdefault(_VERBS[type(one)], []).append(one)
+    return kinds
+
+
+def settle(
+    sql: Dialect,
+    connection: psycopg.Connection[Any],
+    kinds: dict[str, list[Settlement]],
+    now: datetime | None,
+) -> set[Reservation]:
+    """Write how runs ended; give the reservations that were still there."""
+    written: set[Reservation] = set()
+    for verb, chosen in kinds.items():
+        found = sql.run(connection, sql[verb], rows.settled(chosen, now))
+        written |= rows.as_reservations(found)
+    return written
+
+
+def lost(
+    settlements: Sequence[Settlement], written: Collection[Reservation]
+) -> list[Reservation]:
+    """Give the reservations that were not there any more; a repetition finds none either."""
+    left = set(written)
+    missed: list[Reservation] = []
+    for one in settlements:
+        if one.reservation in left:
+            left.remove(one.reservation)
+        else:
+            missed.append(one.reservation)
+    return missed

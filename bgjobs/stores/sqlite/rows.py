@@ -1,0 +1,150 @@
+"""Rows of the tables as values, and values as the JSON that goes into statements.
+
+Every statement that gives jobs names the columns in the same order: `COLUMNS`, then those of
+the ended jobs.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from bgjobs.instants import MICROSECOND, as_instant, from_microseconds, to_microseconds
+from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs.settlements import Fail, Requeue, Succeed
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.attempt_errors import dump_errors, load_errors
+from bgjobs.stores.sqlite.connection import Row
+
+COLUMNS = (
+    "id",
+    "name",
+    "payload",
+    "priority",
+    "attempts",
+    "crashes",
+    "interruptions",
+    "reservations",
+    "created_at",
+    "available_at",
+    "reserved_at",
+    "reserved_by",
+    "unique_key",
+    "errors",
+)
+_SHARED = len(COLUMNS)
+
+
+def as_job(row: Row) -> Job:
+    """Make a live job of a row of `jobs`."""
+    return Job(**_shared(row))
+
+
+def as_succeeded(row: Row) -> SucceededJob:
+    """Make a value of a row of `jobs_succeeded`."""
+    return SucceededJob(**_shared(row), succeeded_at=from_microseconds(row[_SHARED]))
+
+
+def as_failed(row: Row) -> FailedJob:
+    """Make a value of a row of `jobs_failed`."""
+    error, failed_at = row[_SHARED:]
+    return FailedJob(**_shared(row), error=error, failed_at=from_microseconds(failed_at))
+
+
+def _shared(row: Row) -> dict[str, Any]:
+    reserved_at, reserved_by = row[10], row[11]
+    return {
+        "id": UUID(row[0]),
+        "name": row[1],
+        "payload": row[2],
+        "priority": row[3],
+        "attempts": row[4],
+        "crashes": row[5],
+        "interruptions": row[6],
+        "reservations": row[7],
+        "created_at": from_microseconds(row[8]),
+        "available_at": from_microseconds(row[9]),
+        "reserved_at": None if reserved_at is None else from_microseconds(reserved_at),
+        "reserved_by": None if reserved_by is None else UUID(reserved_by),
+        "unique_key": row[12],
+        "errors": load_errors(row[13]),
+    }
+
+
+def stored_as(new: NewJob, now: int) -> Job:
+    """Give the job that `new` becomes when it is stored at this microsecond."""
+    options = new.request.options
+    return Job(
+        id=new.id,
+        name=new.request.name,
+        payload=new.request.payload,
+        priority=options.priority,
+        created_at=from_microseconds(now),
+        available_at=_available_at(new.request, from_microseconds(now)),
+        unique_key=options.unique_key,
+    )
+
+
+def _available_at(request: JobRequest, now: datetime) -> datetime:
+    options = request.options
+    if options.available_at is not None:
+        return as_instant("available_at", options.available_at)
+    return now + (options.available_in or timedelta(0))
+
+
+def enqueued_json(jobs: Iterable[Job]) -> str:
+    """Write the parameter of enqueue.sql."""
+    return to_json(
+        [
+            str(job.id),
+            job.name,
+            job.payload,
+            job.priority,
+            to_microseconds(job.available_at),
+            job.unique_key,
+        ]
+        for job in jobs
+    )
+
+
+def fence(settlement: Succeed | Fail | Requeue) -> list[Any]:
+    """Give the three values that every settlement begins with."""
+    held = settlement.reservation
+    return [str(held.job_id), str(held.owner), held.number]
+
+
+def counters(settlement: Fail | Requeue) -> list[Any]:
+    """Give the fence and the new values that both unhappy ends carry."""
+    return [
+        *fence(settlement),
+        settlement.attempts,
+        settlement.crashes,
+        settlement.interruptions,
+        dump_errors(settlement.errors),
+    ]
+
+
+def microseconds(duration: timedelta) -> int:
+    """Count the whole microseconds of a duration."""
+    return duration // MICROSECOND
+
+
+def to_json(values: Iterable[object]) -> str:
+    """Write a list for `json_each`."""
+    return json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
+
+
+def uuids_json(ids: Iterable[UUID]) -> str:
+    """Write a list of ids for `json_each`."""
+    return to_json(str(one) for one in ids)
+
+
+def names_json(names: Iterable[str]) -> str:
+    """Write worker names for `json_each`, each once."""
+    return to_json(sorted(set(names)))
+
+
+def in_claim_order(jobs: Iterable[Job]) -> Sequence[Job]:
+    """Sort what RETURNING gave in no order of its own."""
+    return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id))

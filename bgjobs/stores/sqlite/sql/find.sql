@@ -1,0 +1,16 @@
+select
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors
+from {jobs} where id = :id;
+
+select
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    succeeded_at
+from {jobs_succeeded} where id = :id;
+
+select
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    error, failed_at
+from {jobs_failed} where id = :id;

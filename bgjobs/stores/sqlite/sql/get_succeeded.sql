@@ -1,0 +1,8 @@
+select
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    succeeded_at
+from {jobs_succeeded}
+where id < coalesce(:after, 'z') and (:name is null or name = :name)
+order by id desc
+limit :limit;

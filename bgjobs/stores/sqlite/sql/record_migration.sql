@@ -1,0 +1,1 @@
+insert into {migrations} (version, name, applied_at) values (:version, :name, :now);

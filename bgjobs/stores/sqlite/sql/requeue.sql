@@ -1,0 +1,32 @@
+-- An upsert that always meets its row, because only a select lets the settlements drive the
+-- join: as an update from them it may read all rows for each. What it inserts is never kept,
+-- so it carries no payload and no unique key.
+with settled (id, owner, number, attempts, crashes, interruptions, errors, available_at) as (
+    select
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+        json_extract(value, '$[6]'), json_extract(value, '$[7]')
+    from json_each(:settled)
+)
+insert into {jobs} (
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, errors
+)
+select
+    job.id, job.name, '', job.priority,
+    settled.attempts, settled.crashes, settled.interruptions, job.reservations,
+    job.created_at, coalesce(settled.available_at, job.available_at), settled.errors
+from settled cross join {jobs} as job indexed by {jobs_reserved} on
+    job.id = settled.id
+    and job.reserved_by = settled.owner
+    and job.reservations = settled.number
+where true
+on conflict (id) do update set
+    attempts = excluded.attempts,
+    crashes = excluded.crashes,
+    interruptions = excluded.interruptions,
+    available_at = excluded.available_at,
+    errors = excluded.errors,
+    reserved_at = null,
+    reserved_by = null
+returning id, reservations;

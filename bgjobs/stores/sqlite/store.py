@@ -1,0 +1,319 @@
+"""The store's verbs, each one statement file or a few."""
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, final
+from uuid import UUID
+
+from bgjobs.errors import SchemaMismatchError
+from bgjobs.events import Listener
+from bgjobs.ids import new_ids
+from bgjobs.instants import as_instant, from_microseconds, to_microseconds
+from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs.settlements import Settlement, Succeed
+from bgjobs.stores.abc import (
+    FIRST_PAGE,
+    SCHEMA_VERSION,
+    Counts,
+    Heartbeat,
+    NewJob,
+    Owner,
+    Page,
+    Watcher,
+    Written,
+)
+from bgjobs.stores.sql import Statements, check_identifier
+from bgjobs.stores.sqlite import rows, writing
+from bgjobs.stores.sqlite.callers import as_sqlite3, plain_text, transaction_of
+from bgjobs.stores.sqlite.completing import call_inside
+from bgjobs.stores.sqlite.connection import MEMORY, Parameters, Row, Synchronous, absolute, run
+from bgjobs.stores.sqlite.faults import translated
+from bgjobs.stores.sqlite.migrating import found_version, migrate
+from bgjobs.stores.sqlite.roles import Roles
+from bgjobs.stores.sqlite.watcher import FileWatcher
+
+
+def _machine_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@final
+class SQLiteStore:
+    """Jobs in one SQLite file, shared by all processes of one machine.
+
+    `path` may be ":memory:" for a store that lives as long as it is open and that no other
+    process sees. Connections that you pass in, or get, are `sqlite3.Connection`s.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        table_prefix: str = "bgjobs_",
+        synchronous: Synchronous = "FULL",
+        busy_timeout: float = 10.0,
+        listeners: Sequence[Listener] = (),
+        watch_interval: float = 0.005,
+        clock: Callable[[], datetime] = _machine_clock,
+    ) -> None:
+        """Describe the store; nothing is opened yet.
+
+        `busy_timeout` and `watch_interval` are seconds: how long to wait for other writers,
+        and how often to look for their changes. `clock` tells the time where a verb's `now`
+        is None.
+        """
+        prefix = check_identifier("table_prefix", table_prefix)
+        self._path = absolute(path)
+        self._listeners = tuple(listeners)
+        self._watch_interval = watch_interval
+        self._clock = clock
+        self._migrations_table = f"{prefix}migrations"
+        self._sql = Statements("bgjobs.stores.sqlite", lambda name: f'"{prefix}{name}"')
+        self._roles = Roles(self._path, busy_timeout=busy_timeout, synchronous=synchronous)
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({self._path!r})"
+
+    @property
+    def label(self) -> str:
+        """`SQLite` and the path of the file."""
+        return self._roles.label
+
+    @property
+    def connections(self) -> int:
+        """A writer and a reader at once; memory has one connection for all."""
+        return 1 if self._path == MEMORY else 2
+
+    @property
+    def needs_notify(self) -> bool:
+        """Watchers see every commit by themselves."""
+        return False
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """Who is told of this store's own events."""
+        return self._listeners
+
+    def open(self) -> None:
+        """Connect; a file that is not there is made, private to its owner."""
+        self._roles.open()
+
+    def close(self) -> None:
+        """Give back every connection; harmless when not open, and in a forked child."""
+        self._roles.close()
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema to `SCHEMA_VERSION`."""
+        now = self._microseconds(None)
+        return migrate(self._roles.writer, self._sql, self._migrations_table, now)
+
+    def check_schema(self) -> None:
+        """Raise `SchemaMismatchError` unless the schema is exactly `SCHEMA_VERSION`."""
+        found = self._roles.reader.look(
+            lambda raw: found_version(raw, self._sql, self._migrations_table)
+        )
+        if found != SCHEMA_VERSION:
+            raise SchemaMismatchError(self.label, found, SCHEMA_VERSION)
+
+    def write(
+        self,
+        enqueue: Sequence[NewJob] = (),
+        settle: Sequence[Settlement] = (),
+        *,
+        now: datetime | None = None,
+    ) -> Written:
+        """Store new jobs and settle reserved ones, all in one transaction."""
+        with self._roles.writer.writing() as raw, translated(self.label):
+            moment = self._microseconds(now)
+            # Settled first: a job that ends frees its unique key for the one that follows it.
+            lost = writing.settle(raw, self._sql, settle, moment)
+            jobs = writing.enqueue(raw, self._sql, enqueue, moment)
+        return Written(jobs, lost)
+
+    def complete(
+        self,
+        reservation: Reservation,
+        work: Callable[[Any], object],
+        *,
+        now: datetime | None = None,
+    ) -> bool:
+        """Let the job succeed and run `work(connection)`, in one transaction of their own."""
+        with self._roles.writer.writing() as raw:
+            with translated(self.label):
+                moment = self._microseconds(now)
+                lost = writing.settle(raw, self._sql, [Succeed(reservation)], moment)
+            if not lost:
+                call_inside(raw, work, self.label)
+        return not lost
+
+    def reserve(
+        self,
+        owner: UUID,
+        names: Collection[str],
+        limit: int,
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Reserve up to `limit` due jobs of these workers for `owner`."""
+        if limit < 1 or not names:
+            return ()
+        wanted: Parameters = {
+            "owner": str(owner),
+            "names": rows.names_json(names),
+            "limit": limit,
+        }
+        found = self._write("reserve", now, wanted)
+        return rows.in_claim_order(map(rows.as_job, found))
+
+    def next_due(
+        self, names: Collection[str], *, now: datetime | None = None
+    ) -> timedelta | None:
+        """Say how long until the first unreserved job of these workers is due."""
+        moment = self._microseconds(now)
+        due: int | None = self._read("next_due", {"names": rows.names_json(names)})[0][0]
+        return None if due is None else timedelta(microseconds=due - moment)
+
+    def open_owner(
+        self, owner: Owner, lease: timedelta, *, now: datetime | None = None
+    ) -> None:
+        """Record a new owner whose lease ends after `lease`."""
+        values: Parameters = {
+            "id": str(owner.id),
+            "name": owner.name,
+            "node": owner.node,
+            "lease": rows.microseconds(lease),
+        }
+        self._write("open_owner", now, values)
+
+    def heartbeat(
+        self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
+    ) -> Heartbeat:
+        """Renew these owners' leases, so that they end `lease` from now."""
+        with self._roles.pulse.writing() as raw, translated(self.label):
+            moment = self._microseconds(now)
+            renewed: Parameters = {
+                "owners": rows.uuids_json(owners),
+                "lease": rows.microseconds(lease),
+                "now": moment,
+            }
+            found = run(raw, self._sql["heartbeat"][0], renewed)
+        return Heartbeat([UUID(row[0]) for row in found], from_microseconds(moment))
+
+    def abandoned(self, limit: int, *, now: datetime | None = None) -> Sequence[Job]:
+        """Give up to `limit` reserved jobs whose owner has no live lease, by id."""
+        wanted: Parameters = {"limit": max(0, limit), "now": self._microseconds(now)}
+        return [rows.as_job(row) for row in self._read("abandoned", wanted)]
+
+    def close_owners(
+        self, owners: Collection[UUID] = (), *, now: datetime | None = None
+    ) -> None:
+        """Forget these owners, and all whose lease has ended."""
+        self._write("close_owners", now, {"owners": rows.uuids_json(owners)})
+
+    def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+        """Give the job of this id, live or ended, or None."""
+        found = self._roles.reader.snapshot(self._sql["find"], {"id": str(job_id)})
+        live, succeeded, failed = found
+        if live:
+            return rows.as_job(live[0])
+        if succeeded:
+            return rows.as_succeeded(succeeded[0])
+        return rows.as_failed(failed[0]) if failed else None
+
+    def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Give waiting and delayed jobs, of one worker or of all, oldest first."""
+        found = self._list("get_enqueued", page, {"name": name})
+        return [rows.as_job(row) for row in found]
+
+    def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Give reserved jobs, of one owner or of all, oldest first."""
+        wanted = None if owner is None else str(owner)
+        return [rows.as_job(row) for row in self._list("get_running", page, {"owner": wanted})]
+
+    def get_succeeded(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[SucceededJob]:
+        """Give succeeded jobs, of one worker or of all, the newest first."""
+        found = self._list("get_succeeded", page, {"name": name})
+        return [rows.as_succeeded(row) for row in found]
+
+    def get_failed(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[FailedJob]:
+        """Give failed jobs, of one worker or of all, the newest first."""
+        return [rows.as_failed(row) for row in self._list("get_failed", page, {"name": name})]
+
+    def count(
+        self, names: Collection[str] | None = None, *, now: datetime | None = None
+    ) -> Counts:
+        """Count the jobs of these workers, or of all with None. Exact, so it reads them all."""
+        wanted: Parameters = {
+            "names": None if names is None else rows.names_json(names),
+            "now": self._microseconds(now),
+        }
+        return Counts(*self._read("count", wanted)[0])
+
+    def prune(
+        self,
+        *,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        limit: int,
+        now: datetime | None = None,
+    ) -> int:
+        """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
+        with self._roles.writer.writing() as raw, translated(self.label):
+            moment = self._microseconds(now)
+            old: Parameters = {
+                "succeeded_before": _before(moment, succeeded_for),
+                "failed_before": _before(moment, failed_for),
+                "limit": max(0, limit),
+            }
+            return sum(len(run(raw, statement, old)) for statement in self._sql["prune"])
+
+    def notify(self, names: Collection[str]) -> None:
+        """Do nothing: watchers see the file change."""
+
+    def watch(self) -> Watcher | None:
+        """Open a watcher of the file; None for memory, which no other process sees."""
+        if self._path == MEMORY:
+            return None
+        return FileWatcher(self._roles.another(), self._watch_interval)
+
+    def enqueue_in(
+        self,
+        connection: Any,
+        requests: Sequence[JobRequest],
+        *,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Store jobs inside the caller's transaction on a `sqlite3.Connection` to this file.
+
+        With no transaction open, one is begun that your `commit()` ends; if the connection
+        commits by itself, all the jobs are stored when this returns, or none.
+        """
+        raw = as_sqlite3(connection)
+        new = [NewJob(*pair) for pair in zip(new_ids(len(requests)), requests, strict=True)]
+        with translated(self.label), transaction_of(raw), plain_text(raw):
+            return writing.enqueue(raw, self._sql, new, self._microseconds(now))
+
+    def _microseconds(self, now: datetime | None) -> int:
+        return to_microseconds(as_instant("now", self._clock() if now is None else now))
+
+    def _read(self, verb: str, parameters: Parameters) -> list[Row]:
+        return self._roles.reader.snapshot(self._sql[verb], parameters)[-1]
+
+    def _list(self, verb: str, page: Page, parameters: Parameters) -> list[Row]:
+        after = None if page.after is None else str(page.after)
+        return self._read(verb, {**parameters, "after": after, "limit": max(0, page.limit)})
+
+    def _write(self, verb: str, now: datetime | None, parameters: Parameters) -> list[Row]:
+        with self._roles.writer.writing() as raw, translated(self.label):
+            # The clock is read behind the wait for other writers: a lease may end meanwhile.
+            timed = {**parameters, "now": self._microseconds(now)}
+            return run(raw, self._sql[verb][0], timed)
+
+
+def _before(now: int, age: timedelta | None) -> int | None:
+    return None if age is None else now - rows.microseconds(age)

@@ -1,0 +1,155 @@
+"""`complete`: success and the user's own writes in one transaction."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from operator import methodcaller
+from typing import Any
+
+from bgjobs.errors import StoreError
+from bgjobs.jobs import Job, SucceededJob
+from bgjobs.stores.abc import Store
+from bgjobs.testing.contract.steps import (
+    NOW,
+    SECOND,
+    hold,
+    ids,
+    requeue,
+    start,
+    succeed,
+    take,
+)
+
+_DROP = "drop table if exists contract_effects"
+_MAKE = "create table contract_effects (effect integer)"
+_ADD = "insert into contract_effects values (1)"
+_COUNT = "select count(*) from contract_effects"
+
+
+def _run(store: Store, *statements: str) -> list[Any]:
+    """Run SQL on the store's database: in a `complete` of a job made for it."""
+    found: list[Any] = []
+
+    def work(connection: Any) -> None:
+        for statement in statements:
+            cursor = connection.execute(statement)
+            if statement.startswith("select"):
+                found.extend(cursor.fetchall())
+
+    assert store.complete(hold(store).reservation, work, now=NOW)
+    return found
+
+
+def _effects(store: Store) -> int:
+    number: int = _run(store, _COUNT)[0][0]
+    return number
+
+
+def check_complete_lets_the_job_succeed(store: Store) -> None:
+    """As a settlement would."""
+    held = hold(store, unique_key="k")
+    assert store.complete(held.reservation, lambda _: None, now=NOW + SECOND) is True
+    ended = store.find(held.id)
+    assert isinstance(ended, SucceededJob)
+    assert ended.succeeded_at == NOW + SECOND
+    assert (ended.reserved_by, ended.reservations) == (held.reserved_by, 1)
+    assert list(store.get_running()) == []
+
+
+def check_complete_writes_the_effects_of_work(store: Store) -> None:
+    """They are there when it returns."""
+    _run(store, _DROP, _MAKE)
+    held = hold(store)
+    assert store.complete(held.reservation, lambda raw: raw.execute(_ADD), now=NOW)
+    assert _effects(store) == 1
+    _run(store, _DROP)
+
+
+def check_work_is_called_once_with_a_connection(store: Store) -> None:
+    """The driver's own."""
+    seen: list[Any] = []
+    assert store.complete(hold(store).reservation, seen.append, now=NOW)
+    assert len(seen) == 1
+    assert callable(seen[0].execute)
+
+
+def check_what_work_gives_back_is_ignored(store: Store) -> None:
+    """False is no veto."""
+    held = hold(store)
+    assert store.complete(held.reservation, lambda _: False, now=NOW) is True
+    assert ids(store.get_succeeded()) == [held.id]
+
+
+def check_what_work_raises_rolls_back_and_comes_out(store: Store) -> None:
+    """The very exception; the job is held as before and nothing else is written."""
+    _run(store, _DROP, _MAKE)
+    held = hold(store)
+    fault = ValueError("no")
+
+    def work(connection: Any) -> None:
+        connection.execute(_ADD)
+        raise fault
+
+    raised: Exception | None = None
+    try:
+        store.complete(held.reservation, work, now=NOW)
+    except ValueError as error:
+        raised = error
+    assert raised is fault
+    assert store.find(held.id) == held
+    assert _effects(store) == 0
+    assert store.complete(held.reservation, lambda _: None, now=NOW), "the fence still holds"
+    _run(store, _DROP)
+
+
+def check_an_error_of_the_driver_in_work_comes_out_as_it_is(store: Store) -> None:
+    """It is the user's statement that failed, not a verb of the store."""
+    held = hold(store)
+    try:
+        store.complete(held.reservation, lambda raw: raw.execute("selekt 1"), now=NOW)
+    except StoreError as error:
+        raise AssertionError("the driver's error was translated") from error
+    except Exception:  # noqa: BLE001 - each driver has its own class
+        assert store.find(held.id) == held
+    else:
+        raise AssertionError("a wrong statement was taken")
+
+
+def check_a_lost_reservation_does_not_call_work(store: Store) -> None:
+    """The answer is False, and the holder keeps the job."""
+    held = hold(store)
+    store.write(settle=[requeue(held)], now=NOW)
+    [taken] = take(store, start(store))
+    called: list[Any] = []
+    assert store.complete(held.reservation, called.append, now=NOW) is False
+    assert called == []
+    assert store.find(held.id) == taken
+
+
+def check_complete_twice_is_lost_the_second_time(store: Store) -> None:
+    """The effects are written once."""
+    held = hold(store)
+    calls: list[Any] = []
+    assert store.complete(held.reservation, calls.append, now=NOW) is True
+    assert store.complete(held.reservation, calls.append, now=NOW) is False
+    assert len(calls) == 1
+
+
+def check_work_that_commits_is_an_error(store: Store) -> None:
+    """Said by the store or by the driver; the store stays usable."""
+    _assert_refused(store, "commit")
+
+
+def check_work_that_rolls_back_is_an_error(store: Store) -> None:
+    """Said by the store or by the driver; the job is held as before."""
+    held = _assert_refused(store, "rollback")
+    assert store.find(held.id) == held
+
+
+def _assert_refused(store: Store, ending: str) -> Job:
+    held = hold(store)
+    try:
+        store.complete(held.reservation, methodcaller(ending), now=NOW)
+    except Exception:  # noqa: BLE001 - a driver that refuses by itself has its own class
+        other = hold(store, priority=-1)
+        assert not store.write(settle=[succeed(other)], now=NOW).lost
+        return held
+    raise AssertionError("work ended the transaction and nothing was said")

@@ -1,0 +1,111 @@
+"""Verbs from several threads at once."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+from uuid import UUID
+
+from bgjobs.jobs import Job
+from bgjobs.stores.abc import Store
+from bgjobs.testing.contract.steps import (
+    LEASE,
+    NOW,
+    ask,
+    hold,
+    ids,
+    put,
+    put_one,
+    start,
+    succeed,
+    take,
+)
+
+T = TypeVar("T")
+_THREADS = 8
+
+
+def _at_once(work: Callable[[int], T]) -> list[T]:
+    """Call `work` from all threads at the same moment."""
+    barrier = Barrier(_THREADS)
+
+    def begin(number: int) -> T:
+        barrier.wait(30)
+        return work(number)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(begin, range(_THREADS)))
+
+
+def check_threads_reserve_each_job_once(store: Store) -> None:
+    """Every job goes to one owner, and none is left."""
+    jobs = put(store, *(ask(priority=place % 3) for place in range(400)))
+
+    def reserve_all(_: int) -> list[UUID]:
+        owner = start(store)
+        mine: list[UUID] = []
+        # Another thread may lock the rows that this one looks at, so ask the listing, too.
+        while (got := take(store, owner, limit=7)) or store.get_enqueued():
+            mine += ids(got)
+        return mine
+
+    taken = [one for mine in _at_once(reserve_all) for one in mine]
+    assert sorted(taken) == sorted(ids(jobs))
+
+
+def check_threads_enqueue_and_settle_without_loss(store: Store) -> None:
+    """Each runs its jobs from the beginning to the end."""
+
+    def run_ten(number: int) -> list[UUID]:
+        name = f"worker-{number}"
+        owner = start(store)
+        for _ in range(10):
+            put(store, ask(name))
+            held = take(store, owner, [name])
+            assert not store.write(settle=[succeed(job) for job in held], now=NOW).lost
+        store.heartbeat([owner], LEASE, now=NOW)
+        return ids(store.get_succeeded(name))
+
+    assert [len(done) for done in _at_once(run_ten)] == [10] * _THREADS
+    assert store.count(now=NOW).succeeded == 10 * _THREADS
+
+
+def check_threads_agree_on_the_holder_of_a_unique_key(store: Store) -> None:
+    """One of them stores it, all get the same."""
+
+    def enqueue(_: int) -> UUID:
+        return put_one(store, unique_key="k").id
+
+    assert len(set(_at_once(enqueue))) == 1
+    assert len(store.get_enqueued()) == 1
+
+
+def check_only_one_of_several_threads_settles(store: Store) -> None:
+    """The others are told that the reservation is lost."""
+    held = hold(store)
+
+    def settle(_: int) -> Sequence[object]:
+        return list(store.write(settle=[succeed(held)], now=NOW).lost)
+
+    assert sorted(map(len, _at_once(settle))) == [0] + [1] * (_THREADS - 1)
+
+
+def check_threads_migrate_at_once(store: Store) -> None:
+    """There is nothing left to apply, and nobody fails."""
+    assert _at_once(lambda _: list(store.migrate())) == [[]] * _THREADS
+
+
+def check_readers_see_each_job_in_one_place(store: Store) -> None:
+    """A job that ends while it is looked for is found: live or ended."""
+    jobs: Sequence[Job] = put(store, *(ask() for _ in range(50)))
+    held = take(store, start(store))
+
+    def look(number: int) -> list[object]:
+        if number:
+            return [store.find(job.id) for _ in range(3) for job in jobs]
+        for job in held:
+            store.write(settle=[succeed(job)], now=NOW)
+        return []
+
+    assert all(found is not None for seen in _at_once(look) for found in seen)

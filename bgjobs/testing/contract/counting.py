@@ -1,0 +1,56 @@
+"""`count`: how many jobs there are."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from bgjobs.settlements import Settlement
+from bgjobs.stores.abc import Counts, Store
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    SECOND,
+    TICK,
+    ask,
+    fail,
+    put,
+    put_one,
+    start,
+    succeed,
+    take,
+)
+
+
+def check_an_empty_store_counts_zero(store: Store) -> None:
+    """Of each kind."""
+    assert store.count(now=NOW) == Counts(0, 0, 0, 0, 0)
+
+
+def _fill(store: Store) -> None:
+    put(store, *(ask() for _ in range(9)), ask("purge"))
+    held = take(store, start(store), limit=6)
+    settlements: list[Settlement] = [succeed(held[0]), fail(held[1]), fail(held[2])]
+    store.write(settle=settlements, now=NOW)
+    put(store, ask(available_in=DAY), ask("purge", available_in=DAY))
+    put_one(store, priority=-1)
+    [urgent] = take(store, start(store), limit=1)
+    store.write(settle=[succeed(urgent)], now=NOW)
+
+
+def check_every_job_is_counted_once(store: Store) -> None:
+    """Under what it is just now."""
+    _fill(store)
+    assert store.count(now=NOW) == Counts(4, 2, 3, 2, 2)
+
+
+def check_count_of_some_workers(store: Store) -> None:
+    """The others are left out; no name at all counts nothing."""
+    _fill(store)
+    assert store.count(["mail"], now=NOW) == Counts(3, 1, 3, 2, 2)
+    assert store.count(["purge", "other"], now=NOW) == Counts(1, 1, 0, 0, 0)
+    assert store.count(["mail", "purge", "mail"], now=NOW) == Counts(4, 2, 3, 2, 2)
+    assert store.count([], now=NOW) == Counts(0, 0, 0, 0, 0)
+
+
+def check_a_delayed_job_becomes_due_at_its_instant(store: Store) -> None:
+    """From exactly then on, as `reserve` has it."""
+    put_one(store, available_in=SECOND)
+    assert store.count(now=NOW + SECOND - TICK) == Counts(0, 1, 0, 0, 0)
+    assert store.count(now=NOW + SECOND) == Counts(1, 0, 0, 0, 0)

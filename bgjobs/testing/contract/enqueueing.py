@@ -1,0 +1,162 @@
+"""`write` with new jobs, and `find`."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from bgjobs.errors import NaiveDatetimeError
+from bgjobs.ids import new_id, new_ids
+from bgjobs.stores.abc import NewJob, Store
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    SECOND,
+    ask,
+    hold,
+    ids,
+    put,
+    put_one,
+    start,
+    succeed,
+    take,
+)
+
+
+def check_an_enqueued_job_is_stored_as_it_was_given_back(store: Store) -> None:
+    """One row, available at once, held by nobody."""
+    [job] = put(store, ask("mail", '{"to":"a"}'))
+    assert list(store.get_enqueued()) == [job]
+    assert store.find(job.id) == job
+    assert (job.name, job.payload) == ("mail", '{"to":"a"}')
+    assert job.created_at == job.available_at == NOW
+    assert (job.reserved_at, job.reserved_by, job.reservations) == (None, None, 0)
+    assert (job.attempts, job.crashes, job.interruptions) == (0, 0, 0)
+    assert (job.priority, job.unique_key, job.errors) == (0, None, ())
+
+
+def check_a_job_is_stored_under_the_id_it_was_given(store: Store) -> None:
+    """Ids are made by the caller."""
+    job_id = new_id()
+    assert ids(store.write([NewJob(job_id, ask())], now=NOW).jobs) == [job_id]
+
+
+def check_jobs_come_back_in_the_order_asked(store: Store) -> None:
+    """Whatever their ids and priorities."""
+    backwards = new_ids(20)[::-1]
+    new = [NewJob(one, ask(priority=place % 3)) for place, one in enumerate(backwards)]
+    assert ids(store.write(new, now=NOW).jobs) == backwards
+
+
+def check_writing_nothing_changes_nothing(store: Store) -> None:
+    """An empty write is allowed."""
+    written = store.write(now=NOW)
+    assert list(written.jobs) == []
+    assert list(written.lost) == []
+
+
+def check_options_are_stored(store: Store) -> None:
+    """Each one, and read back as equal."""
+    moment = NOW + 3 * DAY
+    job = put_one(store, available_at=moment, priority=-7, unique_key="k")
+    assert (job.available_at, job.priority, job.unique_key) == (moment, -7, "k")
+    assert store.find(job.id) == job
+
+
+def check_a_delay_is_counted_from_now(store: Store) -> None:
+    """To the microsecond."""
+    delay = timedelta(hours=1, microseconds=7)
+    assert put_one(store, available_in=delay).available_at == NOW + delay
+
+
+def check_instants_of_other_zones_come_out_in_utc(store: Store) -> None:
+    """The same instant, said in UTC."""
+    there = timezone(timedelta(hours=5, minutes=30))
+    job = put_one(store, available_at=NOW.astimezone(there))
+    found = store.find(job.id)
+    assert found is not None
+    assert found.available_at == job.available_at == NOW
+    assert found.available_at.utcoffset() == job.available_at.utcoffset() == timedelta(0)
+
+
+def check_now_of_another_zone_is_the_same_instant(store: Store) -> None:
+    """`now` is converted too."""
+    there = timezone(timedelta(hours=-8))
+    assert put_one(store, now=NOW.astimezone(there)).created_at == NOW
+
+
+def check_a_naive_now_is_refused(store: Store) -> None:
+    """And nothing is stored."""
+    naive = NOW.replace(tzinfo=None)
+    try:
+        put_one(store, now=naive)
+    except NaiveDatetimeError:
+        assert list(store.get_enqueued()) == []
+    else:
+        raise AssertionError("a naive now was taken")
+
+
+def check_a_naive_available_at_is_refused(store: Store) -> None:
+    """And nothing is stored, not even the other jobs of the write."""
+    try:
+        put(store, ask(), ask(available_at=NOW.replace(tzinfo=None)))
+    except NaiveDatetimeError:
+        assert list(store.get_enqueued()) == []
+    else:
+        raise AssertionError("a naive available_at was taken")
+
+
+def check_without_now_the_store_has_its_own_clock(store: Store) -> None:
+    """A job that is written now is due now, and carries this century's instant in UTC."""
+    [job] = store.write([NewJob(new_id(), ask())]).jobs
+    assert job.created_at.utcoffset() == timedelta(0)
+    assert job.created_at > datetime(2020, 1, 1, tzinfo=UTC)
+    due = store.next_due(["mail"])
+    assert due is not None
+    assert due <= timedelta(0)
+
+
+def check_a_repeated_write_stores_nothing_twice(store: Store) -> None:
+    """The first answer may have been lost."""
+    new = [NewJob(one, ask()) for one in new_ids(3)]
+    first = store.write(new, now=NOW)
+    again = store.write(new, now=NOW + SECOND)
+    assert list(again.jobs) == list(first.jobs)
+    assert len(store.get_enqueued()) == 3
+
+
+def check_an_id_twice_in_one_write_is_stored_once(store: Store) -> None:
+    """Both places of the answer show it."""
+    new = NewJob(new_id(), ask())
+    one, other = store.write([new, new], now=NOW).jobs
+    assert one == other
+    assert len(store.get_enqueued()) == 1
+
+
+def check_a_repeated_write_leaves_a_reserved_job_as_it_is(store: Store) -> None:
+    """And gives it back with its holder."""
+    new = NewJob(new_id(), ask())
+    store.write([new], now=NOW)
+    [held] = take(store, start(store))
+    assert list(store.write([new], now=NOW).jobs) == [held]
+    assert store.find(new.id) == held
+
+
+def check_one_write_enqueues_and_settles(store: Store) -> None:
+    """Both are done, and only the settled job is gone from the live ones."""
+    held = hold(store)
+    written = store.write([NewJob(new_id(), ask("next"))], [succeed(held)], now=NOW)
+    assert list(written.lost) == []
+    assert ids(store.get_enqueued()) == ids(written.jobs)
+    assert ids(store.get_succeeded()) == [held.id]
+
+
+def check_a_thousand_jobs_go_into_one_write(store: Store) -> None:
+    """A group commit may be large."""
+    jobs = put(store, *(ask(payload=str(number)) for number in range(1000)))
+    assert [job.payload for job in jobs] == [str(number) for number in range(1000)]
+    assert store.count(now=NOW).due == 1000
+
+
+def check_an_unknown_id_is_not_found(store: Store) -> None:
+    """None, not an error."""
+    put_one(store)
+    assert store.find(new_id()) is None

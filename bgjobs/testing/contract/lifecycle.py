@@ -1,0 +1,100 @@
+"""Opening, closing and the schema."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from bgjobs.stores.abc import Store
+from bgjobs.testing.contract.steps import put_one, refuses
+
+
+def check_migrating_makes_the_tables(store: Store) -> None:
+    """Every listing works and is empty."""
+    assert list(store.get_enqueued()) == []
+    assert list(store.get_running()) == []
+    assert list(store.get_succeeded()) == []
+    assert list(store.get_failed()) == []
+
+
+def check_migrating_again_applies_nothing(store: Store) -> None:
+    """And keeps what is stored."""
+    job = put_one(store)
+    assert list(store.migrate()) == []
+    assert store.find(job.id) == job
+
+
+def check_a_migrated_schema_is_accepted(store: Store) -> None:
+    """It is exactly the version that this bgjobs knows."""
+    store.check_schema()
+
+
+def check_the_label_says_what_it_is(store: Store) -> None:
+    """And stays the same while the store is open or closed."""
+    label = store.label
+    assert label
+    store.close()
+    assert store.label == label
+
+
+def check_at_least_one_verb_can_go_on(store: Store) -> None:
+    """A limit of 0 would stop everything."""
+    assert store.connections >= 1
+
+
+def check_opening_twice_is_an_error(store: Store) -> None:
+    """The store stays usable."""
+    assert refuses(store, "open")
+    assert store.find(put_one(store).id) is not None
+
+
+def check_closing_twice_is_harmless(store: Store) -> None:
+    """Also for a store that was never opened again."""
+    store.close()
+    store.close()
+
+
+def check_a_closed_store_refuses_verbs(store: Store) -> None:
+    """With an error of bgjobs, not of the driver."""
+    store.close()
+    assert refuses(store, "get_enqueued")
+    assert refuses(store, "write")
+
+
+def check_a_closed_store_can_be_opened_again(store: Store) -> None:
+    """Its verbs work then; a store in memory is empty and has to be migrated."""
+    store.close()
+    store.open()
+    store.migrate()
+    assert store.find(put_one(store).id) is not None
+
+
+def check_listeners_are_given(store: Store) -> None:
+    """An empty sequence where none were asked for."""
+    assert list(store.listeners) == []
+
+
+def check_a_store_says_whether_to_notify(store: Store) -> None:
+    """It does not depend on being open."""
+    needed = store.needs_notify
+    store.close()
+    assert store.needs_notify is needed
+
+
+def check_notifying_is_harmless(store: Store) -> None:
+    """For known names, for unknown ones and for none."""
+    put_one(store)
+    store.notify(["mail", "ünknown"])
+    store.notify([])
+
+
+def check_a_watcher_never_blocks(store: Store) -> None:
+    """Whatever it has seen; and it can be closed with the store still open."""
+    watcher = store.watch()
+    if watcher is None:
+        return
+    assert watcher.interval is None or watcher.interval > 0
+    if watcher.interval is None:
+        assert watcher.fileno() >= 0
+    put_one(store)
+    store.notify(["mail"])
+    found = watcher.poll()
+    assert found is None or set(found) <= {"mail"}
+    watcher.close()
+    assert store.find(put_one(store).id) is not None

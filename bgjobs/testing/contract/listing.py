@@ -1,0 +1,128 @@
+"""The listings and their pages."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from bgjobs.ids import new_id, new_ids
+from bgjobs.stores.abc import NewJob, Page, Store
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    ask,
+    fail,
+    hold,
+    ids,
+    put,
+    requeue,
+    start,
+    succeed,
+    take,
+)
+
+
+def check_get_enqueued_gives_waiting_and_delayed_jobs(store: Store) -> None:
+    """And no reserved or ended ones."""
+    store.write(settle=[succeed(hold(store)), fail(hold(store))], now=NOW)
+    hold(store)
+    jobs = put(store, ask(), ask("purge", available_in=DAY))
+    assert list(store.get_enqueued()) == list(jobs)
+
+
+def check_get_enqueued_of_one_worker(store: Store) -> None:
+    """By its exact name."""
+    put(store, ask("mail"), ask("purge"), ask("Mail"), ask("mail"))
+    assert [job.name for job in store.get_enqueued("mail")] == ["mail", "mail"]
+    assert list(store.get_enqueued("other")) == []
+
+
+def check_get_enqueued_goes_by_id(store: Store) -> None:
+    """The oldest first, whatever their priority and instant."""
+    ascending = new_ids(10)
+    new = [
+        NewJob(one, ask(priority=place % 3, available_in=-place * DAY))
+        for place, one in enumerate(ascending)
+    ]
+    store.write(new[::-1], now=NOW)
+    assert ids(store.get_enqueued()) == ascending
+
+
+def check_get_running_gives_reserved_jobs(store: Store) -> None:
+    """Of one owner or of all, the oldest first."""
+    put(store, *(ask(priority=-place) for place in range(4)))
+    one, other = start(store), start(store)
+    mine, theirs = take(store, one, limit=2), take(store, other, limit=1)
+    assert ids(store.get_running()) == sorted(ids([*mine, *theirs]))
+    assert ids(store.get_running(one)) == sorted(ids(mine))
+    assert list(store.get_running(other)) == list(theirs)
+    assert list(store.get_running(new_id())) == []
+
+
+def check_a_released_job_is_enqueued_and_not_running(store: Store) -> None:
+    """It is in one listing at a time."""
+    held = hold(store)
+    assert (ids(store.get_enqueued()), ids(store.get_running())) == ([], [held.id])
+    store.write(settle=[requeue(held)], now=NOW)
+    assert (ids(store.get_enqueued()), ids(store.get_running())) == ([held.id], [])
+
+
+def check_ended_jobs_are_listed_the_newest_first(store: Store) -> None:
+    """By id, in whatever order they ended; of one worker or of all."""
+    for settle, listing in ((succeed, store.get_succeeded), (fail, store.get_failed)):
+        jobs = put(store, ask("mail"), ask("purge"), ask("mail"))
+        held = {job.id: job for job in take(store, start(store), ["mail", "purge"])}
+        for place in (1, 2, 0):
+            store.write(settle=[settle(held[jobs[place].id])], now=NOW)
+        assert ids(listing()) == ids(jobs)[::-1]
+        assert ids(listing("mail")) == [jobs[2].id, jobs[0].id]
+        assert ids(listing("purge")) == [jobs[1].id]
+        assert list(listing("other")) == []
+
+
+def check_succeeded_and_failed_jobs_are_kept_apart(store: Store) -> None:
+    """Each in its own listing."""
+    good, bad = hold(store), hold(store)
+    store.write(settle=[succeed(good), fail(bad)], now=NOW)
+    assert ids(store.get_succeeded()) == [good.id]
+    assert ids(store.get_failed()) == [bad.id]
+
+
+def check_listings_come_in_pages(store: Store) -> None:
+    """Each begins behind the last row of the one before."""
+    jobs = put(store, *(ask() for _ in range(7)))
+    _assert_pages(lambda page: store.get_enqueued(None, page), ids(jobs))
+    _assert_pages(lambda page: store.get_enqueued("mail", page), ids(jobs))
+    owner = start(store)
+    held = take(store, owner)
+    _assert_pages(lambda page: store.get_running(None, page), ids(jobs))
+    _assert_pages(lambda page: store.get_running(owner, page), ids(jobs))
+    store.write(settle=[succeed(job) for job in held], now=NOW)
+    _assert_pages(lambda page: store.get_succeeded(None, page), ids(jobs)[::-1])
+    _assert_pages(lambda page: store.get_succeeded("mail", page), ids(jobs)[::-1])
+
+
+def check_failed_jobs_come_in_pages(store: Store) -> None:
+    """The newest first, as the succeeded ones."""
+    jobs = put(store, *(ask() for _ in range(7)))
+    held = take(store, start(store))
+    store.write(settle=[fail(job) for job in held], now=NOW)
+    _assert_pages(lambda page: store.get_failed(None, page), ids(jobs)[::-1])
+    _assert_pages(lambda page: store.get_failed("mail", page), ids(jobs)[::-1])
+
+
+def _assert_pages(listing: Callable[[Page], Sequence[Any]], expected: list[UUID]) -> None:
+    found: list[UUID] = []
+    sizes: list[int] = []
+    while part := ids(listing(Page(3, found[-1] if found else None))):
+        found += part
+        sizes.append(len(part))
+    assert found == expected
+    assert sizes == [3, 3, 1]
+    assert list(listing(Page(0))) == []
+
+
+def check_a_page_has_a_hundred_rows_unless_said(store: Store) -> None:
+    """A listing is never endless by accident."""
+    put(store, *(ask() for _ in range(101)))
+    assert len(store.get_enqueued()) == 100

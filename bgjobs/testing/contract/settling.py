@@ -1,0 +1,150 @@
+"""`write` with settlements: success, failure and giving back."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from datetime import timedelta
+
+from bgjobs.jobs import FailedJob, Job, SucceededJob
+from bgjobs.settlements import Settlement
+from bgjobs.stores.abc import Store
+from bgjobs.testing.contract.steps import (
+    DAY,
+    ERROR,
+    NOW,
+    SECOND,
+    TICK,
+    ask,
+    fail,
+    hold,
+    ids,
+    put,
+    requeue,
+    start,
+    succeed,
+    take,
+)
+
+
+def _shared(job: Job | SucceededJob | FailedJob) -> list[object]:
+    return [
+        *(job.id, job.name, job.payload, job.priority, job.reservations, job.created_at),
+        *(job.available_at, job.reserved_at, job.reserved_by, job.unique_key),
+    ]
+
+
+def check_a_succeeded_job_carries_all_its_fields(store: Store) -> None:
+    """It leaves the live jobs and has its end."""
+    held = hold(store, available_at=NOW - DAY, priority=4, unique_key="k")
+    written = store.write(settle=[succeed(held)], now=NOW + SECOND)
+    assert not written.lost
+    ended = store.find(held.id)
+    assert isinstance(ended, SucceededJob)
+    assert ended.succeeded_at == NOW + SECOND
+    assert _shared(ended) == _shared(held)
+    assert (ended.attempts, ended.crashes, ended.interruptions) == (0, 0, 0)
+    assert list(store.get_succeeded()) == [ended]
+    assert list(store.get_running()) == list(store.get_enqueued()) == []
+
+
+def check_a_failed_job_carries_all_its_fields(store: Store) -> None:
+    """Its counters and errors are the new ones, and it has its reason and its end."""
+    held = hold(store, available_at=NOW - DAY, priority=4, unique_key="k")
+    settlement = fail(held, "no", attempts=3, crashes=2, interruptions=1, errors=(ERROR,))
+    assert not store.write(settle=[settlement], now=NOW + SECOND).lost
+    ended = store.find(held.id)
+    assert isinstance(ended, FailedJob)
+    assert (ended.error, ended.failed_at) == ("no", NOW + SECOND)
+    assert _shared(ended) == _shared(held)
+    assert (ended.attempts, ended.crashes, ended.interruptions) == (3, 2, 1)
+    assert ended.errors == (ERROR,)
+    assert list(store.get_failed()) == [ended]
+    assert list(store.get_running()) == list(store.get_enqueued()) == []
+
+
+def check_a_succeeded_job_keeps_its_counters(store: Store) -> None:
+    """What earlier runs left behind goes along."""
+    held = hold(store)
+    raised = requeue(held, attempts=2, crashes=3, interruptions=4, errors=(ERROR,))
+    store.write(settle=[raised], now=NOW)
+    [again] = take(store, start(store))
+    store.write(settle=[succeed(again)], now=NOW)
+    ended = store.find(held.id)
+    assert isinstance(ended, SucceededJob)
+    assert (ended.attempts, ended.crashes, ended.interruptions) == (2, 3, 4)
+    assert (ended.errors, ended.reservations) == ((ERROR,), 2)
+
+
+def check_a_requeued_job_has_the_new_counters(store: Store) -> None:
+    """Attempts, crashes and interruptions are written as they are given."""
+    held = hold(store)
+    raised = requeue(held, attempts=1, crashes=2, interruptions=3, errors=(ERROR,))
+    assert not store.write(settle=[raised], now=NOW).lost
+    [waiting] = store.get_enqueued()
+    assert (waiting.attempts, waiting.crashes, waiting.interruptions) == (1, 2, 3)
+    assert waiting.errors == (ERROR,)
+
+
+def check_a_released_job_can_be_reserved_again(store: Store) -> None:
+    """It is held by nobody and has kept its place."""
+    held = hold(store)
+    store.write(settle=[requeue(held)], now=NOW + SECOND)
+    [waiting] = store.get_enqueued()
+    assert (waiting.reserved_by, waiting.reserved_at) == (None, None)
+    assert waiting.available_at == held.available_at
+    assert (waiting.reservations, waiting.created_at) == (1, NOW)
+    assert ids(take(store, start(store))) == [held.id]
+
+
+def check_a_delay_of_requeue_is_counted_from_now(store: Store) -> None:
+    """Not from the old instant."""
+    held = hold(store, available_at=NOW - DAY)
+    store.write(settle=[requeue(held, delay=SECOND)], now=NOW + DAY)
+    [waiting] = store.get_enqueued()
+    assert waiting.available_at == NOW + DAY + SECOND
+    owner = start(store, now=NOW + DAY)
+    assert list(take(store, owner, now=NOW + DAY + SECOND - TICK)) == []
+    assert ids(take(store, owner, now=NOW + DAY + SECOND)) == [held.id]
+
+
+def check_a_delay_of_zero_is_now(store: Store) -> None:
+    """Zero is not None."""
+    held = hold(store, available_at=NOW - DAY)
+    store.write(settle=[requeue(held, delay=timedelta(0))], now=NOW + SECOND)
+    assert store.get_enqueued()[0].available_at == NOW + SECOND
+
+
+def check_requeueing_keeps_priority_payload_and_key(store: Store) -> None:
+    """Only what the settlement names is changed."""
+    held = hold(store, priority=-4, unique_key="k")
+    store.write(settle=[requeue(held, attempts=1)], now=NOW)
+    [waiting] = store.get_enqueued()
+    assert (waiting.priority, waiting.payload, waiting.unique_key) == (-4, "{}", "k")
+
+
+def check_one_write_settles_every_kind(store: Store) -> None:
+    """Each with its own values."""
+    put(store, *(ask(payload=str(number)) for number in range(6)))
+    held = take(store, start(store))
+    settlements: list[Settlement] = [
+        succeed(held[0]),
+        fail(held[1], "one"),
+        requeue(held[2], delay=SECOND),
+        requeue(held[3], attempts=9),
+        fail(held[4], "four"),
+    ]
+    assert not store.write(settle=settlements, now=NOW).lost
+    assert ids(store.get_succeeded()) == [held[0].id]
+    assert {job.id: job.error for job in store.get_failed()} == {
+        held[1].id: "one",
+        held[4].id: "four",
+    }
+    waiting = {job.id: (job.attempts, job.available_at) for job in store.get_enqueued()}
+    assert waiting == {held[2].id: (0, NOW + SECOND), held[3].id: (9, NOW)}
+    assert list(store.get_running()) == [held[5]]
+
+
+def check_a_thousand_jobs_are_settled_in_one_write(store: Store) -> None:
+    """A group commit may be large."""
+    put(store, *(ask() for _ in range(1000)))
+    held = take(store, start(store), limit=1000)
+    assert not store.write(settle=[succeed(job) for job in held], now=NOW).lost
+    assert store.count(now=NOW).succeeded == 1000

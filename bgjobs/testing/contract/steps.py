@@ -1,0 +1,100 @@
+"""What the checks have in common: a fixed instant and short ways to bring a store somewhere."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from bgjobs.errors import StoreError
+from bgjobs.ids import new_id, new_ids
+from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest
+from bgjobs.settlements import Fail, Requeue, Succeed
+from bgjobs.stores.abc import NewJob, Owner, Store
+
+NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+LEASE = timedelta(seconds=60)
+ERROR = AttemptError(0, NOW, 'ValueError: no such user\n  ünïcödé 🦉 "quoted" \\ \'')
+
+
+def ask(name: str = "mail", payload: str = "{}", **options: Any) -> JobRequest:
+    """Make a request; `options` are those of `JobOptions`."""
+    return JobRequest(name, payload, JobOptions(**options))
+
+
+def put(store: Store, *requests: JobRequest, now: datetime = NOW) -> Sequence[Job]:
+    """Enqueue these requests in one write."""
+    new = [
+        NewJob(one, asked) for one, asked in zip(new_ids(len(requests)), requests, strict=True)
+    ]
+    return store.write(new, now=now).jobs
+
+
+def put_one(store: Store, name: str = "mail", now: datetime = NOW, **options: Any) -> Job:
+    """Enqueue one job."""
+    return put(store, ask(name, **options), now=now)[0]
+
+
+def start(store: Store, lease: timedelta = LEASE, now: datetime = NOW) -> UUID:
+    """Open a new owner."""
+    owner = Owner(new_id(), "default", "node-1")
+    store.open_owner(owner, lease, now=now)
+    return owner.id
+
+
+def take(
+    store: Store,
+    owner: UUID,
+    names: Collection[str] = ("mail",),
+    limit: int = 100,
+    now: datetime = NOW,
+) -> Sequence[Job]:
+    """Reserve for this owner."""
+    return store.reserve(owner, names, limit, now=now)
+
+
+def hold(store: Store, now: datetime = NOW, **options: Any) -> Job:
+    """Enqueue one job and let a new owner reserve it."""
+    put_one(store, now=now, **options)
+    [job] = take(store, start(store, now=now), now=now)
+    return job
+
+
+def succeed(job: Job) -> Succeed:
+    """Settle it as succeeded."""
+    return Succeed(job.reservation)
+
+
+def fail(job: Job, error: str = "gone", **changes: Any) -> Fail:
+    """Settle it as failed, the counters as they are unless said."""
+    return Fail(reservation=job.reservation, error=error, **{**_counters(job), **changes})
+
+
+def requeue(job: Job, **changes: Any) -> Requeue:
+    """Give it back, the counters as they are unless said."""
+    return Requeue(reservation=job.reservation, **{**_counters(job), **changes})
+
+
+def _counters(job: Job) -> dict[str, Any]:
+    return {
+        "attempts": job.attempts,
+        "crashes": job.crashes,
+        "interruptions": job.interruptions,
+        "errors": job.errors,
+    }
+
+
+def ids(jobs: Collection[Any]) -> list[UUID]:
+    """Give the ids of jobs, in their order."""
+    return [job.id for job in jobs]
+
+
+def refuses(store: Store, verb: str, *arguments: Any) -> bool:
+    """Say whether this verb raises `StoreError`."""
+    try:
+        getattr(store, verb)(*arguments)
+    except StoreError:
+        return True
+    return False

@@ -1,0 +1,134 @@
+"""`enqueue_in`: jobs inside the caller's own transaction."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any
+
+from bgjobs.errors import NaiveDatetimeError
+from bgjobs.stores.abc import Store
+from bgjobs.testing.contract.steps import DAY, NOW, ask, ids, put_one, start, take
+
+Connect = Callable[[], AbstractContextManager[Any]]
+"""Gives a new connection of the driver's, hence Any, to the database of the store."""
+
+
+def check_jobs_exist_once_the_caller_commits(store: Store, connect: Connect) -> None:
+    """Not before, as others see it."""
+    with connect() as connection:
+        jobs = store.enqueue_in(connection, [ask(payload="1"), ask(payload="2")], now=NOW)
+        assert list(store.get_enqueued()) == []
+        connection.commit()
+        assert list(store.get_enqueued()) == list(jobs)
+    assert [job.payload for job in jobs] == ["1", "2"]
+
+
+def check_jobs_do_not_exist_if_the_caller_rolls_back(store: Store, connect: Connect) -> None:
+    """There is no trace of them."""
+    with connect() as connection:
+        [job] = store.enqueue_in(connection, [ask(unique_key="k")], now=NOW)
+        connection.rollback()
+    assert store.find(job.id) is None
+    assert put_one(store, unique_key="k").id != job.id
+
+
+def check_jobs_and_the_callers_writes_are_one_transaction(
+    store: Store, connect: Connect
+) -> None:
+    """Both are there, or neither."""
+    with connect() as connection:
+        connection.execute("drop table if exists contract_orders")
+        connection.execute("create table contract_orders (number integer)")
+        connection.commit()
+        connection.execute("insert into contract_orders values (1)")
+        store.enqueue_in(connection, [ask()], now=NOW)
+        connection.rollback()
+        found = connection.execute("select count(*) from contract_orders").fetchall()
+        assert found[0][0] == 0
+        connection.rollback()
+        connection.execute("drop table contract_orders")
+        connection.commit()
+    assert list(store.get_enqueued()) == []
+
+
+def check_enqueue_in_needs_no_open_store(store: Store, connect: Connect) -> None:
+    """Only the schema."""
+    store.close()
+    with connect() as connection:
+        jobs = store.enqueue_in(connection, [ask()], now=NOW)
+        connection.commit()
+    store.open()
+    assert list(store.get_enqueued()) == list(jobs)
+
+
+def check_enqueue_in_takes_all_options(store: Store, connect: Connect) -> None:
+    """As `write` does."""
+    with connect() as connection:
+        [job] = store.enqueue_in(
+            connection, [ask(priority=-2, unique_key="k", available_in=DAY)], now=NOW
+        )
+        connection.commit()
+    assert (job.priority, job.unique_key, job.available_at) == (-2, "k", NOW + DAY)
+    assert store.find(job.id) == job
+
+
+def check_enqueue_in_gives_the_holder_of_a_unique_key(store: Store, connect: Connect) -> None:
+    """A live job, or one of the same call."""
+    holder = put_one(store, unique_key="k")
+    with connect() as connection:
+        requests = [ask(unique_key="k"), ask(unique_key="l"), ask(unique_key="l")]
+        first, second, third = store.enqueue_in(connection, requests, now=NOW)
+        connection.commit()
+    assert first == holder
+    assert second == third
+    assert len(store.get_enqueued()) == 2
+
+
+def check_enqueue_in_of_nothing_is_harmless(store: Store, connect: Connect) -> None:
+    """An empty sequence of requests."""
+    with connect() as connection:
+        assert list(store.enqueue_in(connection, [], now=NOW)) == []
+        connection.commit()
+
+
+def check_a_request_may_be_enqueued_twice(store: Store, connect: Connect) -> None:
+    """It is a value; each time it is a job of its own."""
+    request = ask()
+    with connect() as connection:
+        one, other = store.enqueue_in(connection, [request, request], now=NOW)
+        connection.commit()
+    assert sorted(ids(store.get_enqueued())) == sorted([one.id, other.id])
+
+
+def check_enqueue_in_refuses_a_naive_now(store: Store, connect: Connect) -> None:
+    """And stores nothing."""
+    with connect() as connection:
+        try:
+            store.enqueue_in(connection, [ask()], now=NOW.replace(tzinfo=None))
+        except NaiveDatetimeError:
+            connection.rollback()
+        else:
+            raise AssertionError("a naive now was taken")
+    assert list(store.get_enqueued()) == []
+
+
+def check_enqueue_in_has_the_clock_of_the_store(store: Store, connect: Connect) -> None:
+    """Such a job is due once it is committed."""
+    with connect() as connection:
+        [job] = store.enqueue_in(connection, [ask()])
+        connection.commit()
+    assert job.created_at.utcoffset() == timedelta(0)
+    due = store.next_due(["mail"])
+    assert due is not None
+    assert due <= timedelta(0)
+
+
+def check_a_job_enqueued_in_a_transaction_can_be_reserved(
+    store: Store, connect: Connect
+) -> None:
+    """It is a job as any other."""
+    with connect() as connection:
+        jobs = store.enqueue_in(connection, [ask()], now=NOW)
+        connection.commit()
+    assert ids(take(store, start(store))) == ids(jobs)

@@ -1,0 +1,95 @@
+"""Unique keys: one live job of a worker and a key."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from bgjobs.ids import new_id
+from bgjobs.stores.abc import NewJob, Store
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    ask,
+    fail,
+    hold,
+    put,
+    put_one,
+    requeue,
+    succeed,
+)
+
+
+def check_a_taken_unique_key_gives_its_holder(store: Store) -> None:
+    """And stores nothing."""
+    holder = put_one(store, unique_key="k")
+    assert put_one(store, unique_key="k", now=NOW + DAY) == holder
+    assert list(store.get_enqueued()) == [holder]
+
+
+def check_a_unique_key_is_taken_while_the_job_is_delayed(store: Store) -> None:
+    """Waiting for an instant is waiting too."""
+    holder = put_one(store, unique_key="k", available_in=DAY)
+    assert put_one(store, unique_key="k") == holder
+
+
+def check_a_unique_key_is_taken_while_the_job_runs(store: Store) -> None:
+    """The holder comes back as it is: reserved."""
+    held = hold(store, unique_key="k")
+    assert put_one(store, unique_key="k") == held
+    assert list(store.get_enqueued()) == []
+
+
+def check_a_unique_key_is_taken_after_a_release(store: Store) -> None:
+    """A job that was put back is live."""
+    held = hold(store, unique_key="k")
+    store.write(settle=[requeue(held)], now=NOW)
+    assert put_one(store, unique_key="k").id == held.id
+
+
+def check_a_unique_key_twice_in_one_write_is_stored_once(store: Store) -> None:
+    """The first one holds it."""
+    first, second, other = put(
+        store, ask(unique_key="k"), ask(unique_key="k"), ask(unique_key="l")
+    )
+    assert first == second
+    assert other.id != first.id
+    assert len(store.get_enqueued()) == 2
+
+
+def check_a_unique_key_belongs_to_one_worker(store: Store) -> None:
+    """Another worker may use the same key."""
+    assert put_one(store, "a", unique_key="k").id != put_one(store, "b", unique_key="k").id
+
+
+def check_jobs_without_a_unique_key_are_never_the_same(store: Store) -> None:
+    """However alike they are."""
+    put(store, ask(), ask())
+    assert len(store.get_enqueued()) == 2
+
+
+def check_success_frees_the_unique_key(store: Store) -> None:
+    """The next one is a job of its own."""
+    held = hold(store, unique_key="k")
+    store.write(settle=[succeed(held)], now=NOW)
+    assert put_one(store, unique_key="k").id != held.id
+
+
+def check_failure_frees_the_unique_key(store: Store) -> None:
+    """The next one is a job of its own."""
+    held = hold(store, unique_key="k")
+    store.write(settle=[fail(held)], now=NOW)
+    assert put_one(store, unique_key="k").id != held.id
+
+
+def check_ended_jobs_may_share_a_unique_key(store: Store) -> None:
+    """One after the other, in both tables of ended jobs."""
+    for settle in (succeed, fail, succeed, fail):
+        store.write(settle=[settle(hold(store, unique_key="k"))], now=NOW)
+    assert [job.unique_key for job in store.get_succeeded()] == ["k", "k"]
+    assert [job.unique_key for job in store.get_failed()] == ["k", "k"]
+
+
+def check_settling_frees_the_key_for_the_same_write(store: Store) -> None:
+    """A scheduled job ends and plans its next occurrence in one transaction."""
+    held = hold(store, unique_key="k")
+    following = NewJob(new_id(), ask(unique_key="k", available_in=DAY))
+    written = store.write([following], [succeed(held)], now=NOW)
+    assert [job.id for job in written.jobs] == [following.id]
+    assert store.find(following.id) == written.jobs[0]

@@ -1,0 +1,194 @@
+"""`@worker` turns a function into a worker: a name, a payload codec, typed requests."""
+
+import inspect
+import math
+import unicodedata
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, final, overload
+
+from attrs import field, frozen
+
+from bgjobs.context import JobContext
+from bgjobs.errors import WorkerDefinitionError
+from bgjobs.instants import as_duration
+from bgjobs.jobs import JobRequest
+from bgjobs.payloads import Codec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Q = ParamSpec("Q")
+S = TypeVar("S")
+
+LONGEST_NAME = 200
+"""Characters in a worker's name; both databases index it."""
+
+
+@final
+@frozen(eq=False, repr=False, slots=False)  # no slots: a worker has its handler's __doc__
+class Worker(Generic[P, R]):
+    """A handler that jobs can be requested for; made by `worker`.
+
+    `P` are the handler's parameters without a `JobContext`, `R` is what a call of it gives:
+    a coroutine if it is an `async def`.
+    """
+
+    name: str
+    """What stored jobs call it: unique in a configuration, and not to be changed lightly."""
+    handler: Callable[..., R]
+    timeout: float | None
+    """Seconds after which an attempt is cancelled."""
+    is_async: bool
+    """False for a plain function, which runs in a worker thread."""
+    takes_context: bool
+    _codec: Codec = field(alias="codec")
+
+    def request(self, *args: P.args, **kwargs: P.kwargs) -> JobRequest:
+        """Ask for a run with these arguments; nothing is stored before it is enqueued.
+
+        The arguments are checked and written as JSON here: `PayloadError` names what does
+        not fit.
+        """
+        return JobRequest(self.name, self._codec.encode(args, kwargs))
+
+    def decode(self, payload: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Read back the arguments of a stored job; `PayloadError` if they do not fit."""
+        # Any: the types are those of the handler, which a stored row cannot tell.
+        return self._codec.decode(payload)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the handler here and now, as if there were no queue."""
+        if self.takes_context:
+            raise TypeError(
+                f"worker {self.name!r} takes a JobContext: "
+                f"call its .handler(context, ...) with one of your own"
+            )
+        return self.handler(*args, **kwargs)
+
+    def __attrs_post_init__(self) -> None:
+        """Look like the handler to `help`, `inspect` and documentation tools."""
+        for name, value in (
+            ("__name__", getattr(self.handler, "__name__", self.name)),
+            ("__qualname__", getattr(self.handler, "__qualname__", self.name)),
+            ("__module__", getattr(self.handler, "__module__", __name__)),
+            ("__doc__", self.handler.__doc__),
+            ("__wrapped__", self.handler),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name!r}>"
+
+
+@final
+@frozen
+class WorkerMaker:
+    """What `worker(...)` with settings gives: a decorator that keeps the signature."""
+
+    name: str | None
+    timeout: float | timedelta | None
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, Q], S], /) -> Worker[Q, S]: ...
+    @overload
+    def __call__(self, handler: Callable[Q, S], /) -> Worker[Q, S]: ...
+    def __call__(self, handler: Callable[..., S], /) -> "Worker[..., S]":
+        """Make the worker."""
+        return _made(handler, self.name, self.timeout)
+
+
+@overload
+def worker(handler: Callable[Concatenate[JobContext, P], R], /) -> Worker[P, R]: ...
+@overload
+def worker(handler: Callable[P, R], /) -> Worker[P, R]: ...
+@overload
+def worker(
+    *, name: str | None = None, timeout: float | timedelta | None = None
+) -> WorkerMaker: ...
+def worker(
+    handler: Callable[..., R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    timeout: float | timedelta | None = None,
+) -> Worker[..., R] | WorkerMaker:
+    """Make a worker of a function, sync or async, whose parameters JSON can carry.
+
+    `name` is the function's own unless said; stored jobs find their worker by it. After
+    `timeout` seconds an attempt is cancelled and has failed. A first parameter annotated
+    `JobContext` is filled at run time; beside ``**kwargs`` write it ``ctx: JobContext, /``,
+    or mypy counts it among the arguments. `WorkerDefinitionError` lists every parameter that
+    cannot be stored.
+    """
+    if handler is None:
+        return WorkerMaker(name, timeout)
+    return _made(handler, name, timeout)
+
+
+def _made(
+    handler: Callable[..., R], name: str | None, timeout: float | timedelta | None
+) -> Worker[..., R]:
+    name = _checked_name(handler, name)
+    _check_kind(name, handler)
+    seconds = _checked_timeout(name, timeout)
+    codec = Codec(name, handler)
+    return Worker(name, handler, seconds, _is_async(handler), codec.takes_context, codec)
+
+
+def _checked_name(handler: object, name: str | None) -> str:
+    found: object = getattr(handler, "__name__", None) if name is None else name
+    if name is None and (found is None or found == "<lambda>"):
+        raise WorkerDefinitionError(
+            type(handler).__name__ if found is None else str(found),
+            "expected a name, found a handler without one; write @worker(name=...)",
+        )
+    if not isinstance(found, str):
+        problem = f"expected a str as its name, found {type(found).__name__}"
+        raise WorkerDefinitionError(ascii(found), problem)
+    if not 1 <= len(found) <= LONGEST_NAME:
+        problem = f"expected a name of 1 to {LONGEST_NAME} characters, found {len(found)}"
+        raise WorkerDefinitionError(found[:LONGEST_NAME], problem)
+    if any(unicodedata.category(one) in ("Cc", "Cs") for one in found):
+        problem = "expected a name without control characters and surrogates"
+        raise WorkerDefinitionError(found, problem)
+    return found
+
+
+def _check_kind(name: str, handler: object) -> None:
+    if not callable(handler):
+        found = type(handler).__name__
+        raise WorkerDefinitionError(name, f"expected a function, found {found}")
+    for one in _ways_to_call(handler):
+        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
+            raise WorkerDefinitionError(
+                name, "expected a function that returns, found a generator function"
+            )
+
+
+def _is_async(handler: object) -> bool:
+    return any(inspect.iscoroutinefunction(one) for one in _ways_to_call(handler))
+
+
+def _ways_to_call(handler: Any) -> tuple[Any, Any]:
+    # Any: a partial, a method or an object with __call__ are all handlers.
+    while isinstance(handler, partial):
+        handler = cast("Any", handler).func
+    return handler, type(handler).__call__
+
+
+def _checked_timeout(name: str, timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float | timedelta):
+        problem = f"timeout: expected seconds or a timedelta, found {type(timeout).__name__}"
+        raise WorkerDefinitionError(name, problem)
+    try:
+        seconds = as_duration(timeout).total_seconds()
+    except (OverflowError, ValueError):
+        seconds = math.nan
+    if not seconds > 0:
+        raise WorkerDefinitionError(
+            name, f"timeout: expected more than 0 seconds, found {timeout}"
+        )
+    return seconds

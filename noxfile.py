@@ -1,0 +1,71 @@
+"""What to run: `nox -s demo`, `nox -s tests`, or plain `nox` for all the checks."""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests", "docs"]
+
+PROJECT = nox.project.load_toml(Path(__file__).with_name("pyproject.toml"))
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+def install(session: nox.Session, *groups: str, package: bool = True) -> None:
+    """Install dependency groups of pyproject.toml, and the package with both databases."""
+    wanted = nox.project.dependency_groups(PROJECT, *groups)
+    session.install(*wanted, *(["-e", ".[postgres]"] if package else []))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and the floors."""
+    install(session, "lint", package=False)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types with mypy and with pyright."""
+    install(session, "types")
+    session.install("nox")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, PostgreSQL included; `nox -s tests -- tests/unit` runs some."""
+    install(session, "test", "types")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(name="tests-all", python=PYTHONS)
+def tests_all(session: nox.Session) -> None:
+    """Run the tests on every Python that is supported and found here."""
+    install(session, "test", "types")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the examples in the documents and follow the links between them."""
+    install(session, "test")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Digest the standard library; `nox -s demo -- PATH` takes another folder."""
+    install(session, "demo")
+    session.run("python", "examples/digest.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure; `nox -s bench -- claim` measures one thing."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)

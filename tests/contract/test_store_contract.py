@@ -1,0 +1,58 @@
+"""Every check of the contract on every store."""
+
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bgjobs.stores.abc import Store
+from bgjobs.testing.contract import CHECKS, TRANSACTION_CHECKS, Connect
+from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.sqlite import fresh_sqlite_store
+
+
+@pytest.fixture(params=["sqlite-file", "sqlite-memory", "postgres"])
+def store(request: pytest.FixtureRequest, sqlite_path: Path) -> Generator[Store]:
+    with _fresh(request, sqlite_path) as store:
+        yield store
+
+
+def _fresh(request: pytest.FixtureRequest, path: Path) -> AbstractContextManager[Store]:
+    if request.param == "postgres":
+        return fresh_postgres_store(request.getfixturevalue("postgres_dsn"))
+    return fresh_sqlite_store(path if request.param == "sqlite-file" else ":memory:")
+
+
+@pytest.fixture
+def connect(store: Store, request: pytest.FixtureRequest, sqlite_path: Path) -> Connect:
+    if "postgres" in request.node.name:
+        dsn = request.getfixturevalue("postgres_dsn")
+        return lambda: psycopg.connect(dsn)
+    return lambda: closing(sqlite3.connect(sqlite_path))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_contract(check: Callable[[Store], None], store: Store) -> None:
+    check(store)
+
+
+@pytest.mark.parametrize("store", ["sqlite-file", "postgres"], indirect=True)
+@pytest.mark.parametrize("check", TRANSACTION_CHECKS, ids=lambda check: check.__name__)
+def test_transaction_contract(
+    check: Callable[[Store, Any], None], store: Store, connect: Connect
+) -> None:
+    check(store, connect)
+
+
+def test_every_verb_is_covered() -> None:
+    """A verb that is added to the port needs a check: its name is in the suite's text."""
+    import bgjobs.testing.contract as suite  # noqa: PLC0415 - only its folder is wanted
+
+    assert suite.__file__ is not None
+    text = "".join(file.read_text() for file in Path(suite.__file__).parent.glob("*.py"))
+    verbs = [name for name in vars(Store) if not name.startswith("_")]
+    assert [verb for verb in verbs if f"store.{verb}" not in text] == []

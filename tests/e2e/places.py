@@ -1,0 +1,77 @@
+"""Where the digest example keeps its rows, seen from outside: a SQLite file, a PostgreSQL database."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+from attrs import frozen
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DEADLINE = 60.0
+"""Seconds that another process may take for what takes it one or two."""
+
+Row = tuple[str, int, int, str | None]
+
+
+@frozen
+class Place:
+    """One database of the example, and the folder from which the example is started."""
+
+    arguments: tuple[str, ...]
+    connect: Callable[[], Any]  # gives a sqlite3.Connection or a psycopg.Connection
+    table: str
+    cwd: Path
+
+    def start(self, *arguments: str | Path) -> "subprocess.Popen[str]":
+        """Start the example."""
+        return subprocess.Popen(
+            [
+                sys.executable,
+                str(EXAMPLES / "digest.py"),
+                *self.arguments,
+                *map(str, arguments),
+            ],
+            cwd=self.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "default"},
+        )
+
+    def run(self, *arguments: str | Path) -> tuple[int, str, str]:
+        """Run the example to its end; gives exit code, output and errors."""
+        with self.start(*arguments) as process:
+            output, errors = process.communicate(timeout=DEADLINE)
+            return process.returncode, output, errors
+
+    def rows(self) -> list[Row]:
+        """Read the results; none before the table is there."""
+        try:
+            with closing(self.connect()) as connection:
+                found = connection.execute(
+                    f"select path, lines, bytes, sha256 from {self.table}"
+                )
+                return [tuple(row) for row in found]
+        except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
+            return []
+
+    def change(self, statement: str) -> None:
+        """Change the results behind the example's back."""
+        with closing(self.connect()) as connection, connection:
+            connection.execute(statement.format(table=self.table))
+
+    def wait_for_rows(self, number: int, process: "subprocess.Popen[str]") -> None:
+        """Wait until so many results are there."""
+        give_up_at = monotonic() + DEADLINE
+        while len(self.rows()) < number:
+            assert process.poll() is None, process.communicate()
+            assert monotonic() < give_up_at, f"{len(self.rows())} rows"
+            sleep(0.01)

@@ -1,0 +1,143 @@
+"""Jobs that are stored in the application's own transaction."""
+
+import asyncio
+from collections.abc import Generator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError
+from bgjobs.jobs import JobRequest
+from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres_jobs import requests
+
+
+@pytest.fixture
+def store(postgres_dsn: str) -> Generator[PostgresStore]:
+    with fresh_postgres_store(postgres_dsn) as store:
+        yield store
+
+
+@pytest.mark.parametrize("row_factory", [None, dict_row])
+def test_jobs_exist_when_the_caller_commits(
+    store: PostgresStore, postgres_dsn: str, row_factory: Any
+) -> None:
+    with psycopg.connect(postgres_dsn, row_factory=row_factory) as connection:
+        jobs = store.enqueue_in(connection, requests(3))
+        assert store.get_enqueued() == []
+        connection.commit()
+    assert store.get_enqueued() == jobs
+
+
+def test_jobs_do_not_exist_when_the_caller_rolls_back(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    with psycopg.connect(postgres_dsn) as connection:
+        store.enqueue_in(connection, requests(3))
+        connection.rollback()
+    assert store.get_enqueued() == []
+
+
+def test_in_autocommit_mode_they_exist_at_once(store: PostgresStore, postgres_dsn: str) -> None:
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        jobs = store.enqueue_in(connection, requests(3))
+        assert store.get_enqueued() == jobs
+
+
+def test_a_connection_in_pipeline_mode(store: PostgresStore, postgres_dsn: str) -> None:
+    with psycopg.connect(postgres_dsn) as connection:
+        with connection.pipeline():
+            jobs = store.enqueue_in(connection, requests(3))
+        connection.commit()
+    assert store.get_enqueued() == jobs
+
+
+def test_a_store_that_is_not_open_can_do_it(store: PostgresStore, postgres_dsn: str) -> None:
+    store.close()
+    with psycopg.connect(postgres_dsn) as connection:
+        jobs = store.enqueue_in(connection, requests(1))
+    store.open()
+    assert store.get_enqueued() == jobs
+
+
+def test_the_delay_counts_from_the_statement(store: PostgresStore, postgres_dsn: str) -> None:
+    with psycopg.connect(postgres_dsn) as connection:
+        row = connection.execute("select now()").fetchone()
+        assert row is not None
+        [job] = store.enqueue_in(connection, [JobRequest("work", "[]").available_in(days=1)])
+    assert job.created_at > row[0]
+    assert (job.available_at - job.created_at).days == 1
+
+
+def test_a_taken_unique_key_gives_its_holder(store: PostgresStore, postgres_dsn: str) -> None:
+    wanted = JobRequest("work", '"one"').unique("key")
+    with psycopg.connect(postgres_dsn) as connection:
+        [first] = store.enqueue_in(connection, [wanted])
+        [second, third] = store.enqueue_in(connection, [wanted, JobRequest("work", "2")])
+    assert second == first
+    assert [job.id for job in store.get_enqueued()] == [first.id, third.id]
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_the_async_twin(store: PostgresStore, postgres_dsn: str, *, commit: bool) -> None:
+    async def main() -> int:
+        connection = await psycopg.AsyncConnection.connect(postgres_dsn)
+        async with connection:
+            connection.cursor_factory = psycopg.AsyncRawCursor
+            jobs = await store.enqueue_in_async(connection, requests(2))
+            if not commit:
+                await connection.rollback()
+            return len(jobs)
+
+    assert asyncio.run(main()) == 2
+    assert len(store.get_enqueued()) == (2 if commit else 0)
+
+
+def test_the_watcher_is_told_when_the_caller_commits(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    watcher = store.watch()
+    assert watcher is not None
+    with psycopg.connect(postgres_dsn) as connection:
+        store.enqueue_in(connection, requests(1, "mine"))
+        assert watcher.poll() == set()
+    # NOTIFY is in order: what comes first is the transaction above.
+    store.notify(["later"])
+    told: set[str] = set()
+    while "later" not in told:
+        told |= set(watcher.poll() or ())
+    assert told == {"mine", "later"}
+    watcher.close()
+
+
+def test_no_requests_are_no_statement(store: PostgresStore, postgres_dsn: str) -> None:
+    with psycopg.connect(postgres_dsn) as connection:
+        assert store.enqueue_in(connection, []) == []
+        assert connection.info.transaction_status.name == "IDLE"
+
+
+def test_another_kind_of_connection_is_refused(store: PostgresStore) -> None:
+    wrong: Any = object()
+    with pytest.raises(TypeError, match=r"expected a psycopg\.Connection, found object"):
+        store.enqueue_in(wrong, requests(1))
+
+
+def test_without_the_schema(postgres_dsn: str) -> None:
+    store = PostgresStore(postgres_dsn, schema="absent")
+    with (
+        psycopg.connect(postgres_dsn) as connection,
+        pytest.raises(SchemaMismatchError, match=r"migrate\(\)"),
+    ):
+        store.enqueue_in(connection, requests(1))
+
+
+def test_a_naive_now_is_refused(store: PostgresStore, postgres_dsn: str) -> None:
+    naive = datetime(2030, 1, 1)  # noqa: DTZ001 - that it is naive is the point
+    with psycopg.connect(postgres_dsn) as connection, pytest.raises(NaiveDatetimeError):
+        store.enqueue_in(connection, requests(1), now=naive)
+    with pytest.raises(NaiveDatetimeError):
+        store.count(now=naive)

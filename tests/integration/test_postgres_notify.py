@@ -1,0 +1,60 @@
+"""News from one process to the other, by NOTIFY and LISTEN."""
+
+import select
+from collections.abc import Generator
+
+import pytest
+
+from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.postgres import fresh_postgres_store
+
+
+@pytest.fixture
+def store(postgres_dsn: str) -> Generator[PostgresStore]:
+    with fresh_postgres_store(postgres_dsn) as store:
+        yield store
+
+
+def test_a_watcher_hears_the_names(store: PostgresStore, postgres_dsn: str) -> None:
+    watcher = store.watch()
+    assert watcher is not None
+    assert watcher.interval is None
+    assert watcher.poll() == set()
+    store.notify(["mail", "mail", "ünïcode " + "x" * 190])
+    heard: set[str] = set()
+    while len(heard) < 2:
+        readable, _, _ = select.select([watcher.fileno()], [], [], 30)
+        assert readable
+        heard |= set(watcher.poll() or ())
+    assert heard == {"mail", "ünïcode " + "x" * 190}
+    assert watcher.poll() == set()
+    watcher.close()
+
+
+def test_another_schema_is_not_heard(store: PostgresStore, postgres_dsn: str) -> None:
+    watcher = store.watch()
+    assert watcher is not None
+    with fresh_postgres_store(postgres_dsn) as other:
+        other.notify(["theirs"])
+    store.notify(["ours"])
+    heard: set[str] = set()
+    while not heard:
+        heard |= set(watcher.poll() or ())
+    assert heard == {"ours"}
+    watcher.close()
+
+
+def test_no_watcher_without_listening(postgres_dsn: str) -> None:
+    with fresh_postgres_store(postgres_dsn, listen=False) as store:
+        assert store.watch() is None
+        store.notify(["x"])
+        store.notify([])
+
+
+def test_the_watcher_goes_its_own_way(postgres_dsn: str) -> None:
+    with fresh_postgres_store(
+        postgres_dsn, listen_dsn=f"{postgres_dsn}&application_name=listener"
+    ) as store:
+        watcher = store.watch()
+        assert watcher is not None
+        watcher.close()

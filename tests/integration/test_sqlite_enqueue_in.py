@@ -1,0 +1,175 @@
+"""`enqueue_in` in every transaction mode that a caller's connection may have."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.testing.contract.steps import NOW, ask, put_one
+
+_IMPLICIT: list[Literal["DEFERRED", "IMMEDIATE", "EXCLUSIVE"]] = [
+    "DEFERRED",
+    "IMMEDIATE",
+    "EXCLUSIVE",
+]
+
+
+@pytest.fixture(params=_IMPLICIT)
+def implicit(
+    request: pytest.FixtureRequest, sqlite_path: Path, sqlite_store: SQLiteStore
+) -> Generator[sqlite3.Connection]:
+    with closing(sqlite3.connect(sqlite_path, isolation_level=request.param)) as raw:
+        yield raw
+
+
+@pytest.fixture
+def autocommitting(
+    sqlite_path: Path, sqlite_store: SQLiteStore
+) -> Generator[sqlite3.Connection]:
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as raw:
+        yield raw
+
+
+def _stored(store: SQLiteStore) -> int:
+    return len(store.get_enqueued())
+
+
+def test_commit_ends_the_transaction_that_was_begun(
+    implicit: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+    assert implicit.in_transaction
+    assert _stored(sqlite_store) == 0
+    implicit.commit()
+    assert _stored(sqlite_store) == 1
+
+
+def test_rollback_ends_the_transaction_that_was_begun(
+    implicit: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+    implicit.rollback()
+    assert _stored(sqlite_store) == 0
+
+
+def test_an_open_implicit_transaction_is_joined(
+    implicit: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    implicit.execute("create table orders (number integer)")
+    implicit.commit()
+    implicit.execute("insert into orders values (1)")
+    sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+    implicit.rollback()
+    assert implicit.execute("select count(*) from orders").fetchone() == (0,)
+    assert _stored(sqlite_store) == 0
+
+
+def test_a_with_block_of_the_connection_ends_it(
+    implicit: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    with implicit:
+        sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+    assert _stored(sqlite_store) == 1
+    with suppress(ZeroDivisionError), implicit:
+        sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+        raise ZeroDivisionError
+    assert _stored(sqlite_store) == 1
+
+
+def test_an_autocommitting_connection_stores_at_once(
+    autocommitting: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    sqlite_store.enqueue_in(autocommitting, [ask(), ask()], now=NOW)
+    assert not autocommitting.in_transaction
+    assert _stored(sqlite_store) == 2
+
+
+@pytest.mark.parametrize(("end", "expected"), [("commit", 1), ("rollback", 0)])
+def test_an_explicit_transaction_is_joined(
+    autocommitting: sqlite3.Connection, sqlite_store: SQLiteStore, end: str, expected: int
+) -> None:
+    autocommitting.execute("begin immediate")
+    sqlite_store.enqueue_in(autocommitting, [ask()], now=NOW)
+    assert autocommitting.in_transaction
+    autocommitting.execute(end)
+    assert _stored(sqlite_store) == expected
+
+
+@pytest.mark.skipif(not hasattr(sqlite3, "LEGACY_TRANSACTION_CONTROL"), reason="Python 3.12")
+@pytest.mark.parametrize(("autocommit", "stored_at_once"), [(True, 1), (False, 0)])
+def test_the_autocommit_attribute_of_python_3_12(
+    sqlite_path: Path, sqlite_store: SQLiteStore, autocommit: bool, stored_at_once: int
+) -> None:
+    options: dict[str, Any] = {"autocommit": autocommit}
+    with closing(sqlite3.connect(sqlite_path, **options)) as raw:
+        sqlite_store.enqueue_in(raw, [ask()], now=NOW)
+        assert _stored(sqlite_store) == stored_at_once
+        raw.commit()
+        assert _stored(sqlite_store) == 1
+
+
+@pytest.mark.parametrize("mode", ["DEFERRED", None])
+def test_all_or_none_are_stored(
+    sqlite_path: Path, sqlite_store: SQLiteStore, mode: Literal["DEFERRED"] | None
+) -> None:
+    """The second request is refused by the table: no name."""
+    with closing(sqlite3.connect(sqlite_path, isolation_level=mode)) as raw:
+        with pytest.raises(StoreError, match="CHECK constraint failed"):
+            sqlite_store.enqueue_in(raw, [ask(), ask("")], now=NOW)
+        assert not raw.in_transaction
+        raw.commit()
+    assert _stored(sqlite_store) == 0
+
+
+def test_an_error_leaves_the_callers_transaction_to_the_caller(
+    autocommitting: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    autocommitting.execute("begin")
+    sqlite_store.enqueue_in(autocommitting, [ask()], now=NOW)
+    with pytest.raises(StoreError):
+        sqlite_store.enqueue_in(autocommitting, [ask(), ask("")], now=NOW)
+    assert autocommitting.in_transaction
+    autocommitting.execute("commit")
+    assert _stored(sqlite_store) == 1
+
+
+def test_the_callers_factories_do_not_matter_and_stay(
+    autocommitting: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    def as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
+        return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+    autocommitting.row_factory = as_dict
+    autocommitting.text_factory = bytes
+    holder = put_one(sqlite_store, unique_key="k")
+    jobs = sqlite_store.enqueue_in(autocommitting, [ask(), ask(unique_key="k")], now=NOW)
+    assert jobs[1] == holder
+    assert autocommitting.execute("select 'a' as a").fetchone() == {"a": b"a"}
+
+
+def test_a_locked_file_is_unavailable(sqlite_path: Path, sqlite_store: SQLiteStore) -> None:
+    with (
+        closing(sqlite3.connect(sqlite_path, isolation_level=None)) as other,
+        closing(sqlite3.connect(sqlite_path, timeout=0)) as raw,
+    ):
+        other.execute("begin immediate")
+        with pytest.raises(StoreUnavailableError):
+            sqlite_store.enqueue_in(raw, [ask()], now=NOW)
+
+
+def test_another_kind_of_connection_is_refused(sqlite_store: SQLiteStore) -> None:
+    with pytest.raises(TypeError, match=r"expected a sqlite3\.Connection, found str"):
+        sqlite_store.enqueue_in("jobs.db", [ask()], now=NOW)
+
+
+def test_memory_takes_the_callers_own_database() -> None:
+    """The schema has to be there: the store's own memory is another one."""
+    store = SQLiteStore(":memory:")
+    raw = sqlite3.connect(":memory:")
+    with closing(raw), pytest.raises(StoreError, match="no such table"):
+        store.enqueue_in(raw, [ask()], now=NOW)

@@ -1,0 +1,294 @@
+"""What is particular to a file: modes, versions of the schema, faults, forks."""
+
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgjobs.errors import (
+    ForkedStoreError,
+    SchemaMismatchError,
+    StoreError,
+    StoreUnavailableError,
+)
+from bgjobs.ids import new_id
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.testing.contract.steps import NOW, ask, hold, put_one, start, succeed, take
+from tests.fixtures.sqlite import fresh_sqlite_store
+
+
+def test_the_files_are_private(sqlite_path: Path, sqlite_store: SQLiteStore) -> None:
+    put_one(sqlite_store)
+    modes = {
+        file.name: stat.S_IMODE(file.stat().st_mode) for file in sqlite_path.parent.iterdir()
+    }
+    assert modes == {"jobs.db": 0o600, "jobs.db-shm": 0o600, "jobs.db-wal": 0o600}
+
+
+def test_the_mode_of_a_file_that_exists_is_kept(sqlite_path: Path) -> None:
+    sqlite_path.touch(0o644)
+    with fresh_sqlite_store(sqlite_path):
+        assert stat.S_IMODE(sqlite_path.stat().st_mode) == 0o644
+
+
+def test_jobs_outlive_the_store(sqlite_path: Path) -> None:
+    with fresh_sqlite_store(sqlite_path) as store:
+        job = put_one(store)
+    with fresh_sqlite_store(sqlite_path) as store:
+        assert store.find(job.id) == job
+
+
+def test_table_prefixes_keep_stores_apart(sqlite_path: Path) -> None:
+    with (
+        fresh_sqlite_store(sqlite_path) as one,
+        fresh_sqlite_store(sqlite_path, table_prefix="other_") as other,
+    ):
+        job = put_one(one)
+        assert other.find(job.id) is None
+
+
+@pytest.mark.parametrize("prefix", ["", 'a"b', "A_", "9_", "x" * 42, "a b"])
+def test_a_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
+    with pytest.raises(ValueError, match="table_prefix: expected"):
+        SQLiteStore(":memory:", table_prefix=prefix)
+
+
+def test_a_new_file_has_schema_version_0(sqlite_path: Path) -> None:
+    store = SQLiteStore(sqlite_path)
+    store.open()
+    with pytest.raises(SchemaMismatchError, match="expected schema version 1, found 0"):
+        store.check_schema()
+    assert store.migrate() == ["0001_jobs"]
+    store.check_schema()
+    store.close()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(
+    sqlite_path: Path, sqlite_store: SQLiteStore
+) -> None:
+    with sqlite3.connect(sqlite_path) as raw:
+        raw.execute("insert into bgjobs_migrations values (2, '0002_later', 0)")
+    raw.close()
+    for verb in (sqlite_store.migrate, sqlite_store.check_schema):
+        with pytest.raises(SchemaMismatchError) as caught:
+            verb()
+        assert (caught.value.found, caught.value.expected) == (2, 1)
+    with sqlite3.connect(sqlite_path) as raw:
+        found = raw.execute("select version from bgjobs_migrations").fetchall()
+    raw.close()
+    assert found == [(1,), (2,)]
+
+
+def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:
+    with fresh_sqlite_store(sqlite_path, busy_timeout=0.01) as store:
+        raw = sqlite3.connect(sqlite_path, isolation_level=None)
+        raw.execute("begin immediate")
+        with pytest.raises(StoreUnavailableError, match=r"locked \(SQLITE_BUSY\)") as caught:
+            put_one(store)
+        assert str(sqlite_path) in str(caught.value)
+        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+        assert list(store.get_enqueued()) == [], "reading goes on"
+        raw.execute("rollback")
+        raw.close()
+        put_one(store)
+
+
+def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "absent" / "jobs.db")
+    with pytest.raises(StoreUnavailableError, match="No such file or directory"):
+        store.open()
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_an_error(sqlite_path: Path) -> None:
+    sqlite_path.write_text("this is not a database, but long enough to be taken for one" * 20)
+    with pytest.raises(StoreError, match="not a database") as caught:
+        SQLiteStore(sqlite_path).open()
+    assert not isinstance(caught.value, StoreUnavailableError)
+
+
+def test_a_missing_table_is_an_error_and_not_an_outage(sqlite_path: Path) -> None:
+    store = SQLiteStore(sqlite_path)
+    store.open()
+    with pytest.raises(StoreError, match="no such table") as caught:
+        store.get_enqueued()
+    assert not isinstance(caught.value, StoreUnavailableError)
+    store.close()
+
+
+def test_work_that_ends_the_transaction_is_told_so(sqlite_store: SQLiteStore) -> None:
+    def commit_and_begin(raw: sqlite3.Connection) -> None:
+        raw.execute("commit")
+        raw.execute("begin")
+
+    endings: list[Callable[[sqlite3.Connection], Any]] = [
+        lambda raw: raw.commit(),
+        lambda raw: raw.rollback(),
+        commit_and_begin,
+    ]
+    for ending in endings:
+        with pytest.raises(StoreError, match="complete_with must neither commit nor roll back"):
+            sqlite_store.complete(hold(sqlite_store).reservation, ending, now=NOW)
+        sqlite_store.close_owners(now=NOW)
+        sqlite_store.write(settle=[succeed(job) for job in sqlite_store.get_running()], now=NOW)
+
+
+def test_work_may_set_factories(sqlite_store: SQLiteStore) -> None:
+    def work(raw: sqlite3.Connection) -> None:
+        raw.row_factory = sqlite3.Row
+        raw.text_factory = bytes
+
+    assert sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    assert hold(sqlite_store).name == "mail"
+
+
+def test_work_may_not_call_the_store(sqlite_store: SQLiteStore) -> None:
+    with pytest.raises(StoreError, match="transaction within a transaction"):
+        sqlite_store.complete(
+            hold(sqlite_store).reservation, lambda _: put_one(sqlite_store), now=NOW
+        )
+
+
+def test_work_may_enqueue_in_its_transaction(sqlite_store: SQLiteStore) -> None:
+    held = hold(sqlite_store)
+    assert sqlite_store.complete(
+        held.reservation, lambda raw: sqlite_store.enqueue_in(raw, [ask("next")]), now=NOW
+    )
+    assert len(sqlite_store.get_enqueued("next")) == 1
+
+
+def test_a_write_repeated_after_its_job_has_ended_stores_nothing(
+    sqlite_store: SQLiteStore,
+) -> None:
+    new = NewJob(new_id(), ask())
+    first = sqlite_store.write([new], now=NOW)
+    held = take(sqlite_store, start(sqlite_store))
+    sqlite_store.write(settle=[succeed(held[0])], now=NOW)
+    assert list(sqlite_store.write([new], now=NOW).jobs) == list(first.jobs)
+    assert list(sqlite_store.get_enqueued()) == []
+
+
+def test_the_clock_of_the_store_can_be_given(sqlite_path: Path) -> None:
+    with fresh_sqlite_store(sqlite_path, clock=lambda: NOW) as store:
+        assert store.heartbeat([], timedelta(1)).now == NOW
+
+
+def test_the_clock_is_read_behind_the_wait_for_the_lock(sqlite_path: Path) -> None:
+    """Else a lease that ends while another process writes would be renewed after its end."""
+    inside: list[bool] = []
+
+    def clock() -> datetime:
+        with sqlite3.connect(sqlite_path, timeout=0) as other:
+            try:
+                other.execute("begin immediate")
+            except sqlite3.OperationalError:
+                inside.append(True)
+        other.close()
+        return datetime.now(UTC)
+
+    with fresh_sqlite_store(sqlite_path) as store:
+        store._clock = clock
+        store.heartbeat([new_id()], timedelta(1))
+        store.reserve(new_id(), ["mail"], 1)
+    assert inside == [True, True]
+
+
+def test_a_library_with_the_bug_is_logged(
+    sqlite_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 2))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.51.2")
+    with caplog.at_level(logging.WARNING, "bgjobs.stores.sqlite"):
+        with fresh_sqlite_store(":memory:"):
+            assert caplog.messages == []
+        with fresh_sqlite_store(sqlite_path):
+            assert len(caplog.messages) == 1
+    assert "3.51.2" in caplog.text
+    assert "3.51.3" in caplog.text
+
+
+def test_a_library_that_is_too_old_is_refused(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    with pytest.raises(StoreError, match=r"expected version 3\.37\.0 or newer"):
+        SQLiteStore(sqlite_path).open()
+    assert not sqlite_path.exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_store_is_refused(sqlite_path: Path, sqlite_store: SQLiteStore) -> None:
+    job = put_one(sqlite_store)
+    child = os.fork()
+    if child == 0:
+        os._exit(_use_after_fork(sqlite_store, sqlite_path))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert sqlite_store.find(job.id) == job
+    put_one(sqlite_store)
+
+
+def _use_after_fork(store: SQLiteStore, path: Path) -> int:
+    verbs: list[Callable[[], object]] = [
+        store.open,
+        store.get_enqueued,
+        store.migrate,
+        lambda: put_one(store),
+        lambda: store.heartbeat([], timedelta(1)),
+        store.watch,
+    ]
+    for number, verb in enumerate(verbs, 1):
+        try:
+            verb()
+        except ForkedStoreError:
+            continue
+        return number
+    store.close()
+    with fresh_sqlite_store(path) as own:
+        return 0 if len(own.get_enqueued()) == 1 else 99
+
+
+def test_a_watcher_sees_a_commit_once(sqlite_path: Path, sqlite_store: SQLiteStore) -> None:
+    watcher = sqlite_store.watch()
+    assert watcher is not None
+    assert watcher.interval == 0.005
+    assert watcher.poll() == ()
+    with fresh_sqlite_store(sqlite_path) as other:
+        put_one(other)
+    assert watcher.poll() is None
+    assert watcher.poll() == ()
+    watcher.close()
+
+
+def test_a_closed_watcher_is_unavailable(sqlite_store: SQLiteStore) -> None:
+    watcher = sqlite_store.watch()
+    assert watcher is not None
+    watcher.close()
+    with pytest.raises(StoreUnavailableError):
+        watcher.poll()
+
+
+def test_memory_has_no_watcher_and_one_connection() -> None:
+    with fresh_sqlite_store(":memory:") as store:
+        assert store.watch() is None
+        assert store.connections == 1
+
+
+def test_a_heartbeat_waits_for_no_verb_of_its_process(sqlite_store: SQLiteStore) -> None:
+    """Not even for the locks of the writer and the reader."""
+    owner = start(sqlite_store)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        sqlite_store._roles.writer._lock,
+        sqlite_store._roles.reader._lock,
+    ):
+        beat = pool.submit(sqlite_store.heartbeat, [owner], timedelta(1), now=NOW).result(30)
+    assert set(beat.alive) == {owner}

@@ -1,0 +1,62 @@
+"""Right calls: checked by mypy and pyright, never run."""
+
+from datetime import UTC, datetime, timedelta
+from typing import assert_type
+
+from bgjobs import BgJobs, Job, JobContext, JobRequest, worker
+from bgjobs.workers import Worker
+
+
+@worker
+async def send(to: str, copies: int = 1, *, urgent: bool = False) -> None:
+    """Async and bare."""
+
+
+@worker
+async def tell(ctx: JobContext, to: str) -> int:
+    """Async with a context, which is left out of the call."""
+    return ctx.attempt
+
+
+@worker
+def add(left: int, right: int) -> int:
+    """Plain."""
+    return left + right
+
+
+@worker(name="purge", timeout=timedelta(seconds=30))
+def purge(ctx: JobContext, /, *names: str, **limits: int) -> None:
+    """Plain, with settings, a context and open ends."""
+
+
+@worker
+def count() -> int:
+    """Plain and without arguments."""
+    return 1
+
+
+@worker(timeout=30)
+async def digest() -> str:
+    """Async, with settings and without arguments."""
+    return ""
+
+
+async def calls(bg: BgJobs) -> None:
+    assert_type(send.request("a"), JobRequest)
+    assert_type(send.request("a", 2, urgent=True), JobRequest)
+    assert_type(send.request(to="a", copies=2), JobRequest)
+    assert_type(tell.request("a"), JobRequest)
+    assert_type(tell.request(to="a"), JobRequest)
+    assert_type(purge.request("a", "b", days=3), JobRequest)
+    assert_type(digest.request(), JobRequest)
+
+    assert_type(add(1, right=2), int)
+    await send("a")
+    assert_type(await digest(), str)
+    assert_type(purge.name, str)
+    assert_type(purge.timeout, float | None)
+    assert_type(count, Worker[[], int])
+
+    await bg.enqueue(send.request("a").available_in(minutes=5).priority(-1).unique("a"))
+    assert_type(await bg.enqueue(send.request("a")), Job)
+    await bg.enqueue(tell.request("a").available_at(datetime(2030, 1, 1, tzinfo=UTC)))

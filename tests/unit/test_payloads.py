@@ -1,0 +1,439 @@
+# ruff: noqa: E501 - a table reads by its rows
+"""Values through a worker's codec: what travels, and what is refused with which words."""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
+)
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import attrs
+import pytest
+
+from bgjobs.errors import PayloadError
+from bgjobs.workers import Worker, worker
+
+T = TypeVar("T")
+UserId = NewType("UserId", int)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Word(enum.StrEnum):
+    YES = "yes"
+
+
+class Rights(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+@attrs.frozen
+class Mail:
+    to: list[str]
+    _size: int = 0
+    made: datetime | None = attrs.field(default=None, kw_only=True)
+    seen: bool = attrs.field(default=False, init=False)
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    converter: float = 0.0
+    cl: "Point | None" = None
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str = "r"
+
+
+class Options(TypedDict):
+    name: str
+    size: NotRequired[int]
+
+
+Odd = TypedDict("Odd", {"content-type": int, "a b": int}, total=False)
+
+
+@attrs.frozen
+class Tree:
+    leaves: "dict[str, Tree]"
+    next: "Tree | None" = None
+
+
+@attrs.frozen
+class Box(Generic[T]):
+    item: T
+    items: list[T] = attrs.field(factory=list)
+
+
+@attrs.frozen
+class IntBox(Box[int]):
+    name: str = ""
+
+
+@attrs.frozen
+class Cat:
+    kind: Literal["cat"]
+    lives: int = 9
+
+
+@attrs.frozen
+class Dog:
+    kind: Literal["dog"]
+
+
+@attrs.frozen
+class Fallback:
+    to: int = 0
+
+
+@attrs.frozen
+class Picky:
+    age: int = attrs.field(validator=attrs.validators.ge(18))
+
+
+def worker_of(annotation: Any) -> Worker[[Any], None]:
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": annotation}
+    return worker(name="w")(handler)
+
+
+def problems_of(call: Callable[[], object]) -> list[str]:
+    with pytest.raises(PayloadError) as caught:
+        call()
+    return list(caught.value.problems)
+
+
+PLUS_TWO = timezone(timedelta(hours=2))
+NOON = datetime(2024, 5, 1, 12, tzinfo=PLUS_TWO)
+SOME_ID = UUID("12345678-1234-5678-1234-567812345678")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "json"),
+    [
+        (None, None, "null"),
+        (bool, True, "true"),
+        (int, -5, "-5"),
+        (int, 10**30, "1" + "0" * 30),
+        (float, 1.5, "1.5"),
+        (float, 3, "3.0"),
+        (str, "é\n", '"é\\n"'),
+        (bytes, b"\x00\xff", '"AP8="'),
+        (datetime, NOON, '"2024-05-01T12:00:00+02:00"'),
+        (date, date(2024, 5, 1), '"2024-05-01"'),
+        (time, time(12, 30), '"12:30:00"'),
+        (time, time(12, 30, tzinfo=PLUS_TWO), '"12:30:00+02:00"'),
+        (timedelta, timedelta(minutes=1), "60"),
+        (timedelta, timedelta(milliseconds=-1500), "-1.5"),
+        (UUID, SOME_ID, f'"{SOME_ID}"'),
+        (Decimal, Decimal("1.10"), '"1.10"'),
+        (Path, Path("/a/b"), '"/a/b"'),
+        (PurePosixPath, PurePosixPath("a"), '"a"'),
+        (Colour, Colour.RED, '"red"'),
+        (Level, Level.HIGH, "2"),
+        (Word, Word.YES, '"yes"'),
+        (Rights, Rights.READ | Rights.WRITE, "3"),
+        (Literal["a", 1, Colour.BLUE] | None, Colour.BLUE, '"blue"'),
+        (Literal["a", 1, True], True, "true"),
+        (Literal["a", 1, True], 1, "1"),
+        (list[int], [1, 2], "[1,2]"),
+        (list[list[str]], [["a"], []], '[["a"],[]]'),
+        (Sequence[int], [1], "[1]"),
+        (tuple[int, str], (1, "a"), '[1,"a"]'),
+        (tuple[int, ...], (1, 2, 3), "[1,2,3]"),
+        (tuple[()], (), "[]"),
+        (set[int], {1}, "[1]"),
+        (frozenset[UUID], frozenset({SOME_ID}), f'["{SOME_ID}"]'),
+        (AbstractSet[str], frozenset({"a"}), '["a"]'),
+        (dict[str, int], {"a": 1}, '{"a":1}'),
+        (Mapping[Colour, list[int]], {Colour.RED: [1]}, '{"red":[1]}'),
+        (dict[UUID, int], {SOME_ID: 1}, f'{{"{SOME_ID}":1}}'),
+        (UserId, 5, "5"),
+        (Annotated[int, "unit", []], 5, "5"),
+        (Optional[int], None, "null"),  # noqa: UP045 - the old spelling
+        (Union[int, str], "5", '"5"'),  # noqa: UP007 - the old spelling
+        (int | float, 5, "5"),
+        (int | float, 5.0, "5.0"),
+        (float | str, 5.5, "5.5"),
+        (bool | int | str | None | list[int] | dict[str, int], True, "true"),
+        (list[int] | int, [5], "[5]"),
+        (Level | float, Level.LOW, "1"),
+        (Literal["a"] | Literal["b"] | int, "b", '"b"'),  # noqa: PYI030 - unions of named literals look so
+        (Pair | list[int], Pair(1), '{"left":1,"right":"r"}'),
+        (tuple[int, str] | Pair, Pair(1, "a"), '{"left":1,"right":"a"}'),
+        (Mail, Mail(["a"], 3, made=NOON), '{"to":["a"],"_size":3,"made":"2024-05-01T12:00:00+02:00"}'),
+        (Point, Point(1, 2.0, Point(3)), '{"x":1,"converter":2.0,"cl":{"x":3,"converter":0.0,"cl":null}}'),
+        (Pair, Pair(1, "a"), '{"left":1,"right":"a"}'),
+        (Options, {"name": "a"}, '{"name":"a"}'),
+        (Options, {"name": "a", "size": 1}, '{"name":"a","size":1}'),
+        (Odd, {"content-type": 1, "a b": 2}, '{"content-type":1,"a b":2}'),
+        (Tree, Tree({"a": Tree({})}, Tree({})), '{"leaves":{"a":{"leaves":{},"next":null}},"next":{"leaves":{},"next":null}}'),
+        (Box[str], Box("a", ["b"]), '{"item":"a","items":["b"]}'),
+        (Box[Box[int]], Box(Box(1)), '{"item":{"item":1,"items":[]},"items":[]}'),
+        (IntBox, IntBox(1, [2], "a"), '{"item":1,"items":[2],"name":"a"}'),
+        (Cat | Dog, Dog("dog"), '{"kind":"dog"}'),
+        (list[Cat | Dog | None], [Cat("cat"), None], '[{"kind":"cat","lives":9},null]'),
+        (Point | Cat, Cat("cat"), '{"kind":"cat","lives":9}'),
+        (Point | Fallback, Fallback(3), '{"to":3}'),
+    ],
+)  # fmt: skip
+def test_a_value_travels_there_and_back(annotation: Any, value: Any, json: str) -> None:
+    one = worker_of(annotation)
+    payload = one.request(value).payload
+    assert payload == f'{{"it":{json}}}'
+    (_, kwargs) = one.decode(payload)
+    assert kwargs == {"it": value}
+    assert type(kwargs["it"]) is type(value) or annotation is float
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "problems"),
+    [
+        (int, "5", ["it: expected int, found str"]),
+        (int, True, ["it: expected int, found bool"]),
+        (int, 5.0, ["it: expected int, found float"]),
+        (int, None, ["it: expected int, found None"]),
+        (bool, 1, ["it: expected bool, found int"]),
+        (None, 0, ["it: expected None, found int"]),
+        (float, "5", ["it: expected float, found str"]),
+        (float, False, ["it: expected float, found bool"]),
+        (float, math.nan, ["it: expected a finite float, found NaN, Infinity or an int beyond it"]),
+        (float, 10**400, ["it: expected a finite float, found NaN, Infinity or an int beyond it"]),
+        (str, b"a", ["it: expected str, found bytes"]),
+        (bytes, "a", ["it: expected bytes, found str"]),
+        (datetime, datetime(2024, 1, 1), ["it: expected datetime with a time zone, found a naive one"]),  # noqa: DTZ001 - the point
+        (datetime, date(2024, 1, 1), ["it: expected datetime, found date"]),
+        (date, NOON, ["it: expected date, found datetime"]),
+        (time, time(1, tzinfo=ZoneInfo("Europe/Berlin")), ["it: expected time with a fixed offset or none, found a named zone"]),
+        (timedelta, 5, ["it: expected timedelta, found int"]),
+        (timedelta, timedelta.max, ["it: expected timedelta that seconds carry exactly, found too long a one"]),
+        (Decimal, Decimal("NaN"), ["it: expected a finite Decimal, found NaN or Infinity"]),
+        (Decimal, 1.0, ["it: expected Decimal, found float"]),
+        (UUID, str(SOME_ID), ["it: expected UUID, found str"]),
+        (Path, "a", ["it: expected Path, found str"]),
+        (Colour, "red", ["it: expected Colour, found str"]),
+        (Literal["a", "b"], "c", ["it: expected one of 'a', 'b', found another str"]),
+        (Literal["a", "b"], ["a"], ["it: expected one of 'a', 'b', found list"]),
+        (list[int], (1,), ["it: expected list, found tuple"]),
+        (Sequence[str], "abc", ["it: expected sequence, found str"]),
+        (list[str], ["a", 1, "b", None], ["it[1]: expected str, found int", "it[3]: expected str, found None"]),
+        (tuple[int, str], (1,), ["it: expected tuple of 2, found 1 items"]),
+        (tuple[int, str], ("a", 1), ["it[0]: expected int, found str", "it[1]: expected str, found int"]),
+        (dict[str, int], {"a b": "c"}, ["it['a b']: expected int, found str"]),
+        (dict[str, int], {5: 5}, ["it: key int: expected str, found int"]),
+        (dict[str, int], {"x" * 50: ""}, [f"it['{'x' * 40}...']: expected int, found str"]),
+        (int | str | None, 1.0, ["it: expected int or str or None, found float"]),
+        (Mail, {"to": []}, ["it: expected Mail, found dict"]),
+        (Mail, Mail(["a", 5]), ["it.to[1]: expected str, found int"]),  # type: ignore[list-item]  # the point
+        (Point, Point("a", "b"), ["it.x: expected int, found str", "it.converter: expected float, found str"]),  # type: ignore[arg-type]  # the point
+        (Box[int], IntBox(5), ["it: expected Box, found IntBox"]),
+        (Options, {"size": "a", "more": 1}, ["it: missing field 'name'", "it.size: expected int, found str", "it: unexpected field 'more'"]),
+        (Options, [], ["it: expected Options, found list"]),
+        (list[int], ["x"] * 50, [f"it[{index}]: expected int, found str" for index in range(10)]),
+        (Cat | Dog, Point(1), ["it: expected Cat or Dog, found Point"]),
+        (list[list[str]], [["a", "b\0"]], ["it[0][1]: found a NUL character, which a database cannot store"]),
+        (Mail, Mail(["a\ud800"]), ["it.to[0]: found a lone surrogate, which UTF-8 cannot carry"]),
+        (dict[str, int], {"a\0": 1}, ["it keys: found a NUL character, which a database cannot store"]),
+    ],
+)  # fmt: skip
+def test_encoding_refuses(annotation: Any, value: Any, problems: list[str]) -> None:
+    one = worker_of(annotation)
+    assert problems_of(lambda: one.request(value)) == problems
+
+
+@pytest.mark.parametrize(
+    ("annotation", "json", "problems"),
+    [
+        (int, '"5"', ["it: expected int, found str"]),
+        (int, "1.0", ["it: expected int, found float"]),
+        (int, "true", ["it: expected int, found bool"]),
+        (float, "NaN", ["expected JSON, found NaN"]),
+        (float, "1e999", ["it: expected a finite float, found NaN, Infinity or an int beyond it"]),
+        (datetime, '"2024-05-01T12:00:00"', ["it: expected datetime with a time zone, found a naive one"]),
+        (datetime, '"soon"', ["it: expected datetime as text, found other text"]),
+        (datetime, "5", ["it: expected datetime as text, found int"]),
+        (timedelta, '"5"', ["it: expected timedelta as seconds, found str"]),
+        (timedelta, "1e300", ["it: expected timedelta as seconds, found a number out of range"]),
+        (UUID, '"{12345678-1234-5678-1234-567812345678}"', ["it: expected UUID as text, found other text"]),
+        (Decimal, '"Infinity"', ["it: expected Decimal as text, found other text"]),
+        (Decimal, '"x"', ["it: expected Decimal as text, found other text"]),
+        (bytes, '"a*=="', ["it: expected bytes as text, found other text"]),
+        (Colour, '"green"', ["it: expected a value of Colour, found another str"]),
+        (Colour, "5", ["it: expected a value of Colour, found int"]),
+        (Level, "true", ["it: expected a value of Level, found bool"]),
+        (Rights, "8", ["it: expected a value of Rights, found another int"]),
+        (Literal[1], "true", ["it: expected one of 1, found bool"]),
+        (list[int], '{"a":1}', ["it: expected list, found dict"]),
+        (set[int], '"abc"', ["it: expected set, found str"]),
+        (tuple[int, int], "[1,2,3]", ["it: expected tuple of 2, found 3 items"]),
+        (dict[Colour, int], '{"green":1}', ["it: key 'green': expected a value of Colour, found another str"]),
+        (int | None, '"a"', ["it: expected int or None, found str"]),
+        (Mail, "[]", ["it: expected Mail, found list"]),
+        (Mail, '{"to":["a",1],"_size":"b","x":1,"y":2}', ["it.to[1]: expected str, found int", "it._size: expected int, found str", "it: unexpected field 'x'", "it: unexpected field 'y'"]),
+        (Mail, "{}", ["it: missing field 'to'"]),
+        (Point, '{"x":1,"cl":{"x":1,"cl":{}}}', ["it.cl.cl: missing field 'x'"]),
+        (Pair, '{"left":1,"middle":1}', ["it: unexpected field 'middle'"]),
+        (Options, '{"size":1}', ["it: missing field 'name'"]),
+        (Odd, '{"a b":"a"}', ["it.a b: expected int, found str"]),
+        (Tree, '{"leaves":{"a":{"leaves":5}}}', ["it.leaves['a'].leaves: expected dict, found int"]),
+        (Picky, '{"age":5}', ["it: expected what Picky takes, it raised ValueError"]),
+        (Cat | Dog, '{"kind":"cow"}', ["it: expected Cat or Dog, found an object of other fields"]),
+        (Cat | Dog, '{"kind":["cow"]}', ["it: expected Cat or Dog, found an object of other fields"]),
+        (Cat | Dog, "{}", ["it: expected Cat or Dog, found an object of other fields"]),
+        (str, '"a\\u0000"', ["it: found a NUL character, which a database cannot store"]),
+        (str, '"\\ud800"', ["it: found a lone surrogate, which UTF-8 cannot carry"]),
+        (int, "1" * 5000, ["expected JSON, found other text"]),
+    ],
+)  # fmt: skip
+def test_decoding_refuses(annotation: Any, json: str, problems: list[str]) -> None:
+    one = worker_of(annotation)
+    assert problems_of(lambda: one.decode(f'{{"it":{json}}}')) == problems
+
+
+def test_the_values_are_never_shown() -> None:
+    one = worker_of(Picky)
+    with pytest.raises(PayloadError) as caught:
+        one.decode('{"it":{"age":17}}')
+    error = caught.value
+    assert "17" not in str(error)
+    assert error.__cause__ is None
+    assert error.__suppress_context__
+
+
+def test_a_literal_backslash_before_u0000_is_no_nul() -> None:
+    one = worker_of(str)
+    value = "\\u0000"
+    assert one.decode(one.request(value).payload)[1] == {"it": value}
+
+
+def test_exactly_one_mebibyte_passes() -> None:
+    one = worker_of(str)
+    room = 1_048_576 - len('{"it":""}')
+    for text in ("x" * room, "é" * (room // 2) + "x" * (room % 2)):
+        payload = one.request(text).payload
+        assert len(payload.encode()) == 1_048_576
+        assert one.decode(payload)[1] == {"it": text}
+        expected = ["arguments: expected at most 1,048,576 bytes of JSON, found 1,048,577"]
+        assert problems_of(partial(one.request, text + "x")) == expected
+        assert problems_of(partial(one.decode, payload + " ")) == expected
+
+
+def nested(levels: int) -> Tree:
+    tree = Tree({})
+    for _ in range(levels):
+        tree = Tree({}, tree)
+    return tree
+
+
+def test_nesting_of_64_levels_passes() -> None:
+    one = worker_of(Tree)
+    deepest = nested(61)  # with the arguments around it and the empty dict inside: 64
+    assert one.decode(one.request(deepest).payload)[1] == {"it": deepest}
+    [problem] = problems_of(lambda: one.request(nested(62)))
+    assert problem.startswith("it.next.next.next.")
+    assert problem.endswith("...: nested deeper than 64 levels")
+
+
+def test_a_bottomless_value_is_refused() -> None:
+    one = worker_of(Tree)
+    deep = nested(100_000)
+    try:
+        expected = ["arguments: nested deeper than Python can follow"]
+        assert problems_of(lambda: one.request(deep)) == expected
+    finally:
+        while deep.next is not None:  # or its destruction would recurse as well
+            deep = deep.next
+
+
+def test_a_hostile_row_is_refused() -> None:
+    one = worker_of(Tree)
+    for levels in (65, 5_000, 300_000):
+        payload = "[" * levels + "]" * levels
+        [problem] = problems_of(partial(one.decode, payload))
+        assert problem.endswith("nested deeper than 64 levels")
+
+
+def test_every_kind_of_parameter() -> None:
+    def handler(
+        a: int, b: int = 2, /, c: int = 3, *more: str, d: int, **rest: float
+    ) -> None: ...
+
+    one = worker(handler)
+    for args, kwargs, payload in [
+        ((1,), {"d": 4}, '{"a":1,"d":4}'),
+        ((1, 5), {"d": 4, "c": 6}, '{"a":1,"b":5,"c":6,"d":4}'),
+        ((1, 2, 3, "x", "y"), {"d": 4, "e": 1.0}, '{"a":1,"b":2,"c":3,"more":["x","y"],"d":4,"rest":{"e":1.0}}'),
+        ((1,), {"d": 4, "a": 2.0}, '{"a":1,"d":4,"rest":{"a":2.0}}'),
+    ]:  # fmt: skip
+        assert one.request(*args, **kwargs).payload == payload  # type: ignore[arg-type]  # a table
+        again = one.decode(payload)
+        assert one.request(*again[0], **again[1]).payload == payload
+        one(*again[0], **again[1])
+    expected = [
+        "more[1]: expected str, found int",
+        "d: expected int, found str",
+        "rest['e']: expected float, found str",
+    ]
+    assert problems_of(lambda: one.request(1, 2, 3, "x", 5, d="a", e="b")) == expected  # type: ignore[arg-type]  # the point
+    args, kwargs = one.decode('{"a":1,"more":["x"],"d":4}')
+    assert (args, kwargs) == ((1, 2, 3, "x"), {"d": 4})
+
+
+def test_an_omitted_argument_takes_the_default_of_the_day() -> None:
+    def first(size: int = 1) -> int:
+        return size
+
+    def second(size: int = 2) -> int:
+        return size
+
+    payload = worker(name="w")(first).request().payload
+    args, kwargs = worker(name="w")(second).decode(payload)
+    assert payload == "{}"
+    assert second(*args, **kwargs) == 2
+
+
+def test_instants_keep_their_offset() -> None:
+    one = worker_of(datetime)
+    berlin = datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    again = one.decode(one.request(berlin).payload)[1]["it"]
+    assert again == berlin
+    assert again.utcoffset() == timedelta(hours=2)
+    assert one.decode('{"it":"2024-07-01T10:00:00Z"}')[1]["it"].tzinfo == UTC
+
+
+def test_an_int_of_more_digits_than_python_writes_is_refused() -> None:
+    one = worker_of(int)
+    assert problems_of(lambda: one.request(10**5000)) == [
+        "arguments: found an int of too many digits"
+    ]

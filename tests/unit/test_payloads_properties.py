@@ -1,0 +1,129 @@
+"""Whatever value an annotation allows comes back equal, and no row breaks the reader."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal
+from uuid import UUID
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgjobs.errors import PayloadError
+from bgjobs.workers import worker
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@attrs.frozen
+class Leaf:
+    name: str
+    colour: Colour
+    size: int | float | None
+
+
+@attrs.frozen
+class Branch:
+    children: "list[Leaf | Branch]"
+    at: datetime
+    notes: dict[str, bytes | int]
+
+
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+leaves = st.builds(
+    Leaf, text, st.sampled_from(Colour), st.one_of(st.integers(), floats, st.none())
+)
+instants = st.datetimes(timezones=st.just(UTC))
+notes = st.dictionaries(text, st.binary(max_size=4) | st.integers(), max_size=3)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.builds(Branch, st.lists(inner, max_size=3), instants, notes),
+    max_leaves=8,
+)
+SPAN = timedelta(microseconds=2**52)
+
+
+@worker
+def plant(tree: Leaf | Branch, /, *rest: Leaf, **named: list[Branch]) -> None: ...
+
+
+@worker
+def single(
+    flag: bool,
+    span: timedelta,
+    key: UUID,
+    cost: Decimal,
+    pair: tuple[Literal["a", 1] | None, frozenset[int]],
+) -> None: ...
+
+
+@given(
+    trees,
+    st.lists(leaves, max_size=2),
+    st.dictionaries(
+        text, st.lists(st.builds(Branch, st.lists(leaves), instants, notes)), max_size=2
+    ),
+)
+def test_nested_values_come_back(
+    tree: Leaf | Branch, rest: list[Leaf], named: dict[str, list[Branch]]
+) -> None:
+    payload = plant.request(tree, *rest, **named).payload
+    assert plant.decode(payload) == ((tree, *rest), named)
+
+
+@given(
+    st.booleans(),
+    st.timedeltas(-SPAN, SPAN),
+    st.uuids(),
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.tuples(st.sampled_from(["a", 1, None]), st.frozensets(st.integers())),
+)
+def test_single_values_come_back(
+    flag: bool, span: timedelta, key: UUID, cost: Decimal, pair: Any
+) -> None:
+    payload = single.request(flag, span, key, cost, pair).payload
+    (_, kwargs) = single.decode(payload)
+    assert kwargs == {"flag": flag, "span": span, "key": key, "cost": cost, "pair": pair}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["tree", "rest", "named", "name", "colour", "size", "children", "at"]
+            )
+            | st.text(max_size=2),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(anything.map(json.dumps) | st.text(max_size=30))
+def test_any_row_is_read_or_refused(payload: str) -> None:
+    try:
+        args, kwargs = plant.decode(payload)
+    except PayloadError:
+        pass
+    else:
+        plant.request(*args, **kwargs)
+
+
+@given(anything, st.lists(anything, max_size=2))
+def test_any_argument_is_written_or_refused(value: Any, rest: list[Any]) -> None:
+    try:
+        payload = plant.request(value, *rest).payload
+    except PayloadError:
+        pass
+    else:
+        assert plant.decode(payload) == ((value, *rest), {})
