@@ -1,10 +1,12 @@
 """What it costs to reserve jobs, and that this does not grow with what is stored."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from itertools import product
+from statistics import median
 from time import perf_counter
 from typing import final
 from uuid import UUID
@@ -23,10 +25,17 @@ FEW = 1000
 """Waiting jobs in the populations that the others are compared with."""
 MANY_NAMES = 50
 LIMITS = (1, 10, 100)
+RESERVE, GIVE_BACK = "reserve", "give back"
+VERBS = (RESERVE, GIVE_BACK)
+"""Both must stay flat; a retry is a job that is given back."""
 WARM_UP = 3
 LEASE = timedelta(hours=6)
 FLAT = 2.0
-"""By how much a reserve may be slower than with few rows."""
+"""By how much a call may be slower than with few rows."""
+
+
+Ratios = dict[tuple[Population, str, int], float]
+"""How a call compares with few rows, by population, verb and number of jobs."""
 
 
 @final
@@ -37,8 +46,8 @@ class Stand:
     place: Place
     population: Population
     owner: UUID
-    values: dict[int, list[float]] = field(factory=lambda: {limit: [] for limit in LIMITS})
-    """Microseconds of single calls, by limit."""
+    values: dict[tuple[str, int], list[float]] = field(factory=lambda: defaultdict(list))
+    """Microseconds of single calls, by verb and number of jobs."""
 
 
 @final
@@ -62,11 +71,7 @@ def measure(database: Database, many: int, rounds: int, calls: int) -> Claims:
                 _take(stand, calls)
         plans = _plans(stands)
     figures = list(_figures(database.name, stands))
-    ratios = {
-        (stand.population, limit): _ratio(stand, limit, stands)
-        for stand in stands
-        for limit in LIMITS
-    }
+    ratios = _ratios(stands)
     report = f"{_table(database.name, stands, ratios)}\n\n{plans}"
     return Claims(database.name, figures, report, max(ratios.values()))
 
@@ -95,21 +100,25 @@ def _take(stand: Stand, calls: int) -> None:
     stand.place.tidy()
     for limit in LIMITS:
         for _ in range(WARM_UP):
-            _reserve(stand, limit)
-        stand.values[limit].extend(_reserve(stand, limit) for _ in range(calls))
+            _call(stand, limit)
+        for _ in range(calls):
+            for verb, taken in zip(VERBS, _call(stand, limit), strict=True):
+                stand.values[verb, limit].append(taken)
 
 
-def _reserve(stand: Stand, limit: int) -> float:
-    """Take the time of one call; what it got is given back outside of it."""
+def _call(stand: Stand, limit: int) -> tuple[float, float]:
+    """Reserve jobs and give them back; says how many microseconds each of the two took."""
     store, names = stand.place.store, stand.population.worker_names
     started = perf_counter()
     jobs = store.reserve(stand.owner, names, limit)
-    taken = (perf_counter() - started) * 1e6
-    if len(jobs) != limit:
-        raise AssertionError(f"expected {limit} jobs, found {len(jobs)}")
-    if store.write(settle=[_given_back(job) for job in jobs]).lost:
-        raise AssertionError("a reservation was lost")
-    return taken
+    reserved = perf_counter()
+    settlements = [_given_back(job) for job in jobs]
+    giving_back = perf_counter()
+    written = store.write(settle=settlements)
+    given_back = perf_counter()
+    if len(jobs) != limit or written.lost:
+        raise AssertionError(f"expected {limit} jobs, found {len(jobs)}, {written.lost} lost")
+    return (reserved - started) * 1e6, (given_back - giving_back) * 1e6
 
 
 def _given_back(job: Job) -> Requeue:
@@ -118,40 +127,38 @@ def _given_back(job: Job) -> Requeue:
 
 def _figures(system: str, stands: Sequence[Stand]) -> Iterator[Figure]:
     for stand in stands:
-        for limit, values in stand.values.items():
-            measure = f"reserve {limit}, {_text(stand.population)}"
+        for (verb, limit), values in stand.values.items():
+            measure = f"{verb} {limit}, {_text(stand.population)}"
             yield Figure(system=system, measure=measure, unit="us", values=values)
 
 
-def _ratio(stand: Stand, limit: int, stands: Sequence[Stand]) -> float:
-    few = Population(waiting=FEW, names=stand.population.names)
-    [basis] = [one for one in stands if one.population == few]
-    return _median(stand, limit) / _median(basis, limit)
-
-
-def _median(stand: Stand, limit: int) -> float:
-    return Figure(system="", measure="", unit="", values=stand.values[limit]).median
-
-
-def _table(
-    system: str, stands: Sequence[Stand], ratios: dict[tuple[Population, int], float]
-) -> str:
-    header = [f"{system}: us for each reserve", "limit 1", "limit 10", "limit 100"]
-    rows = [
-        [
-            _text(stand.population),
-            *(
-                f"{_median(stand, limit):,.0f} (x{ratios[stand.population, limit]:.2f})"
-                for limit in LIMITS
-            ),
-        ]
+def _ratios(stands: Sequence[Stand]) -> Ratios:
+    basis = {stand.population: stand for stand in stands}
+    return {
+        (stand.population, *key): median(values)
+        / median(basis[Population(waiting=FEW, names=stand.population.names)].values[key])
         for stand in stands
-    ]
+        for key, values in stand.values.items()
+    }
+
+
+def _table(system: str, stands: Sequence[Stand], ratios: Ratios) -> str:
+    keys = list(product(VERBS, LIMITS))
+    header = [f"{system}: us a call", *(f"{verb} {limit}" for verb, limit in keys)]
+    rows = [[_text(stand.population), *_cells(stand, keys, ratios)] for stand in stands]
     return table(header, rows)
 
 
+def _cells(stand: Stand, keys: list[tuple[str, int]], ratios: Ratios) -> Iterator[str]:
+    for key in keys:
+        yield f"{median(stand.values[key]):,.0f} (x{ratios[stand.population, *key]:.2f})"
+
+
 def _text(population: Population) -> str:
-    parts = [f"{population.waiting:,} waiting", f"{population.names} names"]
+    parts = [
+        f"{population.waiting:,} waiting",
+        "1 name" if population.names == 1 else f"{population.names} names",
+    ]
     if population.finished:
         parts.append(f"{population.finished:,} finished")
     if population.delayed:

@@ -107,12 +107,19 @@ async def work(database: Database, concurrency: int, listener: bgjobs.Listener) 
         heartbeat_interval=0.5,
         sweep_interval=0.5,
     )
+    finished = False
     async with bgjobs.run(config) as bg, trio.open_nursery() as nursery:
-        nursery.start_soon(bg.run_until_stopped)
+        nursery.start_soon(give_up_when_told, bg, nursery.cancel_scope)
         await bg.drain(with_delayed=True)
-        left = await bg.count([digest.name])
+        finished = True
         nursery.cancel_scope.cancel()
-    return left.due + left.delayed + left.reserved == 0
+    return finished
+
+
+async def give_up_when_told(bg: bgjobs.BgJobs, waiting: trio.CancelScope) -> None:
+    """End the waiting at Ctrl-C or SIGTERM; leaving the block lets running jobs end."""
+    await bg.run_until_stopped()
+    waiting.cancel()
 
 
 def run(database: Database, root: Path, concurrency: int) -> int:

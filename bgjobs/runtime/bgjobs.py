@@ -173,14 +173,14 @@ class BgJobs:
                 raise NoWorkerForJobError(name, self._known)
 
     async def _is_drained(self, *, with_delayed: bool) -> bool:
-        looks = [queue.looks for queue in self._queues.values()]
+        taken = [queue.taken for queue in self._queues.values()]
         if any(queue.held for queue in self._queues.values()):
             return False
         if await self._has_waiting(with_delayed=with_delayed) or await self._has_running():
             return False
         # A job may have moved from running to waiting between the two questions above.
         waiting = await self._has_waiting(with_delayed=with_delayed)
-        return not waiting and looks == [queue.looks for queue in self._queues.values()]
+        return not waiting and taken == [queue.taken for queue in self._queues.values()]
 
     async def _has_waiting(self, *, with_delayed: bool) -> bool:
         due_in = await self._engine.dispatch.call(

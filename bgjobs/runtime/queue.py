@@ -180,7 +180,7 @@ class QueueRun:
             free,
             now=self._engine.clock.store_now(),
         )
-        self._control.looks += 1
+        self._control.taken += len(jobs)
         for job in jobs:
             self._control.held[job.id] = job
             self._bus.emit(JobReserved, self._queue.name, job)

@@ -26,8 +26,8 @@ class QueueControl:
         """Set when a slot is free again, or a switch was turned."""
         self.held: dict[UUID, Job] = {}
         """What is reserved and not settled yet."""
-        self.looks = 0
-        """How often it has asked the store for jobs."""
+        self.taken = 0
+        """How many jobs it has reserved so far."""
         self.stopping = False
         self.grace = 0.0
         """How long its handlers may go on once it is stopping."""

@@ -44,7 +44,8 @@ class Supervisor:
         while True:
             try:
                 await child.run()
-            except Exception as error:  # noqa: BLE001 - deciding about any error is what it is for
+            except Exception as crash:  # noqa: BLE001 - deciding about any error is what it is for
+                error = _only_one(crash)
                 child.bus.emit(ChildCrashed, child.name, error)
                 if not self._tolerates(crashes):
                     self._give_up(child, error, tree)
@@ -77,3 +78,10 @@ class Supervisor:
         )
         self._failures.append(ExceptionGroup(message, [error]))
         tree.cancel()
+
+
+def _only_one(error: Exception) -> Exception:
+    """Take an error out of the groups that hold nothing else."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,11 +1,10 @@
-"""Where the digest example keeps its rows, seen from outside: a SQLite file, a PostgreSQL database."""
+"""Where the digest example keeps its rows, seen from outside."""
 
-import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -29,9 +28,10 @@ class Place:
     table: str
     cwd: Path
 
-    def start(self, *arguments: str | Path) -> "subprocess.Popen[str]":
-        """Start the example."""
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, *arguments: str | Path) -> Generator["subprocess.Popen[str]"]:
+        """Start the example; it is killed if the test does not get to its end."""
+        with subprocess.Popen(
             [
                 sys.executable,
                 str(EXAMPLES / "digest.py"),
@@ -43,12 +43,15 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONWARNINGS": "default"},
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def run(self, *arguments: str | Path) -> tuple[int, str, str]:
         """Run the example to its end; gives exit code, output and errors."""
-        with self.start(*arguments) as process:
+        with self.started(*arguments) as process:
             output, errors = process.communicate(timeout=DEADLINE)
             return process.returncode, output, errors
 
