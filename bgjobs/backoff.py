@@ -6,7 +6,7 @@ The attempts are numbered as the handler sees them, from 0.
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 from attrs import field, frozen, validators
 
@@ -16,6 +16,7 @@ LONGEST = timedelta(days=365)
 """No policy waits longer; what is not tried within a year is forgotten, not delayed."""
 
 
+@runtime_checkable
 class Backoff(Protocol):
     """A delay policy."""
 
@@ -80,6 +81,6 @@ BackoffSetting = Backoff | Callable[[int], float | timedelta]
 
 def as_backoff(setting: BackoffSetting) -> Backoff:
     """Give the policy that a setting means."""
-    if hasattr(setting, "delay"):
+    if isinstance(setting, Backoff):
         return setting
     return Custom(setting)

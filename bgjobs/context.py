@@ -17,7 +17,9 @@ class JobContext:
     job: Job
     deadline: datetime | None = None
     """When the worker's timeout cancels this attempt; None without a timeout."""
-    completions: list[Callable[[Any], object]] = field(factory=list, init=False, repr=False)
+    completions: list[Callable[[Any], object]] = field(
+        factory=list[Callable[[Any], object]], init=False, repr=False
+    )
     """What `complete_with` was given, in that order."""
 
     @property

@@ -19,6 +19,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from typing import cast
 
 
 class BgJobsError(Exception):
@@ -160,6 +161,16 @@ class ForkedStoreError(StoreError):
             f"{self.store}: opened in process {self.opened_in}, used in its fork "
             f"{self.used_in}; open a store of its own in the child"
         )
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Take an error out of groups that hold nothing else, as a task group makes them."""
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        if len(group.exceptions) != 1:
+            return group
+        error = group.exceptions[0]
+    return error
 
 
 _SHOWN = 10  # names in one message: a line or two

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import attrs
@@ -92,5 +92,5 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
     if isinstance(value, tuple):
-        return ",".join(str(one) for one in value)
+        return ",".join(map(str, cast("tuple[object, ...]", value)))
     return str(value) if isinstance(value, str | int | UUID) or value is None else repr(value)

@@ -8,7 +8,7 @@ listeners          async listeners hear what is left for them, last of all
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -34,7 +34,7 @@ LAST_RELEASE = 10.0
 
 
 @asynccontextmanager
-async def run(config: Config) -> AsyncIterator[BgJobs]:
+async def run(config: Config) -> AsyncGenerator[BgJobs]:
     """Run an application for the length of an `async with` block.
 
     Leaving the block stops it in order: no new jobs, handlers may go on for `config.grace`
@@ -81,7 +81,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def _open_store(engine: Engine) -> AsyncIterator[None]:
+async def _open_store(engine: Engine) -> AsyncGenerator[None]:
     dispatch, store = engine.dispatch, engine.store
     try:
         try:
@@ -101,7 +101,7 @@ async def _open_store(engine: Engine) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _tree(engine: Engine, controls: list[QueueControl]) -> AsyncIterator[BgJobs]:
+async def _tree(engine: Engine, controls: list[QueueControl]) -> AsyncGenerator[BgJobs]:
     supervisor = Supervisor(engine.config.restart_tolerance, engine.clock)
     monitor = Monitor(engine)
     block_error: Exception | None = None
@@ -157,7 +157,7 @@ def _queue_child(control: QueueControl, engine: Engine) -> Child:
 @asynccontextmanager
 async def _beside(
     tasks: Iterable[Callable[[], Coroutine[Any, Any, None]]], *, stop: Callable[[], None]
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     """Run tasks beside the block; at its end, however it ends, tell them to stop and wait.
 
     What the block raises leaves as it is, not in the group of the tasks.

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Any, final
+from typing import Any, cast, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
 
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
-from bgjobs.errors import BgJobsError, PayloadError
+from bgjobs.errors import BgJobsError, PayloadError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze
 from bgjobs.outcomes import Discarded, Interrupted, Outcome, Raised, Returned, Snoozed
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
@@ -85,7 +85,7 @@ class Attempt:
         return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
 
     def _outcome_of(self, error: Exception) -> Outcome:
-        order = _order_in(error)
+        order = unwrapped(error)  # a handler with its own nursery raises its order in a group
         if isinstance(order, Discard):
             return Discarded(clean_text(order.reason, LONGEST_ERROR))
         if isinstance(order, Snooze):
@@ -95,16 +95,9 @@ class Attempt:
         return Raised(error_text(error))
 
 
-def _order_in(error: BaseException) -> BaseException:
-    """Look through groups of one: a handler with its own nursery raises its order in one."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
 def _must_pass(error: BaseException) -> bool:
     """Say whether it is a cancellation from outside or the user's Ctrl-C."""
     passing = (KeyboardInterrupt, get_cancelled_exc_class())
     if isinstance(error, BaseExceptionGroup):
-        return error.split(passing)[0] is not None
+        return cast("BaseExceptionGroup[BaseException]", error).split(passing)[0] is not None
     return isinstance(error, passing)

@@ -19,6 +19,7 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.stores.abc import FIRST_PAGE, Counts, NewJob, Page
 
+
 @final
 class BgJobs:
     """What `run` gives: enqueue jobs, look at them, stop. Used inside its block only."""

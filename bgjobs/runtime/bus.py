@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, cast, final
 
@@ -137,7 +137,7 @@ class Bus:
             self.tell(ListenerFailed(_name(listener), happened, error), but=listener)
 
     @asynccontextmanager
-    async def subscribe(self, buffer: int) -> AsyncIterator[EventStream]:
+    async def subscribe(self, buffer: int) -> AsyncGenerator[EventStream]:
         """Listen with a stream for the length of the block."""
         stream = EventStream(buffer)
         entry: tuple[Listener, _Sink] = (stream, stream)

@@ -180,14 +180,17 @@ class GroupCommit:
         jobs = iter(written.jobs)
         for ticket in batch:
             stored = [next(jobs) for _ in ticket.enqueue]
-            lost = [
-                one.reservation
-                for one in ticket.settle
-                if one.reservation in written.lost
-                and not (ticket.repeated and await self._settled_before(one))
-            ]
-            ticket.written = Written(stored, lost)
+            ticket.written = Written(stored, await self._lost(ticket, written))
+        for ticket in batch:
             ticket.done.set()
+
+    async def _lost(self, ticket: Ticket, written: Written) -> list[Reservation]:
+        return [
+            one.reservation
+            for one in ticket.settle
+            if one.reservation in written.lost
+            and not (ticket.repeated and await self._settled_before(one))
+        ]
 
     async def _settled_before(self, settlement: Settlement) -> bool:
         """Say whether an earlier try, whose answer was lost, is what settled this job."""

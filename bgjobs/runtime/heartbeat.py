@@ -122,7 +122,9 @@ class Heartbeat:
 
     def _handler_on_the_loop(self) -> str | None:
         """Name the worker whose handler the loop's thread is in right now."""
-        frame: FrameType | None = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - CPython's documented way to see another thread
+        # CPython's documented way to see another thread; the underscore is its name.
+        frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        frame: FrameType | None = frames.get(self._loop_thread)
         while frame is not None:
             if frame.f_code in self._handlers:
                 return self._handlers[frame.f_code]

@@ -7,13 +7,14 @@ that names the child.
 from collections import deque
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import final
+from typing import cast, final
 
 from anyio import CancelScope, sleep
 from attrs import frozen
 
 from bgjobs.clock import Clock
 from bgjobs.config import RestartTolerance
+from bgjobs.errors import unwrapped
 from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted
 from bgjobs.runtime.bus import Bus
 
@@ -45,7 +46,7 @@ class Supervisor:
             try:
                 await child.run()
             except Exception as crash:  # noqa: BLE001 - deciding about any error is what it is for
-                error = _only_one(crash)
+                error = cast("Exception", unwrapped(crash))
                 child.bus.emit(ChildCrashed, child.name, error)
                 if not self._tolerates(crashes):
                     self._give_up(child, error, tree)
@@ -78,10 +79,3 @@ class Supervisor:
         )
         self._failures.append(ExceptionGroup(message, [error]))
         tree.cancel()
-
-
-def _only_one(error: Exception) -> Exception:
-    """Take an error out of the groups that hold nothing else."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -3,7 +3,7 @@
 Polling always goes on beside it; a wake-up that is lost costs time, never a job.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from typing import final
 
@@ -61,7 +61,7 @@ class Wakeups:
                 signal.set()
 
     @contextmanager
-    def idleness(self) -> Iterator[Signal]:
+    def idleness(self) -> Generator[Signal]:
         """Give a signal that is set whenever a queue has nothing left to run."""
         signal = Signal()
         self._idle.append(signal)

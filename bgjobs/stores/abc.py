@@ -182,9 +182,11 @@ class Store(Protocol):
         """Store new jobs and settle reserved ones, all in one transaction.
 
         Every settlement is fenced: it touches the row only where the job is still held by
-        exactly its reservation (id, owner and number), else it is reported as lost. An id
-        that is stored already as a live job is left as it is and given back, so a write
-        whose answer was lost can be repeated.
+        exactly its reservation (id, owner and number), else it is reported as lost. The
+        ends are written first, so that a new job may take the unique key of one that ends.
+
+        A write whose answer was lost can be repeated: an id that is stored already, live or
+        ended, is not stored again. The live job is given; for an ended one, what was asked.
         """
         ...
 

@@ -11,6 +11,7 @@ from bgjobs.testing.contract.steps import (
     NOW,
     SECOND,
     ask,
+    fail,
     hold,
     ids,
     put,
@@ -138,6 +139,17 @@ def check_a_repeated_write_leaves_a_reserved_job_as_it_is(store: Store) -> None:
     [held] = take(store, start(store))
     assert list(store.write([new], now=NOW).jobs) == [held]
     assert store.find(new.id) == held
+
+
+def check_a_repeated_write_does_not_revive_an_ended_job(store: Store) -> None:
+    """The job ran and ended before the write was repeated; it must not run twice."""
+    done, broken = (NewJob(one, ask()) for one in new_ids(2))
+    store.write([done, broken], now=NOW)
+    held = {job.id: job for job in take(store, start(store))}
+    store.write(settle=[succeed(held[done.id]), fail(held[broken.id])], now=NOW)
+    again = store.write([done, broken], now=NOW + SECOND).jobs
+    assert ids(again) == [done.id, broken.id]
+    assert list(store.get_enqueued()) == []
 
 
 def check_one_write_enqueues_and_settles(store: Store) -> None:

@@ -1,0 +1,130 @@
+"""Delays stay within their bounds, whatever the attempt and whatever the dice."""
+
+from datetime import timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgjobs.backoff import (
+    IMMEDIATE,
+    LONGEST,
+    Backoff,
+    Constant,
+    Custom,
+    Exponential,
+    as_backoff,
+)
+
+ATTEMPTS = st.integers(0, 10**9)
+SEEDS = st.integers(0, 2**32)
+POLICIES = st.builds(
+    Exponential,
+    base=st.floats(0.001, 1000),
+    factor=st.floats(1, 100),
+    maximum=st.floats(0.001, 10**6),
+)
+NONE = timedelta(0)
+
+
+class Highest(Random):
+    """A Random that always gives the end of the interval."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+@given(POLICIES, ATTEMPTS, SEEDS)
+def test_an_exponential_delay_is_within_its_bounds(
+    policy: Exponential, attempt: int, seed: int
+) -> None:
+    delay = policy.delay(attempt, Random(seed))
+    assert NONE <= delay <= timedelta(seconds=policy.maximum)
+
+
+@given(POLICIES, ATTEMPTS)
+def test_the_ceiling_rises_with_the_attempt_up_to_the_maximum(
+    policy: Exponential, attempt: int
+) -> None:
+    ceiling = policy.delay(attempt, Highest())
+    assert ceiling <= policy.delay(attempt + 1, Highest())
+    assert policy.delay(10**9, Highest()) <= timedelta(seconds=policy.maximum)
+
+
+def test_the_ceilings_of_the_default_double_from_two_seconds_to_an_hour() -> None:
+    ceilings = [Exponential().delay(attempt, Highest()) for attempt in range(13)]
+    expected = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
+    assert [ceiling.total_seconds() for ceiling in ceilings] == expected
+
+
+@given(SEEDS)
+def test_the_jitter_comes_from_the_given_random(seed: int) -> None:
+    policy = Exponential()
+    first = [policy.delay(attempt, Random(seed)) for attempt in range(5)]
+    assert first == [policy.delay(attempt, Random(seed)) for attempt in range(5)]
+
+
+def test_the_jitter_fills_the_whole_interval() -> None:
+    dice = Random(1)
+    delays = [Exponential(base=8).delay(0, dice).total_seconds() for _ in range(10_000)]
+    assert min(delays) < 0.1
+    assert max(delays) > 7.9
+    assert 3.8 < sum(delays) / len(delays) < 4.2
+
+
+@pytest.mark.parametrize("attempt", [1023, 1024, 10**6, 10**30])
+def test_a_power_too_great_for_a_float_is_the_maximum(attempt: int) -> None:
+    assert Exponential().delay(attempt, Highest()) == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("base", 0), ("base", -1), ("factor", 0.9), ("maximum", 0)]
+)
+def test_an_exponential_that_cannot_be_is_refused(setting: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"'{setting}' must be"):
+        Exponential(**{setting: value})
+
+
+def test_a_constant_is_the_same_every_time() -> None:
+    assert {Constant(1.5).delay(attempt, Random()) for attempt in range(9)} == {
+        timedelta(seconds=1.5)
+    }
+    assert IMMEDIATE.delay(0, Random()) == NONE
+    with pytest.raises(ValueError, match="'seconds' must be >= 0"):
+        Constant(-0.1)
+
+
+@given(ATTEMPTS, st.floats(-(10**9), 10**9))
+def test_a_custom_answer_is_clamped(attempt: int, seconds: float) -> None:
+    delay = Custom(lambda _: seconds).delay(attempt, Random())
+    assert NONE <= delay <= LONGEST
+    if 0 <= seconds <= LONGEST.total_seconds():
+        assert delay == timedelta(seconds=seconds)
+
+
+def test_a_custom_policy_is_asked_for_the_attempt() -> None:
+    assert Custom(lambda attempt: attempt * 10).delay(3, Random()) == timedelta(seconds=30)
+    assert Custom(lambda _: timedelta(days=-1)).delay(0, Random()) == NONE
+    assert Custom(lambda _: timedelta(days=999)).delay(0, Random()) == LONGEST
+
+
+class Own:
+    """A policy that somebody wrote."""
+
+    def delay(self, attempt: int, random: Random) -> timedelta:
+        return timedelta(seconds=attempt + random.random())
+
+
+@pytest.mark.parametrize("policy", [Exponential(), Constant(1), Custom(float), Own()])
+def test_a_policy_is_taken_as_it_is(policy: Backoff) -> None:
+    assert as_backoff(policy) is policy
+
+
+def test_a_function_becomes_a_policy() -> None:
+    def squared(attempt: int) -> float:
+        return attempt**2
+
+    policy = as_backoff(squared)
+    assert policy == Custom(squared)
+    assert policy.delay(4, Random()) == timedelta(seconds=16)

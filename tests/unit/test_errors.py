@@ -1,0 +1,171 @@
+"""Errors say what was expected and what was found, and survive a process boundary."""
+
+import inspect
+import pickle
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from bgjobs import errors
+from bgjobs.errors import (
+    BgJobsError,
+    ConfigError,
+    ForkedStoreError,
+    NaiveDatetimeError,
+    NotRunningError,
+    NoWorkerForJobError,
+    PayloadError,
+    SchemaMismatchError,
+    StoreError,
+    StoreUnavailableError,
+    UnknownNameError,
+    WorkerDefinitionError,
+)
+
+NAIVE = datetime(2030, 1, 2, 3, 4)  # noqa: DTZ001 - the point of the error
+
+CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
+    (BgJobsError("on purpose"), "on purpose", {}),
+    (
+        ConfigError(["queue 'q': workers: expected at least one, found none"]),
+        "invalid configuration: queue 'q': workers: expected at least one, found none",
+        {"problems": ("queue 'q': workers: expected at least one, found none",)},
+    ),
+    (
+        ConfigError(iter(["one thing", "another"])),
+        "invalid configuration, 2 problems:\n  - one thing\n  - another",
+        {"problems": ("one thing", "another")},
+    ),
+    (
+        WorkerDefinitionError("mail", "expected a function, found int"),
+        "worker 'mail': expected a function, found int",
+        {"worker": "mail", "problem": "expected a function, found int"},
+    ),
+    (
+        PayloadError("mail", iter(["to: expected str, found int", "copies: missing"])),
+        "payload of worker 'mail': to: expected str, found int; copies: missing",
+        {"worker": "mail", "problems": ("to: expected str, found int", "copies: missing")},
+    ),
+    (
+        NaiveDatetimeError("available_at", NAIVE),
+        "available_at: expected a datetime with a time zone, "
+        "found datetime.datetime(2030, 1, 2, 3, 4)",
+        {"what": "available_at", "found": NAIVE},
+    ),
+    (
+        NoWorkerForJobError("mail", ["tell", "clean"]),
+        "no worker for job 'mail'; known workers: 'clean', 'tell'",
+        {"name": "mail", "known": ("clean", "tell")},
+    ),
+    (
+        UnknownNameError("queue", "defualt", ["second", "default"]),
+        "no queue 'defualt'; known queues: 'default', 'second', did you mean 'default'?",
+        {"kind": "queue", "name": "defualt", "known": ("default", "second")},
+    ),
+    (
+        NotRunningError(),
+        "this BgJobs has stopped: use it inside its 'async with bgjobs.run(...)' block",
+        {},
+    ),
+    (StoreError("no such table"), "no such table", {}),
+    (StoreUnavailableError("database is locked"), "database is locked", {}),
+    (
+        SchemaMismatchError("SQLite jobs.db", 0, 1),
+        "SQLite jobs.db: expected schema version 1, found 0; "
+        "run store.migrate(), or let Config(migrate=True) do it at start",
+        {"store": "SQLite jobs.db", "found": 0, "expected": 1},
+    ),
+    (
+        SchemaMismatchError("SQLite jobs.db", 7, 1),
+        "SQLite jobs.db: expected schema version 1, found 7; "
+        "it was made by a newer version of bgjobs: upgrade this program",
+        {"store": "SQLite jobs.db", "found": 7, "expected": 1},
+    ),
+    (
+        ForkedStoreError("SQLite jobs.db", 10, 11),
+        "SQLite jobs.db: opened in process 10, used in its fork 11; "
+        "open a store of its own in the child",
+        {"store": "SQLite jobs.db", "opened_in": 10, "used_in": 11},
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "text", "facts"), CASES, ids=lambda one: type(one).__name__)
+def test_an_error_has_its_text_and_its_facts(
+    error: BgJobsError, text: str, facts: dict[str, Any]
+) -> None:
+    assert str(error) == text
+    assert {name: getattr(error, name) for name in facts} == facts
+    assert vars(error) == facts
+
+
+@pytest.mark.parametrize("error", [one for one, _, _ in CASES], ids=str)
+def test_an_error_survives_pickling(error: BgJobsError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert again.args == error.args
+    assert vars(again) == vars(error)
+    assert str(again) == str(error)
+
+
+def test_every_class_is_among_the_cases() -> None:
+    defined = {
+        one
+        for _, one in inspect.getmembers(errors, inspect.isclass)
+        if one.__module__ == errors.__name__
+    }
+    assert defined == {type(error) for error, _, _ in CASES}
+
+
+def test_every_class_is_in_the_tree_of_the_docstring() -> None:
+    assert errors.__doc__ is not None
+    assert [
+        type(error).__name__
+        for error, _, _ in CASES
+        if type(error).__name__ not in errors.__doc__
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        (ConfigError, ValueError),
+        (WorkerDefinitionError, TypeError),
+        (PayloadError, ValueError),
+        (NaiveDatetimeError, ValueError),
+        (NoWorkerForJobError, LookupError),
+        (UnknownNameError, LookupError),
+        (NotRunningError, RuntimeError),
+        (StoreUnavailableError, StoreError),
+        (SchemaMismatchError, StoreError),
+        (ForkedStoreError, StoreError),
+    ],
+)
+def test_an_error_is_also_what_python_calls_it(
+    kind: type[Exception], base: type[Exception]
+) -> None:
+    assert issubclass(kind, base)
+    assert issubclass(kind, BgJobsError)
+
+
+def test_only_what_may_pass_by_waiting_is_unavailable() -> None:
+    """The runtime tries again on this class: an error that stays must not be one."""
+    assert not issubclass(SchemaMismatchError, StoreUnavailableError)
+    assert not issubclass(ForkedStoreError, StoreUnavailableError)
+
+
+def test_nothing_known_is_said_as_such() -> None:
+    assert str(NoWorkerForJobError("mail", [])) == "no worker for job 'mail'; there are no workers"
+
+
+def test_a_long_list_of_names_is_cut_but_the_hint_is_not() -> None:
+    known = [f"worker_{number:02}" for number in range(30)]
+    error = NoWorkerForJobError("worker_2", known)
+    assert error.known == tuple(known)
+    assert str(error) == (
+        "no worker for job 'worker_2'; known workers: "
+        "'worker_00', 'worker_01', 'worker_02', 'worker_03', 'worker_04', "
+        "'worker_05', 'worker_06', 'worker_07', 'worker_08', 'worker_09', ..., "
+        "did you mean 'worker_29'?"
+    )

@@ -1,0 +1,73 @@
+"""Ids are of version 7: they sort by the moment they were made at, and are never made twice."""
+
+import time
+from itertools import pairwise
+from uuid import RFC_4122, UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgjobs.ids import new_id, new_ids
+
+MANY = 100_000
+
+
+def milliseconds_of(one: UUID) -> int:
+    return one.int >> 80
+
+
+def fraction_of(one: UUID) -> int:
+    return (one.int >> 64) & 0xFFF
+
+
+def test_an_id_has_the_version_and_variant_of_the_standard() -> None:
+    for one in (new_id(), *new_ids(100)):
+        assert one.version == 7
+        assert one.variant == RFC_4122
+        assert UUID(str(one)) == one
+
+
+def test_ids_of_one_call_ascend_and_are_unique() -> None:
+    ids = new_ids(MANY)
+    assert len(set(ids)) == MANY
+    assert all(earlier < later for earlier, later in pairwise(ids))
+    assert all(str(earlier) < str(later) for earlier, later in pairwise(ids))
+
+
+def test_ids_of_many_calls_are_unique() -> None:
+    assert len({new_id() for _ in range(MANY)}) == MANY
+
+
+def test_no_ids_are_no_ids() -> None:
+    assert new_ids(0) == []
+
+
+@given(st.integers(0, 2**48 * 10**6 - 1), st.integers(1, 10**6))
+def test_later_ids_are_greater_or_of_the_same_quarter_of_a_microsecond(
+    nanoseconds: int, more: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: nanoseconds)
+        earlier = new_id()
+        patch.setattr(time, "time_ns", lambda: min(nanoseconds + more, 2**48 * 10**6 - 1))
+        later = new_id()
+    same_tick = earlier.int >> 64 == later.int >> 64
+    assert earlier < later or same_tick
+
+
+@given(st.integers(0, 2**48 * 10**6 - 1))
+def test_an_id_tells_the_moment_it_was_made_at(nanoseconds: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: nanoseconds)
+        (one,) = new_ids(1)
+    assert milliseconds_of(one) == nanoseconds // 10**6
+    assert fraction_of(one) == nanoseconds % 10**6 * 4096 // 10**6
+    assert (one.version, one.variant) == (7, RFC_4122)
+
+
+def test_an_id_is_made_between_before_and_after() -> None:
+    before = time.time_ns()
+    one = new_id()
+    after = time.time_ns()
+    assert before // 10**6 <= milliseconds_of(one) <= after // 10**6

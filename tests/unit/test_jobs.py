@@ -1,0 +1,191 @@
+"""Requests and jobs are values; orders of a handler say what they want."""
+
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+from attrs import evolve
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgjobs.errors import NaiveDatetimeError
+from bgjobs.jobs import (
+    AttemptError,
+    Discard,
+    FailedJob,
+    Job,
+    JobOptions,
+    JobRequest,
+    Reservation,
+    Snooze,
+    SucceededJob,
+)
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+SECRET = "4111-1111"
+REQUEST = JobRequest("mail", f'{{"card":"{SECRET}"}}')
+OWNER = UUID(int=7)
+
+
+def a_job(**more: Any) -> Job:
+    facts: dict[str, Any] = {"id": UUID(int=1), "name": "mail", "payload": REQUEST.payload}
+    return Job(**{**facts, "created_at": NOW, "available_at": NOW, **more})
+
+
+def test_a_new_request_is_due_at_once_and_of_middle_priority() -> None:
+    assert REQUEST.options == JobOptions(
+        available_at=None, available_in=None, priority=0, unique_key=None
+    )
+
+
+@pytest.mark.parametrize("name", ["name", "payload", "options"])
+def test_a_request_cannot_be_changed(name: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(REQUEST, name, "other")
+    with pytest.raises(FrozenInstanceError):
+        setattr(REQUEST.options, "priority", 1)  # noqa: B010 - mypy would refuse it written out
+
+
+def test_refining_gives_another_request_and_keeps_what_was_said() -> None:
+    refined = REQUEST.priority(-5).unique("k").available_in(minutes=1)
+    assert REQUEST == JobRequest("mail", REQUEST.payload)
+    assert (refined.name, refined.payload) == ("mail", REQUEST.payload)
+    assert refined.options == JobOptions(
+        available_in=timedelta(minutes=1), priority=-5, unique_key="k"
+    )
+
+
+def test_requests_are_equal_by_their_values_and_hashable() -> None:
+    assert {REQUEST.priority(1), REQUEST.priority(1), REQUEST} == {REQUEST, REQUEST.priority(1)}
+
+
+def test_the_last_word_on_time_wins() -> None:
+    at, within = REQUEST.available_at(NOW), REQUEST.available_in(seconds=5)
+    assert at.available_in(seconds=5) == within
+    assert within.available_at(NOW) == at
+    assert REQUEST.available_in(hours=1).available_in(seconds=5) == within
+
+
+def test_a_delay_adds_up_its_units() -> None:
+    options = REQUEST.available_in(days=1, hours=2, minutes=3, seconds=4.000_005).options
+    assert options.available_in == timedelta(days=1, seconds=7384, microseconds=5)
+    assert options.available_at is None
+
+
+def test_an_instant_of_another_zone_is_kept_in_utc() -> None:
+    east = timezone(timedelta(hours=5))
+    found = REQUEST.available_at(datetime(2030, 1, 1, 5, tzinfo=east)).options.available_at
+    assert found == NOW
+    assert found is not None
+    assert found.tzinfo is UTC
+
+
+def test_a_naive_datetime_is_refused() -> None:
+    with pytest.raises(NaiveDatetimeError) as caught:
+        REQUEST.available_at(NOW.replace(tzinfo=None))
+    assert str(caught.value) == (
+        "available_at: expected a datetime with a time zone, "
+        "found datetime.datetime(2030, 1, 1, 0, 0)"
+    )
+
+
+@given(st.integers(-32_767, 32_767))
+def test_every_priority_within_the_bounds_is_taken(level: int) -> None:
+    assert REQUEST.priority(level).options.priority == level
+
+
+@pytest.mark.parametrize("level", [-32_768, 32_768, 10**30])
+def test_a_priority_beyond_the_bounds_is_refused(level: int) -> None:
+    with pytest.raises(ValueError) as caught:
+        REQUEST.priority(level)
+    assert str(caught.value) == f"priority: expected -32767 to 32767, found {level}"
+
+
+@pytest.mark.parametrize("length", [1, 200])
+def test_a_unique_key_within_the_bounds_is_taken(length: int) -> None:
+    assert REQUEST.unique("k" * length).options.unique_key == "k" * length
+
+
+@pytest.mark.parametrize("length", [0, 201])
+def test_a_unique_key_beyond_the_bounds_is_refused_without_being_shown(length: int) -> None:
+    with pytest.raises(ValueError) as caught:
+        REQUEST.unique("k" * length)
+    assert str(caught.value) == f"unique key: expected 1 to 200 characters, found {length}"
+
+
+def test_no_repr_shows_a_payload_or_the_text_of_an_error() -> None:
+    failure = AttemptError(0, NOW, f"ValueError: {SECRET}")
+    shared = {"errors": (failure,)}
+    ended: dict[str, Any] = {
+        "id": UUID(int=1), "name": "mail", "payload": REQUEST.payload,
+        "created_at": NOW, "available_at": NOW, **shared,
+    }  # fmt: skip
+    for value in (
+        REQUEST,
+        failure,
+        a_job(**shared),
+        SucceededJob(**ended, succeeded_at=NOW),
+        FailedJob(**ended, error=f"ValueError: {SECRET}", failed_at=NOW),
+    ):
+        assert SECRET not in repr(value)
+        assert SECRET not in str(value)
+        assert type(value).__name__ in repr(value)
+
+
+def test_a_reserved_job_knows_its_reservation() -> None:
+    job = a_job(reserved_by=OWNER, reserved_at=NOW, reservations=3)
+    assert job.reservation == Reservation(job.id, OWNER, 3)
+
+
+def test_a_job_that_nobody_holds_has_no_reservation() -> None:
+    with pytest.raises(ValueError) as caught:
+        _ = a_job().reservation
+    assert str(caught.value) == f"job {UUID(int=1)} is not reserved"
+
+
+def test_a_stored_job_cannot_be_changed() -> None:
+    job = a_job()
+    with pytest.raises(FrozenInstanceError):
+        job.attempts = 9  # type: ignore[misc]  # that is the point
+    assert evolve(job, attempts=9).attempts == 9
+
+
+def test_jobs_are_pickled_whole() -> None:
+    job = a_job(errors=(AttemptError(0, NOW, "E"),), unique_key="k")
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert pickle.loads(pickle.dumps(REQUEST.priority(1))) == REQUEST.priority(1)
+
+
+def test_discard_has_its_reason() -> None:
+    order = Discard("the customer is gone")
+    assert (str(order), order.reason) == ("the customer is gone", "the customer is gone")
+    assert pickle.loads(pickle.dumps(order)).reason == order.reason
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (0, timedelta(0)),
+        (1.5, timedelta(seconds=1.5)),
+        (timedelta(days=2), timedelta(days=2)),
+    ],
+)
+def test_snooze_has_its_delay(said: float | timedelta, meant: timedelta) -> None:
+    order = Snooze(for_=said)
+    assert order.delay == meant
+    assert str(order) == f"for {meant}"
+
+
+@pytest.mark.parametrize("said", [-1, -0.001, timedelta(seconds=-1)])
+def test_snooze_into_the_past_is_refused(said: float | timedelta) -> None:
+    with pytest.raises(ValueError) as caught:
+        Snooze(for_=said)
+    assert str(caught.value) == f"Snooze: expected 0 seconds or more, found {said!r}"
+
+
+def test_orders_are_no_errors_of_bgjobs() -> None:
+    """`except BgJobsError` in a handler must not swallow an order."""
+    assert Discard.__mro__[1] is Snooze.__mro__[1] is Exception
