@@ -1,5 +1,6 @@
 """What to run: `nox -s demo`, `nox -s tests`, or plain `nox` for all the checks."""
 
+import os
 from pathlib import Path
 
 import nox
@@ -10,6 +11,11 @@ nox.options.sessions = ["lint", "types", "tests", "docs"]
 
 PROJECT = nox.project.load_toml(Path(__file__).with_name("pyproject.toml"))
 PYTHONS = ["3.11", "3.12", "3.13"]
+
+# pyenv keeps its interpreters off the PATH, where nox looks for them.
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+BEHIND = [str(folder) for python in PYTHONS for folder in PYENV.glob(f"{python}.*/bin")]
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *BEHIND])
 
 
 def install(session: nox.Session, *groups: str, package: bool = True) -> None:

@@ -22,7 +22,7 @@ BACKENDS = ("trio", "asyncio")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark that is asked for; 1 when a claim is not flat."""
+    """Run the benchmark that is asked for and give the exit code."""
     options = _parser().parse_args(arguments)
     # Every opening of a store would warn of an old SQLite; the table says which one it is.
     logging.getLogger("bgjobs.stores.sqlite").setLevel(logging.ERROR)
@@ -32,11 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for database in databases:
             facts |= database.facts
         print("\n".join(f"{name}: {text}" for name, text in facts.items()), end="\n\n")
-        return (
-            run_claim(options, databases, facts)
-            if options.what == "claim"
-            else run_first(options, databases, facts)
-        )
+        benchmark = BENCHMARKS[options.what]
+        return benchmark(options, databases, facts)
 
 
 def run_first(
@@ -70,9 +67,12 @@ def run_claim(
     return int(options.strict and any(one.worst > claim.FLAT for one in found))
 
 
+BENCHMARKS = {"first": run_first, "claim": run_claim}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["first", "claim"], default="first")
+    parser.add_argument("what", nargs="?", choices=list(BENCHMARKS), default="first")
     parser.add_argument("--stores", type=_list_of(STORES), default=list(STORES))
     parser.add_argument("--backends", type=_list_of(BACKENDS), default=list(BACKENDS))
     parser.add_argument("--rounds", type=int, default=5)

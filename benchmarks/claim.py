@@ -63,12 +63,11 @@ class Claims:
 
 
 def measure(database: Database, many: int, rounds: int, calls: int) -> Claims:
-    """Fill all populations, then take turns between them, so that drift evens out."""
+    """Fill all populations, then measure call by call in turn, so that drift evens out."""
     with ExitStack() as stack:
         stands = [stack.enter_context(_stand(database, one)) for one in populations(many)]
         for number in range(rounds):
-            for stand in reversed(stands) if number % 2 else stands:
-                _take(stand, calls)
+            _take(stands[::-1] if number % 2 else stands, calls)
         plans = _plans(stands)
     figures = list(_figures(database.name, stands))
     ratios = _ratios(stands)
@@ -96,14 +95,16 @@ def _stand(database: Database, population: Population) -> Iterator[Stand]:
             yield Stand(place, population, owner.id)
 
 
-def _take(stand: Stand, calls: int) -> None:
-    stand.place.tidy()
+def _take(stands: Sequence[Stand], calls: int) -> None:
+    for stand in stands:
+        stand.place.tidy()
     for limit in LIMITS:
-        for _ in range(WARM_UP):
-            _call(stand, limit)
-        for _ in range(calls):
-            for verb, taken in zip(VERBS, _call(stand, limit), strict=True):
-                stand.values[verb, limit].append(taken)
+        for number in range(-WARM_UP, calls):
+            for stand in stands:
+                taken = _call(stand, limit)
+                if number >= 0:
+                    for verb, micros in zip(VERBS, taken, strict=True):
+                        stand.values[verb, limit].append(micros)
 
 
 def _call(stand: Stand, limit: int) -> tuple[float, float]:

@@ -107,19 +107,9 @@ async def work(database: Database, concurrency: int, listener: bgjobs.Listener) 
         heartbeat_interval=0.5,
         sweep_interval=0.5,
     )
-    finished = False
-    async with bgjobs.run(config) as bg, trio.open_nursery() as nursery:
-        nursery.start_soon(give_up_when_told, bg, nursery.cancel_scope)
-        await bg.drain(with_delayed=True)
-        finished = True
-        nursery.cancel_scope.cancel()
-    return finished
-
-
-async def give_up_when_told(bg: bgjobs.BgJobs, waiting: trio.CancelScope) -> None:
-    """End the waiting at Ctrl-C or SIGTERM; leaving the block lets running jobs end."""
-    await bg.run_until_stopped()
-    waiting.cancel()
+    async with bgjobs.run(config) as bg:
+        bg.stop_on_signals()
+        return await bg.drain(with_delayed=True)
 
 
 def run(database: Database, root: Path, concurrency: int) -> int:
@@ -127,7 +117,8 @@ def run(database: Database, root: Path, concurrency: int) -> int:
     left = prepare(database, root)
     if left:
         done = len(results(database))
-        print(f"{done + left:,} files under {root}, {done:,} of them digested before")
+        head = f"{done + left:,} files under {root}, {done:,} of them digested before"
+        print(head, flush=True)
         started = time.perf_counter()
         meter = Meter(done, left)
         with meter.progress:

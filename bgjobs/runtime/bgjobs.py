@@ -64,8 +64,10 @@ class BgJobs:
         self._engine.notifier.tell(names)
         return jobs
 
-    async def drain(self, *, with_delayed: bool = False) -> None:
+    async def drain(self, *, with_delayed: bool = False) -> bool:
         """Wait until no job of this application's queues is due or running.
+
+        Gives True then, and False as soon as `stop` is called before.
 
         Delayed jobs, and with them the retries that wait for their backoff, are waited for
         only `with_delayed`. Jobs that other processes run are waited for, too; their end is
@@ -76,8 +78,11 @@ class BgJobs:
         check = min((queue.poll_interval for queue in queues), default=0.0)
         with self._engine.wakeups.idleness() as idle:
             while not await self._is_drained(with_delayed=with_delayed):
+                if self._stopping.is_set():
+                    return False
                 with move_on_after(check):
                     await idle.wait()
+        return True
 
     def stop(self, *, grace: float | None = None) -> None:
         """Begin to stop; returns at once. The end of the block waits for it.
@@ -88,20 +93,26 @@ class BgJobs:
         for queue in self._queues.values():
             queue.stop(self._engine.config.grace if grace is None else grace)
         self._stopping.set()
+        self._engine.wakeups.idle()
 
     async def wait_stopping(self) -> None:
         """Wait until `stop` is called."""
         await self._stopping.wait()
 
     async def run_until_stopped(self) -> None:
-        """Wait until `stop` is called, or SIGTERM or SIGINT (Ctrl-C) comes.
+        """Wait until `stop` is called; SIGTERM and SIGINT (Ctrl-C) call it."""
+        self.stop_on_signals()
+        await self.wait_stopping()
 
-        A second signal ends the grace. Signals are heard in the main thread only.
+    def stop_on_signals(self) -> None:
+        """Let SIGTERM and SIGINT (Ctrl-C) stop this application from now on.
+
+        A second signal ends the grace. Signals reach the main thread only; elsewhere this
+        does nothing.
         """
         self._check_running()
         if threading.current_thread() is threading.main_thread():
             self._tree.start_soon(self._stop_on_signals)
-        await self.wait_stopping()
 
     def queue(self, name: str) -> QueueControl:
         """Give a queue of this application; `UnknownNameError` when there is none."""

@@ -7,11 +7,10 @@ not depend on the loop. The thread ends with the task that owns it.
 import sys
 import threading
 from collections.abc import Mapping
-from functools import partial
 from types import CodeType, FrameType
 from typing import final
 
-from anyio import CapacityLimiter, create_task_group, current_time, sleep, to_thread
+from anyio import current_time, sleep
 
 from bgjobs.clock import Clock
 from bgjobs.config import Config
@@ -20,6 +19,7 @@ from bgjobs.events import ClockSkew, LoopLag, StoreFailed
 from bgjobs.instants import as_duration
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.leases import Registry
+from bgjobs.runtime.threads import thread_beside
 from bgjobs.stores.abc import Store
 
 LOOP_CHECK = 0.25
@@ -46,7 +46,6 @@ class Heartbeat:
             for worker in config.all_workers()
             if hasattr(worker.handler, "__code__")
         }
-        self._stop = threading.Event()
         self._loop_seen = 0.0
         self._loop_thread = 0
         self._blocker: str | None = None
@@ -58,21 +57,14 @@ class Heartbeat:
         if self._clock.inline:
             while True:
                 await sleep(self._beat())
-        self._stop.clear()
         self._loop_seen = self._clock.monotonic()
         self._loop_thread = threading.get_ident()
-        async with create_task_group() as tasks:
-            thread = CapacityLimiter(1)
-            beat = partial(to_thread.run_sync, self._beat_until_stopped, limiter=thread)
-            tasks.start_soon(beat)
-            try:
-                await self._watch_loop()
-            finally:
-                self._stop.set()
+        async with thread_beside(self._beat_until):
+            await self._watch_loop()
 
-    def _beat_until_stopped(self) -> None:
+    def _beat_until(self, stop: threading.Event) -> None:
         next_beat = self._clock.monotonic()
-        while not self._stop.wait(LOOP_CHECK):
+        while not stop.wait(LOOP_CHECK):
             if self._clock.monotonic() - self._loop_seen > LAG_LIMIT:
                 self._blocker = self._handler_on_the_loop() or self._blocker
             if self._clock.monotonic() >= next_beat:

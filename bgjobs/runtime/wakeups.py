@@ -3,15 +3,17 @@
 Polling always goes on beside it; a wake-up that is lost costs time, never a job.
 """
 
+import threading
 from collections.abc import Collection, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import final
 
-from anyio import CancelScope, Event, sleep, sleep_forever, wait_readable
+from anyio import CancelScope, Event, from_thread, sleep, sleep_forever, wait_readable
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.runtime.dispatch import Dispatch
+from bgjobs.runtime.threads import thread_beside
 from bgjobs.stores.abc import Watcher
 
 NOTIFY_PAUSE = 0.005
@@ -93,28 +95,54 @@ class Watch:
         while True:
             try:
                 watcher = await self._dispatch.once(self._dispatch.store.watch)
-                if watcher is None:
-                    await sleep_forever()
-                else:
-                    await self._follow(watcher)
             except StoreUnavailableError:
-                await sleep(self._dispatch.retry_delay(tries))
                 tries += 1
+            else:
+                tries = 0
+                await self._follow(watcher)
             self._wakeups.wake(None)
+            await sleep(self._dispatch.retry_delay(tries))
 
-    async def _follow(self, watcher: Watcher) -> None:
+    async def _follow(self, watcher: Watcher | None) -> None:
+        """Pass on what a watcher tells, until it breaks."""
+        if watcher is None:
+            await sleep_forever()
+            return
         try:
-            while True:
-                if watcher.interval is None:
-                    await wait_readable(watcher.fileno())
-                else:
-                    await sleep(watcher.interval)
-                names = watcher.poll()
-                if names is None or names:
-                    self._wakeups.wake(names)
+            if watcher.interval is None:
+                await self._listen(watcher)
+            else:
+                await self._look_every(watcher.interval, watcher)
         finally:
             with CancelScope(shield=True):
                 await self._dispatch.once(watcher.close)
+
+    async def _listen(self, watcher: Watcher) -> None:
+        with suppress(StoreUnavailableError):
+            while True:
+                await wait_readable(watcher.fileno())
+                self._pass_on(watcher.poll())
+
+    async def _look_every(self, interval: float, watcher: Watcher) -> None:
+        """Look from a thread: a timer of the event loop costs several times as much."""
+        broken = Event()
+
+        def look(stop: threading.Event) -> None:
+            while not stop.wait(interval):
+                try:
+                    names = watcher.poll()
+                except StoreUnavailableError:
+                    from_thread.run_sync(broken.set)
+                    return
+                if names is None or names:
+                    from_thread.run_sync(self._pass_on, names)
+
+        async with thread_beside(look):
+            await broken.wait()
+
+    def _pass_on(self, names: Collection[str] | None) -> None:
+        if names is None or names:
+            self._wakeups.wake(names)
 
 
 @final

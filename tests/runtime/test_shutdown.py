@@ -220,3 +220,17 @@ async def test_pausing_holds_jobs_back_and_resuming_lets_them_go(app: Harness) -
     names = app.recorder.names()
     assert names.count("QueuePaused") == names.count("QueueResumed") == 1
     assert names.index("QueueResumed") < names.index("JobStarted")
+
+
+async def test_draining_ends_when_the_application_is_stopped(app: Harness) -> None:
+    async with bgjobs.run(app.config(forever, grace=0)) as bg:
+        await bg.enqueue(forever.request())
+        await app.recorder.wait_for(JobStarted)
+        async with anyio.create_task_group() as group:
+            group.start_soon(assert_not_drained, bg)
+            await anyio.wait_all_tasks_blocked()
+            bg.stop()
+
+
+async def assert_not_drained(bg: bgjobs.BgJobs) -> None:
+    assert await bg.drain() is False

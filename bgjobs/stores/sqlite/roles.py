@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 from contextlib import ExitStack
+from functools import cache
 from typing import final
 
 from attrs import frozen
@@ -127,9 +128,14 @@ class Roles:
                 f"SQLite library, found {sqlite3.sqlite_version}"
             )
         if self._path != MEMORY and has_wal_reset_bug(found):
-            _log.warning(
-                "SQLite %s may corrupt a database in WAL mode when two connections checkpoint "
-                "at the same moment; safe are %s",
-                sqlite3.sqlite_version,
-                SAFE_VERSIONS,
-            )
+            _warn_of_library(sqlite3.sqlite_version)
+
+
+@cache  # once for a process is enough to know it
+def _warn_of_library(version: str) -> None:
+    _log.warning(
+        "SQLite %s may corrupt a database in WAL mode when two connections checkpoint at the "
+        "same moment; safe are %s",
+        version,
+        SAFE_VERSIONS,
+    )

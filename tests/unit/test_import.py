@@ -1,0 +1,90 @@
+"""Importing bgjobs is quick, and brings no database driver along."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import bgjobs
+
+DRIVERS = ("sqlite3", "_sqlite3", "psycopg", "psycopg_pool")
+COSTLY = ("cattrs", "asyncio", "trio")
+"""What a program may never need; anyio loads the event loop that is used when it is used."""
+AT_MOST = 3.0
+"""Times the import of trio, anyio and attrs; measured 0.5 to 0.9 on a busy machine."""
+
+
+def in_a_new_process(program: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def loaded_after(statement: str) -> set[str]:
+    program = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+    return set(in_a_new_process(program))
+
+
+def test_importing_bgjobs_imports_no_driver() -> None:
+    assert loaded_after("import bgjobs").isdisjoint(DRIVERS)
+
+
+def test_importing_bgjobs_imports_nothing_that_may_not_be_needed() -> None:
+    assert loaded_after("import bgjobs").isdisjoint(COSTLY)
+
+
+def test_a_worker_of_plain_types_needs_no_cattrs() -> None:
+    program = "import bgjobs\n@bgjobs.worker\ndef mail(to: str, copies: list[int]) -> None: ..."
+    assert "cattrs" not in loaded_after(program)
+
+
+def test_the_sqlite_store_brings_sqlite_only() -> None:
+    loaded = loaded_after("import bgjobs; bgjobs.SQLiteStore")
+    assert "sqlite3" in loaded
+    assert loaded.isdisjoint({"psycopg", "psycopg_pool"})
+
+
+def test_the_postgres_store_brings_psycopg_only() -> None:
+    loaded = loaded_after("import bgjobs; bgjobs.PostgresStore")
+    assert "psycopg" in loaded
+    assert "sqlite3" not in loaded
+
+
+@pytest.mark.parametrize("name", bgjobs.__all__)
+def test_every_name_that_is_offered_is_there(name: str) -> None:
+    assert getattr(bgjobs, name) is not None
+
+
+def test_the_names_are_sorted_and_each_is_there_once() -> None:
+    assert sorted(set(bgjobs.__all__)) == sorted(bgjobs.__all__) == list(bgjobs.__all__)
+
+
+def test_no_name_of_ours_is_left_out() -> None:
+    """What the package's own front page imports for its users is also in `__all__`."""
+    ours = {
+        name
+        for name, value in vars(bgjobs).items()
+        if getattr(value, "__module__", "").startswith("bgjobs.") and not name.startswith("_")
+    }
+    assert ours - set(bgjobs.__all__) == set()
+
+
+def test_a_name_that_does_not_exist_says_so() -> None:
+    with pytest.raises(AttributeError) as caught:
+        bgjobs.MySQLStore  # type: ignore[attr-defined]  # noqa: B018 - that is the point
+    assert str(caught.value) == "module 'bgjobs' has no attribute 'MySQLStore'"
+
+
+def test_importing_bgjobs_costs_little_beside_what_it_stands_on() -> None:
+    program = (
+        "import json, time\n"
+        "start = time.perf_counter()\n"
+        "import trio, anyio, attrs\n"
+        "middle = time.perf_counter()\n"
+        "import bgjobs\n"
+        "print(json.dumps((time.perf_counter() - middle) / (middle - start)))\n"
+    )
+    assert min(in_a_new_process(program) for _ in range(5)) < AT_MOST

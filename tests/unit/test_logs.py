@@ -1,0 +1,192 @@
+"""Every event is one line of a fitting level, and no line tells what may be private."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+from uuid import UUID
+
+import attrs
+import pytest
+
+from bgjobs import events
+from bgjobs.events import Event
+from bgjobs.jobs import AttemptError, Job
+from bgjobs.logs import level_of, log_listener
+
+SECRET = "4111-1111"
+KEY = "customer-4711"
+ID = UUID(int=1)
+OWNER = UUID(int=2)
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+ERROR = ValueError(f"no card {SECRET}")
+
+
+def a_job(**more: Any) -> Job:
+    return Job(
+        id=ID,
+        created_at=NOW,
+        available_at=NOW,
+        payload=f'{{"card":"{SECRET}"}}',
+        unique_key=KEY,
+        errors=(AttemptError(0, NOW, SECRET),),
+        **{"name": "mail", "attempts": 2, **more},
+    )
+
+
+JOB = a_job()
+J = f"job:{ID}|worker:mail|attempt:2"
+
+LINES: list[tuple[Event, int, str]] = [
+    (events.JobEnqueued(JOB), logging.INFO, f"JobEnqueued|{J}"),
+    (events.NoWorkerForJob("mail"), logging.ERROR, "NoWorkerForJob|name:mail"),
+    (events.JobReserved("q", JOB), logging.INFO, f"JobReserved|queue:q|{J}"),
+    (events.JobStarted("q", JOB), logging.INFO, f"JobStarted|queue:q|{J}"),
+    (
+        events.JobSucceeded("q", JOB, 0.25),
+        logging.INFO,
+        f"JobSucceeded|queue:q|{J}|seconds:0.250000",
+    ),
+    (
+        events.JobAttemptFailed("q", JOB, SECRET, timedelta(seconds=1.5)),
+        logging.WARNING,
+        f"JobAttemptFailed|queue:q|{J}|retry_in:1.5",
+    ),
+    (events.JobFailed("q", JOB, SECRET), logging.INFO, f"JobFailed|queue:q|{J}"),
+    (events.JobDiscarded("q", JOB, SECRET), logging.INFO, f"JobDiscarded|queue:q|{J}"),
+    (
+        events.JobSnoozed("q", JOB, timedelta(days=1)),
+        logging.INFO,
+        f"JobSnoozed|queue:q|{J}|delay:86400",
+    ),
+    (events.JobReleased("q", JOB), logging.INFO, f"JobReleased|queue:q|{J}"),
+    (
+        events.CancellationIgnored("q", JOB),
+        logging.WARNING,
+        f"CancellationIgnored|queue:q|{J}",
+    ),
+    (events.ReservationLost("q", JOB), logging.WARNING, f"ReservationLost|queue:q|{J}"),
+    (events.QueueStarted("q", OWNER), logging.INFO, f"QueueStarted|queue:q|owner:{OWNER}"),
+    (events.QueueStopped("q", OWNER), logging.INFO, f"QueueStopped|queue:q|owner:{OWNER}"),
+    (events.QueuePaused("q"), logging.INFO, "QueuePaused|queue:q"),
+    (events.QueueResumed("q"), logging.INFO, "QueueResumed|queue:q"),
+    (events.QueueError("q", ERROR), logging.ERROR, "QueueError|queue:q|error:ValueError"),
+    (events.OwnerDied(OWNER, "q"), logging.WARNING, f"OwnerDied|owner:{OWNER}|queue:q"),
+    (
+        events.MonitorReleasing(None, 3),
+        logging.INFO,
+        "MonitorReleasing|owner:None|jobs:3",
+    ),
+    (events.MonitorReleased(JOB), logging.INFO, f"MonitorReleased|{J}"),
+    (events.MonitorFailed(JOB, SECRET), logging.INFO, f"MonitorFailed|{J}"),
+    (
+        events.ChildCrashed("monitor", ERROR),
+        logging.ERROR,
+        "ChildCrashed|child:monitor|error:ValueError",
+    ),
+    (
+        events.ChildRestarted("monitor", 2),
+        logging.INFO,
+        "ChildRestarted|child:monitor|restarts:2",
+    ),
+    (
+        events.ChildGaveUp("monitor", ERROR),
+        logging.ERROR,
+        "ChildGaveUp|child:monitor|error:ValueError",
+    ),
+    (events.SetupFailed(ERROR), logging.ERROR, "SetupFailed|error:ValueError"),
+    (events.StoreCalled("write"), logging.DEBUG, "StoreCalled|verb:write"),
+    (
+        events.StoreResponded("write", 0.001),
+        logging.DEBUG,
+        "StoreResponded|verb:write|seconds:0.001000",
+    ),
+    (
+        events.StoreFailed("write", ERROR),
+        logging.ERROR,
+        "StoreFailed|verb:write|error:ValueError",
+    ),
+    (events.Migrated(("0001_jobs",)), logging.INFO, "Migrated|migrations:0001_jobs"),
+    (events.LoopLag(1.5, None), logging.WARNING, "LoopLag|seconds:1.500000|worker:None"),
+    (events.ClockSkew(-2.0), logging.WARNING, "ClockSkew|seconds:-2.000000"),
+    (events.Pruned(9), logging.INFO, "Pruned|count:9"),
+    (
+        events.ListenerFailed("note", "JobStarted", ERROR),
+        logging.ERROR,
+        "ListenerFailed|listener:note|event:JobStarted|error:ValueError",
+    ),
+]
+
+
+def name_of(value: Any) -> str:
+    return type(value).__name__
+
+
+def test_every_event_is_among_the_lines() -> None:
+    assert [type(event) for event, _, _ in LINES] == list(get_args(Event))
+
+
+@pytest.mark.parametrize(("event", "level", "line"), LINES, ids=name_of)
+def test_an_event_is_one_line_of_its_level(
+    event: Event, level: int, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="bgjobs"):
+        log_listener(event)
+    assert caplog.record_tuples == [("bgjobs", level, line)]
+    assert level_of(event) == level
+
+
+@pytest.mark.parametrize("event", [event for event, _, _ in LINES], ids=name_of)
+def test_no_line_shows_a_payload_an_error_s_text_or_a_key(
+    event: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="bgjobs"):
+        log_listener(event)
+    assert SECRET not in caplog.text
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("event", [event for event, _, _ in LINES], ids=name_of)
+def test_no_repr_shows_a_payload(event: Event) -> None:
+    """An error that is carried as an exception shows itself; that is what a repr is for."""
+    if not any(isinstance(getattr(event, one.name), Exception) for one in fields_of(event)):
+        assert SECRET not in repr(event)
+
+
+def fields_of(event: Event) -> tuple[Any, ...]:
+    return tuple(attrs.fields(type(event)))
+
+
+def spoilt(event: Event, text: str) -> Event:
+    """Put `text` wherever the event has a text of its own, and in the name of its job."""
+    changes: dict[str, Any] = {}
+    for field in fields_of(event):
+        value = getattr(event, field.name)
+        if isinstance(value, str):
+            changes[field.name] = text
+        elif isinstance(value, Job):
+            changes[field.name] = a_job(name=text)
+        elif isinstance(value, tuple):
+            changes[field.name] = (text, text)
+    return attrs.evolve(event, **changes)
+
+
+def test_whatever_a_name_holds_the_line_stays_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A request's name, and a worker's name in a stored row, are not checked like a queue's."""
+    with caplog.at_level(logging.DEBUG, logger="bgjobs"):
+        for event, _, _ in LINES:
+            for text in ("a\nERROR b", "a\r\nb", "a\u2028b", "a\x1b[31mb"):
+                log_listener(spoilt(event, text))
+    assert [
+        record.getMessage()
+        for record in caplog.records
+        if not record.getMessage().isprintable()
+    ] == []
+
+
+def test_what_is_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    for event, level, _ in LINES:
+        with caplog.at_level(level + 1, logger="bgjobs"):
+            log_listener(event)
+    assert caplog.records == []
