@@ -8,7 +8,7 @@ import pytest
 from bgjobs.stores.sqlite import SQLiteStore
 from tests.fixtures.sqlite import fresh_sqlite_store
 
-pytest_plugins = ["tests.fixtures.postgres"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.databases"]
 
 
 @pytest.fixture

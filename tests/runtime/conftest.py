@@ -1,74 +1,18 @@
 """Applications to run in tests: each backend, each store, real time or virtual."""
 
-import secrets
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import psycopg
 import pytest
-from psycopg import sql
 from trio.testing import MockClock
 
 import bgjobs
 from bgjobs.testing import Recorder, VirtualClock
+from tests.fixtures.databases import Database, SQLiteFile
 
 
 @pytest.fixture(params=["trio", "asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
-
-
-class Database(Protocol):
-    """A database that tests may open any number of stores and connections on."""
-
-    def store(self) -> bgjobs.Store: ...
-    def connect(self) -> Any: ...
-
-
-class SQLiteFile:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def store(self) -> bgjobs.Store:
-        return bgjobs.SQLiteStore(self.path)
-
-    def connect(self) -> Any:
-        return sqlite3.connect(self.path)
-
-
-class PostgresSchema:
-    def __init__(self, dsn: str, schema: str) -> None:
-        self.dsn = dsn
-        self.schema = schema
-
-    def store(self) -> bgjobs.Store:
-        return bgjobs.PostgresStore(self.dsn, schema=self.schema)
-
-    def connect(self) -> Any:
-        return psycopg.connect(self.dsn)
-
-    def drop(self) -> None:
-        with psycopg.connect(self.dsn) as connection:
-            statement = sql.SQL("drop schema if exists {} cascade")
-            connection.execute(statement.format(sql.Identifier(self.schema)))
-
-
-@pytest.fixture
-def sqlite_file(tmp_path: Path) -> SQLiteFile:
-    return SQLiteFile(tmp_path / "jobs.db")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_file")
-        return
-    dsn = request.getfixturevalue("postgres_dsn")
-    postgres = PostgresSchema(dsn, f"test_{secrets.token_hex(6)}")
-    yield postgres
-    postgres.drop()
 
 
 class Harness:

@@ -125,9 +125,7 @@ async def raising_async(event: Event) -> None:
 async def test_a_listener_that_raises_changes_no_job_and_is_told_to_the_others(
     app: Harness, listener: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = app.config(
-        listeners=[listener, app.recorder], queues=[queue("q", note, listener)]
-    )
+    config = app.config(listeners=[listener, app.recorder], queues=[queue("q", note, listener)])
     done = await run_one(config)
     assert (done.attempts, done.crashes, done.reservations) == (0, 0, 1)
     failures = app.recorder.of(ListenerFailed)
@@ -414,3 +412,23 @@ def test_the_farewell_is_the_same_under_plain_trio(tmp_path: Any) -> None:
 
     assert trio.run(main, clock=MockClock(autojump_threshold=0)) == 5.0
     assert gone == ["StoreCalled"]
+
+
+async def test_every_call_of_the_store_is_told_before_and_after(app: Harness) -> None:
+    """The twin of the original's db_events, which counted them for one fixed sequence."""
+    async with bgjobs.run(app.config(note)) as bg:
+        job = await bg.enqueue(note.request("x"))
+        await bg.drain()
+        await bg.find(job.id)
+        await bg.succeeded()
+        await bg.failed()
+        await bg.count()
+    called = Counter(event.verb for event in app.recorder.of(StoreCalled))
+    assert called == Counter(event.verb for event in app.recorder.of(events.StoreResponded))
+    assert app.recorder.of(events.StoreFailed) == []
+    once = ("open", "migrate", "check_schema", "find", "get_succeeded", "get_failed", "count")
+    assert {verb: called[verb] for verb in once} == dict.fromkeys(once, 1)
+    assert {"write", "reserve", "next_due", "open_owner", "close_owners", "close"} <= set(
+        called
+    )
+    assert all(event.seconds >= 0 for event in app.recorder.of(events.StoreResponded))

@@ -80,9 +80,7 @@ def test_every_setting_of_a_configuration_has_its_default() -> None:
     assert config.restart_tolerance == RestartTolerance(
         restarts=5, within=60, backoff=Exponential(base=0.1, maximum=5)
     )
-    assert config.retention == Retention(
-        succeeded=timedelta(days=7), failed=None, interval=60
-    )
+    assert config.retention == Retention(succeeded=timedelta(days=7), failed=None, interval=60)
     assert config.clock == SystemClock()
     assert not config.clock.inline
 

@@ -156,7 +156,9 @@ def test_only_what_may_pass_by_waiting_is_unavailable() -> None:
 
 
 def test_nothing_known_is_said_as_such() -> None:
-    assert str(NoWorkerForJobError("mail", [])) == "no worker for job 'mail'; there are no workers"
+    assert (
+        str(NoWorkerForJobError("mail", [])) == "no worker for job 'mail'; there are no workers"
+    )
 
 
 def test_a_long_list_of_names_is_cut_but_the_hint_is_not() -> None:

@@ -62,9 +62,7 @@ def test_a_naive_datetime_is_refused_by_its_name(zone: tzinfo | None) -> None:
     naive = datetime(2030, 1, 2, tzinfo=zone)
     with pytest.raises(NaiveDatetimeError) as caught:
         as_instant("now", naive)
-    assert str(caught.value) == (
-        f"now: expected a datetime with a time zone, found {naive!r}"
-    )
+    assert str(caught.value) == (f"now: expected a datetime with a time zone, found {naive!r}")
     assert caught.value.found is naive
 
 

@@ -70,9 +70,7 @@ def test_every_outcome_below_at_and_above_every_limit(
     attempts: int, crashes: int, interruptions: int
 ) -> None:
     """The table: only its own counter decides about an outcome, and only it is raised."""
-    job = held(
-        attempts=attempts, crashes=crashes, interruptions=interruptions, errors=EARLIER
-    )
+    job = held(attempts=attempts, crashes=crashes, interruptions=interruptions, errors=EARLIER)
     fence = job.reservation
     same: dict[str, Any] = {
         "reservation": fence,
