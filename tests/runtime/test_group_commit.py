@@ -1,4 +1,4 @@
-"""What waits to be written at one time goes down together, and each caller hears its own end."""
+"""What waits to be written goes down together, and each caller hears of its own end."""
 
 import threading
 from collections.abc import Callable, Sequence

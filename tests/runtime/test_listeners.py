@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 import trio
 from trio.testing import MockClock
@@ -315,20 +316,22 @@ async def test_a_full_stream_drops_the_newest_and_counts_them(sqlite_app: Harnes
 
 
 async def test_a_reader_of_a_stream_ends_with_the_block(sqlite_app: Harness) -> None:
-    read: list[Event] = []
+    read = Recorder()
 
     async def reader(stream: bgjobs.EventStream) -> None:
         async for event in stream:
-            read.append(event)
+            read(event)
 
-    config = sqlite_app.config(note)
-    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
+    async def subscriber(bg: bgjobs.BgJobs, group: anyio.abc.TaskGroup) -> None:
         async with bg.events() as stream:
             group.start_soon(reader, stream)
             await bg.enqueue(note.request("x"))
-            await bg.drain()
-            await anyio.wait_all_tasks_blocked()
-    assert [type(event) for event in read].count(JobSucceeded) == 1
+            await read.wait_for(JobSucceeded)
+
+    config = sqlite_app.config(note)
+    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
+        await subscriber(bg, group)
+    assert len(read.of(JobSucceeded)) == 1
 
 
 async def test_two_streams_are_independent(sqlite_app: Harness) -> None:

@@ -212,8 +212,16 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
         {"poll_interval": True},
         "queue 'q': poll_interval: expected seconds, found bool",
     ),
-    (RestartTolerance, {"restarts": -1}, "RestartTolerance: restarts: expected 0 or more, found -1"),
-    (RestartTolerance, {"restarts": 1.5}, "RestartTolerance: restarts: expected int, found float"),
+    (
+        RestartTolerance,
+        {"restarts": -1},
+        "RestartTolerance: restarts: expected 0 or more, found -1",
+    ),
+    (
+        RestartTolerance,
+        {"restarts": 1.5},
+        "RestartTolerance: restarts: expected int, found float",
+    ),
     (
         RestartTolerance,
         {"within": 0},
@@ -227,7 +235,10 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
     (
         Retention,
         {"succeeded": timedelta(0)},
-        "Retention: succeeded: expected a positive timedelta or None, found datetime.timedelta(0)",
+        (
+            "Retention: succeeded: expected a positive timedelta or None, "
+            "found datetime.timedelta(0)"
+        ),
     ),
     (
         Retention,
@@ -244,7 +255,11 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
         {"heartbeat_interval": 0},
         "Config: heartbeat_interval: expected more than 0 seconds, found 0",
     ),
-    (make_config, {"lease": math.nan}, "Config: lease: expected more than 0 seconds, found nan"),
+    (
+        make_config,
+        {"lease": math.nan},
+        "Config: lease: expected more than 0 seconds, found nan",
+    ),
     (make_config, {"lease": "20"}, "Config: lease: expected seconds, found str"),
     (make_config, {"lease": timedelta(1)}, "Config: lease: expected seconds, found timedelta"),
     (
@@ -274,7 +289,7 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
         {"enqueue_only": ["mail"]},
         "Config: enqueue_only[0]: expected a worker made by @bgjobs.worker, found str",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

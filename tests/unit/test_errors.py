@@ -49,8 +49,10 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     ),
     (
         NaiveDatetimeError("available_at", NAIVE),
-        "available_at: expected a datetime with a time zone, "
-        "found datetime.datetime(2030, 1, 2, 3, 4)",
+        (
+            "available_at: expected a datetime with a time zone, "
+            "found datetime.datetime(2030, 1, 2, 3, 4)"
+        ),
         {"what": "available_at", "found": NAIVE},
     ),
     (
@@ -72,20 +74,26 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (StoreUnavailableError("database is locked"), "database is locked", {}),
     (
         SchemaMismatchError("SQLite jobs.db", 0, 1),
-        "SQLite jobs.db: expected schema version 1, found 0; "
-        "run store.migrate(), or let Config(migrate=True) do it at start",
+        (
+            "SQLite jobs.db: expected schema version 1, found 0; "
+            "run store.migrate(), or let Config(migrate=True) do it at start"
+        ),
         {"store": "SQLite jobs.db", "found": 0, "expected": 1},
     ),
     (
         SchemaMismatchError("SQLite jobs.db", 7, 1),
-        "SQLite jobs.db: expected schema version 1, found 7; "
-        "it was made by a newer version of bgjobs: upgrade this program",
+        (
+            "SQLite jobs.db: expected schema version 1, found 7; "
+            "it was made by a newer version of bgjobs: upgrade this program"
+        ),
         {"store": "SQLite jobs.db", "found": 7, "expected": 1},
     ),
     (
         ForkedStoreError("SQLite jobs.db", 10, 11),
-        "SQLite jobs.db: opened in process 10, used in its fork 11; "
-        "open a store of its own in the child",
+        (
+            "SQLite jobs.db: opened in process 10, used in its fork 11; "
+            "open a store of its own in the child"
+        ),
         {"store": "SQLite jobs.db", "opened_in": 10, "used_in": 11},
     ),
 ]

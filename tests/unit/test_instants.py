@@ -53,7 +53,13 @@ def test_an_instant_of_any_zone_is_the_same_in_utc(moment: datetime) -> None:
 class NoOffset(tzinfo):
     """A zone that does not know its offset: a datetime with it is naive, too."""
 
-    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+    def utcoffset(self, moment: datetime | None, /) -> timedelta | None:
+        return None
+
+    def dst(self, moment: datetime | None, /) -> timedelta | None:
+        return None
+
+    def tzname(self, moment: datetime | None, /) -> str | None:
         return None
 
 

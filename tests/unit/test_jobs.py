@@ -59,7 +59,8 @@ def test_refining_gives_another_request_and_keeps_what_was_said() -> None:
 
 
 def test_requests_are_equal_by_their_values_and_hashable() -> None:
-    assert {REQUEST.priority(1), REQUEST.priority(1), REQUEST} == {REQUEST, REQUEST.priority(1)}
+    several = {REQUEST.priority(1), REQUEST.priority(1), REQUEST}
+    assert several == {REQUEST, REQUEST.priority(1)}
 
 
 def test_the_last_word_on_time_wins() -> None:

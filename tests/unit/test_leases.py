@@ -1,4 +1,4 @@
-"""A lease is believed in for a share of its length; the registry knows the dead and the living."""
+"""A lease is believed in for a share of its length; a registry knows who is alive or dead."""
 
 from uuid import UUID
 

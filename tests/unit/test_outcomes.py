@@ -26,14 +26,13 @@ from bgjobs.outcomes import (
     Unstarted,
     settle,
 )
-from bgjobs.settlements import Fail, Requeue, Succeed
+from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DELAY = timedelta(seconds=30)
 POLICY = RetryPolicy(max_retries=3, backoff=Constant(30))
 LIMITS = Limits(max_crashes=2, max_interruptions=5)
 EARLIER = (AttemptError(0, NOW, "earlier"),)
-COUNTERS = ("attempts", "crashes", "interruptions")
 
 OUTCOMES: list[Outcome] = [
     Returned(),
@@ -84,7 +83,7 @@ def test_every_outcome_below_at_and_above_every_limit(
     interrupted = {**same, "interruptions": interruptions + 1}
     died = f"its worker died {crashes + 1} times while running it"
     stopped = f"it was interrupted {interruptions + 1} times"
-    expected = {
+    expected: dict[Outcome, Settlement] = {
         Returned(): Succeed(fence),
         Raised("E"): Requeue(**{**raised, "attempts": attempts + 1}, delay=DELAY)
         if attempts < 3
@@ -150,7 +149,9 @@ def test_the_counters_are_independent_of_each_other(outcomes: list[Outcome]) -> 
         assert counters_of(end) == tuple(counted.values())
         job = evolve(
             job,
-            **dict(zip(COUNTERS, counters_of(end), strict=True)),
+            attempts=end.attempts,
+            crashes=end.crashes,
+            interruptions=end.interruptions,
             errors=end.errors,
             reservations=job.reservations + 1,
         )
