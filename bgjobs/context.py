@@ -37,8 +37,3 @@ class JobContext:
         not called if the attempt fails or the reservation is lost. Several are run in order.
         """
         self.completions.append(work)
-
-    def run_completions(self, connection: Any) -> None:
-        """Do what `complete_with` was given, on the driver's connection (hence `Any`)."""
-        for work in self.completions:
-            work(connection)

@@ -86,7 +86,7 @@ class JobDiscarded:
 
     queue: str
     job: Job
-    reason: str
+    reason: str = field(repr=False)
 
 
 @final

@@ -70,6 +70,16 @@ class Attempt:
             raise HandlerCrashedError(self.worker.name, error) from error
         return self._cancelled()
 
+    def complete(self, connection: Any) -> None:
+        """Do what the handler gave to `complete_with`; a driver's connection is Any."""
+        try:
+            for work in self.context.completions:
+                work(connection)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise HandlerCrashedError(self.worker.name, error) from error
+
     async def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         call = partial(self.worker.handler, *args, **kwargs)
         if self.worker.takes_context:

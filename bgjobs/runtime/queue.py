@@ -36,7 +36,7 @@ from bgjobs.ids import new_id
 from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
 from bgjobs.outcomes import Outcome, Raised, RetryPolicy, Unstarted, settle
-from bgjobs.runtime.attempt import Attempt
+from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.leases import DeadOwner, Lease
 from bgjobs.runtime.queue_control import QueueControl
@@ -248,7 +248,9 @@ class QueueRun:
         outcome, settlement = self._decide(job, outcome)
         if isinstance(settlement, Succeed) and attempt.context.completions:
             try:
-                kept = await self._engine.commits.complete(job, attempt.context.run_completions)
+                kept = await self._engine.commits.complete(job, attempt.complete)
+            except HandlerCrashedError:
+                raise
             except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
                 outcome, settlement = self._decide(job, Raised(error_text(error)))
                 kept = await self._engine.commits.settle(settlement)

@@ -1,5 +1,6 @@
 """Handlers of every kind: each job ends where it should, and no slot leaks."""
 
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -377,6 +378,17 @@ async def test_work_given_to_complete_with_is_one_with_the_completion(app: Harne
     assert isinstance(good, bgjobs.SucceededJob)
     assert isinstance(bad, bgjobs.FailedJob)
     assert bad.error.startswith("ZeroDivisionError")
+
+
+async def test_work_that_raises_a_base_exception_is_a_crash(sqlite_app: Harness) -> None:
+    @bgjobs.worker
+    async def poison(context: bgjobs.JobContext) -> None:
+        context.complete_with(lambda connection: sys.exit(3))
+
+    config = sqlite_app.config(poison, limits=bgjobs.Limits(max_crashes=1), **restarts())
+    (failed,) = await run_then_prove_the_slot(sqlite_app, config, poison.request())
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert (failed.crashes, failed.interruptions) == (2, 0)
 
 
 def insert(connection: Any, number: int) -> None:

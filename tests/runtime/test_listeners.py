@@ -427,11 +427,12 @@ async def test_every_call_of_the_store_is_told_before_and_after(app: Harness) ->
         await bg.failed()
         await bg.count()
     called = Counter(event.verb for event in app.recorder.of(StoreCalled))
-    assert called == Counter(event.verb for event in app.recorder.of(events.StoreResponded))
+    answered = Counter(event.verb for event in app.recorder.of(events.StoreResponded))
+    # The monitor may be cancelled in the middle of a call, which then has no answer.
+    assert set(called - answered) <= {"get_running", "close_owners"}
+    assert answered <= called
     assert app.recorder.of(events.StoreFailed) == []
     once = ("open", "migrate", "check_schema", "find", "get_succeeded", "get_failed", "count")
-    assert {verb: called[verb] for verb in once} == dict.fromkeys(once, 1)
-    assert {"write", "reserve", "next_due", "open_owner", "close_owners", "close"} <= set(
-        called
-    )
+    assert {verb: answered[verb] for verb in once} == dict.fromkeys(once, 1)
+    assert {"write", "reserve", "next_due", "open_owner", "close"} <= set(answered)
     assert all(event.seconds >= 0 for event in app.recorder.of(events.StoreResponded))

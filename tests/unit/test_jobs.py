@@ -51,7 +51,7 @@ def test_a_request_cannot_be_changed(name: str) -> None:
 
 def test_refining_gives_another_request_and_keeps_what_was_said() -> None:
     refined = REQUEST.priority(-5).unique("k").available_in(minutes=1)
-    assert REQUEST == JobRequest("mail", REQUEST.payload)
+    assert JobRequest("mail", REQUEST.payload) == REQUEST
     assert (refined.name, refined.payload) == ("mail", REQUEST.payload)
     assert refined.options == JobOptions(
         available_in=timedelta(minutes=1), priority=-5, unique_key="k"
@@ -59,8 +59,9 @@ def test_refining_gives_another_request_and_keeps_what_was_said() -> None:
 
 
 def test_requests_are_equal_by_their_values_and_hashable() -> None:
-    several = {REQUEST.priority(1), REQUEST.priority(1), REQUEST}
-    assert several == {REQUEST, REQUEST.priority(1)}
+    first, again = REQUEST.priority(1), REQUEST.priority(1)
+    assert first == again
+    assert len({first, again, REQUEST}) == 2
 
 
 def test_the_last_word_on_time_wins() -> None:
