@@ -9,6 +9,7 @@ The floors; a module imports only from floors below it::
     errors, jobs, events, settlements, outcomes, backoff, clock, ids, instants, texts
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bgjobs import backoff, errors, events
@@ -28,14 +29,14 @@ from bgjobs.jobs import (
 )
 from bgjobs.logs import log_listener
 from bgjobs.outcomes import Limits
-from bgjobs.runtime.app import run, serve
-from bgjobs.runtime.bgjobs import BgJobs
-from bgjobs.runtime.bus import EventStream
-from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.stores.abc import Counts, Page, Store
 from bgjobs.workers import Worker, worker
 
 if TYPE_CHECKING:
+    from bgjobs.runtime.app import run, serve
+    from bgjobs.runtime.bgjobs import BgJobs
+    from bgjobs.runtime.bus import EventStream
+    from bgjobs.runtime.queue_control import QueueControl
     from bgjobs.stores.postgres import PostgresStore
     from bgjobs.stores.sqlite import SQLiteStore
 
@@ -75,15 +76,23 @@ __all__ = [
     "worker",
 ]
 
+# Imported when they are asked for: a module that only declares workers needs no event loop,
+# and nobody needs a driver but of the database that is used.
+_LATER = {
+    "BgJobs": "bgjobs.runtime.bgjobs",
+    "EventStream": "bgjobs.runtime.bus",
+    "PostgresStore": "bgjobs.stores.postgres",
+    "QueueControl": "bgjobs.runtime.queue_control",
+    "SQLiteStore": "bgjobs.stores.sqlite",
+    "run": "bgjobs.runtime.app",
+    "serve": "bgjobs.runtime.app",
+}
 
-def __getattr__(name: str) -> type[Store]:
-    """Import a store, and with it its driver, when it is asked for."""
-    if name == "SQLiteStore":
-        from bgjobs.stores.sqlite import SQLiteStore  # noqa: PLC0415 - no driver unasked
+if not TYPE_CHECKING:  # to a type checker it would say that any name exists
 
-        return SQLiteStore
-    if name == "PostgresStore":
-        from bgjobs.stores.postgres import PostgresStore  # noqa: PLC0415 - no driver unasked
-
-        return PostgresStore
-    raise AttributeError(f"module 'bgjobs' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Import one of the names that come later."""
+        if name not in _LATER:
+            raise AttributeError(f"module 'bgjobs' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return value

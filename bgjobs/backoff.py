@@ -8,12 +8,20 @@ from datetime import timedelta
 from random import Random
 from typing import Protocol, final, runtime_checkable
 
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen, validators
 
 from bgjobs.instants import as_duration
 
 LONGEST = timedelta(days=365)
-"""No policy waits longer; what is not tried within a year is forgotten, not delayed."""
+"""No job waits longer; what is not tried within a year is forgotten, not delayed."""
+
+
+def _up_to_a_year(instance: object, attribute: "Attribute[float]", value: float) -> None:
+    if not 0 <= value <= LONGEST.total_seconds():
+        raise ValueError(
+            f"{type(instance).__name__}: {attribute.name}: expected 0 to "
+            f"{LONGEST.total_seconds():g} seconds, found {value!r}"
+        )
 
 
 @runtime_checkable
@@ -35,9 +43,9 @@ class Exponential:
     Jitter", AWS Architecture Blog, 2015.
     """
 
-    base: float = field(default=2.0, validator=validators.gt(0))
+    base: float = field(default=2.0, validator=_up_to_a_year)
     factor: float = field(default=2.0, validator=validators.ge(1))
-    maximum: float = field(default=3600.0, validator=validators.gt(0))
+    maximum: float = field(default=3600.0, validator=_up_to_a_year)
 
     def delay(self, attempt: int, random: Random) -> timedelta:
         """See `Backoff.delay`."""
@@ -53,7 +61,7 @@ class Exponential:
 class Constant:
     """Wait the same number of `seconds` every time."""
 
-    seconds: float = field(validator=validators.ge(0))
+    seconds: float = field(validator=_up_to_a_year)
 
     def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
         """See `Backoff.delay`."""
@@ -69,8 +77,7 @@ class Custom:
 
     def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
         """See `Backoff.delay`."""
-        answer = as_duration(self.function(attempt))
-        return min(max(answer, timedelta(0)), LONGEST)
+        return as_duration(self.function(attempt))
 
 
 IMMEDIATE = Constant(0)
@@ -79,8 +86,13 @@ IMMEDIATE = Constant(0)
 BackoffSetting = Backoff | Callable[[int], float | timedelta]
 
 
+def delay_of(policy: Backoff, attempt: int, random: Random) -> timedelta:
+    """Ask a policy, and keep its answer between zero and a year."""
+    return min(max(policy.delay(attempt, random), timedelta(0)), LONGEST)
+
+
 def as_backoff(setting: BackoffSetting) -> Backoff:
-    """Give the policy that a setting means."""
-    if isinstance(setting, Backoff):
+    """Give the policy that a setting means; what is neither is given back, to be refused."""
+    if isinstance(setting, Backoff) or not callable(setting):
         return setting
     return Custom(setting)

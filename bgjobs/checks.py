@@ -1,17 +1,20 @@
 """Checks of settings that gather what they find instead of stopping at the first."""
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, cast
 
 from bgjobs.errors import ConfigError
 from bgjobs.workers import Worker
 
 LONGEST_NAME = 200
 """Characters in a name; it is an index column in both databases."""
+
+
+LONGEST_TIME = 1e9
+"""Seconds, some thirty years; no setting means more."""
 
 
 def duplicates(names: Iterable[str]) -> list[str]:
@@ -68,27 +71,58 @@ class Problems:
         *,
         above: float | None = None,
         least: float = 0,
-        most: float | None = None,
+        most: float = LONGEST_TIME,
     ) -> None:
-        """Expect a finite number of seconds between two bounds."""
+        """Expect a number of seconds between two bounds."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             self.add(f"{what}: expected seconds, found {type(value).__name__}")
-        elif above is not None and not above < value < math.inf:
-            self.add(f"{what}: expected more than {above:g} seconds, found {value:g}")
-        elif not least <= value < math.inf or (most is not None and value > most):
-            limits = f"{least:g} or more" if most is None else f"{least:g} to {most:g}"
-            self.add(f"{what}: expected {limits} seconds, found {value:g}")
+        elif above is not None and not above < value <= most:
+            self.add(
+                f"{what}: expected seconds above {above:g}, at most {most:g}, found {value}"
+            )
+        elif not least <= value <= most:
+            self.add(f"{what}: expected {least:g} to {most:g} seconds, found {value}")
 
     def age(self, what: str, value: object) -> None:
         """Expect a positive `timedelta`, or None."""
         if value is not None and not (isinstance(value, timedelta) and value > timedelta(0)):
             self.add(f"{what}: expected a positive timedelta or None, found {value!r}")
 
-    def workers(self, what: str, values: Sequence[Any]) -> None:
-        """Expect what `@bgjobs.worker` makes. Takes anything, since it checks what it is."""
-        for position, value in enumerate(values):
-            if not isinstance(value, Worker):
-                self.add(
-                    f"{what}[{position}]: expected a worker made by @bgjobs.worker, "
-                    f"found {type(value).__name__}"
-                )
+    def flag(self, what: str, value: object) -> None:
+        """Expect True or False."""
+        if not isinstance(value, bool):
+            self.add(f"{what}: expected True or False, found {value!r}")
+
+    def one(self, what: str, value: object, kind: type) -> bool:
+        """Expect a value of one class; says whether it is."""
+        fits = isinstance(value, kind)
+        if not fits:
+            self.add(f"{what}: expected {kind.__name__}, found {type(value).__name__}")
+        return fits
+
+    def having(self, what: str, value: object, method: str, wanted: str) -> None:
+        """Expect something with a method of this name, described by `wanted`."""
+        if not callable(getattr(value, method, None)):
+            self.add(f"{what}: expected {wanted}, found {type(value).__name__}")
+
+    def each(self, what: str, values: object, fits: Callable[[object], bool], one: str) -> None:
+        """Expect a sequence whose entries all fit; `one` describes an entry that does."""
+        if not isinstance(values, tuple):
+            self.add(f"{what}: expected a list of them, found {type(values).__name__}")
+            return
+        for position, value in enumerate(cast("tuple[object, ...]", values)):
+            if not fits(value):
+                found = type(value).__name__
+                self.add(f"{what}[{position}]: expected {one}, found {found}")
+
+    def workers(self, what: str, values: object) -> None:
+        """Expect a sequence of what `@bgjobs.worker` makes."""
+        self.each(what, values, _is_worker, "a worker made by @bgjobs.worker")
+
+    def listeners(self, what: str, values: object) -> None:
+        """Expect a sequence of functions."""
+        self.each(what, values, callable, "a function of one event")
+
+
+def _is_worker(value: object) -> bool:
+    return isinstance(value, Worker)

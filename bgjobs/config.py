@@ -4,10 +4,10 @@ One value that is wrong is refused where it is given; what needs the whole is ch
 Both tell everything that they found, as one `ConfigError`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, cast, final
 
 from attrs import field, frozen
 
@@ -27,8 +27,14 @@ HEARTBEATS_PER_LEASE = 3
 """A lease outlives this many heartbeats, so that two may fail before it is lost."""
 
 
-def _tuple(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(values)
+BACKOFF = "a policy of bgjobs.backoff or a function"
+
+
+def _tuple(values: Any) -> Any:
+    """Freeze a sequence; what is none is given back, to be refused with its name."""
+    if not isinstance(values, Iterable):
+        return values
+    return tuple(cast("Iterable[object]", values))
 
 
 @final
@@ -46,6 +52,7 @@ class RestartTolerance:
         with Problems("RestartTolerance") as problems:
             problems.whole("restarts", self.restarts, least=0)
             problems.seconds("within", self.within, above=0)
+            problems.having("backoff", self.backoff, "delay", BACKOFF)
 
 
 @final
@@ -92,8 +99,10 @@ class Queue:
             problems.whole("concurrency", self.concurrency, least=1, most=10_000)
             problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
             problems.seconds("poll_interval", self.poll_interval, least=0.01, most=3600)
+            problems.having("backoff", self.backoff, "delay", BACKOFF)
+            problems.listeners("listeners", self.listeners)
             problems.workers("workers", self.workers)
-            if not self.workers:
+            if self.workers == ():
                 problems.add("workers: expected at least one, found none")
 
 
@@ -127,14 +136,23 @@ class Config:
 
     def __attrs_post_init__(self) -> None:
         with Problems("Config") as problems:
+            problems.having("store", self.store, "reserve", "a store such as SQLiteStore(...)")
+            problems.each("queues", self.queues, _is_queue, "a Queue")
+            problems.workers("enqueue_only", self.enqueue_only)
+            problems.listeners("listeners", self.listeners)
             problems.seconds("heartbeat_interval", self.heartbeat_interval, above=0)
             problems.seconds("lease", self.lease, above=0)
             problems.seconds("sweep_interval", self.sweep_interval, above=0)
             problems.seconds("grace", self.grace, least=0)
             problems.seconds("store_timeout", self.store_timeout, least=0)
-            problems.whole("limits.max_crashes", self.limits.max_crashes, least=0)
-            problems.whole("limits.max_interruptions", self.limits.max_interruptions, least=0)
-            problems.workers("enqueue_only", self.enqueue_only)
+            if problems.one("limits", self.limits, Limits):
+                limits = self.limits
+                problems.whole("limits.max_crashes", limits.max_crashes, least=0)
+                problems.whole("limits.max_interruptions", limits.max_interruptions, least=0)
+            problems.one("restart_tolerance", self.restart_tolerance, RestartTolerance)
+            problems.one("retention", self.retention, Retention)
+            problems.flag("migrate", self.migrate)
+            problems.having("clock", self.clock, "monotonic", "a Clock")
 
     def all_workers(self) -> Iterator[AnyWorker]:
         """Give the workers of all queues and those that may be enqueued, repeats included."""
@@ -166,3 +184,7 @@ class Config:
         handlers = {(worker.name, worker.handler) for worker in self.all_workers()}
         for name in duplicates(name for name, _ in handlers):
             yield f"workers: two different handlers have the name {name!r}"
+
+
+def _is_queue(value: object) -> bool:
+    return isinstance(value, Queue)

@@ -243,7 +243,10 @@ class SetupFailed:
 @final
 @frozen
 class StoreCalled:
-    """A verb of the store is about to be called."""
+    """A verb of the store is about to be called.
+
+    `StoreResponded` or `StoreFailed` follows, unless the caller is cancelled first.
+    """
 
     verb: str
 

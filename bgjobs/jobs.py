@@ -1,17 +1,23 @@
 """Jobs as values: what is asked for, what is stored, who holds it, how it ended."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, final
 from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from bgjobs.instants import as_duration, as_instant
+from bgjobs.instants import as_instant
 
 LOWEST_PRIORITY = 32_767
 """Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
 LONGEST_KEY = 200
 """Characters in a unique key; both databases index it."""
+
+
+LONGEST_DELAY = timedelta(days=36_500)
+"""A hundred years: every calendar here can count so far ahead."""
 
 
 @final
@@ -49,14 +55,16 @@ class JobRequest:
         self, *, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> "JobRequest":
         """Let the job wait for a while, counted by the database from when it is enqueued."""
-        delay = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)
+        wait = seconds + 60 * (minutes + 60 * (hours + 24 * days))
+        delay = _checked_delay("available_in", wait)
         return self._with(available_at=None, available_in=delay)
 
     def priority(self, level: int) -> "JobRequest":
         """Run before the jobs of higher `level`; 0 unless said, -32,767 to 32,767."""
-        if not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
+        if type(level) is not int or not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
             raise ValueError(
-                f"priority: expected {-LOWEST_PRIORITY} to {LOWEST_PRIORITY}, found {level}"
+                f"priority: expected a whole number from {-LOWEST_PRIORITY} to "
+                f"{LOWEST_PRIORITY}, found {level!r}"
             )
         return self._with(priority=level)
 
@@ -69,6 +77,8 @@ class JobRequest:
             raise ValueError(
                 f"unique key: expected 1 to {LONGEST_KEY} characters, found {len(key)}"
             )
+        if not key.isprintable():
+            raise ValueError(f"unique key: expected printable characters, found {key!r}")
         return self._with(unique_key=key)
 
     def _with(self, **changes: Any) -> "JobRequest":
@@ -170,7 +180,18 @@ class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
     """Raise it in a handler to put the job back for a while without spending an attempt."""
 
     def __init__(self, *, for_: float | timedelta) -> None:
-        self.delay = as_duration(for_)
-        if self.delay < timedelta(0):
-            raise ValueError(f"Snooze: expected 0 seconds or more, found {for_!r}")
+        seconds = for_.total_seconds() if isinstance(for_, timedelta) else for_
+        self.delay = _checked_delay("Snooze", seconds)
         super().__init__(f"for {self.delay}")
+
+    def __reduce__(self) -> "tuple[Callable[[], Snooze], tuple[()]]":
+        return partial(Snooze, for_=self.delay), ()
+
+
+def _checked_delay(what: str, seconds: float) -> timedelta:
+    if not 0 <= seconds <= LONGEST_DELAY.total_seconds():
+        raise ValueError(
+            f"{what}: expected 0 seconds to {LONGEST_DELAY.days:,} days, "
+            f"found {seconds:g} seconds"
+        )
+    return timedelta(seconds=seconds)

@@ -13,7 +13,6 @@ from bgjobs.events import (
     ChildGaveUp,
     ClockSkew,
     Event,
-    JobAttemptFailed,
     ListenerFailed,
     LoopLag,
     NoWorkerForJob,
@@ -31,7 +30,6 @@ _logger = logging.getLogger("bgjobs")
 
 _DEBUG = (StoreCalled, StoreResponded)
 _WARNING = (
-    JobAttemptFailed,
     ReservationLost,
     OwnerDied,
     LoopLag,
@@ -52,13 +50,15 @@ _ERROR = (
 def log_listener(event: Event) -> None:
     """Log an event to the logger ``bgjobs`` as ``Event|key:value|key:value``.
 
-    Store calls are DEBUG, what needs a look is WARNING, errors are ERROR, the rest is INFO.
+    Store calls are DEBUG; what happens to jobs, good or bad, is INFO; what needs a look is
+    WARNING; errors of the application and of the store are ERROR.
     Of a job its id, worker and attempt are shown, of an error its type; never a payload, and
     never the text of an error, which may quote one. That text is kept with the job.
     """
     level = level_of(event)
     if _logger.isEnabledFor(level):
-        _logger.log(level, "%s", "|".join([type(event).__name__, *_fields(event)]))
+        line = "|".join([type(event).__name__, *_fields(event)])
+        _logger.log(level, "%s", "".join(map(_visible, line)))
 
 
 def level_of(event: Event) -> int:
@@ -94,3 +94,8 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, cast("tuple[object, ...]", value)))
     return str(value) if isinstance(value, str | int | UUID) or value is None else repr(value)
+
+
+def _visible(character: str) -> str:
+    """Keep a name from another program from making lines or moving the cursor."""
+    return character if character.isprintable() else ascii(character)[1:-1]

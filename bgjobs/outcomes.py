@@ -10,7 +10,7 @@ from typing import final
 
 from attrs import evolve, field, frozen
 
-from bgjobs.backoff import Backoff
+from bgjobs.backoff import Backoff, delay_of
 from bgjobs.jobs import AttemptError, Job
 from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
 
@@ -127,7 +127,7 @@ def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Se
     job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
     if job.attempts >= policy.max_retries:
         return _fail(job, error)
-    delay = policy.backoff.delay(job.attempts, policy.random)
+    delay = delay_of(policy.backoff, job.attempts, policy.random)
     return _requeue(evolve(job, attempts=job.attempts + 1), delay=delay)
 
 

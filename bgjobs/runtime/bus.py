@@ -25,7 +25,7 @@ FAREWELL = 5.0
 """Seconds that async listeners get at the end for what still waits for them."""
 
 _logger = logging.getLogger("bgjobs")
-_Sink = Callable[[Event], None]
+_Sink = Callable[[Event], object]
 
 
 @final
@@ -43,7 +43,9 @@ class Mailbox:
         """Put one event in; it is dropped and counted when the listener is too far behind."""
         try:
             self._send.send_nowait(event)
-        except (WouldBlock, BrokenResourceError, ClosedResourceError):
+        except (BrokenResourceError, ClosedResourceError):
+            self.dropped += 1  # the application has ended, and the listener's time with it
+        except WouldBlock:
             self.dropped += 1
             if self.dropped == 1:
                 _logger.warning(
@@ -82,17 +84,24 @@ class EventStream:
         """Put one event in. A listener, therefore."""
         try:
             self._send.send_nowait(event)
-        except WouldBlock:
+        except (WouldBlock, ClosedResourceError):
             self.dropped += 1
 
     def __aiter__(self) -> "EventStream":
         return self
 
     async def __anext__(self) -> Event:
-        return await self._receive.__anext__()
+        try:
+            return await self._receive.__anext__()
+        except ClosedResourceError:
+            raise StopAsyncIteration from None
+
+    def end(self) -> None:
+        """Take no more events; the iteration ends after those that are left."""
+        self._send.close()
 
     def close(self) -> None:
-        """Take no more events and end the iteration."""
+        """Take no more events and end the iteration now."""
         self._send.close()
         self._receive.close()
 
@@ -153,9 +162,12 @@ class Bus:
         return [mailbox.deliver for mailbox in self.mailboxes]
 
     def close(self) -> None:
-        """Let the deliveries end once the listeners have heard what waits for them."""
+        """Let deliveries and streams end once what waits in them has been heard."""
         for mailbox in self.mailboxes:
             mailbox.close()
+        for _, sink in self._sinks:
+            if isinstance(sink, EventStream):
+                sink.end()
 
     def _add(self, listener: Listener) -> None:
         if _is_async(listener):
@@ -173,7 +185,10 @@ class Bus:
 
     def _tell_one(self, listener: Listener, sink: _Sink, event: Event) -> None:
         try:
-            sink(event)
+            answer = sink(event)
+            if inspect.iscoroutine(answer):
+                answer.close()
+                raise TypeError("expected an async function or a plain one, found a mixture")
         except Exception as error:  # noqa: BLE001 - a listener never changes a job's fate
             self.report(listener, event, error)
 

@@ -12,7 +12,7 @@ from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sl
 from attrs import define, field
 
 from bgjobs.clock import Clock
-from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.jobs import Job, Reservation, StoredJob
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.settlements import Requeue, Settlement, Succeed
@@ -31,7 +31,7 @@ class Ticket:
     settle: Sequence[Settlement] = ()
     done: Event = field(factory=Event)
     written: Written | None = None
-    error: StoreError | None = None
+    error: Exception | None = None
     repeated: bool = False
     """An earlier try may have been committed although its answer was lost."""
     withdrawn: bool = False
@@ -154,12 +154,12 @@ class GroupCommit:
             written = await self._write(batch)
         except StoreUnavailableError:
             raise
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - one caller's bad row is that caller's error
             await self._blame(batch, error)
         else:
             await self._answer_all(batch, written)
 
-    async def _blame(self, batch: list[Ticket], error: StoreError) -> None:
+    async def _blame(self, batch: list[Ticket], error: Exception) -> None:
         """Find whose rows the store refuses, so that one bad write fails nobody else's."""
         if len(batch) > 1:
             for ticket in batch:

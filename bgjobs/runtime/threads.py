@@ -3,7 +3,6 @@
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 from anyio import CapacityLimiter, create_task_group, to_thread
 
@@ -17,8 +16,12 @@ async def thread_beside(work: Callable[[threading.Event], None]) -> AsyncGenerat
     """
     stop = threading.Event()
     own = CapacityLimiter(1)  # not one of the threads that the application shares
+
+    async def in_thread() -> None:
+        await to_thread.run_sync(work, stop, limiter=own)
+
     async with create_task_group() as tasks:
-        tasks.start_soon(partial(to_thread.run_sync, work, stop, limiter=own))
+        tasks.start_soon(in_thread)
         try:
             yield
         finally:

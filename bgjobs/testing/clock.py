@@ -13,7 +13,9 @@ class VirtualClock:
     """A `Clock` that follows the event loop's time, for Trio's autojumping `MockClock`.
 
     Give it to `Config(clock=...)`. The store is then called on the event loop itself, over
-    the same SQL as ever, so that no thread is at work while the clock jumps.
+    the same SQL as ever, so that no thread is at work while the clock jumps. Every poll and
+    every heartbeat ends a jump: to pass days, make `poll_interval`, `lease` and the other
+    intervals long.
     """
 
     start: datetime = datetime(2030, 1, 1, tzinfo=UTC)

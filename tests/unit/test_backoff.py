@@ -15,6 +15,7 @@ from bgjobs.backoff import (
     Custom,
     Exponential,
     as_backoff,
+    delay_of,
 )
 
 ATTEMPTS = st.integers(0, 10**9)
@@ -78,11 +79,9 @@ def test_a_power_too_great_for_a_float_is_the_maximum(attempt: int) -> None:
     assert Exponential().delay(attempt, Highest()) == timedelta(hours=1)
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("base", 0), ("base", -1), ("factor", 0.9), ("maximum", 0)]
-)
+@pytest.mark.parametrize(("setting", "value"), [("base", -1), ("factor", 0.9), ("maximum", -1)])
 def test_an_exponential_that_cannot_be_is_refused(setting: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"'{setting}' must be"):
+    with pytest.raises(ValueError, match=setting):
         Exponential(**{setting: value})
 
 
@@ -91,13 +90,13 @@ def test_a_constant_is_the_same_every_time() -> None:
         timedelta(seconds=1.5)
     }
     assert IMMEDIATE.delay(0, Random()) == NONE
-    with pytest.raises(ValueError, match="'seconds' must be >= 0"):
+    with pytest.raises(ValueError, match="Constant: seconds: expected 0 to"):
         Constant(-0.1)
 
 
 @given(ATTEMPTS, st.floats(-(10**9), 10**9))
-def test_a_custom_answer_is_clamped(attempt: int, seconds: float) -> None:
-    delay = Custom(lambda _: seconds).delay(attempt, Random())
+def test_what_a_policy_answers_is_kept_within_a_year(attempt: int, seconds: float) -> None:
+    delay = delay_of(Custom(lambda _: seconds), attempt, Random())
     assert NONE <= delay <= LONGEST
     if 0 <= seconds <= LONGEST.total_seconds():
         assert delay == timedelta(seconds=seconds)
@@ -105,8 +104,18 @@ def test_a_custom_answer_is_clamped(attempt: int, seconds: float) -> None:
 
 def test_a_custom_policy_is_asked_for_the_attempt() -> None:
     assert Custom(lambda attempt: attempt * 10).delay(3, Random()) == timedelta(seconds=30)
-    assert Custom(lambda _: timedelta(days=-1)).delay(0, Random()) == NONE
-    assert Custom(lambda _: timedelta(days=999)).delay(0, Random()) == LONGEST
+    assert delay_of(Custom(lambda _: timedelta(days=-1)), 0, Random()) == NONE
+    assert delay_of(Custom(lambda _: timedelta(days=999)), 0, Random()) == LONGEST
+
+
+@pytest.mark.parametrize("seconds", [-1, 31_536_001, float("inf"), float("nan")])
+def test_a_policy_longer_than_a_year_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError) as caught:
+        Constant(seconds)
+    expected = f"Constant: seconds: expected 0 to 3.1536e+07 seconds, found {seconds!r}"
+    assert str(caught.value) == expected
+    with pytest.raises(ValueError, match="Exponential: maximum: expected 0 to"):
+        Exponential(maximum=seconds)
 
 
 class Own:

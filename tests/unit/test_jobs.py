@@ -99,11 +99,29 @@ def test_every_priority_within_the_bounds_is_taken(level: int) -> None:
     assert REQUEST.priority(level).options.priority == level
 
 
-@pytest.mark.parametrize("level", [-32_768, 32_768, 10**30])
-def test_a_priority_beyond_the_bounds_is_refused(level: int) -> None:
+@pytest.mark.parametrize("level", [-32_768, 32_768, 10**30, 1.5, "1", True, None])
+def test_a_priority_beyond_the_bounds_or_of_another_kind_is_refused(level: Any) -> None:
     with pytest.raises(ValueError) as caught:
         REQUEST.priority(level)
-    assert str(caught.value) == f"priority: expected -32767 to 32767, found {level}"
+    assert str(caught.value) == (
+        f"priority: expected a whole number from -32767 to 32767, found {level!r}"
+    )
+
+
+@pytest.mark.parametrize("days", [-0.001, 36_501, 10**7, float("nan"), float("inf")])
+def test_a_delay_that_no_calendar_can_count_is_refused(days: float) -> None:
+    with pytest.raises(ValueError) as caught:
+        REQUEST.available_in(days=days)
+    assert str(caught.value) == (
+        f"available_in: expected 0 seconds to 36,500 days, found {days * 86400:g} seconds"
+    )
+
+
+@pytest.mark.parametrize("key", ["a\0b", "\ud800", "two\nlines"])
+def test_a_unique_key_that_a_database_cannot_keep_is_refused(key: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        REQUEST.unique(key)
+    assert str(caught.value) == f"unique key: expected printable characters, found {key!r}"
 
 
 @pytest.mark.parametrize("length", [1, 200])
@@ -179,13 +197,17 @@ def test_snooze_has_its_delay(said: float | timedelta, meant: timedelta) -> None
     order = Snooze(for_=said)
     assert order.delay == meant
     assert str(order) == f"for {meant}"
+    assert pickle.loads(pickle.dumps(order)).delay == meant
 
 
 @pytest.mark.parametrize("said", [-1, -0.001, timedelta(seconds=-1)])
 def test_snooze_into_the_past_is_refused(said: float | timedelta) -> None:
     with pytest.raises(ValueError) as caught:
         Snooze(for_=said)
-    assert str(caught.value) == f"Snooze: expected 0 seconds or more, found {said!r}"
+    seconds = said.total_seconds() if isinstance(said, timedelta) else said
+    assert str(caught.value) == (
+        f"Snooze: expected 0 seconds to 36,500 days, found {seconds:g} seconds"
+    )
 
 
 def test_orders_are_no_errors_of_bgjobs() -> None:

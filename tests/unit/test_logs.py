@@ -48,7 +48,7 @@ LINES: list[tuple[Event, int, str]] = [
     ),
     (
         events.JobAttemptFailed("q", JOB, SECRET, timedelta(seconds=1.5)),
-        logging.WARNING,
+        logging.INFO,
         f"JobAttemptFailed|queue:q|{J}|retry_in:1.5",
     ),
     (events.JobFailed("q", JOB, SECRET), logging.INFO, f"JobFailed|queue:q|{J}"),

@@ -1,54 +1,94 @@
--- `levels` leaps through the ready index from one (name, priority) to the next, so the cost
--- follows what is asked for and not what is stored. `shares` looks, without a lock, how many of
--- the best rows each level holds; `picked` then locks that many of each level and no more,
--- passing over what other processes are locking at this moment.
-with recursive levels (name, priority) as (
-    select
-        asked.name,
-        (
-            select min(job.priority) from {jobs} as job
-            where job.name = asked.name and job.reserved_by is null
-        )
-    from unnest(%(names)s::text[]) as asked (name)
+-- `levels` leaps through the ready index from one (name, priority) to the next and gives the
+-- first row of each. `rounds` looks, without a lock, for the best rows of all levels together:
+-- each round keeps the best that are known and reads on only in the levels whose last known row
+-- is among them, twice as far each time. So the cost follows the rows taken and the names, and
+-- not what is stored or one times the other. `picked` then locks as many rows of each level as
+-- it has among the best and no more, passing over what other processes are locking at this
+-- moment.
+with recursive levels (name, priority, available_at, id) as (
+    select asked.name, head.priority, head.available_at, head.id
+    from unnest(%(names)s::text[]) as asked (name) cross join lateral (
+        select job.priority, job.available_at, job.id from {jobs} as job
+        where job.name = asked.name and job.reserved_by is null
+        order by job.priority, job.available_at, job.id
+        limit 1
+    ) as head
     where exists (
         select from {owners}
         where id = %(owner)s
             and lease_expires_at > coalesce(%(now)s::timestamptz, now())
     )
     union all
-    select
-        level.name,
-        (
-            select min(job.priority) from {jobs} as job
-            where job.name = level.name
-                and job.priority > level.priority
-                and job.reserved_by is null
-        )
-    from levels as level where level.priority is not null
+    select level.name, head.priority, head.available_at, head.id
+    from levels as level cross join lateral (
+        select job.priority, job.available_at, job.id from {jobs} as job
+        where job.name = level.name
+            and job.priority > level.priority
+            and job.reserved_by is null
+        order by job.priority, job.available_at, job.id
+        limit 1
+    ) as head
+), rounds (round, name, priority, available_at, id, ahead) as (
+    (
+        select
+            0, name, priority, available_at, id,
+            -- Twice an even share, so that one round is mostly enough.
+            greatest(1, %(limit)s::bigint / ((count(*) over () + 1) / 2))
+        from levels
+        where available_at <= coalesce(%(now)s::timestamptz, now())
+        order by priority, available_at, id
+        limit %(limit)s
+    )
+    union all
+    select last.round + 1, last.name, last.priority, more.available_at, more.id, more.ahead
+    from (
+        select
+            best.*,
+            bool_or(best.ahead is not null and best.rank < %(limit)s) over () as unfinished
+        from (
+            select *, row_number() over (order by priority, available_at, id) as rank
+            from rounds
+            order by priority, available_at, id
+            limit %(limit)s
+        ) as best
+    ) as last cross join lateral (
+        select last.available_at, last.id, null::bigint as ahead
+        union all
+        select
+            run.available_at, run.id,
+            -- The level goes on behind this row only if as many were found as were wanted.
+            case when row_number() over () = last.ahead then 2 * last.ahead end
+        from (
+            select next.available_at, next.id
+            -- Two limits: the planner knows the inner one and so stays with the index.
+            from (
+                select job.available_at, job.id from {jobs} as job
+                where last.ahead is not null
+                    and job.name = last.name
+                    and job.priority = last.priority
+                    and (job.available_at, job.id) > (last.available_at, last.id)
+                    and job.reserved_by is null
+                    and job.available_at <= coalesce(%(now)s::timestamptz, now())
+                order by job.available_at, job.id
+                limit %(limit)s
+            ) as next
+            limit least(last.ahead, %(limit)s - last.rank)
+        ) as run
+    ) as more
+    where last.unfinished
 ), shares as (
     select best.name, best.priority, count(*) as share
     from (
-        select level.name, level.priority
-        -- Sorted levels let the server stop at the priority that fills the limit.
-        from (
-            select name, priority from levels where priority is not null order by priority
-        ) as level cross join lateral (
-            select job.id, job.available_at from {jobs} as job
-            where job.name = level.name
-                and job.priority = level.priority
-                and job.reserved_by is null
-                and job.available_at <= coalesce(%(now)s::timestamptz, now())
-            order by job.available_at, job.id
-            limit %(limit)s
-        ) as head
-        order by level.priority, head.available_at, head.id
+        select name, priority from rounds
+        where round = (select max(round) from rounds)
+        order by priority, available_at, id
         limit %(limit)s
     ) as best
     group by best.name, best.priority
 ), picked as (
     select taken.id
     from shares as level cross join lateral (
-        -- Two limits: the planner knows the inner one and so stays with the index.
+        -- Two limits, as above.
         select head.id from (
             select job.id, job.available_at from {jobs} as job
             where job.name = level.name

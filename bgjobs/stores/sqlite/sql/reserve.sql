@@ -1,6 +1,8 @@
--- A scan of the index that leaps from one (name, priority) to the next, then the first due rows
--- of each: the cost follows what is asked for, not what is stored. The index is pinned because
--- the planner, after ANALYZE, may prefer to read and sort everything.
+-- A scan of the index that leaps from one (name, priority) to the next, then a merge of these
+-- levels: `best` always gives the best row it knows and puts the next row of the same level in
+-- its place. So the cost follows the rows taken and the names, and not what is stored or one
+-- times the other. The index is pinned because the planner, after ANALYZE, may prefer to read
+-- and sort everything.
 with recursive levels (name, priority) as (
     select
         asked.value,
@@ -20,29 +22,55 @@ with recursive levels (name, priority) as (
             order by priority limit 1
         )
     from levels as level where level.priority is not null
+), best (name, priority, available_at, id, row) as (
+    select job.name, job.priority, job.available_at, job.id, job.rowid
+    from levels as level
+    cross join {jobs} as job not indexed on job.rowid = (
+        select first.rowid from {jobs} as first indexed by {jobs_ready}
+        where first.name = level.name
+            and first.priority = level.priority
+            and first.available_at <= :now
+            and first.reserved_by is null
+        order by first.available_at, first.id
+        limit 1
+    )
+    union all
+    select job.name, job.priority, job.available_at, job.id, job.rowid
+    from best as last
+    -- Two searches: for a comparison of both columns at once SQLite would read, each time, all
+    -- rows of the same instant from the first.
+    cross join {jobs} as job not indexed on job.rowid = coalesce(
+        (
+            select next.rowid from {jobs} as next indexed by {jobs_ready}
+            where next.name = last.name
+                and next.priority = last.priority
+                and next.available_at = last.available_at
+                and next.id > last.id
+                and next.reserved_by is null
+            order by next.id
+            limit 1
+        ),
+        (
+            select next.rowid from {jobs} as next indexed by {jobs_ready}
+            where next.name = last.name
+                and next.priority = last.priority
+                and next.available_at > last.available_at
+                and next.available_at <= :now
+                and next.reserved_by is null
+            order by next.available_at, next.id
+            limit 1
+        )
+    )
+    -- In a recursion this is the order in which rows are given and followed, not a sort at the
+    -- end; the limit stops it.
+    order by 2, 3, 4
+    limit :limit
 )
 update {jobs} set
     reserved_at = :now,
     reserved_by = :owner,
     reservations = reservations + 1
-where rowid in (
-    select job.rowid
-    from levels as level
-    cross join json_each((
-        select json_group_array(first.row) from (
-            select rowid as row from {jobs} indexed by {jobs_ready}
-            where name = level.name
-                and priority = level.priority
-                and available_at <= :now
-                and reserved_by is null
-            order by available_at, id
-            limit :limit
-        ) as first
-    )) as candidate
-    cross join {jobs} as job not indexed on job.rowid = candidate.value
-    order by job.priority, job.available_at, job.id
-    limit :limit
-)
+where rowid in (select row from best)
 returning
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
     created_at, available_at, reserved_at, reserved_by, unique_key, errors;
