@@ -1,6 +1,7 @@
 """`enqueue_in` in every transaction mode that a caller's connection may have."""
 
 import sqlite3
+import sys
 from collections.abc import Generator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -100,12 +101,18 @@ def test_an_explicit_transaction_is_joined(
     assert _stored(sqlite_store) == expected
 
 
-@pytest.mark.skipif(not hasattr(sqlite3, "LEGACY_TRANSACTION_CONTROL"), reason="Python 3.12")
-@pytest.mark.parametrize(("autocommit", "stored_at_once"), [(True, 1), (False, 0)])
-def test_the_autocommit_attribute_of_python_3_12(
-    sqlite_path: Path, sqlite_store: SQLiteStore, autocommit: bool, stored_at_once: int
+MODES: list[tuple[dict[str, Any], int]] = [
+    ({"isolation_level": None}, 1),
+    ({"isolation_level": "DEFERRED"}, 0),
+]
+if sys.version_info >= (3, 12):
+    MODES += [({"autocommit": True}, 1), ({"autocommit": False}, 0)]
+
+
+@pytest.mark.parametrize(("options", "stored_at_once"), MODES)
+def test_the_mode_of_the_connection_says_who_commits(
+    sqlite_path: Path, sqlite_store: SQLiteStore, options: dict[str, Any], stored_at_once: int
 ) -> None:
-    options: dict[str, Any] = {"autocommit": autocommit}
     with closing(sqlite3.connect(sqlite_path, **options)) as raw:
         sqlite_store.enqueue_in(raw, [ask()], now=NOW)
         assert _stored(sqlite_store) == stored_at_once
