@@ -99,8 +99,8 @@ class Watch:
                 tries += 1
             else:
                 tries = 0
+                self._wakeups.wake(None)  # for what came while nobody watched
                 await self._follow(watcher)
-            self._wakeups.wake(None)
             await sleep(self._dispatch.retry_delay(tries))
 
     async def _follow(self, watcher: Watcher | None) -> None:
