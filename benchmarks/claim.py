@@ -1,8 +1,8 @@
-"""What it costs to reserve jobs, and that this does not grow with what is stored."""
+"""What it costs to reserve jobs: this grows neither with what is stored nor with the names."""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from itertools import product
@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from benchmarks.places import Database, Place, Population
 from benchmarks.report import Figure, table
@@ -31,11 +31,11 @@ VERBS = (RESERVE, GIVE_BACK)
 WARM_UP = 3
 LEASE = timedelta(hours=6)
 FLAT = 2.0
-"""By how much a call may be slower than with few rows."""
+"""By how much a call may be slower than with few rows or with one name."""
 
 
 Ratios = dict[tuple[Population, str, int], float]
-"""How a call compares with few rows, by population, verb and number of jobs."""
+"""How a call compares with another population, by population, verb and number of jobs."""
 
 
 @final
@@ -59,7 +59,7 @@ class Claims:
     figures: Sequence[Figure]
     report: str
     worst: float
-    """The largest ratio to few rows."""
+    """The largest ratio to few rows, or of a reserve to one name."""
 
 
 def measure(database: Database, many: int, rounds: int, calls: int) -> Claims:
@@ -70,9 +70,12 @@ def measure(database: Database, many: int, rounds: int, calls: int) -> Claims:
             _take(stands[::-1] if number % 2 else stands, calls)
         plans = _plans(stands)
     figures = list(_figures(database.name, stands))
-    ratios = _ratios(stands)
-    report = f"{_table(database.name, stands, ratios)}\n\n{plans}"
-    return Claims(database.name, figures, report, max(ratios.values()))
+    to_few, to_one = _ratios(stands, _with_few_rows), _ratios(stands, _with_one_name)
+    tables = (_table(database.name, stands, to_few), _names_table(database.name, to_one))
+    # To give back to many names changes the index in as many places, whatever the statement.
+    reserves = [ratio for (_, verb, _), ratio in to_one.items() if verb == RESERVE]
+    worst = max(*to_few.values(), *reserves)
+    return Claims(database.name, figures, "\n\n".join((*tables, plans)), worst)
 
 
 def populations(many: int) -> list[Population]:
@@ -133,11 +136,19 @@ def _figures(system: str, stands: Sequence[Stand]) -> Iterator[Figure]:
             yield Figure(system=system, measure=measure, unit="us", values=values)
 
 
-def _ratios(stands: Sequence[Stand]) -> Ratios:
+def _with_few_rows(population: Population) -> Population:
+    return Population(waiting=FEW, names=population.names)
+
+
+def _with_one_name(population: Population) -> Population:
+    return evolve(population, names=1)
+
+
+def _ratios(stands: Sequence[Stand], other: Callable[[Population], Population]) -> Ratios:
     basis = {stand.population: stand for stand in stands}
     return {
         (stand.population, *key): median(values)
-        / median(basis[Population(waiting=FEW, names=stand.population.names)].values[key])
+        / median(basis[other(stand.population)].values[key])
         for stand in stands
         for key, values in stand.values.items()
     }
@@ -147,6 +158,14 @@ def _table(system: str, stands: Sequence[Stand], ratios: Ratios) -> str:
     keys = list(product(VERBS, LIMITS))
     header = [f"{system}: us a call", *(f"{verb} {limit}" for verb, limit in keys)]
     rows = [[_text(stand.population), *_cells(stand, keys, ratios)] for stand in stands]
+    return table(header, rows)
+
+
+def _names_table(system: str, ratios: Ratios) -> str:
+    keys = list(product(VERBS, LIMITS))
+    header = [f"{system}: to 1 name", *(f"{verb} {limit}" for verb, limit in keys)]
+    many = dict.fromkeys(population for population, _, _ in ratios if population.names > 1)
+    rows = [[_text(one), *(f"x{ratios[one, *key]:.2f}" for key in keys)] for one in many]
     return table(header, rows)
 
 

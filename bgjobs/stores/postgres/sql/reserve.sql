@@ -1,86 +1,79 @@
--- `levels` leaps through the ready index from one (name, priority) to the next and gives the
--- first row of each. `rounds` looks, without a lock, for the best rows of all levels together:
--- each round keeps the best that are known and reads on only in the levels whose last known row
--- is among them, twice as far each time. So the cost follows the rows taken and the names, and
--- not what is stored or one times the other. `picked` then locks as many rows of each level as
--- it has among the best and no more, passing over what other processes are locking at this
--- moment.
-with recursive levels (name, priority, available_at, id) as (
-    select asked.name, head.priority, head.available_at, head.id
-    from unnest(%(names)s::text[]) as asked (name) cross join lateral (
-        select job.priority, job.available_at, job.id from {jobs} as job
-        where job.name = asked.name and job.reserved_by is null
-        order by job.priority, job.available_at, job.id
-        limit 1
-    ) as head
+-- The jobs of one worker are one sorted run of the ready index. `rounds` looks, without a lock,
+-- for the best rows of all runs together: each round keeps the best that are known and reads on
+-- only in the runs whose last known row is among them, twice as far each time. So the cost
+-- follows the rows taken and the names, and not what is stored or one times the other. A
+-- delayed row stands for the rest of its priority, which is delayed too: it is kept as of the
+-- instant `infinity`, and reading on from there leaps to the next priority. `picked` then locks
+-- as many rows of each name and priority as are among the best and no more, passing over what
+-- other processes are locking at this moment.
+with recursive rounds (round, name, priority, available_at, id, ahead) as (
+    select
+        0, asked.name, '-32768'::smallint, 'infinity'::timestamptz,
+        '00000000-0000-0000-0000-000000000000'::uuid,
+        -- Twice an even share, so that one round is mostly enough.
+        greatest(
+            1, %(limit)s::bigint / greatest(1, cardinality(%(names)s::text[]) / 2)
+        )
+    from unnest(%(names)s::text[]) as asked (name)
     where exists (
         select from {owners}
         where id = %(owner)s
             and lease_expires_at > coalesce(%(now)s::timestamptz, now())
     )
     union all
-    select level.name, head.priority, head.available_at, head.id
-    from levels as level cross join lateral (
-        select job.priority, job.available_at, job.id from {jobs} as job
-        where job.name = level.name
-            and job.priority > level.priority
-            and job.reserved_by is null
-        order by job.priority, job.available_at, job.id
-        limit 1
-    ) as head
-), rounds (round, name, priority, available_at, id, ahead) as (
-    (
-        select
-            0, name, priority, available_at, id,
-            -- Twice an even share, so that one round is mostly enough.
-            greatest(1, %(limit)s::bigint / ((count(*) over () + 1) / 2))
-        from levels
-        where available_at <= coalesce(%(now)s::timestamptz, now())
-        order by priority, available_at, id
-        limit %(limit)s
-    )
-    union all
-    select last.round + 1, last.name, last.priority, more.available_at, more.id, more.ahead
+    select last.round + 1, last.name, more.priority, more.available_at, more.id, more.ahead
     from (
         select
             best.*,
             bool_or(best.ahead is not null and best.rank < %(limit)s) over () as unfinished
         from (
-            select *, row_number() over (order by priority, available_at, id) as rank
+            select
+                *,
+                count(*) filter (where available_at < 'infinity')
+                    over (order by priority, available_at, id) as rank
             from rounds
+            where available_at < 'infinity' or ahead is not null
             order by priority, available_at, id
-            limit %(limit)s
+            -- All that can be among the best, and at most one delayed row of each name.
+            limit %(limit)s::bigint + cardinality(%(names)s::text[])
         ) as best
     ) as last cross join lateral (
-        select last.available_at, last.id, null::bigint as ahead
+        select last.priority, last.available_at, last.id, null::bigint as ahead
+        where last.available_at < 'infinity'
         union all
         select
-            run.available_at, run.id,
-            -- The level goes on behind this row only if as many were found as were wanted.
-            case when row_number() over () = last.ahead then 2 * last.ahead end
+            next.priority,
+            case
+                when next.available_at <= coalesce(%(now)s::timestamptz, now())
+                then next.available_at
+                else 'infinity'
+            end,
+            next.id,
+            case
+                when row_number() over () = least(last.ahead, %(limit)s - last.rank)
+                then 2 * last.ahead
+            end
+        -- Two limits: the planner knows the inner one and so stays with the index.
         from (
-            select next.available_at, next.id
-            -- Two limits: the planner knows the inner one and so stays with the index.
-            from (
-                select job.available_at, job.id from {jobs} as job
+            select next.priority, next.available_at, next.id from (
+                select job.priority, job.available_at, job.id from {jobs} as job
                 where last.ahead is not null
                     and job.name = last.name
-                    and job.priority = last.priority
-                    and (job.available_at, job.id) > (last.available_at, last.id)
+                    and (job.priority, job.available_at, job.id)
+                        > (last.priority, last.available_at, last.id)
                     and job.reserved_by is null
-                    and job.available_at <= coalesce(%(now)s::timestamptz, now())
-                order by job.available_at, job.id
+                order by job.priority, job.available_at, job.id
                 limit %(limit)s
             ) as next
             limit least(last.ahead, %(limit)s - last.rank)
-        ) as run
+        ) as next
     ) as more
-    where last.unfinished
+    where last.unfinished and last.rank <= %(limit)s
 ), shares as (
     select best.name, best.priority, count(*) as share
     from (
         select name, priority from rounds
-        where round = (select max(round) from rounds)
+        where round = (select max(round) from rounds) and available_at < 'infinity'
         order by priority, available_at, id
         limit %(limit)s
     ) as best

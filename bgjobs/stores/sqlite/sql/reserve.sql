@@ -1,39 +1,31 @@
--- A scan of the index that leaps from one (name, priority) to the next, then a merge of these
--- levels: `best` always gives the best row it knows and puts the next row of the same level in
--- its place. So the cost follows the rows taken and the names, and not what is stored or one
--- times the other. The index is pinned because the planner, after ANALYZE, may prefer to read
--- and sort everything.
-with recursive levels (name, priority) as (
-    select
-        asked.value,
-        (
-            select priority from {jobs} indexed by {jobs_ready}
-            where name = asked.value and reserved_by is null
-            order by priority limit 1
-        )
+-- `levels` leaps through the index from one (name, priority) to the next and gives the first
+-- row of each. `best` merges these levels: it always gives the best row it knows and puts the
+-- next row of the same level in its place. So the cost follows the rows taken and the names,
+-- and not what is stored or one times the other. The index is pinned because the planner, after
+-- ANALYZE, may prefer to read and sort everything.
+with recursive levels (name, priority, available_at, id, row) as (
+    select job.name, job.priority, job.available_at, job.id, job.rowid
     from json_each(:names) as asked
+    cross join {jobs} as job not indexed on job.rowid = (
+        select first.rowid from {jobs} as first indexed by {jobs_ready}
+        where first.name = asked.value and first.reserved_by is null
+        order by first.priority, first.available_at, first.id
+        limit 1
+    )
     where exists (select 1 from {owners} where id = :owner and lease_expires_at > :now)
     union all
-    select
-        level.name,
-        (
-            select priority from {jobs} indexed by {jobs_ready}
-            where name = level.name and priority > level.priority and reserved_by is null
-            order by priority limit 1
-        )
-    from levels as level where level.priority is not null
-), best (name, priority, available_at, id, row) as (
     select job.name, job.priority, job.available_at, job.id, job.rowid
     from levels as level
     cross join {jobs} as job not indexed on job.rowid = (
         select first.rowid from {jobs} as first indexed by {jobs_ready}
         where first.name = level.name
-            and first.priority = level.priority
-            and first.available_at <= :now
+            and first.priority > level.priority
             and first.reserved_by is null
-        order by first.available_at, first.id
+        order by first.priority, first.available_at, first.id
         limit 1
     )
+), best (name, priority, available_at, id, row) as (
+    select name, priority, available_at, id, row from levels where available_at <= :now
     union all
     select job.name, job.priority, job.available_at, job.id, job.rowid
     from best as last
