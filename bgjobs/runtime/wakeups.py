@@ -121,7 +121,7 @@ class Watch:
         with suppress(StoreUnavailableError):
             while True:
                 await wait_readable(watcher.fileno())
-                self._pass_on(watcher.poll())
+                self._wakeups.wake(watcher.poll())
 
     async def _look_every(self, interval: float, watcher: Watcher) -> None:
         """Look from a thread: a timer of the event loop costs several times as much."""
@@ -135,14 +135,10 @@ class Watch:
                     from_thread.run_sync(broken.set)
                     return
                 if names is None or names:
-                    from_thread.run_sync(self._pass_on, names)
+                    from_thread.run_sync(self._wakeups.wake, names)
 
         async with thread_beside(look):
             await broken.wait()
-
-    def _pass_on(self, names: Collection[str] | None) -> None:
-        if names is None or names:
-            self._wakeups.wake(names)
 
 
 @final

@@ -62,20 +62,6 @@ def utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
-    """Give the job that `new` has become; the server has said the instants."""
-    options = new.request.options
-    return Job(
-        id=new.id,
-        name=new.request.name,
-        payload=new.request.payload,
-        priority=options.priority,
-        created_at=utc(created_at),
-        available_at=utc(available_at),
-        unique_key=options.unique_key,
-    )
-
-
 def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
     """Give the parameters of enqueue.sql and find_live.sql."""
     requests = [new.request for new in jobs]
@@ -147,8 +133,3 @@ def unique_names(names: Iterable[str]) -> list[str]:
 def unique_ids(ids: Iterable[UUID]) -> list[UUID]:
     """Give ids, each once."""
     return sorted(set(ids))
-
-
-def in_claim_order(jobs: Iterable[Job]) -> Sequence[Job]:
-    """Sort what RETURNING gave in no order of its own."""
-    return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id))

@@ -27,6 +27,7 @@ from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
 from bgjobs.stores.postgres.statements import Dialect
 from bgjobs.stores.postgres.watcher import PostgresWatcher, channel_of
+from bgjobs.stores.values import in_claim_order
 
 T = TypeVar("T")
 
@@ -202,7 +203,7 @@ class PostgresStore:
             "limit": limit,
             "now": _instant("now", now),
         }
-        return rows.in_claim_order(map(rows.as_job, self._rows("reserve", values)))
+        return in_claim_order(map(rows.as_job, self._rows("reserve", values)))
 
     def next_due(
         self, names: Collection[str], *, now: datetime | None = None

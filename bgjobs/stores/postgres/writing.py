@@ -18,6 +18,7 @@ from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import rows
 from bgjobs.stores.postgres.statements import NOTIFY, Dialect, Step
 from bgjobs.stores.postgres.watcher import channel_of
+from bgjobs.stores.values import stored_as
 
 _TRIES = 10
 """How often the holder of a unique key may vanish while it is looked up."""
@@ -34,7 +35,9 @@ def enqueueing(sql: Dialect, wanted: Sequence[NewJob], now: datetime | None) -> 
         values = rows.wanted(missing, now)
         stored = {row[0]: row[1:] for row in (yield sql["enqueue"], values)}
         jobs |= {
-            new.id: rows.stored_as(new, *stored[new.id]) for new in missing if new.id in stored
+            new.id: stored_as(new, *map(rows.utc, stored[new.id]))
+            for new in missing
+            if new.id in stored
         }
         missing = [new for new in missing if new.id not in jobs]
         if missing:

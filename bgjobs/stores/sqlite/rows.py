@@ -5,7 +5,7 @@ the ended jobs.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from bgjobs.settlements import Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors, load_errors
 from bgjobs.stores.sqlite.connection import Row
+from bgjobs.stores.values import stored_as
 
 COLUMNS = (
     "id",
@@ -72,18 +73,10 @@ def _shared(row: Row) -> dict[str, Any]:
     }
 
 
-def stored_as(new: NewJob, now: int) -> Job:
+def stored_now(new: NewJob, now: int) -> Job:
     """Give the job that `new` becomes when it is stored at this microsecond."""
-    options = new.request.options
-    return Job(
-        id=new.id,
-        name=new.request.name,
-        payload=new.request.payload,
-        priority=options.priority,
-        created_at=from_microseconds(now),
-        available_at=_available_at(new.request, from_microseconds(now)),
-        unique_key=options.unique_key,
-    )
+    instant = from_microseconds(now)
+    return stored_as(new, instant, _available_at(new.request, instant))
 
 
 def _available_at(request: JobRequest, now: datetime) -> datetime:
@@ -143,8 +136,3 @@ def uuids_json(ids: Iterable[UUID]) -> str:
 def names_json(names: Iterable[str]) -> str:
     """Write worker names for `json_each`, each once."""
     return to_json(sorted(set(names)))
-
-
-def in_claim_order(jobs: Iterable[Job]) -> Sequence[Job]:
-    """Sort what RETURNING gave in no order of its own."""
-    return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id))

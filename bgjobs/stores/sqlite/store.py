@@ -32,6 +32,7 @@ from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version, migrate
 from bgjobs.stores.sqlite.roles import Roles
 from bgjobs.stores.sqlite.watcher import FileWatcher
+from bgjobs.stores.values import in_claim_order
 
 
 def _machine_clock() -> datetime:
@@ -164,7 +165,7 @@ class SQLiteStore:
             "limit": limit,
         }
         found = self._write("reserve", now, wanted)
-        return rows.in_claim_order(map(rows.as_job, found))
+        return in_claim_order(map(rows.as_job, found))
 
     def next_due(
         self, names: Collection[str], *, now: datetime | None = None

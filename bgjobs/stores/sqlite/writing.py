@@ -21,7 +21,7 @@ def enqueue(
     """Store new jobs; where one is live already or its unique key is taken, give that one."""
     if not jobs:
         return []
-    wanted = [rows.stored_as(new, now) for new in jobs]
+    wanted = [rows.stored_now(new, now) for new in jobs]
     parameters: Parameters = {"jobs": rows.enqueued_json(wanted), "now": now}
     stored = {row[0] for row in _run_all(raw, sql["enqueue"], parameters)}
     return [job if str(job.id) in stored else _standing(raw, sql, job) for job in wanted]
