@@ -12,11 +12,10 @@ The floors; a module imports only from floors below it::
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bgjobs import backoff, errors, events
+from bgjobs import backoff, errors
 from bgjobs.config import Config, Queue, RestartTolerance, Retention
 from bgjobs.context import JobContext
 from bgjobs.errors import BgJobsError
-from bgjobs.events import Event, Listener
 from bgjobs.jobs import (
     AttemptError,
     Discard,
@@ -27,12 +26,14 @@ from bgjobs.jobs import (
     Snooze,
     SucceededJob,
 )
-from bgjobs.logs import log_listener
 from bgjobs.outcomes import Limits
 from bgjobs.stores.abc import Counts, Page, Store
 from bgjobs.workers import Worker, worker
 
 if TYPE_CHECKING:
+    from bgjobs import events
+    from bgjobs.events import Event, Listener
+    from bgjobs.logs import log_listener
     from bgjobs.runtime.app import run, serve
     from bgjobs.runtime.bgjobs import BgJobs
     from bgjobs.runtime.bus import EventStream
@@ -80,10 +81,13 @@ __all__ = [
 # and nobody needs a driver but of the database that is used.
 _LATER = {
     "BgJobs": "bgjobs.runtime.bgjobs",
+    "Event": "bgjobs.events",
     "EventStream": "bgjobs.runtime.bus",
+    "Listener": "bgjobs.events",
     "PostgresStore": "bgjobs.stores.postgres",
     "QueueControl": "bgjobs.runtime.queue_control",
     "SQLiteStore": "bgjobs.stores.sqlite",
+    "log_listener": "bgjobs.logs",
     "run": "bgjobs.runtime.app",
     "serve": "bgjobs.runtime.app",
 }
@@ -92,6 +96,8 @@ if not TYPE_CHECKING:  # to a type checker it would say that any name exists
 
     def __getattr__(name: str) -> object:
         """Import one of the names that come later."""
+        if name == "events":
+            return import_module("bgjobs.events")
         if name not in _LATER:
             raise AttributeError(f"module 'bgjobs' has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_LATER[name]), name)

@@ -15,14 +15,16 @@ unknown whether the last commit happened.
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 from uuid import UUID
 
 from attrs import frozen
 
-from bgjobs.events import Listener
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
+
+if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
+    from bgjobs.events import Listener
 
 SCHEMA_VERSION = 1
 """The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
@@ -143,7 +145,7 @@ class Store(Protocol):
         ...
 
     @property
-    def listeners(self) -> Sequence[Listener]:
+    def listeners(self) -> "Sequence[Listener]":
         """Who is told of this store's own events, beside the listeners of the application."""
         ...
 
