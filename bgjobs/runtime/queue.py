@@ -182,7 +182,7 @@ class QueueRun:
         )
         self._control.taken += len(jobs)
         for job in jobs:
-            self._control.held[job.id] = job
+            self._control.held[job.reservation] = job
             self._bus.emit(JobReserved, self._queue.name, job)
             inbox.send_nowait(job)
         return 0 if len(jobs) == free else await self._until_next_due()
@@ -202,7 +202,7 @@ class QueueRun:
         unknown = [
             job
             async for job in running_jobs(engine, self._owner.id)
-            if job.id not in self._control.held
+            if job.reservation not in self._control.held
         ]
         settlements = [self._decide(job, Unstarted())[1] for job in unknown]
         await engine.dispatch.once(
@@ -220,7 +220,7 @@ class QueueRun:
                 except Exception:
                     self._culprits.add(job.id)
                     raise
-                self._control.held.pop(job.id, None)
+                self._control.held.pop(job.reservation, None)
                 self._control.room.set()
                 if not self._control.held:
                     self._engine.wakeups.idle()

@@ -1,11 +1,10 @@
 """What outlives the single starts of a queue: its switches, and what it holds."""
 
 from typing import final
-from uuid import UUID
 
 from bgjobs.config import Queue
 from bgjobs.events import QueuePaused, QueueResumed
-from bgjobs.jobs import Job
+from bgjobs.jobs import Job, Reservation
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.wakeups import Signal
 
@@ -24,8 +23,12 @@ class QueueControl:
         """Set when there may be jobs to reserve."""
         self.room = Signal()
         """Set when a slot is free again, or a switch was turned."""
-        self.held: dict[UUID, Job] = {}
-        """What is reserved and not settled yet."""
+        self.held: dict[Reservation, Job] = {}
+        """What is reserved and not settled yet.
+
+        By reservation, not by id: a job that is tried again at once may be reserved anew
+        before the slot that ran it has heard of its own commit.
+        """
         self.taken = 0
         """How many jobs it has reserved so far."""
         self.stopping = False

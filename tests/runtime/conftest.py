@@ -15,6 +15,17 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+class Wrapped:
+    """A store of which some verbs are replaced."""
+
+    def __init__(self, store: bgjobs.Store, **verbs: Any) -> None:
+        self._store = store
+        self._verbs = verbs
+
+    def __getattr__(self, name: str) -> Any:
+        return self._verbs.get(name, getattr(self._store, name))
+
+
 class Harness:
     """Makes configurations over one database, with one recorder."""
 

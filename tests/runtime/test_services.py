@@ -11,7 +11,7 @@ import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import ClockSkew, JobSucceeded, Migrated, Pruned, QueueStarted
 from bgjobs.stores.abc import Heartbeat
-from tests.runtime.conftest import Harness, virtual_time
+from tests.runtime.conftest import Harness, Wrapped, virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -24,17 +24,6 @@ async def note() -> None:
 @bgjobs.worker
 async def broken() -> None:
     raise bgjobs.Discard("gone")
-
-
-class Wrapped:
-    """A store of which some verbs are replaced."""
-
-    def __init__(self, store: bgjobs.Store, **verbs: Any) -> None:
-        self._store = store
-        self._verbs = verbs
-
-    def __getattr__(self, name: str) -> Any:
-        return self._verbs.get(name, getattr(self._store, name))
 
 
 @virtual_time
