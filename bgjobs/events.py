@@ -16,7 +16,7 @@ from bgjobs.jobs import Job
 @final
 @frozen
 class JobEnqueued:
-    """A job was stored; told after the commit."""
+    """A job was stored; told after the commit, when a queue may have it already."""
 
     job: Job
 

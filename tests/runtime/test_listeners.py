@@ -87,13 +87,13 @@ async def test_everybody_hears_the_same_story(app: Harness) -> None:
     assert isinstance(app.recorder.events[-2], StoreCalled)
     assert app.recorder.events[-2].verb == "close"
     kept: tuple[type[Event], ...] = (
-        Migrated, QueueStarted, JobEnqueued, events.JobReserved, JobStarted, JobSucceeded,
-        QueueStopped,
+        Migrated, QueueStarted, events.JobReserved, JobStarted, JobSucceeded, QueueStopped,
     )  # fmt: skip
-    order = [name for name in app.recorder.names(*kept) if name != "QueueStarted"]
-    assert order == [
-        "Migrated", "JobEnqueued", "JobReserved", "JobStarted", "JobSucceeded", "QueueStopped",
+    assert app.recorder.names(*kept) == [
+        "Migrated", "QueueStarted", "JobReserved", "JobStarted", "JobSucceeded", "QueueStopped",
     ]  # fmt: skip
+    # A queue may have the job before the caller of enqueue is told of the commit.
+    assert len(app.recorder.of(JobEnqueued)) == 1
 
 
 async def test_a_queue_s_listeners_hear_their_own_queue_only(app: Harness) -> None:
