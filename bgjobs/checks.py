@@ -7,11 +7,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from bgjobs.errors import ConfigError
-from bgjobs.workers import Worker
-
-LONGEST_NAME = 200
-"""Characters in a name; it is an index column in both databases."""
-
+from bgjobs.workers import LONGEST_NAME, Worker
 
 LONGEST_TIME = 1e9
 """Seconds, some thirty years; no setting means more."""

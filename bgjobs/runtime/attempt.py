@@ -75,9 +75,9 @@ class Attempt:
         try:
             for work in self.context.completions:
                 work(connection)
-        except Exception:
-            raise
         except BaseException as error:
+            if isinstance(error, Exception):
+                raise  # an error of the handler's, like any other
             raise HandlerCrashedError(self.worker.name, error) from error
 
     async def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from random import Random
 from typing import ParamSpec, TypeVar, final
 
@@ -55,7 +54,8 @@ class Dispatch:
     async def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a verb, and again while the store is away, up to the configured time."""
         give_up_at = current_time() + self._timeout
-        for tries in count():
+        tries = 0
+        while True:
             try:
                 return await self.once(verb, *args, **kwargs)
             except StoreUnavailableError:
@@ -63,16 +63,17 @@ class Dispatch:
                 if current_time() + delay > give_up_at:
                     raise
                 await sleep(delay)
-        raise AssertionError("count() has no end")
+                tries += 1
 
     async def insist(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a verb, and again for as long as the store is away."""
-        for tries in count():
+        tries = 0
+        while True:
             try:
                 return await self.once(verb, *args, **kwargs)
             except StoreUnavailableError:
                 await sleep(self.retry_delay(tries))
-        raise AssertionError("count() has no end")
+                tries += 1
 
     def retry_delay(self, tries: int) -> float:
         """Say how many seconds to wait after so many tries."""

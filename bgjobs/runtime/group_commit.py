@@ -5,7 +5,6 @@ the last one is being committed, so the batches grow by themselves up to their l
 """
 
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any, final
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sleep
@@ -82,15 +81,16 @@ class GroupCommit:
         for a store that is away, like `settle`.
         """
         verb, reservation = self._dispatch.store.complete, job.reservation
-        for tries in count():
+        tries = 0
+        while True:
             try:
                 now = self._clock.store_now()
                 done = await self._dispatch.once(verb, reservation, work, now=now)
             except StoreUnavailableError:
                 await sleep(self._dispatch.retry_delay(tries))
+                tries += 1
             else:
                 return done or (tries > 0 and await self._settled_before(Succeed(reservation)))
-        raise AssertionError("count() has no end")
 
     async def run(self) -> None:
         """Commit batches until `finish`; not cancelled before, so that nothing is cut off."""

@@ -218,6 +218,7 @@ class QueueRun:
                 except LeaseLostError:
                     raise
                 except Exception:
+                    # Not hidden: the queue goes down with it, and this job counts the crash.
                     self._culprits.add(job.id)
                     raise
                 self._control.held.pop(job.reservation, None)

@@ -1,6 +1,5 @@
 """Statements as the driver takes them, and the one place where they are run."""
 
-from collections.abc import Generator
 from typing import Any, final
 
 import psycopg
@@ -18,8 +17,6 @@ NOTIFY = (
 
 Step = tuple[bytes, Parameters]
 """A statement that shall be run, and its values."""
-Steps = Generator[Step, list[Row], Any]
-"""Statements one after the other; each is answered with its rows."""
 
 
 @final
