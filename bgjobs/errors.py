@@ -3,11 +3,13 @@
     BgJobsError
     |- ConfigError                 everything that is wrong with a configuration, listed
     |- WorkerDefinitionError       a handler that cannot be a worker
+    |- ScheduleValidationError     everything that is wrong with a schedule, listed
+    |- NoOccurrenceError           a schedule has nothing left before the calendar ends
     |- PayloadError                arguments that cannot be written as JSON, or read back
     |- NaiveDatetimeError          a datetime without a time zone
     |- NoWorkerForJobError         a request for a worker that nobody here knows
     |- UnknownNameError            a look-up by a name that does not exist
-    |- NotRunningError             a call on a `BgJobs` that has stopped
+    |- NotRunningError             a call on something that has stopped or was removed
     '- StoreError                  the database said no
        |- StoreUnavailableError    not reachable now; trying again may help
        |- SchemaMismatchError      the stored schema is not the one this version knows
@@ -19,7 +21,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
-from typing import cast
+from typing import Literal, cast, final
+
+from attrs import frozen
 
 
 class BgJobsError(Exception):
@@ -38,6 +42,59 @@ class ConfigError(BgJobsError, ValueError):
             return f"invalid configuration: {self.problems[0]}"
         lines = "".join(f"\n  - {problem}" for problem in self.problems)
         return f"invalid configuration, {len(self.problems)} problems:{lines}"
+
+
+FaultKind = Literal[
+    "out_of_bounds",
+    "reversed_range",
+    "unknown_name",
+    "unknown_zone",
+    "conflict",
+    "impossible",
+    "too_long",
+    "syntax",
+]
+
+
+@final
+@frozen
+class ScheduleFault:
+    """One thing that is wrong with a schedule."""
+
+    unit: str
+    """What it is about: a unit such as ``hour``, else ``interval``, ``timezone``, ``cron``."""
+    kind: FaultKind
+    value: object
+    """What was found; a pair for a range."""
+    message: str
+    bounds: tuple[int, int] | None = None
+    """The least and the greatest number of the unit, where that is the point."""
+
+
+class ScheduleValidationError(BgJobsError, ValueError):
+    """A schedule cannot be; `faults` lists all that was found."""
+
+    def __init__(self, faults: Iterable[ScheduleFault]) -> None:
+        self.faults: tuple[ScheduleFault, ...] = tuple(faults)
+        super().__init__(self.faults)
+
+    def __str__(self) -> str:
+        if len(self.faults) == 1:
+            return f"invalid schedule: {self.faults[0].message}"
+        lines = "".join(f"\n  - {fault.message}" for fault in self.faults)
+        return f"invalid schedule, {len(self.faults)} faults:{lines}"
+
+
+class NoOccurrenceError(BgJobsError, LookupError):
+    """A schedule has no further occurrence before the calendar ends, with the year 9999."""
+
+    def __init__(self, schedule: str, after: datetime) -> None:
+        self.schedule = schedule
+        self.after = after
+        super().__init__(schedule, after)
+
+    def __str__(self) -> str:
+        return f"schedule '{self.schedule}' has no occurrence after {self.after.isoformat()}"
 
 
 class WorkerDefinitionError(BgJobsError, TypeError):
@@ -106,12 +163,16 @@ class UnknownNameError(BgJobsError, LookupError):
 
 
 class NotRunningError(BgJobsError, RuntimeError):
-    """A `BgJobs` was used after its `async with` block ended."""
+    """A `BgJobs` was used after its block ended, or a scheduled job after its removal."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, removed: str | None = None) -> None:
+        self.removed = removed
+        """The name of the scheduled job; None when the whole `BgJobs` has stopped."""
+        super().__init__(removed)
 
     def __str__(self) -> str:
+        if self.removed is not None:
+            return f"scheduled job {self.removed!r} was removed: look up or add another one"
         return "this BgJobs has stopped: use it inside its 'async with bgjobs.run(...)' block"
 
 

@@ -9,6 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ACCEPTED = sorted((HERE / "accept").glob("*.py"))
 REJECTED = sorted((HERE / "reject").glob("*.py"))
+REJECTED_BY_PLUGIN = sorted((HERE / "reject" / "plugin").glob("*.py"))
 
-Findings = dict[tuple[str, int], set[str]]
+Place = tuple[str, int]
+"""The name of a file and the number of a line."""
+Findings = dict[Place, set[str]]
 
 
 def run(*arguments: str) -> str:
@@ -34,23 +39,31 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def mypy(files: list[Path], cache: Path) -> Findings:
+def mypy_errors(
+    files: list[Path], cache: Path, *options: str
+) -> Iterator[tuple[Place, str, str]]:
+    """Give the place, the code and the message of each error."""
     report = run(
         "mypy",
         "--strict",
         "--follow-imports=silent",
         "--no-error-summary",
         f"--cache-dir={cache}",
+        *options,
         *map(str, files),
     )
-    found: Findings = {}
     for line in report.splitlines():
-        match = re.fullmatch(r"(.+?):(\d+): error: .*\[([\w-]+)\]", line)
+        match = re.fullmatch(r"(.+?):(\d+): error: (.*)  \[([\w-]+)\]", line)
         if match:
-            path = (ROOT / match[1]).resolve()
-            found.setdefault((path.name, int(match[2])), set()).add(match[3])
+            yield (Path(match[1]).name, int(match[2])), match[4], match[3]
         else:
             assert ": note: " in line, line
+
+
+def mypy(files: list[Path], cache: Path) -> Findings:
+    found: Findings = {}
+    for place, code, _ in mypy_errors(files, cache):
+        found.setdefault(place, set()).add(code)
     return found
 
 
@@ -76,16 +89,32 @@ def pyright(files: list[Path], folder: Path) -> Findings:
     return found
 
 
+def marks(files: list[Path], sign: str) -> Iterator[tuple[Place, str]]:
+    """Give what stands behind this sign, and where."""
+    for file in files:
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+            _, found, mark = line.partition(sign)
+            if found:
+                yield (file.name, number), mark
+
+
 def marked(column: int) -> Findings:
     """Read the codes behind `# E: mypy codes | pyright rules`."""
-    found: Findings = {}
-    for file in REJECTED:
-        for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
-            _, mark, codes = line.partition("# E: ")
-            if mark:
-                code = codes.split("|")[column]
-                found[file.name, number] = {one.strip() for one in code.split(",")}
-    return found
+    return {
+        place: {code.strip() for code in mark.split("|")[column].split(",")}
+        for place, mark in marks(REJECTED, "# E: ")
+    }
+
+
+def marked_for_plugin() -> dict[Place, list[str]]:
+    """Read the parts of messages behind `# P: part of one + part of another`."""
+    return {place: mark.split(" + ") for place, mark in marks(REJECTED_BY_PLUGIN, "# P: ")}
+
+
+def shortened(messages: list[str], parts: list[str]) -> list[str]:
+    """Leave of each message the part that is expected of it, if it has that."""
+    pairs = zip_longest(messages, parts, fillvalue="(nothing)")
+    return [part if part in message else message for message, part in pairs]
 
 
 @pytest.mark.timeout(600)
@@ -98,3 +127,38 @@ def test_mypy_accepts_right_calls_and_rejects_wrong_ones(tmp_path: Path) -> None
 def test_pyright_accepts_right_calls_and_rejects_wrong_ones(tmp_path: Path) -> None:
     assert pyright(ACCEPTED, tmp_path / "accept") == {}
     assert pyright(REJECTED, tmp_path / "reject") == marked(1)
+
+
+@pytest.mark.timeout(600)
+def test_the_plugin_tells_each_fault_of_literal_schedules_once_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    settings = tmp_path / "mypy.ini"
+    settings.write_text("[mypy]\nplugins = bgjobs.mypy_plugin\n", "utf-8")
+    files = [*ACCEPTED, *REJECTED, *REJECTED_BY_PLUGIN]
+    by_types: Findings = {}
+    by_plugin: dict[Place, list[str]] = {}
+    for place, code, message in mypy_errors(files, tmp_path, f"--config-file={settings}"):
+        if code == "bgjobs-schedule":
+            by_plugin.setdefault(place, []).append(message)
+        else:
+            by_types.setdefault(place, set()).add(code)
+
+    assert by_types == marked(0)
+    expected = marked_for_plugin()
+    found = {
+        place: shortened(messages, expected.get(place, []))
+        for place, messages in by_plugin.items()
+    }
+    assert found == expected
+
+
+def test_without_the_plugin_its_cases_are_right_to_mypy(tmp_path: Path) -> None:
+    errors = list(mypy_errors(REJECTED_BY_PLUGIN, tmp_path))
+    assert [code for _, code, _ in errors] == ["unused-ignore"]
+
+
+def test_importing_everything_of_bgjobs_does_not_import_mypy() -> None:
+    names = "from bgjobs import *; import bgjobs.testing, sys"
+    check = "sys.exit('mypy' in sys.modules or 'bgjobs.mypy_plugin' in sys.modules)"
+    subprocess.run([sys.executable, "-c", f"{names}; {check}"], cwd=ROOT, check=True)

@@ -2,7 +2,7 @@
 
 import inspect
 import pickle
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,9 +13,12 @@ from bgjobs.errors import (
     ConfigError,
     ForkedStoreError,
     NaiveDatetimeError,
+    NoOccurrenceError,
     NotRunningError,
     NoWorkerForJobError,
     PayloadError,
+    ScheduleFault,
+    ScheduleValidationError,
     SchemaMismatchError,
     StoreError,
     StoreUnavailableError,
@@ -24,6 +27,9 @@ from bgjobs.errors import (
 )
 
 NAIVE = datetime(2030, 1, 2, 3, 4)  # noqa: DTZ001 - the point of the error
+
+HOUR = ScheduleFault("hour", "out_of_bounds", 24, "Hours must be ...", (0, 23))
+ZONE = ScheduleFault("timezone", "unknown_zone", "X", "Time zone must be ...")
 
 CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (BgJobsError("on purpose"), "on purpose", {}),
@@ -41,6 +47,21 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         WorkerDefinitionError("mail", "expected a function, found int"),
         "worker 'mail': expected a function, found int",
         {"worker": "mail", "problem": "expected a function, found int"},
+    ),
+    (
+        ScheduleValidationError([HOUR]),
+        "invalid schedule: Hours must be ...",
+        {"faults": (HOUR,)},
+    ),
+    (
+        ScheduleValidationError(iter([HOUR, ZONE])),
+        "invalid schedule, 2 faults:\n  - Hours must be ...\n  - Time zone must be ...",
+        {"faults": (HOUR, ZONE)},
+    ),
+    (
+        NoOccurrenceError("every 1ms", datetime(9999, 12, 31, tzinfo=UTC)),
+        "schedule 'every 1ms' has no occurrence after 9999-12-31T00:00:00+00:00",
+        {"schedule": "every 1ms", "after": datetime(9999, 12, 31, tzinfo=UTC)},
     ),
     (
         PayloadError("mail", iter(["to: expected str, found int", "copies: missing"])),
@@ -68,7 +89,12 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (
         NotRunningError(),
         "this BgJobs has stopped: use it inside its 'async with bgjobs.run(...)' block",
-        {},
+        {"removed": None},
+    ),
+    (
+        NotRunningError("purge"),
+        "scheduled job 'purge' was removed: look up or add another one",
+        {"removed": "purge"},
     ),
     (StoreError("no such table"), "no such table", {}),
     (StoreUnavailableError("database is locked"), "database is locked", {}),
@@ -121,7 +147,7 @@ def test_every_class_is_among_the_cases() -> None:
     defined = {
         one
         for _, one in inspect.getmembers(errors, inspect.isclass)
-        if one.__module__ == errors.__name__
+        if one.__module__ == errors.__name__ and issubclass(one, BaseException)
     }
     assert defined == {type(error) for error, _, _ in CASES}
 

@@ -1,0 +1,183 @@
+"""A plugin for mypy, which finds what the types of schedules cannot say.
+
+Switch it on in the settings of mypy: ``plugins = ["bgjobs.mypy_plugin"]``. Then these are
+errors, with the code ``bgjobs-schedule``, at the call that is wrong::
+
+    schedule().between_hours(17, 8)                         a range that runs backwards
+    schedule().in_timezone("Europe/Pari")                   no such time zone
+    schedule().on_day_of_month(30).on_february().build()    a day that never comes
+    from_cron("61 * * * *"), every(seconds=0)
+
+It knows no rules. A call whose arguments are literals is made, and the library says what is
+wrong with it; what is known only at run time is left alone.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
+from operator import methodcaller
+from typing import Any, TypeAlias, TypeVar
+
+from mypy.constant_fold import constant_fold_expr
+from mypy.errorcodes import ErrorCode
+from mypy.nodes import CallExpr, Context, Expression, FuncDef, MemberExpr, RefExpr
+from mypy.plugin import CheckerPluginInterface, FunctionContext, MethodContext, Plugin
+from mypy.subtypes import is_subtype
+from mypy.types import CallableType, Instance, LiteralType, Type, get_proper_type
+
+from bgjobs.schedules import (
+    Schedule,
+    ScheduleBuilder,
+    ScheduleFault,
+    ScheduleValidationError,
+    every,
+    from_cron,
+    schedule,
+)
+
+SCHEDULE = ErrorCode("bgjobs-schedule", "Check schedules made of literals", "bgjobs")
+
+T = TypeVar("T")
+CallContext: TypeAlias = FunctionContext | MethodContext
+Hook: TypeAlias = Callable[[CallContext], Type]
+Word: TypeAlias = Callable[[ScheduleBuilder], ScheduleBuilder]
+"""The call of a builder's method, with its arguments."""
+
+
+def plugin(version: str) -> type[Plugin]:  # noqa: ARG001 - mypy tells its version
+    """Give the plugin; mypy calls this."""
+    return SchedulePlugin
+
+
+class SchedulePlugin(Plugin):
+    """Tries literal schedules out."""
+
+    def get_function_hook(self, fullname: str) -> Hook | None:
+        """Try `every` and `from_cron`."""
+        function = _FUNCTIONS.get(fullname)
+        return partial(self._try_call, fullname, function) if function else None
+
+    def get_method_hook(self, fullname: str) -> Hook | None:
+        """Try each word of a builder by itself, and all of them together at `build`."""
+        owner, _, name = fullname.rpartition(".")
+        if owner != _BUILDER or name.startswith("_"):
+            return None
+        if name == "build":
+            return _try_chain
+        return partial(self._try_call, fullname, partial(_say, name))
+
+    def _try_call(
+        self, fullname: str, function: Callable[..., object], ctx: CallContext
+    ) -> Type:
+        # To mypy a decorator is a call too; there is nothing to try about it.
+        if isinstance(ctx.context, CallExpr) and self._fits(fullname, ctx):
+            call = _with_arguments(function, ctx.context, ctx.api)
+            _report(_faults(call) if call else (), ctx)
+        return ctx.default_return_type
+
+    def _fits(self, fullname: str, ctx: CallContext) -> bool:
+        """Say whether the arguments have the right types: else mypy has told already."""
+        found = self.lookup_fully_qualified(fullname)
+        node = found.node if found else None
+        if not isinstance(node, FuncDef) or not isinstance(node.type, CallableType):
+            return False
+        wanted = node.type.arg_types[-len(ctx.arg_types) :]  # without `self`
+        pairs = zip(wanted, ctx.arg_types, strict=False)
+        return all(is_subtype(one, formal) for formal, given in pairs for one in given)
+
+
+def _try_chain(ctx: CallContext) -> Type:
+    if isinstance(ctx.context, CallExpr) and isinstance(ctx.context.callee, MemberExpr):
+        words = _words(ctx.context.callee.expr, ctx.api)
+        told = [fault for word in words for fault in _faults(partial(_build, [word]))]
+        found = _faults(partial(_build, words))
+        _report([fault for fault in found if fault not in told], ctx)
+    return ctx.default_return_type
+
+
+def _words(chain: Expression, api: CheckerPluginInterface) -> list[Word]:
+    """Give the words of a chain from `schedule()` on; none unless all of it is known."""
+    words: list[Word] = []
+    while isinstance(chain, CallExpr) and isinstance(chain.callee, RefExpr):
+        if chain.callee.fullname in _STARTS and not chain.args:
+            return words[::-1]
+        if not isinstance(chain.callee, MemberExpr):
+            break
+        word = _with_arguments(partial(methodcaller, chain.callee.name), chain, api)
+        if word is None:
+            break
+        words.append(word())
+        chain = chain.callee.expr
+    return []
+
+
+def _with_arguments(
+    function: Callable[..., T], call: CallExpr, api: CheckerPluginInterface
+) -> Callable[[], T] | None:
+    """Give the function with the arguments of this call, if all of them are known."""
+    positional: list[object] = []
+    named: dict[str, object] = {}
+    for expression, kind, name in zip(call.args, call.arg_kinds, call.arg_names, strict=True):
+        value = None if kind.is_star() else _value(expression, api)
+        if value is None:
+            return None
+        if name is None:
+            positional.append(value)
+        else:
+            named[name] = value
+    return partial(function, *positional, **named)
+
+
+def _value(expression: Expression, api: CheckerPluginInterface) -> object:
+    """Give what a literal, or the name of a constant, stands for; None if it is not known."""
+    if not isinstance(expression, RefExpr):
+        return constant_fold_expr(expression, "")
+    found = get_proper_type(api.get_expression_type(expression))
+    if isinstance(found, Instance) and found.last_known_value:
+        found = found.last_known_value
+    # In the type of an enum's member the value is the member's name.
+    if isinstance(found, LiteralType) and found.fallback.type.fullname in _PLAIN:
+        return found.value
+    return None
+
+
+def _say(name: str, /, *arguments: Any, **named: Any) -> Schedule:
+    return _build([methodcaller(name, *arguments, **named)])
+
+
+def _build(words: Iterable[Word]) -> Schedule:
+    return reduce(lambda builder, word: word(builder), words, schedule()).build()
+
+
+def _faults(call: Callable[[], object]) -> tuple[ScheduleFault, ...]:
+    try:
+        call()
+    except ScheduleValidationError as error:
+        return error.faults
+    except Exception:  # noqa: BLE001 - wrong arguments, of which mypy tells and must not die
+        return ()
+    return ()
+
+
+def _report(faults: Iterable[ScheduleFault], ctx: CallContext) -> None:
+    for fault in faults:
+        ctx.api.fail(fault.message, _place(ctx.context), code=SCHEDULE)
+
+
+def _place(call: Context) -> Context:
+    """Give the place of the method's name: all calls of a chain begin where the chain does."""
+    callee = call.callee if isinstance(call, CallExpr) else call
+    if not isinstance(callee, MemberExpr) or not callee.end_line or not callee.end_column:
+        return call
+    return Context(callee.end_line, callee.end_column - len(callee.name))
+
+
+def _full_name(called: Callable[..., object]) -> str:
+    return f"{called.__module__}.{called.__qualname__}"
+
+
+_BUILDER = _full_name(ScheduleBuilder)
+_STARTS = (_BUILDER, _full_name(schedule))
+_FUNCTIONS: dict[str, Callable[..., object]] = {
+    _full_name(one): one for one in (every, from_cron)
+}
+_PLAIN = ("builtins.int", "builtins.str", "builtins.bool")

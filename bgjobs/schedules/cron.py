@@ -1,0 +1,191 @@
+"""`from_cron`: cron text as a schedule, with cron's own rules.
+
+Five fields, or six with the seconds first. Within a field ``,`` ``-`` ``/`` and names; ``L`` is
+the last day of a month, ``LW`` its last workday, ``5L`` its last Friday, ``5#2`` its second.
+When both the day of the month and the day of the week are restricted, either will do (unless
+one of them begins with a star): such a text becomes the union of two calendars.
+
+Source: crontab(5) of Debian; ``L`` and ``#`` as in Quartz.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import final
+
+from attrs import frozen
+
+from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.schedules.base import Schedule, any_of
+from bgjobs.schedules.calendar import Calendar
+from bgjobs.schedules.calendar_days import (
+    EVERY_WEEKDAY,
+    LAST,
+    LAST_DAY,
+    LAST_WORKDAY,
+    nth_weekday,
+)
+from bgjobs.schedules.checking import checked, days_exist
+from bgjobs.schedules.faults import gathered
+from bgjobs.schedules.units import DAY_OF_MONTH, MONTHS, union
+from bgjobs.schedules.zones import zone_of
+
+LONGEST_TEXT = 256
+PRESETS = {
+    "@YEARLY": "0 0 1 1 *",
+    "@ANNUALLY": "0 0 1 1 *",
+    "@MONTHLY": "0 0 1 * *",
+    "@WEEKLY": "0 0 * * 0",
+    "@DAILY": "0 0 * * *",
+    "@MIDNIGHT": "0 0 * * *",
+    "@HOURLY": "0 * * * *",
+}
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_TERM = re.compile(
+    r"(?:(?P<all>\*)|(?P<start>[A-Z]{3}|[0-9]+)(?:-(?P<end>[A-Z]{3}|[0-9]+))?)"
+    r"(?:/(?P<step>[0-9]+))?"
+)
+_NTH = re.compile(r"(?P<day>[A-Z]{3}|[0-7])#(?P<nth>[1-5])")
+_LAST_NAMED = re.compile(r"(?P<day>[0-7])L")
+
+
+def from_cron(text: str, tz: str = "UTC") -> Schedule:
+    """Read cron text; it follows the wall clock of `tz`, an IANA time zone.
+
+    At most 256 characters. `ScheduleValidationError` lists every field that cannot be read.
+    """
+    fields = _split(text)
+    zone_of(tz)
+    masks: list[int] = gathered(
+        partial(field.mask, part) for field, part in zip(_FIELDS, fields, strict=True)
+    )
+    return _united(masks, fields, tz)
+
+
+def _split(text: str) -> list[str]:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        raise _refused("cron", text, f"Cron text must be a str, found: {type(text).__name__}")
+    if len(text) > LONGEST_TEXT:
+        message = f"Cron text must be at most {LONGEST_TEXT} characters, found: {len(text)}"
+        raise ScheduleValidationError([ScheduleFault("cron", "too_long", len(text), message)])
+    words = text.split()
+    fields = PRESETS.get(words[0].upper(), "").split() if len(words) == 1 else words
+    if len(fields) not in (5, 6):
+        raise _refused(
+            "cron",
+            text,
+            "Cron text must have 5 fields, 6 with the seconds first, or be a name such as "
+            f"@daily, found: {text!r}",
+        )
+    return fields if len(fields) == 6 else ["0", *fields]  # noqa: PLR2004 - as the text says
+
+
+def _united(masks: list[int], fields: list[str], tz: str) -> Schedule:
+    seconds, minutes, hours, days, months, weekdays = masks
+    fixed = not fields[1].startswith("*") and not fields[2].startswith("*")
+    make: Callable[..., Calendar] = partial(
+        Calendar,
+        seconds=seconds,
+        minutes=minutes,
+        hours=hours,
+        months=months,
+        zone=tz,
+        fixed=fixed,
+    )
+    if fields[3].startswith("*") or fields[5].startswith("*"):
+        return checked(make(days=days, weekdays=weekdays))
+    by_weekday = checked(make(days=DAY_OF_MONTH.every, weekdays=weekdays))
+    if not days_exist(days, EVERY_WEEKDAY, months):
+        return by_weekday
+    return any_of([checked(make(days=days, weekdays=EVERY_WEEKDAY)), by_weekday])
+
+
+@final
+@frozen
+class Field:
+    """One field of a cron text."""
+
+    unit: str
+    least: int
+    most: int
+    names: tuple[str, ...] = ()
+
+    def mask(self, text: str) -> int:
+        """Read the field; `ScheduleValidationError` for what cannot be read."""
+        return union(self._term(term) for term in text.split(","))
+
+    def _term(self, written: str) -> int:
+        text = written.upper()
+        special = self._special(text, written)
+        if special is not None:
+            return special
+        term = _TERM.fullmatch(text)
+        if term is None:
+            raise self._unreadable(written)
+        step = int(term["step"] or 1)
+        start, end = self._ends(term, written)
+        if step < 1 or start > end:
+            raise self._unreadable(written)
+        return union(1 << self._bit(n) for n in range(start, end + 1, step))
+
+    def _ends(self, term: re.Match[str], written: str) -> tuple[int, int]:
+        if term["all"]:
+            return self.least, self.most
+        start = self._number(term["start"], written)
+        if term["end"]:
+            return start, self._number(term["end"], written)
+        return start, self.most if term["step"] else start
+
+    def _number(self, text: str, written: str) -> int:
+        if text in self.names:
+            return self.least + self.names.index(text)
+        if not text.isdigit():
+            raise self._unreadable(written)
+        number = int(text)
+        if not self.least <= number <= self.most:
+            bounds = (self.least, self.most)
+            message = (
+                f"Cron {self.label} must be between {self.least} and {self.most}, "
+                f"found: {written!r}"
+            )
+            fault = ScheduleFault(self.unit, "out_of_bounds", written, message, bounds)
+            raise ScheduleValidationError([fault])
+        return number
+
+    def _special(self, text: str, written: str) -> int | None:
+        if self.unit == "day_of_month":
+            return {"L": LAST_DAY, "LW": LAST_WORKDAY}.get(text)
+        if self.unit != "day_of_week":
+            return None
+        if found := _LAST_NAMED.fullmatch(text):
+            return nth_weekday(LAST, self._bit(int(found["day"])))
+        if found := _NTH.fullmatch(text):
+            day = self._number(found["day"], written)
+            return nth_weekday(int(found["nth"]), self._bit(day))
+        return None
+
+    def _bit(self, number: int) -> int:
+        """Give the bit of a number; cron's Sunday is both 0 and 7."""
+        return 7 if self.unit == "day_of_week" and number == 0 else number
+
+    @property
+    def label(self) -> str:
+        """How error texts call it."""
+        return self.unit.replace("_", " ")
+
+    def _unreadable(self, text: str) -> ScheduleValidationError:
+        return _refused(self.unit, text, f"Cron {self.label} cannot be read, found: {text!r}")
+
+
+def _refused(unit: str, value: object, message: str) -> ScheduleValidationError:
+    return ScheduleValidationError([ScheduleFault(unit, "syntax", value, message)])
+
+
+_FIELDS = (
+    Field("second", 0, 59),
+    Field("minute", 0, 59),
+    Field("hour", 0, 23),
+    Field("day_of_month", 1, 31),
+    Field("month", 1, 12, tuple(month[:3].upper() for month in MONTHS)),
+    Field("day_of_week", 0, 7, _DAYS),
+)

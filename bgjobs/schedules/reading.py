@@ -1,0 +1,105 @@
+"""`from_text`: reads back the form in which schedules are stored.
+
+    every 90000ms
+    fixed minute=30 hour=2 second=0 zone=Europe/Paris
+    elapsed second=0 minute=0,15,30,45 month=6-8 weekday=1-5,5#L | every 1000ms
+
+Not cron: units narrow each other down, weekdays are numbered from Monday 1 to Sunday 7, and
+no rule is hidden in a star.
+"""
+
+import re
+from functools import partial
+
+from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.schedules.base import Schedule, any_of
+from bgjobs.schedules.calendar import Calendar
+from bgjobs.schedules.calendar_days import (
+    EVERY_WEEKDAY,
+    LAST,
+    LAST_DAY,
+    LAST_WORKDAY,
+    nth_weekday,
+)
+from bgjobs.schedules.checking import checked
+from bgjobs.schedules.faults import gathered
+from bgjobs.schedules.interval import every
+from bgjobs.schedules.units import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, union
+
+LONGEST_TEXT = 100_000
+_UNITS = {
+    "second": SECOND,
+    "minute": MINUTE,
+    "hour": HOUR,
+    "day": DAY_OF_MONTH,
+    "month": MONTH,
+    "weekday": DAY_OF_WEEK,
+}
+_SPECIAL = {
+    ("day", "L"): LAST_DAY,
+    ("day", "LW"): LAST_WORKDAY,
+    **{
+        ("weekday", f"{day}#{'L' if nth == LAST else nth}"): nth_weekday(nth, day)
+        for day in range(1, 8)
+        for nth in range(1, LAST + 1)
+    },
+}
+_EVERY = re.compile(r"every ([0-9]{1,16})ms")
+_RANGE = re.compile(r"([0-9]{1,2})(?:-([0-9]{1,2}))?")
+
+
+def from_text(text: str) -> Schedule:
+    """Read the text of a schedule; `ScheduleValidationError` when it is none."""
+    if len(text) > LONGEST_TEXT:
+        raise _unreadable(text)
+    return any_of(gathered(partial(_member, part) for part in text.split(" | ")))
+
+
+def _member(text: str) -> Schedule:
+    interval = _EVERY.fullmatch(text)
+    if interval is not None:
+        return every(milliseconds=int(interval[1]))
+    kind, *words = text.split(" ")
+    pairs = [word.partition("=") for word in words]
+    given = {name: terms for name, _, terms in pairs}
+    zone = given.pop("zone", "UTC")
+    if kind not in ("fixed", "elapsed") or not set(given) <= set(_UNITS):
+        raise _unreadable(text)
+    masks = {name: unit.every for name, unit in _UNITS.items()}
+    masks["weekday"] = EVERY_WEEKDAY
+    masks.update({name: _mask(name, terms) for name, terms in given.items()})
+    return checked(
+        Calendar(
+            seconds=masks["second"],
+            minutes=masks["minute"],
+            hours=masks["hour"],
+            days=masks["day"],
+            months=masks["month"],
+            weekdays=masks["weekday"],
+            zone=zone,
+            fixed=kind == "fixed",
+        )
+    )
+
+
+def _mask(name: str, terms: str) -> int:
+    return union(_term(name, term) for term in terms.split(","))
+
+
+def _term(name: str, text: str) -> int:
+    if (name, text) in _SPECIAL:
+        return _SPECIAL[name, text]
+    term = _RANGE.fullmatch(text)
+    if term is None:
+        raise _unreadable(f"{name}={text}")
+    unit = _UNITS[name]
+    start, end = unit.number(int(term[1])), unit.number(int(term[2] or term[1]))
+    if start > end:
+        raise _unreadable(f"{name}={text}")
+    return (2 << end) - (1 << start)
+
+
+def _unreadable(text: str) -> ScheduleValidationError:
+    shown = text[:100]
+    message = f"Schedule text cannot be read, found: {shown!r}"
+    return ScheduleValidationError([ScheduleFault("text", "syntax", shown, message)])
