@@ -9,6 +9,7 @@ from uuid import UUID
 from attrs import evolve, field, frozen
 
 from bgjobs.instants import as_instant
+from bgjobs.occurrences import KEY_PREFIX, Occurrence
 
 LOWEST_PRIORITY = 32_767
 """Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
@@ -29,6 +30,8 @@ class JobOptions:
     available_in: timedelta | None = None
     priority: int = 0
     unique_key: str | None = None
+    occurrence: Occurrence | None = None
+    """Set by the runtime for the jobs of a schedule."""
 
 
 @final
@@ -79,6 +82,10 @@ class JobRequest:
             )
         if not key.isprintable():
             raise ValueError(f"unique key: expected printable characters, found {key!r}")
+        if key.startswith(KEY_PREFIX):
+            raise ValueError(
+                f"unique key: {KEY_PREFIX!r} begins the keys of scheduled jobs, found {key!r}"
+            )
         return self._with(unique_key=key)
 
     def _with(self, **changes: Any) -> "JobRequest":
@@ -135,6 +142,8 @@ class StoredJob:
     unique_key: str | None = None
     errors: tuple[AttemptError, ...] = ()
     """What the attempts raised, oldest first; at most the last 20."""
+    occurrence: Occurrence | None = None
+    """Which time of a schedule it serves; None for a job that was enqueued by hand."""
 
 
 @final

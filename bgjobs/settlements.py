@@ -47,4 +47,12 @@ class Requeue:
     """Wait this long, counted from the database's now; None keeps the old `available_at`."""
 
 
-Settlement = Succeed | Fail | Requeue
+@final
+@frozen
+class Drop:
+    """Delete the job, which never started: the time that it was planned for has passed."""
+
+    reservation: Reservation
+
+
+Settlement = Succeed | Fail | Requeue | Drop

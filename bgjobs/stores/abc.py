@@ -26,7 +26,7 @@ from bgjobs.settlements import Settlement
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
 
 
@@ -37,6 +37,8 @@ class NewJob:
 
     id: UUID
     request: JobRequest
+    after: Reservation | None = None
+    """Stored only if the settlement of this reservation, in the same write, takes effect."""
 
 
 @final
@@ -45,7 +47,10 @@ class Written:
     """What `Store.write` did."""
 
     jobs: Sequence[Job]
-    """One for each request, in the order asked; where a unique key was taken, its holder."""
+    """One for each request, in the order asked; where a unique key was taken, its holder.
+
+    Where the settlement that it follows was lost, what was asked; it is not stored.
+    """
     lost: Collection[Reservation]
     """The reservations that were not there any more; nothing was written for these."""
 
@@ -196,14 +201,16 @@ class Store(Protocol):
         self,
         reservation: Reservation,
         work: Callable[[Any], object],
+        enqueue: Sequence[NewJob] = (),
         *,
         now: datetime | None = None,
     ) -> bool:
         """Let the job succeed and run `work(connection)`, in one transaction of their own.
 
-        `work` gets the database driver's own connection (hence `Any`) and must neither
-        commit nor roll back. It is not called when the reservation is lost; then the
-        answer is False. What `work` raises rolls everything back and goes to the caller.
+        The jobs of `enqueue` are stored in it, too, after the job has ended. `work` gets the
+        database driver's own connection (hence `Any`) and must neither commit nor roll back.
+        It is not called when the reservation is lost; then the answer is False. What `work`
+        raises rolls everything back and goes to the caller.
         """
         ...
 
@@ -224,11 +231,24 @@ class Store(Protocol):
         ...
 
     def next_due(
-        self, names: Collection[str], *, now: datetime | None = None
+        self, names: Collection[str], *, planned: bool = True, now: datetime | None = None
     ) -> timedelta | None:
         """Say how long until the first unreserved job of these workers is due.
 
-        Zero or less when one is due already; None when there is none.
+        Zero or less when one is due already; None when there is none. With `planned` False
+        the occurrences of scheduled jobs are left out.
+        """
+        ...
+
+    def find_unique(self, name: str, unique_key: str) -> Job | None:
+        """Give the live job of this worker that holds this unique key, or None."""
+        ...
+
+    def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
+        """Delete a waiting job and store `new` in its place, or nothing, in one transaction.
+
+        Only while it waits and was not reserved since it was read, by its `reservations`;
+        else the answer is False and nothing is changed. `new` may take its unique key.
         """
         ...
 

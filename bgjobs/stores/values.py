@@ -1,10 +1,15 @@
-"""What both adapters make of their rows in the same way."""
+"""What both adapters make of their rows, and of what they are asked to write, in one way."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 
-from bgjobs.jobs import Job
+from bgjobs.instants import as_instant
+from bgjobs.jobs import Job, Reservation
+from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob
+from bgjobs.stores.occurrences import in_utc
+
+_VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
 
 
 def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
@@ -18,9 +23,48 @@ def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
         created_at=created_at,
         available_at=available_at,
         unique_key=options.unique_key,
+        occurrence=None if options.occurrence is None else in_utc(options.occurrence),
     )
+
+
+def as_asked(new: NewJob, now: datetime) -> Job:
+    """Give the job that `new` becomes, or would become, when it is stored at this instant."""
+    options = new.request.options
+    if options.available_at is not None:
+        return stored_as(new, now, as_instant("available_at", options.available_at))
+    return stored_as(new, now, now + (options.available_in or timedelta(0)))
 
 
 def in_claim_order(jobs: Iterable[Job]) -> Sequence[Job]:
     """Sort what RETURNING gave in no order of its own."""
     return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id))
+
+
+def by_verb(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:
+    """Sort them by the verb that writes them; the first about a reservation counts."""
+    first: dict[Reservation, Settlement] = {}
+    for one in settlements:
+        first.setdefault(one.reservation, one)
+    verbs: dict[str, list[Settlement]] = {}
+    for one in first.values():
+        verbs.setdefault(_VERBS[type(one)], []).append(one)
+    return verbs
+
+
+def lost(
+    settlements: Sequence[Settlement], written: Collection[Reservation]
+) -> list[Reservation]:
+    """Give the reservations that were not there any more; a repetition finds none either."""
+    left = set(written)
+    missed: list[Reservation] = []
+    for one in settlements:
+        if one.reservation in left:
+            left.remove(one.reservation)
+        else:
+            missed.append(one.reservation)
+    return missed
+
+
+def is_free(new: NewJob, written: Collection[Reservation]) -> bool:
+    """Say whether nothing keeps `new` from being stored once these settlements are written."""
+    return new.after is None or new.after in written

@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from bgjobs.ids import new_id
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import Dialect
 from tests.fixtures.postgres import fresh_postgres_store
@@ -57,10 +58,10 @@ def _dialect(store: PostgresStore) -> Dialect:
 
 
 def _explain(
-    store: PostgresStore, dsn: str, verb: str, names: list[str], limit: int = 1
+    store: PostgresStore, dsn: str, verb: str, names: list[str], limit: int = 1, **more: Any
 ) -> list[dict[str, Any]]:
     owner: UUID = open_owner(store)
-    values = {"owner": owner, "names": names, "limit": limit, "now": None}
+    values = {"owner": owner, "names": names, "limit": limit, "now": None, **more}
     with psycopg.connect(dsn) as connection:
         statement = b"explain (analyze, format json) " + _dialect(store)[verb]
         row = connection.execute(statement, values, prepare=False).fetchone()
@@ -114,7 +115,22 @@ def test_a_claim_is_too_cheap_to_be_compiled(
     assert update["Total Cost"] < 50_000
 
 
-def test_the_next_due_reads_one_row_a_level(store: PostgresStore, postgres_dsn: str) -> None:
-    nodes = _explain(store, postgres_dsn, "next_due", _NAMES)
+@pytest.mark.parametrize("planned", [True, False])
+def test_the_next_due_reads_one_row_a_level(
+    store: PostgresStore, postgres_dsn: str, planned: bool
+) -> None:
+    nodes = _explain(store, postgres_dsn, "next_due", _NAMES, planned=planned)
     _check_indexes(nodes, {"jobs_ready"})
     assert sum(map(_read, nodes)) <= len(_NAMES) * (2 * _PRIORITIES + 1)
+
+
+def test_a_unique_key_is_looked_up(store: PostgresStore, postgres_dsn: str) -> None:
+    nodes = _explain(store, postgres_dsn, "find_unique", [], name="w00", unique_key="k")
+    _check_indexes(nodes, {"jobs_unique"})
+    assert sum(map(_read, nodes)) == 0
+
+
+def test_replacing_looks_up_its_row(store: PostgresStore, postgres_dsn: str) -> None:
+    nodes = _explain(store, postgres_dsn, "replace", [], id=new_id(), reservations=0)
+    _check_indexes(nodes, {"jobs_pkey"})
+    assert sum(map(_read, nodes)) == 0

@@ -64,9 +64,9 @@ def test_a_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
 def test_a_new_file_has_schema_version_0(sqlite_path: Path) -> None:
     store = SQLiteStore(sqlite_path)
     store.open()
-    with pytest.raises(SchemaMismatchError, match="expected schema version 1, found 0"):
+    with pytest.raises(SchemaMismatchError, match="expected schema version 2, found 0"):
         store.check_schema()
-    assert store.migrate() == ["0001_jobs"]
+    assert store.migrate() == ["0001_jobs", "0002_schedules"]
     store.check_schema()
     store.close()
 
@@ -75,16 +75,16 @@ def test_a_newer_schema_is_refused_and_left_alone(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     with sqlite3.connect(sqlite_path) as raw:
-        raw.execute("insert into bgjobs_migrations values (2, '0002_later', 0)")
+        raw.execute("insert into bgjobs_migrations values (3, '0003_later', 0)")
     raw.close()
     for verb in (sqlite_store.migrate, sqlite_store.check_schema):
         with pytest.raises(SchemaMismatchError) as caught:
             verb()
-        assert (caught.value.found, caught.value.expected) == (2, 1)
+        assert (caught.value.found, caught.value.expected) == (3, 2)
     with sqlite3.connect(sqlite_path) as raw:
         found = raw.execute("select version from bgjobs_migrations").fetchall()
     raw.close()
-    assert found == [(1,), (2,)]
+    assert found == [(1,), (2,), (3,)]
 
 
 def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:

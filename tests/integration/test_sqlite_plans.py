@@ -29,6 +29,8 @@ _BOUND = {
     "name": None,
     "id": "",
     "unique_key": "",
+    "reservations": 0,
+    "planned": True,
 }
 _LEAP = [
     "SEARCH bgjobs_jobs USING INDEX bgjobs_jobs_ready (name=?)",
@@ -146,7 +148,7 @@ def test_next_due_leaps(connection: tuple[SQLiteStore, sqlite3.Connection]) -> N
     assert "TEMP B-TREE" not in plan
 
 
-@pytest.mark.parametrize("verb", ["succeed", "fail", "requeue"])
+@pytest.mark.parametrize("verb", ["succeed", "fail", "requeue", "drop"])
 def test_settlements_look_up_their_rows(
     connection: tuple[SQLiteStore, sqlite3.Connection], verb: str
 ) -> None:
@@ -155,13 +157,27 @@ def test_settlements_look_up_their_rows(
     assert "bgjobs_jobs_reserved (reserved_by=? AND id=?" in plan
 
 
-@pytest.mark.parametrize("verb", ["find", "find_live", "prune"])
+@pytest.mark.parametrize("verb", ["find", "find_live", "find_unique", "replace", "prune"])
 def test_no_table_is_scanned(
     connection: tuple[SQLiteStore, sqlite3.Connection], verb: str
 ) -> None:
     plan = _plan(connection, verb)
     _assert_no_scan(plan)
     assert "TEMP B-TREE" not in plan
+
+
+def test_a_unique_key_is_looked_up(
+    connection: tuple[SQLiteStore, sqlite3.Connection],
+) -> None:
+    plan = _plan(connection, "find_unique")
+    assert plan == "SEARCH bgjobs_jobs USING INDEX bgjobs_jobs_unique (name=? AND unique_key=?)"
+
+
+def test_replacing_looks_up_its_row(
+    connection: tuple[SQLiteStore, sqlite3.Connection],
+) -> None:
+    plan = _plan(connection, "replace")
+    assert plan == "SEARCH bgjobs_jobs USING INDEX sqlite_autoindex_bgjobs_jobs_1 (id=?)"
 
 
 def test_abandoned_reads_only_reserved_rows(

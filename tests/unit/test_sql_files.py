@@ -9,7 +9,7 @@ import bgjobs.stores
 
 _STORES = Path(bgjobs.stores.__file__).parent
 _DIALECTS = ("sqlite", "postgres")
-_SETTLEMENTS = ("succeed", "fail", "requeue")
+_SETTLEMENTS = ("succeed", "fail", "requeue", "drop")
 _WRITES = re.compile(r"\b(?:insert into|update|delete from)\s+\{(\w+)\}", re.IGNORECASE)
 
 
@@ -33,7 +33,8 @@ def test_both_dialects_have_the_same_migrations() -> None:
 
 @pytest.mark.parametrize("dialect", _DIALECTS)
 def test_every_statement_is_used(dialect: str) -> None:
-    code = "".join(file.read_text() for file in (_STORES / dialect).glob("*.py"))
+    files = [*_STORES.glob("*.py"), *(_STORES / dialect).glob("*.py")]
+    code = "".join(file.read_text() for file in files)
     unused = [name for name in _statements(dialect) if f'"{name}"' not in code]
     assert unused == []
 
@@ -57,4 +58,24 @@ def test_only_settlements_and_reserve_write_reserved_jobs(dialect: str) -> None:
         for table in _WRITES.findall(text)
         if table == "jobs"
     }
-    assert writing == {"enqueue", "reserve", *_SETTLEMENTS}
+    assert writing == {"enqueue", "reserve", "replace", *_SETTLEMENTS}
+
+
+@pytest.mark.parametrize("dialect", _DIALECTS)
+def test_replacing_is_fenced(dialect: str) -> None:
+    """It deletes a row that nobody holds, and only as it was read."""
+    [statement] = filter(str.strip, _statements(dialect)["replace"].split(";\n"))
+    assert re.search(r"\bid = [:%(]+id", statement)
+    assert re.search(r"\breserved_by is null\b", statement)
+    assert re.search(r"\breservations = [:%(]+reservations", statement)
+
+
+_SHARED = re.compile(r"\bunique_key,\s+(?:\w+\.)?(?:new_)?errors\b(,?\s*(?:\w+\.)?occurrence)?")
+
+
+@pytest.mark.parametrize("dialect", _DIALECTS)
+def test_every_list_of_columns_goes_on_to_the_last(dialect: str) -> None:
+    """A row without it would lose what a job of a schedule knows."""
+    lists = [one for text in _statements(dialect).values() for one in _SHARED.finditer(text)]
+    assert len(lists) > 10
+    assert [one[0] for one in lists if one[1] is None] == []

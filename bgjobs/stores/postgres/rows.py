@@ -11,15 +11,16 @@ from uuid import UUID
 
 from bgjobs.instants import MICROSECOND, as_instant
 from bgjobs.jobs import FailedJob, Job, Reservation, SucceededJob
-from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors, load_errors
+from bgjobs.stores.occurrences import dump_occurrence, load_occurrence
 
 Row = tuple[Any, ...]
 """What the driver gives: values of the types that the columns have."""
 Parameters = Mapping[str, Any]
 """Values for a statement; of many types, hence Any."""
-_SHARED = 14
+_SHARED = 15
 
 
 def as_job(row: Row) -> Job:
@@ -54,6 +55,7 @@ def _shared(row: Row) -> dict[str, Any]:
         "reserved_by": row[11],
         "unique_key": row[12],
         "errors": load_errors(row[13]),
+        "occurrence": load_occurrence(row[14]),
     }
 
 
@@ -74,12 +76,13 @@ def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
         "available_ats": [optional_instant("available_at", o.available_at) for o in options],
         "delays": [microseconds(option.available_in) for option in options],
         "unique_keys": [option.unique_key for option in options],
+        "occurrences": [dump_occurrence(option.occurrence) for option in options],
         "now": now,
     }
 
 
 def settled(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:
-    """Give the parameters of succeed.sql, fail.sql or requeue.sql, for one of these kinds.
+    """Give the parameters of a settlement's statement, for settlements of one kind.
 
     The rows are locked by id, so that two batches about the same jobs cannot deadlock.
     """
@@ -90,7 +93,7 @@ def settled(settlements: Sequence[Settlement], now: datetime | None) -> dict[str
         "numbers": [one.reservation.number for one in ordered],
         "now": now,
     }
-    unhappy = [one for one in ordered if not isinstance(one, Succeed)]
+    unhappy = [one for one in ordered if isinstance(one, Fail | Requeue)]
     if unhappy:
         parameters.update(_counters(unhappy))
     return parameters

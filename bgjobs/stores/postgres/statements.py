@@ -14,6 +14,7 @@ _PACKAGE = "bgjobs.stores.postgres"
 NOTIFY = (
     b"select pg_notify(%(channel)s, told.name) from unnest(%(names)s::text[]) as told (name)"
 )
+CLOCK = b"select coalesce(%(now)s::timestamptz, statement_timestamp())"
 
 Step = tuple[bytes, Parameters]
 """A statement that shall be run, and its values."""

@@ -27,7 +27,7 @@ from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
 from bgjobs.stores.postgres.statements import Dialect
 from bgjobs.stores.postgres.watcher import PostgresWatcher, channel_of
-from bgjobs.stores.values import in_claim_order
+from bgjobs.stores.values import by_verb, in_claim_order, lost
 
 T = TypeVar("T")
 
@@ -155,23 +155,23 @@ class PostgresStore:
     ) -> Written:
         """Settle reserved jobs, then store new ones, all in one transaction."""
         instant = _instant("now", now)
-        kinds = writing.by_kind(settle)
+        verbs = by_verb(settle)
 
         def work(connection: AnyConnection) -> Written:
             # First the ends: a scheduled job's next occurrence takes the key of the last.
-            written = writing.settle(self._sql, connection, kinds, instant)
-            steps = writing.enqueueing(self._sql, enqueue, instant)
-            jobs = writing.driven(self._sql, connection, steps) if enqueue else []
-            return Written(jobs, writing.lost(settle, written))
+            written = writing.settle(self._sql, connection, verbs, instant)
+            jobs = writing.enqueue(self._sql, connection, enqueue, instant, written)
+            return Written(jobs, lost(settle, written))
 
         # One statement is a transaction already.
-        alone = len(kinds) + bool(enqueue) <= 1
+        alone = len(verbs) + bool(enqueue) <= 1
         return self._alone(work) if alone else self._together(work)
 
     def complete(
         self,
         reservation: Reservation,
         work: Callable[[psycopg.Connection[Any]], object],
+        enqueue: Sequence[NewJob] = (),
         *,
         now: datetime | None = None,
     ) -> bool:
@@ -180,11 +180,14 @@ class PostgresStore:
         What it raises goes to the caller as it is, psycopg's errors too. Its statements'
         settings must be local (`set local`): others stay with the connection.
         """
-        kinds = writing.by_kind([Succeed(reservation)])
+        verbs = by_verb([Succeed(reservation)])
         instant = _instant("now", now)
         with self._live.transaction() as connection:
-            if not writing.settle(self._sql, connection, kinds, instant):
+            written = writing.settle(self._sql, connection, verbs, instant)
+            if not written:
                 return False
+            # Before a stranger's code, which may leave the transaction.
+            writing.enqueue(self._sql, connection, enqueue, instant, written)
             work(connection)
         return True
 
@@ -206,13 +209,29 @@ class PostgresStore:
         return in_claim_order(map(rows.as_job, self._rows("reserve", values)))
 
     def next_due(
-        self, names: Collection[str], *, now: datetime | None = None
+        self, names: Collection[str], *, planned: bool = True, now: datetime | None = None
     ) -> timedelta | None:
         """Say how long until the first unreserved job of these workers is due."""
-        values = {"names": rows.unique_names(names), "now": _instant("now", now)}
+        values = {
+            "names": rows.unique_names(names),
+            "planned": planned,
+            "now": _instant("now", now),
+        }
         [[wait]] = self._rows("next_due", values)
         due: timedelta | None = wait
         return due
+
+    def find_unique(self, name: str, unique_key: str) -> Job | None:
+        """Give the live job of this worker that holds this unique key, or None."""
+        found = self._rows("find_unique", {"name": name, "unique_key": unique_key})
+        return rows.as_job(found[0]) if found else None
+
+    def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
+        """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
+        instant = _instant("now", now)
+        return self._together(
+            lambda connection: writing.replace(self._sql, connection, waiting, new, instant)
+        )
 
     def open_owner(
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None

@@ -4,7 +4,7 @@ Enqueueing is a generator that asks for statements and is given their rows, beca
 plain connections and on async ones.
 """
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,16 +13,15 @@ import psycopg
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.ids import new_ids
 from bgjobs.jobs import Job, JobRequest, Reservation
-from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import rows
-from bgjobs.stores.postgres.statements import NOTIFY, Dialect, Step
+from bgjobs.stores.postgres.statements import CLOCK, NOTIFY, Dialect, Step
 from bgjobs.stores.postgres.watcher import channel_of
-from bgjobs.stores.values import stored_as
+from bgjobs.stores.values import as_asked, is_free, stored_as
 
 _TRIES = 10
 """How often the holder of a unique key may vanish while it is looked up."""
-_VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue"}
 
 Enqueueing = Generator[Step, list[rows.Row], list[Job]]
 
@@ -91,40 +90,51 @@ async def driven_async(
         return jobs
 
 
-def by_kind(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:
-    """Sort them by the verb that writes them; the first about a reservation counts."""
-    first: dict[Reservation, Settlement] = {}
-    for one in settlements:
-        first.setdefault(one.reservation, one)
-    kinds: dict[str, list[Settlement]] = {}
-    for one in first.values():
-        kinds.setdefault(_VERBS[type(one)], []).append(one)
-    return kinds
-
-
 def settle(
     sql: Dialect,
     connection: psycopg.Connection[Any],
-    kinds: dict[str, list[Settlement]],
+    verbs: Mapping[str, Sequence[Settlement]],
     now: datetime | None,
 ) -> set[Reservation]:
     """Write how runs ended; give the reservations that were still there."""
     written: set[Reservation] = set()
-    for verb, chosen in kinds.items():
+    for verb, chosen in verbs.items():
         found = sql.run(connection, sql[verb], rows.settled(chosen, now))
         written |= rows.as_reservations(found)
     return written
 
 
-def lost(
-    settlements: Sequence[Settlement], written: Collection[Reservation]
-) -> list[Reservation]:
-    """Give the reservations that were not there any more; a repetition finds none either."""
-    left = set(written)
-    missed: list[Reservation] = []
-    for one in settlements:
-        if one.reservation in left:
-            left.remove(one.reservation)
-        else:
-            missed.append(one.reservation)
-    return missed
+def enqueue(
+    sql: Dialect,
+    connection: psycopg.Connection[Any],
+    wanted: Sequence[NewJob],
+    now: datetime | None,
+    written: Collection[Reservation] = (),
+) -> list[Job]:
+    """Store new jobs; those that follow another settlement than these are only given."""
+    free = [new for new in wanted if is_free(new, written)]
+    jobs = driven(sql, connection, enqueueing(sql, free, now)) if free else []
+    if len(free) == len(wanted):
+        return jobs
+    [[instant]] = sql.run(connection, CLOCK, {"now": now})
+    stored = iter(jobs)
+    return [
+        next(stored) if is_free(new, written) else as_asked(new, rows.utc(instant))
+        for new in wanted
+    ]
+
+
+def replace(
+    sql: Dialect,
+    connection: psycopg.Connection[Any],
+    waiting: Job,
+    new: NewJob | None,
+    now: datetime | None,
+) -> bool:
+    """Delete a job that still waits as it did, and store `new` after it."""
+    values = {"id": waiting.id, "reservations": waiting.reservations}
+    if not sql.run(connection, sql["replace"], values):
+        return False
+    if new is not None:
+        driven(sql, connection, enqueueing(sql, [new], now))
+    return True

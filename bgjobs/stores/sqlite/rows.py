@@ -6,17 +6,18 @@ the ended jobs.
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from bgjobs.instants import MICROSECOND, as_instant, from_microseconds, to_microseconds
-from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
-from bgjobs.settlements import Fail, Requeue, Succeed
+from bgjobs.instants import MICROSECOND, from_microseconds, to_microseconds
+from bgjobs.jobs import FailedJob, Job, SucceededJob
+from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors, load_errors
+from bgjobs.stores.occurrences import dump_occurrence, load_occurrence
 from bgjobs.stores.sqlite.connection import Row
-from bgjobs.stores.values import stored_as
+from bgjobs.stores.values import as_asked
 
 COLUMNS = (
     "id",
@@ -33,6 +34,7 @@ COLUMNS = (
     "reserved_by",
     "unique_key",
     "errors",
+    "occurrence",
 )
 _SHARED = len(COLUMNS)
 
@@ -70,20 +72,13 @@ def _shared(row: Row) -> dict[str, Any]:
         "reserved_by": None if reserved_by is None else UUID(reserved_by),
         "unique_key": row[12],
         "errors": load_errors(row[13]),
+        "occurrence": load_occurrence(row[14]),
     }
 
 
 def stored_now(new: NewJob, now: int) -> Job:
     """Give the job that `new` becomes when it is stored at this microsecond."""
-    instant = from_microseconds(now)
-    return stored_as(new, instant, _available_at(new.request, instant))
-
-
-def _available_at(request: JobRequest, now: datetime) -> datetime:
-    options = request.options
-    if options.available_at is not None:
-        return as_instant("available_at", options.available_at)
-    return now + (options.available_in or timedelta(0))
+    return as_asked(new, from_microseconds(now))
 
 
 def enqueued_json(jobs: Iterable[Job]) -> str:
@@ -96,12 +91,13 @@ def enqueued_json(jobs: Iterable[Job]) -> str:
             job.priority,
             to_microseconds(job.available_at),
             job.unique_key,
+            dump_occurrence(job.occurrence),
         ]
         for job in jobs
     )
 
 
-def fence(settlement: Succeed | Fail | Requeue) -> list[Any]:
+def fence(settlement: Settlement) -> list[Any]:
     """Give the three values that every settlement begins with."""
     held = settlement.reservation
     return [str(held.job_id), str(held.owner), held.number]

@@ -32,7 +32,7 @@ from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version, migrate
 from bgjobs.stores.sqlite.roles import Roles
 from bgjobs.stores.sqlite.watcher import FileWatcher
-from bgjobs.stores.values import in_claim_order
+from bgjobs.stores.values import in_claim_order, lost
 
 
 def _machine_clock() -> datetime:
@@ -128,14 +128,15 @@ class SQLiteStore:
         with self._roles.writer.writing() as raw, translated(self.label):
             moment = self._microseconds(now)
             # Settled first: a job that ends frees its unique key for the one that follows it.
-            lost = writing.settle(raw, self._sql, settle, moment)
-            jobs = writing.enqueue(raw, self._sql, enqueue, moment)
-        return Written(jobs, lost)
+            written = writing.settle(raw, self._sql, settle, moment)
+            jobs = writing.enqueue(raw, self._sql, enqueue, moment, written)
+        return Written(jobs, lost(settle, written))
 
     def complete(
         self,
         reservation: Reservation,
         work: Callable[[Any], object],
+        enqueue: Sequence[NewJob] = (),
         *,
         now: datetime | None = None,
     ) -> bool:
@@ -143,10 +144,13 @@ class SQLiteStore:
         with self._roles.writer.writing() as raw:
             with translated(self.label):
                 moment = self._microseconds(now)
-                lost = writing.settle(raw, self._sql, [Succeed(reservation)], moment)
-            if not lost:
-                call_inside(raw, work, self.label)
-        return not lost
+                written = writing.settle(raw, self._sql, [Succeed(reservation)], moment)
+                if not written:
+                    return False
+                # Before a stranger's code, which may leave the transaction.
+                writing.enqueue(raw, self._sql, enqueue, moment, written)
+            call_inside(raw, work, self.label)
+        return True
 
     def reserve(
         self,
@@ -168,12 +172,24 @@ class SQLiteStore:
         return in_claim_order(map(rows.as_job, found))
 
     def next_due(
-        self, names: Collection[str], *, now: datetime | None = None
+        self, names: Collection[str], *, planned: bool = True, now: datetime | None = None
     ) -> timedelta | None:
         """Say how long until the first unreserved job of these workers is due."""
         moment = self._microseconds(now)
-        due: int | None = self._read("next_due", {"names": rows.names_json(names)})[0][0]
+        wanted: Parameters = {"names": rows.names_json(names), "planned": planned}
+        due: int | None = self._read("next_due", wanted)[0][0]
         return None if due is None else timedelta(microseconds=due - moment)
+
+    def find_unique(self, name: str, unique_key: str) -> Job | None:
+        """Give the live job of this worker that holds this unique key, or None."""
+        found = self._read("find_unique", {"name": name, "unique_key": unique_key})
+        return rows.as_job(found[0]) if found else None
+
+    def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
+        """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
+        with self._roles.writer.writing() as raw, translated(self.label):
+            moment = self._microseconds(now)
+            return writing.replace(raw, self._sql, waiting, new, moment)
 
     def open_owner(
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None

@@ -3,28 +3,37 @@
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from bgjobs.jobs import Job, Reservation
-from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
-
-_Key = tuple[str, int]
-"""Id and number: no two reservations of a job have the same number."""
+from bgjobs.stores.values import by_verb, is_free
 
 
 def enqueue(
-    raw: sqlite3.Connection, sql: Statements, jobs: Sequence[NewJob], now: int
+    raw: sqlite3.Connection,
+    sql: Statements,
+    jobs: Sequence[NewJob],
+    now: int,
+    written: Collection[Reservation] = (),
 ) -> list[Job]:
-    """Store new jobs; where one is live already or its unique key is taken, give that one."""
+    """Store new jobs; where one is live already or its unique key is taken, give that one.
+
+    Those that follow another settlement than these are only given.
+    """
     if not jobs:
         return []
-    wanted = [rows.stored_now(new, now) for new in jobs]
-    parameters: Parameters = {"jobs": rows.enqueued_json(wanted), "now": now}
-    stored = {row[0] for row in _run_all(raw, sql["enqueue"], parameters)}
-    return [job if str(job.id) in stored else _standing(raw, sql, job) for job in wanted]
+    wanted = [(rows.stored_now(new, now), is_free(new, written)) for new in jobs]
+    free = rows.enqueued_json(job for job, is_wanted in wanted if is_wanted)
+    stored = {row[0] for row in _run_all(raw, sql["enqueue"], {"jobs": free, "now": now})}
+    return [
+        _standing(raw, sql, job) if is_wanted and str(job.id) not in stored else job
+        for job, is_wanted in wanted
+    ]
 
 
 def _standing(raw: sqlite3.Connection, sql: Statements, job: Job) -> Job:
@@ -34,51 +43,45 @@ def _standing(raw: sqlite3.Connection, sql: Statements, job: Job) -> Job:
     return rows.as_job(found[0]) if found else job
 
 
+def replace(
+    raw: sqlite3.Connection, sql: Statements, waiting: Job, new: NewJob | None, now: int
+) -> bool:
+    """Delete a job that still waits as it did, and store `new` after it."""
+    wanted: Parameters = {"id": str(waiting.id), "reservations": waiting.reservations}
+    if not _run_all(raw, sql["replace"], wanted):
+        return False
+    if new is not None:
+        enqueue(raw, sql, [new], now)
+    return True
+
+
 def settle(
     raw: sqlite3.Connection, sql: Statements, settlements: Sequence[Settlement], now: int
-) -> list[Reservation]:
-    """Write how runs ended; give the reservations that were not there any more."""
-    first: dict[Reservation, Settlement] = {}
-    for one in settlements:
-        first.setdefault(one.reservation, one)
-    distinct = first.values()
-    succeeded = [rows.fence(one) for one in distinct if isinstance(one, Succeed)]
-    failed = [[*rows.counters(one), one.error] for one in distinct if isinstance(one, Fail)]
-    requeued = [
-        [*rows.counters(one), _delayed(one, now)]
-        for one in distinct
-        if isinstance(one, Requeue)
-    ]
-    written = {
-        *_move(raw, sql["succeed"], succeeded, now),
-        *_move(raw, sql["fail"], failed, now),
-        *_move(raw, sql["requeue"], requeued, now),
-    }
-    return _lost(settlements, written)
+) -> set[Reservation]:
+    """Write how runs ended; give the reservations that were still there."""
+    written: set[Reservation] = set()
+    for verb, chosen in by_verb(settlements).items():
+        parameters: Parameters = {
+            "settled": rows.to_json(_settled(one, now) for one in chosen),
+            "now": now,
+        }
+        # No two reservations of a job have the same number.
+        found = {(UUID(row[0]), row[1]) for row in _run_all(raw, sql[verb], parameters)}
+        held = (one.reservation for one in chosen)
+        written |= {one for one in held if (one.job_id, one.number) in found}
+    return written
+
+
+def _settled(settlement: Settlement, now: int) -> list[Any]:
+    if isinstance(settlement, Fail):
+        return [*rows.counters(settlement), settlement.error]
+    if isinstance(settlement, Requeue):
+        return [*rows.counters(settlement), _delayed(settlement, now)]
+    return rows.fence(settlement)
 
 
 def _delayed(requeue: Requeue, now: int) -> int | None:
     return None if requeue.delay is None else now + rows.microseconds(requeue.delay)
-
-
-def _move(
-    raw: sqlite3.Connection, statements: Sequence[str], settled: Collection[list[Any]], now: int
-) -> list[_Key]:
-    if not settled:
-        return []
-    found = _run_all(raw, statements, {"settled": rows.to_json(settled), "now": now})
-    return [(job_id, number) for job_id, number in found]
-
-
-def _lost(settlements: Iterable[Settlement], written: set[_Key]) -> list[Reservation]:
-    lost: list[Reservation] = []
-    for one in settlements:
-        key = (str(one.reservation.job_id), one.reservation.number)
-        if key in written:
-            written.remove(key)  # so that its repetition counts as lost
-        else:
-            lost.append(one.reservation)
-    return lost
 
 
 def _run_all(

@@ -5,11 +5,14 @@ from operator import methodcaller
 from typing import Any
 
 from bgjobs.errors import StoreError
+from bgjobs.ids import new_id
 from bgjobs.jobs import Job, SucceededJob
-from bgjobs.stores.abc import Store
+from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     NOW,
     SECOND,
+    ask,
+    follow,
     hold,
     ids,
     requeue,
@@ -69,6 +72,41 @@ def check_work_is_called_once_with_a_connection(store: Store) -> None:
     assert store.complete(hold(store).reservation, seen.append, now=NOW)
     assert len(seen) == 1
     assert callable(seen[0].execute)
+
+
+def check_complete_stores_what_follows(store: Store) -> None:
+    """The next one may take the unique key of the job that ends."""
+    held = hold(store, unique_key="k")
+    following = [follow(held, unique_key="k"), NewJob(new_id(), ask("other"))]
+    assert store.complete(held.reservation, lambda _: None, following, now=NOW) is True
+    assert ids(store.get_succeeded()) == [held.id]
+    assert sorted(ids(store.get_enqueued())) == sorted(new.id for new in following)
+    assert store.find_unique("mail", "k") == store.find(following[0].id)
+
+
+def check_what_work_raises_takes_back_what_follows(store: Store) -> None:
+    """The next one is not stored, and the job is held and has its key as before."""
+    held = hold(store, unique_key="k")
+    try:
+        store.complete(held.reservation, _raise, [follow(held, unique_key="k")], now=NOW)
+    except ValueError:
+        assert store.find_unique("mail", "k") == held
+        assert list(store.get_enqueued()) == []
+    else:
+        raise AssertionError("the error did not come out")
+
+
+def check_a_lost_reservation_stores_nothing_that_follows(store: Store) -> None:
+    """Not even a job that does not name the settlement."""
+    held = hold(store)
+    store.write(settle=[succeed(held)], now=NOW)
+    following = [follow(held), NewJob(new_id(), ask())]
+    assert store.complete(held.reservation, lambda _: None, following, now=NOW) is False
+    assert list(store.get_enqueued()) == []
+
+
+def _raise(_: Any) -> None:
+    raise ValueError("no")
 
 
 def check_what_work_gives_back_is_ignored(store: Store) -> None:
@@ -142,12 +180,14 @@ def check_work_that_rolls_back_is_an_error(store: Store) -> None:
     """Said by the store or by the driver; the job is held as before."""
     held = _assert_refused(store, "rollback")
     assert store.find(held.id) == held
+    assert list(store.get_enqueued("next")) == []
 
 
 def _assert_refused(store: Store, ending: str) -> Job:
     held = hold(store)
     try:
-        store.complete(held.reservation, methodcaller(ending), now=NOW)
+        following = [follow(held, name="next")]
+        store.complete(held.reservation, methodcaller(ending), following, now=NOW)
     except Exception:  # noqa: BLE001 - a driver that refuses by itself has its own class
         other = hold(store, priority=-1)
         assert not store.write(settle=[succeed(other)], now=NOW).lost

@@ -7,12 +7,14 @@ from threading import Barrier
 from typing import TypeVar
 from uuid import UUID
 
+from bgjobs.ids import new_id
 from bgjobs.jobs import Job
-from bgjobs.stores.abc import Store
+from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,
     ask,
+    follow,
     hold,
     ids,
     put,
@@ -89,6 +91,55 @@ def check_only_one_of_several_threads_settles(store: Store) -> None:
         return list(store.write(settle=[succeed(held)], now=NOW).lost)
 
     assert sorted(map(len, _at_once(settle))) == [0] + [1] * (_THREADS - 1)
+
+
+def check_threads_keep_one_job_of_a_key(store: Store) -> None:
+    """While all of them plan it, run it with its follower and replace it."""
+    keys = ["a", "b", "c"]
+    put(store, *(ask(unique_key=key) for key in keys))
+
+    def run(_: int) -> int:
+        owner = start(store)
+        done = 0
+        for _ in range(10):
+            held = take(store, owner, limit=2)
+            following = [follow(job, unique_key=job.unique_key) for job in held]
+            assert not store.write(following, [succeed(job) for job in held], now=NOW).lost
+            done += len(held)
+            put(store, *(ask(unique_key=key) for key in keys))
+            for job in store.get_enqueued():
+                new = NewJob(new_id(), ask(unique_key=job.unique_key))
+                store.replace(job, new, now=NOW)
+        return done
+
+    done = sum(_at_once(run))
+    assert sorted(job.unique_key or "" for job in store.get_enqueued()) == keys
+    assert store.count(now=NOW).succeeded == done
+
+
+def check_only_one_of_several_threads_replaces(store: Store) -> None:
+    """The others are told that the job does not wait any more; one new job is there."""
+    waiting = put_one(store, unique_key="k")
+
+    def replace(_: int) -> bool:
+        return store.replace(waiting, NewJob(new_id(), ask(unique_key="k")), now=NOW)
+
+    assert sorted(_at_once(replace)) == [False] * (_THREADS - 1) + [True]
+    [left] = store.get_enqueued()
+    assert left.id != waiting.id
+
+
+def check_a_job_is_reserved_or_replaced(store: Store) -> None:
+    """By threads of both kinds at once: either it runs or it is gone, never both."""
+    jobs = put(store, *(ask(unique_key=str(place)) for place in range(_THREADS)))
+
+    def work(number: int) -> int:
+        if number % 2:
+            return len(take(store, start(store)))
+        return sum(store.replace(job, None, now=NOW) for job in jobs)
+
+    assert sum(_at_once(work)) == len(jobs)
+    assert list(store.get_enqueued()) == []
 
 
 def check_threads_migrate_at_once(store: Store) -> None:

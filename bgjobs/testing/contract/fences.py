@@ -14,6 +14,7 @@ from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,
     ask,
+    drop,
     fail,
     hold,
     ids,
@@ -24,7 +25,7 @@ from bgjobs.testing.contract.steps import (
     take,
 )
 
-_KINDS: tuple[Callable[[Job], Settlement], ...] = (succeed, fail, requeue)
+_KINDS: tuple[Callable[[Job], Settlement], ...] = (succeed, fail, requeue, drop)
 
 
 def _assert_lost(store: Store, job: Job, reservation: Reservation) -> None:
@@ -98,6 +99,13 @@ def check_a_failed_job_cannot_be_settled(store: Store) -> None:
     """It has ended."""
     held = hold(store)
     store.write(settle=[fail(held)], now=NOW)
+    _assert_lost(store, held, held.reservation)
+
+
+def check_a_dropped_job_cannot_be_settled(store: Store) -> None:
+    """It is gone."""
+    held = hold(store)
+    store.write(settle=[drop(held)], now=NOW)
     _assert_lost(store, held, held.reservation)
 
 

@@ -9,6 +9,7 @@ from bgjobs.testing.contract.steps import (
     DAY,
     LEASE,
     NOW,
+    OCCURRENCE,
     SECOND,
     TICK,
     ask,
@@ -213,6 +214,21 @@ def check_next_due_is_zero_or_less_for_a_due_job(store: Store) -> None:
     assert later is not None
     assert at_once <= timedelta(0)
     assert later <= timedelta(0)
+
+
+def check_next_due_sees_scheduled_jobs_unless_told(store: Store) -> None:
+    """Whatever stands before or behind them, in the same priority or another."""
+    put(
+        store,
+        ask(available_in=TICK, occurrence=OCCURRENCE),
+        ask(available_in=DAY),
+        ask(available_in=2 * TICK, occurrence=OCCURRENCE, priority=-3),
+        ask("purge", available_in=SECOND, occurrence=OCCURRENCE),
+    )
+    assert store.next_due(["mail", "purge"], now=NOW) == TICK
+    assert store.next_due(["mail", "purge"], planned=False, now=NOW) == DAY
+    assert store.next_due(["purge"], planned=True, now=NOW) == SECOND
+    assert store.next_due(["purge"], planned=False, now=NOW) is None
 
 
 def check_next_due_does_not_see_reserved_jobs(store: Store) -> None:

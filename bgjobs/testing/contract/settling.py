@@ -13,10 +13,12 @@ from bgjobs.testing.contract.steps import (
     SECOND,
     TICK,
     ask,
+    drop,
     fail,
     hold,
     ids,
     put,
+    put_one,
     requeue,
     start,
     succeed,
@@ -120,9 +122,28 @@ def check_requeueing_keeps_priority_payload_and_key(store: Store) -> None:
     assert (waiting.priority, waiting.payload, waiting.unique_key) == (-4, "{}", "k")
 
 
+def check_a_dropped_job_is_gone_for_good(store: Store) -> None:
+    """It ran never, so it is neither live nor ended, and its unique key is free."""
+    held = hold(store, unique_key="k")
+    assert not store.write(settle=[drop(held)], now=NOW).lost
+    assert store.find(held.id) is None
+    assert list(store.get_enqueued()) == list(store.get_running()) == []
+    assert not store.get_succeeded()
+    assert not store.get_failed()
+    assert put_one(store, unique_key="k").id != held.id
+
+
+def check_dropping_leaves_the_other_jobs(store: Store) -> None:
+    """Even those of the same owner."""
+    put(store, ask(), ask())
+    held = take(store, start(store))
+    store.write(settle=[drop(held[0])], now=NOW)
+    assert list(store.get_running()) == [held[1]]
+
+
 def check_one_write_settles_every_kind(store: Store) -> None:
     """Each with its own values."""
-    put(store, *(ask(payload=str(number)) for number in range(6)))
+    put(store, *(ask(payload=str(number)) for number in range(7)))
     held = take(store, start(store))
     settlements: list[Settlement] = [
         succeed(held[0]),
@@ -130,6 +151,7 @@ def check_one_write_settles_every_kind(store: Store) -> None:
         requeue(held[2], delay=SECOND),
         requeue(held[3], attempts=9),
         fail(held[4], "four"),
+        drop(held[5]),
     ]
     assert not store.write(settle=settlements, now=NOW).lost
     assert ids(store.get_succeeded()) == [held[0].id]
@@ -139,7 +161,8 @@ def check_one_write_settles_every_kind(store: Store) -> None:
     }
     waiting = {job.id: (job.attempts, job.available_at) for job in store.get_enqueued()}
     assert waiting == {held[2].id: (0, NOW + SECOND), held[3].id: (9, NOW)}
-    assert list(store.get_running()) == [held[5]]
+    assert list(store.get_running()) == [held[6]]
+    assert store.find(held[5].id) is None
 
 
 def check_a_thousand_jobs_are_settled_in_one_write(store: Store) -> None:

@@ -8,7 +8,8 @@ from uuid import UUID
 from bgjobs.errors import StoreError
 from bgjobs.ids import new_id, new_ids
 from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest
-from bgjobs.settlements import Fail, Requeue, Succeed
+from bgjobs.occurrences import Occurrence, Plan
+from bgjobs.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 
 NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
@@ -16,6 +17,8 @@ TICK = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 LEASE = timedelta(seconds=60)
+PLAN = Plan(name="nightly", schedule="cron 0 3 * * *")
+OCCURRENCE = Occurrence(plan=PLAN, at=NOW)
 ERROR = AttemptError(0, NOW, 'ValueError: no such user\n  ünïcödé 🦉 "quoted" \\ \'')
 
 
@@ -75,6 +78,16 @@ def fail(job: Job, error: str = "gone", **changes: Any) -> Fail:
 def requeue(job: Job, **changes: Any) -> Requeue:
     """Give it back, the counters as they are unless said."""
     return Requeue(reservation=job.reservation, **{**_counters(job), **changes})
+
+
+def drop(job: Job) -> Drop:
+    """Settle it as never run."""
+    return Drop(job.reservation)
+
+
+def follow(job: Job, **options: Any) -> NewJob:
+    """Make a new job that is stored only if this one's settlement takes effect."""
+    return NewJob(new_id(), ask(**options), after=job.reservation)
 
 
 def _counters(job: Job) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from bgjobs.testing.contract.steps import (
     DAY,
     NOW,
     ask,
+    drop,
     fail,
     hold,
     put,
@@ -84,6 +85,29 @@ def check_ended_jobs_may_share_a_unique_key(store: Store) -> None:
         store.write(settle=[settle(hold(store, unique_key="k"))], now=NOW)
     assert [job.unique_key for job in store.get_succeeded()] == ["k", "k"]
     assert [job.unique_key for job in store.get_failed()] == ["k", "k"]
+
+
+def check_the_holder_of_a_unique_key_is_found(store: Store) -> None:
+    """Waiting, delayed or reserved, as `find` gives it."""
+    held = hold(store, unique_key="h")
+    waiting, delayed = put(store, ask(unique_key="w"), ask(unique_key="d", available_in=DAY))
+    found = [store.find_unique("mail", key) for key in ("h", "w", "d")]
+    assert found == [held, waiting, delayed]
+
+
+def check_an_unknown_unique_key_has_no_holder(store: Store) -> None:
+    """None for another key, for another worker's, and for a job that has none."""
+    put(store, ask("mail", unique_key="k"), ask("mail"), ask("purge"))
+    assert store.find_unique("mail", "K") is None
+    assert store.find_unique("purge", "k") is None
+    assert store.find_unique("mail", "") is None
+
+
+def check_an_ended_job_holds_no_unique_key(store: Store) -> None:
+    """Whichever way it ended."""
+    for settle in (succeed, fail, drop):
+        store.write(settle=[settle(hold(store, unique_key="k"))], now=NOW)
+        assert store.find_unique("mail", "k") is None
 
 
 def check_settling_frees_the_key_for_the_same_write(store: Store) -> None:

@@ -1,6 +1,6 @@
 select
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence
 from {jobs} as job
 where job.reserved_by is not null
     and not exists (

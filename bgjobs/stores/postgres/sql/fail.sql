@@ -14,12 +14,12 @@ with settled as (
 ), recorded as (
     insert into {jobs_failed} (
         id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+        created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
         error, failed_at
     )
     select
         id, name, payload, priority, new_attempts, new_crashes, new_interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, new_errors,
+        created_at, available_at, reserved_at, reserved_by, unique_key, new_errors, occurrence,
         reason, coalesce(%(now)s::timestamptz, now())
     from settled
     on conflict (id) do nothing

@@ -23,6 +23,7 @@ from levels as level cross join lateral (
     where job.name = level.name
         and job.priority = level.priority
         and job.reserved_by is null
+        and (%(planned)s or job.occurrence is null)
     order by job.available_at, job.id
     limit 1
 ) as head;

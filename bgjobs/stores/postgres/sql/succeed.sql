@@ -9,12 +9,12 @@ with settled as (
 ), recorded as (
     insert into {jobs_succeeded} (
         id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+        created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
         succeeded_at
     )
     select
         id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+        created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
         coalesce(%(now)s::timestamptz, now())
     from settled
     on conflict (id) do nothing

@@ -20,7 +20,10 @@ with recursive levels (name, priority) as (
 )
 select min((
     select available_at from {jobs} indexed by {jobs_ready}
-    where name = level.name and priority = level.priority and reserved_by is null
+    where name = level.name
+        and priority = level.priority
+        and reserved_by is null
+        and (:planned or occurrence is null)
     order by available_at limit 1
 ))
 from levels as level where level.priority is not null;

@@ -1,6 +1,6 @@
 -- An upsert that always meets its row, because only a select lets the settlements drive the
 -- join: as an update from them it may read all rows for each. What it inserts is never kept,
--- so it carries no payload and no unique key.
+-- so it carries no payload, unique key or occurrence.
 with settled (id, owner, number, attempts, crashes, interruptions, errors, available_at) as (
     select
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),

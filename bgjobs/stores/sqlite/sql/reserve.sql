@@ -65,4 +65,4 @@ update {jobs} set
 where rowid in (select row from best)
 returning
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors;
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence;

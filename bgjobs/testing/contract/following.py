@@ -1,0 +1,135 @@
+"""Jobs that follow a settlement: stored together with it, or not at all."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from attrs import evolve
+
+from bgjobs.ids import new_id
+from bgjobs.stores.abc import NewJob, Store
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    OCCURRENCE,
+    SECOND,
+    ask,
+    drop,
+    fail,
+    follow,
+    hold,
+    ids,
+    put_one,
+    requeue,
+    start,
+    succeed,
+    take,
+)
+
+
+def check_a_follower_is_stored_with_its_settlement(store: Store) -> None:
+    """Of whichever kind."""
+    for settle in (succeed, fail, requeue, drop):
+        held = hold(store, priority=-1)
+        new = follow(held, name="next")
+        written = store.write([new], [settle(held)], now=NOW)
+        assert list(written.lost) == []
+        assert list(written.jobs) == [store.find(new.id)]
+        store.write(settle=[drop(job) for job in take(store, start(store))], now=NOW)
+    assert len(store.get_enqueued("next")) == 4
+
+
+def check_a_follower_takes_the_key_of_the_job_that_ends(store: Store) -> None:
+    """Whichever way it ends: one live job at any time."""
+    held = hold(store, unique_key="k", occurrence=OCCURRENCE)
+    for settle in (succeed, fail, drop):
+        new = follow(held, unique_key="k", occurrence=evolve(OCCURRENCE, previous=NOW))
+        [job] = store.write([new], [settle(held)], now=NOW).jobs
+        assert store.find_unique("mail", "k") == job
+        assert job.id == new.id
+        [held] = take(store, start(store))
+
+
+def check_a_follower_of_a_lost_settlement_is_not_stored(store: Store) -> None:
+    """It is given as it was asked for; the rest of the write is done."""
+    mine, theirs = hold(store), hold(store)
+    store.write(settle=[fail(theirs)], now=NOW)
+    holder = put_one(store, unique_key="held")
+    options = {"unique_key": "k", "priority": 3, "available_in": DAY, "occurrence": OCCURRENCE}
+    new = [
+        follow(theirs, **options),
+        follow(mine),
+        NewJob(new_id(), ask(unique_key="held")),
+        follow(theirs, unique_key="held"),
+    ]
+    written = store.write(new, [succeed(theirs), succeed(mine)], now=NOW)
+    assert list(written.lost) == [theirs.reservation]
+    asked, stored, standing, other = written.jobs
+    assert (asked.id, stored.id, other.id) == (new[0].id, new[1].id, new[3].id)
+    assert standing == holder
+    assert sorted(ids(store.get_enqueued())) == sorted([stored.id, holder.id])
+    assert (asked.unique_key, asked.priority, asked.occurrence) == ("k", 3, OCCURRENCE)
+    assert (asked.created_at, asked.available_at) == (NOW, NOW + DAY)
+
+
+def check_a_lost_follower_has_the_instant_it_asked_for(store: Store) -> None:
+    """And the clock of the store, where no `now` was given."""
+    held = hold(store)
+    store.write(settle=[drop(held)], now=NOW)
+    new = [follow(held, available_at=NOW - DAY), follow(held)]
+    dated, undated = store.write(new, [drop(held)]).jobs
+    assert dated.available_at == NOW - DAY
+    assert undated.available_at == undated.created_at == dated.created_at
+    assert undated.created_at.utcoffset() == NOW.utcoffset()
+    assert list(store.get_enqueued()) == []
+
+
+def check_a_follower_of_no_settlement_is_not_stored(store: Store) -> None:
+    """Neither of one in another write nor of another reservation of the same job."""
+    held = hold(store)
+    store.write([follow(held)], now=NOW)
+    store.write(settle=[requeue(held)], now=NOW)
+    store.write([follow(held)], now=NOW)
+    [again] = take(store, start(store))
+    store.write([follow(held)], [succeed(again)], now=NOW)
+    assert list(store.get_enqueued()) == []
+
+
+def check_a_settlement_said_twice_still_has_its_follower(store: Store) -> None:
+    """The second time it is lost, but the first it took effect."""
+    held = hold(store)
+    new = follow(held)
+    written = store.write([new], [succeed(held), succeed(held)], now=NOW)
+    assert list(written.lost) == [held.reservation]
+    assert ids(store.get_enqueued()) == [new.id]
+
+
+def check_a_repeated_write_does_not_double_a_follower(store: Store) -> None:
+    """The first answer may have been lost; the follower is there once."""
+    for settle in (succeed, fail, requeue, drop):
+        held = hold(store, priority=-1)
+        new = follow(held, name="next")
+        store.write([new], [settle(held)], now=NOW)
+        again = store.write([new], [settle(held)], now=NOW + SECOND)
+        assert list(again.lost) == [held.reservation]
+        assert ids(again.jobs) == [new.id]
+        store.write(settle=[drop(job) for job in take(store, start(store))], now=NOW)
+    assert len(store.get_enqueued("next")) == 4
+
+
+def check_a_repeated_write_does_not_revive_a_follower(store: Store) -> None:
+    """It ran, and even left no trace, before the write was repeated."""
+    held = hold(store)
+    new = follow(held)
+    store.write([new], [succeed(held)], now=NOW)
+    [following] = take(store, start(store))
+    store.write(settle=[drop(following)], now=NOW)
+    store.write([new], [succeed(held)], now=NOW + SECOND)
+    assert store.find(new.id) is None
+    assert store.count(now=NOW).due == 0
+
+
+def check_a_follower_gives_way_to_the_holder_of_its_key(store: Store) -> None:
+    """As every new job does."""
+    holder = put_one(store, unique_key="k", available_in=DAY)
+    held = hold(store)
+    written = store.write([follow(held, unique_key="k")], [succeed(held)], now=NOW)
+    assert list(written.jobs) == [holder]
+    assert list(written.lost) == []

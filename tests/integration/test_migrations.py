@@ -1,0 +1,161 @@
+"""A database of an earlier version is brought up to date with all that is in it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import bgjobs
+from bgjobs.errors import SchemaMismatchError
+from bgjobs.jobs import AttemptError, FailedJob, Job, SucceededJob
+from bgjobs.settlements import Succeed
+from bgjobs.stores.abc import Owner
+from bgjobs.stores.attempt_errors import dump_errors
+from bgjobs.testing.contract.steps import OCCURRENCE, put_one
+from tests.fixtures.databases import Database, PostgresSchema
+
+_NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
+_COUNT = 1_936_787_415_123_456
+"""The same instant as a file keeps it."""
+_LATER = timedelta(microseconds=1)
+_OWNER = UUID("01900000-0000-7000-8000-00000000000f")
+_ERRORS = (AttemptError(0, _NOW, "ValueError: 'no'"),)
+_SHARED = """
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors
+"""
+
+
+def _values(number: int, now: str, later: str, holder: str) -> str:
+    errors = dump_errors(_ERRORS).replace("'", "''")
+    return (
+        f"'{_id(number)}', 'mail', '[1]', -3, 1, 2, 3, 4, "
+        f"{now}, {later}, {holder}, 'k{number}', '{errors}'"
+    )
+
+
+def _id(number: int) -> UUID:
+    return UUID(f"01900000-0000-7000-8000-{number:012}")
+
+
+class _VersionOne:
+    """The first version's tables, with rows as it wrote them."""
+
+    def __init__(self, database: Database) -> None:
+        self._prefix, self._now, self._later = "bgjobs_", str(_COUNT), str(_COUNT + 1)
+        if isinstance(database, PostgresSchema):
+            self._prefix = f"{database.schema}."
+            self._now, self._later = f"'{_NOW}'", f"'{_NOW + _LATER}'"
+        connection = database.connect()
+        for statement in self._rows():
+            connection.execute(statement)
+        connection.commit()
+        connection.close()
+
+    def _rows(self) -> Iterator[str]:
+        held = f"{self._later}, '{_OWNER}'"
+        for table, number, holder, end in (
+            ("jobs", 1, "null, null", ""),
+            ("jobs", 2, held, ""),
+            ("jobs_succeeded", 3, held, f", {self._later}"),
+            ("jobs_failed", 4, held, f", 'no', {self._later}"),
+        ):
+            more = {3: ", succeeded_at", 4: ", error, failed_at"}.get(number, "")
+            values = _values(number, self._now, self._later, holder)
+            yield f"insert into {self._prefix}{table} ({_SHARED}{more}) values ({values}{end})"
+
+
+@pytest.fixture
+def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjobs.Store]:
+    """A store on tables of version 1, not migrated further."""
+    store = database.store()
+    store.open()
+    with monkeypatch.context() as earlier:
+        for adapter in ("sqlite", "postgres"):
+            earlier.setattr(f"bgjobs.stores.{adapter}.migrating.SCHEMA_VERSION", 1)
+        assert store.migrate() == ["0001_jobs"]
+    _VersionOne(database)
+    yield store
+    store.close()
+
+
+def _expected(*, held: bool) -> dict[str, Any]:
+    return {
+        "name": "mail",
+        "payload": "[1]",
+        "priority": -3,
+        "attempts": 1,
+        "crashes": 2,
+        "interruptions": 3,
+        "reservations": 4,
+        "created_at": _NOW,
+        "available_at": _NOW + _LATER,
+        "reserved_at": _NOW + _LATER if held else None,
+        "reserved_by": _OWNER if held else None,
+        "errors": _ERRORS,
+    }
+
+
+def test_every_row_is_kept_and_readable(store: bgjobs.Store) -> None:
+    assert store.migrate() == ["0002_schedules"]
+    store.check_schema()
+    end = _NOW + _LATER
+    waiting = Job(id=_id(1), unique_key="k1", **_expected(held=False))
+    held = Job(id=_id(2), unique_key="k2", **_expected(held=True))
+    succeeded = SucceededJob(
+        id=_id(3),
+        unique_key="k3",
+        succeeded_at=end,
+        **_expected(held=True),
+    )
+    failed = FailedJob(
+        id=_id(4),
+        unique_key="k4",
+        error="no",
+        failed_at=end,
+        **_expected(held=True),
+    )
+    assert [store.find(_id(number)) for number in (1, 2, 3, 4)] == [
+        waiting,
+        held,
+        succeeded,
+        failed,
+    ]
+    assert list(store.get_enqueued()) == [waiting]
+    assert list(store.get_running()) == [held]
+    assert list(store.get_succeeded()) == [succeeded]
+    assert list(store.get_failed()) == [failed]
+
+
+def test_old_and_new_rows_go_on_together(store: bgjobs.Store) -> None:
+    store.migrate()
+    store.open_owner(Owner(_OWNER, "default", "node"), timedelta(minutes=1), now=_NOW)
+    planned = put_one(store, occurrence=OCCURRENCE)
+    taken = store.reserve(_OWNER, ["mail"], 10, now=_NOW + _LATER)
+    assert {job.id: job.occurrence for job in taken} == {_id(1): None, planned.id: OCCURRENCE}
+    held = store.find(_id(2))
+    assert isinstance(held, Job)
+    ended = [Succeed(job.reservation) for job in (held, *taken)]
+    assert not store.write(settle=ended, now=_NOW).lost
+    assert {job.id: job.occurrence for job in store.get_succeeded()} == {
+        **{_id(number): None for number in (1, 2, 3)},
+        planned.id: OCCURRENCE,
+    }
+
+
+def test_an_earlier_version_is_refused(store: bgjobs.Store) -> None:
+    with pytest.raises(SchemaMismatchError) as caught:
+        store.check_schema()
+    assert "expected schema version 2, found 1; run store.migrate()" in str(caught.value)
+    assert (caught.value.expected, caught.value.found) == (2, 1)
+
+
+def test_a_fresh_database_gets_every_migration(database: Database) -> None:
+    store = database.store()
+    store.open()
+    assert store.migrate() == ["0001_jobs", "0002_schedules"]
+    store.check_schema()
+    assert store.migrate() == []
+    store.close()
