@@ -58,8 +58,9 @@ def tests_all(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the examples in the documents and follow the links between them."""
+    """Draw the pictures, run the examples in the documents, follow the links between them."""
     install(session, "test")
+    session.run("python", "docs/pictures.py")
     session.run("pytest", "tests/docs", *session.posargs)
 
 
@@ -75,3 +76,10 @@ def bench(session: nox.Session) -> None:
     """Measure; `nox -s bench -- claim` measures one thing."""
     install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Run fleets of processes; `nox -s chaos -- schedules --processes 20 --seconds 60`."""
+    install(session, "test")
+    session.run("python", "-m", "tests.chaos", *(session.posargs or ["schedules"]))

@@ -4,16 +4,17 @@ The floors; a module imports only from floors below it::
 
     testing, logs                                    tools beside the library
     runtime    run, BgJobs, supervisor, monitor      structured concurrency over a store
-    config     Config, Queue                         what runs
+    config     Config, Queue, ScheduledJob           what runs
     workers, payloads   stores: abc, sqlite, postgres
-    errors, jobs, events, settlements, outcomes, backoff, clock, ids, instants, texts
+    planning   schedules                             when it runs, as pure values
+    errors, jobs, events, occurrences, settlements, outcomes, backoff, clock, ids, texts
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bgjobs import backoff, errors
-from bgjobs.config import Config, Queue, RestartTolerance, Retention
+from bgjobs.config import Config, Queue, RestartTolerance, Retention, ScheduledJob
 from bgjobs.context import JobContext
 from bgjobs.errors import BgJobsError
 from bgjobs.jobs import (
@@ -26,18 +27,21 @@ from bgjobs.jobs import (
     Snooze,
     SucceededJob,
 )
+from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import Limits
 from bgjobs.stores.abc import Counts, Page, Store
 from bgjobs.workers import Worker, worker
 
 if TYPE_CHECKING:
-    from bgjobs import events
+    from bgjobs import events, schedules
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
     from bgjobs.runtime.app import run, serve
     from bgjobs.runtime.bgjobs import BgJobs
     from bgjobs.runtime.bus import EventStream
     from bgjobs.runtime.queue_control import QueueControl
+    from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
+    from bgjobs.schedules import Schedule, every, schedule
     from bgjobs.stores.postgres import PostgresStore
     from bgjobs.stores.sqlite import SQLiteStore
 
@@ -56,6 +60,7 @@ __all__ = [
     "JobRequest",
     "Limits",
     "Listener",
+    "Occurrence",
     "Page",
     "PostgresStore",
     "Queue",
@@ -64,6 +69,9 @@ __all__ = [
     "RestartTolerance",
     "Retention",
     "SQLiteStore",
+    "Schedule",
+    "ScheduledJob",
+    "ScheduledJobControl",
     "Snooze",
     "Store",
     "SucceededJob",
@@ -71,8 +79,11 @@ __all__ = [
     "backoff",
     "errors",
     "events",
+    "every",
     "log_listener",
     "run",
+    "schedule",
+    "schedules",
     "serve",
     "worker",
 ]
@@ -87,8 +98,12 @@ _LATER = {
     "PostgresStore": "bgjobs.stores.postgres",
     "QueueControl": "bgjobs.runtime.queue_control",
     "SQLiteStore": "bgjobs.stores.sqlite",
+    "Schedule": "bgjobs.schedules",
+    "ScheduledJobControl": "bgjobs.runtime.scheduled_job_control",
+    "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",
     "run": "bgjobs.runtime.app",
+    "schedule": "bgjobs.schedules",
     "serve": "bgjobs.runtime.app",
 }
 
@@ -96,8 +111,8 @@ if not TYPE_CHECKING:  # to a type checker it would say that any name exists
 
     def __getattr__(name: str) -> object:
         """Import one of the names that come later."""
-        if name == "events":
-            return import_module("bgjobs.events")
+        if name in ("events", "schedules"):
+            return import_module(f"bgjobs.{name}")
         if name not in _LATER:
             raise AttributeError(f"module 'bgjobs' has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_LATER[name]), name)

@@ -1,4 +1,4 @@
-"""What runs: queues, their workers, and the settings of the whole, all frozen.
+"""What runs: queues, scheduled jobs, their workers, and the settings of the whole, all frozen.
 
 One value that is wrong is refused where it is given; what needs the whole is checked by `run`.
 Both tell everything that they found, as one `ConfigError`.
@@ -7,15 +7,19 @@ Both tell everything that they found, as one `ConfigError`.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, final
 
-from attrs import field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from bgjobs.backoff import Backoff, Exponential, as_backoff
 from bgjobs.checks import Problems, duplicates
 from bgjobs.clock import Clock, SystemClock
-from bgjobs.errors import ConfigError
+from bgjobs.errors import ConfigError, PayloadError
+from bgjobs.instants import as_duration
+from bgjobs.jobs import JobOptions, JobRequest
+from bgjobs.occurrences import Plan
 from bgjobs.outcomes import Limits
+from bgjobs.schedules.base import Schedule
 from bgjobs.stores.abc import Store
 from bgjobs.workers import Worker
 
@@ -29,6 +33,13 @@ HEARTBEATS_PER_LEASE = 3
 """A lease outlives this many heartbeats, so that two may fail before it is lost."""
 
 
+ON_TIME = 1.0
+"""Seconds that a run may be late without having been missed, where no other grace is set."""
+SHORTEST_GRACE = 0.1
+"""Seconds; less than a reservation may take would let nothing run."""
+LONGEST_POLL = 604_800.0
+"""Seconds; a week serves tests in virtual time, where every look ends a jump of the clock."""
+
 BACKOFF = "a policy of bgjobs.backoff or a function"
 
 
@@ -37,6 +48,10 @@ def _tuple(values: Any) -> Any:
     if not isinstance(values, Iterable):
         return values
     return tuple(cast("Iterable[object]", values))
+
+
+def _name_of_worker(job: "ScheduledJob") -> str:
+    return job.worker.name if isinstance(job.worker, Worker) else ""  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
 
 
 @final
@@ -100,12 +115,96 @@ class Queue:
             problems.name("name", self.name)
             problems.whole("concurrency", self.concurrency, least=1, most=10_000)
             problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
-            problems.seconds("poll_interval", self.poll_interval, least=0.01, most=3600)
+            problems.seconds("poll_interval", self.poll_interval, least=0.01, most=LONGEST_POLL)
             problems.having("backoff", self.backoff, "delay", BACKOFF)
             problems.listeners("listeners", self.listeners)
             problems.workers("workers", self.workers)
             if self.workers == ():
                 problems.add("workers: expected at least one, found none")
+
+
+@final
+@frozen
+class ScheduledJob:
+    """A worker that runs whenever a schedule says, on any number of nodes.
+
+    One planned run at a time: with its end the next one is planned, in the same transaction.
+    What a long run or a downtime has missed coalesces into one run.
+    """
+
+    worker: AnyWorker
+    schedule: Schedule
+    name: str = field(default=Factory(_name_of_worker, takes_self=True), kw_only=True)
+    """Unique in all processes on one store; the worker's name unless said."""
+    request: JobRequest | None = field(default=None, kw_only=True)
+    """What each run is called with: ``worker.request(...)``, without arguments unless said."""
+    max_retries: int = field(default=3, kw_only=True)
+    """How often a run that raised is tried again before the next one is planned."""
+    backoff: Backoff = field(factory=Exponential, converter=as_backoff, kw_only=True)
+    catch_up: Literal["once", "never"] | int = field(default="once", kw_only=True)
+    """What becomes of occurrences that nobody could run in time.
+
+    ``"once"``: one late run for all of them. ``"never"``: no late run; what could not begin
+    within `misfire_grace`, or else a second, is skipped. A number: after the one that waits
+    the others are run too, the oldest first, up to so many in a row.
+    """
+    misfire_grace: float | None = field(default=None, kw_only=True)
+    """Seconds after which a run that has not begun is skipped; None: however late it is."""
+    jitter: float = field(default=0.0, kw_only=True)
+    """Each run waits for a random time, up to so many seconds."""
+    poll_interval: float = field(default=10.0, kw_only=True)
+    """Seconds between two looks at the store when nothing has told of a change."""
+    listeners: "Sequence[Listener]" = field(default=(), converter=_tuple, kw_only=True)
+    """Told of this job's events, before those of the whole configuration."""
+
+    def __attrs_post_init__(self) -> None:
+        with Problems(f"scheduled job {self.name!r}") as problems:
+            problems.name("name", self.name)
+            if problems.one("worker", self.worker, Worker):
+                self._check_request(problems)
+            problems.one("schedule", self.schedule, Schedule)
+            problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
+            problems.having("backoff", self.backoff, "delay", BACKOFF)
+            if isinstance(self.catch_up, int):
+                problems.whole("catch_up", self.catch_up, least=1, most=1_000_000)
+            elif self.catch_up not in ("once", "never"):
+                problems.add(
+                    f"catch_up: expected 'once', 'never' or a number, found {self.catch_up!r}"
+                )
+            if self.misfire_grace is not None:
+                problems.seconds("misfire_grace", self.misfire_grace, least=SHORTEST_GRACE)
+            problems.seconds("jitter", self.jitter)
+            problems.seconds("poll_interval", self.poll_interval, least=0.01, most=LONGEST_POLL)
+            problems.listeners("listeners", self.listeners)
+
+    def asked(self) -> JobRequest:
+        """Give what each run is called with."""
+        return self.worker.request() if self.request is None else self.request
+
+    @property
+    def plan(self) -> Plan:
+        """What its rows carry of this."""
+        grace = self.misfire_grace
+        if grace is None and self.catch_up == "never":
+            grace = ON_TIME
+        return Plan(
+            name=self.name,
+            schedule=self.schedule.text,
+            catch_up=self.catch_up if isinstance(self.catch_up, int) else 0,
+            misfire_grace=None if grace is None else as_duration(grace),
+            jitter=as_duration(self.jitter),
+        )
+
+    def _check_request(self, problems: Problems) -> None:
+        try:
+            asked = self.asked()
+        except (PayloadError, TypeError) as error:  # a missing argument is a TypeError
+            problems.add(f"request: {error}; say request=worker.request(...)")
+            return
+        if asked.name != self.worker.name:
+            problems.add(f"request: expected one of {self.worker.name!r}, found {asked.name!r}")
+        if evolve(asked.options, priority=0) != JobOptions():
+            problems.add("request: expected no time and no unique key, which the schedule sets")
 
 
 @final
@@ -115,6 +214,7 @@ class Config:
 
     store: Store
     queues: Sequence[Queue] = field(default=(), converter=_tuple)
+    scheduled_jobs: Sequence[ScheduledJob] = field(default=(), converter=_tuple)
     enqueue_only: Sequence[AnyWorker] = field(default=(), converter=_tuple)
     """Workers whose jobs this process may enqueue although another one runs them."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_tuple)
@@ -140,6 +240,9 @@ class Config:
         with Problems("Config") as problems:
             problems.having("store", self.store, "reserve", "a store such as SQLiteStore(...)")
             problems.each("queues", self.queues, _is_queue, "a Queue")
+            problems.each(
+                "scheduled_jobs", self.scheduled_jobs, _is_scheduled, "a ScheduledJob"
+            )
             problems.workers("enqueue_only", self.enqueue_only)
             problems.listeners("listeners", self.listeners)
             problems.seconds("heartbeat_interval", self.heartbeat_interval, above=0)
@@ -157,8 +260,9 @@ class Config:
             problems.having("clock", self.clock, "monotonic", "a Clock")
 
     def all_workers(self) -> Iterator[AnyWorker]:
-        """Give the workers of all queues and those that may be enqueued, repeats included."""
-        return chain(*(queue.workers for queue in self.queues), self.enqueue_only)
+        """Give all workers that are run or may be enqueued here, repeats included."""
+        scheduled = (job.worker for job in self.scheduled_jobs)
+        return chain(*(queue.workers for queue in self.queues), scheduled, self.enqueue_only)
 
     def check(self) -> None:
         """Raise `ConfigError` with everything that is wrong with the whole."""
@@ -167,10 +271,15 @@ class Config:
             raise ConfigError(problems)
 
     def _problems(self) -> Iterator[str]:
-        if not self.queues and not self.enqueue_only:
-            yield "Config: expected a queue or a worker in enqueue_only, found neither"
+        if not self.queues and not self.scheduled_jobs and not self.enqueue_only:
+            yield (
+                "Config: expected a queue, a scheduled job or a worker in enqueue_only, "
+                "found none of them"
+            )
         for name in duplicates(queue.name for queue in self.queues):
             yield f"queues: two have the name {name!r}"
+        for name in duplicates(job.name for job in self.scheduled_jobs):
+            yield f"scheduled_jobs: two have the name {name!r}"
         yield from self._ambiguous_workers()
         if self.heartbeat_interval * HEARTBEATS_PER_LEASE > self.lease:
             most = self.lease / HEARTBEATS_PER_LEASE
@@ -183,9 +292,24 @@ class Config:
         for queue in self.queues:
             for name in duplicates(worker.name for worker in queue.workers):
                 yield f"queue {queue.name!r}: worker {name!r} is listed twice"
-        handlers = {(worker.name, worker.handler) for worker in self.all_workers()}
-        for name in duplicates(name for name, _ in handlers):
-            yield f"workers: two different handlers have the name {name!r}"
+        yield from _ambiguous_handlers(self.all_workers())
+
+
+def check_handlers(workers: Iterable[AnyWorker]) -> None:
+    """Raise `ConfigError` when two different handlers have one name."""
+    problems = list(_ambiguous_handlers(workers))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _ambiguous_handlers(workers: Iterable[AnyWorker]) -> Iterator[str]:
+    handlers = {(worker.name, worker.handler) for worker in workers}
+    for name in duplicates(name for name, _ in handlers):
+        yield f"workers: two different handlers have the name {name!r}"
+
+
+def _is_scheduled(value: object) -> bool:
+    return isinstance(value, ScheduledJob)
 
 
 def _is_queue(value: object) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, final
 from attrs import field, frozen
 
 from bgjobs.jobs import Job
+from bgjobs.occurrences import Occurrence
 
 
 @final
@@ -26,6 +27,14 @@ class JobContext:
     def attempt(self) -> int:
         """The number of this run, from 0."""
         return self.job.attempts
+
+    @property
+    def occurrence(self) -> Occurrence | None:
+        """Which time of its schedule this run serves, and which was the one before.
+
+        ``occurrence.at`` and ``occurrence.previous``; None for a job enqueued by hand.
+        """
+        return self.job.occurrence
 
     def complete_with(self, work: Callable[[Any], object]) -> None:
         """Run `work(connection)` in the very transaction that completes this job.

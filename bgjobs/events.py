@@ -4,7 +4,7 @@ Listeners get these values and nothing else. No event shows a payload in its `re
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import final
 from uuid import UUID
 
@@ -124,6 +124,60 @@ class ReservationLost:
 
     queue: str
     job: Job
+
+
+@final
+@frozen
+class OccurrencePlanned:
+    """The next run of a scheduled job is stored and waits."""
+
+    scheduled_job: str
+    at: datetime
+
+
+@final
+@frozen
+class OccurrenceReplanned:
+    """A waiting run was moved, because its scheduled job was changed or resumed."""
+
+    scheduled_job: str
+    before: datetime
+    at: datetime
+
+
+@final
+@frozen
+class OccurrencesMissed:
+    """Occurrences of a scheduled job passed without a run of their own."""
+
+    scheduled_job: str
+    first: datetime
+    count: int
+    """At most 1,000 are counted."""
+
+
+@final
+@frozen
+class ScheduledJobPaused:
+    """`pause` was called here."""
+
+    scheduled_job: str
+
+
+@final
+@frozen
+class ScheduledJobResumed:
+    """`resume` was called here."""
+
+    scheduled_job: str
+
+
+@final
+@frozen
+class ScheduledJobRemoved:
+    """`remove_scheduled_job` was called here."""
+
+    scheduled_job: str
 
 
 @final
@@ -327,6 +381,12 @@ Event = (
     | JobReleased
     | CancellationIgnored
     | ReservationLost
+    | OccurrencePlanned
+    | OccurrenceReplanned
+    | OccurrencesMissed
+    | ScheduledJobPaused
+    | ScheduledJobResumed
+    | ScheduledJobRemoved
     | QueueStarted
     | QueueStopped
     | QueuePaused

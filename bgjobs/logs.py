@@ -1,7 +1,7 @@
 """`log_listener`: every event as a line of the standard library's logging."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from bgjobs.events import (
     ListenerFailed,
     LoopLag,
     NoWorkerForJob,
+    OccurrencesMissed,
     OwnerDied,
     QueueError,
     ReservationLost,
@@ -30,6 +31,7 @@ _logger = logging.getLogger("bgjobs")
 
 _DEBUG = (StoreCalled, StoreResponded)
 _WARNING = (
+    OccurrencesMissed,
     ReservationLost,
     OwnerDied,
     LoopLag,
@@ -89,6 +91,8 @@ def _text(value: Any) -> str:
         return type(value).__name__
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}"
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, float):
         return f"{value:.6f}"
     if isinstance(value, tuple):

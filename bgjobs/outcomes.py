@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from bgjobs.backoff import Backoff, delay_of
 from bgjobs.jobs import AttemptError, Job
-from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 
 KEPT_ERRORS = 20
 """How many errors of earlier attempts a row keeps; more would let a row grow without end."""
@@ -66,7 +66,13 @@ class Crashed:
     """The owner died while it held the job."""
 
 
-Outcome = Returned | Raised | Discarded | Snoozed | Unstarted | Interrupted | Crashed
+@final
+@frozen
+class TooLate:
+    """The handler was not called: the job's time has passed."""
+
+
+Outcome = Returned | Raised | Discarded | Snoozed | Unstarted | Interrupted | Crashed | TooLate
 
 
 @final
@@ -93,8 +99,9 @@ def settle(
 ) -> Settlement:
     """Decide what is written about `job`, which is reserved, when its run ended so."""
     match outcome:
-        case Returned():
-            return Succeed(job.reservation)
+        case Returned() | TooLate():
+            end = Succeed if isinstance(outcome, Returned) else Drop
+            return end(job.reservation)
         case Raised(error):
             return _after_error(job, error, policy, now)
         case Discarded(reason):

@@ -2,13 +2,11 @@
 
 listeners          async listeners hear what is left for them, last of all
 '- store           opened and checked; group commit ends when nothing waits any more
-   '- tree         the supervisor's children: heartbeat, monitor, watch, notifier, pruner
-      '- queues    one child each; the block of `async with` runs beside them
+   '- services     the supervisor's children: heartbeat, monitor, watch, notifier, pruner
+      '- queues    and scheduled jobs, one child each; the block of `async with` is beside them
 """
 
-import os
-import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -18,16 +16,13 @@ from anyio.abc import TaskStatus
 from bgjobs.config import Config
 from bgjobs.errors import StoreError
 from bgjobs.events import Migrated, SetupFailed
+from bgjobs.instants import as_duration
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.heartbeat import Heartbeat
 from bgjobs.runtime.monitor import Monitor
-from bgjobs.runtime.pruner import Pruner
-from bgjobs.runtime.queue import QueueRun
-from bgjobs.runtime.queue_control import QueueControl
-from bgjobs.runtime.supervisor import Child, Supervisor
-from bgjobs.runtime.wakeups import Watch
+from bgjobs.runtime.supervisor import Supervisor
+from bgjobs.runtime.tree import Tree
 
 LAST_RELEASE = 10.0
 """Seconds to give back what is left at the very end; after that the leases do it."""
@@ -51,19 +46,11 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
     config.check()
     bus = Bus([*config.store.listeners, *config.listeners])
     engine = Engine.assemble(config, bus)
-    controls = [
-        QueueControl(
-            queue,
-            bus.scoped(queue.listeners),
-            engine.wakeups.subscribe(worker.name for worker in queue.workers),
-        )
-        for queue in config.queues
-    ]
     async with (
-        _beside(bus.deliveries(), stop=bus.close),
+        _beside(bus.deliveries.run, stop=bus.close),
         _open_store(engine),
-        _beside([engine.commits.run], stop=engine.commits.finish),
-        _tree(engine, controls) as bg,
+        _beside(engine.commits.run, stop=engine.commits.finish),
+        _tree(engine) as bg,
     ):
         yield bg
 
@@ -91,6 +78,7 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
                 if applied:
                     engine.bus.emit(Migrated, tuple(applied))
             await dispatch.call(store.check_schema)
+            await dispatch.call(engine.time.heartbeat, (), as_duration(engine.config.lease))
         except StoreError as error:
             engine.bus.emit(SetupFailed, error)
             raise
@@ -101,71 +89,44 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _tree(engine: Engine, controls: list[QueueControl]) -> AsyncGenerator[BgJobs]:
+async def _tree(engine: Engine) -> AsyncGenerator[BgJobs]:
     supervisor = Supervisor(engine.config.restart_tolerance, engine.clock)
-    monitor = Monitor(engine)
     block_error: Exception | None = None
     try:
-        async with create_task_group() as tree:
-            scope = tree.cancel_scope
-            for child in _services(engine, monitor):
-                tree.start_soon(supervisor.keep, child, scope)
+        async with create_task_group() as services:
+            scope = services.cancel_scope
             async with create_task_group() as queues:
-                for control in controls:
-                    queues.start_soon(supervisor.keep, _queue_child(control, engine), scope)
-                bg = BgJobs(engine, controls, tree)
+                tree = Tree(engine, supervisor, services, queues)
+                tree.start()
+                bg = BgJobs(engine, tree)
                 try:
                     yield bg
                 except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
                     block_error = error
                     scope.cancel()
                 finally:
-                    bg.close()
+                    engine.life.ended = True
                 bg.stop()
             scope.cancel()
     finally:
         with move_on_after(LAST_RELEASE, shield=True), suppress(StoreError):
-            await monitor.release_dead()
+            await Monitor(engine).release_dead()
     supervisor.raise_failures()
     if block_error is not None:
         raise block_error
 
 
-def _services(engine: Engine, monitor: Monitor) -> list[Child]:
-    heartbeat = Heartbeat(engine.config, engine.bus, engine.registry)
-    watch = Watch(engine.dispatch, engine.wakeups, engine.clock)
-    if not engine.config.queues:
-        return [Child("notifier", engine.notifier.run, engine.bus)]
-    return [
-        Child("heartbeat", heartbeat.run, engine.bus),
-        Child("monitor", monitor.run, engine.bus),
-        Child("watch", watch.run, engine.bus),
-        Child("notifier", engine.notifier.run, engine.bus),
-        Child("pruner", Pruner(engine).run, engine.bus),
-    ]
-
-
-def _queue_child(control: QueueControl, engine: Engine) -> Child:
-    node = f"{socket.gethostname()}:{os.getpid()}"
-
-    async def start() -> None:
-        await QueueRun(control, engine, node).run()
-
-    return Child(f"queue {control.name!r}", start, control.bus)
-
-
 @asynccontextmanager
 async def _beside(
-    tasks: Iterable[Callable[[], Coroutine[Any, Any, None]]], *, stop: Callable[[], None]
+    task: Callable[[], Coroutine[Any, Any, None]], *, stop: Callable[[], None]
 ) -> AsyncGenerator[None]:
-    """Run tasks beside the block; at its end, however it ends, tell them to stop and wait.
+    """Run a task beside the block; at its end, however it ends, tell it to stop and wait.
 
-    What the block raises leaves as it is, not in the group of the tasks.
+    What the block raises leaves as it is, not in the group of the task.
     """
     block_error: Exception | None = None
     async with create_task_group() as group:
-        for task in tasks:
-            group.start_soon(task)
+        group.start_soon(task)
         try:
             yield
         except Exception as error:  # noqa: BLE001 - raised again below, without a group around it

@@ -4,33 +4,43 @@ import signal
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import final
+from datetime import timedelta
+from typing import Protocol, TypeVar, final
 from uuid import UUID
 
-from anyio import Event, move_on_after, open_signal_receiver
-from anyio.abc import TaskGroup
+from anyio import move_on_after, open_signal_receiver
 
-from bgjobs.errors import NotRunningError, NoWorkerForJobError, UnknownNameError
-from bgjobs.events import JobEnqueued, NoWorkerForJob
-from bgjobs.ids import new_ids
+from bgjobs.config import ScheduledJob, check_handlers
+from bgjobs.errors import NotRunningError, UnknownNameError
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.bus import EventStream
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.enqueueing import enqueue
 from bgjobs.runtime.queue_control import QueueControl
-from bgjobs.stores.abc import FIRST_PAGE, Counts, NewJob, Page
+from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs.runtime.tree import Tree
+from bgjobs.stores.abc import FIRST_PAGE, Counts, Page
+
+
+class Named(Protocol):
+    """Something that is looked up by its name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
+N = TypeVar("N", bound=Named)
 
 
 @final
 class BgJobs:
     """What `run` gives: enqueue jobs, look at them, stop. Used inside its block only."""
 
-    def __init__(self, engine: Engine, queues: Sequence[QueueControl], tree: TaskGroup) -> None:
+    def __init__(self, engine: Engine, tree: Tree) -> None:
         self._engine = engine
-        self._queues = {queue.name: queue for queue in queues}
         self._tree = tree
-        self._known = frozenset(worker.name for worker in engine.config.all_workers())
-        self._stopping = Event()
-        self._closed = False
 
     async def enqueue(self, request: JobRequest) -> Job:
         """Store one job; when this returns it is committed.
@@ -50,19 +60,8 @@ class BgJobs:
 
         Raises the same as `enqueue`.
         """
-        self._check_running()
-        new = list(requests)
-        names = {request.name for request in new}
-        self._check_known(names)
-        ids = new_ids(len(new))
-        stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
-        jobs = await self._engine.commits.enqueue(stored) if stored else ()
-        for job_id, job in zip(ids, jobs, strict=True):
-            if job.id == job_id:
-                self._engine.bus.emit(JobEnqueued, job)
-        self._engine.wakeups.wake(names)
-        self._engine.notifier.tell(names)
-        return jobs
+        self._engine.life.check()
+        return await enqueue(self._engine, requests)
 
     async def drain(self, *, with_delayed: bool = False) -> bool:
         """Wait until no job of this application's queues is due or running.
@@ -70,15 +69,16 @@ class BgJobs:
         Gives True then, and False as soon as `stop` is called before.
 
         Delayed jobs, and with them the retries that wait for their backoff, are waited for
-        only `with_delayed`. Jobs that other processes run are waited for, too; their end is
-        noticed at the next poll.
+        only `with_delayed`; those of scheduled jobs never, as there is always a next one.
+        Jobs that other processes run are waited for, too; their end is noticed at the next
+        poll.
         """
-        self._check_running()
-        queues = self._engine.config.queues
-        check = min((queue.poll_interval for queue in queues), default=0.0)
+        self._engine.life.check()
+        queues = self._engine.queues
+        check = min((queue.config.poll_interval for queue in queues), default=0.0)
         with self._engine.wakeups.idleness() as idle:
             while not await self._is_drained(with_delayed=with_delayed):
-                if self._stopping.is_set():
+                if self._engine.life.stopping.is_set():
                     return False
                 with move_on_after(check):
                     await idle.wait()
@@ -90,14 +90,14 @@ class BgJobs:
         Handlers may go on for `grace` seconds, `config.grace` unless said. A second call can
         shorten that.
         """
-        for queue in self._queues.values():
+        for queue in self._engine.queues:
             queue.stop(self._engine.config.grace if grace is None else grace)
-        self._stopping.set()
+        self._engine.life.stopping.set()
         self._engine.wakeups.idle()
 
     async def wait_stopping(self) -> None:
         """Wait until `stop` is called."""
-        await self._stopping.wait()
+        await self._engine.life.stopping.wait()
 
     async def run_until_stopped(self) -> None:
         """Wait until `stop` is called; SIGTERM and SIGINT (Ctrl-C) call it."""
@@ -110,21 +110,51 @@ class BgJobs:
         A second signal ends the grace. Signals reach the main thread only; elsewhere this
         does nothing.
         """
-        self._check_running()
+        self._engine.life.check()
         if threading.current_thread() is threading.main_thread():
-            self._tree.start_soon(self._stop_on_signals)
+            self._tree.group.start_soon(self._stop_on_signals)
 
     def queue(self, name: str) -> QueueControl:
         """Give a queue of this application; `UnknownNameError` when there is none."""
-        try:
-            return self._queues[name]
-        except KeyError:
-            raise UnknownNameError("queue", name, self._queues) from None
+        return _named("queue", name, self._tree.queues)
 
     @property
     def queues(self) -> tuple[QueueControl, ...]:
         """The queues of this application, in their order."""
-        return tuple(self._queues.values())
+        return tuple(self._tree.queues)
+
+    def scheduled_job(self, name: str) -> ScheduledJobControl:
+        """Give a scheduled job of this application; `UnknownNameError` when there is none."""
+        return _named("scheduled job", name, self._tree.scheduled_jobs)
+
+    @property
+    def scheduled_jobs(self) -> tuple[ScheduledJobControl, ...]:
+        """The scheduled jobs of this application, in their order."""
+        return tuple(self._tree.scheduled_jobs)
+
+    async def add_scheduled_job(self, job: ScheduledJob) -> ScheduledJobControl:
+        """Plan and run another scheduled job from now on; its row is stored when this returns.
+
+        `ConfigError` when one of its name runs here already, or another handler has the name
+        of its worker. After `StoreUnavailableError` it is planned once the store is back.
+        """
+        self._engine.life.check()
+        if self._engine.life.stopping.is_set():
+            raise NotRunningError
+        check_handlers([*self._engine.workers(), job.worker])
+        row = self._tree.start_scheduled_job(job)
+        await row.bring_about()
+        return self.scheduled_job(job.name)
+
+    async def remove_scheduled_job(self, name: str) -> None:
+        """Plan a scheduled job no more, and delete the row that waits.
+
+        A run that goes on here is finished first, and its row deleted at its end; for one in
+        another process this waits. A process that has it in its settings too plans it again,
+        at the latest at its next poll. `UnknownNameError` when there is none.
+        """
+        self._engine.life.check()
+        await self._tree.remove_scheduled_job(self.scheduled_job(name)).bring_about()
 
     def events(self, *, buffer: int = 1000) -> AbstractAsyncContextManager[EventStream]:
         """Listen from now on: ``async with bg.events() as events: async for event in events``.
@@ -135,70 +165,65 @@ class BgJobs:
 
     async def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
         """Give a job by its id, live or ended, or None."""
-        self._check_running()
+        self._engine.life.check()
         return await self._engine.dispatch.call(self._engine.store.find, job_id)
 
     async def enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give waiting and delayed jobs, of one worker or of all, oldest first."""
-        self._check_running()
+        self._engine.life.check()
         return await self._engine.dispatch.call(self._engine.store.get_enqueued, name, page)
 
     async def running(
         self, owner: UUID | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
         """Give reserved jobs, of one owner or of all and on any node, oldest first."""
-        self._check_running()
+        self._engine.life.check()
         return await self._engine.dispatch.call(self._engine.store.get_running, owner, page)
 
     async def succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
         """Give succeeded jobs, of one worker or of all, the newest first."""
-        self._check_running()
+        self._engine.life.check()
         return await self._engine.dispatch.call(self._engine.store.get_succeeded, name, page)
 
     async def failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs, of one worker or of all, the newest first."""
-        self._check_running()
+        self._engine.life.check()
         return await self._engine.dispatch.call(self._engine.store.get_failed, name, page)
 
     async def count(self, names: Collection[str] | None = None) -> Counts:
         """Count the jobs of these workers, or of all."""
-        self._check_running()
+        self._engine.life.check()
         now = self._engine.clock.store_now()
         return await self._engine.dispatch.call(self._engine.store.count, names, now=now)
 
-    def close(self) -> None:
-        """Refuse further use; `run` does this when the block ends."""
-        self._closed = True
-
-    def _check_running(self) -> None:
-        if self._closed:
-            raise NotRunningError
-
-    def _check_known(self, names: Collection[str]) -> None:
-        for name in sorted(names):
-            if name not in self._known:
-                self._engine.bus.emit(NoWorkerForJob, name)
-                raise NoWorkerForJobError(name, self._known)
-
     async def _is_drained(self, *, with_delayed: bool) -> bool:
-        taken = [queue.taken for queue in self._queues.values()]
-        if any(queue.held for queue in self._queues.values()):
+        taken = [queue.taken for queue in self._engine.queues]
+        if any(queue.held for queue in self._engine.queues):
             return False
         if await self._has_waiting(with_delayed=with_delayed) or await self._has_running():
             return False
         # A job may have moved from running to waiting between the two questions above.
         waiting = await self._has_waiting(with_delayed=with_delayed)
-        return not waiting and taken == [queue.taken for queue in self._queues.values()]
+        return not waiting and taken == [queue.taken for queue in self._engine.queues]
 
     async def _has_waiting(self, *, with_delayed: bool) -> bool:
-        due_in = await self._engine.dispatch.call(
-            self._engine.store.next_due, self._handled, now=self._engine.clock.store_now()
+        due_in = await self._next_due(planned=True)
+        if due_in is not None and due_in.total_seconds() <= 0:
+            return True
+        # There is always a next run of a scheduled job, so nobody can wait for the last one.
+        return with_delayed and await self._next_due(planned=False) is not None
+
+    async def _next_due(self, *, planned: bool) -> timedelta | None:
+        return await self._engine.dispatch.call(
+            self._engine.store.next_due,
+            self._handled,
+            planned=planned,
+            now=self._engine.clock.store_now(),
         )
-        return due_in is not None and (with_delayed or due_in.total_seconds() <= 0)
 
     async def _has_running(self) -> bool:
         page = Page(1000)
@@ -213,10 +238,17 @@ class BgJobs:
     @property
     def _handled(self) -> frozenset[str]:
         return frozenset(
-            worker.name for queue in self._engine.config.queues for worker in queue.workers
+            worker.name for queue in self._engine.queues for worker in queue.config.workers
         )
 
     async def _stop_on_signals(self) -> None:
         with open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
-                self.stop(grace=0.0 if self._stopping.is_set() else None)
+                self.stop(grace=0.0 if self._engine.life.stopping.is_set() else None)
+
+
+def _named(kind: str, name: str, known: Sequence[N]) -> N:
+    for one in known:
+        if one.name == name:
+            return one
+    raise UnknownNameError(kind, name, [one.name for one in known])

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, cast, final
 
@@ -12,8 +12,11 @@ from anyio import (
     ClosedResourceError,
     WouldBlock,
     create_memory_object_stream,
+    create_task_group,
     current_time,
 )
+from anyio import Event as Flag
+from anyio.abc import TaskGroup
 
 from bgjobs.events import Event, Listener, ListenerFailed
 
@@ -107,13 +110,47 @@ class EventStream:
 
 
 @final
+class Deliveries:
+    """The tasks that serve the async listeners of all scopes, early and late ones."""
+
+    def __init__(self) -> None:
+        self._mailboxes: list[Mailbox] = []
+        self._tasks: TaskGroup | None = None
+        self._closed = Flag()
+
+    def add(self, mailbox: Mailbox) -> None:
+        """Serve another listener, at once if deliveries go on already."""
+        self._mailboxes.append(mailbox)
+        if self._tasks is not None:
+            self._tasks.start_soon(mailbox.deliver)
+
+    def remove(self, mailbox: Mailbox) -> None:
+        """Serve a listener no more, once it has heard what is left."""
+        self._mailboxes.remove(mailbox)
+        mailbox.close()
+
+    async def run(self) -> None:
+        """Serve until `close`, and then until what is left has been heard."""
+        async with create_task_group() as self._tasks:
+            for mailbox in self._mailboxes:
+                self._tasks.start_soon(mailbox.deliver)
+            await self._closed.wait()
+
+    def close(self) -> None:
+        """Take no more events."""
+        self._closed.set()
+        for mailbox in self._mailboxes:
+            mailbox.close()
+
+
+@final
 class Bus:
     """The listeners of one scope, and of the scopes around it."""
 
     def __init__(self, listeners: Sequence[Listener], outer: "Bus | None" = None) -> None:
         self._outer = outer
-        self.mailboxes: list[Mailbox] = [] if outer is None else outer.mailboxes
-        """Of the async listeners of all scopes, outer and inner."""
+        self.deliveries: Deliveries = Deliveries() if outer is None else outer.deliveries
+        """For the async listeners of all scopes, outer and inner."""
         self._sinks: list[tuple[Listener, _Sink]] = []
         for listener in listeners:
             self._add(listener)
@@ -157,14 +194,16 @@ class Bus:
             self._sinks.remove(entry)
             stream.close()
 
-    def deliveries(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        """Give the tasks that serve async listeners, of this scope and those within it."""
-        return [mailbox.deliver for mailbox in self.mailboxes]
+    def leave(self) -> None:
+        """End this scope: nothing more happens in it."""
+        for _, sink in self._sinks:
+            if isinstance(sink, Mailbox):
+                self.deliveries.remove(sink)
+        self._sinks.clear()
 
     def close(self) -> None:
         """Let deliveries and streams end once what waits in them has been heard."""
-        for mailbox in self.mailboxes:
-            mailbox.close()
+        self.deliveries.close()
         for _, sink in self._sinks:
             if isinstance(sink, EventStream):
                 sink.end()
@@ -172,7 +211,7 @@ class Bus:
     def _add(self, listener: Listener) -> None:
         if _is_async(listener):
             mailbox = Mailbox(cast("Callable[[Event], Awaitable[None]]", listener), self)
-            self.mailboxes.append(mailbox)
+            self.deliveries.add(mailbox)
             self._sinks.append((listener, mailbox))
         else:
             self._sinks.append((listener, cast("_Sink", listener)))

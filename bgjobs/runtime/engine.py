@@ -1,15 +1,22 @@
 """What the parts of one running application share."""
 
+from collections.abc import Collection, Iterable
+from itertools import chain
 from typing import final
+from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 
 from bgjobs.clock import Clock
-from bgjobs.config import Config
+from bgjobs.config import AnyWorker, Config
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.group_commit import GroupCommit
 from bgjobs.runtime.leases import Registry
+from bgjobs.runtime.life import Life
+from bgjobs.runtime.planner import Planner
+from bgjobs.runtime.queue_control import QueueControl
+from bgjobs.runtime.store_time import StoreTime
 from bgjobs.runtime.wakeups import Notifier, Wakeups
 from bgjobs.stores.abc import Store
 
@@ -26,6 +33,11 @@ class Engine:
     registry: Registry
     wakeups: Wakeups
     notifier: Notifier
+    time: StoreTime
+    planner: Planner
+    life: Life
+    queues: list[QueueControl] = field(factory=list[QueueControl], init=False)
+    """Those that run now, of scheduled jobs too."""
 
     @property
     def store(self) -> Store:
@@ -41,6 +53,7 @@ class Engine:
     def assemble(cls, config: Config, bus: Bus) -> "Engine":
         """Put the parts together; nothing runs yet."""
         dispatch = Dispatch(config.store, config.clock, bus, config.store_timeout)
+        time = StoreTime(config.store, config.clock)
         return cls(
             config=config,
             bus=bus,
@@ -49,4 +62,21 @@ class Engine:
             registry=Registry(),
             wakeups=Wakeups(),
             notifier=Notifier(dispatch),
+            time=time,
+            planner=Planner(time),
+            life=Life(),
         )
+
+    def workers(self) -> Iterable[AnyWorker]:
+        """Give the workers that are run or may be enqueued here, repeats included."""
+        running = (worker for queue in self.queues for worker in queue.config.workers)
+        return chain(self.config.all_workers(), running)
+
+    def holds(self, job_id: UUID) -> bool:
+        """Say whether a queue of this application is running this job."""
+        return any(held.job_id == job_id for queue in self.queues for held in queue.held)
+
+    def announce(self, names: Collection[str]) -> None:
+        """Tell everybody who waits for jobs of these workers to look now."""
+        self.wakeups.wake(names)
+        self.notifier.tell(names)

@@ -12,9 +12,9 @@ from attrs import define, field
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.jobs import Job, Reservation, StoredJob
+from bgjobs.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
 from bgjobs.runtime.dispatch import Dispatch
-from bgjobs.settlements import Requeue, Settlement, Succeed
+from bgjobs.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Written
 
 LARGEST_BATCH = 1000
@@ -65,16 +65,19 @@ class GroupCommit:
             await self._submit(ticket)
         return self._answer(ticket).jobs
 
-    async def settle(self, settlement: Settlement) -> bool:
-        """Write the end of a run; False when the reservation was lost.
+    async def settle(self, settlement: Settlement, followers: Sequence[NewJob] = ()) -> bool:
+        """Write the end of a run, and with it the jobs that follow it.
 
-        Waits for a store that is away: the caller bounds it, by its lease.
+        False when the reservation was lost; then nothing is written. Waits for a store that is
+        away: the caller bounds it, by its lease.
         """
-        ticket = Ticket(settle=[settlement])
+        ticket = Ticket(enqueue=followers, settle=[settlement])
         await self._submit(ticket)
         return not self._answer(ticket).lost
 
-    async def complete(self, job: Job, work: Callable[[Any], object]) -> bool:
+    async def complete(
+        self, job: Job, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
+    ) -> bool:
         """Let `job` succeed together with what `work` writes; False when it was lost.
 
         In a transaction of its own: what is a stranger's code shall hold nobody up. Waits
@@ -85,7 +88,7 @@ class GroupCommit:
         while True:
             try:
                 now = self._clock.store_now()
-                done = await self._dispatch.once(verb, reservation, work, now=now)
+                done = await self._dispatch.once(verb, reservation, work, followers, now=now)
             except StoreUnavailableError:
                 await sleep(self._dispatch.retry_delay(tries))
                 tries += 1
@@ -196,7 +199,9 @@ class GroupCommit:
         """Say whether an earlier try, whose answer was lost, is what settled this job."""
         reservation = settlement.reservation
         found = await self._dispatch.once(self._dispatch.store.find, reservation.job_id)
-        return found is not None and is_settled(found, settlement, reservation)
+        if found is None:
+            return isinstance(settlement, Drop)
+        return is_settled(found, settlement, reservation)
 
 
 def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservation) -> bool:
@@ -205,4 +210,5 @@ def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservatio
         return False
     if isinstance(settlement, Requeue):
         return isinstance(found, Job) and found.reserved_by is None
-    return not isinstance(found, Job) and found.reserved_by == reservation.owner
+    kind = SucceededJob if isinstance(settlement, Succeed) else FailedJob
+    return isinstance(found, kind) and found.reserved_by == reservation.owner

@@ -13,14 +13,11 @@ from typing import final
 from anyio import current_time, sleep
 
 from bgjobs.clock import Clock
-from bgjobs.config import Config
 from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
 from bgjobs.instants import as_duration
-from bgjobs.runtime.bus import Bus
-from bgjobs.runtime.leases import Registry
+from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.threads import thread_beside
-from bgjobs.stores.abc import Store
 
 LOOP_CHECK = 0.25
 """Seconds between two signs of life of the event loop."""
@@ -34,18 +31,15 @@ SKEW_LIMIT = 1.0
 class Heartbeat:
     """Keeps the registry's living owners alive in the store."""
 
-    def __init__(self, config: Config, bus: Bus, registry: Registry) -> None:
-        self._store: Store = config.store
+    def __init__(self, engine: Engine) -> None:
+        config = engine.config
         self._clock: Clock = config.clock
         self._lease = config.lease
         self._interval = config.heartbeat_interval
-        self._bus = bus
-        self._registry = registry
-        self._handlers: Mapping[CodeType, str] = {
-            worker.handler.__code__: worker.name
-            for worker in config.all_workers()
-            if hasattr(worker.handler, "__code__")
-        }
+        self._time = engine.time
+        self._bus = engine.bus
+        self._registry = engine.registry
+        self._workers = engine.workers
         self._loop_seen = 0.0
         self._loop_thread = 0
         self._blocker: str | None = None
@@ -77,11 +71,8 @@ class Heartbeat:
             return min(self._interval, LOOP_CHECK)
         started = self._clock.monotonic()
         try:
-            heartbeat = self._store.heartbeat(
-                [lease.owner.id for lease in leases],
-                as_duration(self._lease),
-                now=self._clock.store_now(),
-            )
+            owners = [lease.owner.id for lease in leases]
+            heartbeat = self._time.heartbeat(owners, as_duration(self._lease))
         except StoreError as error:
             self._failure = error
             return self._interval / 5
@@ -90,7 +81,7 @@ class Heartbeat:
                 lease.renew(started)
             else:
                 lease.refused = True
-        self._skew = (self._clock.now() - heartbeat.now).total_seconds()
+        self._skew = self._time.ahead
         return self._interval
 
     async def _watch_loop(self) -> None:
@@ -114,11 +105,16 @@ class Heartbeat:
 
     def _handler_on_the_loop(self) -> str | None:
         """Name the worker whose handler the loop's thread is in right now."""
+        handlers: Mapping[CodeType, str] = {
+            worker.handler.__code__: worker.name
+            for worker in self._workers()
+            if hasattr(worker.handler, "__code__")
+        }
         # CPython's documented way to see another thread; the underscore is its name.
         frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         frame: FrameType | None = frames.get(self._loop_thread)
         while frame is not None:
-            if frame.f_code in self._handlers:
-                return self._handlers[frame.f_code]
+            if frame.f_code in handlers:
+                return handlers[frame.f_code]
             frame = frame.f_back
         return None

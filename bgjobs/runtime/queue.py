@@ -35,8 +35,10 @@ from bgjobs.events import (
 from bgjobs.ids import new_id
 from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
-from bgjobs.outcomes import Outcome, Raised, RetryPolicy, Unstarted, settle
+from bgjobs.outcomes import Outcome, Raised, RetryPolicy, TooLate, Unstarted, settle
+from bgjobs.planning import is_too_late
 from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
+from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.leases import DeadOwner, Lease
 from bgjobs.runtime.queue_control import QueueControl
@@ -139,7 +141,7 @@ class QueueRun:
             attempt.interrupt()
         await sleep(STUBBORN_AFTER)
         for attempt in self._attempts.values():
-            self._bus.emit(CancellationIgnored, self._queue.name, attempt.job)
+            self._bus_of(attempt.job).emit(CancellationIgnored, self._queue.name, attempt.job)
 
     async def _fetch(self, inbox: MemoryObjectSendStream[Job]) -> None:
         tries = 0
@@ -183,7 +185,7 @@ class QueueRun:
         self._control.taken += len(jobs)
         for job in jobs:
             self._control.held[job.reservation] = job
-            self._bus.emit(JobReserved, self._queue.name, job)
+            self._bus_of(job).emit(JobReserved, self._queue.name, job)
             inbox.send_nowait(job)
         return 0 if len(jobs) == free else await self._until_next_due()
 
@@ -204,7 +206,7 @@ class QueueRun:
             async for job in running_jobs(engine, self._owner.id)
             if job.reservation not in self._control.held
         ]
-        settlements = [self._decide(job, Unstarted())[1] for job in unknown]
+        settlements = [self._decide(job, Unstarted()) for job in unknown]
         await engine.dispatch.once(
             engine.store.write, (), settlements, now=engine.clock.store_now()
         )
@@ -230,8 +232,10 @@ class QueueRun:
         attempt = Attempt(self._workers[job.name], job, self._engine.clock, self._threads)
         if self._control.stopping:
             outcome: Outcome = Unstarted()
+        elif is_too_late(job):
+            outcome = TooLate()
         else:
-            self._bus.emit(JobStarted, self._queue.name, job)
+            self._bus_of(job).emit(JobStarted, self._queue.name, job)
             self._attempts[job.id] = attempt
             try:
                 outcome = await attempt.run()
@@ -245,30 +249,39 @@ class QueueRun:
         raise LeaseLostError(self._queue.name)
 
     async def _settle(self, attempt: Attempt, outcome: Outcome, seconds: float) -> None:
-        job, name = attempt.job, self._queue.name
-        outcome, settlement = self._decide(job, outcome)
+        job, commits = attempt.job, self._engine.commits
+        settlement = self._decide(job, outcome)
+        followers = self._engine.planner.followers(job, settlement)
         if isinstance(settlement, Succeed) and attempt.context.completions:
             try:
-                kept = await self._engine.commits.complete(job, attempt.complete)
+                kept = await commits.complete(job, attempt.complete, followers)
             except HandlerCrashedError:
                 raise
             except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
-                outcome, settlement = self._decide(job, Raised(error_text(error)))
-                kept = await self._engine.commits.settle(settlement)
+                await self._settle(attempt, Raised(error_text(error)), seconds)
+                return
         else:
-            kept = await self._engine.commits.settle(settlement)
+            kept = await commits.settle(settlement, followers)
         if not kept:
-            self._bus.emit(ReservationLost, name, job)
+            self._bus_of(job).emit(ReservationLost, self._queue.name, job)
             return
-        report_end(self._bus, name, job, outcome, settlement, seconds)
-        if isinstance(settlement, Requeue):
+        report_end(self._bus_of(job), self._queue.name, job, outcome, settlement, seconds)
+        self._engine.planner.tell(job, settlement, followers)
+        if followers:
+            self._engine.announce((job.name,))
+        elif isinstance(settlement, Requeue):
             self._engine.wakeups.wake((job.name,))
 
-    def _decide(self, job: Job, outcome: Outcome) -> tuple[Outcome, Settlement]:
+    def _decide(self, job: Job, outcome: Outcome) -> Settlement:
         limits, now = self._engine.config.limits, self._engine.clock.now()
+        scheduled = self._engine.planner.scheduled(job)
+        policy = self._policy if scheduled is None else scheduled.policy
         try:
-            return outcome, settle(job, outcome, self._policy, limits, now)
+            return settle(job, outcome, policy, limits, now)
         except Exception as error:  # noqa: BLE001 - a backoff of the user's may raise anything
-            self._bus.emit(QueueError, self._queue.name, error)
-            fallback = evolve(self._policy, backoff=Exponential())
-            return outcome, settle(job, outcome, fallback, limits, now)
+            self._bus_of(job).emit(QueueError, self._queue.name, error)
+            fallback = evolve(policy, backoff=Exponential())
+            return settle(job, outcome, fallback, limits, now)
+
+    def _bus_of(self, job: Job) -> Bus:
+        return self._engine.planner.bus_of(job, self._bus)

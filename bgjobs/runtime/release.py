@@ -5,6 +5,7 @@ release the same job at once cannot both do it.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from itertools import chain
 from uuid import UUID
 
 from bgjobs.events import (
@@ -66,22 +67,27 @@ async def _give_back(
     if not jobs:
         return
     decided = [(job, settle_unfinished(job, outcome, engine.config.limits)) for job in jobs]
+    followers = {job.id: engine.planner.followers(job, one) for job, one in decided}
     written = await engine.dispatch.call(
-        engine.store.write, (), [one for _, one in decided], now=engine.clock.store_now()
+        engine.store.write,
+        list(chain.from_iterable(followers.values())),
+        [one for _, one in decided],
+        now=engine.clock.store_now(),
     )
     for job, settlement in decided:
         if job.reservation not in written.lost:
             _report(engine, job, settlement, dead)
-    engine.wakeups.wake({job.name for job in jobs})
-    engine.notifier.tell({job.name for job in jobs})
+            engine.planner.tell(job, settlement, followers[job.id])
+    engine.announce({job.name for job in jobs})
 
 
 def _report(
     engine: Engine, job: Job, settlement: Fail | Requeue, dead: DeadOwner | None
 ) -> None:
+    bus = engine.planner.bus_of(job, engine.bus)
     if isinstance(settlement, Fail):
-        engine.bus.emit(MonitorFailed, job, settlement.error)
+        bus.emit(MonitorFailed, job, settlement.error)
     elif dead is None or dead.died:
-        engine.bus.emit(MonitorReleased, job)
+        bus.emit(MonitorReleased, job)
     else:
-        engine.bus.emit(JobReleased, dead.owner.name, job)
+        bus.emit(JobReleased, dead.owner.name, job)

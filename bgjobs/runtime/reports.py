@@ -13,7 +13,7 @@ from bgjobs.events import (
 from bgjobs.jobs import Job
 from bgjobs.outcomes import Discarded, Outcome, Snoozed
 from bgjobs.runtime.bus import Bus
-from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 
 
 def report_end(
@@ -29,6 +29,8 @@ def report_end(
             bus.emit(JobSnoozed, queue, job, delay)
         case _, Fail(error=error):
             bus.emit(JobFailed, queue, job, error)
+        case _, Drop():
+            pass  # told as missed, by the planner
         case _, Requeue(attempts=attempts) if attempts == job.attempts:
             bus.emit(JobReleased, queue, job)
         case _, Requeue(errors=errors, delay=delay):

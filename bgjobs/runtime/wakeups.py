@@ -56,6 +56,10 @@ class Wakeups:
         self._signals.append((frozenset(names), signal))
         return signal
 
+    def unsubscribe(self, signal: Signal) -> None:
+        """Set this signal no more."""
+        self._signals = [entry for entry in self._signals if entry[1] is not signal]
+
     def wake(self, names: Collection[str] | None) -> None:
         """Wake those who want jobs of these workers; None wakes all."""
         for wanted, signal in self._signals:

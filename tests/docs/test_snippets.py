@@ -1,4 +1,7 @@
-"""Every Python block of the README and of docs/ is a program that runs."""
+"""Every Python block of the README and of docs/ is a program that runs.
+
+A block of text right behind it is what it prints.
+"""
 
 import re
 import subprocess
@@ -10,7 +13,9 @@ import pytest
 from tests.docs.documents import DOCUMENTS, ROOT, named
 
 BLOCK = re.compile(
-    r"^(?P<unrun><!-- no-run -->\n+)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^(?P<unrun><!-- no-run -->\n+)?```python\n(?P<code>.*?)^```$"
+    r"(?:\n+```text\n(?P<printed>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
 )
 SHOWN = [path for path in DOCUMENTS if path.name == "README.md" or path.parent != ROOT]
 
@@ -22,12 +27,13 @@ def snippets() -> list[object]:
         for block in BLOCK.finditer(text):
             line = text.count("\n", 0, block.start("code")) + 1
             if not block["unrun"]:
-                found.append(pytest.param(block["code"], id=f"{named(path)}:{line}"))
+                case = block["code"], block["printed"]
+                found.append(pytest.param(*case, id=f"{named(path)}:{line}"))
     return found
 
 
-@pytest.mark.parametrize("code", snippets())
-def test_it_runs(code: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("code", "printed"), snippets())
+def test_it_runs(code: str, printed: str | None, tmp_path: Path) -> None:
     program = tmp_path / "snippet.py"
     program.write_text(code, "utf-8")
 
@@ -41,6 +47,7 @@ def test_it_runs(code: str, tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+    assert printed is None or done.stdout == printed
 
 
 def test_the_readme_has_some() -> None:

@@ -275,7 +275,7 @@ async def test_a_listener_that_is_too_slow_loses_events_and_they_are_counted(
         for number in range(20):
             await bg.enqueue(note.request(str(number)))
         await bg.drain()
-        (mailbox,) = bg._engine.bus.mailboxes
+        (mailbox,) = bg._engine.bus.deliveries._mailboxes
         go_on.set()
     told = sqlite_app.recorder.events
     assert heard[:4] == told[:4]  # one in hand and three in the box
@@ -346,7 +346,7 @@ async def test_two_streams_are_independent(sqlite_app: Harness) -> None:
 
 
 COUNTED = {
-    "bgjobs.runtime.bgjobs": "JobEnqueued",
+    "bgjobs.runtime.enqueueing": "JobEnqueued",
     "bgjobs.runtime.queue": "JobStarted",
     "bgjobs.runtime.reports": "JobSucceeded",
     "bgjobs.runtime.dispatch": "StoreCalled",

@@ -190,17 +190,17 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
     (
         make_queue,
         {"poll_interval": 0},
-        "queue 'q': poll_interval: expected 0.01 to 3600 seconds, found 0",
+        "queue 'q': poll_interval: expected 0.01 to 604800 seconds, found 0",
     ),
     (
         make_queue,
-        {"poll_interval": 3601},
-        "queue 'q': poll_interval: expected 0.01 to 3600 seconds, found 3601",
+        {"poll_interval": 604_801},
+        "queue 'q': poll_interval: expected 0.01 to 604800 seconds, found 604801",
     ),
     (
         make_queue,
         {"poll_interval": math.nan},
-        "queue 'q': poll_interval: expected 0.01 to 3600 seconds, found nan",
+        "queue 'q': poll_interval: expected 0.01 to 604800 seconds, found nan",
     ),
     (
         make_queue,
@@ -364,7 +364,7 @@ def test_all_that_is_wrong_with_a_queue_is_told_at_once() -> None:
         "queue '': name: expected a name, found ''",
         "queue '': concurrency: expected 1 to 10000, found 0",
         "queue '': max_retries: expected 0 to 1000000, found -1",
-        "queue '': poll_interval: expected 0.01 to 3600 seconds, found 0",
+        "queue '': poll_interval: expected 0.01 to 604800 seconds, found 0",
         "queue '': workers: expected at least one, found none",
     )
 
@@ -392,8 +392,10 @@ def whole(**settings: Any) -> tuple[str, ...]:
 
 
 def test_nothing_to_do_is_refused() -> None:
-    assert whole(queues=[]) == (
-        "Config: expected a queue or a worker in enqueue_only, found neither",
+    (problem,) = whole(queues=[])
+    assert problem == (
+        "Config: expected a queue, a scheduled job or a worker in enqueue_only, "
+        "found none of them"
     )
     make_config(queues=[], enqueue_only=[mail]).check()
 

@@ -65,6 +65,39 @@ LINES: list[tuple[Event, int, str]] = [
         f"CancellationIgnored|queue:q|{J}",
     ),
     (events.ReservationLost("q", JOB), logging.WARNING, f"ReservationLost|queue:q|{J}"),
+    (
+        events.OccurrencePlanned("purge", NOW),
+        logging.INFO,
+        "OccurrencePlanned|scheduled_job:purge|at:2030-01-01T00:00:00+00:00",
+    ),
+    (
+        events.OccurrenceReplanned("purge", NOW, NOW + timedelta(hours=1)),
+        logging.INFO,
+        (
+            "OccurrenceReplanned|scheduled_job:purge|before:2030-01-01T00:00:00+00:00"
+            "|at:2030-01-01T01:00:00+00:00"
+        ),
+    ),
+    (
+        events.OccurrencesMissed("purge", NOW, 3),
+        logging.WARNING,
+        "OccurrencesMissed|scheduled_job:purge|first:2030-01-01T00:00:00+00:00|count:3",
+    ),
+    (
+        events.ScheduledJobPaused("purge"),
+        logging.INFO,
+        "ScheduledJobPaused|scheduled_job:purge",
+    ),
+    (
+        events.ScheduledJobResumed("purge"),
+        logging.INFO,
+        "ScheduledJobResumed|scheduled_job:purge",
+    ),
+    (
+        events.ScheduledJobRemoved("purge"),
+        logging.INFO,
+        "ScheduledJobRemoved|scheduled_job:purge",
+    ),
     (events.QueueStarted("q", OWNER), logging.INFO, f"QueueStarted|queue:q|owner:{OWNER}"),
     (events.QueueStopped("q", OWNER), logging.INFO, f"QueueStopped|queue:q|owner:{OWNER}"),
     (events.QueuePaused("q"), logging.INFO, "QueuePaused|queue:q"),

@@ -1,0 +1,33 @@
+"""Storing jobs that somebody asks for, and telling everybody who waits for them."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from bgjobs.errors import NoWorkerForJobError
+from bgjobs.events import JobEnqueued, NoWorkerForJob
+from bgjobs.ids import new_ids
+from bgjobs.jobs import Job, JobRequest
+from bgjobs.runtime.engine import Engine
+from bgjobs.stores.abc import NewJob
+
+
+async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Job]:
+    """Store jobs in one transaction; see `BgJobs.enqueue_many`."""
+    new = list(requests)
+    names = {request.name for request in new}
+    _check_known(engine, names)
+    ids = new_ids(len(new))
+    stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
+    jobs = await engine.commits.enqueue(stored) if stored else ()
+    for job_id, job in zip(ids, jobs, strict=True):
+        if job.id == job_id:
+            engine.bus.emit(JobEnqueued, job)
+    engine.announce(names)
+    return jobs
+
+
+def _check_known(engine: Engine, names: Collection[str]) -> None:
+    known = {worker.name for worker in engine.workers()}
+    for name in sorted(names):
+        if name not in known:
+            engine.bus.emit(NoWorkerForJob, name)
+            raise NoWorkerForJobError(name, known)

@@ -1,0 +1,23 @@
+"""How far a running application has come: it runs, it stops, it has ended."""
+
+from typing import final
+
+from anyio import Event
+
+from bgjobs.errors import NotRunningError
+
+
+@final
+class Life:
+    """Shared by all that users hold in their hands."""
+
+    def __init__(self) -> None:
+        self.stopping = Event()
+        """Set by `BgJobs.stop`."""
+        self.ended = False
+        """Set when the block of `run` has ended."""
+
+    def check(self) -> None:
+        """Raise `NotRunningError` once it has ended."""
+        if self.ended:
+            raise NotRunningError

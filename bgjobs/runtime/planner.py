@@ -1,0 +1,102 @@
+"""Plans the next run of a scheduled job whenever one ends, whoever of this process ran it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol, final
+
+from bgjobs.events import OccurrencePlanned, OccurrencesMissed
+from bgjobs.jobs import Job
+from bgjobs.occurrences import Occurrence
+from bgjobs.outcomes import RetryPolicy
+from bgjobs.planning import missed_between
+from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.store_time import StoreTime
+from bgjobs.settlements import Drop, Requeue, Settlement
+from bgjobs.stores.abc import NewJob
+
+
+class Scheduled(Protocol):
+    """A scheduled job of this application."""
+
+    @property
+    def worker(self) -> str:
+        """The name of its worker."""
+        ...
+
+    @property
+    def bus(self) -> Bus:
+        """Its listeners, and those of the whole application."""
+        ...
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """How often its runs are tried."""
+        ...
+
+    def follower(self, ended: Job, now: datetime, *, dropped: bool) -> NewJob | None:
+        """Give the run after one that has ended, or None when there is no more."""
+        ...
+
+    def run_settled(self) -> None:
+        """Hear that the end of a run is stored, and the next one with it."""
+        ...
+
+
+@final
+class Planner:
+    """Knows the scheduled jobs of one application, and says what follows a run.
+
+    A process that does not have the scheduled job plans nothing: one that has it will see that
+    its row is gone.
+    """
+
+    def __init__(self, time: StoreTime) -> None:
+        self._time = time
+        self._scheduled: dict[str, Scheduled] = {}
+
+    def add(self, name: str, scheduled: Scheduled) -> None:
+        """Let it have a say about its runs."""
+        self._scheduled[name] = scheduled
+
+    def scheduled(self, job: Job) -> Scheduled | None:
+        """Give the scheduled job that this is a run of, if it is one of this application's."""
+        if job.occurrence is None:
+            return None
+        scheduled = self._scheduled.get(job.occurrence.plan.name)
+        return scheduled if scheduled is not None and scheduled.worker == job.name else None
+
+    def bus_of(self, job: Job, otherwise: Bus) -> Bus:
+        """Give who is to hear of this job."""
+        scheduled = self.scheduled(job)
+        return otherwise if scheduled is None else scheduled.bus
+
+    def followers(self, job: Job, settlement: Settlement) -> Sequence[NewJob]:
+        """Give what is to be stored with this end of a run: the next one, or nothing."""
+        scheduled = self.scheduled(job)
+        if scheduled is None or isinstance(settlement, Requeue):
+            return ()
+        dropped = isinstance(settlement, Drop)
+        follower = scheduled.follower(job, self._time.now(), dropped=dropped)
+        return () if follower is None else (follower,)
+
+    def tell(self, job: Job, settlement: Settlement, followers: Sequence[NewJob]) -> None:
+        """Tell what was planned, and what was missed before it, once both are stored."""
+        scheduled = self.scheduled(job)
+        if scheduled is None or job.occurrence is None:
+            return
+        for new in followers:
+            planned = new.request.options.occurrence
+            if planned is not None and scheduled.bus.has_listeners:
+                self._tell_missed(scheduled.bus, job.occurrence, settlement, planned)
+                if not planned.paused:
+                    scheduled.bus.emit(OccurrencePlanned, planned.plan.name, planned.at)
+        scheduled.run_settled()
+
+    def _tell_missed(
+        self, bus: Bus, ended: Occurrence, settlement: Settlement, planned: Occurrence
+    ) -> None:
+        missed = missed_between(ended.plan, ended.at, min(planned.at, self._time.now()))
+        if isinstance(settlement, Drop):
+            missed.insert(0, ended.at)
+        if missed:
+            bus.emit(OccurrencesMissed, ended.plan.name, missed[0], len(missed))

@@ -1,0 +1,61 @@
+"""One start of a scheduled job: its row is looked after, beside a queue of one slot."""
+
+from contextlib import suppress
+
+from anyio import create_task_group, move_on_after, sleep
+
+from bgjobs.config import Queue, ScheduledJob
+from bgjobs.errors import (
+    NoOccurrenceError,
+    ScheduleValidationError,
+    StoreError,
+    StoreUnavailableError,
+)
+from bgjobs.events import QueueError
+from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.queue import QueueRun
+from bgjobs.runtime.queue_control import QueueControl
+from bgjobs.runtime.scheduled_row import ScheduledRow
+
+LAST_CHANGES = 2.0
+"""Seconds at the end for changes that had to wait for the run that has just ended."""
+
+
+def queue_of(job: ScheduledJob) -> Queue:
+    """Give the queue of one slot that takes its runs, and other jobs of its worker."""
+    return Queue(
+        job.name,
+        workers=[job.worker],
+        concurrency=1,
+        max_retries=job.max_retries,
+        backoff=job.backoff,
+        poll_interval=job.poll_interval,
+    )
+
+
+async def run_scheduled(
+    row: ScheduledRow, queue: QueueControl, engine: Engine, node: str
+) -> None:
+    """Serve the occurrences until the queue is stopped or the scheduled job removed."""
+    async with create_task_group() as tasks:
+        tasks.start_soon(_look_after, row, queue, engine)
+        await QueueRun(queue, engine, node).run()
+        tasks.cancel_scope.cancel()
+    with move_on_after(LAST_CHANGES), suppress(StoreError):
+        await row.bring_about()
+
+
+async def _look_after(row: ScheduledRow, queue: QueueControl, engine: Engine) -> None:
+    """Bring changes about at once, and now and then look whether the row is there."""
+    while not row.removed or row.pending:
+        with move_on_after(row.job.poll_interval):
+            await row.news.wait()
+        try:
+            await row.look_after()
+        except StoreUnavailableError as error:
+            row.bus.emit(QueueError, row.job.name, error)
+            await sleep(engine.dispatch.retry_delay(0))
+            row.news.set()
+        except (NoOccurrenceError, ScheduleValidationError) as error:
+            row.bus.emit(QueueError, row.job.name, error)
+    queue.stop(engine.config.grace)

@@ -1,0 +1,213 @@
+"""The one row of a scheduled job, and how changes reach it.
+
+A change is a pure step from the occurrence that stands to the one that is wanted. It stays
+pending until it is in the row: the row may be running, here or elsewhere, or the store away.
+Once it is there it is forgotten, so what another process changes later stands.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from random import Random
+from typing import final
+from uuid import UUID
+
+from anyio import Lock, move_on_after
+from attrs import evolve, frozen
+
+from bgjobs.config import ScheduledJob
+from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
+from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
+from bgjobs.ids import new_id
+from bgjobs.jobs import Job, JobRequest
+from bgjobs.occurrences import Occurrence
+from bgjobs.outcomes import RetryPolicy
+from bgjobs.planning import (
+    first,
+    following,
+    has_begun,
+    instead_of,
+    removed,
+    replanned,
+    request_of,
+)
+from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.wakeups import Signal
+from bgjobs.stores.abc import NewJob
+
+RECHECK = 0.5
+"""Seconds between two looks at a row that another process is running, if nothing is heard."""
+
+
+@final
+@frozen(eq=False)
+class Change:
+    """One step from what stands to what is wanted."""
+
+    step: Callable[[Occurrence, datetime], Occurrence | None]
+    begun_too: bool = False
+    """Whether it ends an occurrence that waits for its next attempt."""
+    request: JobRequest | None = None
+    """What runs shall be called with from now on; None leaves that as it is."""
+
+
+@final
+class ScheduledRow:
+    """Keeps the row of a scheduled job as this application wants it."""
+
+    def __init__(self, job: ScheduledJob, engine: Engine, bus: Bus) -> None:
+        self.job = job
+        """The settings in force here."""
+        self.worker = job.worker.name
+        self.bus = bus
+        self.policy = RetryPolicy(max_retries=job.max_retries, backoff=job.backoff)
+        self.pending: list[Change] = []
+        """Oldest first."""
+        self.removed = False
+        self.news = Signal()
+        """Set when there may be something to do."""
+        self._engine = engine
+        self._random = Random()
+        self._lock = Lock()
+        self._elsewhere = engine.wakeups.subscribe([self.worker])
+        self._unsure: tuple[UUID, Occurrence | None] | None = None
+        self.add(self._as_configured())
+
+    def add(self, change: Change) -> None:
+        """Note a change; it is brought about soon, whatever becomes of the caller."""
+        self.pending.append(change)
+        self.news.set()
+
+    def remove(self) -> None:
+        """Let nothing follow any more, and the row vanish."""
+        self.removed = True
+        self.add(Change(removed, begun_too=True))
+
+    def close(self) -> None:
+        """Hear and tell no more."""
+        self._engine.wakeups.unsubscribe(self._elsewhere)
+        self.bus.leave()
+
+    async def standing(self) -> Job | None:
+        """Give the row."""
+        find, key = self._engine.store.find_unique, self.job.plan.unique_key
+        return await self._engine.dispatch.call(find, self.worker, key)
+
+    async def look_after(self) -> None:
+        """Plan it again if its row has vanished, and bring about what is pending."""
+        if not (self.pending or self.removed) and await self.standing() is None:
+            self.add(self._as_configured())
+        await self.bring_about()
+
+    async def bring_about(self) -> None:
+        """Bring the pending changes to the row; they stay pending while it is run here.
+
+        Waits while another process runs it.
+        """
+        async with self._lock:
+            while self.pending and not await self._step():
+                with move_on_after(RECHECK):
+                    await self._elsewhere.wait()
+
+    def follower(self, ended: Job, now: datetime, *, dropped: bool) -> NewJob | None:
+        """See `Scheduled.follower`; the pending changes count."""
+        if ended.occurrence is None or self.removed:
+            return None
+        try:
+            planned = self._planned_after(ended.occurrence, now, dropped=dropped)
+            new = self._changed(planned, now, ended)
+        except NoOccurrenceError as error:
+            self.bus.emit(QueueError, self.job.name, error)
+            return None
+        return None if new is None else evolve(new, after=ended.reservation)
+
+    def run_settled(self) -> None:
+        """See `Scheduled.run_settled`."""
+        if self.pending:
+            self.news.set()
+
+    def _planned_after(self, ended: Occurrence, now: datetime, *, dropped: bool) -> Occurrence:
+        step = instead_of if dropped else following
+        try:
+            return step(ended, now)
+        except ScheduleValidationError:  # a newer version wrote it, or its zone is unknown here
+            return evolve(first(self.job.plan, max(now, ended.at)), previous=ended.at)
+
+    async def _step(self) -> bool:
+        """Bring about what can be now; False when another process is in the way."""
+        pending, standing = tuple(self.pending), await self.standing()
+        self._tell_what_was_unsure(standing)
+        if standing is not None and self._is_put_off(standing):
+            return True
+        now = self._engine.time.now()
+        before = None if standing is None else standing.occurrence
+        new = self._changed(before or first(self.job.plan, now), now, standing)
+        if standing is None:
+            done = new is None or await self._store_first(new)
+        elif new is not None and _is_same(standing, new):
+            done = True
+        else:
+            done = standing.reserved_by is None and await self._replace(standing, new)
+        if done:
+            self.pending = [one for one in self.pending if one not in pending]
+        return done
+
+    def _is_put_off(self, standing: Job) -> bool:
+        if standing.reserved_by is not None:
+            return self._engine.holds(standing.id)
+        return has_begun(standing) and not any(one.begun_too for one in self.pending)
+
+    async def _store_first(self, new: NewJob) -> bool:
+        self._unsure = new.id, None
+        [stored] = await self._engine.commits.enqueue([new])
+        self._tell_what_was_unsure(stored)
+        return stored.id == new.id
+
+    async def _replace(self, standing: Job, new: NewJob | None) -> bool:
+        engine = self._engine
+        if new is not None:
+            self._unsure = new.id, standing.occurrence
+        now = engine.clock.store_now()
+        replaced = await engine.dispatch.call(engine.store.replace, standing, new, now=now)
+        if replaced and new is not None:
+            self._tell(standing.occurrence, new.request.options.occurrence)
+        return replaced
+
+    def _tell_what_was_unsure(self, standing: Job | None) -> None:
+        """Tell of a row whose storing was not answered, if it is what stands."""
+        if self._unsure is not None and standing is not None and standing.id == self._unsure[0]:
+            self._tell(self._unsure[1], standing.occurrence)
+
+    def _tell(self, before: Occurrence | None, now: Occurrence | None) -> None:
+        self._unsure = None
+        if now is not None and not now.paused:
+            if before is None:
+                self.bus.emit(OccurrencePlanned, self.job.name, now.at)
+            elif (before.at, before.paused) != (now.at, now.paused):
+                self.bus.emit(OccurrenceReplanned, self.job.name, before.at, now.at)
+        self._engine.announce([self.worker])
+
+    def _changed(self, planned: Occurrence, now: datetime, job: Job | None) -> NewJob | None:
+        """Apply what is pending to an occurrence that shall be called as `job` was."""
+        asked = self.job.asked()
+        if job is not None:
+            asked = JobRequest(job.name, job.payload).priority(job.priority)
+        for change in self.pending:
+            wanted = change.step(planned, now)
+            if wanted is None:
+                return None
+            planned, asked = wanted, change.request or asked
+        return NewJob(new_id(), request_of(asked, planned, self._random))
+
+    def _as_configured(self) -> Change:
+        return Change(partial(replanned, plan=self.job.plan), request=self.job.asked())
+
+
+def _is_same(standing: Job, new: NewJob) -> bool:
+    asked = new.request
+    return (
+        standing.occurrence == asked.options.occurrence
+        and standing.payload == asked.payload
+        and standing.priority == asked.options.priority
+    )

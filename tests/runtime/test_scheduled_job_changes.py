@@ -1,0 +1,339 @@
+"""Changes to scheduled jobs meet runs, shutdowns, other processes and stores that are away."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs import every, schedule
+from bgjobs.errors import ConfigError, NotRunningError, StoreUnavailableError
+from bgjobs.events import (
+    JobAttemptFailed,
+    JobStarted,
+    JobSucceeded,
+    OccurrencePlanned,
+    OccurrenceReplanned,
+    OccurrencesMissed,
+    QueueError,
+)
+from bgjobs.testing import VirtualClock
+from tests.runtime.conftest import Harness, Wrapped, virtual_time
+
+pytestmark = pytest.mark.anyio
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+RARELY = 604_800.0
+HOURLY = schedule().on_minute(0).build()
+
+
+@bgjobs.worker
+async def tick() -> None: ...
+
+
+@bgjobs.worker
+async def long() -> None:
+    await anyio.sleep(1800)
+
+
+@bgjobs.worker
+async def failing() -> None:
+    await anyio.sleep(60)
+    raise ConnectionError("reset")
+
+
+def job(worker: Any, when: bgjobs.Schedule = HOURLY, **more: Any) -> bgjobs.ScheduledJob:
+    return bgjobs.ScheduledJob(worker, when, **{"poll_interval": RARELY, **more})
+
+
+def config(app: Harness, *jobs: bgjobs.ScheduledJob, **more: Any) -> bgjobs.Config:
+    return app.config(**{"queues": [], "scheduled_jobs": jobs, **more})
+
+
+async def rest(span: timedelta) -> None:
+    await anyio.sleep(span.total_seconds())
+
+
+async def standing(bg: bgjobs.BgJobs, name: str) -> bgjobs.Occurrence:
+    occurrence = await bg.scheduled_job(name).occurrence()
+    assert occurrence is not None
+    return occurrence
+
+
+@virtual_time
+async def test_removed_while_its_run_will_be_tried_again_it_is_gone(
+    virtual_app: Harness,
+) -> None:
+    retried = job(failing, backoff=bgjobs.backoff.Constant(600))
+    async with bgjobs.run(config(virtual_app, retried)) as bg:
+        await rest(HOUR + timedelta(seconds=1))
+        await bg.remove_scheduled_job("failing")
+        assert len(await bg.running()) == 1
+        assert bg.scheduled_jobs == ()
+        with pytest.raises(ConfigError, match="'failing' was removed, but a run goes on"):
+            await bg.add_scheduled_job(retried)
+        await rest(DAY)
+        assert await bg.enqueued() == await bg.running() == []
+        assert len(virtual_app.recorder.of(JobAttemptFailed)) == 1
+        await bg.add_scheduled_job(job(tick, name="failing"))
+
+
+@virtual_time
+async def test_removed_while_a_queue_of_its_worker_runs_it_it_is_gone(
+    virtual_app: Harness,
+) -> None:
+    queues = [bgjobs.Queue(str(n), workers=[long], poll_interval=RARELY) for n in range(3)]
+    async with bgjobs.run(config(virtual_app, job(long), queues=queues)) as bg:
+        await rest(HOUR + timedelta(minutes=1))
+        await bg.remove_scheduled_job("long")
+        await rest(DAY)
+        assert await bg.enqueued() == await bg.running() == []
+        assert len(await bg.succeeded()) == 1
+
+
+@virtual_time
+async def test_paused_while_a_run_is_cut_off_by_the_end_it_stays_paused(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(long), grace=1)) as bg:
+        await rest(HOUR + timedelta(minutes=1))
+        await bg.scheduled_job("long").pause()
+        assert not (await standing(bg, "long")).paused
+    async with bgjobs.run(config(virtual_app, job(long))) as bg:
+        await rest(DAY)
+        assert (await standing(bg, "long")).paused
+    assert len(virtual_app.recorder.of(JobStarted)) == 1
+
+
+@virtual_time
+async def test_what_another_process_has_changed_is_not_undone(virtual_app: Harness) -> None:
+    at_five, daily = schedule().at(5).build(), schedule().at(0).build()
+    first, second = (config(virtual_app, job(tick)) for _ in range(2))
+    async with bgjobs.run(first) as one, bgjobs.run(second) as other:
+        await one.scheduled_job("tick").pause()
+        await other.scheduled_job("tick").replace(at_five)
+        assert (await standing(one, "tick")).paused
+        await one.scheduled_job("tick").resume()
+        assert (await standing(one, "tick")).plan.schedule == at_five.text
+        await other.scheduled_job("tick").pause()
+        await other.scheduled_job("tick").resume()
+        await one.scheduled_job("tick").replace(daily)
+        assert (await standing(other, "tick")) == bgjobs.Occurrence(
+            plan=one.scheduled_job("tick").config.plan, at=START + DAY
+        )
+
+
+@virtual_time
+async def test_a_change_whose_caller_is_cancelled_is_made_all_the_same(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await bg.scheduled_job("tick").pause()
+        await rest(DAY)
+        assert (await standing(bg, "tick")).paused
+
+
+@virtual_time
+async def test_changes_that_come_at_once_are_all_made_in_their_order(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+        control = bg.scheduled_job("tick")
+        async with anyio.create_task_group() as tasks:
+            for hours in range(2, 8):
+                tasks.start_soon(control.pause)
+                tasks.start_soon(control.replace, every(hours=hours))
+                tasks.start_soon(control.resume)
+        occurrence = await standing(bg, "tick")
+        assert occurrence.plan == control.config.plan
+        assert bg._tree._rows["tick"].pending == []
+
+
+@virtual_time
+async def test_a_control_of_what_was_removed_does_not_touch_its_successor(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+        old = bg.scheduled_job("tick")
+        await bg.remove_scheduled_job("tick")
+        await bg.add_scheduled_job(job(tick, every(hours=2)))
+        for change in (old.pause, old.resume, old.trigger, old.occurrence):
+            with pytest.raises(NotRunningError, match="scheduled job 'tick' was removed"):
+                await change()
+        with pytest.raises(NotRunningError):
+            await old.replace(every(hours=3))
+        assert await standing(bg, "tick") == bgjobs.Occurrence(
+            plan=bg.scheduled_job("tick").config.plan, at=START + 2 * HOUR
+        )
+        new = bg.scheduled_job("tick")
+    with pytest.raises(NotRunningError, match="this BgJobs has stopped"):
+        await new.pause()
+
+
+@virtual_time
+async def test_a_replaced_schedule_misses_nothing_that_lies_ahead(
+    virtual_app: Harness,
+) -> None:
+    minutely = job(long, schedule().build())
+    async with bgjobs.run(config(virtual_app, minutely)) as bg:
+        await rest(timedelta(minutes=1, seconds=30))
+        await bg.scheduled_job("long").replace(schedule().at(0).build())
+        await rest(DAY)
+    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
+    assert (missed.first, missed.count) == (START + timedelta(minutes=2), 29)
+
+
+@virtual_time
+async def test_what_is_due_at_start_is_run_before_a_changed_schedule_begins(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(tick))):
+        await rest(timedelta(minutes=1))
+    await rest(5 * HOUR)
+    async with bgjobs.run(config(virtual_app, job(tick, every(hours=3)))):
+        await rest(timedelta(minutes=1))
+    (done,) = virtual_app.recorder.of(JobSucceeded)
+    assert done.job.occurrence is not None
+    assert done.job.occurrence.at == START + HOUR
+    assert virtual_app.recorder.of(OccurrencePlanned)[-1].at == START + 8 * HOUR + timedelta(
+        minutes=1
+    )
+
+
+@virtual_time
+async def test_a_retry_keeps_its_backoff_when_the_settings_change(
+    virtual_app: Harness,
+) -> None:
+    slow = bgjobs.backoff.Constant(1800)
+    async with bgjobs.run(config(virtual_app, job(failing, backoff=slow))):
+        await rest(HOUR + timedelta(minutes=2))
+    changed = job(failing, every(hours=2), backoff=slow, max_retries=1)
+    async with bgjobs.run(config(virtual_app, changed)) as bg:
+        await rest(timedelta(minutes=1))
+        (waiting,) = await bg.enqueued()
+        assert (waiting.attempts, waiting.available_at - START) == (
+            1,
+            HOUR + timedelta(minutes=31),
+        )
+        await rest(HOUR)
+        (failed,) = await bg.failed()
+        assert failed.attempts == 1
+        assert (await standing(bg, "failing")).plan == changed.plan
+
+
+class Away:
+    """A store that takes some calls and then has no answer to give."""
+
+    def __init__(self, app: Harness, *verbs: str, before: bool = False) -> None:
+        self.calls: list[str] = []
+        self.silent: list[str] = []
+        self._before = before
+        real = app.database.store()
+        self.store: Any = Wrapped(
+            real, **{verb: self._silenced(verb, getattr(real, verb)) for verb in verbs}
+        )
+
+    def _silenced(self, verb: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(verb)
+            answer = None if self._before and verb in self.silent else real(*args, **kwargs)
+            if verb in self.silent:
+                self.silent.remove(verb)
+                raise StoreUnavailableError(f"{verb}: no answer")
+            return answer
+
+        call.__name__ = verb
+        return call
+
+
+@virtual_time
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_lost_answer_neither_doubles_nor_hides_a_change(
+    virtual_app: Harness, before: bool
+) -> None:
+    away = Away(virtual_app, "replace", "write", before=before)
+    away.silent = ["write"]
+    async with bgjobs.run(config(virtual_app, job(tick), store=away.store)) as bg:
+        await rest(timedelta(minutes=1))
+        away.silent = ["replace"]
+        await bg.scheduled_job("tick").replace(every(minutes=10))
+        away.silent = ["write"]
+        await rest(timedelta(minutes=35))
+        assert len(await bg.enqueued()) == 1
+    assert virtual_app.recorder.names(OccurrencePlanned, OccurrenceReplanned, JobSucceeded) == [
+        *("OccurrencePlanned", "OccurrenceReplanned"),
+        *(("JobSucceeded", "OccurrencePlanned") * 3),
+    ]
+
+
+@virtual_time
+async def test_a_store_that_is_away_longer_delays_a_change_and_loses_nothing(
+    virtual_app: Harness,
+) -> None:
+    away = Away(virtual_app, "find_unique", before=True)
+    settings: dict[str, Any] = {"store": away.store, "store_timeout": 1}
+    async with bgjobs.run(config(virtual_app, job(tick), **settings)) as bg:
+        await rest(timedelta(minutes=1))
+        away.silent = ["find_unique"] * 100
+        with pytest.raises(StoreUnavailableError):
+            await bg.remove_scheduled_job("tick")
+        assert bg.scheduled_jobs == ()
+        await rest(HOUR / 2)
+        assert await bg.enqueued() == []
+        await bg.add_scheduled_job(job(tick))
+        assert len(await bg.enqueued()) == 1
+    assert len(virtual_app.recorder.of(QueueError)) > 0
+
+
+@virtual_time
+async def test_the_clock_of_a_node_does_not_decide(virtual_app: Harness) -> None:
+    """An hour ahead from the start, and later another hour."""
+    right = VirtualClock()
+
+    class Wrong:
+        inline = True
+        error = HOUR
+
+        def now(self) -> datetime:
+            return right.now() + self.error
+
+        def store_now(self) -> datetime:
+            return right.now()
+
+        def monotonic(self) -> float:
+            return right.monotonic()
+
+    clock = Wrong()
+    served = job(tick, schedule().every_minutes(10).build(), misfire_grace=5)
+    async with bgjobs.run(config(virtual_app, served, clock=clock)):
+        await rest(HOUR)
+        clock.error = 2 * HOUR
+        await rest(HOUR + timedelta(seconds=1))
+    ran = [event.job.occurrence for event in virtual_app.recorder.of(JobSucceeded)]
+    assert [one.at for one in ran if one is not None] == [
+        START + number * timedelta(minutes=10) for number in range(1, 13)
+    ]
+    assert virtual_app.recorder.of(OccurrencesMissed) == []
+
+
+async def test_pausing_does_not_need_a_quiet_moment_to_be_noted(app: Harness) -> None:
+    """Two processes, one of them busy with the run most of the time."""
+
+    @bgjobs.worker
+    async def busy() -> None:
+        await anyio.sleep(0.02)
+
+    def settings() -> bgjobs.Config:
+        return config(app, job(busy, every(milliseconds=20), poll_interval=0.1))
+
+    async with bgjobs.run(settings()) as one, bgjobs.run(settings()) as other:
+        await app.recorder.wait_for(JobSucceeded, 3)
+        with anyio.fail_after(60):
+            await other.scheduled_job("busy").pause()
+            while not (await standing(one, "busy")).paused:
+                await anyio.sleep(0.05)

@@ -1,0 +1,394 @@
+"""Scheduled jobs on a virtual clock: when they run, what follows, what is missed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs import every, schedule
+from bgjobs.events import (
+    Event,
+    JobEnqueued,
+    JobFailed,
+    JobStarted,
+    JobSucceeded,
+    OccurrencePlanned,
+    OccurrenceReplanned,
+    OccurrencesMissed,
+    QueueError,
+)
+from bgjobs.schedules import Schedule
+from bgjobs.testing import VirtualClock
+from tests.runtime.conftest import Harness, virtual_time
+
+pytestmark = [pytest.mark.anyio, virtual_time]
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+RARELY = 604_800.0
+EVERY_MINUTE = schedule().build()
+
+
+class Diary:
+    """A worker that writes down what it serves, and takes its time."""
+
+    def __init__(self, clock: VirtualClock, *, seconds: float = 0) -> None:
+        self.entries: list[tuple[float, float, float | None]] = []
+        """Seconds after the start: when it ran, the occurrence it served, the one before."""
+        self.errors: list[Exception] = []
+        """Raised by the next runs, one each."""
+        self.seconds = seconds
+
+        @bgjobs.worker(name="diary")
+        async def write(context: bgjobs.JobContext) -> None:
+            occurrence = context.occurrence
+            assert occurrence is not None
+            previous = occurrence.previous
+            self.entries.append(
+                (
+                    since_start(clock.now()),
+                    since_start(occurrence.at),
+                    None if previous is None else since_start(previous),
+                )
+            )
+            await anyio.sleep(self.seconds)
+            if self.errors:
+                raise self.errors.pop(0)
+
+        self.worker = write
+
+    @property
+    def ran(self) -> list[float]:
+        """When it ran, in seconds after the start."""
+        return [entry[0] for entry in self.entries]
+
+
+def since_start(instant: datetime) -> float:
+    return (instant - START).total_seconds()
+
+
+@pytest.fixture
+def clock(virtual_app: Harness) -> VirtualClock:
+    clock: VirtualClock = virtual_app.settings["clock"]
+    return clock
+
+
+@pytest.fixture
+def diary(clock: VirtualClock) -> Diary:
+    return Diary(clock)
+
+
+def application(app: Harness, *jobs: bgjobs.ScheduledJob, **more: Any) -> bgjobs.Config:
+    return app.config(**{"queues": [], "scheduled_jobs": jobs, **more})
+
+
+def scheduled(diary: Diary, when: Schedule = EVERY_MINUTE, **more: Any) -> bgjobs.ScheduledJob:
+    settings = {"poll_interval": RARELY, "backoff": bgjobs.backoff.IMMEDIATE, **more}
+    return bgjobs.ScheduledJob(diary.worker, when, **settings)
+
+
+async def live_for(config: bgjobs.Config, seconds: float) -> None:
+    async with bgjobs.run(config):
+        await anyio.sleep(seconds)
+
+
+async def test_the_first_thing_it_does_is_wait(virtual_app: Harness, diary: Diary) -> None:
+    config = application(virtual_app, scheduled(diary))
+    async with bgjobs.run(config) as bg:
+        await anyio.sleep(59)
+        assert diary.ran == []
+        (waiting,) = await bg.enqueued("diary")
+        assert waiting.available_at == START + timedelta(minutes=1)
+        assert (waiting.unique_key, waiting.payload) == ("schedule:diary", "{}")
+        await anyio.sleep(2)
+        assert diary.ran == [60]
+
+
+async def test_a_run_knows_its_occurrence_and_the_one_before(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    await live_for(application(virtual_app, scheduled(diary)), 3 * MINUTE + 1)
+    assert diary.entries == [(60, 60, None), (120, 120, 60), (180, 180, 120)]
+
+
+async def test_it_is_planned_again_after_success_and_after_the_last_failure(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    diary.errors = [RuntimeError(str(number)) for number in range(3)]
+    config = application(virtual_app, scheduled(diary, max_retries=1))
+    await live_for(config, 3 * MINUTE + 1)
+    assert diary.entries == [
+        (60, 60, None),  # raises, is tried again and raises
+        (60, 60, None),
+        (120, 120, 60),  # raises, is tried again and returns
+        (120, 120, 60),
+        (180, 180, 120),
+    ]
+    assert virtual_app.recorder.names(JobFailed, JobSucceeded, OccurrencePlanned) == [
+        "OccurrencePlanned",
+        *("JobFailed", "OccurrencePlanned"),
+        *("JobSucceeded", "OccurrencePlanned"),
+        *("JobSucceeded", "OccurrencePlanned"),
+    ]
+
+
+async def test_a_long_run_coalesces_what_it_has_missed(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    """13:30 and 90 seconds at every minute: the next run is at 13:32."""
+    clock.start = datetime(2030, 1, 1, 13, 29, tzinfo=UTC)
+    slow = Diary(clock, seconds=90)
+    await live_for(application(virtual_app, scheduled(slow)), 5 * MINUTE)
+    half_past_one = datetime(2030, 1, 1, 13, 30, tzinfo=UTC)
+    served = [START + timedelta(seconds=at) for _, at, _ in slow.entries]
+    assert served == [half_past_one, half_past_one + timedelta(minutes=2)]
+    assert virtual_app.recorder.of(OccurrencesMissed)[0] == OccurrencesMissed(
+        "diary", half_past_one + timedelta(minutes=1), 1
+    )
+
+
+async def test_an_interval_is_counted_from_the_end_of_the_last_run(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    slow = Diary(clock, seconds=90)
+    await live_for(application(virtual_app, scheduled(slow, every(minutes=1))), 6 * MINUTE + 1)
+    assert slow.ran == [60, 60 + 90 + 60, 60 + 2 * 150]
+    assert virtual_app.recorder.of(OccurrencesMissed) == []
+
+
+async def test_an_interval_of_milliseconds_is_kept_to_the_millisecond(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    config = application(virtual_app, scheduled(diary, every(milliseconds=250)))
+    await live_for(config, 1.1)
+    assert diary.ran == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=0.001)
+
+
+async def test_a_row_that_waits_at_start_is_kept(virtual_app: Harness, diary: Diary) -> None:
+    config = application(virtual_app, scheduled(diary, every(hours=1)))
+    await live_for(config, 40 * MINUTE)
+    await live_for(config, 40 * MINUTE)
+    assert diary.ran == [HOUR]
+    assert virtual_app.recorder.names(OccurrencePlanned, OccurrenceReplanned) == [
+        "OccurrencePlanned",
+        "OccurrencePlanned",
+    ]
+
+
+async def test_a_changed_schedule_plans_the_waiting_row_anew(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    await live_for(application(virtual_app, scheduled(diary, every(days=1))), MINUTE)
+    half_past = schedule().on_minute(30).build()
+    await live_for(application(virtual_app, scheduled(diary, half_past)), HOUR)
+    assert diary.ran == [30 * MINUTE]
+    (replanned,) = virtual_app.recorder.of(OccurrenceReplanned)
+    assert replanned.before == START + timedelta(days=1)
+    assert replanned.at == START + timedelta(minutes=30)
+
+
+async def test_a_changed_request_keeps_the_time_of_the_waiting_row(
+    virtual_app: Harness,
+) -> None:
+    served: list[str] = []
+
+    @bgjobs.worker
+    async def report(region: str) -> None:
+        served.append(region)
+
+    def job(region: str) -> bgjobs.ScheduledJob:
+        request = report.request(region)
+        return bgjobs.ScheduledJob(
+            report, every(hours=1), request=request, poll_interval=RARELY
+        )
+
+    await live_for(application(virtual_app, job("eu")), 10 * MINUTE)
+    await live_for(application(virtual_app, job("us")), 50 * MINUTE + 1)
+    assert served == ["us"]
+
+
+async def missed_for(app: Harness, diary: Diary, seconds: float, **settings: Any) -> None:
+    """Plan it, be away for a while, and then live for a minute and a half more."""
+    config = application(app, scheduled(diary, **settings))
+    await live_for(config, 1)
+    await anyio.sleep(seconds - 1)
+    await live_for(config, 95)
+
+
+async def test_after_a_downtime_one_late_run_stands_for_all_that_were_missed(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    await missed_for(virtual_app, diary, 10 * MINUTE + 30)
+    assert diary.entries == [(630, 60, None), (660, 660, 60), (720, 720, 660)]
+    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
+    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=2), 9)
+
+
+async def test_with_catch_up_each_missed_occurrence_is_run_in_order(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    await missed_for(virtual_app, diary, 5 * MINUTE + 30, catch_up=10)
+    assert [at for _, at, _ in diary.entries] == [60, 120, 180, 240, 300, 360, 420]
+    assert diary.ran == [330] * 5 + [360, 420]
+    assert virtual_app.recorder.of(OccurrencesMissed) == []
+
+
+async def test_catch_up_ends_after_so_many_in_a_row(virtual_app: Harness, diary: Diary) -> None:
+    await missed_for(virtual_app, diary, 10 * MINUTE + 30, catch_up=2)
+    assert [at for _, at, _ in diary.entries] == [60, 120, 180, 660, 720]
+    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
+    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=4), 7)
+
+
+async def test_without_catch_up_nothing_is_run_late(virtual_app: Harness, diary: Diary) -> None:
+    await missed_for(virtual_app, diary, 5 * MINUTE + 30, catch_up="never")
+    assert diary.entries == [(360, 360, None), (420, 420, 360)]
+    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
+    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=1), 5)
+
+
+async def test_a_run_within_its_grace_is_late_and_one_beyond_is_skipped(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    await missed_for(virtual_app, diary, 10 * MINUTE + 30, misfire_grace=45)
+    assert diary.entries == [(630, 600, None), (660, 660, 600), (720, 720, 660)]
+    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
+    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=1), 9)
+
+
+async def test_a_retry_is_never_too_late(virtual_app: Harness, diary: Diary) -> None:
+    diary.errors = [RuntimeError("once")]
+    job = scheduled(diary, misfire_grace=1, backoff=bgjobs.backoff.Constant(3600))
+    await live_for(application(virtual_app, job), 61)
+    await anyio.sleep(5 * HOUR)
+    await live_for(application(virtual_app, job), 1)
+    assert [at for _, at, _ in diary.entries] == [60, 60]
+
+
+async def test_jitter_moves_the_run_and_not_the_occurrence(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    job = scheduled(diary, schedule().on_minute(0).build(), jitter=600, misfire_grace=1)
+    await live_for(application(virtual_app, job), 5 * HOUR + 601)
+    assert [at for _, at, _ in diary.entries] == [hour * HOUR for hour in range(1, 6)]
+    delays = [ran - at for ran, at, _ in diary.entries]
+    assert all(0 <= delay <= 601 for delay in delays)
+    assert len(set(delays)) == 5
+
+
+async def test_a_clock_that_is_set_back_repeats_no_occurrence(
+    virtual_app: Harness, diary: Diary, clock: VirtualClock
+) -> None:
+    config = application(virtual_app, scheduled(diary))
+    async with bgjobs.run(config):
+        await anyio.sleep(2 * MINUTE + 1)
+        clock.start -= timedelta(minutes=5)
+        await anyio.sleep(8 * MINUTE)
+    served = [at for _, at, _ in diary.entries]
+    assert served == sorted(set(served))
+    assert served[:2] == [60, 120]
+
+
+async def test_enqueueing_its_worker_by_hand_is_an_extra_run(virtual_app: Harness) -> None:
+    served: list[bgjobs.Occurrence | None] = []
+
+    @bgjobs.worker
+    async def purge(context: bgjobs.JobContext) -> None:
+        served.append(context.occurrence)
+
+    job = bgjobs.ScheduledJob(purge, EVERY_MINUTE, poll_interval=RARELY)
+    async with bgjobs.run(application(virtual_app, job)) as bg:
+        await bg.enqueue(purge.request())
+        await bg.enqueue(purge.request())
+        await bg.drain()
+        assert served == [None, None]
+        await anyio.sleep(MINUTE + 1)
+    assert [None if one is None else one.at for one in served] == [
+        *(None, None),
+        START + timedelta(minutes=1),
+    ]
+    assert len(virtual_app.recorder.of(JobEnqueued)) == 2
+
+
+async def test_its_listeners_hear_of_its_runs_and_of_nothing_else(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    heard: list[Event] = []
+
+    @bgjobs.worker
+    async def other() -> None: ...
+
+    async def later(event: Event) -> None:
+        heard.append(event)
+
+    config = application(
+        virtual_app,
+        scheduled(diary, listeners=[heard.append]),
+        scheduled(diary, name="twin"),
+        bgjobs.ScheduledJob(other, EVERY_MINUTE, poll_interval=RARELY, listeners=[later]),
+    )
+    await live_for(config, MINUTE + 1)
+    jobs = [event.job for event in heard if isinstance(event, JobStarted | JobSucceeded)]
+    keys = [job.unique_key for job in jobs]
+    assert sorted(map(str, keys)) == ["schedule:diary"] * 2 + ["schedule:other"] * 2
+    planned = [event.scheduled_job for event in heard if isinstance(event, OccurrencePlanned)]
+    assert sorted(planned) == ["diary", "diary", "other", "other"]
+
+
+async def test_a_queue_of_its_worker_may_run_it_by_the_rules_of_the_scheduled_job(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    """Whoever is quicker runs it; its retries and the next one are the scheduled job's."""
+    diary.errors = [RuntimeError(str(number)) for number in range(8)]
+    job = scheduled(diary, max_retries=1)
+    queues = [
+        bgjobs.Queue(name, workers=[diary.worker], poll_interval=RARELY, max_retries=5)
+        for name in ("one", "two")
+    ]
+    await live_for(application(virtual_app, job, queues=queues), 4 * MINUTE + 1)
+    assert [at for _, at, _ in diary.entries] == [60, 60, 120, 120, 180, 180, 240, 240]
+    assert {event.queue for event in virtual_app.recorder.of(JobStarted)} > {"diary"}
+
+
+async def test_a_process_without_the_scheduled_job_ends_it_and_one_with_it_begins_again(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    await live_for(application(virtual_app, scheduled(diary)), 1)
+    queue = bgjobs.Queue("default", workers=[diary.worker], poll_interval=RARELY)
+    await live_for(virtual_app.config(queues=[queue]), 3 * MINUTE)
+    assert diary.entries == [(60, 60, None)]
+    await live_for(application(virtual_app, scheduled(diary)), MINUTE)
+    assert diary.entries[1:] == [(240, 240, None)]
+
+
+async def test_draining_does_not_wait_for_the_run_that_always_comes(
+    virtual_app: Harness, diary: Diary
+) -> None:
+    ran: list[str] = []
+
+    @bgjobs.worker
+    async def mail() -> None:
+        ran.append("mail")
+
+    queue = bgjobs.Queue("default", workers=[mail, diary.worker], poll_interval=RARELY)
+    config = application(virtual_app, scheduled(diary), queues=[queue])
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(mail.request().available_in(minutes=30))
+        assert await bg.drain(with_delayed=True)
+        assert ran == ["mail"]
+
+
+async def test_a_schedule_that_has_nothing_left_is_told(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    clock.start = datetime(8999, 12, 31, 23, 59, 30, tzinfo=UTC)
+    last = schedule().on_february().on_day_of_month(29).at(0).on_monday().build()
+    assert last.next_after(clock.start).year > 8999
+    diary = Diary(clock)
+    clock.start = datetime(9988, 2, 28, 23, 59, 59, tzinfo=UTC)
+    await live_for(application(virtual_app, scheduled(diary, last)), 10)
+    (error,) = virtual_app.recorder.of(QueueError)
+    assert "has no occurrence after 9988-02-29" in str(error.error)
+    assert len(diary.entries) == 1

@@ -1,0 +1,193 @@
+"""Which occurrence follows which, decided without a database or a clock."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgjobs import every, schedule
+from bgjobs.ids import new_id
+from bgjobs.jobs import Job, JobRequest
+from bgjobs.occurrences import Occurrence, Plan
+from bgjobs.planning import (
+    MOST_COUNTED,
+    PARKED_UNTIL,
+    first,
+    following,
+    has_begun,
+    instead_of,
+    is_too_late,
+    missed_between,
+    paused,
+    removed,
+    replanned,
+    request_of,
+    resumed,
+)
+
+NOON = datetime(2031, 5, 17, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+MINUTELY = Plan(name="tick", schedule=schedule().build().text)
+HOURLY = Plan(name="tick", schedule=every(hours=1).text)
+ASKED = JobRequest("tick", "{}").priority(7)
+SERVED = Occurrence(plan=MINUTELY, at=NOON, previous=NOON - MINUTE)
+
+
+def waiting(occurrence: Occurrence | None, **counters: Any) -> Job:
+    return Job(
+        id=new_id(),
+        name="tick",
+        payload="{}",
+        created_at=NOON,
+        occurrence=occurrence,
+        **{"available_at": NOON, **counters},
+    )
+
+
+def test_the_first_one_lies_in_the_future() -> None:
+    assert first(MINUTELY, NOON) == Occurrence(plan=MINUTELY, at=NOON + MINUTE)
+    assert first(HOURLY, NOON + SECOND).at == NOON + SECOND + HOUR
+
+
+def test_the_next_one_is_counted_from_the_end_of_the_run() -> None:
+    late = NOON + 90 * SECOND
+    assert following(SERVED, late) == Occurrence(
+        plan=MINUTELY, at=NOON + 2 * MINUTE, previous=NOON
+    )
+    assert following(evolve(SERVED, plan=HOURLY), late).at == late + HOUR
+
+
+def test_a_clock_that_is_behind_repeats_nothing() -> None:
+    assert following(SERVED, NOON - 5 * HOUR).at == NOON + MINUTE
+
+
+def test_with_catch_up_the_missed_ones_come_one_by_one_and_then_the_future() -> None:
+    now = NOON + 10 * MINUTE + SECOND
+    served, planned = evolve(SERVED, plan=evolve(MINUTELY, catch_up=3)), []
+    for _ in range(5):
+        served = following(served, now)
+        planned.append((served.at - NOON) / MINUTE)
+    assert planned == [1, 2, 3, 11, 12]
+
+
+def test_an_interval_has_nothing_to_catch_up() -> None:
+    plan = evolve(HOURLY, catch_up=100)
+    now = NOON + 5 * HOUR
+    assert following(evolve(SERVED, plan=plan), now).at == now + HOUR
+
+
+def test_in_the_place_of_one_that_is_too_late_comes_the_first_that_is_not() -> None:
+    plan = evolve(MINUTELY, misfire_grace=150 * SECOND)
+    missed = evolve(SERVED, plan=plan)
+    now = NOON + 10 * MINUTE + SECOND
+    assert instead_of(missed, now) == evolve(missed, at=NOON + 8 * MINUTE)
+
+
+def test_the_same_schedule_keeps_the_time_of_the_waiting_one() -> None:
+    plan = evolve(MINUTELY, catch_up=2)
+    kept = replanned(SERVED, NOON - 2 * HOUR, plan=plan)
+    assert kept == evolve(SERVED, plan=plan)
+
+
+def test_another_schedule_begins_now_and_not_before_what_was_served() -> None:
+    plan = evolve(MINUTELY, schedule=every(minutes=5).text)
+    waits = evolve(SERVED, at=NOON + HOUR)
+    assert replanned(waits, NOON, plan=plan) == evolve(waits, plan=plan, at=NOON + 5 * MINUTE)
+    assert replanned(waits, NOON - HOUR, plan=plan).at == NOON + 4 * MINUTE
+
+
+def test_what_is_due_already_is_run_before_another_schedule_begins() -> None:
+    plan = evolve(MINUTELY, schedule=every(minutes=5).text)
+    assert replanned(SERVED, NOON, plan=plan) == evolve(SERVED, plan=plan)
+
+
+def test_a_paused_one_is_parked_and_a_resumed_one_lies_in_the_future() -> None:
+    later = NOON + HOUR + SECOND
+    parked = paused(evolve(SERVED, made_up=2), later)
+    assert parked == evolve(SERVED, made_up=2, paused=True)
+    request = request_of(ASKED, parked, Random(1))
+    assert request.options.available_at == PARKED_UNTIL
+    assert resumed(parked, later) == evolve(SERVED, at=NOON + HOUR + MINUTE)
+    assert resumed(SERVED, later) == SERVED
+
+
+def test_nothing_follows_a_removed_one() -> None:
+    assert removed(SERVED, NOON) is None  # type: ignore[func-returns-value]  # the point
+
+
+@pytest.mark.parametrize(
+    ("late", "begun", "too_late"),
+    [
+        (10 * SECOND, {}, False),
+        (11 * SECOND, {}, True),
+        (HOUR, {"available_at": NOON + SECOND}, False),  # snoozed
+        (HOUR, {"attempts": 1}, False),
+        (HOUR, {"crashes": 1}, False),
+        (HOUR, {"interruptions": 1}, False),
+    ],
+)
+def test_only_a_run_that_never_began_can_be_too_late(
+    late: timedelta, begun: dict[str, Any], too_late: bool
+) -> None:
+    strict = evolve(SERVED, plan=evolve(MINUTELY, misfire_grace=10 * SECOND))
+    assert is_too_late(waiting(strict, **{"reserved_at": NOON + late, **begun})) is too_late
+
+
+def test_without_a_grace_nothing_is_too_late() -> None:
+    late = NOON + 1000 * HOUR
+    assert not is_too_late(waiting(SERVED, reserved_at=late))
+    assert not is_too_late(waiting(None, reserved_at=late))
+
+
+def test_a_paused_one_has_not_begun() -> None:
+    parked = evolve(SERVED, paused=True)
+    assert not has_begun(waiting(parked, available_at=PARKED_UNTIL))
+    assert has_begun(waiting(SERVED, available_at=NOON + SECOND))
+    jittery = evolve(SERVED, plan=evolve(MINUTELY, jitter=MINUTE))
+    assert not has_begun(waiting(jittery, available_at=NOON + MINUTE))
+
+
+def test_the_missed_ones_are_counted_up_to_a_limit() -> None:
+    between = missed_between(MINUTELY, NOON, NOON + 3 * MINUTE)
+    assert between == [NOON + MINUTE, NOON + 2 * MINUTE]
+    assert len(missed_between(MINUTELY, NOON, NOON + 1000 * HOUR)) == MOST_COUNTED
+    assert missed_between(HOURLY, NOON, NOON + 1000 * HOUR) == []
+
+
+def test_jitter_delays_the_run_and_leaves_the_occurrence() -> None:
+    jittery = evolve(SERVED, plan=evolve(MINUTELY, jitter=MINUTE))
+    delays = set()
+    for seed in range(50):
+        request = request_of(ASKED, jittery, Random(seed))
+        assert request.options.available_at is not None
+        assert request.options.occurrence == jittery
+        assert (request.options.priority, request.options.unique_key) == (7, "schedule:tick")
+        delays.add(request.options.available_at - NOON)
+    assert timedelta(0) <= min(delays) < 10 * SECOND < 50 * SECOND < max(delays) <= MINUTE
+
+
+@given(
+    st.lists(st.integers(-10_000, 100_000), min_size=1, max_size=30),
+    st.sampled_from([0, 1, 5]),
+    st.sampled_from(
+        [MINUTELY.schedule, HOURLY.schedule, f"{HOURLY.schedule} | {MINUTELY.schedule}"]
+    ),
+)
+def test_whatever_the_clock_does_occurrences_only_rise(
+    steps: list[int], catch_up: int, text: str
+) -> None:
+    now = NOON
+    occurrence = first(Plan(name="tick", schedule=text, catch_up=catch_up), now)
+    for step in steps:
+        now += step * SECOND
+        after = following(occurrence, now)
+        assert after.at > occurrence.at
+        assert after.previous == occurrence.at
+        assert after.made_up <= catch_up
+        if not after.made_up:
+            assert after.at > now
+        occurrence = after
