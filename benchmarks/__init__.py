@@ -1,1 +1,1 @@
-"""What bgjobs costs: ``python -m benchmarks`` and ``python -m benchmarks claim``."""
+"""What bgjobs costs: ``python -m benchmarks``, ``... claim``, ``... schedules``."""

@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks [first|claim] [options]``."""
+"""The command line: ``python -m benchmarks [first|claim|schedules] [options]``."""
 
 import argparse
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from benchmarks import claim, first
+from benchmarks import claim, first, schedules
 from benchmarks.facts import machine_facts
 from benchmarks.places import Database
 from benchmarks.postgres_places import postgres
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Every opening of a store would warn of an old SQLite; the table says which one it is.
     logging.getLogger("bgjobs.stores.sqlite").setLevel(logging.ERROR)
     with ExitStack() as stack:
-        databases = [stack.enter_context(STORES[name]()) for name in options.stores]
+        stores = [] if options.what == "schedules" else options.stores
+        databases = [stack.enter_context(STORES[name]()) for name in stores]
         facts = machine_facts()
         for database in databases:
             facts |= database.facts
@@ -67,7 +68,23 @@ def run_claim(
     return int(options.strict and any(one.worst > claim.FLAT for one in found))
 
 
-BENCHMARKS = {"first": run_first, "claim": run_claim}
+def run_schedules(
+    options: argparse.Namespace, _: Sequence[Database], facts: dict[str, str]
+) -> int:
+    """Measure what it costs to find the next occurrence; no database has to do with it."""
+    found = schedules.measure(options.rounds, options.calls)
+    print(
+        f"Median of {schedules.SCHEDULES} schedules, {options.rounds} rounds of "
+        f"{options.calls} calls; how many times faster we are, in the median per schedule",
+        end="\n\n",
+    )
+    print(schedules.report(found), end="\n\n")
+    write_json(options.json, facts, as_rows(found.figures))
+    print("\n".join(f"MISSED: {miss}" for miss in found.misses) or "All goals are met.")
+    return int(options.strict and bool(found.misses))
+
+
+BENCHMARKS = {"first": run_first, "claim": run_claim, "schedules": run_schedules}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,9 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=20_000, help="of first: jobs in a drain")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of claim: many rows")
-    parser.add_argument("--calls", type=int, default=20, help="of claim: in each round")
     parser.add_argument(
-        "--strict", action="store_true", help="of claim: exit 1 when a claim is not flat"
+        "--calls", type=int, default=20, help="of claim and schedules: in a round"
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit 1 when a claim is not flat, or schedules are slow",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser

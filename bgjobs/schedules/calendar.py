@@ -13,7 +13,15 @@ from bgjobs.schedules.describe import describe_calendar
 from bgjobs.schedules.remarks import remark_on
 from bgjobs.schedules.search import CYCLE, next_wall_time
 from bgjobs.schedules.texts import calendar_text
-from bgjobs.schedules.zones import SECOND, WallTime, comes_once, wall_clock, wall_time, zone_of
+from bgjobs.schedules.zones import (
+    DAY,
+    SECOND,
+    WallTime,
+    comes_once,
+    wall_clock,
+    wall_time,
+    zone_of,
+)
 
 
 @final
@@ -71,13 +79,21 @@ class Calendar(Schedule):
         return remark_on(self, occurrence)
 
     def _next_after(self, instant: datetime) -> datetime:
-        # A sum of a datetime and a duration is what the wall clock shows, whatever the zone.
+        # Sums and differences of datetimes in a zone are those of what its clock shows. What
+        # follows is quick, and right unless a change is near: an elapsed schedule may be due
+        # in a second pass before `wall`, if `now` is in the first one. No clock is set back
+        # and forward again within a day.
         now = instant.astimezone(self._clock)
         wall = self._wall_time_from(now + SECOND, instant)
         if self._clock is UTC:
             return wall
-        if comes_once(wall) and (self.fixed or comes_once(now)):
-            return wall.astimezone(UTC)
+        found = wall.astimezone(UTC)
+        if (
+            found > instant
+            and found.astimezone(self._clock) == wall  # or else it is missing
+            and (self.fixed or wall - now == found - instant < DAY or comes_once(now))
+        ):
+            return found
         return self._next_fixed(instant) if self.fixed else self._next_elapsed(instant)
 
     def _wall_time_from(self, start: datetime, instant: datetime) -> datetime:

@@ -30,7 +30,7 @@ def compiled(entries: Sequence[Entry], zone: str) -> Schedule:
         *(partial(_checked_word, word) for word in words),
         *(partial(_checked_time, time) for time in times),
         partial(_checked_zone, zone),
-        partial(_checked_mixture, words, times),
+        *(partial(_checked_mixture, unit, words, times) for unit in (HOUR, MINUTE)),
     ]
     gathered(checks)
     masks = {_FIELDS[unit.name]: _mask(unit, words) for unit in UNITS}
@@ -56,16 +56,14 @@ def _checked_zone(zone: str) -> None:
     zone_of(zone)
 
 
-def _checked_mixture(words: Sequence[UnitEntry], times: Sequence[At]) -> None:
-    for unit in (HOUR, MINUTE):
-        if times and any(word.unit is unit for word in words):
-            message = (
-                f"{unit.label} cannot be said beside at(): "
-                "say every time with at(), or unite two schedules with |"
-            )
-            raise ScheduleValidationError(
-                [ScheduleFault(unit.name, "conflict", unit.name, message)]
-            )
+def _checked_mixture(unit: Unit, words: Sequence[UnitEntry], times: Sequence[At]) -> None:
+    if times and any(word.unit is unit for word in words):
+        message = (
+            f"{unit.label} cannot be said beside at(): "
+            "say every time with at(), or unite two schedules with |"
+        )
+        fault = ScheduleFault(unit.name, "conflict", unit.name, message)
+        raise ScheduleValidationError([fault])
 
 
 def _mask(unit: Unit, words: Sequence[UnitEntry]) -> int:

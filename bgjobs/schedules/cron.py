@@ -55,9 +55,11 @@ def from_cron(text: str, tz: str = "UTC") -> Schedule:
     At most 256 characters. `ScheduleValidationError` lists every field that cannot be read.
     """
     fields = _split(text)
-    zone_of(tz)
-    masks: list[int] = gathered(
-        partial(field.mask, part) for field, part in zip(_FIELDS, fields, strict=True)
+    *masks, _ = gathered(
+        [
+            *(partial(field.mask, part) for field, part in zip(_FIELDS, fields, strict=True)),
+            partial(_no_mask, tz),
+        ]
     )
     return _united(masks, fields, tz)
 
@@ -78,6 +80,12 @@ def _split(text: str) -> list[str]:
             f"@daily, found: {text!r}",
         )
     return fields if len(fields) == 6 else ["0", *fields]  # noqa: PLR2004 - as the text says
+
+
+def _no_mask(tz: str) -> int:
+    """Give no bits; `ScheduleValidationError` for an unknown time zone, like a wrong field."""
+    zone_of(tz)
+    return 0
 
 
 def _united(masks: list[int], fields: list[str], tz: str) -> Schedule:

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules.calendar_days import LAST, nth_weekday
-from bgjobs.schedules.faults import gathered
+from bgjobs.schedules.faults import gathered, shown
 from bgjobs.schedules.units import DAY_OF_WEEK, HOUR, MINUTE, Unit, union
 
 
@@ -76,13 +76,13 @@ class Steps:
         """Give the bits; `ScheduleValidationError` unless the step is within the unit."""
         span = self.unit.most - self.unit.least + 1
         if type(self.step) is not int or not 1 <= self.step <= span:
-            message = (
-                f"{self.unit.label}: Step must be between 1 and {span}, found: {self.step!r}"
-            )
-            bounds = (1, span)
-            fault = ScheduleFault(self.unit.name, "out_of_bounds", self.step, message, bounds)
-            raise ScheduleValidationError([fault])
+            raise ScheduleValidationError([self._out_of_bounds(span)])
         return sum(1 << n for n in range(self.unit.least, self.unit.most + 1, self.step))
+
+    def _out_of_bounds(self, span: int) -> ScheduleFault:
+        found = shown(self.step)
+        message = f"{self.unit.label}: Step must be between 1 and {span}, found: {found}"
+        return ScheduleFault(self.unit.name, "out_of_bounds", self.step, message, (1, span))
 
 
 @final
@@ -112,7 +112,7 @@ class NthWeekday:
         weekday = self.unit.number(self.weekday)
         nth = LAST if self.nth == "last" else self.nth
         if type(nth) is not int or not 1 <= nth <= LAST or self.nth == LAST:
-            message = f"Nth weekday must be between 1 and 5 or 'last', found: {self.nth!r}"
+            message = f"Nth weekday must be between 1 and 5 or 'last', found: {shown(self.nth)}"
             fault = ScheduleFault(self.unit.name, "out_of_bounds", self.nth, message, (1, 5))
             raise ScheduleValidationError([fault])
         return nth_weekday(nth, weekday)

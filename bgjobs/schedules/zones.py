@@ -15,6 +15,7 @@ from attrs import frozen
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 
 SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
 LONGEST_ZONE = 256
 
 

@@ -1,0 +1,100 @@
+"""Zones whose clocks are changed in every way there is, and instants around those changes."""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from random import Random
+from zoneinfo import ZoneInfo, available_timezones
+
+BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
+END = datetime(2038, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+UNUSUAL = (
+    "UTC",
+    "America/New_York",
+    "America/Los_Angeles",
+    "Europe/Paris",
+    "Europe/London",
+    "Europe/Dublin",  # winter is what is saved there
+    "Australia/Lord_Howe",  # by half an hour
+    "Australia/Sydney",
+    "Pacific/Norfolk",
+    "Pacific/Chatham",  # at a quarter to three
+    "Pacific/Apia",  # no 30 December 2011
+    "Pacific/Kiritimati",
+    "Antarctica/Troll",  # by two hours
+    "Antarctica/Casey",  # by three
+    "Antarctica/Vostok",
+    "Africa/Cairo",  # at midnight, as the next ones
+    "Asia/Beirut",
+    "Asia/Amman",
+    "Asia/Gaza",
+    "Asia/Tehran",
+    "Asia/Hovd",
+    "America/Asuncion",
+    "America/Santiago",
+    "America/Sao_Paulo",
+    "America/Scoresbysund",
+    "America/Havana",
+    "America/St_Johns",  # at a minute past midnight, until 2011
+    "America/Miquelon",
+    "America/Caracas",  # by half an hour, for good
+    "America/Godthab",
+    "Atlantic/Azores",
+    "Asia/Pyongyang",
+    "Asia/Kathmandu",
+    "Asia/Kolkata",
+    "Africa/Casablanca",  # back for Ramadan
+    "Africa/El_Aaiun",
+    "Africa/Juba",
+    "Africa/Windhoek",
+    "Europe/Chisinau",
+)
+OTHERS = tuple(Random(2026).sample(sorted(available_timezones() - set(UNUSUAL)), 25))
+ZONES = UNUSUAL + OTHERS
+
+
+def zone_named(name: str) -> tzinfo:
+    """Give a zone, UTC as the one of `datetime`."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+@cache
+def changes(name: str) -> tuple[datetime, ...]:
+    """Give the instants from 2000 to 2037 at which clocks in a zone are changed."""
+    zone = zone_named(name)
+    found = []
+    day = BEGIN
+    while day < END:
+        if _offset(day, zone) != _offset(day + DAY, zone):
+            found.append(_change_between(day, day + DAY, zone))
+        day += DAY
+    return tuple(found)
+
+
+def some_instant(random: Random, name: str) -> datetime:
+    """Give an instant, mostly close to a change of the clocks."""
+    around = changes(name)
+    if around and random.random() < 0.85:
+        near = random.choice((60, 7_200, 90_000))
+        instant = random.choice(around) + timedelta(seconds=random.randint(-near, near))
+    else:
+        instant = BEGIN + timedelta(seconds=random.randrange((END - BEGIN) // SECOND))
+    if random.random() < 0.3:
+        instant += timedelta(microseconds=random.randrange(1_000_000))
+    return instant
+
+
+def _offset(instant: datetime, zone: tzinfo) -> timedelta | None:
+    return instant.astimezone(zone).utcoffset()
+
+
+def _change_between(low: datetime, high: datetime, zone: tzinfo) -> datetime:
+    before = _offset(low, zone)
+    while high - low > SECOND:
+        middle = low + (high - low) // SECOND // 2 * SECOND
+        if _offset(middle, zone) == before:
+            low = middle
+        else:
+            high = middle
+    return high

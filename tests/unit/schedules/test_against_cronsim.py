@@ -1,0 +1,214 @@
+"""The next occurrence is the one that cronsim finds, or there is a documented reason.
+
+All that is known to differ stands here. The reasons of `Reason` come from changes of the
+clocks, and the walker of `oracle` decides each case. What is read differently stands at the
+end. In zones whose clocks are not changed nothing differs.
+"""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import Enum
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from cronsim import CronSim, CronSimError
+
+from bgjobs.errors import ScheduleValidationError
+from bgjobs.schedules import from_cron
+from tests.unit.schedules.clocks import OTHERS, UNUSUAL, changes, some_instant, zone_named
+from tests.unit.schedules.cron_texts import cron_text, is_fixed, meaning_of
+from tests.unit.schedules.oracle import walk
+
+TEXTS_PER_ZONE = 40
+STEPS = 3
+
+
+class Reason(Enum):
+    """Why cronsim gives another instant."""
+
+    ENDLESS = "cronsim adds an hour for ever where clocks go back over midnight"
+    ELAPSED = "cronsim takes hour and minute of six fields as elapsed time, we as a fixed time"
+    PAST = "in the second pass of an overlap cronsim answers with an instant that is over"
+    UNREAL = "cronsim takes midnight as its start where it is missing, and answers with it"
+    ASTRAY = "cronsim adds hours across a change, and lands beside the time that is due"
+
+
+class EndlessError(Exception):
+    """A search did not end."""
+
+
+class Sim(CronSim):
+    """cronsim with an end to its search; fifty years have 18,300 days."""
+
+    searched_days = 0
+
+    def advance_day(self) -> bool:
+        self.searched_days += 1
+        if self.searched_days > 100_000:
+            raise EndlessError
+        return super().advance_day()
+
+
+def next_of_cronsim(text: str, zone: tzinfo, after: datetime) -> datetime | None:
+    try:
+        return next(Sim(text, after.astimezone(zone)), None)
+    except CronSimError:  # it knows that some days do not exist
+        return None
+
+
+def reason_for(
+    text: str, zone: str, after: datetime, ours: datetime, theirs: datetime
+) -> Reason:
+    found = theirs.astimezone(UTC)
+    if len(text.split()) == 6 and is_fixed(text):
+        return Reason.ELAPSED
+    if found <= after:
+        return Reason.PAST
+    if is_fixed(text):
+        raise AssertionError(f"no reason for {text!r} in {zone} after {after}: {theirs}")
+    if theirs != found.astimezone(theirs.tzinfo):
+        return Reason.UNREAL
+    earliest, latest = sorted((ours, found))
+    # It begins with the start of the hour, so that a change shortly before is one on its way.
+    start, day = after - timedelta(hours=1), timedelta(hours=25)
+    assert any(start < one <= latest and earliest < one + day for one in changes(zone)), text
+    return Reason.ASTRAY
+
+
+def compare(text: str, name: str, after: datetime) -> tuple[datetime, Reason | None] | None:
+    """Compare one occurrence; gives it, and the reason if cronsim differs."""
+    try:
+        ours = from_cron(text, name).next_after(after)
+    except ScheduleValidationError:
+        assert next_of_cronsim(text, zone_named(name), after) is None, text
+        return None
+    assert ours > after
+    assert ours.tzinfo is UTC
+    try:
+        theirs = next_of_cronsim(text, zone_named(name), after)
+    except EndlessError:
+        assert ours == walk(meaning_of(text, name), after, ours)
+        return ours, Reason.ENDLESS
+    assert theirs is not None, text
+    if ours == theirs.astimezone(UTC):
+        return ours, None
+    expected = walk(meaning_of(text, name), after, max(ours, theirs.astimezone(UTC)))
+    assert ours == expected, (text, name, after)
+    return ours, reason_for(text, name, after, ours, theirs)
+
+
+def compare_some(name: str, seed: str, texts: int) -> list[Reason]:
+    """Compare the occurrences of random texts; gives the reasons of those that differ."""
+    random = Random(f"{seed} {name}")
+    reasons = []
+    for _ in range(texts):
+        text, after = cron_text(random), some_instant(random, name)
+        for _ in range(STEPS):
+            compared = compare(text, name, after)
+            if compared is None:
+                break
+            after, reason = compared
+            if reason is not None:
+                reasons.append(reason)
+    return reasons
+
+
+@pytest.mark.parametrize("name", [*UNUSUAL, *OTHERS])
+def test_the_next_occurrences_are_those_of_cronsim_or_differ_for_a_reason(name: str) -> None:
+    reasons = compare_some(name, "one seed", TEXTS_PER_ZONE)
+    assert len(reasons) <= TEXTS_PER_ZONE // 4
+    if not changes(name):
+        assert reasons == []
+
+
+def test_nothing_differs_in_utc() -> None:
+    assert compare_some("UTC", "utc", 400) == []
+
+
+# One example of each reason, and who is right.
+
+EXAMPLES = [
+    # The clock shows 23:01 to 00:01 twice.
+    (
+        *(Reason.ENDLESS, "12-49 */16,5-17 * * *", "America/St_Johns"),
+        *("2009-11-01T02:30:08+00:00", "2009-11-01T00:12:00-03:30", None),
+    ),
+    # 01:30 comes twice, and the first is over.
+    (
+        *(Reason.ELAPSED, "0 30 1 * * *", "America/New_York"),
+        *(
+            "2026-11-01T05:30:00+00:00",
+            "2026-11-02T01:30:00-05:00",
+            "2026-11-01T01:30:00-05:00",
+        ),
+    ),
+    # The clock shows 01:20 for the second time.
+    (
+        *(Reason.PAST, "30 1 * * *", "America/New_York"),
+        *(
+            "2026-11-01T06:20:00+00:00",
+            "2026-11-02T01:30:00-05:00",
+            "2026-11-01T01:30:00-04:00",
+        ),
+    ),
+    # Midnight is missing: 01:00 follows 23:59.
+    (
+        *(Reason.UNREAL, "*/15 0,9 * * 0", "America/Santiago"),
+        *(
+            "2035-09-02T03:21:00+00:00",
+            "2035-09-02T09:00:00-03:00",
+            "2035-09-02T00:00:00-04:00",
+        ),
+    ),
+    # 02:30 follows 01:59.
+    (
+        *(Reason.ASTRAY, "* 15 * * *", "Australia/Lord_Howe"),
+        *(
+            "2026-10-03T15:00:00+00:00",
+            "2026-10-04T15:00:00+11:00",
+            "2026-10-04T15:30:00+11:00",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "text", "zone", "after", "right", "cronsim"), EXAMPLES)
+def test_each_reason_has_an_example_that_still_holds(
+    reason: Reason, text: str, zone: str, after: str, right: str, cronsim: str | None
+) -> None:
+    start = datetime.fromisoformat(after)
+    assert compare(text, zone, start) == (datetime.fromisoformat(right), reason)
+    if cronsim is not None:
+        theirs = next_of_cronsim(text, ZoneInfo(zone), start)
+        assert theirs is not None
+        assert theirs.isoformat() == cronsim
+
+
+# What one of the two reads, and the other does not, or not in the same way.
+
+
+def test_a_range_of_one_number_with_a_step_is_that_number_as_in_cron_itself() -> None:
+    # cronsim reads 5-5/2 as 5/2, so as 5-59/2.
+    assert from_cron("5-5/2 * * * *") == from_cron("5 * * * *")
+    assert CronSim("5-5/2 * * * *", datetime(2026, 1, 1, tzinfo=UTC)).minutes != {5}
+
+
+@pytest.mark.parametrize("text", ["@daily", "@Hourly", " @WEEKLY "])
+def test_names_of_usual_texts_are_read_by_us_alone(text: str) -> None:
+    from_cron(text)
+    with pytest.raises(CronSimError):
+        CronSim(text, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("text", ["0 0 L/2 * *", "0 0 LW/5 * *", "0 0 * * 05L", "0 0 * * 1#02"])
+def test_what_has_no_sense_or_needless_zeros_is_read_by_cronsim_alone(text: str) -> None:
+    CronSim(text, datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(ScheduleValidationError):
+        from_cron(text)
+
+
+def test_a_day_that_no_year_has_is_refused_where_cronsim_searches_fifty_years() -> None:
+    text = "0 0 */18 * THU#4"
+    assert next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)), None) is None
+    with pytest.raises(ScheduleValidationError, match="Schedule never occurs"):
+        from_cron(text)

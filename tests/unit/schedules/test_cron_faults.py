@@ -1,0 +1,162 @@
+"""Cron texts that cannot be read are refused, every field at once."""
+
+import pytest
+
+from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.schedules import from_cron
+
+
+def refused(text: str) -> ScheduleValidationError:
+    with pytest.raises(ScheduleValidationError) as caught:
+        from_cron(text)
+    return caught.value
+
+
+FIELDS = [
+    ("second", 0, 0, 59),
+    ("minute", 1, 0, 59),
+    ("hour", 2, 0, 23),
+    ("day_of_month", 3, 1, 31),
+    ("month", 4, 1, 12),
+    ("day_of_week", 5, 0, 7),
+]
+
+
+def with_field(place: int, text: str) -> str:
+    fields = ["*"] * 6
+    fields[place] = text
+    return " ".join(fields)
+
+
+@pytest.mark.parametrize(("unit", "place", "least", "most"), FIELDS)
+def test_numbers_outside_of_a_field_are_refused(
+    unit: str, place: int, least: int, most: int
+) -> None:
+    from_cron(with_field(place, f"{least},{most}"))
+    outside = [str(most + 1), f"{least}-{most + 1}", f"{most + 1}/2", "999999999999"]
+    for text in [*outside, "0"] if least else outside:
+        label = unit.replace("_", " ")
+        message = f"Cron {label} must be between {least} and {most}, found: {text!r}"
+        fault = ScheduleFault(unit, "out_of_bounds", text, message, (least, most))
+        assert refused(with_field(place, text)).faults == (fault,)
+
+
+@pytest.mark.parametrize(("unit", "place", "least", "most"), FIELDS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("*/0", "5-3", "1/0", "-1", "+1", "1-", "-", "/", "*/", "/5", ",", "1,", ",1", "1,,2"),
+        *(
+            "**",
+            "*5",
+            "1-2-3",
+            "1/2/3",
+            "*-5",
+            "1.5",
+            "0x1",
+            "1_0",
+            "?",
+            "W",
+            "1W",
+            "x",
+            "#",
+            "L#1",
+        ),
+        *("٣", "²", "1#2#3", "5-L", "*#2", "monday", "jan-", "1e1"),
+    ],
+)
+def test_what_is_no_number_range_or_step_is_refused(
+    unit: str, place: int, least: int, most: int, text: str
+) -> None:
+    (fault,) = refused(with_field(place, text)).faults
+    assert (fault.unit, fault.kind, fault.bounds) == (unit, "syntax", None)
+    assert fault.value in text.split(",")
+    label = unit.replace("_", " ")
+    assert fault.message == f"Cron {label} cannot be read, found: {fault.value!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("L * * * *", "minute"),
+        ("* L * * *", "hour"),
+        ("* * * L *", "month"),
+        ("* * * * L", "day_of_week"),
+        ("* * * * LW", "day_of_week"),
+        ("* * 5L * *", "day_of_month"),
+        ("* * 5#2 * *", "day_of_month"),
+        ("* * * * 5#0", "day_of_week"),
+        ("* * * * 5#6", "day_of_week"),
+        ("* * * * 8L", "day_of_week"),
+        ("* * * * monL", "day_of_week"),
+        ("* * * * xyz#1", "day_of_week"),
+        ("* * mon * *", "day_of_month"),
+        ("* * * mon *", "month"),
+        ("* * * * jan", "day_of_week"),
+        ("* * * * fri-mon", "day_of_week"),
+    ],
+)
+def test_names_and_special_days_are_read_in_their_own_field_alone(text: str, unit: str) -> None:
+    (fault,) = refused(text).faults
+    assert (fault.unit, fault.kind) == (unit, "syntax")
+    assert fault.value in text.split()
+
+
+def test_all_fields_that_cannot_be_read_are_told_at_once() -> None:
+    assert str(refused("60 */0 32 foo mon#6")) == (
+        "invalid schedule, 5 faults:"
+        "\n  - Cron minute must be between 0 and 59, found: '60'"
+        "\n  - Cron hour cannot be read, found: '*/0'"
+        "\n  - Cron day of month must be between 1 and 31, found: '32'"
+        "\n  - Cron month cannot be read, found: 'foo'"
+        "\n  - Cron day of week cannot be read, found: 'mon#6'"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "\n", "*", "* * * *", "* * * * * * *", "@", "@never", "@reboot", "@daily @daily"],
+)
+def test_a_text_has_five_fields_or_six(text: str) -> None:
+    assert str(refused(text)) == (
+        "invalid schedule: Cron text must have 5 fields, 6 with the seconds first, or be a "
+        f"name such as @daily, found: {text!r}"
+    )
+    assert refused(text).faults[0].unit == "cron"
+
+
+def test_a_text_is_at_most_256_characters_long() -> None:
+    from_cron("* * * * *".ljust(256))
+    from_cron("0 0 * * " + ",".join("0" * 124))
+    (fault,) = refused("* * * * *".ljust(257)).faults
+    text = "Cron text must be at most 256 characters, found: 257"
+    assert fault == ScheduleFault("cron", "too_long", 257, text)
+    assert refused("9" * 10**6).faults[0].kind == "too_long"
+
+
+@pytest.mark.parametrize("text", [None, 5, b"* * * * *", ["*"]])
+def test_what_is_no_text_is_refused(text: str) -> None:
+    (fault,) = refused(text).faults
+    name = type(text).__name__
+    assert fault.message == f"Cron text must be a str, found: {name}"
+
+
+def test_a_day_that_no_year_has_is_refused() -> None:
+    error = refused("0 0 30 2 *")
+    assert str(error).startswith("invalid schedule: Schedule never occurs: no year has such")
+    assert error.faults[0].kind == "impossible"
+    assert refused("0 0 31 4,6,9,11 */2").faults[0].kind == "impossible"
+
+
+def test_where_either_day_will_do_one_that_no_year_has_is_left_out() -> None:
+    assert from_cron("0 0 30 2 1") == from_cron("0 0 * 2 1")
+
+
+def test_wrong_fields_and_an_unknown_zone_are_told_together() -> None:
+    with pytest.raises(ScheduleValidationError) as caught:
+        from_cron("61 * x * *", tz="X/Y")
+    assert [fault.unit for fault in caught.value.faults] == [
+        "minute",
+        "day_of_month",
+        "timezone",
+    ]

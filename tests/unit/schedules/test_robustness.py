@@ -1,0 +1,154 @@
+"""Whatever somebody writes, the answer is a schedule or one kind of error, and soon."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bgjobs.errors import ScheduleValidationError
+from bgjobs.schedules import Schedule, from_cron, from_text, schedule
+from bgjobs.schedules.builder import ScheduleBuilder
+from tests.unit.schedules.listing import utc
+
+NOW = utc("2026-01-05 10:00")
+# What would take seconds was to be seen at once; a busy machine is not to be seen at all.
+SOON = settings(deadline=5000, max_examples=200)
+CRON_PARTS = st.sampled_from(
+    [*"0123456789*/-,#LW?@ \t", "5L", "LW", "MON", "jan", "*/", "1-5", "31", "#5", " * ", " 2 "]
+)
+CRON_TEXTS = st.lists(CRON_PARTS, max_size=256).map(lambda parts: "".join(parts)[:256])
+TEXT_PARTS = st.sampled_from(
+    [
+        *("elapsed", "fixed", "every ", "ms", " | ", " ", ",", "-", "=", "#", "L", "W", "|"),
+        *("second=", "minute=", "hour=", "day=", "month=", "weekday=", "zone=", " zone=UTC"),
+        *("0", "1", "5", "31", "59", "99", "1-5", "5-1", "7#5", "LW", "Europe/Paris", "٣"),
+    ]
+)
+
+
+def answers(read: Callable[[str], Schedule], text: str) -> None:
+    """Check what is read; any other error than the one that is promised gets out."""
+    try:
+        one = read(text)
+    except ScheduleValidationError as error:
+        refused = error
+    else:
+        assert isinstance(one, Schedule)
+        assert one.next_after(NOW) > NOW
+        assert from_text(one.text) == one
+        return
+    assert refused.faults
+    assert str(refused).startswith("invalid schedule")
+
+
+@SOON
+@given(CRON_TEXTS | st.lists(CRON_TEXTS.map(lambda one: one[:12]), max_size=7).map(" ".join))
+@example(",".join(["*"] * 120) + " * * * *")
+@example("0 0 * * " + ",".join(["5#5"] * 62))
+@example("*/1 " * 6)
+@example("9" * 256)
+@example("0 0 29 2 */" + "9" * 240)
+def test_any_cron_text_is_answered(text: str) -> None:
+    answers(from_cron, text)
+
+
+@settings(SOON, max_examples=60)
+@given(st.text(max_size=300))
+def test_any_text_is_answered(text: str) -> None:
+    answers(from_cron, text)
+    answers(from_text, text)
+    answers(lambda zone: from_cron("@daily", zone), text)
+
+
+@SOON
+@given(st.lists(TEXT_PARTS, max_size=30).map("".join))
+@example("every 0ms")
+@example("every 9999999999999999ms")
+@example("elapsed second=5-1")
+@example("elapsed second=60")
+@example("elapsed weekday=0")
+@example("fixed day=31 month=2")
+@example("elapsed zone=")
+@example("elapsed zone")
+@example("elapsed minute=")
+@example("elapsed minute=1=2")
+@example("elapsed fixed")
+@example("")
+@example("elapsed | ")
+@example("Elapsed")
+@example(" elapsed")
+def test_any_stored_text_is_answered(text: str) -> None:
+    answers(from_text, text)
+
+
+@SOON
+@given(st.data())
+def test_a_stored_text_with_an_accident_is_answered(data: st.DataObject) -> None:
+    text = from_cron("*/15 3 L 6-8 1-5,5L", "Europe/Paris").text
+    place = data.draw(st.integers(0, len(text)))
+    junk = data.draw(st.characters(codec="utf-8") | TEXT_PARTS)
+    cut = data.draw(st.integers(place, len(text)))
+    answers(from_text, text[:place] + junk + text[cut:])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "every 1ms | " * 8000,
+        " | " * 30_000,
+        "x " * 40_000,
+        "elapsed second=" + ",".join(["1-59"] * 19_000),
+        " | ".join(f"elapsed zone={'x' * 200}" for _ in range(400)),
+        " | ".join(
+            f"elapsed second={n} hour=2 month=3 weekday=7#2 zone=America/New_York"
+            for n in range(60)
+        ),
+        "x" * 100_001,
+        "x" * 10**7,
+    ],
+    ids=range(8),
+)
+@pytest.mark.timeout(20)
+def test_a_huge_stored_text_is_answered(text: str) -> None:
+    answers(from_text, text)
+
+
+@SOON
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                sorted(name for name in dir(ScheduleBuilder) if not name.startswith("_"))
+            ),
+            st.lists(
+                st.integers(-2, 70)
+                | st.sampled_from(["monday", "last", "may", "UTC", "x", None, True, 1.5, ()]),
+                max_size=3,
+            ),
+        ),
+        max_size=12,
+    )
+)
+def test_any_builder_is_answered(calls: list[tuple[str, list[object]]]) -> None:
+    said = schedule()
+    for name, values in calls:
+        if name != "build":
+            try:
+                said = getattr(said, name)(*values)
+            except TypeError:  # the number of the arguments
+                continue
+    answers(lambda _: said.build(), "")
+
+
+def test_two_thousand_times_of_the_day_become_a_few_calendars() -> None:
+    random = Random(1)
+    said = schedule()
+    times = {(random.randrange(24), random.randrange(60)) for _ in range(2000)}
+    for hour, minute in sorted(times):
+        said = said.at(hour, minute)  # type: ignore[arg-type]
+    one = said.build()
+    assert len(one.text.split(" | ")) <= 60
+    found = one.occurrences(utc("2026-01-04 23:59"), utc("2026-01-05 23:59"))
+    assert [(one.hour, one.minute) for one in found] == sorted(times)

@@ -1,0 +1,202 @@
+"""Builders at random, each with what it means in plain sets and dates."""
+
+from calendar import monthrange
+from collections.abc import Callable
+from datetime import date
+from random import Random
+from typing import cast, final
+
+from attrs import Factory, define, field
+
+from bgjobs.schedules import Hour, Minute, Nth, Weekday, schedule
+from bgjobs.schedules.builder import ScheduleBuilder
+from tests.unit.schedules.clocks import zone_named
+from tests.unit.schedules.oracle import Meaning
+
+Day = Callable[[date], bool]
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+NAMES = {"month": MONTHS, "day_of_week": WEEKDAYS}
+BOUNDS = {
+    "second": (0, 59),
+    "minute": (0, 59),
+    "hour": (0, 23),
+    "day_of_month": (1, 31),
+    "month": (1, 12),
+    "day_of_week": (1, 7),
+}
+PLURALS = {
+    "second": "seconds",
+    "minute": "minutes",
+    "hour": "hours",
+    "day_of_month": "days_of_month",
+    "month": "months",
+    "day_of_week": "days_of_week",
+}
+
+
+@final
+@define
+class Said:
+    """What was said about one unit since the last `every_x()`."""
+
+    numbers: set[int] = Factory(set)
+    days: list[Day] = Factory(list)
+    """For what is no number."""
+    steps: bool = False
+    every: bool = False
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.numbers or self.days)
+
+
+@final
+@define
+class Words:
+    """A builder, and what was said to it."""
+
+    random: Random
+    zone: str = "UTC"
+    builder: ScheduleBuilder = Factory(schedule)
+    said: dict[str, Said] = field(factory=lambda: {unit: Said() for unit in BOUNDS})
+    times: list[tuple[int, int]] = Factory(list)
+
+    def say(self, unit: str) -> None:
+        """Say something about a unit."""
+        kinds = [self._values, self._values, self._range, self._every]
+        if unit != "day_of_week":
+            kinds.append(self._step)
+        if unit == "day_of_month":
+            kinds += [self._last_day, self._last_workday]
+        if unit == "day_of_week":
+            kinds += [self._nth, self._nth]
+        self.random.choice(kinds)(unit)
+
+    def say_time(self) -> None:
+        """Say a time of the day."""
+        hour, minute = self._number("hour"), self._number("minute")
+        self.builder = self.builder.at(cast("Hour", hour), cast("Minute", minute))
+        self.times.append((hour, minute))
+
+    def meanings(self) -> list[Meaning]:
+        """Give one meaning; with times of the day, one for each of them."""
+        hours, minutes = self._numbers("hour"), self._numbers("minute")
+        times = [({hour}, {minute}) for hour, minute in self.times] or [(hours, minutes)]
+        return [
+            Meaning(
+                frozenset(self._numbers("second")),
+                frozenset(minutes),
+                frozenset(hours),
+                self.day,
+                fixed=bool(self.times) or self._is_fixed(),
+                zone=zone_named(self.zone),
+            )
+            for hours, minutes in times
+        ]
+
+    def day(self, day: date) -> bool:
+        """Say whether a day matches."""
+        return (
+            day.month in self._numbers("month")
+            and self._day_matches("day_of_month", day.day, day)
+            and self._day_matches("day_of_week", day.isoweekday(), day)
+        )
+
+    def _numbers(self, unit: str) -> set[int]:
+        said = self.said[unit]
+        if unit == "second" and not said.every and not said.numbers:
+            return {0}
+        least, most = BOUNDS[unit]
+        return said.numbers or set(range(least, most + 1))
+
+    def _day_matches(self, unit: str, number: int, day: date) -> bool:
+        said = self.said[unit]
+        if not said.anything:
+            return True
+        return number in said.numbers or any(matches(day) for matches in said.days)
+
+    def _is_fixed(self) -> bool:
+        about = self.said["hour"], self.said["minute"]
+        return all(said.numbers and not said.steps for said in about)
+
+    def _number(self, unit: str) -> int:
+        return self.random.randint(*BOUNDS[unit])
+
+    def _call(self, name: str, *values: object) -> None:
+        self.builder = getattr(self.builder, name)(*values)
+
+    def _values(self, unit: str) -> None:
+        numbers = [self._number(unit) for _ in range(self.random.choice((1, 1, 2, 4)))]
+        names = NAMES.get(unit) if self.random.random() < 0.5 else None
+        self._call(f"on_{unit}", *([names[n - 1] for n in numbers] if names else numbers))
+        self.said[unit].numbers.update(numbers)
+
+    def _range(self, unit: str) -> None:
+        least, most = BOUNDS[unit]
+        start, end = sorted(self.random.sample(range(least, most + 1), 2))
+        self._call(f"between_{PLURALS[unit]}", start, end)
+        self.said[unit].numbers.update(range(start, end + 1))
+
+    def _step(self, unit: str) -> None:
+        least, most = BOUNDS[unit]
+        step = self.random.randint(1, most - least + 1)
+        self._call(f"every_{PLURALS[unit]}", step)
+        self.said[unit].numbers.update(range(least, most + 1, step))
+        self.said[unit].steps = True
+
+    def _every(self, unit: str) -> None:
+        self._call(f"every_{unit}")
+        self.said[unit] = Said(every=True)
+
+    def _last_day(self, unit: str) -> None:
+        self._call("on_last_day_of_month")
+        self.said[unit].days.append(is_last_day)
+
+    def _last_workday(self, unit: str) -> None:
+        self._call("on_last_workday_of_month")
+        self.said[unit].days.append(is_last_workday)
+
+    def _nth(self, unit: str) -> None:
+        nth = self.random.choice((1, 2, 3, 4, 5, "last"))
+        weekday = self.random.randint(1, 7)
+        self.builder = self.builder.on_nth_weekday(cast("Nth", nth), cast("Weekday", weekday))
+        self.said[unit].days.append(lambda day: is_nth(day, nth, weekday))
+
+
+def random_words(random: Random, zone: str) -> Words:
+    """Say a few things about a few units."""
+    words = Words(random, zone)
+    words.builder = words.builder.in_timezone(zone)
+    units = ["second", "day_of_month", "month", "day_of_week"]
+    if random.random() < 0.3:
+        for _ in range(random.choice((1, 2, 3))):
+            words.say_time()
+    else:
+        units += ["minute", "hour", "minute", "hour"]
+    for unit in random.sample(units, random.randint(0, len(units))):
+        words.say(unit)
+    return words
+
+
+def is_last_day(day: date) -> bool:
+    """Say whether no other day of the month follows."""
+    return day.day == monthrange(day.year, day.month)[1]
+
+
+def is_last_workday(day: date) -> bool:
+    """Say whether only Saturdays and Sundays of the month follow."""
+    last = monthrange(day.year, day.month)[1]
+    later = (day.replace(day=number) for number in range(day.day + 1, last + 1))
+    return day.isoweekday() <= 5 and all(one.isoweekday() > 5 for one in later)
+
+
+def is_nth(day: date, nth: int | str, weekday: int) -> bool:
+    """Say whether it is the nth such weekday of its month, or the last."""
+    last = monthrange(day.year, day.month)[1]
+    every = [day.replace(day=number) for number in range(1, last + 1)]
+    same = [one for one in every if one.isoweekday() == weekday]
+    return day in (same[-1:] if nth == "last" else same[int(nth) - 1 : int(nth)])
