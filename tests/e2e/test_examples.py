@@ -9,15 +9,19 @@ QUICKSTART = ROOT / "examples" / "quickstart.py"
 CLOCKWORK = ROOT / "examples" / "clockwork.py"
 
 
-def test_the_quickstart_runs_both_jobs_and_ends(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(QUICKSTART)],
-        cwd=tmp_path,
+def run(program: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(program), *arguments],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_the_quickstart_runs_both_jobs_and_ends(tmp_path: Path) -> None:
+    done = run(QUICKSTART, cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["Hello Ada!", "Good morning, Grace."]
@@ -31,14 +35,7 @@ def test_the_readme_shows_the_quickstart_as_it_is() -> None:
 
 
 def test_clockwork_replays_a_month(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(CLOCKWORK), "--virtual", "30d"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(CLOCKWORK, "--virtual", "30d", cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
     *lines, last = done.stdout.splitlines()
@@ -53,14 +50,7 @@ def test_clockwork_replays_a_month(tmp_path: Path) -> None:
 
 
 def test_clockwork_says_what_it_expects(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(CLOCKWORK), "--virtual", "a month"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(CLOCKWORK, "--virtual", "a month", cwd=tmp_path)
 
     assert done.returncode == 2
     assert "expected a number and h, d or w, found 'a month'" in done.stderr
