@@ -36,6 +36,8 @@ class Engine:
     time: StoreTime
     planner: Planner
     life: Life
+    configured: frozenset[str]
+    """The names of the workers of the configuration."""
     queues: list[QueueControl] = field(factory=list[QueueControl], init=False)
     """Those that run now, of scheduled jobs too."""
 
@@ -65,6 +67,7 @@ class Engine:
             time=time,
             planner=Planner(time),
             life=Life(),
+            configured=frozenset(worker.name for worker in config.all_workers()),
         )
 
     def workers(self) -> Iterable[AnyWorker]:

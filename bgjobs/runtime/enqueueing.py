@@ -1,6 +1,6 @@
 """Storing jobs that somebody asks for, and telling everybody who waits for them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from bgjobs.errors import NoWorkerForJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
@@ -25,7 +25,9 @@ async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Jo
     return jobs
 
 
-def _check_known(engine: Engine, names: Collection[str]) -> None:
+def _check_known(engine: Engine, names: set[str]) -> None:
+    if names <= engine.configured:
+        return
     known = {worker.name for worker in engine.workers()}
     for name in sorted(names):
         if name not in known:

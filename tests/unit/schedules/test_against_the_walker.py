@@ -78,6 +78,7 @@ def test_a_union_occurs_whenever_one_of_its_members_does(
         after = check(united, meanings, after)
 
 
+@settings(max_examples=60, deadline=None)
 @given(RANDOMS, NAMES, st.integers(1, 10**7))
 def test_an_interval_in_a_union_counts_from_the_instant(
     random: Random, zone: str, seconds: int

@@ -75,6 +75,17 @@ def test_a_fixed_time_is_not_due_again_while_the_clock_shows_it_again(
     assert from_cron("30 1 * * *", NEW_YORK).next_after(utc(start)) == utc(right)
 
 
+def test_a_second_pass_is_not_overlooked_because_the_next_time_is_a_year_away() -> None:
+    # In 2027 clocks are changed on the 7th, so that the 1st has the offset of the first pass.
+    assert local("*/40 1 1 11 *", NEW_YORK, "2026-11-01 00:59", 5) == [
+        "2026-11-01 01:00-04:00",
+        "2026-11-01 01:40-04:00",
+        "2026-11-01 01:00-05:00",
+        "2026-11-01 01:40-05:00",
+        "2027-11-01 01:00-04:00",
+    ]
+
+
 def test_the_midnight_after_a_change_is_not_lost() -> None:
     assert local("0 0 * * *", NEW_YORK, "2026-03-07 12:00", 3) == [
         "2026-03-08 00:00-05:00",

@@ -153,6 +153,7 @@ def test_what_differs_in_the_rule_or_in_the_zone_is_not_equal(
         (every(seconds=90), "every 90000ms"),
         (schedule().build(), "elapsed second=0"),
         (schedule().every_second().build(), "elapsed"),
+        (from_cron("1,2,4-6,9 * * * *"), "elapsed second=0 minute=1,2,4-6,9"),
         (
             schedule().at(2, 30).in_timezone("Europe/Paris").build(),
             "fixed second=0 minute=30 hour=2 zone=Europe/Paris",
