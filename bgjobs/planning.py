@@ -66,8 +66,9 @@ def replanned(standing: Occurrence, now: datetime, *, plan: Plan) -> Occurrence:
     return _moved(standing, now) if changed and standing.at > now else standing
 
 
-def removed(standing: Occurrence, now: datetime) -> None:
-    """Let nothing follow."""
+def unchanged(standing: Occurrence, now: datetime) -> Occurrence:  # noqa: ARG001 - as all changes
+    """Leave it as it is."""
+    return standing
 
 
 def has_begun(job: Job) -> bool:

@@ -91,13 +91,13 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def _tree(engine: Engine) -> AsyncGenerator[BgJobs]:
     supervisor = Supervisor(engine.config.restart_tolerance, engine.clock)
+    tree = Tree(engine, supervisor)
     block_error: Exception | None = None
     try:
         async with create_task_group() as services:
             scope = services.cancel_scope
             async with create_task_group() as queues:
-                tree = Tree(engine, supervisor, services, queues)
-                tree.start()
+                tree.start(services, queues)
                 bg = BgJobs(engine, tree)
                 try:
                     yield bg
@@ -111,6 +111,7 @@ async def _tree(engine: Engine) -> AsyncGenerator[BgJobs]:
     finally:
         with move_on_after(LAST_RELEASE, shield=True), suppress(StoreError):
             await Monitor(engine).release_dead()
+            await tree.bring_about_last_changes()
     supervisor.raise_failures()
     if block_error is not None:
         raise block_error

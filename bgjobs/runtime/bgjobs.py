@@ -136,11 +136,13 @@ class BgJobs:
         """Plan and run another scheduled job from now on; its row is stored when this returns.
 
         `ConfigError` when one of its name runs here already, or another handler has the name
-        of its worker. After `StoreUnavailableError` it is planned once the store is back.
+        of its worker; `NoOccurrenceError` when its schedule has ended. After
+        `StoreUnavailableError` it is planned once the store is back.
         """
         self._engine.life.check()
         if self._engine.life.stopping.is_set():
             raise NotRunningError
+        job.schedule.next_after(self._engine.time.now())
         check_handlers([*self._engine.workers(), job.worker])
         row = self._tree.start_scheduled_job(job)
         await row.bring_about()
@@ -150,8 +152,9 @@ class BgJobs:
         """Plan a scheduled job no more, and delete the row that waits.
 
         A run that goes on here is finished first, and its row deleted at its end; for one in
-        another process this waits. A process that has it in its settings too plans it again,
-        at the latest at its next poll. `UnknownNameError` when there is none.
+        another process this waits. Extra runs that wait are left, if no queue has the worker.
+        A process that has it in its settings too plans it again, at the latest at its next
+        poll. `UnknownNameError` when there is none.
         """
         self._engine.life.check()
         await self._tree.remove_scheduled_job(self.scheduled_job(name)).bring_about()

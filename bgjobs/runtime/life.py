@@ -17,6 +17,11 @@ class Life:
         self.ended = False
         """Set when the block of `run` has ended."""
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether nobody shall wait for anything any more."""
+        return self.ended or self.stopping.is_set()
+
     def check(self) -> None:
         """Raise `NotRunningError` once it has ended."""
         if self.ended:

@@ -1,9 +1,11 @@
 """Plans the next run of a scheduled job whenever one ends, whoever of this process ran it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol, final
 
+from bgjobs.errors import ScheduleValidationError
 from bgjobs.events import OccurrencePlanned, OccurrencesMissed
 from bgjobs.jobs import Job
 from bgjobs.occurrences import Occurrence
@@ -37,8 +39,8 @@ class Scheduled(Protocol):
         """Give the run after one that has ended, or None when there is no more."""
         ...
 
-    def run_settled(self) -> None:
-        """Hear that the end of a run is stored, and the next one with it."""
+    def run_settled(self, followers: Sequence[NewJob]) -> None:
+        """Hear that the end of a run is stored, and these with it."""
         ...
 
 
@@ -84,13 +86,16 @@ class Planner:
         scheduled = self.scheduled(job)
         if scheduled is None or job.occurrence is None:
             return
+        scheduled.run_settled(followers)
         for new in followers:
             planned = new.request.options.occurrence
             if planned is not None and scheduled.bus.has_listeners:
-                self._tell_missed(scheduled.bus, job.occurrence, settlement, planned)
+                with suppress(
+                    ScheduleValidationError
+                ):  # the plan that ended cannot be read here
+                    self._tell_missed(scheduled.bus, job.occurrence, settlement, planned)
                 if not planned.paused:
                     scheduled.bus.emit(OccurrencePlanned, planned.plan.name, planned.at)
-        scheduled.run_settled()
 
     def _tell_missed(
         self, bus: Bus, ended: Occurrence, settlement: Settlement, planned: Occurrence

@@ -1,6 +1,6 @@
 """One start of a scheduled job: its row is looked after, beside a queue of one slot."""
 
-from contextlib import suppress
+import math
 
 from anyio import create_task_group, move_on_after, sleep
 
@@ -8,7 +8,6 @@ from bgjobs.config import Queue, ScheduledJob
 from bgjobs.errors import (
     NoOccurrenceError,
     ScheduleValidationError,
-    StoreError,
     StoreUnavailableError,
 )
 from bgjobs.events import QueueError
@@ -16,9 +15,6 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.queue import QueueRun
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.scheduled_row import ScheduledRow
-
-LAST_CHANGES = 2.0
-"""Seconds at the end for changes that had to wait for the run that has just ended."""
 
 
 def queue_of(job: ScheduledJob) -> Queue:
@@ -41,12 +37,11 @@ async def run_scheduled(
         tasks.start_soon(_look_after, row, queue, engine)
         await QueueRun(queue, engine, node).run()
         tasks.cancel_scope.cancel()
-    with move_on_after(LAST_CHANGES), suppress(StoreError):
-        await row.bring_about()
 
 
 async def _look_after(row: ScheduledRow, queue: QueueControl, engine: Engine) -> None:
     """Bring changes about at once, and now and then look whether the row is there."""
+    tries = 0
     while not row.removed or row.pending:
         with move_on_after(row.job.poll_interval):
             await row.news.wait()
@@ -54,8 +49,11 @@ async def _look_after(row: ScheduledRow, queue: QueueControl, engine: Engine) ->
             await row.look_after()
         except StoreUnavailableError as error:
             row.bus.emit(QueueError, row.job.name, error)
-            await sleep(engine.dispatch.retry_delay(0))
+            await sleep(engine.dispatch.retry_delay(tries))
+            tries += 1
             row.news.set()
         except (NoOccurrenceError, ScheduleValidationError) as error:
             row.bus.emit(QueueError, row.job.name, error)
-    queue.stop(engine.config.grace)
+        else:
+            tries = 0
+    queue.stop(math.inf)  # what runs, an extra run perhaps, has as long as it takes

@@ -24,7 +24,8 @@ class ScheduledJobControl:
     The switches change its one row, which all processes share, so they hold for all of them
     and outlive this one. A run that has begun is finished first: if it goes on here, the change
     is made at its end; if it goes on in another process, the call waits for that end. Cancelled
-    or failed meanwhile, the change is made later all the same.
+    or failed meanwhile, the change is made later all the same, as long as this process runs;
+    when it stops, once more is tried and no longer waited.
     """
 
     def __init__(self, row: ScheduledRow, engine: Engine) -> None:
@@ -63,9 +64,11 @@ class ScheduledJobControl:
     async def replace(self, schedule: Schedule) -> None:
         """Follow another schedule from now on; a run that is due already comes first.
 
-        A process that starts later with other settings goes back to those.
+        A process that starts later with other settings goes back to those. Raises
+        `NoOccurrenceError` for a schedule that has ended; nothing is changed.
         """
         self._check()
+        schedule.next_after(self._engine.time.now())
         self._row.job = evolve(self._row.job, schedule=schedule)
         await self._change(Change(partial(replanned, plan=self._row.job.plan)))
 

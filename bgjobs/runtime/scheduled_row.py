@@ -5,7 +5,7 @@ pending until it is in the row: the row may be running, here or elsewhere, or th
 Once it is there it is forgotten, so what another process changes later stands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -27,9 +27,9 @@ from bgjobs.planning import (
     following,
     has_begun,
     instead_of,
-    removed,
     replanned,
     request_of,
+    unchanged,
 )
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
@@ -45,11 +45,13 @@ RECHECK = 0.5
 class Change:
     """One step from what stands to what is wanted."""
 
-    step: Callable[[Occurrence, datetime], Occurrence | None]
+    step: Callable[[Occurrence, datetime], Occurrence]
     begun_too: bool = False
     """Whether it ends an occurrence that waits for its next attempt."""
     request: JobRequest | None = None
     """What runs shall be called with from now on; None leaves that as it is."""
+    configured: bool = False
+    """Whether every start asks for it again."""
 
 
 @final
@@ -72,6 +74,7 @@ class ScheduledRow:
         self._lock = Lock()
         self._elsewhere = engine.wakeups.subscribe([self.worker])
         self._unsure: tuple[UUID, Occurrence | None] | None = None
+        self._included: dict[UUID, tuple[Change, ...]] = {}
         self.add(self._as_configured())
 
     def add(self, change: Change) -> None:
@@ -80,9 +83,10 @@ class ScheduledRow:
         self.news.set()
 
     def remove(self) -> None:
-        """Let nothing follow any more, and the row vanish."""
+        """Let nothing follow any more, and the row vanish, whatever else was wanted."""
         self.removed = True
-        self.add(Change(removed, begun_too=True))
+        self.pending.clear()
+        self.add(Change(unchanged, begun_too=True))
 
     def close(self) -> None:
         """Hear and tell no more."""
@@ -103,12 +107,19 @@ class ScheduledRow:
     async def bring_about(self) -> None:
         """Bring the pending changes to the row; they stay pending while it is run here.
 
-        Waits while another process runs it.
+        Waits while another process runs it, unless this application stops.
         """
         async with self._lock:
             while self.pending and not await self._step():
+                if self._engine.life.is_ending:
+                    return
                 with move_on_after(RECHECK):
                     await self._elsewhere.wait()
+
+    async def bring_about_last(self) -> None:
+        """Try once more what every start would not ask for again; after all runs have ended."""
+        if any(not change.configured for change in self.pending):
+            await self.bring_about()
 
     def follower(self, ended: Job, now: datetime, *, dropped: bool) -> NewJob | None:
         """See `Scheduled.follower`; the pending changes count."""
@@ -120,10 +131,13 @@ class ScheduledRow:
         except NoOccurrenceError as error:
             self.bus.emit(QueueError, self.job.name, error)
             return None
-        return None if new is None else evolve(new, after=ended.reservation)
+        self._included[new.id] = tuple(self.pending)
+        return evolve(new, after=ended.reservation)
 
-    def run_settled(self) -> None:
-        """See `Scheduled.run_settled`."""
+    def run_settled(self, followers: Sequence[NewJob]) -> None:
+        """See `Scheduled.run_settled`; what went into the next run is pending no more."""
+        for new in followers:
+            self._forget(self._included.pop(new.id, ()))
         if self.pending:
             self.news.set()
 
@@ -140,9 +154,7 @@ class ScheduledRow:
         self._tell_what_was_unsure(standing)
         if standing is not None and self._is_put_off(standing):
             return True
-        now = self._engine.time.now()
-        before = None if standing is None else standing.occurrence
-        new = self._changed(before or first(self.job.plan, now), now, standing)
+        new = self._wanted(standing)
         if standing is None:
             done = new is None or await self._store_first(new)
         elif new is not None and _is_same(standing, new):
@@ -150,8 +162,19 @@ class ScheduledRow:
         else:
             done = standing.reserved_by is None and await self._replace(standing, new)
         if done:
-            self.pending = [one for one in self.pending if one not in pending]
+            self._forget(pending)
         return done
+
+    def _forget(self, changes: Collection[Change]) -> None:
+        self.pending = [one for one in self.pending if one not in changes]
+
+    def _wanted(self, standing: Job | None) -> NewJob | None:
+        """Give what shall stand; None for nothing."""
+        if self.removed:
+            return None
+        now = self._engine.time.now()
+        before = None if standing is None else standing.occurrence
+        return self._changed(before or first(self.job.plan, now), now, standing)
 
     def _is_put_off(self, standing: Job) -> bool:
         if standing.reserved_by is not None:
@@ -188,20 +211,28 @@ class ScheduledRow:
                 self.bus.emit(OccurrenceReplanned, self.job.name, before.at, now.at)
         self._engine.announce([self.worker])
 
-    def _changed(self, planned: Occurrence, now: datetime, job: Job | None) -> NewJob | None:
-        """Apply what is pending to an occurrence that shall be called as `job` was."""
+    def _changed(self, planned: Occurrence, now: datetime, job: Job | None) -> NewJob:
+        """Apply what is pending to an occurrence that shall be called as `job` was.
+
+        A change that cannot be, because a schedule has ended or cannot be read, is told and
+        forgotten: it shall not hold up the others.
+        """
         asked = self.job.asked()
         if job is not None:
             asked = JobRequest(job.name, job.payload).priority(job.priority)
-        for change in self.pending:
-            wanted = change.step(planned, now)
-            if wanted is None:
-                return None
-            planned, asked = wanted, change.request or asked
+        for change in tuple(self.pending):
+            try:
+                planned = change.step(planned, now)
+            except (NoOccurrenceError, ScheduleValidationError) as error:
+                self.bus.emit(QueueError, self.job.name, error)
+                self.pending.remove(change)
+            else:
+                asked = change.request or asked
         return NewJob(new_id(), request_of(asked, planned, self._random))
 
     def _as_configured(self) -> Change:
-        return Change(partial(replanned, plan=self.job.plan), request=self.job.asked())
+        step = partial(replanned, plan=self.job.plan)
+        return Change(step, request=self.job.asked(), configured=True)
 
 
 def _is_same(standing: Job, new: NewJob) -> bool:

@@ -7,12 +7,13 @@ services       heartbeat, monitor, watch, notifier, pruner; cancelled when the q
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import final
 
 from anyio.abc import TaskGroup
 
 from bgjobs.config import Queue, ScheduledJob
-from bgjobs.errors import ConfigError
+from bgjobs.errors import ConfigError, StoreError
 from bgjobs.events import ScheduledJobRemoved
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.heartbeat import Heartbeat
@@ -31,24 +32,23 @@ from bgjobs.runtime.wakeups import Watch
 class Tree:
     """Starts children under the supervisor, each in its place."""
 
-    def __init__(
-        self, engine: Engine, supervisor: Supervisor, services: TaskGroup, queues: TaskGroup
-    ) -> None:
-        self.group = services
-        """For tasks that may go on until everything has ended."""
+    group: TaskGroup
+    """For tasks that may go on until everything has ended."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
         self.queues: list[QueueControl] = []
         """In the order of the configuration."""
         self.scheduled_jobs: list[ScheduledJobControl] = []
         """In the order of the configuration, and then as they were added."""
         self._engine = engine
         self._supervisor = supervisor
-        self._group = queues
         self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._running_jobs = False
         self._rows: dict[str, ScheduledRow] = {}
 
-    def start(self) -> None:
-        """Start what the configuration asks for."""
+    def start(self, services: TaskGroup, queues: TaskGroup) -> None:
+        """Start what the configuration asks for, in these task groups."""
+        self.group, self._group = services, queues
         self._keep("notifier", self._engine.notifier.run)
         for queue in self._engine.config.queues:
             self.start_queue(queue)
@@ -96,6 +96,12 @@ class Tree:
         row.remove()
         row.bus.emit(ScheduledJobRemoved, control.name)
         return row
+
+    async def bring_about_last_changes(self) -> None:
+        """Make the changes that had to wait for runs; called when all of them have ended."""
+        for row in self._rows.values():
+            with suppress(StoreError):
+                await row.bring_about_last()
 
     def _check_name(self, name: str) -> None:
         row = self._rows.get(name)

@@ -1,6 +1,7 @@
 """Changes to scheduled jobs meet runs, shutdowns, other processes and stores that are away."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,14 @@ import pytest
 
 import bgjobs
 from bgjobs import every, schedule
-from bgjobs.errors import ConfigError, NotRunningError, StoreUnavailableError
+from bgjobs.errors import (
+    ConfigError,
+    NoOccurrenceError,
+    NotRunningError,
+    StoreUnavailableError,
+)
 from bgjobs.events import (
+    ChildCrashed,
     JobAttemptFailed,
     JobStarted,
     JobSucceeded,
@@ -337,3 +344,109 @@ async def test_pausing_does_not_need_a_quiet_moment_to_be_noted(app: Harness) ->
             await other.scheduled_job("busy").pause()
             while not (await standing(one, "busy")).paused:
                 await anyio.sleep(0.05)
+
+
+@virtual_time
+async def test_a_schedule_that_has_ended_is_refused_and_changes_nothing(
+    virtual_app: Harness,
+) -> None:
+    clock: VirtualClock = virtual_app.settings["clock"]
+    clock.start = datetime(9999, 6, 1, tzinfo=UTC)
+    ended = schedule().on_january().on_day_of_month(1).at(0).build()
+    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+        control = bg.scheduled_job("tick")
+        with pytest.raises(NoOccurrenceError):
+            await control.replace(ended)
+        with pytest.raises(NoOccurrenceError):
+            await bg.add_scheduled_job(job(tick, ended, name="ended"))
+        await control.pause()
+        assert (await standing(bg, "tick")).paused
+        assert [one.name for one in bg.scheduled_jobs] == ["tick"]
+
+
+@virtual_time
+async def test_an_application_whose_schedule_has_ended_runs_on_and_stops(
+    virtual_app: Harness,
+) -> None:
+    clock: VirtualClock = virtual_app.settings["clock"]
+    clock.start = datetime(9999, 6, 1, tzinfo=UTC)
+    ended = schedule().on_january().on_day_of_month(1).at(0).build()
+    async with bgjobs.run(config(virtual_app, job(tick, ended), job(long))) as bg:
+        await rest(2 * HOUR)
+        assert len(await bg.succeeded("long")) == 1
+        await bg.remove_scheduled_job("tick")
+        await bg.add_scheduled_job(job(tick))
+    assert len(virtual_app.recorder.of(QueueError)) == 1
+    assert virtual_app.recorder.of(ChildCrashed) == []
+
+
+def make_unreadable(app: Harness) -> None:
+    """Let a newer version have written the row, whose schedules this one cannot read."""
+    with closing(app.database.connect()) as connection:
+        changed = "replace(occurrence, 'elapsed ', 'lunar ')"
+        connection.execute(f"update bgjobs_jobs set occurrence = {changed}")
+        connection.commit()
+
+
+@virtual_time
+async def test_a_schedule_that_cannot_be_read_here_is_replaced_by_the_configured_one(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+        await rest(timedelta(minutes=1))
+        make_unreadable(virtual_app)
+        await rest(HOUR)
+        assert len(await bg.succeeded()) == 1
+        assert (await standing(bg, "tick")).plan == bg.scheduled_job("tick").config.plan
+        await bg.scheduled_job("tick").pause()
+        make_unreadable(virtual_app)
+        await bg.scheduled_job("tick").resume()
+        assert len(virtual_app.recorder.of(QueueError)) == 1
+        await bg.scheduled_job("tick").replace(every(hours=1))
+        await bg.scheduled_job("tick").resume()
+        assert not (await standing(bg, "tick")).paused
+        await bg.remove_scheduled_job("tick")
+        assert await bg.enqueued() == []
+    assert virtual_app.recorder.of(ChildCrashed) == []
+
+
+@virtual_time
+async def test_removing_does_not_cut_an_extra_run(virtual_app: Harness) -> None:
+    async with bgjobs.run(config(virtual_app, job(long), grace=1)) as bg:
+        await bg.scheduled_job("long").trigger()
+        await rest(timedelta(minutes=1))
+        await bg.remove_scheduled_job("long")
+        assert await bg.enqueued() == []
+        await rest(HOUR)
+        assert len(await bg.succeeded()) == 1
+        assert len(bg._engine.queues) == 0
+
+
+@virtual_time
+async def test_a_pause_that_waits_for_the_run_of_a_queue_is_made_at_the_very_end(
+    virtual_app: Harness,
+) -> None:
+    queues = [bgjobs.Queue(str(n), workers=[long], poll_interval=RARELY) for n in range(3)]
+    async with bgjobs.run(config(virtual_app, job(long), queues=queues, grace=1)) as bg:
+        await rest(HOUR + timedelta(minutes=1))
+        await bg.scheduled_job("long").pause()
+    async with bgjobs.run(config(virtual_app, job(long))) as bg:
+        assert (await standing(bg, "long")).paused
+
+
+@virtual_time
+async def test_stopping_does_not_wait_for_the_run_of_another_process(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(long))) as one:
+        await rest(HOUR + timedelta(minutes=1))
+        before = anyio.current_time()
+        async with (
+            bgjobs.run(config(virtual_app, job(long))) as other,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(other.scheduled_job("long").pause)
+            await rest(timedelta(seconds=5))
+            other.stop()
+        assert anyio.current_time() - before < 20
+        assert len(await one.running()) == 1

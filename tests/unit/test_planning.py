@@ -23,7 +23,6 @@ from bgjobs.planning import (
     is_too_late,
     missed_between,
     paused,
-    removed,
     replanned,
     request_of,
     resumed,
@@ -113,10 +112,6 @@ def test_a_paused_one_is_parked_and_a_resumed_one_lies_in_the_future() -> None:
     assert request.options.available_at == PARKED_UNTIL
     assert resumed(parked, later) == evolve(SERVED, at=NOON + HOUR + MINUTE)
     assert resumed(SERVED, later) == SERVED
-
-
-def test_nothing_follows_a_removed_one() -> None:
-    assert removed(SERVED, NOON) is None  # type: ignore[func-returns-value]  # the point
 
 
 @pytest.mark.parametrize(
