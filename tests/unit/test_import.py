@@ -10,7 +10,7 @@ import pytest
 import bgjobs
 
 DRIVERS = ("sqlite3", "_sqlite3", "psycopg", "psycopg_pool")
-COSTLY = ("cattrs", "asyncio", "trio")
+COSTLY = ("cattrs", "asyncio", "trio", "bgjobs.schedules", "zoneinfo")
 """What a program may never need; anyio loads the event loop that is used when it is used."""
 AT_MOST = 3.0
 """Times the import of trio, anyio and attrs; measured 0.5 to 0.9 on a busy machine."""

@@ -122,7 +122,7 @@ def test_a_wrong_value_is_refused_where_it_is_given(
 
 def test_an_unbuilt_schedule_is_refused() -> None:
     assert problems(purge, schedule().on_hour(3)) == (
-        "scheduled job 'purge': schedule: expected Schedule, found ScheduleBuilder",
+        "scheduled job 'purge': schedule: expected a built schedule, found ScheduleBuilder",
     )
 
 
