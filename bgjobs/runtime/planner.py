@@ -90,18 +90,16 @@ class Planner:
         for new in followers:
             planned = new.request.options.occurrence
             if planned is not None and scheduled.bus.has_listeners:
-                with suppress(
-                    ScheduleValidationError
-                ):  # the plan that ended cannot be read here
-                    self._tell_missed(scheduled.bus, job.occurrence, settlement, planned)
+                self._tell_missed(scheduled.bus, job.occurrence, settlement, planned)
                 if not planned.paused:
                     scheduled.bus.emit(OccurrencePlanned, planned.plan.name, planned.at)
 
     def _tell_missed(
         self, bus: Bus, ended: Occurrence, settlement: Settlement, planned: Occurrence
     ) -> None:
-        missed = missed_between(ended.plan, ended.at, min(planned.at, self._time.now()))
-        if isinstance(settlement, Drop):
-            missed.insert(0, ended.at)
+        missed = [ended.at] if isinstance(settlement, Drop) else []
+        with suppress(ScheduleValidationError):  # what cannot be read here cannot be counted
+            until = min(planned.at, self._time.now())
+            missed += missed_between(ended.plan, ended.at, until)
         if missed:
             bus.emit(OccurrencesMissed, ended.plan.name, missed[0], len(missed))

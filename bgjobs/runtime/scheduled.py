@@ -5,16 +5,12 @@ import math
 from anyio import create_task_group, move_on_after, sleep
 
 from bgjobs.config import Queue, ScheduledJob
-from bgjobs.errors import (
-    NoOccurrenceError,
-    ScheduleValidationError,
-    StoreUnavailableError,
-)
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import QueueError
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.queue import QueueRun
 from bgjobs.runtime.queue_control import QueueControl
-from bgjobs.runtime.scheduled_row import ScheduledRow
+from bgjobs.runtime.scheduled_row import IMPOSSIBLE, ScheduledRow
 
 
 def queue_of(job: ScheduledJob) -> Queue:
@@ -52,7 +48,7 @@ async def _look_after(row: ScheduledRow, queue: QueueControl, engine: Engine) ->
             await sleep(engine.dispatch.retry_delay(tries))
             tries += 1
             row.news.set()
-        except (NoOccurrenceError, ScheduleValidationError) as error:
+        except IMPOSSIBLE as error:
             row.bus.emit(QueueError, row.job.name, error)
         else:
             tries = 0

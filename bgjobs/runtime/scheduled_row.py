@@ -16,7 +16,7 @@ from anyio import Lock, move_on_after
 from attrs import evolve, frozen
 
 from bgjobs.config import ScheduledJob
-from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
+from bgjobs.errors import NoOccurrenceError, ScheduleValidationError, StoreError
 from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
 from bgjobs.ids import new_id
 from bgjobs.jobs import Job, JobRequest
@@ -36,6 +36,8 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.wakeups import Signal
 from bgjobs.stores.abc import NewJob
 
+IMPOSSIBLE = (NoOccurrenceError, ScheduleValidationError)
+"""What a schedule raises that has ended, or whose text or time zone is unknown here."""
 RECHECK = 0.5
 """Seconds between two looks at a row that another process is running, if nothing is heard."""
 
@@ -117,9 +119,16 @@ class ScheduledRow:
                     await self._elsewhere.wait()
 
     async def bring_about_last(self) -> None:
-        """Try once more what every start would not ask for again; after all runs have ended."""
-        if any(not change.configured for change in self.pending):
+        """Try once more what no start would ask for again, after all runs have ended.
+
+        The application ends: what cannot be done now is told and given up.
+        """
+        if all(change.configured for change in self.pending):
+            return
+        try:
             await self.bring_about()
+        except (StoreError, *IMPOSSIBLE) as error:
+            self.bus.emit(QueueError, self.job.name, error)
 
     def follower(self, ended: Job, now: datetime, *, dropped: bool) -> NewJob | None:
         """See `Scheduled.follower`; the pending changes count."""
@@ -217,13 +226,14 @@ class ScheduledRow:
         A change that cannot be, because a schedule has ended or cannot be read, is told and
         forgotten: it shall not hold up the others.
         """
-        asked = self.job.asked()
-        if job is not None:
+        if job is None:
+            asked = self.job.asked()
+        else:
             asked = JobRequest(job.name, job.payload).priority(job.priority)
         for change in tuple(self.pending):
             try:
                 planned = change.step(planned, now)
-            except (NoOccurrenceError, ScheduleValidationError) as error:
+            except IMPOSSIBLE as error:
                 self.bus.emit(QueueError, self.job.name, error)
                 self.pending.remove(change)
             else:

@@ -7,13 +7,12 @@ services       heartbeat, monitor, watch, notifier, pruner; cancelled when the q
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import final
 
 from anyio.abc import TaskGroup
 
 from bgjobs.config import Queue, ScheduledJob
-from bgjobs.errors import ConfigError, StoreError
+from bgjobs.errors import ConfigError
 from bgjobs.events import ScheduledJobRemoved
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.heartbeat import Heartbeat
@@ -100,8 +99,7 @@ class Tree:
     async def bring_about_last_changes(self) -> None:
         """Make the changes that had to wait for runs; called when all of them have ended."""
         for row in self._rows.values():
-            with suppress(StoreError):
-                await row.bring_about_last()
+            await row.bring_about_last()
 
     def _check_name(self, name: str) -> None:
         row = self._rows.get(name)

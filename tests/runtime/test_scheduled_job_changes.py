@@ -450,3 +450,22 @@ async def test_stopping_does_not_wait_for_the_run_of_another_process(
             other.stop()
         assert anyio.current_time() - before < 20
         assert len(await one.running()) == 1
+
+
+@virtual_time
+async def test_a_change_that_cannot_be_made_at_the_end_is_told_and_ends_nothing(
+    virtual_app: Harness,
+) -> None:
+    """The row was deleted by hand meanwhile, and its schedule has no time left."""
+    clock: VirtualClock = virtual_app.settings["clock"]
+    clock.start = datetime(9999, 12, 31, 22, 59, tzinfo=UTC)
+    async with bgjobs.run(config(virtual_app, job(long))) as bg:
+        await rest(timedelta(minutes=10))
+        await bg.scheduled_job("long").pause()  # waits for the last run there is
+        await rest(timedelta(seconds=1))
+        with closing(virtual_app.database.connect()) as connection:
+            connection.execute("delete from bgjobs_jobs")
+            connection.commit()
+    (told,) = virtual_app.recorder.of(QueueError)
+    assert isinstance(told.error, NoOccurrenceError)
+    assert virtual_app.recorder.of(ChildCrashed) == []
