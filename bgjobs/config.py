@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, final
 from attrs import Factory, evolve, field, frozen
 
 from bgjobs.backoff import Backoff, Exponential, as_backoff
-from bgjobs.checks import Problems, duplicates
+from bgjobs.checks import LONGEST_TIME, Problems, duplicates
 from bgjobs.clock import Clock, SystemClock
 from bgjobs.errors import ConfigError, PayloadError
 from bgjobs.instants import as_duration
@@ -48,6 +48,13 @@ def _tuple(values: Any) -> Any:
     if not isinstance(values, Iterable):
         return values
     return tuple(cast("Iterable[object]", values))
+
+
+def _quarter_of_lease(config: "Config") -> float:
+    lease = config.lease
+    # A wrong lease is refused by its own name, and only once.
+    is_right = isinstance(lease, int | float) and 0 < lease <= LONGEST_TIME  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+    return lease / 4 if is_right else 1.0
 
 
 def _name_of_worker(job: "ScheduledJob") -> str:
@@ -219,12 +226,12 @@ class Config:
     """Workers whose jobs this process may enqueue although another one runs them."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_tuple)
     """Told of every event; see `bgjobs.events`."""
-    heartbeat_interval: float = 5.0
-    """How often the leases of this process's queues are renewed."""
     lease: float = 20.0
     """How long a queue that is heard of no more keeps its jobs."""
-    sweep_interval: float = 5.0
-    """How often the monitor looks for ended leases, of any process."""
+    heartbeat_interval: float = field(default=Factory(_quarter_of_lease, takes_self=True))
+    """How often this process renews its leases; a quarter of one unless said."""
+    sweep_interval: float = field(default=Factory(_quarter_of_lease, takes_self=True))
+    """How often it looks for ended leases, of any process; a quarter of one unless said."""
     grace: float = 10.0
     """How long handlers may go on when the application stops, before they are cancelled."""
     store_timeout: float = 30.0

@@ -113,8 +113,6 @@ async def replay(duration: timedelta) -> None:
         scheduled_jobs=scheduled_jobs(),
         clock=VirtualClock(MARCH),
         lease=ages,
-        heartbeat_interval=ages / 3,
-        sweep_interval=ages,
         retention=bgjobs.Retention(interval=ages),
     )
     async with bgjobs.run(config) as bg:

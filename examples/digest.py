@@ -104,8 +104,6 @@ async def work(database: Database, concurrency: int, listener: bgjobs.Listener) 
         listeners=[listener],
         # A killed process keeps its jobs until its lease ends: short, for a quick restart.
         lease=3,
-        heartbeat_interval=0.5,
-        sweep_interval=0.5,
     )
     async with bgjobs.run(config) as bg:
         bg.stop_on_signals()

@@ -71,8 +71,6 @@ def virtual_app(sqlite_file: SQLiteFile) -> Harness:
         sqlite_file,
         clock=VirtualClock(),
         lease=ages,
-        heartbeat_interval=ages / 3,
-        sweep_interval=ages,
         retention=bgjobs.Retention(interval=ages),
     )
 

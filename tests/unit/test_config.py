@@ -432,6 +432,20 @@ def test_two_handlers_of_one_name_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("lease", [1.0, 20, 300.0])
+def test_heartbeats_and_sweeps_follow_the_lease(lease: float) -> None:
+    config = make_config(lease=lease)
+    config.check()
+    assert (config.heartbeat_interval, config.sweep_interval) == (lease / 4, lease / 4)
+
+
+def test_the_defaults_bound_how_long_a_killed_workers_job_waits() -> None:
+    """Its lease may have been renewed just before, and the monitor have looked just before."""
+    ordinary, quick = make_config(), make_config(lease=1.0)
+    assert ordinary.lease + ordinary.sweep_interval <= 25
+    assert quick.lease + quick.sweep_interval <= 1.25
+
+
 def test_a_lease_outlives_three_heartbeats() -> None:
     make_config(heartbeat_interval=1, lease=3).check()
     assert whole(heartbeat_interval=5.5, lease=15) == (
