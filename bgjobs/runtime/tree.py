@@ -24,7 +24,7 @@ from bgjobs.runtime.scheduled import queue_of, run_scheduled
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.scheduled_row import ScheduledRow
 from bgjobs.runtime.supervisor import Child, Supervisor
-from bgjobs.runtime.wakeups import Watch
+from bgjobs.runtime.watch import Watch
 
 
 @final
@@ -124,10 +124,9 @@ class Tree:
 
     def _start_services(self) -> None:
         engine = self._engine
-        watch = Watch(engine.dispatch, engine.wakeups, engine.clock)
         self._keep("heartbeat", Heartbeat(engine).run)
         self._keep("monitor", Monitor(engine).run)
-        self._keep("watch", watch.run)
+        self._keep("watch", Watch(engine).run)
         self._keep("pruner", Pruner(engine).run)
 
     def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -3,18 +3,14 @@
 Polling always goes on beside it; a wake-up that is lost costs time, never a job.
 """
 
-import threading
 from collections.abc import Collection, Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import final
 
-from anyio import CancelScope, Event, from_thread, sleep, sleep_forever, wait_readable
+from anyio import Event, sleep
 
-from bgjobs.clock import Clock
-from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.errors import StoreError
 from bgjobs.runtime.dispatch import Dispatch
-from bgjobs.runtime.threads import thread_beside
-from bgjobs.stores.abc import Watcher
 
 NOTIFY_PAUSE = 0.005
 """Seconds between two notifications; on PostgreSQL each takes a lock that all commits share."""
@@ -83,69 +79,6 @@ class Wakeups:
 
 
 @final
-class Watch:
-    """Hears of jobs that other processes have stored."""
-
-    def __init__(self, dispatch: Dispatch, wakeups: Wakeups, clock: Clock) -> None:
-        self._dispatch = dispatch
-        self._wakeups = wakeups
-        self._clock = clock
-
-    async def run(self) -> None:
-        """Watch until cancelled, with a new watcher when one breaks."""
-        if self._clock.inline:
-            await sleep_forever()
-        tries = 0
-        while True:
-            try:
-                watcher = await self._dispatch.once(self._dispatch.store.watch)
-            except StoreUnavailableError:
-                tries += 1
-            else:
-                tries = 0
-                self._wakeups.wake(None)  # for what came while nobody watched
-                await self._follow(watcher)
-            await sleep(self._dispatch.retry_delay(tries))
-
-    async def _follow(self, watcher: Watcher | None) -> None:
-        """Pass on what a watcher tells, until it breaks."""
-        if watcher is None:
-            await sleep_forever()
-            return
-        try:
-            if watcher.interval is None:
-                await self._listen(watcher)
-            else:
-                await self._look_every(watcher.interval, watcher)
-        finally:
-            with CancelScope(shield=True):
-                await self._dispatch.once(watcher.close)
-
-    async def _listen(self, watcher: Watcher) -> None:
-        with suppress(StoreUnavailableError):
-            while True:
-                await wait_readable(watcher.fileno())
-                self._wakeups.wake(watcher.poll())
-
-    async def _look_every(self, interval: float, watcher: Watcher) -> None:
-        """Look from a thread: a timer of the event loop costs several times as much."""
-        broken = Event()
-
-        def look(stop: threading.Event) -> None:
-            while not stop.wait(interval):
-                try:
-                    names = watcher.poll()
-                except StoreUnavailableError:
-                    from_thread.run_sync(broken.set)
-                    return
-                if names is None or names:
-                    from_thread.run_sync(self._wakeups.wake, names)
-
-        async with thread_beside(look):
-            await broken.wait()
-
-
-@final
 class Notifier:
     """Tells other processes of jobs that this one has stored, at most every few milliseconds.
 
@@ -163,6 +96,10 @@ class Notifier:
         if self._dispatch.store.needs_notify:
             self._names.update(names)
             self._news.set()
+
+    def sound(self) -> None:
+        """Let all watchers hear something, if there are no news."""
+        self._news.set()
 
     async def run(self) -> None:
         """Send what was noted until cancelled; a failure costs the receivers one poll."""

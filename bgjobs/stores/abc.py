@@ -323,7 +323,11 @@ class Store(Protocol):
         ...
 
     def notify(self, names: Collection[str]) -> None:
-        """Tell other processes' watchers that these workers have new jobs; may do nothing."""
+        """Tell watchers that these workers have new jobs; does nothing where they see it.
+
+        With no names it only makes every watcher with a `fileno` readable, this process's
+        own too: one that stays silent is dead.
+        """
         ...
 
     def watch(self) -> Watcher | None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Lock
 from typing import Any, final
 
@@ -11,6 +11,7 @@ from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
+from bgjobs.stores.postgres.deadlines import Deadlines
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.sockets import is_alive
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, Source
@@ -32,10 +33,12 @@ _inherited: list["Connections"] = []
 class Connections:
     """Lends connections in autocommit mode, from the moment it is made until `close`."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, call_timeout: float) -> None:
         self._source = source
+        self._call_timeout = call_timeout
         self._pid = os.getpid()
         self._pool: AnyPool = source.open_pool()
+        self._deadlines = Deadlines(source.label)
         self._beating = Lock()
         self._heart: AnyConnection | None = None
 
@@ -45,12 +48,16 @@ class Connections:
             raise ForkedStoreError(self._source.label, self._pid, os.getpid())
 
     @contextmanager
-    def borrowed(self) -> Generator[AnyConnection]:
-        """Lend a connection of the pool; it goes back as it was."""
+    def borrowed(self, *, patiently: bool = False) -> Generator[AnyConnection]:
+        """Lend a connection of the pool; it goes back as it was.
+
+        `patiently` is without a deadline, for what may take long.
+        """
+        seconds = None if patiently else self._call_timeout
         with translated(self._source.label):
             connection = self._taken()
         try:
-            with _plain(connection):
+            with self._deadlines.limit(connection, seconds), _plain(connection):
                 yield connection
         finally:
             self._pool.putconn(connection)
@@ -60,21 +67,29 @@ class Connections:
         # after each of them.
         for _ in range(self._source.size):
             connection: AnyConnection = self._pool.getconn()
-            if is_alive(connection):
+            if self._is_alive(connection):
                 return connection
             connection.close()
             self._pool.putconn(connection)
         last: AnyConnection = self._pool.getconn()
         return last
 
+    def _is_alive(self, connection: AnyConnection) -> bool:
+        with self.limited(connection):
+            return is_alive(connection)
+
+    def limited(self, connection: AnyConnection) -> AbstractContextManager[None]:
+        """Bound what a block does on a connection that was not lent here."""
+        return self._deadlines.limit(connection, self._call_timeout)
+
     @contextmanager
-    def transaction(self) -> Generator[AnyConnection]:
+    def transaction(self, *, patiently: bool = False) -> Generator[AnyConnection]:
         """Lend a connection inside a transaction; an exception rolls back and goes on as it is.
 
         Only what the transaction itself says is translated: what is done inside may be the
         user's.
         """
-        with self.borrowed() as connection:
+        with self.borrowed(patiently=patiently) as connection:
             block = connection.transaction()
             with translated(self._source.label):
                 block.__enter__()
@@ -101,13 +116,14 @@ class Connections:
             )
 
     @contextmanager
-    def heartbeat(self) -> Generator[AnyConnection]:
+    def heartbeat(self, seconds: float) -> Generator[AnyConnection]:
         """Lend the connection that no other verb uses; it is made anew when it is broken."""
         with self._beating:
-            if self._heart is None or not is_alive(self._heart):
+            if self._heart is None or not self._is_alive(self._heart):
                 self._drop_heart()
                 self._heart = self._source.connect()
-            yield self._heart
+            with self._deadlines.limit(self._heart, min(seconds, self._call_timeout)):
+                yield self._heart
 
     def _drop_heart(self) -> None:
         if self._heart is not None:
@@ -122,6 +138,7 @@ class Connections:
         with self._beating:
             self._drop_heart()
         self._source.close_pool(self._pool)
+        self._deadlines.close()
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from math import inf
 from typing import Any, TypeVar, final
 from uuid import UUID
 
@@ -26,7 +28,7 @@ from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
 from bgjobs.stores.postgres.statements import Dialect
-from bgjobs.stores.postgres.watcher import PostgresWatcher, channel_of
+from bgjobs.stores.postgres.watcher import NO_NEWS, PostgresWatcher, channel_of
 from bgjobs.stores.values import by_verb, in_claim_order, lost
 
 T = TypeVar("T")
@@ -59,14 +61,24 @@ class PostgresStore:
         listen: bool = True,
         listen_dsn: str | None = None,
         prepared_statements: bool = False,
+        call_timeout: float = 10.0,
         listeners: Sequence[Listener] = (),
     ) -> None:
+        """Describe the store; nothing is opened yet.
+
+        A call that the server has not answered after `call_timeout` seconds is given up, and
+        its connection with it; a heartbeat after a quarter of the lease, if that is less. The
+        work of `complete` counts too; migrations may take as long as they need.
+        """
         if pool_size < 1:
             raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
+        if not 0 < call_timeout < inf:
+            raise ValueError(f"call_timeout: expected seconds above 0, found {call_timeout}")
         self._source = source_of(conninfo_or_pool, pool_size, schema)
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
         self._listen = listen
         self._listen_dsn = None if listen_dsn is None else with_defaults(listen_dsn)
+        self._call_timeout = call_timeout
         self._listeners = tuple(listeners)
         self._opened: Connections | None = None
 
@@ -98,7 +110,7 @@ class PostgresStore:
         if self._opened is not None:
             self._opened.check_process()
             raise StoreError(f"{self.label}: open already")
-        self._opened = Connections(self._source)
+        self._opened = Connections(self._source, self._call_timeout)
 
     def close(self) -> None:
         """Give back every connection; harmless when not open. A pool of yours stays open."""
@@ -140,7 +152,7 @@ class PostgresStore:
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema to the version that is known here; give what was applied."""
-        return migrating.migrate(self._sql, self._live.transaction)
+        return migrating.migrate(self._sql, partial(self._live.transaction, patiently=True))
 
     def check_schema(self) -> None:
         """Raise `SchemaMismatchError` unless the schema is the one known here."""
@@ -255,7 +267,7 @@ class PostgresStore:
             "lease": rows.microseconds(lease),
             "now": _instant("now", now),
         }
-        with self._live.heartbeat() as connection:
+        with self._live.heartbeat(lease.total_seconds() / 4) as connection:
             [[found, alive]] = self._sql.run(connection, self._sql["heartbeat"], values)
         return Heartbeat(frozenset(alive), rows.utc(found))
 
@@ -335,10 +347,9 @@ class PostgresStore:
         return self._together(work)
 
     def notify(self, names: Collection[str]) -> None:
-        """Tell other processes' watchers that these workers have new jobs."""
-        if names:
-            step = writing.notifying(self._sql, names)
-            self._alone(lambda connection: self._sql.run(connection, *step))
+        """Tell all watchers that these workers have new jobs."""
+        step = writing.notifying(self._sql, names or (NO_NEWS,))
+        self._alone(lambda connection: self._sql.run(connection, *step))
 
     def watch(self) -> Watcher | None:
         """Open a watcher on a connection of its own; None with `listen=False`."""
@@ -347,7 +358,8 @@ class PostgresStore:
             return None
         connection = self._source.connect(self._listen_dsn)
         try:
-            return PostgresWatcher(connection, self.label, channel_of(self._sql.schema))
+            with self._live.limited(connection):
+                return PostgresWatcher(connection, self.label, channel_of(self._sql.schema))
         except BaseException:
             connection.close()
             raise

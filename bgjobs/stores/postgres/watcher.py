@@ -7,6 +7,9 @@ import psycopg
 
 from bgjobs.stores.postgres.faults import translated
 
+NO_NEWS = ""
+"""What a notification says that only shows that notifications arrive."""
+
 
 def channel_of(schema: str) -> str:
     """Name the channel of a schema; channels belong to the whole database."""
@@ -34,7 +37,8 @@ class PostgresWatcher:
     def poll(self) -> Collection[str]:
         """Give the worker names that have new jobs, all that were told of since last time."""
         with translated(self._label):
-            return {news.payload for news in self._connection.notifies(timeout=0)}
+            heard = {news.payload for news in self._connection.notifies(timeout=0)}
+        return heard - {NO_NEWS}
 
     def close(self) -> None:
         """Give back the connection."""

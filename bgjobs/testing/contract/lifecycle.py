@@ -1,6 +1,8 @@
 """Opening, closing and the schema."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
+from select import select
+
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import put_one, refuses
 
@@ -82,6 +84,18 @@ def check_notifying_is_harmless(store: Store) -> None:
     put_one(store)
     store.notify(["mail", "ünknown"])
     store.notify([])
+
+
+def check_a_watcher_with_a_descriptor_hears_a_notification_without_names(store: Store) -> None:
+    """So that one that is dead can be told from one that has no news."""
+    watcher = store.watch()
+    if watcher is None:
+        return
+    if watcher.interval is None:
+        store.notify([])
+        assert select([watcher.fileno()], [], [], 60.0)[0]
+        assert watcher.poll() == set()
+    watcher.close()
 
 
 def check_a_watcher_never_blocks(store: Store) -> None:

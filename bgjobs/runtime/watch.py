@@ -1,0 +1,104 @@
+"""Follows what the store's watcher tells, and finds out when it tells nothing any more."""
+
+import threading
+from typing import final
+
+from anyio import (
+    CancelScope,
+    Event,
+    from_thread,
+    move_on_after,
+    sleep,
+    sleep_forever,
+    wait_readable,
+)
+
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.events import StoreFailed
+from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.threads import thread_beside
+from bgjobs.stores.abc import Watcher
+
+SILENCE = 10.0
+"""Seconds without news after which a watcher is put to the test, and those that the test takes.
+
+A connection can die without a word: its peer vanishes, or something between forgets it.
+"""
+
+
+@final
+class Watch:
+    """Hears of jobs that other processes have stored."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._dispatch = engine.dispatch
+        self._wakeups = engine.wakeups
+
+    async def run(self) -> None:
+        """Watch until cancelled, with a new watcher when one breaks."""
+        if self._engine.clock.inline:
+            await sleep_forever()
+        tries = 0
+        while True:
+            try:
+                watcher = await self._dispatch.once(self._dispatch.store.watch)
+            except StoreUnavailableError:
+                tries += 1
+            else:
+                tries = 0
+                self._wakeups.wake(None)  # for what came while nobody watched
+                await self._follow(watcher)
+            await sleep(self._dispatch.retry_delay(tries))
+
+    async def _follow(self, watcher: Watcher | None) -> None:
+        """Pass on what a watcher tells, until it breaks."""
+        if watcher is None:
+            await sleep_forever()
+            return
+        try:
+            if watcher.interval is None:
+                await self._listen(watcher)
+            else:
+                await self._look_every(watcher.interval, watcher)
+        finally:
+            with CancelScope(shield=True):
+                await self._dispatch.once(watcher.close)
+
+    async def _listen(self, watcher: Watcher) -> None:
+        try:
+            while await self._hears_something(watcher) or await self._hears_itself(watcher):
+                self._wakeups.wake(watcher.poll())
+        except StoreUnavailableError as error:
+            fault = error
+        else:
+            fault = StoreUnavailableError(f"{self._engine.store.label}: the watcher is deaf")
+        self._engine.bus.emit(StoreFailed, "watch", fault)
+
+    async def _hears_itself(self, watcher: Watcher) -> bool:
+        """Make all watchers hear something; the first that asks spares the others."""
+        self._engine.notifier.sound()
+        return await self._hears_something(watcher)
+
+    async def _hears_something(self, watcher: Watcher) -> bool:
+        with move_on_after(SILENCE):
+            await wait_readable(watcher.fileno())
+            return True
+        return False
+
+    async def _look_every(self, interval: float, watcher: Watcher) -> None:
+        """Look from a thread: a timer of the event loop costs several times as much."""
+        broken = Event()
+
+        def look(stop: threading.Event) -> None:
+            while not stop.wait(interval):
+                try:
+                    names = watcher.poll()
+                except StoreUnavailableError:
+                    from_thread.run_sync(broken.set)
+                    return
+                if names is None or names:
+                    from_thread.run_sync(self._wakeups.wake, names)
+
+        async with thread_beside(look):
+            await broken.wait()
