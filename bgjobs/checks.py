@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self, cast
 
 from bgjobs.errors import ConfigError
-from bgjobs.workers import LONGEST_NAME, Worker
+from bgjobs.jobs import LONGEST_NAME
+from bgjobs.workers import Worker
 
 LONGEST_TIME = 1e9
 """Seconds, some thirty years; no setting means more."""

@@ -13,10 +13,10 @@ from bgjobs.occurrences import KEY_PREFIX, Occurrence
 
 LOWEST_PRIORITY = 32_767
 """Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
+LONGEST_NAME = 200
+"""Characters in the name of a worker; both databases index it."""
 LONGEST_KEY = 200
-"""Characters in a unique key; both databases index it."""
-
-
+"""Characters in a unique key, without the prefix of scheduled jobs; it is indexed too."""
 LONGEST_DELAY = timedelta(days=36_500)
 """A hundred years: every calendar here can count so far ahead."""
 
@@ -32,6 +32,12 @@ class JobOptions:
     unique_key: str | None = None
     occurrence: Occurrence | None = None
     """Set by the runtime for the jobs of a schedule."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.priority != 0:
+            _check_priority(self.priority)
+        if self.unique_key is not None:
+            _check_text("unique_key", self.unique_key, LONGEST_KEY + len(KEY_PREFIX))
 
 
 @final
@@ -49,6 +55,11 @@ class JobRequest:
     """The arguments as JSON text."""
     options: JobOptions = JobOptions()
 
+    def __attrs_post_init__(self) -> None:
+        # The databases differ in what they make of the rest: one stores what is before a NUL.
+        _check_text("name", self.name, LONGEST_NAME)
+        _check_storable("payload", self.payload)
+
     def available_at(self, moment: datetime) -> "JobRequest":
         """Let the job wait until `moment`, an aware datetime. The last word on time wins."""
         instant = as_instant("available_at", moment)
@@ -64,11 +75,7 @@ class JobRequest:
 
     def priority(self, level: int) -> "JobRequest":
         """Run before the jobs of higher `level`; 0 unless said, -32,767 to 32,767."""
-        if type(level) is not int or not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
-            raise ValueError(
-                f"priority: expected a whole number from {-LOWEST_PRIORITY} to "
-                f"{LOWEST_PRIORITY}, found {level!r}"
-            )
+        _check_priority(level)
         return self._with(priority=level)
 
     def unique(self, key: str) -> "JobRequest":
@@ -180,13 +187,20 @@ class FailedJob(StoredJob):
 class Discard(Exception):  # noqa: N818 - an order to the queue, not an error
     """Raise it in a handler to fail the job at once, whatever retries are left."""
 
+    reason: str = ""
+    """Also that of a subclass which calls no `__init__` of ours."""
+
     def __init__(self, reason: str) -> None:
-        self.reason = reason
+        # An order is never refused: that would be tried again, which nobody wants.
+        self.reason = reason if isinstance(reason, str) else ascii(reason)  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         super().__init__(reason)
 
 
 class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
     """Raise it in a handler to put the job back for a while without spending an attempt."""
+
+    delay: timedelta = timedelta(0)
+    """Also that of a subclass which calls no `__init__` of ours."""
 
     def __init__(self, *, for_: float | timedelta) -> None:
         seconds = for_.total_seconds() if isinstance(for_, timedelta) else for_
@@ -204,3 +218,35 @@ def _checked_delay(what: str, seconds: float) -> timedelta:
             f"found {seconds:g} seconds"
         )
     return timedelta(seconds=seconds)
+
+
+def _check_priority(level: object) -> None:
+    if type(level) is not int or not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
+        raise ValueError(
+            f"priority: expected a whole number from {-LOWEST_PRIORITY} to "
+            f"{LOWEST_PRIORITY}, found {level!r}"
+        )
+
+
+def _check_text(what: str, text: object, longest: int) -> None:
+    """Expect a text that is short enough for an index and that every database stores."""
+    found = _check_storable(what, text)
+    if not 1 <= len(found) <= longest:
+        raise ValueError(f"{what}: expected 1 to {longest} characters, found {len(found)}")
+
+
+def _check_storable(what: str, text: object) -> str:
+    # The text is not shown: it may be a payload.
+    if not isinstance(text, str):
+        raise TypeError(f"{what}: expected str, found {type(text).__name__}")
+    if "\0" in text or not (text.isascii() or _is_utf8(text)):
+        raise ValueError(f"{what}: expected text without NUL and lone surrogates, found one")
+    return text
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -59,8 +59,8 @@ def log_listener(event: Event) -> None:
     """
     level = level_of(event)
     if _logger.isEnabledFor(level):
-        line = "|".join([type(event).__name__, *_fields(event)])
-        _logger.log(level, "%s", "".join(map(_visible, line)))
+        line = "|".join([type(event).__name__, *map(_escaped, _fields(event))])
+        _logger.log(level, "%s", line)
 
 
 def level_of(event: Event) -> int:
@@ -100,6 +100,14 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, str | int | UUID) or value is None else repr(value)
 
 
+def _escaped(text: str) -> str:
+    """Keep a name from another program from making fields and lines, or moving the cursor."""
+    if text.isprintable() and "|" not in text:
+        return text
+    return "".join(map(_visible, text))
+
+
 def _visible(character: str) -> str:
-    """Keep a name from another program from making lines or moving the cursor."""
+    if character == "|":
+        return "\\x7c"
     return character if character.isprintable() else ascii(character)[1:-1]

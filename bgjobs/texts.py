@@ -14,7 +14,10 @@ def error_text(error: BaseException, limit: int = LONGEST_ERROR) -> str:
 
     The first line says what happened. It never raises, whatever the error's own methods do.
     """
-    summary = _summary(error)
+    try:
+        summary = _summary(error)
+    except BaseException:  # noqa: BLE001 - a user's class may even spoil its text and its name
+        summary = "an error without a text"
     try:
         trace = "".join(traceback.format_exception(error))
     except BaseException as fault:  # noqa: BLE001 - a user's method may raise anything

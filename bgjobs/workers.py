@@ -13,16 +13,13 @@ from attrs import field, frozen
 from bgjobs.context import JobContext
 from bgjobs.errors import WorkerDefinitionError
 from bgjobs.instants import as_duration
-from bgjobs.jobs import JobRequest
+from bgjobs.jobs import LONGEST_NAME, JobRequest
 from bgjobs.payloads import Codec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Q = ParamSpec("Q")
 S = TypeVar("S")
-
-LONGEST_NAME = 200
-"""Characters in a worker's name; both databases index it."""
 
 
 @final

@@ -32,6 +32,7 @@ from bgjobs.payloads.fields import (
     substituted,
     told_apart_classes,
 )
+from bgjobs.payloads.hidden import hidden
 from bgjobs.payloads.scalars import SCALARS
 from bgjobs.payloads.shapes import OBJECT, TEXT, LateShape, Shape
 from bgjobs.payloads.unions import UnfitUnionError, union_shape
@@ -176,7 +177,8 @@ class ShapeBuilder:
     def _field(self, one: Field, path: str) -> Shape:
         if one.annotation is None:
             return self._problem(f"{path}.{one.name}", "expected an annotation, found none")
-        return self.shape(one.annotation, f"{path}.{one.name}")
+        shape = self.shape(one.annotation, f"{path}.{one.name}")
+        return hidden(shape) if one.is_hidden and shape is not _BROKEN else shape
 
     def _alias(self, annotation: Any, path: str) -> Shape:
         if annotation in self._made:

@@ -47,18 +47,21 @@ class Codec:
         try:
             return json_text.dump(self._encoded(given))
         except Mismatch as mismatch:
-            raise PayloadError(self._worker, mismatch.texts()) from None
+            problems = mismatch.texts()
         except RecursionError:
-            raise PayloadError(self._worker, [_DEEP]) from None
+            problems = (_DEEP,)
+        # Out here it has no context: the errors that led to it quote what they found.
+        raise PayloadError(self._worker, problems) from None
 
     def decode(self, payload: str) -> Call:
         """Read a call back; `PayloadError` for a payload that does not fit the handler."""
         try:
             return self._call(self._decoded(json_text.load(payload)))
         except Mismatch as mismatch:
-            raise PayloadError(self._worker, mismatch.texts()) from None
+            problems = mismatch.texts()
         except RecursionError:
-            raise PayloadError(self._worker, [_DEEP]) from None
+            problems = (_DEEP,)
+        raise PayloadError(self._worker, problems) from None
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if not kwargs and len(self._required) <= len(args) <= len(self._plain):

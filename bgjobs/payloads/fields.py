@@ -19,6 +19,8 @@ class Field:
     annotation: Any
     """With the type arguments of the class put in; None without an annotation."""
     required: bool
+    is_hidden: bool
+    """Its class keeps it out of its own repr, so no message shows it either."""
 
 
 class UnfitClassError(Exception):
@@ -66,21 +68,17 @@ def _hints(kind: type) -> dict[str, Any]:
 def _named_fields(
     kind: type[Any], hints: dict[str, Any], arguments: dict[Any, Any]
 ) -> Iterator[Field]:
-    for name, alias, annotation, required in _raw_fields(kind):
+    for name, alias, annotation, required, is_hidden in _raw_fields(kind):
         resolved = hints.get(name, annotation)
-        yield Field(name, alias, substituted(resolved, arguments), required)
+        yield Field(name, alias, substituted(resolved, arguments), required, is_hidden)
 
 
-def _raw_fields(kind: type[Any]) -> Iterable[tuple[str, str, Any, bool]]:
+def _raw_fields(kind: type[Any]) -> Iterable[tuple[str, str, Any, bool, bool]]:
     if attrs.has(kind):
-        return [
-            (one.name, one.alias or one.name, one.type, one.default is attrs.NOTHING)
-            for one in attrs.fields(kind)
-            if one.init
-        ]
+        return [_raw_attribute(one) for one in attrs.fields(kind) if one.init]
     if dataclasses.is_dataclass(kind):
         return [
-            (one.name, one.name, one.type, _has_no_default(one))
+            (one.name, one.name, one.type, _has_no_default(one), not one.repr)
             for one in dataclasses.fields(kind)
             if one.init
         ]
@@ -89,10 +87,16 @@ def _raw_fields(kind: type[Any]) -> Iterable[tuple[str, str, Any, bool]]:
         names = [*required, *kind.__optional_keys__]
         order = {name: index for index, name in enumerate(_written_order(kind))}
         names.sort(key=lambda name: order.get(name, len(order)))
-        return [(name, name, None, name in required) for name in names]
+        return [(name, name, None, name in required, False) for name in names]
     defaults: dict[str, Any] = kind._field_defaults
     names_of_tuple: tuple[str, ...] = kind._fields
-    return [(name, name, None, name not in defaults) for name in names_of_tuple]
+    return [(name, name, None, name not in defaults, False) for name in names_of_tuple]
+
+
+def _raw_attribute(one: "attrs.Attribute[Any]") -> tuple[str, str, Any, bool, bool]:
+    # A function as its `repr` is there to show something else than the value.
+    is_hidden = one.repr is not True
+    return one.name, one.alias or one.name, one.type, one.default is attrs.NOTHING, is_hidden
 
 
 def _written_order(kind: type[Any]) -> Iterable[str]:

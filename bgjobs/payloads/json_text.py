@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from bgjobs.payloads.mismatch import SHOWN, Mismatch, key_step, refused
+from bgjobs.payloads.hidden import HiddenDict, HiddenList
+from bgjobs.payloads.mismatch import LONGEST_KEY, SHOWN, Mismatch, key_step, refused
 
 LARGEST = 1_048_576
 """Bytes of UTF-8 in one payload."""
@@ -49,7 +50,8 @@ def load(text: str) -> Any:
     except ValueError:
         raise refused("expected JSON, found other text") from None
     if "\\u" in text or text.count("[") + text.count("{") > DEEPEST:
-        _check_tree(value)
+        # Which fields are hidden is not known here, so all that the arguments hold is.
+        _check_tree(value, hidden_from=1)
     return value
 
 
@@ -69,18 +71,18 @@ def _too_deep(path: str) -> Mismatch:
     return Mismatch([(path, f"nested deeper than {DEEPEST} levels")])
 
 
-def _check_tree(value: Any) -> None:
-    problems = list(_tree_problems(value))
+def _check_tree(value: Any, hidden_from: int = DEEPEST) -> None:
+    problems = dict.fromkeys(_tree_problems(value, hidden_from))
     if problems:
         raise Mismatch(problems)
 
 
-def _tree_problems(value: Any) -> Iterator[tuple[str, str]]:
+def _tree_problems(value: Any, hidden_from: int) -> Iterator[tuple[str, str]]:
     # A stack of its own, for the value may be nested deeper than Python can call.
-    waiting: list[tuple[str, int, Any]] = [("", 0, value)]
+    waiting: list[tuple[str, int, Any, bool]] = [("", 0, value, False)]
     found = 0
     while waiting and found < SHOWN:
-        path, depth, one = waiting.pop()
+        path, depth, one, is_hidden = waiting.pop()
         problem = _text_problem(one) if isinstance(one, str) else None
         if problem:
             found += 1
@@ -88,25 +90,29 @@ def _tree_problems(value: Any) -> Iterator[tuple[str, str]]:
         elif depth == DEEPEST and isinstance(one, dict | list):
             raise _too_deep(_shortened(path))
         else:
-            waiting.extend(_children(path, depth + 1, one))
+            is_hidden |= depth >= hidden_from or isinstance(one, HiddenDict | HiddenList)
+            waiting += (
+                (path if is_hidden else step, depth + 1, child, is_hidden)
+                for step, child in _children(path, one)
+            )
 
 
-def _children(path: str, depth: int, value: Any) -> list[tuple[str, int, Any]]:
-    found: list[tuple[str, int, Any]] = []
+def _children(path: str, value: Any) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         entries: dict[Any, Any] = value  # pyright: ignore[reportUnknownVariableType] - any JSON
         for key, item in entries.items():
-            found.append((_step(path, key), depth, item))
+            found.append((_step(path, key), item))
             if _text_problem(key):
-                found.append((f"{path} keys".strip(), depth, key))
+                found.append((f"{path} keys".strip(), key))
     elif isinstance(value, list):
         items: list[Any] = value  # pyright: ignore[reportUnknownVariableType] - any JSON
-        found = [(f"{path}[{index}]", depth, item) for index, item in enumerate(items)]
+        found = [(f"{path}[{index}]", item) for index, item in enumerate(items)]
     return found[::-1]
 
 
 def _step(path: str, key: Any) -> str:
-    if not str(key).isidentifier():
+    if not str(key).isidentifier() or len(key) > LONGEST_KEY:
         return path + key_step(key)
     return f"{path}.{key}" if path else str(key)
 

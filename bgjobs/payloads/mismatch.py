@@ -6,7 +6,7 @@ from typing import Any
 
 SHOWN = 10
 """Problems that one error lists; a hostile payload must not write a book."""
-_LONGEST_KEY = 40
+LONGEST_KEY = 40
 
 
 class Mismatch(Exception):  # noqa: N818 - travels inside this package, users see PayloadError
@@ -48,5 +48,5 @@ def key_step(key: object) -> str:
 def shown(key: Any) -> str:
     """Write a key or a name that may be anything, of any length."""
     if isinstance(key, str):
-        return repr(str(key) if len(key) <= _LONGEST_KEY else key[:_LONGEST_KEY] + "...")
+        return repr(str(key) if len(key) <= LONGEST_KEY else key[:LONGEST_KEY] + "...")
     return type_name(key)

@@ -218,6 +218,14 @@ def test_whatever_a_name_holds_the_line_stays_one_line(
     ] == []
 
 
+def test_whatever_a_name_holds_it_stays_one_value(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader of the log splits the lines at the bars."""
+    with caplog.at_level(logging.DEBUG, logger="bgjobs"):
+        for event, _, line in LINES:
+            log_listener(spoilt(event, "a|job:1|attempt:9"))
+            assert caplog.messages[-1].count("|") == line.count("|")
+
+
 def test_what_is_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     for event, level, _ in LINES:
         with caplog.at_level(level + 1, logger="bgjobs"):

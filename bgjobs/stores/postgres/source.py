@@ -5,10 +5,11 @@ from typing import Any, Protocol, final
 
 import psycopg
 from attrs import field, frozen
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs.errors import StoreError
+from bgjobs.stores.postgres.conninfo import label_of, parts_of
 from bgjobs.stores.postgres.faults import translated
 
 AnyConnection = psycopg.Connection[Any]
@@ -16,13 +17,15 @@ AnyConnection = psycopg.Connection[Any]
 AnyPool = ConnectionPool[Any]
 """Of whatever connections; a pool that was made without saying fits nothing narrower."""
 
-CONNECT_TIMEOUT = 10
-"""Seconds to wait for a connection, new or out of the pool."""
-_RECONNECT_TIMEOUT = 3
-"""Seconds until a failed attempt to connect is given up; the next verb then tries at once.
-
-The pool's own five minutes of backoff would let the store lie dead after a short outage.
+CONNECT_TIMEOUT = 5
+"""Seconds to wait for a new connection."""
+_POOL_TIMEOUT = 3
+"""Seconds until the pool gives up to connect, and a verb to wait for it; the next verb tries
+at once. The pool's own five minutes would let the store lie dead after a short outage, and a
+verb that waited for longer than the pool tries would wait for nothing.
 """
+_CLOSE_TIMEOUT = 1
+"""Seconds that closing waits for threads of the pool that are busy with a dead server."""
 _DEFAULTS: Mapping[str, Any] = {
     "application_name": "bgjobs",
     "connect_timeout": CONNECT_TIMEOUT,
@@ -34,6 +37,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "tcp_user_timeout": 30_000,  # milliseconds
 }
 """What a connection string may say otherwise."""
+_UNLIMITED = 4
+"""How many connections are used of a pool that opens as many as it is asked for."""
 
 
 class Source(Protocol):
@@ -80,16 +85,16 @@ class OwnPool:
             min_size=1,
             max_size=self.size,
             open=False,
-            timeout=CONNECT_TIMEOUT,
-            reconnect_timeout=_RECONNECT_TIMEOUT,
+            timeout=_POOL_TIMEOUT,
+            reconnect_timeout=_POOL_TIMEOUT,
             name=f"bgjobs-{id(self):x}",
         )
         pool.open()
         return pool
 
     def close_pool(self, pool: AnyPool) -> None:
-        """Close it, waiting for its threads."""
-        pool.close()
+        """Close it, waiting for its threads, but not for long."""
+        pool.close(timeout=_CLOSE_TIMEOUT)
 
     def connect(self, dsn: str | None = None) -> AnyConnection:
         """Connect directly."""
@@ -107,8 +112,8 @@ class CallersPool:
 
     @property
     def size(self) -> int:
-        """How many connections the caller allows."""
-        return self._pool.max_size
+        """How many connections the caller allows, where the pool has a limit."""
+        return self._pool.max_size or _UNLIMITED
 
     def open_pool(self) -> AnyPool:
         """Give the caller's pool, which must be open."""
@@ -124,43 +129,44 @@ class CallersPool:
         with translated(self.label):
             if dsn is not None:
                 return psycopg.connect(dsn, autocommit=True)
-            conninfo, settings = _resolved(self._pool)
+            conninfo, settings = self._resolved()
             kind: type[AnyConnection] = self._pool.connection_class
             return kind.connect(conninfo, **settings)
+
+    def _resolved(self) -> tuple[str, dict[str, Any]]:
+        pool = self._pool
+        conninfo = (pool.conninfo() if callable(pool.conninfo) else pool.conninfo) or ""
+        settings = (pool.kwargs() if callable(pool.kwargs) else pool.kwargs) or {}
+        try:
+            parts_of(conninfo, settings)
+        except ValueError as error:
+            raise StoreError(f"{self.label}: {error}") from error
+        return conninfo, {**settings, "autocommit": True}
 
 
 def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | CallersPool:
     """Choose by what the caller has."""
     if isinstance(given, str):
         conninfo = with_defaults(given)
-        return OwnPool(_label(conninfo_to_dict(conninfo), schema), size, conninfo)
+        return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo)
     return CallersPool(_pool_label(given, schema), given)
 
 
 def with_defaults(conninfo: str) -> str:
     """Add our defaults to what the connection string says."""
-    try:
-        said: dict[str, Any] = conninfo_to_dict(conninfo)
-        return make_conninfo(**dict(_DEFAULTS) | said)
-    except psycopg.ProgrammingError:
-        # The driver's message quotes the string, and with it the password.
-        raise ValueError("conninfo: expected a PostgreSQL connection string or URL") from None
-
-
-def _label(parts: Mapping[str, Any], schema: str) -> str:
-    host = parts.get("host") or parts.get("hostaddr") or "localhost"
-    port = parts.get("port") or 5432
-    database = parts.get("dbname") or parts.get("user") or ""
-    return f"postgresql://{host}:{port}/{database} schema {schema}"
+    parts = parts_of(conninfo)
+    defaults = dict(_DEFAULTS)
+    if "," in str(parts.get("host") or parts.get("hostaddr")):
+        # Of several servers one takes writes; on a standby that lags, the living look dead.
+        defaults["target_session_attrs"] = "read-write"
+    return make_conninfo(**defaults | parts)
 
 
 def _pool_label(pool: AnyPool, schema: str) -> str:
+    fallback = f"PostgreSQL pool {pool.name} schema {schema}"
     if callable(pool.conninfo) or callable(pool.kwargs):
-        return f"PostgreSQL pool {pool.name} schema {schema}"
-    return _label({**conninfo_to_dict(pool.conninfo or ""), **(pool.kwargs or {})}, schema)
-
-
-def _resolved(pool: AnyPool) -> tuple[str, dict[str, Any]]:
-    conninfo = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
-    settings = pool.kwargs() if callable(pool.kwargs) else pool.kwargs
-    return conninfo or "", {**(settings or {}), "autocommit": True}
+        return fallback
+    try:
+        return label_of(parts_of(pool.conninfo or "", pool.kwargs), schema)
+    except ValueError:
+        return fallback  # the pool itself says what is wrong, as soon as it is opened

@@ -5,14 +5,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, TypeVar, final
 
-from attrs import field, frozen
+from attrs import define, field
 
 from bgjobs.errors import StoreError
-from bgjobs.stores.sqlite.faults import translated
+from bgjobs.stores.sqlite.faults import is_held_up, needs_another_connection, translated
+from bgjobs.stores.sqlite.identity import OpenedFile
 
 Synchronous = Literal["NORMAL", "FULL", "EXTRA"]
 Parameters = Mapping[str, str | int | None]
@@ -22,21 +24,25 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 MEMORY = ":memory:"
-_PRIVATE = 0o600
 _WAL_RETRY = 0.01  # seconds; the change to WAL does not wait by itself
 
 
 @final
-@frozen
+@define(eq=False)
 class Connection:
     """A connection with the lock that makes its users take turns.
 
     The lock is reentrant, so that a verb called inside `complete` is refused by SQLite, with
     a transaction in a transaction, and does not hang.
+
+    A file's connection is replaced when it was spoilt by the function given to `complete`; in
+    memory, the database would go with it.
     """
 
     label: str
     raw: sqlite3.Connection
+    _file: OpenedFile | None = None
+    _connect_anew: Callable[[], sqlite3.Connection] | None = None
     _lock: RLock = field(factory=RLock, repr=False)
 
     def snapshot(self, statements: Iterable[str], parameters: Parameters) -> list[list[Row]]:
@@ -57,25 +63,35 @@ class Connection:
         """
         with self._lock:
             with translated(self.label):
-                self.raw.execute("begin immediate")
+                raw = self._begin()
             try:
-                yield self.raw
+                if self._file is not None:
+                    self._file.check()
+                yield raw
                 with translated(self.label):
-                    self.raw.execute("commit")
-            except BaseException:
-                self.roll_back()
+                    raw.execute("commit")
+            except BaseException as error:
+                _roll_back(raw)
+                if is_held_up(error) and self._connect_anew is not None:
+                    raw.close()  # so that the next transaction has another one
                 raise
-
-    def roll_back(self) -> None:
-        """End the transaction, if SQLite has not ended it by itself."""
-        if self.raw.in_transaction:
-            with suppress(sqlite3.Error):  # the error that led here says more
-                self.raw.execute("rollback")
 
     def close(self) -> None:
         """Close when the verb that goes on has ended."""
         with self._lock, translated(self.label):
+            self._connect_anew = None
             self.raw.close()
+
+    def _begin(self) -> sqlite3.Connection:
+        try:
+            self.raw.execute("begin immediate")
+        except sqlite3.Error as error:
+            if self._connect_anew is None or not needs_another_connection(error):
+                raise
+            spoilt, self.raw = self.raw, self._connect_anew()
+            spoilt.close()
+            self.raw.execute("begin immediate")
+        return self.raw
 
 
 def run(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> list[Row]:
@@ -95,38 +111,56 @@ def _snapshot(
         return [run(raw, first, parameters)]
     raw.execute("begin")
     try:
-        return [run(raw, statement, parameters) for statement in (first, *others)]
-    finally:
+        found = [run(raw, statement, parameters) for statement in (first, *others)]
         raw.execute("commit")
+    except BaseException:
+        _roll_back(raw)
+        raise
+    return found
+
+
+def _roll_back(raw: sqlite3.Connection) -> None:
+    """End the transaction, if neither SQLite nor a stranger's code has ended it."""
+    with suppress(sqlite3.Error):  # the error that led here says more
+        if raw.in_transaction:
+            raw.execute("rollback")
 
 
 def connect(
-    path: str, label: str, *, busy_timeout: float, synchronous: Synchronous
+    path: str,
+    label: str,
+    file: OpenedFile | None,
+    *,
+    busy_timeout: float,
+    synchronous: Synchronous,
 ) -> Connection:
-    """Open a connection in the mode that every role needs."""
+    """Open a connection in the mode that every role needs; `file` is None for memory."""
+    anew = partial(_connect, path, label, file, busy_timeout, synchronous)
     with translated(label):
-        raw = sqlite3.connect(
-            path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
-        )
-        try:
-            raw.execute("pragma trusted_schema = off")
-            raw.execute(f"pragma synchronous = {synchronous}")
-            if path != MEMORY:
-                _use_wal(raw, label, busy_timeout)
-        except BaseException:
-            raw.close()
-            raise
-    return Connection(label, raw)
+        return Connection(label, anew(), file, None if file is None else anew)
 
 
-def create_private(path: str) -> None:
-    """Make an absent file, readable by its owner only; -wal and -shm get the same mode.
-
-    A file that exists is never opened here: closing it would drop the locks that this
-    process holds on it through SQLite.
-    """
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
+def _connect(
+    path: str,
+    label: str,
+    file: OpenedFile | None,
+    busy_timeout: float,
+    synchronous: Synchronous,
+) -> sqlite3.Connection:
+    if file is not None:
+        file.check()  # SQLite would make a file that is absent, as the umask has it
+    raw = sqlite3.connect(
+        path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+    )
+    try:
+        raw.execute("pragma trusted_schema = off")
+        raw.execute(f"pragma synchronous = {synchronous}")
+        if file is not None:
+            _use_wal(raw, label, busy_timeout)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
 
 
 def _use_wal(raw: sqlite3.Connection, label: str, patience: float) -> None:

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from contextlib import ExitStack
 from functools import cache
-from typing import final
+from typing import final, get_args
 
 from attrs import frozen
 
@@ -15,8 +15,9 @@ from bgjobs.stores.sqlite.connection import (
     Connection,
     Synchronous,
     connect,
-    create_private,
 )
+from bgjobs.stores.sqlite.files import create_private, remarks
+from bgjobs.stores.sqlite.identity import OpenedFile
 from bgjobs.stores.sqlite.versions import OLDEST, SAFE_VERSIONS, has_wal_reset_bug
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
@@ -25,6 +26,7 @@ _log = logging.getLogger("bgjobs.stores.sqlite")
 @frozen
 class _Open:
     pid: int
+    file: OpenedFile | None
     writer: Connection
     reader: Connection
     pulse: Connection
@@ -38,6 +40,10 @@ class Roles:
     """
 
     def __init__(self, path: str, *, busy_timeout: float, synchronous: Synchronous) -> None:
+        if synchronous not in get_args(Synchronous):
+            raise ValueError(
+                f"synchronous: expected NORMAL, FULL or EXTRA, found {synchronous!r}"
+            )
         self.label = f"SQLite {path}"
         self._path = path
         self._busy_timeout = busy_timeout
@@ -67,19 +73,19 @@ class Roles:
         self._check_library()
         with ExitStack() as undo:
             if self._path == MEMORY:
-                shared = self._connect(undo)
-                self._open = _Open(os.getpid(), shared, shared, shared)
+                shared = self._connect(undo, None)
+                self._open = _Open(os.getpid(), None, shared, shared, shared)
             else:
-                self._create()
-                roles = [self._connect(undo) for _ in range(3)]
-                self._open = _Open(os.getpid(), *roles)
+                file = self._create()
+                roles = [self._connect(undo, file) for _ in range(3)]
+                self._open = _Open(os.getpid(), file, *roles)
             undo.pop_all()
 
     def another(self) -> Connection:
         """Open one more connection that only reads, which its user closes."""
-        self._usable()
+        file = self._usable().file
         with ExitStack() as undo:
-            connection = self._connect(undo)
+            connection = self._connect(undo, file)
             connection.look(lambda raw: raw.execute("pragma query_only = on"))
             undo.pop_all()
             return connection
@@ -104,21 +110,25 @@ class Roles:
             raise ForkedStoreError(self.label, self._open.pid, os.getpid())
         return self._open
 
-    def _connect(self, undo: ExitStack) -> Connection:
+    def _connect(self, undo: ExitStack, file: OpenedFile | None) -> Connection:
         connection = connect(
             self._path,
             self.label,
+            file,
             busy_timeout=self._busy_timeout,
             synchronous=self._synchronous,
         )
         undo.callback(connection.close)
         return connection
 
-    def _create(self) -> None:
+    def _create(self) -> OpenedFile:
         try:
             create_private(self._path)
+            for remark in remarks(self._path):
+                _log.warning("%s: %s", self.label, remark)
         except OSError as error:
             raise StoreUnavailableError(f"{self.label}: {error.strerror}") from error
+        return OpenedFile(self._path, self.label)
 
     def _check_library(self) -> None:
         found = sqlite3.sqlite_version_info
