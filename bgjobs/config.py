@@ -256,7 +256,7 @@ class Config:
             problems.seconds("lease", self.lease, above=0)
             problems.seconds("sweep_interval", self.sweep_interval, above=0)
             problems.seconds("grace", self.grace, least=0)
-            problems.seconds("store_timeout", self.store_timeout, least=0)
+            problems.seconds("store_timeout", self.store_timeout, above=0)
             if problems.one("limits", self.limits, Limits):
                 limits = self.limits
                 problems.whole("limits.max_crashes", limits.max_crashes, least=0)

@@ -37,7 +37,7 @@ class Raised:
 class Discarded:
     """The handler raised `Discard`."""
 
-    reason: str
+    reason: str = field(repr=False)
 
 
 @final
@@ -51,7 +51,7 @@ class Snoozed:
 @final
 @frozen
 class Unstarted:
-    """The job was reserved, but its queue stopped before the handler was called."""
+    """The job was reserved, but the handler was not called, nor will it be now."""
 
 
 @final
@@ -107,11 +107,20 @@ def settle(
         case Discarded(reason):
             return _fail(job, reason)
         case Snoozed(delay):
-            return _requeue(job, delay=delay)
+            return put_back(job, delay)
         case Unstarted():
-            return _requeue(job)
+            return put_back(job)
         case Interrupted() | Crashed():
             return settle_unfinished(job, outcome, limits)
+
+
+def is_suspect(job: Job, limits: Limits) -> bool:
+    """Say whether one more crash would be its last, so that it must not run beside another.
+
+    Who killed a process is unknown: all that it held count a crash. Run one by one at the end,
+    the innocent get through, and only the culprit is used up.
+    """
+    return 0 < limits.max_crashes <= job.crashes
 
 
 def settle_unfinished(
@@ -126,7 +135,7 @@ def settle_unfinished(
         job = evolve(job, interruptions=job.interruptions + 1)
         if job.interruptions > limits.max_interruptions:
             return _fail(job, f"it was interrupted {job.interruptions} times")
-    return _requeue(job)
+    return put_back(job)
 
 
 def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Settlement:
@@ -135,7 +144,7 @@ def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Se
     if job.attempts >= policy.max_retries:
         return _fail(job, error)
     delay = delay_of(policy.backoff, job.attempts, policy.random)
-    return _requeue(evolve(job, attempts=job.attempts + 1), delay=delay)
+    return put_back(evolve(job, attempts=job.attempts + 1), delay)
 
 
 def _fail(job: Job, error: str) -> Fail:
@@ -149,7 +158,8 @@ def _fail(job: Job, error: str) -> Fail:
     )
 
 
-def _requeue(job: Job, delay: timedelta | None = None) -> Requeue:
+def put_back(job: Job, delay: timedelta | None = None) -> Requeue:
+    """Give a job back as it is; without a delay it stays due when it was."""
     return Requeue(
         reservation=job.reservation,
         attempts=job.attempts,

@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from anyio import TASK_STATUS_IGNORED, CancelScope, create_task_group, move_on_after
-from anyio.abc import TaskStatus
+from anyio import TASK_STATUS_IGNORED, CancelScope, Event, create_task_group
+from anyio.abc import TaskGroup, TaskStatus
 
 from bgjobs.config import Config
 from bgjobs.errors import StoreError
@@ -20,12 +20,10 @@ from bgjobs.instants import as_duration
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.last_call import LastCall
 from bgjobs.runtime.monitor import Monitor
 from bgjobs.runtime.supervisor import Supervisor
 from bgjobs.runtime.tree import Tree
-
-LAST_RELEASE = 10.0
-"""Seconds to give back what is left at the very end; after that the leases do it."""
 
 
 @asynccontextmanager
@@ -46,11 +44,14 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
     config.check()
     bus = Bus([*config.store.listeners, *config.listeners])
     engine = Engine.assemble(config, bus)
+    last_call = LastCall(config.store, config.clock)
     async with (
         _beside(bus.deliveries.run, stop=bus.close),
         _open_store(engine),
-        _beside(engine.commits.run, stop=engine.commits.finish),
-        _tree(engine) as bg,
+        _beside(last_call.run, stop=last_call.cancel),
+        _beside(engine.settlements.run, stop=engine.settlements.finish),
+        _beside(engine.enqueues.run, stop=engine.enqueues.finish),
+        _tree(engine, last_call.begun) as bg,
     ):
         yield bg
 
@@ -89,32 +90,57 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _tree(engine: Engine) -> AsyncGenerator[BgJobs]:
+async def _tree(engine: Engine, queues_ended: Event) -> AsyncGenerator[BgJobs]:
     supervisor = Supervisor(engine.config.restart_tolerance, engine.clock)
     tree = Tree(engine, supervisor)
     block_error: Exception | None = None
     try:
-        async with create_task_group() as services:
-            scope = services.cancel_scope
-            async with create_task_group() as queues:
-                tree.start(services, queues)
-                bg = BgJobs(engine, tree)
-                try:
-                    yield bg
-                except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
-                    block_error = error
-                    scope.cancel()
-                finally:
-                    engine.life.ended = True
-                bg.stop()
-            scope.cancel()
+        async with _services(queues_ended) as services, create_task_group() as queues:
+            tree.start(services, queues)
+            bg = BgJobs(engine, tree)
+            try:
+                yield bg
+            except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
+                block_error = error
+                queues.cancel_scope.cancel()
+            finally:
+                engine.life.ended = True
+            bg.stop()
     finally:
-        with move_on_after(LAST_RELEASE, shield=True), suppress(StoreError):
+        with CancelScope(shield=True), suppress(StoreError):
             await Monitor(engine).release_dead()
             await tree.bring_about_last_changes()
     supervisor.raise_failures()
     if block_error is not None:
         raise block_error
+
+
+@asynccontextmanager
+async def _services(ended: Event) -> AsyncGenerator[TaskGroup]:
+    """Give a task group that is cancelled when the block has ended, and not before.
+
+    Whatever cancels the block: the thread of a plain handler may go on for a while, and its
+    lease must be renewed until then.
+    """
+    started = Event()
+    groups: list[TaskGroup] = []
+
+    async def keep() -> None:
+        with CancelScope(shield=True):
+            async with create_task_group() as services:
+                groups.append(services)
+                started.set()
+                await ended.wait()
+                services.cancel_scope.cancel()
+
+    async with create_task_group() as around:
+        around.start_soon(keep)
+        try:
+            with CancelScope(shield=True):  # it is there at the next turn of the loop
+                await started.wait()
+            yield groups[0]
+        finally:
+            ended.set()
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, cast, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
@@ -65,8 +66,12 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its outcome
             return self._outcome_of(error)
         except BaseException as error:
-            if _must_pass(error):
+            if _holds(error, KeyboardInterrupt):
                 raise
+            if _holds(error, get_cancelled_exc_class()):
+                await checkpoint_if_cancelled()  # does not return when it is our cancellation
+                # On asyncio, awaiting a task that somebody else has cancelled raises this, too.
+                return Raised(error_text(error))
             raise HandlerCrashedError(self.worker.name, error) from error
         return self._cancelled()
 
@@ -105,9 +110,7 @@ class Attempt:
         return Raised(error_text(error))
 
 
-def _must_pass(error: BaseException) -> bool:
-    """Say whether it is a cancellation from outside or the user's Ctrl-C."""
-    passing = (KeyboardInterrupt, get_cancelled_exc_class())
+def _holds(error: BaseException, kind: type[BaseException]) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).split(passing)[0] is not None
-    return isinstance(error, passing)
+        return cast("BaseExceptionGroup[BaseException]", error).split(kind)[0] is not None
+    return isinstance(error, kind)

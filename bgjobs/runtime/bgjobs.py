@@ -1,6 +1,5 @@
 """The running application as its user sees it."""
 
-import signal
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -8,7 +7,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar, final
 from uuid import UUID
 
-from anyio import move_on_after, open_signal_receiver
+from anyio import move_on_after
 
 from bgjobs.config import ScheduledJob, check_handlers
 from bgjobs.errors import NotRunningError, UnknownNameError
@@ -18,6 +17,7 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs.runtime.signals import on_each_signal
 from bgjobs.runtime.tree import Tree
 from bgjobs.stores.abc import FIRST_PAGE, Counts, Page
 
@@ -107,12 +107,12 @@ class BgJobs:
     def stop_on_signals(self) -> None:
         """Let SIGTERM and SIGINT (Ctrl-C) stop this application from now on.
 
-        A second signal ends the grace. Signals reach the main thread only; elsewhere this
-        does nothing.
+        A second signal ends the grace. Several applications in one event loop all hear it.
+        Signals reach the main thread only; elsewhere this does nothing.
         """
         self._engine.life.check()
         if threading.current_thread() is threading.main_thread():
-            self._tree.group.start_soon(self._stop_on_signals)
+            self._tree.group.start_soon(on_each_signal, self._stop_for_signal)
 
     def queue(self, name: str) -> QueueControl:
         """Give a queue of this application; `UnknownNameError` when there is none."""
@@ -244,10 +244,8 @@ class BgJobs:
             worker.name for queue in self._engine.queues for worker in queue.config.workers
         )
 
-    async def _stop_on_signals(self) -> None:
-        with open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
-                self.stop(grace=0.0 if self._engine.life.stopping.is_set() else None)
+    def _stop_for_signal(self) -> None:
+        self.stop(grace=0.0 if self._engine.life.stopping.is_set() else None)
 
 
 def _named(kind: str, name: str, known: Sequence[N]) -> N:

@@ -18,7 +18,7 @@ from bgjobs.stores.abc import Store
 P = ParamSpec("P")
 T = TypeVar("T")
 
-RETRIES = Exponential(base=0.05, maximum=5.0)
+RETRIES = Exponential(base=0.05, maximum=2.0)
 """How long to wait before a store that was away is asked again."""
 
 
@@ -63,16 +63,6 @@ class Dispatch:
                 if current_time() + delay > give_up_at:
                     raise
                 await sleep(delay)
-                tries += 1
-
-    async def insist(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a verb, and again for as long as the store is away."""
-        tries = 0
-        while True:
-            try:
-                return await self.once(verb, *args, **kwargs)
-            except StoreUnavailableError:
-                await sleep(self.retry_delay(tries))
                 tries += 1
 
     def retry_delay(self, tries: int) -> float:

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker, Config
+from bgjobs.jobs import Job
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.group_commit import GroupCommit
@@ -29,7 +30,10 @@ class Engine:
     config: Config
     bus: Bus
     dispatch: Dispatch
-    commits: GroupCommit
+    settlements: GroupCommit
+    """Ends of runs, and with them what follows. Apart from what is enqueued: that may wait for
+    a unique key which somebody's open transaction holds, and no end shall wait with it."""
+    enqueues: GroupCommit
     registry: Registry
     wakeups: Wakeups
     notifier: Notifier
@@ -60,7 +64,8 @@ class Engine:
             config=config,
             bus=bus,
             dispatch=dispatch,
-            commits=GroupCommit(dispatch, config.clock, config.store_timeout),
+            settlements=GroupCommit(dispatch, config.clock, config.store_timeout),
+            enqueues=GroupCommit(dispatch, config.clock, config.store_timeout),
             registry=Registry(),
             wakeups=Wakeups(),
             notifier=Notifier(dispatch),
@@ -75,9 +80,13 @@ class Engine:
         running = (worker for queue in self.queues for worker in queue.config.workers)
         return chain(self.config.all_workers(), running)
 
+    def held(self) -> Iterable[Job]:
+        """Give what the queues of this application have reserved and not settled yet."""
+        return chain.from_iterable(queue.held.values() for queue in self.queues)
+
     def holds(self, job_id: UUID) -> bool:
         """Say whether a queue of this application is running this job."""
-        return any(held.job_id == job_id for queue in self.queues for held in queue.held)
+        return any(job.id == job_id for job in self.held())
 
     def announce(self, names: Collection[str]) -> None:
         """Tell everybody who waits for jobs of these workers to look now."""

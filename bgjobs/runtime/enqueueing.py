@@ -17,7 +17,7 @@ async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Jo
     _check_known(engine, names)
     ids = new_ids(len(new))
     stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
-    jobs = await engine.commits.enqueue(stored) if stored else ()
+    jobs = await engine.enqueues.enqueue(stored) if stored else ()
     for job_id, job in zip(ids, jobs, strict=True):
         if job.id == job_id:
             engine.bus.emit(JobEnqueued, job)

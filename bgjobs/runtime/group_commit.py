@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, final
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sleep
+from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
 
 from bgjobs.clock import Clock
@@ -19,6 +20,10 @@ from bgjobs.stores.abc import NewJob, Written
 
 LARGEST_BATCH = 1000
 """Rows in one transaction; beyond a few hundred a larger batch is no faster, only later."""
+HEAVIEST_BATCH = 8_000_000
+"""Characters of payload in one transaction, so that large jobs do not hold up the rest."""
+
+COUNTERS = ("attempts", "crashes", "interruptions")
 
 
 @final
@@ -36,10 +41,20 @@ class Ticket:
     withdrawn: bool = False
     """Nobody waits for it any more."""
 
+    def repeat(self) -> None:
+        """Note that it is written once more."""
+        self.repeated = True
+        self.error = None
+
     @property
     def size(self) -> int:
         """How many rows it writes."""
         return len(self.enqueue) + len(self.settle)
+
+    @property
+    def weight(self) -> int:
+        """How many characters of payload it writes."""
+        return sum(len(new.request.payload) for new in self.enqueue)
 
 
 @final
@@ -60,6 +75,7 @@ class GroupCommit:
         Cancelled before the batch is taken, nothing is stored; after that, they may be.
         `StoreUnavailableError` after the configured time; they may be stored then, too.
         """
+        await checkpoint_if_cancelled()  # else the batch may be taken before it is noticed
         ticket = Ticket(enqueue=jobs)
         with move_on_after(self._timeout):
             await self._submit(ticket)
@@ -89,11 +105,10 @@ class GroupCommit:
             try:
                 now = self._clock.store_now()
                 done = await self._dispatch.once(verb, reservation, work, followers, now=now)
+                return done or (tries > 0 and await self._settled_before(Succeed(reservation)))
             except StoreUnavailableError:
                 await sleep(self._dispatch.retry_delay(tries))
                 tries += 1
-            else:
-                return done or (tries > 0 and await self._settled_before(Succeed(reservation)))
 
     async def run(self) -> None:
         """Commit batches until `finish`; not cancelled before, so that nothing is cut off."""
@@ -131,9 +146,10 @@ class GroupCommit:
             try:
                 await self._commit(batch)
             except StoreUnavailableError:
-                for ticket in batch:
-                    ticket.repeated = True
-                self._waiting[:0] = batch
+                unanswered = [ticket for ticket in batch if not ticket.done.is_set()]
+                for ticket in unanswered:
+                    ticket.repeat()
+                self._waiting[:0] = unanswered
                 await sleep(self._dispatch.retry_delay(tries))
                 tries += 1
             else:
@@ -142,11 +158,12 @@ class GroupCommit:
     def _take(self) -> list[Ticket]:
         """Take what waits, in its order, up to the largest batch but always something."""
         batch: list[Ticket] = []
-        size = 0
+        size = weight = 0
         waiting = [ticket for ticket in self._waiting if not ticket.withdrawn]
         for ticket in waiting:
             size += ticket.size
-            if batch and size > LARGEST_BATCH:
+            weight += ticket.weight
+            if batch and (size > LARGEST_BATCH or weight > HEAVIEST_BATCH):
                 break
             batch.append(ticket)
         self._waiting = waiting[len(batch) :]
@@ -183,7 +200,12 @@ class GroupCommit:
         jobs = iter(written.jobs)
         for ticket in batch:
             stored = [next(jobs) for _ in ticket.enqueue]
-            ticket.written = Written(stored, await self._lost(ticket, written))
+            try:
+                ticket.written = Written(stored, await self._lost(ticket, written))
+            except StoreUnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the others of the batch are committed
+                ticket.error = error
         for ticket in batch:
             ticket.done.set()
 
@@ -206,9 +228,21 @@ class GroupCommit:
 
 def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservation) -> bool:
     """Say whether `found` is what this settlement would have left behind."""
+    if isinstance(settlement, Requeue):
+        return _was_requeued(found, settlement)
     if found.reservations != reservation.number:
         return False
-    if isinstance(settlement, Requeue):
-        return isinstance(found, Job) and found.reserved_by is None
     kind = SucceededJob if isinstance(settlement, Succeed) else FailedJob
     return isinstance(found, kind) and found.reserved_by == reservation.owner
+
+
+def _was_requeued(found: StoredJob, requeue: Requeue) -> bool:
+    """Say the same of a job that may have been reserved, and may have ended, since then.
+
+    The counters are what tells it from one that somebody else has given back.
+    """
+    if found.reservations == requeue.reservation.number:
+        return isinstance(found, Job) and found.reserved_by is None
+    return found.reservations > requeue.reservation.number and all(
+        getattr(found, counter) >= getattr(requeue, counter) for counter in COUNTERS
+    )

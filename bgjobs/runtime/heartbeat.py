@@ -50,7 +50,9 @@ class Heartbeat:
         """Renew until cancelled."""
         if self._clock.inline:
             while True:
-                await sleep(self._beat())
+                pause = self._beat()
+                self._tell_what_the_thread_found()
+                await sleep(pause)
         self._loop_seen = self._clock.monotonic()
         self._loop_thread = threading.get_ident()
         async with thread_beside(self._beat_until):
@@ -58,7 +60,7 @@ class Heartbeat:
 
     def _beat_until(self, stop: threading.Event) -> None:
         next_beat = self._clock.monotonic()
-        while not stop.wait(LOOP_CHECK):
+        while not stop.wait(min(LOOP_CHECK, self._interval)):
             if self._clock.monotonic() - self._loop_seen > LAG_LIMIT:
                 self._blocker = self._handler_on_the_loop() or self._blocker
             if self._clock.monotonic() >= next_beat:
@@ -96,6 +98,9 @@ class Heartbeat:
             self._tell_what_the_thread_found()
 
     def _tell_what_the_thread_found(self) -> None:
+        for lease in self._registry.alive():
+            if lease.refused:
+                lease.over.set()
         failure, self._failure = self._failure, None
         if failure is not None:
             self._bus.emit(StoreFailed, "heartbeat", failure)

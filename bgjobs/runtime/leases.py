@@ -10,12 +10,21 @@ from typing import final
 from uuid import UUID
 
 from anyio import Event
-from attrs import define, frozen
+from attrs import define, field, frozen
 
+from bgjobs.errors import BgJobsError
 from bgjobs.stores.abc import Owner
 
 TRUSTED_SHARE = 0.9
 """The share of a lease that its owner believes in: handlers end before others may take over."""
+
+
+class LeaseLostError(BgJobsError):
+    """A queue could not renew its lease in time, so it ends and starts anew."""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        super().__init__(f"queue {queue!r}: the lease could not be renewed in time")
 
 
 @final
@@ -28,7 +37,9 @@ class Lease:
     until: float
     """When it stops to be believed in. Written by the heartbeat thread, read by the loop."""
     refused: bool = False
-    """The store said that it has ended."""
+    """The store said that it has ended; written by the heartbeat thread, too."""
+    over: Event = field(factory=Event)
+    """Set in the event loop when it has heard that it was refused."""
 
     def renew(self, started: float) -> None:
         """Believe in it anew; `started` is a moment before the store was asked."""

@@ -5,7 +5,7 @@ from typing import final
 
 from anyio import sleep
 
-from bgjobs.errors import StoreUnavailableError
+from bgjobs.errors import StoreError
 from bgjobs.events import Pruned
 from bgjobs.runtime.engine import Engine
 
@@ -23,7 +23,8 @@ class Pruner:
     async def run(self) -> None:
         """Prune until cancelled."""
         while True:
-            with suppress(StoreUnavailableError):  # told as StoreFailed; the old stays a round
+            # Told as StoreFailed; the old stays a round, and nothing else depends on it.
+            with suppress(StoreError):
                 await self.prune()
             await sleep(self._engine.config.retention.interval)
 

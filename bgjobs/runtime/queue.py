@@ -4,6 +4,8 @@ It lives under one owner id and one lease. Slots are tasks that live as long as 
 starting a task for every job would cost more than the rest of the job.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from random import Random
 from typing import final
 from uuid import UUID
@@ -18,15 +20,15 @@ from anyio import (
     move_on_after,
     sleep,
 )
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 from attrs import evolve
 
 from bgjobs.backoff import Exponential
-from bgjobs.errors import BgJobsError, StoreUnavailableError
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     CancellationIgnored,
-    JobReserved,
     JobStarted,
+    OwnerDied,
     QueueError,
     QueueStarted,
     QueueStopped,
@@ -40,26 +42,18 @@ from bgjobs.planning import is_too_late
 from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.leases import DeadOwner, Lease
+from bgjobs.runtime.fetch import Fetcher
+from bgjobs.runtime.leases import DeadOwner, Lease, LeaseLostError
 from bgjobs.runtime.queue_control import QueueControl
-from bgjobs.runtime.release import running_jobs
 from bgjobs.runtime.reports import report_end
 from bgjobs.settlements import Requeue, Settlement, Succeed
 from bgjobs.stores.abc import Owner
 from bgjobs.texts import error_text
 
 SHORTEST_WAIT = 0.01
-"""Seconds between two looks when what is due is locked by somebody else."""
+"""Seconds that a settlement has in any case, and between two looks at an ending lease."""
 STUBBORN_AFTER = 5.0
 """Seconds after which a handler that goes on although it was cancelled is named."""
-
-
-class LeaseLostError(BgJobsError):
-    """A queue could not renew its lease in time, so it ends and starts anew."""
-
-    def __init__(self, queue: str) -> None:
-        self.queue = queue
-        super().__init__(f"queue {queue!r}: the lease could not be renewed in time")
 
 
 @final
@@ -71,20 +65,21 @@ class QueueRun:
         self._queue = control.config
         self._engine = engine
         self._bus = control.bus
-        self._owner = Owner(new_id(), control.name, node)
+        self._node = node
         self._workers = {worker.name: worker for worker in control.config.workers}
         self._policy = RetryPolicy(
             max_retries=self._queue.max_retries, backoff=self._queue.backoff, random=Random()
         )
         self._threads = CapacityLimiter(self._queue.concurrency)
-        self._names = tuple(self._workers)
         self._attempts: dict[UUID, Attempt] = {}
+        self._settling: set[CancelScope] = set()
         self._culprits: set[UUID] = set()
-        self._unsure = False
 
     async def run(self) -> None:
         """Take a lease and run jobs until stopped; what is left then is the monitor's."""
         lease = await self._open()
+        if lease is None:
+            return
         died = True
         try:
             self._bus.emit(QueueStarted, self._queue.name, self._owner.id)
@@ -97,18 +92,33 @@ class QueueRun:
             self._control.held.clear()
             self._engine.registry.ended(DeadOwner(self._owner, self._culprits, died))
             self._bus.emit(QueueStopped, self._queue.name, self._owner.id)
+            if died:
+                self._bus.emit(OwnerDied, self._owner.id, self._owner.name)
 
-    async def _open(self) -> Lease:
+    async def _open(self) -> Lease | None:
+        """Take a lease, waiting for a store that is away; None when stopped before."""
+        dispatch, tries = self._engine.dispatch, 0
+        while not self._control.stopping:
+            try:
+                return await self._try_to_open()
+            except StoreUnavailableError:
+                with move_on_after(dispatch.retry_delay(tries)):
+                    await self._control.room.wait()
+                tries += 1
+        return None
+
+    async def _try_to_open(self) -> Lease:
         clock, seconds = self._engine.clock, self._engine.config.lease
+        # A new owner for each try: one whose answer was lost has an older lease.
+        self._owner = Owner(new_id(), self._queue.name, self._node)
         lease = Lease(self._owner, seconds, until=0.0)
-        started = clock.monotonic()
-        await self._engine.dispatch.insist(
+        lease.renew(clock.monotonic())
+        await self._engine.dispatch.once(
             self._engine.store.open_owner,
             self._owner,
             as_duration(seconds),
             now=clock.store_now(),
         )
-        lease.renew(started)
         self._engine.registry.add(lease)
         return lease
 
@@ -116,101 +126,38 @@ class QueueRun:
         send, receive = create_memory_object_stream[Job](self._queue.concurrency)
         async with create_task_group() as guards:
             guards.start_soon(self._guard, lease)
+            guards.start_soon(self._end_the_grace)
             async with create_task_group() as slots, receive:
                 for _ in range(self._queue.concurrency):
                     slots.start_soon(self._slot, receive.clone(), lease)
                 async with send:
-                    await self._fetch(send)
-                guards.start_soon(self._end_the_grace)
+                    await Fetcher(self._control, self._engine, self._owner, send).run()
             guards.cancel_scope.cancel()
 
     async def _guard(self, lease: Lease) -> None:
         """End the queue, and with it every handler, before its lease ends in the store."""
-        clock = self._engine.clock
-        while left := lease.left(clock.monotonic()):
-            await sleep(min(left, self._engine.config.heartbeat_interval))
+        while left := lease.left(self._engine.clock.monotonic()):
+            for scope in self._settling:
+                scope.deadline = current_time() + left
+            with move_on_after(max(left / 2, SHORTEST_WAIT)):
+                await lease.over.wait()
+        for scope in self._settling:
+            scope.cancel()
         raise LeaseLostError(self._queue.name)
 
     async def _end_the_grace(self) -> None:
+        """Cancel the handlers when they have had their time after the queue was stopped."""
         control = self._control
+        await control.stopped.wait()
         stopped = current_time()
         while (left := stopped + control.grace - current_time()) > 0:
             with move_on_after(left):
-                await control.room.wait()
+                await control.hurry.wait()
         for attempt in tuple(self._attempts.values()):
             attempt.interrupt()
         await sleep(STUBBORN_AFTER)
         for attempt in self._attempts.values():
             self._bus_of(attempt.job).emit(CancellationIgnored, self._queue.name, attempt.job)
-
-    async def _fetch(self, inbox: MemoryObjectSendStream[Job]) -> None:
-        tries = 0
-        while await self._may_look():
-            try:
-                wait = await self._look(inbox)
-            except StoreUnavailableError as error:
-                self._unsure = True
-                self._bus.emit(QueueError, self._queue.name, error)
-                wait = self._engine.dispatch.retry_delay(tries)
-                tries += 1
-            else:
-                tries = 0
-            if wait > 0:
-                with move_on_after(wait):
-                    await self._control.news.wait()
-
-    async def _may_look(self) -> bool:
-        control = self._control
-        while not control.stopping and (control.paused or not self._free):
-            await control.room.wait()
-        return not control.stopping
-
-    @property
-    def _free(self) -> int:
-        return self._queue.concurrency - len(self._control.held)
-
-    async def _look(self, inbox: MemoryObjectSendStream[Job]) -> float:
-        """Reserve for the free slots and hand out; says how long to wait for the next look."""
-        free = self._free
-        if self._unsure:
-            await self._give_back_unknown()
-        self._control.news.clear()
-        jobs = await self._engine.dispatch.once(
-            self._engine.store.reserve,
-            self._owner.id,
-            self._names,
-            free,
-            now=self._engine.clock.store_now(),
-        )
-        self._control.taken += len(jobs)
-        for job in jobs:
-            self._control.held[job.reservation] = job
-            self._bus_of(job).emit(JobReserved, self._queue.name, job)
-            inbox.send_nowait(job)
-        return 0 if len(jobs) == free else await self._until_next_due()
-
-    async def _until_next_due(self) -> float:
-        due_in = await self._engine.dispatch.once(
-            self._engine.store.next_due, self._names, now=self._engine.clock.store_now()
-        )
-        if due_in is None:
-            return self._queue.poll_interval
-        seconds = due_in.total_seconds()
-        return min(seconds if seconds > 0 else SHORTEST_WAIT, self._queue.poll_interval)
-
-    async def _give_back_unknown(self) -> None:
-        """Give back jobs that were reserved although the answer never came."""
-        engine = self._engine
-        unknown = [
-            job
-            async for job in running_jobs(engine, self._owner.id)
-            if job.reservation not in self._control.held
-        ]
-        settlements = [self._decide(job, Unstarted()) for job in unknown]
-        await engine.dispatch.once(
-            engine.store.write, (), settlements, now=engine.clock.store_now()
-        )
-        self._unsure = False
 
     async def _slot(self, inbox: MemoryObjectReceiveStream[Job], lease: Lease) -> None:
         async with inbox:
@@ -219,9 +166,11 @@ class QueueRun:
                     await self._run_job(job, lease)
                 except LeaseLostError:
                     raise
-                except Exception:
+                except Exception as error:
                     # Not hidden: the queue goes down with it, and this job counts the crash.
                     self._culprits.add(job.id)
+                    # Told now: a plain handler's thread may keep the queue from ending.
+                    self._bus.emit(QueueError, self._queue.name, error)
                     raise
                 self._control.held.pop(job.reservation, None)
                 self._control.room.set()
@@ -242,26 +191,36 @@ class QueueRun:
             finally:
                 del self._attempts[job.id]
         seconds = self._engine.clock.monotonic() - attempt.started
-        left = max(lease.left(self._engine.clock.monotonic()), SHORTEST_WAIT)
-        with CancelScope(shield=True, deadline=current_time() + left):
+        with self._while_leased(lease):
             await self._settle(attempt, outcome, seconds)
-            return
-        raise LeaseLostError(self._queue.name)
+
+    @contextmanager
+    def _while_leased(self, lease: Lease) -> Generator[None]:
+        """Let nothing but the end of the lease cancel the block, which may be prolonged."""
+        left = max(lease.left(self._engine.clock.monotonic()), SHORTEST_WAIT)
+        with CancelScope(shield=True, deadline=current_time() + left) as scope:
+            self._settling.add(scope)
+            try:
+                yield
+            finally:
+                self._settling.remove(scope)
+        if scope.cancelled_caught:
+            raise LeaseLostError(self._queue.name)
 
     async def _settle(self, attempt: Attempt, outcome: Outcome, seconds: float) -> None:
-        job, commits = attempt.job, self._engine.commits
+        job, settlements = attempt.job, self._engine.settlements
         settlement = self._decide(job, outcome)
         followers = self._engine.planner.followers(job, settlement)
         if isinstance(settlement, Succeed) and attempt.context.completions:
             try:
-                kept = await commits.complete(job, attempt.complete, followers)
+                kept = await settlements.complete(job, attempt.complete, followers)
             except HandlerCrashedError:
                 raise
             except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
                 await self._settle(attempt, Raised(error_text(error)), seconds)
                 return
         else:
-            kept = await commits.settle(settlement, followers)
+            kept = await settlements.settle(settlement, followers)
         if not kept:
             self._bus_of(job).emit(ReservationLost, self._queue.name, job)
             return

@@ -2,6 +2,8 @@
 
 from typing import final
 
+from anyio import Event
+
 from bgjobs.config import Queue
 from bgjobs.events import QueuePaused, QueueResumed
 from bgjobs.jobs import Job, Reservation
@@ -23,6 +25,8 @@ class QueueControl:
         """Set when there may be jobs to reserve."""
         self.room = Signal()
         """Set when a slot is free again, or a switch was turned."""
+        self.hurry = Signal()
+        """Set when it was told to stop, and when it was told to stop sooner."""
         self.held: dict[Reservation, Job] = {}
         """What is reserved and not settled yet.
 
@@ -31,7 +35,8 @@ class QueueControl:
         """
         self.taken = 0
         """How many jobs it has reserved so far."""
-        self.stopping = False
+        self.stopped = Event()
+        """Set when it shall stop."""
         self.grace = 0.0
         """How long its handlers may go on once it is stopping."""
 
@@ -39,6 +44,11 @@ class QueueControl:
     def name(self) -> str:
         """The queue's name."""
         return self.config.name
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it shall stop, or has."""
+        return self.stopped.is_set()
 
     @property
     def paused(self) -> bool:
@@ -69,7 +79,8 @@ class QueueControl:
         A second call can only shorten the grace.
         """
         self.grace = min(self.grace, grace) if self.stopping else grace
-        self.stopping = True
+        self.stopped.set()
+        self.hurry.set()
         self._poke()
 
     def _poke(self) -> None:

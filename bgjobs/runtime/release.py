@@ -4,16 +4,17 @@ Everything goes through the same fenced settlements as a finished run, so two pr
 release the same job at once cannot both do it.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from itertools import chain
+from collections.abc import AsyncIterator, Iterable
 from uuid import UUID
 
+from anyio import create_task_group
+
+from bgjobs.errors import StoreError
 from bgjobs.events import (
     JobReleased,
     MonitorFailed,
     MonitorReleased,
     MonitorReleasing,
-    OwnerDied,
 )
 from bgjobs.jobs import Job
 from bgjobs.outcomes import Crashed, Interrupted, settle_unfinished
@@ -37,8 +38,6 @@ async def running_jobs(engine: Engine, owner: UUID) -> AsyncIterator[Job]:
 
 async def release_owner(engine: Engine, dead: DeadOwner) -> None:
     """Give back what one owner of this process still holds, and forget it."""
-    if dead.died:
-        engine.bus.emit(OwnerDied, dead.owner.id, dead.owner.name)
     held = [job async for job in running_jobs(engine, dead.owner.id)]
     if dead.died:
         engine.bus.emit(MonitorReleasing, dead.owner.id, len(held))
@@ -55,30 +54,50 @@ async def release_owner(engine: Engine, dead: DeadOwner) -> None:
 async def sweep(engine: Engine) -> None:
     """Give back what owners of any process hold whose lease has ended."""
     store, clock = engine.store, engine.clock
-    while jobs := await engine.dispatch.call(store.abandoned, PAGE, now=clock.store_now()):
-        engine.bus.emit(MonitorReleasing, None, len(jobs))
-        await _give_back(engine, jobs, Crashed(), None)
+    page = Page(PAGE)
+    while jobs := await engine.dispatch.call(store.abandoned, page, now=clock.store_now()):
+        strangers = [job for job in jobs if not _is_ours(engine, job)]
+        if strangers:
+            engine.bus.emit(MonitorReleasing, None, len(strangers))
+            await _give_back(engine, strangers, Crashed(), None)
+        page = Page(PAGE, after=jobs[-1].id)  # not the first again: some may have stayed
     await engine.dispatch.call(store.close_owners, (), now=clock.store_now())
 
 
+def _is_ours(engine: Engine, job: Job) -> bool:
+    """Say whether its owner is one of this process, which sees to it without any crash.
+
+    After the machine slept, say: then the monitor wakes up together with the owner.
+    """
+    for lease in engine.registry.alive():
+        if lease.owner.id == job.reserved_by:
+            lease.refused = True
+            lease.over.set()
+            return True
+    return any(dead.owner.id == job.reserved_by for dead in engine.registry.dead())
+
+
 async def _give_back(
-    engine: Engine, jobs: Sequence[Job], outcome: Crashed | Interrupted, dead: DeadOwner | None
+    engine: Engine, jobs: Iterable[Job], outcome: Crashed | Interrupted, dead: DeadOwner | None
 ) -> None:
-    if not jobs:
-        return
-    decided = [(job, settle_unfinished(job, outcome, engine.config.limits)) for job in jobs]
-    followers = {job.id: engine.planner.followers(job, one) for job, one in decided}
-    written = await engine.dispatch.call(
-        engine.store.write,
-        list(chain.from_iterable(followers.values())),
-        [one for _, one in decided],
-        now=engine.clock.store_now(),
-    )
-    for job, settlement in decided:
-        if job.reservation not in written.lost:
-            _report(engine, job, settlement, dead)
-            engine.planner.tell(job, settlement, followers[job.id])
-    engine.announce({job.name for job in jobs})
+    async with create_task_group() as group:  # so that they are committed together
+        for job in jobs:
+            group.start_soon(_give_one_back, engine, job, outcome, dead)
+
+
+async def _give_one_back(
+    engine: Engine, job: Job, outcome: Crashed | Interrupted, dead: DeadOwner | None
+) -> None:
+    settlement = settle_unfinished(job, outcome, engine.config.limits)
+    followers = engine.planner.followers(job, settlement)
+    try:
+        kept = await engine.settlements.settle(settlement, followers)
+    except StoreError:
+        return  # told as StoreFailed; it stays for the next sweep and holds up nobody else
+    if kept:
+        _report(engine, job, settlement, dead)
+        engine.planner.tell(job, settlement, followers)
+    engine.announce((job.name,))
 
 
 def _report(

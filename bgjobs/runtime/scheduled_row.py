@@ -192,7 +192,7 @@ class ScheduledRow:
 
     async def _store_first(self, new: NewJob) -> bool:
         self._unsure = new.id, None
-        [stored] = await self._engine.commits.enqueue([new])
+        [stored] = await self._engine.enqueues.enqueue([new])
         self._tell_what_was_unsure(stored)
         return stored.id == new.id
 

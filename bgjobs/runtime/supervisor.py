@@ -9,14 +9,15 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import cast, final
 
-from anyio import CancelScope, sleep
-from attrs import frozen
+from anyio import CancelScope, Event, move_on_after
+from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.config import RestartTolerance
 from bgjobs.errors import unwrapped
 from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.leases import LeaseLostError
 
 
 @final
@@ -27,6 +28,8 @@ class Child:
     name: str
     run: Callable[[], Awaitable[None]]
     bus: Bus
+    stopped: Event = field(factory=Event)
+    """Set when it shall not be started again."""
 
 
 @final
@@ -48,13 +51,16 @@ class Supervisor:
             except Exception as crash:  # noqa: BLE001 - deciding about any error is what it is for
                 error = cast("Exception", unwrapped(crash))
                 child.bus.emit(ChildCrashed, child.name, error)
-                if not self._tolerates(crashes):
+                # A store that was away is weather: whoever lost its lease by it did no wrong.
+                if not isinstance(error, LeaseLostError) and not self._tolerates(crashes):
                     self._give_up(child, error, tree)
                     return
             else:
                 return
-            delay = self._tolerance.backoff.delay(len(crashes) - 1, self._random)
-            await sleep(delay.total_seconds())
+            delay = self._tolerance.backoff.delay(max(0, len(crashes) - 1), self._random)
+            with move_on_after(delay.total_seconds()):
+                await child.stopped.wait()
+                return
             child.bus.emit(ChildRestarted, child.name, len(crashes))
 
     def raise_failures(self) -> None:

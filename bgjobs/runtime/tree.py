@@ -115,10 +115,12 @@ class Tree:
             self._running_jobs = True
             self._start_services()
         self._engine.queues.append(control)
-        self._group.start_soon(self._keep_queue, Child(name, run, control.bus), control)
+        self._group.start_soon(
+            self._keep_queue, Child(name, run, control.bus, control.stopped), control
+        )
 
     async def _keep_queue(self, child: Child, control: QueueControl) -> None:
-        await self._supervisor.keep(child, self.group.cancel_scope)
+        await self._supervisor.keep(child, self._group.cancel_scope)
         self._engine.queues.remove(control)
         self._engine.wakeups.unsubscribe(control.news)
 
@@ -131,4 +133,4 @@ class Tree:
 
     def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         child = Child(name, run, self._engine.bus)
-        self.group.start_soon(self._supervisor.keep, child, self.group.cancel_scope)
+        self.group.start_soon(self._supervisor.keep, child, self._group.cancel_scope)

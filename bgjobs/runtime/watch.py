@@ -1,6 +1,7 @@
 """Follows what the store's watcher tells, and finds out when it tells nothing any more."""
 
 import threading
+from contextlib import suppress
 from typing import final
 
 from anyio import (
@@ -13,7 +14,7 @@ from anyio import (
     wait_readable,
 )
 
-from bgjobs.errors import StoreUnavailableError
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.threads import thread_beside
@@ -41,14 +42,13 @@ class Watch:
             await sleep_forever()
         tries = 0
         while True:
-            try:
+            began = self._engine.clock.monotonic()
+            with suppress(StoreError):  # told as StoreFailed; polling goes on without it
                 watcher = await self._dispatch.once(self._dispatch.store.watch)
-            except StoreUnavailableError:
-                tries += 1
-            else:
-                tries = 0
                 self._wakeups.wake(None)  # for what came while nobody watched
                 await self._follow(watcher)
+            lasted = self._engine.clock.monotonic() - began
+            tries = 0 if lasted > SILENCE else tries + 1
             await sleep(self._dispatch.retry_delay(tries))
 
     async def _follow(self, watcher: Watcher | None) -> None:

@@ -193,7 +193,8 @@ class Store(Protocol):
         ends are written first, so that a new job may take the unique key of one that ends.
 
         A write whose answer was lost can be repeated: an id that is stored already, live or
-        ended, is not stored again. The live job is given; for an ended one, what was asked.
+        ended, is not stored again, whichever of the two comes first and though the other still
+        goes on. The live job is given; for an ended one, what was asked.
         """
         ...
 
@@ -208,9 +209,11 @@ class Store(Protocol):
         """Let the job succeed and run `work(connection)`, in one transaction of their own.
 
         The jobs of `enqueue` are stored in it, too, after the job has ended. `work` gets the
-        database driver's own connection (hence `Any`) and must neither commit nor roll back.
-        It is not called when the reservation is lost; then the answer is False. What `work`
-        raises rolls everything back and goes to the caller.
+        database driver's own connection (hence `Any`) and must not commit, roll back or close
+        it, also if it begins another transaction: that is a `StoreError`. It is not called when
+        the reservation is lost; then the answer is False. What `work` raises rolls everything
+        back and goes to the caller, except that a connection that was lost on the way is
+        `StoreUnavailableError`.
         """
         ...
 
@@ -268,8 +271,10 @@ class Store(Protocol):
         """
         ...
 
-    def abandoned(self, limit: int, *, now: datetime | None = None) -> Sequence[Job]:
-        """Give up to `limit` reserved jobs whose owner has no live lease, by id."""
+    def abandoned(
+        self, page: Page = FIRST_PAGE, *, now: datetime | None = None
+    ) -> Sequence[Job]:
+        """Give reserved jobs whose owner has no live lease, by id."""
         ...
 
     def close_owners(

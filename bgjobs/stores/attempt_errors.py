@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 
+from bgjobs.instants import EPOCH, as_instant
 from bgjobs.jobs import AttemptError
 
 NONE = "[]"
@@ -17,10 +18,16 @@ def dump_errors(errors: tuple[AttemptError, ...]) -> str:
 
 
 def load_errors(text: str) -> tuple[AttemptError, ...]:
-    """Read what `dump_errors` wrote."""
+    """Read what `dump_errors` wrote; what cannot be read is kept as the text of one error.
+
+    So no job is lost for it, and writing the job back loses nothing either.
+    """
     if text == NONE:
         return ()
-    return tuple(
-        AttemptError(attempt, datetime.fromisoformat(failed_at), error)
-        for attempt, failed_at, error in json.loads(text)
-    )
+    try:
+        return tuple(
+            AttemptError(attempt, as_instant("failed_at", datetime.fromisoformat(at)), error)
+            for attempt, at, error in json.loads(text)
+        )
+    except (ValueError, TypeError):
+        return (AttemptError(0, EPOCH, text),)

@@ -1,12 +1,16 @@
 """Which occurrence a job serves, as the JSON text that both databases keep in one column."""
 
 import json
+import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import evolve
 
 from bgjobs.instants import MICROSECOND, as_instant, from_microseconds, to_microseconds
 from bgjobs.occurrences import Occurrence, Plan
+
+_log = logging.getLogger("bgjobs.stores")
 
 
 def dump_occurrence(occurrence: Occurrence | None) -> str | None:
@@ -29,24 +33,35 @@ def dump_occurrence(occurrence: Occurrence | None) -> str | None:
 
 
 def load_occurrence(text: str | None) -> Occurrence | None:
-    """Read what `dump_occurrence` wrote."""
+    """Read what `dump_occurrence` wrote; None, with a warning, when it cannot be read.
+
+    Such a job runs once, like one that was enqueued by hand, and its scheduled job is planned
+    anew: one row, of another version perhaps, must not keep a queue from all the others.
+    """
     if text is None:
         return None
-    values = json.loads(text)
-    grace, previous = values["misfire_grace"], values["previous"]
+    try:
+        return _loaded(json.loads(text))
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        _log.warning("the occurrence of a job cannot be read (%s)", type(error).__name__)
+        return None
+
+
+def _loaded(values: dict[str, Any]) -> Occurrence:
+    grace, previous = values.get("misfire_grace"), values.get("previous")
     plan = Plan(
         name=values["name"],
         schedule=values["schedule"],
-        catch_up=values["catch_up"],
+        catch_up=values.get("catch_up", 0),
         misfire_grace=None if grace is None else timedelta(microseconds=grace),
-        jitter=timedelta(microseconds=values["jitter"]),
+        jitter=timedelta(microseconds=values.get("jitter", 0)),
     )
     return Occurrence(
         plan=plan,
         at=from_microseconds(values["at"]),
         previous=None if previous is None else from_microseconds(previous),
-        made_up=values["made_up"],
-        paused=values["paused"],
+        made_up=values.get("made_up", 0),
+        paused=values.get("paused", False),
     )
 
 

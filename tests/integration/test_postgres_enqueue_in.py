@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError
+from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError, StoreError
 from bgjobs.jobs import JobRequest
-from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres import PostgresStore, writing
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import requests
 
@@ -46,6 +46,36 @@ def test_in_autocommit_mode_they_exist_at_once(store: PostgresStore, postgres_ds
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         jobs = store.enqueue_in(connection, requests(3))
         assert store.get_enqueued() == jobs
+
+
+def test_in_autocommit_mode_all_or_none_are_stored(
+    store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "NOTIFY", b"select absent()")
+    with (
+        psycopg.connect(postgres_dsn, autocommit=True) as connection,
+        pytest.raises(StoreError),
+    ):
+        store.enqueue_in(connection, requests(2))
+
+    async def main() -> None:
+        connection = await psycopg.AsyncConnection.connect(postgres_dsn, autocommit=True)
+        async with connection:
+            with pytest.raises(StoreError):
+                await store.enqueue_in_async(connection, requests(2))
+
+    asyncio.run(main())
+    assert store.get_enqueued() == []
+
+
+def test_in_autocommit_mode_the_callers_own_transaction_goes_on(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute("begin")
+        store.enqueue_in(connection, requests(2))
+        connection.execute("rollback")
+    assert store.get_enqueued() == []
 
 
 def test_a_connection_in_pipeline_mode(store: PostgresStore, postgres_dsn: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
@@ -17,6 +17,7 @@ from bgjobs.jobs import JobRequest
 from bgjobs.stores.abc import NewJob, Watcher
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import as_store_error, run_again
+from bgjobs.stores.postgres.source import with_defaults
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests, reserve_one
 
@@ -81,6 +82,48 @@ def test_a_connection_killed_before_the_commit(store: PostgresStore, postgres_ds
     with pytest.raises(StoreUnavailableError):
         store.complete(job.reservation, lambda _: _kill_connections(postgres_dsn))
     assert store.find(job.id) == job
+
+
+def _set_read_only(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("set session characteristics as transaction read only")
+
+
+def test_a_session_that_takes_no_writes_any_more_is_not_used_again(postgres_dsn: str) -> None:
+    with fresh_postgres_store(postgres_dsn, pool_size=1) as store:
+        job = reserve_one(store)
+        assert store.complete(job.reservation, _set_read_only)
+        with pytest.raises(StoreUnavailableError, match="25006"):
+            enqueue(store, *requests(1))
+        assert len(enqueue(store, *requests(1))) == 1
+
+
+def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
+    store: PostgresStore,
+) -> None:
+    owner = open_owner(store)
+    with store._live.heartbeat(60) as connection:  # pyright: ignore[reportPrivateUsage] - only it knows the session
+        _set_read_only(connection)
+    with pytest.raises(StoreUnavailableError, match="25006"):
+        store.heartbeat([owner], LEASE)
+    assert store.heartbeat([owner], LEASE).alive == {owner}
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "wanted"),
+    [
+        ("host=a,b dbname=x", "read-write"),
+        ("postgresql://a:1,b:2/x", "read-write"),
+        ("hostaddr=127.0.0.1,127.0.0.2", "read-write"),
+        ("host=a,b target_session_attrs=any", "any"),
+        ("host=a dbname=x", None),
+        ("dbname=x", None),
+    ],
+)
+def test_of_several_servers_the_one_that_takes_writes_is_meant(
+    conninfo: str, wanted: str | None
+) -> None:
+    found = conninfo_to_dict(with_defaults(conninfo))
+    assert found.get("target_session_attrs") == wanted
 
 
 def test_a_killed_watcher_says_so(store: PostgresStore, postgres_dsn: str) -> None:
@@ -151,8 +194,10 @@ def test_a_string_that_is_no_conninfo_is_not_quoted() -> None:
 
 
 def test_an_error_does_not_quote_a_payload(store: PostgresStore) -> None:
+    request = JobRequest("work", '"my secret"')
+    object.__setattr__(request, "name", "")  # else it would be refused before
     with pytest.raises(StoreError) as caught:
-        enqueue(store, JobRequest("", '"my secret"'))
+        enqueue(store, request)
     assert "my secret" not in str(caught.value)
     assert "23514" in str(caught.value)
     assert not isinstance(caught.value, StoreUnavailableError)
@@ -161,7 +206,7 @@ def test_an_error_does_not_quote_a_payload(store: PostgresStore) -> None:
 @pytest.mark.parametrize("name", ["\0", "\ud800"])
 def test_text_that_the_database_cannot_hold(store: PostgresStore, name: str) -> None:
     with pytest.raises(StoreError):
-        enqueue(store, JobRequest(name, "[]"))
+        store.get_enqueued(name)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +225,7 @@ def test_a_schema_that_is_no_plain_name_is_refused(schema: str) -> None:
         ("25006", True),
         ("57P01", True),
         ("53300", True),
+        ("55P03", True),
         ("53100", True),
         ("54000", False),
         ("23505", False),

@@ -134,3 +134,15 @@ def test_replacing_looks_up_its_row(store: PostgresStore, postgres_dsn: str) -> 
     nodes = _explain(store, postgres_dsn, "replace", [], id=new_id(), reservations=0)
     _check_indexes(nodes, {"jobs_pkey"})
     assert sum(map(_read, nodes)) == 0
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_looking_for_jobs_that_ended_meanwhile_reads_no_table(
+    store: PostgresStore, postgres_dsn: str, count: int
+) -> None:
+    values = {"ids": [new_id() for _ in range(count)]}
+    with psycopg.connect(postgres_dsn) as connection:
+        statement = b"explain (analyze, format json) " + _dialect(store).part("enqueue", 1)
+        row = connection.execute(statement, values, prepare=False).fetchone()
+    assert row is not None
+    assert sum(map(_read, _nodes(row[0][0]["Plan"]))) <= 1

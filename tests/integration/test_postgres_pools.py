@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, NullConnectionPool
 
-from bgjobs.errors import StoreError
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import JobRequest
 from bgjobs.settlements import Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob
@@ -139,3 +139,27 @@ def test_a_drained_pool_does_not_starve_the_heartbeat(postgres_dsn: str) -> None
             assert store.heartbeat([owner], LEASE).alive == {owner}
         store.close()
     drop_schema(postgres_dsn, schema)
+
+
+def test_a_pool_without_a_limit(postgres_dsn: str) -> None:
+    schema = random_schema()
+    with NullConnectionPool(postgres_dsn, open=True) as pool:
+        assert pool.max_size == 0
+        store = PostgresStore(pool, schema=schema)
+        assert store.connections == 4
+        store.open()
+        store.migrate()
+        _use(store)
+        store.close()
+    drop_schema(postgres_dsn, schema)
+
+
+def test_a_pool_that_is_closed_before_the_store_does_not_come_back(postgres_dsn: str) -> None:
+    pool = ConnectionPool(postgres_dsn, min_size=1, max_size=1, open=True)
+    store = PostgresStore(pool)
+    store.open()
+    pool.close()
+    with pytest.raises(StoreError, match="closed") as caught:
+        store.count()
+    assert not isinstance(caught.value, StoreUnavailableError)
+    store.close()

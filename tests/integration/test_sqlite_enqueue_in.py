@@ -10,8 +10,10 @@ from typing import Any, Literal
 import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.jobs import JobRequest
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, put_one
+from tests.fixtures.sqlite import fresh_sqlite_store
 
 _IMPLICIT: list[Literal["DEFERRED", "IMMEDIATE", "EXCLUSIVE"]] = [
     "DEFERRED",
@@ -120,6 +122,13 @@ def test_the_mode_of_the_connection_says_who_commits(
         assert _stored(sqlite_store) == 1
 
 
+def _nameless() -> JobRequest:
+    """Make a request that the table refuses; it could not be made in the usual way."""
+    request = ask()
+    object.__setattr__(request, "name", "")
+    return request
+
+
 @pytest.mark.parametrize("mode", ["DEFERRED", None])
 def test_all_or_none_are_stored(
     sqlite_path: Path, sqlite_store: SQLiteStore, mode: Literal["DEFERRED"] | None
@@ -127,7 +136,7 @@ def test_all_or_none_are_stored(
     """The second request is refused by the table: no name."""
     with closing(sqlite3.connect(sqlite_path, isolation_level=mode)) as raw:
         with pytest.raises(StoreError, match="CHECK constraint failed"):
-            sqlite_store.enqueue_in(raw, [ask(), ask("")], now=NOW)
+            sqlite_store.enqueue_in(raw, [ask(), _nameless()], now=NOW)
         assert not raw.in_transaction
         raw.commit()
     assert _stored(sqlite_store) == 0
@@ -139,7 +148,7 @@ def test_an_error_leaves_the_callers_transaction_to_the_caller(
     autocommitting.execute("begin")
     sqlite_store.enqueue_in(autocommitting, [ask()], now=NOW)
     with pytest.raises(StoreError):
-        sqlite_store.enqueue_in(autocommitting, [ask(), ask("")], now=NOW)
+        sqlite_store.enqueue_in(autocommitting, [ask(), _nameless()], now=NOW)
     assert autocommitting.in_transaction
     autocommitting.execute("commit")
     assert _stored(sqlite_store) == 1
@@ -180,3 +189,55 @@ def test_memory_takes_the_callers_own_database() -> None:
     raw = sqlite3.connect(":memory:")
     with closing(raw), pytest.raises(StoreError, match="no such table"):
         store.enqueue_in(raw, [ask()], now=NOW)
+
+
+@pytest.mark.parametrize("other", ["other.db", ":memory:"])
+def test_a_connection_to_another_database_is_refused(
+    other: str, tmp_path: Path, sqlite_store: SQLiteStore
+) -> None:
+    """Nobody would ever run the jobs that are stored there."""
+    path = other if other == ":memory:" else str(tmp_path / other)
+    with fresh_sqlite_store(path) as another, closing(sqlite3.connect(path)) as raw:
+        expected = "jobs.db: expected a connection to this file, found one to "
+        with pytest.raises(StoreError, match=expected):
+            sqlite_store.enqueue_in(raw, [ask()], now=NOW)
+        assert not raw.in_transaction
+        assert _stored(another) == 0
+
+
+def test_another_name_of_the_file_is_no_other_database(
+    tmp_path: Path, sqlite_path: Path, sqlite_store: SQLiteStore
+) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(sqlite_path)
+    with closing(sqlite3.connect(link)) as raw, raw:
+        sqlite_store.enqueue_in(raw, [ask()], now=NOW)
+    assert _stored(sqlite_store) == 1
+
+
+def test_a_connection_may_have_attached_the_file(
+    tmp_path: Path, sqlite_path: Path, sqlite_store: SQLiteStore
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as raw:
+        raw.execute("create table orders (number integer)")
+        raw.execute("attach ? as jobs", [str(sqlite_path)])
+        with raw:
+            raw.execute("insert into orders values (1)")
+            sqlite_store.enqueue_in(raw, [ask()], now=NOW)
+    assert _stored(sqlite_store) == 1
+
+
+def test_a_transaction_that_reads_the_past_is_told_what_to_do(
+    autocommitting: sqlite3.Connection, sqlite_store: SQLiteStore
+) -> None:
+    autocommitting.execute("begin")
+    autocommitting.execute("select count(*) from bgjobs_jobs").fetchone()
+    put_one(sqlite_store)
+    with pytest.raises(StoreError, match=r"roll back, and then .* 'begin immediate'") as caught:
+        sqlite_store.enqueue_in(autocommitting, [ask()], now=NOW)
+    assert not isinstance(caught.value, StoreUnavailableError), "it never helps to try again"
+    autocommitting.execute("rollback")
+    autocommitting.execute("begin immediate")
+    sqlite_store.enqueue_in(autocommitting, [ask()], now=NOW)
+    autocommitting.execute("commit")
+    assert _stored(sqlite_store) == 2

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 import bgjobs
 from bgjobs.testing import Recorder, VirtualClock
 from tests.fixtures.databases import Database, SQLiteFile
+from tests.fixtures.jumping_loop import JumpingLoop
 
 
 @pytest.fixture(params=["trio", "asyncio"])
@@ -75,7 +76,12 @@ def virtual_app(sqlite_file: SQLiteFile) -> Harness:
     )
 
 
-virtual_time = pytest.mark.parametrize(
+_TRIO = ("trio", {"clock": MockClock(autojump_threshold=0)})
+_ASYNCIO = ("asyncio", {"loop_factory": JumpingLoop})
+
+virtual_time = pytest.mark.parametrize("anyio_backend", [pytest.param(_TRIO, id="virtual")])
+virtual_time_on_both = pytest.mark.parametrize(
     "anyio_backend",
-    [pytest.param(("trio", {"clock": MockClock(autojump_threshold=0)}), id="virtual")],
+    [pytest.param(_TRIO, id="virtual-trio"), pytest.param(_ASYNCIO, id="virtual-asyncio")],
 )
+"""For what must not depend on the event loop."""

@@ -1,7 +1,6 @@
 """What dies is restarted, what it held is released, and what keeps dying takes all down."""
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,39 +25,14 @@ from bgjobs.events import (
     ReservationLost,
 )
 from bgjobs.ids import new_id
+from bgjobs.runtime.leases import LeaseLostError
 from bgjobs.runtime.monitor import Monitor
-from bgjobs.runtime.queue import LeaseLostError
 from bgjobs.settlements import Requeue
 from bgjobs.stores.abc import NewJob, Owner
+from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
-
-
-class FaultyStore:
-    """A store whose verbs fail on demand; everything else is the real one's."""
-
-    def __init__(self, store: bgjobs.Store) -> None:
-        self._store = store
-        self.faults: dict[str, list[Exception]] = {}
-        self.hooks: dict[str, Callable[[], None]] = {}
-        """Called once, after the verb has given an answer that is not empty."""
-
-    def __getattr__(self, verb: str) -> Any:
-        real = getattr(self._store, verb)
-        if not callable(real):
-            return real
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if self.faults.get(verb):
-                raise self.faults[verb].pop(0)
-            answer = real(*args, **kwargs)
-            if answer:
-                self.hooks.pop(verb, lambda: None)()
-            return answer
-
-        call.__name__ = verb
-        return call
 
 
 def patient(**more: Any) -> dict[str, Any]:
@@ -193,7 +167,7 @@ async def test_a_child_past_its_tolerance_leaves_as_a_group_that_names_it(
 async def test_one_child_s_crashes_do_not_count_for_another(sqlite_app: Harness) -> None:
     store = FaultyStore(sqlite_app.database.store())
     store.faults["abandoned"] = [StoreError("monitor"), StoreError("monitor")]
-    store.faults["prune"] = [StoreError("pruner"), StoreError("pruner")]
+    store.faults["prune"] = [RuntimeError("pruner"), RuntimeError("pruner")]
     tolerance = bgjobs.RestartTolerance(restarts=2, backoff=bgjobs.backoff.IMMEDIATE)
     config = sqlite_app.config(note, store=store, restart_tolerance=tolerance)
     async with bgjobs.run(config) as bg:
@@ -219,11 +193,8 @@ async def test_a_reservation_whose_answer_was_lost_is_given_back(app: Harness) -
     """The commit went through but the connection died: the job must not wait for ever."""
     store = FaultyStore(app.database.store())
 
-    def lose_the_answer() -> None:
-        raise StoreUnavailableError("connection lost after the commit")
-
     async with bgjobs.run(app.config(note, store=store, **patient())) as bg:
-        store.hooks["reserve"] = lose_the_answer
+        store.lose_the_answer("reserve")
         job = await bg.enqueue(note.request([1]))
         await app.recorder.wait_for(JobSucceeded)
         done = await bg.find(job.id)
@@ -235,12 +206,9 @@ async def test_a_reservation_whose_answer_was_lost_is_given_back(app: Harness) -
 async def test_an_enqueue_whose_answer_was_lost_stores_one_job(app: Harness) -> None:
     store = FaultyStore(app.database.store())
 
-    def lose_the_answer() -> None:
-        raise StoreUnavailableError("connection lost after the commit")
-
     async with bgjobs.run(app.config(note, store=store, **patient())) as bg:
         await app.recorder.wait_for(QueueStarted)
-        store.hooks["write"] = lose_the_answer
+        store.lose_the_answer("write")
         await bg.enqueue(note.request([1]))
         await app.recorder.wait_for(JobSucceeded)
         await bg.drain()
@@ -255,14 +223,11 @@ async def test_a_completion_whose_answer_was_lost_is_no_lost_reservation(
 ) -> None:
     store = FaultyStore(app.database.store())
 
-    def lose_the_answer() -> None:
-        raise StoreUnavailableError("connection lost after the commit")
-
     @bgjobs.worker
     async def finishing(context: bgjobs.JobContext) -> None:
         if verb == "complete":
             context.complete_with(lambda connection: None)
-        store.hooks[verb] = lose_the_answer
+        store.lose_the_answer(verb)
 
     async with bgjobs.run(app.config(finishing, store=store, **patient())) as bg:
         await bg.enqueue(finishing.request())

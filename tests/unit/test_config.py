@@ -98,7 +98,7 @@ def test_every_setting_of_a_configuration_can_be_given() -> None:
         "lease": 3.0,
         "sweep_interval": 2.0,
         "grace": 0.0,
-        "store_timeout": 0.0,
+        "store_timeout": 0.5,
         "limits": Limits(max_crashes=0, max_interruptions=0),
         "restart_tolerance": tolerance,
         "retention": Retention(succeeded=None, failed=timedelta(days=1), interval=5),
@@ -272,7 +272,7 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
     (
         make_config,
         {"store_timeout": -1},
-        "Config: store_timeout: expected 0 to 1e+09 seconds, found -1",
+        "Config: store_timeout: expected seconds above 0, at most 1e+09, found -1",
     ),
     (
         make_config,

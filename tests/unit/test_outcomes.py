@@ -24,6 +24,8 @@ from bgjobs.outcomes import (
     Returned,
     Snoozed,
     Unstarted,
+    is_suspect,
+    put_back,
     settle,
 )
 from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
@@ -205,3 +207,35 @@ def test_no_repr_of_an_outcome_or_settlement_shows_the_text_of_an_error() -> Non
         assert "secret" not in repr(
             settle(held(attempts=attempts), Raised("secret"), POLICY, LIMITS, NOW)
         )
+
+
+@given(crashes=st.integers(0, 20), limit=st.integers(1, 20))
+def test_a_suspect_is_a_job_that_the_next_crash_would_end(crashes: int, limit: int) -> None:
+    job, limits = held(crashes=crashes), Limits(max_crashes=limit)
+    last = isinstance(settle(job, Crashed(), POLICY, limits, NOW), Fail)
+    assert is_suspect(job, limits) == last
+
+
+@pytest.mark.parametrize(
+    ("crashes", "suspect"), [(0, False), (1, False), (2, True), (3, True), (100, True)]
+)
+def test_suspicion_begins_at_the_limit(crashes: int, suspect: bool) -> None:
+    assert is_suspect(held(crashes=crashes), LIMITS) == suspect
+
+
+def test_no_other_counter_makes_a_suspect() -> None:
+    assert not is_suspect(held(attempts=100, interruptions=100), LIMITS)
+
+
+@given(st.integers(0, 20))
+def test_where_no_crash_is_tolerated_nobody_is_a_suspect(crashes: int) -> None:
+    """Every new job would be one, and they would all run one by one."""
+    assert not is_suspect(held(crashes=crashes), Limits(max_crashes=0))
+
+
+@pytest.mark.parametrize("delay", [None, timedelta(0), DELAY])
+def test_a_job_that_is_put_back_spends_nothing(delay: timedelta | None) -> None:
+    job = held(attempts=1, crashes=2, interruptions=3, errors=EARLIER)
+    back = put_back(job, delay)
+    assert (back.reservation, back.delay, back.errors) == (job.reservation, delay, EARLIER)
+    assert counters_of(back) == (1, 2, 3)

@@ -1,16 +1,20 @@
-"""The .sql files of both dialects: the same names, all used, every settlement fenced."""
+"""The .sql files of both dialects: the same names, all used, and all that there is.
 
+What they may write is shown in `test_fences`.
+"""
+
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import bgjobs.stores
+from tests.unit.sql_statements import WRITING
 
 _STORES = Path(bgjobs.stores.__file__).parent
 _DIALECTS = ("sqlite", "postgres")
-_SETTLEMENTS = ("succeed", "fail", "requeue", "drop")
-_WRITES = re.compile(r"\b(?:insert into|update|delete from)\s+\{(\w+)\}", re.IGNORECASE)
 
 
 def _statements(dialect: str) -> dict[str, str]:
@@ -39,37 +43,6 @@ def test_every_statement_is_used(dialect: str) -> None:
     assert unused == []
 
 
-@pytest.mark.parametrize("verb", _SETTLEMENTS)
-@pytest.mark.parametrize("dialect", _DIALECTS)
-def test_every_settlement_is_fenced(dialect: str, verb: str) -> None:
-    """Each statement compares all three parts of the reservation."""
-    text = _statements(dialect)[verb]
-    for statement in filter(str.strip, text.split(";\n")):
-        for column in ("id", "reserved_by", "reservations"):
-            assert re.search(rf"\b{column} = [\w(]", statement), (column, statement)
-
-
-@pytest.mark.parametrize("dialect", _DIALECTS)
-def test_only_settlements_and_reserve_write_reserved_jobs(dialect: str) -> None:
-    """A new statement that touches a live row must be fenced and named here."""
-    writing = {
-        name
-        for name, text in _statements(dialect).items()
-        for table in _WRITES.findall(text)
-        if table == "jobs"
-    }
-    assert writing == {"enqueue", "reserve", "replace", *_SETTLEMENTS}
-
-
-@pytest.mark.parametrize("dialect", _DIALECTS)
-def test_replacing_is_fenced(dialect: str) -> None:
-    """It deletes a row that nobody holds, and only as it was read."""
-    [statement] = filter(str.strip, _statements(dialect)["replace"].split(";\n"))
-    assert re.search(r"\bid = [:%(]+id", statement)
-    assert re.search(r"\breserved_by is null\b", statement)
-    assert re.search(r"\breservations = [:%(]+reservations", statement)
-
-
 _SHARED = re.compile(r"\bunique_key,\s+(?:\w+\.)?(?:new_)?errors\b(,?\s*(?:\w+\.)?occurrence)?")
 
 
@@ -79,3 +52,51 @@ def test_every_list_of_columns_goes_on_to_the_last(dialect: str) -> None:
     lists = [one for text in _statements(dialect).values() for one in _SHARED.finditer(text)]
     assert len(lists) > 10
     assert [one[0] for one in lists if one[1] is None] == []
+
+
+_MODULES = sorted(_STORES.rglob("*.py"))
+_VERBS = ("replace", "drop")
+"""Names of files."""
+_WRITING = WRITING - {"do", "call"}  # messages have these words too
+
+
+def _constants(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Give the strings of a module that are not documentation, the parts of f-strings too."""
+    documents = {node.value for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and node not in documents:
+            if isinstance(node.value, bytes):
+                yield node.lineno, node.value.decode()
+            elif isinstance(node.value, str):
+                yield node.lineno, node.value
+
+
+def writing_strings(text: str) -> list[str]:
+    """Give the strings of a module that may be, or become, a statement that writes rows."""
+    return [
+        f"{line}: {constant}"
+        for line, constant in _constants(ast.parse(text))
+        if constant not in _VERBS
+        and not constant.startswith("create schema ")
+        and _WRITING.intersection(re.findall(r"\w+", constant.lower()))
+    ]
+
+
+@pytest.mark.parametrize("path", _MODULES, ids=lambda path: str(path.relative_to(_STORES)))
+def test_no_statement_that_writes_stands_in_code(path: Path) -> None:
+    assert writing_strings(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'run("delete from bgjobs_jobs")',
+        "run(b'update jobs set x = 1')",
+        'run(f"insert into {table} values (1)")',
+        'run("DELETE" + "from " + table)',
+        'run(f"{verb} {table}", verb="merge")',
+        "run('create table x as select 1')",
+    ],
+)
+def test_a_statement_in_code_is_found(text: str) -> None:
+    assert len(writing_strings(text)) == 1

@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.postgres.deadlines import Deadlines
-from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.faults import is_read_only, translated
 from bgjobs.stores.postgres.sockets import is_alive
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, Source
 
@@ -59,6 +59,10 @@ class Connections:
         try:
             with self._deadlines.limit(connection, seconds), _plain(connection):
                 yield connection
+        except StoreError as error:
+            if is_read_only(error):
+                connection.close()  # this session stays with the standby that it ended on
+            raise
         finally:
             self._pool.putconn(connection)
 
@@ -79,7 +83,7 @@ class Connections:
             return is_alive(connection)
 
     def limited(self, connection: AnyConnection) -> AbstractContextManager[None]:
-        """Bound what a block does on a connection that was not lent here."""
+        """Bound what a block does on a connection."""
         return self._deadlines.limit(connection, self._call_timeout)
 
     @contextmanager
@@ -87,25 +91,29 @@ class Connections:
         """Lend a connection inside a transaction; an exception rolls back and goes on as it is.
 
         Only what the transaction itself says is translated: what is done inside may be the
-        user's.
+        user's. Beginning and ending have a deadline even for the patient.
         """
         with self.borrowed(patiently=patiently) as connection:
             block = connection.transaction()
-            with translated(self._source.label):
+            with self.limited(connection), translated(self._source.label):
                 block.__enter__()
             try:
                 yield connection
-                self._check_uncommitted(connection)
+                self.check_uncommitted(connection)
             except BaseException as error:
-                block.__exit__(type(error), error, error.__traceback__)
+                with self.limited(connection):
+                    block.__exit__(type(error), error, error.__traceback__)
                 raise
-            with translated(self._source.label):
+            with self.limited(connection), translated(self._source.label):
                 block.__exit__(None, None, None)
 
-    def _check_uncommitted(self, connection: AnyConnection) -> None:
+    def check_uncommitted(self, connection: AnyConnection) -> None:
+        """Raise unless the connection has an open transaction that can be committed."""
         # COMMIT of a failed transaction rolls back without an error, and on a lost connection
         # psycopg does not even send it.
         status = connection.info.transaction_status
+        if connection.closed and not connection.broken:
+            raise StoreError(f"{self._source.label}: do not close the connection yourself")
         if status == TransactionStatus.UNKNOWN:
             raise StoreUnavailableError(f"{self._source.label}: connection lost")
         if status != TransactionStatus.INTRANS:
@@ -122,8 +130,13 @@ class Connections:
             if self._heart is None or not self._is_alive(self._heart):
                 self._drop_heart()
                 self._heart = self._source.connect()
-            with self._deadlines.limit(self._heart, min(seconds, self._call_timeout)):
-                yield self._heart
+            try:
+                with self._deadlines.limit(self._heart, min(seconds, self._call_timeout)):
+                    yield self._heart
+            except StoreError as error:
+                if is_read_only(error):
+                    self._drop_heart()
+                raise
 
     def _drop_heart(self) -> None:
         if self._heart is not None:
@@ -135,10 +148,10 @@ class Connections:
         if os.getpid() != self._pid:
             _inherited.append(self)
             return
+        self._deadlines.close()
         with self._beating:
             self._drop_heart()
         self._source.close_pool(self._pool)
-        self._deadlines.close()
 
 
 @contextmanager

@@ -6,21 +6,33 @@ statement, but a socket that is shut down ends every wait for it.
 """
 
 import os
+import select
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from math import inf
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import final
 
 import psycopg
 from attrs import define
+from psycopg.pq import PollingStatus
+from psycopg.pq.abc import PGcancelConn
 
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres.source import AnyConnection
 
 _LONGEST_PAUSE = 1.0
 """Seconds between two looks at what is overdue."""
+_CANCELLING = 2.0
+"""Seconds for telling the server that nobody waits any more."""
+
+
+_EVENTS: dict[int, int] = {
+    PollingStatus.READING: select.POLLIN,
+    PollingStatus.WRITING: select.POLLOUT,
+}
 
 
 @define(eq=False)
@@ -64,10 +76,11 @@ class Deadlines:
                 self._calls.remove(call)
 
     def close(self) -> None:
-        """End the thread; calls that go on have no deadline any more."""
+        """Give up all calls that go on, and end the thread."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        self._give_up(until=inf)
 
     def _begin(self, connection: AnyConnection, seconds: float) -> _Call:
         call = _Call(connection, monotonic() + seconds)
@@ -81,12 +94,36 @@ class Deadlines:
 
     def _watch(self) -> None:
         while not self._stop.wait(self._pause):
-            now = monotonic()
-            with self._lock:  # so that no connection is given back, and lent anew, meanwhile
-                for call in self._calls:
-                    if call.ends_at < now and not call.given_up:
-                        call.given_up = True
-                        _shut(call.connection)
+            self._give_up(until=monotonic())
+
+    def _give_up(self, until: float) -> None:
+        with self._lock:  # so that no connection is given back, and lent anew, meanwhile
+            for call in self._calls:
+                if call.ends_at < until and not call.given_up:
+                    call.given_up = True
+                    _end(call.connection)
+
+
+def _end(connection: AnyConnection) -> None:
+    """End the wait for an answer, and on the server what it is about, as far as that goes."""
+    handle = None
+    with suppress(psycopg.Error):  # closed already, or libpq is too old
+        handle = connection.pgconn.cancel_conn()
+    _shut(connection)
+    if handle is not None:
+        # The way to the server may be a hole: nothing here waits for it.
+        Thread(target=_cancel, args=[handle], name="bgjobs-cancel", daemon=True).start()
+
+
+def _cancel(handle: PGcancelConn) -> None:
+    # Else the server goes on, for as long as it waits for a lock, with nobody to tell it to.
+    ends_at = monotonic() + _CANCELLING
+    with suppress(psycopg.Error, OSError):
+        handle.start()
+        while (wanted := handle.poll()) in _EVENTS and monotonic() < ends_at:
+            looking = select.poll()
+            looking.register(handle.socket, _EVENTS[wanted])
+            looking.poll(100)
 
 
 def _shut(connection: AnyConnection) -> None:

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
+from psycopg_pool import PoolClosed
 
 from bgjobs.errors import SchemaMismatchError, StoreError, StoreUnavailableError
 from bgjobs.stores.abc import SCHEMA_VERSION
 
+_READ_ONLY = "25006"
 _PASSING = frozenset(
     {
-        "25006",  # read-only: this was the primary before a failover
+        _READ_ONLY,  # this was the primary before a failover
         "25P03",  # the server ended an idle transaction, and the connection with it
         "25P04",  # the server ended a long transaction, and the connection with it
     }
@@ -22,6 +24,8 @@ _LIMIT_EXCEEDED = "54"
 _ABSENT = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 _TAKEN_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 """The server rolled back the whole transaction to let another one pass."""
+_ENDED_MEANWHILE = psycopg.errors.DivisionByZero
+"""Nothing of ours divides, but what enqueue.sql says where a job must not be stored again."""
 _TRIES = 3
 """How often a verb is run that the server takes back; then the runtime waits and retries."""
 T = TypeVar("T")
@@ -40,13 +44,15 @@ def as_store_error(label: str, error: Exception) -> StoreError:
     """Give the error of bgjobs that stands for `error`."""
     if isinstance(error, _ABSENT):
         return SchemaMismatchError(label, 0, SCHEMA_VERSION)
+    if isinstance(error, _ENDED_MEANWHILE):
+        return StoreUnavailableError(f"{label}: a job ended while it was stored once more")
     kind = StoreUnavailableError if _may_pass(error) else StoreError
     return kind(f"{label}: {_headline(error)}")
 
 
 def _may_pass(error: Exception) -> bool:
-    if not isinstance(error, psycopg.Error):
-        return False
+    if not isinstance(error, psycopg.Error) or isinstance(error, PoolClosed):
+        return False  # a pool that was closed stays so
     state = error.sqlstate or ""
     if state in _PASSING:
         return True
@@ -61,12 +67,32 @@ def _headline(error: Exception) -> str:
     return f"{text.splitlines()[0]} ({state or type(error).__name__})"
 
 
+def is_read_only(error: StoreError) -> bool:
+    """Say whether the server takes no writes in this session."""
+    return getattr(error.__cause__, "sqlstate", None) == _READ_ONLY
+
+
+@contextmanager
+def weather_told(label: str, connection: psycopg.Connection[Any]) -> Generator[None]:
+    """Let the errors of a stranger's code pass, but tell those that are none of its own.
+
+    When the connection was lost or the server took the transaction back, running it again
+    helps: `StoreUnavailableError`.
+    """
+    try:
+        yield
+    except Exception as error:
+        if connection.broken or isinstance(error, _TAKEN_BACK):
+            raise StoreUnavailableError(f"{label}: {_headline(error)}") from error
+        raise
+
+
 def run_again(work: Callable[[], T]) -> T:
     """Run `work`, and again when the server took back its transaction as a whole."""
     for _ in range(_TRIES - 1):
         try:
             return work()
         except StoreError as error:
-            if not isinstance(error.__cause__, _TAKEN_BACK):
+            if not isinstance(error.__cause__, (*_TAKEN_BACK, _ENDED_MEANWHILE)):
                 raise
     return work()

@@ -6,16 +6,24 @@ from contextlib import AbstractContextManager
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.abc import SCHEMA_VERSION
 from bgjobs.stores.postgres.source import AnyConnection
-from bgjobs.stores.postgres.statements import Dialect
+from bgjobs.stores.postgres.statements import Dialect, lock_wait
 
-_ONE_AT_A_TIME = b"select pg_advisory_xact_lock(hashtext(%(lock)s))"
-_HAS_SCHEMA = b"select to_regnamespace(%(schema)s) is not null"
+# By their full names: where others may create functions in a schema of the search path, one of
+# theirs whose arguments fit better would be called, with the rights of the migrator.
+_ONE_AT_A_TIME = b"select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext(%(lock)s))"
+_HAS_SCHEMA = b"select pg_catalog.to_regnamespace(%(schema)s) is not null"
+
+_LOCK_WAIT = 2.0
+"""Seconds to wait for a table; whoever wants to use it waits behind us meanwhile."""
 
 Transaction = Callable[[], AbstractContextManager[AnyConnection]]
 
 
 def migrate(sql: Dialect, transaction: Transaction) -> list[str]:
-    """Apply what is missing, each in its own transaction, and give the names."""
+    """Apply what is missing, each in its own transaction, and give the names.
+
+    `StoreUnavailableError` where a table is in use for long; that migration is undone.
+    """
     applied: list[str] = []
     while True:
         with transaction() as connection:
@@ -33,6 +41,8 @@ def _apply_next(sql: Dialect, connection: AnyConnection) -> str | None:
     pending = [file for file in sql.migrations() if found < number_of(file) <= SCHEMA_VERSION]
     if not pending:
         return None
+    # Not before: another process that migrates is waited for as long as it takes.
+    sql.run(connection, *lock_wait(_LOCK_WAIT))
     _make_schema(sql, connection)
     return _apply(sql, connection, pending[0])
 

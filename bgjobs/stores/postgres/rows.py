@@ -5,7 +5,7 @@ those of the ended jobs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,13 +30,13 @@ def as_job(row: Row) -> Job:
 
 def as_succeeded(row: Row) -> SucceededJob:
     """Make a value of a row of `jobs_succeeded`."""
-    return SucceededJob(**_shared(row), succeeded_at=utc(row[_SHARED]))
+    return SucceededJob(**_shared(row), succeeded_at=row[_SHARED])
 
 
 def as_failed(row: Row) -> FailedJob:
     """Make a value of a row of `jobs_failed`."""
     error, failed_at = row[_SHARED:]
-    return FailedJob(**_shared(row), error=error, failed_at=utc(failed_at))
+    return FailedJob(**_shared(row), error=error, failed_at=failed_at)
 
 
 def _shared(row: Row) -> dict[str, Any]:
@@ -49,19 +49,14 @@ def _shared(row: Row) -> dict[str, Any]:
         "crashes": row[5],
         "interruptions": row[6],
         "reservations": row[7],
-        "created_at": utc(row[8]),
-        "available_at": utc(row[9]),
-        "reserved_at": None if row[10] is None else utc(row[10]),
+        "created_at": row[8],
+        "available_at": row[9],
+        "reserved_at": row[10],
         "reserved_by": row[11],
         "unique_key": row[12],
         "errors": load_errors(row[13]),
         "occurrence": load_occurrence(row[14]),
     }
-
-
-def utc(moment: datetime) -> datetime:
-    """Give an instant in UTC; the driver gives it in the time zone of the session."""
-    return moment.astimezone(UTC)
 
 
 def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:

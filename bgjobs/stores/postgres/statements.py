@@ -1,23 +1,40 @@
 """Statements as the driver takes them, and the one place where they are run."""
 
-from typing import Any, final
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, TypeVar, final
 
 import psycopg
 from psycopg.pq import Format
-from psycopg.rows import tuple_row
+from psycopg.rows import TupleRow, tuple_row
 
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.rows import Parameters, Row
+from bgjobs.stores.postgres.timestamps import UTCLoader
 from bgjobs.stores.sql import Statements, check_identifier
 
 _PACKAGE = "bgjobs.stores.postgres"
 NOTIFY = (
-    b"select pg_notify(%(channel)s, told.name) from unnest(%(names)s::text[]) as told (name)"
+    b"select pg_catalog.pg_notify(%(channel)s, told.name)"
+    b" from pg_catalog.unnest(%(names)s::text[]) as told (name)"
 )
-CLOCK = b"select coalesce(%(now)s::timestamptz, statement_timestamp())"
+CLOCK = b"select coalesce(%(now)s::timestamptz, pg_catalog.statement_timestamp())"
 
 Step = tuple[bytes, Parameters]
 """A statement that shall be run, and its values."""
+BEGIN: Step = (b"begin isolation level read committed", {})
+COMMIT: Step = (b"commit", {})
+
+C = TypeVar("C", psycopg.Cursor[TupleRow], psycopg.AsyncCursor[TupleRow])
+
+
+def lock_wait(seconds: float) -> Step:
+    """Give the statement that bounds each wait for a lock, until the transaction ends."""
+    milliseconds = str(max(1, round(1000 * seconds)))
+    return (
+        b"select pg_catalog.set_config('lock_timeout', %(milliseconds)s, true)",
+        {"milliseconds": milliseconds},
+    )
 
 
 @final
@@ -57,18 +74,32 @@ class Dialect:
     ) -> list[Row]:
         """Run one statement and give its rows."""
         with translated(self.label):
-            cursor = psycopg.Cursor(connection, row_factory=tuple_row)
-            cursor.format = Format.BINARY
+            cursor = _plain(psycopg.Cursor(connection, row_factory=tuple_row))
             cursor.execute(statement, values, prepare=self._prepare)
             return cursor.fetchall()
+
+    def run_all(
+        self, connection: psycopg.Connection[Any], steps: Sequence[Step]
+    ) -> list[list[Row]]:
+        """Run statements one after the other in one round trip, and give the rows of each."""
+        if len(steps) == 1:
+            return [self.run(connection, *steps[0])]
+        cursors: list[psycopg.Cursor[TupleRow]] = []
+        # An old libpq knows no pipelines; there it takes a round trip for each.
+        piped = connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
+        with translated(self.label):
+            with piped:
+                for statement, values in steps:
+                    cursors.append(_plain(psycopg.Cursor(connection, row_factory=tuple_row)))
+                    cursors[-1].execute(statement, values, prepare=self._prepare)
+            return [one.fetchall() if one.description else [] for one in cursors]
 
     async def run_async(
         self, connection: psycopg.AsyncConnection[Any], statement: bytes, values: Parameters
     ) -> list[Row]:
         """Do the same on an async connection."""
         with translated(self.label):
-            cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
-            cursor.format = Format.BINARY
+            cursor = _plain(psycopg.AsyncCursor(connection, row_factory=tuple_row))
             await cursor.execute(statement, values, prepare=self._prepare)
             return await cursor.fetchall()
 
@@ -82,3 +113,9 @@ class Dialect:
         with translated(self.label):
             cursor = psycopg.Cursor(connection, row_factory=tuple_row)
             cursor.execute(statement, values, prepare=self._prepare)
+
+
+def _plain(cursor: C) -> C:
+    cursor.format = Format.BINARY
+    cursor.adapters.register_loader("timestamptz", UTCLoader)
+    return cursor

@@ -12,7 +12,7 @@ import psycopg
 from bgjobs.errors import StoreError
 from bgjobs.events import Listener
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
-from bgjobs.settlements import Settlement, Succeed
+from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import (
     FIRST_PAGE,
     Counts,
@@ -23,11 +23,11 @@ from bgjobs.stores.abc import (
     Watcher,
     Written,
 )
-from bgjobs.stores.postgres import migrating, rows, writing
+from bgjobs.stores.postgres import callers, completing, migrating, rows, writing
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
-from bgjobs.stores.postgres.statements import Dialect
+from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
 from bgjobs.stores.postgres.watcher import NO_NEWS, PostgresWatcher, channel_of
 from bgjobs.stores.values import by_verb, in_claim_order, lost
 
@@ -40,6 +40,8 @@ _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
 )
 """What the statements of find.sql give."""
 _instant = rows.optional_instant
+_LOCK_WAIT = 0.25
+"""Which part of a call's time new jobs may wait for a unique key in another transaction."""
 
 
 @final
@@ -67,8 +69,8 @@ class PostgresStore:
         """Describe the store; nothing is opened yet.
 
         A call that the server has not answered after `call_timeout` seconds is given up, and
-        its connection with it; a heartbeat after a quarter of the lease, if that is less. The
-        work of `complete` counts too; migrations may take as long as they need.
+        its connection with it; a heartbeat after a quarter of the lease, if that is less.
+        Migrations and the work of `complete` may take as long as they need.
         """
         if pool_size < 1:
             raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
@@ -79,6 +81,7 @@ class PostgresStore:
         self._listen = listen
         self._listen_dsn = None if listen_dsn is None else with_defaults(listen_dsn)
         self._call_timeout = call_timeout
+        self._lock_wait = lock_wait(call_timeout * _LOCK_WAIT)
         self._listeners = tuple(listeners)
         self._opened: Connections | None = None
 
@@ -169,14 +172,16 @@ class PostgresStore:
         instant = _instant("now", now)
         verbs = by_verb(settle)
 
+        # One statement is a transaction already, and new jobs bring theirs along.
+        alone = len(verbs) + bool(enqueue) <= 1
+        guard = writing.Guard(self._lock_wait, alone)
+
         def work(connection: AnyConnection) -> Written:
             # First the ends: a scheduled job's next occurrence takes the key of the last.
             written = writing.settle(self._sql, connection, verbs, instant)
-            jobs = writing.enqueue(self._sql, connection, enqueue, instant, written)
+            jobs = writing.enqueue(self._sql, connection, enqueue, instant, written, guard)
             return Written(jobs, lost(settle, written))
 
-        # One statement is a transaction already.
-        alone = len(verbs) + bool(enqueue) <= 1
         return self._alone(work) if alone else self._together(work)
 
     def complete(
@@ -189,19 +194,12 @@ class PostgresStore:
     ) -> bool:
         """Let the job succeed and run `work(connection)` in the same transaction.
 
-        What it raises goes to the caller as it is, psycopg's errors too. Its statements'
-        settings must be local (`set local`): others stay with the connection.
+        What it raises goes to the caller as it is, psycopg's errors too, unless the connection
+        was lost or the server took the transaction back: `StoreUnavailableError`. The settings
+        of its statements must be local (`set local`): others stay with the connection.
         """
-        verbs = by_verb([Succeed(reservation)])
         instant = _instant("now", now)
-        with self._live.transaction() as connection:
-            written = writing.settle(self._sql, connection, verbs, instant)
-            if not written:
-                return False
-            # Before a stranger's code, which may leave the transaction.
-            writing.enqueue(self._sql, connection, enqueue, instant, written)
-            work(connection)
-        return True
+        return completing.complete(self._sql, self._live, reservation, work, enqueue, instant)
 
     def reserve(
         self,
@@ -268,12 +266,17 @@ class PostgresStore:
             "now": _instant("now", now),
         }
         with self._live.heartbeat(lease.total_seconds() / 4) as connection:
+            if not owners:  # by a role, maybe, that may write to no owner
+                [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
+                return Heartbeat(frozenset(), found)
             [[found, alive]] = self._sql.run(connection, self._sql["heartbeat"], values)
-        return Heartbeat(frozenset(alive), rows.utc(found))
+        return Heartbeat(frozenset(alive), found)
 
-    def abandoned(self, limit: int, *, now: datetime | None = None) -> Sequence[Job]:
-        """Give up to `limit` reserved jobs whose owner has no live lease, by id."""
-        values = {"limit": limit, "now": _instant("now", now)}
+    def abandoned(
+        self, page: Page = FIRST_PAGE, *, now: datetime | None = None
+    ) -> Sequence[Job]:
+        """Give reserved jobs whose owner has no live lease, by id."""
+        values = {"now": _instant("now", now), **_paged(page)}
         return [rows.as_job(row) for row in self._rows("abandoned", values)]
 
     def close_owners(
@@ -373,11 +376,11 @@ class PostgresStore:
     ) -> Sequence[Job]:
         """Store jobs on your `psycopg.Connection`, inside its transaction when one is open.
 
+        With autocommit and no transaction they are stored in one of their own, all or none.
+
         Watchers are told when it commits.
         """
-        _check_type("enqueue_in", connection, psycopg.Connection)
-        steps = writing.enqueueing_in(self._sql, requests, _instant("now", now))
-        return writing.driven(self._sql, connection, steps)
+        return callers.enqueue_in(self._sql, connection, requests, _instant("now", now))
 
     async def enqueue_in_async(
         self,
@@ -387,17 +390,9 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Do the same on your `psycopg.AsyncConnection`."""
-        _check_type("enqueue_in_async", connection, psycopg.AsyncConnection)
-        steps = writing.enqueueing_in(self._sql, requests, _instant("now", now))
-        return await writing.driven_async(self._sql, connection, steps)
+        instant = _instant("now", now)
+        return await callers.enqueue_in_async(self._sql, connection, requests, instant)
 
 
 def _paged(page: Page) -> dict[str, Any]:
     return {"limit": page.limit, "after": page.after}
-
-
-def _check_type(verb: str, found: object, wanted: type) -> None:
-    if not isinstance(found, wanted):
-        raise TypeError(
-            f"{verb}: expected a psycopg.{wanted.__name__}, found {type(found).__qualname__}"
-        )

@@ -6,9 +6,10 @@ plain connections and on async ones.
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, final
 
 import psycopg
+from attrs import frozen
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.ids import new_ids
@@ -16,32 +17,62 @@ from bgjobs.jobs import Job, JobRequest, Reservation
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import rows
-from bgjobs.stores.postgres.statements import CLOCK, NOTIFY, Dialect, Step
+from bgjobs.stores.postgres.statements import (
+    BEGIN,
+    CLOCK,
+    COMMIT,
+    NOTIFY,
+    Dialect,
+    Step,
+)
 from bgjobs.stores.postgres.watcher import channel_of
 from bgjobs.stores.values import as_asked, is_free, stored_as
 
 _TRIES = 10
 """How often the holder of a unique key may vanish while it is looked up."""
 
-Enqueueing = Generator[Step, list[rows.Row], list[Job]]
+Enqueueing = Generator[Sequence[Step], list[list[rows.Row]], list[Job]]
+"""Asks for statements that go in one round trip, and is given the rows of each."""
 
 
-def enqueueing(sql: Dialect, wanted: Sequence[NewJob], now: datetime | None) -> Enqueueing:
+@final
+@frozen
+class Guard:
+    """What goes along when jobs are stored in a transaction that is the store's own.
+
+    It may wait for another's unique key, and go on after the client has given up. So its wait
+    is bounded on the server, too, and it takes itself back if a job has ended meanwhile.
+    """
+
+    lock_wait: Step
+    alone: bool
+    """Whether it is the whole transaction."""
+
+    def around(self, sql: Dialect, values: rows.Parameters) -> tuple[list[Step], list[Step]]:
+        """Give what goes before enqueueing these and what goes after it."""
+        check = (sql.part("enqueue", 1), values)
+        if self.alone:
+            return [BEGIN, self.lock_wait], [check, COMMIT]
+        return [self.lock_wait], [check]
+
+
+def enqueueing(
+    sql: Dialect, wanted: Sequence[NewJob], now: datetime | None, guard: Guard | None = None
+) -> Enqueueing:
     """Store new jobs; where one is there already or its unique key is taken, give that one."""
     jobs: dict[Any, Job] = {}
     missing = list({new.id: new for new in wanted}.values())
     for _ in range(_TRIES):
         values = rows.wanted(missing, now)
-        stored = {row[0]: row[1:] for row in (yield sql["enqueue"], values)}
-        jobs |= {
-            new.id: stored_as(new, *map(rows.utc, stored[new.id]))
-            for new in missing
-            if new.id in stored
-        }
+        before, after = guard.around(sql, values) if guard else ([], [])
+        found = yield [*before, (sql["enqueue"], values), *after]
+        stored = {row[0]: row[1:] for row in found[len(before)]}
+        jobs |= {new.id: stored_as(new, *stored[new.id]) for new in missing if new.id in stored}
         missing = [new for new in missing if new.id not in jobs]
         if missing:
             values = rows.wanted(missing, now)
-            jobs |= {row[0]: rows.as_job(row[1:]) for row in (yield sql["find_live"], values)}
+            [standing] = yield [(sql["find_live"], values)]
+            jobs |= {row[0]: rows.as_job(row[1:]) for row in standing}
             missing = [new for new in missing if new.id not in jobs]
         if not missing:
             return [jobs[new.id] for new in wanted]
@@ -52,12 +83,10 @@ def enqueueing_in(
     sql: Dialect, requests: Sequence[JobRequest], now: datetime | None
 ) -> Enqueueing:
     """Store requests and tell the watchers, all in the caller's transaction."""
-    if not requests:
-        return []
     ids = new_ids(len(requests))
     new = [NewJob(one, request) for one, request in zip(ids, requests, strict=True)]
     jobs = yield from enqueueing(sql, new, now)
-    yield notifying(sql, (job.name for job in jobs))
+    yield [notifying(sql, (job.name for job in jobs))]
     return jobs
 
 
@@ -69,9 +98,9 @@ def notifying(sql: Dialect, names: Iterable[str]) -> Step:
 def driven(sql: Dialect, connection: psycopg.Connection[Any], steps: Enqueueing) -> list[Job]:
     """Run what `steps` asks for, to its end."""
     try:
-        step = next(steps)
+        asked = next(steps)
         while True:
-            step = steps.send(sql.run(connection, *step))
+            asked = steps.send(sql.run_all(connection, asked))
     except StopIteration as end:
         jobs: list[Job] = end.value
         return jobs
@@ -82,9 +111,9 @@ async def driven_async(
 ) -> list[Job]:
     """Do the same on an async connection."""
     try:
-        step = next(steps)
+        asked = next(steps)
         while True:
-            step = steps.send(await sql.run_async(connection, *step))
+            asked = steps.send([await sql.run_async(connection, *one) for one in asked])
     except StopIteration as end:
         jobs: list[Job] = end.value
         return jobs
@@ -110,18 +139,16 @@ def enqueue(
     wanted: Sequence[NewJob],
     now: datetime | None,
     written: Collection[Reservation] = (),
+    guard: Guard | None = None,
 ) -> list[Job]:
     """Store new jobs; those that follow another settlement than these are only given."""
     free = [new for new in wanted if is_free(new, written)]
-    jobs = driven(sql, connection, enqueueing(sql, free, now)) if free else []
+    jobs = driven(sql, connection, enqueueing(sql, free, now, guard)) if free else []
     if len(free) == len(wanted):
         return jobs
     [[instant]] = sql.run(connection, CLOCK, {"now": now})
     stored = iter(jobs)
-    return [
-        next(stored) if is_free(new, written) else as_asked(new, rows.utc(instant))
-        for new in wanted
-    ]
+    return [next(stored) if is_free(new, written) else as_asked(new, instant) for new in wanted]
 
 
 def replace(

@@ -4,6 +4,11 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
+from bgjobs.errors import StoreError
+from bgjobs.stores.sqlite.connection import MEMORY, run
+from bgjobs.stores.sqlite.faults import is_of_the_past
+from bgjobs.stores.sqlite.identity import leads_to
+
 _LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not have
 
 
@@ -14,15 +19,29 @@ def as_sqlite3(connection: object) -> sqlite3.Connection:
     return connection
 
 
+def check_reaches(connection: sqlite3.Connection, path: str, label: str) -> None:
+    """Raise `StoreError` unless the connection is to this file, or has attached it.
+
+    A store in memory is reached by nobody; there the caller's own database is taken.
+    """
+    if path == MEMORY:
+        return
+    files: list[str] = [row[2] for row in run(connection, "pragma database_list", {})]
+    if not any(leads_to(path, file) for file in files):
+        found = ", ".join(repr(file) for file in files)
+        raise StoreError(f"{label}: expected a connection to this file, found one to {found}")
+
+
 @contextmanager
-def transaction_of(connection: sqlite3.Connection) -> Generator[None]:
+def transaction_of(connection: sqlite3.Connection, label: str) -> Generator[None]:
     """Write inside the caller's transaction.
 
     Where none is open, one is begun: with an autocommitting connection it ends here, so that
     all or nothing is stored; else the caller's own commit or rollback ends it.
     """
     if connection.in_transaction:
-        yield
+        with _past_explained(label):
+            yield
         return
     run = sqlite3.Cursor(connection).execute
     run("begin immediate")
@@ -35,6 +54,19 @@ def transaction_of(connection: sqlite3.Connection) -> Generator[None]:
             with suppress(sqlite3.Error):  # the error that led here says more
                 run("rollback")
         raise
+
+
+@contextmanager
+def _past_explained(label: str) -> Generator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not is_of_the_past(error):
+            raise
+        raise StoreError(
+            f"{label}: others have written since this transaction first read, so it cannot "
+            "write any more: roll back, and then write first or use 'begin immediate'"
+        ) from error
 
 
 @contextmanager

@@ -17,6 +17,8 @@ _PASSING = frozenset(
     }
 )
 """Locks, a full or absent disk, and lost races for the lock of the -shm file."""
+_OF_THE_DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""What can befall any statement; a lock met in a stranger's code may be of its own making."""
 _PRIMARY = 0xFF  # an extended code, such as SQLITE_BUSY_SNAPSHOT, has its kind in the low byte
 
 
@@ -25,16 +27,48 @@ def translated(label: str) -> Generator[None]:
     """Raise the driver's errors as `StoreError`; `label` says which store it was."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeEncodeError) as error:
         raise as_store_error(label, error) from error
 
 
-def as_store_error(label: str, error: sqlite3.Error) -> StoreError:
+@contextmanager
+def weather_told(label: str) -> Generator[None]:
+    """Let the errors of a stranger's code pass, but tell those of the disk as an outage."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _code(error) & _PRIMARY in _OF_THE_DISK:
+            raise as_store_error(label, error) from error
+        raise
+
+
+def needs_another_connection(error: sqlite3.Error) -> bool:
+    """Say whether no transaction can begin on this one, ever.
+
+    It was closed, or it is kept in the past by a cursor that was not read to its end.
+    """
+    return isinstance(error, sqlite3.ProgrammingError) or is_of_the_past(error)
+
+
+def is_held_up(error: BaseException) -> bool:
+    """Say whether a transaction could not end: a statement that writes is not finished."""
+    return _code(error.__cause__) == sqlite3.SQLITE_BUSY
+
+
+def is_of_the_past(error: sqlite3.Error) -> bool:
+    """Say whether others have written since the transaction first read."""
+    return _code(error) == sqlite3.SQLITE_BUSY_SNAPSHOT
+
+
+def as_store_error(label: str, error: Exception) -> StoreError:
     """Give the error of bgjobs that stands for `error`."""
-    # Errors that the driver itself raises, such as for a closed connection, carry no code.
-    code: int | None = getattr(error, "sqlite_errorcode", None)
     name: str = getattr(error, "sqlite_errorname", type(error).__name__)
     message = f"{label}: {error} ({name})"
-    if code is not None and code & _PRIMARY in _PASSING:
+    if _code(error) & _PRIMARY in _PASSING:
         return StoreUnavailableError(message)
     return StoreError(message)
+
+
+def _code(error: BaseException | None) -> int:
+    # Errors that the driver itself raises, such as for a closed connection, carry none.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)

@@ -25,7 +25,7 @@ from bgjobs.stores.abc import (
 )
 from bgjobs.stores.sql import Statements, check_identifier
 from bgjobs.stores.sqlite import rows, writing
-from bgjobs.stores.sqlite.callers import as_sqlite3, plain_text, transaction_of
+from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of
 from bgjobs.stores.sqlite.completing import call_inside
 from bgjobs.stores.sqlite.connection import MEMORY, Parameters, Row, Synchronous, absolute, run
 from bgjobs.stores.sqlite.faults import translated
@@ -45,6 +45,11 @@ class SQLiteStore:
 
     `path` may be ":memory:" for a store that lives as long as it is open and that no other
     process sees. Connections that you pass in, or get, are `sqlite3.Connection`s.
+
+    Writing is refused with `StoreError` when the file was moved, deleted or replaced while
+    the store is open. A clock that is set back lets the leases of dead processes last as much
+    longer. What `complete` hands out is the store's own connection: leave its settings as
+    they are.
     """
 
     def __init__(
@@ -217,10 +222,12 @@ class SQLiteStore:
             found = run(raw, self._sql["heartbeat"][0], renewed)
         return Heartbeat([UUID(row[0]) for row in found], from_microseconds(moment))
 
-    def abandoned(self, limit: int, *, now: datetime | None = None) -> Sequence[Job]:
-        """Give up to `limit` reserved jobs whose owner has no live lease, by id."""
-        wanted: Parameters = {"limit": max(0, limit), "now": self._microseconds(now)}
-        return [rows.as_job(row) for row in self._read("abandoned", wanted)]
+    def abandoned(
+        self, page: Page = FIRST_PAGE, *, now: datetime | None = None
+    ) -> Sequence[Job]:
+        """Give reserved jobs whose owner has no live lease, by id."""
+        found = self._list("abandoned", page, {"now": self._microseconds(now)})
+        return [rows.as_job(row) for row in found]
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
@@ -312,8 +319,10 @@ class SQLiteStore:
         """
         raw = as_sqlite3(connection)
         new = [NewJob(*pair) for pair in zip(new_ids(len(requests)), requests, strict=True)]
-        with translated(self.label), transaction_of(raw), plain_text(raw):
-            return writing.enqueue(raw, self._sql, new, self._microseconds(now))
+        with translated(self.label), plain_text(raw):
+            check_reaches(raw, self._path, self.label)
+            with transaction_of(raw, self.label):
+                return writing.enqueue(raw, self._sql, new, self._microseconds(now))
 
     def _microseconds(self, now: datetime | None) -> int:
         return to_microseconds(as_instant("now", self._clock() if now is None else now))

@@ -1,6 +1,7 @@
 """`complete`: success and the user's own writes in one transaction."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
+from collections.abc import Callable
 from operator import methodcaller
 from typing import Any
 
@@ -173,21 +174,35 @@ def check_complete_twice_is_lost_the_second_time(store: Store) -> None:
 
 def check_work_that_commits_is_an_error(store: Store) -> None:
     """Said by the store or by the driver; the store stays usable."""
-    _assert_refused(store, "commit")
+    _assert_refused(store, methodcaller("commit"))
 
 
 def check_work_that_rolls_back_is_an_error(store: Store) -> None:
     """Said by the store or by the driver; the job is held as before."""
-    held = _assert_refused(store, "rollback")
+    held = _assert_refused(store, methodcaller("rollback"))
     assert store.find(held.id) == held
     assert list(store.get_enqueued("next")) == []
 
 
-def _assert_refused(store: Store, ending: str) -> Job:
+def check_work_that_begins_another_transaction_is_an_error(store: Store) -> None:
+    """What it wrote there is taken back; the job is held as before."""
+    _run(store, _DROP, _MAKE)
+
+    def work(connection: Any) -> None:
+        for statement in ("rollback", "begin", _ADD):
+            connection.execute(statement)
+
+    held = _assert_refused(store, work)
+    assert store.find(held.id) == held
+    assert _effects(store) == 0
+    _run(store, _DROP)
+
+
+def _assert_refused(store: Store, work: Callable[[Any], object]) -> Job:
     held = hold(store)
     try:
         following = [follow(held, name="next")]
-        store.complete(held.reservation, methodcaller(ending), following, now=NOW)
+        store.complete(held.reservation, work, following, now=NOW)
     except Exception:  # noqa: BLE001 - a driver that refuses by itself has its own class
         other = hold(store, priority=-1)
         assert not store.write(settle=[succeed(other)], now=NOW).lost

@@ -8,6 +8,7 @@ from bgjobs.ids import new_id, new_ids
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,
+    ERROR,
     NOW,
     SECOND,
     ask,
@@ -150,6 +151,16 @@ def check_a_repeated_write_does_not_revive_an_ended_job(store: Store) -> None:
     again = store.write([done, broken], now=NOW + SECOND).jobs
     assert ids(again) == [done.id, broken.id]
     assert list(store.get_enqueued()) == []
+
+
+def check_a_repeated_write_gives_an_ended_job_as_it_was_asked(store: Store) -> None:
+    """Not as somebody's who holds it."""
+    done, broken = (NewJob(one, ask(unique_key=str(one))) for one in new_ids(2))
+    asked = store.write([done, broken], now=NOW).jobs
+    held = {job.id: job for job in take(store, start(store))}
+    failed = fail(held[broken.id], attempts=3, errors=(ERROR,))
+    store.write(settle=[succeed(held[done.id]), failed], now=NOW)
+    assert list(store.write([done, broken], now=NOW).jobs) == list(asked)
 
 
 def check_one_write_enqueues_and_settles(store: Store) -> None:

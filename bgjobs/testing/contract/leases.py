@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from bgjobs.ids import new_id
 from bgjobs.settlements import Settlement
-from bgjobs.stores.abc import Owner, Store
+from bgjobs.stores.abc import Owner, Page, Store
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,
@@ -93,15 +93,15 @@ def check_owners_may_have_the_same_name_and_node(store: Store) -> None:
 def check_jobs_of_a_live_owner_are_not_abandoned(store: Store) -> None:
     """Up to the last microsecond of the lease."""
     hold(store)
-    assert list(store.abandoned(10, now=NOW)) == []
-    assert list(store.abandoned(10, now=NOW + LEASE - TICK)) == []
+    assert list(store.abandoned(now=NOW)) == []
+    assert list(store.abandoned(now=NOW + LEASE - TICK)) == []
 
 
 def check_jobs_of_an_ended_lease_are_abandoned(store: Store) -> None:
     """From its end on; they are given as they are held."""
     held = hold(store)
     put_one(store, "waiting")
-    assert list(store.abandoned(10, now=NOW + LEASE)) == [held]
+    assert list(store.abandoned(now=NOW + LEASE)) == [held]
     assert store.find(held.id) == held, "looking changes nothing"
 
 
@@ -110,18 +110,21 @@ def check_jobs_of_a_closed_owner_are_abandoned(store: Store) -> None:
     held = hold(store)
     assert held.reserved_by is not None
     store.close_owners([held.reserved_by], now=NOW)
-    assert list(store.abandoned(10, now=NOW)) == [held]
+    assert list(store.abandoned(now=NOW)) == [held]
 
 
-def check_abandoned_gives_up_to_its_limit_by_id(store: Store) -> None:
+def check_abandoned_gives_page_after_page_by_id(store: Store) -> None:
     """Across owners, the oldest first."""
     jobs = put(store, *(ask(priority=-place) for place in range(6)))
     one, other = start(store), start(store)
     for owner in (one, other, one, other, one, other):
         take(store, owner, limit=1)
-    assert ids(store.abandoned(4, now=NOW + LEASE)) == sorted(ids(jobs))[:4]
-    assert ids(store.abandoned(100, now=NOW + LEASE)) == sorted(ids(jobs))
-    assert list(store.abandoned(0, now=NOW + LEASE)) == []
+    ended, first, *_, last = NOW + LEASE, *sorted(ids(jobs))
+    assert ids(store.abandoned(Page(4), now=ended)) == sorted(ids(jobs))[:4]
+    assert ids(store.abandoned(Page(4, after=first), now=ended)) == sorted(ids(jobs))[1:5]
+    assert ids(store.abandoned(now=ended)) == sorted(ids(jobs))
+    assert list(store.abandoned(Page(4, after=last), now=ended)) == []
+    assert list(store.abandoned(Page(0), now=ended)) == []
 
 
 def check_ended_and_released_jobs_are_not_abandoned(store: Store) -> None:
@@ -129,18 +132,18 @@ def check_ended_and_released_jobs_are_not_abandoned(store: Store) -> None:
     settlements: list[Settlement] = [succeed(hold(store)), fail(hold(store))]
     settlements.append(requeue(hold(store)))
     store.write(settle=settlements, now=NOW)
-    assert list(store.abandoned(10, now=NOW + LEASE)) == []
+    assert list(store.abandoned(now=NOW + LEASE)) == []
 
 
 def check_an_abandoned_job_can_be_settled_for_its_owner(store: Store) -> None:
     """The monitor writes under the dead holder's reservation, once."""
     hold(store)
-    [left] = store.abandoned(10, now=NOW + LEASE)
+    [left] = store.abandoned(now=NOW + LEASE)
     settlement = requeue(left, crashes=1)
     assert not store.write(settle=[settlement], now=NOW + LEASE).lost
     assert len(store.write(settle=[settlement], now=NOW + LEASE).lost) == 1
     assert store.get_enqueued()[0].crashes == 1
-    assert list(store.abandoned(10, now=NOW + LEASE)) == []
+    assert list(store.abandoned(now=NOW + LEASE)) == []
 
 
 def check_closing_an_owner_ends_its_lease(store: Store) -> None:

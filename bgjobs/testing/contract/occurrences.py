@@ -83,7 +83,7 @@ def check_a_reserved_job_has_its_occurrence(store: Store) -> None:
     assert held.occurrence == _FULL
     assert store.find(held.id) == held
     assert list(store.get_running()) == [held]
-    assert list(store.abandoned(10, now=NOW + LEASE)) == [held]
+    assert list(store.abandoned(now=NOW + LEASE)) == [held]
 
 
 def check_requeueing_keeps_the_occurrence(store: Store) -> None:

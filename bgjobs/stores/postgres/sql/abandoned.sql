@@ -3,10 +3,13 @@ select
     created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence
 from {jobs} as job
 where job.reserved_by is not null
+    and job.id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
     and not exists (
         select from {owners} as owner
         where owner.id = job.reserved_by
             and owner.lease_expires_at > coalesce(%(now)s::timestamptz, now())
     )
 order by job.id
-limit %(limit)s;
+limit %(limit)s
+-- Whoever ends a job holds its row, and may be frozen while it does: nobody shall wait for it.
+for share of job skip locked;

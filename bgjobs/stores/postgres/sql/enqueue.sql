@@ -1,4 +1,4 @@
--- A job that has ended meanwhile is not stored again: a repeated write must not run it twice.
+-- A job that has ended is not stored again: a repeated write must not run it twice.
 -- Rows go in by unique key: two batches that want the same keys then wait for each other in one
 -- order and cannot deadlock. The clock is the statement's, because the transaction may be a
 -- caller's that began long ago.
@@ -14,7 +14,7 @@ select
 from
     unnest(
         %(ids)s::uuid[], %(names)s::text[], %(payloads)s::text[], %(priorities)s::smallint[],
-        %(available_ats)s::timestamptz[], %(delays)s::bigint[], %(unique_keys)s::text[],
+        %(available_ats)s::timestamptz[], %(delays)s::double precision[], %(unique_keys)s::text[],
         %(occurrences)s::text[]
     ) with ordinality as wanted (
         id, name, payload, priority, available_at, delay, unique_key, occurrence, place
@@ -25,3 +25,15 @@ where not exists (select from {jobs_succeeded} as ended where ended.id = wanted.
 order by wanted.name, wanted.unique_key, wanted.place
 on conflict do nothing
 returning id, created_at, available_at;
+
+-- One that ended while the insert was under way, or waited, is seen only by a later statement.
+-- This one then fails, and with it the whole transaction: also that of a client that has given
+-- up long ago, and may have repeated the write since. A producer has no right to delete.
+select 1 / (count(*) = 0)::integer
+from
+    (
+        select id from {jobs_succeeded} where id = any(%(ids)s::uuid[])
+        union all
+        select id from {jobs_failed} where id = any(%(ids)s::uuid[])
+    ) as ended
+    join {jobs} as job using (id);

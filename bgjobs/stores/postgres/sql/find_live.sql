@@ -1,5 +1,5 @@
--- What stands where a wanted job could not be stored: the job of that id, live or ended, else
--- the holder of its unique key.
+-- What stands where a wanted job could not be stored: the job of that id, else the holder of its
+-- unique key. One that has ended is given as it was asked for.
 select wanted.id, standing.*
 from
     unnest(%(ids)s::uuid[], %(names)s::text[], %(unique_keys)s::text[])
@@ -16,15 +16,13 @@ from
             from {jobs} where id = wanted.id
             union all
             select 2 as rank,
-                id, name, payload, priority, attempts, crashes, interruptions, reservations,
-                created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-                occurrence
+                id, name, payload, priority, 0, 0, 0, 0, created_at, available_at,
+                null, null, unique_key, '[]', occurrence
             from {jobs_succeeded} where id = wanted.id
             union all
             select 3 as rank,
-                id, name, payload, priority, attempts, crashes, interruptions, reservations,
-                created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-                occurrence
+                id, name, payload, priority, 0, 0, 0, 0, created_at, available_at,
+                null, null, unique_key, '[]', occurrence
             from {jobs_failed} where id = wanted.id
             union all
             select 4 as rank,

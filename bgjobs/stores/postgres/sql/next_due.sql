@@ -5,7 +5,7 @@ with recursive levels (name, priority) as (
             select min(job.priority) from {jobs} as job
             where job.name = asked.name and job.reserved_by is null
         )
-    from unnest(%(names)s::text[]) as asked (name)
+    from pg_catalog.unnest(%(names)s::text[]) as asked (name)
     union all
     select
         level.name,

@@ -1,7 +1,7 @@
 delete from {jobs_succeeded} where id = any(array(
     select id from {jobs_succeeded}
     where succeeded_at < coalesce(%(now)s::timestamptz, now())
-        - %(kept_for)s::bigint * interval '1 microsecond'
+        - %(kept_for)s::double precision * interval '1 microsecond'
     order by succeeded_at
     limit %(limit)s
     for update skip locked
@@ -11,7 +11,7 @@ returning id;
 delete from {jobs_failed} where id = any(array(
     select id from {jobs_failed}
     where failed_at < coalesce(%(now)s::timestamptz, now())
-        - %(kept_for)s::bigint * interval '1 microsecond'
+        - %(kept_for)s::double precision * interval '1 microsecond'
     order by failed_at
     limit %(limit)s
     for update skip locked

@@ -12,9 +12,9 @@ with recursive rounds (round, name, priority, available_at, id, ahead) as (
         '00000000-0000-0000-0000-000000000000'::uuid,
         -- Twice an even share, so that one round is mostly enough.
         greatest(
-            1, %(limit)s::bigint / greatest(1, cardinality(%(names)s::text[]) / 2)
+            1, %(limit)s::bigint / greatest(1, pg_catalog.cardinality(%(names)s::text[]) / 2)
         )
-    from unnest(%(names)s::text[]) as asked (name)
+    from pg_catalog.unnest(%(names)s::text[]) as asked (name)
     where exists (
         select from {owners}
         where id = %(owner)s
@@ -35,7 +35,7 @@ with recursive rounds (round, name, priority, available_at, id, ahead) as (
             where available_at < 'infinity' or ahead is not null
             order by priority, available_at, id
             -- All that can be among the best, and at most one delayed row of each name.
-            limit %(limit)s::bigint + cardinality(%(names)s::text[])
+            limit %(limit)s::bigint + pg_catalog.cardinality(%(names)s::text[])
         ) as best
     ) as last cross join lateral (
         select last.priority, last.available_at, last.id, null::bigint as ahead

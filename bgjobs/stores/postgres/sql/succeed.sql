@@ -1,3 +1,5 @@
+-- A job that has ended before and was stored once more, by a write that was slower than the job,
+-- ends without a trace, as lost: what it would write must not be written twice.
 with settled as (
     delete from {jobs} as job
     using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[])
@@ -17,6 +19,9 @@ with settled as (
         created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
         coalesce(%(now)s::timestamptz, now())
     from settled
+    where not exists (select from {jobs_failed} as ended where ended.id = settled.id)
     on conflict (id) do nothing
+    returning id
 )
-select id, reserved_by, reservations from settled;
+select settled.id, settled.reserved_by, settled.reservations
+from settled join recorded using (id);

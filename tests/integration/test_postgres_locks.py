@@ -1,0 +1,64 @@
+"""Rows and tables that somebody else holds, perhaps for ever."""
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.settlements import Succeed
+from bgjobs.stores.postgres import PostgresStore, migrating
+from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres_jobs import LEASE, reserve_one
+from tests.fixtures.postgres_locks import named, wait_until_waiting
+
+_TIMEOUT = 0.5  # seconds until a call is given up
+
+
+def _schema(store: PostgresStore) -> str:
+    return store.label.split()[-1]
+
+
+def test_a_sweep_passes_over_a_job_that_is_just_being_ended(postgres_dsn: str) -> None:
+    with fresh_postgres_store(postgres_dsn, call_timeout=_TIMEOUT) as store:
+        locked, free = reserve_one(store), reserve_one(store)
+        later = datetime.now(UTC) + 2 * LEASE
+        lock = f'select from "{_schema(store)}".jobs where id = %s for update'
+        with psycopg.connect(postgres_dsn) as holder:
+            holder.execute(lock.encode(), [locked.id])
+            assert store.abandoned(now=later) == [free]
+        assert store.abandoned(now=later) == [locked, free]
+
+
+def test_a_call_that_is_given_up_ends_on_the_server_too(postgres_dsn: str) -> None:
+    name, dsn = named(postgres_dsn)
+    with fresh_postgres_store(dsn, call_timeout=_TIMEOUT) as store:
+        job = reserve_one(store)
+        lock = f'select from "{_schema(store)}".jobs where id = %s for update'
+        with psycopg.connect(postgres_dsn) as holder:
+            holder.execute(lock.encode(), [job.id])
+            for _ in range(2):
+                with pytest.raises(StoreUnavailableError, match="no answer within"):
+                    store.write(settle=[Succeed(job.reservation)])
+            wait_until_waiting(postgres_dsn, name, 0)
+        assert not store.write(settle=[Succeed(job.reservation)]).lost
+
+
+def test_a_migration_does_not_queue_up_behind_a_long_reader(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "_LOCK_WAIT", 0.1)
+    with fresh_postgres_store(postgres_dsn) as store:
+        schema = _schema(store)
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            for table in ("jobs", "jobs_succeeded", "jobs_failed"):
+                connection.execute(
+                    f'alter table "{schema}".{table} drop column occurrence'.encode()
+                )
+            connection.execute(f'delete from "{schema}".migrations where version = 2'.encode())
+        with psycopg.connect(postgres_dsn) as reader:
+            reader.execute(f'select from "{schema}".jobs_failed'.encode())
+            with pytest.raises(StoreUnavailableError, match="lock timeout"):
+                store.migrate()
+            assert store.count().due == 0
+        assert store.migrate() == ["0002_schedules"]

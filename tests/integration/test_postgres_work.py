@@ -1,0 +1,97 @@
+"""What the function given to `complete_with` may do to the transaction it runs in."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import psycopg
+import pytest
+
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres_jobs import enqueue, requests, reserve_one
+
+Work = Callable[[psycopg.Connection[Any]], object]
+
+
+@pytest.fixture
+def store(postgres_dsn: str) -> Generator[PostgresStore]:
+    with fresh_postgres_store(postgres_dsn) as store:
+        yield store
+
+
+@pytest.mark.parametrize("ending", ["rollback", "commit"])
+def test_work_that_ends_the_transaction_and_begins_another_is_no_success(
+    store: PostgresStore, ending: str
+) -> None:
+    job = reserve_one(store)
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        connection.execute(ending.encode())
+        connection.execute("begin")
+        enqueue_again(connection)
+
+    def enqueue_again(connection: psycopg.Connection[Any]) -> None:
+        store.enqueue_in(connection, requests(1, "effect"))
+
+    with pytest.raises(StoreError, match="do not end the transaction yourself") as caught:
+        store.complete(job.reservation, work)
+    assert not isinstance(caught.value, StoreUnavailableError)
+    assert store.get_enqueued("effect") == []
+    assert len(enqueue(store, *requests(1))) == 1
+
+
+def test_work_that_closes_the_connection_is_told_so_and_not_repeated(
+    store: PostgresStore,
+) -> None:
+    job = reserve_one(store)
+    with pytest.raises(StoreError, match="do not close the connection yourself") as caught:
+        store.complete(job.reservation, lambda connection: connection.close())
+    assert not isinstance(caught.value, StoreUnavailableError)
+    assert store.find(job.id) == job
+
+
+def _lose(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("select pg_terminate_backend(pg_backend_pid())")
+
+
+def _be_taken_back(_: object) -> None:
+    raise psycopg.errors.DeadlockDetected("said the server")
+
+
+@pytest.mark.parametrize("work", [_lose, _be_taken_back])
+def test_an_outage_inside_work_is_no_failure_of_the_handler(
+    store: PostgresStore, work: Work
+) -> None:
+    job = reserve_one(store)
+    with pytest.raises(StoreUnavailableError):
+        store.complete(job.reservation, work)
+    assert store.find(job.id) == job
+    assert store.complete(job.reservation, lambda _: None)
+
+
+def test_work_may_take_longer_than_a_call(postgres_dsn: str) -> None:
+    with fresh_postgres_store(postgres_dsn, call_timeout=0.5) as store:
+        job = reserve_one(store)
+        asked = "select pg_sleep(1.5)"
+        assert store.complete(job.reservation, lambda connection: connection.execute(asked))
+
+
+def test_work_may_use_savepoints_and_pipelines(store: PostgresStore) -> None:
+    job = reserve_one(store)
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        with pytest.raises(psycopg.errors.DivisionByZero), connection.transaction():
+            connection.execute("select 1 / 0")
+        with connection.pipeline():
+            connection.execute("select 1")
+            connection.execute("select 2")
+
+    assert store.complete(job.reservation, work)
+
+
+def test_an_error_of_works_own_division_comes_out_as_it_is(store: PostgresStore) -> None:
+    job = reserve_one(store)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        store.complete(job.reservation, lambda connection: connection.execute("select 1 / 0"))
+    assert store.find(job.id) == job

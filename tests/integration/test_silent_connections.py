@@ -1,0 +1,273 @@
+"""Connections that stay up and carry nothing: calls end, listeners come back, work goes on."""
+
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.events import OwnerDied, StoreFailed
+from bgjobs.ids import new_id
+from bgjobs.runtime import last_call, watch
+from bgjobs.runtime.dispatch import RETRIES
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.postgres import PostgresStore
+from bgjobs.testing import Recorder
+from tests.chaos.proxy import Proxy, target_of
+from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres_jobs import open_owner, reserve_one
+
+TIMEOUT = 0.5
+"""Seconds until a call is given up."""
+LENIENT = 20
+"""How many times as long a shared machine may take."""
+PATIENCE = 60.0
+"""Seconds; a safety net."""
+
+
+@pytest.fixture
+def proxy(postgres_dsn: str) -> Generator[Proxy]:
+    with Proxy(target_of(postgres_dsn)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def store(postgres_dsn: str) -> Generator[PostgresStore]:
+    """A store that leads past the proxy, to see how things are."""
+    with fresh_postgres_store(postgres_dsn) as store:
+        yield store
+
+
+@pytest.fixture
+def silenced(store: PostgresStore, proxy: Proxy, postgres_dsn: str) -> Generator[PostgresStore]:
+    """A store on the same schema, through the proxy."""
+    silenced = store_through(proxy, store, postgres_dsn)
+    silenced.open()
+    yield silenced
+    proxy.heal()
+    silenced.close()
+
+
+def store_through(
+    proxy: Proxy, store: PostgresStore, dsn: str, **options: Any
+) -> PostgresStore:
+    schema = store.label.split()[-1]
+    return PostgresStore(proxy.dsn(dsn), schema=schema, call_timeout=TIMEOUT, **options)
+
+
+VERBS: dict[str, Callable[[PostgresStore], object]] = {
+    "a statement alone": lambda store: store.count(),
+    "a transaction": lambda store: store.prune(
+        succeeded_for=timedelta(1), failed_for=timedelta(1), limit=1
+    ),
+    "a heartbeat": lambda store: store.heartbeat([], timedelta(minutes=1)),
+    "a notification": lambda store: store.notify(["work"]),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
+def test_a_call_that_nobody_answers_is_given_up_and_the_next_one_works(
+    silenced: PostgresStore, proxy: Proxy, verb: Callable[[PostgresStore], object]
+) -> None:
+    verb(silenced)
+    proxy.swallow()
+    begun = monotonic()
+    with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
+        verb(silenced)
+    assert TIMEOUT <= monotonic() - begun < LENIENT * TIMEOUT
+    proxy.heal()
+    verb(silenced)
+
+
+def test_a_completion_that_nobody_answers_is_given_up(
+    silenced: PostgresStore, store: PostgresStore, proxy: Proxy
+) -> None:
+    job = reserve_one(silenced)
+    with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
+        silenced.complete(job.reservation, lambda _: proxy.swallow())
+    assert store.find(job.id) == job
+    proxy.heal()
+    assert silenced.complete(job.reservation, lambda _: None)
+
+
+def test_a_heartbeat_waits_for_a_quarter_of_the_lease_at_most(
+    silenced: PostgresStore, proxy: Proxy
+) -> None:
+    owner, lease = open_owner(silenced), timedelta(seconds=TIMEOUT)
+    silenced.heartbeat([owner], lease)
+    proxy.swallow()
+    begun = monotonic()
+    with pytest.raises(StoreUnavailableError):
+        silenced.heartbeat([owner], lease)
+    assert monotonic() - begun < TIMEOUT
+
+
+@pytest.mark.trio
+async def test_the_lease_outlives_connections_that_fall_silent(
+    store: PostgresStore, proxy: Proxy, postgres_dsn: str
+) -> None:
+    recorder = Recorder()
+    silences = 3
+    ended = anyio.Event()
+
+    @bgjobs.worker
+    async def work() -> None:
+        await ended.wait()
+
+    config = bgjobs.Config(
+        store=store_through(proxy, store, postgres_dsn),
+        queues=[bgjobs.Queue("all", workers=[work])],
+        listeners=[recorder],
+        lease=4.0,
+    )
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config) as bg:
+            job = await bg.enqueue(work.request())
+            for _ in range(silences):
+                while not [one for one in store.get_running() if one.id == job.id]:
+                    await anyio.sleep(0.01)
+                proxy.swallow(new=False)
+                await anyio.sleep(config.heartbeat_interval * 1.5)
+            ended.set()
+            assert await bg.drain(with_delayed=True)
+    [done] = store.get_succeeded()
+    assert (done.interruptions, done.crashes, done.reservations) == (0, 0, 1)
+    assert not recorder.of(OwnerDied)
+    failed = [one for one in recorder.of(StoreFailed) if one.verb == "heartbeat"]
+    assert 1 <= len(failed) <= silences
+
+
+@pytest.mark.trio
+async def test_an_application_ends_though_nobody_answers(
+    store: PostgresStore, proxy: Proxy, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_call, "LAST_RELEASE", 1.0)
+
+    @bgjobs.worker
+    async def work() -> None:
+        await anyio.sleep_forever()
+
+    config = bgjobs.Config(
+        store=store_through(proxy, store, postgres_dsn),
+        queues=[bgjobs.Queue("all", workers=[work])],
+        lease=2.0,
+        grace=TIMEOUT,
+        store_timeout=1.0,
+    )
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config) as bg:
+            await bg.enqueue(work.request())
+            while not store.get_running():
+                await anyio.sleep(0.01)
+            proxy.swallow()
+            begun = monotonic()
+        assert monotonic() - begun < config.grace + last_call.LAST_RELEASE + LENIENT * TIMEOUT
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The silence after which a listener is put to the test, shorter than it is."""
+    silence = 0.3
+    monkeypatch.setattr(watch, "SILENCE", silence)
+    return silence
+
+
+def test_a_deaf_listener_is_noticed_within_half_a_minute() -> None:
+    assert 2 * watch.SILENCE + RETRIES.maximum <= 30
+
+
+@pytest.mark.trio
+async def test_a_deaf_listener_is_replaced(
+    store: PostgresStore, proxy: Proxy, postgres_dsn: str, deaf: float
+) -> None:
+    recorder = Recorder()
+    ran: list[int] = []
+
+    @bgjobs.worker
+    async def work(number: int) -> None:
+        ran.append(number)
+
+    config = bgjobs.Config(
+        store=PostgresStore(
+            postgres_dsn,
+            schema=store.label.split()[-1],
+            listen_dsn=proxy.dsn(postgres_dsn),
+        ),
+        queues=[bgjobs.Queue("all", workers=[work], poll_interval=1000)],
+        listeners=[recorder],
+    )
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config):
+            while not proxy.connections:
+                await anyio.sleep(0.01)
+            await anyio.sleep(deaf)
+            proxy.swallow(new=False)
+            store.write([NewJob(new_id(), work.request(1))])
+            store.notify(["work"])
+            while not ran:
+                await anyio.sleep(0.01)
+            store.write([NewJob(new_id(), work.request(2))])
+            while proxy.connections != 2:
+                await anyio.sleep(0.01)
+            store.notify(["work"])
+            while len(ran) < 2:
+                await anyio.sleep(0.01)
+    assert ran == [1, 2]
+    [failed] = [one for one in recorder.of(StoreFailed) if one.verb == "watch"]
+    assert "deaf" in str(failed.error)
+
+
+@pytest.mark.trio
+async def test_a_listener_that_hears_only_itself_is_not_replaced(
+    store: PostgresStore, proxy: Proxy, postgres_dsn: str, deaf: float
+) -> None:
+    recorder = Recorder()
+
+    @bgjobs.worker
+    async def work() -> None: ...
+
+    config = bgjobs.Config(
+        store=store_through(proxy, store, postgres_dsn),
+        queues=[bgjobs.Queue("all", workers=[work])],
+        listeners=[recorder],
+    )
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config):
+            await anyio.sleep(5 * deaf)
+    assert not recorder.of(StoreFailed)
+
+
+@pytest.mark.trio
+async def test_polling_bounds_the_delay_while_nobody_has_noticed(
+    store: PostgresStore, proxy: Proxy, postgres_dsn: str
+) -> None:
+    poll_interval = 0.25
+    ran = anyio.Event()
+
+    @bgjobs.worker
+    async def work() -> None:
+        ran.set()
+
+    config = bgjobs.Config(
+        store=PostgresStore(
+            postgres_dsn,
+            schema=store.label.split()[-1],
+            listen_dsn=proxy.dsn(postgres_dsn),
+        ),
+        queues=[bgjobs.Queue("all", workers=[work], poll_interval=poll_interval)],
+    )
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config):
+            while not proxy.connections:
+                await anyio.sleep(0.01)
+            proxy.swallow()
+            begun = monotonic()
+            store.write([NewJob(new_id(), work.request())])
+            store.notify(["work"])
+            await ran.wait()
+            assert monotonic() - begun < watch.SILENCE
+            proxy.heal()

@@ -1,0 +1,241 @@
+"""What the function given to `complete` may do to the connection, and what befalls it there."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.ids import new_id
+from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.testing.contract.steps import NOW, hold, put_one
+from tests.fixtures.sqlite import fresh_sqlite_store
+
+Work = Callable[[sqlite3.Connection], object]
+
+
+def _close(raw: sqlite3.Connection) -> None:
+    with closing(raw):
+        raw.execute("create table effects (number integer)")
+
+
+def _commit_elsewhere(path: Path) -> None:
+    with fresh_sqlite_store(path) as other:
+        put_one(other, "waiting")
+
+
+def _goes_on(store: SQLiteStore) -> bool:
+    return store.complete(hold(store).reservation, lambda raw: raw.execute("select 1"), now=NOW)
+
+
+def test_work_that_closes_the_connection_is_told_so(sqlite_store: SQLiteStore) -> None:
+    held = hold(sqlite_store)
+    with pytest.raises(StoreError, match="nor close the connection") as caught:
+        sqlite_store.complete(held.reservation, _close, now=NOW)
+    assert not isinstance(caught.value, StoreUnavailableError)
+    assert sqlite_store.find(held.id) == held
+    assert _goes_on(sqlite_store)
+
+
+def test_an_error_of_work_that_closed_the_connection_goes_out(
+    sqlite_store: SQLiteStore,
+) -> None:
+    def work(raw: sqlite3.Connection) -> None:
+        with closing(raw):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    assert _goes_on(sqlite_store)
+
+
+def test_the_connection_made_anew_is_like_the_first(sqlite_store: SQLiteStore) -> None:
+    names = ("trusted_schema", "synchronous", "journal_mode", "busy_timeout")
+
+    def settings() -> list[Any]:
+        raw = sqlite_store._roles.writer.raw
+        return [raw.execute(f"pragma {name}").fetchone() for name in names]
+
+    before = settings()
+    with suppress(StoreError):
+        sqlite_store.complete(hold(sqlite_store).reservation, _close, now=NOW)
+    put_one(sqlite_store)
+    assert settings() == before
+
+
+def test_a_store_that_was_closed_connects_no_more(sqlite_store: SQLiteStore) -> None:
+    """Not even for a verb that had waited for the connection."""
+    writer = sqlite_store._roles.writer
+    sqlite_store.close()
+    with pytest.raises(StoreError, match="closed database"), writer.writing():
+        pass
+
+
+def test_memory_that_work_closed_is_lost_and_every_verb_says_so() -> None:
+    with fresh_sqlite_store(":memory:") as store:
+        with pytest.raises(StoreError, match="nor close the connection"):
+            store.complete(hold(store).reservation, _close, now=NOW)
+        for verb in (lambda: put_one(store), store.get_enqueued):
+            with pytest.raises(StoreError, match="closed database") as caught:
+                verb()
+            assert not isinstance(caught.value, StoreUnavailableError)
+
+
+def test_a_cursor_that_work_keeps_half_read_stops_nobody(
+    sqlite_path: Path, sqlite_store: SQLiteStore
+) -> None:
+    for _ in range(2):
+        put_one(sqlite_store, "waiting")
+    kept: list[Iterator[Any]] = []
+
+    def work(raw: sqlite3.Connection) -> None:
+        kept.append(raw.execute("select id from bgjobs_jobs"))
+        next(kept[0])
+
+    assert sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    _commit_elsewhere(sqlite_path)
+    assert _goes_on(sqlite_store)
+    assert kept
+
+
+def test_a_cursor_that_an_error_of_work_keeps_alive_stops_nobody(
+    sqlite_path: Path, sqlite_store: SQLiteStore
+) -> None:
+    for _ in range(2):
+        put_one(sqlite_store, "waiting")
+
+    def work(raw: sqlite3.Connection) -> None:
+        rows = raw.execute("select id from bgjobs_jobs")
+        raise LookupError(next(rows))
+
+    with pytest.raises(LookupError) as caught:
+        sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    _commit_elsewhere(sqlite_path)
+    assert _goes_on(sqlite_store)
+    assert caught.value.__traceback__ is not None
+
+
+def _leave_unfinished(raw: sqlite3.Connection) -> sqlite3.Cursor:
+    raw.execute("create table effects (number integer)")
+    cursor = raw.execute("insert into effects values (1), (2) returning number")
+    cursor.fetchone()
+    return cursor
+
+
+def test_a_write_that_work_leaves_unfinished_is_its_own_error(
+    sqlite_store: SQLiteStore,
+) -> None:
+    kept: list[object] = []
+
+    def work(raw: sqlite3.Connection) -> None:
+        kept.append(_leave_unfinished(raw))
+
+    with pytest.raises(StoreError, match="statements in progress") as caught:
+        sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    assert not isinstance(caught.value, StoreUnavailableError)
+    assert _goes_on(sqlite_store)
+    assert kept
+
+
+def test_a_write_left_unfinished_by_an_error_of_work_stops_nobody_for_long(
+    sqlite_store: SQLiteStore,
+) -> None:
+    def work(raw: sqlite3.Connection) -> None:
+        raise LookupError(_leave_unfinished(raw))
+
+    with pytest.raises(LookupError) as caught:
+        sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    with suppress(StoreUnavailableError):
+        put_one(sqlite_store, "waiting")
+    assert _goes_on(sqlite_store)
+    assert caught.value.args
+
+
+def _only_read(raw: sqlite3.Connection) -> None:
+    raw.execute("pragma query_only = on")
+
+
+def _interrupt_always(raw: sqlite3.Connection) -> None:
+    raw.set_progress_handler(lambda: 1, 1)
+
+
+@pytest.mark.parametrize("work", [_only_read, _interrupt_always])
+@pytest.mark.parametrize("path", ["jobs.db", ":memory:"])
+def test_what_work_forbids_is_forbidden_no_longer_than_that(
+    work: Work, path: str, tmp_path: Path
+) -> None:
+    with fresh_sqlite_store(path if path == ":memory:" else tmp_path / path) as store:
+        assert store.complete(hold(store).reservation, work, now=NOW)
+        assert _goes_on(store)
+
+
+def test_a_full_disk_inside_work_is_an_outage(sqlite_store: SQLiteStore) -> None:
+    """So that the whole is tried again, and no attempt of the job is spent on it."""
+    held = hold(sqlite_store)
+
+    def work(raw: sqlite3.Connection, limit: int) -> None:
+        raw.execute(f"pragma max_page_count = {limit}")
+        raw.execute("create table effects (number integer)")
+
+    with pytest.raises(StoreUnavailableError, match="SQLITE_FULL"):
+        sqlite_store.complete(held.reservation, lambda raw: work(raw, 1), now=NOW)
+    assert sqlite_store.find(held.id) == held
+    assert sqlite_store.complete(held.reservation, lambda raw: work(raw, 1_000), now=NOW)
+
+
+def test_a_failing_disk_inside_work_is_an_outage(sqlite_store: SQLiteStore) -> None:
+    def work(_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        error.sqlite_errorname = "SQLITE_IOERR_READ"
+        raise error
+
+    with pytest.raises(StoreUnavailableError, match="SQLITE_IOERR_READ"):
+        sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+
+
+def test_a_lock_that_work_runs_into_is_its_own_error(
+    sqlite_path: Path, sqlite_store: SQLiteStore
+) -> None:
+    """Trying again would never help: it is the lock of this very transaction."""
+
+    def work(_: object) -> None:
+        with closing(sqlite3.connect(sqlite_path, timeout=0)) as other:
+            other.execute("create table effects (number integer)")
+
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+    assert _goes_on(sqlite_store)
+
+
+def test_an_error_that_ends_a_reading_transaction_is_the_one_that_is_told(
+    sqlite_store: SQLiteStore,
+) -> None:
+    """A failing disk lets SQLite roll back by itself; here, the second statement does."""
+    reader = sqlite_store._roles.reader
+    with pytest.raises(StoreError, match="no such table: absent"):
+        reader.snapshot(["select 1", "rollback", "select * from absent"], {})
+    assert reader.snapshot(["select 1", "select 2"], {}) == [[(1,)], [(2,)]]
+
+
+UNWRITABLE = "mail\udcff"
+VERBS: list[Callable[[SQLiteStore], object]] = [
+    lambda store: store.reserve(new_id(), [UNWRITABLE], 1),
+    lambda store: store.next_due([UNWRITABLE]),
+    lambda store: store.find_unique("mail", UNWRITABLE),
+    lambda store: store.get_enqueued(UNWRITABLE),
+    lambda store: store.count([UNWRITABLE]),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_text_that_cannot_be_written_is_an_error_of_the_store(
+    verb: Callable[[SQLiteStore], object], sqlite_store: SQLiteStore
+) -> None:
+    with pytest.raises(StoreError, match="surrogates not allowed") as caught:
+        verb(sqlite_store)
+    assert not isinstance(caught.value, StoreUnavailableError)
+    assert _goes_on(sqlite_store)

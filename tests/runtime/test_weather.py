@@ -1,0 +1,299 @@
+"""A store that is away is weather: queues wait for it, and nothing hangs or dies."""
+
+from typing import Any
+from uuid import UUID
+
+import anyio
+import pytest
+from anyio import current_time
+
+import bgjobs
+from bgjobs import every
+from bgjobs.errors import StoreError
+from bgjobs.events import (
+    ChildCrashed,
+    ChildGaveUp,
+    ChildRestarted,
+    JobStarted,
+    JobSucceeded,
+    QueueStarted,
+    StoreFailed,
+)
+from bgjobs.runtime.leases import LeaseLostError
+from bgjobs.testing import Recorder
+from tests.fixtures.faulty_store import FaultyStore
+from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
+
+pytestmark = [pytest.mark.anyio, virtual_time_on_both]
+
+LEASE = 4.0
+HOUR = 3600.0
+FIRST_CRASH_ENDS_ALL = bgjobs.RestartTolerance(restarts=0)
+
+
+@bgjobs.worker
+async def note(number: int) -> None:
+    """Ends well."""
+
+
+def weathered(app: Harness, *workers: Any, **more: Any) -> tuple[FaultyStore, bgjobs.Config]:
+    """A store to send away, and an application over it with a short lease."""
+    store = FaultyStore(app.database.store())
+    return store, app.config(*workers, **{"store": store, "lease": LEASE, **more})
+
+
+async def refused(recorder: Recorder, verb: str) -> None:
+    """Wait until this verb has found the store away."""
+    while verb not in {event.verb for event in recorder.of(StoreFailed)}:
+        await recorder.wait_for(StoreFailed, len(recorder.of(StoreFailed)) + 1)
+
+
+async def test_an_outage_longer_than_the_lease_costs_one_lease(virtual_app: Harness) -> None:
+    """The new one is counted from the try that the store has answered, not from the first."""
+    store, config = weathered(virtual_app, note)
+    recorder = virtual_app.recorder
+    async with bgjobs.run(config) as bg:
+        await recorder.wait_for(QueueStarted)
+        store.away = True
+        await anyio.sleep(5 * LEASE)
+        store.away = False
+        await recorder.wait_for(QueueStarted, 2)
+        await anyio.sleep(3 * LEASE)
+        await bg.enqueue(note.request(1))
+        await recorder.wait_for(JobSucceeded)
+    (crash,) = recorder.of(ChildCrashed)
+    assert isinstance(crash.error, LeaseLostError)
+    assert len(recorder.of(QueueStarted)) == 2
+
+
+async def test_an_outage_at_the_start_costs_no_lease(virtual_app: Harness) -> None:
+    store, config = weathered(virtual_app, note)
+    async with bgjobs.run(config) as bg:
+        store.away = True  # before any queue has asked it for anything
+        await anyio.sleep(5 * LEASE)
+        store.away = False
+        await virtual_app.recorder.wait_for(QueueStarted)
+        await anyio.sleep(3 * LEASE)
+        await bg.enqueue(note.request(1))
+        await virtual_app.recorder.wait_for(JobSucceeded)
+    assert virtual_app.recorder.of(ChildCrashed) == []
+
+
+async def test_a_lost_lease_is_no_crash_to_be_tolerated(virtual_app: Harness) -> None:
+    store, config = weathered(virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL)
+    async with bgjobs.run(config) as bg:
+        await virtual_app.recorder.wait_for(QueueStarted)
+        store.away = True
+        await virtual_app.recorder.wait_for(ChildCrashed)
+        store.away = False
+        await bg.enqueue(note.request(1))
+        await virtual_app.recorder.wait_for(JobSucceeded)
+    (crash,) = virtual_app.recorder.of(ChildCrashed)
+    assert isinstance(crash.error, LeaseLostError)
+
+
+async def test_a_bug_beside_lost_leases_is_tolerated_no_longer_than_ever(
+    virtual_app: Harness,
+) -> None:
+    store, config = weathered(virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL)
+    with pytest.raises(ExceptionGroup, match="crashed more than 0 times") as caught:
+        async with bgjobs.run(config):
+            await virtual_app.recorder.wait_for(QueueStarted)
+            store.away = True
+            await virtual_app.recorder.wait_for(ChildCrashed)
+            store.faults["reserve"] = [StoreError("a bug")]
+            store.away = False
+            await anyio.sleep_forever()
+    assert [str(error) for error in caught.value.exceptions] == ["a bug"]
+
+
+async def test_a_store_that_comes_and_goes_does_not_take_the_application_down(
+    virtual_app: Harness,
+) -> None:
+    outages = 12
+    store, config = weathered(virtual_app, note)
+    recorder = virtual_app.recorder
+    async with bgjobs.run(config) as bg:
+        for number in range(outages):
+            await recorder.wait_for(QueueStarted, number + 1)
+            store.away = True
+            await anyio.sleep(1.5 * LEASE)
+            store.away = False
+            await bg.enqueue(note.request(number))
+            await recorder.wait_for(JobSucceeded, number + 1)
+    crashes = recorder.of(ChildCrashed)
+    assert [type(crash.error) for crash in crashes] == [LeaseLostError] * outages
+    assert recorder.of(ChildGaveUp) == []
+
+
+async def test_a_queue_takes_another_name_for_each_try_to_open(virtual_app: Harness) -> None:
+    """One whose answer was lost is in the store with a lease that is older than believed."""
+    asked: list[UUID] = []
+    store = FaultyStore(virtual_app.database.store())
+
+    def open_owner(owner: Any, *args: Any, **kwargs: Any) -> None:
+        asked.append(owner.id)
+        store.open_owner(owner, *args, **kwargs)
+
+    store.lose_the_answer("open_owner")
+    config = virtual_app.config(note, store=Wrapped(store, open_owner=open_owner), lease=LEASE)
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(note.request(1))
+        await virtual_app.recorder.wait_for(JobSucceeded)
+        await anyio.sleep(3 * LEASE)
+    assert len(set(asked)) == len(asked) == 2
+    assert [event.owner for event in virtual_app.recorder.of(QueueStarted)] == asked[1:]
+    assert virtual_app.recorder.of(ChildCrashed) == []
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+async def test_an_application_that_has_lost_its_store_can_be_stopped(
+    virtual_app: Harness, stops: int
+) -> None:
+    """Its queue has lost its lease and tries to get another one."""
+    store, config = weathered(virtual_app, note, grace=HOUR if stops == 2 else 0)
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            await virtual_app.recorder.wait_for(QueueStarted)
+            store.away = True
+            await refused(virtual_app.recorder, "open_owner")
+            bg.stop()
+            if stops == 2:
+                bg.stop(grace=0)
+    assert len(virtual_app.recorder.of(QueueStarted)) == 1
+
+
+async def test_an_application_that_never_had_its_store_can_be_stopped(
+    virtual_app: Harness,
+) -> None:
+    store, config = weathered(virtual_app, note)
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            store.away = True
+            await refused(virtual_app.recorder, "open_owner")
+            bg.stop()
+    assert virtual_app.recorder.of(QueueStarted) == []
+
+
+async def test_a_scheduled_job_whose_store_is_away_can_be_stopped(
+    virtual_app: Harness,
+) -> None:
+    @bgjobs.worker
+    async def daily() -> None:
+        """Ends well."""
+
+    scheduled = bgjobs.ScheduledJob(daily, every(days=1))
+    store, config = weathered(virtual_app, queues=(), scheduled_jobs=[scheduled])
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            store.away = True
+            await refused(virtual_app.recorder, "open_owner")
+            bg.stop()
+    assert virtual_app.recorder.of(QueueStarted) == []
+
+
+async def test_an_application_whose_handler_runs_can_be_stopped_without_its_store(
+    virtual_app: Harness,
+) -> None:
+    """The end of the handler cannot be stored; the job is another process's after the lease."""
+
+    @bgjobs.worker
+    async def forever() -> None:
+        await anyio.sleep_forever()
+
+    store, config = weathered(virtual_app, forever, grace=0)
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            job = await bg.enqueue(forever.request())
+            await virtual_app.recorder.wait_for(JobStarted)
+            store.away = True
+            bg.stop()
+    looking = virtual_app.open_store()
+    assert [held.id for held in looking.get_running()] == [job.id]
+    looking.close()
+
+
+async def test_a_stopped_child_is_not_started_again_after_its_pause(
+    virtual_app: Harness,
+) -> None:
+    tolerance = bgjobs.RestartTolerance(backoff=bgjobs.backoff.Constant(HOUR))
+    store, config = weathered(virtual_app, note, restart_tolerance=tolerance)
+    store.faults["reserve"] = [StoreError("a bug")]
+    async with bgjobs.run(config) as bg:
+        await virtual_app.recorder.wait_for(ChildCrashed)
+        bg.stop()
+        stopped = current_time()
+    assert current_time() - stopped < HOUR
+    assert virtual_app.recorder.of(ChildRestarted) == []
+
+
+async def test_a_child_that_is_not_stopped_waits_for_its_whole_pause(
+    virtual_app: Harness,
+) -> None:
+    tolerance = bgjobs.RestartTolerance(backoff=bgjobs.backoff.Constant(2 * LEASE))
+    store, config = weathered(virtual_app, note, restart_tolerance=tolerance)
+    store.faults["reserve"] = [StoreError("a bug")]
+    async with bgjobs.run(config):
+        await virtual_app.recorder.wait_for(ChildCrashed)
+        crashed = current_time()
+        await virtual_app.recorder.wait_for(ChildRestarted)
+        assert current_time() - crashed == pytest.approx(2 * LEASE)
+
+
+async def test_a_handler_ends_in_the_moment_that_its_lease_is_refused(
+    virtual_app: Harness,
+) -> None:
+    """Others may have its jobs already, so each further second is one too many."""
+    store = virtual_app.database.store()
+    ends: list[float] = []
+    refusals: list[float] = []
+
+    def heartbeat(owners: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = store.heartbeat(owners, *args, **kwargs)
+        if set(owners) - set(answer.alive):
+            refusals.append(current_time())
+        return answer
+
+    @bgjobs.worker
+    async def long() -> None:
+        if ends:
+            return
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ends.append(current_time())
+
+    config = virtual_app.config(
+        long, store=Wrapped(store, heartbeat=heartbeat), lease=LEASE, sweep_interval=HOUR
+    )
+    thief = virtual_app.open_store()
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(long.request())
+        (started,) = await virtual_app.recorder.wait_for(JobStarted)
+        assert started.job.reserved_by is not None
+        await anyio.sleep(2 * LEASE)
+        thief.close_owners([started.job.reserved_by], now=config.clock.store_now())
+        await virtual_app.recorder.wait_for(JobSucceeded)
+    thief.close()
+    assert ends == refusals
+    (crash,) = virtual_app.recorder.of(ChildCrashed)
+    assert isinstance(crash.error, LeaseLostError)
+
+
+async def test_an_outage_shorter_than_the_lease_is_not_noticed_by_a_handler(
+    virtual_app: Harness,
+) -> None:
+    store = FaultyStore(virtual_app.database.store())
+
+    @bgjobs.worker
+    async def long() -> None:
+        store.away = True
+        await anyio.sleep(5 * LEASE)
+        store.away = False
+
+    config = virtual_app.config(long, store=store, lease=10 * LEASE)
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(long.request())
+        await virtual_app.recorder.wait_for(JobSucceeded)
+    assert len(virtual_app.recorder.of(JobStarted)) == 1
+    assert virtual_app.recorder.of(ChildCrashed) == []
