@@ -1,0 +1,164 @@
+"""What the code never does, read from the code itself."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bgjobs
+
+PACKAGE = Path(bgjobs.__file__).parent
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+STATEMENTS = sorted(PACKAGE.rglob("*.sql"))
+
+IMPORTS = {
+    *("pickle", "cPickle", "_pickle", "shelve", "marshal", "dill", "cloudpickle", "jsonpickle"),
+    *("yaml", "ruamel", "toml", "ctypes", "cffi", "subprocess", "code", "codeop", "runpy"),
+    *("xml", "http", "urllib", "requests", "httpx", "ftplib", "smtplib", "socketserver"),
+}
+"""What makes objects, code, processes or connections out of data."""
+CALLS = {
+    *("eval", "exec", "__import__", "execfile", "breakpoint", "input"),
+    *("os.system", "os.popen", "os.execv", "os.spawnv", "os.fork", "os.chmod", "os.umask"),
+    *("sys.settrace", "tempfile.mktemp", "enable_load_extension", "load_extension"),
+    *("executescript", "create_function", "set_authorizer"),
+}
+ALLOWED = {
+    ("bgjobs/__init__.py", "import_module"),  # of its own modules, by a table of names
+    ("bgjobs/payloads/signatures.py", "compile"),  # of an annotation, and only for its syntax
+}
+"""That look like it and are not."""
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(PACKAGE.parent))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name.partition(".")[0] for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+def called(tree: ast.AST) -> Iterator[str]:
+    """Give calls by their full names and by their last."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            yield name
+            # `re.compile` is another thing than `compile`.
+            yield name.rpartition(".")[2] if not name.endswith(".compile") else name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_module_makes_code_or_objects_of_data(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert IMPORTS.isdisjoint(imported(tree))
+    calls = set(called(tree))
+    assert CALLS.isdisjoint(calls)
+    suspicious = {(named(path), one) for one in calls & {"import_module", "compile"}}
+    assert suspicious <= ALLOWED
+
+
+def test_every_exception_is_still_needed() -> None:
+    found = {
+        (named(path), one)
+        for path in MODULES
+        for one in called(ast.parse(path.read_text("utf-8")))
+    }
+    assert found >= ALLOWED
+
+
+SQL = re.compile(
+    r"\s*(select|insert|update|delete|with|create|drop|alter|grant|listen|notify|pragma|attach"
+    r"|set|copy|call|truncate|savepoint|release|begin|vacuum|explain)\b.*\S",
+    re.IGNORECASE | re.DOTALL,
+)
+FILLED_IN = {
+    ("bgjobs/stores/postgres/migrating.py", "sql.schema"),
+    ("bgjobs/stores/postgres/watcher.py", "channel"),
+    ("bgjobs/stores/sqlite/connection.py", "synchronous"),
+}
+"""All that code puts into the text of a statement; each is checked against a list."""
+
+
+def executed(tree: ast.AST) -> Iterator[ast.expr]:
+    """Give what is passed to whatever runs statements."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield from node.args if node.func.attr in ("execute", "run", "executemany") else ()
+
+
+def built(tree: ast.AST) -> Iterator[str]:
+    """Give the expressions that are put into statements, whatever the way."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            first = node.values[0] if node.values else None
+            if isinstance(first, ast.Constant) and SQL.match(str(first.value) + "x"):
+                yield from (
+                    ast.unparse(one.value)
+                    for one in node.values
+                    if isinstance(one, ast.FormattedValue)
+                )
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
+            left = node.left
+            if isinstance(left, ast.Constant) and isinstance(left.value, str | bytes):
+                text = left.value if isinstance(left.value, str) else left.value.decode()
+                if SQL.match(text + "x"):
+                    yield ast.unparse(node.right)
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("format", "format_map")
+            and isinstance(node.func.value, ast.Constant)
+            and SQL.match(str(node.func.value.value) + "x")
+        ):
+            yield ast.unparse(node)
+
+
+def test_only_checked_words_are_put_into_statements() -> None:
+    found = {
+        (named(path), one)
+        for path in (PACKAGE / "stores").rglob("*.py")
+        for one in built(ast.parse(path.read_text("utf-8")))
+    }
+    assert found == FILLED_IN
+
+
+def test_no_statement_is_built_where_it_is_run() -> None:
+    """What is executed is a constant, a name, a call or one of the three above."""
+    for path in MODULES:
+        for one in executed(ast.parse(path.read_text("utf-8"))):
+            for node in ast.walk(one):
+                assert not isinstance(node, ast.BinOp), (named(path), ast.unparse(node))
+
+
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_TABLES = {"migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"}
+_INDEXES = {
+    f"jobs_{one}" for one in ("unique", "ready", "reserved", "succeeded_at", "failed_at")
+}
+
+
+@pytest.mark.parametrize("path", STATEMENTS, ids=named)
+def test_only_tables_and_indexes_are_filled_into_the_files(path: Path) -> None:
+    """And never between quotes, where the quotes around them would end the text."""
+    text = re.sub(r"--.*", "", path.read_text("utf-8"))
+    assert set(_PLACEHOLDER.findall(text)) <= _TABLES | _INDEXES | {"schema"}
+    assert not [one for one in re.findall(r"'[^']*'", text) if "{" in one]
+    assert not re.search(r"security definer|set role|\bexecute\b", text, re.IGNORECASE)
+
+
+def test_the_linter_looks_for_built_statements() -> None:
+    """S608 is on, and switched off nowhere."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]
+    lint = settings["lint"]
+    assert "S" in lint["select"]
+    assert not [one for one in lint["ignore"] if one.startswith("S6") or one == "S"]
+    assert not [path for path in MODULES if re.search(r"noqa: .*S\d", path.read_text("utf-8"))]

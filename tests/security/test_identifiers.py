@@ -1,0 +1,90 @@
+"""Schema and table prefix are the only names that stand in statements; both are checked."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import bgjobs
+from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres.watcher import channel_of
+from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.testing.contract import CHECKS
+from tests.fixtures.postgres import drop_schema
+from tests.security.corpus import NAMES, UNSTORABLE
+
+LONGEST = 41
+REFUSED = (
+    *(one for one in NAMES if one != "null"),
+    *UNSTORABLE,
+    *("Upper", "a b", "a-b", "a.b", "1a", "a\n", "\na", "é", "a\uff11", "a\u0301", "x" * 42),
+)
+MAKERS: dict[str, Callable[[str], object]] = {
+    "schema": lambda name: PostgresStore("dbname=x", schema=name),
+    "table_prefix": lambda name: SQLiteStore("/nowhere/x.db", table_prefix=name),
+}
+
+
+@pytest.mark.parametrize("what", MAKERS)
+@pytest.mark.parametrize("name", REFUSED, ids=ascii)
+def test_what_is_no_plain_name_is_refused(name: str, what: str) -> None:
+    with pytest.raises(ValueError, match=f"{what}: expected"):
+        MAKERS[what](name)
+
+
+WORDS = ("select", "null", "_", "x" * LONGEST)
+SOME = [one for one in CHECKS if re.search("awkward|ended|unique|replac|prun", one.__name__)]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_of_sql_are_names_like_others_on_postgres(word: str, postgres_dsn: str) -> None:
+    """Quoted, they mean nothing; the longest is not cut."""
+    for check in SOME[:3]:
+        drop_schema(postgres_dsn, word)
+        store = PostgresStore(postgres_dsn, schema=word)
+        store.open()
+        try:
+            store.migrate()
+            check(store)
+        finally:
+            store.close()
+            drop_schema(postgres_dsn, word)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_of_sql_are_names_like_others_on_sqlite(word: str, tmp_path: Path) -> None:
+    for number, check in enumerate(SOME[:3]):
+        store: bgjobs.Store = SQLiteStore(tmp_path / f"{number}.db", table_prefix=word)
+        store.open()
+        store.migrate()
+        check(store)
+        store.close()
+
+
+def test_the_channel_is_made_of_the_checked_name() -> None:
+    """It fits into the 63 bytes of a name, so that no two schemas share one."""
+    assert channel_of("x" * LONGEST) == f"bgjobs_{'x' * LONGEST}"
+    assert len(channel_of("x" * LONGEST)) < 64
+
+
+def test_a_notification_of_a_stranger_is_only_a_wrong_alarm(postgres_dsn: str) -> None:
+    """Any role of the database may send one; its text is compared with names, never used."""
+    schema = "notified_by_strangers"
+    drop_schema(postgres_dsn, schema)
+    store = PostgresStore(postgres_dsn, schema=schema)
+    store.open()
+    try:
+        store.migrate()
+        watcher = store.watch()
+        assert watcher is not None
+        sent = [name for name in NAMES if len(name.encode()) < 8_000]
+        store.notify(sent)
+        heard: set[str] = set()
+        while heard < set(sent):
+            heard |= set(watcher.poll() or ())
+        assert heard == set(sent)
+        watcher.close()
+    finally:
+        store.close()
+        drop_schema(postgres_dsn, schema)

@@ -1,0 +1,321 @@
+"""The roles of docs/postgres-roles.sql: each suffices, and no right of it is too many."""
+
+import asyncio
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import trio
+from attrs import frozen
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+import bgjobs
+from bgjobs.errors import StoreError
+from bgjobs.ids import new_id
+from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest
+from bgjobs.settlements import Drop, Fail, Requeue, Succeed
+from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.postgres import drop_schema, random_schema
+
+FILE = Path(__file__).parents[2] / "docs" / "postgres-roles.sql"
+ROLES = ("producer", "worker", "reader", "migrator")
+LEASE = timedelta(minutes=1)
+ALL = timedelta(0)
+
+
+@frozen
+class Cluster:
+    """A schema and its four roles, under names that no other test uses."""
+
+    dsn: str
+    schema: str
+
+    def role(self, name: str) -> str:
+        return f"{self.schema}_{name}"
+
+    def store(self, role: str) -> PostgresStore:
+        return PostgresStore(self.dsn_of(role), schema=self.schema, pool_size=1)
+
+    def dsn_of(self, role: str) -> str:
+        return make_conninfo(self.dsn, options=f"-c role={self.role(role)}")
+
+    def execute(self, *statements: str) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for one in statements:
+                connection.execute(one.encode())
+
+    def rows(self, query: str) -> list[Any]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    @contextmanager
+    def using(self, role: str) -> Generator[PostgresStore]:
+        store = self.store(role)
+        store.open()
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def named(self, text: str) -> str:
+        """Put our names into a text that speaks of `bgjobs`."""
+        text = re.sub(r"\bbgjobs_(?=\w)", f"{self.schema}_", text)
+        return re.sub(r"\bbgjobs\b", self.schema, text)
+
+
+@pytest.fixture(scope="module")
+def cluster(postgres_dsn: str) -> Generator[Cluster]:
+    cluster = Cluster(postgres_dsn, random_schema())
+    try:
+        cluster.execute(
+            *(f"create role {cluster.role(one)}" for one in ROLES),
+            f"create schema {cluster.schema} authorization {cluster.role('migrator')}",
+        )
+        with cluster.using("migrator") as store:
+            assert store.migrate()
+        cluster.execute(cluster.named(FILE.read_text("utf-8")))
+        yield cluster
+    finally:
+        drop_schema(postgres_dsn, cluster.schema)
+        cluster.execute(*(f"drop role if exists {cluster.role(one)}" for one in ROLES))
+
+
+@pytest.fixture(autouse=True)
+def empty(cluster: Cluster) -> None:
+    tables = ("jobs", "owners", "jobs_succeeded", "jobs_failed")
+    cluster.execute(*(f"truncate {cluster.schema}.{one}" for one in tables))
+
+
+def asked(**options: Any) -> JobRequest:
+    return JobRequest("work", "{}", JobOptions(**options))
+
+
+def produce(store: PostgresStore) -> None:
+    """Do all that a program does which only enqueues."""
+    store.check_schema()
+    new = NewJob(new_id(), asked(unique_key="one"))
+    store.write([new, NewJob(new_id(), asked())])
+    store.write([NewJob(new_id(), asked(unique_key="one"))])  # taken: the live one is read
+    store.write([new])  # a repetition
+    store.notify(["work"])
+    dsn = vars(store)["_source"]._conninfo
+    with psycopg.connect(dsn) as connection:
+        store.enqueue_in(connection, [asked(priority=5, available_in=timedelta(days=1))])
+    asyncio.run(produce_async(store, dsn))
+
+
+async def produce_async(store: PostgresStore, dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        await store.enqueue_in_async(connection, [asked(unique_key="one")])
+
+
+def read(store: PostgresStore) -> None:
+    """Do all that a program does which only looks."""
+    store.check_schema()
+    store.find(new_id())  # in all three tables
+    store.find_unique("work", "one")
+    for lists in (store.get_enqueued, store.get_succeeded, store.get_failed):
+        lists("work")
+    store.get_running()
+    store.count()
+    store.next_due(["work"])
+
+
+def reserved(store: PostgresStore, owner: Owner, count: int) -> list[Job]:
+    store.write([NewJob(new_id(), asked()) for _ in range(count)])
+    found = list(store.reserve(owner.id, ["work"], count))
+    assert len(found) == count
+    return found
+
+
+def work(store: PostgresStore) -> None:
+    """Do all that a program does which runs jobs."""
+    produce(store)
+    read(store)
+    owner = Owner(new_id(), "q", "node")
+    store.open_owner(owner, LEASE)
+    store.reserve(owner.id, ["work"], 10)
+    first, second, third, fourth, fifth = reserved(store, owner, 5)
+    counters: dict[str, Any] = {"attempts": 1, "crashes": 0, "interruptions": 0}
+    errors = (AttemptError(0, first.created_at, "x"),)
+    lost = store.write(
+        settle=[
+            Succeed(first.reservation),
+            Fail(reservation=second.reservation, error="x", errors=errors, **counters),
+            Requeue(reservation=third.reservation, errors=errors, **counters),
+            Drop(fourth.reservation),
+        ]
+    ).lost
+    assert not lost
+    assert store.complete(fifth.reservation, lambda connection: None)
+    [waiting] = store.write([NewJob(new_id(), asked())]).jobs
+    assert store.replace(waiting, NewJob(new_id(), asked()))
+    assert store.heartbeat([owner.id], LEASE).alive
+    store.abandoned()
+    store.close_owners([owner.id])
+    watcher = store.watch()
+    assert watcher is not None
+    watcher.close()
+    assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 3
+
+
+SCRIPTS: dict[str, Callable[[PostgresStore], None]] = {
+    "producer": produce,
+    "worker": work,
+    "reader": read,
+}
+
+
+@pytest.mark.parametrize("role", SCRIPTS)
+def test_a_role_suffices(role: str, cluster: Cluster) -> None:
+    with cluster.using(role) as store:
+        SCRIPTS[role](store)
+
+
+def test_a_producer_may_repeat_a_write(cluster: Cluster) -> None:
+    """As it does when the answer to the first was lost, and the job may have run since."""
+    with cluster.using("producer") as store:
+        new = NewJob(new_id(), asked())
+        store.write([new])
+        [again] = store.write([new]).jobs
+        assert again.id == new.id
+        assert len(cluster.rows(f"select from {cluster.schema}.jobs")) == 1
+
+
+GRANT = re.compile(r"grant ([\w ,()]+?)\s+on (schema )?([\w.]+) to bgjobs_(\w+);")
+
+
+def grants() -> Iterator[tuple[str, str, str]]:
+    """Give each right alone: role, right, object."""
+    text = re.sub(r"--.*", "", FILE.read_text("utf-8"))
+    found = GRANT.findall(text)
+    assert len(found) == text.count("grant")
+    for rights, schema, place, role in found:
+        columns = re.fullmatch(r"(\w+) \((.*)\)", rights, re.DOTALL)
+        if columns:
+            alone = [f"{columns[1]} ({one.strip()})" for one in columns[2].split(",")]
+        else:
+            alone = [one.strip() for one in rights.split(",")]
+        yield from ((role, right, f"{schema}{place}") for right in alone)
+
+
+@pytest.mark.parametrize(("role", "right", "place"), list(grants()))
+def test_no_right_is_too_many(role: str, right: str, place: str, cluster: Cluster) -> None:
+    """Without it the role's program fails."""
+    name = f"{right} on {cluster.named(place)}"
+    cluster.execute(f"revoke {name} from {cluster.role(role)}")
+    try:
+        with cluster.using(role) as store, pytest.raises(StoreError, match=r"\(42501\)"):
+            SCRIPTS[role](store)
+    finally:
+        cluster.execute(f"grant {name} to {cluster.role(role)}")
+
+
+FORBIDDEN: dict[str, tuple[str, ...]] = {
+    "producer": (
+        "update bgjobs.jobs set payload = ''",
+        "delete from bgjobs.jobs",
+        "insert into bgjobs.jobs (id, attempts) values (gen_random_uuid(), 1)",
+        "select from bgjobs.owners",
+        "delete from bgjobs.jobs_failed",
+    ),
+    "worker": (
+        "update bgjobs.jobs_succeeded set payload = ''",
+        "update bgjobs.jobs_failed set error = ''",
+        "insert into bgjobs.migrations values (99, 'x', now())",
+    ),
+    "reader": (
+        "insert into bgjobs.jobs (id) values (gen_random_uuid())",
+        "update bgjobs.jobs set priority = 0",
+        "delete from bgjobs.jobs_succeeded",
+        "select from bgjobs.owners",
+        "select from bgjobs.jobs for update",
+    ),
+}
+_DDL = (
+    "create table bgjobs.mine (x int)",
+    "create function bgjobs.mine() returns int language sql as 'select 1'",
+    "alter table bgjobs.jobs add column mine int",
+    "drop table bgjobs.jobs",
+    "truncate bgjobs.jobs",
+    "create trigger mine after insert on bgjobs.jobs execute function pg_notify('a', 'b')",
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [(role, one) for role, own in FORBIDDEN.items() for one in (*own, *_DDL)],
+)
+def test_what_a_role_may_not_do(role: str, statement: str, cluster: Cluster) -> None:
+    with psycopg.connect(cluster.dsn_of(role)) as connection:
+        text = sql.SQL(cluster.named(statement))
+        denied = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction)
+        with pytest.raises(denied):
+            connection.execute(text)
+
+
+@bgjobs.worker
+def add(one: int, other: int) -> None: ...
+
+
+def test_applications_of_a_producer_and_a_worker(cluster: Cluster) -> None:
+    """Whole ones, neither of which may migrate."""
+    produced = bgjobs.Config(store=cluster.store("producer"), enqueue_only=[add], migrate=False)
+    ran = bgjobs.Config(
+        store=cluster.store("worker"),
+        queues=[bgjobs.Queue("q", workers=[add])],
+        retention=bgjobs.Retention(succeeded=timedelta(days=1), interval=0.1),
+        migrate=False,
+    )
+
+    async def main() -> None:
+        with trio.fail_after(20):
+            async with bgjobs.run(produced) as bg:
+                await bg.enqueue_many(add.request(one, 2) for one in range(10))
+            async with bgjobs.run(ran) as bg:
+                await bg.drain()
+                assert (await bg.count()).succeeded == 10
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("role", ["producer", "worker", "reader"])
+def test_only_the_migrator_migrates(role: str, cluster: Cluster) -> None:
+    """The others find nothing to do, and may not when there is."""
+    with cluster.using(role) as store:
+        assert store.migrate() == []
+    newest = f"(select max(version) from {cluster.schema}.migrations)"
+    keep = f"create table {cluster.schema}_kept as select * from {cluster.schema}.migrations"
+    cluster.execute(keep, f"delete from {cluster.schema}.migrations where version = {newest}")
+    try:
+        with cluster.using(role) as store, pytest.raises(StoreError, match=r"\(42501\)"):
+            store.migrate()
+    finally:
+        cluster.execute(
+            f"truncate {cluster.schema}.migrations",
+            f"insert into {cluster.schema}.migrations select * from {cluster.schema}_kept",
+            f"drop table {cluster.schema}_kept",
+        )
+
+
+def test_a_migrator_needs_its_schema(cluster: Cluster) -> None:
+    """Without the right to create in it, and none on the database, it can do nothing."""
+    other = random_schema()
+    role = cluster.role("migrator")
+    cluster.execute(f"create schema {other}", f"grant usage on schema {other} to {role}")
+    try:
+        for schema in (other, random_schema()):
+            store = PostgresStore(cluster.dsn_of("migrator"), schema=schema)
+            store.open()
+            with pytest.raises(StoreError, match=r"\(42501\)"):
+                store.migrate()
+            store.close()
+    finally:
+        drop_schema(cluster.dsn, other)

@@ -1,0 +1,179 @@
+"""Who may read the file, what a file of somebody else may do, and who is warned."""
+
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgjobs.errors import StoreError
+from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.testing.contract.steps import put_one
+
+LOGGER = "bgjobs.stores.sqlite"
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Generator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def use(path: Path) -> SQLiteStore:
+    store = SQLiteStore(path)
+    store.open()
+    store.migrate()
+    put_one(store)
+    return store
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {one.name: stat.S_IMODE(one.lstat().st_mode) for one in folder.iterdir()}
+
+
+def test_the_files_are_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    store = use(tmp_path / "jobs.db")
+    assert modes(tmp_path) == {"jobs.db": 0o600, "jobs.db-shm": 0o600, "jobs.db-wal": 0o600}
+    store.close()
+
+
+def test_a_file_behind_a_link_is_private(tmp_path: Path, umask: int) -> None:
+    """A link to a file that is not there yet was followed by SQLite, which asks the umask."""
+    data = tmp_path / "data"
+    data.mkdir()
+    link = tmp_path / "jobs.db"
+    link.symlink_to(data / "real.db")
+    store = use(link)
+    assert link.is_symlink()
+    assert modes(data) == {"real.db": 0o600, "real.db-shm": 0o600, "real.db-wal": 0o600}
+    store.close()
+
+
+def test_a_link_to_a_file_that_exists_leads_there(tmp_path: Path) -> None:
+    use(tmp_path / "real.db").close()
+    link = tmp_path / "jobs.db"
+    link.symlink_to(tmp_path / "real.db")
+    store = SQLiteStore(link)
+    store.open()
+    assert len(store.get_enqueued()) == 1
+    store.close()
+
+
+def warnings_of(path: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger=LOGGER):
+        store = SQLiteStore(path)
+        store.open()
+        store.close()
+    return [one for one in caplog.messages if "SQLite 3" not in one]
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o602])
+def test_a_file_that_everybody_may_write_is_told(
+    mode: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "jobs.db"
+    path.touch()
+    path.chmod(mode)
+    [warning] = warnings_of(path, caplog)
+    assert warning == f"SQLite {path}: any user of this machine may write to {path}"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o644])
+def test_a_file_that_its_owner_shares_is_fine(
+    mode: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "jobs.db"
+    path.touch()
+    path.chmod(mode)
+    assert warnings_of(path, caplog) == []
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [(0o777, True), (0o1777, False), (0o775, False)])
+def test_a_folder_in_which_everybody_may_replace_the_file_is_told(
+    mode: int, is_told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unless it is sticky, as /tmp is: then the file is its owner's."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(mode)
+    found = warnings_of(folder / "jobs.db", caplog)
+    assert found == (
+        [f"SQLite {folder}/jobs.db: any user of this machine may write to {folder}"]
+        if is_told
+        else []
+    )
+
+
+def test_a_file_of_another_user_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "jobs.db"
+    path.touch()
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner == 0:
+        assert warnings_of(path, caplog) == []  # root may do all anyway
+        os.chown(path, 65534, -1)
+    [warning] = warnings_of(path, caplog)
+    assert warning == f"SQLite {path}: it belongs to user {path.stat().st_uid}, not to this one"
+
+
+def connections(store: SQLiteStore) -> list[sqlite3.Connection]:
+    roles: Any = store._roles
+    return [roles.writer.raw, roles.reader.raw, roles.pulse.raw]
+
+
+@pytest.mark.parametrize("path", ["jobs.db", ":memory:"])
+def test_no_connection_trusts_the_schema_or_loads_extensions(path: str, tmp_path: Path) -> None:
+    store = SQLiteStore(path if path == ":memory:" else tmp_path / path)
+    store.open()
+    for raw in connections(store):
+        assert raw.execute("pragma trusted_schema").fetchone() == (0,)
+        with pytest.raises(sqlite3.OperationalError, match="not authorized"):
+            raw.execute("select load_extension('/nowhere.so')")
+    store.close()
+
+
+def test_a_trigger_in_the_file_cannot_call_what_the_schema_may_not(tmp_path: Path) -> None:
+    """Somebody's trigger is as untrusted as the rest of the file."""
+    path = tmp_path / "jobs.db"
+    use(path).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute(
+            "create trigger evil after insert on bgjobs_jobs begin"
+            " select load_extension('/tmp/evil.so'); end"
+        )
+    raw.close()
+    store = SQLiteStore(path)
+    store.open()
+    with pytest.raises(StoreError):
+        put_one(store)
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["file:jobs.db?mode=memory", "a?b#c", "a b'c\"d;--"])
+def test_a_path_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No part of it is read as a URL's, or as SQL."""
+    monkeypatch.chdir(tmp_path)
+    store = SQLiteStore(name)
+    store.open()
+    assert (tmp_path / name).stat().st_size > 0
+    store.close()
+
+
+@pytest.mark.parametrize("setting", ["OFF", "full", "FULL; drop table x", "0", None])
+def test_an_unknown_synchronous_is_refused(setting: Any, tmp_path: Path) -> None:
+    """It stands in a statement, and SQLite takes what it does not know for something else."""
+    with pytest.raises(ValueError, match="synchronous: expected NORMAL, FULL or EXTRA, found"):
+        SQLiteStore(tmp_path / "jobs.db", synchronous=setting)
+
+
+def test_a_path_with_nul_is_refused(tmp_path: Path) -> None:
+    with pytest.raises((ValueError, StoreError), match="null"):
+        SQLiteStore(f"{tmp_path}/a\0b").open()
