@@ -17,8 +17,6 @@ from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import running_jobs
 from bgjobs.stores.abc import Owner
 
-SHORTEST_WAIT = 0.01
-"""Seconds between two looks when what is due is locked by somebody else."""
 NEVER = float("inf")
 
 
@@ -44,6 +42,8 @@ class Fetcher:
         self._inbox = inbox
         self._names = tuple(worker.name for worker in control.config.workers)
         self._compare_at = NEVER
+        self._vain_looks = 0
+        """Looks that found nothing, one after the other, although something was due."""
         self._suspect: Job | None = None
         """Held, and handed out when a look has found no other one beside it."""
 
@@ -91,6 +91,8 @@ class Fetcher:
             return 0
         free = self._free
         jobs = await self._reserve(free)
+        if jobs:
+            self._vain_looks = 0
         suspects = [job for job in jobs if is_suspect(job, self._engine.config.limits)]
         await self._hold_one_of(suspects)
         for job in jobs:
@@ -139,8 +141,13 @@ class Fetcher:
         longest = self._control.config.poll_interval
         if due_in is None:
             return longest
-        seconds = due_in.total_seconds()
-        return min(seconds if seconds > 0 else SHORTEST_WAIT, longest)
+        if due_in > timedelta(0):
+            self._vain_looks = 0
+            return min(due_in.total_seconds(), longest)
+        # Somebody has it locked for a moment, or our lease has ended and we have not heard yet.
+        wait = self._engine.dispatch.retry_delay(self._vain_looks)
+        self._vain_looks += 1
+        return min(wait, longest)
 
     async def _compare(self) -> None:
         """Give back what the store says that we hold, and we do not know of."""

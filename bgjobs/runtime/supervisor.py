@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import cast, final
 
-from anyio import CancelScope, Event, move_on_after
+from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after
+from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import field, frozen
 
 from bgjobs.clock import Clock
@@ -45,17 +46,10 @@ class Supervisor:
     async def keep(self, child: Child, tree: CancelScope) -> None:
         """Run `child` until it ends by itself; cancel `tree` when it is past tolerance."""
         crashes: deque[float] = deque()
-        while True:
-            try:
-                await child.run()
-            except Exception as crash:  # noqa: BLE001 - deciding about any error is what it is for
-                error = cast("Exception", unwrapped(crash))
-                child.bus.emit(ChildCrashed, child.name, error)
-                # A store that was away is weather: whoever lost its lease by it did no wrong.
-                if not isinstance(error, LeaseLostError) and not self._tolerates(crashes):
-                    self._give_up(child, error, tree)
-                    return
-            else:
+        while (error := await _crash_of(child)) is not None:
+            # A store that was away is weather: whoever lost its lease by it did no wrong.
+            if not isinstance(error, LeaseLostError) and not self._tolerates(crashes):
+                self._give_up(child, error, tree)
                 return
             delay = self._tolerance.backoff.delay(max(0, len(crashes) - 1), self._random)
             with move_on_after(delay.total_seconds()):
@@ -85,3 +79,31 @@ class Supervisor:
         )
         self._failures.append(ExceptionGroup(message, [error]))
         tree.cancel()
+
+
+async def _crash_of(child: Child) -> Exception | None:
+    """Run a child; give what it crashed with, and tell it, or None when it ended by itself."""
+    try:
+        await child.run()
+    except Exception as crash:  # noqa: BLE001 - about any error it is the supervisor that decides
+        error = _unwrapped(crash)
+        child.bus.emit(ChildCrashed, child.name, error)
+        return error
+    except BaseExceptionGroup as group:
+        rest = group.split(get_cancelled_exc_class())[1]
+        if isinstance(rest, Exception):
+            child.bus.emit(ChildCrashed, child.name, _unwrapped(rest))
+            await checkpoint_if_cancelled()  # the cancellation alone goes on
+        raise
+    return None
+
+
+def _unwrapped(crash: Exception) -> Exception:
+    error = unwrapped(crash)
+    # The guard of a queue and its slots may tell of the same lease.
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        if group.split(LeaseLostError)[1] is not None:
+            break
+        error = group.exceptions[0]
+    return cast("Exception", error)

@@ -1,5 +1,6 @@
 """A store that is away is weather: queues wait for it, and nothing hangs or dies."""
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from anyio import current_time
 
 import bgjobs
 from bgjobs import every
+from bgjobs.backoff import IMMEDIATE
+from bgjobs.clock import SystemClock
 from bgjobs.errors import StoreError
 from bgjobs.events import (
     ChildCrashed,
@@ -19,7 +22,9 @@ from bgjobs.events import (
     QueueStarted,
     StoreFailed,
 )
+from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.leases import LeaseLostError
+from bgjobs.runtime.supervisor import Child, Supervisor
 from bgjobs.testing import Recorder
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
@@ -297,3 +302,47 @@ async def test_an_outage_shorter_than_the_lease_is_not_noticed_by_a_handler(
         await virtual_app.recorder.wait_for(JobSucceeded)
     assert len(virtual_app.recorder.of(JobStarted)) == 1
     assert virtual_app.recorder.of(ChildCrashed) == []
+
+
+async def test_the_same_lost_lease_told_twice_is_told_once_and_tolerated(
+    virtual_app: Harness,
+) -> None:
+    """The guard of a queue and a slot that settles notice it in the same moment."""
+    lost = LeaseLostError("all")
+    run = crashing(ExceptionGroup("guards", [lost, ExceptionGroup("slots", [lost])]))
+    supervisor = Supervisor(
+        bgjobs.RestartTolerance(restarts=0, backoff=IMMEDIATE), SystemClock()
+    )
+    await supervisor.keep(Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope())
+    supervisor.raise_failures()
+    assert [told.error for told in virtual_app.recorder.of(ChildCrashed)] == [lost]
+
+
+async def test_a_crash_beside_a_cancellation_is_told_and_only_the_cancellation_leaves(
+    virtual_app: Harness,
+) -> None:
+    async def run() -> None:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class() as cancelled:
+            raise BaseExceptionGroup("both", [cancelled, ValueError("a bug")]) from None
+
+    supervisor = Supervisor(bgjobs.RestartTolerance(), SystemClock())
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await supervisor.keep(
+            Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope()
+        )
+    assert scope.cancelled_caught
+    assert [str(told.error) for told in virtual_app.recorder.of(ChildCrashed)] == ["a bug"]
+
+
+def crashing(error: Exception) -> Callable[[], Coroutine[Any, Any, None]]:
+    errors = [error]
+
+    async def run() -> None:
+        for one in errors:
+            errors.clear()
+            raise one
+
+    return run
