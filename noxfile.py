@@ -80,6 +80,13 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Run fleets of processes; `nox -s chaos -- schedules --processes 20 --seconds 60`."""
+    """Break things at random; `nox -s chaos -- --store sqlite postgres --seconds 600`."""
     install(session, "test")
-    session.run("python", "-m", "tests.chaos", *(session.posargs or ["schedules"]))
+    session.run("python", "-m", "tests.chaos", *session.posargs)
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """Play worlds under a virtual clock; `nox -s simulate -- --seeds 20000`."""
+    install(session, "test")
+    session.run("python", "-m", "tests.simulation", *session.posargs)

@@ -1,0 +1,64 @@
+"""Scheduled jobs: one live row each, and each occurrence later than the one before."""
+
+from datetime import datetime
+from typing import final
+
+from attrs import define
+
+from bgjobs.occurrences import Occurrence
+from bgjobs.stores.occurrences import load_occurrence
+from tests.simulation.disk import Change
+from tests.simulation.journal import Journal
+
+
+@final
+@define
+class _Chain:
+    """What is known of one scheduled job."""
+
+    live: int = 0
+    last: datetime | None = None
+    """The latest occurrence that was stored."""
+    served: datetime | None = None
+    """The latest that was run to its end."""
+
+
+@final
+class Planned:
+    """Checks the rows of scheduled jobs."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._chains: dict[str, _Chain] = {}
+
+    def stored(self, change: Change) -> None:
+        """Check a new occurrence."""
+        occurrence = _occurrence(change)
+        name = occurrence.plan.name
+        chain = self._chains.setdefault(name, _Chain())
+        chain.live += 1
+        is_later = chain.last is None or occurrence.at > chain.last
+        self._journal.expect(is_later, f"{name}: {occurrence.at} planned after {chain.last}")
+        right = occurrence.previous == chain.served
+        text = f"{name}: previous is {occurrence.previous}, not {chain.served}"
+        self._journal.expect(right, text)
+        chain.last = occurrence.at
+
+    def gone(self, change: Change, *, dropped: bool) -> None:
+        """Note the end of an occurrence; a dropped one was not served."""
+        occurrence = _occurrence(change)
+        chain = self._chains[occurrence.plan.name]
+        chain.live -= 1
+        if not dropped:
+            chain.served = occurrence.at
+
+    def check(self) -> None:
+        """Check that one row of each is live, whenever a transaction has ended."""
+        for name, chain in self._chains.items():
+            self._journal.expect(chain.live == 1, f"{name}: {chain.live} live rows")
+
+
+def _occurrence(change: Change) -> Occurrence:
+    occurrence = load_occurrence(change.occurrence)
+    assert occurrence is not None
+    return occurrence

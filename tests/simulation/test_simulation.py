@@ -1,0 +1,94 @@
+"""Some hundred worlds hold, replay exactly, and show what is broken in them on purpose."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.simulation import SimulationError, check, simulate
+
+ROOT = Path(__file__).parents[2]
+CHUNKS = [range(start, start + 40) for start in range(0, 200, 40)]
+ROUGH = {
+    *("freeze", "kill", "stop", "jump", "outage", "is not reached", "is not answered"),
+    *(
+        "returned",
+        "spoiled",
+        "raised",
+        "discarded",
+        "snoozed",
+        "crashed",
+        "cancelled",
+        "killed",
+    ),
+    *("stored", "changed", "gone", "succeeded", "failed", "effect"),
+    *("opened", "renewed", "closed", "answered"),
+}
+"""What happens in any hundred worlds."""
+MOST = 500
+"""Within so many seeds every mutant is found, from 0 on too."""
+NEAR = {"trusting": 40}
+"""Where to begin with the one that takes longest from 0 on."""
+
+
+@pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"from-{seeds[0]}")
+def test_no_world_shows_anything_wrong(seeds: range) -> None:
+    for seed in seeds:
+        check(seed)
+
+
+def test_the_worlds_are_as_rough_as_they_should_be() -> None:
+    missing: set[object] = set(ROUGH)
+    for seed in range(100):
+        missing -= {word for step in simulate(seed).steps for word in step}
+        if not missing:
+            break
+    assert not missing
+
+
+def test_a_seed_replays_exactly_in_one_process() -> None:
+    first = simulate(11)
+    simulate(12)
+    assert len(first.steps) > 100
+    assert simulate(11).fingerprint == first.fingerprint
+
+
+def test_a_seed_replays_exactly_in_another_process() -> None:
+    assert replayed("11", hash_seed="1") == replayed("11", hash_seed="2")
+    assert simulate(11).fingerprint in replayed("11", hash_seed="3")
+
+
+def test_two_seeds_are_two_worlds() -> None:
+    assert simulate(11).fingerprint != simulate(12).fingerprint
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_fault_put_in_is_found(name: str) -> None:
+    start = NEAR.get(name, 0)
+    with MUTANTS[name]():
+        assert first_failure(range(start, start + MOST)) is not None
+
+
+def test_a_failure_says_how_to_replay_it() -> None:
+    with MUTANTS["greedy"](), pytest.raises(SimulationError, match=r"--seed \d+"):
+        for seed in range(MOST):
+            check(seed)
+
+
+def first_failure(seeds: range) -> int | None:
+    return next((seed for seed in seeds if simulate(seed).problems), None)
+
+
+def replayed(seed: str, *, hash_seed: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seed", seed],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
