@@ -205,7 +205,8 @@ class BgJobs:
 
     async def _is_drained(self, *, with_delayed: bool) -> bool:
         taken = [queue.taken for queue in self._engine.queues]
-        if any(queue.held for queue in self._engine.queues):
+        now = self._engine.clock.monotonic()
+        if any(queue.held or queue.postponed_until > now for queue in self._engine.queues):
             return False
         if await self._has_waiting(with_delayed=with_delayed) or await self._has_running():
             return False

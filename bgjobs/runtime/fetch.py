@@ -46,6 +46,8 @@ class Fetcher:
         """Looks that found nothing, one after the other, although something was due."""
         self._suspect: Job | None = None
         """Held, and handed out when a look has found no other one beside it."""
+        self._hold_until = 0.0
+        """Then it is handed out in any case: there may be too many others."""
 
     async def run(self) -> None:
         """Reserve and hand out; a store that is away is asked again."""
@@ -98,19 +100,23 @@ class Fetcher:
         for job in jobs:
             if job not in suspects:
                 self._hand_out(job)
-        if not (suspects and self._free) or self._control.paused:
+        is_alone = not (suspects and self._free)
+        if is_alone or self._control.paused or self._now() >= self._hold_until:
             self._hand_out_suspect()
         hurry = self._suspect is not None or len(jobs) == free
         return 0 if hurry else await self._until_next_due()
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:
         """Keep one back until the others are out of reach, if none is held; leave these."""
-        limits = self._engine.config.limits
-        others = suspects
-        if suspects and not any(is_suspect(job, limits) for job in self._engine.held()):
+        config, others = self._engine.config, suspects
+        if not suspects:
+            return
+        if not any(is_suspect(job, config.limits) for job in self._engine.held()):
             self._suspect, *others = suspects
             self._control.held[self._suspect.reservation] = self._suspect
-        await self._give_back(others, as_duration(self._engine.config.sweep_interval))
+            self._hold_until = self._now() + config.sweep_interval / 2
+        self._control.postponed_until = self._now() + config.sweep_interval
+        await self._give_back(others, as_duration(config.sweep_interval))
 
     def _hand_out_suspect(self) -> None:
         held, self._suspect = self._suspect, None

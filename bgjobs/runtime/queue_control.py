@@ -33,6 +33,8 @@ class QueueControl:
         By reservation, not by id: a job that is tried again at once may be reserved anew
         before the slot that ran it has heard of its own commit.
         """
+        self.postponed_until = 0.0
+        """Until then jobs that are due may wait as delayed ones, by the monotonic clock."""
         self.taken = 0
         """How many jobs it has reserved so far."""
         self.stopped = Event()

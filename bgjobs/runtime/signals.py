@@ -24,12 +24,17 @@ _crowd = RunVar[_Crowd]("bgjobs_signals")
 
 
 async def on_each_signal(react: Callable[[], None]) -> None:
-    """Call `react` for every SIGTERM and SIGINT until cancelled; in the main thread only."""
+    """Call `react` for every SIGTERM and SIGINT until cancelled; in the main thread only.
+
+    Asked for once more, it is still called once for each.
+    """
     try:
         crowd = _crowd.get()
     except LookupError:
         crowd = _Crowd()
         _crowd.set(crowd)
+    if react in crowd.members:
+        return
     crowd.members.append(react)
     try:
         async with crowd.receiving:

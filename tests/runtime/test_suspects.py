@@ -251,3 +251,30 @@ def opened(app: Harness) -> Generator[bgjobs.Store]:
         yield store
     finally:
         store.close()
+
+
+async def test_draining_waits_for_suspects_that_were_put_off(virtual_app: Harness) -> None:
+    """They were due when it was called, although they wait as delayed ones for a while."""
+
+    @bgjobs.worker
+    async def suspect() -> None:
+        await anyio.sleep(1)
+
+    crashed_before(virtual_app.database, [suspect.request()] * 6, crashes=LAST)
+    config = virtual_app.config(suspect, queue={"concurrency": 4}, sweep_interval=5)
+    async with bgjobs.run(config) as bg:
+        assert await bg.drain()
+        assert len(virtual_app.recorder.of(JobSucceeded)) == 6
+
+
+async def test_many_suspects_do_not_keep_each_other_from_running(virtual_app: Harness) -> None:
+    """More than can be put off in the time after which the first of them come back."""
+
+    @bgjobs.worker
+    async def suspect() -> None:
+        await anyio.sleep(0.1)
+
+    crashed_before(virtual_app.database, [suspect.request()] * 40, crashes=LAST)
+    config = virtual_app.config(suspect, queue={"concurrency": 2}, sweep_interval=0.05)
+    await run_all(config)
+    assert len(virtual_app.recorder.of(JobSucceeded)) == 40
