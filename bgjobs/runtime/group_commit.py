@@ -9,7 +9,7 @@ from typing import Any, final
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sleep
 from anyio.lowlevel import checkpoint_if_cancelled
-from attrs import define, field
+from attrs import define, evolve, field
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreUnavailableError
@@ -45,6 +45,7 @@ class Ticket:
         """Note that it is written once more."""
         self.repeated = True
         self.error = None
+        self.enqueue = [evolve(new, repeated=True) for new in self.enqueue]
 
     @property
     def size(self) -> int:

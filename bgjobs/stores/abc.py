@@ -39,6 +39,8 @@ class NewJob:
     request: JobRequest
     after: Reservation | None = None
     """Stored only if the settlement of this reservation, in the same write, takes effect."""
+    repeated: bool = False
+    """An earlier try to store it may have been committed, and the job have run since."""
 
 
 @final

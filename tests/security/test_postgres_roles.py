@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -184,7 +184,7 @@ def test_a_producer_may_repeat_a_write(cluster: Cluster) -> None:
     with cluster.using("producer") as store:
         new = NewJob(new_id(), asked())
         store.write([new])
-        [again] = store.write([new]).jobs
+        [again] = store.write([evolve(new, repeated=True)]).jobs
         assert again.id == new.id
         assert len(cluster.rows(f"select from {cluster.schema}.jobs")) == 1
 

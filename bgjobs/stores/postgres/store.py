@@ -174,7 +174,8 @@ class PostgresStore:
 
         # One statement is a transaction already, and new jobs bring theirs along.
         alone = len(verbs) + bool(enqueue) <= 1
-        guard = writing.Guard(self._lock_wait, alone)
+        needs_guard = writing.may_outlive_its_client(enqueue)
+        guard = writing.Guard(self._lock_wait, alone) if needs_guard else None
 
         def work(connection: AnyConnection) -> Written:
             # First the ends: a scheduled job's next occurrence takes the key of the last.
