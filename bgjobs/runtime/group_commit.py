@@ -150,7 +150,7 @@ class GroupCommit:
                 unanswered = [ticket for ticket in batch if not ticket.done.is_set()]
                 for ticket in unanswered:
                     ticket.repeat()
-                self._waiting[:0] = unanswered
+                self._waiting += unanswered  # behind those that may fare better
                 await sleep(self._dispatch.retry_delay(tries))
                 tries += 1
             else:
@@ -164,7 +164,9 @@ class GroupCommit:
         for ticket in waiting:
             size += ticket.size
             weight += ticket.weight
-            if batch and (size > LARGEST_BATCH or weight > HEAVIEST_BATCH):
+            is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
+            # What has failed goes alone, as it may wait for a key that nobody else wants.
+            if batch and (is_full or ticket.repeated or batch[0].repeated):
                 break
             batch.append(ticket)
         self._waiting = waiting[len(batch) :]

@@ -202,3 +202,23 @@ async def test_asked_twice_a_signal_still_leaves_the_grace(sqlite_app: Harness) 
             await bg.wait_stopping()
         release.set()
     assert ended == ["well"]
+
+
+async def test_a_write_that_waits_for_a_key_does_not_keep_others_waiting(
+    app: Harness,
+) -> None:
+    """It is tried alone from then on, behind what came after it."""
+    real, holder = app.database.store(), [True]
+
+    def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
+        if holder and any(new.request.options.unique_key for new in enqueue):
+            raise StoreUnavailableError("somebody holds the key")
+        return real.write(enqueue, settle, **kwargs)
+
+    config = bgjobs.Config(store=Wrapped(real, write=write), enqueue_only=[note])
+    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
+        group.start_soon(bg.enqueue, note.request(1).unique("key"))
+        for number in range(5):
+            await bg.enqueue(note.request(number))
+        holder.clear()
+    assert real_count(app) == 6

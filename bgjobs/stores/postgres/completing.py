@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any
 
 import psycopg
@@ -28,7 +29,7 @@ def complete(
     now: datetime | None,
 ) -> bool:
     """See `Store.complete`. What is ours has a deadline; `work` has none."""
-    with live.transaction(patiently=True) as connection:
+    with live.transaction(extra=inf) as connection:
         with live.limited(connection):
             settled = (sql["succeed"], rows.settled([Succeed(reservation)], now))
             written = rows.as_reservations(sql.run_all(connection, [settled, _SAVEPOINT])[0])

@@ -48,12 +48,12 @@ class Connections:
             raise ForkedStoreError(self._source.label, self._pid, os.getpid())
 
     @contextmanager
-    def borrowed(self, *, patiently: bool = False) -> Generator[AnyConnection]:
+    def borrowed(self, *, extra: float = 0.0) -> Generator[AnyConnection]:
         """Lend a connection of the pool; it goes back as it was.
 
-        `patiently` is without a deadline, for what may take long.
+        `extra` is how many seconds longer than others this may take.
         """
-        seconds = None if patiently else self._call_timeout
+        seconds = self._call_timeout + extra
         with translated(self._source.label):
             connection = self._taken()
         try:
@@ -87,13 +87,13 @@ class Connections:
         return self._deadlines.limit(connection, self._call_timeout)
 
     @contextmanager
-    def transaction(self, *, patiently: bool = False) -> Generator[AnyConnection]:
+    def transaction(self, *, extra: float = 0.0) -> Generator[AnyConnection]:
         """Lend a connection inside a transaction; an exception rolls back and goes on as it is.
 
         Only what the transaction itself says is translated: what is done inside may be the
-        user's. Beginning and ending have a deadline even for the patient.
+        user's. Beginning and ending have a deadline whatever is `extra`.
         """
-        with self.borrowed(patiently=patiently) as connection:
+        with self.borrowed(extra=extra) as connection:
             block = connection.transaction()
             with self.limited(connection), translated(self._source.label):
                 block.__enter__()

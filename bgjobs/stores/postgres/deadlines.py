@@ -55,12 +55,12 @@ class Deadlines:
         self._thread: Thread | None = None
 
     @contextmanager
-    def limit(self, connection: AnyConnection, seconds: float | None) -> Generator[None]:
-        """Bound what the block does on this connection; None sets no bound.
+    def limit(self, connection: AnyConnection, seconds: float) -> Generator[None]:
+        """Bound what the block does on this connection; infinity sets no bound.
 
         Too late, the connection is lost and `StoreUnavailableError` is raised.
         """
-        if seconds is None:
+        if seconds == inf:
             yield
             return
         call = self._begin(connection, seconds)

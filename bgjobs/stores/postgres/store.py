@@ -135,27 +135,27 @@ class PostgresStore:
     def _execute(self, verb: str, values: rows.Parameters) -> None:
         self._alone(lambda connection: self._sql.execute(connection, self._sql[verb], values))
 
-    def _alone(self, work: Callable[[AnyConnection], T]) -> T:
+    def _alone(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
         """Run `work` on a connection in autocommit mode."""
 
         def once() -> T:
-            with self._live.borrowed() as connection:
+            with self._live.borrowed(extra=extra) as connection:
                 return work(connection)
 
         return run_again(once)
 
-    def _together(self, work: Callable[[AnyConnection], T]) -> T:
+    def _together(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
         """Run `work` in one transaction."""
 
         def once() -> T:
-            with self._live.transaction() as connection:
+            with self._live.transaction(extra=extra) as connection:
                 return work(connection)
 
         return run_again(once)
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema to the version that is known here; give what was applied."""
-        return migrating.migrate(self._sql, partial(self._live.transaction, patiently=True))
+        return migrating.migrate(self._sql, partial(self._live.transaction, extra=inf))
 
     def check_schema(self) -> None:
         """Raise `SchemaMismatchError` unless the schema is the one known here."""
@@ -183,7 +183,8 @@ class PostgresStore:
             jobs = writing.enqueue(self._sql, connection, enqueue, instant, written, guard)
             return Written(jobs, lost(settle, written))
 
-        return self._alone(work) if alone else self._together(work)
+        run = self._alone if alone else self._together
+        return run(work, extra=writing.seconds_for(enqueue))
 
     def complete(
         self,

@@ -28,6 +28,9 @@ from bgjobs.stores.postgres.statements import (
 from bgjobs.stores.postgres.watcher import channel_of
 from bgjobs.stores.values import as_asked, is_free, stored_as
 
+_ROWS_PER_SECOND = 1_000
+_CHARACTERS_PER_SECOND = 1_000_000
+"""What even a slow server on a slow line takes in; a deadline is for silence, not for work."""
 _TRIES = 10
 """How often the holder of a unique key may vanish while it is looked up."""
 
@@ -54,6 +57,12 @@ class Guard:
         if self.alone:
             return [BEGIN, self.lock_wait], [check, COMMIT]
         return [self.lock_wait], [check]
+
+
+def seconds_for(wanted: Sequence[NewJob]) -> float:
+    """Say how many seconds more than other writes it may take to store these."""
+    characters = sum(len(new.request.payload) for new in wanted)
+    return len(wanted) / _ROWS_PER_SECOND + characters / _CHARACTERS_PER_SECOND
 
 
 def may_outlive_its_client(wanted: Iterable[NewJob]) -> bool:
