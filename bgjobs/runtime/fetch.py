@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from math import inf
 from typing import final
 
 from anyio import move_on_after
@@ -9,7 +10,6 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import JobReserved, QueueError
-from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
 from bgjobs.outcomes import is_suspect, put_back
 from bgjobs.runtime.engine import Engine
@@ -17,7 +17,8 @@ from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import running_jobs
 from bgjobs.stores.abc import Owner
 
-NEVER = float("inf")
+POSTPONED = 1.0
+"""Seconds for which suspects are put off that must not run beside another."""
 
 
 @final
@@ -41,7 +42,7 @@ class Fetcher:
         self._owner = owner
         self._inbox = inbox
         self._names = tuple(worker.name for worker in control.config.workers)
-        self._compare_at = NEVER
+        self._compare_at = inf
         self._vain_looks = 0
         """Looks that found nothing, one after the other, although something was due."""
         self._suspect: Job | None = None
@@ -114,9 +115,12 @@ class Fetcher:
         if not any(is_suspect(job, config.limits) for job in self._engine.held()):
             self._suspect, *others = suspects
             self._control.held[self._suspect.reservation] = self._suspect
-            self._hold_until = self._now() + config.sweep_interval / 2
-        self._control.postponed_until = self._now() + config.sweep_interval
-        await self._give_back(others, as_duration(config.sweep_interval))
+            self._hold_until = self._now() + POSTPONED / 2
+        self._control.postponed_until = inf  # until it is known when they come back
+        try:
+            await self._give_back(others, timedelta(seconds=POSTPONED))
+        finally:
+            self._control.postponed_until = self._now() + POSTPONED
 
     def _hand_out_suspect(self) -> None:
         held, self._suspect = self._suspect, None

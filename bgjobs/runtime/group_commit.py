@@ -53,6 +53,13 @@ class Ticket:
         return len(self.enqueue) + len(self.settle)
 
     @property
+    def goes_alone(self) -> bool:
+        """Whether it has failed, and may be waiting for a key that nobody else wants."""
+        return self.repeated and any(
+            new.request.options.unique_key is not None for new in self.enqueue
+        )
+
+    @property
     def weight(self) -> int:
         """How many characters of payload it writes."""
         return sum(len(new.request.payload) for new in self.enqueue)
@@ -165,8 +172,7 @@ class GroupCommit:
             size += ticket.size
             weight += ticket.weight
             is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
-            # What has failed goes alone, as it may wait for a key that nobody else wants.
-            if batch and (is_full or ticket.repeated or batch[0].repeated):
+            if batch and (is_full or ticket.goes_alone or batch[0].goes_alone):
                 break
             batch.append(ticket)
         self._waiting = waiting[len(batch) :]

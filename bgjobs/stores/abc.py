@@ -194,9 +194,10 @@ class Store(Protocol):
         exactly its reservation (id, owner and number), else it is reported as lost. The
         ends are written first, so that a new job may take the unique key of one that ends.
 
-        A write whose answer was lost can be repeated: an id that is stored already, live or
-        ended, is not stored again, whichever of the two comes first and though the other still
-        goes on. The live job is given; for an ended one, what was asked.
+        A write whose answer was lost can be repeated, with `NewJob.repeated`: an id that is
+        stored already, live or ended, is not stored again. The live job is given; for an ended
+        one, what was asked. A first try that a server still works on when its repeat was
+        stored, run and ended may store a job anew: it runs again, and its end is lost.
         """
         ...
 
