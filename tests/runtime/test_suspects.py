@@ -261,7 +261,7 @@ async def test_draining_waits_for_suspects_that_were_put_off(virtual_app: Harnes
         await anyio.sleep(1)
 
     crashed_before(virtual_app.database, [suspect.request()] * 6, crashes=LAST)
-    config = virtual_app.config(suspect, queue={"concurrency": 4}, sweep_interval=5)
+    config = virtual_app.config(suspect, queue={"concurrency": 4})
     async with bgjobs.run(config) as bg:
         assert await bg.drain()
         assert len(virtual_app.recorder.of(JobSucceeded)) == 6
@@ -275,6 +275,6 @@ async def test_many_suspects_do_not_keep_each_other_from_running(virtual_app: Ha
         await anyio.sleep(0.1)
 
     crashed_before(virtual_app.database, [suspect.request()] * 40, crashes=LAST)
-    config = virtual_app.config(suspect, queue={"concurrency": 2}, sweep_interval=0.05)
+    config = virtual_app.config(suspect, queue={"concurrency": 2})
     await run_all(config)
     assert len(virtual_app.recorder.of(JobSucceeded)) == 40
