@@ -111,7 +111,7 @@ class AttemptError:
 
 
 @final
-@frozen
+@frozen(cache_hash=True)
 class Reservation:
     """Who holds a job: the fence that every write about a reserved job carries.
 

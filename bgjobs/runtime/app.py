@@ -1,9 +1,10 @@
 """`run`: the tree of one application, from the opened store to the last release.
 
 listeners          async listeners hear what is left for them, last of all
-'- store           opened and checked; group commit ends when nothing waits any more
-   '- services     the supervisor's children: heartbeat, monitor, watch, notifier, pruner
-      '- queues    and scheduled jobs, one child each; the block of `async with` is beside them
+'- store threads   they call the store, and end when it is closed
+   '- store        opened and checked; group commit ends when nothing waits any more
+      '- services  the supervisor's children: heartbeat, monitor, watch, notifier, pruner
+         '- queues and scheduled jobs, one child each; the block of `async with` is beside them
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -47,6 +48,7 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
     last_call = LastCall(config.store, config.clock)
     async with (
         _beside(bus.deliveries.run, stop=bus.close),
+        _beside(engine.dispatch.threads.run, stop=engine.dispatch.threads.finish),
         _open_store(engine),
         _beside(last_call.run, stop=last_call.cancel),
         _beside(engine.settlements.run, stop=engine.settlements.finish),

@@ -1,7 +1,9 @@
-"""One attempt: one call of a handler, inside a cancel scope of its own."""
+"""One attempt: one call of a handler, and what its end means."""
 
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 from typing import Any, cast, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
@@ -12,7 +14,7 @@ from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
 from bgjobs.errors import BgJobsError, PayloadError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze
-from bgjobs.outcomes import Discarded, Interrupted, Outcome, Raised, Returned, Snoozed
+from bgjobs.outcomes import Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
 
@@ -26,59 +28,95 @@ class HandlerCrashedError(BgJobsError):
 
 @final
 class Attempt:
-    """Runs the handler once and says how it ended.
+    """One call of the handler of a job, and how it ended.
 
     Returning is success, whatever happened around it. A handler that is cancelled by its
     timeout has failed; one that is cancelled by `interrupt`, or raises after that, was
     interrupted.
     """
 
+    __slots__ = (
+        "_context",
+        "_interrupted",
+        "_scope",
+        "_threads",
+        "ended",
+        "job",
+        "reservation",
+        "started",
+        "worker",
+    )
+
     def __init__(
-        self, worker: AnyWorker, job: Job, clock: Clock, threads: CapacityLimiter
+        self, worker: AnyWorker, job: Job, started: float, threads: CapacityLimiter
     ) -> None:
         self.job = job
+        self.reservation = job.reservation
         self.worker = worker
-        self.started = clock.monotonic()
+        self.started = self.ended = started
         self._threads = threads
-        self._scope = CancelScope()
+        self._scope: CancelScope | None = None
         self._interrupted = False
-        deadline = None
-        if worker.timeout is not None:
-            deadline = clock.now() + timedelta(seconds=worker.timeout)
-        self.context = JobContext(job, deadline)
+        self._context: JobContext | None = None
+
+    @property
+    def completions(self) -> Sequence[Callable[[Any], object]]:
+        """What the handler gave to `complete_with`."""
+        return self._context.completions if self._context is not None else ()
 
     def interrupt(self) -> None:
         """Cancel the handler, because its queue stops."""
         self._interrupted = True
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
-    async def run(self) -> Outcome:
-        """Call the handler. Cancellation from outside passes through."""
-        if self.worker.timeout is not None:
-            self._scope.deadline = current_time() + self.worker.timeout
+    async def call(self, scope: CancelScope, clock: Clock) -> None:
+        """Call the handler inside `scope`, which its timeout and `interrupt` cancel.
+
+        Raises whatever the handler raises, and `PayloadError`; see `outcome_of`.
+        """
+        self._scope = scope
+        args, kwargs = self.worker.decode(self.job.payload)
+        if self.worker.takes_context:
+            self._context = JobContext(self.job, self._deadline(clock))
+            args = (self._context, *args)
+        if self.worker.timeout is None:
+            await self._call(args, kwargs)
+            return
+        scope.deadline = current_time() + self.worker.timeout
         try:
-            args, kwargs = self.worker.decode(self.job.payload)
-            with self._scope:
-                await self._call(args, kwargs)
-                return Returned()
-        except PayloadError as error:
+            await self._call(args, kwargs)
+        finally:
+            scope.deadline = inf
+
+    async def outcome_of(self, error: BaseException) -> Outcome:
+        """Say how the attempt ended that raised this, once its scope has been left.
+
+        A cancellation from outside is raised again, and what is no `Exception` of the
+        handler's becomes a `HandlerCrashedError`.
+        """
+        if isinstance(error, PayloadError):
             return Raised(error_text(error))
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its outcome
+        if isinstance(error, Exception):  # whatever a handler raises is its outcome
             return self._outcome_of(error)
-        except BaseException as error:
-            if _holds(error, KeyboardInterrupt):
-                raise
-            if _holds(error, get_cancelled_exc_class()):
-                await checkpoint_if_cancelled()  # does not return when it is our cancellation
-                # On asyncio, awaiting a task that somebody else has cancelled raises this, too.
-                return Raised(error_text(error))
-            raise HandlerCrashedError(self.worker.name, error) from error
-        return self._cancelled()
+        if _holds(error, KeyboardInterrupt):
+            raise error
+        if _holds(error, get_cancelled_exc_class()):
+            await checkpoint_if_cancelled()  # does not return when it is our cancellation
+            # On asyncio, awaiting a task that somebody else has cancelled raises this, too.
+            return Raised(error_text(error))
+        raise HandlerCrashedError(self.worker.name, error) from error
+
+    def cancelled(self) -> Outcome:
+        """Say how the attempt ended whose scope was cancelled."""
+        if self._interrupted:
+            return Interrupted()
+        return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
 
     def complete(self, connection: Any) -> None:
         """Do what the handler gave to `complete_with`; a driver's connection is Any."""
         try:
-            for work in self.context.completions:
+            for work in self.completions:
                 work(connection)
         except BaseException as error:
             if isinstance(error, Exception):
@@ -86,18 +124,16 @@ class Attempt:
             raise HandlerCrashedError(self.worker.name, error) from error
 
     async def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        call = partial(self.worker.handler, *args, **kwargs)
-        if self.worker.takes_context:
-            call = partial(self.worker.handler, self.context, *args, **kwargs)
         if self.worker.is_async:
-            await call()
+            await self.worker.handler(*args, **kwargs)
         else:
+            call = partial(self.worker.handler, *args, **kwargs)
             await to_thread.run_sync(call, limiter=self._threads)
 
-    def _cancelled(self) -> Outcome:
-        if self._interrupted:
-            return Interrupted()
-        return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
+    def _deadline(self, clock: Clock) -> datetime | None:
+        if self.worker.timeout is None:
+            return None
+        return clock.now() + timedelta(seconds=self.worker.timeout)
 
     def _outcome_of(self, error: Exception) -> Outcome:
         order = unwrapped(error)  # a handler with its own nursery raises its order in a group

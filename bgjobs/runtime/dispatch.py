@@ -5,7 +5,7 @@ from functools import partial
 from random import Random
 from typing import ParamSpec, TypeVar, final
 
-from anyio import CapacityLimiter, current_time, sleep, to_thread
+from anyio import current_time, sleep
 from anyio.lowlevel import checkpoint
 
 from bgjobs.backoff import Exponential
@@ -13,6 +13,7 @@ from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.store_threads import StoreThreads
 from bgjobs.stores.abc import Store
 
 P = ParamSpec("P")
@@ -24,7 +25,7 @@ RETRIES = Exponential(base=0.05, maximum=2.0)
 
 @final
 class Dispatch:
-    """Calls blocking verbs in worker threads, or on the loop where the clock asks for it.
+    """Calls blocking verbs in threads of its own, or on the loop where the clock asks for it.
 
     A call that has begun is not abandoned: cancelled meanwhile, it is waited for, so that no
     thread is left behind.
@@ -35,7 +36,7 @@ class Dispatch:
         self._clock = clock
         self._bus = bus
         self._timeout = timeout
-        self._threads = CapacityLimiter(store.connections)
+        self.threads = StoreThreads(store.connections)
         self._random = Random()
 
     async def once(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -73,4 +74,4 @@ class Dispatch:
         if self._clock.inline:
             await checkpoint()
             return work()
-        return await to_thread.run_sync(work, limiter=self._threads)
+        return await self.threads.call(work)

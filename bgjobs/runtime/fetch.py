@@ -6,17 +6,22 @@ from math import inf
 from typing import final
 
 from anyio import move_on_after
-from anyio.streams.memory import MemoryObjectSendStream
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import JobReserved, QueueError
 from bgjobs.jobs import Job
 from bgjobs.outcomes import is_suspect, put_back
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.inbox import Inbox
+from bgjobs.runtime.pace import Pace
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import running_jobs
 from bgjobs.stores.abc import Owner
 
+STALE = 1.0
+"""Seconds after which a job that was reserved ahead, and found no slot, is given back."""
+MOST_UNSETTLED = 4000
+"""Ends that wait for their commit, beyond which nothing more is reserved."""
 POSTPONED = 1.0
 """Seconds for which suspects are put off that must not run beside another."""
 
@@ -35,13 +40,16 @@ class Fetcher:
         control: QueueControl,
         engine: Engine,
         owner: Owner,
-        inbox: MemoryObjectSendStream[Job],
+        inbox: Inbox,
     ) -> None:
         self._control = control
         self._engine = engine
         self._owner = owner
         self._inbox = inbox
         self._names = tuple(worker.name for worker in control.config.workers)
+        self._pace = Pace(control.config.concurrency)
+        self._stocked_at = 0.0
+        """When something was put into the inbox."""
         self._compare_at = inf
         self._vain_looks = 0
         """Looks that found nothing, one after the other, although something was due."""
@@ -71,17 +79,26 @@ class Fetcher:
 
     async def _may_look(self) -> bool:
         control = self._control
-        while not control.stopping and (control.paused or not self._free):
-            left = self._compare_at - self._now()
-            if left <= 0:
+        while not control.stopping and (control.paused or not self._is_worth_a_look):
+            now = self._now()
+            if self._compare_at <= now:
                 break
-            with move_on_after(left):
+            stale_at = self._stocked_at + STALE if self._inbox else inf
+            if control.paused or stale_at <= now:
+                await self._return_stock()
+            with move_on_after(min(self._compare_at, stale_at) - now):
                 await control.room.wait()
         return not control.stopping
 
     @property
+    def _is_worth_a_look(self) -> bool:
+        if len(self._control.held) - self._control.unfinished > MOST_UNSETTLED:
+            return False
+        return self._pace.is_worth_a_look(self._control.unfinished, len(self._inbox))
+
+    @property
     def _free(self) -> int:
-        return self._control.config.concurrency - len(self._control.held)
+        return self._pace.room - self._control.unfinished
 
     def _now(self) -> float:
         return self._engine.clock.monotonic()
@@ -93,14 +110,14 @@ class Fetcher:
             await self._compare()
             return 0
         free = self._free
+        self._pace.begin(self._now(), self._control.finished)
         jobs = await self._reserve(free)
+        self._pace.end(self._now())
         if jobs:
             self._vain_looks = 0
         suspects = [job for job in jobs if is_suspect(job, self._engine.config.limits)]
         await self._hold_one_of(suspects)
-        for job in jobs:
-            if job not in suspects:
-                self._hand_out(job)
+        self._hand_out([job for job in jobs if job not in suspects] if suspects else jobs)
         is_alone = not (suspects and self._free)
         if is_alone or self._control.paused or self._now() >= self._hold_until:
             self._hand_out_suspect()
@@ -114,7 +131,7 @@ class Fetcher:
             return
         if not any(is_suspect(job, config.limits) for job in self._engine.held()):
             self._suspect, *others = suspects
-            self._control.held[self._suspect.reservation] = self._suspect
+            self._control.hold(self._suspect)
             self._hold_until = self._now() + POSTPONED / 2
         self._control.postponed_until = inf  # until it is known when they come back
         try:
@@ -125,13 +142,28 @@ class Fetcher:
     def _hand_out_suspect(self) -> None:
         held, self._suspect = self._suspect, None
         if held is not None:
-            self._hand_out(held)
+            self._put([held])
 
-    def _hand_out(self, job: Job) -> None:
-        self._control.held[job.reservation] = job
-        bus = self._engine.planner.bus_of(job, self._control.bus)
-        bus.emit(JobReserved, self._control.name, job)
-        self._inbox.send_nowait(job)
+    def _hand_out(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._control.hold(job)
+        self._put(jobs)
+
+    def _put(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            bus = self._engine.planner.bus_of(job, self._control.bus)
+            bus.emit(JobReserved, self._control.name, job)
+        if jobs:
+            self._stocked_at = self._now()
+            self._inbox.put(jobs)
+
+    async def _return_stock(self) -> None:
+        """Let others have the jobs that found no slot here."""
+        jobs = self._inbox.take_back()
+        for job in jobs:
+            self._control.unfinished -= 1
+            self._control.let_go(job.reservation)
+        await self._give_back(jobs)
 
     async def _reserve(self, limit: int) -> Sequence[Job]:
         jobs = await self._engine.dispatch.once(

@@ -4,12 +4,12 @@ Idle, a write leaves at once and nothing is added to it. Loaded, the next batch 
 the last one is being committed, so the batches grow by themselves up to their limit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, final
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sleep
 from anyio.lowlevel import checkpoint_if_cancelled
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreUnavailableError
@@ -36,6 +36,8 @@ class Ticket:
     done: Event = field(factory=Event)
     written: Written | None = None
     error: Exception | None = None
+    refused: dict[Reservation, Exception] = field(factory=dict[Reservation, Exception])
+    """Which settlements of several the store does not take; the others are written."""
     repeated: bool = False
     """An earlier try may have been committed although its answer was lost."""
     withdrawn: bool = False
@@ -62,7 +64,18 @@ class Ticket:
     @property
     def weight(self) -> int:
         """How many characters of payload it writes."""
-        return sum(len(new.request.payload) for new in self.enqueue)
+        return sum(len(new.request.payload) for new in self.enqueue) if self.enqueue else 0
+
+
+@final
+@frozen
+class Settled:
+    """What became of the ends of many runs."""
+
+    lost: Collection[Reservation]
+    """These reservations were not there any more; nothing was written for them."""
+    refused: Mapping[Reservation, Exception]
+    """And for these the store did not take what was to be written."""
 
 
 @final
@@ -98,6 +111,12 @@ class GroupCommit:
         ticket = Ticket(enqueue=followers, settle=[settlement])
         await self._submit(ticket)
         return not self._answer(ticket).lost
+
+    async def settle_all(self, settlements: Sequence[Settlement]) -> "Settled":
+        """Write the ends of many runs that nothing follows; waits like `settle`."""
+        ticket = Ticket(settle=settlements)
+        await self._submit(ticket)
+        return Settled(self._answer(ticket).lost, ticket.refused)
 
     async def complete(
         self, job: Job, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
@@ -193,9 +212,23 @@ class GroupCommit:
         if len(batch) > 1:
             for ticket in batch:
                 await self._commit([ticket])
+        elif len(batch[0].settle) > 1:
+            await self._commit_one_by_one(batch[0])
         else:
             batch[0].error = error
             batch[0].done.set()
+
+    async def _commit_one_by_one(self, ticket: Ticket) -> None:
+        parts = [Ticket(settle=[one], repeated=ticket.repeated) for one in ticket.settle]
+        for part in parts:
+            await self._commit([part])
+        reservations = [part.settle[0].reservation for part in parts]
+        answers = list(zip(reservations, parts, strict=True))
+        ticket.refused = {held: part.error for held, part in answers if part.error is not None}
+        ticket.written = Written(
+            (), [held for held, part in answers if part.written and part.written.lost]
+        )
+        ticket.done.set()
 
     async def _write(self, batch: list[Ticket]) -> Written:
         return await self._dispatch.once(
@@ -210,7 +243,8 @@ class GroupCommit:
         for ticket in batch:
             stored = [next(jobs) for _ in ticket.enqueue]
             try:
-                ticket.written = Written(stored, await self._lost(ticket, written))
+                lost = await self._lost(ticket, written) if written.lost else ()
+                ticket.written = Written(stored, lost)
             except StoreUnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001 - the others of the batch are committed

@@ -33,6 +33,10 @@ class QueueControl:
         By reservation, not by id: a job that is tried again at once may be reserved anew
         before the slot that ran it has heard of its own commit.
         """
+        self.unfinished = 0
+        """How many of these wait for a slot or run in one; the others wait for their commit."""
+        self.finished = 0
+        """How many attempts have ended so far."""
         self.postponed_until = 0.0
         """Until then jobs that are due may wait as delayed ones, by the monotonic clock."""
         self.taken = 0
@@ -84,6 +88,27 @@ class QueueControl:
         self.stopped.set()
         self.hurry.set()
         self._poke()
+
+    def hold(self, job: Job) -> None:
+        """Note that a job was reserved."""
+        self.held[job.reservation] = job
+        self.unfinished += 1
+
+    def finish_one(self) -> None:
+        """Note that an attempt has ended, so that a slot is free."""
+        self.unfinished -= 1
+        self.finished += 1
+        self.room.set()
+
+    def let_go(self, reservation: Reservation) -> bool:
+        """Note that a job is settled; says whether nothing is held any more."""
+        self.held.pop(reservation, None)
+        return not self.held
+
+    def forget_all(self) -> None:
+        """Hold nothing any more: what is left is the monitor's."""
+        self.held.clear()
+        self.unfinished = 0
 
     def _poke(self) -> None:
         self.news.set()

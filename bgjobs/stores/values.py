@@ -55,6 +55,8 @@ def lost(
     settlements: Sequence[Settlement], written: Collection[Reservation]
 ) -> list[Reservation]:
     """Give the reservations that were not there any more; a repetition finds none either."""
+    if len(written) == len(settlements):
+        return []
     left = set(written)
     missed: list[Reservation] = []
     for one in settlements:

@@ -347,7 +347,7 @@ async def test_two_streams_are_independent(sqlite_app: Harness) -> None:
 
 COUNTED = {
     "bgjobs.runtime.enqueueing": "JobEnqueued",
-    "bgjobs.runtime.queue": "JobStarted",
+    "bgjobs.runtime.slot": "JobStarted",
     "bgjobs.runtime.reports": "JobSucceeded",
     "bgjobs.runtime.dispatch": "StoreCalled",
 }

@@ -8,6 +8,7 @@ import psycopg
 from psycopg.pq import Format
 from psycopg.rows import TupleRow, tuple_row
 
+from bgjobs.stores.postgres.arrays import Array, ArrayDumper
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.rows import Parameters, Row
 from bgjobs.stores.postgres.timestamps import UTCLoader
@@ -111,11 +112,12 @@ class Dialect:
     ) -> None:
         """Run one statement that gives no rows."""
         with translated(self.label):
-            cursor = psycopg.Cursor(connection, row_factory=tuple_row)
+            cursor = _plain(psycopg.Cursor(connection, row_factory=tuple_row))
             cursor.execute(statement, values, prepare=self._prepare)
 
 
 def _plain(cursor: C) -> C:
     cursor.format = Format.BINARY
     cursor.adapters.register_loader("timestamptz", UTCLoader)
+    cursor.adapters.register_dumper(Array, ArrayDumper)
     return cursor

@@ -146,7 +146,10 @@ def settle(
     written: set[Reservation] = set()
     for verb, chosen in verbs.items():
         found = sql.run(connection, sql[verb], rows.settled(chosen, now))
-        written |= rows.as_reservations(found)
+        if len(found) == len(chosen):  # mostly: nothing was lost
+            written.update(one.reservation for one in chosen)
+        else:
+            written |= rows.as_reservations(found)
     return written
 
 

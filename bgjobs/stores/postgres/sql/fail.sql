@@ -26,7 +26,6 @@ with settled as (
     from settled
     where not exists (select from {jobs_succeeded} as ended where ended.id = settled.id)
     on conflict (id) do nothing
-    returning id
+    returning id, reserved_by, reservations
 )
-select settled.id, settled.reserved_by, settled.reservations
-from settled join recorded using (id);
+select id, reserved_by, reservations from recorded;

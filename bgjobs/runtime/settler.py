@@ -1,0 +1,165 @@
+"""Writes how attempts have ended, beside the slots, which go on with the next jobs meanwhile."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import final
+from uuid import UUID
+
+from anyio import CancelScope
+from attrs import evolve, frozen
+
+from bgjobs.backoff import Exponential
+from bgjobs.events import QueueError, ReservationLost
+from bgjobs.outcomes import Outcome, Raised, RetryPolicy, Returned, settle
+from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
+from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.group_commit import LARGEST_BATCH
+from bgjobs.runtime.lease_guard import LeaseGuard
+from bgjobs.runtime.queue_control import QueueControl
+from bgjobs.runtime.reports import report_end
+from bgjobs.runtime.wakeups import Signal
+from bgjobs.settlements import Requeue, Settlement, Succeed
+from bgjobs.stores.abc import NewJob
+from bgjobs.texts import error_text
+
+
+@final
+@frozen(eq=False)
+class End:
+    """One attempt that is over, and what is to be written about its job."""
+
+    attempt: Attempt
+    outcome: Outcome
+    settlement: Settlement
+    followers: Sequence[NewJob]
+    """What is to be stored with it: the next run of a scheduled job."""
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether more than this end is written, so that it may take longer than others."""
+        return bool(self.followers or self._is_completed)
+
+    @property
+    def _is_completed(self) -> bool:
+        return isinstance(self.settlement, Succeed) and bool(self.attempt.completions)
+
+
+@final
+class Settler:
+    """The ends of one start of a queue: all that wait are committed together."""
+
+    def __init__(
+        self,
+        control: QueueControl,
+        engine: Engine,
+        guard: LeaseGuard,
+        culprits: set[UUID],
+    ) -> None:
+        queue = control.config
+        self._culprits = culprits
+        self._control = control
+        self._engine = engine
+        self._guard = guard
+        self._policy = RetryPolicy(
+            max_retries=queue.max_retries, backoff=queue.backoff, random=Random()
+        )
+        self._ends: list[End] = []
+        self._news = Signal()
+        self._closed = False
+
+    async def run(self) -> None:
+        """Write ends until `close`, and then the rest; only the lease cuts it off."""
+        with CancelScope(shield=True):
+            while self._ends or not self._closed:
+                if not self._ends:
+                    await self._news.wait()
+                ends, self._ends = self._ends[:LARGEST_BATCH], self._ends[LARGEST_BATCH:]
+                if ends:
+                    with self._guard.settling():
+                        await self._write(ends)
+
+    def close(self) -> None:
+        """Let `run` end once everything is written."""
+        self._closed = True
+        self._news.set()
+
+    def decide(self, attempt: Attempt, outcome: Outcome) -> End:
+        """Say what is to be written now that the attempt is over."""
+        attempt.ended = self._engine.clock.monotonic()
+        return self._end(attempt, outcome)
+
+    def put(self, end: End) -> None:
+        """Write it soon, together with others."""
+        self._ends.append(end)
+        self._news.set()
+
+    async def write_alone(self, end: End) -> None:
+        """Write an end that goes alone."""
+        with self._guard.settling():
+            await self._write_alone(end)
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> End:
+        if isinstance(outcome, Returned):  # in short, as nearly all of them do
+            settlement: Settlement = Succeed(attempt.reservation)
+        else:
+            settlement = self._decide(attempt, outcome)
+        followers = self._engine.planner.followers(attempt.job, settlement)
+        return End(attempt, outcome, settlement, followers)
+
+    def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:
+        job, limits, now = attempt.job, self._engine.config.limits, self._engine.clock.now()
+        scheduled = self._engine.planner.scheduled(job)
+        policy = self._policy if scheduled is None else scheduled.policy
+        try:
+            return settle(job, outcome, policy, limits, now)
+        except Exception as error:  # noqa: BLE001 - a backoff of the user's may raise anything
+            bus = self._engine.planner.bus_of(job, self._control.bus)
+            bus.emit(QueueError, self._control.name, error)
+            return settle(job, outcome, evolve(policy, backoff=Exponential()), limits, now)
+
+    async def _write(self, ends: Sequence[End]) -> None:
+        settled = await self._engine.settlements.settle_all([end.settlement for end in ends])
+        for end in ends:
+            if end.attempt.reservation not in settled.refused:
+                self._tell(end, kept=end.attempt.reservation not in settled.lost)
+        for end in ends:
+            if error := settled.refused.get(end.attempt.reservation):
+                self._culprits.add(end.attempt.job.id)
+                self._control.bus.emit(QueueError, self._control.name, error)
+                raise error
+
+    async def _write_alone(self, end: End) -> None:
+        attempt, settlements = end.attempt, self._engine.settlements
+        if not end.goes_alone:
+            kept = await settlements.settle(end.settlement)
+        elif isinstance(end.settlement, Succeed) and attempt.completions:
+            try:
+                kept = await settlements.complete(attempt.job, attempt.complete, end.followers)
+            except HandlerCrashedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
+                failed = self._end(attempt, Raised(error_text(error)))
+                await self._write_alone(failed)
+                return
+        else:
+            kept = await settlements.settle(end.settlement, end.followers)
+        self._tell(end, kept=kept)
+
+    def _tell(self, end: End, *, kept: bool) -> None:
+        """Let the job go, and tell what became of it."""
+        job, engine = end.attempt.job, self._engine
+        bus = engine.planner.bus_of(job, self._control.bus)
+        if not kept:
+            bus.emit(ReservationLost, self._control.name, job)
+        else:
+            if bus.has_listeners:
+                name = self._control.name
+                seconds = end.attempt.ended - end.attempt.started
+                report_end(bus, name, job, end.outcome, end.settlement, seconds)
+            engine.planner.tell(job, end.settlement, end.followers)
+            if end.followers:
+                engine.announce((job.name,))
+            elif isinstance(end.settlement, Requeue):
+                engine.wakeups.wake((job.name,))
+        if self._control.let_go(end.attempt.reservation):
+            engine.wakeups.idle()

@@ -1,0 +1,126 @@
+"""One slot of a queue: it runs one attempt after the other, for as long as the queue lives.
+
+Starting a task for every job would cost more than the rest of the job, and so would a cancel
+scope for each: a slot stays in its scope until an attempt is cancelled or raises.
+"""
+
+from collections.abc import Callable
+from typing import final
+from uuid import UUID
+
+from anyio import CancelScope
+from anyio.lowlevel import checkpoint
+from attrs import define
+
+from bgjobs.events import JobStarted, QueueError
+from bgjobs.jobs import Job
+from bgjobs.outcomes import Outcome, Returned, TooLate, Unstarted
+from bgjobs.planning import is_too_late
+from bgjobs.runtime.attempt import Attempt
+from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.inbox import Inbox
+from bgjobs.runtime.leases import LeaseLostError
+from bgjobs.runtime.queue_control import QueueControl
+from bgjobs.runtime.settler import Settler
+
+TURN = 0.001
+"""Seconds after which the slots of a queue let others run, where handlers never wait."""
+RETURNED = Returned()
+
+
+@final
+@define(eq=False)
+class Slots:
+    """What the slots of one start of a queue share."""
+
+    control: QueueControl
+    engine: Engine
+    inbox: Inbox
+    settler: Settler
+    attempt: Callable[[Job], Attempt]
+    """Makes the attempt of a job."""
+    culprits: set[UUID]
+    """The jobs that bring the queue down."""
+    turn_ends: float = 0.0
+    """When they have had the event loop for themselves for long enough."""
+
+
+@final
+class Slot:
+    """Takes jobs out of the inbox, calls their handlers and hands their ends on."""
+
+    def __init__(self, shared: Slots) -> None:
+        self._shared = shared
+        self.attempt: Attempt | None = None
+        """The one whose handler is being called."""
+
+    async def run(self) -> None:
+        """Run jobs until the inbox is closed and empty."""
+        more = True
+        while more:
+            outcome = None
+            try:
+                with CancelScope() as scope:
+                    more = await self._run_jobs(scope)
+            except BaseException as error:
+                if self.attempt is None:
+                    raise
+                outcome = await self._outcome_of(self.attempt, error)
+            attempt, self.attempt = self.attempt, None
+            if attempt is not None:
+                await self._end(attempt, outcome or attempt.cancelled())
+
+    async def _run_jobs(self, scope: CancelScope) -> bool:
+        """Run jobs until there will be no more, or the scope is spent; then it gives True."""
+        shared = self._shared
+        while (job := await shared.inbox.next()) is not None:
+            attempt = shared.attempt(job)
+            if shared.control.stopping:
+                await self._end(attempt, Unstarted())
+            elif is_too_late(job):
+                await self._end(attempt, TooLate())
+            else:
+                await self._call(attempt, scope)
+                await self._end(attempt, RETURNED)
+                if scope.cancel_called:  # too late for the attempt that it was meant for
+                    return True
+            if attempt.ended >= shared.turn_ends:
+                shared.turn_ends = attempt.ended + TURN
+                await checkpoint()
+        return False
+
+    async def _call(self, attempt: Attempt, scope: CancelScope) -> None:
+        job, engine = attempt.job, self._shared.engine
+        bus = engine.planner.bus_of(job, self._shared.control.bus)
+        bus.emit(JobStarted, self._shared.control.name, job)
+        self.attempt = attempt
+        await attempt.call(scope, engine.clock)
+        self.attempt = None
+
+    async def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:
+        try:
+            return await attempt.outcome_of(error)
+        except Exception as crash:
+            self._blame(attempt.job, crash)
+            raise
+
+    async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        settler = self._shared.settler
+        try:
+            end = settler.decide(attempt, outcome)
+            self._shared.control.finish_one()
+            if end.goes_alone:
+                await settler.write_alone(end)
+            else:
+                settler.put(end)
+        except LeaseLostError:
+            raise
+        except Exception as error:
+            self._blame(attempt.job, error)
+            raise
+
+    def _blame(self, job: Job, error: Exception) -> None:
+        """Count the crash for this job: the queue goes down with what is raised."""
+        self._shared.culprits.add(job.id)
+        # Told now: a plain handler's thread may keep the queue from ending.
+        self._shared.control.bus.emit(QueueError, self._shared.control.name, error)
