@@ -1,4 +1,4 @@
-"""Writes how attempts have ended, beside the slots, which go on with the next jobs meanwhile."""
+"""Writes how attempts ended, beside the slots, which go on with the next jobs meanwhile."""
 
 from collections.abc import Sequence
 from random import Random

@@ -16,6 +16,7 @@ import pytest
 import bgjobs
 from bgjobs.jobs import Reservation
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres import rows as postgres_rows
 from bgjobs.stores.sql import Statements, read
 from bgjobs.stores.sqlite import rows as sqlite_rows
@@ -119,9 +120,9 @@ def test_the_parts_of_the_fence_are_bound_to_those_of_the_reservation(verb: str)
     assert (
         postgres_rows.settled(settlements, None).items()
         >= {
-            "ids": [one.job_id for one in ordered],
-            "owners": [one.owner for one in ordered],
-            "numbers": [one.number for one in ordered],
+            "ids": arrays.uuids([one.job_id for one in ordered]),
+            "owners": arrays.uuids([one.owner for one in ordered]),
+            "numbers": arrays.integers([one.number for one in ordered]),
         }.items()
     )
     for one in settlements:

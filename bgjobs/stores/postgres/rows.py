@@ -71,7 +71,7 @@ def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
         "ids": arrays.uuids([new.id for new in jobs]),
         "names": arrays.texts([request.name for request in requests]),
         "payloads": arrays.texts([request.payload for request in requests]),
-        "priorities": arrays.integers([option.priority for option in options]),
+        "priorities": arrays.smallints([option.priority for option in options]),
         "available_ats": arrays.instants(
             [optional_instant("available_at", o.available_at) for o in options]
         ),

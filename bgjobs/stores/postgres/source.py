@@ -1,6 +1,7 @@
 """Where connections come from: a connection string, or a pool of the caller's."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, Protocol, final
 
 import psycopg
@@ -37,6 +38,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "tcp_user_timeout": 30_000,  # milliseconds
 }
 """What a connection string may say otherwise."""
+_PREPARE_AFTER = 2
+"""Runs of a statement on one connection after which the server prepares it there."""
 _UNLIMITED = 4
 """How many connections are used of a pool that opens as many as it is asked for."""
 
@@ -75,13 +78,19 @@ class OwnPool:
     label: str
     size: int
     _conninfo: str = field(repr=False)
+    _prepared: bool | None = None
 
     def open_pool(self) -> AnyPool:
         """Connect once to learn what is wrong, which a pool does not tell; then open it."""
-        self.connect().close()
+        with closing(self.connect()) as connection:
+            prepared = _is_direct(connection) if self._prepared is None else self._prepared
         pool: AnyPool = ConnectionPool(
             self._conninfo,
-            kwargs={"autocommit": True},
+            kwargs={
+                "autocommit": True,
+                # It saves the server the planning, for a claim more than all the rest of it.
+                "prepare_threshold": _PREPARE_AFTER if prepared else None,
+            },
             min_size=1,
             max_size=self.size,
             open=False,
@@ -144,11 +153,23 @@ class CallersPool:
         return conninfo, {**settings, "autocommit": True}
 
 
-def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | CallersPool:
+def _is_direct(connection: AnyConnection) -> bool:
+    """Say whether the server that answers is the one that was connected to.
+
+    A pooler names a process of its own making: the statements of one transaction, and what was
+    prepared for them, may meet another process than those of the next.
+    """
+    [[answering]] = connection.execute(b"select pg_catalog.pg_backend_pid()").fetchall()
+    return bool(answering == connection.info.backend_pid)
+
+
+def source_of(
+    given: str | AnyPool, size: int, schema: str, *, prepared: bool | None
+) -> OwnPool | CallersPool:
     """Choose by what the caller has."""
     if isinstance(given, str):
         conninfo = with_defaults(given)
-        return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo)
+        return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo, prepared)
     return CallersPool(_pool_label(given, schema), given)
 
 

@@ -46,10 +46,13 @@ class Dialect:
     settings nor the session's DateStyle and time zone change what comes out.
     """
 
-    def __init__(self, schema: str, label: str, *, prepared_statements: bool) -> None:
+    def __init__(
+        self, schema: str, label: str, *, prepared_statements: bool | None = None
+    ) -> None:
         self.schema = check_identifier("schema", schema)
         self.label = label
-        self._prepare = None if prepared_statements else False
+        # Unless it is forbidden, each connection has its own rule; a caller's has the caller's.
+        self._prepare = False if prepared_statements is False else None
         self._statements = Statements(_PACKAGE, self._quote)
 
     def _quote(self, name: str) -> str:

@@ -62,7 +62,7 @@ class PostgresStore:
         pool_size: int = 4,
         listen: bool = True,
         listen_dsn: str | None = None,
-        prepared_statements: bool = False,
+        prepared_statements: bool | None = None,
         call_timeout: float = 10.0,
         listeners: Sequence[Listener] = (),
     ) -> None:
@@ -71,12 +71,18 @@ class PostgresStore:
         A call that the server has not answered after `call_timeout` seconds is given up, and
         its connection with it; a heartbeat after a quarter of the lease, if that is less.
         Migrations and the work of `complete` may take as long as they need.
+
+        The server plans statements once for each connection, where a connection leads to the
+        server itself; `prepared_statements` says otherwise. On connections of yours psycopg's
+        `prepare_threshold` decides.
         """
         if pool_size < 1:
             raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
         if not 0 < call_timeout < inf:
             raise ValueError(f"call_timeout: expected seconds above 0, found {call_timeout}")
-        self._source = source_of(conninfo_or_pool, pool_size, schema)
+        self._source = source_of(
+            conninfo_or_pool, pool_size, schema, prepared=prepared_statements
+        )
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
         self._listen = listen
         self._listen_dsn = None if listen_dsn is None else with_defaults(listen_dsn)

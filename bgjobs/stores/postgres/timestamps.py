@@ -6,8 +6,8 @@ from typing import final
 from psycopg.adapt import Buffer, Loader
 from psycopg.pq import Format
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""From which the server counts microseconds."""
+from bgjobs.stores.postgres.arrays import EPOCH
+
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -25,6 +25,6 @@ class UTCLoader(Loader):
         """Give the instant; one that no `datetime` can say becomes the nearest."""
         count = int.from_bytes(data, "big", signed=True)
         try:
-            return _EPOCH + timedelta(microseconds=count)
+            return EPOCH + timedelta(microseconds=count)
         except OverflowError:
             return _EARLIEST if count < 0 else _LATEST

@@ -103,6 +103,17 @@ def run(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> list[Row]:
         cursor.close()
 
 
+def change(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> int:
+    """Run one statement that changes rows and say how many; what it returns is not fetched."""
+    cursor = sqlite3.Cursor(raw)
+    try:
+        cursor.execute(sql, parameters)
+    finally:
+        cursor.close()
+    count: int = run(raw, "select changes()", {})[0][0]
+    return count
+
+
 def _snapshot(
     raw: sqlite3.Connection, statements: Iterable[str], parameters: Parameters
 ) -> list[list[Row]]:

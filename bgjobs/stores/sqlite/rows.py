@@ -5,10 +5,12 @@ the ended jobs.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+
+from attrs import asdict
 
 from bgjobs.instants import MICROSECOND, from_microseconds, to_microseconds
 from bgjobs.jobs import FailedJob, Job, SucceededJob
@@ -39,9 +41,27 @@ COLUMNS = (
 _SHARED = len(COLUMNS)
 
 
-def as_job(row: Row) -> Job:
+def as_job(row: Sequence[Any]) -> Job:
     """Make a live job of a row of `jobs`."""
-    return Job(**_shared(row))
+    reserved_at, reserved_by = row[10], row[11]
+    # Written out: of a dict of keyword arguments it takes a third longer, for each job.
+    return Job(
+        id=UUID(row[0]),
+        name=row[1],
+        payload=row[2],
+        priority=row[3],
+        attempts=row[4],
+        crashes=row[5],
+        interruptions=row[6],
+        reservations=row[7],
+        created_at=from_microseconds(row[8]),
+        available_at=from_microseconds(row[9]),
+        reserved_at=None if reserved_at is None else from_microseconds(reserved_at),
+        reserved_by=None if reserved_by is None else UUID(reserved_by),
+        unique_key=row[12],
+        errors=load_errors(row[13]),
+        occurrence=load_occurrence(row[14]),
+    )
 
 
 def as_succeeded(row: Row) -> SucceededJob:
@@ -56,24 +76,7 @@ def as_failed(row: Row) -> FailedJob:
 
 
 def _shared(row: Row) -> dict[str, Any]:
-    reserved_at, reserved_by = row[10], row[11]
-    return {
-        "id": UUID(row[0]),
-        "name": row[1],
-        "payload": row[2],
-        "priority": row[3],
-        "attempts": row[4],
-        "crashes": row[5],
-        "interruptions": row[6],
-        "reservations": row[7],
-        "created_at": from_microseconds(row[8]),
-        "available_at": from_microseconds(row[9]),
-        "reserved_at": None if reserved_at is None else from_microseconds(reserved_at),
-        "reserved_by": None if reserved_by is None else UUID(reserved_by),
-        "unique_key": row[12],
-        "errors": load_errors(row[13]),
-        "occurrence": load_occurrence(row[14]),
-    }
+    return asdict(as_job(row), recurse=False)
 
 
 def stored_now(new: NewJob, now: int) -> Job:

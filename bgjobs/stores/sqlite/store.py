@@ -173,7 +173,8 @@ class SQLiteStore:
             "names": rows.names_json(names),
             "limit": limit,
         }
-        found = self._write("reserve", now, wanted)
+        with self._roles.writer.writing() as raw, translated(self.label):
+            found = writing.reserve(raw, self._sql, wanted, self._microseconds(now))
         return in_claim_order(map(rows.as_job, found))
 
     def next_due(

@@ -1,5 +1,6 @@
 """The statements of a write, inside a transaction that somebody else began and ends."""
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -10,8 +11,19 @@ from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
-from bgjobs.stores.sqlite.connection import Parameters, Row, run
+from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
 from bgjobs.stores.values import by_verb, is_free
+
+
+def reserve(
+    raw: sqlite3.Connection, sql: Statements, wanted: Parameters, now: int
+) -> list[list[Any]]:
+    """Reserve jobs and give their rows."""
+    find, take = sql["reserve"]
+    portions = run(raw, find, {**wanted, "now": now})
+    chosen = rows.to_json(json.loads(row) for _, row in portions)
+    change(raw, take, {"owner": wanted["owner"], "now": now, "rows": chosen})
+    return [job for jobs, _ in portions for job in json.loads(jobs)]
 
 
 def enqueue(
@@ -28,8 +40,15 @@ def enqueue(
     if not jobs:
         return []
     wanted = [(rows.stored_now(new, now), is_free(new, written)) for new in jobs]
-    free = rows.enqueued_json(job for job, is_wanted in wanted if is_wanted)
-    stored = {row[0] for row in _run_all(raw, sql["enqueue"], {"jobs": free, "now": now})}
+    free = [job for job, is_wanted in wanted if is_wanted]
+    parameters: Parameters = {"jobs": rows.enqueued_json(free), "now": now}
+    statement = sql["enqueue"][0]
+    if not any(new.repeated or new.request.options.unique_key for new in jobs):
+        if change(raw, statement, parameters) == len(free):
+            return [job for job, _ in wanted]
+        stored = set[str]()  # some id stood there twice
+    else:
+        stored = {row[0] for row in run(raw, statement, parameters)}
     return [
         _standing(raw, sql, job) if is_wanted and str(job.id) not in stored else job
         for job, is_wanted in wanted
@@ -65,10 +84,16 @@ def settle(
             "settled": rows.to_json(_settled(one, now) for one in chosen),
             "now": now,
         }
-        # No two reservations of a job have the same number.
-        found = {(UUID(row[0]), row[1]) for row in _run_all(raw, sql[verb], parameters)}
-        held = (one.reservation for one in chosen)
-        written |= {one for one in held if (one.job_id, one.number) in found}
+        held = [one.reservation for one in chosen]
+        *record, leave = sql[verb]
+        recorded = [change(raw, statement, parameters) for statement in record]
+        if recorded == [len(held)]:  # mostly: nothing was lost, so nothing need be told apart
+            change(raw, leave, parameters)
+            written.update(held)
+        else:
+            # No two reservations of a job have the same number.
+            found = {(UUID(row[0]), row[1]) for row in run(raw, leave, parameters)}
+            written |= {one for one in held if (one.job_id, one.number) in found}
     return written
 
 

@@ -14,7 +14,7 @@ select
 from
     unnest(
         %(ids)s::uuid[], %(names)s::text[], %(payloads)s::text[], %(priorities)s::smallint[],
-        %(available_ats)s::timestamptz[], %(delays)s::double precision[], %(unique_keys)s::text[],
+        %(available_ats)s::timestamptz[], %(delays)s::bigint[], %(unique_keys)s::text[],
         %(occurrences)s::text[]
     ) with ordinality as wanted (
         id, name, payload, priority, available_at, delay, unique_key, occurrence, place

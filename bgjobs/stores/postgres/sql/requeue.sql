@@ -12,7 +12,7 @@ update {jobs} as job set
 from unnest(
     %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(attempts)s::integer[],
     %(crashes)s::integer[], %(interruptions)s::integer[], %(errors)s::text[],
-    %(delays)s::double precision[]
+    %(delays)s::bigint[]
 ) as held (id, owner, number, attempts, crashes, interruptions, errors, delay)
 where job.id = held.id
     and job.reserved_by = held.owner
