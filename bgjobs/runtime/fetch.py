@@ -113,13 +113,16 @@ class Fetcher:
         self._pace.begin(self._now(), self._control.finished)
         jobs = await self._reserve(free)
         self._pace.end(self._now())
+        if self._control.paused:  # since the look began
+            await self._give_back(jobs)
+            return 0
         if jobs:
             self._vain_looks = 0
         suspects = [job for job in jobs if is_suspect(job, self._engine.config.limits)]
         await self._hold_one_of(suspects)
         self._hand_out([job for job in jobs if job not in suspects] if suspects else jobs)
         is_alone = not (suspects and self._free)
-        if is_alone or self._control.paused or self._now() >= self._hold_until:
+        if is_alone or self._now() >= self._hold_until:
             self._hand_out_suspect()
         hurry = self._suspect is not None or len(jobs) == free
         return 0 if hurry else await self._until_next_due()
@@ -159,7 +162,8 @@ class Fetcher:
 
     async def _return_stock(self) -> None:
         """Let others have the jobs that found no slot here."""
-        jobs = self._inbox.take_back()
+        suspect, self._suspect = self._suspect, None
+        jobs = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
         for job in jobs:
             self._control.unfinished -= 1
             self._control.let_go(job.reservation)

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.events import JobStarted, JobSucceeded
+from bgjobs.events import JobStarted, JobSucceeded, QueuePaused
 from tests.fixtures.faulty_store import FaultyStore
 from tests.fixtures.prepared_rows import crashed_before
 from tests.runtime.conftest import Harness, virtual_time_on_both
@@ -136,7 +136,7 @@ async def test_suspects_hold_back_no_job_that_is_none(virtual_app: Harness) -> N
         bg.stop(grace=0)
 
 
-async def test_a_suspect_that_was_reserved_runs_although_its_queue_is_paused(
+async def test_a_suspect_that_was_reserved_while_its_queue_was_paused_is_given_back(
     virtual_app: Harness,
 ) -> None:
     """Or it would be nobody's for as long as the queue is paused."""
@@ -145,10 +145,17 @@ async def test_a_suspect_that_was_reserved_runs_although_its_queue_is_paused(
     async def suspect() -> None:
         """Ends well."""
 
-    crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
+    (row,) = crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
     store = FaultyStore(virtual_app.database.store())
     async with bgjobs.run(virtual_app.config(suspect, store=store)) as bg:
         store.hooks["reserve"] = bg.queue("default").pause
+        await virtual_app.recorder.wait_for(QueuePaused)
+        await anyio.sleep(1)
+        found = await bg.find(row.id)
+        assert isinstance(found, bgjobs.Job)
+        assert (found.reserved_by, found.crashes, found.interruptions) == (None, LAST, 0)
+        store.hooks.clear()
+        bg.queue("default").resume()
         await virtual_app.recorder.wait_for(JobSucceeded)
 
 
