@@ -67,7 +67,7 @@ class Watch:
 
     async def _listen(self, watcher: Watcher) -> None:
         try:
-            while await self._hears_something(watcher) or await self._hears_itself(watcher):
+            while await self._hears_something(watcher) or await self._stands_the_test(watcher):
                 self._wakeups.wake(watcher.poll())
         except StoreUnavailableError as error:
             fault = error
@@ -75,8 +75,10 @@ class Watch:
             fault = StoreUnavailableError(f"{self._engine.store.label}: the watcher is deaf")
         self._engine.bus.emit(StoreFailed, "watch", fault)
 
-    async def _hears_itself(self, watcher: Watcher) -> bool:
+    async def _stands_the_test(self, watcher: Watcher) -> bool:
         """Make all watchers hear something; the first that asks spares the others."""
+        if not self._dispatch.store.needs_notify:
+            return True  # the look that follows is the test, as the watcher sees by itself
         self._engine.notifier.sound()
         return await self._hears_something(watcher)
 

@@ -126,7 +126,8 @@ class Watcher(Protocol):
         """Give the worker names that have new jobs; None means it may be any of them.
 
         Empty when nothing happened. `StoreUnavailableError` when the watcher is broken; it
-        is then closed and another one opened.
+        is then closed and another one opened. Asked after a long silence, too: a watcher that
+        sees for itself is broken when it finds what its descriptor has not announced.
         """
         ...
 

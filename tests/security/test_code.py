@@ -32,6 +32,9 @@ ALLOWED = {
     ("bgjobs/payloads/signatures.py", "compile"),  # of an annotation, and only for its syntax
 }
 """That look like it and are not."""
+ALLOWED_IMPORTS = {
+    ("bgjobs/stores/sqlite/inotify.py", "ctypes"),  # four system calls, by constant names
+}
 
 
 def named(path: Path) -> str:
@@ -59,7 +62,8 @@ def called(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_no_module_makes_code_or_objects_of_data(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
-    assert IMPORTS.isdisjoint(imported(tree))
+    suspicious = {(named(path), one) for one in IMPORTS.intersection(imported(tree))}
+    assert suspicious <= ALLOWED_IMPORTS
     calls = set(called(tree))
     assert CALLS.isdisjoint(calls)
     suspicious = {(named(path), one) for one in calls & {"import_module", "compile"}}
@@ -73,6 +77,12 @@ def test_every_exception_is_still_needed() -> None:
         for one in called(ast.parse(path.read_text("utf-8")))
     }
     assert found >= ALLOWED
+    imports = {
+        (named(path), one)
+        for path in MODULES
+        for one in imported(ast.parse(path.read_text("utf-8")))
+    }
+    assert imports >= ALLOWED_IMPORTS
 
 
 SQL = re.compile(

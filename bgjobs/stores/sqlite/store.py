@@ -66,8 +66,8 @@ class SQLiteStore:
         """Describe the store; nothing is opened yet.
 
         `busy_timeout` and `watch_interval` are seconds: how long to wait for other writers,
-        and how often to look for their changes. `clock` tells the time where a verb's `now`
-        is None.
+        and how often to look for their changes where the system does not tell of them, as
+        Linux does. `clock` tells the time where a verb's `now` is None.
         """
         prefix = check_identifier("table_prefix", table_prefix)
         self._path = absolute(path)
