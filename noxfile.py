@@ -73,7 +73,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure; `nox -s bench -- claim` measures one thing."""
+    """Compare with other libraries; `nox -s bench -- extras`, or `growth`, measures more."""
     install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -1,65 +1,145 @@
-"""The command line: ``python -m benchmarks [first|claim|schedules] [options]``."""
+"""The command line: ``python -m benchmarks [compare|extras|growth|claim|schedules|report]``."""
 
 import argparse
 import logging
+import signal
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
+from typing import Any
 
-from benchmarks import claim, first, schedules
+from benchmarks import chart, claim, compare, extras, goals, growth, schedules
+from benchmarks.command_line import REPORT, command, parser, stores
+from benchmarks.comparison_table import comparison
 from benchmarks.facts import machine_facts
 from benchmarks.places import Database
-from benchmarks.postgres_places import postgres
-from benchmarks.report import as_rows, write_json
+from benchmarks.postgres_places import Postgres, postgres
+from benchmarks.report import Figure, as_rows, read_json, write_json
 from benchmarks.sqlite_places import sqlite
+from benchmarks.systems import POSTGRES, SQLITE, chosen
 
 STORES: Mapping[str, Callable[[], AbstractContextManager[Database]]] = {
-    "sqlite": sqlite,
-    "postgres": postgres,
+    SQLITE: sqlite,
+    POSTGRES: postgres,
 }
-BACKENDS = ("trio", "asyncio")
+Facts = dict[str, str]
+Databases = Sequence[Database]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that is asked for and give the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # Every opening of a store would warn of an old SQLite; the table says which one it is.
     logging.getLogger("bgjobs.stores.sqlite").setLevel(logging.ERROR)
+    if options.what == REPORT:
+        return run_report(options)
     with ExitStack() as stack:
-        stores = [] if options.what == "schedules" else options.stores
-        databases = [stack.enter_context(STORES[name]()) for name in stores]
-        facts = machine_facts()
+        databases = [stack.enter_context(STORES[name]()) for name in stores(options)]
+        facts = machine_facts() | {"command": command(options.what, arguments)}
         for database in databases:
             facts |= database.facts
         print("\n".join(f"{name}: {text}" for name, text in facts.items()), end="\n\n")
-        benchmark = BENCHMARKS[options.what]
-        return benchmark(options, databases, facts)
+        return BENCHMARKS[options.what](options, databases, facts)
 
 
-def run_first(
-    options: argparse.Namespace, databases: Sequence[Database], facts: dict[str, str]
-) -> int:
-    """Measure how many jobs are stored and run in a second."""
-    figures = first.measure(databases, options.backends, options.jobs, options.rounds)
-    print(f"{options.jobs:,} jobs, median (min-max) of {options.rounds} rounds", end="\n\n")
-    print(first.report(figures))
-    write_json(options.json, facts, as_rows(figures))
-    return 0
+def run_compare(options: argparse.Namespace, databases: Databases, facts: Facts) -> int:
+    """Measure bgjobs beside other libraries, and beside what the databases can do."""
+    wanted = compare.Wanted(
+        systems=chosen(options.only),
+        rounds=options.rounds or 3,
+        metrics=options.metrics,
+        scale=options.scale,
+    )
+    servers = [one.dsn for one in databases if isinstance(one, Postgres)]
+    found = compare.measure(wanted, servers[0] if servers else "")
+    figures = list(found.figures.values())
+    told = {
+        "kind": "compare",
+        "scale": options.scale,
+        "rounds": wanted.rounds,
+        "systems": found.configs,
+        "missing": found.missing,
+    }
+    write_json(options.json, facts, as_rows(figures), **told)
+    missed = _show_comparison(options, {"facts": facts, **told}, figures)
+    for text in found.refused:
+        print(f"REFUSED: {text}", file=sys.stderr)
+    return int(bool(found.refused) or missed)
 
 
-def run_claim(
-    options: argparse.Namespace, databases: Sequence[Database], facts: dict[str, str]
-) -> int:
+def run_report(options: argparse.Namespace) -> int:
+    """Show again what an earlier comparison has written."""
+    if options.file is None:
+        raise SystemExit("report: expected the JSON file of an earlier run")
+    found, figures = read_json(options.file)
+    if found.get("kind") != "compare":
+        raise SystemExit(f"{options.file}: expected a file of `compare`")
+    print("\n".join(f"{name}: {text}" for name, text in found["facts"].items()), end="\n\n")
+    return int(_show_comparison(options, found, figures))
+
+
+def _show_comparison(
+    options: argparse.Namespace, found: Mapping[str, Any], figures: Sequence[Figure]
+) -> bool:
+    """Print the tables and draw the chart; says whether a goal was missed that counts."""
+    print(f"Median (min-max) of {found['rounds']} rounds, in alternation", end="\n\n")
+    print(comparison(figures, found["systems"]), end="\n\n")
+    for system, why in found["missing"].items():
+        print(f"{system}: {why}")
+    verdicts = goals.judge(goals.COMPARE, figures)
+    print(goals.goals_table(verdicts))
+    print(_warning(found["scale"]))
+    if options.chart is not None:
+        options.chart.write_text(chart.draw(found, figures), "utf-8")
+    return options.strict and goals.is_missed(verdicts)
+
+
+def run_extras(options: argparse.Namespace, databases: Databases, facts: Facts) -> int:
+    """Measure bgjobs alone: more processes, other handlers, memory, idleness."""
+    wanted = extras.Wanted(
+        backends=options.backends,
+        rounds=options.rounds or 1,
+        scale=options.scale,
+        large=options.large,
+        steps=options.steps,
+    )
+    figures = extras.measure(databases, wanted)
+    write_json(options.json, facts, as_rows(figures), kind="extras", scale=options.scale)
+    print(extras.report(figures), end="\n\n")
+    verdicts = goals.judge(goals.EXTRAS, figures)
+    print(goals.goals_table(verdicts))
+    print(_warning(options.scale))
+    return int(options.strict and goals.is_missed(verdicts))
+
+
+def run_growth(options: argparse.Namespace, databases: Databases, facts: Facts) -> int:
+    """Measure how costs grow with the backlog, the names and the history."""
+    wanted = growth.Wanted(
+        backend=options.backends[0],
+        rounds=options.rounds or 1,
+        rows=options.rows,
+        calls=options.calls,
+    )
+    found = [growth.measure(database, wanted) for database in databases]
+    rows = as_rows(figure for one in found for figure in one.figures)
+    write_json(options.json, facts, rows, kind="growth")
+    print("\n\n".join(one.report for one in found), end="\n\n")
+    verdicts = [verdict for one in found for verdict in one.verdicts]
+    print(goals.goals_table(verdicts))
+    return int(options.strict and goals.is_missed(verdicts))
+
+
+def run_claim(options: argparse.Namespace, databases: Databases, facts: Facts) -> int:
     """Measure what a reserve costs on small and large tables."""
+    rounds = options.rounds or 5
     print(
-        f"Median of {options.rounds * options.calls} calls, and the ratio to {claim.FEW:,} "
+        f"Median of {rounds * options.calls} calls, and the ratio to {claim.FEW:,} "
         f"waiting jobs, none finished, of as many names",
         end="\n\n",
     )
     found = []
     for database in databases:
-        found.append(claim.measure(database, options.rows, options.rounds, options.calls))
+        found.append(claim.measure(database, options.rows, rounds, options.calls))
         print(found[-1].report, end="\n\n")
     write_json(options.json, facts, as_rows(f for one in found for f in one.figures))
     for one in found:
@@ -68,13 +148,12 @@ def run_claim(
     return int(options.strict and any(one.worst > claim.FLAT for one in found))
 
 
-def run_schedules(
-    options: argparse.Namespace, _: Sequence[Database], facts: dict[str, str]
-) -> int:
+def run_schedules(options: argparse.Namespace, _: Databases, facts: Facts) -> int:
     """Measure what it costs to find the next occurrence; no database has to do with it."""
-    found = schedules.measure(options.rounds, options.calls)
+    rounds = options.rounds or 5
+    found = schedules.measure(rounds, options.calls)
     print(
-        f"Median of {schedules.SCHEDULES} schedules, {options.rounds} rounds of "
+        f"Median of {schedules.SCHEDULES} schedules, {rounds} rounds of "
         f"{options.calls} calls; how many times faster we are, in the median per schedule",
         end="\n\n",
     )
@@ -84,39 +163,25 @@ def run_schedules(
     return int(options.strict and bool(found.misses))
 
 
-BENCHMARKS = {"first": run_first, "claim": run_claim, "schedules": run_schedules}
+BENCHMARKS: Mapping[str, Callable[[argparse.Namespace, Databases, Facts], int]] = {
+    "compare": run_compare,
+    "extras": run_extras,
+    "growth": run_growth,
+    "claim": run_claim,
+    "schedules": run_schedules,
+}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=list(BENCHMARKS), default="first")
-    parser.add_argument("--stores", type=_list_of(STORES), default=list(STORES))
-    parser.add_argument("--backends", type=_list_of(BACKENDS), default=list(BACKENDS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=20_000, help="of first: jobs in a drain")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of claim: many rows")
-    parser.add_argument(
-        "--calls", type=int, default=20, help="of claim and schedules: in a round"
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit 1 when a claim is not flat, or schedules are slow",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    return parser
+def _warning(scale: float) -> str:
+    text = f"\nScale {scale:g}: too little was done for these figures to mean much."
+    return text if scale < 1 else ""
 
 
-def _list_of(known: Collection[str]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}")
-        return names
-
-    return parse
+def _stop(number: int, _: object) -> None:
+    """End as an exception, so that servers and folders are tidied away."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(main())

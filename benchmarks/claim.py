@@ -91,6 +91,7 @@ def populations(many: int) -> list[Population]:
 @contextmanager
 def _stand(database: Database, population: Population) -> Iterator[Stand]:
     with database.place() as place:
+        place.hold_still()
         place.fill(population)
         with opened(place) as store:
             owner = Owner(new_id(), "bench", "bench")
@@ -132,7 +133,7 @@ def _given_back(job: Job) -> Requeue:
 def _figures(system: str, stands: Sequence[Stand]) -> Iterator[Figure]:
     for stand in stands:
         for (verb, limit), values in stand.values.items():
-            measure = f"{verb} {limit}, {_text(stand.population)}"
+            measure = f"{verb} {limit}, {text_of(stand.population)}"
             yield Figure(system=system, measure=measure, unit="us", values=values)
 
 
@@ -157,7 +158,7 @@ def _ratios(stands: Sequence[Stand], other: Callable[[Population], Population]) 
 def _table(system: str, stands: Sequence[Stand], ratios: Ratios) -> str:
     keys = list(product(VERBS, LIMITS))
     header = [f"{system}: us a call", *(f"{verb} {limit}" for verb, limit in keys)]
-    rows = [[_text(stand.population), *_cells(stand, keys, ratios)] for stand in stands]
+    rows = [[text_of(stand.population), *_cells(stand, keys, ratios)] for stand in stands]
     return table(header, rows)
 
 
@@ -165,7 +166,7 @@ def _names_table(system: str, ratios: Ratios) -> str:
     keys = list(product(VERBS, LIMITS))
     header = [f"{system}: to 1 name", *(f"{verb} {limit}" for verb, limit in keys)]
     many = dict.fromkeys(population for population, _, _ in ratios if population.names > 1)
-    rows = [[_text(one), *(f"x{ratios[one, *key]:.2f}" for key in keys)] for one in many]
+    rows = [[text_of(one), *(f"x{ratios[one, *key]:.2f}" for key in keys)] for one in many]
     return table(header, rows)
 
 
@@ -174,7 +175,7 @@ def _cells(stand: Stand, keys: list[tuple[str, int]], ratios: Ratios) -> Iterato
         yield f"{median(stand.values[key]):,.0f} (x{ratios[stand.population, *key]:.2f})"
 
 
-def _text(population: Population) -> str:
+def text_of(population: Population) -> str:
     parts = [
         f"{population.waiting:,} waiting",
         "1 name" if population.names == 1 else f"{population.names} names",
@@ -194,7 +195,7 @@ def _plans(stands: Sequence[Stand]) -> str:
         plan = stand.place.plan(stand.owner, stand.population.worker_names, max(LIMITS))
         shape = _shape(plan)
         examples.setdefault(shape, plan)
-        users.setdefault(shape, []).append(_text(stand.population))
+        users.setdefault(shape, []).append(text_of(stand.population))
     return "\n\n".join(
         f"Plan for {'; '.join(users[shape])}:\n{plan}" for shape, plan in examples.items()
     )

@@ -1,5 +1,6 @@
 """What the benchmarks need of a database: tables of their own, empty or full at once."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, final
 from uuid import UUID
@@ -29,8 +30,23 @@ class Population:
         return [f"worker_{number}" for number in range(self.names)]
 
 
+@final
+@frozen(kw_only=True)
+class Address:
+    """How a worker process finds a place: see `benchmarks.plan` and `benchmarks.ours`."""
+
+    dsn: str = ""
+    database: str = ""
+    options: Mapping[str, str]
+
+
 class Place(Protocol):
     """A set of bgjobs tables, used by one benchmark and then thrown away."""
+
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+        ...
 
     @property
     def store(self) -> Store:
@@ -45,8 +61,12 @@ class Place(Protocol):
         """Say, from a connection that is not the store's, whether anything is unfinished."""
         ...
 
+    def hold_still(self) -> None:
+        """Let the server not vacuum by itself, where single calls are timed."""
+        ...
+
     def fill(self, population: Population) -> None:
-        """Fill the tables, each with one statement."""
+        """Fill the tables, each with one statement; the payloads number the live jobs."""
         ...
 
     def plan(self, owner: UUID, names: list[str], limit: int) -> str:

@@ -3,17 +3,19 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, final
 from uuid import UUID, uuid4
 
 import psycopg
-from attrs import frozen
+from attrs import evolve, frozen
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
-from benchmarks.places import ROW_ID, Place, Population
+from benchmarks.places import ROW_ID, Address, Place, Population
+from benchmarks.sites import PostgresSite, checkpoint, url_of
 from bgjobs import PostgresStore
 from bgjobs.stores.postgres.statements import Dialect
 
@@ -30,7 +32,7 @@ JOBS = """
 insert into {jobs} (id, name, payload, priority, created_at, available_at)
 select
     (%(row_id)s || lpad(to_hex(n), 12, '0'))::uuid, 'worker_' || (n %% %(names)s::integer),
-    '{{"i":1,"t":0}}', 0,
+    '{{"i":' || (n - %(finished)s) || ',"t":0}}', 0,
     now() - interval '1000 s' + n * interval '1 us',
     now() + %(delay)s * interval '1 s' + n * interval '1 us'
 from generate_series(%(first)s::integer, %(last)s::integer) as n
@@ -57,24 +59,28 @@ class PostgresPlace:
 
     def __init__(self, dsn: str, schema: str, connection: psycopg.Connection[Any]) -> None:
         self.store = PostgresStore(dsn, schema=schema)
+        self.address = Address(
+            dsn=dsn,
+            database=connection.info.dbname,
+            options={"store": "postgres", "schema": schema},
+        )
         self._schema = schema
         self._connection = connection
 
     def tidy(self) -> None:
         for table in TABLES:
             self._run("vacuum (analyze) {table}", table=table)
-        # Only a superuser or a member of pg_checkpoint may do it; without it figures vary more.
-        with suppress(psycopg.errors.InsufficientPrivilege):
-            self._connection.execute("checkpoint")
+        checkpoint(self._connection)
 
     def has_live_jobs(self) -> bool:
         [[found]] = self._run("select exists (select from {jobs})").fetchall()
         return bool(found)
 
-    def fill(self, population: Population) -> None:
-        # The benchmark vacuums by itself; done at any moment it would be measured now and then.
+    def hold_still(self) -> None:
         for table in TABLES:
             self._run("alter table {table} set (autovacuum_enabled = false)", table=table)
+
+    def fill(self, population: Population) -> None:
         first = population.finished
         self._insert(FINISHED, 0, population.finished, population)
         self._insert(JOBS, first, population.waiting, population, PAST)
@@ -87,6 +93,7 @@ class PostgresPlace:
             "row_id": ROW_ID,
             "first": first,
             "last": first + count - 1,
+            "finished": population.finished,
             "names": population.names,
             "delay": delay,
         }
@@ -121,6 +128,8 @@ class Postgres:
     name: str
     facts: dict[str, str]
     dsn: str
+    watched_from: str = ""
+    """Another database of the server, when this one is apart."""
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -135,16 +144,41 @@ class Postgres:
             finally:
                 place.remove()
 
+    @contextmanager
+    def apart(self) -> "Iterator[Postgres]":
+        """Give a database of its own on the same server, where nobody else does anything."""
+        site = PostgresSite(self.dsn, f"bgjobs_bench_{uuid4().hex[:12]}")
+        site.fresh()
+        try:
+            yield evolve(self, dsn=site.url, watched_from=self.dsn)
+        finally:
+            site.remove()
+
+    def transactions(self) -> int:
+        """Say how many have ended here; asked elsewhere, so that asking adds none."""
+        query = "select xact_commit + xact_rollback from pg_stat_database where datname = %s"
+        database = conninfo_to_dict(self.dsn)["dbname"]
+        with closing(psycopg.connect(self.watched_from, autocommit=True)) as connection:
+            [[found]] = connection.execute(query, (database,)).fetchall()
+        return int(found)
+
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Give the server of BGJOBS_TEST_POSTGRES, or one that is started for the benchmark."""
     dsn = os.environ.get("BGJOBS_TEST_POSTGRES")
     if dsn:
-        yield Postgres("postgres", _facts(dsn), dsn)
+        yield _server(dsn)
         return
     with _own_server() as own:
-        yield Postgres("postgres", _facts(own), own)
+        yield _server(own)
+
+
+def _server(dsn: str) -> Postgres:
+    """Name the server in the one form that all drivers understand."""
+    with closing(psycopg.connect(dsn)) as connection:
+        url = url_of(dsn, connection.info.dbname)
+    return Postgres("postgres", _facts(url), url)
 
 
 @contextmanager

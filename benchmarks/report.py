@@ -8,6 +8,9 @@ from typing import Any, final
 
 from attrs import asdict, field, frozen
 
+PRECISE = 20.0
+"""Below this, figures are given with decimals."""
+
 
 @final
 @frozen(kw_only=True)
@@ -19,7 +22,6 @@ class Figure:
     measure: str
     unit: str
     values: list[float] = field(factory=list)
-    note: str = ""
 
     @property
     def median(self) -> float:
@@ -28,7 +30,16 @@ class Figure:
     @property
     def text(self) -> str:
         """The median, and between which bounds the rounds lay."""
-        return f"{self.median:,.0f} ({min(self.values):,.0f}-{max(self.values):,.0f})"
+        numbers = (self.median, min(self.values), max(self.values))
+        digits = 0 if self.median >= PRECISE else 2
+        middle, low, high = (f"{number:,.{digits}f}" for number in numbers)
+        return f"{middle} ({low}-{high})"
+
+
+def quantile(values: Iterable[float], part: float) -> float:
+    """Give the value below which so much of them lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -59,7 +70,20 @@ def as_rows(figures: Iterable[Figure]) -> list[dict[str, Any]]:
     ]
 
 
-def write_json(file: Path | None, facts: Mapping[str, str], rows: list[dict[str, Any]]) -> None:
+def write_json(
+    file: Path | None,
+    facts: Mapping[str, str],
+    rows: list[dict[str, Any]],
+    **more: Any,
+) -> None:
     """Write what was measured, if that is wanted."""
     if file is not None:
-        file.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n", "utf-8")
+        found = {"facts": facts, **more, "rows": rows}
+        file.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def read_json(file: Path) -> tuple[dict[str, Any], list[Figure]]:
+    """Read what `write_json` wrote: everything, and the figures."""
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    names = ("system", "measure", "unit", "values")
+    return found, [Figure(**{name: row[name] for name in names}) for row in found["rows"]]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from benchmarks.places import ROW_ID, Place, Population
+from benchmarks.places import ROW_ID, Address, Place, Population
 from bgjobs import SQLiteStore
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
@@ -22,8 +22,8 @@ with recursive numbers (n) as (
 )
 insert into bgjobs_jobs (id, name, payload, priority, created_at, available_at)
 select
-    '{ROW_ID}' || printf('%012x', n), 'worker_' || (n % :names), '{{"i":1,"t":0}}', 0,
-    :now, :now + :delay + n
+    '{ROW_ID}' || printf('%012x', n), 'worker_' || (n % :names),
+    '{{"i":' || (n - :finished) || ',"t":0}}', 0, :now, :now + :delay + n
 from numbers
 """
 FINISHED = f"""
@@ -50,6 +50,7 @@ class SQLitePlace:
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.store = SQLiteStore(path)
+        self.address = Address(options={"store": "sqlite", "path": str(path)})
         self._connection = connection
 
     def tidy(self) -> None:
@@ -59,6 +60,9 @@ class SQLitePlace:
     def has_live_jobs(self) -> bool:
         [[found]] = self._connection.execute("select exists (select 1 from bgjobs_jobs)")
         return bool(found)
+
+    def hold_still(self) -> None:
+        """Do nothing: a file is never vacuumed by itself."""
 
     def fill(self, population: Population) -> None:
         first = population.finished
@@ -73,6 +77,7 @@ class SQLitePlace:
             values = {
                 "first": first,
                 "last": first + count - 1,
+                "finished": population.finished,
                 "names": population.names,
                 "delay": delay,
                 "now": time.time_ns() // 1000,

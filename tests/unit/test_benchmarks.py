@@ -1,33 +1,369 @@
 """The benchmarks run and check themselves, here with next to nothing to do."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
+from attrs import evolve
+
+from benchmarks import chart, compare, goals, plan, running
+from benchmarks.__main__ import main
+from benchmarks.comparison_table import TITLES, comparison
+from benchmarks.goals import Goal, Verdict
+from benchmarks.plan import Plan, Sizes
+from benchmarks.recorder import Recorder, heard, runs_in
+from benchmarks.report import Figure, as_rows, quantile, read_json, write_json
+from benchmarks.systems import SYSTEMS, chosen
 
 ROOT = Path(__file__).parents[2]
+TINY = ("--scale", "0.01", "--rounds", "1")
+SVG = "{http://www.w3.org/2000/svg}"
+FACTS = {
+    "machine": "a <machine>",
+    "Python": "CPython 3",
+    "packages": "trio 1",
+    "command": "python -m benchmarks compare --rounds 7",
+    "SQLite": "3.40",
+}
 
 
-def run_benchmark(folder: Path, *arguments: str) -> list[dict[str, object]]:
+def run_benchmark(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]:
     file = folder / "figures.json"
-    command = [sys.executable, "-m", "benchmarks", *arguments, "--json", str(file)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=100)
-    rows: list[dict[str, object]] = json.loads(file.read_text())["rows"]
-    return rows
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments, "--json", str(file)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(file.read_text())
+    assert all(row["median"] >= 0 for row in found["rows"])
+    return found
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
-def test_throughput_is_measured_on_both_event_loops(tmp_path: Path, store: str) -> None:
-    rows = run_benchmark(tmp_path, "--stores", store, "--jobs", "60", "--rounds", "1")
-    drains = {row["system"] for row in rows if row["measure"] == "drain, 10 slots"}
-    assert drains == {f"{store} trio", f"{store} asyncio"}
-    assert all(isinstance(row["median"], float) and row["median"] > 0 for row in rows)
+def measures_of(found: Mapping[str, Any], system: str) -> set[str]:
+    return {row["measure"] for row in found["rows"] if row["system"] == system}
 
 
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
-def test_claims_are_measured_on_all_populations(tmp_path: Path, store: str) -> None:
-    tiny = ("--rows", "1500", "--rounds", "1", "--calls", "1")
-    rows = run_benchmark(tmp_path, "claim", "--stores", store, *tiny)
-    assert len(rows) == 10 * 3 * 2
+def figure(system: str, measure: str, *values: float) -> Figure:
+    return Figure(system=system, measure=measure, unit="", values=list(values))
+
+
+def test_bgjobs_is_compared_on_sqlite(tmp_path: Path) -> None:
+    drawn = tmp_path / "chart.svg"
+    metrics = ("--metrics", "enqueue_tasks,drain,pickup", "--chart", str(drawn))
+    systems = ("--only", "bgjobs-sqlite-trio,limit-sqlite")
+    found = run_benchmark(tmp_path, "compare", *systems, *metrics, *TINY)
+    drain = {"drain", "drain_cpu"}
+    pickup = {"pickup_p50", "pickup_p95", "pickup_p99"}
+    assert measures_of(found, "bgjobs-sqlite-trio") == {"enqueue_tasks", *drain, *pickup}
+    assert measures_of(found, "limit-sqlite") == drain | pickup
+    assert not found["missing"]
+    assert ET.parse(drawn).getroot().tag == f"{SVG}svg"
+
+
+def test_bgjobs_is_compared_on_postgres(tmp_path: Path, postgres_dsn: str) -> None:
+    metrics = ("--metrics", "enqueue_one,enqueue_many,drain")
+    systems = ("--only", "bgjobs-postgres-asyncio,limit-postgres")
+    found = run_benchmark(
+        tmp_path, "compare", *systems, *metrics, *TINY, BGJOBS_TEST_POSTGRES=postgres_dsn
+    )
+    for system in ("bgjobs-postgres-asyncio", "limit-postgres"):
+        assert measures_of(found, system) == {
+            "enqueue_one",
+            "enqueue_many",
+            "drain",
+            "drain_cpu",
+        }
+    assert not found["missing"]
+
+
+def test_a_library_that_is_not_installed_is_named_and_the_others_are_measured() -> None:
+    huey, limit = chosen(["huey", "limit-sqlite"])[::-1]
+    absent = evolve(huey, name="absent", maker="benchmarks.peers.absent")
+    found = compare.measure(
+        compare.Wanted(
+            systems=[absent, huey, limit], rounds=1, metrics=[plan.ENQUEUE_ONE], scale=0.01
+        ),
+        dsn="",
+    )
+    expected = {"absent": "not measured: No module named 'benchmarks.peers.absent'"}
+    if find_spec("huey") is None:
+        expected["huey"] = "not measured: No module named 'huey'"
+    assert found.missing == expected
+    assert ("limit-sqlite", plan.ENQUEUE_ONE) in found.figures
+    assert not found.refused
+
+
+def test_more_is_measured_on_sqlite(tmp_path: Path) -> None:
+    where = ("--stores", "sqlite", "--backends", "trio", "--steps", "drain by 4")
+    found = run_benchmark(tmp_path, "extras", *where, *TINY)
+    assert measures_of(found, "bgjobs-sqlite-trio") == {
+        "drain by 4 processes",
+        "CPU of drain by 4 processes",
+    }
+
+
+def test_more_is_measured_on_postgres(tmp_path: Path, postgres_dsn: str) -> None:
+    where = ("--stores", "postgres", "--backends", "asyncio", "--steps", "lateness,idle")
+    found = run_benchmark(tmp_path, "extras", *where, *TINY, BGJOBS_TEST_POSTGRES=postgres_dsn)
+    late = {"lateness p50", "lateness p99"}
+    idle = {"idle RSS", "idle CPU", "idle statements"}
+    assert measures_of(found, "bgjobs-postgres-asyncio") == late | idle
+
+
+def test_growth_is_measured_on_all_populations(tmp_path: Path) -> None:
+    tiny = ("--stores", "sqlite", "--rows", "300", "--calls", "1")
+    found = run_benchmark(tmp_path, "growth", *tiny)
+    claims = 10 * 3 * 2
+    backlog_names_and_history = 1 + 2 + 1
+    assert len(found["rows"]) == 2 * backlog_names_and_history + claims
+
+
+def test_claims_are_measured_on_all_populations(tmp_path: Path, postgres_dsn: str) -> None:
+    tiny = ("--stores", "postgres", "--rows", "1500", "--rounds", "1", "--calls", "1")
+    found = run_benchmark(tmp_path, "claim", *tiny, BGJOBS_TEST_POSTGRES=postgres_dsn)
+    assert len(found["rows"]) == 10 * 3 * 2
+
+
+def written(folder: Path, kind: str = "compare") -> Path:
+    figures = [figure("bgjobs-sqlite-trio", plan.DRAIN, 300.0, 100.0, 200.0)]
+    systems = {"bgjobs-sqlite-trio": {"version": "1.2.3"}}
+    more = {"scale": 1.0, "rounds": 3, "systems": systems, "missing": {"huey": "away"}}
+    write_json(folder / "found.json", FACTS, as_rows(figures), kind=kind, **more)
+    return folder / "found.json"
+
+
+def test_what_was_written_is_shown_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = tmp_path / "chart.svg"
+    assert main(["report", str(written(tmp_path)), "--chart", str(drawn)]) == 0
+    shown = capsys.readouterr().out
+    assert "200 (100-300)" in shown
+    assert "huey: away" in shown
+    assert "200" in texts_of(drawn.read_text())
+
+
+def test_only_a_comparison_is_shown_again(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="of `compare`"):
+        main(["report", str(written(tmp_path, kind="extras"))])
+    with pytest.raises(SystemExit, match="expected the JSON"):
+        main(["report"])
+
+
+def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
+    found, figures = read_json(written(tmp_path))
+    assert found["facts"] == FACTS
+    assert figures == [figure("bgjobs-sqlite-trio", plan.DRAIN, 300.0, 100.0, 200.0)]
+
+
+RATIO = Goal(text="a ratio", ours=("a", "rate"), other=("b", "rate"), least=2)
+BOUND = Goal(text="a bound", ours=("a", "late"), most=1.5)
+
+
+@pytest.mark.parametrize(
+    ("goal", "figures", "row"),
+    [
+        (RATIO, [("a", "rate", 8.0), ("b", "rate", 4.0)], [">= 2x", "2.00x", "met"]),
+        (RATIO, [("a", "rate", 7.0), ("b", "rate", 4.0)], [">= 2x", "1.75x", "MISSED"]),
+        (RATIO, [("a", "rate", 7.0)], [">= 2x", "-", "not measured"]),
+        (RATIO, [("b", "rate", 7.0)], [">= 2x", "-", "not measured"]),
+        (RATIO, [("a", "rate", 7.0), ("b", "rate", 0.0)], [">= 2x", "-", "not measured"]),
+        (BOUND, [("a", "late", 1.5)], ["<= 1.5", "1.50", "met"]),
+        (BOUND, [("a", "late", 1.6)], ["<= 1.5", "1.60", "MISSED"]),
+    ],
+)
+def test_a_goal_is_judged(
+    goal: Goal, figures: list[tuple[str, str, float]], row: list[str]
+) -> None:
+    [verdict] = goals.judge([goal], [figure(*one) for one in figures])
+    assert verdict.row == [goal.text, *row]
+    assert goals.is_missed([verdict]) == (row[-1] == "MISSED")
+
+
+def test_a_goal_is_judged_by_medians() -> None:
+    [verdict] = goals.judge([BOUND], [figure("a", "late", 9.0, 1.0, 1.2)])
+    assert verdict == Verdict(BOUND, 1.2)
+
+
+def test_goals_name_only_what_is_measured() -> None:
+    systems = {one.name for one in SYSTEMS}
+    keys = [key for goal in goals.COMPARE for key in (goal.ours, goal.other) if key]
+    assert {system for system, _ in keys} <= systems
+    assert {measure for _, measure in keys} <= set(TITLES)
+    assert {goal.ours[0] for goal in goals.EXTRAS} <= systems
+
+
+def test_the_table_has_a_line_for_each_system_of_a_database() -> None:
+    figures = [
+        figure("pgqueuer", plan.DRAIN, 7000.0),
+        figure("bgjobs-postgres-trio", plan.DRAIN, 9000.0),
+        figure("bgjobs-postgres-trio", plan.PICKUP_P50, 1.5),
+        figure("huey", plan.DRAIN, 800.0),
+    ]
+    text = comparison(figures, {"pgqueuer": {"version": "1.6"}})
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert [line for line in cells if line and line[0][0] != "-"] == [
+        ["PostgreSQL", "version", "drain, jobs/s", "pickup p50, ms"],
+        ["bgjobs-postgres-trio", "", "9,000 (9,000-9,000)", "1.50 (1.50-1.50)"],
+        ["pgqueuer", "1.6", "7,000 (7,000-7,000)", "-"],
+        ["SQLite", "version", "drain, jobs/s"],
+        ["huey", "", "800 (800-800)"],
+    ]
+
+
+def texts_of(svg: str) -> list[str]:
+    return ["".join(one.itertext()) for one in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+def drawn_comparison() -> str:
+    found = {
+        "facts": FACTS,
+        "rounds": 7,
+        "scale": 1.0,
+        "systems": {one.name: {"version": "9.8"} for one in SYSTEMS},
+        "missing": {"procrastinate": "not measured to the end: <gone> & away"},
+    }
+    figures = [
+        figure(one.name, measure, 1000.0 + number)
+        for number, one in enumerate(SYSTEMS)
+        for measure in TITLES
+    ]
+    return chart.draw(found, figures)
+
+
+def test_the_chart_names_all_systems_and_how_they_were_measured() -> None:
+    texts = texts_of(drawn_comparison())
+    assert {chart.label(one) for one in SYSTEMS} <= set(texts)
+    text = "\n".join(texts)
+    assert FACTS["command"] in text
+    assert FACTS["machine"] in text
+    assert "pgqueuer 9.8" in text
+    assert "not measured to the end: <gone> & away" in text
+
+
+def test_each_panel_says_what_is_better_and_has_a_scale_of_its_own() -> None:
+    svg = drawn_comparison()
+    titles = [text for text in texts_of(svg) if text.endswith("is better")]
+    assert len(titles) == 2 * len(chart.PANELS)
+    bars = [one for one in ET.fromstring(svg).iter(f"{SVG}rect") if "rx" in one.attrib]
+    assert len(bars) == len(SYSTEMS) * len(chart.PANELS)
+    longest = max(float(bar.attrib["width"]) for bar in bars)
+    assert sum(float(bar.attrib["width"]) == longest for bar in bars) >= len(titles)
+
+
+def test_a_quick_look_does_less_of_everything() -> None:
+    assert Sizes().scaled(1) == Sizes()
+    assert Sizes().scaled(0.5) == Sizes(
+        one=5000, many=25_000, drain=25_000, pickups=125, cap=1.5
+    )
+    least = Sizes().scaled(0.0001)
+    assert min(least.one, least.many, least.drain, least.pickups) > 0
+    assert least.cap > 0
+
+
+def test_a_plan_travels_as_json() -> None:
+    one = Plan(
+        maker="benchmarks.ours",
+        options={"store": "sqlite", "fsync": True},
+        dsn="",
+        folder="/tmp/somewhere",
+        metrics=(plan.DRAIN, plan.PICKUP),
+        sizes=Sizes(drain=7),
+        round=3,
+    )
+    assert Plan.from_json(one.to_json()) == one
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    lines = capsys.readouterr().out.splitlines()
+    return [facts for facts in map(heard, lines) if facts is not None]
+
+
+def test_a_recorder_tells_which_jobs_ran_and_how_late(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recorder = Recorder(jobs=4, expected=2, every=2)
+    sys.stdout.write("what a library prints is left out\n")
+    recorder.hit(3, 1)
+    recorder.hit(1, 0)
+    recorder.hit(1, 0)
+    recorder.end()
+    everything, seen, end = told(capsys)
+    assert everything["event"] == "all"
+    assert len(everything["late"]) == 1
+    assert seen == {"event": "seen", "jobs": 2}
+    assert (end["seen"], end["again"]) == (2, 1)
+    assert runs_in(end) == bytes([0, 1, 0, 1])
+
+
+def test_a_worker_that_ran_nothing_has_spent_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Recorder(jobs=2, expected=2).end()
+    [end] = told(capsys)
+    assert end["cpu"] == 0
+
+
+@pytest.mark.parametrize("jobs_of_workers", [[[0, 1], [1, 2]], [[0], [2]]])
+def test_a_figure_is_refused_when_not_every_job_ran_once(
+    jobs_of_workers: list[list[int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for jobs in jobs_of_workers:
+        recorder = Recorder(jobs=3, expected=3)
+        for job in jobs:
+            recorder.hit(job, 0)
+        recorder.end()
+    with pytest.raises(AssertionError, match="2 of 3 jobs ran once"):
+        running._check_once(told(capsys), 3)
+
+
+def test_a_quantile_is_one_of_the_values() -> None:
+    values = [float(value) for value in range(100, 0, -1)]
+    assert quantile(values, 0.50) == 51
+    assert quantile(values, 0.99) == 100
+    assert quantile([7.0], 0.99) == 7
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        (["huey"], ["huey"]),
+        (["graph"], ["graphile-tuned", "graphile"]),
+        (["limit-sqlite", "bgjobs-s"], ["bgjobs-sqlite-trio", "bgjobs-sqlite-asyncio"]),
+    ],
+)
+def test_systems_are_chosen_by_name_or_by_how_it_begins(
+    asked: list[str], names: list[str]
+) -> None:
+    found = [one.name for one in chosen(asked)]
+    assert [name for name in found if not name.startswith("limit")] == names
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "--only", "celery"],
+        ["compare", "--metrics", "drain,"],
+        ["extras", "--steps", "sleeping"],
+        ["growth", "--rows", "0"],
+        ["compare", "--json", "/nowhere/found.json"],
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "expected" in capsys.readouterr().err or arguments[-1].startswith("/nowhere")

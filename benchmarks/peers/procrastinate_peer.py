@@ -1,0 +1,97 @@
+"""procrastinate over async psycopg."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, final
+
+import anyio
+import procrastinate
+from attrs import frozen
+
+from benchmarks.plan import Plan
+from benchmarks.recorder import Recorder
+from benchmarks.sites import PostgresSite
+from benchmarks.system import Client, Numbered, System
+
+CONCURRENCY = 10
+STARTING = 0.3
+"""Seconds until it listens; it does not say when."""
+STOPPING = 3.0
+Hit = Callable[[int, int], None]
+
+
+def make(plan: Plan) -> "ProcrastinatePeer":
+    """Give it on a database of its own."""
+    return ProcrastinatePeer(PostgresSite(plan.dsn, plan.database))
+
+
+@final
+class ProcrastinatePeer(System):
+    """It stores every job's end by itself, so more slots do not make it faster."""
+
+    live = "select count(*) from procrastinate_jobs where status in ('todo', 'doing')"
+
+    def __init__(self, site: PostgresSite) -> None:
+        self.site = site
+        self.config = {"driver": "psycopg", "concurrency": CONCURRENCY, "delete_jobs": "always"}
+        self.version = version("procrastinate")
+
+    async def install(self) -> None:
+        app, _ = self._app(_ignore, connections=2)
+        async with app.open_async():
+            await app.schema_manager.apply_schema_async()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncGenerator[Client]:
+        app, task = self._app(_ignore, connections=4)
+        async with app.open_async():
+            yield ProcrastinateClient(task)
+
+    async def work(self, recorder: Recorder, stop: anyio.Event) -> None:
+        app, _ = self._app(recorder.hit, connections=CONCURRENCY + 4)
+        async with app.open_async():
+            running = asyncio.create_task(
+                app.run_worker_async(
+                    concurrency=CONCURRENCY,
+                    wait=True,
+                    install_signal_handlers=False,
+                    delete_jobs="always",
+                )
+            )
+            await asyncio.sleep(STARTING)
+            recorder.ready()
+            await stop.wait()
+            running.cancel()
+            await asyncio.wait([running], timeout=STOPPING)
+
+    def _app(self, hit: Hit, connections: int) -> tuple[procrastinate.App, Any]:
+        connector = procrastinate.PsycopgConnector(
+            conninfo=self.site.url, min_size=2, max_size=connections
+        )
+        app = procrastinate.App(connector=connector)
+
+        @app.task(name="noop")
+        async def noop(i: int, t: int) -> None:
+            hit(i, t)
+
+        return app, noop
+
+
+@final
+@frozen
+class ProcrastinateClient:
+    """Its task, which defers itself."""
+
+    task: Any
+
+    async def enqueue(self, i: int, t: int) -> None:
+        await self.task.defer_async(i=i, t=t)
+
+    async def enqueue_many(self, jobs: Sequence[Numbered]) -> None:
+        await self.task.batch_defer_async(*[{"i": i, "t": t} for i, t in jobs])
+
+
+def _ignore(_: int, __: int) -> None:
+    """Stand in for a handler that is never called."""

@@ -1,0 +1,56 @@
+"""What the measures ask of a system: to be set up, to take jobs, to run them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import anyio
+
+from benchmarks.recorder import Recorder
+from benchmarks.sites import Site
+
+Numbered = tuple[int, int]
+"""The payload of every job: its number, and the instant it is measured from, or 0."""
+
+
+class Client(Protocol):
+    """The side that stores jobs; each call has committed when it returns."""
+
+    async def enqueue(self, i: int, t: int) -> None:
+        """Store one job."""
+        ...
+
+    async def enqueue_many(self, jobs: Sequence[Numbered]) -> None:
+        """Store many in one call."""
+        ...
+
+
+class System(ABC):
+    """A library in one configuration. Its job is a handler that only calls `Recorder.hit`."""
+
+    backend = "asyncio"
+    uvloop = False
+    has_many = True
+    """Whether it has a call for many jobs at once."""
+    has_tasks = False
+    """Whether enqueueing from many tasks is measured too."""
+    live: str
+    """A query for the number of jobs that are not finished."""
+    ended = ""
+    """A query for the number of finished jobs, where the system keeps them."""
+    version: str
+    config: Mapping[str, Any]
+    site: Site
+
+    @abstractmethod
+    async def install(self) -> None:
+        """Make the system's tables in the fresh site."""
+
+    @abstractmethod
+    def client(self) -> AbstractAsyncContextManager[Client]:
+        """Connect, for enqueueing."""
+
+    @abstractmethod
+    async def work(self, recorder: Recorder, stop: anyio.Event) -> None:
+        """Run jobs until `stop` is set; say `recorder.ready()` once they are taken."""
