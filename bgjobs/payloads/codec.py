@@ -20,7 +20,15 @@ _DEEP = "arguments: nested deeper than Python can follow"
 class Codec:
     """Writes and reads the arguments of one handler; made once, when it is declared."""
 
-    __slots__ = ("_encoders", "_plain", "_required", "_signature", "_worker", "takes_context")
+    __slots__ = (
+        "_decoders",
+        "_encoders",
+        "_plain",
+        "_required",
+        "_signature",
+        "_worker",
+        "takes_context",
+    )
 
     def __init__(self, worker: str, handler: Callable[..., object]) -> None:
         signature = read_signature(worker, handler)
@@ -28,6 +36,7 @@ class Codec:
         self._signature: Final = signature
         self.takes_context: Final = signature.takes_context
         self._encoders: Final = {name: shape.encode for name, shape in signature.shapes.items()}
+        self._decoders: Final = {name: shape.decode for name, shape in signature.shapes.items()}
         parameters = [signature.python.parameters[name] for name in signature.shapes]
         self._plain: Final = (
             [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
@@ -95,12 +104,14 @@ class Codec:
             raise unfit("an object of arguments", stored)
         given: dict[str, Any] = stored  # pyright: ignore[reportUnknownVariableType] - JSON keys
         result: dict[str, Any] = {}
-        problems = list(self._misfits(given))
-        for name, shape in self._signature.shapes.items():
+        decoders = self._decoders
+        # Mostly everything is there and nothing more; then nothing need be looked for.
+        problems = [] if given.keys() == decoders.keys() else list(self._misfits(given))
+        for name, decode in decoders.items():
             if name not in given:
                 continue
             try:
-                result[name] = shape.decode(given[name])
+                result[name] = decode(given[name])
             except Mismatch as mismatch:
                 problems += mismatch.under(name)
         if problems:

@@ -47,13 +47,12 @@ class Attempt:
         "worker",
     )
 
-    def __init__(
-        self, worker: AnyWorker, job: Job, started: float, threads: CapacityLimiter
-    ) -> None:
+    def __init__(self, worker: AnyWorker, job: Job, threads: CapacityLimiter) -> None:
         self.job = job
         self.reservation = job.reservation
+        """Made once for each job: it is compared and hashed more than all else."""
         self.worker = worker
-        self.started = self.ended = started
+        self.started = self.ended = 0.0
         self._threads = threads
         self._scope: CancelScope | None = None
         self._interrupted = False
@@ -76,18 +75,21 @@ class Attempt:
         Raises whatever the handler raises, and `PayloadError`; see `outcome_of`.
         """
         self._scope = scope
-        args, kwargs = self.worker.decode(self.job.payload)
-        if self.worker.takes_context:
+        worker = self.worker
+        args, kwargs = worker.decode(self.job.payload)
+        if worker.takes_context:
             self._context = JobContext(self.job, self._deadline(clock))
             args = (self._context, *args)
-        if self.worker.timeout is None:
-            await self._call(args, kwargs)
-            return
-        scope.deadline = current_time() + self.worker.timeout
-        try:
-            await self._call(args, kwargs)
-        finally:
-            scope.deadline = inf
+        if worker.timeout is not None:
+            await self._call_in_time(scope, args, kwargs)
+        elif worker.is_async:
+            await worker.handler(*args, **kwargs)
+        else:
+            await self._call_in_thread(args, kwargs)
+
+    def is_spent(self, scope: CancelScope) -> bool:
+        """Say whether the scope was cancelled for this attempt, which ended all the same."""
+        return (self._interrupted or self.worker.timeout is not None) and scope.cancel_called
 
     async def outcome_of(self, error: BaseException) -> Outcome:
         """Say how the attempt ended that raised this, once its scope has been left.
@@ -123,12 +125,21 @@ class Attempt:
                 raise  # an error of the handler's, like any other
             raise HandlerCrashedError(self.worker.name, error) from error
 
-    async def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self.worker.is_async:
-            await self.worker.handler(*args, **kwargs)
-        else:
-            call = partial(self.worker.handler, *args, **kwargs)
-            await to_thread.run_sync(call, limiter=self._threads)
+    async def _call_in_time(
+        self, scope: CancelScope, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        scope.deadline = current_time() + (self.worker.timeout or 0)
+        try:
+            if self.worker.is_async:
+                await self.worker.handler(*args, **kwargs)
+            else:
+                await self._call_in_thread(args, kwargs)
+        finally:
+            scope.deadline = inf
+
+    async def _call_in_thread(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        call = partial(self.worker.handler, *args, **kwargs)
+        await to_thread.run_sync(call, limiter=self._threads)
 
     def _deadline(self, clock: Clock) -> datetime | None:
         if self.worker.timeout is None:

@@ -1,6 +1,6 @@
 """Reserves jobs for the free slots of a queue, and sleeps until there is something to do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from math import inf
 from typing import final
@@ -11,6 +11,7 @@ from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import JobReserved, QueueError
 from bgjobs.jobs import Job
 from bgjobs.outcomes import is_suspect, put_back
+from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.inbox import Inbox
 from bgjobs.runtime.pace import Pace
@@ -41,11 +42,13 @@ class Fetcher:
         engine: Engine,
         owner: Owner,
         inbox: Inbox,
+        attempt: Callable[[Job], Attempt],
     ) -> None:
         self._control = control
         self._engine = engine
         self._owner = owner
         self._inbox = inbox
+        self._attempt = attempt
         self._names = tuple(worker.name for worker in control.config.workers)
         self._pace = Pace(control.config.concurrency)
         self._stocked_at = 0.0
@@ -53,7 +56,7 @@ class Fetcher:
         self._compare_at = inf
         self._vain_looks = 0
         """Looks that found nothing, one after the other, although something was due."""
-        self._suspect: Job | None = None
+        self._suspect: Attempt | None = None
         """Held, and handed out when a look has found no other one beside it."""
         self._hold_until = 0.0
         """Then it is handed out in any case: there may be too many others."""
@@ -120,7 +123,7 @@ class Fetcher:
             self._vain_looks = 0
         suspects = [job for job in jobs if is_suspect(job, self._engine.config.limits)]
         await self._hold_one_of(suspects)
-        self._hand_out([job for job in jobs if job not in suspects] if suspects else jobs)
+        self._put([self._hold(job) for job in jobs if not suspects or job not in suspects])
         is_alone = not (suspects and self._free)
         if is_alone or self._now() >= self._hold_until:
             self._hand_out_suspect()
@@ -133,8 +136,8 @@ class Fetcher:
         if not suspects:
             return
         if not any(is_suspect(job, config.limits) for job in self._engine.held()):
-            self._suspect, *others = suspects
-            self._control.hold(self._suspect)
+            first, *others = suspects
+            self._suspect = self._hold(first)
             self._hold_until = self._now() + POSTPONED / 2
         self._control.postponed_until = inf  # until it is known when they come back
         try:
@@ -147,27 +150,27 @@ class Fetcher:
         if held is not None:
             self._put([held])
 
-    def _hand_out(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            self._control.hold(job)
-        self._put(jobs)
+    def _hold(self, job: Job) -> Attempt:
+        attempt = self._attempt(job)
+        self._control.hold(attempt.reservation, job)
+        return attempt
 
-    def _put(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            bus = self._engine.planner.bus_of(job, self._control.bus)
-            bus.emit(JobReserved, self._control.name, job)
-        if jobs:
+    def _put(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            bus = self._engine.planner.bus_of(attempt.job, self._control.bus)
+            bus.emit(JobReserved, self._control.name, attempt.job)
+        if attempts:
             self._stocked_at = self._now()
-            self._inbox.put(jobs)
+            self._inbox.put(attempts)
 
     async def _return_stock(self) -> None:
         """Let others have the jobs that found no slot here."""
         suspect, self._suspect = self._suspect, None
-        jobs = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
-        for job in jobs:
+        stock = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
+        for attempt in stock:
             self._control.unfinished -= 1
-            self._control.let_go(job.reservation)
-        await self._give_back(jobs)
+            self._control.let_go(attempt.reservation)
+        await self._give_back([attempt.job for attempt in stock])
 
     async def _reserve(self, limit: int) -> Sequence[Job]:
         jobs = await self._engine.dispatch.once(

@@ -1,4 +1,4 @@
-"""Jobs that are reserved and wait for a slot, and slots that wait for a job."""
+"""Attempts that wait for a slot, and slots that wait for an attempt."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import final
 
 from anyio import Event
 
-from bgjobs.jobs import Job
+from bgjobs.runtime.attempt import Attempt
 
 FAN_OUT = 2
 """Slots that one slot wakes when it was woken itself and there is more to do.
@@ -18,19 +18,19 @@ in vain; where all of them wait, this reaches all slots in a few turns of the ev
 
 @final
 class Inbox:
-    """Hands jobs to slots in their order, without a turn of the event loop for each."""
+    """Hands attempts to slots in their order, without a turn of the event loop for each."""
 
     def __init__(self) -> None:
-        self._jobs: deque[Job] = deque()
+        self._attempts: deque[Attempt] = deque()
         self._resting: deque[Event] = deque()
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._attempts)
 
-    def put(self, jobs: Iterable[Job]) -> None:
-        """Add jobs, and wake a slot that passes it on."""
-        self._jobs.extend(jobs)
+    def put(self, attempts: Iterable[Attempt]) -> None:
+        """Add some, and wake a slot that passes it on."""
+        self._attempts.extend(attempts)
         self._wake(FAN_OUT)
 
     def close(self) -> None:
@@ -38,15 +38,19 @@ class Inbox:
         self._closed = True
         self._wake(len(self._resting))
 
-    def take_back(self) -> list[Job]:
+    def take_back(self) -> list[Attempt]:
         """Take out all that wait."""
-        jobs = list(self._jobs)
-        self._jobs.clear()
-        return jobs
+        attempts = list(self._attempts)
+        self._attempts.clear()
+        return attempts
 
-    async def next(self) -> Job | None:
-        """Give the next job, at once if there is one; None when it is closed and empty."""
-        while not self._jobs:
+    def pop(self) -> Attempt | None:
+        """Give the next one if there is one now; it spares the slot a coroutine."""
+        return self._attempts.popleft() if self._attempts else None
+
+    async def next(self) -> Attempt | None:
+        """Give the next one, at once if there is one; None when it is closed and empty."""
+        while not self._attempts:
             if self._closed:
                 return None
             rest = Event()
@@ -56,8 +60,8 @@ class Inbox:
             finally:
                 if not rest.is_set():
                     self._resting.remove(rest)
-            self._wake(min(FAN_OUT, len(self._jobs) - 1))
-        return self._jobs.popleft()
+            self._wake(min(FAN_OUT, len(self._attempts) - 1))
+        return self._attempts.popleft()
 
     def _wake(self, slots: int) -> None:
         for _ in range(min(slots, len(self._resting))):

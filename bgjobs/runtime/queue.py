@@ -114,21 +114,20 @@ class QueueRun:
 
     async def _run_slots(self, settler: Settler) -> None:
         inbox = Inbox()
-        shared = Slots(
-            self._control, self._engine, inbox, settler, self._attempt, self._culprits
-        )
+        shared = Slots(self._control, self._engine, inbox, settler, self._culprits)
         self._slots = [Slot(shared) for _ in range(self._queue.concurrency)]
         async with create_task_group() as slots:
             for slot in self._slots:
                 slots.start_soon(slot.run)
             try:
-                await Fetcher(self._control, self._engine, self._owner, inbox).run()
+                await Fetcher(
+                    self._control, self._engine, self._owner, inbox, self._attempt
+                ).run()
             finally:
                 inbox.close()
 
     def _attempt(self, job: Job) -> Attempt:
-        started = self._engine.clock.monotonic()
-        return Attempt(self._workers[job.name], job, started, self._threads)
+        return Attempt(self._workers[job.name], job, self._threads)
 
     async def _end_the_grace(self) -> None:
         """Cancel the handlers when they have had their time after the queue was stopped."""

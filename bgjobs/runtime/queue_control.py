@@ -24,7 +24,7 @@ class QueueControl:
         self.news = news
         """Set when there may be jobs to reserve."""
         self.room = Signal()
-        """Set when a slot is free again, or a switch was turned."""
+        """Set when a slot is free again, an end is committed, or a switch was turned."""
         self.hurry = Signal()
         """Set when it was told to stop, and when it was told to stop sooner."""
         self.held: dict[Reservation, Job] = {}
@@ -89,9 +89,9 @@ class QueueControl:
         self.hurry.set()
         self._poke()
 
-    def hold(self, job: Job) -> None:
+    def hold(self, reservation: Reservation, job: Job) -> None:
         """Note that a job was reserved."""
-        self.held[job.reservation] = job
+        self.held[reservation] = job
         self.unfinished += 1
 
     def finish_one(self) -> None:
@@ -103,6 +103,7 @@ class QueueControl:
     def let_go(self, reservation: Reservation) -> bool:
         """Note that a job is settled; says whether nothing is held any more."""
         self.held.pop(reservation, None)
+        self.room.set()
         return not self.held
 
     def forget_all(self) -> None:

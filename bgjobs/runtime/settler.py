@@ -37,11 +37,9 @@ class End:
     @property
     def goes_alone(self) -> bool:
         """Whether more than this end is written, so that it may take longer than others."""
-        return bool(self.followers or self._is_completed)
-
-    @property
-    def _is_completed(self) -> bool:
-        return isinstance(self.settlement, Succeed) and bool(self.attempt.completions)
+        return bool(self.followers) or (
+            isinstance(self.settlement, Succeed) and bool(self.attempt.completions)
+        )
 
 
 @final
@@ -83,15 +81,19 @@ class Settler:
         self._closed = True
         self._news.set()
 
-    def decide(self, attempt: Attempt, outcome: Outcome) -> End:
-        """Say what is to be written now that the attempt is over."""
-        attempt.ended = self._engine.clock.monotonic()
-        return self._end(attempt, outcome)
+    def put(self, attempt: Attempt, outcome: Outcome) -> End | None:
+        """Write the end of an attempt soon, together with others.
 
-    def put(self, end: End) -> None:
-        """Write it soon, together with others."""
+        Or give it back: then the slot has to write it with `write_alone`.
+        """
+        attempt.ended = self._engine.clock.monotonic()
+        end = self._end(attempt, outcome)
+        self._control.finish_one()
+        if end.goes_alone:
+            return end
         self._ends.append(end)
         self._news.set()
+        return None
 
     async def write_alone(self, end: End) -> None:
         """Write an end that goes alone."""
@@ -103,7 +105,10 @@ class Settler:
             settlement: Settlement = Succeed(attempt.reservation)
         else:
             settlement = self._decide(attempt, outcome)
-        followers = self._engine.planner.followers(attempt.job, settlement)
+        job = attempt.job
+        followers = (
+            () if job.occurrence is None else self._engine.planner.followers(job, settlement)
+        )
         return End(attempt, outcome, settlement, followers)
 
     def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:

@@ -4,7 +4,6 @@ Starting a task for every job would cost more than the rest of the job, and so w
 scope for each: a slot stays in its scope until an attempt is cancelled or raises.
 """
 
-from collections.abc import Callable
 from typing import final
 from uuid import UUID
 
@@ -37,8 +36,6 @@ class Slots:
     engine: Engine
     inbox: Inbox
     settler: Settler
-    attempt: Callable[[Job], Attempt]
-    """Makes the attempt of a job."""
     culprits: set[UUID]
     """The jobs that bring the queue down."""
     turn_ends: float = 0.0
@@ -72,30 +69,33 @@ class Slot:
 
     async def _run_jobs(self, scope: CancelScope) -> bool:
         """Run jobs until there will be no more, or the scope is spent; then it gives True."""
-        shared = self._shared
-        while (job := await shared.inbox.next()) is not None:
-            attempt = shared.attempt(job)
-            if shared.control.stopping:
-                await self._end(attempt, Unstarted())
-            elif is_too_late(job):
-                await self._end(attempt, TooLate())
-            else:
-                await self._call(attempt, scope)
-                await self._end(attempt, RETURNED)
-                if scope.cancel_called:  # too late for the attempt that it was meant for
-                    return True
+        shared, clock = self._shared, self._shared.engine.clock
+        inbox = shared.inbox
+        while (attempt := inbox.pop() or await inbox.next()) is not None:
+            attempt.started = clock.monotonic()
+            if outcome := self._reason_not_to_start(attempt.job):
+                await self._end(attempt, outcome)
+                continue
+            self.attempt = attempt
+            await attempt.call(scope, clock)
+            self.attempt = None
+            await self._end(attempt, RETURNED)
+            if attempt.is_spent(scope):
+                return True
             if attempt.ended >= shared.turn_ends:
                 shared.turn_ends = attempt.ended + TURN
                 await checkpoint()
         return False
 
-    async def _call(self, attempt: Attempt, scope: CancelScope) -> None:
-        job, engine = attempt.job, self._shared.engine
-        bus = engine.planner.bus_of(job, self._shared.control.bus)
-        bus.emit(JobStarted, self._shared.control.name, job)
-        self.attempt = attempt
-        await attempt.call(scope, engine.clock)
-        self.attempt = None
+    def _reason_not_to_start(self, job: Job) -> Outcome | None:
+        """Give the outcome of a job that is not to be started now; else tell that it is."""
+        control, planner = self._shared.control, self._shared.engine.planner
+        if control.stopping:
+            return Unstarted()
+        if is_too_late(job):
+            return TooLate()
+        planner.bus_of(job, control.bus).emit(JobStarted, control.name, job)
+        return None
 
     async def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:
         try:
@@ -105,14 +105,9 @@ class Slot:
             raise
 
     async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
-        settler = self._shared.settler
         try:
-            end = settler.decide(attempt, outcome)
-            self._shared.control.finish_one()
-            if end.goes_alone:
-                await settler.write_alone(end)
-            else:
-                settler.put(end)
+            if end := self._shared.settler.put(attempt, outcome):
+                await self._shared.settler.write_alone(end)
         except LeaseLostError:
             raise
         except Exception as error:

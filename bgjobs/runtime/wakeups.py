@@ -22,20 +22,24 @@ class Signal:
 
     def __init__(self) -> None:
         self._event = Event()
+        self._is_set = False
 
     def set(self) -> None:
         """Wake the waiter, or let it not wait at all."""
-        self._event.set()
+        if not self._is_set:  # of an event that is set, setting it costs as much as waking
+            self._is_set = True
+            self._event.set()
 
     def clear(self) -> None:
         """Forget that it was set."""
-        if self._event.is_set():
+        if self._is_set:
+            self._is_set = False
             self._event = Event()
 
     async def wait(self) -> None:
         """Wait until it was set since the last time this returned."""
         await self._event.wait()
-        self._event = Event()
+        self.clear()
 
 
 @final

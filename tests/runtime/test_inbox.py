@@ -1,60 +1,78 @@
-"""Jobs are handed to slots in their order, each once, however many slots wait for them."""
+"""Attempts are handed to slots in their order, each once, however many slots wait for them."""
 
 from datetime import UTC, datetime
 
 import anyio
 import pytest
 
-from bgjobs.ids import new_ids
+import bgjobs
+from bgjobs.ids import new_id, new_ids
 from bgjobs.jobs import Job
+from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.inbox import Inbox
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+OWNER = new_id()
 
 
-def some_jobs(count: int) -> list[Job]:
-    return [
-        Job(id=one, name="mail", payload="{}", created_at=NOW, available_at=NOW)
+@bgjobs.worker
+async def mail() -> None:
+    """Is never called here."""
+
+
+def some_attempts(count: int) -> list[Attempt]:
+    jobs = [
+        Job(
+            id=one,
+            name="mail",
+            payload="{}",
+            created_at=NOW,
+            available_at=NOW,
+            reserved_by=OWNER,
+            reserved_at=NOW,
+            reservations=1,
+        )
         for one in new_ids(count)
     ]
+    return [Attempt(mail, job, anyio.CapacityLimiter(1)) for job in jobs]
 
 
-async def take_all(inbox: Inbox, taken: list[Job], *, slowly: bool) -> None:
-    while (job := await inbox.next()) is not None:
-        taken.append(job)
+async def take_all(inbox: Inbox, taken: list[Attempt], *, slowly: bool) -> None:
+    while (attempt := await inbox.next()) is not None:
+        taken.append(attempt)
         if slowly:
             await anyio.lowlevel.checkpoint()
 
 
 @pytest.mark.parametrize("slowly", [True, False], ids=["slots wait", "slots never wait"])
 async def test_each_job_is_taken_once_and_in_order(slowly: bool) -> None:
-    inbox, taken, jobs = Inbox(), list[Job](), some_jobs(300)
+    inbox, taken, attempts = Inbox(), list[Attempt](), some_attempts(300)
     async with anyio.create_task_group() as slots:
         for _ in range(20):
             slots.start_soon(lambda: take_all(inbox, taken, slowly=slowly))
         await anyio.wait_all_tasks_blocked()
         for first in range(0, 300, 50):
-            inbox.put(jobs[first : first + 50])
+            inbox.put(attempts[first : first + 50])
             await anyio.wait_all_tasks_blocked()
         inbox.close()
-    assert taken == jobs
+    assert taken == attempts
 
 
 async def test_every_slot_gets_one_when_all_of_them_wait_in_their_jobs() -> None:
-    inbox, busy, go_on = Inbox(), list[Job](), anyio.Event()
+    inbox, busy, go_on = Inbox(), list[Attempt](), anyio.Event()
 
     async def slot() -> None:
-        while (job := await inbox.next()) is not None:
-            busy.append(job)
+        while (attempt := await inbox.next()) is not None:
+            busy.append(attempt)
             await go_on.wait()
 
     async with anyio.create_task_group() as slots:
         for _ in range(50):
             slots.start_soon(slot)
         await anyio.wait_all_tasks_blocked()
-        inbox.put(some_jobs(60))
+        inbox.put(some_attempts(60))
         await anyio.wait_all_tasks_blocked()
         assert (len(busy), len(inbox)) == (50, 10)
         inbox.close()
@@ -63,20 +81,20 @@ async def test_every_slot_gets_one_when_all_of_them_wait_in_their_jobs() -> None
 
 
 async def test_a_slot_that_is_cancelled_while_it_waits_takes_no_job_with_it() -> None:
-    inbox, taken = Inbox(), list[Job]()
+    inbox, taken = Inbox(), list[Attempt]()
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as slots:
             slots.start_soon(lambda: take_all(inbox, taken, slowly=False))
             await anyio.wait_all_tasks_blocked()
             scope.cancel()
-    inbox.put(some_jobs(2))
+    inbox.put(some_attempts(2))
     assert len(inbox) == 2
     assert taken == []
 
 
 async def test_what_waits_can_be_taken_back() -> None:
-    inbox, jobs = Inbox(), some_jobs(3)
-    inbox.put(jobs)
-    assert inbox.take_back() == jobs
+    inbox, attempts = Inbox(), some_attempts(3)
+    inbox.put(attempts)
+    assert inbox.take_back() == attempts
     inbox.close()
     assert await inbox.next() is None
