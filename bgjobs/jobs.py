@@ -111,7 +111,7 @@ class AttemptError:
 
 
 @final
-@frozen(cache_hash=True)
+@frozen
 class Reservation:
     """Who holds a job: the fence that every write about a reserved job carries.
 

@@ -103,10 +103,14 @@ class Codec:
         if not isinstance(stored, dict):
             raise unfit("an object of arguments", stored)
         given: dict[str, Any] = stored  # pyright: ignore[reportUnknownVariableType] - JSON keys
-        result: dict[str, Any] = {}
         decoders = self._decoders
-        # Mostly everything is there and nothing more; then nothing need be looked for.
-        problems = [] if given.keys() == decoders.keys() else list(self._misfits(given))
+        if given.keys() == decoders.keys():
+            try:
+                return {name: decode(given[name]) for name, decode in decoders.items()}
+            except Mismatch:
+                pass  # all that does not fit is named below
+        result: dict[str, Any] = {}
+        problems = list(self._misfits(given))
         for name, decode in decoders.items():
             if name not in given:
                 continue

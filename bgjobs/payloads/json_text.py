@@ -35,21 +35,22 @@ def dump(value: dict[str, Any]) -> str:
         # All else was refused by the shapes; Python writes 4,300 digits unless told otherwise.
         raise refused("arguments: found an int of too many digits") from None
     _check_size(text, value)
-    if "\\u0000" in text or text.count("[") + text.count("{") > DEEPEST:
+    if "\\u0000" in text or _brackets(text) > DEEPEST:
         _check_tree(value)
     return text
 
 
 def load(text: str) -> Any:
     """Read JSON text of a row, however hostile; `Mismatch` for what `dump` never wrote."""
-    _check_size(text, None)
+    if len(text) > LARGEST or not text.isascii():
+        _check_size(text, None)
     try:
         value = _decoded(text)
     except RecursionError:
         raise _too_deep("") from None
     except ValueError:
         raise refused("expected JSON, found other text") from None
-    if "\\u" in text or text.count("[") + text.count("{") > DEEPEST:
+    if "\\u" in text or (len(text) > DEEPEST and _brackets(text) > DEEPEST):
         # Which fields are hidden is not known here, so all that the arguments hold is.
         _check_tree(value, hidden_from=1)
     return value
@@ -62,6 +63,10 @@ def _decoded(text: str) -> Any:
         if end == len(text):
             return value
     return _DECODER.decode(text)
+
+
+def _brackets(text: str) -> int:
+    return text.count("[") + text.count("{")
 
 
 def _check_size(text: str, value: Any) -> None:

@@ -55,7 +55,7 @@ def _str(value: Any) -> Any:
 
 
 def _float(value: Any) -> float:
-    if not _is_number(value):
+    if type(value) is not float and not _is_number(value):
         raise unfit("float", value)
     try:
         number = float(value)

@@ -42,15 +42,12 @@ class Attempt:
         "_threads",
         "ended",
         "job",
-        "reservation",
         "started",
         "worker",
     )
 
     def __init__(self, worker: AnyWorker, job: Job, threads: CapacityLimiter) -> None:
         self.job = job
-        self.reservation = job.reservation
-        """Made once for each job: it is compared and hashed more than all else."""
         self.worker = worker
         self.started = self.ended = 0.0
         self._threads = threads

@@ -148,10 +148,13 @@ class Bus:
     """The listeners of one scope, and of the scopes around it."""
 
     def __init__(self, listeners: Sequence[Listener], outer: "Bus | None" = None) -> None:
-        self._outer = outer
         self.deliveries: Deliveries = Deliveries() if outer is None else outer.deliveries
         """For the async listeners of all scopes, outer and inner."""
         self._sinks: list[tuple[Listener, _Sink]] = []
+        self.levels: Sequence[list[tuple[Listener, _Sink]]] = (
+            [self._sinks] if outer is None else [self._sinks, *outer.levels]
+        )
+        """Who listens here, and in the scopes around."""
         for listener in listeners:
             self._add(listener)
 
@@ -161,13 +164,15 @@ class Bus:
 
     def emit(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
         """Make an event and tell it, unless nobody listens."""
-        if self._sinks or (self._outer is not None and self._outer.has_listeners):
-            self.tell(make(*args, **kwargs))
+        for sinks in self.levels:  # not through `has_listeners`: it is asked for each job
+            if sinks:
+                self.tell(make(*args, **kwargs))
+                break
 
     @property
     def has_listeners(self) -> bool:
         """Whether an event would reach anybody."""
-        return bool(self._sinks) or (self._outer is not None and self._outer.has_listeners)
+        return any(self.levels)
 
     def tell(self, event: Event, *, but: object = None) -> None:
         """Tell one event to everybody; `but` is left out."""
@@ -218,9 +223,8 @@ class Bus:
 
     def listening(self) -> Iterable[tuple[Listener, _Sink]]:
         """Give who is told, in order."""
-        yield from tuple(self._sinks)
-        if self._outer is not None:
-            yield from self._outer.listening()
+        for sinks in self.levels:
+            yield from tuple(sinks)
 
     def _tell_one(self, listener: Listener, sink: _Sink, event: Event) -> None:
         try:

@@ -152,13 +152,14 @@ class Fetcher:
 
     def _hold(self, job: Job) -> Attempt:
         attempt = self._attempt(job)
-        self._control.hold(attempt.reservation, job)
+        self._control.hold(attempt)
         return attempt
 
     def _put(self, attempts: Sequence[Attempt]) -> None:
+        name, bus, planner = self._control.name, self._control.bus, self._engine.planner
         for attempt in attempts:
-            bus = self._engine.planner.bus_of(attempt.job, self._control.bus)
-            bus.emit(JobReserved, self._control.name, attempt.job)
+            job = attempt.job
+            planner.bus_of(job, bus).emit(JobReserved, name, job)
         if attempts:
             self._stocked_at = self._now()
             self._inbox.put(attempts)
@@ -169,7 +170,7 @@ class Fetcher:
         stock = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
         for attempt in stock:
             self._control.unfinished -= 1
-            self._control.let_go(attempt.reservation)
+            self._control.let_go(attempt)
         await self._give_back([attempt.job for attempt in stock])
 
     async def _reserve(self, limit: int) -> Sequence[Job]:
@@ -200,10 +201,11 @@ class Fetcher:
 
     async def _compare(self) -> None:
         """Give back what the store says that we hold, and we do not know of."""
+        known = {job.reservation for job in self._control.running}
         unknown = [
             job
             async for job in running_jobs(self._engine, self._owner.id)
-            if job.reservation not in self._control.held
+            if job.reservation not in known
         ]
         await self._give_back(unknown)
         self._compare_at = self._now() + self._engine.config.lease

@@ -7,8 +7,11 @@ here that another process could run.
 
 from typing import final
 
-MARGIN = 2.0
-"""Times what one look needs: half of it lies ready while the other half is being fetched."""
+MARGIN = 4.0
+"""Times what one look needs: one part is fetched while the others lie ready.
+
+It has to be more than two, or a look that takes longer than the last one leaves slots idle.
+"""
 MOST_AHEAD = 1000
 
 
@@ -33,7 +36,7 @@ class Pace:
         A look for a few costs nearly as much as one for many.
         """
         free = self.room - unfinished
-        return free > 0 and (not waiting or 2 * free >= self.room)
+        return free > 0 and (not waiting or MARGIN * free >= self.room)
 
     def begin(self, now: float, finished: int) -> None:
         """Note that a look begins, when so many jobs have been finished altogether."""

@@ -69,6 +69,8 @@ class Planner:
 
     def bus_of(self, job: Job, otherwise: Bus) -> Bus:
         """Give who is to hear of this job."""
+        if job.occurrence is None:
+            return otherwise
         scheduled = self.scheduled(job)
         return otherwise if scheduled is None else scheduled.bus
 

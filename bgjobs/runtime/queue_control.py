@@ -6,7 +6,8 @@ from anyio import Event
 
 from bgjobs.config import Queue
 from bgjobs.events import QueuePaused, QueueResumed
-from bgjobs.jobs import Job, Reservation
+from bgjobs.jobs import Job
+from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.wakeups import Signal
 
@@ -27,11 +28,11 @@ class QueueControl:
         """Set when a slot is free again, an end is committed, or a switch was turned."""
         self.hurry = Signal()
         """Set when it was told to stop, and when it was told to stop sooner."""
-        self.held: dict[Reservation, Job] = {}
+        self.held: dict[Attempt, Job] = {}
         """What is reserved and not settled yet.
 
-        By reservation, not by id: a job that is tried again at once may be reserved anew
-        before the slot that ran it has heard of its own commit.
+        By attempt, not by id: a job that is tried again at once may be reserved anew before
+        the slot that ran it has heard of its own commit.
         """
         self.unfinished = 0
         """How many of these wait for a slot or run in one; the others wait for their commit."""
@@ -43,6 +44,8 @@ class QueueControl:
         """How many jobs it has reserved so far."""
         self.stopped = Event()
         """Set when it shall stop."""
+        self.stopping = False
+        """Whether it shall stop, or has; asked before each job."""
         self.grace = 0.0
         """How long its handlers may go on once it is stopping."""
 
@@ -50,11 +53,6 @@ class QueueControl:
     def name(self) -> str:
         """The queue's name."""
         return self.config.name
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it shall stop, or has."""
-        return self.stopped.is_set()
 
     @property
     def paused(self) -> bool:
@@ -85,13 +83,14 @@ class QueueControl:
         A second call can only shorten the grace.
         """
         self.grace = min(self.grace, grace) if self.stopping else grace
+        self.stopping = True
         self.stopped.set()
         self.hurry.set()
         self._poke()
 
-    def hold(self, reservation: Reservation, job: Job) -> None:
+    def hold(self, attempt: Attempt) -> None:
         """Note that a job was reserved."""
-        self.held[reservation] = job
+        self.held[attempt] = attempt.job
         self.unfinished += 1
 
     def finish_one(self) -> None:
@@ -100,9 +99,9 @@ class QueueControl:
         self.finished += 1
         self.room.set()
 
-    def let_go(self, reservation: Reservation) -> bool:
+    def let_go(self, attempt: Attempt) -> bool:
         """Note that a job is settled; says whether nothing is held any more."""
-        self.held.pop(reservation, None)
+        self.held.pop(attempt, None)
         self.room.set()
         return not self.held
 

@@ -102,7 +102,7 @@ class Settler:
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> End:
         if isinstance(outcome, Returned):  # in short, as nearly all of them do
-            settlement: Settlement = Succeed(attempt.reservation)
+            settlement: Settlement = Succeed(attempt.job.reservation)
         else:
             settlement = self._decide(attempt, outcome)
         job = attempt.job
@@ -124,11 +124,15 @@ class Settler:
 
     async def _write(self, ends: Sequence[End]) -> None:
         settled = await self._engine.settlements.settle_all([end.settlement for end in ends])
+        if not settled.refused and not settled.lost:  # mostly; looking up hashes each of them
+            for end in ends:
+                self._tell(end, kept=True)
+            return
         for end in ends:
-            if end.attempt.reservation not in settled.refused:
-                self._tell(end, kept=end.attempt.reservation not in settled.lost)
+            if end.settlement.reservation not in settled.refused:
+                self._tell(end, kept=end.settlement.reservation not in settled.lost)
         for end in ends:
-            if error := settled.refused.get(end.attempt.reservation):
+            if error := settled.refused.get(end.settlement.reservation):
                 self._culprits.add(end.attempt.job.id)
                 self._control.bus.emit(QueueError, self._control.name, error)
                 raise error
@@ -166,5 +170,5 @@ class Settler:
                 engine.announce((job.name,))
             elif isinstance(end.settlement, Requeue):
                 engine.wakeups.wake((job.name,))
-        if self._control.let_go(end.attempt.reservation):
+        if self._control.let_go(end.attempt):
             engine.wakeups.idle()

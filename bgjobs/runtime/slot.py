@@ -8,7 +8,6 @@ from typing import final
 from uuid import UUID
 
 from anyio import CancelScope
-from anyio.lowlevel import checkpoint
 from attrs import define
 
 from bgjobs.events import JobStarted, QueueError
@@ -22,8 +21,6 @@ from bgjobs.runtime.leases import LeaseLostError
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.settler import Settler
 
-TURN = 0.001
-"""Seconds after which the slots of a queue let others run, where handlers never wait."""
 RETURNED = Returned()
 
 
@@ -38,8 +35,6 @@ class Slots:
     settler: Settler
     culprits: set[UUID]
     """The jobs that bring the queue down."""
-    turn_ends: float = 0.0
-    """When they have had the event loop for themselves for long enough."""
 
 
 @final
@@ -82,9 +77,7 @@ class Slot:
             await self._end(attempt, RETURNED)
             if attempt.is_spent(scope):
                 return True
-            if attempt.ended >= shared.turn_ends:
-                shared.turn_ends = attempt.ended + TURN
-                await checkpoint()
+            await inbox.pause(attempt.ended)
         return False
 
     def _reason_not_to_start(self, job: Job) -> Outcome | None:
@@ -92,6 +85,9 @@ class Slot:
         control, planner = self._shared.control, self._shared.engine.planner
         if control.stopping:
             return Unstarted()
+        if job.occurrence is None:
+            control.bus.emit(JobStarted, control.name, job)
+            return None
         if is_too_late(job):
             return TooLate()
         planner.bus_of(job, control.bus).emit(JobStarted, control.name, job)

@@ -37,18 +37,25 @@ def as_asked(new: NewJob, now: datetime) -> Job:
 
 def in_claim_order(jobs: Iterable[Job]) -> Sequence[Job]:
     """Sort what RETURNING gave in no order of its own."""
-    return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id))
+    return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id.int))
 
 
 def by_verb(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:
     """Sort them by the verb that writes them; the first about a reservation counts."""
+    verbs: dict[str, list[Settlement]] = {}
+    for one in _first_of_each(settlements):
+        verbs.setdefault(_VERBS[type(one)], []).append(one)
+    return verbs
+
+
+def _first_of_each(settlements: Sequence[Settlement]) -> Collection[Settlement]:
+    # A reservation is hashed in Python, a number is not; and no job stands there twice, mostly.
+    if len({one.reservation.job_id.int for one in settlements}) == len(settlements):
+        return settlements
     first: dict[Reservation, Settlement] = {}
     for one in settlements:
         first.setdefault(one.reservation, one)
-    verbs: dict[str, list[Settlement]] = {}
-    for one in first.values():
-        verbs.setdefault(_VERBS[type(one)], []).append(one)
-    return verbs
+    return first.values()
 
 
 def lost(
@@ -67,6 +74,9 @@ def lost(
     return missed
 
 
-def is_free(new: NewJob, written: Collection[Reservation]) -> bool:
-    """Say whether nothing keeps `new` from being stored once these settlements are written."""
-    return new.after is None or new.after in written
+def which_are_free(wanted: Sequence[NewJob], written: Iterable[Reservation]) -> list[bool]:
+    """Say of each whether nothing keeps it from being stored once these are settled."""
+    if all(new.after is None for new in wanted):
+        return [True] * len(wanted)
+    settled = set(written)
+    return [new.after is None or new.after in settled for new in wanted]

@@ -128,10 +128,18 @@ _HAS_ENDED = (
 )
 
 
+_AMONG_ENDED = re.compile(
+    r"id <> all \( array \( "
+    r"select (\w+) \. id from \{jobs_succeeded\} as \1 where \1 \. id = any \( .* \) "
+    r"union all select (\w+) \. id from \{jobs_failed\} as \2 where \2 \. id = any \( .* \) "
+    r"\) \)"
+)
+
+
 def is_not_ended(text: str, name: str) -> bool:
     """Say whether a condition leaves out only jobs that are among the ended ones already."""
-    wanted = _HAS_ENDED.format(one=1, name=re.escape(name))
-    return re.fullmatch(f"not {wanted}", text) is not None
+    one_by_one = _HAS_ENDED.format(one=1, name=re.escape(name))
+    return bool(re.fullmatch(f"not {one_by_one}", text) or _AMONG_ENDED.fullmatch(text))
 
 
 def is_unreserved_and_ended(rows: Rows, source: Source, scope: Scope) -> bool:

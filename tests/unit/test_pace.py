@@ -16,8 +16,8 @@ def test_slow_jobs_are_never_reserved_ahead() -> None:
     assert paced(10, finished=10, seconds=60.0, look=0.005).room == 10
 
 
-def test_twice_what_one_look_needs_is_reserved_ahead() -> None:
-    assert paced(10, finished=1000, seconds=1.0, look=0.01).room == 10 + 20
+def test_four_times_what_one_look_needs_is_reserved_ahead() -> None:
+    assert paced(10, finished=1000, seconds=1.0, look=0.01).room == 10 + 40
 
 
 def test_there_is_a_bound() -> None:
@@ -43,10 +43,11 @@ def test_a_single_free_slot_is_worth_a_look_when_nothing_lies_ready() -> None:
     assert Pace(10).is_worth_a_look(unfinished=9, waiting=0)
 
 
-def test_where_jobs_lie_ready_a_look_waits_until_half_is_free() -> None:
-    pace = paced(10, finished=1000, seconds=1.0, look=0.01)
-    assert not pace.is_worth_a_look(unfinished=16, waiting=6)
-    assert pace.is_worth_a_look(unfinished=15, waiting=5)
+def test_where_jobs_lie_ready_a_look_waits_until_a_quarter_is_free() -> None:
+    pace = paced(10, finished=750, seconds=1.0, look=0.01)
+    assert pace.room == 40
+    assert not pace.is_worth_a_look(unfinished=31, waiting=21)
+    assert pace.is_worth_a_look(unfinished=30, waiting=20)
 
 
 def test_without_room_no_look_is_worth_it() -> None:

@@ -32,11 +32,11 @@ def complete(
     with live.transaction(extra=inf) as connection:
         with live.limited(connection):
             settled = (sql["succeed"], rows.settled([Succeed(reservation)], now))
-            written = rows.as_reservations(sql.run_all(connection, [settled, _SAVEPOINT])[0])
-            if not written:
+            found, _ = sql.run_all(connection, [settled, _SAVEPOINT])
+            if not found:
                 return False
             # Before a stranger's code, which may leave the transaction.
-            writing.enqueue(sql, connection, enqueue, now, written)
+            writing.enqueue(sql, connection, enqueue, now, [reservation])
         with weather_told(sql.label, connection):
             work(connection)
         live.check_uncommitted(connection)

@@ -12,15 +12,16 @@ from uuid import UUID
 from attrs import asdict
 
 from bgjobs.instants import MICROSECOND, as_instant
-from bgjobs.jobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs.jobs import FailedJob, Job, SucceededJob
 from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors, load_errors
 from bgjobs.stores.occurrences import dump_occurrence, load_occurrence
 from bgjobs.stores.postgres import arrays
+from bgjobs.stores.postgres.timestamps import instant, optional_instant
 
 Row = tuple[Any, ...]
-"""What the driver gives: values of the types that the columns have."""
+"""What the driver gives: values of the types that the columns have; instants as counts."""
 Parameters = Mapping[str, Any]
 """Values for a statement; of many types, hence Any."""
 _SHARED = 15
@@ -38,9 +39,9 @@ def as_job(row: Row) -> Job:
         crashes=row[5],
         interruptions=row[6],
         reservations=row[7],
-        created_at=row[8],
-        available_at=row[9],
-        reserved_at=row[10],
+        created_at=instant(row[8]),
+        available_at=instant(row[9]),
+        reserved_at=optional_instant(row[10]),
         reserved_by=row[11],
         unique_key=row[12],
         errors=load_errors(row[13]),
@@ -50,13 +51,13 @@ def as_job(row: Row) -> Job:
 
 def as_succeeded(row: Row) -> SucceededJob:
     """Make a value of a row of `jobs_succeeded`."""
-    return SucceededJob(**_shared(row), succeeded_at=row[_SHARED])
+    return SucceededJob(**_shared(row), succeeded_at=instant(row[_SHARED]))
 
 
 def as_failed(row: Row) -> FailedJob:
     """Make a value of a row of `jobs_failed`."""
     error, failed_at = row[_SHARED:]
-    return FailedJob(**_shared(row), error=error, failed_at=failed_at)
+    return FailedJob(**_shared(row), error=error, failed_at=instant(failed_at))
 
 
 def _shared(row: Row) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
         "payloads": arrays.texts([request.payload for request in requests]),
         "priorities": arrays.smallints([option.priority for option in options]),
         "available_ats": arrays.instants(
-            [optional_instant("available_at", o.available_at) for o in options]
+            [utc("available_at", o.available_at) for o in options]
         ),
         "delays": arrays.bigints([microseconds(option.available_in) for option in options]),
         "unique_keys": arrays.texts([option.unique_key for option in options]),
@@ -113,12 +114,7 @@ def _counters(settlements: Sequence[Fail | Requeue]) -> Parameters:
     }
 
 
-def as_reservations(rows: Iterable[Row]) -> set[Reservation]:
-    """Make the fences that a settling statement found."""
-    return {Reservation(*row) for row in rows}
-
-
-def optional_instant(what: str, moment: datetime | None) -> datetime | None:
+def utc(what: str, moment: datetime | None) -> datetime | None:
     """Check that `moment`, when there is one, has a time zone."""
     return None if moment is None else as_instant(what, moment)
 

@@ -7,11 +7,11 @@ from typing import Any, TypeVar, final
 import psycopg
 from psycopg.pq import Format
 from psycopg.rows import TupleRow, tuple_row
+from psycopg.types.numeric import Int8BinaryLoader
 
 from bgjobs.stores.postgres.arrays import Array, ArrayDumper
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.rows import Parameters, Row
-from bgjobs.stores.postgres.timestamps import UTCLoader
 from bgjobs.stores.sql import Statements, check_identifier
 
 _PACKAGE = "bgjobs.stores.postgres"
@@ -121,6 +121,6 @@ class Dialect:
 
 def _plain(cursor: C) -> C:
     cursor.format = Format.BINARY
-    cursor.adapters.register_loader("timestamptz", UTCLoader)
+    cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
     cursor.adapters.register_dumper(Array, ArrayDumper)
     return cursor

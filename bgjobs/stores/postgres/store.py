@@ -23,7 +23,7 @@ from bgjobs.stores.abc import (
     Watcher,
     Written,
 )
-from bgjobs.stores.postgres import callers, completing, migrating, rows, writing
+from bgjobs.stores.postgres import callers, completing, migrating, rows, timestamps, writing
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
@@ -39,7 +39,7 @@ _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
     rows.as_failed,
 )
 """What the statements of find.sql give."""
-_instant = rows.optional_instant
+_instant = rows.utc
 _LOCK_WAIT = 0.25
 """Which part of a call's time new jobs may wait for a unique key in another transaction."""
 
@@ -276,9 +276,9 @@ class PostgresStore:
         with self._live.heartbeat(lease.total_seconds() / 4) as connection:
             if not owners:  # by a role, maybe, that may write to no owner
                 [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
-                return Heartbeat(frozenset(), found)
+                return Heartbeat(frozenset(), timestamps.instant(found))
             [[found, alive]] = self._sql.run(connection, self._sql["heartbeat"], values)
-        return Heartbeat(frozenset(alive), found)
+        return Heartbeat(frozenset(alive), timestamps.instant(found))
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None

@@ -6,6 +6,7 @@ plain connections and on async ones.
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import compress
 from typing import Any, final
 
 import psycopg
@@ -25,8 +26,9 @@ from bgjobs.stores.postgres.statements import (
     Dialect,
     Step,
 )
+from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.postgres.watcher import channel_of
-from bgjobs.stores.values import as_asked, is_free, stored_as
+from bgjobs.stores.values import as_asked, stored_as, which_are_free
 
 _ROWS_PER_SECOND = 1_000
 _CHARACTERS_PER_SECOND = 1_000_000
@@ -77,22 +79,27 @@ def enqueueing(
     sql: Dialect, wanted: Sequence[NewJob], now: datetime | None, guard: Guard | None = None
 ) -> Enqueueing:
     """Store new jobs; where one is there already or its unique key is taken, give that one."""
-    jobs: dict[Any, Job] = {}
-    missing = list({new.id: new for new in wanted}.values())
+    # Keyed by number: an id is hashed in Python, each time it is asked for.
+    jobs: dict[int, Job] = {}
+    missing = list({new.id.int: new for new in wanted}.values())
     for _ in range(_TRIES):
         values = rows.wanted(missing, now)
         before, after = guard.around(sql, values) if guard else ([], [])
         found = yield [*before, (sql["enqueue"], values), *after]
-        stored = {row[0]: row[1:] for row in found[len(before)]}
-        jobs |= {new.id: stored_as(new, *stored[new.id]) for new in missing if new.id in stored}
-        missing = [new for new in missing if new.id not in jobs]
+        stored = {one.int: (instant(at), instant(due)) for one, at, due in found[len(before)]}
+        jobs |= {
+            new.id.int: stored_as(new, *stored[new.id.int])
+            for new in missing
+            if new.id.int in stored
+        }
+        missing = [new for new in missing if new.id.int not in jobs]
         if missing:
             values = rows.wanted(missing, now)
             [standing] = yield [(sql["find_live"], values)]
-            jobs |= {row[0]: rows.as_job(row[1:]) for row in standing}
-            missing = [new for new in missing if new.id not in jobs]
+            jobs |= {row[0].int: rows.as_job(row[1:]) for row in standing}
+            missing = [new for new in missing if new.id.int not in jobs]
         if not missing:
-            return [jobs[new.id] for new in wanted]
+            return [jobs[new.id.int] for new in wanted]
     raise StoreUnavailableError(f"{sql.label}: a unique key changed hands {_TRIES} times")
 
 
@@ -141,15 +148,15 @@ def settle(
     connection: psycopg.Connection[Any],
     verbs: Mapping[str, Sequence[Settlement]],
     now: datetime | None,
-) -> set[Reservation]:
+) -> list[Reservation]:
     """Write how runs ended; give the reservations that were still there."""
-    written: set[Reservation] = set()
+    written: list[Reservation] = []
     for verb, chosen in verbs.items():
         found = sql.run(connection, sql[verb], rows.settled(chosen, now))
         if len(found) == len(chosen):  # mostly: nothing was lost
-            written.update(one.reservation for one in chosen)
+            written += [one.reservation for one in chosen]
         else:
-            written |= rows.as_reservations(found)
+            written += [Reservation(*row) for row in found]
     return written
 
 
@@ -162,13 +169,17 @@ def enqueue(
     guard: Guard | None = None,
 ) -> list[Job]:
     """Store new jobs; those that follow another settlement than these are only given."""
-    free = [new for new in wanted if is_free(new, written)]
+    are_free = which_are_free(wanted, written)
+    free = list(compress(wanted, are_free))
     jobs = driven(sql, connection, enqueueing(sql, free, now, guard)) if free else []
     if len(free) == len(wanted):
         return jobs
-    [[instant]] = sql.run(connection, CLOCK, {"now": now})
-    stored = iter(jobs)
-    return [next(stored) if is_free(new, written) else as_asked(new, instant) for new in wanted]
+    [[clock]] = sql.run(connection, CLOCK, {"now": now})
+    stored, asked_at = iter(jobs), instant(clock)
+    return [
+        next(stored) if is_free else as_asked(new, asked_at)
+        for new, is_free in zip(wanted, are_free, strict=True)
+    ]
 
 
 def replace(

@@ -7,11 +7,13 @@ the ended jobs.
 import json
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from attrs import asdict
 
+from bgjobs.ids import parsed_id
 from bgjobs.instants import MICROSECOND, from_microseconds, to_microseconds
 from bgjobs.jobs import FailedJob, Job, SucceededJob
 from bgjobs.settlements import Fail, Requeue, Settlement
@@ -46,7 +48,7 @@ def as_job(row: Sequence[Any]) -> Job:
     reserved_at, reserved_by = row[10], row[11]
     # Written out: of a dict of keyword arguments it takes a third longer, for each job.
     return Job(
-        id=UUID(row[0]),
+        id=parsed_id(row[0]),
         name=row[1],
         payload=row[2],
         priority=row[3],
@@ -57,11 +59,15 @@ def as_job(row: Sequence[Any]) -> Job:
         created_at=from_microseconds(row[8]),
         available_at=from_microseconds(row[9]),
         reserved_at=None if reserved_at is None else from_microseconds(reserved_at),
-        reserved_by=None if reserved_by is None else UUID(reserved_by),
+        reserved_by=None if reserved_by is None else _owner(reserved_by),
         unique_key=row[12],
         errors=load_errors(row[13]),
         occurrence=load_occurrence(row[14]),
     )
+
+
+_owner = lru_cache(maxsize=16)(parsed_id)
+"""One owner holds a whole batch."""
 
 
 def as_succeeded(row: Row) -> SucceededJob:

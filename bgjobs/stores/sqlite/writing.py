@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from itertools import compress
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
-from bgjobs.stores.values import by_verb, is_free
+from bgjobs.stores.values import by_verb, which_are_free
 
 
 def reserve(
@@ -39,19 +40,20 @@ def enqueue(
     """
     if not jobs:
         return []
-    wanted = [(rows.stored_now(new, now), is_free(new, written)) for new in jobs]
-    free = [job for job, is_wanted in wanted if is_wanted]
+    wanted = [rows.stored_now(new, now) for new in jobs]
+    are_free = which_are_free(jobs, written)
+    free = list(compress(wanted, are_free))
     parameters: Parameters = {"jobs": rows.enqueued_json(free), "now": now}
     statement = sql["enqueue"][0]
     if not any(new.repeated or new.request.options.unique_key for new in jobs):
         if change(raw, statement, parameters) == len(free):
-            return [job for job, _ in wanted]
+            return wanted
         stored = set[str]()  # some id stood there twice
     else:
         stored = {row[0] for row in run(raw, statement, parameters)}
     return [
-        _standing(raw, sql, job) if is_wanted and str(job.id) not in stored else job
-        for job, is_wanted in wanted
+        _standing(raw, sql, job) if is_free and str(job.id) not in stored else job
+        for job, is_free in zip(wanted, are_free, strict=True)
     ]
 
 
@@ -76,9 +78,9 @@ def replace(
 
 def settle(
     raw: sqlite3.Connection, sql: Statements, settlements: Sequence[Settlement], now: int
-) -> set[Reservation]:
+) -> list[Reservation]:
     """Write how runs ended; give the reservations that were still there."""
-    written: set[Reservation] = set()
+    written: list[Reservation] = []
     for verb, chosen in by_verb(settlements).items():
         parameters: Parameters = {
             "settled": rows.to_json(_settled(one, now) for one in chosen),
@@ -89,11 +91,11 @@ def settle(
         recorded = [change(raw, statement, parameters) for statement in record]
         if recorded == [len(held)]:  # mostly: nothing was lost, so nothing need be told apart
             change(raw, leave, parameters)
-            written.update(held)
+            written += held
         else:
             # No two reservations of a job have the same number.
             found = {(UUID(row[0]), row[1]) for row in run(raw, leave, parameters)}
-            written |= {one for one in held if (one.job_id, one.number) in found}
+            written += [one for one in held if (one.job_id, one.number) in found]
     return written
 
 

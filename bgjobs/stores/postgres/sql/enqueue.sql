@@ -8,7 +8,9 @@ insert into {jobs} (
 select
     wanted.id, wanted.name, wanted.payload, wanted.priority, clock.now,
     coalesce(
-        wanted.available_at, clock.now + wanted.delay * interval '1 microsecond', clock.now
+        wanted.available_at,
+        clock.now + wanted.delay::double precision * interval '1 microsecond',
+        clock.now
     ),
     wanted.unique_key, wanted.occurrence
 from

