@@ -52,6 +52,26 @@ class Dispatch:
         self._bus.emit(StoreResponded, name, self._clock.monotonic() - started)
         return answer
 
+    def begin(
+        self, name: str, work: Callable[[], T], then: Callable[[T | Exception], None]
+    ) -> None:
+        """Begin a call without a task that waits for it; `then` hears how it ended."""
+        self._bus.emit(StoreCalled, name)
+        started = self._clock.monotonic()
+
+        def ended(answer: T, error: BaseException | None) -> None:
+            if error is None:
+                self._bus.emit(StoreResponded, name, self._clock.monotonic() - started)
+                then(answer)
+            elif isinstance(error, Exception):
+                if isinstance(error, StoreError):
+                    self._bus.emit(StoreFailed, name, error)
+                then(error)
+            else:
+                raise error
+
+        self.threads.begin(work, ended)
+
     async def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a verb, and again while the store is away, up to the configured time."""
         give_up_at = current_time() + self._timeout

@@ -59,16 +59,17 @@ class Engine:
     def assemble(cls, config: Config, bus: Bus) -> "Engine":
         """Put the parts together; nothing runs yet."""
         dispatch = Dispatch(config.store, config.clock, bus, config.store_timeout)
+        notifier = Notifier(dispatch, config.clock)
         time = StoreTime(config.store, config.clock)
         return cls(
             config=config,
             bus=bus,
             dispatch=dispatch,
             settlements=GroupCommit(dispatch, config.clock, config.store_timeout),
-            enqueues=GroupCommit(dispatch, config.clock, config.store_timeout),
+            enqueues=GroupCommit(dispatch, config.clock, config.store_timeout, notifier),
             registry=Registry(),
             wakeups=Wakeups(),
-            notifier=Notifier(dispatch),
+            notifier=notifier,
             time=time,
             planner=Planner(time),
             life=Life(),

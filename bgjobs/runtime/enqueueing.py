@@ -21,7 +21,7 @@ async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Jo
     for job_id, job in zip(ids, jobs, strict=True):
         if job.id == job_id:
             engine.bus.emit(JobEnqueued, job)
-    engine.announce(names)
+    engine.wakeups.wake(names)
     return jobs
 
 

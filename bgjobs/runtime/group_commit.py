@@ -5,6 +5,8 @@ the last one is being committed, so the batches grow by themselves up to their l
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, final
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sleep
@@ -12,9 +14,10 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, evolve, field, frozen
 
 from bgjobs.clock import Clock
-from bgjobs.errors import StoreUnavailableError
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
 from bgjobs.runtime.dispatch import Dispatch
+from bgjobs.runtime.wakeups import Notifier
 from bgjobs.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Written
 
@@ -42,6 +45,8 @@ class Ticket:
     """An earlier try may have been committed although its answer was lost."""
     withdrawn: bool = False
     """Nobody waits for it any more."""
+    told: Collection[str] = ()
+    """The workers of whose new jobs other processes are told with it."""
 
     def repeat(self) -> None:
         """Note that it is written once more."""
@@ -53,6 +58,11 @@ class Ticket:
     def size(self) -> int:
         """How many rows it writes."""
         return len(self.enqueue) + len(self.settle)
+
+    @property
+    def names(self) -> set[str]:
+        """The workers whose jobs it stores."""
+        return {new.request.name for new in self.enqueue}
 
     @property
     def goes_alone(self) -> bool:
@@ -82,16 +92,28 @@ class Settled:
 class GroupCommit:
     """Gathers writes and commits them, one batch at a time."""
 
-    def __init__(self, dispatch: Dispatch, clock: Clock, timeout: float) -> None:
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        clock: Clock,
+        timeout: float,
+        notifier: Notifier | None = None,
+    ) -> None:
         self._dispatch = dispatch
         self._clock = clock
         self._timeout = timeout
+        self._notifier = notifier
+        """Who tells other processes of what is enqueued here."""
         self._waiting: list[Ticket] = []
         self._work = Event()
+        self._busy = False
+        """Whether a batch is being committed."""
+        self._crowded = False
+        """Whether writes come together, so that it is worth to wait a turn of the loop."""
         self._finished = False
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
-        """Store jobs; when this returns they are committed.
+        """Store jobs and tell other processes; when this returns they are committed.
 
         Cancelled before the batch is taken, nothing is stored; after that, they may be.
         `StoreUnavailableError` after the configured time; they may be stored then, too.
@@ -100,7 +122,10 @@ class GroupCommit:
         ticket = Ticket(enqueue=jobs)
         with move_on_after(self._timeout):
             await self._submit(ticket)
-        return self._answer(ticket).jobs
+        stored = self._answer(ticket).jobs
+        if self._notifier is not None and not ticket.told:
+            self._notifier.tell(ticket.names)
+        return stored
 
     async def settle(self, settlement: Settlement, followers: Sequence[NewJob] = ()) -> bool:
         """Write the end of a run, and with it the jobs that follow it.
@@ -140,10 +165,13 @@ class GroupCommit:
     async def run(self) -> None:
         """Commit batches until `finish`; not cancelled before, so that nothing is cut off."""
         with CancelScope(shield=True):
-            while not self._finished:
+            while self._busy or not self._finished:
                 await self._work.wait()
                 self._work = Event()
-                await self._commit_all()
+                if not self._busy:
+                    self._busy = True
+                    await self._commit_all()
+                    self._busy = False
 
     def finish(self) -> None:
         """Let `run` end once nothing waits any more."""
@@ -151,8 +179,11 @@ class GroupCommit:
         self._work.set()
 
     async def _submit(self, ticket: Ticket) -> None:
-        self._waiting.append(ticket)
-        self._work.set()
+        if self._busy or self._waiting or self._crowded or self._clock.inline:
+            self._waiting.append(ticket)
+            self._work.set()
+        else:
+            self._write_alone(ticket)
         try:
             await ticket.done.wait()
         except get_cancelled_exc_class():
@@ -167,9 +198,40 @@ class GroupCommit:
             raise StoreUnavailableError(f"{label}: no answer within {self._timeout:g} s")
         return ticket.written
 
+    def _write_alone(self, ticket: Ticket) -> None:
+        """Write what nothing else waits with, without the task: two turns of the loop less."""
+        self._busy = True
+        if self._notifier is not None and ticket.enqueue:
+            ticket.told = self._notifier.along(ticket.names)
+        self._dispatch.begin(
+            "write", partial(self._write_and_tell, ticket), partial(self._written_alone, ticket)
+        )
+
+    def _write_and_tell(self, ticket: Ticket) -> Written:
+        store = self._dispatch.store
+        written = store.write(ticket.enqueue, ticket.settle, now=self._clock.store_now())
+        if ticket.told:
+            with suppress(StoreError):  # it costs the receivers one poll
+                store.notify(ticket.told)
+        return written
+
+    def _written_alone(self, ticket: Ticket, written: Written | Exception) -> None:
+        self._busy = False
+        if isinstance(written, Written):
+            ticket.written = written
+            ticket.done.set()
+        else:
+            # The task tries again, and finds out what is refused.
+            if isinstance(written, StoreUnavailableError):
+                ticket.repeat()
+            self._waiting.insert(0, ticket)
+        if self._waiting or self._finished:
+            self._work.set()
+
     async def _commit_all(self) -> None:
         tries = 0
         while batch := self._take():
+            self._crowded = len(batch) > 1
             try:
                 await self._commit(batch)
             except StoreUnavailableError:

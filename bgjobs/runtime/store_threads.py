@@ -33,8 +33,9 @@ class _Call:
     """One call on its way to a thread and back; what it gives is anything, hence Any."""
 
     work: Callable[[], Any]
+    then: Callable[[Any, BaseException | None], None]
+    """Told on the loop what it gave or raised."""
     context: Context = field(factory=copy_context)
-    done: Event = field(factory=Event)
     answer: Any = None
     error: BaseException | None = None
 
@@ -84,25 +85,40 @@ class StoreThreads:
     async def call(self, work: Callable[[], T]) -> T:
         """Call `work` in a thread; one that has begun is waited for, whatever is cancelled."""
         await checkpoint_if_cancelled()
-        call = _Call(work)
-        self._calls.put(call)
-        time.sleep(HAND_OVER)  # noqa: ASYNC251 - shorter than any task of the loop
+        done = Event()
+        made: list[tuple[T, BaseException | None]] = []
+
+        def then(answer: T, error: BaseException | None) -> None:
+            made.append((answer, error))
+            done.set()
+
+        self.begin(work, then)
         with CancelScope(shield=True):
-            await call.done.wait()
-        error, call.error = call.error, None
+            await done.wait()
+        answer, error = made.pop()
         if error is not None:
             try:
                 raise error
             finally:
                 del error  # its traceback holds this frame
-        answer: T = call.answer
         return answer
+
+    def begin(
+        self, work: Callable[[], Any], then: Callable[[Any, BaseException | None], None]
+    ) -> None:
+        """Call `work` in a thread, and then `then` on the loop, which must not raise.
+
+        No task waits for it: that spares two turns of the loop.
+        """
+        self._calls.put(_Call(work, then))
+        time.sleep(HAND_OVER)
 
     def _answer(self) -> None:
         self._ear.recv(4096)
         self._rung = False  # before the look: what is made from now on rings again
         while self._made:
-            self._made.popleft().done.set()
+            call = self._made.popleft()
+            call.then(call.answer, call.error)
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:

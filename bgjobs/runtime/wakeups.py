@@ -3,17 +3,21 @@
 Polling always goes on beside it; a wake-up that is lost costs time, never a job.
 """
 
-from collections.abc import Collection, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from math import inf
 from typing import final
 
 from anyio import Event, sleep
 
+from bgjobs.clock import Clock
 from bgjobs.errors import StoreError
 from bgjobs.runtime.dispatch import Dispatch
 
 NOTIFY_PAUSE = 0.005
 """Seconds between two notifications; on PostgreSQL each takes a lock that all commits share."""
+SLACK = 0.002
+"""Seconds more that one waits for a write which it may go along with."""
 
 
 @final
@@ -90,10 +94,13 @@ class Notifier:
     serialise all commits of the database.
     """
 
-    def __init__(self, dispatch: Dispatch) -> None:
+    def __init__(self, dispatch: Dispatch, clock: Clock) -> None:
         self._dispatch = dispatch
+        self._clock = clock
         self._names: set[str] = set()
         self._news = Signal()
+        self._sounds = False
+        self._told_at = -inf
 
     def tell(self, names: Iterable[str]) -> None:
         """Note workers that have new jobs."""
@@ -101,17 +108,36 @@ class Notifier:
             self._names.update(names)
             self._news.set()
 
+    def along(self, names: Iterable[str]) -> Sequence[str]:
+        """Give what a write may tell right behind it; nothing if something was told just now.
+
+        A call of its own costs as much as a small write.
+        """
+        now = self._clock.monotonic()
+        if not self._dispatch.store.needs_notify or now < self._told_at + NOTIFY_PAUSE:
+            return ()
+        self._names.update(names)
+        return self._taken()
+
     def sound(self) -> None:
         """Let all watchers hear something, if there are no news."""
+        self._sounds = True
         self._news.set()
+
+    def _taken(self) -> Sequence[str]:
+        told, self._names = sorted(self._names), set()
+        self._sounds = False
+        self._told_at = self._clock.monotonic()
+        return told
 
     async def run(self) -> None:
         """Send what was noted until cancelled; a failure costs the receivers one poll."""
         while True:
             await self._news.wait()
-            names, self._names = self._names, set()
-            try:
-                await self._dispatch.once(self._dispatch.store.notify, sorted(names))
-            except StoreError:
-                continue
-            await sleep(NOTIFY_PAUSE)
+            wait = self._told_at + NOTIFY_PAUSE - self._clock.monotonic()
+            if wait > 0:
+                await sleep(wait + SLACK)
+            if self._names or self._sounds:
+                told = self._taken()
+                with suppress(StoreError):
+                    await self._dispatch.once(self._dispatch.store.notify, told)

@@ -65,9 +65,18 @@ def _shared(row: Row) -> dict[str, Any]:
 
 
 def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
-    """Give the parameters of enqueue.sql and find_live.sql."""
+    """Give the parameters of enqueue.sql and find_live.sql.
+
+    Those with unique keys go in by key: two batches that want the same ones then wait for each
+    other in one order, and none of them is taken back as a deadlock.
+    """
+    options = [new.request.options for new in jobs]
+    if any(option.unique_key is not None for option in options):
+        jobs = sorted(
+            jobs, key=lambda new: (new.request.name, new.request.options.unique_key or "")
+        )
+        options = [new.request.options for new in jobs]
     requests = [new.request for new in jobs]
-    options = [request.options for request in requests]
     return {
         "ids": arrays.uuids([new.id for new in jobs]),
         "names": arrays.texts([request.name for request in requests]),
@@ -81,6 +90,10 @@ def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
         "occurrences": arrays.texts([dump_occurrence(o.occurrence) for o in options]),
         "now": now,
     }
+
+
+def _wanted_key(new: NewJob) -> tuple[str, str]:
+    return new.request.name, new.request.options.unique_key or ""
 
 
 def settled(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import psycopg
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import Format
 from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.numeric import Int8BinaryLoader
@@ -26,7 +27,38 @@ Step = tuple[bytes, Parameters]
 BEGIN: Step = (b"begin isolation level read committed", {})
 COMMIT: Step = (b"commit", {})
 
-C = TypeVar("C", psycopg.Cursor[TupleRow], psycopg.AsyncCursor[TupleRow])
+_ADAPTERS = AdaptersMap(psycopg.adapters)
+"""How our values are written and read: made once, it took a quarter of a small statement."""
+_ADAPTERS.register_loader("timestamptz", Int8BinaryLoader)
+_ADAPTERS.register_dumper(Array, ArrayDumper)
+
+
+@final
+class _Cursor(psycopg.Cursor[TupleRow]):
+    """Speaks binary, whatever the connection's settings are, and leaves these as they are."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection, row_factory=tuple_row)
+        self.format = Format.BINARY
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """Ours, not those of the connection."""
+        return _ADAPTERS
+
+
+@final
+class _AsyncCursor(psycopg.AsyncCursor[TupleRow]):
+    """The same on an async connection."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        super().__init__(connection, row_factory=tuple_row)
+        self.format = Format.BINARY
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """Ours, not those of the connection."""
+        return _ADAPTERS
 
 
 def lock_wait(seconds: float) -> Step:
@@ -42,8 +74,8 @@ def lock_wait(seconds: float) -> Step:
 class Dialect:
     """The statements of one schema, and how to run them.
 
-    Cursors are made here with their own row factory and in binary format: neither a caller's
-    settings nor the session's DateStyle and time zone change what comes out.
+    On cursors of our own, so that neither a caller's settings nor the session's DateStyle and
+    time zone change what comes out.
     """
 
     def __init__(
@@ -78,7 +110,7 @@ class Dialect:
     ) -> list[Row]:
         """Run one statement and give its rows."""
         with translated(self.label):
-            cursor = _plain(psycopg.Cursor(connection, row_factory=tuple_row))
+            cursor = _Cursor(connection)
             cursor.execute(statement, values, prepare=self._prepare)
             return cursor.fetchall()
 
@@ -88,13 +120,13 @@ class Dialect:
         """Run statements one after the other in one round trip, and give the rows of each."""
         if len(steps) == 1:
             return [self.run(connection, *steps[0])]
-        cursors: list[psycopg.Cursor[TupleRow]] = []
+        cursors: list[_Cursor] = []
         # An old libpq knows no pipelines; there it takes a round trip for each.
         piped = connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
         with translated(self.label):
             with piped:
                 for statement, values in steps:
-                    cursors.append(_plain(psycopg.Cursor(connection, row_factory=tuple_row)))
+                    cursors.append(_Cursor(connection))
                     cursors[-1].execute(statement, values, prepare=self._prepare)
             return [one.fetchall() if one.description else [] for one in cursors]
 
@@ -103,7 +135,7 @@ class Dialect:
     ) -> list[Row]:
         """Do the same on an async connection."""
         with translated(self.label):
-            cursor = _plain(psycopg.AsyncCursor(connection, row_factory=tuple_row))
+            cursor = _AsyncCursor(connection)
             await cursor.execute(statement, values, prepare=self._prepare)
             return await cursor.fetchall()
 
@@ -115,12 +147,5 @@ class Dialect:
     ) -> None:
         """Run one statement that gives no rows."""
         with translated(self.label):
-            cursor = _plain(psycopg.Cursor(connection, row_factory=tuple_row))
+            cursor = _Cursor(connection)
             cursor.execute(statement, values, prepare=self._prepare)
-
-
-def _plain(cursor: C) -> C:
-    cursor.format = Format.BINARY
-    cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
-    cursor.adapters.register_dumper(Array, ArrayDumper)
-    return cursor

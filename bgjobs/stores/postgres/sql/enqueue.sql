@@ -1,7 +1,5 @@
 -- A job that has ended is not stored again: a repeated write must not run it twice.
--- Rows go in by unique key: two batches that want the same keys then wait for each other in one
--- order and cannot deadlock. The clock is the statement's, because the transaction may be a
--- caller's that began long ago.
+-- The clock is the statement's, because the transaction may be a caller's that began long ago.
 insert into {jobs} (
     id, name, payload, priority, created_at, available_at, unique_key, occurrence
 )
@@ -18,13 +16,15 @@ from
         %(ids)s::uuid[], %(names)s::text[], %(payloads)s::text[], %(priorities)s::smallint[],
         %(available_ats)s::timestamptz[], %(delays)s::bigint[], %(unique_keys)s::text[],
         %(occurrences)s::text[]
-    ) with ordinality as wanted (
-        id, name, payload, priority, available_at, delay, unique_key, occurrence, place
+    ) as wanted (
+        id, name, payload, priority, available_at, delay, unique_key, occurrence
     )
     cross join (select coalesce(%(now)s::timestamptz, statement_timestamp())) as clock (now)
-where not exists (select from {jobs_succeeded} as ended where ended.id = wanted.id)
-    and not exists (select from {jobs_failed} as ended where ended.id = wanted.id)
-order by wanted.name, wanted.unique_key, wanted.place
+where wanted.id <> all(array(
+    select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
+    union all
+    select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+))
 on conflict do nothing
 returning id, created_at, available_at;
 
