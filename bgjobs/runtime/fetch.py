@@ -54,6 +54,8 @@ class Fetcher:
         self._stocked_at = 0.0
         """When something was put into the inbox."""
         self._compare_at = inf
+        self._is_quiet = False
+        """Whether nothing was due, and nothing has happened since: then a question will do."""
         self._vain_looks = 0
         """Looks that found nothing, one after the other, although something was due."""
         self._suspect: Attempt | None = None
@@ -78,6 +80,7 @@ class Fetcher:
             if wait > 0 and not self._control.stopping:
                 with move_on_after(wait):
                     await self._control.news.wait()
+                    self._is_quiet = False
         self._hand_out_suspect()  # to be given back, like all that was not started
 
     async def _may_look(self) -> bool:
@@ -112,6 +115,8 @@ class Fetcher:
         if self._compare_at <= self._now():
             await self._compare()
             return 0
+        if self._is_quiet and (wait := await self._until_next_due()) > 0:
+            return wait
         free = self._free
         self._pace.begin(self._now(), self._control.finished)
         jobs = await self._reserve(free)
@@ -189,6 +194,7 @@ class Fetcher:
             self._engine.store.next_due, self._names, now=self._engine.clock.store_now()
         )
         longest = self._control.config.poll_interval
+        self._is_quiet = due_in is None or due_in.total_seconds() > longest
         if due_in is None:
             return longest
         if due_in > timedelta(0):

@@ -1,13 +1,17 @@
 """Releases what the dead leave behind: owners of this process at once, all others by lease."""
 
 from contextlib import suppress
+from math import inf
 from typing import final
 
 from anyio import move_on_after
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.release import release_owner, sweep
+from bgjobs.runtime.release import forget_ended, release_owner, sweep
+
+FORGET_EVERY = 300.0
+"""Seconds after which owners are forgotten that held nothing when their lease ended."""
 
 
 @final
@@ -19,10 +23,14 @@ class Monitor:
 
     async def run(self) -> None:
         """Release first for those who are dead already, then watch, until cancelled."""
+        forget_at = -inf
         while True:
             with suppress(StoreUnavailableError):  # told as StoreFailed; the dead wait a round
                 await self.release_dead()
-                await sweep(self._engine)
+                found, now = await sweep(self._engine), self._engine.clock.monotonic()
+                if found or now >= forget_at:
+                    await forget_ended(self._engine)
+                    forget_at = now + FORGET_EVERY
             with move_on_after(self._engine.config.sweep_interval):
                 await self._engine.registry.wait_dead()
 

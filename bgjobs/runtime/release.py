@@ -51,16 +51,22 @@ async def release_owner(engine: Engine, dead: DeadOwner) -> None:
     engine.registry.released(dead)
 
 
-async def sweep(engine: Engine) -> None:
-    """Give back what owners of any process hold whose lease has ended."""
+async def sweep(engine: Engine) -> bool:
+    """Give back what owners of any process hold whose lease has ended; says if any did."""
     store, clock = engine.store, engine.clock
-    page = Page(PAGE)
+    page, found = Page(PAGE), False
     while jobs := await engine.dispatch.call(store.abandoned, page, now=clock.store_now()):
         strangers = [job for job in jobs if not _is_ours(engine, job)]
         if strangers:
             engine.bus.emit(MonitorReleasing, None, len(strangers))
             await _give_back(engine, strangers, Crashed(), None)
-        page = Page(PAGE, after=jobs[-1].id)  # not the first again: some may have stayed
+        page, found = Page(PAGE, after=jobs[-1].id), True  # not the first again: some may stay
+    return found
+
+
+async def forget_ended(engine: Engine) -> None:
+    """Forget the owners whose lease has ended, of any process."""
+    clock, store = engine.clock, engine.store
     await engine.dispatch.call(store.close_owners, (), now=clock.store_now())
 
 

@@ -20,7 +20,7 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.threads import thread_beside
 from bgjobs.stores.abc import Watcher
 
-SILENCE = 10.0
+SILENCE = 14.0
 """Seconds without news after which a watcher is put to the test, and those that the test takes.
 
 A connection can die without a word: its peer vanishes, or something between forgets it.

@@ -52,6 +52,7 @@ class Line:
         journal: Journal,
     ) -> None:
         self.connections = connections
+        self.threads = trio.CapacityLimiter(connections)
         self.process = process
         self.weather = weather
         self._disk = disk
@@ -115,7 +116,7 @@ async def _travel(dispatch: Dispatch, work: Callable[[], T]) -> T:
     if not weather.is_slow:
         await trio.lowlevel.checkpoint()
         return work()
-    async with dispatch._threads:
+    async with line.threads:
         with trio.CancelScope(shield=True):
             await trio.sleep(weather.way())
             try:
