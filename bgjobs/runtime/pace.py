@@ -12,7 +12,7 @@ MARGIN = 4.0
 
 It has to be more than two, or a look that takes longer than the last one leaves slots idle.
 """
-MOST_AHEAD = 1000
+MOST_AHEAD = 2000
 
 
 @final

@@ -55,8 +55,7 @@ class StoreThreads:
         self._size = size
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._made: deque[_Call] = deque()
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
+        self._bell: socket.socket | None = None
         self._rung = False
         self._finished = False
 
@@ -66,12 +65,15 @@ class StoreThreads:
             Thread(target=self._serve, name=f"bgjobs-store-{number}", daemon=True)
             for number in range(self._size)
         ]
-        for thread in threads:
-            thread.start()
-        with CancelScope(shield=True), self._bell, self._ear:
+        bell, ear = socket.socketpair()
+        bell.setblocking(False)
+        with CancelScope(shield=True), bell, ear:
+            self._bell = bell
+            for thread in threads:
+                thread.start()
             while not self._finished:
-                await wait_readable(self._ear)
-                self._answer()
+                await wait_readable(ear)
+                self._answer(ear)
             for _ in threads:
                 self._calls.put(None)
             for thread in threads:
@@ -113,8 +115,8 @@ class StoreThreads:
         self._calls.put(_Call(work, then))
         time.sleep(HAND_OVER)
 
-    def _answer(self) -> None:
-        self._ear.recv(4096)
+    def _answer(self, ear: socket.socket) -> None:
+        ear.recv(4096)
         self._rung = False  # before the look: what is made from now on rings again
         while self._made:
             call = self._made.popleft()
@@ -127,6 +129,6 @@ class StoreThreads:
             self._ring()
 
     def _ring(self) -> None:
-        if not self._rung:
+        if not self._rung and self._bell is not None:
             self._rung = True
             self._bell.send(b"\0")

@@ -1,6 +1,7 @@
 """Attempts are handed to slots in their order, each once, however many slots wait for them."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -9,7 +10,7 @@ import bgjobs
 from bgjobs.ids import new_id, new_ids
 from bgjobs.jobs import Job
 from bgjobs.runtime.attempt import Attempt
-from bgjobs.runtime.inbox import Inbox
+from bgjobs.runtime.inbox import TURN, Inbox
 
 pytestmark = pytest.mark.anyio
 
@@ -98,3 +99,52 @@ async def test_what_waits_can_be_taken_back() -> None:
     assert inbox.take_back() == attempts
     inbox.close()
     assert await inbox.next() is None
+
+
+async def test_where_handlers_never_wait_one_slot_works_and_lets_others_run() -> None:
+    inbox, attempts, taken, workers = Inbox(), some_attempts(300), list[Attempt](), set[int]()
+    passes = list[int]()
+
+    async def slot(number: int) -> None:
+        while (attempt := inbox.pop() or await inbox.next()) is not None:
+            taken.append(attempt)
+            workers.add(number)
+            await inbox.pause(len(taken) * TURN / 10)
+
+    async def beside() -> None:
+        while len(taken) < len(attempts):
+            passes.append(len(taken))
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as slots:
+        for number in range(20):
+            slots.start_soon(slot, number)
+        await anyio.wait_all_tasks_blocked()
+        slots.start_soon(beside)
+        inbox.put(attempts)
+        inbox.close()  # those that rest have to end, too
+    assert taken == attempts
+    assert len(workers) == 1
+    # A turn has ten jobs; Trio runs its tasks in any order, so two may lie between.
+    assert max(later - earlier for earlier, later in pairwise(passes)) <= 30
+
+
+async def test_when_the_slot_that_works_is_held_up_another_one_goes_on() -> None:
+    inbox, taken, go_on = Inbox(), list[Attempt](), anyio.Event()
+    attempts = some_attempts(100)
+
+    async def slot() -> None:
+        while (attempt := inbox.pop() or await inbox.next()) is not None:
+            taken.append(attempt)
+            if attempt is attempts[50]:
+                await go_on.wait()
+            await inbox.pause(len(taken) * TURN / 10)
+
+    async with anyio.create_task_group() as slots:
+        for _ in range(3):
+            slots.start_soon(slot)
+        inbox.put(attempts)
+        await anyio.wait_all_tasks_blocked()
+        assert taken == attempts
+        go_on.set()
+        inbox.close()

@@ -1,4 +1,4 @@
-"""How many jobs a queue reserves before it can run them, and what becomes of these."""
+"""What a queue reserves before it can run it, and what becomes of that; ends in batches."""
 
 import threading
 from typing import Any
@@ -7,8 +7,13 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.events import JobStarted, JobSucceeded
+from bgjobs.errors import StoreError
+from bgjobs.events import JobStarted, JobSucceeded, QueueError
+from bgjobs.ids import new_id
 from bgjobs.runtime import fetch
+from bgjobs.runtime.pace import Pace
+from bgjobs.settlements import Requeue
+from bgjobs.stores.abc import NewJob
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
@@ -39,3 +44,96 @@ async def test_a_queue_goes_on_when_what_held_it_up_is_committed(
         may_commit.set()
         await app.recorder.wait_for(JobSucceeded, 20)
     assert started < 20
+
+
+async def test_where_jobs_take_long_none_is_reserved_ahead(app: Harness) -> None:
+    go_on = anyio.Event()
+
+    @bgjobs.worker
+    async def long(number: int) -> None:
+        await go_on.wait()
+
+    async with bgjobs.run(app.config(long, queue={"concurrency": 3})) as bg:
+        await bg.enqueue_many([long.request(number) for number in range(10)])
+        await app.recorder.wait_for(JobStarted, 3)
+        await anyio.wait_all_tasks_blocked()
+        assert len(await bg.running()) == 3
+        go_on.set()
+        await app.recorder.wait_for(JobSucceeded, 10)
+
+
+async def test_what_was_reserved_ahead_and_finds_no_slot_is_given_back(
+    app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "STALE", 0.05)
+    monkeypatch.setattr(Pace, "room", 6)
+    real, go_on, gone = app.database.store(), anyio.Event(), threading.Event()
+
+    @bgjobs.worker
+    async def long(number: int) -> None:
+        await go_on.wait()
+
+    def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
+        written = real.write(enqueue, settle, **kwargs)
+        if any(isinstance(one, Requeue) and one.attempts == 0 for one in settle):
+            gone.set()
+        return written
+
+    store = Wrapped(real, write=write)
+    async with bgjobs.run(app.config(long, store=store, queue={"concurrency": 1})) as bg:
+        await bg.enqueue_many([long.request(number) for number in range(10)])
+        assert await anyio.to_thread.run_sync(gone.wait, 60)
+        go_on.set()
+        ended = await app.recorder.wait_for(JobSucceeded, 10)
+    assert {one.job.attempts for one in ended} == {0}
+
+
+async def test_of_ends_that_are_written_together_only_the_refused_one_fails(
+    app: Harness,
+) -> None:
+    """A store refuses one row; the others of its batch are written all the same."""
+    real, may_commit = app.database.store(), threading.Event()
+    poison = list[Any]()
+
+    def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
+        assert not settle or may_commit.wait(60)
+        if any(one.reservation.job_id in poison for one in settle):
+            raise StoreError("a row that cannot be")
+        return real.write(enqueue, settle, **kwargs)
+
+    store = Wrapped(real, write=write)
+    tolerance = bgjobs.RestartTolerance(restarts=0)
+    config = app.config(note, store=store, restart_tolerance=tolerance)
+    with pytest.raises(ExceptionGroup):
+        async with bgjobs.run(config) as bg:
+            jobs = await bg.enqueue_many([note.request(number) for number in range(5)])
+            poison.append(jobs[2].id)
+            may_commit.set()
+            await anyio.sleep_forever()
+    ended = {one.job.id for one in app.recorder.of(JobSucceeded)}
+    assert ended == {job.id for job in jobs} - set(poison)
+    assert "a row that cannot be" in {str(one.error) for one in app.recorder.of(QueueError)}
+
+
+async def test_an_idle_queue_only_asks_whether_anything_is_due(app: Harness) -> None:
+    real, asked = app.database.store(), list[str]()
+    quiet = threading.Event()
+
+    def reserve(*args: Any, **kwargs: Any) -> Any:
+        asked.append("reserve")
+        return real.reserve(*args, **kwargs)
+
+    def next_due(*args: Any, **kwargs: Any) -> Any:
+        asked.append("next_due")
+        if asked[-5:] == ["next_due"] * 5:
+            quiet.set()
+        return real.next_due(*args, **kwargs)
+
+    store = Wrapped(real, reserve=reserve, next_due=next_due, watch=lambda: None)
+    queue = {"poll_interval": 0.05}
+    async with bgjobs.run(app.config(note, store=store, queue=queue)):
+        assert await anyio.to_thread.run_sync(quiet.wait, 60)
+        other = app.open_store()
+        other.write([NewJob(new_id(), note.request(1))])  # and nobody is told of it
+        other.close()
+        await app.recorder.wait_for(JobSucceeded)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs.ids import new_id, new_ids
+from bgjobs.ids import id_of, new_id, new_ids, parsed_id
 
 MANY = 100_000
 
@@ -37,6 +37,20 @@ def test_ids_of_one_call_ascend_and_are_unique() -> None:
 
 def test_ids_of_many_calls_are_unique() -> None:
     assert len({new_id() for _ in range(MANY)}) == MANY
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_an_id_made_of_its_number_is_the_one_that_the_library_makes(number: int) -> None:
+    made, expected = id_of(number), UUID(int=number)
+    assert (made, hash(made), repr(made)) == (expected, hash(expected), repr(expected))
+    assert parsed_id(str(made)) == made
+
+
+def test_what_is_no_id_is_refused() -> None:
+    with pytest.raises(ValueError, match="^expected an id of 32 hexadecimal digits, found"):
+        parsed_id("abc")
+    with pytest.raises(ValueError, match="invalid literal"):
+        parsed_id("g" * 32)
 
 
 def test_no_ids_are_no_ids() -> None:

@@ -92,10 +92,6 @@ def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
     }
 
 
-def _wanted_key(new: NewJob) -> tuple[str, str]:
-    return new.request.name, new.request.options.unique_key or ""
-
-
 def settled(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:
     """Give the parameters of a settlement's statement, for settlements of one kind.
 
