@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.ids import new_id
 from bgjobs.stores.postgres import PostgresStore, source
 from tests.fixtures.postgres import drop_schema, random_schema
@@ -60,3 +62,19 @@ def test_behind_a_pooler_no_statement_is_prepared(
     monkeypatch.setattr(source, "_is_direct", pooled)
     with opened(postgres_dsn) as store:
         assert prepared(store) == 0
+
+
+def test_a_server_that_goes_away_while_it_is_asked_is_away(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = source._is_direct
+
+    def cut_off(connection: psycopg.Connection[Any]) -> bool:
+        with psycopg.connect(postgres_dsn, autocommit=True) as other:
+            pid = connection.info.backend_pid
+            other.execute("select pg_terminate_backend(%s, 30000)", (pid,))
+        return real(connection)
+
+    monkeypatch.setattr(source, "_is_direct", cut_off)
+    with pytest.raises(StoreUnavailableError, match="terminating connection"):
+        PostgresStore(postgres_dsn, schema="public").open()

@@ -82,7 +82,7 @@ class OwnPool:
 
     def open_pool(self) -> AnyPool:
         """Connect once to learn what is wrong, which a pool does not tell; then open it."""
-        with closing(self.connect()) as connection:
+        with closing(self.connect()) as connection, translated(self.label):
             prepared = _is_direct(connection) if self._prepared is None else self._prepared
         pool: AnyPool = ConnectionPool(
             self._conninfo,
