@@ -13,6 +13,7 @@ MARGIN = 4.0
 It has to be more than two, or a look that takes longer than the last one leaves slots idle.
 """
 MOST_AHEAD = 2000
+"""Jobs; a process that dies takes them along until its lease ends."""
 
 
 @final

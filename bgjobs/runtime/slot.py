@@ -85,9 +85,6 @@ class Slot:
         control, planner = self._shared.control, self._shared.engine.planner
         if control.stopping:
             return Unstarted()
-        if job.occurrence is None:
-            control.bus.emit(JobStarted, control.name, job)
-            return None
         if is_too_late(job):
             return TooLate()
         planner.bus_of(job, control.bus).emit(JobStarted, control.name, job)
