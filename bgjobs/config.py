@@ -4,7 +4,7 @@ One value that is wrong is refused where it is given; what needs the whole is ch
 Both tell everything that they found, as one `ConfigError`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, final
@@ -226,6 +226,11 @@ class Config:
     """Workers whose jobs this process may enqueue although another one runs them."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_tuple)
     """Told of every event; see `bgjobs.events`."""
+    before_enqueue: Callable[[JobRequest], JobRequest] | None = None
+    """Given each request that is enqueued here; what it gives back is stored.
+
+    Not for the jobs of a schedule, nor for those that a store's `enqueue_in` stores.
+    """
     lease: float = 20.0
     """How long a queue that is heard of no more keeps its jobs."""
     heartbeat_interval: float = field(default=Factory(_quarter_of_lease, takes_self=True))
@@ -252,6 +257,9 @@ class Config:
             )
             problems.workers("enqueue_only", self.enqueue_only)
             problems.listeners("listeners", self.listeners)
+            if self.before_enqueue is not None and not callable(self.before_enqueue):  # pyright: ignore[reportUnnecessaryComparison] - untyped callers
+                found = type(self.before_enqueue).__name__
+                problems.add(f"before_enqueue: expected a function, found {found}")
             problems.seconds("heartbeat_interval", self.heartbeat_interval, above=0)
             problems.seconds("lease", self.lease, above=0)
             problems.seconds("sweep_interval", self.sweep_interval, above=0)

@@ -1,6 +1,6 @@
 """Jobs as values: what is asked for, what is stored, who holds it, how it ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, final
@@ -17,6 +17,8 @@ LONGEST_NAME = 200
 """Characters in the name of a worker; both databases index it."""
 LONGEST_KEY = 200
 """Characters in a unique key, without the prefix of scheduled jobs; it is indexed too."""
+LONGEST_METADATA = 4_000
+"""Characters of all metadata of a job together; it is read with the job each time."""
 LONGEST_DELAY = timedelta(days=36_500)
 """A hundred years: every calendar here can count so far ahead."""
 
@@ -32,12 +34,15 @@ class JobOptions:
     unique_key: str | None = None
     occurrence: Occurrence | None = None
     """Set by the runtime for the jobs of a schedule."""
+    metadata: tuple[tuple[str, str], ...] = ()
 
     def __attrs_post_init__(self) -> None:
         if self.priority != 0:
             _check_priority(self.priority)
         if self.unique_key is not None:
             _check_text("unique_key", self.unique_key, LONGEST_KEY + len(KEY_PREFIX))
+        if self.metadata:
+            _check_metadata(self.metadata)
 
 
 @final
@@ -95,6 +100,15 @@ class JobRequest:
             )
         return self._with(unique_key=key)
 
+    def with_metadata(self, **values: str) -> "JobRequest":
+        """Let the job carry small texts beside its arguments, such as a trace context.
+
+        `Job.metadata` gives them back. They go through no handler and are not secret: what is
+        in them may be shown. Keys that were given before keep what is not said anew.
+        """
+        merged = {**dict(self.options.metadata), **values}
+        return self._with(metadata=tuple(sorted(merged.items())))
+
     def _with(self, **changes: Any) -> "JobRequest":
         return evolve(self, options=evolve(self.options, **changes))
 
@@ -151,6 +165,8 @@ class StoredJob:
     """What the attempts raised, oldest first; at most the last 20."""
     occurrence: Occurrence | None = None
     """Which time of a schedule it serves; None for a job that was enqueued by hand."""
+    metadata: Mapping[str, str] = field(factory=dict[str, str], hash=False)
+    """What `JobRequest.with_metadata` gave it."""
 
 
 @final
@@ -225,6 +241,17 @@ def _check_priority(level: object) -> None:
         raise ValueError(
             f"priority: expected a whole number from {-LOWEST_PRIORITY} to "
             f"{LOWEST_PRIORITY}, found {level!r}"
+        )
+
+
+def _check_metadata(metadata: tuple[tuple[str, str], ...]) -> None:
+    for key, value in metadata:
+        _check_text("metadata: a key", key, LONGEST_NAME)
+        _check_storable(f"metadata {key!r}", value)
+    length = sum(len(key) + len(value) for key, value in metadata)
+    if length > LONGEST_METADATA:
+        raise ValueError(
+            f"metadata: expected at most {LONGEST_METADATA:,} characters, found {length:,}"
         )
 
 

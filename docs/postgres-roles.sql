@@ -6,7 +6,9 @@
 grant usage on schema bgjobs to bgjobs_producer;
 grant select on bgjobs.migrations to bgjobs_producer;
 grant select on bgjobs.jobs to bgjobs_producer;
-grant insert (id, name, payload, priority, created_at, available_at, unique_key, occurrence)
+grant insert (
+        id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
+    )
     on bgjobs.jobs to bgjobs_producer;
 -- A repeated enqueue must not store a job again that has ended meanwhile.
 grant select on bgjobs.jobs_succeeded to bgjobs_producer;

@@ -12,7 +12,7 @@ from bgjobs.stores.abc import NewJob
 
 async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Job]:
     """Store jobs in one transaction; see `BgJobs.enqueue_many`."""
-    new = list(requests)
+    new = _stamped(engine, requests)
     names = {request.name for request in new}
     _check_known(engine, names)
     ids = new_ids(len(new))
@@ -23,6 +23,11 @@ async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Jo
             engine.bus.emit(JobEnqueued, job)
     engine.wakeups.wake(names)
     return jobs
+
+
+def _stamped(engine: Engine, requests: Iterable[JobRequest]) -> list[JobRequest]:
+    stamp = engine.config.before_enqueue
+    return list(requests) if stamp is None else [stamp(request) for request in requests]
 
 
 def _check_known(engine: Engine, names: set[str]) -> None:

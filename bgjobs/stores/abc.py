@@ -26,7 +26,7 @@ from bgjobs.settlements import Settlement
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
 
 

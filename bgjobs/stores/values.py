@@ -24,6 +24,7 @@ def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
         available_at=available_at,
         unique_key=options.unique_key,
         occurrence=None if options.occurrence is None else in_utc(options.occurrence),
+        metadata=dict(options.metadata),
     )
 
 

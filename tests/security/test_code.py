@@ -150,17 +150,22 @@ def test_no_statement_is_built_where_it_is_run() -> None:
 
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
-_TABLES = {"migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"}
-_INDEXES = {
-    f"jobs_{one}" for one in ("unique", "ready", "reserved", "succeeded_at", "failed_at")
+_TABLES = {
+    *("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"),
+    *("cancellations", "paused_queues", "starts", "failures", "failure_words"),
 }
+_INDEXES = {
+    *("jobs_unique", "jobs_ready", "jobs_reserved", "jobs_succeeded_at", "jobs_failed_at"),
+    *("jobs_failed_by_name", "starts_by_name", "failures_by_job", "failures_to_index"),
+}
+_TRIGGERS = {"failed_job_added", "failed_job_deleted"}
 
 
 @pytest.mark.parametrize("path", STATEMENTS, ids=named)
 def test_only_tables_and_indexes_are_filled_into_the_files(path: Path) -> None:
     """And never between quotes, where the quotes around them would end the text."""
     text = re.sub(r"--.*", "", path.read_text("utf-8"))
-    assert set(_PLACEHOLDER.findall(text)) <= _TABLES | _INDEXES | {"schema"}
+    assert set(_PLACEHOLDER.findall(text)) <= _TABLES | _INDEXES | _TRIGGERS | {"schema"}
     assert not [one for one in re.findall(r"'[^']*'", text) if "{" in one]
     assert not re.search(r"security definer|set role|\bexecute\b", text, re.IGNORECASE)
 

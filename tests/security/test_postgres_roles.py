@@ -189,7 +189,7 @@ def test_a_producer_may_repeat_a_write(cluster: Cluster) -> None:
         assert len(cluster.rows(f"select from {cluster.schema}.jobs")) == 1
 
 
-GRANT = re.compile(r"grant ([\w ,()]+?)\s+on (schema )?([\w.]+) to bgjobs_(\w+);")
+GRANT = re.compile(r"grant ([\w\s,()]+?)\s+on (schema )?([\w.]+) to bgjobs_(\w+);")
 
 
 def grants() -> Iterator[tuple[str, str, str]]:

@@ -41,6 +41,8 @@ WRITES = {
     "heartbeat": {("update", "{owners}", "other")},
     "close_owners": {("delete", "{owners}", "other")},
     "record_migration": {("insert", "{migrations}", "other")},
+    "index_failures": {(verb, "{failures}", "other") for verb in ("delete", "update")}
+    | {(verb, "{failure_words}", "other") for verb in ("delete", "insert")},
 }
 """What each file writes, and why it may; the others only read."""
 REQUEUE = {"sqlite": ("insert", JOBS, "fenced"), "postgres": ("update", JOBS, "fenced")}

@@ -1,6 +1,7 @@
 """Requests and jobs are values; orders of a handler say what they want."""
 
 import pickle
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -213,3 +214,30 @@ def test_snooze_into_the_past_is_refused(said: float | timedelta) -> None:
 def test_orders_are_no_errors_of_bgjobs() -> None:
     """`except BgJobsError` in a handler must not swallow an order."""
     assert Discard.__mro__[1] is Snooze.__mro__[1] is Exception
+
+
+def test_metadata_is_merged_and_kept_in_the_request() -> None:
+    first = JobRequest("mail", "{}").with_metadata(trace="a", user="b")
+    assert first.with_metadata(trace="c").options.metadata == (("trace", "c"), ("user", "b"))
+    assert first == JobRequest("mail", "{}").with_metadata(user="b").with_metadata(trace="a")
+    assert hash(first) == hash(JobRequest("mail", "{}").with_metadata(user="b", trace="a"))
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "text"),
+    [
+        ({"trace": 1}, TypeError, "metadata 'trace': expected str, found int"),
+        ({"": "x"}, ValueError, "metadata: a key: expected 1 to 200 characters, found 0"),
+        (
+            {"a": "\0"},
+            ValueError,
+            "metadata 'a': expected text without NUL and lone surrogates",
+        ),
+        ({"a": "x" * 4000}, ValueError, "expected at most 4,000 characters, found 4,001"),
+    ],
+)
+def test_metadata_that_a_row_cannot_carry_is_refused(
+    values: Any, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=re.escape(text)):
+        JobRequest("mail", "{}").with_metadata(**values)

@@ -21,9 +21,13 @@ def _statements(dialect: str) -> dict[str, str]:
     return {file.stem: file.read_text() for file in (_STORES / dialect / "sql").glob("*.sql")}
 
 
+_SQLITE_ONLY = {"index_failures"}
+"""PostgreSQL keeps its index of words by itself."""
+
+
 def test_both_dialects_have_the_same_statements() -> None:
     sqlite, postgres = map(_statements, _DIALECTS)
-    assert sorted(sqlite) == sorted(postgres)
+    assert set(sqlite) == set(postgres) | _SQLITE_ONLY
 
 
 def test_both_dialects_have_the_same_migrations() -> None:
@@ -43,7 +47,10 @@ def test_every_statement_is_used(dialect: str) -> None:
     assert unused == []
 
 
-_SHARED = re.compile(r"\bunique_key,\s+(?:\w+\.)?(?:new_)?errors\b(,?\s*(?:\w+\.)?occurrence)?")
+_COLUMN = r",?\s*(?:\w+\.)?"
+_SHARED = re.compile(
+    rf"\bunique_key{_COLUMN}(?:new_)?errors\b({_COLUMN}occurrence{_COLUMN}metadata)?"
+)
 
 
 @pytest.mark.parametrize("dialect", _DIALECTS)

@@ -16,6 +16,7 @@ from bgjobs.jobs import FailedJob, Job, SucceededJob
 from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors, load_errors
+from bgjobs.stores.metadata import dump_metadata, load_metadata
 from bgjobs.stores.occurrences import dump_occurrence, load_occurrence
 from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres.timestamps import instant, optional_instant
@@ -24,7 +25,7 @@ Row = tuple[Any, ...]
 """What the driver gives: values of the types that the columns have; instants as counts."""
 Parameters = Mapping[str, Any]
 """Values for a statement; of many types, hence Any."""
-_SHARED = 15
+_SHARED = 16
 
 
 def as_job(row: Row) -> Job:
@@ -46,6 +47,7 @@ def as_job(row: Row) -> Job:
         unique_key=row[12],
         errors=load_errors(row[13]),
         occurrence=load_occurrence(row[14]),
+        metadata=load_metadata(row[15]),
     )
 
 
@@ -88,6 +90,7 @@ def wanted(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
         "delays": arrays.bigints([microseconds(option.available_in) for option in options]),
         "unique_keys": arrays.texts([option.unique_key for option in options]),
         "occurrences": arrays.texts([dump_occurrence(o.occurrence) for o in options]),
+        "metadata": arrays.texts([dump_metadata(option.metadata) for option in options]),
         "now": now,
     }
 

@@ -19,6 +19,7 @@ from bgjobs.jobs import FailedJob, Job, SucceededJob
 from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors, load_errors
+from bgjobs.stores.metadata import dump_metadata, load_metadata
 from bgjobs.stores.occurrences import dump_occurrence, load_occurrence
 from bgjobs.stores.sqlite.connection import Row
 from bgjobs.stores.values import as_asked
@@ -39,6 +40,7 @@ COLUMNS = (
     "unique_key",
     "errors",
     "occurrence",
+    "metadata",
 )
 _SHARED = len(COLUMNS)
 
@@ -63,6 +65,7 @@ def as_job(row: Sequence[Any]) -> Job:
         unique_key=row[12],
         errors=load_errors(row[13]),
         occurrence=load_occurrence(row[14]),
+        metadata=load_metadata(row[15]),
     )
 
 
@@ -101,6 +104,7 @@ def enqueued_json(jobs: Iterable[Job]) -> str:
             to_microseconds(job.available_at),
             job.unique_key,
             dump_occurrence(job.occurrence),
+            dump_metadata(tuple(job.metadata.items())),
         ]
         for job in jobs
     )

@@ -96,7 +96,15 @@ def settle(
             # No two reservations of a job have the same number.
             found = {(UUID(row[0]), row[1]) for row in run(raw, leave, parameters)}
             written += [one for one in held if (one.job_id, one.number) in found]
+        if verb == "fail":
+            index_failures(raw, sql)
     return written
+
+
+def index_failures(raw: sqlite3.Connection, sql: Statements) -> None:
+    """Bring the index of errors up to date; called whenever failed jobs come or go."""
+    for statement in sql["index_failures"]:
+        change(raw, statement, {})
 
 
 def _settled(settlement: Settlement, now: int) -> list[Any]:

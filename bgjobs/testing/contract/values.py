@@ -93,3 +93,17 @@ def check_far_instants_are_kept(store: Store) -> None:
     jobs = put(store, ask(available_at=old), ask(available_at=far))
     assert [job.available_at for job in jobs] == [old, far]
     assert list(store.get_enqueued()) == list(jobs)
+
+
+def check_metadata_is_kept_to_the_end(store: Store) -> None:
+    """Through every table that the job passes; none is an empty mapping."""
+    told = (("color", _AWKWARD), ("traceparent", "00-1-2-01"))
+    good, bad, plain = put(store, ask(metadata=told), ask(metadata=told), ask())
+    assert (good.metadata, plain.metadata) == (dict(told), {})
+    held = {job.id: job for job in take(store, start(store))}
+    assert held[good.id].metadata == dict(told)
+    store.write(settle=[requeue(held[good.id])], now=NOW)
+    [held[good.id]] = take(store, start(store))
+    store.write(settle=[succeed(held[good.id]), fail(held[bad.id])], now=NOW)
+    ended = [store.find(good.id), store.find(bad.id)]
+    assert [job and job.metadata for job in ended] == [dict(told)] * 2

@@ -1,7 +1,7 @@
 -- A job that has ended is not stored again: a repeated write must not run it twice.
 -- The clock is the statement's, because the transaction may be a caller's that began long ago.
 insert into {jobs} (
-    id, name, payload, priority, created_at, available_at, unique_key, occurrence
+    id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
 )
 select
     wanted.id, wanted.name, wanted.payload, wanted.priority, clock.now,
@@ -10,14 +10,14 @@ select
         clock.now + wanted.delay::double precision * interval '1 microsecond',
         clock.now
     ),
-    wanted.unique_key, wanted.occurrence
+    wanted.unique_key, wanted.occurrence, wanted.metadata
 from
     unnest(
         %(ids)s::uuid[], %(names)s::text[], %(payloads)s::text[], %(priorities)s::smallint[],
         %(available_ats)s::timestamptz[], %(delays)s::bigint[], %(unique_keys)s::text[],
-        %(occurrences)s::text[]
+        %(occurrences)s::text[], %(metadata)s::text[]
     ) as wanted (
-        id, name, payload, priority, available_at, delay, unique_key, occurrence
+        id, name, payload, priority, available_at, delay, unique_key, occurrence, metadata
     )
     cross join (select coalesce(%(now)s::timestamptz, statement_timestamp())) as clock (now)
 where wanted.id <> all(array(

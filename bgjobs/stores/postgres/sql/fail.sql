@@ -18,12 +18,13 @@ with settled as (
 ), recorded as (
     insert into {jobs_failed} (
         id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-        error, failed_at
+        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+        occurrence, metadata, error, failed_at
     )
     select
         id, name, payload, priority, new_attempts, new_crashes, new_interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, new_errors, occurrence,
+        created_at, available_at, reserved_at, reserved_by, unique_key, new_errors,
+        occurrence, metadata,
         reason, coalesce(%(now)s::timestamptz, now())
     from settled
     where id <> all(array(

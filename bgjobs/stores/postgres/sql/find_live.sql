@@ -7,28 +7,29 @@ from
     cross join lateral (
         select
             id, name, payload, priority, attempts, crashes, interruptions, reservations,
-            created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence
+            created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+            occurrence, metadata
         from (
             select 1 as rank,
                 id, name, payload, priority, attempts, crashes, interruptions, reservations,
                 created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-                occurrence
+                occurrence, metadata
             from {jobs} where id = wanted.id
             union all
             select 2 as rank,
                 id, name, payload, priority, 0, 0, 0, 0, created_at, available_at,
-                null, null, unique_key, '[]', occurrence
+                null, null, unique_key, '[]', occurrence, metadata
             from {jobs_succeeded} where id = wanted.id
             union all
             select 3 as rank,
                 id, name, payload, priority, 0, 0, 0, 0, created_at, available_at,
-                null, null, unique_key, '[]', occurrence
+                null, null, unique_key, '[]', occurrence, metadata
             from {jobs_failed} where id = wanted.id
             union all
             select 4 as rank,
                 id, name, payload, priority, attempts, crashes, interruptions, reservations,
                 created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-                occurrence
+                occurrence, metadata
             from {jobs} where name = wanted.name and unique_key = wanted.unique_key
         ) as candidates
         order by rank

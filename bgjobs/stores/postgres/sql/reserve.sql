@@ -128,4 +128,4 @@ where job.id = any(array(
 returning
     job.id, job.name, job.payload, job.priority, job.attempts,
     job.crashes, job.interruptions, job.reservations, job.created_at, job.available_at,
-    job.reserved_at, job.reserved_by, job.unique_key, job.errors, job.occurrence;
+    job.reserved_at, job.reserved_by, job.unique_key, job.errors, job.occurrence, job.metadata;

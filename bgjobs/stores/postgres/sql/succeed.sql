@@ -13,12 +13,13 @@ with settled as (
 ), recorded as (
     insert into {jobs_succeeded} (
         id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-        succeeded_at
+        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+        occurrence, metadata, succeeded_at
     )
     select
         id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
+        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+        occurrence, metadata,
         coalesce(%(now)s::timestamptz, now())
     from settled
     where id <> all(array(

@@ -7,14 +7,14 @@ with settled (id, owner, number, attempts, crashes, interruptions, errors, error
 )
 insert into {jobs_failed} (
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-    error, failed_at
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    occurrence, metadata, error, failed_at
 )
 select
     job.id, job.name, job.payload, job.priority,
     settled.attempts, settled.crashes, settled.interruptions, job.reservations,
     job.created_at, job.available_at, job.reserved_at, job.reserved_by, job.unique_key,
-    settled.errors, job.occurrence, settled.error, :now
+    settled.errors, job.occurrence, job.metadata, settled.error, :now
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner

@@ -1,7 +1,7 @@
 select
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-    succeeded_at
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    occurrence, metadata, succeeded_at
 from {jobs_succeeded}
 where id < coalesce(:after, 'z') and (:name is null or name = :name)
 order by id desc

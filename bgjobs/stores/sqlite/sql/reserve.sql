@@ -63,7 +63,8 @@ with recursive levels (name, priority, available_at, id, row) as (
 select json_group_array(json_array(
     job.id, job.name, job.payload, job.priority,
     job.attempts, job.crashes, job.interruptions, job.reservations + 1,
-    job.created_at, job.available_at, :now, :owner, job.unique_key, job.errors, job.occurrence
+    job.created_at, job.available_at, :now, :owner, job.unique_key, job.errors,
+    job.occurrence, job.metadata
 )), json_group_array(job.rowid)
 from (select row, row_number() over () as place from best) as picked
 cross join {jobs} as job not indexed on job.rowid = picked.row

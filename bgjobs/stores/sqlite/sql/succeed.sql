@@ -5,14 +5,14 @@ with settled (id, owner, number) as (
 )
 insert into {jobs_succeeded} (
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-    succeeded_at
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    occurrence, metadata, succeeded_at
 )
 select
     job.id, job.name, job.payload, job.priority,
     job.attempts, job.crashes, job.interruptions, job.reservations,
     job.created_at, job.available_at, job.reserved_at, job.reserved_by, job.unique_key,
-    job.errors, job.occurrence, :now
+    job.errors, job.occurrence, job.metadata, :now
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner

@@ -1,0 +1,36 @@
+-- Small texts that go with a job, as JSON text; null where there are none.
+alter table {jobs} add column metadata text;
+
+alter table {jobs_succeeded} add column metadata text;
+
+alter table {jobs_failed} add column metadata text;
+
+-- Jobs that somebody wants to be cancelled while they run; their owner asks for these.
+create table {cancellations} (
+    job_id uuid primary key,
+    reason text not null,
+    asked_at timestamptz not null
+);
+
+create table {paused_queues} (
+    name text primary key,
+    paused_at timestamptz not null
+);
+
+-- When jobs of workers with a rate limit were reserved, for as long as that counts.
+create table {starts} (
+    name text not null,
+    started_at timestamptz not null
+);
+
+create index starts_by_name on {starts} (name, started_at);
+
+create index jobs_failed_by_name on {jobs_failed} (name, id);
+
+-- The words of each error's first line; the dots and slashes in them would else make one word.
+create index jobs_failed_words on {jobs_failed} using gin (
+    pg_catalog.to_tsvector(
+        'pg_catalog.simple'::pg_catalog.regconfig,
+        pg_catalog.regexp_replace(pg_catalog.substr(error, 1, 200), '[^[:alnum:]]+', ' ', 'g')
+    )
+);
