@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bgjobs import backoff, errors
+from bgjobs.caps import RateLimit
 from bgjobs.config import Config, Queue, RestartTolerance, Retention, ScheduledJob
 from bgjobs.context import JobContext
 from bgjobs.errors import BgJobsError
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from bgjobs import events, schedules
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
-    from bgjobs.runtime.app import run, serve
+    from bgjobs.runtime.admin import Admin
+    from bgjobs.runtime.app import administer, run, serve
     from bgjobs.runtime.bgjobs import BgJobs
     from bgjobs.runtime.bus import EventStream
     from bgjobs.runtime.queue_control import QueueControl
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from bgjobs.stores.sqlite import SQLiteStore
 
 __all__ = [
+    "Admin",
     "AttemptError",
     "BgJobs",
     "BgJobsError",
@@ -65,6 +68,7 @@ __all__ = [
     "PostgresStore",
     "Queue",
     "QueueControl",
+    "RateLimit",
     "Reservation",
     "RestartTolerance",
     "Retention",
@@ -76,6 +80,7 @@ __all__ = [
     "Store",
     "SucceededJob",
     "Worker",
+    "administer",
     "backoff",
     "errors",
     "events",
@@ -91,6 +96,7 @@ __all__ = [
 # Imported when they are asked for: a module that only declares workers needs no event loop,
 # and nobody needs a driver but of the database that is used.
 _LATER = {
+    "Admin": "bgjobs.runtime.admin",
     "BgJobs": "bgjobs.runtime.bgjobs",
     "Event": "bgjobs.events",
     "EventStream": "bgjobs.runtime.bus",
@@ -100,6 +106,7 @@ _LATER = {
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
     "ScheduledJobControl": "bgjobs.runtime.scheduled_job_control",
+    "administer": "bgjobs.runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",
     "run": "bgjobs.runtime.app",

@@ -8,6 +8,9 @@
     |- PayloadError                arguments that cannot be written as JSON, or read back
     |- NaiveDatetimeError          a datetime without a time zone
     |- NoWorkerForJobError         a request for a worker that nobody here knows
+    |- DuplicateJobError           a unique key is taken, and the request refuses that
+    |- UnknownJobError             a look-up by an id that no job has
+    |- ExportedLineError           a line of an export that cannot be read
     |- UnknownNameError            a look-up by a name that does not exist
     |- NotRunningError             a call on something that has stopped or was removed
     '- StoreError                  the database said no
@@ -22,6 +25,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Literal, cast, final
+from uuid import UUID
 
 from attrs import frozen
 
@@ -147,6 +151,46 @@ class NoWorkerForJobError(BgJobsError, LookupError):
 
     def __str__(self) -> str:
         return f"no worker for job {self.name!r}; {_known('workers', self.name, self.known)}"
+
+
+class DuplicateJobError(BgJobsError):
+    """Another job has the unique key of a request that refuses it; nothing was stored."""
+
+    def __init__(self, name: str, unique_key: str, holder: UUID) -> None:
+        self.name = name
+        self.unique_key = unique_key
+        self.holder = holder
+        """The job that has the key."""
+        super().__init__(name, unique_key, holder)
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.holder} of worker {self.name!r} has the unique key {self.unique_key!r}"
+        )
+
+
+class UnknownJobError(BgJobsError, LookupError):
+    """No job has this id, neither a live one nor an ended one."""
+
+    def __init__(self, job_id: UUID) -> None:
+        self.job_id = job_id
+        super().__init__(job_id)
+
+    def __str__(self) -> str:
+        return f"no job {self.job_id}: it never was, or was pruned"
+
+
+class ExportedLineError(BgJobsError, ValueError):
+    """A line of an export cannot be read back."""
+
+    def __init__(self, number: int, problem: str) -> None:
+        self.number = number
+        """Which line it is, from 1."""
+        self.problem = problem
+        super().__init__(number, problem)
+
+    def __str__(self) -> str:
+        return f"line {self.number}: {self.problem}"
 
 
 class UnknownNameError(BgJobsError, LookupError):

@@ -91,6 +91,16 @@ class JobDiscarded:
 
 @final
 @frozen
+class JobCancelled:
+    """A job was cancelled by an operator while a queue had it; it is stored as failed."""
+
+    queue: str
+    job: Job
+    reason: str = field(repr=False)
+
+
+@final
+@frozen
 class JobSnoozed:
     """A handler raised `Snooze`; the job waits again."""
 
@@ -352,6 +362,19 @@ class ClockSkew:
 
 @final
 @frozen
+class Operated:
+    """An operator has changed something through `Admin`, in this process."""
+
+    action: str
+    """The name of the method."""
+    subject: str
+    """What it was about: ids, or the name of a queue or a worker."""
+    count: int
+    """How many jobs it has changed; 1 for a queue."""
+
+
+@final
+@frozen
 class Pruned:
     """Old ended jobs were deleted."""
 
@@ -377,6 +400,7 @@ Event = (
     | JobAttemptFailed
     | JobFailed
     | JobDiscarded
+    | JobCancelled
     | JobSnoozed
     | JobReleased
     | CancellationIgnored
@@ -406,6 +430,7 @@ Event = (
     | Migrated
     | LoopLag
     | ClockSkew
+    | Operated
     | Pruned
     | ListenerFailed
 )

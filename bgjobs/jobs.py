@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, final
+from typing import Any, Literal, final
 from uuid import UUID
 
 from attrs import evolve, field, frozen
@@ -17,6 +17,8 @@ LONGEST_NAME = 200
 """Characters in the name of a worker; both databases index it."""
 LONGEST_KEY = 200
 """Characters in a unique key, without the prefix of scheduled jobs; it is indexed too."""
+CANCELLED = "Cancelled: "
+"""How the error of a job begins that an operator has cancelled."""
 LONGEST_METADATA = 4_000
 """Characters of all metadata of a job together; it is read with the job each time."""
 LONGEST_DELAY = timedelta(days=36_500)
@@ -35,10 +37,12 @@ class JobOptions:
     occurrence: Occurrence | None = None
     """Set by the runtime for the jobs of a schedule."""
     metadata: tuple[tuple[str, str], ...] = ()
+    refuses_duplicates: bool = False
+    """Whether it is an error that another job has the unique key."""
 
     def __attrs_post_init__(self) -> None:
         if self.priority != 0:
-            _check_priority(self.priority)
+            check_priority(self.priority)
         if self.unique_key is not None:
             _check_text("unique_key", self.unique_key, LONGEST_KEY + len(KEY_PREFIX))
         if self.metadata:
@@ -75,18 +79,21 @@ class JobRequest:
     ) -> "JobRequest":
         """Let the job wait for a while, counted by the database from when it is enqueued."""
         wait = seconds + 60 * (minutes + 60 * (hours + 24 * days))
-        delay = _checked_delay("available_in", wait)
+        delay = check_delay("available_in", wait)
         return self._with(available_at=None, available_in=delay)
 
     def priority(self, level: int) -> "JobRequest":
         """Run before the jobs of higher `level`; 0 unless said, -32,767 to 32,767."""
-        _check_priority(level)
+        check_priority(level)
         return self._with(priority=level)
 
-    def unique(self, key: str) -> "JobRequest":
+    def unique(
+        self, key: str, *, on_conflict: Literal["existing", "raise"] = "existing"
+    ) -> "JobRequest":
         """Allow one job of this worker and `key` at a time, waiting or running.
 
-        Enqueueing another while one is live stores nothing and gives the live one.
+        Enqueueing another while one is live stores nothing and gives the live one, or raises
+        `DuplicateJobError`; then nothing of that `enqueue_many` is stored.
         """
         if not 1 <= len(key) <= LONGEST_KEY:
             raise ValueError(
@@ -98,7 +105,11 @@ class JobRequest:
             raise ValueError(
                 f"unique key: {KEY_PREFIX!r} begins the keys of scheduled jobs, found {key!r}"
             )
-        return self._with(unique_key=key)
+        if on_conflict not in ("existing", "raise"):  # pyright: ignore[reportUnnecessaryContains] - untyped callers
+            raise ValueError(
+                f"unique: on_conflict: expected 'existing' or 'raise', found {on_conflict!r}"
+            )
+        return self._with(unique_key=key, refuses_duplicates=on_conflict == "raise")
 
     def with_metadata(self, **values: str) -> "JobRequest":
         """Let the job carry small texts beside its arguments, such as a trace context.
@@ -122,6 +133,8 @@ class AttemptError:
     failed_at: datetime
     error: str = field(repr=False)
     """Type, message and traceback as text, cut to 8 KiB."""
+    reserved_at: datetime | None = None
+    """When it was reserved for this attempt; None for those of earlier versions."""
 
 
 @final
@@ -220,14 +233,15 @@ class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
 
     def __init__(self, *, for_: float | timedelta) -> None:
         seconds = for_.total_seconds() if isinstance(for_, timedelta) else for_
-        self.delay = _checked_delay("Snooze", seconds)
+        self.delay = check_delay("Snooze", seconds)
         super().__init__(f"for {self.delay}")
 
     def __reduce__(self) -> "tuple[Callable[[], Snooze], tuple[()]]":
         return partial(Snooze, for_=self.delay), ()
 
 
-def _checked_delay(what: str, seconds: float) -> timedelta:
+def check_delay(what: str, seconds: float) -> timedelta:
+    """Give a delay that every calendar here can count."""
     if not 0 <= seconds <= LONGEST_DELAY.total_seconds():
         raise ValueError(
             f"{what}: expected 0 seconds to {LONGEST_DELAY.days:,} days, "
@@ -236,7 +250,8 @@ def _checked_delay(what: str, seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _check_priority(level: object) -> None:
+def check_priority(level: object) -> None:
+    """Expect a priority that every database can keep."""
     if type(level) is not int or not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
         raise ValueError(
             f"priority: expected a whole number from {-LOWEST_PRIORITY} to "

@@ -11,7 +11,7 @@ from typing import final
 from attrs import evolve, field, frozen
 
 from bgjobs.backoff import Backoff, delay_of
-from bgjobs.jobs import AttemptError, Job
+from bgjobs.jobs import CANCELLED, AttemptError, Job
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 
 KEPT_ERRORS = 20
@@ -36,6 +36,14 @@ class Raised:
 @frozen
 class Discarded:
     """The handler raised `Discard`."""
+
+    reason: str = field(repr=False)
+
+
+@final
+@frozen
+class Cancelled:
+    """An operator has cancelled it."""
 
     reason: str = field(repr=False)
 
@@ -72,7 +80,17 @@ class TooLate:
     """The handler was not called: the job's time has passed."""
 
 
-Outcome = Returned | Raised | Discarded | Snoozed | Unstarted | Interrupted | Crashed | TooLate
+Outcome = (
+    Returned
+    | Raised
+    | Discarded
+    | Cancelled
+    | Snoozed
+    | Unstarted
+    | Interrupted
+    | Crashed
+    | TooLate
+)
 
 
 @final
@@ -104,8 +122,9 @@ def settle(
             return end(job.reservation)
         case Raised(error):
             return _after_error(job, error, policy, now)
-        case Discarded(reason):
-            return _fail(job, reason)
+        case Discarded(reason) | Cancelled(reason):
+            begin = CANCELLED if isinstance(outcome, Cancelled) else ""
+            return _fail(job, begin + reason)
         case Snoozed(delay):
             return put_back(job, delay)
         case Unstarted():
@@ -139,7 +158,7 @@ def settle_unfinished(
 
 
 def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Settlement:
-    failure = AttemptError(job.attempts, now, error)
+    failure = AttemptError(job.attempts, now, error, job.reserved_at)
     job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
     if job.attempts >= policy.max_retries:
         return _fail(job, error)

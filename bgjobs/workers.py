@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, final, o
 
 from attrs import field, frozen
 
+from bgjobs.caps import Cap, RateLimit
 from bgjobs.context import JobContext
 from bgjobs.errors import WorkerDefinitionError
 from bgjobs.instants import as_duration
@@ -36,6 +37,8 @@ class Worker(Generic[P, R]):
     handler: Callable[..., R]
     timeout: float | None
     """Seconds after which an attempt is cancelled."""
+    cap: Cap | None
+    """How much of it may go on at once on all nodes together; None for as much as there is."""
     is_async: bool
     """False for a plain function, which runs in a worker thread."""
     takes_context: bool
@@ -85,6 +88,8 @@ class WorkerMaker:
 
     name: str | None
     timeout: float | timedelta | None
+    global_limit: int | None = None
+    rate_limit: RateLimit | None = None
 
     @overload
     def __call__(self, handler: Callable[Concatenate[JobContext, Q], S], /) -> Worker[Q, S]: ...
@@ -92,7 +97,7 @@ class WorkerMaker:
     def __call__(self, handler: Callable[Q, S], /) -> Worker[Q, S]: ...
     def __call__(self, handler: Callable[..., S], /) -> "Worker[..., S]":
         """Make the worker."""
-        return _made(handler, self.name, self.timeout)
+        return _made(handler, self)
 
 
 @overload
@@ -101,7 +106,11 @@ def worker(handler: Callable[Concatenate[JobContext, P], R], /) -> Worker[P, R]:
 def worker(handler: Callable[P, R], /) -> Worker[P, R]: ...
 @overload
 def worker(
-    *, name: str | None = None, timeout: float | timedelta | None = None
+    *,
+    name: str | None = None,
+    timeout: float | timedelta | None = None,
+    global_limit: int | None = None,
+    rate_limit: RateLimit | None = None,
 ) -> WorkerMaker: ...
 def worker(
     handler: Callable[..., R] | None = None,
@@ -109,28 +118,40 @@ def worker(
     *,
     name: str | None = None,
     timeout: float | timedelta | None = None,
+    global_limit: int | None = None,
+    rate_limit: RateLimit | None = None,
 ) -> Worker[..., R] | WorkerMaker:
     """Make a worker of a function, sync or async, whose parameters JSON can carry.
 
     `name` is the function's own unless said; stored jobs find their worker by it. After
-    `timeout` seconds an attempt is cancelled and has failed. A first parameter annotated
-    `JobContext` is filled at run time; beside ``**kwargs`` write it ``ctx: JobContext, /``,
-    or mypy counts it among the arguments. `WorkerDefinitionError` lists every parameter that
-    cannot be stored.
+    `timeout` seconds an attempt is cancelled and has failed. Of its jobs at most `global_limit`
+    run at once, and no more are started than `rate_limit` allows, on all nodes together; what
+    counts are the rows, so nothing is left over when a process dies. A first parameter
+    annotated `JobContext` is filled at run time; beside ``**kwargs`` write it
+    ``ctx: JobContext, /``, or mypy counts it among the arguments. `WorkerDefinitionError`
+    lists every parameter that cannot be stored.
     """
-    if handler is None:
-        return WorkerMaker(name, timeout)
-    return _made(handler, name, timeout)
+    maker = WorkerMaker(name, timeout, global_limit, rate_limit)
+    return maker if handler is None else _made(handler, maker)
 
 
-def _made(
-    handler: Callable[..., R], name: str | None, timeout: float | timedelta | None
-) -> Worker[..., R]:
-    name = _checked_name(handler, name)
+def _made(handler: Callable[..., R], said: WorkerMaker) -> Worker[..., R]:
+    name = _checked_name(handler, said.name)
     _check_kind(name, handler)
-    seconds = _checked_timeout(name, timeout)
+    seconds = _checked_timeout(name, said.timeout)
+    cap = _checked_cap(name, said.global_limit, said.rate_limit)
     codec = Codec(name, handler)
-    return Worker(name, handler, seconds, _is_async(handler), codec.takes_context, codec)
+    return Worker(name, handler, seconds, cap, _is_async(handler), codec.takes_context, codec)
+
+
+def _checked_cap(name: str, running: object, rate: object) -> Cap | None:
+    if running is not None and (type(running) is not int or running < 1):
+        problem = f"global_limit: expected a whole number from 1, found {running!r}"
+        raise WorkerDefinitionError(name, problem)
+    if rate is not None and not isinstance(rate, RateLimit):
+        problem = f"rate_limit: expected a RateLimit, found {type(rate).__name__}"
+        raise WorkerDefinitionError(name, problem)
+    return None if running is None and rate is None else Cap(name, running, rate)
 
 
 def _checked_name(handler: object, name: str | None) -> str:

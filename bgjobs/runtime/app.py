@@ -13,11 +13,13 @@ from typing import Any
 
 from anyio import TASK_STATUS_IGNORED, CancelScope, Event, create_task_group
 from anyio.abc import TaskGroup, TaskStatus
+from attrs import evolve
 
 from bgjobs.config import Config
 from bgjobs.errors import StoreError
 from bgjobs.events import Migrated, SetupFailed
 from bgjobs.instants import as_duration
+from bgjobs.runtime.admin import Admin
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
@@ -42,7 +44,29 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
         ExceptionGroup: A child crashed more often than tolerated; the message names it.
             What the block itself raises leaves unchanged.
     """
-    config.check()
+    async with _run(config, config) as bg:
+        yield bg
+
+
+@asynccontextmanager
+async def administer(config: Config) -> AsyncGenerator[Admin]:
+    """Operate the system that runs with this configuration, for the length of the block.
+
+    It opens the store and runs no queue, no scheduled job and no migration; `Config.check` and
+    `SchemaMismatchError` are as in `run`.
+    """
+    workers = {worker.name: worker for worker in config.all_workers()}
+    idle = evolve(
+        config, queues=(), scheduled_jobs=(), enqueue_only=workers.values(), migrate=False
+    )
+    async with _run(idle, config) as bg:
+        yield bg.admin
+
+
+@asynccontextmanager
+async def _run(config: Config, known: Config) -> AsyncGenerator[BgJobs]:
+    """Run what `config` says; what is known of the whole system is `known`."""
+    known.check()
     bus = Bus([*config.store.listeners, *config.listeners])
     engine = Engine.assemble(config, bus)
     last_call = LastCall(config.store, config.clock)
@@ -53,7 +77,7 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
         _beside(last_call.run, stop=last_call.cancel),
         _beside(engine.settlements.run, stop=engine.settlements.finish),
         _beside(engine.enqueues.run, stop=engine.enqueues.finish),
-        _tree(engine, last_call.begun) as bg,
+        _tree(engine, known, last_call.begun) as bg,
     ):
         yield bg
 
@@ -92,14 +116,14 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _tree(engine: Engine, queues_ended: Event) -> AsyncGenerator[BgJobs]:
+async def _tree(engine: Engine, known: Config, queues_ended: Event) -> AsyncGenerator[BgJobs]:
     supervisor = Supervisor(engine.config.restart_tolerance, engine.clock)
     tree = Tree(engine, supervisor)
     block_error: Exception | None = None
     try:
         async with _services(queues_ended) as services, create_task_group() as queues:
             tree.start(services, queues)
-            bg = BgJobs(engine, tree)
+            bg = BgJobs(engine, tree, known)
             try:
                 yield bg
             except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
@@ -112,6 +136,7 @@ async def _tree(engine: Engine, queues_ended: Event) -> AsyncGenerator[BgJobs]:
         with CancelScope(shield=True), suppress(StoreError):
             await Monitor(engine).release_dead()
             await tree.bring_about_last_changes()
+            await engine.notifier.flush()
     supervisor.raise_failures()
     if block_error is not None:
         raise block_error

@@ -14,7 +14,7 @@ from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
 from bgjobs.errors import BgJobsError, PayloadError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze
-from bgjobs.outcomes import Discarded, Interrupted, Outcome, Raised, Snoozed
+from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
 
@@ -32,12 +32,13 @@ class Attempt:
 
     Returning is success, whatever happened around it. A handler that is cancelled by its
     timeout has failed; one that is cancelled by `interrupt`, or raises after that, was
-    interrupted.
+    interrupted; one that an operator cancels ends so, too.
     """
 
     __slots__ = (
         "_context",
         "_interrupted",
+        "_reason",
         "_scope",
         "_threads",
         "ended",
@@ -53,6 +54,7 @@ class Attempt:
         self._threads = threads
         self._scope: CancelScope | None = None
         self._interrupted = False
+        self._reason: str | None = None
         self._context: JobContext | None = None
 
     @property
@@ -65,6 +67,19 @@ class Attempt:
         self._interrupted = True
         if self._scope is not None:
             self._scope.cancel()
+
+    def cancel(self, reason: str) -> None:
+        """Cancel the handler, or do not call it at all, because an operator wants so."""
+        if self.ended:  # its scope is the next one's by now
+            return
+        self._reason = reason
+        if self._scope is not None:
+            self._scope.cancel()
+
+    @property
+    def order(self) -> Cancelled | None:
+        """What an operator has ordered; None when nobody has."""
+        return None if self._reason is None else Cancelled(self._reason)
 
     async def call(self, scope: CancelScope, clock: Clock) -> None:
         """Call the handler inside `scope`, which its timeout and `interrupt` cancel.
@@ -86,7 +101,8 @@ class Attempt:
 
     def is_spent(self, scope: CancelScope) -> bool:
         """Say whether the scope was cancelled for this attempt, which ended all the same."""
-        return (self._interrupted or self.worker.timeout is not None) and scope.cancel_called
+        may_be = self._interrupted or self._reason is not None
+        return (may_be or self.worker.timeout is not None) and scope.cancel_called
 
     async def outcome_of(self, error: BaseException) -> Outcome:
         """Say how the attempt ended that raised this, once its scope has been left.
@@ -108,6 +124,8 @@ class Attempt:
 
     def cancelled(self) -> Outcome:
         """Say how the attempt ended whose scope was cancelled."""
+        if self.order is not None:
+            return self.order
         if self._interrupted:
             return Interrupted()
         return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
@@ -149,6 +167,8 @@ class Attempt:
             return Discarded(clean_text(order.reason, LONGEST_ERROR))
         if isinstance(order, Snooze):
             return Snoozed(order.delay)
+        if self.order is not None:
+            return self.order
         if self._interrupted:
             return Interrupted()
         return Raised(error_text(error))

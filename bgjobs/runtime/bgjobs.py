@@ -9,9 +9,10 @@ from uuid import UUID
 
 from anyio import move_on_after
 
-from bgjobs.config import ScheduledJob, check_handlers
+from bgjobs.config import Config, ScheduledJob, check_handlers
 from bgjobs.errors import NotRunningError, UnknownNameError
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs.runtime.admin import Admin
 from bgjobs.runtime.bus import EventStream
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
@@ -19,6 +20,7 @@ from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.signals import on_each_signal
 from bgjobs.runtime.tree import Tree
+from bgjobs.runtime.waiting import wait_for
 from bgjobs.stores.abc import FIRST_PAGE, Counts, Page
 
 
@@ -38,9 +40,11 @@ N = TypeVar("N", bound=Named)
 class BgJobs:
     """What `run` gives: enqueue jobs, look at them, stop. Used inside its block only."""
 
-    def __init__(self, engine: Engine, tree: Tree) -> None:
+    def __init__(self, engine: Engine, tree: Tree, config: Config) -> None:
         self._engine = engine
         self._tree = tree
+        self.admin = Admin(engine, tree, config)
+        """What operators do: look, retry, cancel, pause, and more."""
 
     async def enqueue(self, request: JobRequest) -> Job:
         """Store one job; when this returns it is committed.
@@ -83,6 +87,17 @@ class BgJobs:
                 with move_on_after(check):
                     await idle.wait()
         return True
+
+    async def wait_for(self, job: Job | UUID) -> SucceededJob | FailedJob:
+        """Wait until a job has ended, wherever it runs, and give it as it is stored then.
+
+        The end of a run in this process is heard of at once, one elsewhere within a second.
+        `UnknownJobError` when there is no such job, or none any more. Bound it with
+        ``anyio.fail_after``; cancelling the wait does nothing to the job.
+        """
+        self._engine.life.check()
+        job_id = job if isinstance(job, UUID) else job.id
+        return await wait_for(self._engine, job_id)
 
     def stop(self, *, grace: float | None = None) -> None:
         """Begin to stop; returns at once. The end of the block waits for it.

@@ -1,6 +1,7 @@
 """What the parts of one running application share."""
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from itertools import chain
 from typing import final
 from uuid import UUID
@@ -9,6 +10,7 @@ from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker, Config
+from bgjobs.errors import StoreError
 from bgjobs.jobs import Job
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.dispatch import Dispatch
@@ -88,6 +90,13 @@ class Engine:
     def holds(self, job_id: UUID) -> bool:
         """Say whether a queue of this application is running this job."""
         return any(job.id == job_id for job in self.held())
+
+    async def announce_now(self, names: Collection[str]) -> None:
+        """Do the same, and return when the others have been told; a failure costs a poll."""
+        self.wakeups.wake(names)
+        if self.store.needs_notify:
+            with suppress(StoreError):
+                await self.dispatch.once(self.store.notify, sorted(names))
 
     def announce(self, names: Collection[str]) -> None:
         """Tell everybody who waits for jobs of these workers to look now."""

@@ -14,7 +14,7 @@ from bgjobs.outcomes import is_suspect, put_back
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.inbox import Inbox
-from bgjobs.runtime.pace import Pace
+from bgjobs.runtime.pace import MOST_AHEAD, Pace
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import running_jobs
 from bgjobs.stores.abc import Owner
@@ -50,7 +50,10 @@ class Fetcher:
         self._inbox = inbox
         self._attempt = attempt
         self._names = tuple(worker.name for worker in control.config.workers)
-        self._pace = Pace(control.config.concurrency)
+        # Reserved ahead, jobs would count for a cap without running.
+        self._pace = Pace(
+            control.config.concurrency, most_ahead=0 if control.caps else MOST_AHEAD
+        )
         self._stocked_at = 0.0
         """When something was put into the inbox."""
         self._compare_at = inf
@@ -184,6 +187,7 @@ class Fetcher:
             self._owner.id,
             self._names,
             limit,
+            caps=self._control.caps,
             now=self._engine.clock.store_now(),
         )
         self._control.taken += len(jobs)
@@ -191,7 +195,10 @@ class Fetcher:
 
     async def _until_next_due(self) -> float:
         due_in = await self._engine.dispatch.once(
-            self._engine.store.next_due, self._names, now=self._engine.clock.store_now()
+            self._engine.store.next_due,
+            self._names,
+            caps=self._control.caps,
+            now=self._engine.clock.store_now(),
         )
         longest = self._control.config.poll_interval
         self._is_quiet = due_in is None or due_in.total_seconds() > longest

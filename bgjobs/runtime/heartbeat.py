@@ -17,7 +17,9 @@ from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
 from bgjobs.instants import as_duration
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.orders import heed
 from bgjobs.runtime.threads import thread_beside
+from bgjobs.stores.abc import Orders
 
 LOOP_CHECK = 0.25
 """Seconds between two signs of life of the event loop."""
@@ -45,6 +47,8 @@ class Heartbeat:
         self._blocker: str | None = None
         self._skew = 0.0
         self._failure: StoreError | None = None
+        self._orders: Orders | None = None
+        self._engine = engine
 
     async def run(self) -> None:
         """Renew until cancelled."""
@@ -84,6 +88,7 @@ class Heartbeat:
             else:
                 lease.refused = True
         self._skew = self._time.ahead
+        self._orders = heartbeat.orders
         return self._interval
 
     async def _watch_loop(self) -> None:
@@ -104,6 +109,9 @@ class Heartbeat:
         failure, self._failure = self._failure, None
         if failure is not None:
             self._bus.emit(StoreFailed, "heartbeat", failure)
+        orders, self._orders = self._orders, None
+        if orders is not None:
+            heed(self._engine, orders)
         skew, self._skew = self._skew, 0.0
         if abs(skew) > SKEW_LIMIT:
             self._bus.emit(ClockSkew, skew)

@@ -20,8 +20,9 @@ MOST_AHEAD = 2000
 class Pace:
     """Measures looks and finished jobs; asked before each look how many to reserve."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, most_ahead: int = MOST_AHEAD) -> None:
         self._slots = slots
+        self._most_ahead = most_ahead
         self._ahead = 0
         self._began, self._finished = 0.0, 0
         self._rate = 0.0
@@ -47,4 +48,4 @@ class Pace:
 
     def end(self, now: float) -> None:
         """Note that it has ended."""
-        self._ahead = min(MOST_AHEAD, int(MARGIN * self._rate * (now - self._began)))
+        self._ahead = min(self._most_ahead, int(MARGIN * self._rate * (now - self._began)))

@@ -27,6 +27,7 @@ from bgjobs.runtime.fetch import Fetcher
 from bgjobs.runtime.inbox import Inbox
 from bgjobs.runtime.lease_guard import LeaseGuard
 from bgjobs.runtime.leases import DeadOwner, Lease
+from bgjobs.runtime.orders import first_orders
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.settler import Settler
 from bgjobs.runtime.slot import Slot, Slots
@@ -85,6 +86,8 @@ class QueueRun:
 
     async def _try_to_open(self) -> Lease:
         clock, seconds = self._engine.clock, self._engine.config.lease
+        if not self._control.is_scheduled:
+            await first_orders(self._engine, self._control)
         # A new owner for each try: one whose answer was lost has an older lease.
         self._owner = Owner(new_id(), self._queue.name, self._node)
         lease = Lease(self._owner, seconds, until=0.0)

@@ -16,8 +16,15 @@ from bgjobs.runtime.wakeups import Signal
 class QueueControl:
     """A queue of a running application: hold it up, let it go on, see what it runs."""
 
-    def __init__(self, queue: Queue, bus: Bus, news: Signal) -> None:
+    def __init__(
+        self, queue: Queue, bus: Bus, news: Signal, *, is_scheduled: bool = False
+    ) -> None:
         self._paused = False
+        self._paused_everywhere = False
+        self.is_scheduled = is_scheduled
+        """Whether it runs a scheduled job, which has a switch of its own."""
+        self.caps = tuple(worker.cap for worker in queue.workers if worker.cap is not None)
+        """What its reservations have to keep to."""
         self.bus = bus
         """Its listeners, and those of the whole application."""
         self.config = queue
@@ -56,8 +63,8 @@ class QueueControl:
 
     @property
     def paused(self) -> bool:
-        """Whether it starts no new jobs."""
-        return self._paused
+        """Whether it starts no new jobs, here or anywhere."""
+        return self._paused or self._paused_everywhere
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -66,16 +73,22 @@ class QueueControl:
 
     def pause(self) -> None:
         """Reserve no more jobs in this process; the handlers that run go on."""
-        if not self._paused:
-            self._paused = True
-            self.bus.emit(QueuePaused, self.name)
+        self._switch(here=True, everywhere=self._paused_everywhere)
 
     def resume(self) -> None:
-        """Reserve jobs again."""
-        if self._paused:
-            self._paused = False
-            self.bus.emit(QueueResumed, self.name)
-            self._poke()
+        """Reserve jobs again, unless an operator has paused the queue everywhere."""
+        self._switch(here=False, everywhere=self._paused_everywhere)
+
+    def heed(self, *, paused: bool) -> None:
+        """Follow what operators want of the queues of this name on all nodes."""
+        self._switch(here=self._paused, everywhere=paused)
+
+    def _switch(self, *, here: bool, everywhere: bool) -> None:
+        before = self.paused
+        self._paused, self._paused_everywhere = here, everywhere
+        if before != self.paused:
+            self.bus.emit(QueuePaused if self.paused else QueueResumed, self.name)
+            self._poke()  # what is reserved and not started is given back at once
 
     def stop(self, grace: float) -> None:
         """Reserve no more, let handlers go on for `grace` seconds, then cancel them.
@@ -103,6 +116,8 @@ class QueueControl:
         """Note that a job is settled; says whether nothing is held any more."""
         self.held.pop(attempt, None)
         self.room.set()
+        if self.caps:
+            self.news.set()  # another job of that worker may be reserved now
         return not self.held
 
     def forget_all(self) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from bgjobs.events import (
     JobAttemptFailed,
+    JobCancelled,
     JobDiscarded,
     JobFailed,
     JobReleased,
@@ -11,7 +12,7 @@ from bgjobs.events import (
     JobSucceeded,
 )
 from bgjobs.jobs import Job
-from bgjobs.outcomes import Discarded, Outcome, Snoozed
+from bgjobs.outcomes import Cancelled, Discarded, Outcome, Snoozed
 from bgjobs.runtime.bus import Bus
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 
@@ -25,13 +26,21 @@ def report_end(
             bus.emit(JobSucceeded, queue, job, seconds)
         case Discarded(reason), _:
             bus.emit(JobDiscarded, queue, job, reason)
+        case Cancelled(reason), _:
+            bus.emit(JobCancelled, queue, job, reason)
         case Snoozed(delay), _:
             bus.emit(JobSnoozed, queue, job, delay)
         case _, Fail(error=error):
             bus.emit(JobFailed, queue, job, error)
         case _, Drop():
             pass  # told as missed, by the planner
-        case _, Requeue(attempts=attempts) if attempts == job.attempts:
-            bus.emit(JobReleased, queue, job)
-        case _, Requeue(errors=errors, delay=delay):
-            bus.emit(JobAttemptFailed, queue, job, errors[-1].error, delay or timedelta(0))
+        case _, Requeue():
+            _report_requeue(bus, queue, job, settlement)
+
+
+def _report_requeue(bus: Bus, queue: str, job: Job, put_back: Requeue) -> None:
+    if put_back.attempts == job.attempts:
+        bus.emit(JobReleased, queue, job)
+    else:
+        delay = put_back.delay or timedelta(0)
+        bus.emit(JobAttemptFailed, queue, job, put_back.errors[-1].error, delay)

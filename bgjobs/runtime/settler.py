@@ -61,6 +61,7 @@ class Settler:
         self._policy = RetryPolicy(
             max_retries=queue.max_retries, backoff=queue.backoff, random=Random()
         )
+        self._capped = frozenset(cap.name for cap in control.caps)
         self._ends: list[End] = []
         self._news = Signal()
         self._closed = False
@@ -166,9 +167,10 @@ class Settler:
                 seconds = end.attempt.ended - end.attempt.started
                 report_end(bus, name, job, end.outcome, end.settlement, seconds)
             engine.planner.tell(job, end.settlement, end.followers)
-            if end.followers:
+            if end.followers or job.name in self._capped:
                 engine.announce((job.name,))
             elif isinstance(end.settlement, Requeue):
                 engine.wakeups.wake((job.name,))
+        engine.wakeups.ended()
         if self._control.let_go(end.attempt):
             engine.wakeups.idle()

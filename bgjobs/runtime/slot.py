@@ -68,7 +68,7 @@ class Slot:
         inbox = shared.inbox
         while (attempt := inbox.pop() or await inbox.next()) is not None:
             attempt.started = clock.monotonic()
-            if outcome := self._reason_not_to_start(attempt.job):
+            if outcome := self._reason_not_to_start(attempt):
                 await self._end(attempt, outcome)
                 continue
             self.attempt = attempt
@@ -80,9 +80,12 @@ class Slot:
             await inbox.pause(attempt.ended)
         return False
 
-    def _reason_not_to_start(self, job: Job) -> Outcome | None:
+    def _reason_not_to_start(self, attempt: Attempt) -> Outcome | None:
         """Give the outcome of a job that is not to be started now; else tell that it is."""
         control, planner = self._shared.control, self._shared.engine.planner
+        job = attempt.job
+        if attempt.order is not None:
+            return attempt.order
         if control.stopping:
             return Unstarted()
         if is_too_late(job):

@@ -1,6 +1,6 @@
 """The children of one running application, and how they are started.
 
-services       heartbeat, monitor, watch, notifier, pruner; cancelled when the queues have ended
+services       heartbeat, orders, monitor, watch, notifier, pruner; they end after the queues
 '- queues      queues and scheduled jobs, one child each; they end when they are stopped
 """
 
@@ -17,6 +17,7 @@ from bgjobs.events import ScheduledJobRemoved
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.heartbeat import Heartbeat
 from bgjobs.runtime.monitor import Monitor
+from bgjobs.runtime.orders import OrderDesk
 from bgjobs.runtime.pruner import Pruner
 from bgjobs.runtime.queue import QueueRun
 from bgjobs.runtime.queue_control import QueueControl
@@ -75,7 +76,7 @@ class Tree:
         engine = self._engine
         row = ScheduledRow(job, engine, engine.bus.scoped(job.listeners))
         news = engine.wakeups.subscribe([job.worker.name])
-        queue = QueueControl(queue_of(job), row.bus, news)
+        queue = QueueControl(queue_of(job), row.bus, news, is_scheduled=True)
 
         async def run() -> None:
             await run_scheduled(row, queue, engine, self._node)
@@ -127,6 +128,7 @@ class Tree:
     def _start_services(self) -> None:
         engine = self._engine
         self._keep("heartbeat", Heartbeat(engine).run)
+        self._keep("orders", OrderDesk(engine).run)
         self._keep("monitor", Monitor(engine).run)
         self._keep("watch", Watch(engine).run)
         self._keep("pruner", Pruner(engine).run)

@@ -53,6 +53,7 @@ class Wakeups:
     def __init__(self) -> None:
         self._signals: list[tuple[frozenset[str], Signal]] = []
         self._idle: list[Signal] = []
+        self._endings: list[Signal] = []
 
     def subscribe(self, names: Iterable[str]) -> Signal:
         """Give a signal that is set whenever there may be jobs for one of these workers."""
@@ -63,6 +64,15 @@ class Wakeups:
     def unsubscribe(self, signal: Signal) -> None:
         """Set this signal no more."""
         self._signals = [entry for entry in self._signals if entry[1] is not signal]
+
+    @contextmanager
+    def subscribed(self, names: Iterable[str]) -> Generator[Signal]:
+        """Give the same for the length of a block."""
+        signal = self.subscribe(names)
+        try:
+            yield signal
+        finally:
+            self.unsubscribe(signal)
 
     def wake(self, names: Collection[str] | None) -> None:
         """Wake those who want jobs of these workers; None wakes all."""
@@ -79,6 +89,21 @@ class Wakeups:
             yield signal
         finally:
             self._idle.remove(signal)
+
+    @contextmanager
+    def endings(self) -> Generator[Signal]:
+        """Give a signal that is set when a run ends here, or something happens elsewhere."""
+        with self.subscribed(()) as signal:
+            self._endings.append(signal)
+            try:
+                yield signal
+            finally:
+                self._endings.remove(signal)
+
+    def ended(self) -> None:
+        """Tell that the end of a run is stored."""
+        for signal in self._endings:
+            signal.set()
 
     def idle(self) -> None:
         """Tell that a queue has nothing left to run."""
@@ -138,6 +163,14 @@ class Notifier:
             if wait > 0:
                 await sleep(wait + SLACK)
             if self._names or self._sounds:
-                told = self._taken()
-                with suppress(StoreError):
-                    await self._dispatch.once(self._dispatch.store.notify, told)
+                await self._send()
+
+    async def flush(self) -> None:
+        """Send what is noted and not sent yet; called when `run` has ended."""
+        if self._names:
+            await self._send()
+
+    async def _send(self) -> None:
+        told = self._taken()
+        with suppress(StoreError):
+            await self._dispatch.once(self._dispatch.store.notify, told)

@@ -13,13 +13,14 @@ not. A verb that raises has changed nothing, except that `StoreUnavailableError`
 unknown whether the last commit happened.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 
+from bgjobs.caps import Cap
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
 
@@ -71,6 +72,17 @@ class Owner:
 
 @final
 @frozen
+class Orders:
+    """What operators want of the queues of a process."""
+
+    paused: frozenset[str] = frozenset()
+    """The queues that shall reserve nothing, on any node."""
+    cancelled: Mapping[UUID, str] = field(factory=dict[UUID, str])
+    """Jobs that are reserved and shall be cancelled, with the reason."""
+
+
+@final
+@frozen
 class Heartbeat:
     """What `Store.heartbeat` found."""
 
@@ -78,12 +90,14 @@ class Heartbeat:
     """The owners whose lease was renewed; for the others it had ended, and stays so."""
     now: datetime
     """The store's clock at that moment."""
+    orders: Orders = Orders()
+    """What operators want of these owners; nothing where the store has no `Operations`."""
 
 
 @final
 @frozen
 class Counts:
-    """How many jobs there are."""
+    """How many jobs there are; a number that reaches the limit asked for means "or more"."""
 
     due: int
     """Waiting and free to be reserved."""
@@ -227,6 +241,7 @@ class Store(Protocol):
         names: Collection[str],
         limit: int,
         *,
+        caps: Sequence[Cap] = (),
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`.
@@ -234,16 +249,25 @@ class Store(Protocol):
         Gives 0 to `limit` jobs, each once, ordered by (priority, available_at, id). Raises
         the `reservations` of each. Two owners never get the same job. An owner without a
         live lease gets nothing.
+
+        What is reserved of a worker in `caps`, by anybody, stays within its cap. There may then
+        be fewer jobs than could be had: another look gets the rest.
         """
         ...
 
     def next_due(
-        self, names: Collection[str], *, planned: bool = True, now: datetime | None = None
+        self,
+        names: Collection[str],
+        *,
+        planned: bool = True,
+        caps: Sequence[Cap] = (),
+        now: datetime | None = None,
     ) -> timedelta | None:
         """Say how long until the first unreserved job of these workers is due.
 
         Zero or less when one is due already; None when there is none. With `planned` False
-        the occurrences of scheduled jobs are left out.
+        the occurrences of scheduled jobs are left out. A worker that has reached its cap has
+        none before its rate allows another one.
         """
         ...
 
@@ -312,9 +336,17 @@ class Store(Protocol):
         ...
 
     def count(
-        self, names: Collection[str] | None = None, *, now: datetime | None = None
+        self,
+        names: Collection[str] | None = None,
+        *,
+        at_most: int | None = None,
+        now: datetime | None = None,
     ) -> Counts:
-        """Count the jobs of these workers, or of all with None. Exact, so it reads them all."""
+        """Count the jobs of these workers, or of all with None.
+
+        Up to `at_most` of each kind, so that it takes no longer however many there are. With
+        None it is exact, and reads them all.
+        """
         ...
 
     def prune(

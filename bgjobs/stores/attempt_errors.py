@@ -10,10 +10,13 @@ NONE = "[]"
 
 
 def dump_errors(errors: tuple[AttemptError, ...]) -> str:
-    """Write them as a JSON array of ``[attempt, instant, text]``."""
+    """Write them as a JSON array of ``[attempt, failed at, text, reserved at]``."""
     if not errors:
         return NONE
-    rows = [[one.attempt, one.failed_at.isoformat(), one.error] for one in errors]
+    rows = [
+        [one.attempt, one.failed_at.isoformat(), one.error, _text(one.reserved_at)]
+        for one in errors
+    ]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -25,9 +28,19 @@ def load_errors(text: str) -> tuple[AttemptError, ...]:
     if text == NONE:
         return ()
     try:
-        return tuple(
-            AttemptError(attempt, as_instant("failed_at", datetime.fromisoformat(at)), error)
-            for attempt, at, error in json.loads(text)
-        )
+        return tuple(_loaded(*row) for row in json.loads(text))
     except (ValueError, TypeError):
         return (AttemptError(0, EPOCH, text),)
+
+
+def _loaded(attempt: int, at: str, error: str, reserved: str | None = None) -> AttemptError:
+    reserved_at = None if reserved is None else _instant(reserved)
+    return AttemptError(attempt, _instant(at), error, reserved_at)
+
+
+def _instant(text: str) -> datetime:
+    return as_instant("failed_at", datetime.fromisoformat(text))
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()

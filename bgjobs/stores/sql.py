@@ -6,7 +6,7 @@ filled in, checked and quoted, when the store is made. Everything else is a boun
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 
@@ -46,6 +46,10 @@ class Statements:
         """Give the file names of all migrations, in their order."""
         folder = resources.files(self._package) / "migrations"
         return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+    def script(self, statements: Sequence[str]) -> str:
+        """Write statements as a file that could be executed."""
+        return "".join(f"{statement.strip()};\n\n" for statement in statements)
 
     def _fill(self, text: str) -> tuple[str, ...]:
         filled = _PLACEHOLDER.sub(lambda found: self._quote(found[1]), text)

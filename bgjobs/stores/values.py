@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from bgjobs.errors import DuplicateJobError
 from bgjobs.instants import as_instant
 from bgjobs.jobs import Job, Reservation
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.abc import NewJob, Orders
 from bgjobs.stores.occurrences import in_utc
 
 _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
@@ -81,3 +83,23 @@ def which_are_free(wanted: Sequence[NewJob], written: Iterable[Reservation]) -> 
         return [True] * len(wanted)
     settled = set(written)
     return [new.after is None or new.after in settled for new in wanted]
+
+
+def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:
+    """Make a value of the rows of orders.sql."""
+    paused: set[str] = set()
+    cancelled: dict[UUID, str] = {}
+    for job_id, text in found:
+        if job_id is None:
+            paused.add(text)
+        else:
+            cancelled[job_id] = text
+    return Orders(frozenset(paused), cancelled)
+
+
+def check_duplicates(wanted: Iterable[NewJob], stored: Iterable[Job]) -> None:
+    """Raise `DuplicateJobError` for a request that refuses to be given another job."""
+    for new, job in zip(wanted, stored, strict=True):
+        options = new.request.options
+        if options.refuses_duplicates and options.unique_key and job.id != new.id:
+            raise DuplicateJobError(new.request.name, options.unique_key, job.id)

@@ -61,4 +61,4 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
             with pytest.raises(StoreUnavailableError, match="lock timeout"):
                 store.migrate()
             assert store.count().due == 0
-        assert store.migrate() == ["0002_schedules"]
+        assert store.migrate() == ["0002_schedules", "0003_operations"]

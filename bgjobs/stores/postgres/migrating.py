@@ -35,16 +35,16 @@ def migrate(sql: Dialect, transaction: Transaction) -> list[str]:
 
 def _apply_next(sql: Dialect, connection: AnyConnection) -> str | None:
     sql.run(connection, _ONE_AT_A_TIME, {"lock": f"bgjobs {sql.schema}"})
-    found = _version(sql, connection)
+    found = found_version(sql, connection)
     if found > SCHEMA_VERSION:
         raise SchemaMismatchError(sql.label, found, SCHEMA_VERSION)
-    pending = [file for file in sql.migrations() if found < number_of(file) <= SCHEMA_VERSION]
-    if not pending:
+    missing = pending(sql, found)
+    if not missing:
         return None
     # Not before: another process that migrates is waited for as long as it takes.
     sql.run(connection, *lock_wait(_LOCK_WAIT))
     _make_schema(sql, connection)
-    return _apply(sql, connection, pending[0])
+    return _apply(sql, connection, missing[0])
 
 
 def _make_schema(sql: Dialect, connection: AnyConnection) -> None:
@@ -62,12 +62,18 @@ def _apply(sql: Dialect, connection: AnyConnection, file: str) -> str:
     return name
 
 
+def pending(sql: Dialect, found: int) -> list[str]:
+    """Give the files that lead on from this version."""
+    return [file for file in sql.migrations() if found < number_of(file) <= SCHEMA_VERSION]
+
+
 def number_of(file: str) -> int:
     """Give the version to which a migration leads."""
     return int(file.partition("_")[0])
 
 
-def _version(sql: Dialect, connection: AnyConnection) -> int:
+def found_version(sql: Dialect, connection: AnyConnection) -> int:
+    """Give the version of the schema, 0 when there is none."""
     table = {"table": f'"{sql.schema}"."migrations"'}
     if not sql.run(connection, sql.part("schema_version", 0), table)[0][0]:
         return 0
@@ -77,6 +83,6 @@ def _version(sql: Dialect, connection: AnyConnection) -> int:
 
 def check_schema(sql: Dialect, connection: AnyConnection) -> None:
     """Raise `SchemaMismatchError` unless the schema is the one we know."""
-    found = _version(sql, connection)
+    found = found_version(sql, connection)
     if found != SCHEMA_VERSION:
         raise SchemaMismatchError(sql.label, found, SCHEMA_VERSION)

@@ -126,6 +126,32 @@ def _counters(settlements: Sequence[Fail | Requeue]) -> Parameters:
     }
 
 
+def restored(jobs: Sequence[FailedJob]) -> Parameters:
+    """Give the parameters of restore.sql."""
+    return {
+        "ids": arrays.uuids([job.id for job in jobs]),
+        "names": arrays.texts([job.name for job in jobs]),
+        "payloads": arrays.texts([job.payload for job in jobs]),
+        "priorities": arrays.smallints([job.priority for job in jobs]),
+        "attempts": arrays.integers([job.attempts for job in jobs]),
+        "crashes": arrays.integers([job.crashes for job in jobs]),
+        "interruptions": arrays.integers([job.interruptions for job in jobs]),
+        "numbers": arrays.integers([job.reservations for job in jobs]),
+        "created_ats": arrays.instants([job.created_at for job in jobs]),
+        "available_ats": arrays.instants([job.available_at for job in jobs]),
+        "reserved_ats": arrays.instants([job.reserved_at for job in jobs]),
+        "owners": arrays.texts(
+            [None if job.reserved_by is None else str(job.reserved_by) for job in jobs]
+        ),
+        "unique_keys": arrays.texts([job.unique_key for job in jobs]),
+        "errors": arrays.texts([dump_errors(job.errors) for job in jobs]),
+        "occurrences": arrays.texts([dump_occurrence(job.occurrence) for job in jobs]),
+        "metadata": arrays.texts([dump_metadata(tuple(job.metadata.items())) for job in jobs]),
+        "reasons": arrays.texts([job.error for job in jobs]),
+        "failed_ats": arrays.instants([job.failed_at for job in jobs]),
+    }
+
+
 def utc(what: str, moment: datetime | None) -> datetime | None:
     """Check that `moment`, when there is one, has a time zone."""
     return None if moment is None else as_instant(what, moment)

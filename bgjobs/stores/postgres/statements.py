@@ -20,6 +20,12 @@ NOTIFY = (
     b"select pg_catalog.pg_notify(%(channel)s, told.name)"
     b" from pg_catalog.unnest(%(names)s::text[]) as told (name)"
 )
+LOCK_NAMES = (
+    b"select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended("
+    b"%(schema)s || '.' || locked.name, 4711))"
+    b" from pg_catalog.unnest(%(names)s::text[]) as locked (name)"
+)
+"""Until the transaction ends; the names go in sorted."""
 CLOCK = b"select coalesce(%(now)s::timestamptz, pg_catalog.statement_timestamp())"
 
 Step = tuple[bytes, Parameters]
@@ -104,6 +110,10 @@ class Dialect:
     def migration(self, file: str) -> list[bytes]:
         """Give the statements of one migration."""
         return [statement.encode() for statement in self._statements.migration(file)]
+
+    def script(self, file: str) -> str:
+        """Write one migration as a file that could be executed."""
+        return self._statements.script(self._statements.migration(file))
 
     def run(
         self, connection: psycopg.Connection[Any], statement: bytes, values: Parameters

@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
-from typing import Any, TypeVar, final
+from typing import Any, final
 from uuid import UUID
 
 import psycopg
 
-from bgjobs.errors import StoreError
+from bgjobs.caps import Cap
 from bgjobs.events import Listener
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
@@ -23,15 +23,23 @@ from bgjobs.stores.abc import (
     Watcher,
     Written,
 )
-from bgjobs.stores.postgres import callers, completing, migrating, rows, timestamps, writing
-from bgjobs.stores.postgres.connections import Connections
-from bgjobs.stores.postgres.faults import run_again
+from bgjobs.stores.capping import earliest
+from bgjobs.stores.operations import Failures
+from bgjobs.stores.postgres import (
+    callers,
+    capping,
+    completing,
+    migrating,
+    rows,
+    timestamps,
+    writing,
+)
+from bgjobs.stores.postgres.calls import Calls, paged
+from bgjobs.stores.postgres.operating import PostgresOperations
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
 from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
 from bgjobs.stores.postgres.watcher import NO_NEWS, PostgresWatcher, channel_of
-from bgjobs.stores.values import by_verb, in_claim_order, lost
-
-T = TypeVar("T")
+from bgjobs.stores.values import by_verb, in_claim_order, lost, orders_of
 
 _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
     rows.as_job,
@@ -86,10 +94,10 @@ class PostgresStore:
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
         self._listen = listen
         self._listen_dsn = None if listen_dsn is None else with_defaults(listen_dsn)
-        self._call_timeout = call_timeout
         self._lock_wait = lock_wait(call_timeout * _LOCK_WAIT)
         self._listeners = tuple(listeners)
-        self._opened: Connections | None = None
+        self._calls = Calls(self._source, self._sql, call_timeout)
+        self._operations = PostgresOperations(self._calls, self.watch)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.label}>"
@@ -114,58 +122,26 @@ class PostgresStore:
         """Who is told of this store's own events."""
         return self._listeners
 
+    @property
+    def operations(self) -> PostgresOperations:
+        """The verbs for operators."""
+        return self._operations
+
     def open(self) -> None:
         """Connect."""
-        if self._opened is not None:
-            self._opened.check_process()
-            raise StoreError(f"{self.label}: open already")
-        self._opened = Connections(self._source, self._call_timeout)
+        self._calls.open()
 
     def close(self) -> None:
         """Give back every connection; harmless when not open. A pool of yours stays open."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.close()
-
-    @property
-    def _live(self) -> Connections:
-        if self._opened is None:
-            raise StoreError(f"{self.label}: not open; call open() first")
-        self._opened.check_process()
-        return self._opened
-
-    def _rows(self, verb: str, values: rows.Parameters, part: int = 0) -> list[rows.Row]:
-        statement = self._sql.part(verb, part)
-        return self._alone(lambda connection: self._sql.run(connection, statement, values))
-
-    def _execute(self, verb: str, values: rows.Parameters) -> None:
-        self._alone(lambda connection: self._sql.execute(connection, self._sql[verb], values))
-
-    def _alone(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
-        """Run `work` on a connection in autocommit mode."""
-
-        def once() -> T:
-            with self._live.borrowed(extra=extra) as connection:
-                return work(connection)
-
-        return run_again(once)
-
-    def _together(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
-        """Run `work` in one transaction."""
-
-        def once() -> T:
-            with self._live.transaction(extra=extra) as connection:
-                return work(connection)
-
-        return run_again(once)
+        self._calls.close()
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema to the version that is known here; give what was applied."""
-        return migrating.migrate(self._sql, partial(self._live.transaction, extra=inf))
+        return migrating.migrate(self._sql, partial(self._calls.live.transaction, extra=inf))
 
     def check_schema(self) -> None:
         """Raise `SchemaMismatchError` unless the schema is the one known here."""
-        self._alone(lambda connection: migrating.check_schema(self._sql, connection))
+        self._calls.alone(lambda connection: migrating.check_schema(self._sql, connection))
 
     def write(
         self,
@@ -179,7 +155,7 @@ class PostgresStore:
         verbs = by_verb(settle)
 
         # One statement is a transaction already, and new jobs bring theirs along.
-        alone = len(verbs) + bool(enqueue) <= 1
+        alone = len(verbs) + bool(enqueue) <= 1 and not writing.refuses_duplicates(enqueue)
         needs_guard = writing.may_outlive_its_client(enqueue)
         guard = writing.Guard(self._lock_wait, alone) if needs_guard else None
 
@@ -189,7 +165,7 @@ class PostgresStore:
             jobs = writing.enqueue(self._sql, connection, enqueue, instant, written, guard)
             return Written(jobs, lost(settle, written))
 
-        run = self._alone if alone else self._together
+        run = self._calls.alone if alone else self._calls.together
         return run(work, extra=writing.seconds_for(enqueue))
 
     def complete(
@@ -207,7 +183,9 @@ class PostgresStore:
         of its statements must be local (`set local`): others stay with the connection.
         """
         instant = _instant("now", now)
-        return completing.complete(self._sql, self._live, reservation, work, enqueue, instant)
+        return completing.complete(
+            self._sql, self._calls.live, reservation, work, enqueue, instant
+        )
 
     def reserve(
         self,
@@ -215,39 +193,47 @@ class PostgresStore:
         names: Collection[str],
         limit: int,
         *,
+        caps: Sequence[Cap] = (),
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`."""
-        values = {
-            "owner": owner,
-            "names": rows.unique_names(names),
-            "limit": limit,
-            "now": _instant("now", now),
-        }
-        return in_claim_order(map(rows.as_job, self._rows("reserve", values)))
+        instant = _instant("now", now)
+        if caps:
+            return capping.reserve(self._calls, owner, names, limit, caps, instant)
+        values = writing.reserving(owner, names, limit, instant)
+        return in_claim_order(map(rows.as_job, self._calls.rows("reserve", values)))
 
     def next_due(
-        self, names: Collection[str], *, planned: bool = True, now: datetime | None = None
+        self,
+        names: Collection[str],
+        *,
+        planned: bool = True,
+        caps: Sequence[Cap] = (),
+        now: datetime | None = None,
     ) -> timedelta | None:
         """Say how long until the first unreserved job of these workers is due."""
+        if caps:
+            room = capping.openings_of(self._calls, caps, _instant("now", now))
+            first = self.next_due(room.names(names), planned=planned, now=now)
+            return earliest(first, room.reopens_in)
         values = {
             "names": rows.unique_names(names),
             "planned": planned,
             "now": _instant("now", now),
         }
-        [[wait]] = self._rows("next_due", values)
+        [[wait]] = self._calls.rows("next_due", values)
         due: timedelta | None = wait
         return due
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
         """Give the live job of this worker that holds this unique key, or None."""
-        found = self._rows("find_unique", {"name": name, "unique_key": unique_key})
+        found = self._calls.rows("find_unique", {"name": name, "unique_key": unique_key})
         return rows.as_job(found[0]) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
         instant = _instant("now", now)
-        return self._together(
+        return self._calls.together(
             lambda connection: writing.replace(self._sql, connection, waiting, new, instant)
         )
 
@@ -262,7 +248,7 @@ class PostgresStore:
             "lease": rows.microseconds(lease),
             "now": _instant("now", now),
         }
-        self._execute("open_owner", values)
+        self._calls.execute("open_owner", values)
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
@@ -273,65 +259,74 @@ class PostgresStore:
             "lease": rows.microseconds(lease),
             "now": _instant("now", now),
         }
-        with self._live.heartbeat(lease.total_seconds() / 4) as connection:
+        with self._calls.live.heartbeat(lease.total_seconds() / 4) as connection:
             if not owners:  # by a role, maybe, that may write to no owner
                 [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
                 return Heartbeat(frozenset(), timestamps.instant(found))
-            [[found, alive]] = self._sql.run(connection, self._sql["heartbeat"], values)
-        return Heartbeat(frozenset(alive), timestamps.instant(found))
+            steps = [(self._sql[verb], values) for verb in ("heartbeat", "orders")]
+            [[found, alive]], orders = self._sql.run_all(connection, steps)
+        return Heartbeat(frozenset(alive), timestamps.instant(found), orders_of(orders))
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
     ) -> Sequence[Job]:
         """Give reserved jobs whose owner has no live lease, by id."""
-        values = {"now": _instant("now", now), **_paged(page)}
-        return [rows.as_job(row) for row in self._rows("abandoned", values)]
+        values = {"now": _instant("now", now), **paged(page)}
+        return [rows.as_job(row) for row in self._calls.rows("abandoned", values)]
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """Forget these owners, and all whose lease has ended."""
         values = {"owners": rows.unique_ids(owners), "now": _instant("now", now)}
-        self._execute("close_owners", values)
+        self._calls.execute("close_owners", values)
+        self._calls.execute("forget_cancellations", {})
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
         """Give the job of this id, live or ended, or None."""
         for part, make in enumerate(_MAKERS):
-            found = self._rows("find", {"id": job_id}, part)
+            found = self._calls.rows("find", {"id": job_id}, part)
             if found:
                 return make(found[0])
         return None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give waiting and delayed jobs, oldest first."""
-        found = self._rows("get_enqueued", {"name": name, **_paged(page)})
+        found = self._calls.rows("get_enqueued", {"name": name, **paged(page)})
         return [rows.as_job(row) for row in found]
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give reserved jobs, oldest first."""
-        found = self._rows("get_running", {"owner": owner, **_paged(page)})
+        found = self._calls.rows("get_running", {"owner": owner, **paged(page)})
         return [rows.as_job(row) for row in found]
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
         """Give succeeded jobs, the newest first."""
-        found = self._rows("get_succeeded", {"name": name, **_paged(page)})
+        found = self._calls.rows("get_succeeded", {"name": name, **paged(page)})
         return [rows.as_succeeded(row) for row in found]
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs, the newest first."""
-        found = self._rows("get_failed", {"name": name, **_paged(page)})
-        return [rows.as_failed(row) for row in found]
+        return self._operations.get_failed(Failures(name=name), page)
 
     def count(
-        self, names: Collection[str] | None = None, *, now: datetime | None = None
+        self,
+        names: Collection[str] | None = None,
+        *,
+        at_most: int | None = None,
+        now: datetime | None = None,
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
-        chosen = None if names is None else rows.unique_names(names)
-        [found] = self._rows("count", {"names": chosen, "now": _instant("now", now)})
+        values = {
+            "names": None if names is None else rows.unique_names(names),
+            "at_most": at_most,
+            "now": _instant("now", now),
+        }
+        [found] = self._calls.rows("count", values)
         return Counts(*found)
 
     def prune(
@@ -355,21 +350,21 @@ class PostgresStore:
                     deleted += len(self._sql.run(connection, statement, values))
             return deleted
 
-        return self._together(work)
+        return self._calls.together(work)
 
     def notify(self, names: Collection[str]) -> None:
         """Tell all watchers that these workers have new jobs."""
         step = writing.notifying(self._sql, names or (NO_NEWS,))
-        self._alone(lambda connection: self._sql.run(connection, *step))
+        self._calls.alone(lambda connection: self._sql.run(connection, *step))
 
     def watch(self) -> Watcher | None:
         """Open a watcher on a connection of its own; None with `listen=False`."""
-        self._live.check_process()
+        self._calls.live.check_process()
         if not self._listen:
             return None
         connection = self._source.connect(self._listen_dsn)
         try:
-            with self._live.limited(connection):
+            with self._calls.live.limited(connection):
                 return PostgresWatcher(connection, self.label, channel_of(self._sql.schema))
         except BaseException:
             connection.close()
@@ -400,7 +395,3 @@ class PostgresStore:
         """Do the same on your `psycopg.AsyncConnection`."""
         instant = _instant("now", now)
         return await callers.enqueue_in_async(self._sql, connection, requests, instant)
-
-
-def _paged(page: Page) -> dict[str, Any]:
-    return {"limit": page.limit, "after": page.after}

@@ -8,6 +8,7 @@ from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import compress
 from typing import Any, final
+from uuid import UUID
 
 import psycopg
 from attrs import frozen
@@ -28,7 +29,7 @@ from bgjobs.stores.postgres.statements import (
 )
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.postgres.watcher import channel_of
-from bgjobs.stores.values import as_asked, stored_as, which_are_free
+from bgjobs.stores.values import as_asked, check_duplicates, stored_as, which_are_free
 
 _ROWS_PER_SECOND = 1_000
 _CHARACTERS_PER_SECOND = 1_000_000
@@ -67,6 +68,11 @@ def seconds_for(wanted: Sequence[NewJob]) -> float:
     return len(wanted) / _ROWS_PER_SECOND + characters / _CHARACTERS_PER_SECOND
 
 
+def refuses_duplicates(wanted: Iterable[NewJob]) -> bool:
+    """Say whether storing these may have to be taken back, so that it needs a transaction."""
+    return any(new.request.options.refuses_duplicates for new in wanted)
+
+
 def may_outlive_its_client(wanted: Iterable[NewJob]) -> bool:
     """Say whether storing these may wait for others, or may have been done before.
 
@@ -99,7 +105,9 @@ def enqueueing(
             jobs |= {row[0].int: rows.as_job(row[1:]) for row in standing}
             missing = [new for new in missing if new.id.int not in jobs]
         if not missing:
-            return [jobs[new.id.int] for new in wanted]
+            stored_jobs = [jobs[new.id.int] for new in wanted]
+            check_duplicates(wanted, stored_jobs)
+            return stored_jobs
     raise StoreUnavailableError(f"{sql.label}: a unique key changed hands {_TRIES} times")
 
 
@@ -141,6 +149,13 @@ async def driven_async(
     except StopIteration as end:
         jobs: list[Job] = end.value
         return jobs
+
+
+def reserving(
+    owner: UUID, names: Collection[str], limit: int, now: datetime | None
+) -> rows.Parameters:
+    """Give the parameters of reserve.sql."""
+    return {"owner": owner, "names": rows.unique_names(names), "limit": limit, "now": now}
 
 
 def settle(

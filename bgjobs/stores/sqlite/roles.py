@@ -45,7 +45,7 @@ class Roles:
                 f"synchronous: expected NORMAL, FULL or EXTRA, found {synchronous!r}"
             )
         self.label = f"SQLite {path}"
-        self._path = path
+        self.path = path
         self._busy_timeout = busy_timeout
         self._synchronous: Synchronous = synchronous
         self._open: _Open | None = None
@@ -72,7 +72,7 @@ class Roles:
             raise StoreError(f"{self.label}: is open already")
         self._check_library()
         with ExitStack() as undo:
-            if self._path == MEMORY:
+            if self.path == MEMORY:
                 shared = self._connect(undo, None)
                 self._open = _Open(os.getpid(), None, shared, shared, shared)
             else:
@@ -112,7 +112,7 @@ class Roles:
 
     def _connect(self, undo: ExitStack, file: OpenedFile | None) -> Connection:
         connection = connect(
-            self._path,
+            self.path,
             self.label,
             file,
             busy_timeout=self._busy_timeout,
@@ -123,12 +123,12 @@ class Roles:
 
     def _create(self) -> OpenedFile:
         try:
-            create_private(self._path)
-            for remark in remarks(self._path):
+            create_private(self.path)
+            for remark in remarks(self.path):
                 _log.warning("%s: %s", self.label, remark)
         except OSError as error:
             raise StoreUnavailableError(f"{self.label}: {error.strerror}") from error
-        return OpenedFile(self._path, self.label)
+        return OpenedFile(self.path, self.label)
 
     def _check_library(self) -> None:
         found = sqlite3.sqlite_version_info
@@ -137,7 +137,7 @@ class Roles:
                 f"{self.label}: expected version {'.'.join(map(str, OLDEST))} or newer of the "
                 f"SQLite library, found {sqlite3.sqlite_version}"
             )
-        if self._path != MEMORY and has_wal_reset_bug(found):
+        if self.path != MEMORY and has_wal_reset_bug(found):
             _warn_of_library(sqlite3.sqlite_version)
 
 

@@ -110,6 +110,33 @@ def enqueued_json(jobs: Iterable[Job]) -> str:
     )
 
 
+def failed_json(jobs: Iterable[FailedJob]) -> str:
+    """Write the parameter of restore.sql."""
+    return to_json(
+        [
+            str(job.id),
+            job.name,
+            job.payload,
+            job.priority,
+            job.attempts,
+            job.crashes,
+            job.interruptions,
+            job.reservations,
+            to_microseconds(job.created_at),
+            to_microseconds(job.available_at),
+            None if job.reserved_at is None else to_microseconds(job.reserved_at),
+            None if job.reserved_by is None else str(job.reserved_by),
+            job.unique_key,
+            dump_errors(job.errors),
+            dump_occurrence(job.occurrence),
+            dump_metadata(tuple(job.metadata.items())),
+            job.error,
+            to_microseconds(job.failed_at),
+        ]
+        for job in jobs
+    )
+
+
 def fence(settlement: Settlement) -> list[Any]:
     """Give the three values that every settlement begins with."""
     held = settlement.reservation

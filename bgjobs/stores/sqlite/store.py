@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, final
 from uuid import UUID
 
+from bgjobs.caps import Cap
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.events import Listener
 from bgjobs.ids import new_ids
-from bgjobs.instants import as_instant, from_microseconds, to_microseconds
+from bgjobs.instants import from_microseconds
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement, Succeed
 from bgjobs.stores.abc import (
@@ -23,20 +24,20 @@ from bgjobs.stores.abc import (
     Watcher,
     Written,
 )
+from bgjobs.stores.capping import earliest
+from bgjobs.stores.operations import Failures
 from bgjobs.stores.sql import Statements, check_identifier
-from bgjobs.stores.sqlite import rows, writing
+from bgjobs.stores.sqlite import capping, operating, rows, writing
 from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of
+from bgjobs.stores.sqlite.calls import Calls, Clock, machine_clock
 from bgjobs.stores.sqlite.completing import call_inside
-from bgjobs.stores.sqlite.connection import MEMORY, Parameters, Row, Synchronous, absolute, run
+from bgjobs.stores.sqlite.connection import MEMORY, Parameters, Synchronous, absolute, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version, migrate
+from bgjobs.stores.sqlite.operating import SQLiteOperations
 from bgjobs.stores.sqlite.roles import Roles
 from bgjobs.stores.sqlite.watcher import FileWatcher
-from bgjobs.stores.values import in_claim_order, lost
-
-
-def _machine_clock() -> datetime:
-    return datetime.now(UTC)
+from bgjobs.stores.values import lost
 
 
 @final
@@ -61,7 +62,7 @@ class SQLiteStore:
         busy_timeout: float = 10.0,
         listeners: Sequence[Listener] = (),
         watch_interval: float = 0.005,
-        clock: Callable[[], datetime] = _machine_clock,
+        clock: Clock = machine_clock,
     ) -> None:
         """Describe the store; nothing is opened yet.
 
@@ -73,10 +74,11 @@ class SQLiteStore:
         self._path = absolute(path)
         self._listeners = tuple(listeners)
         self._watch_interval = watch_interval
-        self._clock = clock
         self._migrations_table = f"{prefix}migrations"
         self._sql = Statements("bgjobs.stores.sqlite", lambda name: f'"{prefix}{name}"')
         self._roles = Roles(self._path, busy_timeout=busy_timeout, synchronous=synchronous)
+        self._calls = Calls(self._roles, self._sql, clock)
+        self._operations = SQLiteOperations(self._calls, self._migrations_table)
 
     def __repr__(self) -> str:
         return f"SQLiteStore({self._path!r})"
@@ -101,6 +103,11 @@ class SQLiteStore:
         """Who is told of this store's own events."""
         return self._listeners
 
+    @property
+    def operations(self) -> SQLiteOperations:
+        """The verbs for operators."""
+        return self._operations
+
     def open(self) -> None:
         """Connect; a file that is not there is made, private to its owner."""
         self._roles.open()
@@ -111,7 +118,7 @@ class SQLiteStore:
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema to `SCHEMA_VERSION`."""
-        now = self._microseconds(None)
+        now = self._calls.microseconds(None)
         return migrate(self._roles.writer, self._sql, self._migrations_table, now)
 
     def check_schema(self) -> None:
@@ -131,7 +138,7 @@ class SQLiteStore:
     ) -> Written:
         """Store new jobs and settle reserved ones, all in one transaction."""
         with self._roles.writer.writing() as raw, translated(self.label):
-            moment = self._microseconds(now)
+            moment = self._calls.microseconds(now)
             # Settled first: a job that ends frees its unique key for the one that follows it.
             written = writing.settle(raw, self._sql, settle, moment)
             jobs = writing.enqueue(raw, self._sql, enqueue, moment, written)
@@ -148,7 +155,7 @@ class SQLiteStore:
         """Let the job succeed and run `work(connection)`, in one transaction of their own."""
         with self._roles.writer.writing() as raw:
             with translated(self.label):
-                moment = self._microseconds(now)
+                moment = self._calls.microseconds(now)
                 written = writing.settle(raw, self._sql, [Succeed(reservation)], moment)
                 if not written:
                     return False
@@ -163,38 +170,47 @@ class SQLiteStore:
         names: Collection[str],
         limit: int,
         *,
+        caps: Sequence[Cap] = (),
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`."""
         if limit < 1 or not names:
             return ()
-        wanted: Parameters = {
-            "owner": str(owner),
-            "names": rows.names_json(names),
-            "limit": limit,
-        }
         with self._roles.writer.writing() as raw, translated(self.label):
-            found = writing.reserve(raw, self._sql, wanted, self._microseconds(now))
-        return in_claim_order(map(rows.as_job, found))
+            moment = self._calls.microseconds(now)
+            if caps:
+                return capping.reserve(raw, self._sql, owner, names, limit, caps, moment)
+            return writing.reserve(raw, self._sql, owner, names, limit, moment)
 
     def next_due(
-        self, names: Collection[str], *, planned: bool = True, now: datetime | None = None
+        self,
+        names: Collection[str],
+        *,
+        planned: bool = True,
+        caps: Sequence[Cap] = (),
+        now: datetime | None = None,
     ) -> timedelta | None:
         """Say how long until the first unreserved job of these workers is due."""
-        moment = self._microseconds(now)
+        moment = self._calls.microseconds(now)
+        if caps:
+            open_now = self._roles.reader.look(
+                lambda raw: capping.openings_in(raw, self._sql, caps, moment)
+            )
+            due = self.next_due(open_now.names(names), planned=planned, now=now)
+            return earliest(due, open_now.reopens_in)
         wanted: Parameters = {"names": rows.names_json(names), "planned": planned}
-        due: int | None = self._read("next_due", wanted)[0][0]
-        return None if due is None else timedelta(microseconds=due - moment)
+        first: int | None = self._calls.read("next_due", wanted)[0][0]
+        return None if first is None else timedelta(microseconds=first - moment)
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
         """Give the live job of this worker that holds this unique key, or None."""
-        found = self._read("find_unique", {"name": name, "unique_key": unique_key})
+        found = self._calls.read("find_unique", {"name": name, "unique_key": unique_key})
         return rows.as_job(found[0]) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
         with self._roles.writer.writing() as raw, translated(self.label):
-            moment = self._microseconds(now)
+            moment = self._calls.microseconds(now)
             return writing.replace(raw, self._sql, waiting, new, moment)
 
     def open_owner(
@@ -207,34 +223,36 @@ class SQLiteStore:
             "node": owner.node,
             "lease": rows.microseconds(lease),
         }
-        self._write("open_owner", now, values)
+        self._calls.write("open_owner", now, values)
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
     ) -> Heartbeat:
         """Renew these owners' leases, so that they end `lease` from now."""
         with self._roles.pulse.writing() as raw, translated(self.label):
-            moment = self._microseconds(now)
+            moment = self._calls.microseconds(now)
             renewed: Parameters = {
                 "owners": rows.uuids_json(owners),
                 "lease": rows.microseconds(lease),
                 "now": moment,
             }
             found = run(raw, self._sql["heartbeat"][0], renewed)
-        return Heartbeat([UUID(row[0]) for row in found], from_microseconds(moment))
+            orders = operating.orders_in(raw, self._sql, owners)
+        return Heartbeat([UUID(row[0]) for row in found], from_microseconds(moment), orders)
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
     ) -> Sequence[Job]:
         """Give reserved jobs whose owner has no live lease, by id."""
-        found = self._list("abandoned", page, {"now": self._microseconds(now)})
+        found = self._calls.page("abandoned", page, {"now": self._calls.microseconds(now)})
         return [rows.as_job(row) for row in found]
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """Forget these owners, and all whose lease has ended."""
-        self._write("close_owners", now, {"owners": rows.uuids_json(owners)})
+        self._calls.write("close_owners", now, {"owners": rows.uuids_json(owners)})
+        self._calls.write("forget_cancellations", now, {})
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
         """Give the job of this id, live or ended, or None."""
@@ -248,36 +266,43 @@ class SQLiteStore:
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give waiting and delayed jobs, of one worker or of all, oldest first."""
-        found = self._list("get_enqueued", page, {"name": name})
+        found = self._calls.page("get_enqueued", page, {"name": name})
         return [rows.as_job(row) for row in found]
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give reserved jobs, of one owner or of all, oldest first."""
         wanted = None if owner is None else str(owner)
-        return [rows.as_job(row) for row in self._list("get_running", page, {"owner": wanted})]
+        return [
+            rows.as_job(row) for row in self._calls.page("get_running", page, {"owner": wanted})
+        ]
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
         """Give succeeded jobs, of one worker or of all, the newest first."""
-        found = self._list("get_succeeded", page, {"name": name})
+        found = self._calls.page("get_succeeded", page, {"name": name})
         return [rows.as_succeeded(row) for row in found]
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs, of one worker or of all, the newest first."""
-        return [rows.as_failed(row) for row in self._list("get_failed", page, {"name": name})]
+        return self._operations.get_failed(Failures(name=name), page)
 
     def count(
-        self, names: Collection[str] | None = None, *, now: datetime | None = None
+        self,
+        names: Collection[str] | None = None,
+        *,
+        at_most: int | None = None,
+        now: datetime | None = None,
     ) -> Counts:
-        """Count the jobs of these workers, or of all with None. Exact, so it reads them all."""
+        """Count the jobs of these workers, or of all with None."""
         wanted: Parameters = {
             "names": None if names is None else rows.names_json(names),
-            "now": self._microseconds(now),
+            "now": self._calls.microseconds(now),
+            "at_most": -1 if at_most is None else at_most,
         }
-        return Counts(*self._read("count", wanted)[0])
+        return Counts(*self._calls.read("count", wanted)[0])
 
     def prune(
         self,
@@ -289,13 +314,15 @@ class SQLiteStore:
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
         with self._roles.writer.writing() as raw, translated(self.label):
-            moment = self._microseconds(now)
+            moment = self._calls.microseconds(now)
             old: Parameters = {
                 "succeeded_before": _before(moment, succeeded_for),
                 "failed_before": _before(moment, failed_for),
                 "limit": max(0, limit),
             }
-            return sum(len(run(raw, statement, old)) for statement in self._sql["prune"])
+            deleted = sum(len(run(raw, statement, old)) for statement in self._sql["prune"])
+            writing.index_failures(raw, self._sql)
+            return deleted
 
     def notify(self, names: Collection[str]) -> None:
         """Do nothing: watchers see the file change."""
@@ -323,23 +350,7 @@ class SQLiteStore:
         with translated(self.label), plain_text(raw):
             check_reaches(raw, self._path, self.label)
             with transaction_of(raw, self.label):
-                return writing.enqueue(raw, self._sql, new, self._microseconds(now))
-
-    def _microseconds(self, now: datetime | None) -> int:
-        return to_microseconds(as_instant("now", self._clock() if now is None else now))
-
-    def _read(self, verb: str, parameters: Parameters) -> list[Row]:
-        return self._roles.reader.snapshot(self._sql[verb], parameters)[-1]
-
-    def _list(self, verb: str, page: Page, parameters: Parameters) -> list[Row]:
-        after = None if page.after is None else str(page.after)
-        return self._read(verb, {**parameters, "after": after, "limit": max(0, page.limit)})
-
-    def _write(self, verb: str, now: datetime | None, parameters: Parameters) -> list[Row]:
-        with self._roles.writer.writing() as raw, translated(self.label):
-            # The clock is read behind the wait for other writers: a lease may end meanwhile.
-            timed = {**parameters, "now": self._microseconds(now)}
-            return run(raw, self._sql[verb][0], timed)
+                return writing.enqueue(raw, self._sql, new, self._calls.microseconds(now))
 
 
 def _before(now: int, age: timedelta | None) -> int | None:

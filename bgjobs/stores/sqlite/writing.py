@@ -13,18 +13,35 @@ from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
-from bgjobs.stores.values import by_verb, which_are_free
+from bgjobs.stores.values import (
+    by_verb,
+    check_duplicates,
+    in_claim_order,
+    which_are_free,
+)
 
 
 def reserve(
-    raw: sqlite3.Connection, sql: Statements, wanted: Parameters, now: int
-) -> list[list[Any]]:
-    """Reserve jobs and give their rows."""
+    raw: sqlite3.Connection,
+    sql: Statements,
+    owner: UUID,
+    names: Collection[str],
+    limit: int,
+    now: int,
+) -> Sequence[Job]:
+    """Reserve due jobs of these workers."""
     find, take = sql["reserve"]
-    portions = run(raw, find, {**wanted, "now": now})
+    wanted: Parameters = {
+        "owner": str(owner),
+        "names": rows.names_json(names),
+        "limit": limit,
+        "now": now,
+    }
+    portions = run(raw, find, wanted)
     chosen = rows.to_json(json.loads(row) for _, row in portions)
-    change(raw, take, {"owner": wanted["owner"], "now": now, "rows": chosen})
-    return [job for jobs, _ in portions for job in json.loads(jobs)]
+    change(raw, take, {"owner": str(owner), "now": now, "rows": chosen})
+    found: list[list[Any]] = [job for jobs, _ in portions for job in json.loads(jobs)]
+    return in_claim_order(map(rows.as_job, found))
 
 
 def enqueue(
@@ -51,10 +68,12 @@ def enqueue(
         stored = set[str]()  # some id stood there twice
     else:
         stored = {row[0] for row in run(raw, statement, parameters)}
-    return [
+    found = [
         _standing(raw, sql, job) if is_free and str(job.id) not in stored else job
         for job, is_free in zip(wanted, are_free, strict=True)
     ]
+    check_duplicates(jobs, found)
+    return found
 
 
 def _standing(raw: sqlite3.Connection, sql: Statements, job: Job) -> Job:

@@ -1,14 +1,81 @@
+-- Leaps from one (name, priority) to the next, as in next_due.sql, and counts in each what is
+-- due and what is not, up to the limit.
+with recursive names (name) as (
+    select asked.name from unnest(%(names)s::text[]) as asked (name)
+    union all
+    select (select min(job.name) from {jobs} as job where job.reserved_by is null)
+    where %(names)s::text[] is null
+    union all
+    select (
+        select min(job.name) from {jobs} as job
+        where job.name > last.name and job.reserved_by is null
+    )
+    from names as last where %(names)s::text[] is null and last.name is not null
+), levels (name, priority) as (
+    select
+        asked.name,
+        (
+            select min(job.priority) from {jobs} as job
+            where job.name = asked.name and job.reserved_by is null
+        )
+    from names as asked where asked.name is not null
+    union all
+    select
+        level.name,
+        (
+            select min(job.priority) from {jobs} as job
+            where job.name = level.name
+                and job.priority > level.priority
+                and job.reserved_by is null
+        )
+    from levels as level where level.priority is not null
+)
 select
-    count(*) filter (where job.reserved_by is null and job.available_at <= clock.now),
-    count(*) filter (where job.reserved_by is null and job.available_at > clock.now),
-    count(*) filter (where job.reserved_by is not null),
     (
-        select count(*) from {jobs_succeeded}
-        where %(names)s::text[] is null or name = any(%(names)s)
+        select count(*) from (
+            select from levels as level cross join lateral (
+                select from {jobs} as job
+                where job.name = level.name
+                    and job.priority = level.priority
+                    and job.reserved_by is null
+                    and job.available_at <= coalesce(%(now)s::timestamptz, now())
+                limit %(at_most)s
+            ) as due
+            limit %(at_most)s
+        ) as counted
     ),
     (
-        select count(*) from {jobs_failed}
-        where %(names)s::text[] is null or name = any(%(names)s)
-    )
-from {jobs} as job cross join (select coalesce(%(now)s::timestamptz, now())) as clock (now)
-where %(names)s::text[] is null or name = any(%(names)s);
+        select count(*) from (
+            select from levels as level cross join lateral (
+                select from {jobs} as job
+                where job.name = level.name
+                    and job.priority = level.priority
+                    and job.reserved_by is null
+                    and job.available_at > coalesce(%(now)s::timestamptz, now())
+                limit %(at_most)s
+            ) as delayed
+            limit %(at_most)s
+        ) as counted
+    ),
+    (
+        select count(*) from (
+            select from {jobs}
+            where reserved_by is not null
+                and (%(names)s::text[] is null or name = any(%(names)s))
+            limit %(at_most)s
+        ) as counted
+    ),
+    (
+        select count(*) from (
+            select from {jobs_succeeded}
+            where %(names)s::text[] is null or name = any(%(names)s)
+            limit %(at_most)s
+        ) as counted
+    ),
+    (
+        select count(*) from (
+            select from {jobs_failed}
+            where %(names)s::text[] is null or name = any(%(names)s)
+            limit %(at_most)s
+        ) as counted
+    );

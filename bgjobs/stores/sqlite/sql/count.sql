@@ -1,14 +1,80 @@
+-- Leaps from one (name, priority) to the next, as in reserve.sql, and counts in each what is
+-- due and what is not, up to the limit.
+with recursive names (name) as (
+    select value from json_each(:names)
+    union all
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where reserved_by is null order by name limit 1
+    )
+    where :names is null
+    union all
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where name > last.name and reserved_by is null order by name limit 1
+    )
+    from names as last where :names is null and last.name is not null
+), levels (name, priority) as (
+    select
+        asked.name,
+        (
+            select priority from {jobs} indexed by {jobs_ready}
+            where name = asked.name and reserved_by is null
+            order by priority limit 1
+        )
+    from names as asked where asked.name is not null
+    union all
+    select
+        level.name,
+        (
+            select priority from {jobs} indexed by {jobs_ready}
+            where name = level.name and priority > level.priority and reserved_by is null
+            order by priority limit 1
+        )
+    from levels as level where level.priority is not null
+)
 select
-    count(*) filter (where reserved_by is null and available_at <= :now),
-    count(*) filter (where reserved_by is null and available_at > :now),
-    count(*) filter (where reserved_by is not null),
     (
-        select count(*) from {jobs_succeeded}
-        where :names is null or name in (select value from json_each(:names))
+        select count(*) from (
+            select 1
+            from levels as level cross join {jobs} as job indexed by {jobs_ready} on
+                job.name = level.name
+                and job.priority = level.priority
+                and job.available_at <= :now
+            where job.reserved_by is null
+            limit :at_most
+        )
     ),
     (
-        select count(*) from {jobs_failed}
-        where :names is null or name in (select value from json_each(:names))
-    )
-from {jobs}
-where :names is null or name in (select value from json_each(:names));
+        select count(*) from (
+            select 1
+            from levels as level cross join {jobs} as job indexed by {jobs_ready} on
+                job.name = level.name
+                and job.priority = level.priority
+                and job.available_at > :now
+            where job.reserved_by is null
+            limit :at_most
+        )
+    ),
+    (
+        select count(*) from (
+            select 1 from {jobs} indexed by {jobs_reserved}
+            where reserved_by is not null
+                and (:names is null or name in (select value from json_each(:names)))
+            limit :at_most
+        )
+    ),
+    (
+        select count(*) from (
+            select 1 from {jobs_succeeded}
+            where :names is null or name in (select value from json_each(:names))
+            limit :at_most
+        )
+    ),
+    (
+        select count(*) from (
+            select 1 from {jobs_failed}
+            where :names is null or name in (select value from json_each(:names))
+            limit :at_most
+        )
+    );

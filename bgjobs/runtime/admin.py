@@ -1,0 +1,285 @@
+"""Operating a system of processes over one store, from any of them or from beside them."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, ParamSpec, TypeVar, final, get_args
+from uuid import UUID
+
+from attrs import frozen
+
+from bgjobs.config import Config
+from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
+from bgjobs.events import Operated
+from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob, check_delay, check_priority
+from bgjobs.runtime.bulk import Bulk, Progress
+from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.enqueueing import enqueue
+from bgjobs.runtime.orders import NEWS
+from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
+from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs.runtime.tree import Tree
+from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
+from bgjobs.stores.operations import (
+    Cancelled,
+    Failures,
+    Finding,
+    LiveOwner,
+    OperatedStore,
+    Operations,
+)
+from bgjobs.stores.search import words_of
+from bgjobs.texts import clean_text
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+State = Literal["waiting", "delayed", "running", "succeeded", "failed"]
+COUNTED = 100_000
+"""How many jobs of each kind are counted unless said; more would take longer than a moment."""
+LONGEST_REASON = 1_000
+
+
+@final
+@frozen
+class Schema:
+    """The version of the tables, and the one that this bgjobs needs."""
+
+    found: int
+    expected: int = SCHEMA_VERSION
+
+
+@final
+class Admin:
+    """What operators do: look, retry, cancel, change, pause, prune, export.
+
+    Given by `BgJobs.admin`, and by `administer` where no queue shall run. It is the same in
+    every process and on both stores; whatever it changes holds for all processes.
+    """
+
+    def __init__(self, engine: Engine, tree: Tree, config: Config) -> None:
+        self._engine = engine
+        self._config = config
+        self._schedules = ScheduleAdmin(engine, tree, config.scheduled_jobs)
+
+    async def list(
+        self,
+        state: State,
+        *,
+        name: str | None = None,
+        search: str | None = None,
+        page: Page = FIRST_PAGE,
+    ) -> Sequence[Job | SucceededJob | FailedJob]:
+        """Give one page of the jobs in this state, of one worker or of all.
+
+        What waits or runs comes the oldest first, what has ended the newest first. `search`
+        finds failed jobs by all of its words, the last of which may be the beginning of one, in
+        the first line of the error; the last that failed come first.
+        """
+        if state not in get_args(State):
+            raise ValueError(f"state: expected one of {get_args(State)}, found {state!r}")
+        if state == "failed":
+            chosen = Failures(name=name, words=_words(search))
+            return await self._ask(self._operations.get_failed, chosen, page)
+        if search is not None:
+            raise ValueError(f"search: expected none for {state} jobs, found {search!r}")
+        if state == "succeeded":
+            return await self._ask(self._engine.store.get_succeeded, name, page)
+        if state == "running":
+            return await self._ask(self._operations.get_named_running, name, page)
+        call, now = self._engine.dispatch.call, self._engine.clock.store_now()
+        waiting = self._operations.get_waiting
+        return await call(waiting, name, delayed=state == "delayed", page=page, now=now)
+
+    async def count(
+        self, names: Collection[str] | None = None, *, at_most: int | None = COUNTED
+    ) -> Counts:
+        """Count the jobs of these workers, or of all, up to `at_most` of each kind.
+
+        A number that reaches `at_most` means "or more"; None counts them all.
+        """
+        self._engine.life.check()
+        now = self._engine.clock.store_now()
+        count = self._engine.store.count
+        return await self._engine.dispatch.call(count, names, at_most=at_most, now=now)
+
+    async def get(self, job_id: UUID) -> Job | SucceededJob | FailedJob:
+        """Give a job, live or ended; `UnknownJobError` when there is none of this id."""
+        found = await self._ask(self._engine.store.find, job_id)
+        if found is None:
+            raise UnknownJobError(job_id)
+        return found
+
+    async def enqueue(self, request: JobRequest) -> Job:
+        """Store a job; raises the same as `BgJobs.enqueue`."""
+        self._engine.life.check()
+        [job] = await enqueue(self._engine, [request])
+        return job
+
+    async def retry(self, *job_ids: UUID) -> Sequence[UUID]:
+        """Let failed jobs run again at once, with all their retries; give those that will.
+
+        Left out are jobs that have not failed, and those whose unique key is taken by now.
+        """
+        return await self._bulk.retry(job_ids)
+
+    async def retry_failed(
+        self,
+        *,
+        name: str | None = None,
+        search: str | None = None,
+        before: datetime | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Let all failed jobs that are meant run again; give how many will.
+
+        A few hundred in each transaction: cancelled on the way, those that were not reached
+        are failed as before, and none is lost. `progress` is told how many were done so far.
+        """
+        chosen = Failures(name=name, words=_words(search), before=before)
+        return await self._bulk.retry_failed(chosen, progress)
+
+    async def cancel(self, *job_ids: UUID, reason: str) -> Cancelled:
+        """End waiting jobs as failed, and ask the processes that run the others to cancel them.
+
+        A handler is cancelled as by its timeout, within a second, and its job is stored as
+        failed; if it returns all the same, the job has succeeded. A job that is put back before
+        it has heard is cancelled when it runs again. Left out are ended jobs, and waiting runs
+        of a scheduled job, which you pause instead.
+        """
+        _check_reason(reason)
+        return await self._bulk.cancel(job_ids, clean_text(reason, LONGEST_REASON))
+
+    async def cancel_waiting(
+        self, *, name: str | None = None, reason: str, progress: Progress | None = None
+    ) -> int:
+        """End all waiting and delayed jobs, of one worker or of all, as failed."""
+        _check_reason(reason)
+        text = clean_text(reason, LONGEST_REASON)
+        return await self._bulk.cancel_waiting(name, text, progress)
+
+    async def reschedule(
+        self, *job_ids: UUID, at: datetime | None = None, in_: timedelta | None = None
+    ) -> Sequence[UUID]:
+        """Let waiting jobs be due at an instant, or after a while; give those changed."""
+        if (at is None) == (in_ is None):
+            raise ValueError("reschedule: expected one of at= and in_=, found both or neither")
+        delay = None if in_ is None else check_delay("reschedule", in_.total_seconds())
+        return await self._change(job_ids, available_at=at, available_in=delay)
+
+    async def change_priority(self, *job_ids: UUID, priority: int) -> Sequence[UUID]:
+        """Give waiting jobs another priority; give those changed."""
+        check_priority(priority)
+        return await self._change(job_ids, priority=priority)
+
+    async def pause_queue(self, name: str) -> None:
+        """Let no process reserve jobs for the queue of this name, until `resume_queue`.
+
+        What runs goes on. `UnknownNameError` when the configuration has no such queue.
+        """
+        self._check_queue(name)
+        now = self._engine.clock.store_now()
+        await self._engine.dispatch.call(self._operations.pause_queue, name, now=now)
+        await self._switched("pause_queue", name)
+
+    async def resume_queue(self, name: str) -> None:
+        """Let its processes reserve again."""
+        self._check_queue(name)
+        await self._ask(self._operations.resume_queue, name)
+        await self._switched("resume_queue", name)
+
+    async def paused_queues(self) -> frozenset[str]:
+        """Give the names of the queues that are paused everywhere."""
+        return (await self._ask(self._operations.orders, ())).paused
+
+    async def owners(self) -> Sequence[LiveOwner]:
+        """Give the queues and scheduled jobs that run now, of all processes."""
+        self._engine.life.check()
+        now = self._engine.clock.store_now()
+        return await self._engine.dispatch.call(self._operations.get_owners, now=now)
+
+    async def prune(
+        self,
+        *,
+        succeeded_for: timedelta | None = None,
+        failed_for: timedelta | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Delete jobs that succeeded or failed longer ago than this; None keeps that kind."""
+        return await self._bulk.prune(succeeded_for, failed_for, progress)
+
+    def export_failed(
+        self, *, name: str | None = None, search: str | None = None
+    ) -> AsyncIterator[str]:
+        """Give failed jobs as lines of JSON, arguments included; see `import_failed`."""
+        return self._bulk.export_failed(Failures(name=name, words=_words(search)))
+
+    async def import_failed(
+        self, lines: Iterable[str], *, progress: Progress | None = None
+    ) -> int:
+        """Store failed jobs that were exported; give how many were not there already.
+
+        `ExportedLineError` names the first line that cannot be read; the batches before it,
+        of a few hundred lines, are stored.
+        """
+        return await self._bulk.import_failed(lines, progress)
+
+    async def schedules(self) -> Sequence[ScheduleState]:
+        """Give the scheduled jobs of the configuration, and what waits or runs of each."""
+        self._engine.life.check()
+        return await self._schedules.states()
+
+    def schedule(self, name: str) -> ScheduledJobControl:
+        """Give a scheduled job of the configuration, to pause, resume or trigger it."""
+        return self._schedules.control(name)
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look for trouble in the database, its settings and its statistics."""
+        return await self._ask(self._operations.diagnose)
+
+    async def schema(self) -> Schema:
+        """Say which version the tables have, and which they should have."""
+        return Schema(await self._ask(self._operations.schema_version))
+
+    @property
+    def _operations(self) -> Operations:
+        store = self._engine.store
+        if not isinstance(store, OperatedStore):
+            raise StoreError(f"{store.label}: expected a store with operations, found none")
+        return store.operations
+
+    @property
+    def _bulk(self) -> Bulk:
+        self._engine.life.check()
+        return Bulk(self._engine, self._operations)
+
+    async def _ask(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._engine.life.check()
+        return await self._engine.dispatch.call(verb, *args, **kwargs)
+
+    async def _change(
+        self,
+        job_ids: Collection[UUID],
+        *,
+        available_at: datetime | None = None,
+        available_in: timedelta | None = None,
+        priority: int | None = None,
+    ) -> Sequence[UUID]:
+        return await self._bulk.change(job_ids, available_at, available_in, priority)
+
+    def _check_queue(self, name: str) -> None:
+        known = [queue.name for queue in self._config.queues]
+        if name not in known:
+            raise UnknownNameError("queue", name, known)
+
+    async def _switched(self, action: str, name: str) -> None:
+        self._engine.bus.emit(Operated, action, name, 1)
+        await self._engine.announce_now([NEWS])
+
+
+def _words(search: str | None) -> Sequence[str]:
+    return () if search is None else words_of(search)
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ValueError("reason: expected a text, found an empty one")

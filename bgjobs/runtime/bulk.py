@@ -1,0 +1,181 @@
+"""Changes of many jobs at once, a few hundred in each transaction."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import final
+from uuid import UUID
+
+from bgjobs.events import Operated, Pruned
+from bgjobs.jobs import FailedJob
+from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.orders import NEWS
+from bgjobs.stores.abc import Page
+from bgjobs.stores.exports import from_line, to_line
+from bgjobs.stores.operations import Cancelled, Failures, Operations
+
+BATCH = 500
+"""Jobs in one transaction: a moment of work, so that nobody waits long for it."""
+
+NAMED = 3
+"""Ids that an event names; of more it gives the number."""
+
+Progress = Callable[[int], None]
+"""Told how many were done so far, after each batch."""
+
+
+@final
+class Bulk:
+    """Goes through all jobs that are meant, and through ids batch by batch."""
+
+    def __init__(self, engine: Engine, operations: Operations) -> None:
+        self._engine = engine
+        self._operations = operations
+        self._call = engine.dispatch.call
+
+    async def retry(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
+        """See `Admin.retry`."""
+        again: list[UUID] = []
+        for batch in _batches(job_ids):
+            now = self._engine.clock.store_now()
+            again += await self._call(self._operations.retry, batch, now=now)
+        self._tell("retry", job_ids, len(again))
+        await self._wake_workers()
+        return again
+
+    async def retry_failed(self, failures: Failures, progress: Progress | None) -> int:
+        """See `Admin.retry_failed`."""
+        done = 0
+        try:
+            async for batch in self._failed_ids(failures):
+                now = self._engine.clock.store_now()
+                done += len(await self._call(self._operations.retry, batch, now=now))
+                await self._report(done, progress)
+        finally:
+            self._engine.bus.emit(Operated, "retry_failed", failures.name or "all", done)
+        return done
+
+    async def cancel(self, job_ids: Collection[UUID], reason: str) -> Cancelled:
+        """See `Admin.cancel`."""
+        ended: list[UUID] = []
+        asked: list[UUID] = []
+        for batch in _batches(job_ids):
+            now = self._engine.clock.store_now()
+            found = await self._call(self._operations.cancel, batch, reason, now=now)
+            ended += found.ended
+            asked += found.asked
+        self._tell("cancel", job_ids, len(ended) + len(asked))
+        await self._engine.announce_now([NEWS])
+        return Cancelled(ended, asked)
+
+    async def cancel_waiting(
+        self, name: str | None, reason: str, progress: Progress | None
+    ) -> int:
+        """See `Admin.cancel_waiting`."""
+        done, page = 0, Page(BATCH)
+        get, cancel = self._engine.store.get_enqueued, self._operations.cancel
+        try:
+            while waiting := await self._call(get, name, page):
+                batch = [job.id for job in waiting]
+                now = self._engine.clock.store_now()
+                done += len((await self._call(cancel, batch, reason, now=now)).ended)
+                page = Page(BATCH, after=batch[-1])
+                if progress is not None:
+                    progress(done)
+        finally:
+            self._engine.bus.emit(Operated, "cancel_waiting", name or "all", done)
+        return done
+
+    async def change(
+        self,
+        job_ids: Collection[UUID],
+        available_at: datetime | None,
+        available_in: timedelta | None,
+        priority: int | None,
+    ) -> Sequence[UUID]:
+        """See `Admin.reschedule` and `Admin.change_priority`."""
+        changed = await self._call(
+            self._operations.change,
+            job_ids,
+            available_at=available_at,
+            available_in=available_in,
+            priority=priority,
+            now=self._engine.clock.store_now(),
+        )
+        self._tell(
+            "change_priority" if priority is not None else "reschedule", job_ids, len(changed)
+        )
+        await self._wake_workers()
+        return changed
+
+    async def prune(
+        self,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        progress: Progress | None,
+    ) -> int:
+        """See `Admin.prune`."""
+        done = 0
+        while count := await self._call(
+            self._engine.store.prune,
+            succeeded_for=succeeded_for,
+            failed_for=failed_for,
+            limit=BATCH,
+            now=self._engine.clock.store_now(),
+        ):
+            done += count
+            if progress is not None:
+                progress(done)
+        self._engine.bus.emit(Pruned, done)
+        return done
+
+    async def export_failed(self, failures: Failures) -> AsyncIterator[str]:
+        """See `Admin.export_failed`."""
+        page = Page(BATCH)
+        while jobs := await self._call(self._operations.get_failed, failures, page):
+            for job in jobs:
+                yield to_line(job)
+            page = Page(BATCH, after=jobs[-1].id)
+
+    async def import_failed(self, lines: Iterable[str], progress: Progress | None) -> int:
+        """See `Admin.import_failed`."""
+        done = 0
+        numbered = enumerate(lines, 1)
+        while part := list(islice(numbered, BATCH)):
+            jobs: list[FailedJob] = [from_line(line, at) for at, line in part if line.strip()]
+            done += len(await self._call(self._operations.restore, jobs))
+            if progress is not None:
+                progress(done)
+        self._engine.bus.emit(Operated, "import_failed", "lines", done)
+        return done
+
+    async def _failed_ids(self, failures: Failures) -> AsyncIterator[Sequence[UUID]]:
+        """Give all ids that are meant, page by page.
+
+        The next page is asked for while the last row of this one is still there to begin from.
+        """
+        get, page = self._operations.get_failed_ids, Page(BATCH)
+        ids = await self._call(get, failures, page)
+        while ids:
+            following = await self._call(get, failures, Page(BATCH, after=ids[-1]))
+            yield ids
+            ids = following
+
+    async def _report(self, done: int, progress: Progress | None) -> None:
+        await self._wake_workers()
+        if progress is not None:
+            progress(done)
+
+    async def _wake_workers(self) -> None:
+        await self._engine.announce_now(self._engine.configured)
+
+    def _tell(self, action: str, job_ids: Collection[UUID], count: int) -> None:
+        subject = ", ".join(str(one) for one in islice(job_ids, NAMED))
+        more = f" and {len(job_ids) - NAMED} more" if len(job_ids) > NAMED else ""
+        self._engine.bus.emit(Operated, action, subject + more, count)
+
+
+def _batches(job_ids: Collection[UUID]) -> "Iterable[Sequence[UUID]]":
+    ids = iter(job_ids)
+    while batch := list(islice(ids, BATCH)):
+        yield batch

@@ -1,0 +1,194 @@
+"""The second port: what operators do with a store, beside the applications that use it.
+
+A store that keeps jobs need not have it; `SQLiteStore` and `PostgresStore` do. As in the first
+port every verb is blocking, may be called from any thread, and takes `now`; the contract is
+checked by `bgjobs.testing.contract`, too.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, final, runtime_checkable
+from uuid import UUID
+
+from attrs import field, frozen
+
+from bgjobs.jobs import FailedJob, Job
+from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Store
+
+
+@final
+@frozen
+class Cancelled:
+    """What became of jobs that were to be cancelled."""
+
+    ended: Sequence[UUID]
+    """They waited, and are stored as failed now."""
+    asked: Sequence[UUID]
+    """They are running; their owner is asked to cancel them."""
+
+
+@final
+@frozen(kw_only=True)
+class Failures:
+    """Which failed jobs are meant; all of them, unless said."""
+
+    name: str | None = None
+    """Those of this worker."""
+    words: Sequence[str] = ()
+    """Those whose error has all of these words in its first line, the last as a beginning."""
+    before: datetime | None = None
+    """Those that failed before this instant."""
+
+
+ALL_FAILURES = Failures()
+
+
+@final
+@frozen
+class LiveOwner:
+    """A queue that runs somewhere: one start of it, with its lease."""
+
+    id: UUID
+    name: str
+    """The queue's, or that of a scheduled job."""
+    node: str
+    """Where it runs: host and process."""
+    opened_at: datetime
+    lease_left: timedelta
+    """Until others may take over; it is renewed before."""
+    running: int
+    """How many jobs it has reserved."""
+
+
+@final
+@frozen
+class Migration:
+    """One step of the schema."""
+
+    name: str
+    sql: str = field(repr=False)
+    """What it executes."""
+
+
+Level = Literal["ok", "warning", "problem"]
+
+
+@final
+@frozen
+class Finding:
+    """One thing that `Operations.diagnose` looked at."""
+
+    check: str
+    level: Level
+    text: str
+    """What was found, and what to do about it."""
+
+
+class Operations(Protocol):
+    """What operators do with a store."""
+
+    def orders(self, owners: Collection[UUID]) -> Orders:
+        """Give what is wanted of these owners now, as heartbeats do."""
+        ...
+
+    def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
+        """Let this queue reserve nothing, on any node; False if it was paused before."""
+        ...
+
+    def resume_queue(self, name: str) -> bool:
+        """Let it reserve again; False if it was not paused."""
+        ...
+
+    def cancel(
+        self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
+    ) -> Cancelled:
+        """End waiting jobs as failed, and ask the owners of running ones to cancel them.
+
+        The error of the failed ones is ``Cancelled: `` and the reason. Occurrences that wait
+        are left alone, as their scheduled job would only plan them again.
+        """
+        ...
+
+    def retry(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Let failed jobs run again at once, and give the ids of those that will.
+
+        They keep id, arguments and errors, and begin with all their retries. Not those whose
+        unique key another job has by now. What ran for a schedule runs beside it.
+        """
+        ...
+
+    def change(
+        self,
+        job_ids: Collection[UUID],
+        *,
+        available_at: datetime | None = None,
+        available_in: timedelta | None = None,
+        priority: int | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[UUID]:
+        """Change when waiting jobs are due, or their priority; give the ids of those changed.
+
+        Running jobs are left alone, and so are occurrences, whose time the schedule says.
+        """
+        ...
+
+    def get_failed(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[FailedJob]:
+        """Give failed jobs; with words, the last that failed first, else the newest first."""
+        ...
+
+    def get_failed_ids(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[UUID]:
+        """Give only their ids, in the same order; `page.after` must not have gone."""
+        ...
+
+    def get_waiting(
+        self,
+        name: str | None = None,
+        *,
+        delayed: bool,
+        page: Page = FIRST_PAGE,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
+        ...
+
+    def get_named_running(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[Job]:
+        """Give reserved jobs of one worker, or of all, the oldest first."""
+        ...
+
+    def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
+        """Give the owners with a live lease, by name."""
+        ...
+
+    def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
+        """Store failed jobs as they are, and give the ids of those that were not there."""
+        ...
+
+    def schema_version(self) -> int:
+        """Give the version of the schema; 0 when there is none."""
+        ...
+
+    def pending_migrations(self) -> Sequence[Migration]:
+        """Give what `Store.migrate` would do."""
+        ...
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Look for trouble: settings, files, statistics, plans."""
+        ...
+
+
+@runtime_checkable
+class OperatedStore(Store, Protocol):
+    """A store that operators can work with."""
+
+    @property
+    def operations(self) -> Operations:
+        """The verbs for operators; used while the store is open."""
+        ...

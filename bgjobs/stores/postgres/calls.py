@@ -1,0 +1,86 @@
+"""How the verbs of a store reach the server: on a borrowed connection, one statement mostly."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, final
+
+from attrs import define
+
+from bgjobs.errors import StoreError
+from bgjobs.stores.abc import Page
+from bgjobs.stores.postgres.connections import Connections
+from bgjobs.stores.postgres.faults import run_again
+from bgjobs.stores.postgres.rows import Parameters, Row
+from bgjobs.stores.postgres.source import AnyConnection, Source
+from bgjobs.stores.postgres.statements import Dialect, Step
+
+T = TypeVar("T")
+
+
+@final
+@define(eq=False)
+class Calls:
+    """The statements of one store, and its connections while it is open."""
+
+    source: Source
+    sql: Dialect
+    timeout: float
+    """Seconds that a call may take."""
+    _opened: Connections | None = None
+
+    def open(self) -> None:
+        """Connect; `StoreError` when it is open already."""
+        if self._opened is not None:
+            self._opened.check_process()
+            raise StoreError(f"{self.source.label}: open already")
+        self._opened = Connections(self.source, self.timeout)
+
+    def close(self) -> None:
+        """Give back every connection; harmless when not open."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    @property
+    def live(self) -> Connections:
+        """The connections; `StoreError` when it is not open."""
+        if self._opened is None:
+            raise StoreError(f"{self.source.label}: not open; call open() first")
+        self._opened.check_process()
+        return self._opened
+
+    def rows(self, verb: str, values: Parameters, part: int = 0) -> list[Row]:
+        """Give the rows of one statement."""
+        statement = self.sql.part(verb, part)
+        return self.alone(lambda connection: self.sql.run(connection, statement, values))
+
+    def execute(self, verb: str, values: Parameters, part: int = 0) -> None:
+        """Run one statement that gives no rows."""
+        statement = self.sql.part(verb, part)
+        self.alone(lambda connection: self.sql.execute(connection, statement, values))
+
+    def all_rows(self, steps: Sequence[Step]) -> list[list[Row]]:
+        """Run statements in one transaction and one round trip, and give the rows of each."""
+        return self.together(lambda connection: self.sql.run_all(connection, steps))
+
+    def alone(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
+        """Run `work` on a connection in autocommit mode."""
+
+        def once() -> T:
+            with self.live.borrowed(extra=extra) as connection:
+                return work(connection)
+
+        return run_again(once)
+
+    def together(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
+        """Run `work` in one transaction."""
+
+        def once() -> T:
+            with self.live.transaction(extra=extra) as connection:
+                return work(connection)
+
+        return run_again(once)
+
+
+def paged(page: Page) -> dict[str, Any]:
+    """Give the parameters of a page."""
+    return {"limit": max(0, page.limit), "after": page.after}

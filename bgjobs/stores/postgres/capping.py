@@ -1,0 +1,70 @@
+"""Reserving within caps; whoever reserves jobs of the same workers waits for the end of it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from bgjobs.caps import Cap
+from bgjobs.instants import as_duration
+from bgjobs.jobs import Job
+from bgjobs.outcomes import put_back
+from bgjobs.stores.capping import Openings, Use, openings
+from bgjobs.stores.postgres import arrays, rows, writing
+from bgjobs.stores.postgres.calls import Calls
+from bgjobs.stores.postgres.source import AnyConnection
+from bgjobs.stores.postgres.statements import LOCK_NAMES, Step
+from bgjobs.stores.values import by_verb, in_claim_order
+
+
+def openings_of(calls: Calls, caps: Sequence[Cap], now: datetime | None) -> Openings:
+    """Say what the caps leave room for."""
+    return _openings(caps, calls.rows("use", {**_asked(caps), "now": now}))
+
+
+def reserve(
+    calls: Calls,
+    owner: UUID,
+    names: Collection[str],
+    limit: int,
+    caps: Sequence[Cap],
+    now: datetime | None,
+) -> Sequence[Job]:
+    """Reserve what is due in its order, and put back at once what is beyond a cap."""
+    sql = calls.sql
+
+    def work(connection: AnyConnection) -> Sequence[Job]:
+        # A statement of its own: what others have reserved is seen only by a later one.
+        lock: Step = (LOCK_NAMES, {"schema": sql.schema, **_asked(caps)})
+        _, used = sql.run_all(connection, [lock, (sql["use"], {**_asked(caps), "now": now})])
+        room = _openings(caps, used)
+        values = writing.reserving(owner, room.names(names), limit, now)
+        found = map(rows.as_job, sql.run(connection, sql["reserve"], values))
+        kept, excess = room.split(in_claim_order(found))
+        if excess:
+            writing.settle(sql, connection, by_verb([put_back(job) for job in excess]), now)
+        rated = {cap.name for cap in caps if cap.rate is not None}
+        begun = arrays.texts([job.name for job in kept if job.name in rated])
+        sql.execute(
+            connection, sql["record_starts"], {**_asked(caps), "begun": begun, "now": now}
+        )
+        return kept
+
+    return calls.together(work)
+
+
+def _openings(caps: Sequence[Cap], used: Sequence[rows.Row]) -> Openings:
+    uses = {name: Use(running, started, oldest) for name, running, started, oldest in used}
+    return openings(caps, uses)
+
+
+def _asked(caps: Sequence[Cap]) -> dict[str, arrays.Array]:
+    # In one order for all: two that lock the same workers must not wait for each other.
+    ordered = sorted(caps, key=lambda cap: cap.name)
+    return {
+        "names": arrays.texts([cap.name for cap in ordered]),
+        "periods": arrays.bigints([_period(cap) for cap in ordered]),
+    }
+
+
+def _period(cap: Cap) -> int | None:
+    return 0 if cap.rate is None else rows.microseconds(as_duration(cap.rate.period))

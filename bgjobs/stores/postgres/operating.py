@@ -1,0 +1,161 @@
+"""What operators do with a PostgreSQL database."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, final
+from uuid import UUID
+
+from attrs import frozen
+
+from bgjobs.jobs import CANCELLED, FailedJob, Job
+from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Watcher
+from bgjobs.stores.operations import (
+    ALL_FAILURES,
+    Cancelled,
+    Failures,
+    Finding,
+    LiveOwner,
+    Migration,
+)
+from bgjobs.stores.postgres import diagnosing, migrating, rows
+from bgjobs.stores.postgres.calls import Calls, paged
+from bgjobs.stores.postgres.timestamps import instant
+from bgjobs.stores.search import words_alone
+from bgjobs.stores.values import orders_of
+
+
+@final
+@frozen(eq=False)
+class PostgresOperations:
+    """The verbs for operators of a `PostgresStore`; see `bgjobs.stores.operations`."""
+
+    _calls: Calls
+    _watch: Callable[[], Watcher | None]
+
+    def orders(self, owners: Collection[UUID]) -> Orders:
+        """Give what is wanted of these owners now."""
+        return orders_of(self._calls.rows("orders", {"owners": rows.unique_ids(owners)}))
+
+    def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
+        """Let the queue of this name reserve nothing; False if it was paused before."""
+        values = {"name": name, "now": rows.utc("now", now)}
+        return bool(self._calls.rows("pause_queue", values))
+
+    def resume_queue(self, name: str) -> bool:
+        """Let it reserve again; False if it was not paused."""
+        return bool(self._calls.rows("resume_queue", {"name": name}))
+
+    def cancel(
+        self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
+    ) -> Cancelled:
+        """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
+        values = {
+            "ids": rows.unique_ids(job_ids),
+            "reason": reason,
+            "error": CANCELLED + reason,
+            "now": rows.utc("now", now),
+        }
+        parts = [(self._calls.sql.part("cancel", part), values) for part in (0, 1)]
+        ended, asked = self._calls.all_rows(parts)
+        return Cancelled(_ids(ended), _ids(asked))
+
+    def retry(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Let failed jobs run again at once, and give the ids of those that will."""
+        values = {"ids": rows.unique_ids(job_ids), "now": rows.utc("now", now)}
+        return _ids(self._calls.rows("retry", values))
+
+    def change(
+        self,
+        job_ids: Collection[UUID],
+        *,
+        available_at: datetime | None = None,
+        available_in: timedelta | None = None,
+        priority: int | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[UUID]:
+        """Change when waiting jobs are due, or their priority."""
+        values = {
+            "ids": rows.unique_ids(job_ids),
+            "available_at": rows.utc("available_at", available_at),
+            "delay": rows.microseconds(available_in),
+            "priority": priority,
+            "now": rows.utc("now", now),
+        }
+        return _ids(self._calls.rows("change", values))
+
+    def get_failed(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[FailedJob]:
+        """Give failed jobs; with words, the last that failed first, else the newest first."""
+        return [rows.as_failed(row) for row in self._failed("get_failed", failures, page)]
+
+    def get_failed_ids(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[UUID]:
+        """Give only their ids, in the same order."""
+        return _ids(self._failed("get_failed_ids", failures, page))
+
+    def get_waiting(
+        self,
+        name: str | None = None,
+        *,
+        delayed: bool,
+        page: Page = FIRST_PAGE,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
+        values = {"name": name, "delayed": delayed, "now": rows.utc("now", now), **paged(page)}
+        return [rows.as_job(row) for row in self._calls.rows("get_waiting", values)]
+
+    def get_named_running(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[Job]:
+        """Give reserved jobs of one worker, or of all, the oldest first."""
+        found = self._calls.rows("get_named_running", {"name": name, **paged(page)})
+        return [rows.as_job(row) for row in found]
+
+    def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
+        """Give the owners with a live lease, by name."""
+        found = self._calls.rows("get_owners", {"now": rows.utc("now", now)})
+        return [
+            LiveOwner(one, name, node, instant(at), left, held)
+            for one, name, node, at, left, held in found
+        ]
+
+    def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
+        """Store failed jobs as they are, and give the ids of those that were not there."""
+        return _ids(self._calls.rows("restore", rows.restored(failed)))
+
+    def schema_version(self) -> int:
+        """Give the version of the schema; 0 when there is none."""
+        sql = self._calls.sql
+        return self._calls.alone(lambda connection: migrating.found_version(sql, connection))
+
+    def pending_migrations(self) -> Sequence[Migration]:
+        """Give what `migrate` would do."""
+        sql = self._calls.sql
+        return [
+            Migration(file.removesuffix(".sql"), sql.script(file))
+            for file in migrating.pending(sql, self.schema_version())
+        ]
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Look for trouble on the server: statistics, plans, transactions, notifications."""
+        return diagnosing.diagnose(self._calls, self._watch)
+
+    def _failed(self, verb: str, failures: Failures, page: Page) -> list[rows.Row]:
+        values: dict[str, Any] = {
+            "name": failures.name,
+            "before": rows.utc("before", failures.before),
+            **paged(page),
+        }
+        if failures.words:
+            words = " ".join(words_alone(failures.words))
+            return self._calls.rows(verb, {**values, "words": words}, 2)
+        return self._calls.rows(verb, values, 0 if failures.name is None else 1)
+
+
+def _ids(found: Sequence[rows.Row]) -> list[UUID]:
+    return [row[0] for row in found]

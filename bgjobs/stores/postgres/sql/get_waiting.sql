@@ -1,0 +1,11 @@
+select
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
+    metadata
+from {jobs}
+where reserved_by is null
+    and id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and (%(name)s::text is null or name = %(name)s)
+    and (available_at > coalesce(%(now)s::timestamptz, now())) = %(delayed)s
+order by id
+limit %(limit)s;

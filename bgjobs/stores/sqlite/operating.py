@@ -1,0 +1,195 @@
+"""What operators do with a SQLite file."""
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import final
+from uuid import UUID
+
+from attrs import frozen
+
+from bgjobs.instants import as_instant, from_microseconds, to_microseconds
+from bgjobs.jobs import CANCELLED, FailedJob, Job
+from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Orders, Page
+from bgjobs.stores.operations import (
+    ALL_FAILURES,
+    Cancelled,
+    Failures,
+    Finding,
+    LiveOwner,
+    Migration,
+)
+from bgjobs.stores.search import words_alone
+from bgjobs.stores.sql import Statements
+from bgjobs.stores.sqlite import diagnosing, rows, writing
+from bgjobs.stores.sqlite.calls import Calls
+from bgjobs.stores.sqlite.connection import Parameters, Row, run
+from bgjobs.stores.sqlite.faults import translated
+from bgjobs.stores.sqlite.migrating import found_version
+from bgjobs.stores.values import orders_of
+
+
+def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
+    """Give what is wanted of these owners, inside a transaction or not."""
+    found = run(raw, sql["orders"][0], {"owners": rows.uuids_json(owners)})
+    return orders_of((None if row[0] is None else UUID(row[0]), row[1]) for row in found)
+
+
+@final
+@frozen(eq=False)
+class SQLiteOperations:
+    """The verbs for operators of a `SQLiteStore`; see `bgjobs.stores.operations`."""
+
+    _calls: Calls
+    _migrations_table: str
+
+    def orders(self, owners: Collection[UUID]) -> Orders:
+        """Give what is wanted of these owners now."""
+        return self._calls.roles.reader.look(
+            lambda raw: orders_in(raw, self._calls.sql, owners)
+        )
+
+    def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
+        """Let the queue of this name reserve nothing; False if it did not before."""
+        return bool(self._calls.write("pause_queue", now, {"name": name}))
+
+    def resume_queue(self, name: str) -> bool:
+        """Let it reserve again; False if it was not paused."""
+        return bool(self._calls.write("resume_queue", None, {"name": name}))
+
+    def cancel(
+        self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
+    ) -> Cancelled:
+        """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
+        values = {
+            "ids": rows.uuids_json(job_ids),
+            "reason": reason,
+            "error": CANCELLED + reason,
+        }
+        asked, _, ended = self._change_failures("cancel", now, values)
+        return Cancelled(_ids(ended), _ids(asked))
+
+    def retry(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Let failed jobs run again at once, and give the ids of those that will."""
+        again, *_ = self._change_failures("retry", now, {"ids": rows.uuids_json(job_ids)})
+        return _ids(again)
+
+    def change(
+        self,
+        job_ids: Collection[UUID],
+        *,
+        available_at: datetime | None = None,
+        available_in: timedelta | None = None,
+        priority: int | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[UUID]:
+        """Change when waiting jobs are due, or their priority."""
+        due = None if available_at is None else to_microseconds(as_instant("at", available_at))
+        if available_in is not None:
+            due = self._calls.microseconds(now) + rows.microseconds(available_in)
+        values: Parameters = {
+            "ids": rows.uuids_json(job_ids),
+            "available_at": due,
+            "priority": priority,
+        }
+        return _ids(self._calls.write("change", now, values))
+
+    def get_failed(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[FailedJob]:
+        """Give failed jobs; with words, the last that failed first, else the newest first."""
+        return [rows.as_failed(row) for row in self._failed("get_failed", failures, page)]
+
+    def get_failed_ids(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[UUID]:
+        """Give only their ids, in the same order."""
+        return _ids(self._failed("get_failed_ids", failures, page))
+
+    def get_waiting(
+        self,
+        name: str | None = None,
+        *,
+        delayed: bool,
+        page: Page = FIRST_PAGE,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
+        moment = self._calls.microseconds(now)
+        values: Parameters = {"name": name, "delayed": delayed, "now": moment}
+        return [rows.as_job(row) for row in self._calls.page("get_waiting", page, values)]
+
+    def get_named_running(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[Job]:
+        """Give reserved jobs of one worker, or of all, the oldest first."""
+        found = self._calls.page("get_named_running", page, {"name": name})
+        return [rows.as_job(row) for row in found]
+
+    def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
+        """Give the owners with a live lease, by name."""
+        found = self._calls.read("get_owners", {"now": self._calls.microseconds(now)})
+        return [
+            LiveOwner(
+                UUID(one), name, node, from_microseconds(at), timedelta(microseconds=left), held
+            )
+            for one, name, node, at, left, held in found
+        ]
+
+    def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
+        """Store failed jobs as they are, and give the ids of those that were not there."""
+        [stored] = self._change_failures("restore", None, {"jobs": rows.failed_json(failed)})
+        return _ids(stored)
+
+    def schema_version(self) -> int:
+        """Give the version of the schema; 0 when there is none."""
+        return self._calls.roles.reader.look(
+            lambda raw: found_version(raw, self._calls.sql, self._migrations_table)
+        )
+
+    def pending_migrations(self) -> Sequence[Migration]:
+        """Give what `migrate` would do."""
+        sql = self._calls.sql
+        pending = sql.migrations()[self.schema_version() : SCHEMA_VERSION]
+        return [
+            Migration(file.removesuffix(".sql"), sql.script(sql.migration(file)))
+            for file in pending
+        ]
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Look for trouble in the library, the file, its settings and its plans."""
+        return diagnosing.diagnose(self._calls)
+
+    def _failed(self, verb: str, failures: Failures, page: Page) -> list[Row]:
+        before = failures.before
+        values: dict[str, str | int | None] = {
+            "name": failures.name,
+            "before": None if before is None else to_microseconds(as_instant("before", before)),
+        }
+        if failures.words:
+            values["words"] = _matching(failures.words)
+            return self._calls.page(verb, page, values, 2)
+        return self._calls.page(verb, page, values, 0 if failures.name is None else 1)
+
+    def _change_failures(
+        self, verb: str, now: datetime | None, values: Mapping[str, str | int | None]
+    ) -> list[list[Row]]:
+        """Run the statements of a verb that makes or takes failed jobs, in one transaction."""
+        calls = self._calls
+        with calls.roles.writer.writing() as raw, translated(calls.roles.label):
+            timed = {**values, "now": calls.microseconds(now)}
+            found = [run(raw, statement, timed) for statement in calls.sql[verb]]
+            writing.index_failures(raw, calls.sql)
+        return found
+
+
+def _matching(words: Sequence[str]) -> str:
+    """Write the search in the language of FTS5, where a word in quotes is no operator."""
+    *whole, last = (f'"{word}"' for word in words_alone(words))
+    return " ".join([*whole, f"{last}*"])
+
+
+def _ids(found: Sequence[Row]) -> list[UUID]:
+    return [UUID(row[0]) for row in found]

@@ -1,0 +1,28 @@
+-- All, those of one worker, and those whose error has certain words.
+select id
+from {jobs_failed}
+where id < coalesce(:after, 'z') and (:before is null or failed_at < :before)
+order by id desc
+limit :limit;
+
+select id
+from {jobs_failed} indexed by {jobs_failed_by_name}
+where name = :name
+    and id < coalesce(:after, 'z')
+    and (:before is null or failed_at < :before)
+order by id desc
+limit :limit;
+
+select job.id
+from {failure_words} as found
+cross join {failures} as noted on noted.number = found.rowid
+cross join {jobs_failed} as job on job.id = noted.job_id
+where found.summary match :words
+    and found.rowid < coalesce(
+        (select number from {failures} where job_id = :after and not is_gone),
+        9223372036854775807
+    )
+    and (:name is null or job.name = :name)
+    and (:before is null or job.failed_at < :before)
+order by found.rowid desc
+limit :limit;

@@ -1,0 +1,1 @@
+delete from {paused_queues} where name = :name returning name;

@@ -1,0 +1,54 @@
+"""What has happened to one job, in the order in which it happened."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import final
+
+from attrs import field, frozen
+
+from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob
+
+
+@final
+@frozen
+class Moment:
+    """One thing that happened to a job."""
+
+    at: datetime
+    what: str
+    error: str | None = field(default=None, repr=False)
+    """What was raised, or why the job ended."""
+
+
+def story(job: StoredJob) -> Sequence[Moment]:
+    """Tell a job's life as far as its row knows it: the last 20 attempts that raised.
+
+    Of those before it knows only the number; crashes and interruptions are counted, without
+    their times.
+    """
+    return sorted(_moments(job), key=lambda moment: moment.at)
+
+
+def _moments(job: StoredJob) -> Iterator[Moment]:
+    yield Moment(job.created_at, "enqueued")
+    for one in job.errors:
+        if one.reserved_at is not None:
+            yield Moment(one.reserved_at, f"attempt {one.attempt} reserved")
+        yield Moment(one.failed_at, f"attempt {one.attempt} failed", one.error)
+    if job.reserved_at is not None and job.reserved_at not in _reserved(job):
+        yield Moment(job.reserved_at, f"attempt {job.attempts} reserved")
+    yield from _end(job)
+
+
+def _end(job: StoredJob) -> Iterator[Moment]:
+    if isinstance(job, SucceededJob):
+        yield Moment(job.succeeded_at, "succeeded")
+    elif isinstance(job, FailedJob):
+        said = bool(job.errors) and job.errors[-1].error == job.error
+        yield Moment(job.failed_at, "failed for good", None if said else job.error)
+    elif isinstance(job, Job) and job.reserved_by is None:
+        yield Moment(job.available_at, "due")
+
+
+def _reserved(job: StoredJob) -> set[datetime | None]:
+    return {one.reserved_at for one in job.errors}
