@@ -31,13 +31,14 @@ from bgjobs.jobs import (
 from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import Limits
 from bgjobs.stores.abc import Counts, Page, Store
+from bgjobs.stores.operations import Cancelled
 from bgjobs.workers import Worker, worker
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
-    from bgjobs.runtime.admin import Admin
+    from bgjobs.runtime.admin import Admin, State
     from bgjobs.runtime.app import administer, run, serve
     from bgjobs.runtime.bgjobs import BgJobs
     from bgjobs.runtime.bus import EventStream
@@ -52,6 +53,7 @@ __all__ = [
     "AttemptError",
     "BgJobs",
     "BgJobsError",
+    "Cancelled",
     "Config",
     "Counts",
     "Discard",
@@ -77,6 +79,7 @@ __all__ = [
     "ScheduledJob",
     "ScheduledJobControl",
     "Snooze",
+    "State",
     "Store",
     "SucceededJob",
     "Worker",
@@ -106,6 +109,7 @@ _LATER = {
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
     "ScheduledJobControl": "bgjobs.runtime.scheduled_job_control",
+    "State": "bgjobs.runtime.admin",
     "administer": "bgjobs.runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",

@@ -101,7 +101,7 @@ def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
     store: PostgresStore,
 ) -> None:
     owner = open_owner(store)
-    with store._live.heartbeat(60) as connection:  # pyright: ignore[reportPrivateUsage] - only it knows the session
+    with store._calls.live.heartbeat(60) as connection:  # pyright: ignore[reportPrivateUsage] - only it knows the session
         _set_read_only(connection)
     with pytest.raises(StoreUnavailableError, match="25006"):
         store.heartbeat([owner], LEASE)

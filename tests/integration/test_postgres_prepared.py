@@ -32,7 +32,7 @@ def opened(dsn: str, **settings: Any) -> Generator[PostgresStore]:
 def prepared(store: PostgresStore) -> int:
     for _ in range(4):
         store.reserve(new_id(), ["mail"], 10)
-    with store._live.borrowed() as connection:
+    with store._calls.live.borrowed() as connection:
         [[found]] = connection.execute(PREPARED).fetchall()
     return int(found)
 

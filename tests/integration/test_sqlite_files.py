@@ -75,16 +75,16 @@ def test_a_newer_schema_is_refused_and_left_alone(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     with sqlite3.connect(sqlite_path) as raw:
-        raw.execute("insert into bgjobs_migrations values (3, '0003_later', 0)")
+        raw.execute("insert into bgjobs_migrations values (4, '0004_later', 0)")
     raw.close()
     for verb in (sqlite_store.migrate, sqlite_store.check_schema):
         with pytest.raises(SchemaMismatchError) as caught:
             verb()
-        assert (caught.value.found, caught.value.expected) == (3, 2)
+        assert (caught.value.found, caught.value.expected) == (4, 3)
     with sqlite3.connect(sqlite_path) as raw:
         found = raw.execute("select version from bgjobs_migrations").fetchall()
     raw.close()
-    assert found == [(1,), (2,), (3,)]
+    assert found == [(1,), (2,), (3,), (4,)]
 
 
 def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:
@@ -194,8 +194,10 @@ def test_the_clock_is_read_behind_the_wait_for_the_lock(sqlite_path: Path) -> No
         other.close()
         return datetime.now(UTC)
 
-    with fresh_sqlite_store(sqlite_path) as store:
-        store._clock = clock
+    with fresh_sqlite_store(sqlite_path):
+        """Make the tables; a clock that writes cannot be read while they are made."""
+    with fresh_sqlite_store(sqlite_path, clock=clock) as store:
+        inside.clear()
         store.heartbeat([new_id()], timedelta(1))
         store.reserve(new_id(), ["mail"], 1)
     assert inside == [True, True]
