@@ -72,8 +72,8 @@ class Admin:
         """Give one page of the jobs in this state, of one worker or of all.
 
         What waits or runs comes the oldest first, what has ended the newest first. `search`
-        finds failed jobs by all of its words, the last of which may be the beginning of one, in
-        the first line of the error; the last that failed come first.
+        finds failed jobs by all of its words in the first line of the error, whole ones but for
+        a last one with a star, as in ``timeout db*``; the last that failed come first.
         """
         if state not in get_args(State):
             raise ValueError(f"state: expected one of {get_args(State)}, found {state!r}")

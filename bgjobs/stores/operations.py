@@ -35,7 +35,10 @@ class Failures:
     name: str | None = None
     """Those of this worker."""
     words: Sequence[str] = ()
-    """Those whose error has all of these words in its first line, the last as a beginning."""
+    """Those whose error has all of these words in its first line, in capitals or not.
+
+    A star behind the last one lets it be the beginning of a word.
+    """
     before: datetime | None = None
     """Those that failed before this instant."""
 

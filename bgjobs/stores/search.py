@@ -3,17 +3,28 @@
 import re
 from collections.abc import Sequence
 
+FEW = 5_000
+"""Failed jobs of one worker whose words are looked at one by one: a moment for a server."""
+
 _WORD = re.compile(r"[^\W_]+")
+_WILD = re.compile(r"[^\W_]+\*?")
 
 
 def words_of(text: str) -> Sequence[str]:
-    """Take a search apart, as errors are: letters and digits make words, the rest divides."""
-    words = _WORD.findall(text)
+    """Take a search apart as errors are: letters and digits make words, the rest divides.
+
+    A star behind the last word lets it be the beginning of a word.
+    """
+    words = _WILD.findall(text)
     if not words:
         raise ValueError(f"search: expected a word of letters or digits, found {text!r}")
     return tuple(words)
 
 
-def words_alone(words: Sequence[str]) -> Sequence[str]:
-    """Give them apart once more: an adapter trusts no caller with the language of a search."""
-    return [one for word in words for one in _WORD.findall(word)]
+def checked(words: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """Give the words alone, and whether the last is the beginning of one.
+
+    An adapter trusts no caller with the language of a search.
+    """
+    alone = [one for word in words for one in _WORD.findall(word)]
+    return alone, bool(words) and words[-1].endswith("*")

@@ -156,7 +156,13 @@ _TABLES = {
 }
 _INDEXES = {
     *("jobs_unique", "jobs_ready", "jobs_reserved", "jobs_succeeded_at", "jobs_failed_at"),
-    *("jobs_failed_by_name", "starts_by_name", "failures_by_job", "failures_to_index"),
+    *(
+        "jobs_succeeded_by_name",
+        "jobs_failed_by_name",
+        "starts_by_name",
+        "failures_by_job",
+        "failures_to_index",
+    ),
 }
 _TRIGGERS = {"failed_job_added", "failed_job_deleted"}
 

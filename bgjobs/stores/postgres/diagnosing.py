@@ -19,7 +19,13 @@ HEARING = 5.0
 
 INDEXES = (
     *("jobs_ready", "jobs_reserved", "jobs_unique"),
-    *("jobs_succeeded_at", "jobs_failed_at", "jobs_failed_by_name", "jobs_failed_words"),
+    *(
+        "jobs_succeeded_at",
+        "jobs_failed_at",
+        "jobs_succeeded_by_name",
+        "jobs_failed_by_name",
+        "jobs_failed_words",
+    ),
 )
 
 _SERVER = b"""

@@ -20,7 +20,7 @@ from bgjobs.stores.operations import (
 from bgjobs.stores.postgres import diagnosing, migrating, rows
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.timestamps import instant
-from bgjobs.stores.search import words_alone
+from bgjobs.stores.search import FEW, checked
 from bgjobs.stores.values import orders_of
 
 
@@ -152,9 +152,19 @@ class PostgresOperations:
             **paged(page),
         }
         if failures.words:
-            words = " ".join(words_alone(failures.words))
-            return self._calls.rows(verb, {**values, "words": words}, 2)
+            words, is_beginning = checked(failures.words)
+            found = {"words": " ".join(words), "suffix": ":*" if is_beginning else ""}
+            part = 3 if self._has_few(failures) else 2
+            return self._calls.rows(verb, {**values, **found}, part)
         return self._calls.rows(verb, values, 0 if failures.name is None else 1)
+
+    def _has_few(self, failures: Failures) -> bool:
+        if failures.name is None:
+            return False
+        values = {"name": failures.name, "at_most": FEW + 1}
+        [[count]] = self._calls.rows("count_failed", values)
+        few: bool = count <= FEW
+        return few
 
 
 def _ids(found: Sequence[rows.Row]) -> list[UUID]:

@@ -304,7 +304,8 @@ class PostgresStore:
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
         """Give succeeded jobs, the newest first."""
-        found = self._calls.rows("get_succeeded", {"name": name, **paged(page)})
+        part = 0 if name is None else 1
+        found = self._calls.rows("get_succeeded", {"name": name, **paged(page)}, part)
         return [rows.as_succeeded(row) for row in found]
 
     def get_failed(

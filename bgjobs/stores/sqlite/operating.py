@@ -19,7 +19,7 @@ from bgjobs.stores.operations import (
     LiveOwner,
     Migration,
 )
-from bgjobs.stores.search import words_alone
+from bgjobs.stores.search import FEW, checked
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import diagnosing, rows, writing
 from bgjobs.stores.sqlite.calls import Calls
@@ -170,8 +170,15 @@ class SQLiteOperations:
         }
         if failures.words:
             values["words"] = _matching(failures.words)
-            return self._calls.page(verb, page, values, 2)
+            return self._calls.page(verb, page, values, 3 if self._has_few(failures) else 2)
         return self._calls.page(verb, page, values, 0 if failures.name is None else 1)
+
+    def _has_few(self, failures: Failures) -> bool:
+        if failures.name is None:
+            return False
+        values: Parameters = {"name": failures.name, "at_most": FEW + 1}
+        count: int = self._calls.read("count_failed", values)[0][0]
+        return count <= FEW
 
     def _change_failures(
         self, verb: str, now: datetime | None, values: Mapping[str, str | int | None]
@@ -187,8 +194,9 @@ class SQLiteOperations:
 
 def _matching(words: Sequence[str]) -> str:
     """Write the search in the language of FTS5, where a word in quotes is no operator."""
-    *whole, last = (f'"{word}"' for word in words_alone(words))
-    return " ".join([*whole, f"{last}*"])
+    alone, is_beginning = checked(words)
+    quoted = " ".join(f'"{word}"' for word in alone)
+    return f"{quoted}*" if is_beginning else quoted
 
 
 def _ids(found: Sequence[Row]) -> list[UUID]:

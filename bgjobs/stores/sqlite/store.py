@@ -280,7 +280,8 @@ class SQLiteStore:
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
         """Give succeeded jobs, of one worker or of all, the newest first."""
-        found = self._calls.page("get_succeeded", page, {"name": name})
+        part = 0 if name is None else 1
+        found = self._calls.page("get_succeeded", page, {"name": name}, part)
         return [rows.as_succeeded(row) for row in found]
 
     def get_failed(

@@ -67,15 +67,23 @@ select
     ),
     (
         select count(*) from (
-            select from {jobs_succeeded}
-            where %(names)s::text[] is null or name = any(%(names)s)
+            select from {jobs_succeeded} where %(names)s::text[] is null
+            union all
+            select from unnest(%(names)s::text[]) as asked (name) cross join lateral (
+                select from {jobs_succeeded} as job where job.name = asked.name
+                limit %(at_most)s
+            ) as named
             limit %(at_most)s
         ) as counted
     ),
     (
         select count(*) from (
-            select from {jobs_failed}
-            where %(names)s::text[] is null or name = any(%(names)s)
+            select from {jobs_failed} where %(names)s::text[] is null
+            union all
+            select from unnest(%(names)s::text[]) as asked (name) cross join lateral (
+                select from {jobs_failed} as job where job.name = asked.name
+                limit %(at_most)s
+            ) as named
             limit %(at_most)s
         ) as counted
     );

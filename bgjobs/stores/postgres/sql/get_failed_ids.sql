@@ -14,9 +14,82 @@ where name = %(name)s
 order by id desc
 limit %(limit)s;
 
--- Their words are taken apart as in the index; the last one may be the beginning of a word.
+-- Their words are taken apart as in the index; the suffix says if the last one is a beginning.
+-- Frequent words are found among those that failed last, without reading the index for all; rare
+-- ones there are too few of for a page, and then the index has not many to give.
+with asked as materialized (
+    select (
+        pg_catalog.plainto_tsquery(
+            'pg_catalog.simple'::pg_catalog.regconfig,
+            pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
+        )::text || %(suffix)s
+    )::pg_catalog.tsquery as query
+), last as (
+    select failed_at, id from {jobs_failed} where id = %(after)s
+), recent as materialized (
+    select job.failed_at, job.id
+    from (
+        select near.id, near.failed_at, near.name, near.error
+        from (
+            select id, failed_at, name, error from {jobs_failed}
+            where (
+                    %(after)s::uuid is null
+                    or (failed_at, id) < ((select failed_at from last), (select id from last))
+                )
+                and (%(before)s::timestamptz is null or failed_at < %(before)s)
+            order by failed_at desc, id desc
+            limit 20000
+        ) as near
+        where %(name)s::text is null or near.name = %(name)s
+        order by near.failed_at desc, near.id desc
+        limit 1000
+    ) as job
+    where
+        pg_catalog.to_tsvector(
+            'pg_catalog.simple'::pg_catalog.regconfig,
+            pg_catalog.regexp_replace(
+                pg_catalog.substr(job.error, 1, 200), '[^[:alnum:]]+', ' ', 'g'
+            )
+        ) @@ (select query from asked)
+    order by job.failed_at desc, job.id desc
+    limit %(limit)s
+), enough as (
+    select from recent having count(*) = %(limit)s
+), found as materialized (
+    select job.failed_at, job.id, job.name
+    from {jobs_failed} as job
+    where not exists (select from enough)
+        and pg_catalog.to_tsvector(
+            'pg_catalog.simple'::pg_catalog.regconfig,
+            pg_catalog.regexp_replace(
+                pg_catalog.substr(job.error, 1, 200), '[^[:alnum:]]+', ' ', 'g'
+            )
+        ) @@ (select query from asked)
+), chosen as (
+    select failed_at, id from recent where exists (select from enough)
+    union all
+    (
+        select failed_at, id from found
+        where (
+                %(after)s::uuid is null
+                or (failed_at, id) < ((select failed_at from last), (select id from last))
+            )
+            and (%(name)s::text is null or name = %(name)s)
+            and (%(before)s::timestamptz is null or failed_at < %(before)s)
+        order by failed_at desc, id desc
+        limit %(limit)s
+    )
+)
+select chosen.id
+from chosen
+order by chosen.failed_at desc, chosen.id desc;
+
+-- The same among the few of one worker: their words are looked at, and no index of all.
+with own as materialized (
+    select * from {jobs_failed} where name = %(name)s
+)
 select job.id
-from {jobs_failed} as job
+from own as job
 where
     pg_catalog.to_tsvector(
         'pg_catalog.simple'::pg_catalog.regconfig,
@@ -27,7 +100,7 @@ where
         pg_catalog.plainto_tsquery(
             'pg_catalog.simple'::pg_catalog.regconfig,
             pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
-        )::text || ':*'
+        )::text || %(suffix)s
     )::pg_catalog.tsquery
     and (
         %(after)s::uuid is null
@@ -35,7 +108,6 @@ where
             select last.failed_at, last.id from {jobs_failed} as last where last.id = %(after)s
         )
     )
-    and (%(name)s::text is null or job.name = %(name)s)
     and (%(before)s::timestamptz is null or job.failed_at < %(before)s)
 order by job.failed_at desc, job.id desc
 limit %(limit)s;

@@ -25,6 +25,8 @@ create table {starts} (
 
 create index {starts_by_name} on {starts} (name, started_at);
 
+create index {jobs_succeeded_by_name} on {jobs_succeeded} (name, id);
+
 create index {jobs_failed_by_name} on {jobs_failed} (name, id);
 
 -- The words of each error's first line. The numbers are our own, because a vacuum may change

@@ -66,15 +66,23 @@ select
     ),
     (
         select count(*) from (
-            select 1 from {jobs_succeeded}
-            where :names is null or name in (select value from json_each(:names))
+            select 1 from {jobs_succeeded} where :names is null
+            union all
+            select 1
+            from json_each(:names) as asked
+            cross join {jobs_succeeded} as job indexed by {jobs_succeeded_by_name} on
+                job.name = asked.value
             limit :at_most
         )
     ),
     (
         select count(*) from (
-            select 1 from {jobs_failed}
-            where :names is null or name in (select value from json_each(:names))
+            select 1 from {jobs_failed} where :names is null
+            union all
+            select 1
+            from json_each(:names) as asked
+            cross join {jobs_failed} as job indexed by {jobs_failed_by_name} on
+                job.name = asked.value
             limit :at_most
         )
     );

@@ -26,3 +26,18 @@ where found.summary match :words
     and (:before is null or job.failed_at < :before)
 order by found.rowid desc
 limit :limit;
+
+-- The same among the few of one worker.
+select job.id
+from {jobs_failed} as job indexed by {jobs_failed_by_name}
+cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = job.id
+cross join {failure_words} as found on found.rowid = noted.number
+where job.name = :name
+    and found.summary match :words
+    and noted.number < coalesce(
+        (select number from {failures} where job_id = :after and not is_gone),
+        9223372036854775807
+    )
+    and (:before is null or job.failed_at < :before)
+order by noted.number desc
+limit :limit;
