@@ -13,6 +13,7 @@
     |- ExportedLineError           a line of an export that cannot be read
     |- UnknownNameError            a look-up by a name that does not exist
     |- NotRunningError             a call on something that has stopped or was removed
+    |- LeaseLostError              a queue could not renew its lease; told by `ChildCrashed`
     '- StoreError                  the database said no
        |- StoreUnavailableError    not reachable now; trying again may help
        |- SchemaMismatchError      the stored schema is not the one this version knows
@@ -218,6 +219,20 @@ class NotRunningError(BgJobsError, RuntimeError):
         if self.removed is not None:
             return f"scheduled job {self.removed!r} was removed: look up or add another one"
         return "this BgJobs has stopped: use it inside its 'async with bgjobs.run(...)' block"
+
+
+class LeaseLostError(BgJobsError):
+    """A queue could not renew its lease in time, so it ends and starts anew.
+
+    Nobody raises it to you: `ChildCrashed` tells it.
+    """
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        super().__init__(queue)
+
+    def __str__(self) -> str:
+        return f"queue {self.queue!r}: the lease could not be renewed in time"
 
 
 class StoreError(BgJobsError):

@@ -7,7 +7,8 @@ from typing import final
 from anyio import CancelScope, current_time, move_on_after
 
 from bgjobs.clock import Clock
-from bgjobs.runtime.leases import Lease, LeaseLostError
+from bgjobs.errors import LeaseLostError
+from bgjobs.runtime.leases import Lease
 
 SHORTEST_WAIT = 0.01
 """Seconds that a settlement has in any case, and between two looks at an ending lease."""

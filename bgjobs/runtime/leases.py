@@ -12,19 +12,10 @@ from uuid import UUID
 from anyio import Event
 from attrs import define, field, frozen
 
-from bgjobs.errors import BgJobsError
 from bgjobs.stores.abc import Owner
 
 TRUSTED_SHARE = 0.9
 """The share of a lease that its owner believes in: handlers end before others may take over."""
-
-
-class LeaseLostError(BgJobsError):
-    """A queue could not renew its lease in time, so it ends and starts anew."""
-
-    def __init__(self, queue: str) -> None:
-        self.queue = queue
-        super().__init__(f"queue {queue!r}: the lease could not be renewed in time")
 
 
 @final

@@ -10,6 +10,7 @@ from uuid import UUID
 from anyio import CancelScope
 from attrs import define
 
+from bgjobs.errors import LeaseLostError
 from bgjobs.events import JobStarted, QueueError
 from bgjobs.jobs import Job
 from bgjobs.outcomes import Outcome, Returned, TooLate, Unstarted
@@ -17,7 +18,6 @@ from bgjobs.planning import is_too_late
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.inbox import Inbox
-from bgjobs.runtime.leases import LeaseLostError
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.settler import Settler
 

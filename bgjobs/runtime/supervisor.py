@@ -15,10 +15,9 @@ from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.config import RestartTolerance
-from bgjobs.errors import unwrapped
+from bgjobs.errors import LeaseLostError, unwrapped
 from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted
 from bgjobs.runtime.bus import Bus
-from bgjobs.runtime.leases import LeaseLostError
 
 
 @final

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.errors import LeaseLostError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
     ChildGaveUp,
@@ -25,7 +25,6 @@ from bgjobs.events import (
     ReservationLost,
 )
 from bgjobs.ids import new_id
-from bgjobs.runtime.leases import LeaseLostError
 from bgjobs.runtime.monitor import Monitor
 from bgjobs.settlements import Requeue
 from bgjobs.stores.abc import NewJob, Owner

@@ -12,7 +12,7 @@ import bgjobs
 from bgjobs import every
 from bgjobs.backoff import IMMEDIATE
 from bgjobs.clock import SystemClock
-from bgjobs.errors import StoreError
+from bgjobs.errors import LeaseLostError, StoreError
 from bgjobs.events import (
     ChildCrashed,
     ChildGaveUp,
@@ -23,7 +23,6 @@ from bgjobs.events import (
     StoreFailed,
 )
 from bgjobs.runtime.bus import Bus
-from bgjobs.runtime.leases import LeaseLostError
 from bgjobs.runtime.supervisor import Child, Supervisor
 from bgjobs.testing import Recorder
 from tests.fixtures.faulty_store import FaultyStore
