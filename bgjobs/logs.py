@@ -1,6 +1,7 @@
 """`log_listener`: every event as a line of the standard library's logging."""
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -29,6 +30,9 @@ from bgjobs.jobs import StoredJob
 
 _logger = logging.getLogger("bgjobs")
 
+_NAMES = {"job": "job_id"}
+"""Attributes of records whose name is not the one in the line."""
+
 _DEBUG = (StoreCalled, StoreResponded)
 _WARNING = (
     OccurrencesMissed,
@@ -52,6 +56,10 @@ _ERROR = (
 def log_listener(event: Event) -> None:
     """Log an event to the logger ``bgjobs`` as ``Event|key:value|key:value``.
 
+    The record has the same as attributes, for formatters that write JSON, say:
+    ``bgjobs_event_type``, and one for each field that has a value, such as ``bgjobs_job_id``,
+    ``bgjobs_worker``, ``bgjobs_attempt``, ``bgjobs_queue`` and ``bgjobs_seconds``.
+
     Store calls are DEBUG; what happens to jobs, good or bad, is INFO; what needs a look is
     WARNING; errors of the application and of the store are ERROR.
     Of a job its id, worker and attempt are shown, of an error its type; never a payload, and
@@ -59,8 +67,9 @@ def log_listener(event: Event) -> None:
     """
     level = level_of(event)
     if _logger.isEnabledFor(level):
-        line = "|".join([type(event).__name__, *map(_escaped, _fields(event))])
-        _logger.log(level, "%s", line)
+        name, fields = type(event).__name__, dict(_fields(event))
+        shown = (_escaped(f"{key}:{_text(value)}") for key, value in fields.items())
+        _logger.log(level, "%s", "|".join([name, *shown]), extra=_attributes(name, fields))
 
 
 def level_of(event: Event) -> int:
@@ -74,19 +83,32 @@ def level_of(event: Event) -> int:
     return logging.INFO
 
 
-def _fields(event: Event) -> list[str]:
-    shown: list[str] = []
+def _fields(event: Event) -> Iterator[tuple[str, Any]]:
+    # Any: the fields of an event are of many types.
     for field in attrs.fields(type(event)):
         value = getattr(event, field.name)
         if isinstance(value, StoredJob):
-            shown += [f"job:{value.id}", f"worker:{value.name}", f"attempt:{value.attempts}"]
+            yield from (("job", value.id), ("worker", value.name), ("attempt", value.attempts))
         elif field.repr:
-            shown.append(f"{field.name}:{_text(value)}")
-    return shown
+            yield field.name, value
+
+
+def _attributes(name: str, fields: dict[str, Any]) -> dict[str, str | int | float]:
+    """Give the fields under names that all three styles of formatters can write."""
+    known = {key: value for key, value in fields.items() if value is not None}
+    return {
+        "bgjobs_event_type": name,
+        **{f"bgjobs_{_NAMES.get(key, key)}": _plain(value) for key, value in known.items()},
+    }
+
+
+def _plain(value: Any) -> str | int | float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value if isinstance(value, int | float) else _escaped(_text(value))
 
 
 def _text(value: Any) -> str:
-    # Any: the fields of an event are of many types.
     if isinstance(value, BaseException):
         return type(value).__name__
     if isinstance(value, timedelta):

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import attrs
@@ -53,6 +53,7 @@ LINES: list[tuple[Event, int, str]] = [
     ),
     (events.JobFailed("q", JOB, SECRET), logging.INFO, f"JobFailed|queue:q|{J}"),
     (events.JobDiscarded("q", JOB, SECRET), logging.INFO, f"JobDiscarded|queue:q|{J}"),
+    (events.JobCancelled("q", JOB, SECRET), logging.INFO, f"JobCancelled|queue:q|{J}"),
     (
         events.JobSnoozed("q", JOB, timedelta(days=1)),
         logging.INFO,
@@ -141,6 +142,11 @@ LINES: list[tuple[Event, int, str]] = [
     (events.Migrated(("0001_jobs",)), logging.INFO, "Migrated|migrations:0001_jobs"),
     (events.LoopLag(1.5, None), logging.WARNING, "LoopLag|seconds:1.500000|worker:None"),
     (events.ClockSkew(-2.0), logging.WARNING, "ClockSkew|seconds:-2.000000"),
+    (
+        events.Operated("retry", "mail", 2),
+        logging.INFO,
+        "Operated|action:retry|subject:mail|count:2",
+    ),
     (events.Pruned(9), logging.INFO, "Pruned|count:9"),
     (
         events.ListenerFailed("note", "JobStarted", ERROR),
@@ -168,14 +174,55 @@ def test_an_event_is_one_line_of_its_level(
     assert level_of(event) == level
 
 
+def attributes(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key.startswith("bgjobs_")}
+
+
+@pytest.mark.parametrize(("event", "level", "line"), LINES, ids=name_of)
+def test_the_record_has_what_the_line_says_as_attributes(
+    event: Event, level: int, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="bgjobs"):
+        log_listener(event)
+    [record] = caplog.records
+    name, *fields = line.split("|")
+    shown = dict(field.split(":", 1) for field in fields)
+    if "job" in shown:
+        shown["job_id"] = shown.pop("job")
+    found = attributes(record)
+    assert found.pop("bgjobs_event_type") == name
+    assert {f"bgjobs_{key}" for key, text in shown.items() if text != "None"} == set(found)
+    for key, value in found.items():
+        text = shown[key.removeprefix("bgjobs_")]
+        assert value == (text if isinstance(value, str) else float(text))
+
+
+@pytest.mark.parametrize(
+    ("style", "form"),
+    [
+        ("%", "%(bgjobs_job_id)s %(bgjobs_worker)s %(bgjobs_attempt)02d"),
+        ("{", "{bgjobs_job_id} {bgjobs_worker} {bgjobs_attempt:02d}"),
+        ("$", "$bgjobs_job_id $bgjobs_worker 0$bgjobs_attempt"),
+    ],
+)
+def test_formatters_of_every_style_can_write_the_attributes(
+    style: Literal["%", "{", "$"], form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="bgjobs"):
+        log_listener(events.JobStarted("q", JOB))
+    written = logging.Formatter(form, style=style).format(caplog.records[0])
+    assert written == f"{ID} mail 02"
+
+
 @pytest.mark.parametrize("event", [event for event, _, _ in LINES], ids=name_of)
 def test_no_line_shows_a_payload_an_error_s_text_or_a_key(
     event: Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, logger="bgjobs"):
         log_listener(event)
-    assert SECRET not in caplog.text
-    assert KEY not in caplog.text
+    for text in (caplog.text, repr([attributes(record) for record in caplog.records])):
+        assert SECRET not in text
+        assert KEY not in text
 
 
 @pytest.mark.parametrize("event", [event for event, _, _ in LINES], ids=name_of)
@@ -211,11 +258,9 @@ def test_whatever_a_name_holds_the_line_stays_one_line(
         for event, _, _ in LINES:
             for text in ("a\nERROR b", "a\r\nb", "a\u2028b", "a\x1b[31mb"):
                 log_listener(spoilt(event, text))
-    assert [
-        record.getMessage()
-        for record in caplog.records
-        if not record.getMessage().isprintable()
-    ] == []
+    for record in caplog.records:
+        texts = [record.getMessage(), *map(str, attributes(record).values())]
+        assert [text for text in texts if not text.isprintable()] == []
 
 
 def test_whatever_a_name_holds_it_stays_one_value(caplog: pytest.LogCaptureFixture) -> None:
