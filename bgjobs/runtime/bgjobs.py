@@ -218,6 +218,14 @@ class BgJobs:
         now = self._engine.clock.store_now()
         return await self._engine.dispatch.call(self._engine.store.count, names, now=now)
 
+    async def next_due(self) -> timedelta | None:
+        """Say how long until the first job is due that the queues here wait for.
+
+        Less than zero when it has been due for so long; None when there is none.
+        """
+        self._engine.life.check()
+        return await self._next_due(planned=True)
+
     async def _is_drained(self, *, with_delayed: bool) -> bool:
         taken = [queue.taken for queue in self._engine.queues]
         now = self._engine.clock.monotonic()
