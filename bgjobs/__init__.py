@@ -2,6 +2,7 @@
 
 The floors; a module imports only from floors below it::
 
+    telemetry                                        on the public face, as you are
     testing, logs                                    tools beside the library
     runtime    run, BgJobs, supervisor, monitor      structured concurrency over a store
     config     Config, Queue, ScheduledJob           what runs

@@ -1,0 +1,206 @@
+"""What is counted and measured."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs import events
+from bgjobs.errors import LeaseLostError, StoreUnavailableError
+from bgjobs.jobs import Job
+from tests.runtime.conftest import Wrapped
+from tests.telemetry.conftest import Sight, Traced
+
+pytestmark = pytest.mark.anyio
+OWNER = UUID(int=2)
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+JOB = Job(
+    id=UUID(int=1),
+    name="mail",
+    payload="{}",
+    created_at=NOW,
+    available_at=NOW,
+    reserved_at=NOW + timedelta(seconds=7),
+    reserved_by=OWNER,
+    reservations=1,
+)
+ERROR = StoreUnavailableError("away")
+
+
+@bgjobs.worker
+async def mail(to: str) -> None: ...
+
+
+async def test_a_job_is_counted_where_it_is_sent_and_where_it_is_run(app: Traced) -> None:
+    async with bgjobs.run(app.config(mail)) as bg:
+        await bg.enqueue_many(mail.request(str(number)) for number in range(3))
+        await bg.drain()
+    message = {"messaging__system": "bgjobs", "messaging__destination__name": "mail"}
+    sent = {**message, "messaging__operation__name": "send"}
+    processed = {**message, "messaging__operation__name": "process"}
+    value = app.sight.value
+    assert value("messaging.client.sent.messages", **sent) == 3
+    assert value("messaging.client.consumed.messages", **processed) == 3
+    assert value("messaging.process.duration", **processed) == 3
+    assert value("bgjobs.jobs", queue="default", kind="mail", outcome="succeeded") == 3
+    assert value("bgjobs.queue.wait", queue="default", kind="mail") == 3
+    reserve = {"messaging__system": "bgjobs", "messaging__operation__name": "reserve"}
+    assert value("messaging.client.operation.duration", **reserve) >= 1
+
+
+RARE: list[tuple[events.Event, str, dict[str, str], float]] = [
+    (
+        events.MonitorFailed(JOB, "x"),
+        "bgjobs.jobs", {"kind": "mail", "outcome": "failed"}, 1,
+    ),
+    (events.MonitorReleased(JOB), "bgjobs.released_by_monitor", {"kind": "mail"}, 1),
+    (
+        events.OccurrencesMissed("purge", NOW, 3),
+        "bgjobs.schedule.missed", {"schedule": "purge"}, 3,
+    ),
+    (
+        events.ChildCrashed("queue 'q'", LeaseLostError("q")),
+        "bgjobs.lease.lost", {"queue": "q"}, 1,
+    ),
+    (events.LoopLag(1.5, None), "bgjobs.loop.lag", {}, 1),
+    (events.LoopLag(1.5, "mail"), "bgjobs.loop.lag", {"kind": "mail"}, 1),
+    (
+        events.ListenerFailed("note", "JobStarted", ERROR),
+        "bgjobs.listener.errors", {"listener": "note"}, 1,
+    ),
+    (
+        events.StoreFailed("write", ERROR),
+        "bgjobs.db.errors", {"class": "StoreUnavailableError"}, 1,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "metric", "attributes", "value"), RARE)
+def test_what_happens_rarely_is_counted(
+    sight: Sight, event: events.Event, metric: str, attributes: dict[str, str], value: float
+) -> None:
+    sight.tell(event)
+    assert [found.name for found in sight.metrics()] == [metric]
+    assert sight.value(metric, **attributes) == value
+
+
+def test_another_crash_is_no_lost_lease(sight: Sight) -> None:
+    sight.tell(events.ChildCrashed("queue 'q'", ERROR))
+    assert sight.metrics() == []
+
+
+def test_waiting_is_measured_by_the_clock_of_the_database(sight: Sight) -> None:
+    sight.tell(events.JobStarted("q", JOB))
+    [point] = sight.points("bgjobs.queue.wait").values()
+    assert point.sum == 7
+
+
+@bgjobs.worker
+async def tick(context: bgjobs.JobContext) -> None:
+    if context.attempt == 0:
+        raise LookupError
+
+
+async def test_the_lag_of_a_schedule_is_measured_once_for_each_occurrence(
+    sqlite_app: Traced,
+) -> None:
+    scheduled = bgjobs.ScheduledJob(
+        tick, bgjobs.every(milliseconds=20), backoff=bgjobs.backoff.IMMEDIATE
+    )
+    config = sqlite_app.config(queues=[], scheduled_jobs=[scheduled])
+    async with bgjobs.run(config):
+        await sqlite_app.recorder.wait_for(events.JobSucceeded, 2)
+    started = sqlite_app.recorder.of(events.JobStarted)
+    firsts = [event for event in started if event.job.attempts == 0]
+    assert len(firsts) < len(started)
+    assert sqlite_app.sight.value("bgjobs.schedule.lag", schedule="tick") == len(firsts)
+    [span, *_] = sqlite_app.sight.spans("process tick")
+    assert (span.attributes or {})["bgjobs.scheduled_job"] == "tick"
+
+
+async def observed(app: Traced, bg: bgjobs.BgJobs, until: Callable[[], Any]) -> None:
+    """Observe until something is seen; the test's own timeout ends it otherwise."""
+    async with anyio.create_task_group() as tasks:
+
+        async def observe() -> None:
+            await app.sight.telemetry.observe(bg, every=0.01)
+
+        tasks.start_soon(observe)
+        while not until():
+            await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+
+
+async def test_how_much_waits_is_asked_of_the_database(app: Traced) -> None:
+    sight = app.sight
+    async with bgjobs.run(app.config(mail)) as bg:
+        bg.queue("default").pause()
+        await bg.enqueue(mail.request("a"))
+        await bg.enqueue(mail.request("b").available_in(days=1))
+        assert sight.points("bgjobs.queue.depth") == {}
+        oldest = frozenset[tuple[str, Any]]()
+
+        def seen() -> bool:
+            return bool(sight.points("bgjobs.oldest_ready_age").get(oldest, 0) > 0)
+
+        states: dict[str, int] = {}
+
+        def counted() -> bool:
+            if not seen():
+                return False
+            for attributes, value in sight.points("bgjobs.queue.depth").items():
+                states[dict(attributes)["state"]] = value
+            return True
+
+        await observed(app, bg, counted)
+        assert states == {
+            "waiting": 1, "delayed": 1, "running": 0, "succeeded": 0, "failed": 0,
+        }  # fmt: skip
+        assert sight.points("bgjobs.queue.depth") == {}, "nobody asks any more"
+
+
+async def test_observing_ends_with_the_application(sqlite_app: Traced) -> None:
+    async with (
+        anyio.create_task_group() as tasks,
+        bgjobs.run(sqlite_app.config(mail)) as bg,
+    ):
+        tasks.start_soon(sqlite_app.sight.telemetry.observe, bg)
+        bg.stop()
+
+
+async def test_a_database_that_is_away_has_no_depth(sqlite_app: Traced) -> None:
+    real, away = sqlite_app.database.store(), list[bool]()
+
+    def count(*args: Any, **kwargs: Any) -> Any:
+        if away:
+            raise StoreUnavailableError("away")
+        return real.count(*args, **kwargs)
+
+    sight, store = sqlite_app.sight, Wrapped(real, count=count)
+
+    def sees() -> bool:
+        return sight.points("bgjobs.queue.depth") != {}
+
+    config = sqlite_app.config(mail, store=store, store_timeout=0.01)
+    async with bgjobs.run(config) as bg, anyio.create_task_group() as tasks:
+
+        async def observe() -> None:
+            await sight.telemetry.observe(bg, every=0.01)
+
+        tasks.start_soon(observe)
+        for wanted in (True, False, True):
+            while sees() is not wanted:
+                await anyio.sleep(0.01)
+            away[:] = [] if away else [True]
+        bg.stop()
+
+
+@pytest.mark.parametrize("every", [0, -1.0, float("nan")])
+async def test_observing_needs_time_in_between(sight: Sight, every: float) -> None:
+    bg: Any = None
+    with pytest.raises(ValueError, match=r"every so many seconds above 0, found (0|-1\.0|nan)"):
+        await sight.telemetry.observe(bg, every=every)

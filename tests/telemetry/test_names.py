@@ -1,0 +1,150 @@
+"""The metrics are called what docs/telemetry.md and the research before it say."""
+
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import attrs
+import pytest
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.semconv._incubating.attributes import messaging_attributes as convention
+from opentelemetry.semconv._incubating.metrics import messaging_metrics
+from prometheus_client import CollectorRegistry
+
+import bgjobs
+from bgjobs import events
+from bgjobs.errors import LeaseLostError, StoreUnavailableError
+from bgjobs.jobs import Job
+from bgjobs.occurrences import Occurrence, Plan
+from bgjobs.telemetry import Telemetry, names
+from bgjobs.telemetry.depth import Answer
+from bgjobs.telemetry.instruments import INSTRUMENTS, Instrument
+from tests.docs.documents import ROOT
+from tests.telemetry.conftest import Sight
+
+PAGE = (ROOT / "docs" / "telemetry.md").read_text("utf-8")
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+JOB = Job(
+    id=UUID(int=1),
+    name="mail",
+    payload="{}",
+    created_at=NOW,
+    available_at=NOW,
+    reserved_at=NOW + timedelta(seconds=7),
+    reserved_by=UUID(int=2),
+    reservations=1,
+    occurrence=Occurrence(plan=Plan(name="nightly", schedule=""), at=NOW),
+)
+ERROR = StoreUnavailableError("away")
+EVERYTHING: list[events.Event] = [
+    events.JobEnqueued(JOB),
+    events.JobStarted("q", JOB),
+    events.JobFailed("q", JOB, "LookupError: x"),
+    events.StoreResponded("write", 0.001),
+    events.MonitorReleased(JOB),
+    events.OccurrencesMissed("nightly", NOW, 3),
+    events.ChildCrashed("queue 'q'", LeaseLostError("q")),
+    events.LoopLag(1.5, "mail"),
+    events.ListenerFailed("note", "JobStarted", ERROR),
+    events.StoreFailed("write", ERROR),
+]
+
+
+def tell_everything(telemetry: Telemetry) -> None:
+    for event in EVERYTHING:
+        copy_context().run(telemetry, event)
+    counts = bgjobs.Counts(due=1, delayed=0, reserved=0, succeeded=0, failed=0)
+    telemetry._depth._answer = Answer(counts, timedelta(seconds=-1))
+
+
+def in_prometheus(instrument: Instrument) -> str:
+    """Give the name under which it is exported."""
+    name = instrument.name.replace(".", "_") + ("_seconds" if instrument.unit == "s" else "")
+    return f"{name}_total" if instrument.kind == "counter" else name
+
+
+def rows() -> list[list[str]]:
+    """Give the cells of the page's table of metrics."""
+    table = PAGE.split("\n## The metrics\n")[1].split("\n## ")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_the_page_lists_all_of_them_as_they_are() -> None:
+    assert rows() == [
+        [
+            f"`{one.name}`",
+            f"`{in_prometheus(one)}`",
+            one.kind,
+            f"`{one.unit}`",
+            ", ".join(f"`{name}`" for name in one.attributes),
+            one.text.rstrip("."),
+        ]
+        for one in INSTRUMENTS
+    ]
+
+
+def test_prometheus_sees_them_under_the_names_on_the_page() -> None:
+    registry = CollectorRegistry()
+    meters = MeterProvider([PrometheusMetricReader(registry=registry)], shutdown_on_exit=False)
+    tell_everything(Telemetry(meter_provider=meters))
+    samples = [sample.name for metric in registry.collect() for sample in metric.samples]
+    found = {
+        name.removesuffix("_bucket") for name in samples if name.startswith(("bg", "mess"))
+    }
+    endings = ("_sum", "_count", "_created")
+    meters.shutdown()
+    assert {name for name in found if not name.endswith(endings)} == {
+        cells[1].strip("`") for cells in rows()
+    }
+
+
+def test_they_have_the_units_attributes_and_buckets_of_the_table(sight: Sight) -> None:
+    tell_everything(sight.telemetry)
+    found = {metric.name: metric for metric in sight.metrics()}
+    assert set(found) == {one.name for one in INSTRUMENTS}
+    for one in INSTRUMENTS:
+        metric = found[one.name]
+        assert (metric.unit, metric.description) == (one.unit, one.text)
+        [first, *_] = metric.data.data_points
+        assert set(first.attributes) == set(one.attributes)
+        if one.kind == "histogram":
+            assert first.explicit_bounds == one.buckets
+
+
+def test_what_the_page_says_of_buckets_is_so() -> None:
+    for one in INSTRUMENTS:
+        if one.kind == "histogram":
+            most = 10 if one.name.startswith("messaging.") else 3600
+            assert (min(one.buckets), max(one.buckets)) == (0.005, most)
+
+
+@pytest.mark.parametrize(
+    ("name", "conventional"),
+    [
+        (names.SYSTEM, convention.MESSAGING_SYSTEM),
+        (names.OPERATION, convention.MESSAGING_OPERATION_NAME),
+        (names.OPERATION_TYPE, convention.MESSAGING_OPERATION_TYPE),
+        (names.DESTINATION, convention.MESSAGING_DESTINATION_NAME),
+        (names.GROUP, convention.MESSAGING_CONSUMER_GROUP_NAME),
+        (names.MESSAGE_ID, convention.MESSAGING_MESSAGE_ID),
+    ],
+)
+def test_attributes_have_the_names_of_the_convention(name: str, conventional: str) -> None:
+    assert name == conventional
+
+
+def test_metrics_of_the_convention_have_its_names() -> None:
+    known = {
+        value for name, value in vars(messaging_metrics).items() if name.startswith("MESSAGING")
+    }
+    ours = {one.name for one in INSTRUMENTS if one.name.startswith("messaging.")}
+    assert ours <= known
+
+
+def test_an_event_that_nothing_is_measured_of_is_let_pass(sight: Sight) -> None:
+    sight.tell(events.Pruned(9))
+    sight.tell(events.JobReleased("q", attrs.evolve(JOB, reservations=7)))
+    assert [metric.name for metric in sight.metrics()] == ["bgjobs.jobs"]
+    assert sight.spans() == []
