@@ -15,6 +15,7 @@ from bgjobs.context import JobContext
 from bgjobs.errors import BgJobsError, PayloadError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
+from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
 
@@ -95,7 +96,7 @@ class Attempt:
         if worker.timeout is not None:
             await self._call_in_time(scope, args, kwargs)
         elif worker.is_async:
-            await worker.handler(*args, **kwargs)
+            await InOwnContext(worker.handler(*args, **kwargs))
         else:
             await self._call_in_thread(args, kwargs)
 
@@ -146,7 +147,7 @@ class Attempt:
         scope.deadline = current_time() + (self.worker.timeout or 0)
         try:
             if self.worker.is_async:
-                await self.worker.handler(*args, **kwargs)
+                await InOwnContext(self.worker.handler(*args, **kwargs))
             else:
                 await self._call_in_thread(args, kwargs)
         finally:
