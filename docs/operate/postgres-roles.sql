@@ -1,6 +1,6 @@
 -- Roles for bgjobs on PostgreSQL, each with no more rights than its programs need.
 -- Run it as a superuser, after the schema was made by bgjobs_migrator, and again after every
--- migration; see docs/security.md. Another schema than "bgjobs" is named here in its place.
+-- migration; see docs/operate/security.md. Another schema than "bgjobs" is named here in its place.
 
 -- May write into no table that a producer does not need, and forge no attempt or reservation.
 grant usage on schema bgjobs to bgjobs_producer;
