@@ -4,6 +4,7 @@ import ast
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import get_args
 
 from attrs import frozen
@@ -28,6 +29,15 @@ CLASSES_OF_EVENTS = """
 
 ```{eval-rst}
 .. automodule:: bgjobs.events
+   :exclude-members: Event, Listener
+
+.. py:data:: bgjobs.events.Event
+
+   Any of these: the union of all classes above.
+
+.. py:data:: bgjobs.events.Listener
+
+   A function, plain or async, that takes an event; told of events in their order.
 ```
 """
 
@@ -62,14 +72,10 @@ CLASSES = (
     bgjobs.RestartTolerance,
     bgjobs.Limits,
 )
-FUNCTIONS: tuple[tuple[str, Callable[..., object], str], ...] = (
-    ("worker", bgjobs.worker, inspect.getdoc(bgjobs.worker) or ""),
-    ("SQLiteStore", bgjobs.SQLiteStore, inspect.getdoc(bgjobs.SQLiteStore.__init__) or ""),
-    (
-        "PostgresStore",
-        bgjobs.PostgresStore,
-        inspect.getdoc(bgjobs.PostgresStore.__init__) or "",
-    ),
+FUNCTIONS: tuple[tuple[str, Callable[..., object]], ...] = (
+    ("worker", bgjobs.worker),
+    ("SQLiteStore", bgjobs.SQLiteStore.__init__),
+    ("PostgresStore", bgjobs.PostgresStore.__init__),
 )
 
 
@@ -130,13 +136,22 @@ def _class_section(kind: type) -> str:
     return f"{head}{titles}|---|---|---|---|\n{''.join(rows)}"
 
 
-def _function_section(name: str, function: Callable[..., object], doc: str) -> str:
+def _function_section(name: str, function: Callable[..., object]) -> str:
+    [node] = ast.parse(dedent(inspect.getsource(function))).body
+    assert isinstance(node, ast.FunctionDef)  # noqa: S101 - for the type checker
     rows = [
-        _row(f"`{one.name}`", _code("" if one.default is one.empty else repr(one.default)))
-        for one in inspect.signature(function).parameters.values()
-        if repr(one.default).find(" at 0x") < 0  # a function has no text that stays the same
+        _row(f"`{one.arg}`", _code(_source(one.annotation)), _code(_source(default)))
+        for one, default in _parameters(node.args)
     ]
-    return f"\n## {name}\n\n{doc}\n\n{_row('Setting', 'Default')}|---|---|\n{''.join(rows)}"
+    head = f"\n## {name}\n\n{inspect.getdoc(function)}\n\n"
+    titles = _row("Setting", "Type", "Default")
+    return f"{head}{titles}|---|---|---|\n{''.join(rows)}"
+
+
+def _parameters(given: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """Give those that a caller may name, and what they are unless given."""
+    yield from ((one, None) for one in given.args if one.arg != "self")
+    yield from zip(given.kwonlyargs, given.kw_defaults, strict=True)
 
 
 def _default(value: ast.expr | None) -> str:
@@ -148,6 +163,10 @@ def _default(value: ast.expr | None) -> str:
         return f"{given['factory']}()"
     default = given.get("default", "")
     return "" if default.startswith("Factory(") else default
+
+
+def _source(node: ast.expr | None) -> str:
+    return "" if node is None else ast.unparse(node)
 
 
 def _text_of(node: ast.stmt | None) -> str:

@@ -32,7 +32,7 @@ def names_in(path: Path) -> set[str]:
 def documented(page: str, module: str) -> set[str]:
     """Give the names of a module for which a page asks the docstring."""
     text = (REFERENCE / f"{page}.md").read_text("utf-8")
-    asked = rf"^\.\. auto\w+:: {re.escape(module)}\.(\w+)(?:\(\))?$"
+    asked = rf"^\.\. (?:auto\w+|py:data):: {re.escape(module)}\.(\w+)(?:\(.*)?$"
     return set(re.findall(asked, text, re.MULTILINE))
 
 
