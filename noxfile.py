@@ -62,7 +62,7 @@ def docs(session: nox.Session) -> None:
     install(session, "types")
     session.run("python", "docs/pictures.py")
     session.run("python", "docs/tables.py")
-    build = ("-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
+    build = ("--jobs=auto", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
     session.run("sphinx-build", "--fresh-env", *build)
     session.run("pytest", "tests/docs", *session.posargs)
 
