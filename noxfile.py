@@ -61,6 +61,7 @@ def docs(session: nox.Session) -> None:
     """Write what is made of the code, build the site, run every program in the documents."""
     install(session, "types")
     session.run("python", "docs/pictures.py")
+    session.run("python", "docs/lease.py")
     session.run("python", "docs/tables.py")
     build = ("--jobs=auto", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
     session.run("sphinx-build", "--fresh-env", *build)
