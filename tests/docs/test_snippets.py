@@ -7,11 +7,8 @@ A program that asks the environment for DATABASE_URL gets an empty PostgreSQL da
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
-from typing import cast
 from uuid import uuid4
 
 import psycopg
@@ -21,15 +18,12 @@ from psycopg.conninfo import make_conninfo
 
 from tests.docs.documents import ROOT, SHOWN, Block, blocks
 
-AT_ONCE = 2
 BLOCKS = [block for path in SHOWN for block in blocks(path)]
 PROGRAMS = [block for block in BLOCKS if block.mark is None]
 CHECKED = [block for block in BLOCKS if block.mark == "mypy"]
 
-Done = subprocess.CompletedProcess[str]
 
-
-def run(*arguments: str, cwd: Path, **variables: str) -> Done:
+def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
@@ -41,49 +35,26 @@ def run(*arguments: str, cwd: Path, **variables: str) -> Done:
     )
 
 
-@contextmanager
-def database(dsn: str) -> Generator[str]:
-    """Give an empty database of its own on a server."""
+@pytest.fixture
+def database_url(postgres_dsn: str) -> Generator[str]:
+    """An empty database of its own."""
     name = sql.Identifier(f"docs_{uuid4().hex}")
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(name))
-        yield make_conninfo(dsn, dbname=name.as_string().strip('"'))
+        yield make_conninfo(postgres_dsn, dbname=name.as_string().strip('"'))
         connection.execute(sql.SQL("drop database {} with (force)").format(name))
 
 
-def run_block(block: Block, folder: Path, dsn: str) -> Done:
-    (folder / "program.py").write_text(block.code, "utf-8")
-    if "DATABASE_URL" not in block.code:
-        return run("program.py", cwd=folder)
-    with database(dsn) as url:
-        return run("program.py", cwd=folder, DATABASE_URL=url)
-
-
-def selected(request: pytest.FixtureRequest) -> Iterator[Block]:
-    """Give the programs whose tests were asked for."""
-    for item in request.session.items:
-        if isinstance(item, pytest.Function) and item.originalname == "test_it_runs":
-            yield cast("Block", item.callspec.params["block"])
-
-
-@pytest.fixture(scope="module")
-def runs(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_dsn: str
-) -> Generator[dict[Block, Future[Done]]]:
-    """The programs, started at the first test and run beside each other."""
-    pool = ThreadPoolExecutor(AT_ONCE)
-    yield {
-        block: pool.submit(run_block, block, tmp_path_factory.mktemp("docs"), postgres_dsn)
-        for block in selected(request)
-    }
-    pool.shutdown(cancel_futures=True)
-
-
 @pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: block.place)
-def test_it_runs(block: Block, runs: dict[Block, Future[Done]]) -> None:
-    done = runs[block].result()
+def test_it_runs(block: Block, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    (tmp_path / "program.py").write_text(block.code, "utf-8")
+    variables: dict[str, str] = {}
+    if "DATABASE_URL" in block.code:
+        variables["DATABASE_URL"] = request.getfixturevalue("database_url")
 
-    assert done.returncode == 0, done.stderr
+    done = run("program.py", cwd=tmp_path, **variables)
+
+    assert done.returncode == 0, done.stdout + done.stderr
     assert block.printed is None or done.stdout == block.printed
 
 
