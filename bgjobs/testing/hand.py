@@ -26,6 +26,7 @@ from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
 from bgjobs.settlements import Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 from bgjobs.testing.clock import VirtualClock
+from bgjobs.testing.held import HeldWorkers
 from bgjobs.testing.virtual_time import virtual_clock
 from bgjobs.texts import error_text
 
@@ -80,7 +81,7 @@ class Hand:
 
     def begin(self, job: Job) -> Attempt:
         """Make an attempt at a reserved job, to `run`."""
-        return Attempt(self.worker, job, CapacityLimiter(1))
+        return Attempt(HeldWorkers().one(self.worker), job, CapacityLimiter(1))
 
     async def run(self, attempt: Attempt) -> Run:
         """Call the handler."""

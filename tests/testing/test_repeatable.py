@@ -1,6 +1,7 @@
 """`check_repeatable`: handlers that may be run again, and those that may not."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -83,6 +84,7 @@ async def test_plain_handlers_are_checked_too(world: World) -> None:
 
     @bgjobs.worker
     def send_once(context: bgjobs.JobContext, to: str) -> None:
+        time.sleep(0.01)  # the clock shall not run ahead of it
         if f"{to} {context.job.id}" not in world.sent:
             world.sent.append(f"{to} {context.job.id}")
 

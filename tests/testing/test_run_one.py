@@ -1,6 +1,7 @@
 """`run_one`: one run through the real path, and how it ended."""
 
 import sqlite3
+import time
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -92,6 +93,16 @@ async def test_a_timeout_comes_out_and_takes_no_time() -> None:
     ended = await run_one(slow, slow.request(), raising=False)
     assert ended.how == "raised"
     assert str(ended.error) == "timed out after 3600 seconds"
+
+
+async def test_a_plain_handler_has_its_time() -> None:
+    """Its timeout is virtual, and the thread is not: the one must not outrun the other."""
+
+    @bgjobs.worker(timeout=3600)
+    def plain() -> None:
+        time.sleep(0.02)
+
+    assert (await run_one(plain, plain.request())).how == "succeeded"
 
 
 async def test_a_delayed_request_is_run_now() -> None:
