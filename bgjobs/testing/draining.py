@@ -52,6 +52,7 @@ class Drained:
 
     def check(self) -> "Drained":
         """Raise `AssertionError` with all that handlers raised; else give this back."""
+        __tracebackhide__ = True  # pytest shows the line of the test
         if self.errors:
             count = f"{len(self.errors)} attempts" if len(self.errors) > 1 else "1 attempt"
             raise AssertionError("\n\n".join([f"{count} raised", *self.errors]))

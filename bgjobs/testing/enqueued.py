@@ -63,6 +63,7 @@ def assert_enqueued(
     Raises:
         AssertionError: There is none; it shows the nearest one, and which there are.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     expected = Wanted.of(
         wanted, workers_of(where), matching=matching, at=at, within=as_duration(within)
     )
@@ -93,6 +94,7 @@ def refute_enqueued(
     matching: Callable[..., bool] | None = None,
 ) -> None:
     """Expect that no job like this was enqueued; see `assert_enqueued`."""
+    __tracebackhide__ = True  # pytest shows the line of the test
     expected = Wanted.of(wanted, workers_of(where), matching=matching)
     found = [job for job in _all_jobs(where) if not expected.differences(job)]
     if found:

@@ -41,6 +41,7 @@ class Recorder:
 
     def one(self, kind: type[E], worker: AnyWorker | None = None) -> E:
         """Give the only event of a kind; `AssertionError` when there is none, or another."""
+        __tracebackhide__ = True  # pytest shows the line of the test
         found = self.of(kind, worker)
         if len(found) != 1:
             raise AssertionError(f"expected one {kind.__name__}, found {self._found(found)}")

@@ -13,6 +13,7 @@ import pytest
 import bgjobs
 from bgjobs.testing import check_repeatable
 from bgjobs.testing.repeating import ENDED
+from tests.fixtures.databases import Database
 from tests.testing.conftest import real_time
 
 pytestmark = pytest.mark.anyio
@@ -214,6 +215,15 @@ async def test_what_is_written_before_the_end_is_not(
             reset=lambda: app.execute("delete from mails"),
             store=bgjobs.SQLiteStore(tmp_path / "app.db"),
         )
+
+
+async def test_both_databases(world: World, database: Database) -> None:
+    @bgjobs.worker
+    async def send(to: str) -> None:
+        await anyio.sleep(1)
+        world.sent[:] = [to]
+
+    assert len(await world.check(send, store=database.store())) == 4
 
 
 async def test_effects_and_reset_may_be_async(world: World) -> None:

@@ -20,6 +20,7 @@ from bgjobs.testing import (
     run_virtual,
     virtual_backend,
 )
+from tests.fixtures.databases import Database
 from tests.testing.conftest import real_time
 
 pytestmark = pytest.mark.anyio
@@ -57,13 +58,15 @@ async def test_the_store_of_the_configuration_is_left_alone(tmp_path: Path) -> N
     assert not path.exists()
 
 
-async def test_a_store_that_is_given_keeps_the_jobs(tmp_path: Path) -> None:
-    store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
+async def test_a_store_that_is_given_keeps_the_jobs(database: Database) -> None:
+    store, start = database.store(), VirtualClock().start
     async with run_virtual(config(nap), store=store) as bg:
-        job = await bg.enqueue(nap.request(0.0))
-        await drain(bg)
+        job = await bg.enqueue(nap.request(60.0).available_in(days=3))
+        await drain(bg, with_delayed=True)
     async with run_virtual(config(nap), store=store) as bg:
-        assert isinstance(await bg.find(job.id), bgjobs.SucceededJob)
+        done = await bg.find(job.id)
+    assert isinstance(done, bgjobs.SucceededJob)
+    assert done.succeeded_at == start + timedelta(days=3, minutes=1)
 
 
 async def test_the_clock_and_the_listeners_are_those_that_are_given() -> None:
