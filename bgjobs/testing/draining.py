@@ -11,6 +11,7 @@ from attrs import field, frozen
 from bgjobs.events import (
     Event,
     JobAttemptFailed,
+    JobCancelled,
     JobDiscarded,
     JobFailed,
     JobSnoozed,
@@ -23,7 +24,7 @@ from bgjobs.runtime.bus import EventStream
 from bgjobs.testing.inside import look_now
 from bgjobs.testing.virtual_time import patience
 
-_End = JobSucceeded | JobFailed | JobDiscarded | JobSnoozed | JobAttemptFailed
+_End = JobSucceeded | JobFailed | JobDiscarded | JobCancelled | JobSnoozed | JobAttemptFailed
 
 BUFFER = 1_000_000
 """Events; they are taken at each turn of the loop, so never so many wait."""
@@ -38,6 +39,8 @@ class Drained:
     failed: Sequence[Job] = ()
     """Those that will not run again, because they raised too often."""
     discarded: Sequence[Job] = ()
+    cancelled: Sequence[Job] = ()
+    """Those that an operator cancelled while they ran."""
     snoozed: Sequence[Job] = ()
     retried: Sequence[Job] = ()
     """Those that raised and were put back, once for each time."""
@@ -47,8 +50,8 @@ class Drained:
     @property
     def runs(self) -> int:
         """How many attempts there were."""
-        kinds = (self.succeeded, self.failed, self.discarded, self.snoozed, self.retried)
-        return sum(map(len, kinds))
+        ended = (self.succeeded, self.failed, self.discarded, self.cancelled)
+        return sum(map(len, (*ended, self.snoozed, self.retried)))
 
     def check(self) -> "Drained":
         """Raise `AssertionError` with all that handlers raised; else give this back."""
@@ -126,6 +129,7 @@ class _Tally:
             succeeded=self._jobs(JobSucceeded),
             failed=self._jobs(JobFailed),
             discarded=self._jobs(JobDiscarded),
+            cancelled=self._jobs(JobCancelled),
             snoozed=self._jobs(JobSnoozed),
             retried=self._jobs(JobAttemptFailed),
             errors=[f"{one.job.name!r}: {one.error}" for one in raised],

@@ -153,6 +153,22 @@ async def test_the_patience_is_short_in_real_time() -> None:
     assert patience(None) == 30
 
 
+async def test_jobs_that_an_operator_cancels_are_told() -> None:
+    apps: list[bgjobs.BgJobs] = []
+
+    @bgjobs.worker
+    async def cancel_itself(context: bgjobs.JobContext) -> None:
+        await apps[0].admin.cancel(context.job.id, reason="not today")
+        await anyio.sleep_forever()
+
+    async with run_virtual(config(cancel_itself)) as bg:
+        apps.append(bg)
+        job = await bg.enqueue(cancel_itself.request())
+        drained = await drain(bg)
+    assert [one.id for one in drained.cancelled] == [job.id]
+    assert drained.runs == 1
+
+
 @real_time
 async def test_it_works_in_real_time() -> None:
     async with bgjobs.run(config(visit)) as bg:
