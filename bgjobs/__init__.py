@@ -2,6 +2,7 @@
 
 The floors; a module imports only from floors below it::
 
+    cli        the bgjobs command                    over what this module gives
     testing, logs                                    tools beside the library
     runtime    run, BgJobs, supervisor, monitor      structured concurrency over a store
     config     Config, Queue, ScheduledJob           what runs
