@@ -25,6 +25,8 @@ _COLOURS = {
     "problem": "red",
 }
 
+_GAP = (0, 2, 0, 0)
+"""Two blanks behind each column but the last."""
 _NUMBERS = (
     "attempts",
     "owners",
@@ -41,7 +43,7 @@ _NUMBERS = (
 def table(*columns: str, rows: Iterable[Sequence[str | int]], flexible: str = "") -> Table:
     """Draw rows; the `flexible` column is cut where the terminal ends, the others never."""
     cells = [[_cell(value) for value in row] for row in rows]
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, padding=_GAP, header_style="bold")
     for index, name in enumerate(columns):
         widest = max([len(name), *(row[index].cell_len for row in cells)])
         drawn.add_column(
@@ -71,7 +73,7 @@ def _whole(value: str | int) -> Text:
 
 def facts(pairs: Iterable[tuple[str, str | int]]) -> Table:
     """Draw names and values, one pair a line."""
-    drawn = Table(box=None, pad_edge=False, show_header=False)
+    drawn = Table(box=None, pad_edge=False, padding=_GAP, show_header=False)
     drawn.add_column(style="bold", no_wrap=True)
     drawn.add_column(overflow="fold")
     for name, value in pairs:
@@ -254,7 +256,7 @@ def owners(found: Iterable[bgjobs.LiveOwner], now: datetime) -> Table:
 
 def findings(found: Iterable[bgjobs.Finding]) -> Table:
     """Draw what `doctor` looked at."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, padding=_GAP, header_style="bold")
     for name in ("check", "level", "finding"):
         drawn.add_column(name, no_wrap=name != "finding", overflow="fold")
     for one in found:
