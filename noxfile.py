@@ -58,9 +58,13 @@ def tests_all(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Draw the pictures, run the examples in the documents, follow the links between them."""
-    install(session, "test")
+    """Write what is made of the code, build the site, run every program in the documents."""
+    install(session, "types")
     session.run("python", "docs/pictures.py")
+    session.run("python", "docs/lease.py")
+    session.run("python", "docs/tables.py")
+    build = ("--jobs=auto", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
+    session.run("sphinx-build", "--fresh-env", *build)
     session.run("pytest", "tests/docs", *session.posargs)
 
 

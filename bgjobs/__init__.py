@@ -2,7 +2,7 @@
 
 The floors; a module imports only from floors below it::
 
-    telemetry                                        on the public face, as you are
+    cli, telemetry                                   over what this module gives
     testing, logs                                    tools beside the library
     runtime    run, BgJobs, supervisor, monitor      structured concurrency over a store
     config     Config, Queue, ScheduledJob           what runs
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
     from bgjobs import events, schedules
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
-    from bgjobs.runtime.admin import Admin, State
+    from bgjobs.runtime.admin import Admin, Schema, State
     from bgjobs.runtime.app import administer, run, serve
     from bgjobs.runtime.bgjobs import BgJobs
     from bgjobs.runtime.bus import EventStream
     from bgjobs.runtime.queue_control import QueueControl
+    from bgjobs.runtime.schedule_admin import ScheduleState
     from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
     from bgjobs.schedules import Schedule, every, schedule
+    from bgjobs.stores.operations import Finding, LiveOwner, Migration, OperatedStore
     from bgjobs.stores.postgres import PostgresStore
     from bgjobs.stores.sqlite import SQLiteStore
 
@@ -61,12 +63,16 @@ __all__ = [
     "Event",
     "EventStream",
     "FailedJob",
+    "Finding",
     "Job",
     "JobContext",
     "JobRequest",
     "Limits",
     "Listener",
+    "LiveOwner",
+    "Migration",
     "Occurrence",
+    "OperatedStore",
     "Page",
     "PostgresStore",
     "Queue",
@@ -77,8 +83,10 @@ __all__ = [
     "Retention",
     "SQLiteStore",
     "Schedule",
+    "ScheduleState",
     "ScheduledJob",
     "ScheduledJobControl",
+    "Schema",
     "Snooze",
     "State",
     "Store",
@@ -104,12 +112,18 @@ _LATER = {
     "BgJobs": "bgjobs.runtime.bgjobs",
     "Event": "bgjobs.events",
     "EventStream": "bgjobs.runtime.bus",
+    "Finding": "bgjobs.stores.operations",
     "Listener": "bgjobs.events",
+    "LiveOwner": "bgjobs.stores.operations",
+    "Migration": "bgjobs.stores.operations",
+    "OperatedStore": "bgjobs.stores.operations",
     "PostgresStore": "bgjobs.stores.postgres",
     "QueueControl": "bgjobs.runtime.queue_control",
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
+    "ScheduleState": "bgjobs.runtime.schedule_admin",
     "ScheduledJobControl": "bgjobs.runtime.scheduled_job_control",
+    "Schema": "bgjobs.runtime.admin",
     "State": "bgjobs.runtime.admin",
     "administer": "bgjobs.runtime.app",
     "every": "bgjobs.schedules",

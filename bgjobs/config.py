@@ -67,8 +67,9 @@ class RestartTolerance:
     """How many crashes of one child are tolerated within a window of time."""
 
     restarts: int = 5
+    """So many within the window are tolerated; one more ends the application."""
     within: float = 60.0
-    """Seconds."""
+    """The window, in seconds."""
     backoff: Backoff = field(default=Exponential(base=0.1, maximum=5.0), converter=as_backoff)
     """How long to wait before a child is started again."""
 
@@ -85,7 +86,9 @@ class Retention:
     """How long ended jobs are kept; None keeps them for ever."""
 
     succeeded: timedelta | None = timedelta(days=7)
+    """How long a job that succeeded is kept."""
     failed: timedelta | None = None
+    """How long a job that failed is kept."""
     interval: float = 60.0
     """Seconds between two looks for what is old enough."""
 
@@ -105,7 +108,9 @@ class Queue:
     """
 
     name: str
+    """Unique in this configuration."""
     workers: Sequence[AnyWorker] = field(converter=_tuple, kw_only=True)
+    """Whose jobs it runs; at least one."""
     concurrency: int = field(default=10, kw_only=True)
     """How many handlers run at once; sync handlers take one thread each."""
     max_retries: int = field(default=3, kw_only=True)
@@ -140,7 +145,9 @@ class ScheduledJob:
     """
 
     worker: AnyWorker
+    """What runs."""
     schedule: "Schedule"
+    """When it runs; see `bgjobs.schedules`."""
     name: str = field(default=Factory(_name_of_worker, takes_self=True), kw_only=True)
     """Unique in all processes on one store; the worker's name unless said."""
     request: JobRequest | None = field(default=None, kw_only=True)
@@ -148,6 +155,7 @@ class ScheduledJob:
     max_retries: int = field(default=3, kw_only=True)
     """How often a run that raised is tried again before the next one is planned."""
     backoff: Backoff = field(factory=Exponential, converter=as_backoff, kw_only=True)
+    """How long it waits before that: a policy of `bgjobs.backoff` or a function."""
     catch_up: Literal["once", "never"] | int = field(default="once", kw_only=True)
     """What becomes of occurrences that nobody could run in time.
 
@@ -220,8 +228,11 @@ class Config:
     """One application: where jobs are stored and who runs which. All times in seconds."""
 
     store: Store
+    """Where the jobs are kept: `SQLiteStore`, `PostgresStore` or one of yours."""
     queues: Sequence[Queue] = field(default=(), converter=_tuple)
+    """What this process runs; none in a process that only enqueues."""
     scheduled_jobs: Sequence[ScheduledJob] = field(default=(), converter=_tuple)
+    """What it runs by a schedule."""
     enqueue_only: Sequence[AnyWorker] = field(default=(), converter=_tuple)
     """Workers whose jobs this process may enqueue although another one runs them."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_tuple)
@@ -242,11 +253,15 @@ class Config:
     store_timeout: float = 30.0
     """How long a call waits for a store that is away, before it is an error."""
     limits: Limits = field(factory=Limits)
+    """How often a job may crash or be interrupted."""
     restart_tolerance: RestartTolerance = field(factory=RestartTolerance)
+    """How often a queue or a service may crash before the application ends."""
     retention: Retention = field(factory=Retention)
+    """How long ended jobs are kept."""
     migrate: bool = True
     """Bring the schema up to date at start; without it an old schema is refused."""
     clock: Clock = field(factory=SystemClock)
+    """Where the time comes from; tests give `bgjobs.testing.VirtualClock`."""
 
     def __attrs_post_init__(self) -> None:
         with Problems("Config") as problems:

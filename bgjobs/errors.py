@@ -1,4 +1,6 @@
-"""The errors of bgjobs: one tree, the facts as attributes, the message built from them.
+"""The errors of bgjobs, as one tree.
+
+The facts are attributes, and the message is built from them::
 
     BgJobsError
     |- ConfigError                 everything that is wrong with a configuration, listed
@@ -19,7 +21,7 @@
        |- SchemaMismatchError      the stored schema is not the one this version knows
        '- ForkedStoreError         an open store was used in a forked child
 
-`Discard` and `Snooze` are not errors but orders that a handler raises; see `bgjobs.jobs`.
+`Discard` and `Snooze` are not errors but orders that a handler raises.
 """
 
 from collections.abc import Iterable, Sequence

@@ -99,7 +99,9 @@ class Limits:
     """How often a job may crash or be interrupted; these hold for all queues."""
 
     max_crashes: int = 3
+    """How often its process may die while running it; once more, and the job fails."""
     max_interruptions: int = 100
+    """How often a shutdown may hand it back unfinished; once more, and the job fails."""
 
 
 @final

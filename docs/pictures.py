@@ -1,5 +1,4 @@
-# ruff: noqa: INP001 - a program, which `nox -s docs` runs
-"""Draws the picture of docs/schedules.md: a year of one schedule, computed by the library."""
+"""Draws the picture of docs/guide/schedules.md: a year of one schedule, as the library says."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +8,7 @@ from pathlib import Path
 from bgjobs import schedule
 from bgjobs.schedules import PreviewLine
 
-PICTURE = Path(__file__).with_name("schedules-year.svg")
+PICTURE = Path(__file__).parent / "guide" / "schedules-year.svg"
 
 YEAR = 2026
 NIGHTLY = schedule().at(2, 30).in_timezone("Europe/Paris").build()

@@ -107,7 +107,7 @@ class Operations(Protocol):
     ) -> Cancelled:
         """End waiting jobs as failed, and ask the owners of running ones to cancel them.
 
-        The error of the failed ones is ``Cancelled: `` and the reason. Occurrences that wait
+        The error of the failed ones is ``Cancelled:`` and the reason. Occurrences that wait
         are left alone, as their scheduled job would only plan them again.
         """
         ...

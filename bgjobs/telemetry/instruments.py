@@ -1,4 +1,4 @@
-"""All metrics, as one table: docs/telemetry.md has the same one for people.
+"""All metrics, as one table: docs/operate/telemetry.md has the same one for people.
 
 Those of the first kind have the names of OpenTelemetry's conventions; the others come out of a
 Prometheus exporter as ``bgjobs_jobs_total``, ``bgjobs_job_duration_seconds`` and so on.

@@ -37,8 +37,8 @@ class Telemetry:
 
     An attempt has a span that links to the span in which its job was enqueued, in whatever
     process. It is current while the handler runs, async or in a thread. Metrics are counted
-    from events; `docs/telemetry.md` lists them. Neither shows a payload, nor the text of an
-    error unless `error_texts` asks for it, in the spans: such a text may quote arguments.
+    from events; `docs/operate/telemetry.md` lists them. Neither shows a payload, nor the text
+    of an error unless `error_texts` asks for it, in the spans: such a text may quote arguments.
 
     Without providers it uses those that the application has set, whenever it does.
     """

@@ -1,16 +1,19 @@
 """A listener that keeps what it hears."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import TypeVar, final
 
 from anyio import Event as Flag
-from anyio import fail_after
+from anyio import move_on_after
 
+from bgjobs.config import AnyWorker
 from bgjobs.events import Event
+from bgjobs.testing.virtual_time import patience
 
 E = TypeVar("E", bound=Event)
 
-PATIENCE = 30.0
-"""Seconds after which waiting for an event is an error; a safety net, not a measure."""
+_SHOWN = 20  # names in one message
 
 
 @final
@@ -19,16 +22,30 @@ class Recorder:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self._heard = Flag()
+        self._waiting: list[Flag] = []
 
     def __call__(self, event: Event) -> None:
         """Keep an event."""
         self.events.append(event)
-        self._heard.set()
+        waiting, self._waiting = self._waiting, []
+        for flag in waiting:
+            flag.set()
 
-    def of(self, kind: type[E]) -> list[E]:
-        """Give the events of one kind, in their order."""
-        return [event for event in self.events if isinstance(event, kind)]
+    def of(self, kind: type[E], worker: AnyWorker | None = None) -> list[E]:
+        """Give the events of one kind, in their order; with `worker`, those of its jobs."""
+        return [
+            event
+            for event in self.events
+            if isinstance(event, kind) and (worker is None or _worker_of(event) == worker.name)
+        ]
+
+    def one(self, kind: type[E], worker: AnyWorker | None = None) -> E:
+        """Give the only event of a kind; `AssertionError` when there is none, or another."""
+        __tracebackhide__ = True  # pytest shows the line of the test
+        found = self.of(kind, worker)
+        if len(found) != 1:
+            raise AssertionError(f"expected one {kind.__name__}, found {self._found(found)}")
+        return found[0]
 
     def names(self, *kinds: type[Event]) -> list[str]:
         """Give the names of the events, of these kinds or of all, in their order."""
@@ -38,10 +55,39 @@ class Recorder:
             if not kinds or isinstance(event, kinds)
         ]
 
-    async def wait_for(self, kind: type[E], count: int = 1) -> list[E]:
-        """Wait until `count` events of a kind were heard; `TimeoutError` after 30 seconds."""
-        with fail_after(PATIENCE):
-            while len(self.of(kind)) < count:
-                self._heard = Flag()
-                await self._heard.wait()
-        return self.of(kind)
+    def clear(self) -> None:
+        """Forget what was heard so far."""
+        self.events.clear()
+
+    async def wait_for(
+        self,
+        kind: type[E],
+        count: int = 1,
+        *,
+        worker: AnyWorker | None = None,
+        within: float | timedelta | None = None,
+    ) -> list[E]:
+        """Wait until `count` events of a kind were heard, earlier ones too.
+
+        `TimeoutError` after 30 seconds, or a year of virtual time, unless said.
+        """
+        with move_on_after(patience(within)):
+            while len(self.of(kind, worker)) < count:
+                heard = Flag()
+                self._waiting.append(heard)
+                await heard.wait()
+        found = self.of(kind, worker)
+        if len(found) < count:
+            raise TimeoutError(
+                f"expected {count} of {kind.__name__}, found {self._found(found)}"
+            )
+        return found
+
+    def _found(self, found: Sequence[Event]) -> str:
+        last = ", ".join(self.names()[-_SHOWN:]) or "nothing"
+        return f"{len(found)}; the last that was heard: {last}"
+
+
+def _worker_of(event: Event) -> str | None:
+    job = getattr(event, "job", None)  # not every event is about a job
+    return None if job is None else job.name

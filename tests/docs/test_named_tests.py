@@ -14,7 +14,7 @@ from tests.docs.documents import DOCUMENTS, ROOT, named
 
 NAMED = re.compile(r"\b(?:tests|bgjobs/testing)/[\w/]+\.py(?:::\w+)?")
 PAGES = [path for path in DOCUMENTS if NAMED.search(path.read_text("utf-8"))]
-SECURITY = ROOT / "docs" / "security.md"
+SECURITY = ROOT / "docs" / "operate" / "security.md"
 
 
 @cache

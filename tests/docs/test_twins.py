@@ -6,7 +6,7 @@ from pathlib import Path
 from bgjobs.testing import contract
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "from-the-original.md"
+PAGE = ROOT / "docs" / "coming-from" / "bg-jobs.md"
 CONTRACT = Path(contract.__file__).parent
 
 

@@ -3,12 +3,10 @@
 from typing import Any
 
 import pytest
-from trio.testing import MockClock
 
 import bgjobs
-from bgjobs.testing import Recorder, VirtualClock
+from bgjobs.testing import Recorder, VirtualClock, virtual_backend
 from tests.fixtures.databases import Database, SQLiteFile
-from tests.fixtures.jumping_loop import JumpingLoop
 
 
 @pytest.fixture(params=["trio", "asyncio"])
@@ -76,8 +74,8 @@ def virtual_app(sqlite_file: SQLiteFile) -> Harness:
     )
 
 
-_TRIO = ("trio", {"clock": MockClock(autojump_threshold=0)})
-_ASYNCIO = ("asyncio", {"loop_factory": JumpingLoop})
+_TRIO = virtual_backend("trio")
+_ASYNCIO = virtual_backend("asyncio")
 
 virtual_time = pytest.mark.parametrize("anyio_backend", [pytest.param(_TRIO, id="virtual")])
 virtual_time_on_both = pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The roles of docs/postgres-roles.sql: each suffices, and no right of it is too many."""
+"""The roles of docs/operate/postgres-roles.sql: each suffices, and has no right too many."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 
-FILE = Path(__file__).parents[2] / "docs" / "postgres-roles.sql"
+FILE = Path(__file__).parents[2] / "docs" / "operate" / "postgres-roles.sql"
 ROLES = ("producer", "worker", "reader", "migrator")
 LEASE = timedelta(minutes=1)
 ALL = timedelta(0)

@@ -1,4 +1,4 @@
-"""The metrics are called what docs/telemetry.md and the research before it say."""
+"""The metrics are called what docs/operate/telemetry.md and the research before it say."""
 
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from bgjobs.telemetry.instruments import INSTRUMENTS, Instrument
 from tests.docs.documents import ROOT
 from tests.telemetry.conftest import Sight
 
-PAGE = (ROOT / "docs" / "telemetry.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "operate" / "telemetry.md").read_text("utf-8")
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 JOB = Job(
     id=UUID(int=1),

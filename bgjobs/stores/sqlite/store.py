@@ -45,7 +45,7 @@ class SQLiteStore:
     """Jobs in one SQLite file, shared by all processes of one machine.
 
     `path` may be ":memory:" for a store that lives as long as it is open and that no other
-    process sees. Connections that you pass in, or get, are `sqlite3.Connection`s.
+    process sees. Connections that you pass in, or get, are those of `sqlite3`.
 
     Writing is refused with `StoreError` when the file was moved, deleted or replaced while
     the store is open. A clock that is set back lets the leases of dead processes last as much

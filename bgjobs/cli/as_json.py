@@ -1,0 +1,130 @@
+"""Values as JSON: times ISO 8601 in UTC, ids as text, durations in seconds."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import bgjobs
+from bgjobs.cli.ages import iso
+from bgjobs.cli.looks import QueueRow
+from bgjobs.cli.states import AnyJob, State, headline, last_error
+from bgjobs.schedules import Preview
+from bgjobs.story import Moment
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+def job(found: AnyJob, state: State) -> dict[str, Json]:
+    """Give one job as lists have it."""
+    return {
+        "id": str(found.id),
+        "worker": found.name,
+        "state": state,
+        "priority": found.priority,
+        "attempts": found.attempts,
+        "crashes": found.crashes,
+        "interruptions": found.interruptions,
+        "created_at": iso(found.created_at),
+        "available_at": iso(found.available_at),
+        "reserved_at": iso(found.reserved_at),
+        "reserved_by": None if found.reserved_by is None else str(found.reserved_by),
+        "ended_at": _ended(found),
+        "unique_key": found.unique_key,
+        "schedule": None if found.occurrence is None else found.occurrence.plan.name,
+        "metadata": dict(found.metadata),
+        "error": headline(last_error(found)) or None,
+    }
+
+
+def _ended(found: AnyJob) -> str | None:
+    if isinstance(found, bgjobs.SucceededJob):
+        return iso(found.succeeded_at)
+    return iso(found.failed_at) if isinstance(found, bgjobs.FailedJob) else None
+
+
+def whole_job(
+    found: AnyJob, state: State, story: Sequence[Moment], *, with_payload: bool
+) -> dict[str, Json]:
+    """Give one job with all that happened to it."""
+    shown = job(found, state)
+    shown["error"] = last_error(found)
+    shown["story"] = [
+        {"at": iso(moment.at), "what": moment.what, "error": moment.error} for moment in story
+    ]
+    if with_payload:
+        shown["payload"] = payload(found.payload)
+    return shown
+
+
+def payload(text: str) -> Json:
+    """Read the arguments of a stored job; what is no JSON is given as it is."""
+    try:
+        read: Json = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return read
+
+
+def counts(found: bgjobs.Counts) -> dict[str, Json]:
+    """Give how many jobs there are."""
+    return {
+        "waiting": found.due,
+        "delayed": found.delayed,
+        "running": found.reserved,
+        "succeeded": found.succeeded,
+        "failed": found.failed,
+    }
+
+
+def queue(row: QueueRow) -> dict[str, Json]:
+    """Give one queue with what is in it."""
+    return {
+        "name": row.name,
+        "paused": row.paused,
+        "owners": row.owners,
+        **counts(row.counts),
+    }
+
+
+def preview(found: Preview) -> list[Json]:
+    """Give the next occurrences of a schedule."""
+    return [
+        {"at": iso(line.utc), "local": line.local.isoformat(), "remark": line.remark or None}
+        for line in found
+    ]
+
+
+def schedule(state: bgjobs.ScheduleState) -> dict[str, Json]:
+    """Give one scheduled job."""
+    occurrence = state.occurrence
+    return {
+        "name": state.name,
+        "worker": state.worker,
+        "schedule": state.schedule.describe(),
+        "next": None if occurrence is None or state.paused else iso(occurrence.at),
+        "previous": None if occurrence is None else iso(occurrence.previous),
+        "paused": state.paused,
+        "running": state.running,
+    }
+
+
+def owner(found: bgjobs.LiveOwner) -> dict[str, Json]:
+    """Give one start of a queue."""
+    return {
+        "id": str(found.id),
+        "queue": found.name,
+        "node": found.node,
+        "opened_at": iso(found.opened_at),
+        "lease_left": found.lease_left.total_seconds(),
+        "running": found.running,
+    }
+
+
+def findings(found: Iterable[bgjobs.Finding]) -> list[Json]:
+    """Give what was looked at, and how it is."""
+    return [{"check": one.check, "level": one.level, "text": one.text} for one in found]
+
+
+def migrations(found: Iterable[bgjobs.Migration]) -> list[Json]:
+    """Give steps of the schema."""
+    return [{"name": one.name, "sql": one.sql} for one in found]

@@ -1,0 +1,69 @@
+"""Work on many jobs: asked for first, with progress, and interrupted in order."""
+
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+
+import click
+
+import bgjobs
+from bgjobs.cli import screen
+from bgjobs.cli.exits import ExitCode
+from bgjobs.cli.faults import Fault
+from bgjobs.cli.session import Session
+
+Progress = Callable[[int], None]
+"""Told how many are done so far."""
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only if a person says so, or said so before."""
+    if yes:
+        return
+    if not screen.is_terminal(sys.stdin):
+        raise Fault("there is no terminal to ask on: add --yes")
+    if not click.confirm(question, err=True):
+        raise Fault("nothing was changed", ExitCode.NOT_DONE)
+
+
+def in_bulk(
+    session: Session,
+    title: str,
+    total: int | None,
+    work: Callable[[bgjobs.Admin, Progress], Awaitable[int]],
+) -> int:
+    """Do long work behind a progress bar and give its count; Ctrl-C tells how far it came."""
+    so_far = 0
+    try:
+        with _bar(title, total) as show:
+
+            def progress(done: int) -> None:
+                nonlocal so_far
+                so_far = done
+                show(done)
+
+            return session.administered(lambda admin: work(admin, progress))
+    except KeyboardInterrupt:
+        raise Fault(
+            f"interrupted after {so_far:,}; the batch under way may be done, "
+            "the rest is as it was",
+            ExitCode.INTERRUPTED,
+        ) from None
+
+
+@contextmanager
+def _bar(title: str, total: int | None) -> Generator[Progress]:
+    if not screen.is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    from rich import progress  # noqa: PLC0415 - only where it is drawn
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+    )
+    with progress.Progress(*columns, console=screen.console(sys.stderr)) as bars:
+        task = bars.add_task(title, total=total)
+        yield lambda done: bars.update(task, completed=done)

@@ -1,0 +1,29 @@
+"""`bgjobs completion`: the script that completes commands and names in a shell."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from bgjobs.cli.faults import Fault
+
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(_SHELLS))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    r"""Print the completion script of a shell.
+
+    \b
+    bash:  bgjobs completion bash > ~/.local/share/bash-completion/completions/bgjobs
+    zsh:   bgjobs completion zsh > a file _bgjobs in a folder of your fpath
+    fish:  bgjobs completion fish > ~/.config/fish/completions/bgjobs.fish
+
+    Names of workers, queues and schedules are completed when BGJOBS_APP is set, or --app
+    was typed before.
+    """
+    made = get_completion_class(shell)
+    if made is None:
+        raise Fault(f"click has no completion for {shell}")
+    root = context.find_root()
+    click.echo(made(root.command, {}, "bgjobs", "_BGJOBS_COMPLETE").source())

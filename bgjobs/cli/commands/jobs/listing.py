@@ -1,0 +1,93 @@
+"""`bgjobs jobs list`."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import click
+
+import bgjobs
+from bgjobs.cli import as_json, names, screen, tables
+from bgjobs.cli.faults import Fault
+from bgjobs.cli.options import job_id, json_option, search_option, worker_option
+from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.states import AnyJob, State
+
+_STATES: tuple[State, ...] = ("running", "waiting", "delayed", "failed", "succeeded")
+_UNLESS_SAID: tuple[State, ...] = ("running", "failed", "waiting", "delayed")
+
+
+def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
+    for state in reversed(_STATES):
+        option = click.option(
+            f"--{state}", "states", flag_value=state, multiple=True, help=f"Those {state}."
+        )
+        command = option(command)
+    return command
+
+
+@click.command("list")
+@_state_options
+@worker_option
+@search_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="At most so many of each state.",
+)
+@click.option("--after", type=job_id, metavar="ID", help="Begin behind this job.")
+@json_option
+@pass_session
+def list_jobs(
+    session: Session,
+    states: tuple[State, ...],
+    worker: str | None,
+    search: str | None,
+    limit: int,
+    after: UUID | None,
+    *,
+    with_json: bool,
+) -> None:
+    """List jobs; unless you say which, all but those that succeeded.
+
+    Failed and succeeded ones come newest first, the others oldest first.
+    """
+    wanted = _wanted(states, search, after)
+    page = bgjobs.Page(limit, after)
+
+    async def ask(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
+        found: list[tuple[State, AnyJob]] = []
+        for state in wanted:
+            listed = await admin.list(state, name=worker, search=search, page=page)
+            found.extend((state, job) for job in listed)
+        return found
+
+    found = session.administered(ask)
+    names.check_found(session.config, worker, len(found))
+    if with_json:
+        screen.json([as_json.job(job, state) for state, job in found])
+        return
+    _show(found, wanted, limit)
+
+
+def _wanted(states: Sequence[State], search: str | None, after: UUID | None) -> Sequence[State]:
+    if search is not None:
+        if set(states) - {"failed"}:
+            raise Fault("--search looks in the errors of failed jobs, not at other states")
+        return ("failed",)
+    if after is not None and len(states) != 1:
+        raise Fault("--after continues the list of one state; say which, such as --failed")
+    return tuple(dict.fromkeys(states)) or _UNLESS_SAID
+
+
+def _show(found: Sequence[tuple[State, AnyJob]], wanted: Sequence[State], limit: int) -> None:
+    if not found:
+        screen.note(f"no job is {' or '.join(wanted)}")
+        return
+    screen.show(tables.jobs(found, datetime.now(UTC)))
+    for state in wanted:
+        listed = [job for one, job in found if one == state]
+        if len(listed) == limit:
+            screen.note(f"more {state} ones: --{state} --after {listed[-1].id}")

@@ -1,0 +1,90 @@
+"""`bgjobs jobs prune`."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import click
+
+import bgjobs
+from bgjobs.cli import ages, chosen, screen
+from bgjobs.cli.bulk import Progress, confirm, in_bulk
+from bgjobs.cli.counting import AT_MOST, Count, read
+from bgjobs.cli.faults import Fault
+from bgjobs.cli.options import dry_run_option, duration, json_option, yes_option
+from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.states import AnyJob, moment_of
+
+
+@click.command()
+@click.option(
+    "--succeeded-for",
+    type=duration,
+    metavar="TIME",
+    help="Delete what succeeded longer ago than this, such as 7d.",
+)
+@click.option(
+    "--failed-for",
+    type=duration,
+    metavar="TIME",
+    help="Delete what failed longer ago than this.",
+)
+@dry_run_option
+@yes_option
+@json_option
+@pass_session
+def prune(
+    session: Session,
+    succeeded_for: timedelta | None,
+    failed_for: timedelta | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+    with_json: bool,
+) -> None:
+    """Delete ended jobs that are old enough; unless you say, by the application's retention."""
+    if succeeded_for is None and failed_for is None:
+        retention = session.config.retention
+        succeeded_for, failed_for = retention.succeeded, retention.failed
+    if succeeded_for is None and failed_for is None:
+        raise Fault("expected --succeeded-for or --failed-for: the application keeps all jobs")
+    if dry_run:
+        count = session.administered(lambda admin: _count(admin, succeeded_for, failed_for))
+        chosen.tell_count("would_delete", "would delete", count, with_json=with_json)
+        return
+    confirm(f"Delete for ever {_what(succeeded_for, failed_for)}?", yes=yes)
+
+    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
+        return await admin.prune(
+            succeeded_for=succeeded_for, failed_for=failed_for, progress=progress
+        )
+
+    done = in_bulk(session, "deleting", None, work)
+    if with_json:
+        screen.json({"deleted": done})
+    else:
+        screen.line(f"deleted {done:,}")
+
+
+def _what(succeeded_for: timedelta | None, failed_for: timedelta | None) -> str:
+    parts = [
+        f"what {verb} more than {ages.short(age)} ago"
+        for verb, age in (("succeeded", succeeded_for), ("failed", failed_for))
+        if age is not None
+    ]
+    return " and ".join(parts)
+
+
+async def _count(
+    admin: bgjobs.Admin, succeeded_for: timedelta | None, failed_for: timedelta | None
+) -> Count:
+    found = 0
+    if succeeded_for is not None:
+        found += await read(admin, "succeeded", _older_than(succeeded_for))
+    if failed_for is not None:
+        found += await read(admin, "failed", _older_than(failed_for))
+    return Count(min(found, AT_MOST), "ended job")
+
+
+def _older_than(age: timedelta) -> Callable[[AnyJob], bool]:
+    limit = datetime.now(UTC) - age
+    return lambda job: moment_of(job) < limit

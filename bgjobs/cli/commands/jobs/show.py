@@ -1,0 +1,39 @@
+"""`bgjobs jobs show`."""
+
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import click
+from rich.text import Text
+
+from bgjobs.cli import as_json, screen, tables
+from bgjobs.cli.options import job_id, json_option
+from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.states import AnyJob, last_error, state_of
+from bgjobs.story import story
+
+
+@click.command()
+@click.argument("wanted", metavar="ID", type=job_id)
+@click.option("--payload", "with_payload", is_flag=True, help="Show its arguments, too.")
+@json_option
+@pass_session
+def show(session: Session, wanted: UUID, *, with_payload: bool, with_json: bool) -> None:
+    """Show one job: its state, its whole story, and its last error."""
+    job = session.administered(lambda admin: admin.get(wanted))
+    if with_json:
+        state = state_of(job, datetime.now(UTC))
+        screen.json(as_json.whole_job(job, state, story(job), with_payload=with_payload))
+        return
+    _draw(job, with_payload=with_payload)
+
+
+def _draw(job: AnyJob, *, with_payload: bool) -> None:
+    now = datetime.now(UTC)
+    parts = [tables.job(job, state_of(job, now), now), tables.story(story(job))]
+    error = last_error(job)
+    screen.show(tables.several(*parts, *([tables.trace(error)] if error else [])))
+    if with_payload:
+        shown = json.dumps(as_json.payload(job.payload), indent=2, ensure_ascii=False)
+        screen.show(tables.several("", Text("payload", style="bold"), tables.trace(shown)))

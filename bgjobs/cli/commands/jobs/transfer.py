@@ -1,0 +1,114 @@
+"""`bgjobs jobs export` and `import`: failed jobs as JSON lines."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO, final
+
+import click
+
+import bgjobs
+from bgjobs.cli import names, screen
+from bgjobs.cli.bulk import Progress, confirm, in_bulk
+from bgjobs.cli.counting import Failed
+from bgjobs.cli.faults import Fault
+from bgjobs.cli.options import (
+    dry_run_option,
+    json_option,
+    search_option,
+    worker_option,
+    yes_option,
+)
+from bgjobs.cli.session import Session, pass_session
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@worker_option
+@search_option
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@pass_session
+def export(
+    session: Session, file: Path | None, worker: str | None, search: str | None, *, force: bool
+) -> None:
+    """Write failed jobs, payloads included, as JSON lines to FILE or stdout."""
+    choice = Failed(worker, search)
+    count = session.administered(choice.count)
+    names.check_found(session.config, worker, count.least)
+    if file is None:
+        _export(session, choice, count.exactly, sys.stdout)
+        return
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            done = _export(session, choice, count.exactly, stream)
+    except FileExistsError:
+        raise Fault(f"{file}: there is such a file; --force replaces it") from None
+    screen.note(f"exported {done:,} to {file}")
+
+
+def _export(session: Session, choice: Failed, total: int | None, stream: TextIO) -> int:
+    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
+        done = 0
+        async for line in admin.export_failed(name=choice.worker, search=choice.search):
+            stream.write(f"{line.rstrip()}\n")
+            done += 1
+            progress(done)
+        stream.flush()
+        return done
+
+    return in_bulk(session, "exporting", total, work)
+
+
+@click.command("import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@dry_run_option
+@yes_option
+@json_option
+@pass_session
+def import_jobs(
+    session: Session, file: TextIO, *, dry_run: bool, yes: bool, with_json: bool
+) -> None:
+    """Store the failed jobs of FILE (- is stdin), as export writes them.
+
+    Those whose id is there already are skipped. They stay failed until you retry them.
+    """
+    total = _count(file)
+    what = "the failed jobs of stdin" if total is None else f"up to {total:,} failed jobs"
+    if dry_run:
+        screen.line(f"would import {what}")
+        return
+    confirm(f"Import {what}?", yes=yes)
+    lines = _Lines(file)
+
+    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
+        return await admin.import_failed(lines, progress=lambda _: progress(lines.count))
+
+    done = in_bulk(session, "importing", total, work)
+    skipped = lines.count - done
+    if with_json:
+        screen.json({"imported": done, "skipped": skipped})
+    else:
+        screen.line(f"imported {done:,}, skipped {skipped:,}")
+
+
+def _count(file: TextIO) -> int | None:
+    """Count the jobs in a file that can be read twice; None for another."""
+    if not file.seekable():
+        return None
+    count = sum(1 for line in file if line.strip())
+    file.seek(0)
+    return count
+
+
+@final
+class _Lines:
+    """The lines of a file, with the number of jobs that were read so far."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.count = 0
+        self._file = file
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._file:
+            self.count += bool(line.strip())
+            yield line

@@ -1,0 +1,87 @@
+"""`bgjobs migrate`: bring the schema up to date, or look at what that would do."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import click
+
+import bgjobs
+from bgjobs.cli import as_json, screen
+from bgjobs.cli.exits import ExitCode
+from bgjobs.cli.faults import Fault
+from bgjobs.cli.options import json_option
+from bgjobs.cli.session import Session, pass_session
+from bgjobs.errors import SchemaMismatchError
+
+
+@click.group(no_args_is_help=False)
+def migrate() -> None:
+    """Bring the schema of the store up to date."""
+
+
+@migrate.command()
+@json_option
+@pass_session
+def up(session: Session, *, with_json: bool) -> None:
+    """Apply what is missing, each migration in a transaction of its own."""
+    with _opened(session.config.store):
+        applied = session.config.store.migrate()
+    if with_json:
+        screen.json({"applied": list(applied)})
+        return
+    for name in applied:
+        screen.line(f"applied {name}")
+    screen.line("the schema is up to date")
+
+
+@migrate.command()
+@json_option
+@pass_session
+def status(session: Session, *, with_json: bool) -> None:
+    """Say what is missing; the exit code is 0 when nothing is, else 5."""
+    pending = _pending(session.config.store)
+    if with_json:
+        screen.json({"pending": [one.name for one in pending]})
+    else:
+        for one in pending:
+            screen.line(f"missing {one.name}")
+        screen.line("run bgjobs migrate up" if pending else "the schema is up to date")
+    raise click.exceptions.Exit(ExitCode.SCHEMA if pending else ExitCode.DONE)
+
+
+@migrate.command()
+@json_option
+@pass_session
+def sql(session: Session, *, with_json: bool) -> None:
+    """Print the SQL of what is missing, to be read or run by hand."""
+    pending = _pending(session.config.store)
+    if with_json:
+        screen.json(as_json.migrations(pending))
+        return
+    for one in pending:
+        screen.line(f"-- {one.name}\n{one.sql}\n")
+
+
+def _pending(store: bgjobs.Store) -> list[bgjobs.Migration]:
+    with _opened(store):
+        if not isinstance(store, bgjobs.OperatedStore):
+            raise Fault(f"{store.label} does not tell its migrations", ExitCode.NOT_DONE)
+        _refuse_newer(store)
+        return list(store.operations.pending_migrations())
+
+
+def _refuse_newer(store: bgjobs.Store) -> None:
+    try:
+        store.check_schema()
+    except SchemaMismatchError as error:
+        if error.found > error.expected:
+            raise
+
+
+@contextmanager
+def _opened(store: bgjobs.Store) -> Generator[None]:
+    store.open()
+    try:
+        yield
+    finally:
+        store.close()

@@ -1,0 +1,107 @@
+"""`bgjobs run`: the queues and scheduled jobs of the application, until a signal."""
+
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Literal, final
+
+import anyio
+import click
+from attrs import define, evolve, field
+
+import bgjobs
+from bgjobs.cli.faults import Fault
+from bgjobs.cli.session import Session, pass_session
+
+_logger = logging.getLogger("bgjobs")
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.command()
+@click.option(
+    "--backend",
+    type=click.Choice(["trio", "asyncio"]),
+    default="trio",
+    show_default=True,
+    help="The event loop.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(_LEVELS),
+    default="info",
+    show_default=True,
+    help="What is logged to stderr.",
+)
+@pass_session
+def run(session: Session, backend: Literal["trio", "asyncio"], log_level: str) -> None:
+    """Run the queues and scheduled jobs until TERM or INT (Ctrl-C).
+
+    The first signal stops in order: handlers may go on for the application's grace. A second
+    one cancels them. What is unfinished is given back.
+    """
+    config = session.config
+    if not config.queues and not config.scheduled_jobs:
+        raise Fault("nothing to run: the application has no queues and no scheduled jobs")
+    _log(log_level)
+    anyio.run(_run, _logging(config), backend=backend)
+
+
+def _log(level: str) -> None:
+    # Does nothing where the application has set up its own logging.
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    _logger.setLevel(level.upper())
+
+
+def _logging(config: bgjobs.Config) -> bgjobs.Config:
+    if bgjobs.log_listener in config.listeners:
+        return config
+    return evolve(config, listeners=[*config.listeners, bgjobs.log_listener])
+
+
+async def _run(config: bgjobs.Config) -> None:
+    stop = _Stop(config.grace)
+    # Heard of before anything is open: a signal may come while the store is waited for.
+    with stop.scope, anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as group:
+            group.start_soon(stop.at_each, signals)
+            async with bgjobs.run(config) as bg:
+                stop.bg = bg
+                _logger.info("running %s; Ctrl-C stops it", _what(config))
+                await bg.wait_stopping()
+            group.cancel_scope.cancel()
+    _logger.info("stopped before it ran" if stop.bg is None else "stopped")
+
+
+@final
+@define
+class _Stop:
+    """What signals do."""
+
+    grace: float
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    bg: bgjobs.BgJobs | None = None
+    is_begun: bool = False
+
+    async def at_each(self, signals: AsyncIterator[signal.Signals]) -> None:
+        async for _ in signals:
+            self._next()
+
+    def _next(self) -> None:
+        if self.bg is None:
+            self.scope.cancel()
+        elif self.is_begun:
+            _logger.info("cancelling the handlers")
+            self.bg.stop(grace=0)
+        else:
+            self.is_begun = True
+            _logger.info(
+                "stopping: handlers may go on for %g s; a second signal cancels them",
+                self.grace,
+            )
+            self.bg.stop()
+
+
+def _what(config: bgjobs.Config) -> str:
+    queues = [f"queue {queue.name}" for queue in config.queues]
+    return ", ".join(queues + [f"scheduled job {job.name}" for job in config.scheduled_jobs])

@@ -1,0 +1,28 @@
+"""What a shell offers for a name: the names of the application, or nothing."""
+
+from collections.abc import Callable, Iterable
+
+import click
+
+import bgjobs
+from bgjobs.cli.application import load_config
+from bgjobs.cli.faults import Fault
+
+Complete = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def _completing(names: Callable[[bgjobs.Config], Iterable[str]]) -> Complete:
+    def complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+        app: str | None = context.find_root().params.get("app")
+        try:
+            config = load_config(app or "")
+        except Fault:  # a line of text in the middle of somebody's typing helps nobody
+            return []
+        return sorted({name for name in names(config) if name.startswith(begun)})
+
+    return complete
+
+
+workers = _completing(lambda config: (worker.name for worker in config.all_workers()))
+queues = _completing(lambda config: (queue.name for queue in config.queues))
+schedules = _completing(lambda config: (job.name for job in config.scheduled_jobs))

@@ -1,0 +1,67 @@
+"""Options that several commands have, and the types of their values."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import click
+
+from bgjobs.cli import ages, completing
+
+PRIORITY = click.IntRange(-32_767, 32_767)
+_LONGEST = timedelta(days=36_500)
+
+
+def job_id(text: str) -> UUID:
+    """Read the id of a job."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"expected a job id such as jobs list shows, found {text!r}"
+        ) from None
+
+
+def duration(text: str) -> timedelta:
+    """Read a length of time."""
+    found = ages.duration(text)
+    if found is None:
+        raise click.BadParameter(
+            f"expected a duration such as 90s, 15m, 1h30m or 7d, found {text!r}"
+        )
+    if found > _LONGEST:
+        raise click.BadParameter(f"expected at most {_LONGEST.days}d, found {text!r}")
+    return found
+
+
+def instant(text: str) -> datetime:
+    """Read a moment; one without a time zone is refused."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.utcoffset() is None:
+        raise click.BadParameter(
+            f"expected a time with its zone such as 2030-01-31T08:00:00Z, found {text!r}"
+        )
+    return found
+
+
+json_option = click.option("--json", "with_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done.")
+worker_option = click.option(
+    "--worker",
+    metavar="NAME",
+    shell_complete=completing.workers,
+    help="Only the jobs of this worker.",
+)
+search_option = click.option(
+    "--search",
+    metavar="WORDS",
+    help="Only failed jobs with these words in the first line of the error.",
+)
+delay_option = click.option(
+    "--in", "delay", type=duration, metavar="TIME", help="Run it after this, such as 15m."
+)
+at_option = click.option("--at", type=instant, metavar="TIME", help="Run it at this time.")
+ids_argument = click.argument("job_ids", metavar="[ID]...", type=job_id, nargs=-1)

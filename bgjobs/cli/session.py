@@ -1,0 +1,68 @@
+"""What the commands of one call share: the application, and a way to its store."""
+
+import signal
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import TypeVar, final
+
+import anyio
+import click
+from attrs import define
+
+import bgjobs
+from bgjobs.cli.application import load_config
+from bgjobs.cli.faults import Fault
+from bgjobs.errors import unwrapped
+
+T = TypeVar("T")
+
+
+@final
+@define(slots=False)  # no slots: the configuration is imported once, when it is first needed
+class Session:
+    """One call of `bgjobs`."""
+
+    app: str | None = None
+    with_traceback: bool = False
+
+    @cached_property
+    def config(self) -> bgjobs.Config:
+        """The application's configuration."""
+        if not self.app:
+            raise Fault("no application: say --app module:config, or set BGJOBS_APP")
+        return load_config(self.app)
+
+    def administered(self, work: Callable[[bgjobs.Admin], Awaitable[T]]) -> T:
+        """Run `work` over the application's store; Ctrl-C cancels it in order."""
+        config = self.config
+
+        async def main() -> T:
+            async with bgjobs.administer(config) as admin:
+                return await work(admin)
+
+        try:
+            return anyio.run(_until_interrupted, main, backend="trio")
+        except BaseExceptionGroup as group:
+            raise unwrapped(group) from None
+
+
+pass_session = click.make_pass_decorator(Session)
+
+
+async def _until_interrupted(work: Callable[[], Awaitable[T]]) -> T:
+    answers: list[T] = []
+    async with anyio.create_task_group() as group:
+
+        async def answer() -> None:
+            answers.append(await work())
+            group.cancel_scope.cancel()
+
+        group.start_soon(answer)
+        # Left after the first signal, so that a second one ends the process at once.
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                group.cancel_scope.cancel()
+                break
+    if not answers:
+        raise KeyboardInterrupt
+    return answers[0]

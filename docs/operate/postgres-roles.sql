@@ -1,0 +1,33 @@
+-- Roles for bgjobs on PostgreSQL, each with no more rights than its programs need.
+-- Run it as a superuser, after the schema was made by bgjobs_migrator, and again after every
+-- migration; see docs/operate/security.md. Another schema than "bgjobs" is named here in its place.
+
+-- May write into no table that a producer does not need, and forge no attempt or reservation.
+grant usage on schema bgjobs to bgjobs_producer;
+grant select on bgjobs.migrations to bgjobs_producer;
+grant select on bgjobs.jobs to bgjobs_producer;
+grant insert (
+        id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
+    )
+    on bgjobs.jobs to bgjobs_producer;
+-- A repeated enqueue must not store a job again that has ended meanwhile.
+grant select on bgjobs.jobs_succeeded to bgjobs_producer;
+grant select on bgjobs.jobs_failed to bgjobs_producer;
+
+-- Everything but changes of the schema. What has ended is not rewritten: UPDATE of one column is
+-- what PostgreSQL wants for the row locks of pruning.
+grant usage on schema bgjobs to bgjobs_worker;
+grant select on bgjobs.migrations to bgjobs_worker;
+grant select, insert, update, delete on bgjobs.jobs to bgjobs_worker;
+grant select, insert, update, delete on bgjobs.owners to bgjobs_worker;
+grant select, insert, delete on bgjobs.jobs_succeeded to bgjobs_worker;
+grant select, insert, delete on bgjobs.jobs_failed to bgjobs_worker;
+grant update (id) on bgjobs.jobs_succeeded to bgjobs_worker;
+grant update (id) on bgjobs.jobs_failed to bgjobs_worker;
+
+-- Looks jobs up and counts them.
+grant usage on schema bgjobs to bgjobs_reader;
+grant select on bgjobs.migrations to bgjobs_reader;
+grant select on bgjobs.jobs to bgjobs_reader;
+grant select on bgjobs.jobs_succeeded to bgjobs_reader;
+grant select on bgjobs.jobs_failed to bgjobs_reader;

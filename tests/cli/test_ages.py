@@ -1,0 +1,60 @@
+"""Times and durations, read and written."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from bgjobs.cli import ages
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("0", 0),
+        ("1.5s", 1.5),
+        ("15m", 900),
+        ("1h30m", 5_400),
+        ("7d", 604_800),
+        ("1d2h3m4s", 93_784),
+    ],
+)
+def test_a_duration_is_read(text: str, seconds: float) -> None:
+    assert ages.duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5m", "5 m", "m", "1m2h", "9" * 20 + "d", "٣m"])
+def test_other_text_is_none(text: str) -> None:
+    assert ages.duration(text) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7_199, "120 min"),
+        (7_200, "2 h"),
+        (172_800, "2 d"),
+        (86_400 * 3_000, "3,000 d"),
+    ],
+)
+def test_a_duration_is_written_short(seconds: float, written: str) -> None:
+    assert ages.short(timedelta(seconds=seconds)) == written
+
+
+def test_the_past_and_the_future_differ() -> None:
+    assert ages.since(NOON, NOON + timedelta(minutes=5)) == "5 min ago"
+    assert ages.since(NOON, NOON - timedelta(minutes=5)) == "in 5 min"
+
+
+def test_an_instant_is_written_in_utc() -> None:
+    in_paris = NOON.astimezone(timezone(timedelta(hours=1)))
+
+    assert ages.exact(in_paris) == "2030-01-31 12:00:00 UTC"
+    assert ages.iso(in_paris) == "2030-01-31T12:00:00Z"
+    assert ages.iso(None) is None

@@ -1,0 +1,136 @@
+"""How `bgjobs` is called: help, versions, exit codes, tracebacks, missing extras."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from bgjobs.cli import main
+from bgjobs.cli.exits import MEANINGS
+from tests.cli.conftest import Call
+from tests.cli.terminal import BGJOBS
+
+
+def test_without_a_command_it_shows_its_help_and_has_done_nothing(call: Call) -> None:
+    answer = call()
+
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "Commands:" in answer.err
+
+
+def test_the_help_explains_the_exit_codes(call: Call) -> None:
+    answer = call("--help")
+
+    assert answer.code == 0
+    for code, meaning in MEANINGS.items():
+        assert f"{code:>4}  {meaning}\n" in answer.out
+
+
+def test_it_tells_its_version(call: Call) -> None:
+    assert call("--version").out == f"{version('bgjobs')}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("lst", "no such command 'lst' (see bgjobs --help)"),
+        ("jobs", "jobs: missing command (see bgjobs jobs --help)"),
+        ("jobs list --app x", "jobs list: --app stands before the command"),
+        ("jobs list --faild", "jobs list: no such option"),
+        ("jobs show 12", "jobs show: invalid value for 'ID': expected a job id such as"),
+        ("jobs reschedule --in soon 0", "jobs reschedule: invalid value for"),
+        ("completion tcsh", "completion: invalid value for '{bash|zsh|fish}': 'tcsh' is not"),
+    ],
+)
+def test_wrong_use_is_one_line(command: str, told: str, call: Call) -> None:
+    answer = call(*command.split())
+
+    assert answer.code == 2
+    assert answer.line.startswith(told)
+
+
+def test_without_an_application_it_says_how_to_name_one(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BGJOBS_APP")
+
+    answer = call("status")
+
+    assert answer.code == 2
+    assert answer.line == "no application: say --app module:config, or set BGJOBS_APP"
+
+
+def test_a_traceback_is_shown_when_asked_for(call: Call) -> None:
+    assert "Traceback" not in call("--app", "shop:confg", "status").err
+
+    answer = call("--traceback", "--app", "shop:confg", "status")
+
+    assert answer.code == 2
+    assert answer.err.startswith("Traceback")
+    *_, last = answer.err.splitlines()
+    assert last == "bgjobs: app: module 'shop' has no 'confg'; did you mean 'config'?"
+
+
+def test_a_store_that_cannot_be_reached_is_one_line(shop: Path, call: Call) -> None:
+    (shop / "away.py").write_text(
+        "import bgjobs, shop\n"
+        "store = bgjobs.SQLiteStore('no/such/folder/shop.db')\n"
+        "config = bgjobs.Config(store=store, queues=shop.config.queues)\n",
+        "utf-8",
+    )
+
+    answer = call("--app", "away:config", "status")
+
+    assert answer.code == 4
+    assert answer.line.startswith("the store cannot be reached: SQLite ")
+
+
+def test_a_broken_configuration_is_one_line(shop: Path, call: Call) -> None:
+    (shop / "double.py").write_text(
+        "import bgjobs, shop\n"
+        "config = bgjobs.Config(store=shop.config.store, queues=[*shop.config.queues] * 2)\n",
+        "utf-8",
+    )
+
+    answer = call("--app", "double:config", "status")
+
+    assert answer.code == 2
+    assert answer.line == (
+        "invalid configuration: queues: two have the name 'default'; "
+        "queues: two have the name 'mail'"
+    )
+
+
+@pytest.mark.parametrize("missing", [("click",), ("rich",), ("click", "rich")])
+def test_without_the_extra_it_says_what_to_install(
+    missing: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)  # how Python remembers that there is none
+
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    assert left.value.code == 1
+    assert capsys.readouterr().err == (
+        f"bgjobs: the command line needs {' and '.join(missing)}: pip install 'bgjobs[cli]'\n"
+    )
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*BGJOBS, "--app", "nowhere:config", "status"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == "bgjobs: app: no module 'nowhere' in this folder or installed\n"

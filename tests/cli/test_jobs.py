@@ -1,0 +1,333 @@
+"""`bgjobs jobs`, over a real SQLite file."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+NOBODY = "01890000-0000-7000-8000-000000000000"
+
+
+def ids(call: Call, *options: str) -> list[str]:
+    """Give the ids that a list has."""
+    return [job["id"] for job in call("jobs", "list", *options, "--json").json]
+
+
+def test_two_commands_tell_why_a_job_failed_and_run_it_again(call: Call) -> None:
+    listed = call("jobs", "list", "--failed")
+    lines = listed.out.splitlines()
+    job = lines[1].split()[0]
+
+    retried = call("jobs", "retry", job)
+
+    assert listed.code == retried.code == 0
+    assert lines[1].rstrip().endswith("ValueError: no such \\x1b[31m mail box, attempt 0")
+    assert retried.out == f"retried {job}\n"
+    assert job in ids(call, "--waiting")
+    assert job not in ids(call, "--failed")
+
+
+def test_the_list_shows_all_but_what_succeeded(call: Call) -> None:
+    found = call("jobs", "list", "--json").json
+
+    states = [job["state"] for job in found]
+    assert sorted(states) == ["delayed", "delayed", "failed", "failed", "waiting"]
+    assert {job["worker"] for job in found} == {"send", "greet", "purge"}
+    assert len(ids(call, "--succeeded", "--failed")) == 3
+
+
+def test_a_list_can_be_chosen_from_and_has_pages(call: Call) -> None:
+    assert len(ids(call, "--worker", "greet")) == 2
+    assert len(ids(call, "--search", "mail box")) == 2
+    assert ids(call, "--search", "letter") == []
+    first, second = ids(call, "--failed")
+    page = call("jobs", "list", "--failed", "--limit", "1")
+    assert page.err == f"more failed ones: --failed --after {first}\n"
+    assert ids(call, "--failed", "--after", first) == [second]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--search x --waiting", "--search looks in the errors of failed jobs"),
+        (f"--after {NOBODY}", "--after continues the list of one state"),
+        (
+            "--worker gret",
+            (
+                "no worker 'gret'; known workers: 'greet', 'purge', 'send', 'slow', "
+                "did you mean 'greet'?"
+            ),
+        ),
+    ],
+)
+def test_a_list_that_cannot_be_is_refused(options: str, told: str, call: Call) -> None:
+    answer = call("jobs", "list", *options.split())
+
+    assert answer.code == 2
+    assert answer.line.startswith(told)
+
+
+def test_an_empty_list_says_so(call: Call) -> None:
+    answer = call("jobs", "list", "--running")
+
+    assert (answer.code, answer.out, answer.err) == (0, "", "no job is running\n")
+
+
+def test_a_job_is_shown_with_its_story_and_its_payload_only_when_asked(call: Call) -> None:
+    job = ids(call, "--failed")[0]
+
+    shown = call("jobs", "show", job)
+    with_payload = call("jobs", "show", job, "--payload")
+    as_json = call("jobs", "show", job, "--json").json
+    payload = call("jobs", "show", job, "--payload", "--json").json["payload"]
+
+    assert "Traceback" in shown.out
+    assert "secret" not in shown.out + json.dumps(as_json)
+    assert "secret" in with_payload.out
+    assert payload["mail"]["to"] == "secret"
+    assert len(as_json["story"]) >= 2
+    assert as_json["error"].startswith("ValueError: no such")
+
+
+@pytest.mark.parametrize(
+    "command", ["show", "retry", "cancel", "retry --dry-run", "reschedule --in 1h"]
+)
+def test_a_job_that_does_not_exist_is_told(command: str, call: Call) -> None:
+    answer = call("jobs", *command.split(), NOBODY)
+
+    assert answer.code == 3
+    assert NOBODY in answer.line
+
+
+def test_what_cannot_be_retried_is_refused_and_the_rest_done(call: Call) -> None:
+    waiting = ids(call, "--waiting")[0]
+    failed = ids(call, "--failed")[0]
+
+    tried = call("jobs", "retry", failed, waiting, "--dry-run")
+    answer = call("jobs", "retry", failed, waiting)
+
+    assert tried.out == f"would change {failed}: failed\nwould refuse {waiting}: waiting\n"
+    assert answer.code == 1
+    assert answer.out == f"retried {failed}\n"
+    assert answer.err == f"refused {waiting}: it waits\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("retry", "expected ids, or --all; found neither"),
+        (f"retry {NOBODY} --all", "expected ids, or --all; found both"),
+        (f"retry {NOBODY} --worker send", "the options that choose jobs go with --all"),
+        ("cancel", "expected ids, or --all; found neither"),
+        ("retry --all", "there is no terminal to ask on: add --yes"),
+        ("cancel --all", "there is no terminal to ask on: add --yes"),
+        ("prune --failed-for 0", "there is no terminal to ask on: add --yes"),
+        ("retry --all --worker sned", "no worker 'sned'; known workers: "),
+        ("cancel --all --worker sned --yes", "no worker 'sned'; known workers: "),
+        ("export --worker sned", "no worker 'sned'; known workers: "),
+        ("enqueue gret", "no worker 'gret'; known workers: "),
+        (f"reschedule {NOBODY}", "expected --in, --at or --priority, found none of them"),
+        (
+            f"reschedule {NOBODY} --in 1h --at 2030-01-01T00:00Z",
+            "expected --in or --at, found both",
+        ),
+        ("enqueue greet --in 1h --at 2030-01-01T00:00Z", "expected --in or --at, found both"),
+        ("import no.jsonl", "jobs import: invalid value for 'FILE': 'no.jsonl'"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(command: str, told: str, call: Call) -> None:
+    before = call("jobs", "list", "--json").out
+
+    answer = call("jobs", *command.split())
+
+    assert answer.code == 2
+    assert answer.line.startswith(told)
+    assert call("jobs", "list", "--json").out == before
+
+
+def test_all_failed_jobs_are_retried(call: Call) -> None:
+    tried = call("jobs", "retry", "--all", "--dry-run")
+    chosen = call("jobs", "retry", "--all", "--search", "attempt", "--dry-run", "--json")
+    early = call("jobs", "retry", "--all", "--before", "2020-01-01T00:00Z", "--yes")
+    answer = call("jobs", "retry", "--all", "--yes")
+
+    assert tried.out == "would retry 2 failed jobs\n"
+    assert chosen.json == {"would_retry": 2, "is_exact": True}
+    assert early.out == "retried 0\n"
+    assert answer.out == "retried 2\n"
+    assert ids(call, "--failed") == []
+    assert call("jobs", "retry", "--all", "--json").json == {"retried": 0}
+
+
+def test_waiting_jobs_are_cancelled_with_a_reason(call: Call) -> None:
+    [job] = ids(call, "--waiting")
+
+    answer = call("jobs", "cancel", job, "--reason", "not today", "--json")
+
+    assert answer.json == {"cancelled": [job], "asked": [], "refused": []}
+    assert call("jobs", "show", job, "--json").json["error"] == "Cancelled: not today"
+    assert call("jobs", "cancel", "--all", "--worker", "greet", "--yes").out == "cancelled 1\n"
+    assert ids(call, "--worker", "greet", "--delayed", "--waiting") == []
+
+
+def test_the_next_run_of_a_schedule_is_left_to_its_schedule(call: Call) -> None:
+    [planned] = ids(call, "--worker", "purge")
+
+    for command in ("cancel", "reschedule --in 0"):
+        answer = call("jobs", *command.split(), planned)
+        assert answer.code == 1
+        assert answer.err == (
+            f"refused {planned}: it waits for schedule cleaning: pause or trigger that\n"
+        )
+
+
+def test_a_job_is_enqueued_with_arguments_of_the_workers_types(call: Call) -> None:
+    arguments = ("--kwargs", '{"mail": {"to": "a@b", "copies": 2}}')
+
+    job = call("jobs", "enqueue", "send", *arguments, "--priority", "5", "--json").json
+
+    assert (job["state"], job["priority"]) == ("waiting", 5)
+    shown = call("jobs", "show", job["id"], "--payload", "--json").json
+    assert shown["payload"] == {"mail": {"to": "a@b", "copies": 2}}
+
+
+def test_a_job_can_be_enqueued_for_later_and_once(call: Call) -> None:
+    later = call("jobs", "enqueue", "greet", "--args", '["Ada"]', "--in", "1h", "--json").json
+    once = [
+        call("jobs", "enqueue", "greet", "--args", '["Ada"]', "--unique", "ada").out
+        for _ in range(2)
+    ]
+
+    assert later["id"] in ids(call, "--delayed")
+    assert once[0] == once[1]
+
+
+@pytest.mark.parametrize(
+    ("worker", "arguments", "told"),
+    [
+        (
+            "greet",
+            {"--args": "lambda name: name"},
+            (
+                "--args: expected a JSON array such as '[\"Ada\", 3]', "
+                "found no JSON at character 1"
+            ),
+        ),
+        (
+            "greet",
+            {"--kwargs": "{'name': 'Ada'}"},
+            (
+                '--kwargs: expected a JSON object such as \'{"name": "Ada"}\', '
+                "found no JSON at character 2"
+            ),
+        ),
+        (
+            "greet",
+            {"--args": '{"name": "Ada"}'},
+            "--args: expected a JSON array such as '[\"Ada\", 3]', found an object",
+        ),
+        (
+            "greet",
+            {},
+            (
+                "worker 'greet': missing a required argument: 'name'; "
+                "it takes (name: str, times: int = 1)"
+            ),
+        ),
+        (
+            "greet",
+            {"--kwargs": '{"nmae": "Ada"}'},
+            (
+                "worker 'greet': missing a required argument: 'name'; "
+                "it takes (name: str, times: int = 1)"
+            ),
+        ),
+        (
+            "greet",
+            {"--args": '["Ada", "often"]'},
+            "payload of worker 'greet': times: expected int, found str",
+        ),
+        (
+            "send",
+            {"--kwargs": '{"mail": {"too": "a@b"}}'},
+            "payload of worker 'send': mail: missing field 'to'; mail: unexpected field 'too'",
+        ),
+        (
+            "greet",
+            {"--args": '["Ada"]', "--priority": "99999"},
+            "jobs enqueue: invalid value for '--priority'",
+        ),
+        ("greet", {"--args": '["Ada"]', "--unique": ""}, "unique key: expected 1 to"),
+        ("greet", {"--args": "[NaN]"}, "payload of worker 'greet': expected JSON, found NaN"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told(
+    worker: str, arguments: dict[str, str], told: str, call: Call
+) -> None:
+    options = [part for pair in arguments.items() for part in pair]
+
+    answer = call("jobs", "enqueue", worker, *options)
+
+    assert answer.code == 2
+    assert answer.line.startswith(told)
+
+
+def test_waiting_jobs_are_rescheduled(call: Call) -> None:
+    [delayed] = ids(call, "--delayed", "--worker", "greet")
+    failed = ids(call, "--failed")[0]
+
+    answer = call("jobs", "reschedule", delayed, failed, "--in", "0", "--priority", "7")
+
+    assert answer.code == 1
+    assert answer.out == f"changed {delayed}\n"
+    assert answer.err == f"refused {failed}: it has failed\n"
+    assert call("jobs", "show", delayed, "--json").json["priority"] == 7
+    assert delayed in ids(call, "--waiting")
+
+
+def test_ended_jobs_are_pruned(call: Call) -> None:
+    kept = call("jobs", "prune", "--dry-run")
+    tried = call("jobs", "prune", "--failed-for", "0", "--dry-run", "--json")
+    answer = call("jobs", "prune", "--failed-for", "0", "--yes")
+
+    assert kept.out == "would delete 0 ended jobs\n"
+    assert tried.json == {"would_delete": 2, "is_exact": True}
+    assert answer.out == "deleted 2\n"
+    assert ids(call, "--failed") == []
+    assert len(ids(call, "--succeeded")) == 1
+
+
+def test_failed_jobs_go_out_as_lines_and_come_back(shop: Path, call: Call) -> None:
+    before = call("jobs", "list", "--failed", "--json").json
+
+    exported = call("jobs", "export", "failed.jsonl")
+    again = call("jobs", "export", "failed.jsonl")
+    call("jobs", "prune", "--failed-for", "0", "--yes")
+    tried = call("jobs", "import", "failed.jsonl", "--dry-run")
+    imported = call("jobs", "import", "failed.jsonl", "--yes")
+    skipped = call("jobs", "import", "failed.jsonl", "--yes", "--json")
+
+    assert exported.err == "exported 2 to failed.jsonl\n"
+    assert (again.code, again.line) == (
+        2,
+        "failed.jsonl: there is such a file; --force replaces it",
+    )
+    assert call("jobs", "export", "failed.jsonl", "--force").code == 0
+    assert tried.out == "would import up to 2 failed jobs\n"
+    assert imported.out == "imported 2, skipped 0\n"
+    assert skipped.json == {"imported": 0, "skipped": 2}
+    assert call("jobs", "list", "--failed", "--json").json == before
+    assert call("jobs", "export").out == (shop / "failed.jsonl").read_text("utf-8")
+
+
+def test_a_line_that_is_no_job_is_named(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{}\n"), "utf-8"))
+
+    answer = call("jobs", "import", "-", "--yes")
+
+    assert answer.code != 0
+    assert "line 1" in answer.line

@@ -1,0 +1,73 @@
+"""The commands over PostgreSQL: a few, as what differs from SQLite is the store's."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+from tests.fixtures.postgres import drop_schema, random_schema
+
+APP = """
+import os
+from attrs import evolve
+import bgjobs, shop
+
+config = evolve(
+    shop.config,
+    store=bgjobs.PostgresStore(os.environ["SHOP_DSN"], schema=os.environ["SHOP_SCHEMA"]),
+    store_timeout=0.1,
+)
+"""
+
+
+@pytest.fixture
+def schema(shop: Path, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
+    """The application over a schema of the test's own, which is not made yet."""
+    (shop / "shop_on_postgres.py").write_text(APP, "utf-8")
+    name = random_schema()
+    monkeypatch.setenv("BGJOBS_APP", "shop_on_postgres:config")
+    monkeypatch.setenv("SHOP_DSN", postgres_dsn)
+    monkeypatch.setenv("SHOP_SCHEMA", name)
+    yield name
+    drop_schema(postgres_dsn, name)
+
+
+def test_a_schema_is_made_and_jobs_are_operated(schema: str, call: Call) -> None:
+    before = call("status")
+    missing = call("migrate", "status")
+    applied = call("migrate", "up", "--json").json["applied"]
+    job = call("jobs", "enqueue", "greet", "--args", '["Ada"]', "--json").json["id"]
+    call("queues", "pause", "default")
+    listed = call("jobs", "list", "--json").json
+    cancelled = call("jobs", "cancel", job, "--reason", "no")
+    failed = call("jobs", "list", "--search", "cancelled no", "--json").json
+    retried = call("jobs", "retry", "--all", "--yes")
+    found = call("status", "--json").json
+    sane = call("doctor", "--json")
+
+    assert (before.code, missing.code) == (5, 5)
+    assert before.line.endswith("found none; run bgjobs migrate up")
+    assert applied[0] == "0001_jobs"
+    assert [one["id"] for one in listed] == [job]
+    assert cancelled.out == f"cancelled {job}\n"
+    assert [one["error"] for one in failed] == ["Cancelled: no"]
+    assert retried.out == "retried 1\n"
+    assert found["jobs"]["waiting"] == 1
+    assert [queue["paused"] for queue in found["queues"]] == [True, False]
+    assert sane.code == 0, sane.out
+
+
+def test_a_server_that_is_away_is_one_line_without_its_password(
+    shop: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shop / "shop_on_postgres.py").write_text(APP, "utf-8")
+    monkeypatch.setenv("BGJOBS_APP", "shop_on_postgres:config")
+    monkeypatch.setenv("SHOP_DSN", "postgresql://ada:secret@127.0.0.1:1/shop")
+    monkeypatch.setenv("SHOP_SCHEMA", "bgjobs")
+
+    for command in ("status", "migrate up", "jobs list"):
+        answer = call(*command.split())
+        assert answer.code == 4
+        assert answer.line.startswith("the store cannot be reached: postgresql://127.0.0.1:1")
+        assert "secret" not in answer.err

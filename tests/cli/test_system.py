@@ -1,0 +1,117 @@
+"""`bgjobs status`, `queues`, `schedules`, `owners`, `watch`, `doctor`, on a SQLite file."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+
+def test_the_status_is_the_whole_on_one_screen(call: Call) -> None:
+    shown = call("status").out
+    found = call("status", "--json").json
+
+    assert "SQLite" in shown
+    assert found["schema"]["found"] == found["schema"]["expected"]
+    assert found["jobs"] == {
+        "waiting": 1,
+        "delayed": 2,
+        "running": 0,
+        "succeeded": 1,
+        "failed": 2,
+    }
+    assert [queue["name"] for queue in found["queues"]] == ["default", "mail"]
+    assert found["owners"] == 0
+    assert [one["name"] for one in found["schedules"]] == ["cleaning"]
+
+
+def test_a_queue_is_paused_and_resumed(call: Call) -> None:
+    assert call("queues", "pause", "mail").out == "queue mail is paused on all nodes\n"
+    paused = {queue["name"]: queue["paused"] for queue in call("queues", "--json").json}
+    assert call("queues", "resume", "mail").out == "queue mail is open again\n"
+    resumed = call("queues").out.splitlines()
+
+    assert paused == {"default": False, "mail": True}
+    assert [line.split()[:2] for line in resumed[1:]] == [["default", "open"], ["mail", "open"]]
+
+
+def test_schedules_are_listed_paused_resumed_and_triggered(call: Call) -> None:
+    [before] = call("schedules", "list", "--json").json
+    assert call("schedules", "pause", "cleaning").out.startswith("schedule cleaning is paused")
+    [paused] = call("schedules", "list", "--json").json
+    assert call("schedules", "resume", "cleaning").out == "schedule cleaning goes on\n"
+    [resumed] = call("schedules", "list", "--json").json
+    triggered = call("schedules", "trigger", "cleaning", "--json").json
+
+    assert (before["worker"], before["paused"]) == ("purge", False)
+    assert (paused["paused"], paused["next"]) == (True, None)
+    assert resumed["paused"] is False
+    assert datetime.fromisoformat(resumed["next"]) > datetime.now(UTC)
+    assert (triggered["worker"], triggered["state"]) == ("purge", "waiting")
+    assert "cleaning" in call("schedules", "list").out
+
+
+def test_the_next_runs_of_a_schedule_are_shown(call: Call) -> None:
+    shown = call("schedules", "next", "--count", "2").out
+    found = call("schedules", "next", "cleaning", "--count", "2", "--json").json
+
+    assert shown.startswith("cleaning: ")
+    assert len(shown.splitlines()) == 3
+    assert len(found["cleaning"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("queues pause mial", "no queue 'mial'; known queues: 'default', 'mail', did you mean"),
+        ("queues resume mial", "no queue 'mial'"),
+        ("schedules next claening", "no schedule 'claening'; known schedules: 'cleaning', did"),
+        ("schedules pause claening", "no schedule 'claening'"),
+        ("schedules resume claening", "no schedule 'claening'"),
+        ("schedules trigger claening", "no schedule 'claening'"),
+    ],
+)
+def test_a_misspelt_name_is_told_with_those_near_it(
+    command: str, told: str, call: Call
+) -> None:
+    answer = call(*command.split())
+
+    assert answer.code == 2
+    assert answer.line.startswith(told)
+
+
+def test_nobody_runs_queues(call: Call) -> None:
+    assert call("owners", "--json").json == []
+    assert call("owners").out.split()[:3] == ["owner", "queue", "node"]
+
+
+def test_watch_writes_a_line_for_each_look(call: Call) -> None:
+    lines = call("watch", "--count", "2", "--interval", "0.1").out.splitlines()
+    looks = call("watch", "--count", "1", "--json").out.splitlines()
+
+    assert [line.count("? succeeded/s") for line in lines] == [1, 0]
+    assert "2 failed; 0.0 succeeded/s, 0.0 failed/s" in lines[1]
+    [look] = map(json.loads, looks)
+    assert look["jobs"]["failed"] == len(look["failed"]) == 2
+
+
+def test_the_doctor_finds_nothing_wrong_here(call: Call) -> None:
+    answer = call("doctor", "--json")
+
+    levels = {finding["check"]: finding["level"] for finding in answer.json}
+    assert answer.code == 0
+    assert {"versions", "lease"} <= set(levels)
+    assert "problem" not in levels.values()
+    assert "Python" in call("doctor").out
+
+
+def test_the_doctor_tells_what_keeps_the_others_from_working(call: Call) -> None:
+    Path("shop.db").unlink()
+
+    answer = call("doctor", "--json")
+
+    assert answer.code == 1
+    assert answer.json[-1]["level"] == "problem"
+    assert answer.json[-1]["text"].endswith("run bgjobs migrate up")

@@ -1,0 +1,181 @@
+"""Values as tables and as JSON; nothing is asked and nothing printed."""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from attrs import evolve
+from rich.console import Console, RenderableType
+
+import bgjobs
+from bgjobs.cli import as_json, looks, tables, views
+from bgjobs.cli.counting import AT_MOST, Count
+from bgjobs.cli.states import AnyJob, headline, moment_of, state_of
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+ID = UUID("01890000-0000-7000-8000-000000000000")
+OWNER = UUID("01890000-0000-7000-8000-000000000001")
+BEFORE = NOON - timedelta(minutes=5)
+LATER = NOON + timedelta(hours=3)
+
+COMMON: dict[str, Any] = {
+    "id": ID,
+    "name": "send",
+    "payload": '{"to":"secret"}',
+    "created_at": BEFORE,
+    "available_at": BEFORE,
+}
+WAITING = bgjobs.Job(**COMMON)
+DELAYED = bgjobs.Job(**{**COMMON, "available_at": LATER})
+RUNNING = bgjobs.Job(**COMMON, reserved_by=OWNER, reserved_at=NOON, attempts=1)
+SUCCEEDED = bgjobs.SucceededJob(**COMMON, succeeded_at=NOON)
+FAILED = bgjobs.FailedJob(
+    **COMMON,
+    attempts=2,
+    error="ValueError: no \x1b[31mbox\n\nTraceback:\n  line 1",
+    failed_at=NOON,
+)
+COUNTS = bgjobs.Counts(due=1, delayed=2, reserved=3, succeeded=AT_MOST, failed=4_000)
+
+
+def plain(what: RenderableType, width: int = 200) -> list[str]:
+    """Draw it as into a file, and give the lines without the blanks at their ends."""
+    drawn = io.StringIO()
+    Console(file=drawn, width=width, color_system=None, highlight=False).print(what)
+    return [line.rstrip() for line in drawn.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "moment"),
+    [
+        (WAITING, "waiting", BEFORE),
+        (DELAYED, "delayed", LATER),
+        (RUNNING, "running", NOON),
+        (SUCCEEDED, "succeeded", NOON),
+        (FAILED, "failed", NOON),
+    ],
+)
+def test_a_job_is_in_one_state(job: AnyJob, state: str, moment: datetime) -> None:
+    assert state_of(job, NOON) == state
+    assert moment_of(job) == moment
+
+
+def test_a_list_of_jobs_has_a_line_for_each_and_hides_payloads() -> None:
+    drawn = plain(tables.jobs([("delayed", DELAYED), ("failed", FAILED)], NOON + timedelta(1)))
+
+    assert drawn == [
+        "id                                    worker  state    when      error",
+        f"{ID}  send    delayed  21 h ago",
+        f"{ID}  send    failed   24 h ago  ValueError: no \\x1b[31mbox",
+    ]
+
+
+def test_only_the_error_is_cut_where_the_terminal_ends() -> None:
+    drawn = plain(tables.jobs([("failed", FAILED)], NOON), width=80)
+
+    assert str(ID) in drawn[1]
+    assert drawn[1].endswith("  0.0 s ago  ValueError: no \\x1b[31…")
+
+
+def test_one_job_is_shown_with_what_is_not_as_usual() -> None:
+    usual = plain(tables.job(WAITING, "waiting", NOON))
+    special = plain(tables.job(RUNNING, "running", NOON))
+
+    assert usual[3] == "since     2030-01-31 11:55:00 UTC (5 min ago)"
+    assert not [line for line in usual if line.startswith(("owner", "crashes", "unique"))]
+    assert special[-1] == f"owner     {OWNER}"
+    assert "secret" not in "".join(usual + special)
+
+
+def test_a_trace_keeps_its_lines_and_moves_no_cursor() -> None:
+    assert plain(tables.trace(FAILED.error)) == [
+        "ValueError: no \\x1b[31mbox",
+        "",
+        "Traceback:",
+        "  line 1",
+    ]
+
+
+def test_a_count_that_was_ended_early_says_so() -> None:
+    row = looks.QueueRow("mail", paused=True, owners=1, counts=COUNTS)
+
+    assert plain(tables.queues([row], AT_MOST))[1].split() == [
+        *("mail", "paused", "1", "1", "2", "3", "100,000+", "4,000")
+    ]
+    assert str(Count(AT_MOST, "failed job")) == "at least 100,000 failed jobs"
+    assert str(Count(1, "failed job")) == "1 failed job"
+    assert Count(AT_MOST, "failed job").exactly is None
+
+
+def test_a_job_as_json_has_times_in_utc_ids_as_text_and_no_payload() -> None:
+    shown = json.loads(json.dumps(as_json.job(FAILED, "failed")))
+
+    assert shown["id"] == str(ID)
+    assert shown["worker"] == "send"
+    assert shown["state"] == "failed"
+    assert shown["created_at"] == "2030-01-31T11:55:00Z"
+    assert shown["ended_at"] == "2030-01-31T12:00:00Z"
+    assert shown["reserved_by"] is None
+    assert shown["error"] == "ValueError: no \x1b[31mbox"
+    assert "payload" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [('{"a":[1]}', {"a": [1]}), ("no JSON", "no JSON"), ("[" * 99_999, "[" * 99_999)],
+)
+def test_a_payload_is_shown_as_what_it_is(text: str, shown: object) -> None:
+    assert as_json.payload(text) == shown
+
+
+def test_the_first_line_of_an_error_stands_for_it() -> None:
+    assert headline("\n a\nb") == "a"
+    assert headline(None) == ""
+
+
+def look(seconds: float, counts: bgjobs.Counts, *running: bgjobs.Job) -> looks.Look:
+    """One look at one queue."""
+    rows = [looks.QueueRow("mail", paused=False, owners=1, counts=counts)]
+    return looks.Look(NOON, seconds, rows, counts, running, [FAILED])
+
+
+FIRST = look(10, bgjobs.Counts(due=9, delayed=0, reserved=1, succeeded=100, failed=4))
+SECOND = look(12, bgjobs.Counts(due=5, delayed=0, reserved=1, succeeded=125, failed=5), RUNNING)
+
+
+def test_rates_are_what_ended_between_two_looks() -> None:
+    assert looks.all_rates(FIRST, SECOND) == looks.Rates(12.5, 0.5)
+    assert looks.queue_rates(FIRST, SECOND) == {"mail": looks.Rates(12.5, 0.5)}
+
+
+def test_rates_are_unknown_at_first_and_where_counting_ended() -> None:
+    many = look(14, COUNTS)
+
+    assert looks.all_rates(None, FIRST) == looks.UNKNOWN
+    assert looks.queue_rates(None, FIRST) == {"mail": looks.UNKNOWN}
+    assert looks.all_rates(SECOND, many).succeeded is None
+
+
+def test_deleted_jobs_are_no_negative_rate() -> None:
+    assert looks.all_rates(SECOND, evolve(FIRST, seconds=20)).failed == 0
+
+
+def test_a_look_is_a_line_a_picture_or_json() -> None:
+    line = (
+        "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed; "
+        "12.5 succeeded/s, 0.5 failed/s"
+    )
+    drawn = plain(views.drawn(FIRST, SECOND))
+    shown = json.loads(json.dumps(views.as_json(FIRST, SECOND)))
+
+    assert views.as_line(FIRST, SECOND) == line
+    assert drawn[0] == line
+    assert drawn[3].split() == ["mail", "open", "1", "5", "0", "1", "12.5", "0.5"]
+    assert drawn[6].split() == [str(ID), "send", "0.0", "s", "1"]
+    assert drawn[9].startswith(f"{ID}  send    0.0 s ago")
+    assert shown["at"] == "2030-01-31T12:00:00Z"
+    assert shown["queues"][0]["succeeded_per_second"] == 12.5
+    assert [job["id"] for job in shown["running"] + shown["failed"]] == [str(ID), str(ID)]

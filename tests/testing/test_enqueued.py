@@ -1,0 +1,219 @@
+"""`assert_enqueued` and `refute_enqueued`: what they find, and what they show."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+import bgjobs
+from bgjobs import every
+from bgjobs.testing import assert_enqueued, drain, refute_enqueued, run_virtual
+from tests.fixtures.databases import Database, SQLiteFile
+
+
+@attrs.frozen
+class Mail:
+    to: str
+    password: str = attrs.field(default="", repr=False)
+
+
+@bgjobs.worker
+async def send(mail: Mail, copies: int = 1) -> None: ...
+
+
+@bgjobs.worker
+async def purge(context: bgjobs.JobContext, days: int) -> None: ...
+
+
+HI = send.request(Mail("hi@b.c"))
+HO = send.request(Mail("ho@b.c"))
+
+
+@pytest.fixture
+def store(database: Database) -> bgjobs.Store:
+    store = database.store()
+    store.open()
+    store.migrate()
+    store.close()
+    return store
+
+
+@pytest.fixture
+def enqueue(store: bgjobs.Store, database: Database) -> Any:
+    def enqueue(*requests: bgjobs.JobRequest) -> None:
+        with closing(database.connect()) as connection:
+            store.enqueue_in(connection, requests)
+            connection.commit()
+
+    return enqueue
+
+
+def test_a_program_that_only_enqueues(store: bgjobs.Store, enqueue: Any) -> None:
+    enqueue(HI, HO, HO, purge.request(3))
+    assert len(assert_enqueued(store, send)) == 3
+    [job] = assert_enqueued(store, HI)
+    assert (job.name, job.payload) == ("send", HI.payload)
+    assert_enqueued(store, HO, count=2)
+    assert_enqueued(store, send, matching=lambda mail, copies=1: mail.to == "ho@b.c", count=2)
+    assert_enqueued(store, purge, matching=lambda days: days > 2)
+    refute_enqueued(store, send.request(Mail("hu@b.c")))
+    refute_enqueued(store, purge, matching=lambda days: days > 3)
+
+
+def test_an_open_store_stays_open(store: bgjobs.Store, enqueue: Any) -> None:
+    enqueue(HI)
+    store.open()
+    try:
+        assert_enqueued(store, HI)
+        assert len(store.get_enqueued()) == 1
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def sqlite_only(sqlite_file: SQLiteFile) -> Any:
+    """A store and what enqueues, where the database makes no difference."""
+    store = sqlite_file.store()
+    store.open()
+    store.migrate()
+    store.close()
+
+    def enqueue(*requests: bgjobs.JobRequest) -> None:
+        with closing(sqlite3.connect(sqlite_file.path)) as connection:
+            store.enqueue_in(connection, requests, now=datetime(2030, 1, 1, tzinfo=UTC))
+            connection.commit()
+
+    return store, enqueue
+
+
+def text_of(where: Any, *wanted: Any, **more: Any) -> list[str]:
+    with pytest.raises(AssertionError) as caught:
+        assert_enqueued(where, *wanted, **more)
+    return str(caught.value).splitlines()
+
+
+def test_a_failure_shows_the_nearest_and_all(sqlite_only: Any) -> None:
+    store, enqueue = sqlite_only
+    enqueue(send.request(Mail("someone@else.com"), copies=3), HI, purge.request(3))
+    assert text_of(store, send, matching=lambda mail, copies: copies == 2) == [
+        "expected a job like send(...) with what matches, found none",
+        "the nearest is send(mail=Mail(to='someone@else.com'), copies=3)",
+        "  arguments: they do not match",
+        "enqueued: 3",
+        "  send(mail=Mail(to='someone@else.com'), copies=3), due 2030-01-01T00:00:00+00:00",
+        "  send(mail=Mail(to='hi@b.c'), copies=1), due 2030-01-01T00:00:00+00:00",
+        '  purge {"days":3}, due 2030-01-01T00:00:00+00:00',
+    ]
+
+
+def test_a_store_knows_no_workers_so_a_request_is_compared_as_json(sqlite_only: Any) -> None:
+    store, enqueue = sqlite_only
+    enqueue(HI)
+    lines = text_of(store, HO.available_in(hours=1).priority(3).unique("k"))
+    assert lines[:6] == [
+        'expected a job like send {"mail":{"to":"ho@b.c","password":""}}, found none',
+        'the nearest is send {"mail":{"to":"hi@b.c","password":""}}',
+        (
+            '  arguments: expected {"mail":{"to":"ho@b.c","password":""}}, '
+            'found {"mail":{"to":"hi@b.c","password":""}}'
+        ),
+        "  due: expected 2030-01-01T01:00:00+00:00, found 2030-01-01T00:00:00+00:00",
+        "  priority: expected 3, found 0",
+        "  unique key: expected 'k', found None",
+    ]
+
+
+def test_nothing_is_said_so(sqlite_only: Any) -> None:
+    store, _ = sqlite_only
+    assert text_of(store, send) == [
+        "expected a job like send(...), found none",
+        "enqueued: nothing",
+    ]
+
+
+def test_a_wrong_number(sqlite_only: Any) -> None:
+    store, enqueue = sqlite_only
+    enqueue(*[HI] * 12)
+    lines = text_of(store, send, count=2)
+    assert lines[0] == "expected 2 like send(...), found 12"
+    assert (lines[1], lines[-1]) == ("enqueued: 12", "  and 2 more")
+    assert text_of(store, purge, count=1)[0] == "expected 1 like purge(...), found none"
+    assert_enqueued(store, purge, count=0)
+
+
+def test_times_priorities_and_keys_are_compared_if_they_are_asked_for(sqlite_only: Any) -> None:
+    store, enqueue = sqlite_only
+    start = datetime(2030, 1, 1, tzinfo=UTC)
+    later = HI.available_in(hours=1).priority(-5).unique("k")
+    enqueue(later)
+    assert_enqueued(store, HI)
+    assert_enqueued(store, later)
+    assert_enqueued(store, HI.available_at(start + timedelta(hours=1)))
+    assert_enqueued(store, send, at=start + timedelta(hours=1, seconds=1))
+    assert_enqueued(store, send, at=start, within=timedelta(hours=2))
+    for other in (
+        HI.available_in(hours=2),
+        HI.available_at(start),
+        HI.priority(4),
+        HI.unique("other"),
+    ):
+        refute_enqueued(store, other)
+    with pytest.raises(AssertionError, match="due: expected 2030-01-01T00:00:00"):
+        assert_enqueued(store, send, at=start)
+
+
+def test_refuting_shows_what_was_found(sqlite_only: Any) -> None:
+    store, enqueue = sqlite_only
+    enqueue(HI, purge.request(1))
+    with pytest.raises(AssertionError) as caught:
+        refute_enqueued(store, send)
+    assert str(caught.value).splitlines() == [
+        "expected no job like send(...), found 1",
+        "enqueued: 1",
+        "  send(mail=Mail(to='hi@b.c'), copies=1), due 2030-01-01T00:00:00+00:00",
+    ]
+
+
+def test_wrong_use_is_told(sqlite_only: Any) -> None:
+    store, _ = sqlite_only
+    with pytest.raises(TypeError, match=r"worker or worker.request\(...\), found function"):
+        assert_enqueued(store, send.handler)  # type: ignore[call-overload]  # untyped callers
+    with pytest.raises(TypeError, match="running BgJobs or a store, found str"):
+        assert_enqueued("jobs.db", send)  # type: ignore[call-overload]  # untyped callers
+
+
+@pytest.mark.anyio
+async def test_a_running_application_whatever_became_of_the_jobs() -> None:
+    @bgjobs.worker
+    async def broken() -> None:
+        raise bgjobs.Discard("no")
+
+    queue = bgjobs.Queue("default", workers=[send, broken])
+    settings = bgjobs.Config(
+        store=bgjobs.SQLiteStore(":memory:"),
+        queues=[queue],
+        scheduled_jobs=[bgjobs.ScheduledJob(purge, every(days=1), request=purge.request(1))],
+    )
+    async with run_virtual(settings) as bg:
+        await bg.enqueue_many([HI, broken.request(), HO.available_in(hours=1)])
+        await drain(bg)
+        assert_enqueued(bg, HI)
+        assert_enqueued(bg, broken, count=1)
+        assert_enqueued(bg, HO.available_in(hours=1))
+        refute_enqueued(bg, purge)  # planned by its schedule, asked for by nobody
+        # The same call, although one was written with the default and the other without.
+        assert_enqueued(bg, send.request(Mail("hi@b.c"), copies=1))
+        lines = text_of(bg, send.request(Mail("hi@b.c"), copies=4))
+        secret = text_of(bg, send.request(Mail("hi@b.c", password="secret")))
+    assert lines[:3] == [
+        "expected a job like send(mail=Mail(to='hi@b.c'), copies=4), found none",
+        "the nearest is send(mail=Mail(to='hi@b.c'), copies=1)",
+        "  copies: expected 4, found 1",
+    ]
+    assert lines[4].endswith(", succeeded")
+    assert lines[5] == "  broken(), failed"
+    assert secret[2] == "  mail: differs where its repr does not show it"
+    assert "secret" not in "".join(secret)

@@ -1,0 +1,168 @@
+"""`run_one`: one run through the real path, and how it ended."""
+
+import sqlite3
+import time
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+
+import bgjobs
+from bgjobs.errors import PayloadError
+from bgjobs.testing import run_one
+from tests.fixtures.databases import Database
+from tests.testing.conftest import real_time
+
+pytestmark = pytest.mark.anyio
+
+
+@attrs.frozen
+class Mail:
+    to: str
+
+
+seen: list[Any] = []
+
+
+@bgjobs.worker
+async def send(context: bgjobs.JobContext, mail: Mail, copies: int = 1) -> None:
+    seen.append((context.job.name, context.attempt, mail, copies))
+    await anyio.lowlevel.checkpoint()
+
+
+@real_time
+async def test_the_arguments_come_as_they_would_from_the_database() -> None:
+    seen.clear()
+    ended = await run_one(send, send.request(Mail("a@b.c"), copies=2))
+    assert seen == [("send", 0, Mail("a@b.c"), 2)]
+    assert (ended.how, ended.error, ended.delay) == ("succeeded", None, None)
+    assert isinstance(ended.job, bgjobs.SucceededJob)
+
+
+async def test_what_the_handler_raises_comes_out() -> None:
+    fault = ValueError("no")
+
+    @bgjobs.worker
+    async def broken() -> None:
+        raise fault
+
+    with pytest.raises(ValueError, match="no") as caught:
+        await run_one(broken, broken.request())
+    assert caught.value is fault
+
+
+async def test_or_is_told() -> None:
+    @bgjobs.worker
+    def broken() -> None:
+        raise ValueError("no")
+
+    ended = await run_one(broken, broken.request(), raising=False)
+    assert (ended.how, type(ended.error)) == ("raised", ValueError)
+    assert isinstance(ended.job, bgjobs.Job)
+    assert ended.job.attempts == 1
+    assert ended.job.errors[0].error.startswith("ValueError: no")
+
+
+async def test_orders_never_come_out() -> None:
+    @bgjobs.worker
+    async def obey(order: str) -> None:
+        if order == "snooze":
+            raise bgjobs.Snooze(for_=90)
+        raise bgjobs.Discard("not needed")
+
+    snoozed = await run_one(obey, obey.request("snooze"))
+    assert (snoozed.how, snoozed.delay) == ("snoozed", timedelta(seconds=90))
+    assert isinstance(snoozed.job, bgjobs.Job)
+    discarded = await run_one(obey, obey.request("discard"))
+    assert (discarded.how, discarded.delay) == ("discarded", None)
+    assert isinstance(discarded.job, bgjobs.FailedJob)
+    assert discarded.job.error == "not needed"
+
+
+async def test_a_timeout_comes_out_and_takes_no_time() -> None:
+    @bgjobs.worker(timeout=3600)
+    async def slow() -> None:
+        await anyio.sleep_forever()
+
+    with pytest.raises(TimeoutError, match="timed out after 3600 seconds"):
+        await run_one(slow, slow.request())
+    ended = await run_one(slow, slow.request(), raising=False)
+    assert ended.how == "raised"
+    assert str(ended.error) == "timed out after 3600 seconds"
+
+
+async def test_a_plain_handler_has_its_time() -> None:
+    """Its timeout is virtual, and the thread is not: the one must not outrun the other."""
+
+    @bgjobs.worker(timeout=3600)
+    def plain() -> None:
+        time.sleep(0.02)
+
+    assert (await run_one(plain, plain.request())).how == "succeeded"
+
+
+async def test_a_delayed_request_is_run_now() -> None:
+    seen.clear()
+    await run_one(send, send.request(Mail("a@b.c")).available_in(days=5))
+    assert len(seen) == 1
+
+
+@bgjobs.worker
+async def book(context: bgjobs.JobContext, amount: int) -> None:
+    context.complete_with(lambda raw: raw.execute(f"insert into bookings values ({amount})"))
+
+
+async def test_complete_with_writes_into_the_store_that_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table bookings (amount integer check (amount > 0))")
+        store = bgjobs.SQLiteStore(path)
+        await run_one(book, book.request(5), store=store)
+        assert connection.execute("select * from bookings").fetchall() == [(5,)]
+        with pytest.raises(sqlite3.IntegrityError):
+            await run_one(book, book.request(-5), store=store)
+        assert connection.execute("select count(*) from bookings").fetchone() == (1,)
+
+
+@real_time
+async def test_both_databases(database: Database) -> None:
+    ended = await run_one(send, send.request(Mail("a@b.c")), store=database.store())
+    assert ended.how == "succeeded"
+
+
+async def test_a_request_of_another_worker_is_refused() -> None:
+    with pytest.raises(ValueError, match="request: expected one of 'send', found 'book'"):
+        await run_one(send, book.request(1))
+
+
+async def test_waiting_jobs_of_the_worker_are_refused(tmp_path: Path) -> None:
+    store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
+    snooze = bgjobs.worker(name="snooze")(_snooze)
+    await run_one(snooze, snooze.request(), store=store)
+    with pytest.raises(ValueError, match="no waiting jobs of 'snooze', found some; run those"):
+        await run_one(snooze, snooze.request(), store=store)
+
+
+async def _snooze() -> None:
+    raise bgjobs.Snooze(for_=1)
+
+
+async def test_what_is_no_exception_comes_out(tmp_path: Path) -> None:
+    @bgjobs.worker
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(bgjobs.BgJobsError, match="handler of worker 'leave' raised SystemExit"):
+        await run_one(leave, leave.request())
+
+
+async def test_a_payload_that_fits_no_more_comes_out() -> None:
+    @bgjobs.worker(name="send")
+    async def newer(mail: int) -> None: ...
+
+    with pytest.raises(PayloadError, match="mail: expected int"):
+        await run_one(newer, send.request(Mail("a@b.c")))
