@@ -1,18 +1,19 @@
-"""One look at a running system, and what happened between two."""
+"""One look at a running system."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import final
 
-from attrs import frozen
+from attrs import field, frozen
 
 import bgjobs
 from bgjobs.cli.counting import AT_MOST
-from bgjobs.cli.states import AnyJob
+from bgjobs.cli.states import AnyJob, State
 
 _RUNNING_SHOWN = 10
 _FAILED_SHOWN = 5
+_SAMPLED = 1_000
 
 
 @final
@@ -24,6 +25,7 @@ class QueueRow:
     paused: bool
     owners: int
     counts: bgjobs.Counts
+    workers: frozenset[str] = frozenset()
 
 
 @final
@@ -40,72 +42,43 @@ class Look:
     """The oldest."""
     failed: Sequence[AnyJob]
     """The newest."""
-
-
-@final
-@frozen
-class Rates:
-    """Jobs per second that ended between two looks; None where counting ended too early."""
-
-    succeeded: float | None
-    failed: float | None
-
-
-UNKNOWN = Rates(None, None)
+    samples: Mapping[State, Sequence[AnyJob]] = field(factory=dict[State, Sequence[AnyJob]])
+    """Newest jobs of those states of which there are too many to be counted."""
 
 
 async def queue_rows(admin: bgjobs.Admin, config: bgjobs.Config) -> list[QueueRow]:
     """Look at the queues of an application."""
     paused = await admin.paused_queues()
-    owners = await admin.owners()
-    return [
-        QueueRow(
-            queue.name,
-            queue.name in paused,
-            sum(1 for owner in owners if owner.name == queue.name),
-            await admin.count([worker.name for worker in queue.workers], at_most=AT_MOST),
-        )
-        for queue in config.queues
-    ]
+    owners = [owner.name for owner in await admin.owners()]
+    rows: list[QueueRow] = []
+    for queue in config.queues:
+        workers = frozenset(worker.name for worker in queue.workers)
+        counts = await admin.count(workers, at_most=AT_MOST)
+        is_paused, running = queue.name in paused, owners.count(queue.name)
+        rows.append(QueueRow(queue.name, is_paused, running, counts, workers))
+    return rows
 
 
 async def look(admin: bgjobs.Admin, config: bgjobs.Config) -> Look:
     """Look at everything that a live view shows."""
+    counts = await admin.count(at_most=AT_MOST)
     return Look(
         datetime.now(UTC),
         time.monotonic(),
         await queue_rows(admin, config),
-        await admin.count(at_most=AT_MOST),
+        counts,
         await admin.list("running", page=bgjobs.Page(_RUNNING_SHOWN)),
         await admin.list("failed", page=bgjobs.Page(_FAILED_SHOWN)),
+        await _samples(admin, counts),
     )
 
 
-def rates(before: bgjobs.Counts, now: bgjobs.Counts, seconds: float) -> Rates:
-    """Compare two counts; jobs that were deleted or retried meanwhile are not seen."""
-    return Rates(
-        _rate(before.succeeded, now.succeeded, seconds),
-        _rate(before.failed, now.failed, seconds),
-    )
-
-
-def _rate(before: int, now: int, seconds: float) -> float | None:
-    if now >= AT_MOST or seconds <= 0:
-        return None
-    return max(0, now - before) / seconds
-
-
-def queue_rates(before: Look | None, now: Look) -> dict[str, Rates]:
-    """Compare the queues of two looks."""
-    if before is None:
-        return {row.name: UNKNOWN for row in now.queues}
-    past = {row.name: row.counts for row in before.queues}
-    seconds = now.seconds - before.seconds
-    return {row.name: rates(past[row.name], row.counts, seconds) for row in now.queues}
-
-
-def all_rates(before: Look | None, now: Look) -> Rates:
-    """Compare all jobs of two looks."""
-    if before is None:
-        return UNKNOWN
-    return rates(before.counts, now.counts, now.seconds - before.seconds)
+async def _samples(
+    admin: bgjobs.Admin, counts: bgjobs.Counts
+) -> Mapping[State, Sequence[AnyJob]]:
+    found: dict[State, Sequence[AnyJob]] = {}
+    if counts.succeeded >= AT_MOST:
+        found["succeeded"] = await admin.list("succeeded", page=bgjobs.Page(_SAMPLED))
+    if counts.failed >= AT_MOST:
+        found["failed"] = await admin.list("failed", page=bgjobs.Page(_SAMPLED))
+    return found

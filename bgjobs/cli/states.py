@@ -1,12 +1,12 @@
 """What a job is doing, in one word."""
 
 from datetime import datetime
-from typing import Literal
+from typing import TypeAlias
 
 import bgjobs
 
-AnyJob = bgjobs.Job | bgjobs.SucceededJob | bgjobs.FailedJob
-State = Literal["waiting", "delayed", "running", "succeeded", "failed"]
+AnyJob: TypeAlias = bgjobs.Job | bgjobs.SucceededJob | bgjobs.FailedJob
+State: TypeAlias = bgjobs.State
 
 
 def state_of(job: AnyJob, now: datetime) -> State:

@@ -7,7 +7,10 @@ from bgjobs.cli import as_json as shown
 from bgjobs.cli import tables
 from bgjobs.cli.ages import exact, iso, short
 from bgjobs.cli.counting import AT_MOST
-from bgjobs.cli.looks import Look, Rates, all_rates, queue_rates
+from bgjobs.cli.looks import Look
+from bgjobs.cli.rates import Ended, Rate, rate
+
+_ENDED: tuple[Ended, ...] = ("succeeded", "failed")
 
 
 def drawn(before: Look | None, now: Look) -> RenderableType:
@@ -24,7 +27,6 @@ def drawn(before: Look | None, now: Look) -> RenderableType:
 
 
 def _queues(before: Look | None, now: Look) -> RenderableType:
-    rates = queue_rates(before, now)
     return tables.table(
         "queue",
         "state",
@@ -42,8 +44,8 @@ def _queues(before: Look | None, now: Look) -> RenderableType:
                 tables.number(row.counts.due, AT_MOST),
                 tables.number(row.counts.delayed, AT_MOST),
                 tables.number(row.counts.reserved, AT_MOST),
-                _rate(rates[row.name].succeeded),
-                _rate(rates[row.name].failed),
+                _shown(rate("succeeded", before, now, row.name)),
+                _shown(rate("failed", before, now, row.name)),
             )
             for row in now.queues
         ],
@@ -71,28 +73,28 @@ def _running(now: Look) -> RenderableType:
 def as_line(before: Look | None, now: Look) -> str:
     """Say all that fits into a line."""
     counts = ", ".join(f"{text} {name}" for name, text in tables.counts(now.counts, AT_MOST))
-    rates = all_rates(before, now)
-    return (
-        f"{exact(now.at)}: {counts}; "
-        f"{_rate(rates.succeeded)} succeeded/s, {_rate(rates.failed)} failed/s"
-    )
+    succeeded, failed = (_shown(rate(state, before, now)) for state in _ENDED)
+    return f"{exact(now.at)}: {counts}; {succeeded} succeeded/s, {failed} failed/s"
 
 
-def _rate(rate: float | None) -> str:
-    return "?" if rate is None else f"{rate:,.1f}"
+def _shown(found: Rate | None) -> str:
+    return "?" if found is None else str(found)
 
 
 def as_json(before: Look | None, now: Look) -> dict[str, shown.Json]:
     """Give one look as JSON."""
-    by_queue = queue_rates(before, now)
     return {
         "at": iso(now.at),
-        "jobs": {**shown.counts(now.counts), **_rates(all_rates(before, now))},
-        "queues": [{**shown.queue(row), **_rates(by_queue[row.name])} for row in now.queues],
+        "jobs": {**shown.counts(now.counts), **_rates(before, now)},
+        "queues": [{**shown.queue(row), **_rates(before, now, row.name)} for row in now.queues],
         "running": [shown.job(job, "running") for job in now.running],
         "failed": [shown.job(job, "failed") for job in now.failed],
     }
 
 
-def _rates(rates: Rates) -> dict[str, shown.Json]:
-    return {"succeeded_per_second": rates.succeeded, "failed_per_second": rates.failed}
+def _rates(before: Look | None, now: Look, queue: str | None = None) -> dict[str, shown.Json]:
+    found = {state: rate(state, before, now, queue) for state in _ENDED}
+    return {
+        f"{state}_per_second": None if one is None else one.per_second
+        for state, one in found.items()
+    }

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 import bgjobs
 from bgjobs.cli import as_json, looks, tables, views
 from bgjobs.cli.counting import AT_MOST, Count
+from bgjobs.cli.rates import Rate, rate
 from bgjobs.cli.states import AnyJob, headline, moment_of, state_of
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
@@ -138,7 +139,8 @@ def test_the_first_line_of_an_error_stands_for_it() -> None:
 
 def look(seconds: float, counts: bgjobs.Counts, *running: bgjobs.Job) -> looks.Look:
     """One look at one queue."""
-    rows = [looks.QueueRow("mail", paused=False, owners=1, counts=counts)]
+    workers = frozenset(["send"])
+    rows = [looks.QueueRow("mail", paused=False, owners=1, counts=counts, workers=workers)]
     return looks.Look(NOON, seconds, rows, counts, running, [FAILED])
 
 
@@ -147,20 +149,30 @@ SECOND = look(12, bgjobs.Counts(due=5, delayed=0, reserved=1, succeeded=125, fai
 
 
 def test_rates_are_what_ended_between_two_looks() -> None:
-    assert looks.all_rates(FIRST, SECOND) == looks.Rates(12.5, 0.5)
-    assert looks.queue_rates(FIRST, SECOND) == {"mail": looks.Rates(12.5, 0.5)}
+    assert rate("succeeded", FIRST, SECOND) == Rate(12.5)
+    assert rate("failed", FIRST, SECOND, "mail") == Rate(0.5)
 
 
-def test_rates_are_unknown_at_first_and_where_counting_ended() -> None:
-    many = look(14, COUNTS)
-
-    assert looks.all_rates(None, FIRST) == looks.UNKNOWN
-    assert looks.queue_rates(None, FIRST) == {"mail": looks.UNKNOWN}
-    assert looks.all_rates(SECOND, many).succeeded is None
+def test_rates_are_unknown_at_first() -> None:
+    assert rate("succeeded", None, FIRST) is None
+    assert rate("succeeded", FIRST, evolve(SECOND, seconds=10)) is None
 
 
 def test_deleted_jobs_are_no_negative_rate() -> None:
-    assert looks.all_rates(SECOND, evolve(FIRST, seconds=20)).failed == 0
+    assert rate("failed", SECOND, evolve(FIRST, seconds=20)) == Rate(0)
+
+
+def test_what_is_too_much_to_count_is_told_from_the_newest() -> None:
+    jobs = [evolve(SUCCEEDED, succeeded_at=NOON + timedelta(seconds=n)) for n in range(6)]
+    other = evolve(jobs[5], name="greet")
+    before = evolve(look(10, COUNTS), samples={"succeeded": jobs[:2]})
+    now = evolve(look(12, COUNTS), samples={"succeeded": [*jobs[1:5], other]})
+    all_new = evolve(now, samples={"succeeded": jobs[2:4]})
+
+    assert rate("succeeded", before, now) == Rate(2.0)
+    assert rate("succeeded", before, now, "mail") == Rate(1.5)
+    assert str(rate("succeeded", before, all_new)) == "1.0+"
+    assert rate("succeeded", FIRST, now) is None
 
 
 def test_a_look_is_a_line_a_picture_or_json() -> None:
