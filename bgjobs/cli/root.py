@@ -36,7 +36,16 @@ Why did a job fail, and once more:
 """
 
 
+class _AsAdded(click.Group):
+    """Lists its commands in the order of their use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """Give their names."""
+        return list(self.commands)
+
+
 @click.group(
+    cls=_AsAdded,
     epilog=_EPILOG,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},

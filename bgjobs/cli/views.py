@@ -16,7 +16,7 @@ _ENDED: tuple[Ended, ...] = ("succeeded", "failed")
 def drawn(before: Look | None, now: Look) -> RenderableType:
     """Draw queues, what runs, and what failed last."""
     parts: list[RenderableType] = [
-        Text(as_line(before, now), style="bold"),
+        Text(as_line(before, now).replace("; ", "\n"), style="bold"),
         _queues(before, now),
     ]
     if now.running:

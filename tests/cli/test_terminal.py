@@ -168,11 +168,3 @@ def test_colours_are_for_terminals_that_want_them(
     assert "failed" in written
     assert (RED in written) is is_coloured
     assert bool(STYLE.search(written)) is is_coloured
-
-
-def test_the_command_itself_leaves_with_its_exit_code(shop: Path) -> None:
-    with terminal(*BGJOBS, "jobs", "show", "12", cwd=shop) as there:
-        code, written = there.end()
-
-    assert code == 2
-    assert written.startswith("bgjobs: jobs show: invalid value for 'ID'")

@@ -8,16 +8,18 @@ from bgjobs.cli.faults import Fault
 _SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command()
+_EPILOG = """\b
+bash:  bgjobs completion bash > ~/.local/share/bash-completion/completions/bgjobs
+zsh:   bgjobs completion zsh > ~/.zfunc/_bgjobs    (with ~/.zfunc in your fpath)
+fish:  bgjobs completion fish > ~/.config/fish/completions/bgjobs.fish
+"""
+
+
+@click.command(epilog=_EPILOG)
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the completion script of a shell.
-
-    \b
-    bash:  bgjobs completion bash > ~/.local/share/bash-completion/completions/bgjobs
-    zsh:   bgjobs completion zsh > a file _bgjobs in a folder of your fpath
-    fish:  bgjobs completion fish > ~/.config/fish/completions/bgjobs.fish
+    """Print the completion script of a shell.
 
     Names of workers, queues and schedules are completed when BGJOBS_APP is set, or --app
     was typed before.

@@ -1,6 +1,6 @@
 """`bgjobs jobs list`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,14 +13,20 @@ from bgjobs.cli.options import job_id, json_option, search_option, worker_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, State
 
-_STATES: tuple[State, ...] = ("running", "waiting", "delayed", "failed", "succeeded")
+_STATES: Mapping[State, str] = {
+    "running": "Those that run now.",
+    "waiting": "Those that are due.",
+    "delayed": "Those that wait for their time.",
+    "failed": "Those that failed for good.",
+    "succeeded": "Those that succeeded.",
+}
 _UNLESS_SAID: tuple[State, ...] = ("running", "failed", "waiting", "delayed")
 
 
 def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
-    for state in reversed(_STATES):
+    for state, meaning in reversed([*_STATES.items()]):
         option = click.option(
-            f"--{state}", "states", flag_value=state, multiple=True, help=f"Those {state}."
+            f"--{state}", "states", flag_value=state, multiple=True, help=meaning
         )
         command = option(command)
     return command
