@@ -152,11 +152,13 @@ def test_a_change_that_cannot_be_is_refused(command: str, told: str, call: Call)
 def test_all_failed_jobs_are_retried(call: Call) -> None:
     tried = call("jobs", "retry", "--all", "--dry-run")
     chosen = call("jobs", "retry", "--all", "--search", "attempt", "--dry-run", "--json")
+    none = call("jobs", "retry", "--all", "--before", "2020-01-01T00:00Z", "--dry-run")
     early = call("jobs", "retry", "--all", "--before", "2020-01-01T00:00Z", "--yes")
     answer = call("jobs", "retry", "--all", "--yes")
 
     assert tried.out == "would retry 2 failed jobs\n"
     assert chosen.json == {"would_retry": 2, "is_exact": True}
+    assert none.out == "would retry 0 failed jobs\n"
     assert early.out == "retried 0\n"
     assert answer.out == "retried 2\n"
     assert ids(call, "--failed") == []
@@ -204,6 +206,28 @@ def test_a_job_can_be_enqueued_for_later_and_once(call: Call) -> None:
 
     assert later["id"] in ids(call, "--delayed")
     assert once[0] == once[1]
+
+
+def test_a_time_may_be_said_with_its_zone(call: Call) -> None:
+    job = call(
+        *("jobs", "enqueue", "greet", "--args", '["Ada"]', "--at", "2090-01-01T01:00+01:00"),
+        "--json",
+    ).json
+    moved = call("jobs", "reschedule", job["id"], "--at", "2091-01-01T00:00Z")
+
+    assert (job["state"], job["available_at"]) == ("delayed", "2090-01-01T00:00:00Z")
+    assert moved.code == 0
+    shown = call("jobs", "show", job["id"], "--json").json
+    assert shown["available_at"] == "2091-01-01T00:00:00Z"
+
+
+def test_arguments_are_read_from_stdin(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"name": "Ada"}'))
+
+    job = call("jobs", "enqueue", "greet", "--kwargs", "-", "--json").json
+
+    shown = call("jobs", "show", job["id"], "--payload", "--json").json
+    assert shown["payload"]["name"] == "Ada"
 
 
 @pytest.mark.parametrize(

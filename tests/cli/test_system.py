@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import bgjobs
+from bgjobs.cli import looks
+from bgjobs.errors import StoreUnavailableError
 from tests.cli.conftest import Call
 
 
@@ -25,6 +28,15 @@ def test_the_status_is_the_whole_on_one_screen(call: Call) -> None:
     assert [queue["name"] for queue in found["queues"]] == ["default", "mail"]
     assert found["owners"] == 0
     assert [one["name"] for one in found["schedules"]] == ["cleaning"]
+
+
+def test_a_file_gets_no_colours_whatever_the_environment_says(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    assert "\x1b" not in call("status").out
 
 
 def test_a_queue_is_paused_and_resumed(call: Call) -> None:
@@ -95,6 +107,25 @@ def test_watch_writes_a_line_for_each_look(call: Call) -> None:
     assert "2 failed; 0.0 succeeded/s, 0.0 failed/s" in lines[1]
     [look] = map(json.loads, looks)
     assert look["jobs"]["failed"] == len(look["failed"]) == 2
+
+
+def test_watch_goes_on_while_the_store_is_away(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = looks.look
+    weather = iter([True, False])
+
+    async def look_again(admin: bgjobs.Admin, config: bgjobs.Config) -> looks.Look:
+        if next(weather):
+            raise StoreUnavailableError("no route")
+        return await look(admin, config)
+
+    monkeypatch.setattr(looks, "look", look_again)
+    answer = call("watch", "--count", "2", "--interval", "0.1")
+
+    assert answer.code == 0
+    assert answer.line == "the store cannot be reached: no route"
+    assert len(answer.out.splitlines()) == 1
 
 
 def test_the_doctor_finds_nothing_wrong_here(call: Call) -> None:

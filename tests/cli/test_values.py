@@ -103,8 +103,9 @@ def test_a_trace_keeps_its_lines_and_moves_no_cursor() -> None:
 def test_a_count_that_was_ended_early_says_so() -> None:
     row = looks.QueueRow("mail", paused=True, owners=1, counts=COUNTS)
 
-    assert plain(tables.queues([row], AT_MOST))[1].split() == [
-        *("mail", "paused", "1", "1", "2", "3", "100,000+", "4,000")
+    assert plain(tables.queues([row], AT_MOST)) == [
+        "queue  state   owners  waiting  delayed  running  succeeded  failed",
+        "mail   paused       1        1        2        3   100,000+   4,000",
     ]
     assert str(Count(AT_MOST, "failed job")) == "at least 100,000 failed jobs"
     assert str(Count(1, "failed job")) == "1 failed job"
