@@ -147,6 +147,8 @@ class Fetcher:
             first, *others = suspects
             self._suspect = self._hold(first)
             self._hold_until = self._now() + POSTPONED / 2
+        if not others:
+            return
         self._control.postponed_until = inf  # until it is known when they come back
         try:
             await self._give_back(others, timedelta(seconds=POSTPONED))

@@ -112,6 +112,7 @@ def _report(
     bus = engine.planner.bus_of(job, engine.bus)
     if isinstance(settlement, Fail):
         bus.emit(MonitorFailed, job, settlement.error)
+        engine.wakeups.idle()  # it may have been the last one
     elif dead is None or dead.died:
         bus.emit(MonitorReleased, job)
     else:

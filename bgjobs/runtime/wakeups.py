@@ -82,7 +82,7 @@ class Wakeups:
 
     @contextmanager
     def idleness(self) -> Generator[Signal]:
-        """Give a signal that is set whenever a queue has nothing left to run."""
+        """Give a signal that is set whenever there may be nothing left to run."""
         signal = Signal()
         self._idle.append(signal)
         try:
@@ -106,7 +106,7 @@ class Wakeups:
             signal.set()
 
     def idle(self) -> None:
-        """Tell that a queue has nothing left to run."""
+        """Tell that there may be nothing left to run."""
         for signal in self._idle:
             signal.set()
 

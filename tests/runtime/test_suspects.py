@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.events import JobStarted, JobSucceeded, QueuePaused
+from bgjobs.events import JobStarted, JobSucceeded, MonitorFailed, QueuePaused
 from tests.fixtures.faulty_store import FaultyStore
 from tests.fixtures.prepared_rows import crashed_before
 from tests.runtime.conftest import Harness, virtual_time_on_both
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.anyio, virtual_time_on_both]
 LAST = 3
 """The crashes of a job that may have no other."""
 LEASE = 4.0
+HOUR = 3600.0
 
 
 class Together:
@@ -272,6 +273,40 @@ async def test_draining_waits_for_suspects_that_were_put_off(virtual_app: Harnes
     async with bgjobs.run(config) as bg:
         assert await bg.drain()
         assert len(virtual_app.recorder.of(JobSucceeded)) == 6
+
+
+async def test_draining_ends_with_the_last_suspect(virtual_app: Harness) -> None:
+    """Where none was put off, none comes back that would have to be waited for."""
+
+    @bgjobs.worker
+    async def suspect() -> None:
+        """Ends well this time."""
+
+    crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
+    async with bgjobs.run(virtual_app.config(suspect, sweep_interval=1)) as bg:
+        await virtual_app.recorder.wait_for(JobSucceeded)
+        ended = anyio.current_time()
+        await bg.drain()
+        assert anyio.current_time() == ended
+
+
+async def test_draining_ends_when_the_monitor_fails_the_last_job(virtual_app: Harness) -> None:
+    class Fatal(BaseException):
+        """Takes the queue down."""
+
+    @bgjobs.worker
+    async def poison() -> None:
+        raise Fatal
+
+    config = virtual_app.config(
+        poison, queue={"poll_interval": HOUR}, limits=bgjobs.Limits(max_crashes=0)
+    )
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(poison.request())
+        begun = anyio.current_time()
+        await bg.drain()
+        assert anyio.current_time() - begun < HOUR
+    assert len(virtual_app.recorder.of(MonitorFailed)) == 1
 
 
 async def test_many_suspects_do_not_keep_each_other_from_running(virtual_app: Harness) -> None:
