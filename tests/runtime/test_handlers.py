@@ -455,7 +455,7 @@ async def test_blocking_the_loop_beyond_the_lease_keeps_the_reservation(app: Har
     @bgjobs.worker
     async def blocking() -> None:
         runs.append(1)
-        time.sleep(3)  # noqa: ASYNC251 - blocking the loop is what is tested
+        time.sleep(2)  # noqa: ASYNC251 - blocking the loop is what is tested
 
     config = app.config(
         blocking, lease=1.5, heartbeat_interval=0.25, sweep_interval=0.1, queue=ONE_RUN

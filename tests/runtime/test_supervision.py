@@ -261,10 +261,10 @@ async def test_a_stale_run_writes_nothing(app: Harness) -> None:
 
 
 async def test_a_lost_lease_cancels_the_handlers_before_others_may_take_over(
-    app: Harness,
+    sqlite_app: Harness,
 ) -> None:
     """Renewal fails from now on: by the local clock the handler ends within the lease."""
-    store = FaultyStore(app.database.store())
+    store = FaultyStore(sqlite_app.database.store())
     times: list[float] = []
 
     @bgjobs.worker
@@ -280,10 +280,10 @@ async def test_a_lost_lease_cancels_the_handlers_before_others_may_take_over(
             store.faults["heartbeat"] = []
 
     settings = patient(lease=4.0, heartbeat_interval=0.5)
-    async with bgjobs.run(app.config(long, store=store, **settings)) as bg:
+    async with bgjobs.run(sqlite_app.config(long, store=store, **settings)) as bg:
         await bg.enqueue(long.request())
-        await app.recorder.wait_for(JobSucceeded)
-    (crash,) = app.recorder.of(ChildCrashed)
+        await sqlite_app.recorder.wait_for(JobSucceeded)
+    (crash,) = sqlite_app.recorder.of(ChildCrashed)
     assert isinstance(crash.error, LeaseLostError)
     assert times[1] - times[0] < 4.0
 

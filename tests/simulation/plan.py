@@ -127,6 +127,11 @@ class Plan:
         return bool(harmed or faults.before or faults.after or slow)
 
 
+def cuts_off(seed: int) -> bool:
+    """Say whether a node of this seed's world is cut off while it works."""
+    return Random(seed).random() < CUT_OFF
+
+
 def plan_of(seed: int) -> Plan:
     """Draw the world of a seed."""
     random = Random(seed)
