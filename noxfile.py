@@ -10,7 +10,11 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests", "docs"]
 
 PROJECT = nox.project.load_toml(Path(__file__).with_name("pyproject.toml"))
+IN_PARALLEL = ["-n", "auto"]  # tests/conftest.py says how many; `-- -n 0` undoes it
 PYTHONS = ["3.11", "3.12", "3.13"]
+
+# Tests start hundreds of processes, which would all compile what they import.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # pyenv keeps its interpreters off the PATH, where nox looks for them.
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -46,14 +50,14 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, PostgreSQL included; `nox -s tests -- tests/unit` runs some."""
     install(session, "test", "types")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session(name="tests-all", python=PYTHONS)
 def tests_all(session: nox.Session) -> None:
     """Run the tests on every Python that is supported and found here."""
     install(session, "test", "types")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session

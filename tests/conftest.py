@@ -1,5 +1,6 @@
 """Fixtures that every floor may use."""
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,6 +10,13 @@ from bgjobs.stores.sqlite import SQLiteStore
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.databases"]
+
+FEWEST, MOST = 2, 4
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many as there are cores; two on one too, for tests that wait for other processes."""
+    return min(max(FEWEST, len(os.sched_getaffinity(0))), MOST)
 
 
 @pytest.fixture

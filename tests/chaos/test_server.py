@@ -16,6 +16,8 @@ import pytest
 from tests.chaos.proxy import Proxy
 from tests.chaos.server import PostgresServer, running_server
 
+pytestmark = pytest.mark.xdist_group("harmed server")  # one for all of them
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:

@@ -13,6 +13,8 @@ from bgjobs.stores.postgres.statements import Dialect
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner
 
+pytestmark = pytest.mark.xdist_group("postgres plans")  # each population is stored once
+
 _NAMES = [f"w{number:02}" for number in range(50)]
 _PRIORITIES = 3
 _FILL = """

@@ -20,6 +20,7 @@ BOUND = 30.0
 """Seconds within which a killed worker's job runs again with the settings that we give."""
 LENIENT = 20
 """How many times as long a shared machine may take."""
+on_one_server = pytest.mark.xdist_group("recovery on one server")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,7 @@ def test_a_job_that_kills_its_process_fails_at_last_and_its_fellows_succeed(
     assert (counts.succeeded, counts.failed) == (fellows, 1)
 
 
+@on_one_server
 def test_work_resumes_when_a_stopped_server_is_started_again(
     server: PostgresServer, on_server: PostgresSchema, tmp_path: Path
 ) -> None:
@@ -104,6 +106,7 @@ def test_work_resumes_when_a_stopped_server_is_started_again(
         assert after.began - accepts < LENIENT * LEASE
 
 
+@on_one_server
 def test_a_server_that_crashes_loses_nothing(
     server: PostgresServer, on_server: PostgresSchema, tmp_path: Path
 ) -> None:

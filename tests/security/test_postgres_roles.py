@@ -24,6 +24,8 @@ from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 
+pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
+
 FILE = Path(__file__).parents[2] / "docs" / "operate" / "postgres-roles.sql"
 ROLES = ("producer", "worker", "reader", "migrator")
 LEASE = timedelta(minutes=1)

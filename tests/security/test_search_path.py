@@ -15,6 +15,8 @@ from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.security.test_postgres_roles import produce, read, work
 
+pytestmark = pytest.mark.xdist_group("search path")  # the traps are laid once
+
 ARRAYS = ("text[]", "uuid[]", "integer[]", "smallint[]", "bigint[]", "timestamptz[]")
 NUMBERS = ("smallint", "integer", "bigint")
 FUNCTIONS = (
