@@ -58,7 +58,7 @@ worker_option = click.option(
 search_option = click.option(
     "--search",
     metavar="WORDS",
-    help="Only failed jobs with these words in the first line of the error.",
+    help="Only failed jobs with these words in the error's first line; db* begins one.",
 )
 delay_option = click.option(
     "--in", "delay", type=duration, metavar="TIME", help="Run it after this, such as 15m."

@@ -43,6 +43,7 @@ def test_the_list_shows_all_but_what_succeeded(call: Call) -> None:
 def test_a_list_can_be_chosen_from_and_has_pages(call: Call) -> None:
     assert len(ids(call, "--worker", "greet")) == 2
     assert len(ids(call, "--search", "mail box")) == 2
+    assert len(ids(call, "--search", "box ma*")) == 2
     assert ids(call, "--search", "letter") == []
     first, second = ids(call, "--failed")
     page = call("jobs", "list", "--failed", "--limit", "1")
