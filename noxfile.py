@@ -69,7 +69,7 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/tables.py")
     build = ("--jobs=auto", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
     session.run("sphinx-build", "--fresh-env", *build)
-    session.run("pytest", "tests/docs", *session.posargs)
+    session.run("pytest", *IN_PARALLEL, "tests/docs", *session.posargs)
 
 
 @nox.session
