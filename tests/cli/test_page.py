@@ -1,4 +1,4 @@
-"""docs/command-line.md tells of every command, and of no other."""
+"""docs/operate/command-line.md tells of every command, and of no other."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ import pytest
 from bgjobs.cli.exits import MEANINGS
 from bgjobs.cli.root import root
 
-PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operate" / "command-line.md"
 TEXT = PAGE.read_text("utf-8")
 EXAMPLES = [
     line.partition("  #")[0].strip()
