@@ -6,12 +6,12 @@ from collections.abc import Sequence
 FEW = 5_000
 """Failed jobs of one worker whose words are looked at one by one: a moment for a server."""
 
-_WORD = re.compile(r"[^\W_]+")
-_WILD = re.compile(r"[^\W_]+\*?")
+_WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
+_WILD = re.compile(rf"{_WORD.pattern}\*?")
 
 
 def words_of(text: str) -> Sequence[str]:
-    """Take a search apart as errors are: letters and digits make words, the rest divides.
+    """Take a search apart as errors are: letters, with their accents, and digits make words.
 
     A star behind the last word lets it be the beginning of a word.
     """

@@ -51,11 +51,16 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
     with fresh_postgres_store(postgres_dsn) as store:
         schema = _schema(store)
         with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-            for table in ("jobs", "jobs_succeeded", "jobs_failed"):
-                connection.execute(
-                    f'alter table "{schema}".{table} drop column occurrence'.encode()
-                )
-            connection.execute(f'delete from "{schema}".migrations where version = 2'.encode())
+            for undo in (
+                *(
+                    f"alter table %.{table} drop column occurrence, drop column metadata"
+                    for table in ("jobs", "jobs_succeeded", "jobs_failed")
+                ),
+                "drop table %.cancellations, %.paused_queues, %.starts",
+                "drop index %.jobs_failed_by_name, %.jobs_failed_words",
+                "delete from %.migrations where version >= 2",
+            ):
+                connection.execute(undo.replace("%", f'"{schema}"').encode())
         with psycopg.connect(postgres_dsn) as reader:
             reader.execute(f'select from "{schema}".jobs_failed'.encode())
             with pytest.raises(StoreUnavailableError, match="lock timeout"):

@@ -100,7 +100,7 @@ async def test_a_new_database_is_migrated_and_a_known_one_is_not(app: Harness) -
         async with bgjobs.run(app.config(note)):
             pass
     (migrated,) = app.recorder.of(Migrated)
-    assert [name[:4] for name in migrated.migrations] == ["0001", "0002"]
+    assert [name[:4] for name in migrated.migrations] == ["0001", "0002", "0003"]
 
 
 async def test_without_migrate_an_empty_database_is_refused(app: Harness) -> None:

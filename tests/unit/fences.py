@@ -12,16 +12,31 @@ from tests.unit.sql_rows import (
     Rows,
     Scope,
     is_as_read,
+    is_asked_for,
+    is_failed_and_asked_for,
     is_fenced,
     is_not_ended,
     is_unreserved,
     is_unreserved_and_ended,
 )
-from tests.unit.sql_statements import WRITING, Select, Statement, Write, statement_of
+from tests.unit.sql_statements import (
+    WRITING,
+    Select,
+    Source,
+    Statement,
+    Write,
+    query_of,
+    statement_of,
+)
 from tests.unit.sql_tokens import Group, Items, RefusedError, flat, split, tree, words
 
+LEAVING = {"fenced": is_fenced, "cancelled": is_asked_for}
+"""Which deleted jobs have to be recorded as ended ones, and what is shown for them."""
 ENDED = ("{jobs_succeeded}", "{jobs_failed}")
-OTHERS = ("{owners}", "{migrations}", "{failures}", "{failure_words}")
+OTHERS = (
+    *("{owners}", "{migrations}", "{failures}", "{failure_words}"),
+    *("{cancellations}", "{paused_queues}", "{starts}"),
+)
 DERIVED = ("{failures}", "{failure_words}")
 """What is made of other rows, and can be made again."""
 KEPT = (
@@ -29,6 +44,10 @@ KEPT = (
     *("reserved_at", "reserved_by", "unique_key", "occurrence"),
 )
 """What an ended job has from the live one, as it was."""
+KEPT_AGAIN = ("id", "name", "payload", "priority", "reservations", "created_at", "errors")
+"""What a job that runs again has from the failed one: old reservations stay old ones."""
+CHANGEABLE = {"available_at", "priority"}
+"""What may be changed of a job that waits."""
 
 
 @frozen
@@ -38,9 +57,10 @@ class Verdict:
     verb: str
     table: str
     because: str
-    """new, unreserved, as read, ended before, fenced, ended, pruned or other."""
-    all_fenced: bool = False
-    """Of a write into the ended jobs: that none of the fenced rows is left out afterwards."""
+    """new, again, unreserved, changed, as read, ended before, fenced, cancelled; of ended jobs
+    ended, restored, pruned, live again; or other."""
+    records: str = ""
+    """Of a write into the ended jobs: of which deleted ones none is left out, by the reason."""
 
 
 def judge(text: str, dialect: str) -> list[Verdict]:
@@ -51,16 +71,13 @@ def judge(text: str, dialect: str) -> list[Verdict]:
 
 
 def check_leaving(verdicts: Sequence[Sequence[Verdict]]) -> None:
-    """Refuse a file whose fenced jobs leave without becoming ended ones before or with it."""
-    recorded = False
+    """Refuse a file whose jobs leave without becoming ended ones before or with it."""
+    recorded = set[str]()
     for statement in verdicts:
-        recorded = recorded or any(one.all_fenced for one in statement)
+        recorded |= {one.records for one in statement}
         for one in statement:
-            if (one.verb, one.table, one.because) == (
-                "delete",
-                JOBS,
-                "fenced",
-            ) and not recorded:
+            leaves = (one.verb, one.table) == ("delete", JOBS)
+            if leaves and one.because in LEAVING and one.because not in recorded:
                 raise RefusedError("a settled job is deleted that was not recorded")
 
 
@@ -69,9 +86,11 @@ def _verdict(write: Write, statement: Statement, scope: Scope) -> Verdict:
     if table == JOBS:
         return Verdict(write.verb, table, _JUDGES[write.verb](write, scope))
     if table in ENDED and write.verb == "insert":
+        if _restores(write):
+            return Verdict("insert", table, "restored")
         return Verdict("insert", table, "ended", _check_ended(write, statement, scope))
     if table in ENDED and write.verb == "delete":
-        return Verdict("delete", table, "pruned")
+        return Verdict("delete", table, _deletes_ended(write, statement))
     if table in OTHERS:
         return Verdict(write.verb, table, "other")
     raise RefusedError(f"{write.verb} of {table}")
@@ -86,6 +105,9 @@ def _insert(write: Write, scope: Scope) -> str:
     if flat(write.conflict) in ("", "do nothing") and write.query is not None:
         if {"reserved_by", "reserved_at", "reservations"}.isdisjoint(columns):
             return "new"
+        if {"reserved_by", "reserved_at"}.isdisjoint(columns):
+            _check_again(write, scope)
+            return "again"
         raise RefusedError("a new job begins reserved")
     conflict = flat(write.conflict)
     begin = "( id ) do update set "
@@ -93,6 +115,27 @@ def _insert(write: Write, scope: Scope) -> str:
         _check_released(_settings(split(write.conflict[4:], ",")))
         return "fenced"
     raise RefusedError("an upsert meets jobs that are not fenced")
+
+
+def _check_again(write: Write, scope: Scope) -> None:
+    """A job that runs again is a failed one, with its number, so that old holders have lost."""
+    value, select = _inserted(write, "id")
+    alias = flat(value).removesuffix("id")
+    for column in KEPT_AGAIN:
+        if flat(_inserted(write, column)[0]) != f"{alias}{column}":
+            raise RefusedError(f"the {column} of a job that runs again is another one")
+    key = f"case when {alias}occurrence is null then {alias}unique_key end"
+    if flat(_inserted(write, "unique_key")[0]) != key:
+        raise RefusedError("a job runs again under the key of its schedule")
+    rows = Rows.of(select)
+    named = scope.named.get(select.sources[0].what) if len(select.sources) == 1 else None
+    if named is not None and not select.conditions:
+        [inner] = query_of(named.items)
+        if not set(KEPT_AGAIN) <= {flat(one) for one in inner.values}:
+            raise RefusedError("a job that runs again is not as it failed")
+        rows = Rows.of(inner)
+    if not is_failed_and_asked_for(rows, scope):
+        raise RefusedError("a job runs again that has not failed")
 
 
 def _inserted_ids_are_fenced(write: Write, scope: Scope) -> bool:
@@ -116,9 +159,13 @@ def _update(write: Write, scope: Scope) -> str:
     if _touches_only(write, is_fenced, scope):
         _check_released(settings)
         return "fenced"
-    if _touches_only(write, is_unreserved, scope):
+    if "reservations" in settings and _touches_only(write, is_unreserved, scope):
         _check_numbered(settings, write.target.alias)
         return "unreserved"
+    if _touches_only(write, is_asked_for, scope):
+        if not set(settings) <= CHANGEABLE:
+            raise RefusedError("more of a waiting job is changed than may be")
+        return "changed"
     raise RefusedError("an update without the fence")
 
 
@@ -127,6 +174,8 @@ def _delete(write: Write, scope: Scope) -> str:
         return "fenced"
     if _touches_only(write, is_as_read, scope):
         return "as read"
+    if _touches_only(write, is_asked_for, scope):
+        return "cancelled"
     if _touches_only(write, is_unreserved_and_ended, scope):
         return "ended before"
     raise RefusedError("a delete without the fence")
@@ -154,8 +203,88 @@ def _check_numbered(settings: Mapping[str, str], alias: str) -> None:
         raise RefusedError("a job is written, and its number not raised")
 
 
-def _check_ended(write: Write, statement: Statement, scope: Scope) -> bool:
-    """Refuse ended jobs that are none; say whether each fenced job becomes one."""
+_PRUNED = re.compile(
+    r"(?:id = any \( array \( select id|rowid in \( select rowid) "
+    r"from (\{jobs_(succeeded|failed)\})(?: indexed by \{\w+\})? where \2_at < .*"
+)
+_LIVE = {
+    (
+        "id = any ( %(ids)s :: uuid [ ] ) and "
+        "exists ( select from {jobs} as live where live . id = job . id )"
+    ),
+    (
+        "rowid in ( select job . rowid from json_each ( :ids ) as asked "
+        "cross join {jobs_failed} as job on job . id = asked . value "
+        "where exists ( select 1 from {jobs} as live where live . id = job . id ) )"
+    ),
+}
+
+
+def _deletes_ended(write: Write, statement: Statement) -> str:
+    """Ended jobs go when they are old, or when they are live again."""
+    [condition] = map(flat, write.conditions) if len(write.conditions) == 1 else [""]
+    pruned = _PRUNED.fullmatch(condition)
+    if not write.sources and pruned and pruned[1] == write.target.what:
+        return "pruned"
+    if write.target.what != "{jobs_failed}" or write.sources:
+        raise RefusedError("ended jobs are deleted that may be wanted")
+    if condition.replace("job . id = any", "id = any") in _LIVE:
+        return "live again"
+    named = re.fullmatch(r"id in \( select id from (\w+) \)", condition)
+    stored = statement.writes.get(named[1]) if named else None
+    if stored and (stored.verb, stored.target.what, stored.returned) == ("insert", JOBS, "id"):
+        return "live again"
+    raise RefusedError("failed jobs are deleted that are not live")
+
+
+_NOT_THERE = (
+    r"not exists \( select(?: 1)? from {table}(?: as (\w+))? "
+    r"where (?:\1 \. )?id = "
+    r"(?:{alias} \. id|json_extract \( {alias} \. value , '\$\[0\]' \)) \)"
+)
+
+
+def _restores(write: Write) -> bool:
+    """Say whether ended jobs are stored that are given, and not there in another state."""
+    if write.query is None or len(write.query) != 1 or len(write.query[0].sources) != 1:
+        return False
+    [select] = write.query
+    [given] = select.sources
+    if not _is_given_row(write, select, given) or flat(write.conflict) != "( id ) do nothing":
+        return False
+    texts = [flat(one) for one in Rows.of(select).conjuncts()]
+    patterns = [
+        re.compile(_NOT_THERE.format(table=re.escape(table), alias=given.alias))
+        for table in (JOBS, "{jobs_succeeded}")
+    ]
+    return write.target.what == "{jobs_failed}" and all(
+        any(map(pattern.fullmatch, texts)) for pattern in patterns
+    )
+
+
+_GIVEN = {"id": "ids", "reservations": "numbers", "reserved_by": "owners"}
+
+
+def _is_given_row(write: Write, select: Select, given: Source) -> bool:
+    """Say whether each column is the value that was given for it."""
+    columns = [flat(one) for one in write.values]
+    values = [flat(one) for one in select.values]
+    if given.what == "json_each":
+        places = range(len(columns))
+        return values == [f"json_extract ( {given.alias} . value , '$[{n}]' )" for n in places]
+    if given.what != "unnest" or given.arguments is None or list(given.columns) != columns:
+        return False
+    if not set(_GIVEN) <= set(columns):
+        return False
+    arrays = [flat(one) for one in split(given.arguments, ",")]
+    named = {column: arrays[columns.index(column)] for column in _GIVEN}
+    return [one.removesuffix(" :: uuid") for one in values] == [
+        f"{given.alias} . {column}" for column in columns
+    ] and all(named[one].startswith(f"%({array})s ::") for one, array in _GIVEN.items())
+
+
+def _check_ended(write: Write, statement: Statement, scope: Scope) -> str:
+    """Refuse ended jobs that are none; say of which deleted jobs each becomes one."""
     if flat(write.conflict) not in ("", "( id ) do nothing"):
         raise RefusedError("an ended job is changed")
     value, select = _inserted(write, "id")
@@ -164,22 +293,31 @@ def _check_ended(write: Write, statement: Statement, scope: Scope) -> bool:
         if flat(_inserted(write, column)[0]) != f"{alias}{column}":
             raise RefusedError(f"the {column} of an ended job is another one")
     rows = Rows.of(select)
-    if _gives_what_is_deleted(select, statement, scope):
-        name = select.sources[0].alias
-        return select.whole and all(is_not_ended(flat(one), name) for one in rows.conjuncts())
-    if not Proof(is_fenced, scope).gives(value, "id", rows):
-        raise RefusedError("a job ends that is not fenced")
-    return select.whole and len(list(rows.conjuncts())) == len(("id", "owner", "number"))
+    for because, claim in LEAVING.items():
+        if _gives_what_is_deleted(select, statement, claim, scope):
+            name = select.sources[0].alias
+            whole = all(is_not_ended(flat(one), name) for one in rows.conjuncts())
+            return because if select.whole and whole else ""
+        if Proof(claim, scope).gives(value, "id", rows):
+            whole = len(list(rows.conjuncts())) == _PARTS_OF_CLAIMS
+            return because if select.whole and whole else ""
+    raise RefusedError("a job ends that is not fenced")
 
 
-def _gives_what_is_deleted(select: Select, statement: Statement, scope: Scope) -> bool:
-    """Say whether these are the rows of a named query that deletes fenced jobs."""
+_PARTS_OF_CLAIMS = 3
+"""Id, owner and number; or id, nobody's, and of no schedule."""
+
+
+def _gives_what_is_deleted(
+    select: Select, statement: Statement, claim: Claim, scope: Scope
+) -> bool:
+    """Say whether these are the rows of a named query that deletes such jobs."""
     if len(select.sources) != 1:
         return False
     deleting = statement.writes.get(select.sources[0].what)
     if deleting is None or (deleting.verb, deleting.target.what) != ("delete", JOBS):
         return False
-    return _touches_only(deleting, is_fenced, scope)
+    return _touches_only(deleting, claim, scope)
 
 
 _SHAPES = tuple(

@@ -8,8 +8,8 @@ from attrs import field, frozen
 from tests.unit.sql_tokens import tokens
 
 _PART = re.compile(
-    r"(?P<left>(?:\w+\.)?(?:id|reserved_by|reservations)) (?P<sign>=|is) "
-    r"(?P<right>json_extract\([^)]*\)|\w+\.\w+|:\w+|%\(\w+\)s|null)(?!\w)"
+    r"(?P<left>(?:\w+\.)?(?:id|reserved_by|reservations|occurrence)) (?P<sign>=|is) "
+    r"(?P<right>json_extract\([^)]*\)|any\(%\(\w+\)s::uuid\[\]\)|\w+\.\w+|:\w+|%\(\w+\)s|null)(?!\w)"
 )
 _CLAUSE_ENDS = frozenset(
     ["returning", "order", "limit", "union", "group", "on", "from", "where", "set"]
@@ -123,6 +123,33 @@ _REPLACED = (
     ("another number", r"reserved_at = null\b", "reserved_at = null, reservations = 0"),
     ("number not raised", r"reservations \+ 1", "reservations"),
     ("number not set", r",\s+reservations = (?:job\.)?reservations \+ 1", ""),
+    ("not locked at all", r"for update\n", "\n"),
+    ("locked to be read", r"for update\n", "for share\n"),
+    (
+        "another number of reservations",
+        r"priority, (job\.)?reservations",
+        r"priority, \1attempts",
+    ),
+    ("another job again", r"select\n    job\.id, job\.name", "select\n    job.name, job.name"),
+    ("never failed", r"from \{jobs_failed\}\n", "from {jobs_succeeded}\n"),
+    ("never failed, joined", r"cross join \{jobs_failed\}", "cross join {jobs_succeeded}"),
+    (
+        "all that failed",
+        r"where id in \(select id from again\)",
+        "where id in (select id from asked)",
+    ),
+    ("more than may be", r"priority = coalesce", "attempts = coalesce"),
+    ("not those that were given", r"json_each\(:ids\)", "json_each(:names)"),
+    (
+        "a known one written over",
+        r"on conflict \(id\) do nothing",
+        "on conflict (id) do update set id = 1",
+    ),
+    (
+        "there in no other state",
+        r"not exists (\(\s*select(?: 1)? from \{jobs)",
+        r"exists \1",
+    ),
     ("not locked", r"for update skip locked\n", "\n"),
     ("locked to share", r"for update skip locked\n", "for share\n"),
     ("all of them", r"from settled\n", "from {jobs}\n"),

@@ -122,6 +122,39 @@ def is_as_read(rows: Rows, source: Source, scope: Scope) -> bool:
     return is_unreserved(rows, source, scope) and said.issuperset(wanted)
 
 
+def is_asked_for(rows: Rows, source: Source, scope: Scope) -> bool:
+    """Claim that it waits, is none of a schedule, and is one of the ids that were given."""
+    said = rows.said(source)
+    if not {"reserved_by is null", "occurrence is null"} <= said:
+        return False
+    if scope.dialect == "postgres":
+        return "id = any ( %(ids)s :: uuid [ ] )" in said
+    given = [one.alias for one in rows.sources if _is_given_ids(one)]
+    listed = "id in ( select value from json_each ( :ids ) )"
+    return listed in said or any(f"id = {alias} . value" in said for alias in given)
+
+
+def _is_given_ids(source: Source) -> bool:
+    arguments = None if source.arguments is None else flat(source.arguments)
+    return (source.what, arguments, source.columns) == ("json_each", ":ids", ())
+
+
+def is_failed_and_asked_for(rows: Rows, scope: Scope) -> bool:
+    """Say whether these are the failed jobs of the given ids, and stay so while it is asked."""
+    if scope.dialect == "postgres":
+        [*texts] = map(flat, rows.conditions)
+        whats = [one.what for one in rows.sources]
+        asked = texts == ["id = any ( %(ids)s :: uuid [ ] )"]
+        return asked and rows.locked and whats == ["{jobs_failed}"]
+    texts = [flat(one) for one in rows.conditions if flat(one) != "true"]
+    if len(rows.sources) != 2 or not _is_given_ids(rows.sources[0]):
+        return False
+    given, failed = rows.sources
+    return failed.what == "{jobs_failed}" and texts == [
+        f"{failed.alias} . id = {given.alias} . value"
+    ]
+
+
 _HAS_ENDED = (
     r"exists \( select from {{jobs_(?:succeeded|failed)}} as (\w+) "
     r"where \{one} \. id = {name} \. id \)"

@@ -74,6 +74,8 @@ class Write:
     query: tuple[Select, ...] | None = None
     """What is inserted."""
     conflict: Items = ()
+    returned: str = ""
+    """What an insert gives back, as text."""
 
 
 def without_lock(items: Items) -> list[str]:
@@ -176,6 +178,8 @@ def _source(items: Items) -> tuple[Source, Items]:
 
 
 def _primary(items: Items) -> tuple[Source, Items]:
+    if flat(items[:2]) == "pg_catalog .":
+        items = items[2:]
     first = items[0] if items else None
     if isinstance(first, Group):
         return Source("", "", query=query_of(first.items)), items[1:]
@@ -234,9 +238,17 @@ def _insert(items: Items) -> Write:
     if len(items) < 3 or not isinstance(items[1], Group):
         raise RefusedError("an insert has to name its columns")
     columns = tuple((Token("word", name, 0, 0),) for name in names_in(items[1]))
-    given, conflict = _cut(_cut(items[2:], "returning")[0], "on", "conflict")
+    given, returned = _cut(items[2:], "returning")
+    given, conflict = _cut(given, "on", "conflict")
     query = None if starts(given, "values") else query_of(given)
-    return Write("insert", _table(items[:1]), values=columns, query=query, conflict=conflict)
+    return Write(
+        "insert",
+        _table(items[:1]),
+        values=columns,
+        query=query,
+        conflict=conflict,
+        returned=flat(returned),
+    )
 
 
 def _cut(items: Items, *phrase: str) -> tuple[Items, Items]:
@@ -301,6 +313,8 @@ def _named(items: Items) -> tuple[str, Named, Items, bool]:
     columns: tuple[str, ...] = ()
     if items and isinstance(items[0], Group):
         columns, items = names_in(items[0]), items[1:]
+    if starts(items, "as", "materialized"):
+        items = (items[0], *items[2:])
     if not name or not starts(items, "as") or not isinstance(items[1], Group):
         raise RefusedError(f"expected a named query: {flat(items)[:40]}")
     one = Named(columns, items[1].items)

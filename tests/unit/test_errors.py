@@ -4,6 +4,7 @@ import inspect
 import pickle
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +12,8 @@ from bgjobs import errors
 from bgjobs.errors import (
     BgJobsError,
     ConfigError,
+    DuplicateJobError,
+    ExportedLineError,
     ForkedStoreError,
     LeaseLostError,
     NaiveDatetimeError,
@@ -23,6 +26,7 @@ from bgjobs.errors import (
     SchemaMismatchError,
     StoreError,
     StoreUnavailableError,
+    UnknownJobError,
     UnknownNameError,
     WorkerDefinitionError,
 )
@@ -81,6 +85,24 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         NoWorkerForJobError("mail", ["tell", "clean"]),
         "no worker for job 'mail'; known workers: 'clean', 'tell'",
         {"name": "mail", "known": ("clean", "tell")},
+    ),
+    (
+        DuplicateJobError("mail", "customer-7", UUID(int=7)),
+        (
+            "job 00000000-0000-0000-0000-000000000007 of worker 'mail' has the unique key "
+            "'customer-7'"
+        ),
+        {"name": "mail", "unique_key": "customer-7", "holder": UUID(int=7)},
+    ),
+    (
+        UnknownJobError(UUID(int=7)),
+        "no job 00000000-0000-0000-0000-000000000007: it never was, or was pruned",
+        {"job_id": UUID(int=7)},
+    ),
+    (
+        ExportedLineError(3, "expected 'name', found none"),
+        "line 3: expected 'name', found none",
+        {"number": 3, "problem": "expected 'name', found none"},
     ),
     (
         UnknownNameError("queue", "defualt", ["second", "default"]),
@@ -176,6 +198,8 @@ def test_every_class_is_in_the_tree_of_the_docstring() -> None:
         (NaiveDatetimeError, ValueError),
         (NoWorkerForJobError, LookupError),
         (UnknownNameError, LookupError),
+        (UnknownJobError, LookupError),
+        (ExportedLineError, ValueError),
         (NotRunningError, RuntimeError),
         (StoreUnavailableError, StoreError),
         (SchemaMismatchError, StoreError),

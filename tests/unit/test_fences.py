@@ -36,6 +36,21 @@ WRITES = {
     "succeed": {("insert", SUCCEEDED, "ended"), ("delete", JOBS, "fenced")},
     "fail": {("insert", FAILED, "ended"), ("delete", JOBS, "fenced")},
     "drop": {("delete", JOBS, "fenced")},
+    "cancel": {
+        ("insert", "{cancellations}", "other"),
+        ("insert", FAILED, "ended"),
+        ("delete", JOBS, "cancelled"),
+    },
+    "retry": {
+        ("insert", JOBS, "again"),
+        ("delete", FAILED, "live again"),
+        ("delete", "{cancellations}", "other"),
+    },
+    "change": {("update", JOBS, "changed")},
+    "pause_queue": {("insert", "{paused_queues}", "other")},
+    "resume_queue": {("delete", "{paused_queues}", "other")},
+    "forget_cancellations": {("delete", "{cancellations}", "other")},
+    "record_starts": {(verb, "{starts}", "other") for verb in ("delete", "insert")},
     "prune": {("delete", SUCCEEDED, "pruned"), ("delete", FAILED, "pruned")},
     "open_owner": {("insert", "{owners}", "other")},
     "heartbeat": {("update", "{owners}", "other")},
@@ -45,7 +60,15 @@ WRITES = {
     | {(verb, "{failure_words}", "other") for verb in ("delete", "insert")},
 }
 """What each file writes, and why it may; the others only read."""
-REQUEUE = {"sqlite": ("insert", JOBS, "fenced"), "postgres": ("update", JOBS, "fenced")}
+RESTORED = ("insert", FAILED, "restored")
+DIFFERING = {
+    "requeue": {
+        "sqlite": {("insert", JOBS, "fenced")},
+        "postgres": {("update", JOBS, "fenced")},
+    },
+    "restore": {"sqlite": {RESTORED}, "postgres": {RESTORED, ("delete", FAILED, "live again")}},
+}
+"""Where the databases do it in other ways."""
 
 
 def _sql(dialect: str) -> Statements:
@@ -63,8 +86,8 @@ ALL = [(dialect, verb) for dialect in _DIALECTS for verb in _files(dialect)]
 def test_every_write_is_shown_to_touch_only_what_it_may(dialect: str, verb: str) -> None:
     found = [one for text in _sql(dialect)[verb] for one in judge(text, dialect)]
     expected = WRITES.get(verb, set())
-    if verb == "requeue":
-        expected = {REQUEUE[dialect]}
+    if verb in DIFFERING:
+        expected = DIFFERING[verb][dialect]
     assert {(one.verb, one.table, one.because) for one in found} == expected
     assert len(found) == len(expected)
 
@@ -74,10 +97,21 @@ def test_a_settled_job_becomes_an_ended_one_unless_it_is_dropped_or_put_back(
     dialect: str,
 ) -> None:
     sql = _sql(dialect)
-    for verb in ("succeed", "fail"):
+    for verb in ("succeed", "fail", "cancel"):
         check_leaving([judge(text, dialect) for text in sql[verb]])
     with pytest.raises(RefusedError, match="not recorded"):
         check_leaving([judge(text, dialect) for text in sql["drop"]])
+
+
+def test_a_cancelled_job_that_is_not_recorded_is_refused() -> None:
+    [_, record, leave] = _sql("sqlite")["cancel"]
+    check_leaving([judge(record, "sqlite"), judge(leave, "sqlite")])
+    some = _sql("postgres")["cancel"][0].replace(
+        "from cancelled\n    where", "from cancelled where name = %(name)s and"
+    )
+    for verdicts in (judge(leave, "sqlite"), judge(some, "postgres")):
+        with pytest.raises(RefusedError, match="not recorded"):
+            check_leaving([verdicts])
 
 
 @pytest.mark.parametrize(("dialect", "verb"), ALL)
@@ -170,6 +204,7 @@ def is_as_good(mutant: str, text: str, dialect: str) -> bool:
 def test_all_fences_were_tried(dialect: str) -> None:
     names = {str(one.id).split("-")[1] for one in FENCED if str(one.id).startswith(dialect)}
     assert names >= {"reserve", "replace", "succeed", "fail", "requeue", "drop"}
+    assert names >= {"cancel", "retry", "change", "restore"}
 
 
 FENCE = "job.id = held.id and job.reserved_by = held.owner and job.reservations = held.number"
@@ -184,6 +219,8 @@ def test_the_shortest_fenced_statement_is_accepted() -> None:
     [verdict] = judge(f"{DELETE} {HELD} where {FENCE}", "postgres")
     assert verdict.because == "fenced"
 
+
+IDS = "id = any(%(ids)s::uuid[])"
 
 REFUSED = {
     "no condition": "delete from {jobs}",
@@ -249,6 +286,30 @@ REFUSED = {
     "an ended job that is changed": "update {jobs_succeeded} set name = 'other'",
     "an ended job that is written over": "insert into {jobs_failed} (id) select 1 "
     "on conflict (id) do update set id = 1",
+    "a delete of all that wait": (
+        "delete from {jobs} where reserved_by is null and occurrence is null"
+    ),
+    "a delete of an occurrence": f"delete from {{jobs}} where {IDS} and reserved_by is null",
+    "a delete of what may run": f"delete from {{jobs}} where {IDS} and occurrence is null",
+    "a change of what may run": f"update {{jobs}} set priority = 1 where {IDS}",
+    "a change of an occurrence": (
+        f"update {{jobs}} set priority = 1 where {IDS} and reserved_by is null"
+    ),
+    "a delete of failed jobs": f"delete from {{jobs_failed}} where {IDS}",
+    "a delete of ended jobs of any age": "delete from {jobs_succeeded}",
+    "a delete of ended jobs by another's age": (
+        "delete from {jobs_failed} where id = any(array("
+        "select id from {jobs_succeeded} where succeeded_at < now()))"
+    ),
+    "a job that runs again by a new number": (
+        "insert into {jobs} (id, reservations) select id, 0 from {jobs_failed}"
+    ),
+    "a given job that may be live": (
+        "insert into {jobs_failed} (id, reservations, reserved_by) "
+        "select given.id, given.reservations, given.reserved_by "
+        "from unnest(%(ids)s::uuid[], %(numbers)s::integer[], %(owners)s::uuid[]) "
+        "as given (id, reservations, reserved_by) on conflict (id) do nothing"
+    ),
     "a parenthesis too few": f"{DELETE} {HELD} where ({FENCE}",
     "a parenthesis too many": f"{DELETE} {HELD} where {FENCE})",
     "nothing": "",

@@ -14,6 +14,7 @@ from bgjobs.backoff import Constant, Custom, Exponential
 from bgjobs.jobs import AttemptError, Job
 from bgjobs.outcomes import (
     KEPT_ERRORS,
+    Cancelled,
     Crashed,
     Discarded,
     Interrupted,
@@ -31,6 +32,7 @@ from bgjobs.outcomes import (
 from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+RESERVED_AT = NOW - timedelta(seconds=9)
 DELAY = timedelta(seconds=30)
 POLICY = RetryPolicy(max_retries=3, backoff=Constant(30))
 LIMITS = Limits(max_crashes=2, max_interruptions=5)
@@ -40,6 +42,7 @@ OUTCOMES: list[Outcome] = [
     Returned(),
     Raised("E"),
     Discarded("D"),
+    Cancelled("C"),
     Snoozed(DELAY),
     Unstarted(),
     Interrupted(),
@@ -54,7 +57,7 @@ def held(**counters: Any) -> Job:
         payload="{}",
         created_at=NOW,
         available_at=NOW,
-        reserved_at=NOW,
+        reserved_at=RESERVED_AT,
         reserved_by=UUID(int=2),
         **{"reservations": 9, **counters},
     )
@@ -80,7 +83,7 @@ def test_every_outcome_below_at_and_above_every_limit(
         "interruptions": interruptions,
         "errors": EARLIER,
     }
-    raised = {**same, "errors": (*EARLIER, AttemptError(attempts, NOW, "E"))}
+    raised = {**same, "errors": (*EARLIER, AttemptError(attempts, NOW, "E", RESERVED_AT))}
     crashed = {**same, "crashes": crashes + 1}
     interrupted = {**same, "interruptions": interruptions + 1}
     died = f"its worker died {crashes + 1} times while running it"
@@ -91,6 +94,7 @@ def test_every_outcome_below_at_and_above_every_limit(
         if attempts < 3
         else Fail(**raised, error="E"),
         Discarded("D"): Fail(**same, error="D"),
+        Cancelled("C"): Fail(**same, error="Cancelled: C"),
         Snoozed(DELAY): Requeue(**same, delay=DELAY),
         Unstarted(): Requeue(**same, delay=None),
         Interrupted(): Requeue(**interrupted, delay=None)
@@ -145,7 +149,7 @@ def test_the_counters_are_independent_of_each_other(outcomes: list[Outcome]) -> 
             counted[type(outcome)] += 1
         end = settle(job, outcome, POLICY, LIMITS, NOW)
         over = counted[Raised] > 3 or counted[Crashed] > 2 or counted[Interrupted] > 5
-        assert isinstance(end, Fail) == (over or isinstance(outcome, Discarded))
+        assert isinstance(end, Fail) == (over or isinstance(outcome, Discarded | Cancelled))
         if not isinstance(end, Requeue):
             return
         assert counters_of(end) == tuple(counted.values())
@@ -164,7 +168,7 @@ def test_the_last_twenty_errors_are_kept() -> None:
     policy = evolve(POLICY, max_retries=100)
     end = settle(held(attempts=20, errors=errors), Raised("newest"), policy, LIMITS, NOW)
     assert isinstance(end, Requeue)
-    assert end.errors == (*errors[1:], AttemptError(20, NOW, "newest"))
+    assert end.errors == (*errors[1:], AttemptError(20, NOW, "newest", RESERVED_AT))
     assert len(end.errors) == KEPT_ERRORS == 20
 
 

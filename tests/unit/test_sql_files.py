@@ -47,6 +47,8 @@ def test_every_statement_is_used(dialect: str) -> None:
     assert unused == []
 
 
+_WITHOUT_OCCURRENCE = {"retry"}
+"""What ran for a schedule runs again beside it."""
 _COLUMN = r",?\s*(?:\w+\.)?"
 _SHARED = re.compile(
     rf"\bunique_key{_COLUMN}(?:new_)?errors\b({_COLUMN}occurrence{_COLUMN}metadata)?"
@@ -56,7 +58,12 @@ _SHARED = re.compile(
 @pytest.mark.parametrize("dialect", _DIALECTS)
 def test_every_list_of_columns_goes_on_to_the_last(dialect: str) -> None:
     """A row without it would lose what a job of a schedule knows."""
-    lists = [one for text in _statements(dialect).values() for one in _SHARED.finditer(text)]
+    lists = [
+        one
+        for name, text in _statements(dialect).items()
+        if name not in _WITHOUT_OCCURRENCE
+        for one in _SHARED.finditer(text)
+    ]
     assert len(lists) > 10
     assert [one[0] for one in lists if one[1] is None] == []
 

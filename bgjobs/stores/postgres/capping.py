@@ -9,7 +9,7 @@ from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
 from bgjobs.outcomes import put_back
 from bgjobs.stores.capping import Openings, Use, openings
-from bgjobs.stores.postgres import arrays, rows, writing
+from bgjobs.stores.postgres import arrays, rows, timestamps, writing
 from bgjobs.stores.postgres.calls import Calls
 from bgjobs.stores.postgres.source import AnyConnection
 from bgjobs.stores.postgres.statements import LOCK_NAMES, Step
@@ -37,23 +37,24 @@ def reserve(
         lock: Step = (LOCK_NAMES, {"schema": sql.schema, **_asked(caps)})
         _, used = sql.run_all(connection, [lock, (sql["use"], {**_asked(caps), "now": now})])
         room = _openings(caps, used)
-        values = writing.reserving(owner, room.names(names), limit, now)
+        # From here on by this clock: the one of the transaction stood still while it waited.
+        moment = timestamps.instant(used[0][-1])
+        values = writing.reserving(owner, room.names(names), limit, moment)
         found = map(rows.as_job, sql.run(connection, sql["reserve"], values))
         kept, excess = room.split(in_claim_order(found))
         if excess:
-            writing.settle(sql, connection, by_verb([put_back(job) for job in excess]), now)
+            writing.settle(sql, connection, by_verb([put_back(job) for job in excess]), moment)
         rated = {cap.name for cap in caps if cap.rate is not None}
         begun = arrays.texts([job.name for job in kept if job.name in rated])
-        sql.execute(
-            connection, sql["record_starts"], {**_asked(caps), "begun": begun, "now": now}
-        )
+        values = {**_asked(caps), "begun": begun, "now": moment}
+        sql.execute(connection, sql["record_starts"], values)
         return kept
 
     return calls.together(work)
 
 
 def _openings(caps: Sequence[Cap], used: Sequence[rows.Row]) -> Openings:
-    uses = {name: Use(running, started, oldest) for name, running, started, oldest in used}
+    uses = {name: Use(*counted) for name, *counted, _ in used}
     return openings(caps, uses)
 
 

@@ -108,7 +108,9 @@ def oldest_transaction(seconds: float) -> Finding:
     """Judge how long the oldest transaction of this database has been open."""
     text = f"the oldest has been open for {seconds:,.0f} s"
     if seconds > LONG_TRANSACTION:
-        return Finding("transactions", "warning", f"{text}; vacuum cannot clean up behind it")
+        return Finding(
+            "transactions", "warning", f"{text}; what died since cannot be cleaned up"
+        )
     return Finding("transactions", "ok", text)
 
 

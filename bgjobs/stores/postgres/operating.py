@@ -19,6 +19,7 @@ from bgjobs.stores.operations import (
 )
 from bgjobs.stores.postgres import diagnosing, migrating, rows
 from bgjobs.stores.postgres.calls import Calls, paged
+from bgjobs.stores.postgres.source import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.search import FEW, checked
 from bgjobs.stores.values import orders_of
@@ -55,9 +56,11 @@ class PostgresOperations:
             "error": CANCELLED + reason,
             "now": rows.utc("now", now),
         }
-        parts = [(self._calls.sql.part("cancel", part), values) for part in (0, 1)]
-        ended, asked = self._calls.all_rows(parts)
-        return Cancelled(_ids(ended), _ids(asked))
+        waiting, running = (self._calls.sql.part("cancel", part) for part in (0, 1))
+        steps = [(statement, values) for statement in (waiting, running, waiting)]
+        first, asked, later = self._calls.all_rows(steps)
+        ended = _ids([*first, *later])
+        return Cancelled(ended, [one for one in _ids(asked) if one not in ended])
 
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
@@ -126,7 +129,15 @@ class PostgresOperations:
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
         """Store failed jobs as they are, and give the ids of those that were not there."""
-        return _ids(self._calls.rows("restore", rows.restored(failed)))
+        sql = self._calls.sql
+
+        def work(connection: AnyConnection) -> Sequence[UUID]:
+            stored = _ids(sql.run(connection, sql["restore"], rows.restored(failed)))
+            retried = {"ids": rows.unique_ids(stored)}
+            live = _ids(sql.run(connection, sql.part("restore", 1), retried))
+            return [one for one in stored if one not in live]
+
+        return self._calls.together(work)
 
     def schema_version(self) -> int:
         """Give the version of the schema; 0 when there is none."""

@@ -73,7 +73,7 @@ class SQLiteOperations:
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
         """Let failed jobs run again at once, and give the ids of those that will."""
-        again, *_ = self._change_failures("retry", now, {"ids": rows.uuids_json(job_ids)})
+        _, again, _ = self._change_failures("retry", now, {"ids": rows.uuids_json(job_ids)})
         return _ids(again)
 
     def change(

@@ -33,6 +33,9 @@ create index jobs_failed_by_name on {jobs_failed} (name, id);
 create index jobs_failed_words on {jobs_failed} using gin (
     pg_catalog.to_tsvector(
         'pg_catalog.simple'::pg_catalog.regconfig,
-        pg_catalog.regexp_replace(pg_catalog.substr(error, 1, 200), '[^[:alnum:]]+', ' ', 'g')
+        pg_catalog.regexp_replace(
+            pg_catalog.split_part(pg_catalog.substr(error, 1, 200), pg_catalog.chr(10), 1),
+            '[^[:alnum:]]+', ' ', 'g'
+        )
     )
 );

@@ -1,13 +1,13 @@
 -- Leaps from one (name, priority) to the next, as in next_due.sql, and counts in each what is
 -- due and what is not, up to the limit.
 with recursive names (name) as (
-    select asked.name from unnest(%(names)s::text[]) as asked (name)
+    select asked.name from pg_catalog.unnest(%(names)s::text[]) as asked (name)
     union all
-    select (select min(job.name) from {jobs} as job where job.reserved_by is null)
+    select (select pg_catalog.min(job.name) from {jobs} as job where job.reserved_by is null)
     where %(names)s::text[] is null
     union all
     select (
-        select min(job.name) from {jobs} as job
+        select pg_catalog.min(job.name) from {jobs} as job
         where job.name > last.name and job.reserved_by is null
     )
     from names as last where %(names)s::text[] is null and last.name is not null
@@ -15,7 +15,7 @@ with recursive names (name) as (
     select
         asked.name,
         (
-            select min(job.priority) from {jobs} as job
+            select pg_catalog.min(job.priority) from {jobs} as job
             where job.name = asked.name and job.reserved_by is null
         )
     from names as asked where asked.name is not null
@@ -23,7 +23,7 @@ with recursive names (name) as (
     select
         level.name,
         (
-            select min(job.priority) from {jobs} as job
+            select pg_catalog.min(job.priority) from {jobs} as job
             where job.name = level.name
                 and job.priority > level.priority
                 and job.reserved_by is null

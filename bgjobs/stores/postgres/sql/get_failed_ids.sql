@@ -15,14 +15,18 @@ order by id desc
 limit %(limit)s;
 
 -- Their words are taken apart as in the index; the suffix says if the last one is a beginning.
+-- Where none is left, because the locale of the database knows no such letters, nothing is found.
 -- Frequent words are found among those that failed last, without reading the index for all; rare
 -- ones there are too few of for a page, and then the index has not many to give.
 with asked as materialized (
     select (
-        pg_catalog.plainto_tsquery(
-            'pg_catalog.simple'::pg_catalog.regconfig,
-            pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
-        )::text || %(suffix)s
+        nullif(
+            pg_catalog.plainto_tsquery(
+                'pg_catalog.simple'::pg_catalog.regconfig,
+                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
+            )::text,
+            ''
+        ) || %(suffix)s
     )::pg_catalog.tsquery as query
 ), last as (
     select failed_at, id from {jobs_failed} where id = %(after)s
@@ -48,7 +52,10 @@ with asked as materialized (
         pg_catalog.to_tsvector(
             'pg_catalog.simple'::pg_catalog.regconfig,
             pg_catalog.regexp_replace(
-                pg_catalog.substr(job.error, 1, 200), '[^[:alnum:]]+', ' ', 'g'
+                pg_catalog.split_part(
+                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+                ),
+                '[^[:alnum:]]+', ' ', 'g'
             )
         ) @@ (select query from asked)
     order by job.failed_at desc, job.id desc
@@ -62,7 +69,10 @@ with asked as materialized (
         and pg_catalog.to_tsvector(
             'pg_catalog.simple'::pg_catalog.regconfig,
             pg_catalog.regexp_replace(
-                pg_catalog.substr(job.error, 1, 200), '[^[:alnum:]]+', ' ', 'g'
+                pg_catalog.split_part(
+                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+                ),
+                '[^[:alnum:]]+', ' ', 'g'
             )
         ) @@ (select query from asked)
 ), chosen as (
@@ -94,13 +104,19 @@ where
     pg_catalog.to_tsvector(
         'pg_catalog.simple'::pg_catalog.regconfig,
         pg_catalog.regexp_replace(
-            pg_catalog.substr(job.error, 1, 200), '[^[:alnum:]]+', ' ', 'g'
+            pg_catalog.split_part(
+                pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+            ),
+            '[^[:alnum:]]+', ' ', 'g'
         )
     ) @@ (
-        pg_catalog.plainto_tsquery(
-            'pg_catalog.simple'::pg_catalog.regconfig,
-            pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
-        )::text || %(suffix)s
+        nullif(
+            pg_catalog.plainto_tsquery(
+                'pg_catalog.simple'::pg_catalog.regconfig,
+                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
+            )::text,
+            ''
+        ) || %(suffix)s
     )::pg_catalog.tsquery
     and (
         %(after)s::uuid is null

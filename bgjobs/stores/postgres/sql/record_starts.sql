@@ -7,4 +7,4 @@ with old as (
 )
 insert into {starts} (name, started_at)
 select begun.name, coalesce(%(now)s::timestamptz, now())
-from unnest(%(begun)s::text[]) as begun (name);
+from pg_catalog.unnest(%(begun)s::text[]) as begun (name);

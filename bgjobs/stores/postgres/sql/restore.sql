@@ -25,3 +25,9 @@ where not exists (select from {jobs} as live where live.id = restored.id)
     and not exists (select from {jobs_succeeded} as ended where ended.id = restored.id)
 on conflict (id) do nothing
 returning id;
+
+-- One that was retried while it was stored is live again, which only a later statement sees.
+delete from {jobs_failed} as job
+where job.id = any(%(ids)s::uuid[])
+    and exists (select from {jobs} as live where live.id = job.id)
+returning job.id;

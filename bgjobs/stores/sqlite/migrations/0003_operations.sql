@@ -50,7 +50,9 @@ create virtual table {failure_words} using fts5 (
 insert into {failures} (job_id, is_indexed) select id, 1 from {jobs_failed} order by failed_at, id;
 
 insert into {failure_words} (rowid, summary)
-select noted.number, substr(job.error, 1, 200)
+select
+    noted.number,
+    substr(job.error, 1, instr(substr(job.error, 1, 200) || char(10), char(10)) - 1)
 from {failures} as noted join {jobs_failed} as job on job.id = noted.job_id;
 
 -- No trigger may write into a virtual table of a schema that is not trusted, and none is: what

@@ -8,7 +8,9 @@ delete from {failures} where number in (
 );
 
 insert into {failure_words} (rowid, summary)
-select noted.number, substr(job.error, 1, 200)
+select
+    noted.number,
+    substr(job.error, 1, instr(substr(job.error, 1, 200) || char(10), char(10)) - 1)
 from {failures} as noted indexed by {failures_to_index}
 cross join {jobs_failed} as job on job.id = noted.job_id
 where not noted.is_gone and not noted.is_indexed;

@@ -20,5 +20,5 @@ where not exists (
     select 1 from {jobs_succeeded} where id = json_extract(job.value, '$[0]')
 )
 order by job.key
-on conflict do nothing
+on conflict (id) do nothing
 returning id;

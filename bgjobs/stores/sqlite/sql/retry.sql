@@ -1,3 +1,9 @@
+-- What was asked of the run that failed is not asked of the next.
+delete from {cancellations} where job_id in (
+    select job.id
+    from json_each(:ids) as asked cross join {jobs_failed} as job on job.id = asked.value
+);
+
 -- The numbers of reservations go on, so that whoever held it before has an old one.
 insert into {jobs} (
     id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
@@ -16,5 +22,3 @@ delete from {jobs_failed} where rowid in (
     from json_each(:ids) as asked cross join {jobs_failed} as job on job.id = asked.value
     where exists (select 1 from {jobs} as live where live.id = job.id)
 );
-
-delete from {cancellations} where job_id in (select value from json_each(:ids));
