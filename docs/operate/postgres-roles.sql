@@ -24,6 +24,12 @@ grant select, insert, delete on bgjobs.jobs_succeeded to bgjobs_worker;
 grant select, insert, delete on bgjobs.jobs_failed to bgjobs_worker;
 grant update (id) on bgjobs.jobs_succeeded to bgjobs_worker;
 grant update (id) on bgjobs.jobs_failed to bgjobs_worker;
+-- What operators ask for is read with each heartbeat, and forgotten when it was done.
+grant select on bgjobs.paused_queues to bgjobs_worker;
+grant select, delete on bgjobs.cancellations to bgjobs_worker;
+grant update (job_id) on bgjobs.cancellations to bgjobs_worker;
+-- For workers with a rate limit.
+grant select, insert, delete on bgjobs.starts to bgjobs_worker;
 
 -- Looks jobs up and counts them.
 grant usage on schema bgjobs to bgjobs_reader;
@@ -31,3 +37,22 @@ grant select on bgjobs.migrations to bgjobs_reader;
 grant select on bgjobs.jobs to bgjobs_reader;
 grant select on bgjobs.jobs_succeeded to bgjobs_reader;
 grant select on bgjobs.jobs_failed to bgjobs_reader;
+
+-- Does what Admin does, and runs no job: it holds no reservation and forges none.
+grant usage on schema bgjobs to bgjobs_operator;
+grant select on bgjobs.migrations to bgjobs_operator;
+grant select on bgjobs.owners to bgjobs_operator;
+grant select, delete on bgjobs.jobs to bgjobs_operator;
+grant insert (
+        id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
+        occurrence, metadata
+    )
+    on bgjobs.jobs to bgjobs_operator;
+grant update (available_at, priority) on bgjobs.jobs to bgjobs_operator;
+grant select, delete on bgjobs.jobs_succeeded to bgjobs_operator;
+grant update (id) on bgjobs.jobs_succeeded to bgjobs_operator;
+grant select, insert, delete on bgjobs.jobs_failed to bgjobs_operator;
+grant update (id) on bgjobs.jobs_failed to bgjobs_operator;
+grant select, insert, delete on bgjobs.cancellations to bgjobs_operator;
+grant update (reason) on bgjobs.cancellations to bgjobs_operator;
+grant select, insert, delete on bgjobs.paused_queues to bgjobs_operator;

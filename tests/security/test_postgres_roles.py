@@ -16,25 +16,27 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import bgjobs
+from bgjobs.caps import Cap, RateLimit
 from bgjobs.errors import StoreError
 from bgjobs.ids import new_id
 from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest
 from bgjobs.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
 
 FILE = Path(__file__).parents[2] / "docs" / "operate" / "postgres-roles.sql"
-ROLES = ("producer", "worker", "reader", "migrator")
+ROLES = ("producer", "worker", "reader", "operator", "migrator")
 LEASE = timedelta(minutes=1)
 ALL = timedelta(0)
 
 
 @frozen
 class Cluster:
-    """A schema and its four roles, under names that no other test uses."""
+    """A schema and its roles, under names that no other test uses."""
 
     dsn: str
     schema: str
@@ -91,7 +93,10 @@ def cluster(postgres_dsn: str) -> Generator[Cluster]:
 
 @pytest.fixture(autouse=True)
 def empty(cluster: Cluster) -> None:
-    tables = ("jobs", "owners", "jobs_succeeded", "jobs_failed")
+    tables = (
+        *("jobs", "owners", "jobs_succeeded", "jobs_failed"),
+        *("cancellations", "paused_queues", "starts"),
+    )
     cluster.execute(*(f"truncate {cluster.schema}.{one}" for one in tables))
 
 
@@ -128,6 +133,12 @@ def read(store: PostgresStore) -> None:
     store.get_running()
     store.count()
     store.next_due(["work"])
+    for failures in (Failures(), Failures(name="work"), Failures(words=["no"])):
+        store.operations.get_failed(failures)
+        store.operations.get_failed_ids(evolve(failures, name="work"))
+    store.operations.get_waiting("work", delayed=True)
+    store.operations.get_named_running("work")
+    assert store.operations.pending_migrations() == []
 
 
 def reserved(store: PostgresStore, owner: Owner, count: int) -> list[Job]:
@@ -144,6 +155,10 @@ def work(store: PostgresStore) -> None:
     owner = Owner(new_id(), "q", "node")
     store.open_owner(owner, LEASE)
     store.reserve(owner.id, ["work"], 10)
+    cap = Cap("work", running=100, rate=RateLimit(100, 60))
+    store.next_due(["work"], caps=[cap])
+    [capped] = store.write([NewJob(new_id(), asked())]).jobs
+    assert [one.id for one in store.reserve(owner.id, ["work"], 10, caps=[cap])] == [capped.id]
     first, second, third, fourth, fifth = reserved(store, owner, 5)
     counters: dict[str, Any] = {"attempts": 1, "crashes": 0, "interruptions": 0}
     errors = (AttemptError(0, first.created_at, "x"),)
@@ -168,10 +183,32 @@ def work(store: PostgresStore) -> None:
     assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 3
 
 
+def operate(store: PostgresStore) -> None:
+    """Do all that a program does which operates the others."""
+    produce(store)
+    read(store)
+    admin = store.operations
+    waiting, retried, moved = store.write([NewJob(new_id(), asked()) for _ in range(3)]).jobs
+    assert admin.cancel([waiting.id, retried.id], "no").ended
+    assert admin.retry([retried.id]) == [retried.id]
+    assert admin.change([moved.id], available_in=LEASE, priority=3) == [moved.id]
+    assert store.replace(moved, NewJob(new_id(), asked()))
+    [failed] = admin.get_failed()
+    assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 1
+    assert admin.restore([failed]) == [failed.id]
+    assert admin.pause_queue("q")
+    assert admin.orders([new_id()]).paused == {"q"}
+    assert admin.resume_queue("q")
+    assert admin.get_owners() == []
+    assert store.heartbeat([], LEASE).now
+    assert {one.level for one in admin.diagnose()} <= {"ok", "warning"}
+
+
 SCRIPTS: dict[str, Callable[[PostgresStore], None]] = {
     "producer": produce,
     "worker": work,
     "reader": read,
+    "operator": operate,
 }
 
 
@@ -239,6 +276,17 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "delete from bgjobs.jobs_succeeded",
         "select from bgjobs.owners",
         "select from bgjobs.jobs for update",
+        "select from bgjobs.cancellations",
+    ),
+    "operator": (
+        "update bgjobs.jobs set payload = ''",
+        "update bgjobs.jobs set reserved_by = null, reserved_at = null",
+        "insert into bgjobs.jobs (id, reserved_by) values (gen_random_uuid(), null)",
+        "insert into bgjobs.jobs_succeeded (id) values (gen_random_uuid())",
+        "update bgjobs.jobs_failed set error = ''",
+        "update bgjobs.owners set lease_expires_at = now()",
+        "delete from bgjobs.owners",
+        "select from bgjobs.starts",
     ),
 }
 _DDL = (
@@ -288,7 +336,7 @@ def test_applications_of_a_producer_and_a_worker(cluster: Cluster) -> None:
     trio.run(main)
 
 
-@pytest.mark.parametrize("role", ["producer", "worker", "reader"])
+@pytest.mark.parametrize("role", ["producer", "worker", "reader", "operator"])
 def test_only_the_migrator_migrates(role: str, cluster: Cluster) -> None:
     """The others find nothing to do, and may not when there is."""
     with cluster.using(role) as store:

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
-from tests.security.test_postgres_roles import produce, read, work
+from tests.security.test_postgres_roles import operate, produce, read, work
 
 pytestmark = pytest.mark.xdist_group("search path")  # the traps are laid once
 
@@ -39,6 +39,13 @@ FUNCTIONS = (
     "pg_advisory_xact_lock(smallint)",
     *(f"{name}({kind})" for name in ("min", "max") for kind in (*NUMBERS, "timestamptz")),
     "bool_or(boolean)",
+    "hashtextextended(text, integer)",
+    "hashtextextended(text, bigint)",
+    "regexp_replace(text, text, text, text)",
+    "split_part(text, text, integer)",
+    "substr(text, integer, integer)",
+    "chr(integer)",
+    "min(text)",
 )
 SIDES = (
     *((one, other) for one in NUMBERS for other in NUMBERS),
@@ -55,7 +62,10 @@ SIDES = (
     ("timestamptz", "text"),
 )
 OPERATORS = ("=", "<>", "<", ">", "<=", ">=", "*", "+", "-", "/")
-TABLES = ("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed")
+TABLES = (
+    *("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"),
+    *("cancellations", "paused_queues", "starts"),
+)
 BODY = "language plpgsql as 'begin raise exception ''hijacked''; end'"
 
 
@@ -106,7 +116,7 @@ def test_the_schema_is_hostile_indeed(hostile_dsn: str) -> None:
             connection.rollback()
 
 
-@pytest.mark.parametrize("script", [produce, read, work])
+@pytest.mark.parametrize("script", [produce, read, work, operate])
 def test_nothing_of_a_hostile_schema_is_used(script: object, store: PostgresStore) -> None:
     assert callable(script)
     script(store)

@@ -69,7 +69,7 @@ select
         select count(*) from (
             select from {jobs_succeeded} where %(names)s::text[] is null
             union all
-            select from unnest(%(names)s::text[]) as asked (name) cross join lateral (
+            select from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
                 select from {jobs_succeeded} as job where job.name = asked.name
                 limit %(at_most)s
             ) as named
@@ -80,7 +80,7 @@ select
         select count(*) from (
             select from {jobs_failed} where %(names)s::text[] is null
             union all
-            select from unnest(%(names)s::text[]) as asked (name) cross join lateral (
+            select from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
                 select from {jobs_failed} as job where job.name = asked.name
                 limit %(at_most)s
             ) as named
