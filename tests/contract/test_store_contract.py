@@ -1,5 +1,6 @@
 """Every check of the contract on every store."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing
@@ -10,7 +11,8 @@ import psycopg
 import pytest
 
 from bgjobs.stores.abc import Store
-from bgjobs.testing.contract import CHECKS, TRANSACTION_CHECKS, Connect
+from bgjobs.stores.operations import OperatedStore, Operations
+from bgjobs.testing.contract import CHECKS, OPERATIONS_CHECKS, TRANSACTION_CHECKS, Connect
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store
 
@@ -40,6 +42,12 @@ def test_contract(check: Callable[[Store], None], store: Store) -> None:
     check(store)
 
 
+@pytest.mark.parametrize("check", OPERATIONS_CHECKS, ids=lambda check: check.__name__)
+def test_operations_contract(check: Callable[[OperatedStore], None], store: Store) -> None:
+    assert isinstance(store, OperatedStore)
+    check(store)
+
+
 @pytest.mark.parametrize("store", ["sqlite-file", "postgres"], indirect=True)
 @pytest.mark.parametrize("check", TRANSACTION_CHECKS, ids=lambda check: check.__name__)
 def test_transaction_contract(
@@ -49,10 +57,11 @@ def test_transaction_contract(
 
 
 def test_every_verb_is_covered() -> None:
-    """A verb that is added to the port needs a check: its name is in the suite's text."""
+    """A verb that is added to a port needs a check: its name is in the suite's text."""
     import bgjobs.testing.contract as suite  # noqa: PLC0415 - only its folder is wanted
 
     assert suite.__file__ is not None
     text = "".join(file.read_text() for file in Path(suite.__file__).parent.glob("*.py"))
-    verbs = [name for name in vars(Store) if not name.startswith("_")]
-    assert [verb for verb in verbs if f"store.{verb}" not in text] == []
+    for port, place in ((Store, "store"), (Operations, "(?:operations|admin)")):
+        verbs = [name for name in vars(port) if not name.startswith("_")]
+        assert [verb for verb in verbs if not re.search(rf"\b{place}\.{verb}\b", text)] == []

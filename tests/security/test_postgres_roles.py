@@ -200,7 +200,7 @@ def operate(store: PostgresStore) -> None:
     assert admin.orders([new_id()]).paused == {"q"}
     assert admin.resume_queue("q")
     assert admin.get_owners() == []
-    assert store.heartbeat([], LEASE).now
+    assert store.heartbeat([], LEASE).alive == frozenset()
     assert {one.level for one in admin.diagnose()} <= {"ok", "warning"}
 
 

@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.stores.postgres import writing
 from bgjobs.stores.postgres.faults import translated
-from bgjobs.stores.postgres.statements import Dialect
+from bgjobs.stores.postgres.statements import CLOCK, Dialect, Step
 
 
 def enqueue_in(
@@ -25,7 +25,11 @@ def enqueue_in(
     if not requests:
         return []
     steps = writing.enqueueing_in(sql, requests, now)
-    block = connection.transaction() if _needs_transaction(connection) else nullcontext()
+    refuses = writing.refuses_duplicates(requests)
+    if refuses and _will_begin_one(connection):
+        sql.run(connection, *_NOTHING)
+    needs_block = refuses or _needs_transaction(connection)
+    block = connection.transaction() if needs_block else nullcontext()
     with translated(sql.label), block:
         return writing.driven(sql, connection, steps)
 
@@ -41,15 +45,28 @@ async def enqueue_in_async(
     if not requests:
         return []
     steps = writing.enqueueing_in(sql, requests, now)
-    block = connection.transaction() if _needs_transaction(connection) else nullcontext()
+    refuses = writing.refuses_duplicates(requests)
+    if refuses and _will_begin_one(connection):
+        await sql.run_async(connection, *_NOTHING)
+    needs_block = refuses or _needs_transaction(connection)
+    block = connection.transaction() if needs_block else nullcontext()
     with translated(sql.label):
         async with block:
             return await writing.driven_async(sql, connection, steps)
 
 
-def _needs_transaction(
-    connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any],
-) -> bool:
+_AnyConnection = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
+_NOTHING: Step = (CLOCK, {"now": None})
+"""Begins the caller's transaction where none is open: in it, a block is only a savepoint."""
+
+
+def _will_begin_one(connection: _AnyConnection) -> bool:
+    """Say whether the first statement begins a transaction that the caller ends."""
+    idle = connection.info.transaction_status == TransactionStatus.IDLE
+    return idle and not connection.autocommit
+
+
+def _needs_transaction(connection: _AnyConnection) -> bool:
     """Say whether each statement would be committed by itself."""
     idle = connection.info.transaction_status == TransactionStatus.IDLE
     return connection.autocommit and idle

@@ -155,7 +155,8 @@ class PostgresStore:
         verbs = by_verb(settle)
 
         # One statement is a transaction already, and new jobs bring theirs along.
-        alone = len(verbs) + bool(enqueue) <= 1 and not writing.refuses_duplicates(enqueue)
+        refuses = writing.refuses_duplicates(new.request for new in enqueue)
+        alone = len(verbs) + bool(enqueue) <= 1 and not refuses
         needs_guard = writing.may_outlive_its_client(enqueue)
         guard = writing.Guard(self._lock_wait, alone) if needs_guard else None
 

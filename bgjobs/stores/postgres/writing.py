@@ -68,9 +68,9 @@ def seconds_for(wanted: Sequence[NewJob]) -> float:
     return len(wanted) / _ROWS_PER_SECOND + characters / _CHARACTERS_PER_SECOND
 
 
-def refuses_duplicates(wanted: Iterable[NewJob]) -> bool:
+def refuses_duplicates(requests: Iterable[JobRequest]) -> bool:
     """Say whether storing these may have to be taken back, so that it needs a transaction."""
-    return any(new.request.options.refuses_duplicates for new in wanted)
+    return any(one.options.refuses_duplicates for one in requests)
 
 
 def may_outlive_its_client(wanted: Iterable[NewJob]) -> bool:

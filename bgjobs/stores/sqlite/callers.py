@@ -39,11 +39,11 @@ def transaction_of(connection: sqlite3.Connection, label: str) -> Generator[None
     Where none is open, one is begun: with an autocommitting connection it ends here, so that
     all or nothing is stored; else the caller's own commit or rollback ends it.
     """
+    run = sqlite3.Cursor(connection).execute
     if connection.in_transaction:
-        with _past_explained(label):
+        with _past_explained(label), _savepoint(connection):
             yield
         return
-    run = sqlite3.Cursor(connection).execute
     run("begin immediate")
     try:
         yield
@@ -54,6 +54,22 @@ def transaction_of(connection: sqlite3.Connection, label: str) -> Generator[None
             with suppress(sqlite3.Error):  # the error that led here says more
                 run("rollback")
         raise
+
+
+@contextmanager
+def _savepoint(connection: sqlite3.Connection) -> Generator[None]:
+    """Take back what was done where it raises, and leave the transaction as it was."""
+    run = sqlite3.Cursor(connection).execute
+    run("savepoint bgjobs_enqueue_in")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):  # the error that led here says more
+                run("rollback to bgjobs_enqueue_in")
+                run("release bgjobs_enqueue_in")
+        raise
+    run("release bgjobs_enqueue_in")
 
 
 @contextmanager

@@ -165,8 +165,8 @@ def to_json(values: Iterable[object]) -> str:
 
 
 def uuids_json(ids: Iterable[UUID]) -> str:
-    """Write a list of ids for `json_each`."""
-    return to_json(str(one) for one in ids)
+    """Write a list of ids for `json_each`, each once."""
+    return to_json(dict.fromkeys(map(str, ids)))
 
 
 def names_json(names: Iterable[str]) -> str:

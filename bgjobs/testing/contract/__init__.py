@@ -12,6 +12,9 @@ a new connection of your database's driver, with no transaction open, to the sam
 `commit()` and `rollback()` end what `enqueue_in` wrote. Leave them out for a store that no
 second connection can reach, such as one in memory.
 
+Those of `OPERATIONS_CHECKS` are for a store that has the second port, too, as its `operations`;
+leave them out for another.
+
 No check sleeps: time is stepped by the argument `now`. The functions given to `complete` call
 `connection.execute(sql).fetchall()` with plain SQL; `execute` may give back any cursor.
 """
@@ -21,7 +24,11 @@ from types import ModuleType
 from typing import Any
 
 from bgjobs.stores.abc import Store
+from bgjobs.stores.operations import OperatedStore
 from bgjobs.testing.contract import (
+    cancelling,
+    capping,
+    changing,
     completing,
     concurrency,
     counting,
@@ -35,6 +42,8 @@ from bgjobs.testing.contract import (
     pruning,
     replacing,
     reserving,
+    retrying,
+    searching,
     settling,
     transactions,
     unique_keys,
@@ -42,7 +51,7 @@ from bgjobs.testing.contract import (
 )
 from bgjobs.testing.contract.transactions import Connect
 
-__all__ = ["CHECKS", "TRANSACTION_CHECKS", "Connect"]
+__all__ = ["CHECKS", "OPERATIONS_CHECKS", "TRANSACTION_CHECKS", "Connect"]
 
 
 def _checks(*modules: ModuleType) -> tuple[Callable[..., Any], ...]:
@@ -60,6 +69,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = _checks(
     values,
     unique_keys,
     reserving,
+    capping,
     settling,
     fences,
     completing,
@@ -73,3 +83,9 @@ CHECKS: tuple[Callable[[Store], None], ...] = _checks(
     concurrency,
 )
 TRANSACTION_CHECKS: tuple[Callable[[Store, Connect], None], ...] = _checks(transactions)
+OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
+    cancelling,
+    retrying,
+    changing,
+    searching,
+)

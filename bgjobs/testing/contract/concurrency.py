@@ -1,10 +1,7 @@
 """Verbs from several threads at once."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import TypeVar
+from collections.abc import Sequence
 from uuid import UUID
 
 from bgjobs.ids import new_id
@@ -13,7 +10,9 @@ from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,
+    THREADS,
     ask,
+    at_once,
     follow,
     hold,
     ids,
@@ -23,21 +22,6 @@ from bgjobs.testing.contract.steps import (
     succeed,
     take,
 )
-
-T = TypeVar("T")
-_THREADS = 8
-
-
-def _at_once(work: Callable[[int], T]) -> list[T]:
-    """Call `work` from all threads at the same moment."""
-    barrier = Barrier(_THREADS)
-
-    def begin(number: int) -> T:
-        barrier.wait(30)
-        return work(number)
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(begin, range(_THREADS)))
 
 
 def check_threads_reserve_each_job_once(store: Store) -> None:
@@ -52,7 +36,7 @@ def check_threads_reserve_each_job_once(store: Store) -> None:
             mine += ids(got)
         return mine
 
-    taken = [one for mine in _at_once(reserve_all) for one in mine]
+    taken = [one for mine in at_once(reserve_all) for one in mine]
     assert sorted(taken) == sorted(ids(jobs))
 
 
@@ -69,8 +53,8 @@ def check_threads_enqueue_and_settle_without_loss(store: Store) -> None:
         store.heartbeat([owner], LEASE, now=NOW)
         return ids(store.get_succeeded(name))
 
-    assert [len(done) for done in _at_once(run_ten)] == [10] * _THREADS
-    assert store.count(now=NOW).succeeded == 10 * _THREADS
+    assert [len(done) for done in at_once(run_ten)] == [10] * THREADS
+    assert store.count(now=NOW).succeeded == 10 * THREADS
 
 
 def check_threads_agree_on_the_holder_of_a_unique_key(store: Store) -> None:
@@ -79,7 +63,7 @@ def check_threads_agree_on_the_holder_of_a_unique_key(store: Store) -> None:
     def enqueue(_: int) -> UUID:
         return put_one(store, unique_key="k").id
 
-    assert len(set(_at_once(enqueue))) == 1
+    assert len(set(at_once(enqueue))) == 1
     assert len(store.get_enqueued()) == 1
 
 
@@ -90,7 +74,7 @@ def check_only_one_of_several_threads_settles(store: Store) -> None:
     def settle(_: int) -> Sequence[object]:
         return list(store.write(settle=[succeed(held)], now=NOW).lost)
 
-    assert sorted(map(len, _at_once(settle))) == [0] + [1] * (_THREADS - 1)
+    assert sorted(map(len, at_once(settle))) == [0] + [1] * (THREADS - 1)
 
 
 def check_threads_keep_one_job_of_a_key(store: Store) -> None:
@@ -112,7 +96,7 @@ def check_threads_keep_one_job_of_a_key(store: Store) -> None:
                 store.replace(job, new, now=NOW)
         return done
 
-    done = sum(_at_once(run))
+    done = sum(at_once(run))
     assert sorted(job.unique_key or "" for job in store.get_enqueued()) == keys
     assert store.count(now=NOW).succeeded == done
 
@@ -124,27 +108,27 @@ def check_only_one_of_several_threads_replaces(store: Store) -> None:
     def replace(_: int) -> bool:
         return store.replace(waiting, NewJob(new_id(), ask(unique_key="k")), now=NOW)
 
-    assert sorted(_at_once(replace)) == [False] * (_THREADS - 1) + [True]
+    assert sorted(at_once(replace)) == [False] * (THREADS - 1) + [True]
     [left] = store.get_enqueued()
     assert left.id != waiting.id
 
 
 def check_a_job_is_reserved_or_replaced(store: Store) -> None:
     """By threads of both kinds at once: either it runs or it is gone, never both."""
-    jobs = put(store, *(ask(unique_key=str(place)) for place in range(_THREADS)))
+    jobs = put(store, *(ask(unique_key=str(place)) for place in range(THREADS)))
 
     def work(number: int) -> int:
         if number % 2:
             return len(take(store, start(store)))
         return sum(store.replace(job, None, now=NOW) for job in jobs)
 
-    assert sum(_at_once(work)) == len(jobs)
+    assert sum(at_once(work)) == len(jobs)
     assert list(store.get_enqueued()) == []
 
 
-def check_threads_migrate_at_once(store: Store) -> None:
+def check_threads_migrateat_once(store: Store) -> None:
     """There is nothing left to apply, and nobody fails."""
-    assert _at_once(lambda _: list(store.migrate())) == [[]] * _THREADS
+    assert at_once(lambda _: list(store.migrate())) == [[]] * THREADS
 
 
 def check_readers_see_each_job_in_one_place(store: Store) -> None:
@@ -159,4 +143,4 @@ def check_readers_see_each_job_in_one_place(store: Store) -> None:
             store.write(settle=[succeed(job)], now=NOW)
         return []
 
-    assert all(found is not None for seen in _at_once(look) for found in seen)
+    assert all(found is not None for seen in at_once(look) for found in seen)

@@ -1,6 +1,8 @@
 """`count`: how many jobs there are."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
+from attrs import astuple
+
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import Counts, Store
 from bgjobs.testing.contract.steps import (
@@ -54,3 +56,24 @@ def check_a_delayed_job_becomes_due_at_its_instant(store: Store) -> None:
     put_one(store, available_in=SECOND)
     assert store.count(now=NOW + SECOND - TICK) == Counts(0, 1, 0, 0, 0)
     assert store.count(now=NOW + SECOND) == Counts(1, 0, 0, 0, 0)
+
+
+def check_count_up_to_a_limit(store: Store) -> None:
+    """Of each kind by itself; the limit itself means that there may be more."""
+    _fill(store)
+    everything = store.count(now=NOW)
+    for limit in (0, 1, 2, 3, 100):
+        expected = Counts(*(min(limit, one) for one in astuple(everything)))
+        assert store.count(at_most=limit, now=NOW) == expected
+    some = store.count(["mail", "purge"], at_most=2, now=NOW)
+    assert some == Counts(2, 2, 2, 2, 2)
+    assert store.count(["purge"], at_most=2, now=NOW) == Counts(1, 1, 0, 0, 0)
+
+
+def check_count_over_many_workers_and_priorities(store: Store) -> None:
+    """Each is found, the first and the last, and what is reserved is counted elsewhere."""
+    put(store, *(ask(f"w{place % 5}", priority=place % 4) for place in range(40)))
+    take(store, start(store), ["w0"], limit=3)
+    assert store.count(now=NOW) == Counts(37, 0, 3, 0, 0)
+    assert store.count(["w0", "w4", "none"], now=NOW) == Counts(13, 0, 3, 0, 0)
+    assert store.count(at_most=30, now=NOW) == Counts(30, 0, 3, 0, 0)

@@ -1,8 +1,10 @@
 """What the checks have in common: a fixed instant and short ways to bring a store somewhere."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from threading import Barrier
+from typing import Any, TypeVar
 from uuid import UUID
 
 from bgjobs.errors import StoreError
@@ -12,6 +14,8 @@ from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 
+T = TypeVar("T")
+
 NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
@@ -20,6 +24,20 @@ LEASE = timedelta(seconds=60)
 PLAN = Plan(name="nightly", schedule="cron 0 3 * * *")
 OCCURRENCE = Occurrence(plan=PLAN, at=NOW)
 ERROR = AttemptError(0, NOW, 'ValueError: no such user\n  ünïcödé 🦉 "quoted" \\ \'')
+
+THREADS = 8
+
+
+def at_once(work: Callable[[int], T]) -> list[T]:
+    """Call `work` from all threads at the same moment."""
+    barrier = Barrier(THREADS)
+
+    def begin(number: int) -> T:
+        barrier.wait(30)
+        return work(number)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(begin, range(THREADS)))
 
 
 def ask(name: str = "mail", payload: str = "{}", **options: Any) -> JobRequest:
@@ -111,3 +129,11 @@ def refuses(store: Store, verb: str, *arguments: Any) -> bool:
     except StoreError:
         return True
     return False
+
+
+def lose(store: Store, error: str = "gone", now: datetime = NOW, **options: Any) -> Job:
+    """Enqueue one job and let it fail; give it as it was when it was held."""
+    put_one(store, now=now, **options)
+    [job] = take(store, start(store, now=now), [options.get("name", "mail")], now=now)
+    store.write(settle=[fail(job, error)], now=now)
+    return job

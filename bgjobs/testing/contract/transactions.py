@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from bgjobs.errors import NaiveDatetimeError
+from bgjobs.errors import DuplicateJobError, NaiveDatetimeError
+from bgjobs.jobs import JobRequest
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import DAY, NOW, ask, ids, put_one, start, take
 
@@ -132,3 +133,26 @@ def check_a_job_enqueued_in_a_transaction_can_be_reserved(
         jobs = store.enqueue_in(connection, [ask()], now=NOW)
         connection.commit()
     assert ids(take(store, start(store))) == ids(jobs)
+
+
+def check_a_refused_duplicate_stores_nothing_in_the_transaction(
+    store: Store, connect: Connect
+) -> None:
+    """The caller's other writes are left to the caller, who may go on and commit them."""
+    holder = put_one(store, unique_key="k")
+    refusing = ask(unique_key="k", refuses_duplicates=True)
+    with connect() as connection:
+        [other] = store.enqueue_in(connection, [ask()], now=NOW)
+        assert _refuses(store, connection, ask(payload="1"), refusing)
+        connection.commit()
+        assert _refuses(store, connection, ask(payload="1"), refusing)
+        connection.commit()
+    assert ids(store.get_enqueued()) == [holder.id, other.id]
+
+
+def _refuses(store: Store, connection: Any, *requests: JobRequest) -> bool:
+    try:
+        store.enqueue_in(connection, requests, now=NOW)
+    except DuplicateJobError:
+        return True
+    return False

@@ -1,6 +1,12 @@
 """Unique keys: one live job of a worker and a key."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
+from collections.abc import Callable
+from uuid import UUID
+
+from attrs import evolve
+
+from bgjobs.errors import DuplicateJobError
 from bgjobs.ids import new_id
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
@@ -13,7 +19,9 @@ from bgjobs.testing.contract.steps import (
     put,
     put_one,
     requeue,
+    start,
     succeed,
+    take,
 )
 
 
@@ -117,3 +125,47 @@ def check_settling_frees_the_key_for_the_same_write(store: Store) -> None:
     written = store.write([following], [succeed(held)], now=NOW)
     assert [job.id for job in written.jobs] == [following.id]
     assert store.find(following.id) == written.jobs[0]
+
+
+def check_a_request_may_refuse_a_taken_key(store: Store) -> None:
+    """The write changes nothing then, whatever else was in it; the error names the holder."""
+    running = hold(store)
+    holder = put_one(store, unique_key="k")
+    refusing = ask(unique_key="k", refuses_duplicates=True)
+    new = [NewJob(new_id(), ask()), NewJob(new_id(), refusing)]
+    assert _refused(lambda: store.write(new, [succeed(running)], now=NOW)) == (
+        *("mail", "k"),
+        holder.id,
+    )
+    assert list(store.get_enqueued()) == [holder]
+    assert not store.write(settle=[succeed(running)], now=NOW).lost
+
+
+def check_a_request_that_refuses_is_stored_where_the_key_is_free(store: Store) -> None:
+    """Also when it is repeated, or takes the key of a job that ends in the same write."""
+    new = NewJob(new_id(), ask(unique_key="k", refuses_duplicates=True))
+    [job] = store.write([new], now=NOW).jobs
+    assert store.write([evolve(new, repeated=True)], now=NOW).jobs == [job]
+    [held] = take(store, start(store))
+    after = NewJob(new_id(), new.request)
+    [following] = store.write([after], [succeed(held)], now=NOW).jobs
+    assert list(store.get_enqueued()) == [following]
+    assert following.id == after.id
+
+
+def check_two_requests_that_refuse_are_not_stored_together(store: Store) -> None:
+    """None of both."""
+    refusing = ask(unique_key="k", refuses_duplicates=True)
+    refused = _refused(lambda: put(store, refusing, refusing))
+    assert refused is not None
+    assert refused[:2] == ("mail", "k")
+    assert list(store.get_enqueued()) == []
+
+
+def _refused(write: Callable[[], object]) -> tuple[str, str, UUID] | None:
+    """Give what the error says: worker, key and holder."""
+    try:
+        write()
+    except DuplicateJobError as error:
+        return error.name, error.unique_key, error.holder
+    return None

@@ -28,10 +28,10 @@ from {failure_words} as found
 cross join {failures} as noted on noted.number = found.rowid
 cross join {jobs_failed} as job on job.id = noted.job_id
 where found.summary match :words
-    and found.rowid < coalesce(
-        (select number from {failures} where job_id = :after and not is_gone),
-        9223372036854775807
-    )
+    and found.rowid < case
+        when :after is null then 9223372036854775807
+        else (select number from {failures} where job_id = :after and not is_gone)
+    end
     and (:name is null or job.name = :name)
     and (:before is null or job.failed_at < :before)
 order by found.rowid desc
@@ -48,10 +48,10 @@ cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = jo
 cross join {failure_words} as found on found.rowid = noted.number
 where job.name = :name
     and found.summary match :words
-    and noted.number < coalesce(
-        (select number from {failures} where job_id = :after and not is_gone),
-        9223372036854775807
-    )
+    and noted.number < case
+        when :after is null then 9223372036854775807
+        else (select number from {failures} where job_id = :after and not is_gone)
+    end
     and (:before is null or job.failed_at < :before)
 order by noted.number desc
 limit :limit;

@@ -1,0 +1,195 @@
+"""`get_failed` and `get_failed_ids`: by worker, by time and by the words of the error."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from attrs import evolve
+
+from bgjobs.jobs import Job
+from bgjobs.stores.abc import FIRST_PAGE, Page
+from bgjobs.stores.operations import Failures, OperatedStore
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    SECOND,
+    ask,
+    at_once,
+    fail,
+    ids,
+    lose,
+    put,
+    start,
+    take,
+)
+
+
+def _find(
+    store: OperatedStore, *words: str, page: Page = FIRST_PAGE, name: str | None = None
+) -> Sequence[UUID]:
+    """Search, and see that both verbs give the same."""
+    chosen = Failures(name=name, words=words)
+    found = store.operations.get_failed_ids(chosen, page)
+    assert found == ids(store.operations.get_failed(chosen, page))
+    return found
+
+
+def check_failed_jobs_are_found_by_their_words(store: OperatedStore) -> None:
+    """By all of them, in any order and case, the last that failed first."""
+    first = lose(store, "ConnectionError: db-1.example.org refused port 5432")
+    second = lose(store, "ConnectionError: db-2.example.org timed out")
+    assert _find(store, "connectionerror") == [second.id, first.id]
+    assert _find(store, "REFUSED", "ConnectionError") == [first.id]
+    assert _find(store, "refused", "timed") == []
+    assert _find(store, "db", "1") == [first.id]
+    assert _find(store, "5432") == [first.id]
+
+
+def check_a_star_lets_the_last_word_be_a_beginning(store: OperatedStore) -> None:
+    """No other word is one, and without it a word is meant whole."""
+    job = lose(store, "TimeoutError: no answer")
+    assert _find(store, "timeout") == []
+    assert _find(store, "timeout*") == [job.id]
+    assert _find(store, "answer", "time*") == [job.id]
+    assert _find(store, "timeout", "answer*") == []
+    assert _find(store, "outerror*") == []
+
+
+def check_no_language_of_the_database_is_spoken(store: OperatedStore) -> None:
+    """Operators, quotes and signs are words, or divide them."""
+    job = lose(store, 'ValueError: a OR b NOT c NEAR d, summary: it\'s "quoted" 50% (x) & y|z!')
+    for word in ("or", "not", "near", "summary", "quoted", "x", "y", "z", "OR", "NOT", "AND*"):
+        found = _find(store, word)
+        assert found == ([] if word == "AND*" else [job.id])
+    for hostile in (
+        '"quoted"',
+        "it's",
+        "x)",
+        "(x",
+        "y&z",
+        "y|z",
+        "!a",
+        "summary:b",
+        "^a",
+        "-c",
+    ):
+        assert _find(store, hostile) == [job.id]
+    for absent in (
+        "a OR nothing",
+        '" OR "',
+        "nothing' or 'a",
+        "a:*b",
+        "a <-> nothing",
+        "%",
+        "a{0}",
+    ):
+        assert job.id not in _find(store, "nothing", absent)
+    assert _find(store, "50", "{0}%(words)s:words*") == []
+
+
+def check_words_of_all_scripts_are_found(store: OperatedStore) -> None:
+    """Also those that a database may not take for letters: they are no error."""
+    job = lose(store, "ValueError: größe Привет 日本 cafe\u0301 x²")
+    assert _find(store, "valueerror") == [job.id]
+    for word in ("größe", "Größe", "привет", "cafe\u0301"):
+        assert _find(store, word) == [job.id]
+    for word in ("日本", "²", "½", "①*", "x²", "\u0301", "🦉", "_"):
+        assert set(_find(store, "valueerror", word)) <= {job.id}
+    assert _find(store, "grosse") == []
+
+
+def check_words_that_only_divide_find_nothing_more(store: OperatedStore) -> None:
+    """What is left of a search are its words; where none is left, nothing is found."""
+    job = lose(store, "ValueError: x")
+    assert _find(store, "²") == []
+    assert _find(store, "½*") == []
+    assert _find(store, "valueerror", "--") == [job.id]
+
+
+def check_only_the_first_line_is_searched(store: OperatedStore) -> None:
+    """And of that the first 200 characters; the traceback has the same words for all."""
+    short = lose(store, "ValueError: short\n\nTraceback (most recent call last):\n  deep")
+    long = lose(store, "ValueError: " + "y" * 170 + " early " + "z" * 20 + " late")
+    assert _find(store, "short") == [short.id]
+    assert _find(store, "early") == [long.id]
+    for word in ("traceback", "deep", "late"):
+        assert _find(store, word) == []
+    assert _find(store, "valueerror") == [long.id, short.id]
+
+
+def check_found_jobs_come_page_by_page(store: OperatedStore) -> None:
+    """None twice and none left out, also those that failed at one instant."""
+    put(store, *(ask() for _ in range(6)), ask("purge"))
+    held = take(store, start(store), ["mail", "purge"])
+    store.write(settle=[fail(job, "ValueError: same") for job in held], now=NOW)
+    later = lose(store, "ValueError: later", now=NOW + SECOND)
+    for name, expected in ((None, 8), ("mail", 7), ("purge", 1), ("other", 0)):
+        everything = _find(store, "valueerror", name=name)
+        assert len(set(everything)) == len(everything) == expected
+        paged: list[UUID] = []
+        page = Page(2)
+        while found := _find(store, "valueerror", name=name, page=page):
+            paged += found
+            page = Page(2, after=found[-1])
+        assert paged == everything
+    assert _find(store, "valueerror")[0] == later.id
+    assert _find(store, "valueerror", page=Page(0)) == []
+
+
+def check_a_page_after_one_that_has_gone_is_empty(store: OperatedStore) -> None:
+    """It does not begin anew: whoever goes through all of them would never come to an end."""
+    first, second = lose(store), lose(store)
+    assert _find(store, "gone") == [second.id, first.id]
+    store.operations.retry([second.id], now=NOW)
+    for name in (None, "mail"):
+        assert _find(store, "gone", name=name, page=Page(5, after=second.id)) == []
+
+
+def check_failed_jobs_of_a_worker_and_of_a_time(store: OperatedStore) -> None:
+    """The newest first; `before` leaves out the instant itself."""
+    jobs: list[Job] = [
+        lose(store, "ValueError: x", name=name, now=NOW + place * SECOND)
+        for place, name in enumerate(["mail", "purge", "mail"])
+    ]
+    get = store.operations.get_failed_ids
+    assert get() == [jobs[2].id, jobs[1].id, jobs[0].id]
+    assert get(Failures(name="mail")) == [jobs[2].id, jobs[0].id]
+    assert get(Failures(name="mail"), Page(1, after=jobs[2].id)) == [jobs[0].id]
+    for words in ((), ("valueerror",)):
+        before = Failures(words=words, before=NOW + SECOND)
+        assert get(before) == [jobs[0].id]
+        assert get(evolve(before, name="purge")) == []
+        assert get(evolve(before, before=NOW + 2 * SECOND, name="purge")) == [jobs[1].id]
+    assert ids(store.get_failed("mail")) == [jobs[2].id, jobs[0].id]
+
+
+def check_what_has_gone_is_not_found(store: OperatedStore) -> None:
+    """Pruned, retried or restored: the index of words goes along."""
+    old, new = lose(store, "E: word", now=NOW - DAY), lose(store, "E: word")
+    assert _find(store, "word") == [new.id, old.id]
+    [kept] = store.operations.get_failed(Failures(before=NOW))
+    assert store.prune(succeeded_for=None, failed_for=SECOND, limit=9, now=NOW) == 1
+    assert _find(store, "word") == [new.id]
+    store.operations.retry([new.id], now=NOW)
+    assert _find(store, "word") == []
+    store.operations.restore([kept])
+    assert _find(store, "word") == [old.id]
+    store.operations.cancel([new.id], "other word", now=NOW)
+    assert set(_find(store, "word")) == {new.id, old.id}
+    assert _find(store, "cancelled", "other") == [new.id]
+
+
+def check_threads_that_fail_and_retry_keep_the_index(store: OperatedStore) -> None:
+    """In the end each failed job is found once, by its own word."""
+
+    def work(number: int) -> UUID:
+        name = f"w{number}"
+        job = lose(store, f"E: word{number}", name=name)
+        for _ in range(3):
+            store.operations.retry([job.id], now=NOW)
+            held = take(store, start(store), [name])
+            store.write(settle=[fail(one, f"E: word{number}") for one in held], now=NOW)
+        return job.id
+
+    for number, job_id in enumerate(at_once(work)):
+        assert _find(store, f"word{number}") == [job_id]
