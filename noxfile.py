@@ -39,11 +39,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types with mypy and with pyright."""
+    """Check the types with mypy and with pyright, and that no public name lacks one."""
     install(session, "types")
     session.install("nox")
     session.run("mypy")
     session.run("pyright")
+    session.run("pyright", "--verifytypes", "bgjobs", "--ignoreexternal")
 
 
 @nox.session

@@ -7,7 +7,7 @@ Both tell everything that they found, as one `ConfigError`.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, final
 
 from attrs import Factory, evolve, field, frozen
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # a third of the time that `import bgjobs` takes, and needed 
     from bgjobs.events import Listener
     from bgjobs.schedules import Schedule
 
+T = TypeVar("T")
 AnyWorker: TypeAlias = Worker[..., Any]
 """A worker of any signature and result; a queue holds workers of many kinds."""
 
@@ -43,11 +44,28 @@ LONGEST_POLL = 604_800.0
 BACKOFF = "a policy of bgjobs.backoff or a function"
 
 
-def _tuple(values: Any) -> Any:
+def _tuple(values: Iterable[T]) -> Sequence[T]:
     """Freeze a sequence; what is none is given back, to be refused with its name."""
-    if not isinstance(values, Iterable):
+    if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         return values
-    return tuple(cast("Iterable[object]", values))
+    return tuple(values)
+
+
+# One for each type, since a type checker takes the type of a setting from its converter.
+def _queues(values: "Iterable[Queue]") -> "Sequence[Queue]":
+    return _tuple(values)
+
+
+def _scheduled_jobs(values: "Iterable[ScheduledJob]") -> "Sequence[ScheduledJob]":
+    return _tuple(values)
+
+
+def _workers(values: Iterable[AnyWorker]) -> Sequence[AnyWorker]:
+    return _tuple(values)
+
+
+def _listeners(values: "Iterable[Listener]") -> "Sequence[Listener]":
+    return _tuple(values)
 
 
 def _quarter_of_lease(config: "Config") -> float:
@@ -109,7 +127,7 @@ class Queue:
 
     name: str
     """Unique in this configuration."""
-    workers: Sequence[AnyWorker] = field(converter=_tuple, kw_only=True)
+    workers: Sequence[AnyWorker] = field(converter=_workers, kw_only=True)
     """Whose jobs it runs; at least one."""
     concurrency: int = field(default=10, kw_only=True)
     """How many handlers run at once; sync handlers take one thread each."""
@@ -119,7 +137,7 @@ class Queue:
     """How long it waits before that: a policy of `bgjobs.backoff` or a function."""
     poll_interval: float = field(default=2.0, kw_only=True)
     """Seconds between two looks at the store when nothing has told of a new job."""
-    listeners: "Sequence[Listener]" = field(default=(), converter=_tuple, kw_only=True)
+    listeners: "Sequence[Listener]" = field(default=(), converter=_listeners, kw_only=True)
     """Told of this queue's events, before those of the whole configuration."""
 
     def __attrs_post_init__(self) -> None:
@@ -169,7 +187,7 @@ class ScheduledJob:
     """Each run waits for a random time, up to so many seconds."""
     poll_interval: float = field(default=10.0, kw_only=True)
     """Seconds between two looks at the store when nothing has told of a change."""
-    listeners: "Sequence[Listener]" = field(default=(), converter=_tuple, kw_only=True)
+    listeners: "Sequence[Listener]" = field(default=(), converter=_listeners, kw_only=True)
     """Told of this job's events, before those of the whole configuration."""
 
     def __attrs_post_init__(self) -> None:
@@ -229,13 +247,13 @@ class Config:
 
     store: Store
     """Where the jobs are kept: `SQLiteStore`, `PostgresStore` or one of yours."""
-    queues: Sequence[Queue] = field(default=(), converter=_tuple)
+    queues: Sequence[Queue] = field(default=(), converter=_queues)
     """What this process runs; none in a process that only enqueues."""
-    scheduled_jobs: Sequence[ScheduledJob] = field(default=(), converter=_tuple)
+    scheduled_jobs: Sequence[ScheduledJob] = field(default=(), converter=_scheduled_jobs)
     """What it runs by a schedule."""
-    enqueue_only: Sequence[AnyWorker] = field(default=(), converter=_tuple)
+    enqueue_only: Sequence[AnyWorker] = field(default=(), converter=_workers)
     """Workers whose jobs this process may enqueue although another one runs them."""
-    listeners: "Sequence[Listener]" = field(default=(), converter=_tuple)
+    listeners: "Sequence[Listener]" = field(default=(), converter=_listeners)
     """Told of every event; see `bgjobs.events`."""
     before_enqueue: Callable[[JobRequest], JobRequest] | None = None
     """Given each request that is enqueued here; what it gives back is stored.

@@ -13,7 +13,7 @@ class Mismatch(Exception):  # noqa: N818 - travels inside this package, users se
     """Pairs of path and problem; a path is written from the value that was looked at."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
-        self.problems = tuple(islice(problems, SHOWN))
+        self.problems: tuple[tuple[str, str], ...] = tuple(islice(problems, SHOWN))
         super().__init__(self.problems)
 
     def under(self, step: str) -> Iterator[tuple[str, str]]:

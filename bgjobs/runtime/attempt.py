@@ -49,9 +49,10 @@ class Attempt:
     )
 
     def __init__(self, worker: AnyWorker, job: Job, threads: CapacityLimiter) -> None:
-        self.job = job
-        self.worker = worker
-        self.started = self.ended = 0.0
+        self.job: Job = job
+        self.worker: AnyWorker = worker
+        self.started: float = 0.0
+        self.ended: float = 0.0
         self._threads = threads
         self._scope: CancelScope | None = None
         self._interrupted = False

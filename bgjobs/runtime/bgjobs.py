@@ -43,7 +43,7 @@ class BgJobs:
     def __init__(self, engine: Engine, tree: Tree, config: Config) -> None:
         self._engine = engine
         self._tree = tree
-        self.admin = Admin(engine, tree, config)
+        self.admin: Admin = Admin(engine, tree, config)
         """What operators do: look, retry, cancel, pause, and more."""
 
     async def enqueue(self, request: JobRequest) -> Job:

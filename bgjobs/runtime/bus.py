@@ -40,7 +40,7 @@ class Mailbox:
         self._bus = bus
         self._send, self._receive = create_memory_object_stream[Event](MAILBOX_SIZE)
         self._farewell = CancelScope()
-        self.dropped = 0
+        self.dropped: int = 0
 
     def __call__(self, event: Event) -> None:
         """Put one event in; it is dropped and counted when the listener is too far behind."""
@@ -80,7 +80,7 @@ class EventStream:
 
     def __init__(self, buffer: int) -> None:
         self._send, self._receive = create_memory_object_stream[Event](buffer)
-        self.dropped = 0
+        self.dropped: int = 0
         """How many events found the buffer full."""
 
     def __call__(self, event: Event) -> None:

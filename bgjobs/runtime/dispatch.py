@@ -36,7 +36,7 @@ class Dispatch:
         self._clock = clock
         self._bus = bus
         self._timeout = timeout
-        self.threads = StoreThreads(store.connections)
+        self.threads: StoreThreads = StoreThreads(store.connections)
         self._random = Random()
 
     async def once(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

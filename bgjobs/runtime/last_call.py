@@ -22,7 +22,7 @@ class LastCall:
         self._store = store
         self._clock = clock
         self._scope = CancelScope(shield=True)
-        self.begun = Event()
+        self.begun: Event = Event()
         """Set when the queues have ended."""
 
     async def run(self) -> None:

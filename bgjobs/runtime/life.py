@@ -12,9 +12,9 @@ class Life:
     """Shared by all that users hold in their hands."""
 
     def __init__(self) -> None:
-        self.stopping = Event()
+        self.stopping: Event = Event()
         """Set by `BgJobs.stop`."""
-        self.ended = False
+        self.ended: bool = False
         """Set when the block of `run` has ended."""
 
     @property

@@ -4,6 +4,7 @@ from typing import final
 
 from anyio import Event
 
+from bgjobs.caps import Cap
 from bgjobs.config import Queue
 from bgjobs.events import QueuePaused, QueueResumed
 from bgjobs.jobs import Job
@@ -23,7 +24,9 @@ class QueueControl:
         self._paused_everywhere = False
         self.is_scheduled = is_scheduled
         """Whether it runs a scheduled job, which has a switch of its own."""
-        self.caps = tuple(worker.cap for worker in queue.workers if worker.cap is not None)
+        self.caps: tuple[Cap, ...] = tuple(
+            worker.cap for worker in queue.workers if worker.cap is not None
+        )
         """What its reservations have to keep to."""
         self.bus = bus
         """Its listeners, and those of the whole application."""
@@ -31,9 +34,9 @@ class QueueControl:
         """The settings."""
         self.news = news
         """Set when there may be jobs to reserve."""
-        self.room = Signal()
+        self.room: Signal = Signal()
         """Set when a slot is free again, an end is committed, or a switch was turned."""
-        self.hurry = Signal()
+        self.hurry: Signal = Signal()
         """Set when it was told to stop, and when it was told to stop sooner."""
         self.held: dict[Attempt, Job] = {}
         """What is reserved and not settled yet.
@@ -41,19 +44,19 @@ class QueueControl:
         By attempt, not by id: a job that is tried again at once may be reserved anew before
         the slot that ran it has heard of its own commit.
         """
-        self.unfinished = 0
+        self.unfinished: int = 0
         """How many of these wait for a slot or run in one; the others wait for their commit."""
-        self.finished = 0
+        self.finished: int = 0
         """How many attempts have ended so far."""
-        self.postponed_until = 0.0
+        self.postponed_until: float = 0.0
         """Until then jobs that are due may wait as delayed ones, by the monotonic clock."""
-        self.taken = 0
+        self.taken: int = 0
         """How many jobs it has reserved so far."""
-        self.stopped = Event()
+        self.stopped: Event = Event()
         """Set when it shall stop."""
-        self.stopping = False
+        self.stopping: bool = False
         """Whether it shall stop, or has; asked before each job."""
-        self.grace = 0.0
+        self.grace: float = 0.0
         """How long its handlers may go on once it is stopping."""
 
     @property

@@ -63,13 +63,13 @@ class ScheduledRow:
     def __init__(self, job: ScheduledJob, engine: Engine, bus: Bus) -> None:
         self.job = job
         """The settings in force here."""
-        self.worker = job.worker.name
+        self.worker: str = job.worker.name
         self.bus = bus
-        self.policy = RetryPolicy(max_retries=job.max_retries, backoff=job.backoff)
+        self.policy: RetryPolicy = RetryPolicy(max_retries=job.max_retries, backoff=job.backoff)
         self.pending: list[Change] = []
         """Oldest first."""
-        self.removed = False
-        self.news = Signal()
+        self.removed: bool = False
+        self.news: Signal = Signal()
         """Set when there may be something to do."""
         self._engine = engine
         self._random = Random()

@@ -90,7 +90,10 @@ async def _work(orders: Orders, journal: Journal) -> list[str]:
 def config_for(orders: Orders, journal: Journal) -> bgjobs.Config:
     """Give what a worker runs with."""
     tools = Tools(orders, journal, Points(orders, journal))
-    listeners = [partial(_hear, journal), *(zoo.listeners() if orders.zoo else ())]
+    listeners: list[bgjobs.Listener] = [
+        partial(_hear, journal),
+        *(zoo.listeners() if orders.zoo else ()),
+    ]
     config = bgjobs.Config(
         store=_store(tools),
         queues=[_queue(tools)],

@@ -164,7 +164,8 @@ def test_what_is_wrong_with_the_whole_is_told() -> None:
         "workers: two different handlers have the name 'purge'",
     )
     with pytest.raises(ConfigError) as caught:
-        bgjobs.Config(store=bgjobs.SQLiteStore("never-opened.db"), scheduled_jobs=[1])
+        wrong: Any = [1]  # as an untyped caller has it
+        bgjobs.Config(store=bgjobs.SQLiteStore("never-opened.db"), scheduled_jobs=wrong)
     assert caught.value.problems == (
         "Config: scheduled_jobs[0]: expected a ScheduledJob, found int",
     )

@@ -6,10 +6,10 @@ Importing this needs ``pip install 'bgjobs[postgres]'``; importing `bgjobs` does
 try:
     import psycopg
     import psycopg_pool
-except ImportError as error:
+except ImportError as _missing:
     raise ImportError(
         "PostgresStore needs psycopg and psycopg_pool: pip install 'bgjobs[postgres]'"
-    ) from error
+    ) from _missing
 
 from bgjobs.stores.postgres.store import PostgresStore
 

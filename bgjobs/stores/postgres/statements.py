@@ -87,7 +87,7 @@ class Dialect:
     def __init__(
         self, schema: str, label: str, *, prepared_statements: bool | None = None
     ) -> None:
-        self.schema = check_identifier("schema", schema)
+        self.schema: str = check_identifier("schema", schema)
         self.label = label
         # Unless it is forbidden, each connection has its own rule; a caller's has the caller's.
         self._prepare = False if prepared_statements is False else None

@@ -37,7 +37,7 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self.resting = False
+        self.resting: bool = False
         """Whether all that was heard of has been seen."""
         self._began = -inf
         """When those writes began that come one soon after the other."""

@@ -44,7 +44,7 @@ class Roles:
             raise ValueError(
                 f"synchronous: expected NORMAL, FULL or EXTRA, found {synchronous!r}"
             )
-        self.label = f"SQLite {path}"
+        self.label: str = f"SQLite {path}"
         self.path = path
         self._busy_timeout = busy_timeout
         self._synchronous: Synchronous = synchronous

@@ -1,9 +1,21 @@
 """Right calls: checked by mypy and pyright, never run."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
-from bgjobs import BgJobs, Job, JobContext, JobRequest, worker
+from bgjobs import (
+    BgJobs,
+    Config,
+    Event,
+    Job,
+    JobContext,
+    JobRequest,
+    Queue,
+    SQLiteStore,
+    worker,
+)
+from bgjobs.config import AnyWorker
 from bgjobs.workers import Worker
 
 
@@ -60,3 +72,22 @@ async def calls(bg: BgJobs) -> None:
     await bg.enqueue(send.request("a").available_in(minutes=5).priority(-1).unique("a"))
     assert_type(await bg.enqueue(send.request("a")), Job)
     await bg.enqueue(tell.request("a").available_at(datetime(2030, 1, 1, tzinfo=UTC)))
+
+
+def hear(event: Event) -> None:
+    """A plain listener."""
+
+
+async def hear_later(event: Event) -> None:
+    """An async one."""
+
+
+queue = Queue("all", workers=[send, tell, add], listeners=[hear, hear_later])
+config = Config(
+    store=SQLiteStore("app.db"),
+    queues=(one for one in [queue]),
+    enqueue_only={purge},
+    listeners=(hear,),
+)
+assert_type(queue.workers, Sequence[AnyWorker])
+assert_type(config.queues, Sequence[Queue])

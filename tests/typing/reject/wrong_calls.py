@@ -1,6 +1,6 @@
 """Wrong calls: each marked line must be an error to mypy and to pyright, no other line."""
 
-from bgjobs import BgJobs, JobContext, worker
+from bgjobs import BgJobs, Config, JobContext, Queue, SQLiteStore, worker
 
 
 @worker
@@ -34,6 +34,13 @@ add("1", 2)  # E: arg-type | reportArgumentType
 add(1)  # E: call-arg | reportCallIssue
 plain.request("a")  # E: attr-defined | reportFunctionMemberAccess
 send.timeout = 5  # E: misc | reportAttributeAccessIssue
+
+Queue("mail", workers=[plain])  # E: list-item | reportArgumentType
+Queue("mail", workers=send)  # E: arg-type | reportArgumentType
+Queue("mail", workers=[send], listeners=[print, 5])  # E: list-item | reportArgumentType
+Config(store=SQLiteStore("a.db"), queues=[send])  # E: list-item | reportArgumentType
+Config(store=SQLiteStore("a.db"), scheduled_jobs=[send])  # E: list-item | reportArgumentType
+Config(store=SQLiteStore("a.db"), enqueue_only=["send"])  # E: list-item | reportArgumentType
 
 
 async def enqueued(bg: BgJobs) -> None:
