@@ -1,6 +1,10 @@
 """What to run: `nox -s demo`, `nox -s tests`, or plain `nox` for all the checks."""
 
+import filecmp
 import os
+import shutil
+import tarfile
+import zipfile
 from pathlib import Path
 
 import nox
@@ -9,9 +13,16 @@ nox.needs_version = ">=2024.10.9"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests", "docs"]
 
-PROJECT = nox.project.load_toml(Path(__file__).with_name("pyproject.toml"))
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 IN_PARALLEL = ["-n", "auto"]  # tests/conftest.py says how many; `-- -n 0` undoes it
 PYTHONS = ["3.11", "3.12", "3.13"]
+TESTED_AS_INSTALLED = [
+    "tests/unit/test_import.py",
+    "tests/runtime/test_a_jobs_life.py",
+    "tests/e2e/test_package.py",
+    "tests/e2e/test_examples.py",
+]
 
 # Tests start hundreds of processes, which would all compile what they import.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -71,6 +82,57 @@ def docs(session: nox.Session) -> None:
     build = ("--jobs=auto", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
     session.run("sphinx-build", "--fresh-env", *build)
     session.run("pytest", *IN_PARALLEL, "tests/docs", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel and the sdist into dist/, and test them as a user would have them."""
+    session.install("build", "hatchling", "twine")
+    folder = emptied(Path(session.create_tmp()).resolve())
+    dist, direct = emptied(ROOT / "dist"), folder / "direct"
+    make = ("python", "-m", "build", "--no-isolation", "--outdir")
+    session.run(*make, str(dist), silent=True)  # this builds the wheel from the sdist
+    session.run(*make, str(direct), "--wheel", silent=True)
+    [wheel], [sdist] = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    if not filecmp.cmp(wheel, direct / wheel.name, shallow=False):
+        session.error("the wheel that is built from the sdist is another one")
+    check_is_complete(session, wheel)
+    test_installed(session, wheel, sdist, folder)
+
+
+def check_is_complete(session: nox.Session, wheel: Path) -> None:
+    """Compare the wheel with the sources."""
+    with zipfile.ZipFile(wheel) as opened:
+        built = {name for name in opened.namelist() if ".dist-info/" not in name}
+    sources = (path for path in (ROOT / "bgjobs").rglob("*") if path.is_file())
+    wanted = {str(path.relative_to(ROOT)) for path in sources if path.suffix != ".pyc"}
+    if wanted - built:
+        session.error(f"not in the wheel: {sorted(wanted - built)}")
+
+
+def test_installed(session: nox.Session, wheel: Path, sdist: Path, folder: Path) -> None:
+    """Run what needs the wheel alone, then tests of the sdist, whose package is taken away."""
+    python = str(folder / "venv" / "bin" / "python")
+    session.run("python", "-m", "venv", str(folder / "venv"))
+    with tarfile.open(sdist) as opened:
+        opened.extractall(folder, filter="data")
+    source = folder / sdist.name.removesuffix(".tar.gz")
+    shutil.rmtree(source / "bgjobs")
+    with session.chdir(source):
+        pip = (python, "-m", "pip", "install", "--quiet")
+        session.run(*pip, str(wheel), external=True)
+        session.run(python, "-c", "import bgjobs; print(bgjobs.__version__)", external=True)
+        session.run(python, "examples/quickstart.py", external=True)
+        session.run(*pip, *nox.project.dependency_groups(PROJECT, "test"), external=True)
+        session.run(python, "-m", "pytest", *TESTED_AS_INSTALLED, external=True)
+
+
+def emptied(folder: Path) -> Path:
+    """Give the folder with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 @nox.session

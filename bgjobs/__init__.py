@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from bgjobs.stores.postgres import PostgresStore
     from bgjobs.stores.sqlite import SQLiteStore
 
+    __version__: str
+
 __all__ = [
     "Admin",
     "AttemptError",
@@ -139,6 +141,8 @@ if not TYPE_CHECKING:  # to a type checker it would say that any name exists
         """Import one of the names that come later."""
         if name in ("events", "schedules"):
             return import_module(f"bgjobs.{name}")
+        if name == "__version__":
+            return import_module("importlib.metadata").version("bgjobs")
         if name not in _LATER:
             raise AttributeError(f"module 'bgjobs' has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_LATER[name]), name)

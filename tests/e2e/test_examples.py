@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 import trio
 
@@ -95,9 +95,9 @@ def test_the_web_application_stores_an_order_with_its_job_or_neither(
 ) -> None:
     app = load("web_app.py")["app"]
 
-    async def order(*names: str) -> list[httpx.Response]:
-        client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://shop.example"
+    async def order(*names: str) -> list[httpx2.Response]:
+        client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://shop.example"
         )
         async with app.router.lifespan_context(app), client:
             answers = [await client.post(f"/orders/{name}") for name in names]

@@ -1,0 +1,34 @@
+"""The package as it is installed: its version, and what is in it beside modules."""
+
+import tomllib
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import bgjobs
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def project() -> dict[str, Any]:
+    values: dict[str, Any] = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    return values
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert bgjobs.__version__ == metadata.version("bgjobs") == project()["version"]
+
+
+def test_type_checkers_find_the_types() -> None:
+    assert (resources.files("bgjobs") / "py.typed").is_file()
+
+
+def test_each_classified_python_is_allowed() -> None:
+    sign = "Programming Language :: Python :: 3."
+    minors = [int(one.removeprefix(sign)) for one in project()["classifiers"] if sign in one]
+    assert project()["requires-python"] == f">=3.{min(minors)}"
+
+
+def test_what_needs_no_extra_is_what_the_metadata_says() -> None:
+    required = metadata.requires("bgjobs") or []
+    assert [one for one in required if "extra ==" not in one] == project()["dependencies"]
