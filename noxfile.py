@@ -11,15 +11,17 @@ import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "tests", "docs"]
+nox.options.sessions = ["lint", "types", "tests", "docs", "build"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 IN_PARALLEL = ["-n", "auto"]  # tests/conftest.py says how many; `-- -n 0` undoes it
 PYTHONS = ["3.11", "3.12", "3.13"]
+PLUGIN = "pytest_bgjobs.py"
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
     "tests/runtime/test_a_jobs_life.py",
+    "tests/testing/test_pytest_plugin.py",
     "tests/e2e/test_package.py",
     "tests/e2e/test_examples.py",
 ]
@@ -105,10 +107,10 @@ def check_is_complete(session: nox.Session, wheel: Path) -> None:
     """Compare the wheel with the sources."""
     with zipfile.ZipFile(wheel) as opened:
         built = {name for name in opened.namelist() if ".dist-info/" not in name}
-    sources = (path for path in (ROOT / "bgjobs").rglob("*") if path.is_file())
+    sources = [path for path in (ROOT / "bgjobs").rglob("*") if path.is_file()]
     wanted = {str(path.relative_to(ROOT)) for path in sources if path.suffix != ".pyc"}
-    if wanted - built:
-        session.error(f"not in the wheel: {sorted(wanted - built)}")
+    if built != wanted | {PLUGIN}:
+        session.error(f"in the wheel or in the sources alone: {sorted(built ^ wanted)}")
 
 
 def test_installed(session: nox.Session, wheel: Path, sdist: Path, folder: Path) -> None:
@@ -119,6 +121,7 @@ def test_installed(session: nox.Session, wheel: Path, sdist: Path, folder: Path)
         opened.extractall(folder, filter="data")
     source = folder / sdist.name.removesuffix(".tar.gz")
     shutil.rmtree(source / "bgjobs")
+    (source / PLUGIN).unlink()
     with session.chdir(source):
         pip = (python, "-m", "pip", "install", "--quiet")
         session.run(*pip, str(wheel), external=True)

@@ -23,6 +23,6 @@ def _completing(names: Callable[[bgjobs.Config], Iterable[str]]) -> Complete:
     return complete
 
 
-workers = _completing(lambda config: (worker.name for worker in config.all_workers()))
-queues = _completing(lambda config: (queue.name for queue in config.queues))
-schedules = _completing(lambda config: (job.name for job in config.scheduled_jobs))
+workers: Complete = _completing(lambda config: (worker.name for worker in config.all_workers()))
+queues: Complete = _completing(lambda config: (queue.name for queue in config.queues))
+schedules: Complete = _completing(lambda config: (job.name for job in config.scheduled_jobs))

@@ -41,7 +41,7 @@ class Fault(Exception):  # noqa: N818 - it is told to people, not handled by pro
     """A reason to stop that its text explains."""
 
     def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
-        self.message = one_line(message)
+        self.message: str = one_line(message)
         self.code = code
         super().__init__(self.message)
 

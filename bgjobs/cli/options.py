@@ -1,6 +1,8 @@
 """Options that several commands have, and the types of their values."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import click
@@ -9,6 +11,17 @@ from bgjobs.cli import ages, completing
 
 PRIORITY = click.IntRange(-32_767, 32_767)
 _LONGEST = timedelta(days=36_500)
+
+# Any: commands have whatever parameters their options give them.
+C = TypeVar("C", bound=Callable[..., Any] | click.Command)
+
+
+class Decorator(Protocol):
+    """Gives a command an option or an argument."""
+
+    def __call__(self, command: C, /) -> C:
+        """Give the same command."""
+        ...
 
 
 def job_id(text: str) -> UUID:
@@ -46,22 +59,26 @@ def instant(text: str) -> datetime:
     return found
 
 
-json_option = click.option("--json", "with_json", is_flag=True, help="Print JSON.")
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done.")
-worker_option = click.option(
+json_option: Decorator = click.option("--json", "with_json", is_flag=True, help="Print JSON.")
+yes_option: Decorator = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+dry_run_option: Decorator = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done."
+)
+worker_option: Decorator = click.option(
     "--worker",
     metavar="NAME",
     shell_complete=completing.workers,
     help="Only the jobs of this worker.",
 )
-search_option = click.option(
+search_option: Decorator = click.option(
     "--search",
     metavar="WORDS",
     help="Only failed jobs with these words in the error's first line; db* begins one.",
 )
-delay_option = click.option(
+delay_option: Decorator = click.option(
     "--in", "delay", type=duration, metavar="TIME", help="Run it after this, such as 15m."
 )
-at_option = click.option("--at", type=instant, metavar="TIME", help="Run it at this time.")
-ids_argument = click.argument("job_ids", metavar="[ID]...", type=job_id, nargs=-1)
+at_option: Decorator = click.option(
+    "--at", type=instant, metavar="TIME", help="Run it at this time."
+)
+ids_argument: Decorator = click.argument("job_ids", metavar="[ID]...", type=job_id, nargs=-1)

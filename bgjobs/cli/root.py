@@ -71,7 +71,7 @@ def root(context: click.Context, app: str | None, *, with_traceback: bool) -> No
         context.exit(ExitCode.USAGE)
 
 
-for command in (
+for _command in (
     run,
     migrate,
     status,
@@ -83,11 +83,11 @@ for command in (
     doctor,
     completion,
 ):
-    root.add_command(command)
+    root.add_command(_command)
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run one command and give its exit code; what goes wrong is told in one line."""
+    """Run one _command and give its exit code; what goes wrong is told in one line."""
     session = Session(with_traceback="--traceback" in arguments)
     try:
         code: int | None = root.main(

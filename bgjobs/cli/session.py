@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import TypeVar, final
+from typing import Concatenate, ParamSpec, TypeVar, final
 
 import anyio
 import click
@@ -14,6 +14,7 @@ from bgjobs.cli.application import load_config
 from bgjobs.cli.faults import Fault
 from bgjobs.errors import unwrapped
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -46,7 +47,9 @@ class Session:
             raise unwrapped(group) from None
 
 
-pass_session = click.make_pass_decorator(Session)
+def pass_session(command: Callable[Concatenate[Session, P], T]) -> Callable[P, T]:
+    """Give a command its session as the first argument."""
+    return click.make_pass_decorator(Session)(command)
 
 
 async def _until_interrupted(work: Callable[[], Awaitable[T]]) -> T:

@@ -9,6 +9,12 @@ import bgjobs
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
+REGISTERED = {
+    ("console_scripts", "bgjobs", "bgjobs.cli"),
+    ("pytest11", "bgjobs", "pytest_bgjobs"),
+}
+"""What others find by name."""
+
 
 def project() -> dict[str, Any]:
     values: dict[str, Any] = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
@@ -21,6 +27,12 @@ def test_the_version_stands_in_one_place() -> None:
 
 def test_type_checkers_find_the_types() -> None:
     assert (resources.files("bgjobs") / "py.typed").is_file()
+
+
+def test_what_the_package_registers_is_there() -> None:
+    ours = metadata.distribution("bgjobs").entry_points
+    assert {(one.group, one.name, one.module) for one in ours} == REGISTERED
+    assert all(one.load() for one in ours)
 
 
 def test_each_classified_python_is_allowed() -> None:
