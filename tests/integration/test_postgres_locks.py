@@ -57,7 +57,8 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
                     for table in ("jobs", "jobs_succeeded", "jobs_failed")
                 ),
                 "drop table %.cancellations, %.paused_queues, %.starts",
-                "drop index %.jobs_failed_by_name, %.jobs_failed_words, %.jobs_succeeded_by_name",
+                "drop index %.jobs_failed_by_name, %.jobs_failed_words",
+                "drop index %.jobs_succeeded_by_name",
                 "delete from %.migrations where version >= 2",
             ):
                 connection.execute(undo.replace("%", f'"{schema}"').encode())
