@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, final
 from uuid import UUID
 
+from bgjobs.caps import Cap
 from bgjobs.jobs import Job, Reservation
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import FIRST_PAGE, NewJob, Page, Store, Written
@@ -89,9 +90,15 @@ class HarmingStore:
         return getattr(self._store, name)
 
     def reserve(
-        self, owner: UUID, names: Collection[str], limit: int, *, now: datetime | None = None
+        self,
+        owner: UUID,
+        names: Collection[str],
+        limit: int,
+        *,
+        caps: Sequence[Cap] = (),
+        now: datetime | None = None,
     ) -> Sequence[Job]:
-        jobs = self._store.reserve(owner, names, limit, now=now)
+        jobs = self._store.reserve(owner, names, limit, caps=caps, now=now)
         if jobs:
             self._reach("claimed")
         return jobs
