@@ -1,5 +1,6 @@
 -- Leaps from one (name, priority) to the next, as in reserve.sql, and counts in each what is
--- due and what is not, up to the limit.
+-- due and what is not, up to the limit. Each by itself, and not in a join: for that the planner,
+-- after ANALYZE, first reads all rows to make a filter of them. A limit of -1 is none.
 with recursive names (name) as (
     select value from json_each(:names)
     union all
@@ -35,26 +36,30 @@ with recursive names (name) as (
 )
 select
     (
-        select count(*) from (
-            select 1
-            from levels as level cross join {jobs} as job indexed by {jobs_ready} on
-                job.name = level.name
-                and job.priority = level.priority
-                and job.available_at <= :now
-            where job.reserved_by is null
-            limit :at_most
-        )
+        select min(coalesce(sum((
+            select count(*) from (
+                select 1 from {jobs} indexed by {jobs_ready}
+                where name = level.name
+                    and priority = level.priority
+                    and available_at <= :now
+                    and reserved_by is null
+                limit :at_most
+            )
+        )), 0), iif(:at_most < 0, 9223372036854775807, :at_most))
+        from levels as level
     ),
     (
-        select count(*) from (
-            select 1
-            from levels as level cross join {jobs} as job indexed by {jobs_ready} on
-                job.name = level.name
-                and job.priority = level.priority
-                and job.available_at > :now
-            where job.reserved_by is null
-            limit :at_most
-        )
+        select min(coalesce(sum((
+            select count(*) from (
+                select 1 from {jobs} indexed by {jobs_ready}
+                where name = level.name
+                    and priority = level.priority
+                    and available_at > :now
+                    and reserved_by is null
+                limit :at_most
+            )
+        )), 0), iif(:at_most < 0, 9223372036854775807, :at_most))
+        from levels as level
     ),
     (
         select count(*) from (

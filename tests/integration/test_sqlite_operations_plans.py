@@ -1,0 +1,204 @@
+"""What operators ask for costs as much as they get, however many jobs there are."""
+
+import sqlite3
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgjobs.ids import new_ids
+from bgjobs.instants import to_microseconds
+from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.stores.sqlite.rows import uuids_json
+from bgjobs.testing.contract.steps import NOW, SECOND
+from tests.fixtures.sqlite import fresh_sqlite_store
+
+ROWS = 20_000
+"""Of each kind: one scan of these takes more than 100,000 instructions."""
+MANY = 500
+IDS = [str(one) for one in new_ids(3 * ROWS)]
+WAITING, RUNNING, FAILED = IDS[:ROWS], IDS[ROWS : 2 * ROWS], IDS[2 * ROWS :]
+SHARED = "id, name, payload, priority, created_at, available_at, reservations"
+ENDED = f"{SHARED}, attempts, crashes, interruptions, errors"
+
+
+@pytest.fixture(scope="module", params=["analyzed", "not analyzed"])
+def raw(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[tuple[SQLiteStore, sqlite3.Connection]]:
+    path: Path = tmp_path_factory.mktemp("plans") / "jobs.db"
+    with (
+        fresh_sqlite_store(path, synchronous="NORMAL") as store,
+        closing(sqlite3.connect(path, isolation_level=None)) as raw,
+    ):
+        raw.execute("begin")
+        _fill(store, raw)
+        raw.execute("commit")
+        if request.param == "analyzed":
+            raw.execute("analyze")
+        yield store, raw
+
+
+def _fill(store: SQLiteStore, raw: sqlite3.Connection) -> None:
+    now = to_microseconds(NOW)
+
+    def shared(number: int, one: str) -> tuple[Any, ...]:
+        name = "rare" if number % 1000 == 0 else f"w{number % 4}"
+        return one, name, "{}", number % 3, now, now + number % 2 * 10**9
+
+    raw.executemany(
+        f"insert into bgjobs_jobs ({SHARED}) values (?, ?, ?, ?, ?, ?, 0)",
+        [shared(*one) for one in enumerate(WAITING)],
+    )
+    raw.executemany(
+        f"insert into bgjobs_jobs ({SHARED}, reserved_at, reserved_by)"
+        " values (?, ?, ?, ?, ?, ?, 1, 0, ?)",
+        [(*shared(*one), IDS[one[0] % 20]) for one in enumerate(RUNNING)],
+    )
+    for table, more in (("failed", "failed_at, error"), ("succeeded", "succeeded_at")):
+        texts = ["?"] * (1 + (table == "failed"))
+        raw.executemany(
+            f"insert into bgjobs_jobs_{table} ({ENDED}, {more})"
+            f" values (?, ?, ?, ?, ?, ?, 1, 0, 0, 0, '[]', {', '.join(texts)})",
+            [
+                (*shared(*one), now, _error(one[0]))[: 6 + len(texts)]
+                for one in enumerate(FAILED)
+            ],
+        )
+    for statement in store._sql["index_failures"]:
+        raw.execute(statement)
+
+
+def _error(number: int) -> str:
+    return "ValueError: rare" if number % 1000 == 0 else f"TypeError: often {number}"
+
+
+def _cost(
+    raw: tuple[SQLiteStore, sqlite3.Connection],
+    verb: str,
+    values: Mapping[str, Any],
+    part: int | None = None,
+) -> tuple[int, int]:
+    """Count what SQLite's virtual machine executes, and the rows that are given."""
+    store, connection = raw
+    count = found = 0
+
+    def counted() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    statements = store._sql[verb] if part is None else [store._sql[verb][part]]
+    connection.execute("begin immediate")
+    connection.set_progress_handler(counted, 1)
+    for statement in statements:
+        found += len(connection.execute(statement, values).fetchall())
+    connection.set_progress_handler(None, 1)
+    connection.execute("rollback")
+    return count, found
+
+
+PAGE: dict[str, Any] = {"after": None, "before": None, "limit": 20, "name": None}
+
+
+@pytest.mark.parametrize("verb", ["get_failed", "get_failed_ids"])
+@pytest.mark.parametrize(
+    ("part", "values", "expected"),
+    [
+        (0, {}, 20),
+        (0, {"after": FAILED[5000]}, 20),
+        (1, {"name": "w1"}, 20),
+        (1, {"name": "rare", "after": FAILED[5000]}, 5),
+        (2, {"words": '"often"'}, 20),
+        (2, {"words": '"often"', "after": FAILED[5001]}, 20),
+        (2, {"words": '"typeerror" "4711"'}, 1),
+        (2, {"words": '"471"*'}, 11),
+        (2, {"words": '"rare"'}, 20),
+        (3, {"words": '"rare"', "name": "rare"}, 20),
+        (3, {"words": '"absent"', "name": "rare"}, 0),
+    ],
+)
+def test_a_page_of_failed_jobs_costs_what_it_gives(
+    raw: tuple[SQLiteStore, sqlite3.Connection],
+    verb: str,
+    part: int,
+    values: dict[str, Any],
+    expected: int,
+) -> None:
+    cost, found = _cost(raw, verb, {**PAGE, **values}, part)
+    assert found == expected
+    assert cost <= 1000 + 100 * 20
+
+
+@pytest.mark.parametrize("names", [None, '["w1"]', '["rare", "w2", "w3"]', '["absent"]'])
+def test_counting_ends_at_its_limit(
+    raw: tuple[SQLiteStore, sqlite3.Connection], names: str | None
+) -> None:
+    values = {"names": names, "at_most": 100, "now": to_microseconds(NOW + SECOND)}
+    cost, _ = _cost(raw, "count", values)
+    looked_at = ROWS if names in ('["absent"]', '["rare", "w2", "w3"]') else 400
+    # What is reserved is never much, and has no index of its own by the worker.
+    assert cost <= 5000 + 20 * 500 + 25 * looked_at
+
+
+@pytest.mark.parametrize(
+    ("verb", "ids"),
+    [
+        ("retry", FAILED),
+        ("retry", WAITING),
+        ("cancel", WAITING),
+        ("cancel", RUNNING),
+        ("cancel", FAILED),
+        ("change", WAITING),
+        ("change", RUNNING),
+    ],
+)
+def test_changing_many_looks_each_up(
+    raw: tuple[SQLiteStore, sqlite3.Connection], verb: str, ids: list[str]
+) -> None:
+    values = {
+        "ids": uuids_json(new_ids(MANY))
+        .replace("]", "," + str(ids[:MANY])[1:])
+        .replace("'", '"'),
+        "now": to_microseconds(NOW),
+        "reason": "no",
+        "error": "Cancelled: no",
+        "available_at": 1,
+        "priority": 1,
+    }
+    cost, _ = _cost(raw, verb, values)
+    assert cost <= 5000 + 2 * MANY * 250
+
+
+def test_what_becomes_of_failed_jobs_is_indexed_alone(
+    raw: tuple[SQLiteStore, sqlite3.Connection],
+) -> None:
+    """The index of words is not gone through for what has not changed."""
+    cost, _ = _cost(raw, "index_failures", {})
+    assert cost <= 500
+
+
+def test_orders_and_owners_read_what_their_owners_hold(
+    raw: tuple[SQLiteStore, sqlite3.Connection],
+) -> None:
+    cost, _ = _cost(raw, "orders", {"owners": str(IDS[:1]).replace("'", '"')})
+    assert cost <= 500
+    assert _cost(raw, "get_owners", {"now": 0})[0] <= 500
+    assert _cost(raw, "forget_cancellations", {})[0] <= 500
+
+
+def test_a_rate_is_counted_within_its_period(
+    raw: tuple[SQLiteStore, sqlite3.Connection],
+) -> None:
+    _, connection = raw
+    connection.execute("delete from bgjobs_starts")
+    connection.executemany(
+        "insert into bgjobs_starts values (?, ?)", [(f"w{one % 4}", one) for one in range(ROWS)]
+    )
+    values = {"caps": '[["other", 10], ["w1", 40]]', "now": ROWS, "names": "[]"}
+    cost, _ = _cost(raw, "use", {**values, "caps": '[["w1", 40]]'})
+    counted = 20 * ROWS  # the reserved rows, which are few in life
+    assert cost <= 2000 + counted
+    assert _cost(raw, "record_starts", {**values, "caps": '[["other", 10]]'})[0] <= 500
