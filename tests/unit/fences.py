@@ -230,7 +230,7 @@ def _deletes_ended(write: Write, statement: Statement) -> str:
         raise RefusedError("ended jobs are deleted that may be wanted")
     if condition.replace("job . id = any", "id = any") in _LIVE:
         return "live again"
-    named = re.fullmatch(r"id in \( select id from (\w+) \)", condition)
+    named = re.fullmatch(r"id = any \( array \( select id from (\w+) \) \)", condition)
     stored = statement.writes.get(named[1]) if named else None
     if stored and (stored.verb, stored.target.what, stored.returned) == ("insert", JOBS, "id"):
         return "live again"

@@ -135,8 +135,8 @@ _REPLACED = (
     ("never failed, joined", r"cross join \{jobs_failed\}", "cross join {jobs_succeeded}"),
     (
         "all that failed",
-        r"where id in \(select id from again\)",
-        "where id in (select id from asked)",
+        r"select id from again\)\)",
+        "select id from asked))",
     ),
     ("more than may be", r"priority = coalesce", "attempts = coalesce"),
     ("not those that were given", r"json_each\(:ids\)", "json_each(:names)"),

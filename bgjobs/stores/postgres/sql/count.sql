@@ -1,5 +1,6 @@
 -- Leaps from one (name, priority) to the next, as in next_due.sql, and counts in each what is
--- due and what is not, up to the limit.
+-- due and what is not, up to the limit. The orders keep the planner with the indexes, which end
+-- at the limit: it takes any name for a frequent one, of which some are soon found in the table.
 with recursive names (name) as (
     select asked.name from pg_catalog.unnest(%(names)s::text[]) as asked (name)
     union all
@@ -39,6 +40,7 @@ select
                     and job.priority = level.priority
                     and job.reserved_by is null
                     and job.available_at <= coalesce(%(now)s::timestamptz, now())
+                order by job.available_at, job.id
                 limit %(at_most)s
             ) as due
             limit %(at_most)s
@@ -52,6 +54,7 @@ select
                     and job.priority = level.priority
                     and job.reserved_by is null
                     and job.available_at > coalesce(%(now)s::timestamptz, now())
+                order by job.available_at, job.id
                 limit %(at_most)s
             ) as delayed
             limit %(at_most)s
@@ -62,6 +65,7 @@ select
             select from {jobs}
             where reserved_by is not null
                 and (%(names)s::text[] is null or name = any(%(names)s))
+            order by reserved_by, id
             limit %(at_most)s
         ) as counted
     ),
@@ -71,6 +75,7 @@ select
             union all
             select from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
                 select from {jobs_succeeded} as job where job.name = asked.name
+                order by job.id
                 limit %(at_most)s
             ) as named
             limit %(at_most)s
@@ -82,6 +87,7 @@ select
             union all
             select from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
                 select from {jobs_failed} as job where job.name = asked.name
+                order by job.id
                 limit %(at_most)s
             ) as named
             limit %(at_most)s

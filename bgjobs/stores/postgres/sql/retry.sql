@@ -20,7 +20,7 @@ with asked as (
     on conflict do nothing
     returning id
 ), gone as (
-    delete from {jobs_failed} where id in (select id from again)
+    delete from {jobs_failed} where id = any(array(select id from again))
 ), forgotten as (
     delete from {cancellations} where job_id in (select id from again)
 )

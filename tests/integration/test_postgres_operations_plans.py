@@ -1,0 +1,167 @@
+"""What operators ask of a server is looked up by index, however many jobs there are."""
+
+from collections.abc import Generator, Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from bgjobs.ids import new_id
+from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres.statements import Dialect
+from tests.fixtures.postgres import fresh_postgres_store
+
+ROWS = 40_000
+"""Of each kind."""
+MANY = 500
+_JOBS = """
+    insert into {s}.jobs (
+        id, name, payload, priority, created_at, available_at, reservations, reserved_at,
+        reserved_by
+    )
+    select
+        gen_random_uuid(), case when n % 1000 = 0 then 'rare' else 'w' || n % 4 end, '[]',
+        n % 3, now(), now() + interval '1 day' * (n % 2) - interval '1 hour', 1,
+        case when n <= 2000 then now() end, case when n <= 2000 then gen_random_uuid() end
+    from generate_series(1, {rows}) as n
+"""
+_ENDED = """
+    insert into {s}.jobs_{kind} (
+        id, name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
+        available_at, errors, {more}
+    )
+    select
+        gen_random_uuid(), case when n % 1000 = 0 then 'rare' else 'w' || n % 4 end, '[]', 0,
+        0, 0, 0, 1, now(), now(), '[]', {values}
+    from generate_series(1, {rows}) as n
+"""
+_AT = "now() - n * interval '1 second'"
+_ERROR = "case when n % 1000 = 0 then 'ValueError: rare' else 'TypeError: often ' || n end"
+
+
+@pytest.fixture(scope="module")
+def store(postgres_dsn: str) -> Generator[PostgresStore]:
+    with fresh_postgres_store(postgres_dsn) as store:
+        schema = f'"{_dialect(store).schema}"'
+        failed = {"kind": "failed", "more": "failed_at, error", "values": f"{_AT}, {_ERROR}"}
+        done = {"kind": "succeeded", "more": "succeeded_at", "values": _AT}
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            for table in ("jobs", "jobs_failed", "jobs_succeeded"):
+                off = f"alter table {schema}.{table} set (autovacuum_enabled = false)"
+                connection.execute(off.encode())
+            connection.execute(_JOBS.format(s=schema, rows=ROWS).encode())
+            for kind in (failed, done):
+                connection.execute(_ENDED.format(s=schema, rows=ROWS, **kind).encode())
+            for table in ("jobs", "jobs_failed", "jobs_succeeded"):
+                connection.execute(f"analyze {schema}.{table}".encode())
+        yield store
+
+
+def _dialect(store: PostgresStore) -> Dialect:
+    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are looked at
+
+
+def _read(store: PostgresStore, dsn: str, verb: str, part: int = 0, **values: Any) -> float:
+    """Run a statement, take it back, and give how many rows and index entries it has read."""
+    with psycopg.connect(dsn) as connection:
+        text = b"explain (analyze, format json) " + _dialect(store).part(verb, part)
+        [[[explained]]] = connection.execute(text, values, prepare=False).fetchall()
+        connection.rollback()
+    return sum(map(_read_by, _nodes(explained["Plan"])))
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)
+
+
+def _read_by(node: dict[str, Any]) -> float:
+    if "Scan" not in node["Node Type"] or not ({"Relation Name", "Index Name"} & set(node)):
+        return 0
+    removed = node.get("Rows Removed by Filter", 0) + node.get(
+        "Rows Removed by Index Recheck", 0
+    )
+    return float((node["Actual Rows"] + removed) * node["Actual Loops"])
+
+
+def _ids(store: PostgresStore, dsn: str, table: str, where: str = "true") -> list[UUID]:
+    with psycopg.connect(dsn) as connection:
+        query = f'select id from "{_dialect(store).schema}".{table} where {where} limit {MANY}'
+        return [row[0] for row in connection.execute(query.encode())]
+
+
+PAGE: dict[str, Any] = {"after": None, "before": None, "limit": 20, "name": None, "suffix": ""}
+
+
+@pytest.mark.parametrize("verb", ["get_failed", "get_failed_ids"])
+@pytest.mark.parametrize(
+    ("part", "values", "most"),
+    [
+        (0, {}, 20),
+        (1, {"name": "w1"}, 20),
+        (1, {"name": "rare"}, 40),
+        # Where the words are frequent, a thousand that failed last are looked at; else these,
+        # and what the index gives.
+        (2, {"words": "often"}, 3000),
+        (2, {"words": "typeerror 4711"}, 3000),
+        (2, {"words": "absent"}, 3000),
+        (3, {"words": "rare", "name": "rare"}, 200),
+        (3, {"words": "absent", "name": "rare"}, 200),
+    ],
+)
+def test_a_page_of_failed_jobs_reads_little_more_than_it_gives(
+    store: PostgresStore,
+    postgres_dsn: str,
+    verb: str,
+    part: int,
+    values: dict[str, Any],
+    most: int,
+) -> None:
+    assert _read(store, postgres_dsn, verb, part, **{**PAGE, **values}) <= most
+
+
+@pytest.mark.parametrize("names", [None, ["w1"], ["rare", "w2", "w3"], ["absent"]])
+def test_counting_ends_at_its_limit(
+    store: PostgresStore, postgres_dsn: str, names: list[str] | None
+) -> None:
+    read = _read(store, postgres_dsn, "count", names=names, at_most=100, now=None)
+    # Twelve levels at most; and what is reserved is not much, and has no index by the worker.
+    assert read <= 12 * 2 * 100 + 3 * 100 + 2000 + 50
+
+
+@pytest.mark.parametrize(
+    ("verb", "parts", "table", "where"),
+    [
+        ("retry", 1, "jobs_failed", "true"),
+        ("retry", 1, "jobs", "true"),
+        ("cancel", 2, "jobs", "reserved_by is null"),
+        ("cancel", 2, "jobs", "reserved_by is not null"),
+        ("cancel", 2, "jobs_failed", "true"),
+        ("change", 1, "jobs", "reserved_by is null"),
+        ("change", 1, "jobs", "reserved_by is not null"),
+    ],
+)
+def test_changing_many_looks_each_up(
+    store: PostgresStore, postgres_dsn: str, verb: str, parts: int, table: str, where: str
+) -> None:
+    values = {
+        "ids": [*_ids(store, postgres_dsn, table, where), *(new_id() for _ in range(MANY))],
+        "now": None,
+        "reason": "no",
+        "error": "Cancelled: no",
+        "available_at": None,
+        "delay": 1,
+        "priority": 1,
+    }
+    for part in range(parts):
+        assert _read(store, postgres_dsn, verb, part, **values) <= 8 * MANY
+
+
+def test_orders_and_owners_read_what_their_owners_hold(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    assert _read(store, postgres_dsn, "orders", owners=[new_id()]) <= 10
+    assert _read(store, postgres_dsn, "get_owners", now=None) <= 10
+    assert _read(store, postgres_dsn, "forget_cancellations") <= 10
