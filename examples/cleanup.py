@@ -72,9 +72,9 @@ async def main() -> None:
         if "--now" not in sys.argv:
             await bg.run_until_stopped()
             return
+        await bg.drain()
         for scheduled in bg.scheduled_jobs:
             await bg.wait_for(await scheduled.trigger())
-        await bg.drain()
 
 
 if __name__ == "__main__":
