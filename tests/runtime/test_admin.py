@@ -156,7 +156,7 @@ async def test_a_handler_is_cancelled_from_another_application(app: Harness) -> 
         ended = await bg.wait_for(job)
         assert isinstance(ended, FailedJob)
         assert (ended.error, ends) == ("Cancelled: by hand", ["cancelled"])
-        [told] = app.recorder.of(JobCancelled)
+        [told] = await app.recorder.wait_for(JobCancelled)
         assert (told.queue, told.job.id, told.reason) == ("default", job.id, "by hand")
         # Run again, it is not cancelled again: the order has gone with its end.
         await admin.retry(job.id)

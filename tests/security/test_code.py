@@ -29,6 +29,7 @@ CALLS = {
 }
 ALLOWED = {
     ("bgjobs/__init__.py", "import_module"),  # of its own modules, by a table of names
+    ("bgjobs/cli/application.py", "import_module"),  # of the application that it shall run
     ("bgjobs/payloads/signatures.py", "compile"),  # of an annotation, and only for its syntax
 }
 """That look like it and are not."""

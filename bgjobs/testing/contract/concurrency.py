@@ -126,7 +126,7 @@ def check_a_job_is_reserved_or_replaced(store: Store) -> None:
     assert list(store.get_enqueued()) == []
 
 
-def check_threads_migrateat_once(store: Store) -> None:
+def check_threads_migrate_at_once(store: Store) -> None:
     """There is nothing left to apply, and nobody fails."""
     assert at_once(lambda _: list(store.migrate())) == [[]] * THREADS
 

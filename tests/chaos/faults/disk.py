@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 import bgjobs
 from tests.chaos.arena import Arena
@@ -57,6 +57,7 @@ def limited(config: bgjobs.Config, orders: Orders) -> bgjobs.Config:
     """Let the worker's connections heed the sign that the file may not grow."""
     store = inner_store(config)
     store._roles = LimitedRoles(store._roles, sign_of(orders))
+    store._calls = evolve(store._calls, roles=store._roles)
     return config
 
 
