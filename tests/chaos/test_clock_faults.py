@@ -11,8 +11,11 @@ import pytest
 import bgjobs
 from bgjobs.clock import SystemClock
 from bgjobs.events import ClockSkew, OwnerDied, ReservationLost
+from bgjobs.ids import new_id
+from bgjobs.stores.abc import NewJob
 from bgjobs.testing import Recorder
 from tests.chaos.arenas import arena_on, strike_until
+from tests.chaos.dressing import inner_store
 from tests.chaos.faults.clocks import (
     FAULTS,
     WRONG,
@@ -122,3 +125,21 @@ def test_workers_are_dressed_with_their_clocks(
     clock = named(dress)(config, arena.orders).clock
     assert isinstance(clock, WrongClock | MachineClock)
     assert clock.store_now() is None
+
+
+def test_a_store_goes_by_the_clock_of_its_machine(
+    sqlite_file: SQLiteFile, tmp_path: Path
+) -> None:
+    @bgjobs.worker
+    async def work() -> None: ...
+
+    arena = arena_on(sqlite_file, tmp_path, FAULTS[1])
+    offset_of(arena.orders).write_text("500")
+    [dress] = arena.orders.dress
+    config = bgjobs.Config(store=arena.orders.store(), enqueue_only=[work])
+    store = inner_store(named(dress)(config, arena.orders))
+    store.open()
+    store.migrate()
+    [job] = store.write([NewJob(new_id(), work.request())]).jobs
+    store.close()
+    assert job.created_at > datetime.now(UTC) + timedelta(seconds=400)

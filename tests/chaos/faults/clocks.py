@@ -78,7 +78,8 @@ def wrong_clock(config: bgjobs.Config, _: Orders) -> bgjobs.Config:
 def machine_clock(config: bgjobs.Config, orders: Orders) -> bgjobs.Config:
     """Let the node and its store take the time from the machine that steps."""
     clock = MachineClock(offset_of(orders))
-    inner_store(config)._clock = clock.now
+    store = inner_store(config)
+    store._calls = evolve(store._calls, clock=clock.now)
     return evolve(config, clock=clock)
 
 
