@@ -21,9 +21,11 @@ CTRL_C = "\x03"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 """What colours a terminal."""
 
-# The first terminal that the leader of a session opens is the one whose Ctrl-C it gets.
+# The first terminal that the leader of a session opens is the one whose Ctrl-C it gets; it must
+# not ignore that, as all do that were started in the background of a script.
 _TAKE_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 os.execv(sys.argv[1], sys.argv[1:])
 """
@@ -62,8 +64,13 @@ class Terminal:
         A signal that comes between a question and the read for its answer is seen by Python
         when something else comes.
         """
+        presses = 0
         while self.process.poll() is None:
+            assert presses < DEADLINE / _PATIENCE, (
+                f"it goes on whatever is pressed: {self.seen}"
+            )
             self.type(key)
+            presses += 1
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_PATIENCE)
 
