@@ -141,8 +141,9 @@ class Admin:
     async def cancel(self, *job_ids: UUID, reason: str) -> Cancelled:
         """End waiting jobs as failed, and ask the processes that run the others to cancel them.
 
-        A handler is cancelled as by its timeout, within a second, and its job is stored as
-        failed; if it returns all the same, the job has succeeded. A job that is put back before
+        A handler is cancelled as by its timeout, as soon as its process hears of it: by news of
+        the store, or else with its next heartbeat. Its job is stored as failed; if it returns
+        all the same, the job has succeeded. A job that is put back before
         it has heard is cancelled when it runs again. Left out are ended jobs, and waiting runs
         of a scheduled job, which you pause instead.
         """

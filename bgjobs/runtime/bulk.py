@@ -126,7 +126,8 @@ class Bulk:
             done += count
             if progress is not None:
                 progress(done)
-        self._engine.bus.emit(Pruned, done)
+        if done:
+            self._engine.bus.emit(Pruned, done)
         return done
 
     async def export_failed(self, failures: Failures) -> AsyncIterator[str]:
