@@ -17,7 +17,7 @@ from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
 from bgjobs.instants import as_duration
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.orders import heed
+from bgjobs.runtime.orders import NEWS, are_news
 from bgjobs.runtime.threads import thread_beside
 from bgjobs.stores.abc import Orders
 
@@ -110,8 +110,9 @@ class Heartbeat:
         if failure is not None:
             self._bus.emit(StoreFailed, "heartbeat", failure)
         orders, self._orders = self._orders, None
-        if orders is not None:
-            heed(self._engine, orders)
+        if orders is not None and are_news(self._engine, orders):
+            # Read anew: what the thread has found may be older than what was heeded since.
+            self._engine.wakeups.wake((NEWS,))
         skew, self._skew = self._skew, 0.0
         if abs(skew) > SKEW_LIMIT:
             self._bus.emit(ClockSkew, skew)

@@ -52,6 +52,14 @@ async def first_orders(engine: Engine, control: QueueControl) -> None:
         control.heed(paused=control.name in orders.paused)
 
 
+def are_news(engine: Engine, orders: Orders) -> bool:
+    """Say whether these ask for anything that is not so already."""
+    queues = [queue for queue in engine.queues if not queue.is_scheduled]
+    return bool(orders.cancelled) or any(
+        queue.paused_everywhere != (queue.name in orders.paused) for queue in queues
+    )
+
+
 def heed(engine: Engine, orders: Orders) -> None:
     """Pause and resume queues, and cancel jobs that they hold."""
     for queue in engine.queues:

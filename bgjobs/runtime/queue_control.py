@@ -70,6 +70,11 @@ class QueueControl:
         return self._paused or self._paused_everywhere
 
     @property
+    def paused_everywhere(self) -> bool:
+        """Whether an operator has paused the queues of this name on all nodes."""
+        return self._paused_everywhere
+
+    @property
     def running(self) -> tuple[Job, ...]:
         """The jobs that this process has reserved in this queue."""
         return tuple(self.held.values())
