@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks [compare|extras|growth|claim|schedules|report]``."""
+"""The command line: ``python -m benchmarks``, and what is to be measured."""
 
 import argparse
 import logging
@@ -6,14 +6,16 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any
 
-from benchmarks import chart, claim, compare, extras, goals, growth, schedules
+from benchmarks import chart, claim, compare, extras, goals, growth, guard, schedules
 from benchmarks.command_line import REPORT, command, parser, stores
 from benchmarks.comparison_table import comparison
 from benchmarks.facts import machine_facts
 from benchmarks.places import Database
 from benchmarks.postgres_places import Postgres, postgres
+from benchmarks.processes import GoneError
 from benchmarks.report import Figure, as_rows, read_json, write_json
 from benchmarks.sqlite_places import sqlite
 from benchmarks.systems import POSTGRES, SQLITE, chosen
@@ -50,8 +52,7 @@ def run_compare(options: argparse.Namespace, databases: Databases, facts: Facts)
         metrics=options.metrics,
         scale=options.scale,
     )
-    servers = [one.dsn for one in databases if isinstance(one, Postgres)]
-    found = compare.measure(wanted, servers[0] if servers else "")
+    found = compare.measure(wanted, _server(databases))
     figures = list(found.figures.values())
     told = {
         "kind": "compare",
@@ -69,11 +70,11 @@ def run_compare(options: argparse.Namespace, databases: Databases, facts: Facts)
 
 def run_report(options: argparse.Namespace) -> int:
     """Show again what an earlier comparison has written."""
-    if options.file is None:
+    if options.of is None:
         raise SystemExit("report: expected the JSON file of an earlier run")
-    found, figures = read_json(options.file)
+    found, figures = read_json(Path(options.of))
     if found.get("kind") != "compare":
-        raise SystemExit(f"{options.file}: expected a file of `compare`")
+        raise SystemExit(f"{options.of}: expected a file of `compare`")
     print("\n".join(f"{name}: {text}" for name, text in found["facts"].items()), end="\n\n")
     return int(_show_comparison(options, found, figures))
 
@@ -163,13 +164,49 @@ def run_schedules(options: argparse.Namespace, _: Databases, facts: Facts) -> in
     return int(options.strict and bool(found.misses))
 
 
+def run_guard(options: argparse.Namespace, databases: Databases, facts: Facts) -> int:
+    """Measure two commits side by side, and judge whether the newer one is slower."""
+    if options.of is None:
+        raise SystemExit("guard: expected the commit to compare with, such as HEAD~1")
+    wanted = guard.Wanted(
+        base=options.of,
+        rounds=options.rounds or 15,
+        stores=options.stores,
+        backend=options.backends[0],
+        metrics=options.metrics,
+        scale=options.scale,
+    )
+    try:
+        commits = {guard.BASE: guard.named(wanted.base), guard.HEAD: guard.named("HEAD")}
+        print("\n".join(f"{side}: {commit}" for side, commit in commits.items()))
+        if guard.is_changed():
+            print("note: uncommitted changes of bgjobs/ are not measured")
+        judged = guard.measure(wanted, _server(databases))
+    except (guard.UnknownCommitError, compare.RefusedError, GoneError) as error:
+        raise SystemExit(f"guard: {error}") from None
+    rows = as_rows(figure for one in judged for figure in (one.base, one.head))
+    write_json(options.json, facts | commits, rows, kind="guard", scale=options.scale)
+    tolerance = options.tolerance / 100
+    print(f"\nMedian (min-max) of {wanted.rounds} pairs, in alternation", end="\n\n")
+    print(guard.report(judged, tolerance))
+    print(_warning(options.scale))
+    verdicts = {one.verdict(tolerance) for one in judged}
+    return int("SLOWER" in verdicts or (options.strict and "undecided" in verdicts))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace, Databases, Facts], int]] = {
     "compare": run_compare,
     "extras": run_extras,
     "growth": run_growth,
     "claim": run_claim,
     "schedules": run_schedules,
+    "guard": run_guard,
 }
+
+
+def _server(databases: Databases) -> str:
+    """Return the DSN of the PostgreSQL server, empty where none is needed."""
+    return next((one.dsn for one in databases if isinstance(one, Postgres)), "")
 
 
 def _warning(scale: float) -> str:

@@ -11,7 +11,7 @@ from benchmarks import extras
 from benchmarks.plan import METRICS
 from benchmarks.systems import POSTGRES, SQLITE, SYSTEMS, chosen
 
-BENCHMARKS = ("compare", "extras", "growth", "claim", "schedules")
+BENCHMARKS = ("compare", "extras", "growth", "claim", "schedules", "guard")
 REPORT = "report"
 STORES = (SQLITE, POSTGRES)
 BACKENDS = ("trio", "asyncio")
@@ -26,8 +26,17 @@ def parser() -> argparse.ArgumentParser:
     )
     add = made.add_argument
     add("what", nargs="?", choices=[*BENCHMARKS, REPORT], default="compare")
-    add("file", nargs="?", type=Path, help="of report: the JSON of an earlier comparison")
-    add("--rounds", type=_count, help="3 of compare, 1 of extras and growth, 5 of the others")
+    add(
+        "of",
+        nargs="?",
+        metavar="FILE|BASE",
+        help="of report: the JSON of an earlier comparison; of guard: the commit before",
+    )
+    add(
+        "--rounds",
+        type=_count,
+        help="3 of compare, 1 of extras and growth, 15 of guard, 5 of the others",
+    )
     names = [one.name for one in SYSTEMS]
     add(
         "--only",
@@ -41,9 +50,9 @@ def parser() -> argparse.ArgumentParser:
         type=_some_of(METRICS),
         default=METRICS,
         metavar="METRIC,...",
-        help=f"of compare: some of {', '.join(METRICS)}",
+        help=f"of compare and guard: some of {', '.join(METRICS)}",
     )
-    add("--scale", type=float, default=1.0, help="of compare and extras: 0.1 does a tenth")
+    add("--scale", type=float, default=1.0, help="0.1 does a tenth")
     add(
         "--stores",
         type=_some_of(STORES),
@@ -54,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         "--backends",
         type=_some_of(BACKENDS),
         default=BACKENDS,
-        help="of extras: trio,asyncio; of growth, the first of them",
+        help="of extras: trio,asyncio; of growth and guard, the first of them",
     )
     titles = [one.title for one in extras.steps(extras.Wanted(backends=BACKENDS, rounds=1))]
     add(
@@ -67,7 +76,18 @@ def parser() -> argparse.ArgumentParser:
     add("--large", action="store_true", help="of extras: drain 1,000,000 jobs for the memory")
     add("--rows", type=_count, default=1_000_000, help="of claim and growth: many rows")
     add("--calls", type=_count, default=20, help="of claim, growth, schedules: in a round")
-    add("--strict", action="store_true", help="exit 1 when a goal is missed")
+    add(
+        "--tolerance",
+        type=float,
+        default=3.0,
+        metavar="PERCENT",
+        help="of guard: how much slower is not a failure",
+    )
+    add(
+        "--strict",
+        action="store_true",
+        help="exit 1 when a goal is missed; of guard, also where it is undecided",
+    )
     add("--json", type=_new_file, metavar="FILE", help="write the figures there too")
     add("--chart", type=_new_file, metavar="FILE.svg", help="of compare and report: draw them")
     return made

@@ -88,7 +88,7 @@ def _take(found: Compared, one: Listed, plan: Plan) -> None:
     """Measure one system in one round; what does not work is noted, and the rest goes on."""
     try:
         with child(one.command(plan), plan.errors) as process:
-            _listen(found, one.name, process)
+            listen(found, one.name, process)
     except MissingError as error:
         found.missing[one.name] = f"not measured: {error}"
     except GoneError as error:
@@ -100,7 +100,8 @@ def _take(found: Compared, one: Listed, plan: Plan) -> None:
         found.refused.append(f"{one.name}: {error}")
 
 
-def _listen(found: Compared, name: str, process: Process) -> None:
+def listen(found: Compared, name: str, process: Process) -> None:
+    """Take in what a measuring process tells, until it is done."""
     end = monotonic() + LONGEST
     facts: dict[str, Any] = {"event": ""}
     while facts["event"] != "done":

@@ -30,7 +30,7 @@ class SilentError(GoneError):
 class Process:
     """A child. It ends when this process does, as the end of its input tells it."""
 
-    def __init__(self, command: Sequence[str], errors: Path) -> None:
+    def __init__(self, command: Sequence[str], errors: Path, folder: Path = ROOT) -> None:
         self._errors = errors
         with errors.open("ab") as file:
             self._before = file.tell()
@@ -40,7 +40,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
-                cwd=ROOT,
+                cwd=folder,
             )
         self._told: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -109,9 +109,9 @@ class Process:
 
 
 @contextmanager
-def child(command: Sequence[str], errors: Path) -> Iterator[Process]:
-    """Run a process for the length of the block."""
-    process = Process(command, errors)
+def child(command: Sequence[str], errors: Path, folder: Path = ROOT) -> Iterator[Process]:
+    """Run a process for the length of the block, in a folder whose packages it imports."""
+    process = Process(command, errors, folder)
     try:
         yield process
     finally:
