@@ -32,7 +32,7 @@ from bgjobs.jobs import (
 from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import Limits
 from bgjobs.stores.abc import Counts, Page, Store
-from bgjobs.stores.operations import Cancelled
+from bgjobs.stores.operations import Cancelled, operations_of
 from bgjobs.workers import Worker, worker
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ __all__ = [
     "events",
     "every",
     "log_listener",
+    "operations_of",
     "run",
     "schedule",
     "schedules",

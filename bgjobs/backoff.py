@@ -6,7 +6,7 @@ The attempts are numbered as the handler sees them, from 0.
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
-from typing import Protocol, final, runtime_checkable
+from typing import Protocol, cast, final
 
 from attrs import Attribute, field, frozen, validators
 
@@ -24,7 +24,6 @@ def _up_to_a_year(instance: object, attribute: "Attribute[float]", value: float)
         )
 
 
-@runtime_checkable
 class Backoff(Protocol):
     """A delay policy."""
 
@@ -93,6 +92,7 @@ def delay_of(policy: Backoff, attempt: int, random: Random) -> timedelta:
 
 def as_backoff(setting: BackoffSetting) -> Backoff:
     """Give the policy that a setting means; what is neither is given back, to be refused."""
-    if isinstance(setting, Backoff) or not callable(setting):
-        return setting
+    # Not isinstance(): from Python 3.12 on, that does not see what __getattr__ passes on.
+    if callable(getattr(setting, "delay", None)) or not callable(setting):
+        return cast("Backoff", setting)
     return Custom(setting)

@@ -24,8 +24,8 @@ from bgjobs.stores.operations import (
     Failures,
     Finding,
     LiveOwner,
-    OperatedStore,
     Operations,
+    operations_of,
 )
 from bgjobs.stores.search import words_of
 from bgjobs.texts import clean_text
@@ -244,9 +244,10 @@ class Admin:
     @property
     def _operations(self) -> Operations:
         store = self._engine.store
-        if not isinstance(store, OperatedStore):
+        operations = operations_of(store)
+        if operations is None:
             raise StoreError(f"{store.label}: expected a store with operations, found none")
-        return store.operations
+        return operations
 
     @property
     def _bulk(self) -> Bulk:

@@ -13,7 +13,7 @@ from bgjobs.errors import StoreError
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.stores.abc import Orders
-from bgjobs.stores.operations import OperatedStore, Operations
+from bgjobs.stores.operations import Operations, operations_of
 
 NEWS = "\x1borders"
 """What a notification of new orders names: no worker's name has a control character."""
@@ -30,14 +30,14 @@ class OrderDesk:
 
     async def run(self) -> None:
         """Look whenever there may be news, until cancelled."""
-        store = self._engine.store
-        if not isinstance(store, OperatedStore):
+        operations = operations_of(self._engine.store)
+        if operations is None:
             return
         with self._engine.wakeups.subscribed([NEWS]) as news:
             while True:
                 await news.wait()
                 with suppress(StoreError):  # told as StoreFailed; the next heartbeat has them
-                    await self._look(store.operations)
+                    await self._look(operations)
                 await sleep(PAUSE)
 
     async def _look(self, operations: Operations) -> None:
@@ -47,8 +47,9 @@ class OrderDesk:
 
 async def first_orders(engine: Engine, control: QueueControl) -> None:
     """Learn whether a queue that starts is paused everywhere, before it reserves anything."""
-    if isinstance(engine.store, OperatedStore):
-        orders = await engine.dispatch.once(engine.store.operations.orders, ())
+    operations = operations_of(engine.store)
+    if operations is not None:
+        orders = await engine.dispatch.once(operations.orders, ())
         control.heed(paused=control.name in orders.paused)
 
 

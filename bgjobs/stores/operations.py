@@ -7,7 +7,7 @@ checked by `bgjobs.testing.contract`, too.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, final, runtime_checkable
+from typing import Literal, Protocol, final
 from uuid import UUID
 
 from attrs import field, frozen
@@ -187,11 +187,22 @@ class Operations(Protocol):
         ...
 
 
-@runtime_checkable
 class OperatedStore(Store, Protocol):
-    """A store that operators can work with."""
+    """A store that operators can work with; `operations_of` finds out whether one is."""
 
     @property
     def operations(self) -> Operations:
         """The verbs for operators; used while the store is open."""
         ...
+
+
+def operations_of(store: Store) -> Operations | None:
+    """Return what operators do with a store, or None where its `operations` is absent or None.
+
+    The attribute is asked for as any other is, so a wrapper passes on the operations of the
+    store that it wraps if its `__getattr__` does. It has none if that raises
+    `AttributeError` for this name, or if it sets ``operations = None``.
+    """
+    # From Python 3.12 on, isinstance() with a protocol does not see what __getattr__ passes on.
+    operations: Operations | None = getattr(store, "operations", None)
+    return operations

@@ -18,7 +18,7 @@ ELSEWHERE = {
     *("Schedule", "every", "schedule"),  # on the page of bgjobs.schedules
     *("Event", "Listener"),  # on the page of the events
     "BgJobsError",  # on the page of the errors
-    *("Store", "OperatedStore"),  # on the page of the port
+    *("Store", "OperatedStore", "operations_of"),  # on the page of the port
 }
 """Names of bgjobs that other pages have."""
 OPERATIONS = DOCS / "operate" / "operations.md"

@@ -12,7 +12,6 @@ import bgjobs
 from bgjobs.errors import (
     ExportedLineError,
     SchemaMismatchError,
-    StoreError,
     UnknownJobError,
     UnknownNameError,
 )
@@ -342,25 +341,6 @@ async def test_a_waiting_run_of_a_scheduled_job_is_not_cancelled(sqlite_app: Har
             await anyio.lowlevel.checkpoint()
         assert await bg.admin.cancel(planned[0].id, reason="x") == bgjobs.Cancelled([], [])
         assert await bg.admin.reschedule(planned[0].id, in_=timedelta(0)) == []
-
-
-async def test_a_store_without_operations_says_so(sqlite_app: Harness) -> None:
-    class Small:
-        """Only the first port."""
-
-        def __init__(self, store: bgjobs.Store) -> None:
-            self._store = store
-
-        def __getattr__(self, name: str) -> Any:
-            if name == "operations":
-                raise AttributeError(name)
-            return getattr(self._store, name)
-
-    config = sqlite_app.config(fine, store=Small(sqlite_app.database.store()))
-    async with bgjobs.run(config) as bg:
-        await bg.wait_for(await bg.enqueue(fine.request()))
-        with pytest.raises(StoreError, match="expected a store with operations, found none"):
-            await bg.admin.list("failed")
 
 
 async def test_doctor_finds_nothing_wrong_here(app: Harness) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -125,7 +126,21 @@ class Own:
         return timedelta(seconds=attempt + random.random())
 
 
-@pytest.mark.parametrize("policy", [Exponential(), Constant(1), Custom(float), Own()])
+class Around:
+    """Passes everything on to another policy, and may be called besides."""
+
+    def __init__(self, policy: Backoff) -> None:
+        self._policy = policy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._policy, name)
+
+    def __call__(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "policy", [Exponential(), Constant(1), Custom(float), Own(), Around(Own())]
+)
 def test_a_policy_is_taken_as_it_is(policy: Backoff) -> None:
     assert as_backoff(policy) is policy
 

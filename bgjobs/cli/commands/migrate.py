@@ -64,10 +64,11 @@ def sql(session: Session, *, with_json: bool) -> None:
 
 def _pending(store: bgjobs.Store) -> list[bgjobs.Migration]:
     with _opened(store):
-        if not isinstance(store, bgjobs.OperatedStore):
+        operations = bgjobs.operations_of(store)
+        if operations is None:
             raise Fault(f"{store.label} does not tell its migrations", ExitCode.NOT_DONE)
         _refuse_newer(store)
-        return list(store.operations.pending_migrations())
+        return list(operations.pending_migrations())
 
 
 def _refuse_newer(store: bgjobs.Store) -> None:

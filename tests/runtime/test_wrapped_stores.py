@@ -1,0 +1,99 @@
+"""A store that wraps another one has the operations that it passes on, on every Python."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+import pytest
+
+import bgjobs
+from bgjobs.errors import StoreError
+from bgjobs.events import QueuePaused
+from bgjobs.jobs import SucceededJob
+from tests.runtime.conftest import Harness
+
+pytestmark = pytest.mark.anyio
+
+
+class PassedOn:
+    """Passes everything on."""
+
+    def __init__(self, store: bgjobs.Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class SetToNone(PassedOn):
+    """Passes everything on but the operations."""
+
+    operations = None
+
+
+class Refused(PassedOn):
+    """Passes everything on but the operations, in another way."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "operations":
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+
+@bgjobs.worker
+async def fine() -> None:
+    """End well."""
+
+
+def twice(store: bgjobs.Store) -> bgjobs.Store:
+    return PassedOn(PassedOn(store))
+
+
+@pytest.mark.parametrize("wrapped", [PassedOn, twice])
+async def test_a_wrapper_that_passes_everything_on_has_the_operations(
+    app: Harness, wrapped: Any
+) -> None:
+    store = app.database.store()
+    wrapper = wrapped(store)
+    assert bgjobs.operations_of(wrapper) is bgjobs.operations_of(store) is not None
+    async with bgjobs.run(app.config(fine, store=wrapper)) as bg:
+        await bg.admin.pause_queue("default")
+        await app.recorder.wait_for(QueuePaused)
+        job = await bg.enqueue(fine.request())
+        assert [one.id for one in await bg.admin.list("waiting")] == [job.id]
+        await bg.admin.resume_queue("default")
+        assert isinstance(await bg.wait_for(job), SucceededJob)
+
+
+async def test_a_queue_over_a_wrapper_starts_paused(app: Harness) -> None:
+    async with bgjobs.run(app.config(fine)) as bg:
+        await bg.admin.pause_queue("default")
+    config = app.config(fine, store=PassedOn(app.database.store()))
+    async with bgjobs.run(config) as bg:
+        await app.recorder.wait_for(QueuePaused, 2)
+        assert bg.queue("default").paused
+
+
+@pytest.mark.parametrize("wrapped", [SetToNone, Refused])
+async def test_a_wrapper_that_keeps_the_operations_back_has_none(
+    app: Harness, wrapped: Any
+) -> None:
+    store = wrapped(app.database.store())
+    assert bgjobs.operations_of(store) is None
+    async with bgjobs.run(app.config(fine, store=store)) as bg:
+        assert isinstance(await bg.wait_for(await bg.enqueue(fine.request())), SucceededJob)
+        with pytest.raises(StoreError, match="expected a store with operations, found none"):
+            await bg.admin.list("failed")
+
+
+def test_no_protocol_of_ours_is_checked_by_isinstance() -> None:
+    """Its answer about what `__getattr__` passes on depends on the version of Python."""
+    found = {
+        value
+        for module in pkgutil.walk_packages(bgjobs.__path__, "bgjobs.")
+        if not module.name.endswith("__main__")
+        for value in vars(importlib.import_module(module.name)).values()
+        if isinstance(value, type) and value.__module__.startswith("bgjobs")
+    }
+    assert bgjobs.Store in found
+    assert [one for one in found if getattr(one, "_is_runtime_protocol", False)] == []
