@@ -228,21 +228,30 @@ class BgJobs:
 
     async def _is_drained(self, *, with_delayed: bool) -> bool:
         taken = [queue.taken for queue in self._engine.queues]
-        now = self._engine.clock.monotonic()
-        if any(queue.held or queue.postponed_until > now for queue in self._engine.queues):
+        if self._has_work or (with_delayed and await self._has_delayed()):
             return False
-        if await self._has_waiting(with_delayed=with_delayed) or await self._has_running():
+        # One question for both: between two, a job may move from one answer to the other, and
+        # back, before this process hears that it has reserved it.
+        counts = await self._engine.dispatch.call(
+            self._engine.store.count,
+            self._handled,
+            at_most=1,
+            now=self._engine.clock.store_now(),
+        )
+        if counts.due or counts.reserved:
             return False
-        # A job may have moved from running to waiting between the two questions above.
-        waiting = await self._has_waiting(with_delayed=with_delayed)
-        return not waiting and taken == [queue.taken for queue in self._engine.queues]
+        if with_delayed and counts.delayed and await self._has_delayed():
+            return False
+        return not self._has_work and taken == [queue.taken for queue in self._engine.queues]
 
-    async def _has_waiting(self, *, with_delayed: bool) -> bool:
-        due_in = await self._next_due(planned=True)
-        if due_in is not None and due_in.total_seconds() <= 0:
-            return True
+    @property
+    def _has_work(self) -> bool:
+        now = self._engine.clock.monotonic()
+        return any(queue.held or queue.postponed_until > now for queue in self._engine.queues)
+
+    async def _has_delayed(self) -> bool:
         # There is always a next run of a scheduled job, so nobody can wait for the last one.
-        return with_delayed and await self._next_due(planned=False) is not None
+        return await self._next_due(planned=False) is not None
 
     async def _next_due(self, *, planned: bool) -> timedelta | None:
         return await self._engine.dispatch.call(
@@ -251,16 +260,6 @@ class BgJobs:
             planned=planned,
             now=self._engine.clock.store_now(),
         )
-
-    async def _has_running(self) -> bool:
-        page = Page(1000)
-        while jobs := await self._engine.dispatch.call(
-            self._engine.store.get_running, None, page
-        ):
-            if any(job.name in self._handled for job in jobs):
-                return True
-            page = Page(page.limit, after=jobs[-1].id)
-        return False
 
     @property
     def _handled(self) -> frozenset[str]:

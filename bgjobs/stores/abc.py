@@ -345,7 +345,8 @@ class Store(Protocol):
         """Count the jobs of these workers, or of all with None.
 
         Up to `at_most` of each kind, so that it takes no longer however many there are. With
-        None it is exact, and reads them all.
+        None it is exact, and reads them all. All numbers are of one moment: a job that moves
+        from one kind to another meanwhile is counted once.
         """
         ...
 

@@ -18,6 +18,7 @@ from bgjobs.testing.contract.steps import (
     ids,
     put,
     put_one,
+    requeue,
     start,
     succeed,
     take,
@@ -124,6 +125,23 @@ def check_a_job_is_reserved_or_replaced(store: Store) -> None:
 
     assert sum(at_once(work)) == len(jobs)
     assert list(store.get_enqueued()) == []
+
+
+def check_a_job_that_changes_hands_is_counted_once(store: Store) -> None:
+    """As due or as reserved, at whichever moment the counting falls."""
+    put_one(store)
+
+    def work(number: int) -> list[tuple[int, int]]:
+        if number % 2:
+            counts = [store.count(["mail"], at_most=1, now=NOW) for _ in range(25)]
+            return [(one.due + one.reserved, one.delayed) for one in counts]
+        owner = start(store)
+        for _ in range(25):
+            back = [requeue(job) for job in take(store, owner)]
+            store.write(settle=back, now=NOW)
+        return []
+
+    assert {one for seen in at_once(work) for one in seen} == {(1, 0)}
 
 
 def check_threads_migrate_at_once(store: Store) -> None:
