@@ -3,6 +3,7 @@
 import filecmp
 import os
 import shutil
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 IN_PARALLEL = ["-n", "auto"]  # tests/conftest.py says how many; `-- -n 0` undoes it
 PYTHONS = ["3.11", "3.12", "3.13"]
+OTHERS = [python for python in PYTHONS if python != "{}.{}".format(*sys.version_info)]
+"""All but the one that nox itself runs on, which sessions without a version use."""
 PLUGIN = "pytest_bgjobs.py"
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
@@ -72,6 +75,13 @@ def tests_all(session: nox.Session) -> None:
     """Run the tests on every Python that is supported and found here."""
     install(session, "test", "types")
     session.run("pytest", *IN_PARALLEL, *session.posargs)
+
+
+@nox.session(name="tests-others", python=OTHERS)
+def tests_others(session: nox.Session) -> None:
+    """Run the tests that are not slow on the supported Pythons beside the one of nox."""
+    install(session, "test", "types")
+    session.run("pytest", *IN_PARALLEL, "-m", "not slow", *session.posargs)
 
 
 @nox.session

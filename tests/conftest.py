@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bgjobs.stores.sqlite import SQLiteStore
@@ -12,11 +13,26 @@ from tests.fixtures.sqlite import fresh_sqlite_store
 pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.databases"]
 
 FEWEST, MOST = 2, 4
+PATIENCE_WITH_SLOW_ONES = 600
+"""Seconds until pytest-timeout ends a test that is marked as slow; the others have 120."""
+
+# How long an example takes is up to what else the machine does.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """As many as there are cores; two on one too, for tests that wait for other processes."""
     return min(max(FEWEST, len(os.sched_getaffinity(0))), MOST)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have more patience with slow tests: beside other work they take several times as long."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PATIENCE_WITH_SLOW_ONES))
 
 
 @pytest.fixture

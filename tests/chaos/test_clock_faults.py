@@ -49,6 +49,7 @@ class Ahead:
         return SystemClock().monotonic()
 
 
+@pytest.mark.slow
 @pytest.mark.trio
 async def test_a_node_whose_clock_is_an_hour_off_takes_nothing_early(
     database: Database,

@@ -19,7 +19,10 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.server import PostgresServer, running_server
 from tests.fixtures.databases import PostgresSchema
 
-pytestmark = pytest.mark.xdist_group("database faults")  # one server for all of them
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("database faults"),  # one server for all of them
+]
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 ON_THE_WAY = ("drop", "delay", "half-open")

@@ -8,6 +8,7 @@ from tests.chaos.digest import Trial, done, place_on, planted, run
 from tests.chaos.places import STORES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", STORES)
 def test_killed_three_times_it_digests_each_file_once(
     store: str, tmp_path: Path, postgres_dsn: str

@@ -16,7 +16,10 @@ import pytest
 from tests.chaos.proxy import Proxy
 from tests.chaos.server import PostgresServer, running_server
 
-pytestmark = pytest.mark.xdist_group("harmed server")  # one for all of them
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("harmed server"),  # one for all of them
+]
 
 
 @pytest.fixture(scope="module")

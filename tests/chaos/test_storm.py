@@ -14,6 +14,8 @@ from tests.chaos.storm import Plan, run_phase
 from tests.chaos.table import lines
 from tests.chaos.verdicts import Outcome
 
+pytestmark = pytest.mark.slow
+
 SEED = 20
 HARM = ("kill", "pause", "producer", "points", "shutdown", "busy")
 

@@ -30,7 +30,7 @@ def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedPro
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
 

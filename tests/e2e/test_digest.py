@@ -4,6 +4,8 @@ import hashlib
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.places import DEADLINE, Place, Row
 
 KILLED_AFTER = 20
@@ -43,6 +45,7 @@ def test_every_file_has_one_row_that_tells_what_is_in_it(place: Place, folder: P
     assert sorted(place.rows()) == expected(folder)
 
 
+@pytest.mark.slow
 def test_a_finished_database_is_only_checked(place: Place, folder: Path) -> None:
     place.run(folder)
     before = place.rows()
@@ -54,6 +57,7 @@ def test_a_finished_database_is_only_checked(place: Place, folder: Path) -> None
     assert place.rows() == before
 
 
+@pytest.mark.slow
 def test_killed_half_way_and_started_again_it_finishes_the_rest(
     place: Place, folder: Path
 ) -> None:
@@ -79,6 +83,7 @@ def test_a_signal_stops_it_and_it_can_go_on(place: Place, folder: Path) -> None:
     assert sorted(place.rows()) == expected(folder)
 
 
+@pytest.mark.slow
 def test_another_folder_needs_another_database(
     place: Place, folder: Path, tmp_path: Path
 ) -> None:
@@ -113,6 +118,7 @@ def test_an_empty_folder_is_soon_done(on_sqlite: Place, tmp_path: Path) -> None:
     assert (code, output.splitlines()[-1]) == (0, "OK: 0 files, each exactly once, 0 bytes")
 
 
+@pytest.mark.slow
 def test_its_own_database_is_no_file_to_digest(on_sqlite: Place, folder: Path) -> None:
     (folder.parent / "more.txt").write_text("1\n", "utf-8")
 
@@ -123,6 +129,7 @@ def test_its_own_database_is_no_file_to_digest(on_sqlite: Place, folder: Path) -
     assert output.splitlines()[-1].startswith("OK: 401 files")
 
 
+@pytest.mark.slow
 def test_files_that_vanish_are_counted_as_unread(on_sqlite: Place, folder: Path) -> None:
     interrupt(on_sqlite, folder, signal.SIGKILL)
     digested = {path for path, *_ in on_sqlite.rows()}
@@ -137,6 +144,7 @@ def test_files_that_vanish_are_counted_as_unread(on_sqlite: Place, folder: Path)
     assert output.splitlines()[-1].startswith("OK: 400 files, each exactly once")
 
 
+@pytest.mark.slow
 def test_a_double_would_be_found(place: Place, folder: Path) -> None:
     place.run(folder)
     place.change(
@@ -149,6 +157,7 @@ def test_a_double_would_be_found(place: Place, folder: Path) -> None:
     assert output.splitlines()[-1].startswith("FAILED: 1 rows too many")
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_afterwards_is_found(on_sqlite: Place, folder: Path) -> None:
     on_sqlite.run(folder)
     (folder / "part 0" / "ä7.txt").write_text("", "utf-8")

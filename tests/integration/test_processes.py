@@ -62,6 +62,7 @@ def start(database: Database) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_eight_applications_run_every_job_once_though_one_is_killed(
     database: Database, stored: bgjobs.Store
 ) -> None:

@@ -40,6 +40,7 @@ def ended(counts: Counts) -> int:
     return counts.succeeded + counts.failed
 
 
+@pytest.mark.slow
 def test_a_killed_workers_job_runs_again_soon(database: Database, tmp_path: Path) -> None:
     with Recovery(database, tmp_path, settings={"lease": LEASE}) as recovery:
         first, second = recovery.start(), recovery.start()
@@ -70,6 +71,7 @@ def test_the_intervals_follow_the_lease(database: Database) -> None:
     assert config.heartbeat_interval == config.sweep_interval == LEASE / 4
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_process_fails_at_last_and_its_fellows_succeed(
     database: Database, tmp_path: Path
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_job_that_kills_its_process_fails_at_last_and_its_fellows_succeed(
     assert (counts.succeeded, counts.failed) == (fellows, 1)
 
 
+@pytest.mark.slow
 @on_one_server
 def test_work_resumes_when_a_stopped_server_is_started_again(
     server: PostgresServer, on_server: PostgresSchema, tmp_path: Path
@@ -106,6 +109,7 @@ def test_work_resumes_when_a_stopped_server_is_started_again(
         assert after.began - accepts < LENIENT * LEASE
 
 
+@pytest.mark.slow
 @on_one_server
 def test_a_server_that_crashes_loses_nothing(
     server: PostgresServer, on_server: PostgresSchema, tmp_path: Path

@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.chaos.fleet import Fleet
 from tests.chaos.orders import EVERYTHING, orders_for
 from tests.chaos.schedules import Outcome, run_fleet
 from tests.chaos.verdict import problems
 from tests.fixtures.databases import Database
+
+pytestmark = pytest.mark.slow
 
 PROCESSES = 4
 SCHEDULES = 3

@@ -189,6 +189,7 @@ def test_orders_and_owners_read_what_their_owners_hold(
     assert _cost(raw, "forget_cancellations", {})[0] <= 500
 
 
+@pytest.mark.slow
 def test_a_rate_is_counted_within_its_period(
     raw: tuple[SQLiteStore, sqlite3.Connection],
 ) -> None:

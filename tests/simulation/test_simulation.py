@@ -13,7 +13,13 @@ from tests.simulation.plan import cuts_off
 from tests.simulation.simulation import SimulationError, check, simulate
 
 ROOT = Path(__file__).parents[2]
-CHUNKS = [range(start, start + 40) for start in range(0, 200, 40)]
+CHUNKS = [
+    range(40),
+    *(
+        pytest.param(range(start, start + 40), marks=pytest.mark.slow)
+        for start in range(40, 200, 40)
+    ),
+]
 ROUGH = {
     *("freeze", "kill", "stop", "jump", "outage", "is not reached", "is not answered"),
     *(
@@ -67,6 +73,7 @@ def test_two_seeds_are_two_worlds() -> None:
     assert simulate(11).fingerprint != simulate(12).fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_fault_put_in_is_found(name: str) -> None:
     with MUTANTS[name]():

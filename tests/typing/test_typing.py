@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("typing")  # mypy reads the package once
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ACCEPTED = sorted((HERE / "accept").glob("*.py"))
@@ -25,6 +27,12 @@ REJECTED_BY_PLUGIN = sorted((HERE / "reject" / "plugin").glob("*.py"))
 Place = tuple[str, int]
 """The name of a file and the number of a line."""
 Findings = dict[Place, set[str]]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which mypy keeps what it found out about the package."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def run(*arguments: str) -> str:
@@ -116,17 +124,17 @@ def shortened(messages: list[str], parts: list[str]) -> list[str]:
     return [part if part in message else message for message, part in pairs]
 
 
-@pytest.mark.timeout(600)
-def test_mypy_accepts_right_calls_and_rejects_wrong_ones(tmp_path: Path) -> None:
-    assert mypy([*ACCEPTED, *REJECTED], tmp_path) == marked(0)
+@pytest.mark.slow
+def test_mypy_accepts_right_calls_and_rejects_wrong_ones(cache: Path) -> None:
+    assert mypy([*ACCEPTED, *REJECTED], cache) == marked(0)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_pyright_accepts_right_calls_and_rejects_wrong_ones(tmp_path: Path) -> None:
     assert pyright([*ACCEPTED, *REJECTED], tmp_path) == marked(1)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_the_plugin_tells_each_fault_of_literal_schedules_once_and_nothing_else(
     tmp_path: Path,
 ) -> None:
@@ -150,8 +158,9 @@ def test_the_plugin_tells_each_fault_of_literal_schedules_once_and_nothing_else(
     assert found == expected
 
 
-def test_without_the_plugin_its_cases_are_right_to_mypy(tmp_path: Path) -> None:
-    errors = list(mypy_errors(REJECTED_BY_PLUGIN, tmp_path))
+@pytest.mark.slow
+def test_without_the_plugin_its_cases_are_right_to_mypy(cache: Path) -> None:
+    errors = list(mypy_errors(REJECTED_BY_PLUGIN, cache))
     assert [code for _, code, _ in errors] == ["unused-ignore"]
 
 

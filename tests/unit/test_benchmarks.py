@@ -59,6 +59,7 @@ def figure(system: str, measure: str, *values: float) -> Figure:
     return Figure(system=system, measure=measure, unit="", values=list(values))
 
 
+@pytest.mark.slow
 def test_bgjobs_is_compared_on_sqlite(tmp_path: Path) -> None:
     drawn = tmp_path / "chart.svg"
     metrics = ("--metrics", "enqueue_tasks,drain,pickup", "--chart", str(drawn))
@@ -72,6 +73,7 @@ def test_bgjobs_is_compared_on_sqlite(tmp_path: Path) -> None:
     assert ET.parse(drawn).getroot().tag == f"{SVG}svg"
 
 
+@pytest.mark.slow
 def test_bgjobs_is_compared_on_postgres(tmp_path: Path, postgres_dsn: str) -> None:
     metrics = ("--metrics", "enqueue_one,enqueue_many,drain")
     systems = ("--only", "bgjobs-postgres-asyncio,limit-postgres")
@@ -105,6 +107,7 @@ def test_a_library_that_is_not_installed_is_named_and_the_others_are_measured() 
     assert not found.refused
 
 
+@pytest.mark.slow
 def test_more_is_measured_on_sqlite(tmp_path: Path) -> None:
     where = ("--stores", "sqlite", "--backends", "trio", "--steps", "drain by 4")
     found = run_benchmark(tmp_path, "extras", *where, *TINY)
@@ -114,6 +117,7 @@ def test_more_is_measured_on_sqlite(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_more_is_measured_on_postgres(tmp_path: Path, postgres_dsn: str) -> None:
     where = ("--stores", "postgres", "--backends", "asyncio", "--steps", "lateness,idle")
     found = run_benchmark(tmp_path, "extras", *where, *TINY, BGJOBS_TEST_POSTGRES=postgres_dsn)
@@ -122,6 +126,7 @@ def test_more_is_measured_on_postgres(tmp_path: Path, postgres_dsn: str) -> None
     assert measures_of(found, "bgjobs-postgres-asyncio") == late | idle
 
 
+@pytest.mark.slow
 def test_growth_is_measured_on_all_populations(tmp_path: Path) -> None:
     tiny = ("--stores", "sqlite", "--rows", "300", "--calls", "1")
     found = run_benchmark(tmp_path, "growth", *tiny)
@@ -130,6 +135,7 @@ def test_growth_is_measured_on_all_populations(tmp_path: Path) -> None:
     assert len(found["rows"]) == 2 * backlog_names_and_history + claims
 
 
+@pytest.mark.slow
 def test_claims_are_measured_on_all_populations(tmp_path: Path, postgres_dsn: str) -> None:
     tiny = ("--stores", "postgres", "--rows", "1500", "--rounds", "1", "--calls", "1")
     found = run_benchmark(tmp_path, "claim", *tiny, BGJOBS_TEST_POSTGRES=postgres_dsn)
