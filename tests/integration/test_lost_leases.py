@@ -12,11 +12,14 @@ import pytest
 import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied
+from bgjobs.runtime import leases
 from bgjobs.stores.abc import Heartbeat
 from bgjobs.testing import Recorder
 from tests.fixtures.databases import Database
 
-LEASE = 1.0
+LEASE = 3.0
+TRUSTED = 0.5
+"""The share of the lease after which handlers end; the rest is for a machine that is busy."""
 PATIENCE = 30.0
 """Seconds; a safety net."""
 pytestmark = pytest.mark.anyio
@@ -62,8 +65,9 @@ class Pulse:
 
 @pytest.mark.parametrize("how", ["fails", "hangs"])
 async def test_handlers_end_before_the_lease_does_in_the_store(
-    database: Database, how: str
+    database: Database, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leases, "TRUSTED_SHARE", TRUSTED)
     pulse = Pulse(database.store())
     recorder = Recorder()
     begun = anyio.Event()

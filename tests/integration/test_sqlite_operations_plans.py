@@ -15,9 +15,13 @@ from bgjobs.stores.sqlite.rows import uuids_json
 from bgjobs.testing.contract.steps import NOW, SECOND
 from tests.fixtures.sqlite import fresh_sqlite_store
 
+pytestmark = pytest.mark.xdist_group("sqlite operations plans")  # the rows are stored once
+
 ROWS = 20_000
 """Of each kind: one scan of these takes more than 100,000 instructions."""
 MANY = 500
+EVERY = 10
+"""Instructions between two calls that count them: each call costs as much as hundreds."""
 IDS = [str(one) for one in new_ids(3 * ROWS)]
 WAITING, RUNNING, FAILED = IDS[:ROWS], IDS[ROWS : 2 * ROWS], IDS[2 * ROWS :]
 SHARED = "id, name, payload, priority, created_at, available_at, reservations"
@@ -87,12 +91,12 @@ def _cost(
 
     def counted() -> int:
         nonlocal count
-        count += 1
+        count += EVERY
         return 0
 
     statements = store._sql[verb] if part is None else [store._sql[verb][part]]
     connection.execute("begin immediate")
-    connection.set_progress_handler(counted, 1)
+    connection.set_progress_handler(counted, EVERY)
     for statement in statements:
         found += len(connection.execute(statement, values).fetchall())
     connection.set_progress_handler(None, 1)
@@ -189,15 +193,16 @@ def test_orders_and_owners_read_what_their_owners_hold(
     assert _cost(raw, "forget_cancellations", {})[0] <= 500
 
 
-@pytest.mark.slow
 def test_a_rate_is_counted_within_its_period(
     raw: tuple[SQLiteStore, sqlite3.Connection],
 ) -> None:
     _, connection = raw
+    connection.execute("begin")
     connection.execute("delete from bgjobs_starts")
     connection.executemany(
         "insert into bgjobs_starts values (?, ?)", [(f"w{one % 4}", one) for one in range(ROWS)]
     )
+    connection.execute("commit")
     values = {"caps": '[["other", 10], ["w1", 40]]', "now": ROWS, "names": "[]"}
     cost, _ = _cost(raw, "use", {**values, "caps": '[["w1", 40]]'})
     counted = 20 * ROWS  # the reserved rows, which are few in life

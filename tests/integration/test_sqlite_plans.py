@@ -1,10 +1,12 @@
 """The plans of the statements whose cost must not grow with the table, also after ANALYZE."""
 
 import json
+import shutil
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -42,17 +44,34 @@ _LEAP = [
 ]
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Files of so many workers, each filled when it is first asked for, to be copied."""
+    folder = tmp_path_factory.mktemp("filled")
+
+    @cache
+    def path_of(workers: int) -> Path:
+        path = folder / f"{workers}.db"
+        with fresh_sqlite_store(path, synchronous="NORMAL") as store:
+            _fill(store, workers)
+        return path
+
+    return path_of
+
+
 @pytest.fixture(params=["empty", "backlog", "analyzed backlog", "analyzed one worker"])
 def connection(
-    request: pytest.FixtureRequest, sqlite_path: Path
+    request: pytest.FixtureRequest, sqlite_path: Path, filled: Callable[[int], Path]
 ) -> Generator[tuple[SQLiteStore, sqlite3.Connection]]:
-    with fresh_sqlite_store(sqlite_path, synchronous="NORMAL") as store:
-        if request.param != "empty":
-            _fill(store, 1 if "one worker" in request.param else 40)
-        with closing(sqlite3.connect(sqlite_path)) as raw:
-            if "analyzed" in request.param:
-                raw.execute("analyze")
-            yield store, raw
+    if request.param != "empty":
+        shutil.copy(filled(1 if "one worker" in request.param else 40), sqlite_path)
+    with (
+        fresh_sqlite_store(sqlite_path, synchronous="NORMAL") as store,
+        closing(sqlite3.connect(sqlite_path)) as raw,
+    ):
+        if "analyzed" in request.param:
+            raw.execute("analyze")
+        yield store, raw
 
 
 def _fill(store: SQLiteStore, workers: int) -> None:

@@ -46,7 +46,7 @@ async def test_the_lease_outlives_a_cancellation_until_the_thread_of_a_handler_h
         return real.heartbeat(owners, *args, **kwargs)
 
     real, after_cancel = app.database.store(), threading.Event()
-    config = app.config(stubborn, store=Wrapped(real, heartbeat=heartbeat), lease=1.0)
+    config = app.config(stubborn, store=Wrapped(real, heartbeat=heartbeat), lease=3.0)
     with anyio.CancelScope() as scope:
         async with bgjobs.run(config) as bg:
             await bg.enqueue(stubborn.request())
@@ -62,7 +62,7 @@ async def test_a_settlement_may_wait_for_as_long_as_the_lease_is_renewed(app: Ha
     beats = threading.Semaphore(0)
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
-        for _ in range(8 if settle else 0):  # two leases
+        for _ in range(7 if settle else 0):  # at two a second, more than a lease
             assert beats.acquire(timeout=60)
         return real.write(enqueue, settle, **kwargs)
 
@@ -71,7 +71,8 @@ async def test_a_settlement_may_wait_for_as_long_as_the_lease_is_renewed(app: Ha
         return real.heartbeat(*args, **kwargs)
 
     store = Wrapped(real, write=write, heartbeat=heartbeat)
-    async with bgjobs.run(app.config(note, store=store, lease=1.0)) as bg:
+    config = app.config(note, store=store, lease=3.0, heartbeat_interval=0.5)
+    async with bgjobs.run(config) as bg:
         await bg.enqueue(note.request(1))
         await app.recorder.wait_for(JobSucceeded)
     assert app.recorder.of(ChildCrashed) == []
