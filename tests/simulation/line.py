@@ -17,7 +17,9 @@ from tests.simulation.witness import Witness
 
 T = TypeVar("T")
 
-READING = ("next_due", "find_unique", "abandoned", "find", "get_running", "get_enqueued")
+READING = (
+    *("next_due", "count", "find_unique", "abandoned", "find", "get_running", "get_enqueued"),
+)
 WRITING = (
     "write",
     "complete",
