@@ -13,8 +13,8 @@ from tests.fixtures.sqlite import fresh_sqlite_store
 pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.databases"]
 
 FEWEST, MOST = 2, 4
-PATIENCE_WITH_SLOW_ONES = 600
-"""Seconds until pytest-timeout ends a test that is marked as slow; the others have 120."""
+PATIENCE_WITH_SLOW_ONES = 900
+"""Seconds until pytest-timeout ends a test that is marked as slow; the others have 300."""
 
 # How long an example takes is up to what else the machine does.
 hypothesis.settings.register_profile(
@@ -24,8 +24,8 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """As many as there are cores; two on one too, for tests that wait for other processes."""
-    return min(max(FEWEST, len(os.sched_getaffinity(0))), MOST)
+    """Return one more than there are cores: many tests wait, for others or for a lease."""
+    return min(max(FEWEST, len(os.sched_getaffinity(0)) + 1), MOST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from tests.chaos.proxy_links import Link, next_due, reset_when_closed
 
 _HOST = "127.0.0.1"
 _POSTGRES = 5432
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 """Seconds to wait for the proxy's own thread, and for the server; a safety net."""
 
 

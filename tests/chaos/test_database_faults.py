@@ -26,7 +26,7 @@ pytestmark = [
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 ON_THE_WAY = ("drop", "delay", "half-open")
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")

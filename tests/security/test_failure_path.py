@@ -66,7 +66,7 @@ def run_to_the_end(
     config = bgjobs.Config(store=database.store(), queues=[queue])
 
     async def main() -> list[bgjobs.FailedJob]:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with bgjobs.run(config) as bg:
                 await bg.enqueue(worker.request())
                 await bg.drain(with_delayed=True)

@@ -213,7 +213,7 @@ def test_a_payload_that_no_longer_fits_leaves_no_secret_anywhere(
     )
 
     async def main() -> list[bgjobs.FailedJob]:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with bgjobs.run(config) as bg:
                 await bg.enqueue_many(JobRequest("enter", one) for one in payloads)
                 await bg.drain()

@@ -326,7 +326,7 @@ def test_applications_of_a_producer_and_a_worker(cluster: Cluster) -> None:
     )
 
     async def main() -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with bgjobs.run(produced) as bg:
                 await bg.enqueue_many(add.request(one, 2) for one in range(10))
             async with bgjobs.run(ran) as bg:

@@ -75,7 +75,7 @@ def test_hostile_names_from_end_to_end(database: Database) -> None:
     config = bgjobs.Config(store=database.store(), queues=queues[:6], scheduled_jobs=planned)
 
     async def main() -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with bgjobs.run(config) as bg:
                 await bg.enqueue_many([one.request(one.name) for one in workers[:6]])
                 await bg.drain()
@@ -106,7 +106,7 @@ def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(database: Database)
     jobs = put(store, *(JobRequest(name, '{"text":"x"}') for name in names))
 
     async def main() -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with bgjobs.run(config) as bg:
                 await bg.enqueue(listed.request("mine"))
                 await bg.drain()
@@ -195,7 +195,7 @@ def test_a_hostile_row_fails_its_own_job_only(payload: str, database: Database) 
     config = bgjobs.Config(store=database.store(), queues=[queue])
 
     async def main() -> bgjobs.FailedJob:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with bgjobs.run(config) as bg:
                 await bg.enqueue(JobRequest("write", payload))
                 await bg.drain()
