@@ -1,5 +1,6 @@
 """`enqueue_in` in every transaction mode that a caller's connection may have."""
 
+import logging
 import sqlite3
 import sys
 from collections.abc import Generator
@@ -12,7 +13,7 @@ import pytest
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import JobRequest
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.contract.steps import NOW, ask, put_one
+from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 _IMPLICIT: list[Literal["DEFERRED", "IMMEDIATE", "EXCLUSIVE"]] = [
@@ -241,3 +242,52 @@ def test_a_transaction_that_reads_the_past_is_told_what_to_do(
     sqlite_store.enqueue_in(autocommitting, [ask()], now=NOW)
     autocommitting.execute("commit")
     assert _stored(sqlite_store) == 2
+
+
+@pytest.fixture
+def buggy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 2))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.51.2")
+
+
+@pytest.mark.usefixtures("buggy")
+def test_a_connection_that_checkpoints_by_itself_is_told_once(
+    implicit: sqlite3.Connection, sqlite_store: SQLiteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only where the library has a bug with it; the store's own connections never do."""
+    with caplog.at_level(logging.WARNING, "bgjobs.stores.sqlite"):
+        for _ in range(3):
+            put_one(sqlite_store)
+            sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+            implicit.commit()
+    [message] = caplog.messages
+    assert message.startswith(f"{sqlite_store.label}: SQLite 3.51.2 may damage the file when")
+    assert "run 'pragma wal_autocheckpoint = 0' on it" in message
+    assert "3.51.3" in message
+
+
+@pytest.mark.usefixtures("buggy")
+def test_a_connection_that_never_checkpoints_is_fine(
+    implicit: sqlite3.Connection, sqlite_store: SQLiteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    implicit.execute("pragma wal_autocheckpoint = 0")
+    held = hold(sqlite_store)
+    with caplog.at_level(logging.WARNING, "bgjobs.stores.sqlite"):
+        sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+        implicit.commit()
+        assert sqlite_store.complete(
+            held.reservation, lambda raw: sqlite_store.enqueue_in(raw, [ask()], now=NOW)
+        )
+    assert caplog.messages == []
+
+
+def test_a_library_without_the_bug_is_fine(
+    implicit: sqlite3.Connection,
+    sqlite_store: SQLiteStore,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 3))
+    with caplog.at_level(logging.WARNING, "bgjobs.stores.sqlite"):
+        sqlite_store.enqueue_in(implicit, [ask()], now=NOW)
+    assert caplog.messages == []

@@ -1,6 +1,5 @@
 """What is particular to a file: modes, versions of the schema, faults, forks."""
 
-import logging
 import os
 import sqlite3
 import stat
@@ -30,7 +29,8 @@ def test_the_files_are_private(sqlite_path: Path, sqlite_store: SQLiteStore) -> 
     modes = {
         file.name: stat.S_IMODE(file.stat().st_mode) for file in sqlite_path.parent.iterdir()
     }
-    assert modes == {"jobs.db": 0o600, "jobs.db-shm": 0o600, "jobs.db-wal": 0o600}
+    names = ["jobs.db", "jobs.db-shm", "jobs.db-wal", ".jobs.db.lock"]
+    assert modes == dict.fromkeys(names, 0o600)
 
 
 def test_the_mode_of_a_file_that_exists_is_kept(sqlite_path: Path) -> None:
@@ -201,20 +201,6 @@ def test_the_clock_is_read_behind_the_wait_for_the_lock(sqlite_path: Path) -> No
         store.heartbeat([new_id()], timedelta(1))
         store.reserve(new_id(), ["mail"], 1)
     assert inside == [True, True]
-
-
-def test_a_library_with_the_bug_is_logged(
-    sqlite_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 2))
-    monkeypatch.setattr(sqlite3, "sqlite_version", "3.51.2")
-    with caplog.at_level(logging.WARNING, "bgjobs.stores.sqlite"):
-        with fresh_sqlite_store(":memory:"):
-            assert caplog.messages == []
-        with fresh_sqlite_store(sqlite_path):
-            assert len(caplog.messages) == 1
-    assert "3.51.2" in caplog.text
-    assert "3.51.3" in caplog.text
 
 
 def test_a_library_that_is_too_old_is_refused(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bgjobs.errors import StoreError
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import put_one
 
@@ -38,7 +38,8 @@ def modes(folder: Path) -> dict[str, int]:
 
 def test_the_files_are_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
     store = use(tmp_path / "jobs.db")
-    assert modes(tmp_path) == {"jobs.db": 0o600, "jobs.db-shm": 0o600, "jobs.db-wal": 0o600}
+    names = ["jobs.db", "jobs.db-shm", "jobs.db-wal", ".jobs.db.lock"]
+    assert modes(tmp_path) == dict.fromkeys(names, 0o600)
     store.close()
 
 
@@ -50,7 +51,8 @@ def test_a_file_behind_a_link_is_private(tmp_path: Path, umask: int) -> None:
     link.symlink_to(data / "real.db")
     store = use(link)
     assert link.is_symlink()
-    assert modes(data) == {"real.db": 0o600, "real.db-shm": 0o600, "real.db-wal": 0o600}
+    names = ["real.db", "real.db-shm", "real.db-wal", ".real.db.lock"]
+    assert modes(data) == dict.fromkeys(names, 0o600)
     store.close()
 
 
@@ -70,7 +72,7 @@ def warnings_of(path: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
         store = SQLiteStore(path)
         store.open()
         store.close()
-    return [one for one in caplog.messages if "SQLite 3" not in one]
+    return caplog.messages
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o602])
@@ -108,6 +110,24 @@ def test_a_folder_in_which_everybody_may_replace_the_file_is_told(
         if is_told
         else []
     )
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660])
+def test_who_may_use_the_file_may_use_its_lock(mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    path.touch()
+    path.chmod(mode)
+    use(path).close()
+    assert modes(tmp_path) == {"jobs.db": mode, ".jobs.db.lock": mode}
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / ".jobs.db.lock").symlink_to(victim)
+    with pytest.raises(StoreUnavailableError, match=r"\.jobs\.db\.lock: Too many levels"):
+        SQLiteStore(tmp_path / "jobs.db").open()
+    assert victim.read_text() == "mine"
 
 
 def test_a_file_of_another_user_is_told(

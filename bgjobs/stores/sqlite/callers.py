@@ -1,14 +1,19 @@
 """Which transaction a caller's connection is in, and which one to begin when it is in none."""
 
+import logging
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import cache
 
 from bgjobs.errors import StoreError
 from bgjobs.stores.sqlite.connection import MEMORY, run
 from bgjobs.stores.sqlite.faults import is_of_the_past
 from bgjobs.stores.sqlite.identity import leads_to
+from bgjobs.stores.sqlite.presence import check_present
+from bgjobs.stores.sqlite.versions import SAFE_VERSIONS, has_wal_reset_bug
 
+_log = logging.getLogger("bgjobs.stores.sqlite")
 _LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not have
 
 
@@ -19,17 +24,46 @@ def as_sqlite3(connection: object) -> sqlite3.Connection:
     return connection
 
 
-def check_reaches(connection: sqlite3.Connection, path: str, label: str) -> None:
+def check_reaches(
+    connection: sqlite3.Connection, path: str, label: str, patience: float
+) -> None:
     """Raise `StoreError` unless the connection is to this file, or has attached it.
 
-    A store in memory is reached by nobody; there the caller's own database is taken.
+    Or if running processes have another file, log or index than is there by now. A store in
+    memory is reached by nobody; there the caller's own database is taken.
     """
     if path == MEMORY:
         return
     files: list[str] = [row[2] for row in run(connection, "pragma database_list", {})]
-    if not any(leads_to(path, file) for file in files):
+    reached = next((file for file in files if leads_to(path, file)), None)
+    if reached is None:
         found = ", ".join(repr(file) for file in files)
         raise StoreError(f"{label}: expected a connection to this file, found one to {found}")
+    check_present(reached, label, patience)
+    _remark_checkpoints(connection, label)
+
+
+def _remark_checkpoints(connection: sqlite3.Connection, label: str) -> None:
+    """Warn of a connection that checkpoints by itself, where the library has a bug with it.
+
+    Those of the store do not; see `checkpoints`.
+    """
+    if has_wal_reset_bug(sqlite3.sqlite_version_info):
+        [[pages]] = run(connection, "pragma wal_autocheckpoint", {})
+        if pages > 0:
+            _warn_of_checkpoints(label, sqlite3.sqlite_version)
+
+
+@cache  # once for a file and a process is enough to know it
+def _warn_of_checkpoints(label: str, version: str) -> None:
+    _log.warning(
+        "%s: SQLite %s may damage the file when a connection checkpoints while another one "
+        "commits, and the connection given to enqueue_in checkpoints by itself: run 'pragma "
+        "wal_autocheckpoint = 0' on it, as bgjobs checkpoints for all; or use SQLite %s",
+        label,
+        version,
+        SAFE_VERSIONS,
+    )
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from typing import Any, Literal, TypeVar, final
 from attrs import define, field
 
 from bgjobs.errors import StoreError
+from bgjobs.stores.sqlite.closing import close_without_checkpoint
 from bgjobs.stores.sqlite.faults import is_held_up, needs_another_connection, translated
-from bgjobs.stores.sqlite.identity import OpenedFile
+from bgjobs.stores.sqlite.identity import OpenedFiles
 
 Synchronous = Literal["NORMAL", "FULL", "EXTRA"]
 Parameters = Mapping[str, str | int | None]
@@ -35,14 +36,17 @@ class Connection:
     The lock is reentrant, so that a verb called inside `complete` is refused by SQLite, with
     a transaction in a transaction, and does not hang.
 
+    `after_commit` is called with the connection while no other thread uses it.
+
     A file's connection is replaced when it was spoilt by the function given to `complete`; in
     memory, the database would go with it.
     """
 
     label: str
     raw: sqlite3.Connection
-    _file: OpenedFile | None = None
+    _files: OpenedFiles | None = None
     _connect_anew: Callable[[], sqlite3.Connection] | None = None
+    after_commit: Callable[[sqlite3.Connection], None] | None = None
     _lock: RLock = field(factory=RLock, repr=False)
 
     def snapshot(self, statements: Iterable[str], parameters: Parameters) -> list[list[Row]]:
@@ -65,22 +69,29 @@ class Connection:
             with translated(self.label):
                 raw = self._begin()
             try:
-                if self._file is not None:
-                    self._file.check()
+                if self._files is not None:
+                    self._files.check()
                 yield raw
                 with translated(self.label):
                     raw.execute("commit")
+                if self._files is not None:
+                    self._files.check()  # what went to a file of the past is not acknowledged
             except BaseException as error:
                 _roll_back(raw)
                 if is_held_up(error) and self._connect_anew is not None:
                     raw.close()  # so that the next transaction has another one
                 raise
+            if self.after_commit is not None:
+                self.after_commit(raw)
 
     def close(self) -> None:
         """Close when the verb that goes on has ended."""
         with self._lock, translated(self.label):
             self._connect_anew = None
-            self.raw.close()
+            if self._files is not None and self._files.are_taken():
+                close_without_checkpoint(self.raw)
+            else:
+                self.raw.close()
 
     def _begin(self) -> sqlite3.Connection:
         try:
@@ -140,33 +151,34 @@ def _roll_back(raw: sqlite3.Connection) -> None:
 def connect(
     path: str,
     label: str,
-    file: OpenedFile | None,
+    files: OpenedFiles | None,
     *,
     busy_timeout: float,
     synchronous: Synchronous,
 ) -> Connection:
-    """Open a connection in the mode that every role needs; `file` is None for memory."""
-    anew = partial(_connect, path, label, file, busy_timeout, synchronous)
+    """Open a connection in the mode that every role needs; `files` is None for memory."""
+    anew = partial(_connect, path, label, files, busy_timeout, synchronous)
     with translated(label):
-        return Connection(label, anew(), file, None if file is None else anew)
+        return Connection(label, anew(), files, None if files is None else anew)
 
 
 def _connect(
     path: str,
     label: str,
-    file: OpenedFile | None,
+    files: OpenedFiles | None,
     busy_timeout: float,
     synchronous: Synchronous,
 ) -> sqlite3.Connection:
-    if file is not None:
-        file.check()  # SQLite would make a file that is absent, as the umask has it
+    if files is not None:
+        files.check()  # SQLite would make a file that is absent, as the umask has it
     raw = sqlite3.connect(
         path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
     )
     try:
         raw.execute("pragma trusted_schema = off")
         raw.execute(f"pragma synchronous = {synchronous}")
-        if file is not None:
+        if files is not None:
+            raw.execute("pragma wal_autocheckpoint = 0")  # see `checkpoints`
             _use_wal(raw, label, busy_timeout)
     except BaseException:
         raw.close()

@@ -9,7 +9,7 @@ from typing import Any
 from bgjobs.stores.operations import Finding, Level
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import MEMORY, run
-from bgjobs.stores.sqlite.files import remarks
+from bgjobs.stores.sqlite.files import mounts, remarks
 from bgjobs.stores.sqlite.versions import SAFE_VERSIONS, has_wal_reset_bug
 
 NETWORKED = frozenset(
@@ -19,8 +19,6 @@ NETWORKED = frozenset(
 LARGE_WAL = 256 * 1024 * 1024
 """Bytes; a log that grows so far has a reader that never lets go, or is never checkpointed."""
 SMALL_SPACE = 512 * 1024 * 1024
-
-_MOUNTS = Path("/proc/self/mounts")
 
 
 def diagnose(calls: Calls) -> Sequence[Finding]:
@@ -36,7 +34,7 @@ def diagnose(calls: Calls) -> Sequence[Finding]:
     return [
         *findings,
         *_file(Path(path)),
-        file_system(Path(path), _mounts()),
+        file_system(Path(path), mounts()),
         _space(Path(path)),
     ]
 
@@ -46,8 +44,10 @@ def _library(version: tuple[int, int, int]) -> Finding:
     if has_wal_reset_bug(version):
         return Finding(
             "SQLite library",
-            "warning",
-            f"{found} may corrupt a file in WAL mode; safe are {SAFE_VERSIONS}",
+            "ok",
+            f"{found} may damage a file when one connection checkpoints while another commits; "
+            "bgjobs does not let that happen; connections of your own to this file need "
+            f"'pragma wal_autocheckpoint = 0', or SQLite {SAFE_VERSIONS}",
         )
     return Finding("SQLite library", "ok", found)
 
@@ -82,14 +82,6 @@ def _file(path: Path) -> Iterator[Finding]:
     size = wal.stat().st_size if wal.exists() else 0
     level: Level = "warning" if size > LARGE_WAL else "ok"
     yield Finding("write-ahead log", level, f"{size:,} bytes")
-
-
-def _mounts() -> Sequence[tuple[str, str]]:
-    """Give the folders at which file systems begin, and their kinds."""
-    if not _MOUNTS.exists():
-        return ()
-    fields = [line.split() for line in _MOUNTS.read_text("utf-8").splitlines()]
-    return [(one[1], one[2]) for one in fields]
 
 
 def file_system(path: Path, mounts: Sequence[tuple[str, str]]) -> Finding:

@@ -1,12 +1,15 @@
 """The file itself: made private, and looked at before it is used."""
 
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 _PRIVATE = 0o600
+_MOUNTS = Path("/proc/self/mounts")
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def create_private(path: str) -> None:
@@ -19,6 +22,38 @@ def create_private(path: str) -> None:
     target = os.path.realpath(path)
     with suppress(FileExistsError):
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
+
+
+def fault_of_place(path: str) -> str | None:
+    """Return why processes could have different logs for this file, and what to do about it.
+
+    SQLite puts the log beside the path by which a file is opened.
+    """
+    file = os.path.realpath(path)
+    names = Path(file).stat().st_nlink
+    if names > 1:
+        return (
+            f"{file} has {names} names, and processes that use different ones would not see "
+            "each other's jobs; remove the other hard links"
+        )
+    if any(place == file for place, _ in mounts()):
+        return (
+            f"{file} is mounted without its folder, so its log is not beside the file itself, "
+            "where other processes look for it; mount the folder"
+        )
+    return None
+
+
+def mounts() -> Sequence[tuple[str, str]]:
+    """Return where file systems begin, and their kinds, as far as the system tells."""
+    if not _MOUNTS.exists():
+        return ()
+    fields = [line.split() for line in _MOUNTS.read_bytes().splitlines()]
+    return [(_unescaped(one[1]), os.fsdecode(one[2])) for one in fields]
+
+
+def _unescaped(place: bytes) -> str:
+    return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), place))
 
 
 def remarks(path: str) -> Iterator[str]:

@@ -1,40 +1,110 @@
-"""Whether the file at a path is still the one that was opened there."""
+"""Whether the files at their paths are still those that were opened there."""
 
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
+from attrs import frozen
+
 from bgjobs.errors import StoreError, StoreUnavailableError
+
+_SETTLED = 3_000_000_000
+"""Nanoseconds after which no further change can leave a folder the time of its last one."""
+
+
+@frozen
+class _Opened:
+    path: str
+    look: Callable[[str], os.stat_result]
+    device: int
+    inode: int
 
 
 @final
-class OpenedFile:
-    """The file that a store has open.
+class OpenedFiles:
+    """The files that a store has open: the database, its log, and the index of the log.
 
-    SQLite goes on with a file that was moved, deleted or replaced, so that what is written
-    would be acknowledged and lost.
+    SQLite goes on with a file that was moved, deleted or replaced. Processes that have other
+    files open do not see each other's locks, so that what is written would be acknowledged
+    and lost.
     """
 
     def __init__(self, path: str, label: str) -> None:
-        self._path = Path(path)
+        """Remember the database at `path`, where there is one already."""
+        self.database = os.path.realpath(path)  # SQLite puts the other two beside this one
         self._label = label
-        self._opened = self._at_path()
+        self._link = None if path == self.database else self._opened(path, os.stat)
+        self._beside = [self._opened(self.database, os.lstat)]
+        self._folder = str(Path(self.database).parent)
+        self._unchanged: tuple[int, int] | None = None  # the folder when all was right in it
+
+    @property
+    def log(self) -> str:
+        """Where the write-ahead log is."""
+        return f"{self.database}-wal"
+
+    def add_log(self) -> None:
+        """Remember the log and its index as well; a connection has to be open."""
+        more = (self.log, f"{self.database}-shm")
+        self._beside += [self._opened(one, os.lstat) for one in more]
+
+    def inodes(self) -> dict[str, int]:
+        """Return the inode of each file, by its name."""
+        return {Path(one.path).name: one.inode for one in self._beside}
 
     def check(self) -> None:
-        """Raise `StoreError` when its path leads elsewhere."""
-        # Never by opening: closing again would drop the locks that SQLite holds for us.
-        if self._at_path() != self._opened:
-            raise StoreError(f"{self._label}: the file was replaced while it was open")
+        """Raise `StoreError` when another file is at one of the paths, or none."""
+        if self._link is not None:
+            self._check(self._link)
+        # One look at the folder instead of one at each file: this is done twice a commit.
+        found = self._look(self._folder, os.stat)
+        changed = found.st_ino, found.st_ctime_ns
+        if changed != self._unchanged:
+            for opened in self._beside:
+                self._check(opened)
+            if found.st_ctime_ns + _SETTLED < time.time_ns():
+                self._unchanged = changed
 
-    def _at_path(self) -> tuple[int, int]:
+    def are_taken(self) -> bool:
+        """Whether others have another log or index by now, at the same path."""
+        return any(_is_another(one) for one in self._beside[1:])
+
+    def _check(self, opened: _Opened) -> None:
+        # Never by opening: closing again would drop the locks that SQLite holds for us.
+        found = self._look(opened.path, opened.look)
+        if found.st_ino != opened.inode or found.st_dev != opened.device:
+            raise StoreError(self._changed(opened.path, "replaced"))
+
+    def _look(self, path: str, look: Callable[[str], os.stat_result]) -> os.stat_result:
         try:
-            found = self._path.stat()
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"{self._label}: the file was removed while it was open"
-            ) from error
+            return look(path)
         except OSError as error:
-            raise StoreUnavailableError(f"{self._label}: {error.strerror}") from error
-        return found.st_dev, found.st_ino
+            raise self._absent(path, error) from error
+
+    def _opened(self, path: str, look: Callable[[str], os.stat_result]) -> _Opened:
+        found = self._look(path, look)
+        return _Opened(path, look, found.st_dev, found.st_ino)
+
+    def _absent(self, path: str, error: OSError) -> StoreError:
+        if isinstance(error, FileNotFoundError):
+            return StoreError(self._changed(path, "removed"))
+        return StoreUnavailableError(f"{self._label}: {path}: {error.strerror}")
+
+    def _changed(self, path: str, how: str) -> str:
+        return (
+            f"{self._label}: {path} was {how} while it was open, so other processes would not "
+            "see what is written; stop all processes that use the database, then start them"
+        )
+
+
+def _is_another(opened: _Opened) -> bool:
+    try:
+        found = opened.look(opened.path)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) != (opened.device, opened.inode)
 
 
 def leads_to(path: str, file: str) -> bool:

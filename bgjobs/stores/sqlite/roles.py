@@ -4,21 +4,24 @@ import logging
 import os
 import sqlite3
 from contextlib import ExitStack
-from functools import cache
 from typing import final, get_args
 
 from attrs import frozen
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
+from bgjobs.stores.sqlite.checkpoints import Checkpointer
 from bgjobs.stores.sqlite.connection import (
     MEMORY,
     Connection,
     Synchronous,
     connect,
+    run,
 )
-from bgjobs.stores.sqlite.files import create_private, remarks
-from bgjobs.stores.sqlite.identity import OpenedFile
-from bgjobs.stores.sqlite.versions import OLDEST, SAFE_VERSIONS, has_wal_reset_bug
+from bgjobs.stores.sqlite.files import create_private, fault_of_place, remarks
+from bgjobs.stores.sqlite.identity import OpenedFiles
+from bgjobs.stores.sqlite.log_length import LogLength
+from bgjobs.stores.sqlite.presence import Presence
+from bgjobs.stores.sqlite.versions import OLDEST
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
 
@@ -26,7 +29,8 @@ _log = logging.getLogger("bgjobs.stores.sqlite")
 @frozen
 class _Open:
     pid: int
-    file: OpenedFile | None
+    files: OpenedFiles | None
+    resources: ExitStack
     writer: Connection
     reader: Connection
     pulse: Connection
@@ -46,7 +50,7 @@ class Roles:
             )
         self.label: str = f"SQLite {path}"
         self.path = path
-        self._busy_timeout = busy_timeout
+        self.busy_timeout = busy_timeout
         self._synchronous: Synchronous = synchronous
         self._open: _Open | None = None
 
@@ -73,19 +77,16 @@ class Roles:
         self._check_library()
         with ExitStack() as undo:
             if self.path == MEMORY:
-                shared = self._connect(undo, None)
-                self._open = _Open(os.getpid(), None, shared, shared, shared)
+                files, roles = None, [self._connect(undo, None)] * 3
             else:
-                file = self._create()
-                roles = [self._connect(undo, file) for _ in range(3)]
-                self._open = _Open(os.getpid(), file, *roles)
-            undo.pop_all()
+                files, roles = self._open_file(undo)
+            self._open = _Open(os.getpid(), files, undo.pop_all(), *roles)
 
     def another(self) -> Connection:
         """Open one more connection that only reads, which its user closes."""
-        file = self._usable().file
+        files = self._usable().files
         with ExitStack() as undo:
-            connection = self._connect(undo, file)
+            connection = self._connect(undo, files)
             connection.look(lambda raw: raw.execute("pragma query_only = on"))
             undo.pop_all()
             return connection
@@ -99,9 +100,7 @@ class Roles:
         if self._open is None or self._open.pid != os.getpid():
             return
         closing, self._open = self._open, None
-        with ExitStack() as stack:
-            for connection in (closing.writer, closing.reader, closing.pulse):
-                stack.callback(connection.close)
+        closing.resources.close()
 
     def _usable(self) -> _Open:
         if self._open is None:
@@ -110,25 +109,43 @@ class Roles:
             raise ForkedStoreError(self.label, self._open.pid, os.getpid())
         return self._open
 
-    def _connect(self, undo: ExitStack, file: OpenedFile | None) -> Connection:
+    def _open_file(self, undo: ExitStack) -> tuple[OpenedFiles, list[Connection]]:
+        """Connect all roles to the file, if its processes agree on what that is."""
+        presence = Presence(os.path.realpath(self.path), self.label, self.busy_timeout)
+        undo.callback(presence.close)
+        files = self._create()
+        checkpointing = self._connect(undo, files)
+        checkpointing.look(lambda raw: run(raw, "pragma schema_version", {}))  # makes the log
+        files.add_log()
+        presence.announce(files.inodes())
+        length = LogLength(files.log)
+        undo.callback(length.close)
+        checkpointer = Checkpointer(checkpointing, length)
+        writer, reader, pulse = [self._connect(undo, files) for _ in range(3)]
+        writer.after_commit = pulse.after_commit = checkpointer.after_commit
+        return files, [writer, reader, pulse]
+
+    def _connect(self, undo: ExitStack, files: OpenedFiles | None) -> Connection:
         connection = connect(
             self.path,
             self.label,
-            file,
-            busy_timeout=self._busy_timeout,
+            files,
+            busy_timeout=self.busy_timeout,
             synchronous=self._synchronous,
         )
         undo.callback(connection.close)
         return connection
 
-    def _create(self) -> OpenedFile:
+    def _create(self) -> OpenedFiles:
         try:
             create_private(self.path)
+            if fault := fault_of_place(self.path):
+                raise StoreError(f"{self.label}: {fault}")
             for remark in remarks(self.path):
                 _log.warning("%s: %s", self.label, remark)
         except OSError as error:
             raise StoreUnavailableError(f"{self.label}: {error.strerror}") from error
-        return OpenedFile(self.path, self.label)
+        return OpenedFiles(self.path, self.label)
 
     def _check_library(self) -> None:
         found = sqlite3.sqlite_version_info
@@ -137,15 +154,3 @@ class Roles:
                 f"{self.label}: expected version {'.'.join(map(str, OLDEST))} or newer of the "
                 f"SQLite library, found {sqlite3.sqlite_version}"
             )
-        if self.path != MEMORY and has_wal_reset_bug(found):
-            _warn_of_library(sqlite3.sqlite_version)
-
-
-@cache  # once for a process is enough to know it
-def _warn_of_library(version: str) -> None:
-    _log.warning(
-        "SQLite %s may corrupt a database in WAL mode when two connections checkpoint at the "
-        "same moment; safe are %s",
-        version,
-        SAFE_VERSIONS,
-    )

@@ -47,10 +47,10 @@ class SQLiteStore:
     `path` may be ":memory:" for a store that lives as long as it is open and that no other
     process sees. Connections that you pass in, or get, are those of `sqlite3`.
 
-    Writing is refused with `StoreError` when the file was moved, deleted or replaced while
-    the store is open. A clock that is set back lets the leases of dead processes last as much
-    longer. What `complete` hands out is the store's own connection: leave its settings as
-    they are.
+    Writing is refused with `StoreError` when the file, its log (`-wal`) or the index of the
+    log (`-shm`) was moved, deleted or replaced while the store is open. A clock that is set
+    back lets the leases of dead processes last as much longer. What `complete` hands out is
+    the store's own connection: leave its settings as they are.
     """
 
     def __init__(
@@ -349,7 +349,7 @@ class SQLiteStore:
         raw = as_sqlite3(connection)
         new = [NewJob(*pair) for pair in zip(new_ids(len(requests)), requests, strict=True)]
         with translated(self.label), plain_text(raw):
-            check_reaches(raw, self._path, self.label)
+            check_reaches(raw, self._path, self.label, self._roles.busy_timeout)
             with transaction_of(raw, self.label):
                 return writing.enqueue(raw, self._sql, new, self._calls.microseconds(now))
 

@@ -7,10 +7,10 @@ SAFE_VERSIONS = "3.44.6 and later 3.44, 3.50.7 and later 3.50, or 3.51.3 and new
 
 
 def has_wal_reset_bug(version_info: tuple[int, int, int]) -> bool:
-    """Say whether this version may corrupt a WAL file when two connections checkpoint at once.
+    """Whether this version may lose pages when one connection commits beside a checkpoint.
 
     See https://sqlite.org/wal.html#walresetbug: it is there from 3.7.0 to 3.51.2, except
-    in two backports.
+    in two backports. How the store avoids it is told in `checkpoints`.
     """
     minor = version_info[:2]
     if minor == (3, 44):

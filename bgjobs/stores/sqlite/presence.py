@@ -1,0 +1,143 @@
+"""A lock beside the database, by which processes agree on the files that they have open."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import final
+
+from bgjobs.errors import StoreError, StoreUnavailableError
+
+_RETRY = 0.01  # seconds between two tries; others hold it alone only while they open
+_ENOUGH = 4096  # bytes
+_PRIVATE = 0o600
+
+
+@final
+class Presence:
+    """The lock of one store that is open; it ends with the process, however that ends.
+
+    The lock file has the inodes of the database, the log and its index that those have open
+    who share the lock. When one of these was removed or replaced, SQLite would make another,
+    and the new process and the others would not see each other's locks and commits.
+
+    The name of the lock file begins with a dot, so that `rm app.db*` leaves it.
+    """
+
+    def __init__(self, database: str, label: str, patience: float) -> None:
+        """Take the lock, alone or with others, and wait for who is just opening.
+
+        `StoreError` if others have other files open than those at their paths by now.
+        """
+        self._database = database
+        self._path = _lock_of(database)
+        self._label = label
+        try:
+            self._descriptor = _open(self._path, database)
+        except OSError as error:
+            raise self._unavailable(error.strerror) from error
+        try:
+            self._is_alone = self._enter(time.monotonic() + patience)
+            self.check()
+        except BaseException:
+            self.close()
+            raise
+
+    def check(self) -> None:
+        """Raise `StoreError` if others have other files open than those at their paths."""
+        told = b"" if self._is_alone else os.pread(self._descriptor, _ENOUGH, 0)
+        for place in _changed(self._database, told):
+            raise StoreError(
+                f"{self._label}: {place} was removed or replaced while other processes had it "
+                "open, so they and this one would not see what the other writes; stop all "
+                "processes that use the database, then start them"
+            )
+
+    def announce(self, opened: Mapping[str, int]) -> None:
+        """Tell those who come later what is open, if no other process is there."""
+        if self._is_alone:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(opened).encode(), 0)
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            self._is_alone = False
+        self.check()
+
+    def close(self) -> None:
+        """Give up the lock."""
+        os.close(self._descriptor)
+
+    def _enter(self, deadline: float) -> bool:
+        """Take the lock, and return whether no other process has it."""
+        while True:
+            for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+                try:
+                    fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise self._unavailable(error.strerror) from error
+                return kind == fcntl.LOCK_EX
+            if time.monotonic() >= deadline:
+                raise self._unavailable("another process does not finish opening it")
+            time.sleep(_RETRY)
+
+    def _unavailable(self, fault: str | None) -> StoreUnavailableError:
+        return StoreUnavailableError(f"{self._label}: {self._path}: {fault}")
+
+
+def check_present(database: str, label: str, patience: float) -> None:
+    """Raise `StoreError` if stores that are open have other files than those at their paths."""
+    try:
+        with _lock_of(database).open("rb") as lock:
+            told = lock.read(_ENOUGH)
+    except OSError:  # no store was ever open, or none that this user may know of
+        return
+    if any(_changed(database, told)):
+        # Stores that are closed by now may have told it: only the lock knows.
+        Presence(database, label, patience).close()
+
+
+def _lock_of(database: str) -> Path:
+    path = Path(database)
+    return path.with_name(f".{path.name}.lock")
+
+
+def _open(path: Path, database: str) -> int:
+    """Open the lock file; a new one may be used by whoever may use the database."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    except FileExistsError:
+        return os.open(path, flags)
+    with suppress(FileNotFoundError):  # there is no database yet
+        found = Path(database).stat()
+        if os.geteuid() == 0:
+            os.fchown(descriptor, found.st_uid, found.st_gid)
+        os.fchmod(descriptor, found.st_mode & 0o666)
+    return descriptor
+
+
+def _changed(database: str, told: bytes) -> Iterator[Path]:
+    """Return the files that are not those that were told to be open."""
+    inodes = _parsed(told)
+    for place in (Path(f"{database}{end}") for end in ("", "-wal", "-shm")):
+        if inodes.get(place.name) not in (None, _inode(place)):
+            yield place
+
+
+def _parsed(text: bytes) -> Mapping[str, object]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # its writer has died, or it was not one of ours
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return 0
