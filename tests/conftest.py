@@ -10,7 +10,11 @@ import pytest
 from bgjobs.stores.sqlite import SQLiteStore
 from tests.fixtures.sqlite import fresh_sqlite_store
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.databases"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.debian",
+    "tests.fixtures.databases",
+]
 
 FEWEST, MOST = 2, 4
 PATIENCE_WITH_SLOW_ONES = 900

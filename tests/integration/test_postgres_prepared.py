@@ -2,16 +2,18 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import ConnectionInfo
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.ids import new_id
-from bgjobs.stores.postgres import PostgresStore, source
+from bgjobs.stores.postgres import PostgresStore, sessions
+from bgjobs.stores.postgres.statements import Step
 from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.postgres_jobs import LEASE, open_owner
 
 PREPARED = b"select count(*) from pg_catalog.pg_prepared_statements where statement ~ 'update'"
 
@@ -53,13 +55,8 @@ def test_behind_a_pooler_no_statement_is_prepared(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pooler names a process that is not the one which answers."""
-    real = source._is_direct
-
-    def pooled(connection: Any) -> bool:
-        info = SimpleNamespace(backend_pid=connection.info.backend_pid + 1)
-        return real(SimpleNamespace(execute=connection.execute, info=info))  # type: ignore[arg-type]  # what of it is asked
-
-    monkeypatch.setattr(source, "_is_direct", pooled)
+    another = property(lambda info: info.pgconn.backend_pid + 1)
+    monkeypatch.setattr(ConnectionInfo, "backend_pid", another)
     with opened(postgres_dsn) as store:
         assert prepared(store) == 0
 
@@ -67,14 +64,48 @@ def test_behind_a_pooler_no_statement_is_prepared(
 def test_a_server_that_goes_away_while_it_is_asked_is_away(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = source._is_direct
+    real = sessions.looking
 
-    def cut_off(connection: psycopg.Connection[Any]) -> bool:
+    def cut_off(connection: psycopg.Connection[Any], *, ours: bool) -> Step:
         with psycopg.connect(postgres_dsn, autocommit=True) as other:
             pid = connection.info.backend_pid
             other.execute("select pg_terminate_backend(%s, 30000)", (pid,))
-        return real(connection)
+        return real(connection, ours=ours)
 
-    monkeypatch.setattr(source, "_is_direct", cut_off)
+    monkeypatch.setattr(sessions, "looking", cut_off)
     with pytest.raises(StoreUnavailableError, match="terminating connection"):
         PostgresStore(postgres_dsn, schema="public").open()
+
+
+def forget_everything(connection: psycopg.Connection[Any]) -> None:
+    """Do to a session what is done when a pooler gives a client another one."""
+    connection.pgconn.exec_(b"deallocate all")  # unseen by the driver
+
+
+@pytest.mark.parametrize("wanted", [None, True])
+def test_where_prepared_statements_get_lost_all_goes_on_without_them(
+    postgres_dsn: str, caplog: pytest.LogCaptureFixture, *, wanted: bool | None
+) -> None:
+    """As behind a pooler that passes for the server itself."""
+    with opened(postgres_dsn, prepared_statements=wanted) as store:
+        assert prepared(store) == 1
+        with store._calls.live.borrowed() as connection:
+            forget_everything(connection)
+        assert prepared(store) == 0
+    [line] = [one.message for one in caplog.records if one.name.startswith("bgjobs")]
+    assert "a prepared statement is not where it was made" in line
+
+
+def test_a_heartbeat_that_lost_its_statement_is_tried_again(postgres_dsn: str) -> None:
+    with opened(postgres_dsn) as store:
+        owner = open_owner(store)
+        for _ in range(4):
+            store.heartbeat([owner], LEASE)
+        with store._calls.live.heartbeat(1.0) as connection:
+            forget_everything(connection)
+        with pytest.raises(StoreUnavailableError, match="does not exist"):
+            store.heartbeat([owner], LEASE)
+        for _ in range(4):
+            assert store.heartbeat([owner], LEASE).alive == {owner}
+        with store._calls.live.heartbeat(1.0) as connection:
+            assert connection.execute(PREPARED).fetchall() == [(0,)]

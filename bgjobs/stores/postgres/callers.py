@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any
+from typing import Any, final
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -11,62 +12,124 @@ from psycopg.pq import TransactionStatus
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.stores.postgres import writing
 from bgjobs.stores.postgres.faults import translated
-from bgjobs.stores.postgres.statements import CLOCK, Dialect, Step
+from bgjobs.stores.postgres.sessions import AnyPsycopg, check_encodings, is_direct, looking
+from bgjobs.stores.postgres.statements import (
+    CLOCK,
+    JIT_OFF,
+    JIT_ON,
+    SHOW_JIT,
+    Dialect,
+    Step,
+)
+
+_MANY = 1_000
+"""Jobs; so many may cost more than what the server compiles (JIT), which takes it longer."""
 
 
-def enqueue_in(
-    sql: Dialect,
-    connection: psycopg.Connection[Any],
-    requests: Sequence[JobRequest],
-    now: datetime | None,
-) -> list[Job]:
-    """See `PostgresStore.enqueue_in`."""
-    _check_type("enqueue_in", connection, psycopg.Connection)
-    if not requests:
-        return []
-    steps = writing.enqueueing_in(sql, requests, now)
-    refuses = writing.refuses_duplicates(requests)
-    if refuses and _will_begin_one(connection):
-        sql.run(connection, *_NOTHING)
-    needs_block = refuses or _needs_transaction(connection)
-    block = connection.transaction() if needs_block else nullcontext()
-    with translated(sql.label), block:
-        return writing.driven(sql, connection, steps)
+@final
+class Callers:
+    """Stores jobs on connections of the application's.
+
+    Their `prepare_threshold` holds where the server itself answers: behind a pooler, what was
+    prepared may be missing the next time. That is asked when a connection comes again; before,
+    nothing would be prepared.
+    """
+
+    def __init__(self, sql: Dialect, *, prepared: bool | None) -> None:
+        self._sql = sql
+        self._unprepared = Dialect(sql.schema, sql.label, prepared_statements=False)
+        self._prepared = prepared
+        self._direct: WeakKeyDictionary[AnyPsycopg, bool | None] = WeakKeyDictionary()
+
+    def enqueue_in(
+        self,
+        connection: psycopg.Connection[Any],
+        requests: Sequence[JobRequest],
+        now: datetime | None,
+    ) -> list[Job]:
+        """See `PostgresStore.enqueue_in`."""
+        _check_type("enqueue_in", connection, psycopg.Connection)
+        if not requests:
+            return []
+        check_encodings(self._sql.label, connection)
+        if self._comes_again(connection):
+            step = looking(connection, ours=False)
+            self._direct[connection] = is_direct(self._unprepared.run(connection, *step))
+        sql = self._dialect(connection)
+        refuses = writing.refuses_duplicates(requests)
+        if refuses and _will_begin_one(connection):
+            sql.run(connection, *_NOTHING)
+        needs_block = refuses or _needs_transaction(connection)
+        block = connection.transaction() if needs_block else nullcontext()
+        with translated(sql.label), block:
+            return writing.driven(sql, connection, _storing(sql, requests, now))
+
+    async def enqueue_in_async(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        requests: Sequence[JobRequest],
+        now: datetime | None,
+    ) -> list[Job]:
+        """Do the same on an async connection."""
+        _check_type("enqueue_in_async", connection, psycopg.AsyncConnection)
+        if not requests:
+            return []
+        check_encodings(self._sql.label, connection)
+        if self._comes_again(connection):
+            step = looking(connection, ours=False)
+            found = await self._unprepared.run_async(connection, *step)
+            self._direct[connection] = is_direct(found)
+        sql = self._dialect(connection)
+        refuses = writing.refuses_duplicates(requests)
+        if refuses and _will_begin_one(connection):
+            await sql.run_async(connection, *_NOTHING)
+        needs_block = refuses or _needs_transaction(connection)
+        block = connection.transaction() if needs_block else nullcontext()
+        with translated(sql.label):
+            async with block:
+                steps = _storing(sql, requests, now)
+                return await writing.driven_async(sql, connection, steps)
+
+    def _comes_again(self, connection: AnyPsycopg) -> bool:
+        """Whether it was used before, and nobody knows yet what is behind it."""
+        if self._prepared is not None or connection.prepare_threshold is None:
+            return False
+        if connection in self._direct:
+            return self._direct[connection] is None
+        self._direct[connection] = None
+        return False
+
+    def _dialect(self, connection: AnyPsycopg) -> Dialect:
+        may_prepare = self._direct.get(connection) if self._prepared is None else True
+        return self._sql if may_prepare else self._unprepared
 
 
-async def enqueue_in_async(
-    sql: Dialect,
-    connection: psycopg.AsyncConnection[Any],
-    requests: Sequence[JobRequest],
-    now: datetime | None,
-) -> list[Job]:
-    """Do the same on an async connection."""
-    _check_type("enqueue_in_async", connection, psycopg.AsyncConnection)
-    if not requests:
-        return []
-    steps = writing.enqueueing_in(sql, requests, now)
-    refuses = writing.refuses_duplicates(requests)
-    if refuses and _will_begin_one(connection):
-        await sql.run_async(connection, *_NOTHING)
-    needs_block = refuses or _needs_transaction(connection)
-    block = connection.transaction() if needs_block else nullcontext()
-    with translated(sql.label):
-        async with block:
-            return await writing.driven_async(sql, connection, steps)
-
-
-_AnyConnection = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 _NOTHING: Step = (CLOCK, {"now": None})
 """Begins the caller's transaction where none is open: in it, a block is only a savepoint."""
 
 
-def _will_begin_one(connection: _AnyConnection) -> bool:
+def _storing(
+    sql: Dialect, requests: Sequence[JobRequest], now: datetime | None
+) -> writing.Enqueueing:
+    """Store them; the server compiles nothing of it, and the rest of what the caller does."""
+    if len(requests) < _MANY:
+        return (yield from writing.enqueueing_in(sql, requests, now))
+    [[[jit]]] = yield [SHOW_JIT]
+    if jit == "on":
+        yield [JIT_OFF]
+    jobs = yield from writing.enqueueing_in(sql, requests, now)
+    if jit == "on":
+        yield [JIT_ON]
+    return jobs
+
+
+def _will_begin_one(connection: AnyPsycopg) -> bool:
     """Say whether the first statement begins a transaction that the caller ends."""
     idle = connection.info.transaction_status == TransactionStatus.IDLE
     return idle and not connection.autocommit
 
 
-def _needs_transaction(connection: _AnyConnection) -> bool:
+def _needs_transaction(connection: AnyPsycopg) -> bool:
     """Say whether each statement would be committed by itself."""
     idle = connection.info.transaction_status == TransactionStatus.IDLE
     return connection.autocommit and idle

@@ -10,8 +10,9 @@ from bgjobs.stores.abc import Page
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.rows import Parameters, Row
+from bgjobs.stores.postgres.sessions import Session, Sessions
 from bgjobs.stores.postgres.source import AnyConnection, Source
-from bgjobs.stores.postgres.statements import Dialect, Step
+from bgjobs.stores.postgres.statements import JIT_OFF, Dialect, Step
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ class Calls:
 
     source: Source
     sql: Dialect
+    sessions: Sessions
     timeout: float
     """Seconds that a call may take."""
     _opened: Connections | None = None
@@ -32,7 +34,7 @@ class Calls:
         if self._opened is not None:
             self._opened.check_process()
             raise StoreError(f"{self.source.label}: open already")
-        self._opened = Connections(self.source, self.timeout)
+        self._opened = Connections(self.source, self.sessions, self.timeout)
 
     def close(self) -> None:
         """Give back every connection; harmless when not open."""
@@ -50,17 +52,35 @@ class Calls:
 
     def rows(self, verb: str, values: Parameters, part: int = 0) -> list[Row]:
         """Give the rows of one statement."""
-        statement = self.sql.part(verb, part)
-        return self.alone(lambda connection: self.sql.run(connection, statement, values))
+        steps = [(self.sql.part(verb, part), values)]
+        return self.alone(lambda connection: self.run_all(connection, steps))[0]
 
     def execute(self, verb: str, values: Parameters, part: int = 0) -> None:
         """Run one statement that gives no rows."""
         statement = self.sql.part(verb, part)
-        self.alone(lambda connection: self.sql.execute(connection, statement, values))
+
+        def work(connection: AnyConnection) -> None:
+            if self.session(connection).compiles:
+                self.sql.run_all(connection, [JIT_OFF, (statement, values)])
+            else:
+                self.sql.execute(connection, statement, values)
+
+        self.alone(work)
 
     def all_rows(self, steps: Sequence[Step]) -> list[list[Row]]:
         """Run statements in one transaction and one round trip, and give the rows of each."""
-        return self.together(lambda connection: self.sql.run_all(connection, steps))
+        return self.together(lambda connection: self.run_all(connection, steps))
+
+    def run_all(self, connection: AnyConnection, steps: Sequence[Step]) -> list[list[Row]]:
+        """Run statements whose cost grows with the tables, none of them compiled (JIT)."""
+        if not self.session(connection).compiles:
+            return self.sql.run_all(connection, steps)
+        # What goes in one round trip is one transaction, outside of a longer one, too.
+        return self.sql.run_all(connection, [JIT_OFF, *steps])[1:]
+
+    def session(self, connection: AnyConnection) -> Session:
+        """Return what is behind a borrowed connection."""
+        return self.sessions.of(connection, ours=self.source.is_ours)
 
     def alone(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
         """Run `work` on a connection in autocommit mode."""

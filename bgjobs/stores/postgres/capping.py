@@ -35,7 +35,8 @@ def reserve(
     def work(connection: AnyConnection) -> Sequence[Job]:
         # A statement of its own: what others have reserved is seen only by a later one.
         lock: Step = (LOCK_NAMES, {"schema": sql.schema, **_asked(caps)})
-        _, used = sql.run_all(connection, [lock, (sql["use"], {**_asked(caps), "now": now})])
+        use: Step = (sql["use"], {**_asked(caps), "now": now})
+        _, used = calls.run_all(connection, [lock, use])
         room = _openings(caps, used)
         # From here on by this clock: the one of the transaction stood still while it waited.
         moment = timestamps.instant(used[0][-1])

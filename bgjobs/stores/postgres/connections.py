@@ -1,7 +1,7 @@
 """The connections of an open store: a pool, and one that is only for the heartbeat."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Lock
 from typing import Any, final
@@ -12,10 +12,20 @@ from psycopg.pq import TransactionStatus
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.postgres.deadlines import Deadlines
-from bgjobs.stores.postgres.faults import is_read_only, translated
+from bgjobs.stores.postgres.faults import is_read_only, lost_prepared, translated
+from bgjobs.stores.postgres.sessions import Sessions, is_utf8
 from bgjobs.stores.postgres.sockets import is_alive
-from bgjobs.stores.postgres.source import AnyConnection, AnyPool, Source
+from bgjobs.stores.postgres.source import (
+    AnyConnection,
+    AnyPool,
+    Source,
+    ignore_notifications,
+)
 
+_PLAIN: Mapping[str, Any] = {
+    "autocommit": True,
+    "isolation_level": IsolationLevel.READ_COMMITTED,
+}
 _SETTINGS = (
     "autocommit",
     "isolation_level",
@@ -33,14 +43,38 @@ _inherited: list["Connections"] = []
 class Connections:
     """Lends connections in autocommit mode, from the moment it is made until `close`."""
 
-    def __init__(self, source: Source, call_timeout: float) -> None:
+    def __init__(self, source: Source, sessions: Sessions, call_timeout: float) -> None:
         self._source = source
         self._call_timeout = call_timeout
         self._pid = os.getpid()
-        self._pool: AnyPool = source.open_pool()
+        self.sessions = sessions
         self._deadlines = Deadlines(source.label)
         self._beating = Lock()
         self._heart: AnyConnection | None = None
+        try:
+            self._pool: AnyPool = self._opened()
+        except BaseException:
+            self._deadlines.close()
+            raise
+
+    def _opened(self) -> AnyPool:
+        if self._source.is_ours:
+            self.connect().close()  # to learn what is wrong, which a pool does not tell
+        return self._source.open_pool()
+
+    def connect(self, dsn: str | None = None) -> AnyConnection:
+        """Make a connection outside the pool, in autocommit mode; `dsn` leads another way."""
+        connection = self._source.connect(dsn)
+        try:
+            with self.limited(connection):
+                self._apply_settings(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _apply_settings(self, connection: AnyConnection) -> None:
+        _apply(connection, self.sessions.of(connection, ours=True).settings)
 
     def check_process(self) -> None:
         """Refuse to work in a fork of the process that opened the store."""
@@ -57,14 +91,37 @@ class Connections:
         with translated(self._source.label):
             connection = self._taken()
         try:
-            with self._deadlines.limit(connection, seconds), _plain(connection):
+            with self._deadlines.limit(connection, seconds), self._lent(connection):
                 yield connection
         except StoreError as error:
-            if is_read_only(error):
-                connection.close()  # this session stays with the standby that it ended on
+            if self._spoils(error):
+                connection.close()
             raise
         finally:
+            if self._source.is_ours and not is_utf8(connection):
+                connection.close()  # what the work of `complete` has set stays with the session
             self._pool.putconn(connection)
+
+    @contextmanager
+    def _lent(self, connection: AnyConnection) -> Generator[None]:
+        before = {name: getattr(connection, name) for name in _SETTINGS}
+        try:
+            _apply(connection, _PLAIN)
+            session = self.sessions.of(connection, ours=self._source.is_ours)
+            _apply(connection, session.settings)
+            yield
+        finally:
+            with suppress(psycopg.Error):  # then it is broken, and the pool makes another one
+                if connection.info.transaction_status != TransactionStatus.IDLE:
+                    connection.rollback()
+                _apply(connection, before)
+
+    def _spoils(self, error: StoreError) -> bool:
+        """Whether the connection on which a verb failed must not be used again."""
+        if lost_prepared(error):
+            self.sessions.stop_preparing()
+            return True
+        return is_read_only(error)  # the session stays with the standby that it ended on
 
     def _taken(self) -> AnyConnection:
         # After a failover all that lie in the pool are dead, and its own check would sleep
@@ -129,12 +186,14 @@ class Connections:
         with self._beating:
             if self._heart is None or not self._is_alive(self._heart):
                 self._drop_heart()
-                self._heart = self._source.connect()
+                self._heart = self.connect()
+                ignore_notifications(self._heart)
             try:
                 with self._deadlines.limit(self._heart, min(seconds, self._call_timeout)):
+                    self._apply_settings(self._heart)  # they change when prepared ones get lost
                     yield self._heart
             except StoreError as error:
-                if is_read_only(error):
+                if self._spoils(error):
                     self._drop_heart()
                 raise
 
@@ -154,20 +213,7 @@ class Connections:
         self._source.close_pool(self._pool)
 
 
-@contextmanager
-def _plain(connection: AnyConnection) -> Generator[None]:
-    before = {name: getattr(connection, name) for name in _SETTINGS}
-    _apply(connection, {"autocommit": True, "isolation_level": IsolationLevel.READ_COMMITTED})
-    try:
-        yield
-    finally:
-        with suppress(psycopg.Error):  # then it is broken, and the pool makes another one
-            if connection.info.transaction_status != TransactionStatus.IDLE:
-                connection.rollback()
-            _apply(connection, before)
-
-
-def _apply(connection: AnyConnection, settings: dict[str, Any]) -> None:
+def _apply(connection: AnyConnection, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if getattr(connection, name) != value:
             setattr(connection, name, value)

@@ -1,19 +1,18 @@
 """What may be wrong with a PostgreSQL server, its statistics and its settings."""
 
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from bgjobs.stores.abc import Watcher
 from bgjobs.stores.operations import Finding, Level
-from bgjobs.stores.postgres import writing
+from bgjobs.stores.postgres import horizon, writing
 from bgjobs.stores.postgres.calls import Calls
+from bgjobs.stores.postgres.listening import OFF, Listening
 from bgjobs.stores.postgres.rows import Parameters, Row
+from bgjobs.stores.postgres.source import AnyConnection
 from bgjobs.stores.postgres.watcher import NO_NEWS
 
 MANY_DEAD = 100_000
 """Dead rows; beyond these, and more than the living, claims read more than they take."""
-LONG_TRANSACTION = 600
-"""Seconds; while one is open nothing that died since it began can be cleaned up."""
 HEARING = 5.0
 """Seconds that a notification may take."""
 
@@ -47,30 +46,36 @@ select n_live_tup, n_dead_tup, coalesce(last_autovacuum::text, 'never')
 from pg_catalog.pg_stat_user_tables
 where schemaname = %(schema)s and relname = 'jobs'
 """
-_OLDEST = b"""
-select coalesce(
-    extract(epoch from pg_catalog.clock_timestamp() - min(xact_start))::double precision, 0
-)
-from pg_catalog.pg_stat_activity
-where datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid()
-"""
 
 
-def diagnose(calls: Calls, watch: Callable[[], Watcher | None]) -> Sequence[Finding]:
-    """Look at the server, the indexes, the dead rows, other transactions and LISTEN."""
+def diagnose(calls: Calls, listening: Listening) -> Sequence[Finding]:
+    """Look at the server, the way there, indexes, dead rows, what keeps them, and LISTEN."""
     schema = {"schema": calls.sql.schema}
+    found = _rows(calls, _TUPLES, schema)
+    tuples = found[0] if found else (0, 0, "never")
     return [
-        *_server(_row(calls, _SERVER, {})),
-        _indexes(calls.alone(lambda raw: calls.sql.run(raw, _INDEXES, schema))),
-        dead_tuples(_row(calls, _TUPLES, schema)),
-        oldest_transaction(_row(calls, _OLDEST, {})[0]),
-        _listening(calls, watch),
+        *_server(_rows(calls, _SERVER, {})[0]),
+        _way(calls),
+        _indexes(_rows(calls, _INDEXES, schema)),
+        dead_tuples(tuples),
+        *horizon.findings(_rows(calls, horizon.HOLDERS, {}), tuples[1]),
+        _listening(calls, listening),
     ]
 
 
-def _row(calls: Calls, statement: bytes, values: Parameters) -> Row:
-    found = calls.alone(lambda raw: calls.sql.run(raw, statement, values))
-    return found[0] if found else (0, 0, "never")
+def _rows(calls: Calls, statement: bytes, values: Parameters) -> Sequence[Row]:
+    return calls.alone(lambda raw: calls.run_all(raw, [(statement, values)]))[0]
+
+
+def _way(calls: Calls) -> Finding:
+    def look(connection: AnyConnection) -> bool:
+        return calls.session(connection).is_direct
+
+    if calls.alone(look):
+        return Finding("connections", "ok", "lead to the server itself")
+    return Finding(
+        "connections", "ok", "lead through a pooler; what it cannot bear is not used"
+    )
 
 
 def _server(row: Row) -> Sequence[Finding]:
@@ -104,20 +109,11 @@ def dead_tuples(row: Row) -> Finding:
     )
 
 
-def oldest_transaction(seconds: float) -> Finding:
-    """Judge how long the oldest transaction of this database has been open."""
-    text = f"the oldest has been open for {seconds:,.0f} s"
-    if seconds > LONG_TRANSACTION:
-        return Finding(
-            "transactions", "warning", f"{text}; what died since cannot be cleaned up"
-        )
-    return Finding("transactions", "ok", text)
-
-
-def _listening(calls: Calls, watch: Callable[[], Watcher | None]) -> Finding:
-    watcher = watch()
+def _listening(calls: Calls, listening: Listening) -> Finding:
+    watcher = listening.open(calls.live)
     if watcher is None:
-        return Finding("LISTEN", "ok", "switched off; queues poll")
+        level: Level = "ok" if listening.off_because == OFF else "warning"
+        return Finding("LISTEN", level, f"queues poll: {listening.off_because}")
     try:
         step = writing.notifying(calls.sql, (NO_NEWS,))
         calls.alone(lambda raw: calls.sql.run(raw, *step))
@@ -126,5 +122,5 @@ def _listening(calls: Calls, watch: Callable[[], Watcher | None]) -> Finding:
         watcher.close()
     if heard:
         return Finding("LISTEN", "ok", "notifications arrive")
-    text = "no notification arrives: behind a transaction pooler give listen_dsn=..."
+    text = "no notification arrives: give listen_dsn=... that leads to the server itself"
     return Finding("LISTEN", "problem", text)

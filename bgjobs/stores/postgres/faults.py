@@ -19,6 +19,11 @@ _PASSING = frozenset(
     }
 )
 """Faults that pass though psycopg does not file them under `OperationalError`."""
+_LOST_PREPARED = (
+    psycopg.errors.InvalidSqlStatementName,
+    psycopg.errors.DuplicatePreparedStatement,
+)
+"""What was prepared is in another session: a pooler lends a client more than one."""
 _LIMIT_EXCEEDED = "54"
 """The class of errors that psycopg does file there, such as a row too long for its index."""
 _ABSENT = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
@@ -26,6 +31,7 @@ _TAKEN_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetec
 """The server rolled back the whole transaction to let another one pass."""
 _ENDED_MEANWHILE = psycopg.errors.DivisionByZero
 """Nothing of ours divides, but what enqueue.sql says where a job must not be stored again."""
+_NOTHING_DONE = (*_TAKEN_BACK, _ENDED_MEANWHILE, *_LOST_PREPARED)
 _TRIES = 3
 """How often a verb is run that the server takes back; then the runtime waits and retries."""
 T = TypeVar("T")
@@ -54,7 +60,7 @@ def _may_pass(error: Exception) -> bool:
     if not isinstance(error, psycopg.Error) or isinstance(error, PoolClosed):
         return False  # a pool that was closed stays so
     state = error.sqlstate or ""
-    if state in _PASSING:
+    if state in _PASSING or isinstance(error, _LOST_PREPARED):
         return True
     return isinstance(error, psycopg.OperationalError) and state[:2] != _LIMIT_EXCEEDED
 
@@ -70,6 +76,11 @@ def _headline(error: Exception) -> str:
 def is_read_only(error: StoreError) -> bool:
     """Say whether the server takes no writes in this session."""
     return getattr(error.__cause__, "sqlstate", None) == _READ_ONLY
+
+
+def lost_prepared(error: StoreError) -> bool:
+    """Whether a prepared statement was not where it was made; then nothing has run."""
+    return isinstance(error.__cause__, _LOST_PREPARED)
 
 
 @contextmanager
@@ -93,6 +104,6 @@ def run_again(work: Callable[[], T]) -> T:
         try:
             return work()
         except StoreError as error:
-            if not isinstance(error.__cause__, (*_TAKEN_BACK, _ENDED_MEANWHILE)):
+            if not isinstance(error.__cause__, _NOTHING_DONE):
                 raise
     return work()

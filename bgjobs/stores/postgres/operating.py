@@ -1,6 +1,6 @@
 """What operators do with a PostgreSQL database."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, final
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from attrs import frozen
 
 from bgjobs.jobs import CANCELLED, FailedJob, Job
-from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Watcher
+from bgjobs.stores.abc import FIRST_PAGE, Orders, Page
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancelled,
@@ -19,6 +19,7 @@ from bgjobs.stores.operations import (
 )
 from bgjobs.stores.postgres import diagnosing, migrating, rows
 from bgjobs.stores.postgres.calls import Calls, paged
+from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.source import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.search import FEW, checked
@@ -31,7 +32,7 @@ class PostgresOperations:
     """The verbs for operators of a `PostgresStore`; see `bgjobs.stores.operations`."""
 
     _calls: Calls
-    _watch: Callable[[], Watcher | None]
+    _listening: Listening
 
     def orders(self, owners: Collection[UUID]) -> Orders:
         """Give what is wanted of these owners now."""
@@ -154,7 +155,7 @@ class PostgresOperations:
 
     def diagnose(self) -> Sequence[Finding]:
         """Look for trouble on the server: statistics, plans, transactions, notifications."""
-        return diagnosing.diagnose(self._calls, self._watch)
+        return diagnosing.diagnose(self._calls, self._listening)
 
     def _failed(self, verb: str, failures: Failures, page: Page) -> list[rows.Row]:
         values: dict[str, Any] = {

@@ -4,7 +4,7 @@ import select
 from typing import Any
 
 import psycopg
-from psycopg_pool import ConnectionPool
+from psycopg.pq import ExecStatus
 
 
 def is_alive(connection: psycopg.Connection[Any]) -> bool:
@@ -17,10 +17,11 @@ def is_alive(connection: psycopg.Connection[Any]) -> bool:
     if _is_quiet(connection.fileno()):
         return True
     try:
-        ConnectionPool.check_connection(connection)
+        # Below the driver's cursors, which would prepare it where it is asked often.
+        answer = connection.pgconn.exec_(b"")
     except psycopg.Error:
         return False
-    return True
+    return answer.status == ExecStatus.EMPTY_QUERY
 
 
 def _is_quiet(descriptor: int) -> bool:

@@ -1,7 +1,6 @@
 """Where connections come from: a connection string, or a pool of the caller's."""
 
 from collections.abc import Mapping
-from contextlib import closing
 from typing import Any, Protocol, final
 
 import psycopg
@@ -38,8 +37,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "tcp_user_timeout": 30_000,  # milliseconds
 }
 """What a connection string may say otherwise."""
-_PREPARE_AFTER = 2
-"""Runs of a statement on one connection after which the server prepares it there."""
+_ENCODING = {"client_encoding": "UTF8"}
+"""What it may not, nor PGCLIENTENCODING: in another encoding, text arrives as other text."""
 _UNLIMITED = 4
 """How many connections are used of a pool that opens as many as it is asked for."""
 
@@ -50,6 +49,11 @@ class Source(Protocol):
     @property
     def label(self) -> str:
         """Which server and schema, without secrets."""
+        ...
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the pool and its sessions are used by the store alone."""
         ...
 
     @property
@@ -78,19 +82,15 @@ class OwnPool:
     label: str
     size: int
     _conninfo: str = field(repr=False)
-    _prepared: bool | None = None
+    is_ours = True
 
     def open_pool(self) -> AnyPool:
-        """Connect once to learn what is wrong, which a pool does not tell; then open it."""
-        with closing(self.connect()) as connection, translated(self.label):
-            prepared = _is_direct(connection) if self._prepared is None else self._prepared
+        """Open a pool; what keeps it from connecting is not told by it, but by `connect`."""
         pool: AnyPool = ConnectionPool(
             self._conninfo,
-            kwargs={
-                "autocommit": True,
-                # It saves the server the planning, for a claim more than all the rest of it.
-                "prepare_threshold": _PREPARE_AFTER if prepared else None,
-            },
+            # Nothing is prepared before it is known what is behind a connection.
+            kwargs={"autocommit": True, "prepare_threshold": None},
+            configure=ignore_notifications,
             min_size=1,
             max_size=self.size,
             open=False,
@@ -118,6 +118,7 @@ class CallersPool:
 
     label: str
     _pool: AnyPool = field(repr=False)
+    is_ours = False
 
     @property
     def size(self) -> int:
@@ -150,26 +151,26 @@ class CallersPool:
             parts_of(conninfo, settings)
         except ValueError as error:
             raise StoreError(f"{self.label}: {error}") from error
-        return conninfo, {**settings, "autocommit": True}
+        return conninfo, {**settings, "autocommit": True, **_ENCODING}
 
 
-def _is_direct(connection: AnyConnection) -> bool:
-    """Say whether the server that answers is the one that was connected to.
+def ignore_notifications(connection: AnyConnection) -> None:
+    """Let the driver drop what it would keep until somebody asks for it.
 
-    A pooler names a process of its own making: the statements of one transaction, and what was
-    prepared for them, may meet another process than those of the next.
+    Behind a pooler, a session may listen for another client of it.
     """
-    [[answering]] = connection.execute(b"select pg_catalog.pg_backend_pid()").fetchall()
-    return bool(answering == connection.info.backend_pid)
+    connection.add_notify_handler(_drop)
 
 
-def source_of(
-    given: str | AnyPool, size: int, schema: str, *, prepared: bool | None
-) -> OwnPool | CallersPool:
+def _drop(_news: psycopg.Notify) -> None:
+    """Do nothing with it."""
+
+
+def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | CallersPool:
     """Choose by what the caller has."""
     if isinstance(given, str):
         conninfo = with_defaults(given)
-        return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo, prepared)
+        return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo)
     return CallersPool(_pool_label(given, schema), given)
 
 
@@ -180,7 +181,7 @@ def with_defaults(conninfo: str) -> str:
     if "," in str(parts.get("host") or parts.get("hostaddr")):
         # Of several servers one takes writes; on a standby that lags, the living look dead.
         defaults["target_session_attrs"] = "read-write"
-    return make_conninfo(**defaults | parts)
+    return make_conninfo(**defaults | parts | _ENCODING)
 
 
 def _pool_label(pool: AnyPool, schema: str) -> str:

@@ -32,6 +32,10 @@ Step = tuple[bytes, Parameters]
 """A statement that shall be run, and its values."""
 BEGIN: Step = (b"begin isolation level read committed", {})
 COMMIT: Step = (b"commit", {})
+SHOW_JIT: Step = (b"select pg_catalog.current_setting('jit', true)", {})
+JIT_OFF: Step = (b"select pg_catalog.set_config('jit', 'off', true)", {})
+"""Until the transaction ends the server compiles nothing: that takes longer than it saves."""
+JIT_ON: Step = (b"select pg_catalog.set_config('jit', 'on', true)", {})
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
 """How our values are written and read: made once, it took a quarter of a small statement."""

@@ -26,7 +26,6 @@ from bgjobs.stores.abc import (
 from bgjobs.stores.capping import earliest
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import (
-    callers,
     capping,
     completing,
     migrating,
@@ -34,11 +33,14 @@ from bgjobs.stores.postgres import (
     timestamps,
     writing,
 )
+from bgjobs.stores.postgres.callers import Callers
 from bgjobs.stores.postgres.calls import Calls, paged
+from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.operating import PostgresOperations
+from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
 from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
-from bgjobs.stores.postgres.watcher import NO_NEWS, PostgresWatcher, channel_of
+from bgjobs.stores.postgres.watcher import NO_NEWS
 from bgjobs.stores.values import by_verb, in_claim_order, lost, orders_of
 
 _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
@@ -88,16 +90,16 @@ class PostgresStore:
             raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
         if not 0 < call_timeout < inf:
             raise ValueError(f"call_timeout: expected seconds above 0, found {call_timeout}")
-        self._source = source_of(
-            conninfo_or_pool, pool_size, schema, prepared=prepared_statements
-        )
+        self._source = source_of(conninfo_or_pool, pool_size, schema)
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
-        self._listen = listen
-        self._listen_dsn = None if listen_dsn is None else with_defaults(listen_dsn)
+        dsn = None if listen_dsn is None else with_defaults(listen_dsn)
+        self._listening = Listening(self._sql, listen, dsn)
+        self._callers = Callers(self._sql, prepared=prepared_statements)
         self._lock_wait = lock_wait(call_timeout * _LOCK_WAIT)
         self._listeners = tuple(listeners)
-        self._calls = Calls(self._source, self._sql, call_timeout)
-        self._operations = PostgresOperations(self._calls, self.watch)
+        sessions = Sessions(self._sql, prepared=prepared_statements)
+        self._calls = Calls(self._source, self._sql, sessions, call_timeout)
+        self._operations = PostgresOperations(self._calls, self._listening)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.label}>"
@@ -265,7 +267,7 @@ class PostgresStore:
                 [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
                 return Heartbeat(frozenset(), timestamps.instant(found))
             steps = [(self._sql[verb], values) for verb in ("heartbeat", "orders")]
-            [[found, alive]], orders = self._sql.run_all(connection, steps)
+            [[found, alive]], orders = self._calls.run_all(connection, steps)
         return Heartbeat(frozenset(alive), timestamps.instant(found), orders_of(orders))
 
     def abandoned(
@@ -360,17 +362,11 @@ class PostgresStore:
         self._calls.alone(lambda connection: self._sql.run(connection, *step))
 
     def watch(self) -> Watcher | None:
-        """Open a watcher on a connection of its own; None with `listen=False`."""
-        self._calls.live.check_process()
-        if not self._listen:
-            return None
-        connection = self._source.connect(self._listen_dsn)
-        try:
-            with self._calls.live.limited(connection):
-                return PostgresWatcher(connection, self.label, channel_of(self._sql.schema))
-        except BaseException:
-            connection.close()
-            raise
+        """Open a watcher on a connection of its own; None where queues have to poll.
+
+        That is so with `listen=False`, and behind a pooler without a `listen_dsn`.
+        """
+        return self._listening.open(self._calls.live)
 
     def enqueue_in(
         self,
@@ -385,7 +381,7 @@ class PostgresStore:
 
         Watchers are told when it commits.
         """
-        return callers.enqueue_in(self._sql, connection, requests, _instant("now", now))
+        return self._callers.enqueue_in(connection, requests, _instant("now", now))
 
     async def enqueue_in_async(
         self,
@@ -396,4 +392,4 @@ class PostgresStore:
     ) -> Sequence[Job]:
         """Do the same on your `psycopg.AsyncConnection`."""
         instant = _instant("now", now)
-        return await callers.enqueue_in_async(self._sql, connection, requests, instant)
+        return await self._callers.enqueue_in_async(connection, requests, instant)

@@ -1,0 +1,210 @@
+"""Text comes back as it was given, in whatever encoding a session speaks, or it is refused."""
+
+import select
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool
+
+from bgjobs.errors import StoreError
+from bgjobs.jobs import FailedJob, JobRequest
+from bgjobs.settlements import Fail
+from bgjobs.stores.operations import Failures
+from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.postgres_jobs import enqueue, open_owner
+
+CAFE = "naïve café"
+TEXT = f"{CAFE} €uro 日本語 🎉 ÿ"
+"""Signs of one to four bytes; what begins it is in LATIN1, too."""
+NAME = "wörker-日本"
+REFUSED = "client_encoding is LATIN1, so other text would be stored than was given"
+
+
+@contextmanager
+def opened(given: Any, **settings: Any) -> Generator[PostgresStore]:
+    store = PostgresStore(given, **settings)
+    store.open()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def schema(postgres_dsn: str) -> Generator[str]:
+    name = random_schema()
+    with opened(postgres_dsn, schema=name) as store:
+        store.migrate()
+    yield name
+    drop_schema(postgres_dsn, name)
+
+
+def check_all_texts(store: PostgresStore) -> None:
+    """Send text on every way there and back."""
+    request = JobRequest(NAME, f'"{TEXT}"').unique(TEXT).with_metadata(über=TEXT)
+    [new] = enqueue(store, request)
+    owner = open_owner(store)
+    [job] = store.reserve(owner, [NAME], 1)
+    assert (job.name, job.payload, job.unique_key) == (NAME, f'"{TEXT}"', TEXT)
+    assert job.metadata == {"über": TEXT}
+    assert store.find_unique(NAME, TEXT) == job
+    seen: list[Any] = []
+    store.complete(
+        enqueue_one(store),
+        lambda raw: seen.extend(
+            raw.execute("select %s::text, length('ï€🎉')", [TEXT]).fetchall()
+        ),
+    )
+    assert seen == [(TEXT, 3)]
+    error = f"Boom: {TEXT}"
+    failure = Fail(
+        reservation=job.reservation, error=error, attempts=1, crashes=0, interruptions=0
+    )
+    assert store.write(settle=[failure]).lost == []
+    failed = store.find(new.id)
+    assert isinstance(failed, FailedJob)
+    assert failed.error == error
+    found = store.operations.get_failed(Failures(words=["naïve", "日本語"]))
+    assert [one.id for one in found] == [new.id]
+
+
+def enqueue_one(store: PostgresStore) -> Any:
+    [_] = enqueue(store, JobRequest("other", "{}"))
+    [job] = store.reserve(open_owner(store), ["other"], 1)
+    return job.reservation
+
+
+def check_news(store: PostgresStore) -> None:
+    watcher = store.watch()
+    assert watcher is not None
+    with closing(watcher):
+        store.notify([NAME])
+        readable, _, _ = select.select([watcher.fileno()], [], [], 30)
+        assert readable
+        assert set(watcher.poll() or ()) == {NAME}
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP", "WIN1252"])
+def test_the_environment_chooses_no_encoding(
+    postgres_dsn: str, schema: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", encoding)
+    with opened(postgres_dsn, schema=schema, listen_dsn=postgres_dsn) as store:
+        check_all_texts(store)
+        check_news(store)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"client_encoding": "LATIN1"}, {"options": "-c client_encoding=LATIN1"}]
+)
+def test_the_connection_string_chooses_no_encoding(
+    postgres_dsn: str, schema: str, settings: dict[str, str]
+) -> None:
+    with opened(make_conninfo(postgres_dsn, **settings), schema=schema) as store:
+        check_all_texts(store)
+        check_news(store)
+
+
+def test_what_work_does_to_its_session_ends_with_it(postgres_dsn: str, schema: str) -> None:
+    with opened(postgres_dsn, schema=schema, pool_size=1) as store:
+        reservation = enqueue_one(store)
+        assert store.complete(
+            reservation, lambda raw: raw.execute("set client_encoding to 'LATIN1'")
+        )
+        check_all_texts(store)
+
+
+def test_a_pool_of_the_callers_in_another_encoding_is_refused(
+    postgres_dsn: str, schema: str
+) -> None:
+    with (
+        ConnectionPool(
+            postgres_dsn,
+            kwargs={"client_encoding": "LATIN1"},
+            min_size=1,
+            max_size=2,
+            open=True,
+        ) as pool,
+        opened(pool, schema=schema) as store,
+    ):
+        with pytest.raises(StoreError, match=REFUSED):
+            store.check_schema()
+        with pytest.raises(StoreError, match=REFUSED):
+            enqueue(store, JobRequest(NAME, "{}"))
+        with pool.connection() as connection:
+            [[stored]] = connection.execute(f'select count(*) from "{schema}".jobs').fetchall()
+    assert stored == 0
+
+
+def test_enqueue_in_refuses_a_connection_in_another_encoding(
+    postgres_dsn: str, schema: str
+) -> None:
+    with (
+        opened(postgres_dsn, schema=schema) as store,
+        psycopg.connect(postgres_dsn, client_encoding="LATIN1") as connection,
+    ):
+        connection.execute("create temporary table mine (text text)")
+        with pytest.raises(StoreError, match=REFUSED):
+            store.enqueue_in(connection, [JobRequest(NAME, CAFE)])
+        connection.execute("insert into mine values (%s)", [CAFE])
+        connection.commit()
+        assert connection.execute("select text from mine").fetchall() == [(CAFE,)]
+        connection.execute("set client_encoding to 'UTF8'")
+        [job] = store.enqueue_in(connection, [JobRequest(NAME, TEXT)])
+        connection.commit()
+        assert [one.payload for one in store.get_enqueued()] == [TEXT]
+        assert store.find(job.id) == job
+
+
+@pytest.mark.anyio
+async def test_enqueue_in_async_refuses_a_connection_in_another_encoding(
+    postgres_dsn: str, schema: str
+) -> None:
+    with opened(postgres_dsn, schema=schema) as store:
+        async with await psycopg.AsyncConnection.connect(
+            postgres_dsn, client_encoding="LATIN1"
+        ) as connection:
+            with pytest.raises(StoreError, match=REFUSED):
+                await store.enqueue_in_async(connection, [JobRequest(NAME, CAFE)])
+            await connection.execute("set client_encoding to 'UNICODE'")
+            await store.enqueue_in_async(connection, [JobRequest(NAME, TEXT)])
+        assert [one.payload for one in store.get_enqueued()] == [TEXT]
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_a_database_in_another_encoding_is_refused(
+    debian_dsn: str, encoding: str, whose: str
+) -> None:
+    name = random_schema()
+    with psycopg.connect(debian_dsn, autocommit=True) as admin:
+        admin.execute(
+            f"create database {name} encoding '{encoding}' template template0 "
+            "lc_collate 'C' lc_ctype 'C'".encode()
+        )
+        try:
+            with pytest.raises(StoreError, match=f"the database's encoding is {encoding}, in"):
+                _use(make_conninfo(debian_dsn, dbname=name), ours=whose == "ours")
+        finally:
+            admin.execute(f"drop database {name} with (force)".encode())
+
+
+def _use(dsn: str, *, ours: bool) -> None:
+    kwargs = {"client_encoding": "UTF8"}
+    with ConnectionPool(dsn, kwargs=kwargs, min_size=0, max_size=1, open=True) as pool:
+        store = PostgresStore(dsn if ours else pool)
+        try:
+            store.open()
+            store.migrate()
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

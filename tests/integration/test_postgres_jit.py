@@ -1,0 +1,179 @@
+"""A server that compiles costly statements (JIT) compiles none of the store's.
+
+Compiling takes it hundreds of milliseconds, for statements that take a few. A process of the
+server that has compiled something has LLVM in its memory, and keeps it.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool
+
+from bgjobs.caps import Cap, RateLimit
+from bgjobs.ids import new_id
+from bgjobs.jobs import JobRequest
+from bgjobs.settlements import Succeed
+from bgjobs.stores.operations import Failures
+from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.debian import started_pgbouncer
+from tests.fixtures.postgres import random_schema
+from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests
+
+_MANY = 1_000
+_COSTLY = "select sum(number) from generate_series(1, 10000) as made (number)"
+
+
+@contextmanager
+def database(dsn: str, *settings: str) -> Generator[str]:
+    """Make a database with settings of its own."""
+    name = random_schema()
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute(f"create database {name}".encode())
+        for setting in settings:
+            admin.execute(f"alter database {name} set {setting}".encode())
+        try:
+            yield make_conninfo(dsn, dbname=name)
+        finally:
+            admin.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture
+def eager(debian_dsn: str) -> Generator[str]:
+    """A database where whatever reads a table is costly enough to be compiled."""
+    with database(debian_dsn, "jit_above_cost = 1") as dsn:
+        yield dsn
+
+
+@contextmanager
+def opened(given: Any) -> Iterator[PostgresStore]:
+    store = PostgresStore(given, pool_size=2)
+    store.open()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def have_compiled(dsn: str) -> set[int]:
+    """Give the processes of this database's sessions that have compiled something."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("set jit = off")
+        others = connection.execute(
+            "select pid from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        ).fetchall()
+    assert others
+    maps = {pid: Path(f"/proc/{pid}/maps").read_text() for (pid,) in others}
+    return {pid for pid, text in maps.items() if "llvmjit" in text}
+
+
+def test_this_server_compiles(eager: str) -> None:
+    with psycopg.connect(eager) as connection:
+        connection.execute(_COSTLY)
+        assert have_compiled(eager) == {connection.info.backend_pid}
+
+
+def ask_everything(store: PostgresStore) -> None:
+    """Run all verbs whose cost grows with the tables, some of them often."""
+    owner = new_id()
+    caps = [Cap("work", running=5, rate=RateLimit(5, 60))]
+    for _ in range(4):  # so that they are prepared, where they are
+        store.count()
+        store.count(["work", "other"], at_most=10)
+        store.reserve(owner, ["work", "other"], 1_000)
+        store.reserve(owner, ["work"], 10, caps=caps)
+        store.next_due(["work", "other"])
+        store.next_due(["work"], caps=caps)
+    store.heartbeat([owner], LEASE)
+    store.abandoned()
+    store.close_owners()
+    store.get_enqueued()
+    store.get_running()
+    store.get_succeeded()
+    store.get_failed("work")
+    store.find(new_id())
+    operations = store.operations
+    for words in ((), ("boom",)):
+        operations.get_failed(Failures(words=words))
+        operations.get_failed_ids(Failures(name="work", words=words))
+    for delayed in (True, False):
+        operations.get_waiting(delayed=delayed)
+    operations.get_named_running()
+    operations.get_owners()
+    operations.retry([new_id()])
+    operations.cancel([new_id()], "no")
+    operations.change([new_id()], priority=1)
+    operations.diagnose()
+
+
+@pytest.mark.parametrize("way", ["ours", "a pool of the caller's", "a pooler"])
+def test_no_statement_is_compiled(eager: str, way: str) -> None:
+    with ExitStack() as stack:
+        with opened(eager) as store:
+            store.migrate()
+            enqueue(store, *requests(10))
+        given: Any = eager
+        if way == "a pool of the caller's":
+            pool = ConnectionPool(eager, min_size=2, max_size=2, open=True)
+            given = stack.enter_context(pool)
+        elif way == "a pooler":
+            given = make_conninfo(
+                stack.enter_context(started_pgbouncer(eager)).dsn,
+                dbname=psycopg.conninfo.conninfo_to_dict(eager)["dbname"],
+            )
+        store = stack.enter_context(opened(given))
+        ask_everything(store)
+        assert have_compiled(eager) == set()
+        if way == "a pool of the caller's":
+            with given.connection() as connection:
+                assert connection.execute("show jit").fetchall() == [("on",)]
+
+
+def test_what_is_written_at_once_is_too_cheap_to_be_compiled(debian_dsn: str) -> None:
+    """In sessions of the caller's nothing is switched off for it."""
+    with (
+        database(debian_dsn) as dsn,
+        ConnectionPool(dsn, min_size=1, max_size=1, open=True) as pool,
+        opened(pool) as store,
+    ):
+        store.migrate()
+        enqueue(store, *(JobRequest("work", "[]").unique(str(n)) for n in range(_MANY)))
+        jobs = store.reserve(open_owner(store), ["work"], _MANY)
+        assert len(jobs) == _MANY
+        assert store.write(settle=[Succeed(job.reservation) for job in jobs]).lost == []
+        assert have_compiled(dsn) == set()
+
+
+def test_enqueueing_much_in_a_transaction_compiles_nothing_and_leaves_the_setting(
+    debian_dsn: str,
+) -> None:
+    with database(debian_dsn) as dsn, opened(dsn) as store:
+        store.migrate()
+        many = [JobRequest("work", "[]").unique(str(number)) for number in range(6 * _MANY)]
+        with psycopg.connect(dsn) as connection:
+            first = store.enqueue_in(connection, many)
+            again = store.enqueue_in(connection, many)
+            assert [job.id for job in first] == [job.id for job in again]
+            assert connection.execute("show jit").fetchall() == [("on",)]
+            assert connection.info.backend_pid not in have_compiled(dsn)
+
+
+@pytest.mark.anyio
+async def test_enqueueing_much_on_an_async_connection_compiles_nothing(debian_dsn: str) -> None:
+    with database(debian_dsn) as dsn, opened(dsn) as store:
+        store.migrate()
+        many = [JobRequest("work", "[]").unique(str(number)) for number in range(6 * _MANY)]
+        async with await psycopg.AsyncConnection.connect(dsn) as connection:
+            await store.enqueue_in_async(connection, many)
+            await store.enqueue_in_async(connection, many)
+            assert connection.info.backend_pid not in have_compiled(dsn)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
