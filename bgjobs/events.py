@@ -92,7 +92,11 @@ class JobDiscarded:
 @final
 @frozen
 class JobCancelled:
-    """A job was cancelled by an operator while a queue had it; it is stored as failed."""
+    """A job was cancelled by an operator while a queue had it; it is stored as failed.
+
+    The handler may have ended by itself, before its queue heard of it: with an error, or asking
+    to run again later.
+    """
 
     queue: str
     job: Job
@@ -262,7 +266,7 @@ class MonitorReleased:
 @final
 @frozen
 class MonitorFailed:
-    """The monitor ended a dead owner's job as failed: it passed a limit."""
+    """The monitor ended a dead owner's job as failed: it passed a limit or was cancelled."""
 
     job: Job
     error: str = field(repr=False)

@@ -179,6 +179,18 @@ def _fail(job: Job, error: str) -> Fail:
     )
 
 
+def cancelled_instead(put_back: Requeue, reason: str) -> Fail:
+    """End a job that was to be put back, because an operator has cancelled it meanwhile."""
+    return Fail(
+        reservation=put_back.reservation,
+        error=CANCELLED + reason,
+        attempts=put_back.attempts,
+        crashes=put_back.crashes,
+        interruptions=put_back.interruptions,
+        errors=put_back.errors,
+    )
+
+
 def put_back(job: Job, delay: timedelta | None = None) -> Requeue:
     """Give a job back as it is; without a delay it stays due when it was."""
     return Requeue(

@@ -8,7 +8,7 @@ from typing import final
 from anyio import move_on_after
 
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.events import JobReserved, QueueError
+from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.jobs import Job
 from bgjobs.outcomes import is_suspect, put_back
 from bgjobs.runtime.attempt import Attempt
@@ -16,7 +16,7 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.inbox import Inbox
 from bgjobs.runtime.pace import MOST_AHEAD, Pace
 from bgjobs.runtime.queue_control import QueueControl
-from bgjobs.runtime.release import running_jobs
+from bgjobs.runtime.release import end_cancelled, running_jobs
 from bgjobs.stores.abc import Owner
 
 STALE = 1.0
@@ -227,10 +227,26 @@ class Fetcher:
 
     async def _give_back(self, jobs: Sequence[Job], delay: timedelta | None = None) -> None:
         """Give back jobs that were not started; what is lost by now is not ours any more."""
-        if jobs:
-            await self._engine.dispatch.once(
-                self._engine.store.write,
-                (),
-                [put_back(job, delay) for job in jobs],
-                now=self._engine.clock.store_now(),
-            )
+        if not jobs:
+            return
+        written = await self._engine.dispatch.once(
+            self._engine.store.write,
+            (),
+            [put_back(job, delay) for job in jobs],
+            now=self._engine.clock.store_now(),
+        )
+        for job in jobs if written.cancelled else ():
+            reason = written.cancelled.get(job.reservation)
+            if reason is not None:
+                await self._cancel(job, reason)
+
+    async def _cancel(self, job: Job, reason: str) -> None:
+        """Tell of a job that was to be given back, and that an operator had cancelled."""
+        engine = self._engine
+        ended = await end_cancelled(engine, job, put_back(job), reason)
+        if ended.kept:
+            bus = engine.planner.bus_of(job, self._control.bus)
+            bus.emit(JobCancelled, self._control.name, job, reason)
+            engine.planner.tell(job, ended.settlement, ended.followers)
+        engine.wakeups.ended()
+        engine.wakeups.idle()

@@ -15,7 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
+from bgjobs.jobs import CANCELLED, FailedJob, Job, Reservation, StoredJob, SucceededJob
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.wakeups import Notifier
 from bgjobs.settlements import Drop, Requeue, Settlement, Succeed
@@ -84,8 +84,10 @@ class Settled:
 
     lost: Collection[Reservation]
     """These reservations were not there any more; nothing was written for them."""
-    refused: Mapping[Reservation, Exception]
+    refused: Mapping[Reservation, Exception] = field(factory=dict[Reservation, Exception])
     """And for these the store did not take what was to be written."""
+    cancelled: Mapping[Reservation, str] = field(factory=dict[Reservation, str])
+    """See `Written.cancelled`."""
 
 
 @final
@@ -137,11 +139,19 @@ class GroupCommit:
         await self._submit(ticket)
         return not self._answer(ticket).lost
 
+    async def put_back(self, requeue: Requeue) -> "Settled":
+        """Write that a job is put back; waits and raises like `settle`."""
+        ticket = Ticket(settle=[requeue])
+        await self._submit(ticket)
+        written = self._answer(ticket)
+        return Settled(written.lost, cancelled=written.cancelled)
+
     async def settle_all(self, settlements: Sequence[Settlement]) -> "Settled":
         """Write the ends of many runs that nothing follows; waits like `settle`."""
         ticket = Ticket(settle=settlements)
         await self._submit(ticket)
-        return Settled(self._answer(ticket).lost, ticket.refused)
+        written = self._answer(ticket)
+        return Settled(written.lost, ticket.refused, written.cancelled)
 
     async def complete(
         self, job: Job, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
@@ -287,8 +297,11 @@ class GroupCommit:
         reservations = [part.settle[0].reservation for part in parts]
         answers = list(zip(reservations, parts, strict=True))
         ticket.refused = {held: part.error for held, part in answers if part.error is not None}
+        written = [part.written for part in parts if part.written is not None]
         ticket.written = Written(
-            (), [held for held, part in answers if part.written and part.written.lost]
+            (),
+            [held for one in written for held in one.lost],
+            {held: why for one in written for held, why in one.cancelled.items()},
         )
         ticket.done.set()
 
@@ -305,8 +318,7 @@ class GroupCommit:
         for ticket in batch:
             stored = [next(jobs) for _ in ticket.enqueue]
             try:
-                lost = await self._lost(ticket, written) if written.lost else ()
-                ticket.written = Written(stored, lost)
+                ticket.written = await self._part_of(written, ticket, stored)
             except StoreUnavailableError:
                 raise
             except Exception as error:  # noqa: BLE001 - the others of the batch are committed
@@ -314,13 +326,25 @@ class GroupCommit:
         for ticket in batch:
             ticket.done.set()
 
-    async def _lost(self, ticket: Ticket, written: Written) -> list[Reservation]:
-        return [
-            one.reservation
-            for one in ticket.settle
-            if one.reservation in written.lost
-            and not (ticket.repeated and await self._settled_before(one))
-        ]
+    async def _part_of(
+        self, written: Written, ticket: Ticket, stored: Sequence[Job]
+    ) -> Written:
+        """Return what a batch has written of one ticket."""
+        if not written.lost and not written.cancelled:  # mostly; the rest hashes reservations
+            return Written(stored, ())
+        lost: list[Reservation] = []
+        cancelled = dict[Reservation, str]()
+        for one in ticket.settle:
+            reason = written.cancelled.get(one.reservation)
+            if one.reservation in written.lost and ticket.repeated:
+                if await self._settled_before(one):
+                    continue
+                reason = await self._cancelled_before(one)
+            if reason is not None:
+                cancelled[one.reservation] = reason
+            elif one.reservation in written.lost:
+                lost.append(one.reservation)
+        return Written(stored, lost, cancelled)
 
     async def _settled_before(self, settlement: Settlement) -> bool:
         """Say whether an earlier try, whose answer was lost, is what settled this job."""
@@ -329,6 +353,14 @@ class GroupCommit:
         if found is None:
             return isinstance(settlement, Drop)
         return is_settled(found, settlement, reservation)
+
+    async def _cancelled_before(self, settlement: Settlement) -> str | None:
+        """Return why an earlier try has ended a job that it was to put back; else None."""
+        if not isinstance(settlement, Requeue):
+            return None
+        job_id = settlement.reservation.job_id
+        found = await self._dispatch.once(self._dispatch.store.find, job_id)
+        return None if found is None else cancelled_before(found, settlement)
 
 
 def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservation) -> bool:
@@ -339,6 +371,20 @@ def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservatio
         return False
     kind = SucceededJob if isinstance(settlement, Succeed) else FailedJob
     return isinstance(found, kind) and found.reserved_by == reservation.owner
+
+
+def cancelled_before(found: StoredJob, put_back: Requeue) -> str | None:
+    """Return why this settlement has ended `found`, which it was to put back; else None.
+
+    The counters are what tells it from an end that somebody else has written.
+    """
+    held = put_back.reservation
+    is_ours = (found.reservations, found.reserved_by) == (held.number, held.owner) and all(
+        getattr(found, counter) == getattr(put_back, counter) for counter in COUNTERS
+    )
+    if not isinstance(found, FailedJob) or not is_ours:
+        return None
+    return found.error.removeprefix(CANCELLED) if found.error.startswith(CANCELLED) else None
 
 
 def _was_requeued(found: StoredJob, requeue: Requeue) -> bool:

@@ -4,27 +4,52 @@ Everything goes through the same fenced settlements as a finished run, so two pr
 release the same job at once cannot both do it.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import final
 from uuid import UUID
 
 from anyio import create_task_group
+from attrs import frozen
 
 from bgjobs.errors import StoreError
 from bgjobs.events import (
+    JobCancelled,
     JobReleased,
     MonitorFailed,
     MonitorReleased,
     MonitorReleasing,
 )
 from bgjobs.jobs import Job
-from bgjobs.outcomes import Crashed, Interrupted, settle_unfinished
+from bgjobs.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.leases import DeadOwner
 from bgjobs.settlements import Fail, Requeue
-from bgjobs.stores.abc import Page
+from bgjobs.stores.abc import NewJob, Page
 
 PAGE = 500
 """Jobs that are released in one transaction."""
+
+
+@final
+@frozen
+class Ended:
+    """What was written about a job that is given back."""
+
+    settlement: Fail | Requeue
+    followers: Sequence[NewJob]
+    kept: bool
+    """Whether the reservation was still there."""
+
+
+async def end_cancelled(engine: Engine, job: Job, put_back: Requeue, reason: str) -> Ended:
+    """End a job that the store did not put back, because an operator has cancelled it.
+
+    It has ended already, but for a run of a schedule: that ends with the run that follows.
+    """
+    settlement = cancelled_instead(put_back, reason)
+    if job.occurrence is None:
+        return Ended(settlement, (), kept=True)
+    return await _fail(engine, job, settlement)
 
 
 async def running_jobs(engine: Engine, owner: UUID) -> AsyncIterator[Job]:
@@ -94,23 +119,44 @@ async def _give_back(
 async def _give_one_back(
     engine: Engine, job: Job, outcome: Crashed | Interrupted, dead: DeadOwner | None
 ) -> None:
-    settlement = settle_unfinished(job, outcome, engine.config.limits)
-    followers = engine.planner.followers(job, settlement)
+    settlement: Fail | Requeue = settle_unfinished(job, outcome, engine.config.limits)
+    cancelled: str | None = None
     try:
-        kept = await engine.settlements.settle(settlement, followers)
+        if isinstance(settlement, Requeue):
+            settled = await engine.settlements.put_back(settlement)
+            cancelled = settled.cancelled.get(job.reservation)
+            if cancelled is None:
+                end = Ended(settlement, (), not settled.lost)
+            else:
+                end = await end_cancelled(engine, job, settlement, cancelled)
+        else:
+            end = await _fail(engine, job, settlement)
     except StoreError:
         return  # told as StoreFailed; it stays for the next sweep and holds up nobody else
-    if kept:
-        _report(engine, job, settlement, dead)
-        engine.planner.tell(job, settlement, followers)
+    if end.kept:
+        _report(engine, job, end.settlement, cancelled, dead)
+        engine.planner.tell(job, end.settlement, end.followers)
     engine.announce((job.name,))
 
 
+async def _fail(engine: Engine, job: Job, settlement: Fail) -> Ended:
+    followers = engine.planner.followers(job, settlement)
+    kept = await engine.settlements.settle(settlement, followers)
+    return Ended(settlement, followers, kept)
+
+
 def _report(
-    engine: Engine, job: Job, settlement: Fail | Requeue, dead: DeadOwner | None
+    engine: Engine,
+    job: Job,
+    settlement: Fail | Requeue,
+    cancelled: str | None,
+    dead: DeadOwner | None,
 ) -> None:
     bus = engine.planner.bus_of(job, engine.bus)
-    if isinstance(settlement, Fail):
+    if cancelled is not None and dead is not None:
+        bus.emit(JobCancelled, dead.owner.name, job, cancelled)
+        engine.wakeups.idle()
+    elif isinstance(settlement, Fail):
         bus.emit(MonitorFailed, job, settlement.error)
         engine.wakeups.idle()  # it may have been the last one
     elif dead is None or dead.died:

@@ -10,12 +10,20 @@ from attrs import evolve, frozen
 
 from bgjobs.backoff import Exponential
 from bgjobs.events import QueueError, ReservationLost
-from bgjobs.outcomes import Outcome, Raised, RetryPolicy, Returned, settle
+from bgjobs.outcomes import (
+    Cancelled,
+    Outcome,
+    Raised,
+    RetryPolicy,
+    Returned,
+    settle,
+)
 from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.group_commit import LARGEST_BATCH
 from bgjobs.runtime.lease_guard import LeaseGuard
 from bgjobs.runtime.queue_control import QueueControl
+from bgjobs.runtime.release import end_cancelled
 from bgjobs.runtime.reports import report_end
 from bgjobs.runtime.wakeups import Signal
 from bgjobs.settlements import Requeue, Settlement, Succeed
@@ -125,13 +133,16 @@ class Settler:
 
     async def _write(self, ends: Sequence[End]) -> None:
         settled = await self._engine.settlements.settle_all([end.settlement for end in ends])
-        if not settled.refused and not settled.lost:  # mostly; looking up hashes each of them
-            for end in ends:
+        if not (settled.refused or settled.lost or settled.cancelled):
+            for end in ends:  # mostly; looking up hashes each of them
                 self._tell(end, kept=True)
             return
         for end in ends:
-            if end.settlement.reservation not in settled.refused:
-                self._tell(end, kept=end.settlement.reservation not in settled.lost)
+            held = end.settlement.reservation
+            if isinstance(end.settlement, Requeue) and held in settled.cancelled:
+                await self._cancel(end, end.settlement, settled.cancelled[held])
+            elif held not in settled.refused:
+                self._tell(end, kept=held not in settled.lost)
         for end in ends:
             if error := settled.refused.get(end.settlement.reservation):
                 self._culprits.add(end.attempt.job.id)
@@ -140,7 +151,14 @@ class Settler:
 
     async def _write_alone(self, end: End) -> None:
         attempt, settlements = end.attempt, self._engine.settlements
-        if not end.goes_alone:
+        if isinstance(end.settlement, Requeue):
+            settled = await settlements.put_back(end.settlement)
+            if settled.cancelled:
+                [reason] = settled.cancelled.values()
+                await self._cancel(end, end.settlement, reason)
+                return
+            kept = not settled.lost
+        elif not end.goes_alone:
             kept = await settlements.settle(end.settlement)
         elif isinstance(end.settlement, Succeed) and attempt.completions:
             try:
@@ -154,6 +172,12 @@ class Settler:
         else:
             kept = await settlements.settle(end.settlement, end.followers)
         self._tell(end, kept=kept)
+
+    async def _cancel(self, end: End, put_back: Requeue, reason: str) -> None:
+        """Tell of a job that was to be put back, and that an operator had cancelled."""
+        ended = await end_cancelled(self._engine, end.attempt.job, put_back, reason)
+        cancelled = End(end.attempt, Cancelled(reason), ended.settlement, ended.followers)
+        self._tell(cancelled, kept=ended.kept)
 
     def _tell(self, end: End, *, kept: bool) -> None:
         """Let the job go, and tell what became of it."""

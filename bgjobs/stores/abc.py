@@ -56,6 +56,12 @@ class Written:
     """
     lost: Collection[Reservation]
     """The reservations that were not there any more; nothing was written for these."""
+    cancelled: Mapping[Reservation, str] = field(factory=dict[Reservation, str])
+    """Jobs that were to be put back, and that an operator has cancelled, with the reason.
+
+    They are stored as failed. A run of a schedule is not: it is still reserved, so that it can
+    be settled as failed together with the run that follows it.
+    """
 
 
 @final
@@ -208,6 +214,11 @@ class Store(Protocol):
         Every settlement is fenced: it touches the row only where the job is still held by
         exactly its reservation (id, owner and number), else it is reported as lost. The
         ends are written first, so that a new job may take the unique key of one that ends.
+
+        A job that is to be put back while `Operations.cancel` wants it cancelled does not
+        wait again: it is stored as failed in the same transaction, with the counters and
+        errors of the `Requeue`, and reported in `Written.cancelled`. What follows it is not
+        stored.
 
         A write whose answer was lost can be repeated, with `NewJob.repeated`: an id that is
         stored already, live or ended, is not stored again. The live job is given; for an ended

@@ -109,6 +109,10 @@ class Operations(Protocol):
 
         The error of the failed ones is ``Cancelled:`` and the reason. Occurrences that wait
         are left alone, as their scheduled job would only plan them again.
+
+        What is asked of a running job is stored, and `Store.write` looks at it where the job
+        would be put back. So a job that runs and waits in turn ends, although no owner has
+        heard of it in time. One that is put back at this very moment may run once more.
         """
         ...
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import final
 from uuid import UUID
+
+from attrs import field, frozen
 
 from bgjobs.errors import DuplicateJobError
 from bgjobs.instants import as_instant
@@ -12,6 +15,33 @@ from bgjobs.stores.abc import NewJob, Orders
 from bgjobs.stores.occurrences import in_utc
 
 _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
+
+
+@final
+@frozen
+class Ends:
+    """What became of the settlements of one write."""
+
+    written: list[Reservation] = field(factory=list[Reservation])
+    """Those that took effect as they were asked for."""
+    cancelled: dict[Reservation, str] = field(factory=dict[Reservation, str])
+    """See `Written.cancelled`."""
+
+    def lost(self, settlements: Sequence[Settlement]) -> list[Reservation]:
+        """Return the reservations that were not there any more."""
+        found = [*self.written, *self.cancelled] if self.cancelled else self.written
+        return lost(settlements, found)
+
+    def still_reserved(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return those of the jobs, which were all to be put back, that were not.
+
+        These are runs of a schedule that an operator has cancelled: only their owner ends them.
+        """
+        return [
+            job
+            for job in jobs
+            if job.occurrence is not None and job.reservation in self.cancelled
+        ]
 
 
 def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:

@@ -13,6 +13,7 @@ from tests.unit.sql_rows import (
     Scope,
     is_as_read,
     is_asked_for,
+    is_commanded,
     is_failed_and_asked_for,
     is_fenced,
     is_not_ended,
@@ -30,7 +31,7 @@ from tests.unit.sql_statements import (
 )
 from tests.unit.sql_tokens import Group, Items, RefusedError, flat, split, tree, words
 
-LEAVING = {"fenced": is_fenced, "cancelled": is_asked_for}
+LEAVING = {"commanded": is_commanded, "fenced": is_fenced, "cancelled": is_asked_for}
 """Which deleted jobs have to be recorded as ended ones, and what is shown for them."""
 ENDED = ("{jobs_succeeded}", "{jobs_failed}")
 OTHERS = (
@@ -57,8 +58,8 @@ class Verdict:
     verb: str
     table: str
     because: str
-    """new, again, unreserved, changed, as read, ended before, fenced, cancelled; of ended jobs
-    ended, restored, pruned, live again; or other."""
+    """new, again, unreserved, changed, as read, ended before, commanded, fenced, cancelled; of
+    ended jobs ended, restored, pruned, live again; or other."""
     records: str = ""
     """Of a write into the ended jobs: of which deleted ones none is left out, by the reason."""
 
@@ -170,6 +171,8 @@ def _update(write: Write, scope: Scope) -> str:
 
 
 def _delete(write: Write, scope: Scope) -> str:
+    if _touches_only(write, is_commanded, scope):
+        return "commanded"
     if _touches_only(write, is_fenced, scope):
         return "fenced"
     if _touches_only(write, is_as_read, scope):

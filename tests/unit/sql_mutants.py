@@ -8,7 +8,7 @@ from attrs import field, frozen
 from tests.unit.sql_tokens import tokens
 
 _PART = re.compile(
-    r"(?P<left>(?:\w+\.)?(?:id|reserved_by|reservations|occurrence)) (?P<sign>=|is) "
+    r"(?<!\w)(?P<left>(?:\w+\.)?(?:id|reserved_by|reservations|occurrence)) (?P<sign>=|is) "
     r"(?P<right>json_extract\([^)]*\)|any\(%\(\w+\)s::uuid\[\]\)|\w+\.\w+|:\w+|%\(\w+\)s|null)(?!\w)"
 )
 _CLAUSE_ENDS = frozenset(

@@ -109,6 +109,22 @@ def is_fenced(rows: Rows, source: Source, scope: Scope) -> bool:
     return bool(set.intersection(*holders))
 
 
+def is_commanded(rows: Rows, source: Source, scope: Scope) -> bool:
+    """Claim that it is fenced, none of a schedule, and that a command for it is stored."""
+    said = rows.said(source)
+    commands = [one for one in rows.sources if _is_of_commands(one, scope)]
+    asked = any(f"id = {one.alias} . job_id" in said for one in commands)
+    return asked and "occurrence is null" in said and is_fenced(rows, source, scope)
+
+
+def _is_of_commands(source: Source, scope: Scope) -> bool:
+    named = scope.named.get(source.what)
+    if named is None or source.columns or source.arguments is not None:
+        return False
+    [*arms] = query_of(named.items) if reads_only(named.items) else ()
+    return [[one.what for one in arm.sources] for arm in arms] == [["{cancellations}"]]
+
+
 def is_unreserved(rows: Rows, source: Source, scope: Scope) -> bool:
     """Claim that nobody holds it."""
     return "reserved_by is null" in rows.said(source)

@@ -63,8 +63,13 @@ WRITES = {
 RESTORED = ("insert", FAILED, "restored")
 DIFFERING = {
     "requeue": {
-        "sqlite": {("insert", JOBS, "fenced")},
-        "postgres": {("update", JOBS, "fenced")},
+        "sqlite": {("insert", JOBS, "fenced"), ("delete", "{cancellations}", "other")},
+        "postgres": {
+            ("update", JOBS, "fenced"),
+            ("insert", FAILED, "ended"),
+            ("delete", JOBS, "commanded"),
+            ("delete", "{cancellations}", "other"),
+        },
     },
     "restore": {"sqlite": {RESTORED}, "postgres": {RESTORED, ("delete", FAILED, "live again")}},
 }
@@ -97,7 +102,7 @@ def test_a_settled_job_becomes_an_ended_one_unless_it_is_dropped_or_put_back(
     dialect: str,
 ) -> None:
     sql = _sql(dialect)
-    for verb in ("succeed", "fail", "cancel"):
+    for verb in ("succeed", "fail", "cancel", "requeue"):
         check_leaving([judge(text, dialect) for text in sql[verb]])
     with pytest.raises(RefusedError, match="not recorded"):
         check_leaving([judge(text, dialect) for text in sql["drop"]])

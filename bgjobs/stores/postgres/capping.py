@@ -44,7 +44,9 @@ def reserve(
         found = map(rows.as_job, sql.run(connection, sql["reserve"], values))
         kept, excess = room.split(in_claim_order(found))
         if excess:
-            writing.settle(sql, connection, by_verb([put_back(job) for job in excess]), moment)
+            back = by_verb([put_back(job) for job in excess])
+            ends = writing.settle(sql, connection, back, moment)
+            kept += ends.still_reserved(excess)
         rated = {cap.name for cap in caps if cap.rate is not None}
         begun = arrays.texts([job.name for job in kept if job.name in rated])
         values = {**_asked(caps), "begun": begun, "now": moment}

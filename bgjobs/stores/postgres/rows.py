@@ -12,7 +12,7 @@ from uuid import UUID
 from attrs import asdict
 
 from bgjobs.instants import MICROSECOND, as_instant
-from bgjobs.jobs import FailedJob, Job, SucceededJob
+from bgjobs.jobs import CANCELLED, FailedJob, Job, SucceededJob
 from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors, load_errors
@@ -123,6 +123,7 @@ def _counters(settlements: Sequence[Fail | Requeue]) -> Parameters:
         "delays": arrays.bigints(
             [microseconds(one.delay) for one in settlements if isinstance(one, Requeue)]
         ),
+        "cancelled": CANCELLED,
     }
 
 

@@ -41,7 +41,7 @@ from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
 from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
 from bgjobs.stores.postgres.watcher import NO_NEWS
-from bgjobs.stores.values import by_verb, in_claim_order, lost, orders_of
+from bgjobs.stores.values import by_verb, in_claim_order, orders_of
 
 _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
     rows.as_job,
@@ -164,9 +164,9 @@ class PostgresStore:
 
         def work(connection: AnyConnection) -> Written:
             # First the ends: a scheduled job's next occurrence takes the key of the last.
-            written = writing.settle(self._sql, connection, verbs, instant)
-            jobs = writing.enqueue(self._sql, connection, enqueue, instant, written, guard)
-            return Written(jobs, lost(settle, written))
+            ends = writing.settle(self._sql, connection, verbs, instant)
+            jobs = writing.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
+            return Written(jobs, ends.lost(settle), ends.cancelled)
 
         run = self._calls.alone if alone else self._calls.together
         return run(work, extra=writing.seconds_for(enqueue))

@@ -29,7 +29,13 @@ from bgjobs.stores.postgres.statements import (
 )
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.postgres.watcher import channel_of
-from bgjobs.stores.values import as_asked, check_duplicates, stored_as, which_are_free
+from bgjobs.stores.values import (
+    Ends,
+    as_asked,
+    check_duplicates,
+    stored_as,
+    which_are_free,
+)
 
 _ROWS_PER_SECOND = 1_000
 _CHARACTERS_PER_SECOND = 1_000_000
@@ -163,16 +169,31 @@ def settle(
     connection: psycopg.Connection[Any],
     verbs: Mapping[str, Sequence[Settlement]],
     now: datetime | None,
-) -> list[Reservation]:
-    """Write how runs ended; give the reservations that were still there."""
-    written: list[Reservation] = []
+) -> Ends:
+    """Write how runs ended, and return what became of each."""
+    ends = Ends()
     for verb, chosen in verbs.items():
         found = sql.run(connection, sql[verb], rows.settled(chosen, now))
+        if verb == "requeue":
+            found = _without_cancelled(found, chosen, ends)
         if len(found) == len(chosen):  # mostly: nothing was lost
-            written += [one.reservation for one in chosen]
+            ends.written.extend(one.reservation for one in chosen)
         else:
-            written += [Reservation(*row) for row in found]
-    return written
+            ends.written.extend(Reservation(*row[:3]) for row in found)
+    return ends
+
+
+def _without_cancelled(
+    found: list[rows.Row], chosen: Sequence[Settlement], ends: Ends
+) -> list[rows.Row]:
+    """Return the rows of jobs that were put back, and note those that were cancelled."""
+    cancelled = {Reservation(*held): why for *held, why in found if why is not None}
+    if not cancelled:
+        return found
+    for one in chosen:  # a run of a schedule may be held under another reservation by now
+        if one.reservation in cancelled:
+            ends.cancelled[one.reservation] = cancelled[one.reservation]
+    return [row for row in found if row[3] is None]
 
 
 def enqueue(

@@ -42,7 +42,8 @@ def reserve(
     found = writing.reserve(raw, sql, owner, room.names(names), limit, now)
     kept, excess = room.split(found)
     if excess:
-        writing.settle(raw, sql, [put_back(job) for job in excess], now)
+        ends = writing.settle(raw, sql, [put_back(job) for job in excess], now)
+        kept += ends.still_reserved(excess)
     rated = {cap.name for cap in caps if cap.rate is not None}
     begun = rows.to_json(job.name for job in kept if job.name in rated)
     for statement in sql["record_starts"]:

@@ -37,7 +37,6 @@ from bgjobs.stores.sqlite.migrating import found_version, migrate
 from bgjobs.stores.sqlite.operating import SQLiteOperations
 from bgjobs.stores.sqlite.roles import Roles
 from bgjobs.stores.sqlite.watcher import FileWatcher
-from bgjobs.stores.values import lost
 
 
 @final
@@ -140,9 +139,9 @@ class SQLiteStore:
         with self._roles.writer.writing() as raw, translated(self.label):
             moment = self._calls.microseconds(now)
             # Settled first: a job that ends frees its unique key for the one that follows it.
-            written = writing.settle(raw, self._sql, settle, moment)
-            jobs = writing.enqueue(raw, self._sql, enqueue, moment, written)
-        return Written(jobs, lost(settle, written))
+            ends = writing.settle(raw, self._sql, settle, moment)
+            jobs = writing.enqueue(raw, self._sql, enqueue, moment, ends.written)
+        return Written(jobs, ends.lost(settle), ends.cancelled)
 
     def complete(
         self,
@@ -156,7 +155,7 @@ class SQLiteStore:
         with self._roles.writer.writing() as raw:
             with translated(self.label):
                 moment = self._calls.microseconds(now)
-                written = writing.settle(raw, self._sql, [Succeed(reservation)], moment)
+                written = writing.settle(raw, self._sql, [Succeed(reservation)], moment).written
                 if not written:
                     return False
                 # Before a stranger's code, which may leave the transaction.

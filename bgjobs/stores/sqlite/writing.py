@@ -8,12 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from bgjobs.jobs import Job, Reservation
+from bgjobs.outcomes import cancelled_instead
 from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
 from bgjobs.stores.values import (
+    Ends,
     by_verb,
     check_duplicates,
     in_claim_order,
@@ -97,27 +99,62 @@ def replace(
 
 def settle(
     raw: sqlite3.Connection, sql: Statements, settlements: Sequence[Settlement], now: int
-) -> list[Reservation]:
-    """Write how runs ended; give the reservations that were still there."""
-    written: list[Reservation] = []
+) -> Ends:
+    """Write how runs ended, and return what became of each."""
+    ends = Ends()
     for verb, chosen in by_verb(settlements).items():
-        parameters: Parameters = {
-            "settled": rows.to_json(_settled(one, now) for one in chosen),
-            "now": now,
-        }
-        held = [one.reservation for one in chosen]
-        *record, leave = sql[verb]
-        recorded = [change(raw, statement, parameters) for statement in record]
-        if recorded == [len(held)]:  # mostly: nothing was lost, so nothing need be told apart
-            change(raw, leave, parameters)
-            written += held
+        if verb == "requeue":
+            _put_back(raw, sql, chosen, now, ends)
         else:
-            # No two reservations of a job have the same number.
-            found = {(UUID(row[0]), row[1]) for row in run(raw, leave, parameters)}
-            written += [one for one in held if (one.job_id, one.number) in found]
+            ends.written.extend(_end(raw, sql[verb], chosen, now))
         if verb == "fail":
             index_failures(raw, sql)
-    return written
+    return ends
+
+
+def _end(
+    raw: sqlite3.Connection, statements: Sequence[str], chosen: Sequence[Settlement], now: int
+) -> list[Reservation]:
+    parameters = _parameters(chosen, now)
+    held = [one.reservation for one in chosen]
+    *record, leave = statements
+    recorded = [change(raw, statement, parameters) for statement in record]
+    if recorded == [len(held)]:  # mostly: nothing was lost, so nothing need be told apart
+        change(raw, leave, parameters)
+        return held
+    # No two reservations of a job have the same number.
+    found = {(UUID(row[0]), row[1]) for row in run(raw, leave, parameters)}
+    return [one for one in held if (one.job_id, one.number) in found]
+
+
+def _put_back(
+    raw: sqlite3.Connection,
+    sql: Statements,
+    chosen: Sequence[Settlement],
+    now: int,
+    ends: Ends,
+) -> None:
+    """Put jobs back, but for those that were cancelled meanwhile."""
+    find, put_back, forget = sql["requeue"]
+    if asked := run(raw, find, _parameters(chosen, now)):
+        held = {one.reservation: one for one in chosen if isinstance(one, Requeue)}
+        instead: list[Settlement] = []
+        for job_id, owner, number, reason, is_run in asked:
+            reservation = Reservation(UUID(job_id), UUID(owner), number)
+            if reservation in held:
+                ends.cancelled[reservation] = reason
+                if not is_run:  # a run of a schedule ends together with the one that follows
+                    instead.append(cancelled_instead(held[reservation], reason))
+        settle(raw, sql, instead, now)
+        gone = [one.reservation.job_id for one in instead]
+        change(raw, forget, {"ids": rows.uuids_json(gone)})
+        chosen = [one for one in chosen if one.reservation not in ends.cancelled]
+    ends.written.extend(_end(raw, [put_back], chosen, now))
+
+
+def _parameters(settlements: Iterable[Settlement], now: int) -> Parameters:
+    settled = rows.to_json(_settled(one, now) for one in settlements)
+    return {"settled": settled, "now": now}
 
 
 def index_failures(raw: sqlite3.Connection, sql: Statements) -> None:

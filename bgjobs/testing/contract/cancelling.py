@@ -4,11 +4,13 @@
 from datetime import timedelta
 from uuid import UUID
 
+from bgjobs.caps import Cap
 from bgjobs.ids import new_id
 from bgjobs.jobs import FailedJob
 from bgjobs.settlements import Settlement
-from bgjobs.stores.operations import OperatedStore
+from bgjobs.stores.operations import Failures, OperatedStore
 from bgjobs.testing.contract.steps import (
+    ERROR,
     LEASE,
     NOW,
     OCCURRENCE,
@@ -17,6 +19,7 @@ from bgjobs.testing.contract.steps import (
     ask,
     at_once,
     fail,
+    follow,
     hold,
     ids,
     put,
@@ -105,34 +108,21 @@ def check_an_occurrence_is_cancelled_only_while_it_runs(store: OperatedStore) ->
     assert store.operations.cancel([held.id], "no", now=NOW).asked == [held.id]
 
 
-def check_a_job_that_is_put_back_is_asked_for_again(store: OperatedStore) -> None:
-    """Whoever reserves it next hears of it."""
-    held = hold(store)
-    store.operations.cancel([held.id], "no", now=NOW)
-    store.write(settle=[requeue(held)], now=NOW)
-    owner = start(store)
-    assert store.operations.orders([owner]).cancelled == {}
-    assert ids(take(store, owner)) == [held.id]
-    assert store.operations.orders([owner]).cancelled == {held.id: "no"}
-
-
 def check_closing_owners_forgets_only_what_has_ended(store: OperatedStore) -> None:
-    """What is asked of a job that runs, or waits to run again, stays."""
-    put(store, *(ask() for _ in range(3)))
+    """What is asked of a job that runs stays."""
+    put(store, ask(), ask())
     owner = start(store)
-    ended, waiting, running = take(store, owner)
-    store.operations.cancel(ids([ended, waiting, running]), "no", now=NOW)
-    store.write(settle=[fail(ended), requeue(waiting)], now=NOW)
+    ended, running = take(store, owner)
+    store.operations.cancel(ids([ended, running]), "no", now=NOW)
+    store.write(settle=[fail(ended)], now=NOW)
     store.close_owners([start(store)], now=NOW)
     assert store.operations.orders([owner]).cancelled == {running.id: "no"}
-    next_owner = start(store)
-    assert ids(take(store, next_owner)) == [waiting.id]
-    assert store.operations.orders([next_owner]).cancelled == {waiting.id: "no"}
 
 
 def check_each_job_ends_once_though_it_is_cancelled(store: OperatedStore) -> None:
     """While others reserve, put back and settle: ended here or there, and never both."""
     jobs = ids(put(store, *(ask() for _ in range(80))))
+    cancelled: list[UUID] = []
 
     def cancel() -> list[UUID]:
         return [one for job in jobs for one in store.operations.cancel([job], "no").ended]
@@ -145,15 +135,17 @@ def check_each_job_ends_once_though_it_is_cancelled(store: OperatedStore) -> Non
             ends: list[Settlement] = [requeue(job) for job in first if job.reservations < 3]
             back = [one.reservation for one in ends]
             ends += [succeed(job) for job in mine if job.reservation not in back]
-            assert not store.write(settle=ends, now=NOW).lost
+            written = store.write(settle=ends, now=NOW)
+            assert not written.lost
+            cancelled.extend(one.job_id for one in written.cancelled)
             done += [job.id for job in mine if job.reservation not in back]
         return done
 
     ended = at_once(lambda number: cancel() if number % 2 else run())
-    assert sorted(one for part in ended for one in part) == sorted(jobs)
+    assert sorted([*cancelled, *(one for part in ended for one in part)]) == sorted(jobs)
     counts = store.count(now=NOW)
     assert counts.succeeded + counts.failed == len(jobs)
-    assert counts.failed == sum(map(len, ended[1::2]))
+    assert counts.failed == sum(map(len, ended[1::2])) + len(cancelled)
 
 
 def check_only_one_of_several_threads_cancels(store: OperatedStore) -> None:
@@ -162,3 +154,140 @@ def check_only_one_of_several_threads_cancels(store: OperatedStore) -> None:
     ended = at_once(lambda _: list(store.operations.cancel(jobs, "no", now=NOW).ended))
     assert sorted(one for part in ended for one in part) == sorted(jobs)
     assert len(ended) == THREADS
+
+
+def check_a_job_that_is_put_back_ends_as_cancelled(store: OperatedStore) -> None:
+    """At that moment, with the reason, and with what the settlement says of its counters."""
+    held = hold(store, unique_key="k", priority=7)
+    store.operations.cancel([held.id], "no", now=NOW)
+    back = requeue(held, attempts=2, interruptions=1, errors=(ERROR,), delay=SECOND)
+    written = store.write(settle=[back], now=NOW + SECOND)
+    assert (list(written.lost), written.cancelled) == ([], {held.reservation: "no"})
+    ended = store.find(held.id)
+    assert isinstance(ended, FailedJob)
+    assert (ended.error, ended.failed_at) == ("Cancelled: no", NOW + SECOND)
+    assert (ended.attempts, ended.interruptions, ended.errors) == (2, 1, (ERROR,))
+    assert (ended.priority, ended.reserved_by, ended.reservations) == (7, held.reserved_by, 1)
+    assert list(store.get_enqueued()) == []
+    assert put_one(store, unique_key="k").id != held.id
+    assert store.operations.get_failed_ids(Failures(words=["cancelled"])) == [held.id]
+
+
+def check_only_jobs_that_were_cancelled_are_not_put_back(store: OperatedStore) -> None:
+    """The others of the same write wait again; what has ended otherwise ends so."""
+    put(store, *(ask() for _ in range(4)))
+    back, cancelled, done, failed = take(store, start(store))
+    store.operations.cancel(ids([cancelled, done, failed]), "no", now=NOW)
+    ends: list[Settlement] = [
+        requeue(back),
+        requeue(cancelled),
+        succeed(done),
+        fail(failed, "gone"),
+    ]
+    written = store.write(settle=ends, now=NOW)
+    assert (list(written.lost), written.cancelled) == ([], {cancelled.reservation: "no"})
+    assert ids(store.get_enqueued()) == [back.id]
+    assert ids(store.get_succeeded()) == [done.id]
+    assert {job.error for job in store.operations.get_failed()} == {"gone", "Cancelled: no"}
+
+
+def check_a_write_without_cancelled_jobs_names_none(store: OperatedStore) -> None:
+    """Neither does one whose reservation was lost before the job was cancelled."""
+    held, other = hold(store), hold(store)
+    assert store.write(settle=[requeue(held), succeed(other)], now=NOW).cancelled == {}
+    [again] = take(store, start(store))
+    store.operations.cancel([again.id], "no", now=NOW)
+    written = store.write(settle=[requeue(held)], now=NOW)
+    assert (list(written.lost), written.cancelled) == ([held.reservation], {})
+    assert store.find(again.id) == again
+
+
+def check_a_cancelled_end_is_lost_when_it_is_repeated(store: OperatedStore) -> None:
+    """It is there already: written once, and not again."""
+    held = hold(store)
+    store.operations.cancel([held.id], "no", now=NOW)
+    store.write(settle=[requeue(held)], now=NOW)
+    ended = store.find(held.id)
+    written = store.write(settle=[requeue(held)], now=NOW + SECOND)
+    assert (list(written.lost), written.cancelled) == ([held.reservation], {})
+    assert store.find(held.id) == ended
+
+
+def check_what_follows_a_job_that_was_cancelled_is_not_stored(store: OperatedStore) -> None:
+    """It was to follow a job that waits again."""
+    held = hold(store)
+    store.operations.cancel([held.id], "no", now=NOW)
+    store.write([follow(held, name="next")], [requeue(held)], now=NOW)
+    assert list(store.get_enqueued()) == []
+    assert store.count(now=NOW).failed == 1
+
+
+def check_a_run_of_a_schedule_is_not_put_back_either(store: OperatedStore) -> None:
+    """It stays reserved, and is named each time, until it ends together with what follows."""
+    put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
+    [held] = take(store, start(store))
+    store.operations.cancel([held.id], "no", now=NOW)
+    for _ in range(2):
+        written = store.write(settle=[requeue(held)], now=NOW)
+        assert (list(written.lost), written.cancelled) == ([], {held.reservation: "no"})
+        assert store.find(held.id) == held
+    following = follow(held, unique_key="schedule:nightly", occurrence=OCCURRENCE)
+    assert not store.write([following], [fail(held)], now=NOW).lost
+    assert ids(store.get_enqueued()) == [following.id]
+
+
+def check_a_job_that_an_owner_left_behind_ends_as_cancelled(store: OperatedStore) -> None:
+    """Whoever gives it back."""
+    held = hold(store)
+    store.operations.cancel([held.id], "no", now=NOW)
+    late = NOW + LEASE
+    [left] = store.abandoned(now=late)
+    assert store.write(settle=[requeue(left, crashes=1)], now=late).cancelled
+    [ended] = store.operations.get_failed()
+    assert (ended.error, ended.crashes) == ("Cancelled: no", 1)
+
+
+def check_a_job_beyond_a_cap_is_put_back_unless_it_was_cancelled(store: OperatedStore) -> None:
+    """A reservation that is taken back at once, because of a cap, is looked at as well."""
+    put(store, *(ask() for _ in range(3)))
+    held = take(store, start(store), limit=1)
+    store.operations.cancel(ids(held), "no", now=NOW)
+    kept = store.reserve(start(store), ["mail"], 5, caps=[Cap("mail", running=2)], now=NOW)
+    assert len(kept) == 1
+    assert len(store.get_enqueued()) == 1
+
+
+def check_what_was_asked_is_forgotten_with_the_end(store: OperatedStore) -> None:
+    """A retry of the job is not cancelled again, and neither is it put back in vain."""
+    held = hold(store)
+    store.operations.cancel([held.id], "no", now=NOW)
+    store.write(settle=[requeue(held)], now=NOW)
+    assert store.operations.retry([held.id], now=NOW) == [held.id]
+    owner = start(store)
+    [again] = take(store, owner)
+    assert store.operations.orders([owner]).cancelled == {}
+    assert store.write(settle=[requeue(again)], now=NOW).cancelled == {}
+    assert ids(store.get_enqueued()) == [held.id]
+
+
+def check_jobs_that_are_put_back_at_once_end_when_cancelled(store: OperatedStore) -> None:
+    """Runs that are shorter than the way to their owner, which never hears of it."""
+    jobs = ids(put(store, *(ask() for _ in range(20))))
+    half = set(jobs[::2])
+
+    def cancel() -> None:
+        for job in half:
+            store.operations.cancel([job], "no", now=NOW)
+
+    def run() -> None:
+        owner = start(store)
+        for _ in range(40):
+            held = take(store, owner, limit=5)
+            assert not store.write(settle=[requeue(job) for job in held], now=NOW).lost
+
+    at_once(lambda number: run() if number else cancel())
+    for _ in range(2):  # one that was put back while it was cancelled runs once more
+        held = take(store, start(store))
+        store.write(settle=[requeue(job) for job in held], now=NOW)
+    assert set(ids(store.get_enqueued())) == set(jobs) - half
+    assert {job.id for job in store.operations.get_failed()} == half

@@ -1,3 +1,10 @@
+-- The jobs that an operator has cancelled meanwhile: they do not wait again.
+select asked.job_id, job.reserved_by, job.reservations, asked.reason, job.occurrence is not null
+from json_each(:settled) as settled
+cross join {cancellations} as asked on asked.job_id = json_extract(settled.value, '$[0]')
+cross join {jobs} as job on job.id = asked.job_id
+where exists (select 1 from {cancellations}) and job.reserved_by is not null;
+
 -- An upsert that always meets its row, because only a select lets the settlements drive the
 -- join: as an update from them it may read all rows for each. What it inserts is never kept,
 -- so it carries no payload, unique key or occurrence.
@@ -30,3 +37,5 @@ on conflict (id) do update set
     reserved_at = null,
     reserved_by = null
 returning id, reservations;
+
+delete from {cancellations} where job_id in (select value from json_each(:ids));
