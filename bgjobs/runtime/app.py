@@ -9,14 +9,21 @@ listeners          async listeners hear what is left for them, last of all
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial, wraps
 from typing import Any
 
-from anyio import TASK_STATUS_IGNORED, CancelScope, Event, create_task_group
+from anyio import (
+    TASK_STATUS_IGNORED,
+    CancelScope,
+    Event,
+    create_task_group,
+    get_cancelled_exc_class,
+)
 from anyio.abc import TaskGroup, TaskStatus
 from attrs import evolve
 
 from bgjobs.config import Config
-from bgjobs.errors import StoreError
+from bgjobs.errors import StoreError, unwrapped
 from bgjobs.events import Migrated, SetupFailed
 from bgjobs.instants import as_duration
 from bgjobs.runtime.admin import Admin
@@ -25,6 +32,7 @@ from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.last_call import LastCall
 from bgjobs.runtime.monitor import Monitor
+from bgjobs.runtime.outliving import native_task, outliving
 from bgjobs.runtime.supervisor import Supervisor
 from bgjobs.runtime.tree import Tree
 
@@ -69,6 +77,7 @@ async def _run(config: Config, known: Config) -> AsyncGenerator[BgJobs]:
     known.check()
     bus = Bus([*config.store.listeners, *config.listeners])
     engine = Engine.assemble(config, bus)
+    engine.life.host = native_task()
     last_call = LastCall(config.store, config.clock)
     async with (
         _beside(bus.deliveries.run, stop=bus.close),
@@ -97,9 +106,17 @@ async def serve(
 @asynccontextmanager
 async def _open_store(engine: Engine) -> AsyncGenerator[None]:
     dispatch, store = engine.dispatch, engine.store
+    is_open = False
+
+    @wraps(store.open)
+    def connect() -> None:
+        nonlocal is_open
+        store.open()
+        is_open = True
+
     try:
         try:
-            await dispatch.once(store.open)
+            await dispatch.once(connect)
             if engine.config.migrate:
                 applied = await dispatch.call(store.migrate)
                 if applied:
@@ -111,35 +128,41 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
             raise
         yield
     finally:
-        with CancelScope(shield=True):
-            await dispatch.once(store.close)
+        if is_open:  # else it is somebody else's: a store that is open already refuses
+            with CancelScope(shield=True):
+                await dispatch.once(store.close)
 
 
 @asynccontextmanager
 async def _tree(engine: Engine, known: Config, queues_ended: Event) -> AsyncGenerator[BgJobs]:
     supervisor = Supervisor(engine.config.restart_tolerance, engine.clock)
     tree = Tree(engine, supervisor)
-    block_error: Exception | None = None
     try:
-        async with _services(queues_ended) as services, create_task_group() as queues:
+        async with _services(queues_ended) as services, _group() as queues:
             tree.start(services, queues)
             bg = BgJobs(engine, tree, known)
             try:
                 yield bg
-            except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
-                block_error = error
+            except BaseException:
                 queues.cancel_scope.cancel()
+                raise
             finally:
                 engine.life.ended = True
             bg.stop()
+    except Exception:
+        supervisor.raise_failures()  # they came first, if there are any
+        raise
     finally:
-        with CancelScope(shield=True), suppress(StoreError):
-            await Monitor(engine).release_dead()
-            await tree.bring_about_last_changes()
-            await engine.notifier.flush()
+        await outliving(partial(_finish, engine, tree))
     supervisor.raise_failures()
-    if block_error is not None:
-        raise block_error
+
+
+async def _finish(engine: Engine, tree: Tree) -> None:
+    """Do what can be done only when all queues have ended."""
+    with suppress(StoreError):
+        await Monitor(engine).release_dead()
+        await tree.bring_about_last_changes()
+        await engine.notifier.flush()
 
 
 @asynccontextmanager
@@ -153,15 +176,14 @@ async def _services(ended: Event) -> AsyncGenerator[TaskGroup]:
     groups: list[TaskGroup] = []
 
     async def keep() -> None:
-        with CancelScope(shield=True):
-            async with create_task_group() as services:
-                groups.append(services)
-                started.set()
-                await ended.wait()
-                services.cancel_scope.cancel()
+        async with create_task_group() as services:
+            groups.append(services)
+            started.set()
+            await ended.wait()
+            services.cancel_scope.cancel()
 
-    async with create_task_group() as around:
-        around.start_soon(keep)
+    async with _group() as around:
+        around.start_soon(outliving, keep)
         try:
             with CancelScope(shield=True):  # it is there at the next turn of the loop
                 await started.wait()
@@ -174,18 +196,50 @@ async def _services(ended: Event) -> AsyncGenerator[TaskGroup]:
 async def _beside(
     task: Callable[[], Coroutine[Any, Any, None]], *, stop: Callable[[], None]
 ) -> AsyncGenerator[None]:
-    """Run a task beside the block; at its end, however it ends, tell it to stop and wait.
-
-    What the block raises leaves as it is, not in the group of the task.
-    """
-    block_error: Exception | None = None
-    async with create_task_group() as group:
+    """Run a task beside the block; at its end, however it ends, tell it to stop and wait."""
+    async with _group() as group:
         group.start_soon(task)
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
-            block_error = error
         finally:
             stop()
+
+
+@asynccontextmanager
+async def _group() -> AsyncGenerator[TaskGroup]:
+    """Open a task group that leaves as it is what the block raises, without a group around it.
+
+    With one, `sys.exit(4)` would end the process with another code.
+    """
+    block_error: BaseException | None = None
+    try:
+        async with create_task_group() as group:
+            try:
+                yield group
+            except BaseException as error:
+                if _ends_the_block(error):
+                    raise
+                block_error = error
+    except BaseExceptionGroup as errors:
+        block_error = block_error or _interruption(errors)
     if block_error is not None:
         raise block_error
+
+
+def _ends_the_block(error: BaseException) -> bool:
+    """Whether this is the event loop's way, or Python's own, to end a block early."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(get_cancelled_exc_class())[0] is not None
+    return isinstance(error, (get_cancelled_exc_class(), GeneratorExit))
+
+
+def _interruption(group: "BaseExceptionGroup[BaseException]") -> BaseException:
+    """Return the Ctrl-C that came while a block was being left, which Trio puts into a group.
+
+    Raise the group if it holds anything else, and on asyncio, where a task that was interrupted
+    has ended the event loop's run already.
+    """
+    error = unwrapped(group)
+    if native_task() is not None or not isinstance(error, KeyboardInterrupt):
+        raise group
+    return error

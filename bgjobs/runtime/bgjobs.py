@@ -4,6 +4,7 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from functools import partial
 from typing import Protocol, TypeVar, final
 from uuid import UUID
 
@@ -11,6 +12,14 @@ from anyio import move_on_after
 
 from bgjobs.config import Config, ScheduledJob, check_handlers
 from bgjobs.errors import NotRunningError, UnknownNameError
+from bgjobs.expecting import (
+    check_name,
+    check_names,
+    check_seconds,
+    check_type,
+    check_whole,
+    id_of,
+)
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.admin import Admin
 from bgjobs.runtime.bus import EventStream
@@ -96,8 +105,7 @@ class BgJobs:
         ``anyio.fail_after``; cancelling the wait does nothing to the job.
         """
         self._engine.life.check()
-        job_id = job if isinstance(job, UUID) else job.id
-        return await wait_for(self._engine, job_id)
+        return await wait_for(self._engine, id_of("wait_for", job))
 
     def stop(self, *, grace: float | None = None) -> None:
         """Begin to stop; returns at once. The end of the block waits for it.
@@ -105,6 +113,8 @@ class BgJobs:
         Handlers may go on for `grace` seconds, `config.grace` unless said. A second call can
         shorten that.
         """
+        if grace is not None:
+            check_seconds("stop: grace", grace)
         for queue in self._engine.queues:
             queue.stop(self._engine.config.grace if grace is None else grace)
         self._engine.life.stopping.set()
@@ -127,7 +137,7 @@ class BgJobs:
         """
         self._engine.life.check()
         if threading.current_thread() is threading.main_thread():
-            self._tree.group.start_soon(on_each_signal, self._stop_for_signal)
+            self._tree.serve("signals", partial(on_each_signal, self._stop_for_signal))
 
     def queue(self, name: str) -> QueueControl:
         """Give a queue of this application; `UnknownNameError` when there is none."""
@@ -157,6 +167,7 @@ class BgJobs:
         self._engine.life.check()
         if self._engine.life.stopping.is_set():
             raise NotRunningError
+        check_type("add_scheduled_job", job, ScheduledJob)
         job.schedule.next_after(self._engine.time.now())
         check_handlers([*self._engine.workers(), job.worker])
         row = self._tree.start_scheduled_job(job)
@@ -179,6 +190,7 @@ class BgJobs:
 
         What does not fit into the buffer is dropped and counted in `EventStream.dropped`.
         """
+        check_whole("events: buffer", buffer, least=1)
         return self._engine.bus.subscribe(buffer)
 
     async def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
@@ -189,6 +201,7 @@ class BgJobs:
     async def enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give waiting and delayed jobs, of one worker or of all, oldest first."""
         self._engine.life.check()
+        _check_listing("enqueued", name, page)
         return await self._engine.dispatch.call(self._engine.store.get_enqueued, name, page)
 
     async def running(
@@ -196,6 +209,9 @@ class BgJobs:
     ) -> Sequence[Job]:
         """Give reserved jobs, of one owner or of all and on any node, oldest first."""
         self._engine.life.check()
+        if owner is not None:
+            check_type("running: owner", owner, UUID)
+        check_type("running: page", page, Page)
         return await self._engine.dispatch.call(self._engine.store.get_running, owner, page)
 
     async def succeeded(
@@ -203,6 +219,7 @@ class BgJobs:
     ) -> Sequence[SucceededJob]:
         """Give succeeded jobs, of one worker or of all, the newest first."""
         self._engine.life.check()
+        _check_listing("succeeded", name, page)
         return await self._engine.dispatch.call(self._engine.store.get_succeeded, name, page)
 
     async def failed(
@@ -210,11 +227,13 @@ class BgJobs:
     ) -> Sequence[FailedJob]:
         """Give failed jobs, of one worker or of all, the newest first."""
         self._engine.life.check()
+        _check_listing("failed", name, page)
         return await self._engine.dispatch.call(self._engine.store.get_failed, name, page)
 
     async def count(self, names: Collection[str] | None = None) -> Counts:
         """Count the jobs of these workers, or of all."""
         self._engine.life.check()
+        check_names("count: names", names)
         now = self._engine.clock.store_now()
         return await self._engine.dispatch.call(self._engine.store.count, names, now=now)
 
@@ -271,7 +290,13 @@ class BgJobs:
         self.stop(grace=0.0 if self._engine.life.stopping.is_set() else None)
 
 
+def _check_listing(verb: str, name: object, page: object) -> None:
+    check_name(f"{verb}: name", name, optional=True)
+    check_type(f"{verb}: page", page, Page)
+
+
 def _named(kind: str, name: str, known: Sequence[N]) -> N:
+    check_name(kind, name)
     for one in known:
         if one.name == name:
             return one

@@ -14,11 +14,13 @@ from anyio import (
     create_memory_object_stream,
     create_task_group,
     current_time,
+    get_cancelled_exc_class,
 )
 from anyio import Event as Flag
 from anyio.abc import TaskGroup
 
 from bgjobs.events import Event, Listener, ListenerFailed
+from bgjobs.runtime.outliving import outliving, took_back_native_cancellation
 
 P = ParamSpec("P")
 
@@ -59,8 +61,19 @@ class Mailbox:
         """Hand out events until `close`, and then for a few seconds those that are left."""
         with CancelScope(shield=True) as self._farewell:
             async with self._receive:
-                async for event in self._receive:
-                    await self._tell(event)
+                while await self._deliver_all():
+                    pass
+
+    async def _deliver_all(self) -> bool:
+        """Deliver until the end; True when a native cancellation came between."""
+        try:
+            async for event in self._receive:
+                await self._tell(event)
+        except get_cancelled_exc_class():
+            if not took_back_native_cancellation():
+                raise
+            return True
+        return False
 
     def close(self) -> None:
         """Take no more events."""
@@ -131,6 +144,9 @@ class Deliveries:
 
     async def run(self) -> None:
         """Serve until `close`, and then until what is left has been heard."""
+        await outliving(self._serve)
+
+    async def _serve(self) -> None:
         async with create_task_group() as self._tasks:
             for mailbox in self._mailboxes:
                 self._tasks.start_soon(mailbox.deliver)

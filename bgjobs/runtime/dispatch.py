@@ -53,7 +53,7 @@ class Dispatch:
         return answer
 
     def begin(
-        self, name: str, work: Callable[[], T], then: Callable[[T | Exception], None]
+        self, name: str, work: Callable[[], T], then: Callable[[T | BaseException], None]
     ) -> None:
         """Begin a call without a task that waits for it; `then` hears how it ended."""
         self._bus.emit(StoreCalled, name)
@@ -63,12 +63,10 @@ class Dispatch:
             if error is None:
                 self._bus.emit(StoreResponded, name, self._clock.monotonic() - started)
                 then(answer)
-            elif isinstance(error, Exception):
+            else:
                 if isinstance(error, StoreError):
                     self._bus.emit(StoreFailed, name, error)
                 then(error)
-            else:
-                raise error
 
         self.threads.begin(work, ended)
 

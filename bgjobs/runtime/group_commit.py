@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, final
 
-from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after, sleep
+from anyio import Event, get_cancelled_exc_class, move_on_after, sleep
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, evolve, field, frozen
 
@@ -17,6 +17,7 @@ from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import CANCELLED, FailedJob, Job, Reservation, StoredJob, SucceededJob
 from bgjobs.runtime.dispatch import Dispatch
+from bgjobs.runtime.outliving import outliving
 from bgjobs.runtime.wakeups import Notifier
 from bgjobs.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Written
@@ -38,7 +39,9 @@ class Ticket:
     settle: Sequence[Settlement] = ()
     done: Event = field(factory=Event)
     written: Written | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
+    failure: StoreUnavailableError | None = None
+    """Why the last try was in vain."""
     refused: dict[Reservation, Exception] = field(factory=dict[Reservation, Exception])
     """Which settlements of several the store does not take; the others are written."""
     repeated: bool = False
@@ -48,9 +51,15 @@ class Ticket:
     told: Collection[str] = ()
     """The workers of whose new jobs other processes are told with it."""
 
-    def repeat(self) -> None:
-        """Note that it is written once more."""
+    def fail(self, error: BaseException) -> None:
+        """Answer whoever waits for it with an error."""
+        self.error = error
+        self.done.set()
+
+    def repeat(self, failure: StoreUnavailableError) -> None:
+        """Note why it is written once more."""
         self.repeated = True
+        self.failure = failure
         self.error = None
         self.enqueue = [evolve(new, repeated=True) for new in self.enqueue]
 
@@ -107,12 +116,15 @@ class GroupCommit:
         self._notifier = notifier
         """Who tells other processes of what is enqueued here."""
         self._waiting: list[Ticket] = []
+        self._batch: list[Ticket] = []
+        """What the task commits."""
         self._work = Event()
         self._busy = False
         """Whether a batch is being committed."""
         self._crowded = False
         """Whether writes come together, so that it is worth to wait a turn of the loop."""
         self._finished = False
+        self._ended = False
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
         """Store jobs and tell other processes; when this returns they are committed.
@@ -173,22 +185,40 @@ class GroupCommit:
                 tries += 1
 
     async def run(self) -> None:
-        """Commit batches until `finish`; not cancelled before, so that nothing is cut off."""
-        with CancelScope(shield=True):
-            while self._busy or not self._finished:
-                await self._work.wait()
-                self._work = Event()
-                if not self._busy:
-                    self._busy = True
-                    await self._commit_all()
-                    self._busy = False
+        """Commit batches until `finish`; not cancelled before, so that nothing is cut off.
+
+        Should it end all the same, as by a Ctrl-C that is raised right here, whatever waits and
+        whatever comes later gets a `StoreError`.
+        """
+        try:
+            await outliving(self._commit_until_finished)
+        finally:
+            self._ended = True
+            for ticket in (*self._batch, *self._waiting):
+                if not ticket.done.is_set():
+                    ticket.fail(self._gone())
 
     def finish(self) -> None:
         """Let `run` end once nothing waits any more."""
         self._finished = True
         self._work.set()
 
+    async def _commit_until_finished(self) -> None:
+        while self._busy or not self._finished:
+            await self._work.wait()
+            self._work = Event()
+            if not self._busy:
+                self._busy = True
+                await self._commit_all()
+                self._busy = False
+
+    def _gone(self) -> StoreError:
+        label = self._dispatch.store.label
+        return StoreError(f"{label}: the application ends, so nothing more is written")
+
     async def _submit(self, ticket: Ticket) -> None:
+        if self._ended:
+            raise self._gone()
         if self._busy or self._waiting or self._crowded or self._clock.inline:
             self._waiting.append(ticket)
             self._work.set()
@@ -204,8 +234,10 @@ class GroupCommit:
         if ticket.error is not None:
             raise ticket.error
         if ticket.written is None:
-            label = self._dispatch.store.label
-            raise StoreUnavailableError(f"{label}: no answer within {self._timeout:g} s")
+            text = f"{self._dispatch.store.label}: no answer within {self._timeout:g} s"
+            if ticket.failure is not None:
+                text = f"{text}; the last try: {ticket.failure}"
+            raise StoreUnavailableError(text) from ticket.failure
         return ticket.written
 
     def _write_alone(self, ticket: Ticket) -> None:
@@ -225,34 +257,53 @@ class GroupCommit:
                 store.notify(ticket.told)
         return written
 
-    def _written_alone(self, ticket: Ticket, written: Written | Exception) -> None:
+    def _written_alone(self, ticket: Ticket, written: Written | BaseException) -> None:
         self._busy = False
-        if isinstance(written, Written):
-            ticket.written = written
-            ticket.done.set()
+        if not isinstance(written, BaseException):
+            self._answer_alone(ticket, written)
+        elif self._ended or not isinstance(written, Exception):
+            ticket.fail(written)
         else:
             # The task tries again, and finds out what is refused.
             if isinstance(written, StoreUnavailableError):
-                ticket.repeat()
+                ticket.repeat(written)
             self._waiting.insert(0, ticket)
         if self._waiting or self._finished:
             self._work.set()
 
+    def _answer_alone(self, ticket: Ticket, written: Written) -> None:
+        if (fault := self._fault_of(written, len(ticket.enqueue))) is not None:
+            ticket.fail(fault)
+        else:
+            ticket.written = written
+            ticket.done.set()
+
+    def _fault_of(self, written: Any, count: int) -> StoreError | None:
+        """Say what is wrong with a store's answer; Any: it may be one of the user's own."""
+        is_right = isinstance(written, Written)
+        if is_right and len(written.jobs) == count:
+            return None
+        found = f"{len(written.jobs)} of them" if is_right else type(written).__name__
+        label = self._dispatch.store.label
+        return StoreError(f"{label}: write: expected Written with {count} jobs, found {found}")
+
     async def _commit_all(self) -> None:
         tries = 0
         while batch := self._take():
+            self._batch = batch
             self._crowded = len(batch) > 1
             try:
                 await self._commit(batch)
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
                 unanswered = [ticket for ticket in batch if not ticket.done.is_set()]
                 for ticket in unanswered:
-                    ticket.repeat()
+                    ticket.repeat(error)
                 self._waiting += unanswered  # behind those that may fare better
                 await sleep(self._dispatch.retry_delay(tries))
                 tries += 1
             else:
                 tries = 0
+        self._batch = []
 
     def _take(self) -> list[Ticket]:
         """Take what waits, in its order, up to the largest batch but always something."""
@@ -276,8 +327,12 @@ class GroupCommit:
             raise
         except Exception as error:  # noqa: BLE001 - one caller's bad row is that caller's error
             await self._blame(batch, error)
-        else:
+            return
+        if (fault := self._fault_of(written, sum(len(one.enqueue) for one in batch))) is None:
             await self._answer_all(batch, written)
+        else:
+            for ticket in batch:
+                ticket.fail(fault)
 
     async def _blame(self, batch: list[Ticket], error: Exception) -> None:
         """Find whose rows the store refuses, so that one bad write fails nobody else's."""
@@ -287,8 +342,7 @@ class GroupCommit:
         elif len(batch[0].settle) > 1:
             await self._commit_one_by_one(batch[0])
         else:
-            batch[0].error = error
-            batch[0].done.set()
+            batch[0].fail(error)
 
     async def _commit_one_by_one(self, ticket: Ticket) -> None:
         parts = [Ticket(settle=[one], repeated=ticket.repeated) for one in ticket.settle]
@@ -296,7 +350,9 @@ class GroupCommit:
             await self._commit([part])
         reservations = [part.settle[0].reservation for part in parts]
         answers = list(zip(reservations, parts, strict=True))
-        ticket.refused = {held: part.error for held, part in answers if part.error is not None}
+        ticket.refused = {
+            held: part.error for held, part in answers if isinstance(part.error, Exception)
+        }
         written = [part.written for part in parts if part.written is not None]
         ticket.written = Written(
             (),

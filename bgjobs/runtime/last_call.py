@@ -5,6 +5,7 @@ from typing import final
 from anyio import CancelScope, CapacityLimiter, Event, sleep, to_thread
 
 from bgjobs.clock import Clock
+from bgjobs.runtime.outliving import outliving
 from bgjobs.stores.abc import Store
 
 LAST_RELEASE = 10.0
@@ -27,6 +28,9 @@ class LastCall:
 
     async def run(self) -> None:
         """Wait for the end of the queues, then for the time that is left; until cancelled."""
+        await outliving(self._wait_and_close)
+
+    async def _wait_and_close(self) -> None:
         with self._scope:
             await self.begun.wait()
             await sleep(LAST_RELEASE)

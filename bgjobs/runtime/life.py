@@ -1,10 +1,11 @@
 """How far a running application has come: it runs, it stops, it has ended."""
 
-from typing import final
+from typing import Any, final
 
 from anyio import Event
 
 from bgjobs.errors import NotRunningError
+from bgjobs.runtime.outliving import is_natively_cancelled
 
 
 @final
@@ -16,11 +17,18 @@ class Life:
         """Set by `BgJobs.stop`."""
         self.ended: bool = False
         """Set when the block of `run` has ended."""
+        self.host: Any = None
+        """The `asyncio.Task` of the block, if there is one."""
 
     @property
     def is_ending(self) -> bool:
         """Whether nobody shall wait for anything any more."""
         return self.ended or self.stopping.is_set()
+
+    @property
+    def is_torn_down(self) -> bool:
+        """Whether asyncio cancels the block natively, and its other tasks at the same time."""
+        return is_natively_cancelled(self.host)
 
     def check(self) -> None:
         """Raise `NotRunningError` once it has ended."""

@@ -5,6 +5,7 @@ release the same job at once cannot both do it.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 from typing import final
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from bgjobs.jobs import Job
 from bgjobs.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.leases import DeadOwner
+from bgjobs.runtime.outliving import outliving
 from bgjobs.settlements import Fail, Requeue
 from bgjobs.stores.abc import NewJob, Page
 
@@ -113,7 +115,7 @@ async def _give_back(
 ) -> None:
     async with create_task_group() as group:  # so that they are committed together
         for job in jobs:
-            group.start_soon(_give_one_back, engine, job, outcome, dead)
+            group.start_soon(outliving, partial(_give_one_back, engine, job, outcome, dead))
 
 
 async def _give_one_back(

@@ -1,11 +1,11 @@
 """Writes how attempts ended, beside the slots, which go on with the next jobs meanwhile."""
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 from typing import final
 from uuid import UUID
 
-from anyio import CancelScope
 from attrs import evolve, frozen
 
 from bgjobs.backoff import Exponential
@@ -22,6 +22,7 @@ from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.group_commit import LARGEST_BATCH
 from bgjobs.runtime.lease_guard import LeaseGuard
+from bgjobs.runtime.outliving import outliving
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import end_cancelled
 from bgjobs.runtime.reports import report_end
@@ -76,14 +77,7 @@ class Settler:
 
     async def run(self) -> None:
         """Write ends until `close`, and then the rest; only the lease cuts it off."""
-        with CancelScope(shield=True):
-            while self._ends or not self._closed:
-                if not self._ends:
-                    await self._news.wait()
-                ends, self._ends = self._ends[:LARGEST_BATCH], self._ends[LARGEST_BATCH:]
-                if ends:
-                    with self._guard.settling():
-                        await self._write(ends)
+        await outliving(self._write_until_closed)
 
     def close(self) -> None:
         """Let `run` end once everything is written."""
@@ -106,6 +100,18 @@ class Settler:
 
     async def write_alone(self, end: End) -> None:
         """Write an end that goes alone."""
+        await outliving(partial(self._write_in_time, end))
+
+    async def _write_until_closed(self) -> None:
+        while self._ends or not self._closed:
+            if not self._ends:
+                await self._news.wait()
+            ends, self._ends = self._ends[:LARGEST_BATCH], self._ends[LARGEST_BATCH:]
+            if ends:
+                with self._guard.settling():
+                    await self._write(ends)
+
+    async def _write_in_time(self, end: End) -> None:
         with self._guard.settling():
             await self._write_alone(end)
 

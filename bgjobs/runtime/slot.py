@@ -7,7 +7,7 @@ scope for each: a slot stays in its scope until an attempt is cancelled or raise
 from typing import final
 from uuid import UUID
 
-from anyio import CancelScope
+from anyio import CancelScope, get_cancelled_exc_class
 from attrs import define
 
 from bgjobs.errors import LeaseLostError
@@ -94,6 +94,10 @@ class Slot:
         return None
 
     async def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:
+        if self._shared.engine.life.is_torn_down and isinstance(
+            error, get_cancelled_exc_class()
+        ):
+            raise error  # no failure of the handler's: the whole process ends
         try:
             return await attempt.outcome_of(error)
         except Exception as crash:

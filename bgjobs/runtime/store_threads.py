@@ -7,15 +7,17 @@ now and then, costs two to three times as much as waking one that waits here.
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, final
 
-from anyio import CancelScope, Event, wait_readable
+from anyio import CancelScope, Event, get_cancelled_exc_class, wait_readable
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
+
+from bgjobs.runtime.outliving import took_back_native_cancellation
 
 T = TypeVar("T")
 
@@ -58,26 +60,29 @@ class StoreThreads:
         self._bell: socket.socket | None = None
         self._rung = False
         self._finished = False
+        self._ended = False
 
     async def run(self) -> None:
-        """Serve calls until `finish`; not cancelled before, as calls are waited for."""
-        threads = [
-            Thread(target=self._serve, name=f"bgjobs-store-{number}", daemon=True)
-            for number in range(self._size)
-        ]
+        """Serve calls until `finish`; not cancelled before, as calls are waited for.
+
+        It may end before, by a Ctrl-C that is raised right here: then the calls that were begun
+        are answered first, and later ones are made on the event loop.
+        """
+        threads: list[Thread] = []
         bell, ear = socket.socketpair()
         bell.setblocking(False)
         with CancelScope(shield=True), bell, ear:
             self._bell = bell
-            for thread in threads:
-                thread.start()
-            while not self._finished:
-                await wait_readable(ear)
-                self._answer(ear)
-            for _ in threads:
-                self._calls.put(None)
-            for thread in threads:
-                thread.join()  # nothing is being called any more
+            try:
+                for number in range(self._size):
+                    name = f"bgjobs-store-{number}"
+                    thread = Thread(target=self._serve, name=name, daemon=True)
+                    thread.start()
+                    threads.append(thread)
+                while not self._finished:
+                    await self._listen(ear)
+            finally:
+                self._end(threads)
 
     def finish(self) -> None:
         """Let `run` end; to be called when no call is waited for."""
@@ -95,8 +100,7 @@ class StoreThreads:
             done.set()
 
         self.begin(work, then)
-        with CancelScope(shield=True):
-            await done.wait()
+        await _wait_out(done)
         answer, error = made.pop()
         if error is not None:
             try:
@@ -112,12 +116,34 @@ class StoreThreads:
 
         No task waits for it: that spares two turns of the loop.
         """
-        self._calls.put(_Call(work, then))
+        call = _Call(work, then)
+        if self._ended:
+            call.make()
+            then(call.answer, call.error)
+            return
+        self._calls.put(call)
         time.sleep(HAND_OVER)
 
-    def _answer(self, ear: socket.socket) -> None:
+    async def _listen(self, ear: socket.socket) -> None:
+        try:
+            await wait_readable(ear)
+        except get_cancelled_exc_class():
+            if not took_back_native_cancellation():
+                raise
+            return
         ear.recv(4096)
         self._rung = False  # before the look: what is made from now on rings again
+        self._answer()
+
+    def _end(self, threads: Sequence[Thread]) -> None:
+        self._ended = True
+        for _ in threads:
+            self._calls.put(None)
+        for thread in threads:
+            thread.join()  # nothing is being called any more
+        self._answer()
+
+    def _answer(self) -> None:
         while self._made:
             call = self._made.popleft()
             call.then(call.answer, call.error)
@@ -132,3 +158,19 @@ class StoreThreads:
         if not self._rung and self._bell is not None:
             self._rung = True
             self._bell.send(b"\0")
+
+
+async def _wait_out(done: Event) -> None:
+    """Wait for an answer, whatever is cancelled; a native cancellation is raised behind it."""
+    cancellation: BaseException | None = None
+    while not done.is_set():
+        try:
+            with CancelScope(shield=True):
+                await done.wait()
+        except get_cancelled_exc_class() as error:
+            cancellation = error
+    if cancellation is not None:
+        try:
+            raise cancellation
+        finally:
+            del cancellation  # its traceback holds this frame

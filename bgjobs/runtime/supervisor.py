@@ -15,9 +15,18 @@ from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.config import RestartTolerance
-from bgjobs.errors import LeaseLostError, unwrapped
+from bgjobs.errors import BgJobsError, LeaseLostError, unwrapped
 from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.outliving import took_back_native_cancellation
+
+
+class NativelyCancelledError(BgJobsError):
+    """A child was cancelled by `Task.cancel`, past the tree that it belongs to."""
+
+
+NO_CRASH = (LeaseLostError, NativelyCancelledError)
+"""What is no fault of the child's: a store that was away, and a loop that is torn down."""
 
 
 @final
@@ -46,8 +55,7 @@ class Supervisor:
         """Run `child` until it ends by itself; cancel `tree` when it is past tolerance."""
         crashes: deque[float] = deque()
         while (error := await _crash_of(child)) is not None:
-            # A store that was away is weather: whoever lost its lease by it did no wrong.
-            if not isinstance(error, LeaseLostError) and not self._tolerates(crashes):
+            if not isinstance(error, NO_CRASH) and not self._tolerates(crashes):
                 self._give_up(child, error, tree)
                 return
             delay = self._tolerance.backoff.delay(max(0, len(crashes) - 1), self._random)
@@ -94,6 +102,10 @@ async def _crash_of(child: Child) -> Exception | None:
             child.bus.emit(ChildCrashed, child.name, _unwrapped(rest))
             await checkpoint_if_cancelled()  # the cancellation alone goes on
         raise
+    except get_cancelled_exc_class():
+        if not took_back_native_cancellation():
+            raise
+        return NativelyCancelledError()
     return None
 
 

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from anyio import CapacityLimiter, create_task_group, to_thread
 
+from bgjobs.runtime.outliving import outliving
+
 
 @asynccontextmanager
 async def thread_beside(work: Callable[[threading.Event], None]) -> AsyncGenerator[None]:
@@ -21,7 +23,7 @@ async def thread_beside(work: Callable[[threading.Event], None]) -> AsyncGenerat
         await to_thread.run_sync(work, stop, limiter=own)
 
     async with create_task_group() as tasks:
-        tasks.start_soon(in_thread)
+        tasks.start_soon(outliving, in_thread)  # no thread may go on behind its task
         try:
             yield
         finally:

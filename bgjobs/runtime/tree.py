@@ -32,9 +32,6 @@ from bgjobs.runtime.watch import Watch
 class Tree:
     """Starts children under the supervisor, each in its place."""
 
-    group: TaskGroup
-    """For tasks that may go on until everything has ended."""
-
     def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
         self.queues: list[QueueControl] = []
         """In the order of the configuration."""
@@ -48,8 +45,8 @@ class Tree:
 
     def start(self, services: TaskGroup, queues: TaskGroup) -> None:
         """Start what the configuration asks for, in these task groups."""
-        self.group, self._group = services, queues
-        self._keep("notifier", self._engine.notifier.run)
+        self._services, self._group = services, queues
+        self.serve("notifier", self._engine.notifier.run)
         for queue in self._engine.config.queues:
             self.start_queue(queue)
         for job in self._engine.config.scheduled_jobs:
@@ -127,12 +124,13 @@ class Tree:
 
     def _start_services(self) -> None:
         engine = self._engine
-        self._keep("heartbeat", Heartbeat(engine).run)
-        self._keep("orders", OrderDesk(engine).run)
-        self._keep("monitor", Monitor(engine).run)
-        self._keep("watch", Watch(engine).run)
-        self._keep("pruner", Pruner(engine).run)
+        self.serve("heartbeat", Heartbeat(engine).run)
+        self.serve("orders", OrderDesk(engine).run)
+        self.serve("monitor", Monitor(engine).run)
+        self.serve("watch", Watch(engine).run)
+        self.serve("pruner", Pruner(engine).run)
 
-    def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    def serve(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep a service running until everything has ended."""
         child = Child(name, run, self._engine.bus)
-        self.group.start_soon(self._supervisor.keep, child, self._group.cancel_scope)
+        self._services.start_soon(self._supervisor.keep, child, self._group.cancel_scope)

@@ -220,7 +220,8 @@ async def test_a_store_that_stays_away_is_an_error_after_the_timeout(
         with pytest.raises(StoreUnavailableError) as caught:
             await bg.enqueue(note.request("a"))
         assert anyio.current_time() - started == pytest.approx(30.0)
-        assert str(caught.value) == f"{store.label}: no answer within 30 s"
+        assert str(caught.value) == f"{store.label}: no answer within 30 s; the last try: away"
+        assert caught.value.__cause__ is away
         assert len(store.batches) > 5
         tries = len(store.batches)
         store.before = lambda payloads: None
