@@ -229,6 +229,8 @@ class ScheduledJob:
         )
 
     def _check_request(self, problems: Problems) -> None:
+        if self.request is not None and not problems.one("request", self.request, JobRequest):
+            return
         try:
             asked = self.asked()
         except (PayloadError, TypeError) as error:  # a missing argument is a TypeError

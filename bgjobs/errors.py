@@ -229,12 +229,15 @@ class LeaseLostError(BgJobsError):
     Nobody raises it to you: `ChildCrashed` tells it.
     """
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: str, reason: str = "") -> None:
         self.queue = queue
-        super().__init__(queue)
+        self.reason = reason
+        """What the store said when it was last asked to renew the lease; else empty."""
+        super().__init__(queue, reason)
 
     def __str__(self) -> str:
-        return f"queue {self.queue!r}: the lease could not be renewed in time"
+        text = f"queue {self.queue!r}: the lease could not be renewed in time"
+        return f"{text}; the last try: {self.reason}" if self.reason else text
 
 
 class StoreError(BgJobsError):

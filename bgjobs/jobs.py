@@ -68,6 +68,9 @@ class JobRequest:
         # The databases differ in what they make of the rest: one stores what is before a NUL.
         _check_text("name", self.name, LONGEST_NAME)
         _check_storable("payload", self.payload)
+        if not isinstance(self.options, JobOptions):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+            found = type(self.options).__name__
+            raise TypeError(f"options: expected JobOptions, found {found}")
 
     def available_at(self, moment: datetime) -> "JobRequest":
         """Let the job wait until `moment`, an aware datetime. The last word on time wins."""

@@ -10,6 +10,7 @@ from attrs import frozen
 from bgjobs.config import Config
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
 from bgjobs.events import Operated
+from bgjobs.expecting import check_ids, check_name, check_names, check_type
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob, check_delay, check_priority
 from bgjobs.runtime.bulk import Bulk, Progress
 from bgjobs.runtime.engine import Engine
@@ -77,6 +78,8 @@ class Admin:
         """
         if state not in get_args(State):
             raise ValueError(f"state: expected one of {get_args(State)}, found {state!r}")
+        check_name("list: name", name, optional=True)
+        check_type("list: page", page, Page)
         if state == "failed":
             chosen = Failures(name=name, words=_words(search))
             return await self._ask(self._operations.get_failed, chosen, page)
@@ -98,6 +101,7 @@ class Admin:
         A number that reaches `at_most` means "or more"; None counts them all.
         """
         self._engine.life.check()
+        check_names("count: names", names)
         now = self._engine.clock.store_now()
         count = self._engine.store.count
         return await self._engine.dispatch.call(count, names, at_most=at_most, now=now)
@@ -120,6 +124,7 @@ class Admin:
 
         Left out are jobs that have not failed, and those whose unique key is taken by now.
         """
+        check_ids("retry", job_ids)
         return await self._bulk.retry(job_ids)
 
     async def retry_failed(
@@ -135,6 +140,7 @@ class Admin:
         A few hundred in each transaction: cancelled on the way, those that were not reached
         are failed as before, and none is lost. `progress` is told how many were done so far.
         """
+        check_name("retry_failed: name", name, optional=True)
         chosen = Failures(name=name, words=_words(search), before=before)
         return await self._bulk.retry_failed(chosen, progress)
 
@@ -147,6 +153,7 @@ class Admin:
         it has heard is cancelled when it runs again. Left out are ended jobs, and waiting runs
         of a scheduled job, which you pause instead.
         """
+        check_ids("cancel", job_ids)
         _check_reason(reason)
         return await self._bulk.cancel(job_ids, clean_text(reason, LONGEST_REASON))
 
@@ -154,6 +161,7 @@ class Admin:
         self, *, name: str | None = None, reason: str, progress: Progress | None = None
     ) -> int:
         """End all waiting and delayed jobs, of one worker or of all, as failed."""
+        check_name("cancel_waiting: name", name, optional=True)
         _check_reason(reason)
         text = clean_text(reason, LONGEST_REASON)
         return await self._bulk.cancel_waiting(name, text, progress)
@@ -266,9 +274,11 @@ class Admin:
         available_in: timedelta | None = None,
         priority: int | None = None,
     ) -> Sequence[UUID]:
+        check_ids("change_priority" if priority is not None else "reschedule", job_ids)
         return await self._bulk.change(job_ids, available_at, available_in, priority)
 
     def _check_queue(self, name: str) -> None:
+        check_name("queue", name)
         known = [queue.name for queue in self._config.queues]
         if name not in known:
             raise UnknownNameError("queue", name, known)
@@ -283,5 +293,6 @@ def _words(search: str | None) -> Sequence[str]:
 
 
 def _check_reason(reason: str) -> None:
+    check_name("reason", reason)
     if not reason.strip():
         raise ValueError("reason: expected a text, found an empty one")

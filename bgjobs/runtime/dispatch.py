@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar, final
 from anyio import current_time, sleep
 from anyio.lowlevel import checkpoint
 
-from bgjobs.backoff import Exponential
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
@@ -19,8 +18,8 @@ from bgjobs.stores.abc import Store
 P = ParamSpec("P")
 T = TypeVar("T")
 
-RETRIES = Exponential(base=0.05, maximum=2.0)
-"""How long to wait before a store that was away is asked again."""
+FIRST_RETRY, LONGEST_RETRY = 0.05, 2.0
+"""Seconds before a store that was away is asked again; each wait is at most twice the last."""
 
 
 @final
@@ -84,9 +83,12 @@ class Dispatch:
                 await sleep(delay)
                 tries += 1
 
-    def retry_delay(self, tries: int) -> float:
+    def retry_delay(
+        self, tries: int, *, factor: int = 2, longest: float = LONGEST_RETRY
+    ) -> float:
         """Say how many seconds to wait after so many tries."""
-        return RETRIES.delay(tries, self._random).total_seconds()
+        ceiling = min(FIRST_RETRY * pow(float(factor), min(tries, 20)), longest)
+        return ceiling * self._random.uniform(0.5, 1.0)
 
     async def _leave_the_loop(self, work: Callable[[], T]) -> T:
         if self._clock.inline:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bgjobs.errors import NoWorkerForJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
+from bgjobs.expecting import as_requests, check_request
 from bgjobs.ids import new_ids
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.runtime.engine import Engine
@@ -26,8 +27,13 @@ async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Jo
 
 
 def _stamped(engine: Engine, requests: Iterable[JobRequest]) -> list[JobRequest]:
-    stamp = engine.config.before_enqueue
-    return list(requests) if stamp is None else [stamp(request) for request in requests]
+    asked, stamp = as_requests("enqueue_many", requests), engine.config.before_enqueue
+    if stamp is None:
+        return asked
+    stamped = [stamp(request) for request in asked]
+    for request in stamped:
+        check_request(request, "before_enqueue: ")
+    return stamped
 
 
 def _check_known(engine: Engine, names: set[str]) -> None:

@@ -23,6 +23,8 @@ STALE = 1.0
 """Seconds after which a job that was reserved ahead, and found no slot, is given back."""
 MOST_UNSETTLED = 4000
 """Ends that wait for their commit, beyond which nothing more is reserved."""
+LONGEST_RETRY = 5.0
+"""Seconds between two looks while the store refuses them: polling is no more often, either."""
 POSTPONED = 1.0
 """Seconds for which suspects are put off that must not run beside another."""
 
@@ -75,11 +77,13 @@ class Fetcher:
             except StoreUnavailableError as error:
                 self._compare_at = self._now()
                 self._control.bus.emit(QueueError, self._control.name, error)
-                wait = self._engine.dispatch.retry_delay(tries)
+                wait = self._engine.dispatch.retry_delay(tries, factor=3, longest=LONGEST_RETRY)
                 tries += 1
-            else:
-                tries = 0
-                wait = min(wait, self._compare_at - self._now())
+                with move_on_after(wait):  # news make it no better
+                    await self._control.stopped.wait()
+                continue
+            tries = 0
+            wait = min(wait, self._compare_at - self._now())
             if wait > 0 and not self._control.stopping:
                 with move_on_after(wait):
                     await self._control.news.wait()
@@ -113,11 +117,15 @@ class Fetcher:
         return self._engine.clock.monotonic()
 
     async def _look(self) -> float:
-        """Look once; says how many seconds to wait for the next look."""
+        """Look once; says how many seconds to wait for the next look.
+
+        A look has succeeded when all of it has: what can be read says nothing about writing.
+        """
         self._control.news.clear()
         if self._compare_at <= self._now():
             await self._compare()
-            return 0
+            if self._control.paused or not self._is_worth_a_look:
+                return 0
         if self._is_quiet and (wait := await self._until_next_due()) > 0:
             return wait
         free = self._free

@@ -125,6 +125,8 @@ class GroupCommit:
         """Whether writes come together, so that it is worth to wait a turn of the loop."""
         self._finished = False
         self._ended = False
+        self._tries = 0
+        """Writes since the last that succeeded, for want of the store."""
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
         """Store jobs and tell other processes; when this returns they are committed.
@@ -266,6 +268,7 @@ class GroupCommit:
         else:
             # The task tries again, and finds out what is refused.
             if isinstance(written, StoreUnavailableError):
+                self._tries += 1
                 ticket.repeat(written)
             self._waiting.insert(0, ticket)
         if self._waiting or self._finished:
@@ -275,6 +278,7 @@ class GroupCommit:
         if (fault := self._fault_of(written, len(ticket.enqueue))) is not None:
             ticket.fail(fault)
         else:
+            self._tries = 0
             ticket.written = written
             ticket.done.set()
 
@@ -288,7 +292,7 @@ class GroupCommit:
         return StoreError(f"{label}: write: expected Written with {count} jobs, found {found}")
 
     async def _commit_all(self) -> None:
-        tries = 0
+        await self._pause()
         while batch := self._take():
             self._batch = batch
             self._crowded = len(batch) > 1
@@ -299,11 +303,15 @@ class GroupCommit:
                 for ticket in unanswered:
                     ticket.repeat(error)
                 self._waiting += unanswered  # behind those that may fare better
-                await sleep(self._dispatch.retry_delay(tries))
-                tries += 1
+                self._tries += 1
+                await self._pause()
             else:
-                tries = 0
+                self._tries = 0
         self._batch = []
+
+    async def _pause(self) -> None:
+        if self._tries:
+            await sleep(self._dispatch.retry_delay(self._tries - 1))
 
     def _take(self) -> list[Ticket]:
         """Take what waits, in its order, up to the largest batch but always something."""

@@ -81,7 +81,9 @@ class Heartbeat:
             heartbeat = self._time.heartbeat(owners, as_duration(self._lease))
         except StoreError as error:
             self._failure = error
-            return self._interval / 5
+            for lease in leases:
+                lease.failure = error
+            return self._interval / 2
         for lease in leases:
             if lease.owner.id in heartbeat.alive:
                 lease.renew(started)

@@ -32,7 +32,7 @@ class LeaseGuard:
                 await self._lease.over.wait()
         for scope in self._scopes:
             scope.cancel()
-        raise LeaseLostError(self._lease.owner.name)
+        raise self._lost() from self._lease.failure
 
     @contextmanager
     def settling(self) -> Generator[None]:
@@ -45,7 +45,11 @@ class LeaseGuard:
             finally:
                 self._scopes.remove(scope)
         if scope.cancelled_caught:
-            raise LeaseLostError(self._lease.owner.name)
+            raise self._lost() from self._lease.failure
+
+    def _lost(self) -> LeaseLostError:
+        failure = self._lease.failure
+        return LeaseLostError(self._lease.owner.name, "" if failure is None else f"{failure}")
 
     def _left(self) -> float:
         return self._lease.left(self._clock.monotonic())

@@ -12,6 +12,7 @@ from uuid import UUID
 from anyio import Event
 from attrs import define, field, frozen
 
+from bgjobs.errors import StoreError
 from bgjobs.stores.abc import Owner
 
 TRUSTED_SHARE = 0.9
@@ -29,11 +30,14 @@ class Lease:
     """When it stops to be believed in. Written by the heartbeat thread, read by the loop."""
     refused: bool = False
     """The store said that it has ended; written by the heartbeat thread, too."""
+    failure: StoreError | None = None
+    """Why it was not renewed, when it was last tried."""
     over: Event = field(factory=Event)
     """Set in the event loop when it has heard that it was refused."""
 
     def renew(self, started: float) -> None:
         """Believe in it anew; `started` is a moment before the store was asked."""
+        self.failure = None
         self.until = started + self.seconds * TRUSTED_SHARE
 
     def left(self, now: float) -> float:

@@ -25,8 +25,10 @@ class Monitor:
         """Release first for those who are dead already, then watch, until cancelled."""
         forget_at = -inf
         while True:
-            with suppress(StoreUnavailableError):  # told as StoreFailed; the dead wait a round
+            # Told as StoreFailed; what fails waits a round, and the rest goes on without it.
+            with suppress(StoreUnavailableError):
                 await self.release_dead()
+            with suppress(StoreUnavailableError):
                 found, now = await sweep(self._engine), self._engine.clock.monotonic()
                 if found or now >= forget_at:
                     await forget_ended(self._engine)

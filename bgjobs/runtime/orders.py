@@ -4,7 +4,6 @@ Orders are rows: jobs to be cancelled, queues to be paused. They are read when s
 that there are new ones, and with each heartbeat in any case.
 """
 
-from contextlib import suppress
 from typing import final
 
 from anyio import sleep
@@ -34,10 +33,16 @@ class OrderDesk:
         if operations is None:
             return
         with self._engine.wakeups.subscribed([NEWS]) as news:
+            tries = 0
             while True:
                 await news.wait()
-                with suppress(StoreError):  # told as StoreFailed; the next heartbeat has them
+                try:
                     await self._look(operations)
+                except StoreError:  # told as StoreFailed; the next heartbeat has them
+                    await sleep(self._engine.dispatch.retry_delay(tries))
+                    tries += 1
+                else:
+                    tries = 0
                 await sleep(PAUSE)
 
     async def _look(self, operations: Operations) -> None:

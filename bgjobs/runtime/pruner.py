@@ -32,7 +32,7 @@ class Pruner:
         """Delete everything that is old enough now."""
         engine, retention = self._engine, self._engine.config.retention
         total = 0
-        while count := await engine.dispatch.call(
+        while count := await engine.dispatch.once(
             engine.store.prune,
             succeeded_for=retention.succeeded,
             failed_for=retention.failed,

@@ -82,7 +82,7 @@ async def sweep(engine: Engine) -> bool:
     """Give back what owners of any process hold whose lease has ended; says if any did."""
     store, clock = engine.store, engine.clock
     page, found = Page(PAGE), False
-    while jobs := await engine.dispatch.call(store.abandoned, page, now=clock.store_now()):
+    while jobs := await engine.dispatch.once(store.abandoned, page, now=clock.store_now()):
         strangers = [job for job in jobs if not _is_ours(engine, job)]
         if strangers:
             engine.bus.emit(MonitorReleasing, None, len(strangers))
@@ -92,9 +92,9 @@ async def sweep(engine: Engine) -> bool:
 
 
 async def forget_ended(engine: Engine) -> None:
-    """Forget the owners whose lease has ended, of any process."""
+    """Forget the owners whose lease has ended, of any process; the next sweep tries again."""
     clock, store = engine.clock, engine.store
-    await engine.dispatch.call(store.close_owners, (), now=clock.store_now())
+    await engine.dispatch.once(store.close_owners, (), now=clock.store_now())
 
 
 def _is_ours(engine: Engine, job: Job) -> bool:

@@ -8,6 +8,7 @@ from attrs import evolve
 from bgjobs.config import ScheduledJob
 from bgjobs.errors import NotRunningError
 from bgjobs.events import ScheduledJobPaused, ScheduledJobResumed
+from bgjobs.expecting import check_schedule
 from bgjobs.jobs import Job
 from bgjobs.occurrences import Occurrence
 from bgjobs.planning import paused, replanned, resumed
@@ -68,6 +69,7 @@ class ScheduledJobControl:
         `NoOccurrenceError` for a schedule that has ended; nothing is changed.
         """
         self._check()
+        check_schedule("replace", schedule)
         schedule.next_after(self._engine.time.now())
         self._row.job = evolve(self._row.job, schedule=schedule)
         await self._change(Change(partial(replanned, plan=self._row.job.plan)))

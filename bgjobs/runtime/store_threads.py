@@ -17,6 +17,7 @@ from anyio import CancelScope, Event, get_cancelled_exc_class, wait_readable
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
 
+from bgjobs.errors import StoreError
 from bgjobs.runtime.outliving import took_back_native_cancellation
 
 T = TypeVar("T")
@@ -45,8 +46,11 @@ class _Call:
         """Call it, in a thread."""
         try:
             self.answer = self.context.run(self.work)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
+        except Exception as error:  # noqa: BLE001 - it is raised where the call was made
             self.error = error
+        except BaseException as error:  # noqa: BLE001 - it must not end whoever asked
+            self.error = StoreError(f"a call of the store raised {type(error).__name__}")
+            self.error.__cause__ = error
 
 
 @final

@@ -90,13 +90,14 @@ class Watch:
 
     async def _look_every(self, interval: float, watcher: Watcher) -> None:
         """Look from a thread: a timer of the event loop costs several times as much."""
-        broken = Event()
+        broken, faults = Event(), list[StoreUnavailableError]()
 
         def look(stop: threading.Event) -> None:
             while not stop.wait(interval):
                 try:
                     names = watcher.poll()
-                except StoreUnavailableError:
+                except StoreUnavailableError as error:
+                    faults.append(error)
                     from_thread.run_sync(broken.set)
                     return
                 if names is None or names:
@@ -104,3 +105,5 @@ class Watch:
 
         async with thread_beside(look):
             await broken.wait()
+        for fault in faults:
+            self._engine.bus.emit(StoreFailed, "watch", fault)

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from bgjobs.backoff import IMMEDIATE
 from bgjobs.clock import Clock, SystemClock
 from bgjobs.config import AnyWorker
+from bgjobs.expecting import check_request as check_is_request
 from bgjobs.ids import new_id
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.outcomes import (
@@ -130,6 +131,7 @@ def put(store: Store, request: JobRequest, job_id: UUID, now: datetime) -> None:
 
 def check_request(worker: AnyWorker, request: JobRequest) -> None:
     """Expect a request for this worker."""
+    check_is_request(request, "request: ")
     if request.name != worker.name:
         raise ValueError(f"request: expected one of {worker.name!r}, found {request.name!r}")
 

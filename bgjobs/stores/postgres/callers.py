@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from bgjobs.expecting import as_requests
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.stores.postgres import writing
 from bgjobs.stores.postgres.faults import translated
@@ -49,6 +50,7 @@ class Callers:
     ) -> list[Job]:
         """See `PostgresStore.enqueue_in`."""
         _check_type("enqueue_in", connection, psycopg.Connection)
+        requests = as_requests("enqueue_in", requests)
         if not requests:
             return []
         check_encodings(self._sql.label, connection)
@@ -72,6 +74,7 @@ class Callers:
     ) -> list[Job]:
         """Do the same on an async connection."""
         _check_type("enqueue_in_async", connection, psycopg.AsyncConnection)
+        requests = as_requests("enqueue_in_async", requests)
         if not requests:
             return []
         check_encodings(self._sql.label, connection)

@@ -9,6 +9,7 @@ from uuid import UUID
 from bgjobs.caps import Cap
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.events import Listener
+from bgjobs.expecting import as_requests
 from bgjobs.ids import new_ids
 from bgjobs.instants import from_microseconds
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
@@ -345,8 +346,8 @@ class SQLiteStore:
         With no transaction open, one is begun that your `commit()` ends; if the connection
         commits by itself, all the jobs are stored when this returns, or none.
         """
-        raw = as_sqlite3(connection)
-        new = [NewJob(*pair) for pair in zip(new_ids(len(requests)), requests, strict=True)]
+        raw, asked = as_sqlite3(connection), as_requests("enqueue_in", requests)
+        new = [NewJob(*pair) for pair in zip(new_ids(len(asked)), asked, strict=True)]
         with translated(self.label), plain_text(raw):
             check_reaches(raw, self._path, self.label, self._roles.busy_timeout)
             with transaction_of(raw, self.label):

@@ -1,0 +1,319 @@
+"""What a caller passes is checked in the caller, before anything is written."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs.errors import ConfigError, StoreError
+from bgjobs.ids import new_id
+from bgjobs.jobs import JobRequest
+from bgjobs.stores.abc import Written
+from bgjobs.testing import check_repeatable, run_one
+from tests.fixtures.databases import Database
+from tests.runtime.conftest import Harness, Wrapped
+
+pytestmark = pytest.mark.anyio
+
+
+@bgjobs.worker
+async def greet(name: str = "Ada") -> None: ...
+
+
+def plain() -> None: ...
+
+
+MEANT = "; did you mean greet.request(...)?"
+WRONG: list[tuple[Any, str]] = [
+    (greet, f"expected a JobRequest, found Worker 'greet'{MEANT}"),
+    (plain, "expected a JobRequest, found function 'plain'; is @bgjobs.worker missing on it?"),
+    ("greet", "expected a JobRequest, found str"),
+    (None, "expected a JobRequest, found None"),
+    (JobRequest, "expected a JobRequest, found the class JobRequest"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "text"), WRONG)
+async def test_what_is_no_request_is_refused_in_the_caller_alone(
+    app: Harness, wrong: Any, text: str
+) -> None:
+    async with bgjobs.run(app.config(greet)) as bg:
+        for enqueue in (bg.enqueue, bg.admin.enqueue):
+            with pytest.raises(TypeError) as caught:
+                await enqueue(wrong)
+            assert str(caught.value) == text
+        with pytest.raises(
+            TypeError, match=r"^enqueue_many: \[1\]: expected a JobRequest, found "
+        ):
+            await bg.enqueue_many([greet.request(), wrong])
+        job = await bg.enqueue(greet.request())
+        assert (await bg.wait_for(job)).id == job.id
+        assert [one.id for one in await bg.succeeded()] == [job.id]
+
+
+async def test_a_call_of_the_worker_is_no_request_and_is_closed(app: Harness) -> None:
+    async with bgjobs.run(app.config(greet)) as bg:
+        wrong: Any = greet()
+        with pytest.raises(TypeError) as caught:
+            await bg.enqueue(wrong)
+        assert (
+            str(caught.value) == f"expected a JobRequest, found a coroutine of 'greet'{MEANT}"
+        )
+        assert wrong.cr_frame is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (greet, "enqueue_many: expected several JobRequests, found Worker 'greet'"),
+        (
+            greet.request(),
+            "enqueue_many: expected several JobRequests, found one; put it into a list",
+        ),
+        (5, "enqueue_many: expected several JobRequests, found int"),
+    ],
+)
+async def test_one_thing_is_not_many(app: Harness, wrong: Any, text: str) -> None:
+    async with bgjobs.run(app.config(greet)) as bg:
+        with pytest.raises(TypeError) as caught:
+            await bg.enqueue_many(wrong)
+        assert str(caught.value) == text
+
+
+async def test_what_before_enqueue_gives_back_is_checked(app: Harness) -> None:
+    wrong: Any = lambda _: greet  # noqa: E731 - a wrong function, whatever it is called
+    async with bgjobs.run(app.config(greet, before_enqueue=wrong)) as bg:
+        with pytest.raises(TypeError) as caught:
+            await bg.enqueue(greet.request())
+        assert str(caught.value) == (
+            f"before_enqueue: expected a JobRequest, found Worker 'greet'{MEANT}"
+        )
+        assert await bg.enqueued() == []
+
+
+def test_enqueue_in_checks_before_it_writes(database: Database) -> None:
+    store = database.store()
+    store.open()
+    store.migrate()
+    connection = database.connect()
+    wrong: Any = [greet.request(), greet]
+    try:
+        with pytest.raises(TypeError) as caught:
+            store.enqueue_in(connection, wrong)
+        assert str(caught.value) == (
+            f"enqueue_in: [1]: expected a JobRequest, found Worker 'greet'{MEANT}"
+        )
+        connection.commit()
+        assert list(store.get_enqueued()) == []
+    finally:
+        connection.close()
+        store.close()
+
+
+async def test_the_testing_kit_checks_too() -> None:
+    wrong: Any = greet
+    with pytest.raises(
+        TypeError, match=r"^request: expected a JobRequest, found Worker 'greet'"
+    ):
+        await run_one(greet, wrong)
+    with pytest.raises(
+        TypeError, match=r"^request: expected a JobRequest, found Worker 'greet'"
+    ):
+        await check_repeatable(greet, wrong, effects=int, reset=int)
+
+
+def test_the_request_of_a_scheduled_job_is_checked() -> None:
+    wrong: Any = greet
+    with pytest.raises(ConfigError, match=r"request: expected JobRequest, found Worker"):
+        bgjobs.ScheduledJob(greet, bgjobs.schedules.every(hours=1), request=wrong)
+
+
+def test_the_options_of_a_request_are_checked() -> None:
+    wrong: Any = None
+    with pytest.raises(TypeError, match=r"^options: expected JobOptions, found NoneType$"):
+        JobRequest("greet", "{}", options=wrong)
+
+
+Call = Callable[[bgjobs.BgJobs], Awaitable[object]]
+
+
+async def _events(bg: bgjobs.BgJobs, buffer: Any) -> None:
+    bg.events(buffer=buffer)
+
+
+async def _stop(bg: bgjobs.BgJobs, grace: Any) -> None:
+    bg.stop(grace=grace)
+
+
+async def _look_up(bg: bgjobs.BgJobs, what: str, name: Any) -> None:
+    getattr(bg, what)(name)
+
+
+ID = new_id()
+WRONG_CALLS: list[tuple[Any, type[Exception], str]] = [
+    (
+        lambda bg: bg.wait_for("x"),
+        TypeError,
+        "wait_for: expected a Job or the UUID of one, found str",
+    ),
+    (lambda bg: _stop(bg, "x"), TypeError, "stop: grace: expected seconds, found str"),
+    (lambda bg: _stop(bg, -1), ValueError, "stop: grace: expected seconds from 0, found -1"),
+    (lambda bg: _events(bg, "x"), TypeError, "events: buffer: expected int, found str"),
+    (lambda bg: _events(bg, 0), ValueError, "events: buffer: expected 1 or more, found 0"),
+    (
+        lambda bg: _look_up(bg, "queue", greet),
+        TypeError,
+        "queue: expected str, found Worker 'greet'",
+    ),
+    (
+        lambda bg: _look_up(bg, "scheduled_job", 5),
+        TypeError,
+        "scheduled job: expected str, found int",
+    ),
+    (
+        lambda bg: bg.remove_scheduled_job(5),
+        TypeError,
+        "scheduled job: expected str, found int",
+    ),
+    (
+        lambda bg: bg.add_scheduled_job(greet),
+        TypeError,
+        "add_scheduled_job: expected ScheduledJob, found Worker 'greet'",
+    ),
+    (
+        lambda bg: bg.count("greet"),
+        TypeError,
+        "count: names: expected a collection of names, found str",
+    ),
+    (
+        lambda bg: bg.count([greet]),
+        TypeError,
+        "count: names: expected str, found Worker 'greet'",
+    ),
+    (
+        lambda bg: bg.enqueued(greet),
+        TypeError,
+        "enqueued: name: expected str or None, found Worker 'greet'",
+    ),
+    (lambda bg: bg.failed(None, 5), TypeError, "failed: page: expected Page, found int"),
+    (lambda bg: bg.running("x"), TypeError, "running: owner: expected UUID, found str"),
+    (lambda bg: bg.admin.retry("x"), TypeError, "retry: expected UUIDs of jobs, found str"),
+    (
+        lambda bg: bg.admin.cancel(ID, "x", reason="r"),
+        TypeError,
+        "cancel: expected UUIDs of jobs, found str",
+    ),
+    (lambda bg: bg.admin.cancel(ID, reason=5), TypeError, "reason: expected str, found int"),
+    (
+        lambda bg: bg.admin.change_priority("x", priority=1),
+        TypeError,
+        "change_priority: expected UUIDs of jobs, found str",
+    ),
+    (
+        lambda bg: bg.admin.cancel_waiting(name=5, reason="r"),
+        TypeError,
+        "cancel_waiting: name: expected str or None, found int",
+    ),
+    (
+        lambda bg: bg.admin.retry_failed(name=greet),
+        TypeError,
+        "retry_failed: name: expected str or None, found Worker 'greet'",
+    ),
+    (lambda bg: bg.admin.pause_queue(5), TypeError, "queue: expected str, found int"),
+    (
+        lambda bg: bg.admin.list("waiting", name=5),
+        TypeError,
+        "list: name: expected str or None, found int",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), WRONG_CALLS)
+async def test_a_wrong_argument_is_an_error_of_its_caller(
+    sqlite_app: Harness, call: Call, kind: type[Exception], text: str
+) -> None:
+    async with bgjobs.run(sqlite_app.config(greet)) as bg:
+        with pytest.raises(kind) as caught:
+            await call(bg)
+        assert str(caught.value) == text
+        job = await bg.enqueue(greet.request())
+        assert (await bg.wait_for(job)).id == job.id
+
+
+class Odd:
+    """A store of the user's whose `write` goes wrong for one payload, in odd ways."""
+
+    def __init__(self, store: bgjobs.Store, answer: Callable[[], Any]) -> None:
+        self._store = store
+        self._answer = answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def write(self, enqueue: Any = (), settle: Any = (), **more: Any) -> Any:
+        if any("bad" in new.request.payload for new in enqueue):
+            return self._answer()
+        return self._store.write(enqueue, settle, **more)
+
+
+def _raise(error: BaseException) -> Any:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (lambda: _raise(AttributeError("odd")), AttributeError),
+        (lambda: _raise(StopIteration("odd")), RuntimeError),
+        (lambda: _raise(SystemExit(7)), StoreError),
+        (lambda: None, StoreError),
+        (lambda: Written((), ()), StoreError),
+    ],
+)
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_an_odd_store_fails_the_callers_concerned_alone(
+    app: Harness, answer: Callable[[], Any], kind: type[Exception], at_once: int
+) -> None:
+    store: Any = Odd(app.database.store(), answer)
+    failed = list[Exception]()
+
+    async def enqueue(bg: bgjobs.BgJobs) -> None:
+        try:
+            await bg.enqueue(greet.request("bad"))
+        except kind as error:
+            failed.append(error)
+
+    async with bgjobs.run(app.config(greet, store=store)) as bg:
+        async with anyio.create_task_group() as group:
+            for _ in range(at_once):
+                group.start_soon(enqueue, bg)
+        job = await bg.enqueue(greet.request("good"))
+        assert (await bg.wait_for(job)).id == job.id
+    assert len(failed) == at_once
+
+
+async def test_a_store_that_refuses_to_open_is_left_as_it_is(app: Harness) -> None:
+    config = app.config(greet)
+    async with bgjobs.run(config) as bg:
+        for again in (bgjobs.run(config), bgjobs.administer(config)):
+            with pytest.raises(StoreError, match="open already"):
+                async with again:
+                    raise AssertionError("it ran")
+        job = await bg.enqueue(greet.request())
+        assert (await bg.wait_for(job)).id == job.id
+
+
+async def test_a_store_whose_schema_is_refused_is_closed(app: Harness) -> None:
+    store, closed = app.database.store(), list[str]()
+
+    def close() -> None:
+        closed.append("closed")
+        store.close()
+
+    wrapped: Any = Wrapped(store, close=close)
+    with pytest.raises(StoreError):
+        async with bgjobs.run(app.config(greet, store=wrapped, migrate=False)):
+            raise AssertionError("it ran")
+    assert closed == ["closed"]
