@@ -20,38 +20,53 @@ from typing import (
     get_origin,
 )
 
-from attrs import define, field
+from attrs import define, evolve, field
 
+from bgjobs.context import JobContext
 from bgjobs.payloads.choices import UnfitChoiceError, enum_shape, literal_shape
-from bgjobs.payloads.containers import array_shape, mapping_shape, tuple_shape
+from bgjobs.payloads.construction import is_remade_as_it_was
+from bgjobs.payloads.containers import (
+    Kind,
+    array_shape,
+    exactly,
+    mapping_shape,
+    set_shape,
+    tuple_shape,
+)
 from bgjobs.payloads.fields import (
     Field,
-    UnfitClassError,
     fields_of,
+    is_read_only,
     is_record,
-    substituted,
     told_apart_classes,
 )
+from bgjobs.payloads.generics import UnfitClassError, evaluated, paired, substituted
 from bgjobs.payloads.hidden import hidden
 from bgjobs.payloads.scalars import SCALARS
-from bgjobs.payloads.shapes import OBJECT, TEXT, LateShape, Shape
+from bgjobs.payloads.shapes import ARRAY, OBJECT, TEXT, LateShape, Shape
 from bgjobs.payloads.unions import UnfitUnionError, union_shape
 
-_ARRAYS: dict[Any, tuple[str, type, Callable[[list[Any]], Any]]] = {
-    list: ("list", list, lambda items: items),
-    AbstractSequence: ("sequence", AbstractSequence, lambda items: items),
-    MutableSequence: ("sequence", MutableSequence, lambda items: items),
-    set: ("set", set, set),
-    MutableSet: ("set", MutableSet, set),
-    frozenset: ("frozenset", frozenset, frozenset),
-    AbstractSet: ("set", AbstractSet, frozenset),
+_LISTS: dict[Any, Kind] = {
+    list: exactly(list),
+    AbstractSequence: Kind("sequence", (list,), AbstractSequence),
+    MutableSequence: Kind("sequence", (list,), MutableSequence),
 }
-_MAPPINGS: dict[Any, tuple[str, type]] = {
-    dict: ("dict", dict),
-    Mapping: ("mapping", Mapping),
-    MutableMapping: ("mapping", MutableMapping),
+_SETS: dict[Any, tuple[Kind, Callable[[list[Any]], Any]]] = {
+    set: (exactly(set), set),
+    MutableSet: (Kind("set", (set,), MutableSet), set),
+    frozenset: (exactly(frozenset), frozenset),
+    AbstractSet: (Kind("set", (set, frozenset), AbstractSet), frozenset),
+}
+_MAPPINGS: dict[Any, Kind] = {
+    dict: exactly(dict),
+    Mapping: Kind("mapping", (dict,), Mapping),
+    MutableMapping: Kind("mapping", (dict,), MutableMapping),
 }
 _PASSED_ON = (Annotated, Final, typing.Required, typing.NotRequired)
+_CONTEXT_INSIDE = (
+    "JobContext cannot be stored; annotate the first parameter with JobContext alone, or with "
+    "JobContext | None"
+)
 
 
 def _refuse(value: Any) -> NoReturn:
@@ -68,6 +83,10 @@ class ShapeBuilder:
 
     problems: list[tuple[str, str]] = field(factory=list[tuple[str, str]])
     """Pairs of the path inside the parameter and the problem."""
+    compares: bool = field(default=False, init=False)
+    """Whether what is read back has to be compared with what was given."""
+    _loose: bool = field(default=False, init=False)
+    """Inside a class that may make something else of its fields, such as a tuple of a list."""
     _made: dict[Any, Shape] = field(factory=dict[Any, Shape], init=False)
 
     def shape(self, annotation: Any, path: str) -> Shape:  # noqa: PLR0911 - a table of kinds
@@ -75,8 +94,9 @@ class ShapeBuilder:
         annotation = _stripped(annotation)
         origin: Any = get_origin(annotation)
         arguments = get_args(annotation)
-        if annotation in SCALARS:
-            return SCALARS[annotation]
+        scalar = _scalar(annotation)
+        if scalar is not None:
+            return scalar
         if origin in (Union, types.UnionType):
             return self._union(arguments, path)
         if origin is Literal:
@@ -88,7 +108,7 @@ class ShapeBuilder:
             return self._collection(annotation, path)
         if is_record(plain):
             return self._record(annotation, path)
-        if hasattr(plain, "__value__"):
+        if _is_alias(plain):
             return self._alias(annotation, path)
         return self._refused(annotation, path)
 
@@ -123,14 +143,21 @@ class ShapeBuilder:
             )
         if origin is tuple:
             return self._tuple(arguments, path)
-        if origin in _ARRAYS:
-            name, kind, make = _ARRAYS[origin]
-            return array_shape(name, kind, make, self.shape(arguments[0], f"{path}[]"))
-        return self._mapping(origin, arguments, path)
+        if origin in _MAPPINGS:
+            return self._mapping(origin, arguments, path)
+        item = self.shape(arguments[0], f"{path}[]")
+        if origin in _LISTS:
+            return array_shape(self._as_wide(_LISTS[origin]), _same, item)
+        kind, make = _SETS[origin]
+        return set_shape(self._as_wide(kind), make, item)
+
+    def _as_wide(self, kind: Kind) -> Kind:
+        return evolve(kind, is_wide=True) if self._loose else kind
 
     def _tuple(self, arguments: tuple[Any, ...], path: str) -> Shape:
         if arguments[1:] == (...,):
-            return array_shape("tuple", tuple, tuple, self.shape(arguments[0], f"{path}[]"))
+            item = self.shape(arguments[0], f"{path}[]")
+            return array_shape(exactly(tuple), tuple, item)
         return tuple_shape(
             tuple(self.shape(one, f"{path}[{index}]") for index, one in enumerate(arguments))
         )
@@ -143,8 +170,7 @@ class ShapeBuilder:
                 f"{path} keys",
                 f"expected a type written as a string, found {described(arguments[0])}",
             )
-        name, kind = _MAPPINGS[origin]
-        return mapping_shape(name, kind, key, item)
+        return mapping_shape(self._as_wide(_MAPPINGS[origin]), key, item)
 
     def _record(self, annotation: Any, path: str) -> Shape:
         if annotation in self._made:
@@ -165,6 +191,9 @@ class ShapeBuilder:
         return late.shape
 
     def _finished_record(self, annotation: Any, path: str) -> Shape:
+        kind = get_origin(annotation) or annotation
+        if kind is JobContext:
+            return self._problem(path, _CONTEXT_INSIDE)
         try:
             fields = fields_of(annotation)
         except UnfitClassError as error:
@@ -172,7 +201,11 @@ class ShapeBuilder:
         # Late: it loads cattrs, which workers without such classes do not need.
         from bgjobs.payloads.records import record_shape  # noqa: PLC0415
 
-        return record_shape(annotation, tuple((one, self._field(one, path)) for one in fields))
+        before, self._loose = self._loose, not is_remade_as_it_was(kind)
+        self.compares |= self._loose
+        parts = tuple((one, self._field(one, path)) for one in fields)
+        self._loose = before
+        return record_shape(annotation, parts)
 
     def _field(self, one: Field, path: str) -> Shape:
         if one.annotation is None:
@@ -184,17 +217,20 @@ class ShapeBuilder:
         if annotation in self._made:
             return self._made[annotation]
         late = LateShape()
+        try:
+            kinds = _kinds(annotation)
+            value = _value_of(annotation)
+        except UnfitClassError as error:
+            return self._problem(path, f"expected a plain {described(annotation)}, but {error}")
         self._made[annotation] = Shape(
-            described(annotation), frozenset(), late.accepts, late.encode, late.decode
+            described(annotation), kinds, late.accepts, late.encode, late.decode
         )
-        alias = get_origin(annotation) or annotation
-        arguments = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
-        late.shape = self.shape(substituted(alias.__value__, arguments), path)
+        late.shape = self.shape(value, path)
         self._made[annotation] = late.shape
         return late.shape
 
 
-_COLLECTIONS = (tuple, *_ARRAYS, *_MAPPINGS)
+_COLLECTIONS = (tuple, *_LISTS, *_SETS, *_MAPPINGS)
 _BARE = (
     typing.List,  # noqa: UP006 - a user may still write it
     typing.Set,  # noqa: UP006
@@ -212,12 +248,56 @@ _BARE = (
 
 def _stripped(annotation: Any) -> Any:
     while True:
-        if get_origin(annotation) in _PASSED_ON:
+        if get_origin(annotation) in _PASSED_ON or is_read_only(annotation):
             annotation = get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
         else:
             return types.NoneType if annotation is None else annotation
+
+
+def _scalar(annotation: Any) -> Shape | None:
+    try:
+        return SCALARS.get(annotation)
+    except TypeError:  # some, such as `P.args`, have no hash
+        return None
+
+
+def _same(items: list[Any]) -> list[Any]:
+    return items
+
+
+def _is_alias(annotation: Any) -> bool:
+    # By its name: older Pythons have it from typing_extensions. Its value may not be there yet.
+    return type(annotation).__name__ == "TypeAliasType"
+
+
+def _value_of(annotation: Any) -> Any:
+    alias = get_origin(annotation) or annotation
+    try:
+        value = alias.__value__
+    except NameError as error:
+        raise UnfitClassError(f"its value cannot be resolved: {error}") from error
+    arguments = paired(alias.__type_params__, get_args(annotation))
+    return substituted(evaluated(value, alias), arguments)
+
+
+def _kinds(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[type]:
+    """Find the JSON kinds of an alias before its shape is there, which may need them."""
+    annotation = _stripped(annotation)
+    plain = get_origin(annotation) or annotation
+    if annotation in seen:
+        raise UnfitClassError("it contains itself outside any list or dict")
+    if _is_alias(plain):
+        return _kinds(_value_of(annotation), (*seen, annotation))
+    if plain in (Union, types.UnionType):
+        return frozenset[type]().union(*(_kinds(one, seen) for one in get_args(annotation)))
+    if plain in _MAPPINGS or is_record(plain):
+        return OBJECT
+    if plain in _COLLECTIONS:
+        return ARRAY
+    # All else holds nothing, so its shape is made as well as it can be.
+    return ShapeBuilder().shape(annotation, "").kinds
 
 
 def _merged_literals(members: tuple[Any, ...]) -> list[Any]:

@@ -23,33 +23,42 @@ def enum_shape(kind: type[Enum]) -> Shape:
     members = {_key(member.value): member for member in kind}
 
     def encode(value: Any) -> Any:
-        if isinstance(value, kind):
-            return value.value
-        raise unfit(kind.__name__, value)
+        if type(value) is not kind:
+            raise unfit(kind.__name__, value)
+        # A `_missing_` of the class may have made one that is in no list of members.
+        json = value.value
+        if not _is_choice(json) or members.get(_key(json)) is not value:
+            raise refused(f"expected a member of {kind.__name__}, found one made at run time")
+        return json
 
     decode = _chooser(f"a value of {kind.__name__}", members)
     kinds = frozenset[type](key for key, _ in members)
     return Shape(
-        kind.__name__, kinds, lambda value: isinstance(value, kind), encode, decode, exact=True
+        kind.__name__, kinds, lambda value: type(value) is kind, encode, decode, exact=True
     )
 
 
 def _flag_shape(kind: type[Flag]) -> Shape:
     def encode(value: Any) -> Any:
-        if isinstance(value, kind):
-            return value.value
-        raise unfit(kind.__name__, value)
+        if type(value) is not kind:
+            raise unfit(kind.__name__, value)
+        if decode(value.value) != value:
+            raise refused(f"expected flags of {kind.__name__}, found others")
+        return value.value
 
     def decode(value: Any) -> Any:
         if type(value) is not int:
             raise unfit(f"a value of {kind.__name__}", value)
         try:
-            return kind(value)
-        except ValueError:
-            raise refused(f"expected a value of {kind.__name__}, found another int") from None
+            found = kind(value)
+        except Exception:  # noqa: BLE001 - a `_missing_` of the class may raise anything
+            found = None
+        if type(found) is not kind:
+            raise refused(f"expected a value of {kind.__name__}, found another int")
+        return found
 
     return Shape(
-        kind.__name__, INT, lambda value: isinstance(value, kind), encode, decode, exact=True
+        kind.__name__, INT, lambda value: type(value) is kind, encode, decode, exact=True
     )
 
 
@@ -63,7 +72,7 @@ def literal_shape(choices: Iterable[Any]) -> Shape:
     return Shape(
         expected,
         frozenset[type](key for key, _ in read),
-        lambda value: _hashable(value) and _key(value) in written,
+        lambda value: _is_choice(value) and _key(value) in written,
         _chooser(expected, written),
         _chooser(expected, read),
         exact=True,
@@ -84,13 +93,14 @@ def _key(value: object) -> tuple[type[Any], Any]:
     return type(value), value
 
 
-def _hashable(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | str | Enum)
+def _is_choice(value: Any) -> bool:
+    # Not a subclass of str or int, which may even have no hash.
+    return value is None or type(value) in (bool, int, str) or isinstance(value, Enum)
 
 
 def _chooser(expected: str, choices: dict[tuple[type, Any], Any]) -> Code:
     def choose(value: Any) -> Any:
-        if _hashable(value) and _key(value) in choices:
+        if _is_choice(value) and _key(value) in choices:
             return choices[_key(value)]
         if any(type(value) is kind for kind, _ in choices):
             raise refused(f"expected {expected}, found another {type(value).__name__}")

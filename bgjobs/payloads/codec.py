@@ -6,6 +6,7 @@ from typing import Any, Final, final
 
 from bgjobs.errors import PayloadError
 from bgjobs.payloads import json_text
+from bgjobs.payloads.equality import difference
 from bgjobs.payloads.mismatch import Mismatch, shown, unfit
 from bgjobs.payloads.signatures import read_signature
 
@@ -13,6 +14,7 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments; their types are the handler's own."""
 
 _CONTEXT = object()
+_OTHER = "expected a value that is read back as it is, found one that would come back changed"
 _DEEP = "arguments: nested deeper than Python can follow"
 
 
@@ -21,6 +23,7 @@ class Codec:
     """Writes and reads the arguments of one handler; made once, when it is declared."""
 
     __slots__ = (
+        "_compares",
         "_decoders",
         "_encoders",
         "_plain",
@@ -35,6 +38,7 @@ class Codec:
         self._worker: Final = worker
         self._signature: Final = signature
         self.takes_context: Final = signature.takes_context
+        self._compares: Final = signature.compares
         self._encoders: Final = {name: shape.encode for name, shape in signature.shapes.items()}
         self._decoders: Final = {name: shape.decode for name, shape in signature.shapes.items()}
         parameters = [signature.python.parameters[name] for name in signature.shapes]
@@ -54,7 +58,8 @@ class Codec:
         """Write a call; `TypeError` for one that Python would not make, else `PayloadError`."""
         given = self._bound(args, kwargs)
         try:
-            return json_text.dump(self._encoded(given))
+            text = json_text.dump(self._encoded(given))
+            return self._read_back(given, text) if self._compares else text
         except Mismatch as mismatch:
             problems = mismatch.texts()
         except RecursionError:
@@ -98,6 +103,21 @@ class Codec:
         if problems:
             raise Mismatch(problems)
         return result
+
+    def _read_back(self, given: dict[str, Any], text: str) -> str:
+        """Read the text as its run will: classes with code of their own may not allow it."""
+        try:
+            found = self._decoded(json_text.load(text))
+        except Mismatch as mismatch:
+            raise Mismatch(
+                (path, f"could not be read back: {problem}")
+                for path, problem in mismatch.problems
+            ) from None
+        for name, value in found.items():
+            path = difference(given[name], value)
+            if path is not None:
+                raise Mismatch([(name + path, _OTHER)])
+        return text
 
     def _decoded(self, stored: Any) -> dict[str, Any]:
         if not isinstance(stored, dict):

@@ -2,10 +2,34 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar, cast, final, get_args, get_origin, get_type_hints, is_typeddict
+import types
+from collections.abc import Iterable, Mapping
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,
+    Required,
+    cast,
+    final,
+    get_args,
+    get_origin,
+    is_typeddict,
+)
 
 import attrs
+from attrs import evolve
+
+from bgjobs.payloads.generics import (
+    Arguments,
+    UnfitClassError,
+    arguments_by_class,
+    evaluated,
+    substituted,
+    written_bases,
+)
+
+_MARKS = ("__attrs_attrs__", "__dataclass_fields__", "_fields")
+"""What Python or attrs leaves in a class whose fields it has gathered."""
 
 
 @final
@@ -21,10 +45,6 @@ class Field:
     required: bool
     is_hidden: bool
     """Its class keeps it out of its own repr, so no message shows it either."""
-
-
-class UnfitClassError(Exception):
-    """A class whose values cannot be made from its fields, or whose fields are unknown."""
 
 
 def is_record(kind: Any) -> bool:
@@ -49,7 +69,8 @@ def _is_namedtuple(kind: Any) -> bool:
 def fields_of(annotation: Any) -> tuple[Field, ...]:
     """List the fields of a class, or of a generic class with its arguments."""
     kind: type[Any] = get_origin(annotation) or annotation
-    found = tuple(_named_fields(kind, _hints(kind), _type_arguments(annotation)))
+    arguments = arguments_by_class(annotation)
+    found = tuple(_resolved(kind, raw, arguments) for raw in _raw_fields(kind))
     if is_typeddict(kind):
         _check_keys(found)
     else:
@@ -57,50 +78,86 @@ def fields_of(annotation: Any) -> tuple[Field, ...]:
     return found
 
 
-def _hints(kind: type) -> dict[str, Any]:
-    try:
-        # The class may be local to a function and still name itself.
-        return get_type_hints(kind, localns={kind.__name__: kind})
-    except (NameError, AttributeError, TypeError, SyntaxError) as error:
-        raise UnfitClassError(f"its annotations cannot be resolved: {error}") from error
+def _resolved(kind: type, raw: Field, arguments: Mapping[type, Arguments]) -> Field:
+    """Put in what the annotation means in the class that defines the field."""
+    definer, annotation = _definition(kind, raw)
+    if annotation is None:
+        return raw
+    found = evaluated(annotation, definer, kind)
+    if is_typeddict(kind):
+        raw = evolve(
+            raw, required=_is_required(evaluated(annotation, definer, extras=True), raw)
+        )
+    return evolve(raw, annotation=substituted(found, arguments.get(definer, {})))
 
 
-def _named_fields(
-    kind: type[Any], hints: dict[str, Any], arguments: dict[Any, Any]
-) -> Iterator[Field]:
-    for name, alias, annotation, required, is_hidden in _raw_fields(kind):
-        resolved = hints.get(name, annotation)
-        yield Field(name, alias, substituted(resolved, arguments), required, is_hidden)
+def _definition(kind: Any, raw: Field) -> tuple[Any, Any]:
+    """Find the class that defines a field, and the annotation there; None without one."""
+    if is_typeddict(kind):
+        return _definition_of_key(kind, raw.name)
+    for one in kind.__mro__:
+        if any(mark in vars(one) for mark in _MARKS) and raw.name in _annotations(one):
+            written = _annotations(one)[raw.name]
+            return one, types.NoneType if written is None else raw.annotation or written
+    return kind, raw.annotation
 
 
-def _raw_fields(kind: type[Any]) -> Iterable[tuple[str, str, Any, bool, bool]]:
+def _definition_of_key(kind: Any, name: str) -> tuple[Any, Any]:
+    # Python drops the bases of a TypedDict, apart from how they were written.
+    written = _annotations(kind)[name]
+    for base in written_bases(kind):
+        one: Any = get_origin(base) or base
+        if is_typeddict(one) and _annotations(one).get(name) is written:
+            return _definition_of_key(one, name)
+    return kind, written
+
+
+def _annotations(kind: type[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = vars(kind).get("__annotations__", {})
+    return found
+
+
+def _is_required(annotation: Any, raw: Field) -> bool:
+    # Python takes a string for required; only here it is known what it says.
+    while get_origin(annotation) is not None:
+        if get_origin(annotation) in (Required, NotRequired):
+            return get_origin(annotation) is Required
+        if get_origin(annotation) is not Annotated and not is_read_only(annotation):
+            break
+        annotation = get_args(annotation)[0]
+    return raw.required
+
+
+def is_read_only(annotation: Any) -> bool:
+    """Tell whether it is a `ReadOnly[...]` of a TypedDict, which newer Pythons have."""
+    return getattr(get_origin(annotation), "_name", None) == "ReadOnly"
+
+
+def _raw_fields(kind: type[Any]) -> Iterable[Field]:
     if attrs.has(kind):
         return [_raw_attribute(one) for one in attrs.fields(kind) if one.init]
     if dataclasses.is_dataclass(kind):
         return [
-            (one.name, one.name, one.type, _has_no_default(one), not one.repr)
+            Field(one.name, one.name, one.type, _has_no_default(one), not one.repr)
             for one in dataclasses.fields(kind)
             if one.init
         ]
     if is_typeddict(kind):
         required: frozenset[str] = kind.__required_keys__
         names = [*required, *kind.__optional_keys__]
-        order = {name: index for index, name in enumerate(_written_order(kind))}
+        order = {name: index for index, name in enumerate(_annotations(kind))}
         names.sort(key=lambda name: order.get(name, len(order)))
-        return [(name, name, None, name in required, False) for name in names]
+        return [Field(name, name, None, name in required, False) for name in names]
     defaults: dict[str, Any] = kind._field_defaults
     names_of_tuple: tuple[str, ...] = kind._fields
-    return [(name, name, None, name not in defaults, False) for name in names_of_tuple]
+    return [Field(name, name, None, name not in defaults, False) for name in names_of_tuple]
 
 
-def _raw_attribute(one: "attrs.Attribute[Any]") -> tuple[str, str, Any, bool, bool]:
+def _raw_attribute(one: "attrs.Attribute[Any]") -> Field:
     # A function as its `repr` is there to show something else than the value.
     is_hidden = one.repr is not True
-    return one.name, one.alias or one.name, one.type, one.default is attrs.NOTHING, is_hidden
-
-
-def _written_order(kind: type[Any]) -> Iterable[str]:
-    return kind.__annotations__
+    required = one.default is attrs.NOTHING
+    return Field(one.name, one.alias or one.name, one.type, required, is_hidden)
 
 
 def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
@@ -126,23 +183,3 @@ def _check_constructor(kind: type, fields: tuple[Field, ...]) -> None:
         variadic = one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
         if one.name not in aliases and one.default is one.empty and not variadic:
             raise UnfitClassError(f"its constructor wants {one.name!r}, which is no field")
-
-
-def _type_arguments(annotation: Any) -> dict[Any, Any]:
-    origin = get_origin(annotation) or annotation
-    parameters: tuple[Any, ...] = getattr(origin, "__parameters__", ())
-    arguments = dict(zip(parameters, get_args(annotation), strict=False))
-    for base in getattr(origin, "__orig_bases__", ()):
-        if getattr(get_origin(base), "__parameters__", None):
-            arguments = {**_type_arguments(substituted(base, arguments)), **arguments}
-    return arguments
-
-
-def substituted(annotation: Any, arguments: dict[Any, Any]) -> Any:
-    """Put type arguments in the place of type variables, where they are known."""
-    if isinstance(annotation, TypeVar):
-        return arguments.get(annotation, annotation)
-    wanted: tuple[Any, ...] = getattr(annotation, "__parameters__", ())
-    if not wanted or isinstance(annotation, type):
-        return annotation
-    return annotation[tuple(arguments.get(one, one) for one in wanted)]

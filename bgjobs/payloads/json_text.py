@@ -29,15 +29,20 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 def dump(value: dict[str, Any]) -> str:
     """Write `value` as JSON text; `Mismatch` for what a database would refuse."""
-    try:
-        text = _ENCODER.encode(value)
-    except ValueError:
-        # All else was refused by the shapes; Python writes 4,300 digits unless told otherwise.
-        raise refused("arguments: found an int of too many digits") from None
+    text = text_of(value, "arguments: ")
     _check_size(text, value)
     if "\\u0000" in text or _brackets(text) > DEEPEST:
         _check_tree(value)
     return text
+
+
+def text_of(value: Any, where: str = "") -> str:
+    """Write a part of a payload, not yet checked: something to compare it by."""
+    try:
+        return _ENCODER.encode(value)
+    except ValueError:
+        # All else was refused by the shapes; Python writes 4,300 digits unless told otherwise.
+        raise refused(f"{where}found an int of too many digits") from None
 
 
 def load(text: str) -> Any:

@@ -4,7 +4,8 @@ Importing cattrs takes longer than the rest of bgjobs together, so this module i
 the first worker that has such a class among its parameters.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
 from functools import cache
 from itertools import islice, product
 from typing import Any, Literal, cast, get_args, get_origin, is_typeddict
@@ -62,6 +63,8 @@ def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Cod
                 result[name] = code(getattr(value, name))
             except Mismatch as mismatch:
                 problems += mismatch.under(f".{name}")
+            except AttributeError:
+                problems.append((f".{name}", "expected a value, found none"))
         if problems:
             raise Mismatch(problems)
         return result
@@ -74,7 +77,7 @@ def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
     required = tuple(field.name for field, _ in parts if field.required)
 
     def encode(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
+        if type(value) is not dict:
             raise unfit(kind.__name__, value)
         return _encode_keys(value, plan, required)  # pyright: ignore[reportUnknownArgumentType] - a user's value
 
@@ -87,7 +90,7 @@ def _encode_keys(
     result: dict[str, Any] = {}
     problems = [("", f"missing field {name!r}") for name in required if name not in value]
     for key, item in value.items():
-        if key not in plan:
+        if type(key) is not str or key not in plan:
             problems.append(("", f"unexpected field {shown(key)}"))
             continue
         try:
@@ -96,7 +99,8 @@ def _encode_keys(
             problems += mismatch.under(f".{key}")
     if problems:
         raise Mismatch(problems)
-    return result
+    # In the order of the class: equal values have one text, as for all other classes.
+    return {name: result[name] for name in plan if name in result}
 
 
 def _decoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
@@ -189,7 +193,12 @@ def told_apart(shapes: tuple[Shape, ...]) -> Code:
     """
     decoders = {kind: shape.decode for shape in shapes for kind in shape.classes}
     expected = " or ".join(kind.__name__ for kind in decoders)
-    choose = create_default_dis_func(_converter(), *decoders, overrides={})
+    by_fields = create_default_dis_func(_converter(), *decoders, overrides={})
+    members = _members_in_literals(decoders)
+
+    def choose(value: dict[Any, Any]) -> Any:
+        return by_fields(_with_members(value, members) if members else value)
+
     for kind in decoders:
         _check_choice(choose, kind)
 
@@ -205,15 +214,41 @@ def told_apart(shapes: tuple[Shape, ...]) -> Code:
     return decode
 
 
-def _check_choice(choose: Callable[[Mapping[Any, Any]], Any], kind: type) -> None:
+def _members_in_literals(kinds: Iterable[type]) -> dict[str, dict[Any, Enum]]:
+    """List the enumeration members in `Literal` fields, by field and by what is written."""
+    found: dict[str, dict[Any, Enum]] = {}
+    for kind in kinds:
+        for one in fields_of(kind):
+            members = [value for value in _choices(one.annotation) if isinstance(value, Enum)]
+            if members:
+                found.setdefault(one.name, {}).update((each.value, each) for each in members)
+    return found
+
+
+def _with_members(value: dict[Any, Any], members: dict[str, dict[Any, Enum]]) -> dict[Any, Any]:
+    # cattrs compares a field with the values of a `Literal`, and not with how they are written.
+    return {
+        key: members[key].get(one, one)
+        if key in members and isinstance(one, str | int)
+        else one
+        for key, one in value.items()
+    }
+
+
+def _check_choice(choose: Callable[[dict[Any, Any]], Any], kind: type) -> None:
     # cattrs also accepts Literal fields that split the classes only in part.
     fields = fields_of(kind)
-    values = [_possible_values(field.annotation) for field in fields]
+    values = [_written_choices(field.annotation) for field in fields]
     for row in islice(product(*values), _PROBES):
         example = dict(zip((field.name for field in fields), row, strict=True))
         if choose(example) is not kind:
             raise TypeError(f"{kind.__name__} cannot be told apart")
 
 
-def _possible_values(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else (None,)
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _written_choices(annotation: Any) -> list[Any]:
+    choices = _choices(annotation) or (None,)
+    return [one.value if isinstance(one, Enum) else one for one in choices]

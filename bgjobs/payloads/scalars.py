@@ -13,24 +13,22 @@ from uuid import UUID
 from bgjobs.payloads.mismatch import refused, unfit
 from bgjobs.payloads.shapes import BOOL, FLOAT, INT, NULL, NUMBER, TEXT, Code, Shape
 
+_PURE_POSIX = (PurePosixPath, PosixPath)
 _EXACT = timedelta(microseconds=2**52)
 """Beyond 142 years a float of seconds rounds microseconds."""
 
 
-def _instance(kind: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, kind)
+def _one_of(*kinds: type) -> Callable[[Any], bool]:
+    # A subclass would come back as its base, and with it all that it has of its own is lost.
+    return lambda value: type(value) in kinds
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_date(value: Any) -> bool:
-    return isinstance(value, date) and not isinstance(value, datetime)
+    return type(value) is int
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or _is_int(value)
+    return type(value) is float or type(value) is int
 
 
 def _checked(expected: str, accepts: Callable[[Any], bool]) -> Code:
@@ -43,13 +41,13 @@ def _checked(expected: str, accepts: Callable[[Any], bool]) -> Code:
 
 
 def _int(value: Any) -> Any:
-    if type(value) is int or _is_int(value):
+    if type(value) is int:
         return value
     raise unfit("int", value)
 
 
 def _str(value: Any) -> Any:
-    if isinstance(value, str):
+    if type(value) is str:
         return value
     raise unfit("str", value)
 
@@ -63,6 +61,8 @@ def _float(value: Any) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise refused("expected a finite float, found NaN, Infinity or an int beyond it")
+    if number != value:
+        raise refused("expected a float, found an int that a float would round")
     return number
 
 
@@ -130,14 +130,15 @@ def _as_text(
     write: Callable[[Any], str],
     read: Callable[[str], Any],
     accepts: Callable[[Any], bool] | None = None,
+    wanted: str = "",
 ) -> Shape:
     expected = kind.__name__
-    fits = accepts or _instance(kind)
+    fits = accepts or _one_of(kind)
 
     def encode(value: Any) -> str:
         if fits(value):
             return write(value)
-        raise unfit(expected, value)
+        raise unfit(wanted or expected, value)
 
     def decode(value: Any) -> Any:
         if not isinstance(value, str):
@@ -157,31 +158,38 @@ def _plain(kind: type, kinds: frozenset[type], accepts: Callable[[Any], bool]) -
 
 
 def _encode_timedelta(value: Any) -> int | float:
-    if isinstance(value, timedelta):
+    if type(value) is timedelta:
         return _seconds(value)
     raise unfit("timedelta", value)
 
 
 SCALARS: dict[Any, Shape] = {
-    NoneType: _plain(NoneType, NULL, lambda value: value is None),
-    bool: _plain(bool, BOOL, _instance(bool)),
+    NoneType: _plain(NoneType, NULL, _one_of(NoneType)),
+    bool: _plain(bool, BOOL, _one_of(bool)),
     int: Shape("int", INT, _is_int, _int, _int),
     float: Shape("float", FLOAT, _is_number, _float, _float),
-    str: Shape("str", TEXT, _instance(str), _str, _str),
+    str: Shape("str", TEXT, _one_of(str), _str, _str),
     bytes: _as_text(bytes, _base64_text, _base64),
     datetime: _as_text(
         datetime,
         lambda value: _aware(value).isoformat(),
         lambda text: _aware(datetime.fromisoformat(text)),
     ),
-    date: _as_text(date, date.isoformat, date.fromisoformat, _is_date),
+    date: _as_text(date, date.isoformat, date.fromisoformat),
     time: _as_text(time, _time_text, time.fromisoformat),
-    timedelta: Shape("timedelta", NUMBER, _instance(timedelta), _encode_timedelta, _timedelta),
+    timedelta: Shape("timedelta", NUMBER, _one_of(timedelta), _encode_timedelta, _timedelta),
     UUID: _as_text(UUID, str, _uuid),
     Decimal: _as_text(Decimal, _decimal_text, _decimal),
-    Path: _as_text(Path, str, Path),
-    PurePath: _as_text(PurePath, str, PurePath),
+    # Made as a Path or a PurePath, a path is of the class of this system.
+    Path: _as_text(Path, str, Path, _one_of(type(Path()))),
+    PurePath: _as_text(
+        PurePath,
+        str,
+        PurePath,
+        _one_of(type(PurePath()), type(Path())),
+        "PurePath of this system",
+    ),
     PosixPath: _as_text(PosixPath, str, PosixPath),
-    PurePosixPath: _as_text(PurePosixPath, str, PurePosixPath),
+    PurePosixPath: _as_text(PurePosixPath, str, PurePosixPath, _one_of(*_PURE_POSIX)),
 }
 """The shape of each class of single values that can be a parameter."""

@@ -12,7 +12,8 @@ from attrs import frozen
 from bgjobs.context import JobContext
 from bgjobs.errors import WorkerDefinitionError
 from bgjobs.payloads.annotations import ShapeBuilder
-from bgjobs.payloads.containers import array_shape, mapping_shape
+from bgjobs.payloads.containers import array_shape, exactly, mapping_shape
+from bgjobs.payloads.context_parameter import as_context, written_as_context
 from bgjobs.payloads.scalars import SCALARS
 from bgjobs.payloads.shapes import Shape
 
@@ -29,6 +30,8 @@ class Signature:
     takes_context: bool
     shapes: Mapping[str, Shape]
     """By parameter, in the order of the signature."""
+    compares: bool
+    """Whether what is read back has to be compared with what was given."""
 
 
 def read_signature(worker: str, handler: Callable[..., object]) -> Signature:
@@ -48,7 +51,7 @@ def read_signature(worker: str, handler: Callable[..., object]) -> Signature:
         raise WorkerDefinitionError(worker, "its annotations contain themselves") from None
     if builder.problems:
         raise WorkerDefinitionError(worker, "; ".join(_sentences(builder.problems)))
-    return Signature(python, takes_context, shapes)
+    return Signature(python, takes_context, shapes, builder.compares)
 
 
 def _sentences(problems: list[tuple[str, str]]) -> list[str]:
@@ -82,9 +85,9 @@ def _resolved(parameter: inspect.Parameter, names: dict[str, Any]) -> inspect.Pa
         found = typing.get_type_hints(holder, names)["it"]
     except (NameError, AttributeError, TypeError, SyntaxError):
         # Imported for type checkers only, the context is still known by its name.
-        by_name = isinstance(annotation, str) and annotation.split(".")[-1] == "JobContext"
+        by_name = written_as_context(annotation)
         found = JobContext if by_name else typing.ForwardRef(_as_expression(annotation))
-    return parameter.replace(annotation=found)
+    return parameter.replace(annotation=as_context(found))
 
 
 def _as_expression(annotation: object) -> str:
@@ -109,7 +112,7 @@ def _shape(parameter: inspect.Parameter, builder: ShapeBuilder) -> Shape:
         return SCALARS[str]
     shape = builder.shape(parameter.annotation, parameter.name)
     if parameter.kind is parameter.VAR_POSITIONAL:
-        return array_shape("tuple", tuple, list, shape)
+        return array_shape(exactly(tuple), list, shape)
     if parameter.kind is parameter.VAR_KEYWORD:
-        return mapping_shape("dict", dict, SCALARS[str], shape)
+        return mapping_shape(exactly(dict), SCALARS[str], shape)
     return shape

@@ -65,7 +65,7 @@ def _told_apart(records: tuple[Shape, ...]) -> Code:
         raise UnfitUnionError("expected classes that differ, found one class twice")
     try:
         return told_apart(records)
-    except (TypeError, NameError):
+    except (TypeError, NameError, ValueError, KeyError):
         raise UnfitUnionError(
             f"expected classes with a required field or a Literal of their own, found {names}"
         ) from None

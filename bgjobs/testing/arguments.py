@@ -8,6 +8,7 @@ from typing import Any
 from bgjobs.config import AnyWorker
 from bgjobs.errors import PayloadError
 from bgjobs.jobs import JobRequest, StoredJob
+from bgjobs.payloads.equality import difference
 
 LONGEST = 300
 """Characters that are shown of one call, and of one argument."""
@@ -42,26 +43,35 @@ def bound_arguments(job: AnyJob, worker: AnyWorker | None) -> inspect.BoundArgum
 
 def differences(wanted: JobRequest, job: StoredJob, worker: AnyWorker | None) -> Iterator[str]:
     """Say in which arguments a job differs from what is wanted."""
-    if json.loads(wanted.payload) == json.loads(job.payload):
+    if _canonical(wanted.payload) == _canonical(job.payload):
         return
     expected, found = bound_arguments(wanted, worker), bound_arguments(job, worker)
     if worker is None or expected is None or found is None:
         yield f"arguments: expected {_cut(wanted.payload)}, found {_cut(job.payload)}"
         return
     written, stored = _as_json(worker, expected), _as_json(worker, found)
-    for name in expected.arguments:
-        if written.get(name) != stored.get(name):
-            yield _difference(name, expected.arguments[name], found.arguments[name])
+    for name, value in expected.arguments.items():
+        is_same = difference(value, found.arguments[name]) is None
+        if not is_same and written.get(name) != stored.get(name):
+            yield _difference(name, value, found.arguments[name])
 
 
-def _as_json(worker: AnyWorker, bound: inspect.BoundArguments) -> dict[str, Any]:
+def _canonical(payload: str) -> str:
+    try:
+        # As text: to Python, True equals 1 and 1 equals 1.0.
+        return json.dumps(json.loads(payload), sort_keys=True)
+    except (ValueError, RecursionError):  # a row that another program wrote
+        return payload
+
+
+def _as_json(worker: AnyWorker, bound: inspect.BoundArguments) -> dict[str, str]:
     """Write arguments as they are stored: objects need not know when they are equal."""
     try:
         payload = worker.request(*bound.args, **bound.kwargs).payload
     except PayloadError:  # a default that no job can carry
         return {name: repr(value) for name, value in bound.arguments.items()}
     written: dict[str, Any] = json.loads(payload)
-    return written
+    return {name: json.dumps(value, sort_keys=True) for name, value in written.items()}
 
 
 def _difference(name: str, expected: object, found: object) -> str:

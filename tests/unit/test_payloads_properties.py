@@ -1,18 +1,21 @@
 """Whatever value an annotation allows comes back equal, and no row breaks the reader."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, Literal
 from uuid import UUID
 
 import attrs
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bgjobs.errors import PayloadError
+from bgjobs.errors import PayloadError, WorkerDefinitionError
 from bgjobs.workers import worker
+from tests.unit.payload_strategies import annotated_values
 
 
 class Colour(Enum):
@@ -127,3 +130,66 @@ def test_any_argument_is_written_or_refused(value: Any, rest: list[Any]) -> None
         pass
     else:
         assert plant.decode(payload) == ((value, *rest), {})
+
+
+def is_same(given: Any, found: Any) -> bool:
+    """Compare as strictly as one can: by type, by field, and zero with its sign."""
+    if isinstance(given, set | frozenset):
+        return len(given) == len(found) and all(
+            any(is_same(a, b) for b in found) for a in given
+        )
+    if isinstance(given, float | int) and isinstance(found, float):
+        return float(found).hex() == float(given).hex() and found == given
+    if isinstance(given, datetime):  # in an hour that occurs twice, zones are never equal
+        return bool(given.astimezone(UTC) == found.astimezone(UTC))
+    if isinstance(given, PurePath):
+        return bool(given == found)
+    if isinstance(given, dict | list | tuple) or _field_names(type(given)):
+        return type(given) is type(found) and _has_same_parts(given, found)
+    return type(given) is type(found) and bool(given == found)
+
+
+def _has_same_parts(given: Any, found: Any) -> bool:
+    if isinstance(given, dict):
+        pairs = (
+            [(given[key], found[key]) for key in given] if given.keys() == found.keys() else []
+        )
+        return len(pairs) == len(found) and all(is_same(*pair) for pair in pairs)
+    if isinstance(given, list | tuple):
+        return len(given) == len(found) and all(map(is_same, given, found))
+    names = _field_names(type(given))
+    return all(is_same(getattr(given, n), getattr(found, n)) for n in names)
+
+
+def _field_names(kind: Any) -> list[str]:
+    if attrs.has(kind):
+        return [one.name for one in attrs.fields(kind)]
+    return (
+        [one.name for one in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    )
+
+
+@settings(
+    max_examples=300, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+)
+@given(annotated_values())
+def test_a_value_comes_back_equal_or_is_refused(case: tuple[Any, Any]) -> None:
+    annotation, value = case
+
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": annotation}
+    try:
+        made = worker(handler)
+    except WorkerDefinitionError as error:
+        assert "parameter 'it'" in str(error)  # noqa: PT017 - both ends are right
+        return
+    try:
+        payload = made.request(value).payload
+    except PayloadError as error:
+        places = ("it:", "it.", "it[", "it keys:", "arguments:")
+        assert all(problem.startswith(places) for problem in error.problems)  # noqa: PT017 - as above
+        return
+    [found] = made.decode(payload)[1].values()
+    assert is_same(value, found)
+    assert made.request(found).payload == payload

@@ -1,0 +1,66 @@
+"""Whether an instance that is made again from its fields is bound to be the same.
+
+It is, unless a class has code of its own that runs then, or fields that are not written. Values
+of those classes are compared with what is read back, by each request.
+"""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Iterator
+from typing import Any, Generic, is_typeddict
+
+import attrs
+
+_HOOKS = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
+
+
+def is_remade_as_it_was(kind: type[Any]) -> bool:
+    """Tell whether nothing but the fields decides what an instance is."""
+    if is_typeddict(kind):
+        return True
+    if not (attrs.has(kind) or dataclasses.is_dataclass(kind)):
+        return _is_plain_namedtuple(kind)
+    return (
+        not any(hasattr(kind, hook) for hook in _HOOKS)
+        and type(kind).__call__ is type.__call__
+        and kind.__new__ is object.__new__
+        and kind.__getattribute__ is object.__getattribute__
+        and _is_generated(kind.__init__)
+        and (kind.__setattr__ is object.__setattr__ or _is_generated(kind.__setattr__))
+        and all(_is_plain_field(kind, one) for one in parts_of(kind))
+    )
+
+
+def parts_of(kind: Any) -> "Iterator[attrs.Attribute[Any] | dataclasses.Field[Any]]":
+    """Yield the fields that make the value of an attrs class or a dataclass.
+
+    A field that is neither given to the constructor nor compared is none of its value.
+    """
+    for one in attrs.fields(kind) if attrs.has(kind) else dataclasses.fields(kind):
+        compared = one.eq if isinstance(one, attrs.Attribute) else one.compare
+        if one.init or compared is not False:
+            yield one
+
+
+def _is_plain_field(kind: type[Any], one: Any) -> bool:
+    if getattr(one, "converter", None) or getattr(one, "validator", None):
+        return False
+    # A property or a descriptor of this name decides what is kept.
+    kept: object = inspect.getattr_static(kind, one.name, None)
+    is_slot = isinstance(kept, types.MemberDescriptorType)
+    return bool(one.init) and (is_slot or not hasattr(kept, "__get__"))
+
+
+def _is_plain_namedtuple(kind: type[Any]) -> bool:
+    return set(kind.__bases__) <= {tuple, Generic}
+
+
+def _is_generated(method: Any) -> bool:
+    """Tell whether attrs or dataclasses wrote it, and not the author of the class."""
+    code: Any = getattr(method, "__code__", None)
+    if code is None:
+        return False
+    by_attrs = code.co_filename.startswith("<attrs generated ")
+    by_dataclass = code.co_qualname.startswith("__create_fn__.<locals>.")
+    return bool(by_attrs or by_dataclass or method.__module__ == "attr._make")

@@ -1,0 +1,107 @@
+"""Whether a value that was read back is the one that was given; stricter than `==`.
+
+True equals 1, a subclass may equal its base, and a class may compare nothing or too little.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any, cast
+
+import attrs
+
+from bgjobs.payloads.construction import parts_of
+from bgjobs.payloads.mismatch import key_step
+
+_MISSING = object()
+
+
+def difference(given: object, found: object) -> str | None:
+    """Return the path to the first part that differs: "" for the whole, None if none does."""
+    if type(given) is not type(found):
+        return None if _differ_in_type_only(given, found) else ""
+    if attrs.has(type(given)) or dataclasses.is_dataclass(given):
+        return _in_fields(given, found)
+    if isinstance(given, dict):
+        return _in_entries(cast("Any", given), cast("Any", found))
+    if isinstance(given, list | tuple):
+        return _in_items(cast("Any", given), cast("Any", found))
+    return None if _is_same(given, found) else ""
+
+
+def _is_same(given: Any, found: Any) -> bool:
+    if isinstance(given, datetime):
+        return _is_same_instant(given, found)
+    if isinstance(given, set | frozenset):
+        return _has_same_items(cast("Any", given), found)
+    return _is_equal(given, found)
+
+
+def _differ_in_type_only(given: Any, found: Any) -> bool:
+    """Whether the annotation is wider than a class, and the handler cannot tell them apart."""
+    pair = (given, found)
+    is_wider = (
+        (type(given) is int and type(found) is float)
+        or all(type(one) in (set, frozenset) for one in pair)
+        or all(isinstance(one, PurePath) for one in pair)
+    )
+    return is_wider and _is_equal(given, found)
+
+
+def _in_fields(given: Any, found: Any) -> str | None:
+    for one in parts_of(type(given)):
+        pair = getattr(given, one.name, _MISSING), getattr(found, one.name, _MISSING)
+        path = difference(*pair)
+        if path is not None:
+            return f".{one.name}{path if one.repr is True else ''}"
+    return None
+
+
+def _in_entries(given: Mapping[Any, Any], found: Mapping[Any, Any]) -> str | None:
+    if given.keys() != found.keys():
+        return ""
+    return _first(
+        (key_step(key), difference(value, found[key])) for key, value in given.items()
+    )
+
+
+def _in_items(given: Sequence[Any], found: Sequence[Any]) -> str | None:
+    if len(given) != len(found):
+        return ""
+    names: Sequence[str] = getattr(given, "_fields", ())
+    return _first(
+        (f".{names[index]}" if names else f"[{index}]", difference(*pair))
+        for index, pair in enumerate(zip(given, found, strict=True))
+    )
+
+
+def _first(steps: Iterator[tuple[str, str | None]]) -> str | None:
+    return next((step + path for step, path in steps if path is not None), None)
+
+
+def _has_same_items(given: Collection[Any], found: Collection[Any]) -> bool:
+    if given == found:
+        return True
+    # Classes without `==` differ from all others; in a set each has one that is like it.
+    left = list(found)
+    for one in given:
+        like = next((n for n, other in enumerate(left) if difference(one, other) is None), None)
+        if like is None:
+            return False
+        del left[like]
+    return not left
+
+
+def _is_same_instant(given: datetime, found: datetime) -> bool:
+    # `==` is False in the hour that a clock set back repeats, if the zones differ in kind.
+    same_wall_time = given.replace(tzinfo=None, fold=0) == found.replace(tzinfo=None, fold=0)
+    return given == found or (same_wall_time and given.utcoffset() == found.utcoffset())
+
+
+def _is_equal(given: Any, found: Any) -> bool:
+    try:
+        # What differs from itself, as NaN does, is taken for equal.
+        return bool(given == found) or bool(given != given and found != found)  # noqa: PLR0124 - NaN
+    except Exception:  # noqa: BLE001 - a method of the user's may raise anything
+        return False

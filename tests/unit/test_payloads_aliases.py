@@ -1,0 +1,190 @@
+"""Named types: `type` statements where Python has them, and what older Pythons have for it."""
+
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import attrs
+import pytest
+from typing_extensions import TypeAliasType, TypeVar
+
+from bgjobs.errors import PayloadError, WorkerDefinitionError
+from bgjobs.workers import Worker, worker
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Leaf:
+    size: int
+
+
+@attrs.frozen
+class Branch:
+    children: "list[Node]"
+
+
+# Any: type checkers refuse some of these by themselves, and rightly so.
+alias: Any = TypeAliasType
+Tree: Any = alias("Tree", "dict[str, Tree | None]")
+Node: Any = alias("Node", "Leaf | Branch")
+Json: Any = alias("Json", "dict[str, Json] | list[Json] | str | int | float | bool | None")
+Chain: Any = alias("Chain", "tuple[T, Chain[T] | None]", type_params=(T,))
+First: Any = alias("First", "list[Second]")
+Second: Any = alias("Second", "dict[str, First] | int")
+Self_: Any = alias("Self_", "Self_ | int")
+Ping: Any = alias("Ping", "Pong")
+Pong: Any = alias("Pong", "Ping")
+Lost: Any = alias("Lost", "list[Nowhere]")
+Twice: Any = alias("Twice", "list[Twice] | tuple[Twice, ...] | None")
+Growing: Any = alias("Growing", "list[Growing[list[T]]]", type_params=(T,))
+OldTree = dict[str, "OldTree | None"]
+
+STATEMENTS = """
+import attrs
+
+type Tree = dict[str, Tree | None]
+type Node = Leaf | Branch
+type Json = dict[str, Json] | list[Json] | str | int | float | bool | None
+type Chain[T] = tuple[T, Chain[T] | None]
+type First = list[Second]
+type Second = dict[str, First] | int
+type Self_ = Self_ | int
+type Ping = Pong
+type Pong = Ping
+type Lost = list[Nowhere]
+type Twice = list[Twice] | tuple[Twice, ...] | None
+type Growing[T] = list[Growing[list[T]]]
+
+@attrs.frozen
+class Leaf:
+    size: int
+
+@attrs.frozen
+class Branch:
+    children: list[Node]
+
+@attrs.frozen
+class Keyed[T]:
+    key: T
+
+@attrs.frozen
+class Tagged[T](Keyed[str]):
+    value: T
+    quoted: "T | None" = None
+"""
+
+HERE = sys.modules[__name__]
+
+
+def with_statements() -> list[ModuleType]:
+    """Give this module, and what the statements make of it where Python knows them."""
+    if sys.version_info < (3, 12):
+        return [HERE]
+    module = ModuleType("statements")
+    sys.modules["statements"] = module
+    exec(STATEMENTS, module.__dict__)
+    return [HERE, module]
+
+
+@pytest.fixture(params=with_statements(), ids=lambda module: module.__name__)
+def names(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def worker_of(annotation: Any) -> Worker[[Any], None]:
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": annotation}
+    return worker(name="w")(handler)
+
+
+def come_back(annotation: Any, *values: Any) -> None:
+    one = worker_of(annotation)
+    for value in values:
+        assert one.decode(one.request(value).payload) == ((), {"it": value})
+
+
+def problem_of(annotation: Any, value: Any) -> str:
+    with pytest.raises(PayloadError) as caught:
+        worker_of(annotation).request(value)
+    [problem] = caught.value.problems
+    return problem
+
+
+def refusal_of(annotation: Any) -> str:
+    with pytest.raises(WorkerDefinitionError) as caught:
+        worker_of(annotation)
+    return str(caught.value).removeprefix("worker 'w': ")
+
+
+def test_an_alias_may_hold_itself_beside_other_types(names: Any) -> None:
+    come_back(names.Tree, {}, {"a": None, "b": {"c": {"d": None}}})
+    come_back(names.Json, None, True, 1, 1.5, "a", [1, [2.0, {"a": [None]}]], {"a": {"b": []}})
+    come_back(names.Tree | None, None, {"a": {"b": None}})
+    come_back(dict[str, names.Tree], {"x": {"a": None}})
+    assert problem_of(names.Tree, {"a": {"b": 1}}) == (
+        "it['a']['b']: expected Tree or None, found int"
+    )
+
+
+def test_aliases_may_hold_each_other(names: Any) -> None:
+    come_back(names.First, [1, {"a": [2, {"b": []}]}])
+    come_back(names.Second, 1, {"a": [{"b": [3]}]})
+    come_back(names.Second | None, None, {"a": []})
+
+
+def test_an_alias_of_classes_that_hold_it(names: Any) -> None:
+    tree = names.Branch([names.Leaf(1), names.Branch([names.Leaf(2)])])
+    come_back(names.Node, names.Leaf(1), tree)
+    come_back(names.Node | None, None, tree)
+    assert problem_of(names.Branch, names.Branch([names.Leaf("a")])) == (
+        "it.children[0].size: expected int, found str"
+    )
+
+
+def test_a_generic_alias_holds_itself_with_its_arguments(names: Any) -> None:
+    come_back(names.Chain[int], (1, None), (1, (2, (3, None))))
+    come_back(names.Chain[str], ("a", ("b", None)))
+    assert problem_of(names.Chain[int], (1, ("b", None))) == "it[1][0]: expected int, found str"
+
+
+def test_aliases_without_an_end_are_refused_at_declaration(names: Any) -> None:
+    endless = "but it contains itself outside any list or dict"
+    assert refusal_of(names.Self_) == f"parameter 'it': expected a plain Self_, {endless}"
+    assert refusal_of(names.Ping) == f"parameter 'it': expected a plain Ping, {endless}"
+    assert refusal_of(list[names.Ping]) == (
+        f"parameter 'it', at it[]: expected a plain Ping, {endless}"
+    )
+    assert refusal_of(names.Growing[int]) == "its annotations contain themselves"
+
+
+def test_aliases_that_json_cannot_carry_are_refused_at_declaration(names: Any) -> None:
+    assert refusal_of(names.Lost).startswith("parameter 'it': expected a plain Lost, but its ")
+    assert "name 'Nowhere' is not defined" in refusal_of(names.Lost)
+    assert refusal_of(names.Twice) == (
+        "parameter 'it': expected members that JSON can tell apart, found two that are both "
+        "written as array"
+    )
+
+
+def test_an_alias_without_a_name_of_its_own_cannot_hold_itself() -> None:
+    """Python puts no object behind the inner name, so nothing could be followed."""
+    assert refusal_of(OldTree) == (
+        "parameter 'it', at it[][]: expected a type that JSON can carry, "
+        "found an unresolved name 'OldTree | None'"
+    )
+
+
+def test_parameters_of_new_classes_are_those_of_the_class_that_defines_the_field() -> None:
+    for module in with_statements()[1:]:
+        names: Any = module
+        come_back(names.Tagged[int], names.Tagged("k", 1), names.Tagged("k", 1, 2))
+        assert problem_of(names.Tagged[int], names.Tagged(1, 1)) == (
+            "it.key: expected str, found int"
+        )
+        assert problem_of(names.Tagged[int], names.Tagged("k", 1, "q")) == (
+            "it.quoted: expected int or None, found str"
+        )
+    come_back(Mapping[str, int], {"a": 1})

@@ -1,0 +1,250 @@
+"""Generic classes: each field has the type arguments of the class that defines it."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import (
+    Any,
+    Generic,
+    NamedTuple,
+    NotRequired,
+    ParamSpec,
+    Required,
+    TypedDict,
+    TypeVar,
+    TypeVarTuple,
+)
+
+import attrs
+import pytest
+from typing_extensions import ReadOnly
+
+from bgjobs.errors import PayloadError, WorkerDefinitionError
+from bgjobs.workers import Worker, worker
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
+
+
+@attrs.frozen
+class Keyed(Generic[T]):
+    key: T
+
+
+@attrs.frozen
+class Tagged(Keyed[str], Generic[T]):
+    """`T` is another one here than in its base."""
+
+    value: T
+
+
+@attrs.frozen
+class Listed(Tagged[list[U]], Generic[V, U]):
+    more: "dict[str, V]"
+
+
+@attrs.frozen
+class Closed(Listed[bool, int]):
+    last: float = 0.0
+
+
+@attrs.frozen
+class Redefined(Keyed[str]):
+    key: int  # type: ignore[assignment]  # the field of the subclass wins
+
+
+@attrs.frozen
+class Unbound(Keyed, Generic[T]):  # type: ignore[type-arg]  # the point: its base has no argument
+    value: T
+
+
+@dataclasses.dataclass
+class DataKeyed(Generic[T]):
+    key: T
+
+
+@dataclasses.dataclass(kw_only=True)
+class DataTagged(DataKeyed[str], Generic[U, T]):
+    value: T
+    others: "list[U]"
+
+
+class DataHeir(DataTagged[bool, int]):
+    """Undecorated, so what it annotates is no field, and changes none."""
+
+    value: str  # type: ignore[assignment]  # the point
+
+
+class Pair(NamedTuple, Generic[T]):
+    left: T
+    right: "T | None" = None
+
+
+class IntPair(Pair[int]): ...
+
+
+class KeyedDict(TypedDict, Generic[T]):
+    key: T
+
+
+class TaggedDict(KeyedDict[str], Generic[T]):
+    value: T
+
+
+class ClosedDict(TaggedDict[int]):
+    more: NotRequired["list[int]"]
+
+
+class PartDict(TypedDict, total=False):
+    must: Required[ReadOnly[int]]
+    may: ReadOnly[int]
+
+
+@attrs.frozen
+class Many(Generic[*Ts]):
+    items: tuple[*Ts]
+
+
+@attrs.frozen
+class Calling(Generic[P, T]):
+    call: Callable[P, T]
+
+
+@attrs.frozen
+class Deeper(Generic[T]):
+    """Each step down is another class, without end."""
+
+    next: "Deeper[list[T]] | None" = None
+
+
+def worker_of(annotation: Any) -> Worker[[Any], None]:
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": annotation}
+    return worker(name="w")(handler)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Tagged[int], Tagged("k", 1)),
+        (Tagged[Tagged[int]], Tagged("k", Tagged("l", 1))),
+        (Listed[bool, int], Listed("k", [1], {"a": True})),
+        (Closed, Closed("k", [1], {"a": True})),
+        (Redefined, Redefined(1)),
+        (DataTagged[bool, int], DataTagged(key="k", value=1, others=[True])),
+        (DataHeir, DataHeir(key="k", value=1, others=[True])),
+        (Pair[str], Pair("a", "b")),
+        (IntPair, IntPair(1)),
+        (KeyedDict[int], {"key": 1}),
+        (TaggedDict[int], {"key": "k", "value": 1}),
+        (ClosedDict, {"key": "k", "value": 1}),
+        (PartDict, {"must": 1}),
+        (PartDict, {"must": 1, "may": 2}),
+    ],
+)
+def test_values_that_fit_come_back(annotation: Any, value: Any) -> None:
+    one = worker_of(annotation)
+    assert one.decode(one.request(value).payload) == ((), {"it": value})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "problem"),
+    [
+        (Tagged[int], Tagged(5, 1), "it.key: expected str, found int"),  # type: ignore[arg-type]  # the point
+        (Tagged[int], Tagged("k", "v"), "it.value: expected int, found str"),
+        (Listed[bool, int], Listed("k", [True], {}), "it.value[0]: expected int, found bool"),
+        (Closed, Closed("k", [1], {"a": 1}), "it.more['a']: expected bool, found int"),  # type: ignore[dict-item]  # the point
+        (Redefined, Redefined("k"), "it.key: expected int, found str"),  # type: ignore[arg-type]  # the point
+        (
+            DataTagged[bool, int],
+            DataTagged(key="k", value=True, others=[]),
+            "it.value: expected int, found bool",
+        ),
+        (
+            DataTagged[bool, int],
+            DataTagged(key=1, value=1, others=[]),  # type: ignore[arg-type]  # the point
+            "it.key: expected str, found int",
+        ),
+        (Pair[str], Pair("a", 1), "it.right: expected str or None, found int"),
+        (IntPair, IntPair("a"), "it.left: expected int, found str"),  # type: ignore[arg-type]  # the point
+        (TaggedDict[int], {"key": 1, "value": 1}, "it.key: expected str, found int"),
+        (TaggedDict[int], {"key": "k", "value": "v"}, "it.value: expected int, found str"),
+        (ClosedDict, {"key": "k", "value": "v"}, "it.value: expected int, found str"),
+        (PartDict, {"may": 1}, "it: missing field 'must'"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(annotation: Any, value: Any, problem: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        worker_of(annotation).request(value)
+    assert list(caught.value.problems) == [problem]
+
+
+JSON = "expected a type that JSON can carry, found"
+EACH = "but its type parameters do not take one type each"
+HERE = __name__
+
+
+@pytest.mark.parametrize(
+    ("annotation", "problem"),
+    [
+        (Unbound[int], f", at it.key: {JSON} ~T"),
+        (Tagged, f", at it.value: {JSON} ~T"),
+        (Many, f", at it.items[0]: {JSON} Ts"),
+        (Many[int, str], f": expected a plain {HERE}.Many[int, str], {EACH}"),
+        (Calling, f", at it.call: {JSON} collections.abc.Callable[~P, ~T]"),
+        (Deeper[int], None),
+    ],
+)
+def test_classes_with_open_parameters_are_refused(annotation: Any, problem: str | None) -> None:
+    with pytest.raises(WorkerDefinitionError) as caught:
+        worker_of(annotation)
+    found = str(caught.value)
+    if problem is None:
+        assert found == "worker 'w': its annotations contain themselves"
+    else:
+        assert found.startswith(f"worker 'w': parameter 'it'{problem}")
+
+
+POSTPONED = """
+from __future__ import annotations
+
+from typing import NotRequired, Required, TypedDict
+
+class Maybe(TypedDict):
+    a: int
+    b: NotRequired[int]
+
+class Must(TypedDict, total=False):
+    a: Required[int]
+    b: int
+"""
+
+
+@pytest.mark.parametrize("name", ["Maybe", "Must"])
+def test_postponed_annotations_say_which_keys_are_required(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = type(sys)("postponed")
+    monkeypatch.setitem(sys.modules, "postponed", module)
+    exec(POSTPONED, module.__dict__)
+    one = worker_of(getattr(module, name))
+    assert one.decode(one.request({"a": 1}).payload)[1] == {"it": {"a": 1}}
+    with pytest.raises(PayloadError, match="it: missing field 'a'"):
+        one.request({"b": 1})
+
+
+def test_a_generic_class_may_be_local_and_hold_itself() -> None:
+    @attrs.frozen
+    class Node(Generic[T]):
+        value: T
+        next: "Node[T] | None" = None
+
+    one = worker_of(Node[int])
+    value = Node(1, Node(2))
+    assert one.decode(one.request(value).payload)[1] == {"it": value}
+    with pytest.raises(PayloadError, match=r"it\.next\.value: expected int, found str"):
+        one.request(Node(1, Node("a")))
