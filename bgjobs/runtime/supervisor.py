@@ -59,8 +59,7 @@ class Supervisor:
                 self._give_up(child, error, tree)
                 return
             delay = self._tolerance.backoff.delay(max(0, len(crashes) - 1), self._random)
-            with move_on_after(delay.total_seconds()):
-                await child.stopped.wait()
+            if await _is_stopped_within(child, delay.total_seconds()):
                 return
             child.bus.emit(ChildRestarted, child.name, len(crashes))
 
@@ -86,6 +85,18 @@ class Supervisor:
         )
         self._failures.append(ExceptionGroup(message, [error]))
         tree.cancel()
+
+
+async def _is_stopped_within(child: Child, seconds: float) -> bool:
+    """Wait before the next start; a native cancellation ends the wait."""
+    try:
+        with move_on_after(seconds):
+            await child.stopped.wait()
+            return True
+    except get_cancelled_exc_class():
+        if not took_back_native_cancellation():
+            raise
+    return False
 
 
 async def _crash_of(child: Child) -> Exception | None:

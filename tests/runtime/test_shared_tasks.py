@@ -1,0 +1,311 @@
+"""The tasks that callers share go on, whoever raises, is slow or cancels them natively."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from attrs import frozen
+
+import bgjobs
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.events import (
+    ChildCrashed,
+    Event,
+    JobStarted,
+    JobSucceeded,
+    MonitorReleased,
+    QueuePaused,
+    StoreCalled,
+    StoreFailed,
+)
+from bgjobs.ids import new_id
+from bgjobs.stores.abc import NewJob, Owner, Store
+from tests.fixtures.databases import PostgresSchema
+from tests.runtime.conftest import Harness, Wrapped, virtual_time
+
+pytestmark = pytest.mark.anyio
+
+WRITING = ("reserve", "write", "heartbeat", "open_owner", "close_owners", "prune", "replace")
+
+
+@bgjobs.worker
+async def note() -> None: ...
+
+
+@bgjobs.worker
+async def lost() -> None: ...
+
+
+def cancel_all_others() -> None:
+    """Do what `asyncio.run` does after a task has raised `SystemExit`, but for this task."""
+    for task in asyncio.all_tasks():
+        if task is not asyncio.current_task():
+            task.cancel()
+
+
+@frozen
+class Scene:
+    """An application whose tasks were cancelled natively."""
+
+    bg: bgjobs.BgJobs
+    app: Harness
+    other: Store
+    beats: threading.Semaphore
+    heard: list[Event]
+
+    async def heartbeat(self) -> None:
+        assert await anyio.to_thread.run_sync(lambda: self.beats.acquire(timeout=30))
+
+
+async def commit(scene: Scene) -> None:
+    jobs = await scene.bg.enqueue_many([note.request(), note.request()])
+    assert len(jobs) == 2
+
+
+async def threads(scene: Scene) -> None:
+    assert await scene.bg.find(new_id()) is None
+
+
+async def notifier(scene: Scene) -> None:
+    for _ in range(3):  # the first is told with its write, the others by the notifier
+        await scene.bg.enqueue(note.request())
+    told = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
+    needed = scene.other.needs_notify
+    while needed and not told:
+        await scene.app.recorder.wait_for(
+            StoreCalled, len(scene.app.recorder.of(StoreCalled)) + 1
+        )
+        told = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
+
+
+async def watcher(scene: Scene) -> None:
+    before = len(scene.app.recorder.of(JobSucceeded))
+    scene.other.write([NewJob(new_id(), note.request())])
+    scene.other.notify([note.name])
+    await scene.app.recorder.wait_for(JobSucceeded, before + 1)
+
+
+async def heartbeat(scene: Scene) -> None:
+    while scene.beats.acquire(blocking=False):
+        pass
+    await scene.heartbeat()
+    await scene.heartbeat()
+
+
+async def settler(scene: Scene) -> None:
+    job = await scene.bg.enqueue(note.request())
+    assert isinstance(await scene.bg.wait_for(job), bgjobs.SucceededJob)
+
+
+async def monitor(scene: Scene) -> None:
+    owner = new_id()
+    scene.other.write([NewJob(new_id(), lost.request())])
+    scene.other.open_owner(Owner(owner, "gone", "gone"), timedelta(seconds=0.1))
+    assert len(scene.other.reserve(owner, [lost.name], 1)) == 1
+    await scene.app.recorder.wait_for(MonitorReleased)
+
+
+async def commands(scene: Scene) -> None:
+    await scene.bg.admin.pause_queue("default")
+    await scene.app.recorder.wait_for(QueuePaused)
+
+
+async def bus(scene: Scene) -> None:
+    scene.heard.clear()
+    job = await scene.bg.enqueue(note.request())
+    await scene.bg.wait_for(job)
+    with anyio.fail_after(30):
+        while not any(isinstance(event, JobStarted) for event in scene.heard):
+            await anyio.lowlevel.checkpoint()
+
+
+CHECKS: list[Callable[[Scene], Awaitable[None]]] = [
+    commit, threads, notifier, watcher, heartbeat, settler, monitor, commands, bus
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_outlives_a_native_cancellation_of_all_tasks(
+    app: Harness, check: Callable[[Scene], Awaitable[None]]
+) -> None:
+    beats, heard, real = threading.Semaphore(0), list[Event](), app.database.store()
+
+    def beat(*args: Any, **kwargs: Any) -> Any:
+        beats.release()
+        return real.heartbeat(*args, **kwargs)
+
+    async def hear(event: Event) -> None:
+        heard.append(event)
+        await anyio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        store: Any = Wrapped(real, heartbeat=beat)
+        config = app.config(
+            note,
+            store=store,
+            queue={"poll_interval": 3600.0},
+            enqueue_only=[lost],
+            listeners=[app.recorder, hear],
+            lease=3.0,
+            heartbeat_interval=0.2,
+            sweep_interval=0.2,
+        )
+        with anyio.fail_after(60):
+            async with bgjobs.run(config) as bg:
+                await bg.wait_for(await bg.enqueue(note.request()))
+                for _ in range(3):
+                    cancel_all_others()
+                    await anyio.lowlevel.checkpoint()
+                other = app.open_store()
+                await check(Scene(bg, app, other, beats, heard))
+                other.close()
+                bg.stop(grace=0)
+
+    asyncio.run(main())
+    assert app.recorder.of(ChildCrashed) == []
+
+
+def test_a_listener_that_is_cancelled_natively_hears_the_next_event(
+    sqlite_app: Harness,
+) -> None:
+    heard, begun = list[str](), anyio.Event()
+
+    async def hear(event: Event) -> None:
+        heard.append(type(event).__name__)
+        if isinstance(event, JobStarted) and not begun.is_set():
+            begun.set()
+            await anyio.sleep_forever()
+
+    async def main() -> None:
+        config = sqlite_app.config(note, listeners=[hear])
+        async with bgjobs.run(config) as bg:
+            job = await bg.enqueue(note.request())
+            await begun.wait()
+            cancel_all_others()
+            await bg.wait_for(job)
+
+    asyncio.run(main())
+    assert "JobSucceeded" in heard
+
+
+async def test_a_slow_call_leaves_the_other_threads_to_the_others(app: Harness) -> None:
+    gate, real = threading.Event(), app.database.store()
+    begun = anyio.Event()
+    token = anyio.lowlevel.current_token()
+
+    def get_failed(*args: Any, **kwargs: Any) -> Any:
+        anyio.from_thread.run_sync(begun.set, token=token)
+        assert gate.wait(30)
+        return real.get_failed(*args, **kwargs)
+
+    store: Any = Wrapped(real, get_failed=get_failed)
+    async with (
+        bgjobs.run(app.config(note, store=store)) as bg,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(bg.failed)
+        await begun.wait()
+        job = await bg.enqueue(note.request())
+        assert isinstance(await bg.wait_for(job), bgjobs.SucceededJob)
+        gate.set()
+
+
+async def test_slow_work_of_a_completion_holds_up_no_other_end_on_postgres(
+    app: Harness,
+) -> None:
+    begun, gate = anyio.Event(), threading.Event()
+    token = anyio.lowlevel.current_token()
+
+    def work(_connection: Any) -> None:
+        anyio.from_thread.run_sync(begun.set, token=token)
+        if isinstance(app.database, PostgresSchema):  # SQLite has one writer at a time
+            assert gate.wait(30)
+
+    @bgjobs.worker
+    async def slow(context: bgjobs.JobContext) -> None:
+        context.complete_with(work)
+
+    async with bgjobs.run(app.config(note, slow)) as bg:
+        first = await bg.enqueue(slow.request())
+        await begun.wait()
+        job = await bg.enqueue(note.request())
+        assert isinstance(await bg.wait_for(job), bgjobs.SucceededJob)
+        gate.set()
+        assert isinstance(await bg.wait_for(first), bgjobs.SucceededJob)
+
+
+async def test_a_handler_that_ignores_its_cancellation_holds_up_no_other_command(
+    app: Harness,
+) -> None:
+    go_on = anyio.Event()
+
+    @bgjobs.worker
+    async def stubborn() -> None:
+        with anyio.CancelScope(shield=True):
+            await go_on.wait()
+
+    async with bgjobs.run(app.config(stubborn)) as bg:
+        job = await bg.enqueue(stubborn.request())
+        await app.recorder.wait_for(JobStarted)
+        await bg.admin.cancel(job.id, reason="not wanted")
+        await bg.admin.pause_queue("default")
+        await app.recorder.wait_for(QueuePaused)
+        go_on.set()
+
+
+def read_only(real: bgjobs.Store, error: Exception, switch: threading.Event) -> Any:
+    """A store that can be read, and refuses to be written to while the switch is set."""
+
+    def refusing(verb: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if switch.is_set():
+                raise error
+            return getattr(real, verb)(*args, **kwargs)
+
+        call.__name__ = verb
+        return call
+
+    return Wrapped(real, **{verb: refusing(verb) for verb in WRITING})
+
+
+@virtual_time
+async def test_what_cannot_be_written_is_tried_a_few_times_only(virtual_app: Harness) -> None:
+    error, switch = StoreUnavailableError("read-only"), threading.Event()
+    real = virtual_app.database.store()
+    store = read_only(real, error, switch)
+    config = virtual_app.config(
+        note, store=store, lease=20.0, retention=bgjobs.Retention(), sweep_interval=5.0
+    )
+    async with bgjobs.run(config) as bg:
+        await bg.wait_for(await bg.enqueue(note.request()))
+        switch.set()
+        real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
+        await anyio.lowlevel.checkpoint()
+        bg._engine.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        virtual_app.recorder.clear()
+        await anyio.sleep(10)
+        failed = virtual_app.recorder.of(StoreFailed)
+        assert 3 <= len(failed) <= 15
+        assert len(virtual_app.recorder.of(StoreCalled)) <= 60
+        switch.clear()
+        await virtual_app.recorder.wait_for(JobSucceeded)
+
+
+@virtual_time
+async def test_a_lost_lease_tells_what_the_store_said_last(virtual_app: Harness) -> None:
+    error, switch = StoreUnavailableError("read-only"), threading.Event()
+    store = read_only(virtual_app.database.store(), error, switch)
+    async with bgjobs.run(virtual_app.config(note, store=store, lease=20.0)) as bg:
+        await bg.wait_for(await bg.enqueue(note.request()))
+        switch.set()
+        [crash] = await virtual_app.recorder.wait_for(ChildCrashed)
+        assert str(crash.error) == (
+            "queue 'default': the lease could not be renewed in time; the last try: read-only"
+        )
+        assert crash.error.__cause__ is error
+        switch.clear()
