@@ -1,7 +1,7 @@
 """What runs: queues, scheduled jobs, their workers, and the settings of the whole, all frozen.
 
-One value that is wrong is refused where it is given; what needs the whole is checked by `run`.
-Both tell everything that they found, as one `ConfigError`.
+What is wrong is refused where it is given, all that was found as one `ConfigError`. Only that
+there is nothing to do is found by `run`, as a configuration without queues can be administered.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -151,6 +151,9 @@ class Queue:
             problems.workers("workers", self.workers)
             if self.workers == ():
                 problems.add("workers: expected at least one, found none")
+        with Problems(f"queue {self.name!r}") as problems:
+            for name in duplicates(worker.name for worker in self.workers):
+                problems.add(f"worker {name!r} is listed twice")
 
 
 @final
@@ -308,6 +311,10 @@ class Config:
             problems.one("retention", self.retention, Retention)
             problems.flag("migrate", self.migrate)
             problems.having("clock", self.clock, "monotonic", "a Clock")
+        # Only now each value is known to be what it should be.
+        found = list(self._problems_of_the_whole())
+        if found:
+            raise ConfigError(found)
 
     def all_workers(self) -> Iterator[AnyWorker]:
         """Give all workers that are run or may be enqueued here, repeats included."""
@@ -315,34 +322,26 @@ class Config:
         return chain(*(queue.workers for queue in self.queues), scheduled, self.enqueue_only)
 
     def check(self) -> None:
-        """Raise `ConfigError` with everything that is wrong with the whole."""
-        problems = list(self._problems())
-        if problems:
-            raise ConfigError(problems)
-
-    def _problems(self) -> Iterator[str]:
+        """Raise `ConfigError` if there is nothing to run and nothing to enqueue."""
         if not self.queues and not self.scheduled_jobs and not self.enqueue_only:
-            yield (
+            problem = (
                 "Config: expected a queue, a scheduled job or a worker in enqueue_only, "
                 "found none of them"
             )
+            raise ConfigError([problem])
+
+    def _problems_of_the_whole(self) -> Iterator[str]:
         for name in duplicates(queue.name for queue in self.queues):
             yield f"queues: two have the name {name!r}"
         for name in duplicates(job.name for job in self.scheduled_jobs):
             yield f"scheduled_jobs: two have the name {name!r}"
-        yield from self._ambiguous_workers()
+        yield from _ambiguous_handlers(self.all_workers())
         if self.heartbeat_interval * HEARTBEATS_PER_LEASE > self.lease:
             most = self.lease / HEARTBEATS_PER_LEASE
             yield (
                 f"heartbeat_interval: expected at most a third of the lease ({most:g} s), "
                 f"found {self.heartbeat_interval:g} s"
             )
-
-    def _ambiguous_workers(self) -> Iterator[str]:
-        for queue in self.queues:
-            for name in duplicates(worker.name for worker in queue.workers):
-                yield f"queue {queue.name!r}: worker {name!r} is listed twice"
-        yield from _ambiguous_handlers(self.all_workers())
 
 
 def check_handlers(workers: Iterable[AnyWorker]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import bgjobs
 from bgjobs.cli.faults import Fault, summary
+from bgjobs.errors import ConfigError
 
 _EXAMPLE = "module:name, such as shop.jobs:config"
 
@@ -37,6 +38,8 @@ def _imported(name: str) -> ModuleType:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise Fault(_no_module(name, error.name)) from error
         raise Fault(_broken(name, error)) from error
+    except ConfigError:
+        raise  # it says all by itself
     except (Exception, SystemExit) as error:
         raise Fault(_broken(name, error)) from error
 
@@ -106,6 +109,8 @@ def _called(reference: str, function: Callable[[], object]) -> object:
         raise Fault(f"app: {reference} is async; expected a function that returns a Config")
     try:
         return function()
+    except ConfigError:
+        raise  # it says all by itself
     except Exception as error:
         raise Fault(f"app: {reference}() failed{_place(error)}: {summary(error)}") from error
 

@@ -1,4 +1,4 @@
-"""Settings are checked where they are given, all at once; the whole is checked by `run`."""
+"""Settings are checked where they are given, all at once; `run` asks that there is work."""
 
 import math
 from collections.abc import Callable
@@ -388,11 +388,11 @@ def test_all_that_is_wrong_with_a_configuration_is_told_at_once() -> None:
 
 
 def whole(**settings: Any) -> tuple[str, ...]:
-    return problems_of(make_config(**settings).check)
+    return problems_of(lambda: make_config(**settings))
 
 
-def test_nothing_to_do_is_refused() -> None:
-    (problem,) = whole(queues=[])
+def test_nothing_to_do_is_refused_when_it_is_run() -> None:
+    (problem,) = problems_of(make_config(queues=[]).check)
     assert problem == (
         "Config: expected a queue, a scheduled job or a worker in enqueue_only, "
         "found none of them"
@@ -409,7 +409,7 @@ def test_two_queues_of_one_name_are_refused() -> None:
 
 
 def test_a_worker_twice_in_one_queue_is_refused() -> None:
-    assert whole(queues=[make_queue(workers=[mail, clean, mail])]) == (
+    assert problems_of(lambda: make_queue(workers=[mail, clean, mail])) == (
         "queue 'q': worker 'mail' is listed twice",
     )
 
@@ -426,9 +426,8 @@ def test_two_handlers_of_one_name_are_refused() -> None:
     queues = [make_queue("a"), make_queue("b", workers=[other])]
     assert whole(queues=queues) == (problem,)
     assert whole(enqueue_only=[other]) == (problem,)
-    assert whole(queues=[make_queue(workers=[mail, other])]) == (
+    assert problems_of(lambda: make_queue(workers=[mail, other])) == (
         "queue 'q': worker 'mail' is listed twice",
-        problem,
     )
 
 
@@ -457,14 +456,12 @@ def test_all_that_is_wrong_with_the_whole_is_told_at_once() -> None:
     @bgjobs.worker(name="mail")
     async def other(to: str) -> None: ...
 
-    queues = [make_queue("a", workers=[mail, mail]), make_queue("a", workers=[other])]
-    config = make_config(queues=queues, heartbeat_interval=10, lease=9)
+    queues = [make_queue("a", workers=[mail]), make_queue("a", workers=[other])]
     with pytest.raises(ConfigError) as caught:
-        config.check()
+        make_config(queues=queues, heartbeat_interval=10, lease=9)
     assert str(caught.value) == (
-        "invalid configuration, 4 problems:\n"
+        "invalid configuration, 3 problems:\n"
         "  - queues: two have the name 'a'\n"
-        "  - queue 'a': worker 'mail' is listed twice\n"
         "  - workers: two different handlers have the name 'mail'\n"
         "  - heartbeat_interval: expected at most a third of the lease (3 s), found 10 s"
     )

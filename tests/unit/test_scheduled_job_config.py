@@ -156,9 +156,8 @@ def test_what_is_wrong_with_the_whole_is_told() -> None:
     async def impostor() -> None: ...
 
     jobs = [bgjobs.ScheduledJob(purge, HOURLY), bgjobs.ScheduledJob(impostor, HOURLY)]
-    config = bgjobs.Config(store=bgjobs.SQLiteStore("never-opened.db"), scheduled_jobs=jobs)
     with pytest.raises(ConfigError) as caught:
-        config.check()
+        bgjobs.Config(store=bgjobs.SQLiteStore("never-opened.db"), scheduled_jobs=jobs)
     assert caught.value.problems == (
         "scheduled_jobs: two have the name 'purge'",
         "workers: two different handlers have the name 'purge'",
