@@ -108,6 +108,51 @@ def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("file::memory:?cache=shared", "the URI 'file::memory:?cache=shared'; name the file"),
+        ("file:jobs.db", "the URI 'file:jobs.db'; name the file"),
+        ("FILE:jobs.db?mode=ro", "the URI 'FILE:jobs.db?mode=ro'; name the file"),
+        (":memory", "':memory'"),
+        (" :memory:", "' :memory:'"),
+        ("", "an empty one"),
+        (" ", "an empty one"),
+        (".", "the folder '.'"),
+        ("new/", "the folder 'new/'"),
+        ("jobs\0.db", "one with a NUL character"),
+    ],
+)
+def test_what_is_no_name_of_a_file_is_refused(
+    path: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^path: ") as caught:
+        SQLiteStore(path)
+    text = f"path: expected the name of a file or ':memory:', found {found}"
+    assert str(caught.value).startswith(text)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_of_another_kind_is_refused(tmp_path: Path) -> None:
+    wrong: Any = b"jobs.db"
+    with pytest.raises(TypeError, match=r"^path: expected str, found bytes$"):
+        SQLiteStore(wrong)
+    with pytest.raises(ValueError, match="found the folder"):
+        SQLiteStore(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["jobs?mode=memory.db", "jobs#1%20.db", "./file:jobs.db"])
+def test_a_name_with_signs_of_uris_is_that_of_a_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = SQLiteStore(name)
+    store.open()
+    store.close()
+    assert (tmp_path / name).exists()
+
+
 def test_a_file_that_is_no_database_is_an_error(sqlite_path: Path) -> None:
     sqlite_path.write_text("this is not a database, but long enough to be taken for one" * 20)
     with pytest.raises(StoreError, match="not a database") as caught:

@@ -25,6 +25,7 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 MEMORY = ":memory:"
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _WAL_RETRY = 0.01  # seconds; the change to WAL does not wait by itself
 
 
@@ -210,6 +211,28 @@ def _wal_mode(raw: sqlite3.Connection) -> str:
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Give the path that stays right when the working directory changes."""
-    text = os.fspath(path)
-    return text if text == MEMORY else str(Path(text).absolute())
+    """Return the path that stays right when the working directory changes.
+
+    What SQLite elsewhere takes for something else than the name of a file is refused.
+    """
+    text: object = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path: expected str, found {type(text).__name__}")
+    if text == MEMORY:
+        return text
+    problem = _path_problem(text)
+    if problem:
+        raise ValueError(f"path: expected the name of a file or {MEMORY!r}, found {problem}")
+    return str(Path(text).absolute())
+
+
+def _path_problem(text: str) -> str:
+    if not text.strip():
+        return "an empty one"
+    if text.lower().startswith("file:"):
+        return f"the URI {text!r}; name the file, as in 'jobs.db'"
+    if text.strip().startswith(":"):
+        return f"{text!r}"
+    if "\0" in text:
+        return "one with a NUL character"
+    return f"the folder {text!r}" if text[-1] in _SEPARATORS or Path(text).is_dir() else ""
