@@ -148,3 +148,7 @@ if not TYPE_CHECKING:  # to a type checker it would say that any name exists
             raise AttributeError(f"module 'bgjobs' has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_LATER[name]), name)
         return value
+
+    def __dir__() -> list[str]:
+        """List the names that come later, too."""
+        return sorted({*globals(), *__all__, "__version__"})

@@ -2,11 +2,12 @@
 
 import inspect
 import math
+import sys
 import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, final, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, final, overload
 
 from attrs import field, frozen
 
@@ -79,6 +80,29 @@ class Worker(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Worker {self.name!r}>"
+
+    def __reduce__(self) -> str:
+        """Pickle it by name, as functions are, so that it is itself where it is read."""
+        module, path = getattr(self, "__module__", None), self._path()
+        found: Any = sys.modules.get(str(module))
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        if found is not self:
+            raise TypeError(
+                f"worker {self.name!r}: expected to find it as {module}.{path}, found "
+                f"{type(found).__name__}; it can be pickled if it is a name of its module, and "
+                "the one that its function has"
+            )
+        return path
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def _path(self) -> str:
+        return str(getattr(self, "__qualname__", self.name))
 
 
 @final

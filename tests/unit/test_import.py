@@ -72,6 +72,18 @@ def test_no_name_of_ours_is_left_out() -> None:
     assert ours - set(bgjobs.__all__) == set()
 
 
+def test_all_names_are_listed_before_they_are_imported() -> None:
+    program = "import bgjobs, json; print(json.dumps([dir(bgjobs), bgjobs.__all__]))"
+    listed, names = in_a_new_process(program)
+    assert {*names, "__version__"} <= set(listed)
+    assert listed == sorted(set(listed))
+    assert all(hasattr(bgjobs, name) for name in listed)
+
+
+def test_listing_the_names_imports_none() -> None:
+    assert not loaded_after("import bgjobs; dir(bgjobs)") & {*DRIVERS, *COSTLY}
+
+
 def test_a_name_that_does_not_exist_says_so() -> None:
     with pytest.raises(AttributeError) as caught:
         _ = bgjobs.MySQLStore  # type: ignore[attr-defined]  # that is the point

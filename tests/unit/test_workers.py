@@ -1,5 +1,7 @@
+import copy
 import functools
 import inspect
+import pickle
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -234,3 +236,51 @@ def test_what_cannot_be_a_worker(settings: dict[str, Any], handler: Any, message
     with pytest.raises(WorkerDefinitionError) as caught:
         worker(**settings)(handler)
     assert str(caught.value) == message
+
+
+class Holder:
+    @staticmethod
+    @worker
+    def inside(size: int) -> int:
+        return size
+
+
+def _hidden(size: int) -> int:
+    return size
+
+
+renamed = worker(name="renamed")(_hidden)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("one", [send, tell, Holder.inside])
+def test_a_worker_is_pickled_by_its_name_and_is_itself_again(one: Any, protocol: int) -> None:
+    written = pickle.dumps(one, protocol)
+    assert pickle.loads(written) is one
+    assert len(written) < 100
+
+
+def test_a_worker_that_its_name_does_not_lead_to_is_not_pickled() -> None:
+    @worker
+    def local(size: int) -> int:
+        return size
+
+    cases: dict[Any, tuple[str, str, str]] = {
+        renamed: ("'renamed'", "_hidden", "function"),
+        worker(name="part")(functools.partial(_hidden, 1)): ("'part'", "part", "NoneType"),
+        local: (
+            "'local'",
+            "test_a_worker_that_its_name_does_not_lead_to_is_not_pickled.<locals>.local",
+            "NoneType",
+        ),
+    }
+    for one, (name, path, found) in cases.items():
+        with pytest.raises(TypeError) as caught:
+            pickle.dumps(one)
+        assert str(caught.value).startswith(f"worker {name}: expected to find it as ")
+        assert f".{path}, found {found}; it can be pickled if" in str(caught.value)
+
+
+def test_a_copy_of_a_worker_is_the_worker() -> None:
+    assert copy.copy(renamed) is renamed
+    assert copy.deepcopy([renamed]) == [renamed]
