@@ -13,6 +13,7 @@ The facts are attributes, and the message is built from them::
     |- DuplicateJobError           a unique key is taken, and the request refuses that
     |- UnknownJobError             a look-up by an id that no job has
     |- ExportedLineError           a line of an export that cannot be read
+    |- SearchError                 a search without a word, or a text that is too long for one
     |- UnknownNameError            a look-up by a name that does not exist
     |- NotRunningError             a call on something that has stopped or was removed
     |- LeaseLostError              a queue could not renew its lease; told by `ChildCrashed`
@@ -194,6 +195,18 @@ class ExportedLineError(BgJobsError, ValueError):
 
     def __str__(self) -> str:
         return f"line {self.number}: {self.problem}"
+
+
+class SearchError(BgJobsError, ValueError):
+    """The text of a search has no word, or too many characters."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(expected, found)
+
+    def __str__(self) -> str:
+        return f"search: expected {self.expected}, found {self.found}"
 
 
 class UnknownNameError(BgJobsError, LookupError):

@@ -13,6 +13,7 @@ from bgjobs.errors import (
     NoWorkerForJobError,
     PayloadError,
     SchemaMismatchError,
+    SearchError,
     StoreError,
     StoreUnavailableError,
     UnknownJobError,
@@ -31,7 +32,7 @@ _CODES: tuple[tuple[_Kinds, ExitCode], ...] = (
     ((StoreError,), ExitCode.STORE),
     ((UnknownJobError,), ExitCode.UNKNOWN_JOB),
     ((ConfigError, UnknownNameError, NoWorkerForJobError, PayloadError), ExitCode.USAGE),
-    ((click.UsageError,), ExitCode.USAGE),
+    ((SearchError, click.UsageError), ExitCode.USAGE),
 )
 """The first that fits; all else is `NOT_DONE`."""
 

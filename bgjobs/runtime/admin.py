@@ -20,6 +20,7 @@ from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.tree import Tree
 from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
+from bgjobs.stores.arguments import check_id, check_instant, check_number, check_span
 from bgjobs.stores.operations import (
     Cancelled,
     Failures,
@@ -100,6 +101,8 @@ class Admin:
 
         A number that reaches `at_most` means "or more"; None counts them all.
         """
+        if at_most is not None:
+            check_number("count: at_most", at_most)
         self._engine.life.check()
         check_names("count: names", names)
         now = self._engine.clock.store_now()
@@ -108,6 +111,7 @@ class Admin:
 
     async def get(self, job_id: UUID) -> Job | SucceededJob | FailedJob:
         """Give a job, live or ended; `UnknownJobError` when there is none of this id."""
+        check_id("get", job_id)
         found = await self._ask(self._engine.store.find, job_id)
         if found is None:
             raise UnknownJobError(job_id)
@@ -172,6 +176,8 @@ class Admin:
         """Let waiting jobs be due at an instant, or after a while; give those changed."""
         if (at is None) == (in_ is None):
             raise ValueError("reschedule: expected one of at= and in_=, found both or neither")
+        check_instant("reschedule: at", at)
+        check_span("reschedule: in_", in_)
         delay = None if in_ is None else check_delay("reschedule", in_.total_seconds())
         return await self._change(job_ids, available_at=at, available_in=delay)
 
@@ -214,6 +220,8 @@ class Admin:
         progress: Progress | None = None,
     ) -> int:
         """Delete jobs that succeeded or failed longer ago than this; None keeps that kind."""
+        check_span("prune: succeeded_for", succeeded_for)
+        check_span("prune: failed_for", failed_for)
         return await self._bulk.prune(succeeded_for, failed_for, progress)
 
     def export_failed(

@@ -31,6 +31,7 @@ from bgjobs.runtime.signals import on_each_signal
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.waiting import wait_for
 from bgjobs.stores.abc import FIRST_PAGE, Counts, Page
+from bgjobs.stores.arguments import check_id
 
 
 class Named(Protocol):
@@ -195,6 +196,7 @@ class BgJobs:
 
     async def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
         """Give a job by its id, live or ended, or None."""
+        check_id("find", job_id)
         self._engine.life.check()
         return await self._engine.dispatch.call(self._engine.store.find, job_id)
 

@@ -11,6 +11,7 @@ from bgjobs.jobs import FailedJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.orders import NEWS
 from bgjobs.stores.abc import Page
+from bgjobs.stores.arguments import check_function
 from bgjobs.stores.exports import from_line, to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
 
@@ -45,6 +46,7 @@ class Bulk:
 
     async def retry_failed(self, failures: Failures, progress: Progress | None) -> int:
         """See `Admin.retry_failed`."""
+        check_function("retry_failed: progress", progress)
         done = 0
         try:
             async for batch in self._failed_ids(failures):
@@ -72,6 +74,7 @@ class Bulk:
         self, name: str | None, reason: str, progress: Progress | None
     ) -> int:
         """See `Admin.cancel_waiting`."""
+        check_function("cancel_waiting: progress", progress)
         done, page = 0, Page(BATCH)
         get, cancel = self._engine.store.get_enqueued, self._operations.cancel
         try:
@@ -115,6 +118,7 @@ class Bulk:
         progress: Progress | None,
     ) -> int:
         """See `Admin.prune`."""
+        check_function("prune: progress", progress)
         done = 0
         while count := await self._call(
             self._engine.store.prune,
@@ -140,6 +144,9 @@ class Bulk:
 
     async def import_failed(self, lines: Iterable[str], progress: Progress | None) -> int:
         """See `Admin.import_failed`."""
+        if isinstance(lines, str):
+            raise TypeError("import_failed: expected lines, found one str; split it into lines")
+        check_function("import_failed: progress", progress)
         done = 0
         numbered = enumerate(lines, 1)
         while part := list(islice(numbered, BATCH)):

@@ -23,6 +23,7 @@ from attrs import field, frozen
 from bgjobs.caps import Cap
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
+from bgjobs.stores.arguments import check_id, check_number
 
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
@@ -121,6 +122,11 @@ class Page:
 
     limit: int = 100
     after: UUID | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_number("Page: limit", self.limit)
+        if self.after is not None:
+            check_id("Page: after", self.after)
 
 
 FIRST_PAGE = Page()

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from bgjobs.jobs import FailedJob, Job
 from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Store
+from bgjobs.stores.arguments import check_instant, check_text
 
 
 @final
@@ -41,6 +42,10 @@ class Failures:
     """
     before: datetime | None = None
     """Those that failed before this instant."""
+
+    def __attrs_post_init__(self) -> None:
+        check_text("name", self.name)
+        check_instant("before", self.before)
 
 
 ALL_FAILURES = Failures()

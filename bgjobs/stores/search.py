@@ -3,8 +3,13 @@
 import re
 from collections.abc import Sequence
 
+from bgjobs.errors import SearchError
+
 FEW = 5_000
 """Failed jobs of one worker whose words are looked at one by one: a moment for a server."""
+
+LONGEST = 500
+"""Characters of one search; a word of more bytes than four times that is none to PostgreSQL."""
 
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
 _WILD = re.compile(rf"{_WORD.pattern}\*?")
@@ -15,9 +20,14 @@ def words_of(text: str) -> Sequence[str]:
 
     A star behind the last word lets it be the beginning of a word.
     """
+    given: object = text
+    if not isinstance(given, str):
+        raise TypeError(f"search: expected str, found {type(given).__name__}")
+    if len(text) > LONGEST:
+        raise SearchError(f"at most {LONGEST} characters", f"{len(text):,}")
     words = _WILD.findall(text)
     if not words:
-        raise ValueError(f"search: expected a word of letters or digits, found {text!r}")
+        raise SearchError("a word of letters or digits", repr(text))
     return tuple(words)
 
 

@@ -55,6 +55,8 @@ def test_a_list_can_be_chosen_from_and_has_pages(call: Call) -> None:
     ("options", "told"),
     [
         ("--search x --waiting", "--search looks in the errors of failed jobs"),
+        ("--search *", "search: expected a word of letters or digits, found '*'"),
+        ("--search !!!", "search: expected a word of letters or digits, found '!!!'"),
         (f"--after {NOBODY}", "--after continues the list of one state"),
         (
             "--worker gret",

@@ -24,6 +24,7 @@ from bgjobs.errors import (
     ScheduleFault,
     ScheduleValidationError,
     SchemaMismatchError,
+    SearchError,
     StoreError,
     StoreUnavailableError,
     UnknownJobError,
@@ -103,6 +104,11 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         ExportedLineError(3, "expected 'name', found none"),
         "line 3: expected 'name', found none",
         {"number": 3, "problem": "expected 'name', found none"},
+    ),
+    (
+        SearchError("a word of letters or digits", "'*'"),
+        "search: expected a word of letters or digits, found '*'",
+        {"expected": "a word of letters or digits", "found": "'*'"},
     ),
     (
         UnknownNameError("queue", "defualt", ["second", "default"]),
@@ -197,6 +203,7 @@ def test_every_class_is_in_the_tree_of_the_docstring() -> None:
         (PayloadError, ValueError),
         (NaiveDatetimeError, ValueError),
         (NoWorkerForJobError, LookupError),
+        (SearchError, ValueError),
         (UnknownNameError, LookupError),
         (UnknownJobError, LookupError),
         (ExportedLineError, ValueError),
