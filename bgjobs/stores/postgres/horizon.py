@@ -34,7 +34,7 @@ from (
         and (backend_xid is not null or backend_xmin is not null)
         and pid <> pg_catalog.pg_backend_pid()
         and leader_pid is null
-        -- Vacuum itself does not want to see them.
+        -- Those that clean up do not want to see them.
         and pid not in (select pid from pg_catalog.pg_stat_progress_vacuum)
     union all
     select
@@ -57,7 +57,7 @@ _REMEDIES = {
     "session": "let it commit more often, or end it with pg_terminate_backend(pid), and set "
     "idle_in_transaction_session_timeout",
     "prepared transaction": "commit prepared or rollback prepared",
-    "replication slot": "let its standby catch up, or drop it if nobody needs it",
+    "replication slot": "let its standby catch up, or remove it if nothing needs it",
 }
 
 

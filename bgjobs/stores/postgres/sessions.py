@@ -14,16 +14,11 @@ from attrs import frozen
 
 from bgjobs.errors import StoreError
 from bgjobs.stores.postgres.rows import Row
-from bgjobs.stores.postgres.source import AnyConnection
+from bgjobs.stores.postgres.source import PREPARE_AFTER, AnyConnection
 from bgjobs.stores.postgres.statements import Dialect, Step
 
 _log = logging.getLogger("bgjobs.stores.postgres")
 
-PREPARE_AFTER = 2
-"""Runs of a statement on one connection after which the server prepares it there.
-
-It saves the server the planning, for a claim more than all the rest of it.
-"""
 _LOOK = b"""
 select
     answering.is_direct,
@@ -71,10 +66,12 @@ class Sessions:
 
         In a session of `ours`, JIT is switched off. Raise `StoreError` where text would change.
         """
-        check_encodings(self._sql.label, connection)
         session = self._known.get(connection)
         if session is None:
+            check_encodings(self._sql.label, connection)
             session = self._known[connection] = self._look(connection, ours=ours)
+        else:
+            check_client_encoding(self._sql.label, connection)
         return session
 
     def _look(self, connection: AnyConnection, *, ours: bool) -> Session:
@@ -111,32 +108,37 @@ def is_direct(found: Sequence[Row]) -> bool:
 
 
 def is_utf8(connection: AnyPsycopg) -> bool:
-    """Whether text goes over this connection in UTF-8."""
+    """Whether text goes over this connection in UTF-8; so does none over a closed one."""
     return _encoding(connection, b"client_encoding") == "UTF8"
 
 
 def check_encodings(label: str, connection: AnyPsycopg) -> None:
     """Raise `StoreError` where text could not come back as it was stored."""
-    # The server tells both when a session begins and when they change: that costs no question.
     server = _encoding(connection, b"server_encoding")
     if server != "UTF8":
         raise StoreError(
             f"{label}: the database's encoding is {server}, in which not every text can be "
-            "stored; use a database with the encoding UTF8 (create database ... encoding "
-            "'UTF8' template template0)"
+            "stored; use one that was made with encoding 'UTF8' template template0"
         )
+    check_client_encoding(label, connection)
+
+
+def check_client_encoding(label: str, connection: AnyPsycopg) -> None:
+    """Raise `StoreError` where the server would take text for other text."""
     client = _encoding(connection, b"client_encoding")
     if client != "UTF8":
         raise StoreError(
             f"{label}: the connection's client_encoding is {client}, so other text would be "
-            "stored than was given; connect with client_encoding=UTF8, or execute "
-            "\"set client_encoding to 'UTF8'\" before"
+            "stored than was given; connect with client_encoding=UTF8, or set it so before"
         )
 
 
 def _encoding(connection: AnyPsycopg, name: bytes) -> str:
-    # A connection that was closed has none: what is asked of it says so.
-    found = connection.pgconn.parameter_status(name) if not connection.closed else None
+    # The server tells it when a session begins and when it changes: nothing is asked here.
+    try:
+        found = connection.pgconn.parameter_status(name)
+    except psycopg.OperationalError:  # it is closed, as the next statement will say
+        return "UTF8"
     if found is None or found == b"UTF8":
         return "UTF8"
     text = found.decode("ascii", "replace").upper()

@@ -37,6 +37,11 @@ _DEFAULTS: Mapping[str, Any] = {
     "tcp_user_timeout": 30_000,  # milliseconds
 }
 """What a connection string may say otherwise."""
+PREPARE_AFTER = 2
+"""Runs of a statement on one connection after which the server prepares it there.
+
+It saves the server the planning, for a claim more than all the rest of it.
+"""
 _ENCODING = {"client_encoding": "UTF8"}
 """What it may not, nor PGCLIENTENCODING: in another encoding, text arrives as other text."""
 _UNLIMITED = 4
@@ -88,8 +93,8 @@ class OwnPool:
         """Open a pool; what keeps it from connecting is not told by it, but by `connect`."""
         pool: AnyPool = ConnectionPool(
             self._conninfo,
-            # Nothing is prepared before it is known what is behind a connection.
-            kwargs={"autocommit": True, "prepare_threshold": None},
+            # Behind a pooler it is taken back as long as a connection is lent.
+            kwargs={"autocommit": True, "prepare_threshold": PREPARE_AFTER},
             configure=ignore_notifications,
             min_size=1,
             max_size=self.size,

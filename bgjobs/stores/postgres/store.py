@@ -60,8 +60,8 @@ class PostgresStore:
 
     `conninfo_or_pool` is a connection string or URL, or a `psycopg_pool.ConnectionPool` of
     yours, which you open before the store and close after it. Heartbeats and the watcher use
-    connections of their own; behind a transaction pooler give `listen_dsn`, which leads past
-    it, or `listen=False`.
+    connections of their own; behind a pooler queues poll unless `listen_dsn` leads past it.
+    Text goes in UTF-8: a connection or a database in another encoding is refused.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class PostgresStore:
         Migrations and the work of `complete` may take as long as they need.
 
         The server plans statements once for each connection, where a connection leads to the
-        server itself; `prepared_statements` says otherwise. On connections of yours psycopg's
-        `prepare_threshold` decides.
+        server itself; on connections of yours psycopg's `prepare_threshold` decides then.
+        Behind a pooler nothing is prepared. `prepared_statements` decides for both.
         """
         if pool_size < 1:
             raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
