@@ -195,7 +195,7 @@ def test_jobs_that_are_longer_than_many_heartbeats_begin_once(
 def callers_pool(dsn: str) -> Iterator[ConnectionPool[Any]]:
     """Give a pool as an application has it: statements are prepared, and soon."""
     with ConnectionPool(
-        dsn, kwargs={"prepare_threshold": 1}, min_size=1, max_size=2, open=True
+        dsn, kwargs={"prepare_threshold": 0}, min_size=1, max_size=2, open=True
     ) as pool:
         yield pool
 
@@ -231,7 +231,7 @@ def test_a_connection_of_the_callers_that_comes_again_prepares_nothing(
     with (
         opened(debian_dsn, schema) as store,
         traffic(bouncer.dsn),
-        psycopg.connect(bouncer.dsn, prepare_threshold=1) as connection,
+        psycopg.connect(bouncer.dsn, prepare_threshold=0) as connection,
     ):
         for _ in range(10):
             store.enqueue_in(connection, [JobRequest("work", "{}")])
@@ -246,7 +246,7 @@ async def test_an_async_connection_that_comes_again_prepares_nothing(
 ) -> None:
     with opened(debian_dsn, schema) as store, traffic(bouncer.dsn):
         async with await psycopg.AsyncConnection.connect(
-            bouncer.dsn, prepare_threshold=1
+            bouncer.dsn, prepare_threshold=0
         ) as connection:
             for _ in range(10):
                 await store.enqueue_in_async(connection, [JobRequest("work", "{}")])

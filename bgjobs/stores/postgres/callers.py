@@ -38,7 +38,7 @@ class Callers:
 
     def __init__(self, sql: Dialect, *, prepared: bool | None) -> None:
         self._sql = sql
-        self._unprepared = Dialect(sql.schema, sql.label, prepared_statements=False)
+        self._unprepared = sql.unprepared()
         self._prepared = prepared
         self._direct: WeakKeyDictionary[AnyPsycopg, bool | None] = WeakKeyDictionary()
 

@@ -21,7 +21,7 @@ HOLDERS = b"""
 select held.kind, held.name, held.state, held.seconds, held.age
 from (
     select
-        'session' as kind,
+        case when backend_type = 'walsender' then 'standby' else 'session' end as kind,
         pid::text as name,
         pg_catalog.concat_ws(
             ', ', nullif(application_name, ''), 'user ' || usename, state
@@ -56,6 +56,7 @@ limit 3
 _REMEDIES = {
     "session": "let it commit more often, or end it with pg_terminate_backend(pid), and set "
     "idle_in_transaction_session_timeout",
+    "standby": "let it end its long queries, or switch its hot_standby_feedback off",
     "prepared transaction": "commit prepared or rollback prepared",
     "replication slot": "let its standby catch up, or remove it if nothing needs it",
 }

@@ -57,7 +57,8 @@ class Sessions:
     """Knows the session behind each connection of one store."""
 
     def __init__(self, sql: Dialect, *, prepared: bool | None) -> None:
-        self._sql = sql
+        # What it asks comes before it is known whether anything may be prepared.
+        self._sql = sql.unprepared()
         self._prepared = prepared
         self._known: WeakKeyDictionary[AnyConnection, Session] = WeakKeyDictionary()
 

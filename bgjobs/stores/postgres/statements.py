@@ -97,6 +97,10 @@ class Dialect:
         self._prepare = False if prepared_statements is False else None
         self._statements = Statements(_PACKAGE, self._quote)
 
+    def unprepared(self) -> "Dialect":
+        """Return the same statements, of which none is ever prepared."""
+        return Dialect(self.schema, self.label, prepared_statements=False)
+
     def _quote(self, name: str) -> str:
         return f'"{self.schema}"' if name == "schema" else f'"{self.schema}"."{name}"'
 
