@@ -28,7 +28,7 @@ from bgjobs.stores.arguments import check_id, check_number
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
 
 

@@ -51,7 +51,12 @@ def test_several_migrate_at_once(postgres_dsn: str, schema: str) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         applied = [name for names in threads.map(start, range(8)) for name in names]
-    assert sorted(applied) == ["0001_jobs", "0002_schedules", "0003_operations"]
+    assert sorted(applied) == [
+        "0001_jobs",
+        "0002_schedules",
+        "0003_operations",
+        "0004_priorities",
+    ]
 
 
 def test_a_newer_schema_is_refused(postgres_dsn: str, schema: str) -> None:
@@ -102,7 +107,12 @@ def test_a_role_migrates_in_a_schema_made_for_it(postgres_dsn: str, schema: str)
     try:
         store = PostgresStore(postgres_dsn.replace("postgres:@", f"{role}@"), schema=schema)
         store.open()
-        assert store.migrate() == ["0001_jobs", "0002_schedules", "0003_operations"]
+        assert store.migrate() == [
+            "0001_jobs",
+            "0002_schedules",
+            "0003_operations",
+            "0004_priorities",
+        ]
         store.close()
     finally:
         _execute(postgres_dsn, f"drop owned by {role} cascade", f"drop role {role}")

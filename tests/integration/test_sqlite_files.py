@@ -64,9 +64,14 @@ def test_a_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
 def test_a_new_file_has_schema_version_0(sqlite_path: Path) -> None:
     store = SQLiteStore(sqlite_path)
     store.open()
-    with pytest.raises(SchemaMismatchError, match="expected schema version 3, found 0"):
+    with pytest.raises(SchemaMismatchError, match="expected schema version 4, found 0"):
         store.check_schema()
-    assert store.migrate() == ["0001_jobs", "0002_schedules", "0003_operations"]
+    assert store.migrate() == [
+        "0001_jobs",
+        "0002_schedules",
+        "0003_operations",
+        "0004_priorities",
+    ]
     store.check_schema()
     store.close()
 

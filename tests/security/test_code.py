@@ -166,6 +166,8 @@ _INDEXES = {
         "starts_by_name",
         "failures_by_job",
         "failures_to_index",
+        "jobs_prompt",
+        "jobs_delayed",
     ),
 }
 _TRIGGERS = {"failed_job_added", "failed_job_deleted"}

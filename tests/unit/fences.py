@@ -330,7 +330,9 @@ _SHAPES = tuple(
             r"create table \{\w+\} \(\)( strict( , without rowid)?| with \(\))?",
             (
                 r"create (unique )?index (\w+|\{\w+\}) on \{\w+\}( using gin)? \(\)"
-                r"( where \w+ is (not )?null| where is_gone or not is_indexed)?"
+                r"( where \w+ is (not )?null| where is_gone or not is_indexed"
+                r"| where reserved_by is null and priority <> 0"
+                r" and available_at (<=|>) created_at)?"
             ),
             r"alter table \{\w+\} add column \w+ \w+",
             r"create virtual table \{\w+\} using fts5 \(\)",

@@ -36,7 +36,7 @@ Items: TypeAlias = tuple[Node, ...]
 
 _TOKEN = re.compile(
     r"""
-      (?P<space>\s+|--[^\n]*)
+      (?P<space>\s+|--[^\n]*|collate\ "C")
     | (?P<string>'(?:[^']|'')*')
     | (?P<table>\{\w+\})
     | (?P<param>%\(\w+\)s|(?<!:):[a-z]\w*)
@@ -49,7 +49,10 @@ _TOKEN = re.compile(
 
 
 def tokens(text: str) -> list[Token]:
-    """Cut a statement into tokens; comments and space are left out."""
+    """Cut a statement into tokens; comments and space are left out.
+
+    So is the collation of a name: by any, two names are equal or not.
+    """
     found: list[Token] = []
     place = 0
     while place < len(text):

@@ -198,7 +198,11 @@ class SQLiteStore:
             )
             due = self.next_due(open_now.names(names), planned=planned, now=now)
             return earliest(due, open_now.reopens_in)
-        wanted: Parameters = {"names": rows.names_json(names), "planned": planned}
+        wanted: Parameters = {
+            "names": rows.names_json(names),
+            "planned": planned,
+            "now": moment,
+        }
         first: int | None = self._calls.read("next_due", wanted)[0][0]
         return None if first is None else timedelta(microseconds=first - moment)
 

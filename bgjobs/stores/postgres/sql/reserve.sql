@@ -1,11 +1,15 @@
--- The jobs of one worker are one sorted run of the ready index. `rounds` looks, without a lock,
--- for the best rows of all runs together: each round keeps the best that are known and reads on
--- only in the runs whose last known row is among them, twice as far each time. So the cost
--- follows the rows taken and the names, and not what is stored or one times the other. A
--- delayed row stands for the rest of its priority, which is delayed too: it is kept as of the
--- instant `infinity`, and reading on from there leaps to the next priority. `picked` then locks
--- as many rows of each name and priority as are among the best and no more, passing over what
--- other processes are locking at this moment.
+-- `rounds` looks, without a lock, for the best rows of several sorted runs together: each round
+-- keeps the best that are known and reads on only in the runs whose last known row is among
+-- them, twice as far each time. So the cost follows the rows taken and the names, and not what
+-- is stored or one times the other. The runs of one worker are its due jobs of the default
+-- priority, and, of the jobs that never had to wait, those of more urgent priorities and those of
+-- less urgent ones, which are looked at only if the others are too few. `late` are those that had
+-- to, by their time; so a priority that has only delayed jobs is not looked at. Where so many are
+-- late that reading them all would cost more, there is one run instead, of all that the worker
+-- has in the ready index. In it a delayed row stands for the rest of its priority, which is
+-- delayed too: it is kept as of the instant `infinity`, and reading on from there leaps to the
+-- next priority. `picked` then locks as many rows of each name and priority as are among the
+-- best and no more, passing over what other processes are locking at this moment.
 --
 -- All that is spared where one worker is asked for and its first priority alone has enough, as
 -- in most long backlogs: `head` locks these rows at once. It took a third of the time.
@@ -30,18 +34,50 @@ with recursive alive as (
     for update skip locked
 ), enough as (
     select from head having count(*) = %(limit)s
-), rounds (round, name, priority, available_at, id, ahead) as (
+), late as materialized (
+    select job.name, job.priority, job.available_at, job.id
+    from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
+        select asked.name, job.priority, job.available_at, job.id from {jobs} as job
+        where job.name collate "C" = asked.name
+            and job.reserved_by is null
+            and job.priority <> 0
+            and job.available_at > job.created_at
+            and job.available_at <= coalesce(%(now)s::timestamptz, now())
+        order by job.available_at
+        limit 200
+    ) as job
+    where exists (select from alive) and not exists (select from enough)
+    limit 200
+), runs (kind, priority) as materialized (
+    select *
+    from (
+        values
+            ('default', '-1'::smallint), ('urgent', '-32768'), ('patient', '0'),
+            ('every', '-32768')
+    ) as run (kind, priority)
+    where (run.kind = 'every') = (select count(*) = 200 from late)
+        and exists (select from alive) and not exists (select from enough)
+), rounds (round, name, kind, priority, available_at, id, ahead) as (
     select
-        0, asked.name, '-32768'::smallint, 'infinity'::timestamptz,
+        0, asked.name, run.kind, run.priority, 'infinity'::timestamptz,
         '00000000-0000-0000-0000-000000000000'::uuid,
         -- Twice an even share, so that one round is mostly enough.
         greatest(
             1, %(limit)s::bigint / greatest(1, pg_catalog.cardinality(%(names)s::text[]) / 2)
         )
-    from pg_catalog.unnest(%(names)s::text[]) as asked (name)
-    where exists (select from alive) and not exists (select from enough)
+    from runs as run cross join pg_catalog.unnest(%(names)s::text[]) as asked (name)
     union all
-    select last.round + 1, last.name, more.priority, more.available_at, more.id, more.ahead
+    (
+        select 0, late.name, 'late', late.priority, late.available_at, late.id, null
+        from late
+        where exists (select from runs where kind <> 'every')
+        order by late.priority, late.available_at, late.id
+        limit %(limit)s
+    )
+    union all
+    select
+        last.round + 1, last.name, last.kind, more.priority, more.available_at, more.id,
+        more.ahead
     from (
         select
             best.*,
@@ -54,12 +90,14 @@ with recursive alive as (
             from rounds
             where available_at < 'infinity' or ahead is not null
             order by priority, available_at, id
-            -- All that can be among the best, and at most one delayed row of each name.
-            limit %(limit)s::bigint + pg_catalog.cardinality(%(names)s::text[])
+            -- All that can be among the best, and at most one delayed row of each run.
+            limit %(limit)s::bigint + 3 * pg_catalog.cardinality(%(names)s::text[])
         ) as best
     ) as last cross join lateral (
-        select last.priority, last.available_at, last.id, null::bigint as ahead
-        where last.available_at < 'infinity'
+        select
+            last.priority, last.available_at, last.id,
+            case when last.available_at = 'infinity' then last.ahead end as ahead
+        where last.available_at < 'infinity' or (last.kind = 'patient' and last.round = 0)
         union all
         select
             next.priority,
@@ -71,19 +109,51 @@ with recursive alive as (
             next.id,
             case
                 when row_number() over () = least(last.ahead, %(limit)s - last.rank)
-                then 2 * last.ahead
+                then least(2 * last.ahead, %(limit)s)
             end
         -- Two limits: the planner knows the inner one and so stays with the index.
         from (
             select next.priority, next.available_at, next.id from (
-                select job.priority, job.available_at, job.id from {jobs} as job
-                where last.ahead is not null
-                    and job.name = last.name
-                    and (job.priority, job.available_at, job.id)
-                        > (last.priority, last.available_at, last.id)
-                    and job.reserved_by is null
-                order by job.priority, job.available_at, job.id
-                limit %(limit)s
+                (
+                    select job.priority, job.available_at, job.id from {jobs} as job
+                    where last.ahead is not null
+                        and last.kind = 'default'
+                        and job.name = last.name
+                        and job.priority = 0
+                        and (job.priority, job.available_at, job.id)
+                            > (last.priority, last.available_at, last.id)
+                        and job.reserved_by is null
+                        and job.available_at <= coalesce(%(now)s::timestamptz, now())
+                    order by job.priority, job.available_at, job.id
+                    limit %(limit)s
+                )
+                union all
+                (
+                    select job.priority, job.available_at, job.id from {jobs} as job
+                    where last.ahead is not null
+                        and (last.kind = 'urgent' or (last.kind = 'patient' and last.round > 0))
+                        and job.name collate "C" = last.name
+                        and job.priority < case last.kind when 'urgent' then 0 else 32768 end
+                        and (job.priority, job.available_at, job.id)
+                            > (last.priority, last.available_at, last.id)
+                        and job.reserved_by is null
+                        and job.priority <> 0
+                        and job.available_at <= job.created_at
+                    order by job.priority, job.available_at, job.id
+                    limit %(limit)s
+                )
+                union all
+                (
+                    select job.priority, job.available_at, job.id from {jobs} as job
+                    where last.ahead is not null
+                        and last.kind = 'every'
+                        and job.name = last.name
+                        and (job.priority, job.available_at, job.id)
+                            > (last.priority, last.available_at, last.id)
+                        and job.reserved_by is null
+                    order by job.priority, job.available_at, job.id
+                    limit %(limit)s
+                )
             ) as next
             limit least(last.ahead, %(limit)s - last.rank)
         ) as next

@@ -1,31 +1,95 @@
--- `levels` leaps through the index from one (name, priority) to the next and gives the first
--- row of each. `best` merges these levels: it always gives the best row it knows and puts the
--- next row of the same level in its place. So the cost follows the rows taken and the names,
--- and not what is stored or one times the other. The index is pinned because the planner, after
--- ANALYZE, may prefer to read and sort everything.
-with recursive levels (name, priority, available_at, id, row) as (
-    select job.name, job.priority, job.available_at, job.id, job.rowid
-    from json_each(:names) as asked
-    cross join {jobs} as job not indexed on job.rowid = (
+-- A level is what one worker has of one priority, a sorted run of the ready index. `levels`
+-- finds those that have a due job, without a look at those that only have delayed ones: the
+-- default priority; with `leaps` through their own index, those of the jobs that never had to
+-- wait; by their time, those of the jobs that had to. Where so many of these are due that
+-- reading them all would cost more, `leaps` goes from each level of the ready index to the next.
+-- No more levels are wanted than jobs, because each has one at least.
+-- `best` merges the levels: it always gives the best row it knows and puts the next row of the
+-- same level in its place. So the cost follows the rows taken and the names, and not what is
+-- stored or one times the other. The indexes are pinned because the planner, after ANALYZE, may
+-- prefer to read and sort everything.
+with recursive asked (name) as materialized (
+    select value from json_each(:names)
+    where exists (select 1 from {owners} where id = :owner and lease_expires_at > :now)
+), late (name, priority, available_at, id) as materialized (
+    select
+        asked.name, json_extract(job.value, '$[0]'), json_extract(job.value, '$[1]'),
+        json_extract(job.value, '$[2]')
+    -- No join: for one with other conditions SQLite may read the whole index beforehand.
+    from asked cross join json_each((
+        select json_group_array(json_array(priority, available_at, id)) from (
+            select priority, available_at, id from {jobs} indexed by {jobs_delayed}
+            where name = asked.name
+                and available_at <= :now
+                and reserved_by is null
+                and priority <> 0
+                and available_at > created_at
+            order by available_at
+            limit 200
+        )
+    )) as job
+    limit 200
+), mode (has_many_late) as materialized (
+    select count(*) = 200 from late
+), leaps (name, priority, available_at, due) as (
+    select job.name, job.priority, job.available_at, 0
+    from mode cross join asked
+    cross join {jobs} as job not indexed on job.rowid = case when has_many_late then (
         select first.rowid from {jobs} as first indexed by {jobs_ready}
-        where first.name = asked.value and first.reserved_by is null
+        where first.name = asked.name and first.reserved_by is null
         order by first.priority, first.available_at, first.id
         limit 1
-    )
-    where exists (select 1 from {owners} where id = :owner and lease_expires_at > :now)
+    ) else (
+        select first.rowid from {jobs} as first indexed by {jobs_prompt}
+        where first.name = asked.name
+            and first.reserved_by is null
+            and first.priority <> 0
+            and first.available_at <= first.created_at
+        order by first.priority, first.available_at, first.id
+        limit 1
+    ) end
     union all
-    select job.name, job.priority, job.available_at, job.id, job.rowid
-    from levels as level
-    cross join {jobs} as job not indexed on job.rowid = (
+    select job.name, job.priority, job.available_at, level.due + (level.available_at <= :now)
+    from mode cross join leaps as level
+    cross join {jobs} as job not indexed on job.rowid = case when has_many_late then (
         select first.rowid from {jobs} as first indexed by {jobs_ready}
         where first.name = level.name
             and first.priority > level.priority
             and first.reserved_by is null
         order by first.priority, first.available_at, first.id
         limit 1
+    ) else (
+        select first.rowid from {jobs} as first indexed by {jobs_prompt}
+        where first.name = level.name
+            and first.priority > level.priority
+            and first.reserved_by is null
+            and first.priority <> 0
+            and first.available_at <= first.created_at
+        order by first.priority, first.available_at, first.id
+        limit 1
+    ) end
+    where level.due + (level.available_at <= :now) < :limit
+), levels (name, priority) as (
+    select name, 0 from asked
+    union
+    select name, priority from leaps where available_at <= :now
+    union
+    select name, priority from (
+        select name, priority from late order by priority, available_at, id limit :limit
+    )
+), heads (name, priority, available_at, id, row) as (
+    select job.name, job.priority, job.available_at, job.id, job.rowid
+    from levels as level cross join {jobs} as job not indexed on job.rowid = (
+        select first.rowid from {jobs} as first indexed by {jobs_ready}
+        where first.name = level.name
+            and first.priority = level.priority
+            and first.available_at <= :now
+            and first.reserved_by is null
+        order by first.available_at, first.id
+        limit 1
     )
 ), best (name, priority, available_at, id, row) as (
-    select name, priority, available_at, id, row from levels where available_at <= :now
+    select name, priority, available_at, id, row from heads
     union all
     select job.name, job.priority, job.available_at, job.id, job.rowid
     from best as last
