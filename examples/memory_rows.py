@@ -12,7 +12,7 @@ from bgjobs.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Page
 from bgjobs.stores.capping import Openings, Use, openings
-from bgjobs.stores.values import as_asked, check_duplicates
+from bgjobs.stores.values import as_asked, as_planned, check_duplicates, which_are_free
 
 J = TypeVar("J", bound=StoredJob)
 
@@ -47,7 +47,8 @@ class Rows:
         self, new: Sequence[NewJob], settled: Collection[Reservation], now: datetime
     ) -> list[Job]:
         """Store jobs, and give what stands for each: itself, or who was there before it."""
-        jobs = [self._stored(one, settled, as_asked(one, now)) for one in new]
+        planned = as_planned(new, which_are_free(new, settled), lambda: now)
+        jobs = [self._stored(one, settled, as_asked(one, now)) for one in planned]
         check_duplicates(new, jobs)
         return jobs
 

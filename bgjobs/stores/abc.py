@@ -43,6 +43,12 @@ class NewJob:
     """Stored only if the settlement of this reservation, in the same write, takes effect."""
     repeated: bool = False
     """An earlier try to store it may have been committed, and the job have run since."""
+    plan: Callable[[datetime], JobRequest] | None = field(default=None, eq=False, repr=False)
+    """Returns what to store instead of `request`, by the store's time of the transaction.
+
+    Called in the transaction, in the thread that writes, and not at all if `after` keeps the
+    job from being stored. `request` is an estimate, with the same worker, payload and key.
+    """
 
 
 @final
@@ -230,6 +236,9 @@ class Store(Protocol):
         stored already, live or ended, is not stored again. The live job is given; for an ended
         one, what was asked. A first try that a server still works on when its repeat was
         stored, run and ended may store a job anew: it runs again, and its end is lost.
+
+        A job with a `NewJob.plan` is planned here, after the ends are written, by the `now` of
+        this write.
         """
         ...
 

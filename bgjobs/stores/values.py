@@ -1,11 +1,11 @@
 """What both adapters make of their rows, and of what they are asked to write, in one way."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from bgjobs.errors import DuplicateJobError
 from bgjobs.instants import as_instant
@@ -113,6 +113,19 @@ def which_are_free(wanted: Sequence[NewJob], written: Iterable[Reservation]) -> 
         return [True] * len(wanted)
     settled = set(written)
     return [new.after is None or new.after in settled for new in wanted]
+
+
+def as_planned(
+    wanted: Sequence[NewJob], are_free: Iterable[bool], clock: Callable[[], datetime]
+) -> Sequence[NewJob]:
+    """Return the jobs, with those that are free as their plans have them at this time."""
+    if all(new.plan is None for new in wanted):
+        return wanted
+    now = clock()
+    return [
+        evolve(new, request=new.plan(now)) if is_free and new.plan is not None else new
+        for new, is_free in zip(wanted, are_free, strict=True)
+    ]
 
 
 def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:

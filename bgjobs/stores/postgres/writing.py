@@ -6,6 +6,7 @@ plain connections and on async ones.
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import compress
 from typing import Any, final
 from uuid import UUID
@@ -32,6 +33,7 @@ from bgjobs.stores.postgres.watcher import channel_of
 from bgjobs.stores.values import (
     Ends,
     as_asked,
+    as_planned,
     check_duplicates,
     stored_as,
     which_are_free,
@@ -206,12 +208,12 @@ def enqueue(
 ) -> list[Job]:
     """Store new jobs; those that follow another settlement than these are only given."""
     are_free = which_are_free(wanted, written)
-    free = list(compress(wanted, are_free))
+    clock = partial(_time_of, sql, connection, now)
+    free = list(compress(as_planned(wanted, are_free, clock), are_free))
     jobs = driven(sql, connection, enqueueing(sql, free, now, guard)) if free else []
     if len(free) == len(wanted):
         return jobs
-    [[clock]] = sql.run(connection, CLOCK, {"now": now})
-    stored, asked_at = iter(jobs), instant(clock)
+    stored, asked_at = iter(jobs), clock()
     return [
         next(stored) if is_free else as_asked(new, asked_at)
         for new, is_free in zip(wanted, are_free, strict=True)
@@ -230,5 +232,12 @@ def replace(
     if not sql.run(connection, sql["replace"], values):
         return False
     if new is not None:
-        driven(sql, connection, enqueueing(sql, [new], now))
+        enqueue(sql, connection, [new], now)
     return True
+
+
+def _time_of(
+    sql: Dialect, connection: psycopg.Connection[Any], now: datetime | None
+) -> datetime:
+    [[clock]] = sql.run(connection, CLOCK, {"now": now})
+    return instant(clock)

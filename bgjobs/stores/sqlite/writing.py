@@ -3,10 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from itertools import compress
 from typing import Any
 from uuid import UUID
 
+from bgjobs.instants import from_microseconds
 from bgjobs.jobs import Job, Reservation
 from bgjobs.outcomes import cancelled_instead
 from bgjobs.settlements import Fail, Requeue, Settlement
@@ -16,6 +18,7 @@ from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
 from bgjobs.stores.values import (
     Ends,
+    as_planned,
     by_verb,
     check_duplicates,
     in_claim_order,
@@ -59,8 +62,9 @@ def enqueue(
     """
     if not jobs:
         return []
-    wanted = [rows.stored_now(new, now) for new in jobs]
     are_free = which_are_free(jobs, written)
+    jobs = as_planned(jobs, are_free, partial(from_microseconds, now))
+    wanted = [rows.stored_now(new, now) for new in jobs]
     free = list(compress(wanted, are_free))
     parameters: Parameters = {"jobs": rows.enqueued_json(free), "now": now}
     statement = sql["enqueue"][0]

@@ -1,9 +1,13 @@
 """Jobs that follow a settlement: stored together with it, or not at all."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
+from contextlib import suppress
+from datetime import datetime, timedelta
+
 from attrs import evolve
 
 from bgjobs.ids import new_id
+from bgjobs.jobs import JobRequest
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,
@@ -133,3 +137,63 @@ def check_a_follower_gives_way_to_the_holder_of_its_key(store: Store) -> None:
     written = store.write([follow(held, unique_key="k")], [succeed(held)], now=NOW)
     assert list(written.jobs) == [holder]
     assert list(written.lost) == []
+
+
+def check_a_follower_is_planned_by_the_time_of_its_write(store: Store) -> None:
+    """Not by the time at which somebody asked for it."""
+    for settle in (succeed, fail, drop):
+        held = hold(store, priority=-1)
+        new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
+        [job] = store.write([new], [settle(held)], now=NOW + SECOND).jobs
+        assert (job.created_at, job.available_at) == (NOW + SECOND, NOW + SECOND + DAY)
+        assert store.find(new.id) == job
+        assert store.replace(job, None, now=NOW)
+
+
+def check_a_follower_is_planned_by_the_clock_of_the_store(store: Store) -> None:
+    """Where no `now` is given, it is told the time at which the row is made, or just before."""
+    held = hold(store)
+    new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
+    [job] = store.write([new], [succeed(held)]).jobs
+    assert timedelta(0) <= job.created_at - (job.available_at - DAY) < timedelta(minutes=1)
+
+
+def check_a_follower_of_a_lost_settlement_is_not_planned(store: Store) -> None:
+    """A plan that is made once more, for nothing, would hide the one that was stored."""
+    held, asked = hold(store), list[datetime]()
+
+    def plan(now: datetime) -> JobRequest:
+        asked.append(now)
+        return ask("next")
+
+    new = evolve(follow(held, name="next"), plan=plan)
+    store.write([new], [succeed(held)], now=NOW)
+    store.write([new], [succeed(held)], now=NOW + SECOND)
+    assert store.complete(held.reservation, lambda _: None, [new], now=NOW + DAY) is False
+    assert asked == [NOW]
+
+
+def check_the_follower_of_a_completion_is_planned_by_its_time(store: Store) -> None:
+    """As that of any other end."""
+    held = hold(store)
+    new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
+    assert store.complete(held.reservation, lambda _: None, [new], now=NOW + SECOND)
+    [job] = store.get_enqueued("next")
+    assert (job.id, job.available_at) == (new.id, NOW + SECOND + DAY)
+
+
+def check_a_plan_that_fails_takes_the_write_back(store: Store) -> None:
+    """The run is then settled by another write."""
+    held = hold(store)
+
+    def plan(now: datetime) -> JobRequest:
+        raise ArithmeticError(now)
+
+    with suppress(ArithmeticError):
+        store.write([evolve(follow(held), plan=plan)], [succeed(held)], now=NOW)
+    assert store.find(held.id) == held
+
+
+def a_day_later(now: datetime) -> JobRequest:
+    """Plan a job for the next day."""
+    return ask("next", available_at=now + DAY, unique_key="k")

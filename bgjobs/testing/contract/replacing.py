@@ -59,6 +59,18 @@ def check_a_delayed_job_is_replaced(store: Store) -> None:
     assert ids(take(store, start(store))) == [new.id]
 
 
+def check_what_replaces_a_job_is_planned_by_the_time_of_the_change(store: Store) -> None:
+    """And not at all if nothing is changed."""
+    waiting = put_one(store, unique_key="k")
+    asked = ask(unique_key="k")
+    new = NewJob(new_id(), asked, plan=lambda now: asked.available_at(now + DAY))
+    assert store.replace(waiting, new, now=NOW + SECOND) is True
+    [job] = store.get_enqueued()
+    assert (job.id, job.available_at) == (new.id, NOW + SECOND + DAY)
+    unwanted = NewJob(new_id(), ask(), plan=lambda now: ask(f"{1 / 0} {now}"))
+    assert store.replace(waiting, unwanted, now=NOW) is False
+
+
 def check_replacing_by_nothing_deletes(store: Store) -> None:
     """Only this job."""
     waiting, other = put(store, ask(unique_key="k"), ask())
