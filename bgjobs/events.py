@@ -152,7 +152,7 @@ class OccurrencePlanned:
 @final
 @frozen
 class OccurrenceReplanned:
-    """A waiting run was moved, because its scheduled job was changed or resumed."""
+    """A waiting run was moved: by a change, by `resume`, or because time was set right."""
 
     scheduled_job: str
     before: datetime

@@ -1,23 +1,38 @@
 """Which occurrence comes next: pure decisions about the rows of scheduled jobs.
 
 `now` is the store's clock wherever the store has one, so that all processes decide alike. It
-may step back: no occurrence is planned that is not later than the one before.
+may step back. After a small step no occurrence is planned that is not later than the one
+before. After a large one the clock was wrong before: what was served by it no longer counts.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
 
 from attrs import evolve
 
+from bgjobs.errors import ScheduleValidationError
+from bgjobs.instants import MICROSECOND
 from bgjobs.jobs import Job, JobOptions, JobRequest
 from bgjobs.occurrences import Occurrence, Plan
-from bgjobs.schedules import Schedule, from_text
+from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_text
 
 PARKED_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)
 """When a paused occurrence is due: later than anybody waits, and no clock overflows."""
 MOST_COUNTED = 1000
 """Missed occurrences that are counted; a second's schedule misses millions in a year."""
+CLOCK_NOISE = timedelta(seconds=1)
+"""By so much the store's clock may seem to step back although it does not."""
+SMALLEST_STEP, LARGEST_STEP = timedelta(minutes=5), timedelta(hours=1)
+"""Between these lies how far a clock may be set back before what it has shown is disregarded.
+
+It is the distance of two occurrences: standing still for one more is better than serving one
+again. For a schedule of every second that is too short, for one of every year too long.
+"""
+DAY = timedelta(days=1)
+LARGEST_SHIFT = timedelta(hours=3)
+"""By so much a change of time zone data may move a local time, that of a date line excepted."""
 
 
 def first(plan: Plan, now: datetime) -> Occurrence:
@@ -54,6 +69,53 @@ def paused(standing: Occurrence, now: datetime) -> Occurrence:  # noqa: ARG001 -
 def resumed(standing: Occurrence, now: datetime) -> Occurrence:
     """Plan a paused occurrence for the future; what was missed meanwhile is not made up."""
     return evolve(_moved(standing, now), paused=False) if standing.paused else standing
+
+
+def restarted(standing: Occurrence, now: datetime, *, plan: Plan) -> Occurrence:
+    """Plan a waiting occurrence as a process that starts with `plan` wants it."""
+    with suppress(NoOccurrenceError, ScheduleValidationError):  # then `plan` decides
+        standing = put_right(standing, now)
+    return replanned(standing, now, plan=plan)
+
+
+def put_right(standing: Occurrence, now: datetime) -> Occurrence:
+    """Plan a waiting occurrence anew if its own schedule would not have planned it by now.
+
+    That is so if the clock has been set back since, or if the data of its time zone has
+    changed. What is due and is one of its schedule's stays, to be run late.
+    """
+    if standing.paused:
+        return standing
+    standing = _without_the_future(standing, now)
+    schedule = from_text(standing.plan.schedule)
+    at = standing.at if _may_occur(schedule, standing.at) else _nearest(schedule, standing, now)
+    if at > now:
+        soonest = schedule.next_after(max(now, standing.previous or now))
+        # An interval is late by a small step, as any delayed job is.
+        slack = _tolerated_step(standing) if _has_interval(schedule) else timedelta(0)
+        at = soonest if at - soonest > slack else at
+    return standing if at == standing.at else evolve(standing, at=at, made_up=0)
+
+
+def is_ahead(job: Job, now: datetime) -> bool:
+    """Whether a row waits longer than it should, because the clock has been set back since.
+
+    By what the row says of the store's clock, and not by the schedule: a process with other
+    time zone data would plan it differently, and two of them must not move it to and fro.
+    """
+    occurrence = job.occurrence
+    if occurrence is None or occurrence.paused or job.reserved_by is not None:
+        return False
+    seen = [job.created_at, *(one.reserved_at for one in job.errors if one.reserved_at)]
+    step = max(seen) - now
+    if step <= CLOCK_NOISE:
+        return False
+    if has_begun(job):  # its next attempt is as far away as the clock was ahead
+        return step > _tolerated_step(occurrence)
+    try:
+        return put_right(occurrence, now) != occurrence
+    except (NoOccurrenceError, ScheduleValidationError):
+        return False
 
 
 def replanned(standing: Occurrence, now: datetime, *, plan: Plan) -> Occurrence:
@@ -93,14 +155,69 @@ def is_too_late(job: Job) -> bool:
 
 
 def _moved(standing: Occurrence, now: datetime) -> Occurrence:
+    standing = _without_the_future(standing, now)
     at = from_text(standing.plan.schedule).next_after(max(now, standing.previous or now))
     return evolve(standing, at=at, made_up=0)
+
+
+def _without_the_future(standing: Occurrence, now: datetime) -> Occurrence:
+    """Forget what was served before if it lies so far ahead that the clock was wrong."""
+    previous = standing.previous
+    if previous is None or previous - now <= _tolerated_step(standing):
+        return standing
+    return evolve(standing, previous=None)
+
+
+def _tolerated_step(standing: Occurrence) -> timedelta:
+    distance = standing.at - (standing.previous or standing.at)
+    return min(max(distance, SMALLEST_STEP), LARGEST_STEP)
+
+
+def _may_occur(schedule: Schedule, at: datetime) -> bool:
+    """Whether an instant is one of a schedule's; that of an interval may be any."""
+    slot = next(schedule.slots(at - MICROSECOND, at), None)
+    return slot is not None or _has_interval(schedule)
+
+
+def _has_interval(schedule: Schedule) -> bool:
+    members = schedule.members if isinstance(schedule, AnyOf) else (schedule,)
+    return any(isinstance(member, Interval) for member in members)
+
+
+def _nearest(schedule: Schedule, standing: Occurrence, now: datetime) -> datetime:
+    """Return the occurrence whose place was taken by one that the schedule does not have.
+
+    If that one is due and none is near, it is run late rather than moved: another process may
+    have given it this schedule a moment ago, and what is due then is run first.
+    """
+    at, previous = standing.at, standing.previous
+    nearest = schedule.next_after(max(at, previous or at))
+    earlier = _last_between(schedule, at - min(nearest - at, DAY), at)
+    if earlier is not None and (previous is None or earlier > previous):
+        nearest = earlier
+    return at if at <= now and abs(nearest - at) > LARGEST_SHIFT else nearest
+
+
+def _last_between(schedule: Schedule, after: datetime, before: datetime) -> datetime | None:
+    """Return the last occurrence that is later than `after` and earlier than `before`."""
+    found = schedule.next_after(after)
+    if found >= before:
+        return None
+    low, high = after, before
+    while high - low > MICROSECOND:
+        middle = low + (high - low) / 2
+        at = schedule.next_after(middle)
+        if at < before:
+            low, found = middle, at
+        else:
+            high = middle
+    return found
 
 
 def missed_between(plan: Plan, after: datetime, before: datetime) -> list[datetime]:
     """Give the occurrences later than `after` and earlier than `before`, up to a thousand."""
     schedule: Schedule = from_text(plan.schedule)
-    slots = schedule.slots(after, before - timedelta(microseconds=1))
+    slots = schedule.slots(after, before - MICROSECOND)
     return list(islice(slots, MOST_COUNTED))
 
 

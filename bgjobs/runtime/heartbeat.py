@@ -115,6 +115,8 @@ class Heartbeat:
         if orders is not None and are_news(self._engine, orders):
             # Read anew: what the thread has found may be older than what was heeded since.
             self._engine.wakeups.wake((NEWS,))
+        if self._time.was_set_back():
+            self._engine.planner.clock_was_set()
         skew, self._skew = self._skew, 0.0
         if abs(skew) > SKEW_LIMIT:
             self._bus.emit(ClockSkew, skew)

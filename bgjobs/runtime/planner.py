@@ -12,6 +12,7 @@ from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import RetryPolicy
 from bgjobs.planning import missed_between
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.planned_run import PlannedRun
 from bgjobs.runtime.store_time import StoreTime
 from bgjobs.settlements import Drop, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
@@ -39,8 +40,12 @@ class Scheduled(Protocol):
         """Give the run after one that has ended, or None when there is no more."""
         ...
 
-    def run_settled(self, followers: Sequence[NewJob]) -> None:
+    def run_settled(self, followers: Sequence[PlannedRun]) -> None:
         """Hear that the end of a run is stored, and these with it."""
+        ...
+
+    def clock_was_set(self) -> None:
+        """Hear that the store's clock has been set back."""
         ...
 
 
@@ -88,20 +93,26 @@ class Planner:
         scheduled = self.scheduled(job)
         if scheduled is None or job.occurrence is None:
             return
-        scheduled.run_settled(followers)
-        for new in followers:
-            planned = new.request.options.occurrence
-            if planned is not None and scheduled.bus.has_listeners:
-                self._tell_missed(scheduled.bus, job.occurrence, settlement, planned)
+        runs = [new.plan for new in followers if isinstance(new.plan, PlannedRun)]
+        scheduled.run_settled(runs)
+        for run in runs:
+            planned = run.occurrence
+            if scheduled.bus.has_listeners:
+                _tell_missed(scheduled.bus, job.occurrence, settlement, run)
                 if not planned.paused:
                     scheduled.bus.emit(OccurrencePlanned, planned.plan.name, planned.at)
 
-    def _tell_missed(
-        self, bus: Bus, ended: Occurrence, settlement: Settlement, planned: Occurrence
-    ) -> None:
-        missed = [ended.at] if isinstance(settlement, Drop) else []
-        with suppress(ScheduleValidationError):  # what cannot be read here cannot be counted
-            until = min(planned.at, self._time.now())
-            missed += missed_between(ended.plan, ended.at, until)
-        if missed:
-            bus.emit(OccurrencesMissed, ended.plan.name, missed[0], len(missed))
+    def clock_was_set(self) -> None:
+        """Let all scheduled jobs look at their rows, because the store's clock was set back."""
+        for scheduled in self._scheduled.values():
+            scheduled.clock_was_set()
+
+
+def _tell_missed(bus: Bus, ended: Occurrence, settlement: Settlement, run: PlannedRun) -> None:
+    missed = [ended.at] if isinstance(settlement, Drop) else []
+    with suppress(ScheduleValidationError):  # what cannot be read here cannot be counted
+        follows = run.occurrence.plan.schedule == ended.plan.schedule
+        until = run.occurrence.at if follows else min(run.occurrence.at, run.now)
+        missed += missed_between(ended.plan, ended.at, until)
+    if missed:
+        bus.emit(OccurrencesMissed, ended.plan.name, missed[0], len(missed))

@@ -1,16 +1,21 @@
 """One start of a scheduled job: its row is looked after, beside a queue of one slot."""
 
 import math
+from contextlib import suppress
 
 from anyio import create_task_group, move_on_after, sleep
 
 from bgjobs.config import Queue, ScheduledJob
-from bgjobs.errors import StoreUnavailableError
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import QueueError
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.planned_run import IMPOSSIBLE
 from bgjobs.runtime.queue import QueueRun
 from bgjobs.runtime.queue_control import QueueControl
-from bgjobs.runtime.scheduled_row import IMPOSSIBLE, ScheduledRow
+from bgjobs.runtime.scheduled_row import ScheduledRow
+
+PREPARATION = 2.0
+"""Seconds for which a start waits until its row is right; beyond, that comes later."""
 
 
 def queue_of(job: ScheduledJob) -> Queue:
@@ -29,10 +34,17 @@ async def run_scheduled(
     row: ScheduledRow, queue: QueueControl, engine: Engine, node: str
 ) -> None:
     """Serve the occurrences until the queue is stopped or the scheduled job removed."""
+    await _prepare(row)
     async with create_task_group() as tasks:
         tasks.start_soon(_look_after, row, queue, engine)
         await QueueRun(queue, engine, node).run()
         tasks.cancel_scope.cancel()
+
+
+async def _prepare(row: ScheduledRow) -> None:
+    """Put the row right before its run can begin, unless something is in the way."""
+    with move_on_after(PREPARATION), suppress(StoreError, *IMPOSSIBLE):
+        await row.look_once()
 
 
 async def _look_after(row: ScheduledRow, queue: QueueControl, engine: Engine) -> None:

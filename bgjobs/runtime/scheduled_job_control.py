@@ -14,7 +14,8 @@ from bgjobs.occurrences import Occurrence
 from bgjobs.planning import paused, replanned, resumed
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
-from bgjobs.runtime.scheduled_row import Change, ScheduledRow
+from bgjobs.runtime.planned_run import Change
+from bgjobs.runtime.scheduled_row import ScheduledRow
 from bgjobs.schedules.base import Schedule
 
 

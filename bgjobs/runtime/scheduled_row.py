@@ -12,13 +12,14 @@ from random import Random
 from typing import final
 from uuid import UUID
 
-from anyio import Lock, move_on_after
-from attrs import evolve, frozen
+from anyio import Lock, WouldBlock, move_on_after
+from attrs import evolve
 
 from bgjobs.config import ScheduledJob
 from bgjobs.errors import NoOccurrenceError, ScheduleValidationError, StoreError
 from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
 from bgjobs.ids import new_id
+from bgjobs.instants import as_duration
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import RetryPolicy
@@ -27,33 +28,19 @@ from bgjobs.planning import (
     following,
     has_begun,
     instead_of,
-    replanned,
-    request_of,
+    is_ahead,
+    put_right,
+    restarted,
     unchanged,
 )
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.planned_run import IMPOSSIBLE, Change, PlannedRun, occurrence_of
 from bgjobs.runtime.wakeups import Signal
 from bgjobs.stores.abc import NewJob
 
-IMPOSSIBLE = (NoOccurrenceError, ScheduleValidationError)
-"""What a schedule raises that has ended, or whose text or time zone is unknown here."""
 RECHECK = 0.5
 """Seconds between two looks at a row that another process is running, if nothing is heard."""
-
-
-@final
-@frozen(eq=False)
-class Change:
-    """One step from what stands to what is wanted."""
-
-    step: Callable[[Occurrence, datetime], Occurrence]
-    begun_too: bool = False
-    """Whether it ends an occurrence that waits for its next attempt."""
-    request: JobRequest | None = None
-    """What runs shall be called with from now on; None leaves that as it is."""
-    configured: bool = False
-    """Whether every start asks for it again."""
 
 
 @final
@@ -76,7 +63,6 @@ class ScheduledRow:
         self._lock = Lock()
         self._elsewhere = engine.wakeups.subscribe([self.worker])
         self._unsure: tuple[UUID, Occurrence | None] | None = None
-        self._included: dict[UUID, tuple[Change, ...]] = {}
         self.add(self._as_configured())
 
     def add(self, change: Change) -> None:
@@ -101,10 +87,30 @@ class ScheduledRow:
         return await self._engine.dispatch.call(find, self.worker, key)
 
     async def look_after(self) -> None:
-        """Plan it again if its row has vanished, and bring about what is pending."""
-        if not (self.pending or self.removed) and await self.standing() is None:
-            self.add(self._as_configured())
+        """Bring about what is pending; plan a row again that has vanished or waits too long."""
+        if not (self.pending or self.removed):
+            standing = await self.standing()
+            if standing is None:
+                self.add(self._as_configured())
+            elif await self._is_ahead(standing):
+                self.add(Change(put_right, begun_too=True))
         await self.bring_about()
+
+    async def look_once(self) -> None:
+        """Bring about what can be now, without waiting for anybody."""
+        try:
+            self._lock.acquire_nowait()
+        except WouldBlock:  # somebody is about it
+            return
+        try:
+            if self.pending:
+                await self._step()
+        finally:
+            self._lock.release()
+
+    def clock_was_set(self) -> None:
+        """See `Scheduled.clock_was_set`."""
+        self.news.set()
 
     async def bring_about(self) -> None:
         """Bring the pending changes to the row; they stay pending while it is run here.
@@ -134,28 +140,37 @@ class ScheduledRow:
         """See `Scheduled.follower`; the pending changes count."""
         if ended.occurrence is None or self.removed:
             return None
+        begin = partial(self._planned_after, ended.occurrence, dropped=dropped)
         try:
-            planned = self._planned_after(ended.occurrence, now, dropped=dropped)
-            new = self._changed(planned, now, ended)
+            new = self._changed(begin, now, ended)
         except NoOccurrenceError as error:
             self.bus.emit(QueueError, self.job.name, error)
             return None
-        self._included[new.id] = tuple(self.pending)
         return evolve(new, after=ended.reservation)
 
-    def run_settled(self, followers: Sequence[NewJob]) -> None:
+    def run_settled(self, followers: Sequence[PlannedRun]) -> None:
         """See `Scheduled.run_settled`; what went into the next run is pending no more."""
-        for new in followers:
-            self._forget(self._included.pop(new.id, ()))
+        for run in followers:
+            self._forget(run.changes)
         if self.pending:
             self.news.set()
 
     def _planned_after(self, ended: Occurrence, now: datetime, *, dropped: bool) -> Occurrence:
         step = instead_of if dropped else following
         try:
-            return step(ended, now)
+            planned = step(ended, now)
+            was_set_back = planned.previous is not None and planned.previous > now
+            return put_right(planned, now) if was_set_back else planned
         except ScheduleValidationError:  # a newer version wrote it, or its zone is unknown here
             return evolve(first(self.job.plan, max(now, ended.at)), previous=ended.at)
+
+    async def _is_ahead(self, standing: Job) -> bool:
+        """Whether its time has to be put right, by the store's clock where that was set."""
+        engine, time = self._engine, self._engine.time
+        if time.is_unsure or is_ahead(standing, time.now()):
+            lease = as_duration(engine.config.lease)
+            await engine.dispatch.call(time.heartbeat, (), lease)
+        return is_ahead(standing, time.now())
 
     async def _step(self) -> bool:
         """Bring about what can be now; False when another process is in the way."""
@@ -181,9 +196,10 @@ class ScheduledRow:
         """Give what shall stand; None for nothing."""
         if self.removed:
             return None
-        now = self._engine.time.now()
         before = None if standing is None else standing.occurrence
-        return self._changed(before or first(self.job.plan, now), now, standing)
+        return self._changed(
+            lambda now: before or first(self.job.plan, now), self._engine.time.now(), standing
+        )
 
     def _is_put_off(self, standing: Job) -> bool:
         if standing.reserved_by is not None:
@@ -203,7 +219,7 @@ class ScheduledRow:
         now = engine.clock.store_now()
         replaced = await engine.dispatch.call(engine.store.replace, standing, new, now=now)
         if replaced and new is not None:
-            self._tell(standing.occurrence, new.request.options.occurrence)
+            self._tell(standing.occurrence, occurrence_of(new))
         return replaced
 
     def _tell_what_was_unsure(self, standing: Job | None) -> None:
@@ -220,16 +236,19 @@ class ScheduledRow:
                 self.bus.emit(OccurrenceReplanned, self.job.name, before.at, now.at)
         self._engine.announce([self.worker])
 
-    def _changed(self, planned: Occurrence, now: datetime, job: Job | None) -> NewJob:
-        """Apply what is pending to an occurrence that shall be called as `job` was.
+    def _changed(
+        self, begin: Callable[[datetime], Occurrence], now: datetime, job: Job | None
+    ) -> NewJob:
+        """Apply what is pending to an occurrence whose run is called as that of `job` was.
 
-        A change that cannot be, because a schedule has ended or cannot be read, is told and
-        forgotten: it shall not hold up the others.
+        The store does it once more, by its own time. A change that cannot be made, because
+        a schedule has ended or cannot be read, is told and forgotten: the others are made.
         """
         if job is None:
             asked = self.job.asked()
         else:
             asked = JobRequest(job.name, job.payload).priority(job.priority)
+        planned = begin(now)
         for change in tuple(self.pending):
             try:
                 planned = change.step(planned, now)
@@ -238,17 +257,19 @@ class ScheduledRow:
                 self.pending.remove(change)
             else:
                 asked = change.request or asked
-        return NewJob(new_id(), request_of(asked, planned, self._random))
+        run = PlannedRun(tuple(self.pending), planned, now, begin, asked, self._random)
+        return NewJob(new_id(), run.request(), plan=run)
 
     def _as_configured(self) -> Change:
-        step = partial(replanned, plan=self.job.plan)
+        step = partial(restarted, plan=self.job.plan)
         return Change(step, request=self.job.asked(), configured=True)
 
 
 def _is_same(standing: Job, new: NewJob) -> bool:
     asked = new.request
     return (
-        standing.occurrence == asked.options.occurrence
+        not has_begun(standing)  # or else it would be put off, or waits for too long
+        and standing.occurrence == asked.options.occurrence
         and standing.payload == asked.payload
         and standing.priority == asked.options.priority
     )

@@ -25,6 +25,7 @@ class StoreTime:
         self._clock = clock
         self._ahead = timedelta(0)
         self._compared: tuple[datetime, float] | None = None
+        self._was_set_back = False
 
     @property
     def ahead(self) -> float:
@@ -33,12 +34,22 @@ class StoreTime:
 
     def now(self) -> datetime:
         """Give the present instant, in UTC."""
-        now = self._clock.now() - self._ahead
-        if self._compared is None:
-            return now
-        then, monotonic = self._compared
-        counted = then + timedelta(seconds=self._clock.monotonic() - monotonic)
-        return now if abs(now - counted) < JUMP else counted
+        now, counted = self._shown(), self._counted()
+        return now if counted is None or abs(now - counted) < JUMP else counted
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether this machine's clock was set since it was compared with the store's.
+
+        On SQLite that is the store's clock, too.
+        """
+        counted = self._counted()
+        return counted is not None and abs(self._shown() - counted) >= JUMP
+
+    def was_set_back(self) -> bool:
+        """Whether the store's clock has been set back since this was asked last."""
+        was_set_back, self._was_set_back = self._was_set_back, False
+        return was_set_back
 
     def heartbeat(self, owners: Collection[UUID], lease: timedelta) -> Heartbeat:
         """Call `Store.heartbeat`, and compare the clocks by its answer.
@@ -46,9 +57,21 @@ class StoreTime:
         Nobody knows at which moment of the call it was made, so the smallest difference that
         explains it is taken.
         """
-        asked = self._clock.now()
+        asked, expected = self._clock.now(), self._counted()
         heartbeat = self._store.heartbeat(owners, lease, now=self._clock.store_now())
+        if expected is not None and expected - heartbeat.now > JUMP:
+            self._was_set_back = True
         least, most = asked - heartbeat.now, self._clock.now() - heartbeat.now
         self._ahead = min(max(least, timedelta(0)), most)
         self._compared = self._clock.now() - self._ahead, self._clock.monotonic()
         return heartbeat
+
+    def _shown(self) -> datetime:
+        return self._clock.now() - self._ahead
+
+    def _counted(self) -> datetime | None:
+        """Return what the store's clock shows unless it was set; None before it is known."""
+        if self._compared is None:
+            return None
+        then, monotonic = self._compared
+        return then + timedelta(seconds=self._clock.monotonic() - monotonic)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bgjobs import every, schedule
 from bgjobs.ids import new_id
-from bgjobs.jobs import Job, JobRequest
+from bgjobs.jobs import AttemptError, Job, JobRequest
 from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.planning import (
     MOST_COUNTED,
@@ -20,11 +20,14 @@ from bgjobs.planning import (
     following,
     has_begun,
     instead_of,
+    is_ahead,
     is_too_late,
     missed_between,
     paused,
+    put_right,
     replanned,
     request_of,
+    restarted,
     resumed,
 )
 
@@ -186,3 +189,85 @@ def test_whatever_the_clock_does_occurrences_only_rise(
         if not after.made_up:
             assert after.at > now
         occurrence = after
+
+
+DAILY = Plan(name="tick", schedule=schedule().at(9).build().text)
+WAITS = Occurrence(plan=MINUTELY, at=NOON + MINUTE, previous=NOON)
+MONTH = timedelta(days=30)
+
+
+def test_what_its_schedule_would_plan_stays() -> None:
+    for now in (NOON, NOON + SECOND, NOON + MINUTE, NOON + HOUR):
+        assert put_right(WAITS, now) == WAITS
+    parked = evolve(WAITS, paused=True)
+    assert put_right(parked, NOON - MONTH) == parked
+    hourly = Occurrence(plan=HOURLY, at=NOON + HOUR, previous=NOON)
+    assert put_right(hourly, NOON + MINUTE) == hourly
+
+
+@pytest.mark.parametrize("step", [SECOND, MINUTE, 5 * MINUTE])
+def test_a_small_step_back_repeats_nothing(step: timedelta) -> None:
+    assert put_right(WAITS, NOON - step) == WAITS
+
+
+@pytest.mark.parametrize("step", [6 * MINUTE, HOUR, MONTH])
+def test_a_large_step_back_takes_the_clock_before_for_wrong(step: timedelta) -> None:
+    now = NOON - step
+    assert put_right(WAITS, now) == evolve(WAITS, at=now + MINUTE, previous=None)
+    interval = Occurrence(plan=HOURLY, at=NOON + MONTH, previous=NOON - HOUR)
+    assert put_right(interval, now + MONTH / 2).at <= now + MONTH / 2 + HOUR
+
+
+@pytest.mark.parametrize(("step", "repeated"), [(50 * MINUTE, False), (61 * MINUTE, True)])
+def test_what_is_a_small_step_depends_on_the_schedule_up_to_an_hour(
+    step: timedelta, repeated: bool
+) -> None:
+    nine = datetime(2031, 5, 17, 9, tzinfo=UTC)
+    waits = Occurrence(plan=DAILY, at=nine + timedelta(days=1), previous=nine)
+    assert (put_right(waits, nine - step).at == nine) is repeated
+
+
+def test_an_occurrence_beyond_the_next_one_is_planned_anew() -> None:
+    """The clock was ahead when it was planned, and nothing was served by it since."""
+    ahead = evolve(WAITS, at=NOON + MONTH)
+    assert put_right(ahead, NOON + SECOND) == WAITS
+
+
+def test_what_is_due_by_an_older_schedule_is_not_moved_far() -> None:
+    due = Occurrence(plan=DAILY, at=NOON, previous=NOON - HOUR)
+    assert put_right(due, NOON + HOUR) == due
+
+
+@given(st.integers(-3000, 3000), st.integers(0, 2000), st.sampled_from([0, 1, 60, 3600]))
+def test_putting_right_is_done_after_the_first_time(
+    moved: int, served: int, passed: int
+) -> None:
+    standing = evolve(WAITS, at=NOON + moved * SECOND, previous=NOON - served * SECOND)
+    now = NOON + passed * SECOND
+    once = put_right(standing, now)
+    assert put_right(once, now) == once
+    assert once.previous is None or once.at > once.previous or once.at == standing.at
+
+
+def test_a_row_says_whether_the_clock_was_ahead_when_it_was_planned() -> None:
+    row = evolve(waiting(WAITS), available_at=WAITS.at)
+    assert not is_ahead(row, NOON)
+    assert not is_ahead(row, NOON - SECOND)
+    assert not is_ahead(row, NOON - 5 * MINUTE)  # it stands still for a moment
+    assert is_ahead(row, NOON - MONTH)
+    assert not is_ahead(evolve(row, occurrence=evolve(WAITS, paused=True)), NOON - MONTH)
+    assert not is_ahead(evolve(row, reserved_by=new_id()), NOON - MONTH)
+    assert not is_ahead(evolve(row, occurrence=None), NOON - MONTH)
+
+
+def test_a_retry_says_so_by_its_attempts() -> None:
+    error = AttemptError(0, NOON, "reset", NOON + MONTH)
+    later = evolve(waiting(WAITS), available_at=NOON + MONTH, attempts=1)
+    assert not is_ahead(later, NOON + SECOND)
+    assert is_ahead(evolve(later, errors=(error,)), NOON + SECOND)
+
+
+def test_a_start_with_a_schedule_that_cannot_be_read_here_goes_by_its_own() -> None:
+    strange = evolve(WAITS, plan=evolve(MINUTELY, schedule="lunar day=1"))
+    assert restarted(strange, NOON, plan=DAILY).plan == DAILY
+    assert not is_ahead(waiting(strange), NOON - MONTH)

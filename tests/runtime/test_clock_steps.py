@@ -1,0 +1,355 @@
+"""The store's clock is set forward or back: what scheduled jobs run, and what they tell."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs import every, schedule
+from bgjobs.clock import SystemClock
+from bgjobs.events import (
+    JobSucceeded,
+    OccurrencePlanned,
+    OccurrenceReplanned,
+    OccurrencesMissed,
+)
+from bgjobs.testing import VirtualClock
+from tests.runtime.conftest import Harness, virtual_time, virtual_time_on_both
+
+pytestmark = pytest.mark.anyio
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+DAY, MONTH = timedelta(days=1), timedelta(days=30)
+MINUTELY, SECONDLY = schedule().build(), schedule().every_second().build()
+RARELY = 604_800.0
+
+
+class SteppingClock:
+    """The store's clock steps; that of the process does so only if `everywhere` says so."""
+
+    inline = False
+
+    def __init__(self, *, everywhere: bool) -> None:
+        self.off = timedelta(0)
+        self._everywhere = everywhere
+
+    def now(self) -> datetime:
+        return self.store_now() if self._everywhere else datetime.now(UTC)
+
+    def store_now(self) -> datetime:
+        return datetime.now(UTC) + self.off
+
+    def monotonic(self) -> float:
+        return SystemClock().monotonic()
+
+
+@bgjobs.worker
+async def tick() -> None: ...
+
+
+@bgjobs.worker
+async def short() -> None:
+    await anyio.sleep(0.25)
+
+
+def job(worker: Any, when: bgjobs.Schedule = MINUTELY, **more: Any) -> bgjobs.ScheduledJob:
+    return bgjobs.ScheduledJob(worker, when, **{"poll_interval": 10, **more})
+
+
+def config(app: Harness, *jobs: bgjobs.ScheduledJob, **more: Any) -> bgjobs.Config:
+    return app.config(**{"queues": [], "scheduled_jobs": jobs, **more})
+
+
+@pytest.fixture
+def clock(virtual_app: Harness) -> VirtualClock:
+    clock: VirtualClock = virtual_app.settings["clock"]
+    return clock
+
+
+async def live_for(settings: bgjobs.Config, span: timedelta) -> None:
+    async with bgjobs.run(settings):
+        await anyio.sleep(span.total_seconds())
+
+
+def served(app: Harness) -> list[datetime]:
+    """Give the occurrences that were run, in their order."""
+    runs = [event.job.occurrence for event in app.recorder.of(JobSucceeded)]
+    return [one.at for one in runs if one is not None]
+
+
+def missed(app: Harness) -> list[tuple[datetime, int]]:
+    return [(event.first, event.count) for event in app.recorder.of(OccurrencesMissed)]
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["server", "machine"])
+async def test_after_a_step_forward_one_run_is_late_and_the_rest_are_told_as_missed(
+    app: Harness, everywhere: bool
+) -> None:
+    clock = SteppingClock(everywhere=everywhere)
+    async with bgjobs.run(config(app, job(short, SECONDLY), clock=clock)):
+        await app.recorder.wait_for(JobSucceeded, 2)
+        clock.off = timedelta(seconds=15)
+        with anyio.fail_after(60):
+            await app.recorder.wait_for(JobSucceeded, 6)
+    runs = served(app)
+    told = [first + number * SECOND for first, count in missed(app) for number in range(count)]
+    jumps = [after - before for before, after in pairwise(runs)]
+    assert sum(jump > 10 * SECOND for jump in jumps) == 1
+    assert sorted(set(runs) | set(told)) == sorted([*runs, *told])
+    between = int((runs[-1] - runs[0]) / SECOND) + 1
+    assert len(runs) + sum(runs[0] < one < runs[-1] for one in told) == between
+
+
+@virtual_time_on_both
+async def test_a_step_forward_during_a_run_makes_no_burst(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    settings = config(virtual_app, job(short, SECONDLY))
+    async with bgjobs.run(settings):
+        await anyio.sleep(2.1)
+        clock.start += timedelta(seconds=15)
+        await anyio.sleep(3)
+    seconds = [(at - START) / SECOND for at in served(virtual_app)]
+    assert seconds == [1, 2, 18, 19, 20]
+    assert missed(virtual_app) == [(START + 3 * SECOND, 15)]
+
+
+@virtual_time_on_both
+async def test_a_step_forward_while_it_waits_makes_one_late_run(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(tick, poll_interval=1))):
+        await anyio.sleep(90)
+        clock.start += HOUR
+        await anyio.sleep(60)
+    minutes = [(at - START) / MINUTE for at in served(virtual_app)]
+    assert minutes == [1, 2, 62]
+    assert missed(virtual_app) == [(START + 3 * MINUTE, 59)]
+
+
+@virtual_time
+async def test_an_interval_is_counted_from_the_end_of_the_run_by_the_stores_clock(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(short, every(seconds=1)))):
+        await anyio.sleep(1.1)
+        clock.start += timedelta(seconds=15)
+        await anyio.sleep(2.5)
+    planned = [
+        (event.at - START) / SECOND for event in virtual_app.recorder.of(OccurrencePlanned)
+    ]
+    assert planned == pytest.approx([1, 17.25, 18.5, 19.75], abs=0.01)
+    assert len(served(virtual_app)) == 3
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("settings", "ran", "told"),
+    [
+        ({"catch_up": "never"}, [1, 13], [(2, 11)]),
+        ({"catch_up": 3}, [1, 2, 3, 4, 5, 13], [(6, 7)]),
+        ({"misfire_grace": 90}, [1, 11, 13], [(2, 9), (12, 1)]),
+    ],
+)
+async def test_what_a_step_forward_has_missed_is_treated_like_any_other(
+    virtual_app: Harness,
+    clock: VirtualClock,
+    settings: dict[str, Any],
+    ran: list[int],
+    told: list[tuple[int, int]],
+) -> None:
+    async with bgjobs.run(config(virtual_app, job(tick, poll_interval=1, **settings))):
+        await anyio.sleep(90)
+        clock.start += timedelta(minutes=10, seconds=40)
+        await anyio.sleep(65)
+    assert [(at - START) / MINUTE for at in served(virtual_app)] == ran
+    assert [((at - START) / MINUTE, count) for at, count in missed(virtual_app)] == told
+
+
+@virtual_time
+async def test_the_occurrence_of_the_instant_at_which_a_run_ends_is_told_as_missed(
+    virtual_app: Harness,
+) -> None:
+    @bgjobs.worker
+    async def exact() -> None:
+        await anyio.sleep(60)
+
+    await live_for(config(virtual_app, job(exact)), timedelta(minutes=5, seconds=1))
+    minutes = [(at - START) / MINUTE for at in served(virtual_app)]
+    assert minutes == [1, 3]
+    assert missed(virtual_app)[0] == (START + 2 * MINUTE, 1)
+
+
+async def ahead_for_a_while(app: Harness, clock: VirtualClock, step: timedelta) -> None:
+    """Run it by a clock that is ahead, and set the clock right."""
+    clock.start += step
+    await live_for(config(app, job(tick)), 3 * MINUTE + SECOND)
+    clock.start -= step
+    app.recorder.clear()
+
+
+@virtual_time_on_both
+async def test_a_clock_that_was_ahead_does_not_stop_a_schedule_that_starts_again(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    await ahead_for_a_while(virtual_app, clock, MONTH)
+    await live_for(config(virtual_app, job(tick)), 3 * MINUTE)
+    assert [(at - START) / MINUTE for at in served(virtual_app)] == [4, 5, 6]
+    (told,) = virtual_app.recorder.of(OccurrenceReplanned)
+    assert told == OccurrenceReplanned("tick", START + MONTH + 4 * MINUTE, START + 4 * MINUTE)
+    runs = [event.job.occurrence for event in virtual_app.recorder.of(JobSucceeded)]
+    assert [one and one.previous for one in runs[:2]] == [None, START + 4 * MINUTE]
+
+
+@virtual_time
+async def test_a_clock_that_was_ahead_does_not_stop_one_that_is_resumed(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    clock.start += MONTH
+    settings = config(virtual_app, job(tick, poll_interval=RARELY))
+    async with bgjobs.run(settings) as bg:
+        await anyio.sleep(121)
+        await bg.scheduled_job("tick").pause()
+        clock.start -= MONTH
+        await bg.scheduled_job("tick").resume()
+        await anyio.sleep(120)
+    assert [(at - START) / MINUTE for at in served(virtual_app)[2:]] == [3, 4]
+
+
+@virtual_time_on_both
+async def test_a_schedule_goes_on_when_the_clock_is_set_right_beside_it(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    """In two processes; only one of them moves the row."""
+    clock.start += MONTH
+    one, other = (config(virtual_app, job(tick)) for _ in range(2))
+    async with bgjobs.run(one), bgjobs.run(other):
+        await anyio.sleep(125)
+        clock.start -= MONTH
+        virtual_app.recorder.clear()
+        await anyio.sleep(174)
+    assert [(at - START) / MINUTE for at in served(virtual_app)] == [3, 4]
+    assert len(virtual_app.recorder.of(OccurrenceReplanned)) == 1
+
+
+@virtual_time
+async def test_a_heartbeat_that_finds_the_clock_set_back_has_the_rows_looked_at(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    clock.start += MONTH
+    settings = config(virtual_app, job(tick, poll_interval=3000), lease=30)
+    async with bgjobs.run(settings):
+        await anyio.sleep(125)
+        clock.start -= MONTH
+        virtual_app.recorder.clear()
+        await anyio.sleep(174)
+    assert [(at - START) / MINUTE for at in served(virtual_app)] == [3, 4]
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["server", "machine"])
+async def test_a_schedule_goes_on_when_the_clock_of_its_store_is_set_right(
+    app: Harness, everywhere: bool
+) -> None:
+    clock = SteppingClock(everywhere=everywhere)
+    clock.off = MONTH
+    scheduled = job(tick, SECONDLY, poll_interval=1)
+    async with bgjobs.run(config(app, scheduled, clock=clock, lease=3)):
+        await app.recorder.wait_for(JobSucceeded, 2)
+        clock.off = timedelta(0)
+        with anyio.fail_after(60):
+            await app.recorder.wait_for(OccurrenceReplanned)
+            app.recorder.clear()
+            await app.recorder.wait_for(JobSucceeded, 2)
+    assert max(served(app)) <= datetime.now(UTC)
+
+
+@virtual_time
+async def test_a_clock_that_is_set_back_during_a_run_does_not_stop_its_schedule(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    clock.start += MONTH
+    async with bgjobs.run(config(virtual_app, job(short, SECONDLY, poll_interval=RARELY))):
+        await anyio.sleep(2.1)
+        clock.start -= MONTH
+        await anyio.sleep(3)
+    assert [(at - START) / SECOND for at in served(virtual_app)[2:]] == [3, 4, 5]
+
+
+@virtual_time
+async def test_a_retry_that_waits_for_a_clock_that_was_ahead_is_given_up(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    """Its backoff is over in a month; the occurrence is planned anew."""
+    fails = [True]
+
+    @bgjobs.worker
+    async def failing() -> None:
+        if fails:
+            fails.pop()
+            raise ConnectionError("reset")
+
+    clock.start += MONTH
+    later = bgjobs.backoff.Constant(100)
+    async with bgjobs.run(config(virtual_app, job(failing, backoff=later))):
+        await anyio.sleep(61)
+        clock.start -= MONTH
+        await anyio.sleep(120)
+    assert [(at - START) / MINUTE for at in served(virtual_app)] == [2, 3]
+
+
+@virtual_time
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_small_step_back_repeats_nothing(
+    virtual_app: Harness, clock: VirtualClock, restart: bool
+) -> None:
+    """A daily run is not repeated because the clock was ten minutes ahead, say."""
+    daily = job(tick, schedule().at(0).build(), poll_interval=RARELY)
+    clock.start = START + DAY - 5 * MINUTE
+    settings = config(virtual_app, daily)
+    await live_for(settings, 6 * MINUTE)
+    clock.start -= 10 * MINUTE
+    if restart:
+        await live_for(settings, 2 * DAY)
+    assert [(at - START) / DAY for at in served(virtual_app)] == ([1, 2] if restart else [1])
+    assert virtual_app.recorder.of(OccurrenceReplanned) == []
+
+
+STEPS = (
+    *(timedelta(seconds=n) for n in (1, 15, 59)),
+    *(2 * MINUTE, 50 * MINUTE, 3 * HOUR, DAY, MONTH),
+)
+
+
+@virtual_time
+@pytest.mark.parametrize("seed", range(10))
+async def test_whatever_the_clock_does_a_schedule_neither_rushes_nor_stands_still(
+    virtual_app: Harness, clock: VirtualClock, seed: int
+) -> None:
+    random = Random(seed)
+    catch_up = random.choice(["once", "never", 2])
+    when = random.choice([MINUTELY, every(minutes=1), MINUTELY | every(minutes=5)])
+    settings = config(virtual_app, job(tick, when, catch_up=catch_up, poll_interval=10))
+    for _ in range(8):
+        virtual_app.recorder.clear()
+        async with bgjobs.run(settings):
+            await anyio.sleep(random.uniform(1, 200))
+            clock.start += random.choice((-1, 1)) * random.choice(STEPS)
+            await anyio.sleep(random.uniform(1, 200))
+        runs, told = served(virtual_app), missed(virtual_app)
+        assert len(runs) <= 400 / 60 + 2 + (catch_up if isinstance(catch_up, int) else 0)
+        assert len(told) <= 3
+        covered = [*runs, *(first for first, _ in told)]
+        assert len(set(covered)) == len(covered)
+    virtual_app.recorder.clear()
+    async with bgjobs.run(settings):
+        await anyio.sleep(6 * 60 + 30)  # the longest that a schedule of minutes stands still
+        assert served(virtual_app)
+        virtual_app.recorder.clear()
+        await anyio.sleep(10 * 60)
+        assert len(served(virtual_app)) in (9, 10, 11)
+        assert missed(virtual_app) == []
