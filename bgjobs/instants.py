@@ -10,10 +10,26 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def as_instant(what: str, moment: datetime) -> datetime:
-    """Give `moment` in UTC; `what` names it in the error for a naive one."""
+    """Return `moment` in UTC; `what` names it in errors.
+
+    Raises:
+        TypeError: It is no datetime.
+        NaiveDatetimeError: It has no time zone.
+        ValueError: In UTC it lies before the year 1 or after the year 9999.
+    """
+    if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        raise TypeError(
+            f"{what}: expected a datetime with a time zone, found {type(moment).__name__}"
+        )
     if moment.utcoffset() is None:
         raise NaiveDatetimeError(what, moment)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(
+            f"{what}: expected an instant from the year 1 to 9999 in UTC, "
+            f"found {moment.isoformat()}"
+        ) from None
 
 
 def as_duration(value: float | timedelta) -> timedelta:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 from typing import Any, Literal, final
 from uuid import UUID
 
@@ -81,7 +82,13 @@ class JobRequest:
         self, *, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> "JobRequest":
         """Let the job wait for a while, counted by the database from when it is enqueued."""
-        wait = seconds + 60 * (minutes + 60 * (hours + 24 * days))
+        parts = {"seconds": seconds, "minutes": minutes, "hours": hours, "days": days}
+        for name, value in parts.items():
+            _check_number(f"available_in: {name}", value)
+        try:
+            wait = seconds + 60 * (minutes + 60 * (hours + 24 * days))
+        except OverflowError:  # a float and a whole number that no float can hold
+            wait = inf
         delay = check_delay("available_in", wait)
         return self._with(available_at=None, available_in=delay)
 
@@ -245,12 +252,26 @@ class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
 
 def check_delay(what: str, seconds: float) -> timedelta:
     """Give a delay that every calendar here can count."""
+    _check_number(what, seconds)
     if not 0 <= seconds <= LONGEST_DELAY.total_seconds():
         raise ValueError(
             f"{what}: expected 0 seconds to {LONGEST_DELAY.days:,} days, "
-            f"found {seconds:g} seconds"
+            f"found {_as_float(seconds):g} seconds"
         )
     return timedelta(seconds=seconds)
+
+
+def _as_float(number: float) -> float:
+    """Return a number as a float, to be shown; infinity if it is beyond all floats."""
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
+
+
+def _check_number(what: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{what}: expected a number, found {type(value).__name__}")
 
 
 def check_priority(level: object) -> None:

@@ -2,18 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, islice
 from typing import final
 
 from attrs import frozen
 
-from bgjobs.errors import NoOccurrenceError
+from bgjobs.errors import NaiveDatetimeError, NoOccurrenceError
 from bgjobs.instants import as_instant
-from bgjobs.schedules.preview import Preview, PreviewLine
+from bgjobs.schedules.preview import Preview, PreviewLine, check_count
 
 MICROSECOND = timedelta(microseconds=1)
+_FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 
 
 class Schedule(ABC):
@@ -40,6 +41,7 @@ class Schedule(ABC):
 
         Raises:
             NaiveDatetimeError: `instant` has no time zone.
+            ValueError: `instant` lies before the year 1.
             NoOccurrenceError: The calendar ends before there is one, with the year 9999.
         """
 
@@ -70,14 +72,13 @@ class Schedule(ABC):
     def preview(self, count: int = 5, *, after: datetime | None = None) -> Preview:
         """Give the next occurrences for people to read: print it.
 
-        From now on unless said. Each line has the local time, UTC, and a remark where the
-        clocks were changed.
+        Up to `count` of them, from now on or after `after`. Each line has the local time, UTC,
+        and a remark where the clocks were changed.
         """
+        check_count(count)
         start = datetime.now(UTC) if after is None else as_instant("after", after)
         lines: list[PreviewLine] = []
-        for occurrence in self._follow(start, None):
-            if len(lines) == count:
-                break
+        for occurrence in islice(self._follow(start, None), count):
             local = occurrence.astimezone(self._timezone_at(occurrence))
             lines.append(PreviewLine(local, occurrence, self.remark(occurrence)))
         return Preview(tuple(lines))
@@ -142,6 +143,7 @@ class AnyOf(Schedule):
 
     def remark(self, occurrence: datetime) -> str:
         """See `Schedule.remark`."""
+        occurrence = as_instant("occurrence", occurrence)
         remarks = [member.remark(occurrence) for member in self._members_at(occurrence)]
         return "; ".join(dict.fromkeys(filter(None, remarks)))
 
@@ -151,6 +153,8 @@ class AnyOf(Schedule):
 
     def _members_at(self, occurrence: datetime) -> list[Schedule]:
         """Give the members whose wall clock makes this an occurrence."""
+        if occurrence == _FIRST_INSTANT:  # nothing is before it, so no occurrence is later
+            return []
         just_before = occurrence - MICROSECOND
         return [
             member
@@ -167,6 +171,18 @@ def any_of(schedules: Iterable[Schedule]) -> Schedule:
     if len(members) == 1:
         return members.pop()
     return AnyOf(tuple(sorted(members, key=lambda member: member.text)))
+
+
+def start_of_search(text: str, instant: datetime) -> datetime:
+    """Return the instant in UTC; `NoOccurrenceError` if the calendar has ended before it."""
+    try:
+        return as_instant("instant", instant)
+    except NaiveDatetimeError:
+        raise
+    except ValueError:
+        if instant.year == MAXYEAR:
+            raise NoOccurrenceError(text, instant) from None
+        raise
 
 
 def _next_of_each(members: Iterable[Schedule], instant: datetime) -> Iterator[datetime]:

@@ -8,6 +8,7 @@ Nothing is checked before `build`, which then tells everything that is wrong.
 """
 
 from typing import final
+from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
@@ -40,6 +41,7 @@ from bgjobs.schedules.units import (
     Unit,
     Weekday,
 )
+from bgjobs.schedules.zones import name_of
 
 
 @final
@@ -54,9 +56,12 @@ class ScheduleBuilder:
         """Give the schedule; `ScheduleValidationError` lists everything that is wrong."""
         return compiled(self._entries, self._zone)
 
-    def in_timezone(self, name: str) -> "ScheduleBuilder":
-        """Follow the wall clock of this IANA time zone, such as ``Europe/Paris``; else UTC."""
-        return evolve(self, zone=name)
+    def in_timezone(self, name: str | ZoneInfo) -> "ScheduleBuilder":
+        """Follow the wall clock of this IANA time zone, such as ``Europe/Paris``; else UTC.
+
+        A `ZoneInfo` counts by its key.
+        """
+        return evolve(self, zone=name_of(name))
 
     def at(self, hour: Hour, minute: Minute = 0) -> "ScheduleBuilder":
         """Occur at this time of the day; several times can be said, each is kept as it is."""

@@ -1,14 +1,14 @@
 """A schedule on a wall clock: which seconds, minutes, hours, days and months match."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import final
 
 from attrs import field, frozen
 
 from bgjobs.errors import NoOccurrenceError
 from bgjobs.instants import as_instant
-from bgjobs.schedules.base import Schedule
+from bgjobs.schedules.base import Schedule, start_of_search
 from bgjobs.schedules.describe import describe_calendar
 from bgjobs.schedules.remarks import remark_on
 from bgjobs.schedules.search import CYCLE, next_wall_time
@@ -22,6 +22,8 @@ from bgjobs.schedules.zones import (
     wall_time,
     zone_of,
 )
+
+_SECOND_DAY = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 
 
 @final
@@ -61,9 +63,12 @@ class Calendar(Schedule):
 
     def next_after(self, instant: datetime) -> datetime:
         """See `Schedule.next_after`."""
+        instant = start_of_search(self.text, instant)
         try:
-            return self._next_after(as_instant("instant", instant))
+            return self._next_after(instant)
         except OverflowError:
+            if instant < _SECOND_DAY:  # the zone's clock shows no date yet
+                return self._next_after(_SECOND_DAY)
             raise NoOccurrenceError(self.text, instant) from None
 
     def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -76,7 +81,11 @@ class Calendar(Schedule):
 
     def remark(self, occurrence: datetime) -> str:
         """See `Schedule.remark`."""
-        return remark_on(self, occurrence)
+        occurrence = as_instant("occurrence", occurrence)
+        try:
+            return remark_on(self, occurrence)
+        except OverflowError:  # at the end of the calendar no clock is changed
+            return ""
 
     def _next_after(self, instant: datetime) -> datetime:
         # Sums and differences of datetimes in a zone are those of what its clock shows. What

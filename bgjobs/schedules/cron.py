@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from typing import final
+from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
@@ -28,7 +29,7 @@ from bgjobs.schedules.calendar_days import (
 from bgjobs.schedules.checking import checked, days_exist
 from bgjobs.schedules.faults import gathered
 from bgjobs.schedules.units import DAY_OF_MONTH, MONTHS, union
-from bgjobs.schedules.zones import zone_of
+from bgjobs.schedules.zones import name_of, zone_of
 
 LONGEST_TEXT = 256
 PRESETS = {
@@ -49,19 +50,19 @@ _NTH = re.compile(r"(?P<day>[A-Z]{3}|[0-7])#(?P<nth>[1-5])")
 _LAST_NAMED = re.compile(r"(?P<day>[0-7])L")
 
 
-def from_cron(text: str, tz: str = "UTC") -> Schedule:
-    """Read cron text; it follows the wall clock of `tz`, an IANA time zone.
+def from_cron(text: str, tz: str | ZoneInfo = "UTC") -> Schedule:
+    """Read cron text; it follows the wall clock of `tz`, an IANA time zone or a `ZoneInfo`.
 
     At most 256 characters. `ScheduleValidationError` lists every field that cannot be read.
     """
-    fields = _split(text)
+    fields, zone = _split(text), name_of(tz)
     *masks, _ = gathered(
         [
             *(partial(field.mask, part) for field, part in zip(_FIELDS, fields, strict=True)),
-            partial(_no_mask, tz),
+            partial(_no_mask, zone),
         ]
     )
-    return _united(masks, fields, tz)
+    return _united(masks, fields, zone)
 
 
 def _split(text: str) -> list[str]:
@@ -132,8 +133,10 @@ class Field:
             raise self._unreadable(written)
         step = int(term["step"] or 1)
         start, end = self._ends(term, written)
-        if step < 1 or start > end:
+        if step < 1:
             raise self._unreadable(written)
+        if start > end:
+            raise self._reversed(term, written, start, end)
         return union(1 << self._bit(n) for n in range(start, end + 1, step))
 
     def _ends(self, term: re.Match[str], written: str) -> tuple[int, int]:
@@ -181,8 +184,36 @@ class Field:
         """How error texts call it."""
         return self.unit.replace("_", " ")
 
+    def _reversed(
+        self, term: re.Match[str], written: str, start: int, end: int
+    ) -> ScheduleValidationError:
+        """Refuse a range such as 22-2, as cron does, and say how to write it."""
+        most = self.most - 1 if self.unit == "day_of_week" else self.most  # Sunday is 0, too
+        step = int(term["step"] or 1)
+        named = self._shown if term["start"] in self.names else str
+        parts = [] if start > most else [_range_text(start, most, step, named)]
+        begin = start + (most - start) // step * step + step - (most + 1 - self.least)
+        begin = self.least if start > most else begin
+        if begin <= end:
+            parts.append(_range_text(begin, end, step, named))
+        message = (
+            f"Cron {self.label} must not be a reversed range, found: {written!r}, "
+            f"write {','.join(parts)!r}"
+        )
+        fault = ScheduleFault(self.unit, "reversed_range", written, message)
+        return ScheduleValidationError([fault])
+
+    def _shown(self, number: int) -> str:
+        return self.names[number - self.least]
+
     def _unreadable(self, text: str) -> ScheduleValidationError:
         return _refused(self.unit, text, f"Cron {self.label} cannot be read, found: {text!r}")
+
+
+def _range_text(start: int, end: int, step: int, named: Callable[[int], str]) -> str:
+    if start == end:
+        return named(start)
+    return f"{named(start)}-{named(end)}" + (f"/{step}" if step > 1 else "")
 
 
 def _refused(unit: str, value: object, message: str) -> ScheduleValidationError:

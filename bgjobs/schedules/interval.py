@@ -8,7 +8,7 @@ from attrs import frozen
 
 from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
 from bgjobs.instants import as_instant
-from bgjobs.schedules.base import Schedule
+from bgjobs.schedules.base import Schedule, start_of_search
 from bgjobs.schedules.describe import describe_interval
 from bgjobs.schedules.faults import shown
 
@@ -41,21 +41,25 @@ class Interval(Schedule):
 
     def next_after(self, instant: datetime) -> datetime:
         """Give `instant` plus the interval; see `Schedule.next_after`."""
+        instant = start_of_search(self.text, instant)
         try:
-            return as_instant("instant", instant) + self.length
+            return instant + self.length
         except OverflowError:
             raise NoOccurrenceError(self.text, instant) from None
 
-    def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:  # noqa: ARG002 - the port's
+    def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Give none: it is counted from the end of the last run."""
+        as_instant("after", after)
+        as_instant("until", until)
         return iter(())
 
     def describe(self) -> str:
         """See `Schedule.describe`."""
         return describe_interval(self.milliseconds)
 
-    def remark(self, occurrence: datetime) -> str:  # noqa: ARG002 - the port's
+    def remark(self, occurrence: datetime) -> str:
         """Give nothing: no clock that is changed has to do with it."""
+        as_instant("occurrence", occurrence)
         return ""
 
 

@@ -6,7 +6,21 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs.schedules.faults import shown
 from bgjobs.schedules.units import WEEKDAYS
+
+MOST_LINES = 10_000
+"""More than anybody reads; a schedule of seconds has no end within a lifetime."""
+
+
+def check_count(count: object) -> None:
+    """Expect a number of lines."""
+    if type(count) is not int:
+        raise TypeError(f"count: expected a whole number, found {type(count).__name__}")
+    if not 0 <= count <= MOST_LINES:
+        raise ValueError(
+            f"count: expected a whole number from 0 to {MOST_LINES:,}, found {shown(count)}"
+        )
 
 
 @final

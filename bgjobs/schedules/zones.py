@@ -31,7 +31,19 @@ def zone_of(name: object) -> tzinfo:
     raise ScheduleValidationError([_unknown(name)])
 
 
+def name_of(zone: str | tzinfo) -> str:
+    """Return the IANA name of a `ZoneInfo` or of UTC; `zone_of` refuses what has none."""
+    key: object = "UTC" if zone is UTC else getattr(zone, "key", None)
+    return cast("str", key if isinstance(zone, tzinfo) and key is not None else zone)
+
+
 def _unknown(name: object) -> ScheduleFault:
+    if isinstance(name, ZoneInfo):
+        message = (
+            "Time zone must be an IANA name such as 'Europe/Paris', found: a ZoneInfo without "
+            "a key, by which it could be stored"
+        )
+        return ScheduleFault("timezone", "unknown_zone", name, message)
     shown = str(name)[:LONGEST_ZONE]
     near = get_close_matches(shown, available_timezones(), n=1)
     hint = f", did you mean {near[0]!r}?" if near else ""

@@ -357,6 +357,9 @@ async def test_a_schedule_that_has_ended_is_refused_and_changes_nothing(
         control = bg.scheduled_job("tick")
         with pytest.raises(NoOccurrenceError):
             await control.replace(ended)
+        wrong: Any = schedule()
+        with pytest.raises(TypeError, match="expected a built schedule, found ScheduleBuilder"):
+            await control.replace(wrong)
         with pytest.raises(NoOccurrenceError):
             await bg.add_scheduled_job(job(tick, ended, name="ended"))
         await control.pause()

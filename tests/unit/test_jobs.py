@@ -2,7 +2,7 @@
 
 import pickle
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -116,6 +116,45 @@ def test_a_delay_that_no_calendar_can_count_is_refused(days: float) -> None:
     assert str(caught.value) == (
         f"available_in: expected 0 seconds to 36,500 days, found {days * 86400:g} seconds"
     )
+
+
+@pytest.mark.parametrize("found", ["x", None, True, [], timedelta(1), 1j])
+def test_a_delay_is_a_number(found: Any) -> None:
+    name = type(found).__name__
+    with pytest.raises(
+        TypeError, match=f"^available_in: hours: expected a number, found {name}$"
+    ):
+        REQUEST.available_in(hours=found)
+    if not isinstance(found, timedelta):
+        with pytest.raises(TypeError, match=f"^Snooze: expected a number, found {name}$"):
+            Snooze(for_=found)
+
+
+def test_a_delay_beyond_all_floats_is_refused() -> None:
+    text = "expected 0 seconds to 36,500 days, found inf seconds$"
+    for huge in ({"seconds": 10**400}, {"minutes": 10**400, "seconds": 0.5}):
+        with pytest.raises(ValueError, match=f"^available_in: {text}"):
+            REQUEST.available_in(**huge)
+    with pytest.raises(ValueError, match=f"^Snooze: {text}"):
+        Snooze(for_=10**400)
+
+
+@pytest.mark.parametrize("found", ["x", 5, None, date(2030, 1, 1)])
+def test_a_job_waits_until_a_datetime(found: Any) -> None:
+    name = type(found).__name__
+    text = f"^available_at: expected a datetime with a time zone, found {name}$"
+    with pytest.raises(TypeError, match=text):
+        REQUEST.available_at(found)
+
+
+@pytest.mark.parametrize(("text", "hours"), [("9999-12-31T23:59", -5), ("0001-01-01", 5)])
+def test_a_job_waits_until_an_instant_of_the_calendar(text: str, hours: int) -> None:
+    zone = timezone(timedelta(hours=hours))
+    moment = datetime.fromisoformat(text).replace(tzinfo=zone)
+    with pytest.raises(
+        ValueError, match=r"^available_at: expected an instant from the year 1 to"
+    ):
+        REQUEST.available_at(moment)
 
 
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", "two\nlines"])

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Final, Literal, assert_type
+from zoneinfo import ZoneInfo
 
 import bgjobs
 from bgjobs.schedules import (
@@ -46,6 +47,8 @@ def words() -> None:
     assert_type(schedule().on_hour(0, 8, 23).on_minute(0, 59).on_second(0), ScheduleBuilder)
     assert_type(schedule().build(), Schedule)
     recur(schedule().on_weekdays().between_hours(BEGIN, END).in_timezone(ZONE).build())
+    recur(schedule().at(8).in_timezone(ZoneInfo(ZONE)).build())
+    recur(from_cron("0 8 * * *", ZoneInfo(ZONE)))
     recur(schedule().on_friday().at(hour=8, minute=30).at(17).build())
     recur(schedule().on_month(2, "march").on_day_of_week("monday", 7).build())
     recur(schedule().between_months("june", "september").build())

@@ -1,9 +1,13 @@
 """Cron texts that cannot be read are refused, every field at once."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules import from_cron
+
+NOON = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 
 
 def refused(text: str) -> ScheduleValidationError:
@@ -45,7 +49,7 @@ def test_numbers_outside_of_a_field_are_refused(
 @pytest.mark.parametrize(
     "text",
     [
-        *("*/0", "5-3", "1/0", "-1", "+1", "1-", "-", "/", "*/", "/5", ",", "1,", ",1", "1,,2"),
+        *("*/0", "1/0", "-1", "+1", "1-", "-", "/", "*/", "/5", ",", "1,", ",1", "1,,2"),
         *(
             "**",
             "*5",
@@ -93,13 +97,54 @@ def test_what_is_no_number_range_or_step_is_refused(
         ("* * mon * *", "day_of_month"),
         ("* * * mon *", "month"),
         ("* * * * jan", "day_of_week"),
-        ("* * * * fri-mon", "day_of_week"),
     ],
 )
 def test_names_and_special_days_are_read_in_their_own_field_alone(text: str, unit: str) -> None:
     (fault,) = refused(text).faults
     assert (fault.unit, fault.kind) == (unit, "syntax")
     assert fault.value in text.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "written"),
+    [
+        ("* 22-2 * * *", "22-2", "22-23,0-2"),
+        ("50-10 * * * *", "50-10", "50-59,0-10"),
+        ("* * 28-3 * *", "28-3", "28-31,1-3"),
+        ("* * 31-1 * *", "31-1", "31,1"),
+        ("* * * 11-2 *", "11-2", "11-12,1-2"),
+        ("* * * nov-feb *", "nov-feb", "NOV-DEC,JAN-FEB"),
+        ("* * * * fri-mon", "fri-mon", "FRI-SAT,SUN-MON"),
+        ("* * * * MON-SUN", "MON-SUN", "MON-SAT,SUN"),
+        ("* * * * SAT-SUN", "SAT-SUN", "SAT,SUN"),
+        ("* * * * 5-0", "5-0", "5-6,0"),
+        ("* * * * 7-1", "7-1", "0-1"),
+        ("* 3,22-2/2 * * *", "22-2/2", "22-23/2,0-2/2"),
+        ("* 21-3/5 * * *", "21-3/5", "21-23/5,2-3/5"),
+        ("30-10 0 22-2 * * *", "30-10", "30-59,0-10"),
+    ],
+)
+def test_a_reversed_range_is_refused_with_the_way_to_write_it(
+    text: str, found: str, written: str
+) -> None:
+    fault = refused(text).faults[0]
+    assert (fault.kind, fault.value) == ("reversed_range", found)
+    assert fault.message == (
+        f"Cron {fault.unit.replace('_', ' ')} must not be a reversed range, found: {found!r}, "
+        f"write {written!r}"
+    )
+    from_cron(text.replace(found, written, 1).replace("22-2 ", "22,23 "))
+
+
+@pytest.mark.parametrize("start", range(24))
+def test_what_is_written_for_a_reversed_range_is_what_was_meant(start: int) -> None:
+    for end in range(start):
+        for step in (1, 2, 3, 7, 30):
+            message = refused(f"0 {start}-{end}/{step} * * *").faults[0].message
+            written = message.rpartition("write ")[2].strip("'")
+            day = from_cron(f"0 {written} * * *").occurrences(NOON, NOON + timedelta(days=1))
+            meant = {n % 24 for n in range(start, end + 25, step)}
+            assert {one.hour for one in day} == meant
 
 
 def test_all_fields_that_cannot_be_read_are_told_at_once() -> None:

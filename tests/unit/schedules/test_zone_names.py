@@ -1,12 +1,16 @@
 """A time zone is an IANA name; anything else is refused, and no file is read for it."""
 
 from collections.abc import Callable
-from zoneinfo import available_timezones
+from datetime import UTC, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules import Schedule, from_cron, schedule
+from tests.fixtures.zone_data import zones
 
 WAYS: list[Callable[[str], Schedule]] = [
     lambda zone: from_cron("@daily", zone),
@@ -65,6 +69,31 @@ def test_a_name_that_is_almost_right_comes_with_a_hint(
         f"did you mean {near!r}?"
     )
     assert caught.value.faults == (ScheduleFault("timezone", "unknown_zone", name, text),)
+
+
+@pytest.mark.parametrize("make", WAYS)
+def test_a_zone_counts_by_its_name(make: Callable[[Any], Schedule]) -> None:
+    assert make(ZoneInfo("Europe/Paris")) == make("Europe/Paris")
+    assert make(ZoneInfo.no_cache("Europe/Paris")) == make("Europe/Paris")
+    assert make(ZoneInfo("UTC")) == make(UTC) == make("UTC")
+
+
+@pytest.mark.parametrize("make", WAYS)
+def test_a_zone_without_a_name_is_refused(
+    make: Callable[[Any], Schedule], tmp_path: Path
+) -> None:
+    with zones(tmp_path, City="CST6"), (tmp_path / "City").open("rb") as file:
+        nameless = ZoneInfo.from_file(file)
+    with pytest.raises(ScheduleValidationError) as caught:
+        make(nameless)
+    (fault,) = caught.value.faults
+    assert (fault.kind, fault.value) == ("unknown_zone", nameless)
+    assert fault.message == (
+        "Time zone must be an IANA name such as 'Europe/Paris', found: a ZoneInfo without "
+        "a key, by which it could be stored"
+    )
+    with pytest.raises(ScheduleValidationError, match=r"found: 'UTC\+01:00'"):
+        make(timezone(timedelta(hours=1)))
 
 
 def test_all_zones_there_are_can_be_followed() -> None:
