@@ -259,6 +259,7 @@ class Admin:
 
     @property
     def _operations(self) -> Operations:
+        self._engine.life.check()
         store = self._engine.store
         operations = operations_of(store)
         if operations is None:

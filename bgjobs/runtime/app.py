@@ -147,12 +147,14 @@ async def _tree(engine: Engine, known: Config, queues_ended: Event) -> AsyncGene
                 queues.cancel_scope.cancel()
                 raise
             finally:
-                engine.life.ended = True
+                engine.life.left = True
+                engine.wakeups.idle()  # handlers that wait for the end of others give up
             bg.stop()
     except Exception:
         supervisor.raise_failures()  # they came first, if there are any
         raise
     finally:
+        engine.life.ended = True  # not before: handlers enqueue until they end
         await outliving(partial(_finish, engine, tree))
     supervisor.raise_failures()
 

@@ -48,7 +48,11 @@ N = TypeVar("N", bound=Named)
 
 @final
 class BgJobs:
-    """What `run` gives: enqueue jobs, look at them, stop. Used inside its block only."""
+    """What `run` gives: enqueue jobs, look at them, stop.
+
+    It works inside the block of `run`, and in handlers until the last one has ended, also while
+    they use their grace or clean up. After that its methods raise `NotRunningError`.
+    """
 
     def __init__(self, engine: Engine, tree: Tree, config: Config) -> None:
         self._engine = engine
@@ -80,7 +84,7 @@ class BgJobs:
     async def drain(self, *, with_delayed: bool = False) -> bool:
         """Wait until no job of this application's queues is due or running.
 
-        Gives True then, and False as soon as `stop` is called before.
+        Gives True then, and False as soon as `stop` is called or the block is left before.
 
         Delayed jobs, and with them the retries that wait for their backoff, are waited for
         only `with_delayed`; those of scheduled jobs never, as there is always a next one.
@@ -92,7 +96,7 @@ class BgJobs:
         check = min((queue.config.poll_interval for queue in queues), default=0.0)
         with self._engine.wakeups.idleness() as idle:
             while not await self._is_drained(with_delayed=with_delayed):
-                if self._engine.life.stopping.is_set():
+                if self._engine.life.is_ending:
                     return False
                 with move_on_after(check):
                     await idle.wait()
@@ -163,10 +167,12 @@ class BgJobs:
 
         `ConfigError` when one of its name runs here already, or another handler has the name
         of its worker; `NoOccurrenceError` when its schedule has ended. After
-        `StoreUnavailableError` it is planned once the store is back.
+        `StoreUnavailableError` it is planned once the store is back. `NotRunningError` once
+        this application stops; a handler that raises it then is given back like one that is cut
+        off, and spends no attempt.
         """
         self._engine.life.check()
-        if self._engine.life.stopping.is_set():
+        if self._engine.life.is_ending:
             raise NotRunningError
         check_type("add_scheduled_job", job, ScheduledJob)
         job.schedule.next_after(self._engine.time.now())
@@ -191,6 +197,7 @@ class BgJobs:
 
         What does not fit into the buffer is dropped and counted in `EventStream.dropped`.
         """
+        self._engine.life.check()
         check_whole("events: buffer", buffer, least=1)
         return self._engine.bus.subscribe(buffer)
 

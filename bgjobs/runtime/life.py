@@ -15,15 +15,17 @@ class Life:
     def __init__(self) -> None:
         self.stopping: Event = Event()
         """Set by `BgJobs.stop`."""
+        self.left: bool = False
+        """Set when the block of `run` has been left; handlers may go on."""
         self.ended: bool = False
-        """Set when the block of `run` has ended."""
+        """Set when the last handler has ended."""
         self.host: Any = None
         """The `asyncio.Task` of the block, if there is one."""
 
     @property
     def is_ending(self) -> bool:
-        """Whether nobody shall wait for anything any more."""
-        return self.ended or self.stopping.is_set()
+        """Whether waiting for other jobs is in vain: no more are started here."""
+        return self.left or self.stopping.is_set()
 
     @property
     def is_torn_down(self) -> bool:

@@ -10,10 +10,10 @@ from uuid import UUID
 from anyio import CancelScope, get_cancelled_exc_class
 from attrs import define
 
-from bgjobs.errors import LeaseLostError
+from bgjobs.errors import LeaseLostError, NotRunningError, unwrapped
 from bgjobs.events import JobStarted, QueueError
 from bgjobs.jobs import Job
-from bgjobs.outcomes import Outcome, Returned, TooLate, Unstarted
+from bgjobs.outcomes import Interrupted, Outcome, Returned, TooLate, Unstarted
 from bgjobs.planning import is_too_late
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.engine import Engine
@@ -98,6 +98,8 @@ class Slot:
             error, get_cancelled_exc_class()
         ):
             raise error  # no failure of the handler's: the whole process ends
+        if self._shared.control.stopping and _says_that_it_stops(error):
+            return Interrupted()
         try:
             return await attempt.outcome_of(error)
         except Exception as crash:
@@ -119,3 +121,9 @@ class Slot:
         self._shared.culprits.add(job.id)
         # Told now: a plain handler's thread may keep the queue from ending.
         self._shared.control.bus.emit(QueueError, self._shared.control.name, error)
+
+
+def _says_that_it_stops(error: BaseException) -> bool:
+    """Whether a handler asked for what an application that stops no longer begins."""
+    cause = unwrapped(error)
+    return isinstance(cause, NotRunningError) and cause.removed is None

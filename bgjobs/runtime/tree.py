@@ -119,7 +119,8 @@ class Tree:
 
     async def _keep_queue(self, child: Child, control: QueueControl) -> None:
         await self._supervisor.keep(child, self._group.cancel_scope)
-        self._engine.queues.remove(control)
+        if not self._engine.life.is_ending:  # else handlers may enqueue for its workers yet
+            self._engine.queues.remove(control)
         self._engine.wakeups.unsubscribe(control.news)
 
     def _start_services(self) -> None:

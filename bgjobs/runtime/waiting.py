@@ -17,6 +17,7 @@ async def wait_for(engine: Engine, job_id: UUID) -> SucceededJob | FailedJob:
     pause = FIRST_LOOK
     with engine.wakeups.endings() as news:
         while True:
+            engine.life.check()
             found = await engine.dispatch.call(engine.store.find, job_id)
             if found is None:
                 raise UnknownJobError(job_id)

@@ -1,0 +1,347 @@
+"""A handler may use the application for as long as it may run: a deploy spends no attempt."""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import pytest
+from attrs import evolve
+
+import bgjobs
+from bgjobs.errors import NotRunningError
+from bgjobs.events import JobStarted, JobSucceeded, QueueStopped
+from bgjobs.schedules import every
+from bgjobs.testing import drain
+from tests.runtime.conftest import Harness
+
+pytestmark = pytest.mark.anyio
+Use = Callable[[bgjobs.BgJobs], Awaitable[object]]
+NIGHTLY = every(hours=24)
+
+
+@bgjobs.worker
+async def other(number: int) -> None: ...
+
+
+@bgjobs.worker
+async def tick() -> None: ...
+
+
+class Application:
+    """One whose handler waits until it stops, and uses it then."""
+
+    def __init__(self, app: Harness, use: Use, **settings: Any) -> None:
+        self.app = app
+        self.go_on = anyio.Event()
+        self.answers: list[object] = []
+
+        @bgjobs.worker
+        async def user() -> None:
+            await self.go_on.wait()
+            self.answers.append(await use(self.bg))
+
+        self.user = user
+        queue = {"max_retries": 0, "concurrency": 2, "poll_interval": 0.05}
+        job = bgjobs.ScheduledJob(tick, NIGHTLY)
+        self.config = app.config(
+            user, queue=queue, enqueue_only=[other], scheduled_jobs=[job], **settings
+        )
+
+    async def begin(self, bg: bgjobs.BgJobs) -> None:
+        self.bg = bg
+        self.job = await bg.enqueue(self.user.request())
+        await self.app.recorder.wait_for(JobStarted)
+
+    def found(self) -> Any:
+        """The job of the handler, as it is stored."""
+        store = self.app.open_store()
+        try:
+            return store.find(self.job.id)
+        finally:
+            store.close()
+
+
+async def page_of(lines: Any) -> list[str]:
+    return [line async for line in lines]
+
+
+async def first_event(bg: bgjobs.BgJobs) -> object:
+    async with bg.events() as events:
+        await bg.enqueue(other.request(1))
+        async for event in events:
+            return event
+    raise AssertionError("no event")
+
+
+async def end_of_other(bg: bgjobs.BgJobs) -> object:
+    """Wait for the end of a job that an operator cancels."""
+    job = await bg.enqueue(other.request(1))
+    await bg.admin.cancel(job.id, reason="enough")
+    return await bg.wait_for(job)
+
+
+async def one_more(bg: bgjobs.BgJobs) -> object:
+    return await bg.find((await bg.enqueue(other.request(1))).id)
+
+
+USES: dict[str, Use] = {
+    "enqueue": lambda bg: bg.enqueue(other.request(1)),
+    "enqueue_many": lambda bg: bg.enqueue_many([other.request(1), other.request(2)]),
+    "find": one_more,
+    "enqueued": lambda bg: bg.enqueued(),
+    "running": lambda bg: bg.running(),
+    "succeeded": lambda bg: bg.succeeded(),
+    "failed": lambda bg: bg.failed(),
+    "count": lambda bg: bg.count(),
+    "next_due": lambda bg: bg.next_due(),
+    "drain": lambda bg: bg.drain(),
+    "drain of the testing kit": drain,
+    "wait_for": end_of_other,
+    "events": first_event,
+    "remove_scheduled_job": lambda bg: bg.remove_scheduled_job("tick"),
+    "trigger": lambda bg: bg.scheduled_job("tick").trigger(),
+    "pause": lambda bg: bg.scheduled_job("tick").pause(),
+    "admin.enqueue": lambda bg: bg.admin.enqueue(other.request(1)),
+    "admin.list": lambda bg: bg.admin.list("waiting"),
+    "admin.list failed": lambda bg: bg.admin.list("failed"),
+    "admin.count": lambda bg: bg.admin.count(),
+    "admin.retry_failed": lambda bg: bg.admin.retry_failed(),
+    "admin.cancel_waiting": lambda bg: bg.admin.cancel_waiting(name="other", reason="x"),
+    "admin.pause_queue": lambda bg: bg.admin.pause_queue("default"),
+    "admin.resume_queue": lambda bg: bg.admin.resume_queue("default"),
+    "admin.paused_queues": lambda bg: bg.admin.paused_queues(),
+    "admin.owners": lambda bg: bg.admin.owners(),
+    "admin.export_failed": lambda bg: page_of(bg.admin.export_failed()),
+    "admin.import_failed": lambda bg: bg.admin.import_failed([]),
+    "admin.schedules": lambda bg: bg.admin.schedules(),
+    "admin.schedule": lambda bg: bg.admin.schedule("tick").occurrence(),
+    "admin.diagnose": lambda bg: bg.admin.diagnose(),
+    "admin.schema": lambda bg: bg.admin.schema(),
+}
+
+
+async def add_scheduled_job(bg: bgjobs.BgJobs) -> object:
+    return await bg.add_scheduled_job(bgjobs.ScheduledJob(tick, NIGHTLY, name="late"))
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_a_handler_in_its_grace_may_use_everything(app: Harness, use: str) -> None:
+    running = Application(app, USES[use])
+    async with bgjobs.run(running.config) as bg:
+        await running.begin(bg)
+        bg.stop()
+        running.go_on.set()
+    done = running.found()
+    assert isinstance(done, bgjobs.SucceededJob), done
+    assert (done.attempts, done.interruptions, done.reservations) == (0, 0, 1)
+    assert len(running.answers) == 1
+
+
+async def by_its_end(bg: bgjobs.BgJobs) -> None: ...
+
+
+async def by_stopping(bg: bgjobs.BgJobs) -> None:
+    bg.stop()
+
+
+async def by_a_signal(bg: bgjobs.BgJobs) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(bg.run_until_stopped)
+        await anyio.wait_all_tasks_blocked()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [by_its_end, by_stopping, by_a_signal])
+async def test_what_is_enqueued_in_the_grace_is_stored_however_it_stops(
+    app: Harness, stop: Callable[[bgjobs.BgJobs], Awaitable[None]]
+) -> None:
+    """The handler goes on only when nothing but handlers runs any more."""
+    running = Application(app, lambda bg: bg.enqueue(other.request(7)))
+
+    def listen(event: object) -> None:  # the queue of the scheduled job is idle, so it ends
+        if isinstance(event, QueueStopped) and event.queue == "tick":
+            running.go_on.set()
+
+    config = evolve(running.config, listeners=[app.recorder, listen])
+    async with bgjobs.run(config) as bg:
+        await running.begin(bg)
+        await app.recorder.wait_for(bgjobs.events.QueueStarted, 2)
+        await stop(bg)
+    assert isinstance(running.found(), bgjobs.SucceededJob)
+    store = app.open_store()
+    [waiting] = store.get_enqueued("other")
+    store.close()
+    assert waiting.payload == '{"number":7}'
+
+
+async def test_the_workers_of_queues_that_have_ended_are_known_in_the_grace(
+    sqlite_app: Harness,
+) -> None:
+    """Those of a scheduled job that was added at run time stand in no configuration."""
+
+    @bgjobs.worker
+    async def added() -> None: ...
+
+    running = Application(sqlite_app, lambda bg: bg.enqueue(added.request()))
+
+    def listen(event: object) -> None:
+        if isinstance(event, QueueStopped) and event.queue == "added":
+            running.go_on.set()
+
+    config = evolve(running.config, listeners=[sqlite_app.recorder, listen])
+    async with bgjobs.run(config) as bg:
+        await running.begin(bg)
+        await bg.add_scheduled_job(bgjobs.ScheduledJob(added, NIGHTLY))
+        await sqlite_app.recorder.wait_for(bgjobs.events.QueueStarted, 3)
+    assert isinstance(running.found(), bgjobs.SucceededJob)
+
+
+@pytest.mark.parametrize("how", ["grace", "cancelled", "raised"])
+async def test_what_a_handler_cleans_up_behind_a_shield_may_enqueue(
+    app: Harness, how: str
+) -> None:
+    """Also when nobody grants a grace, because the block was cancelled or has raised."""
+    cleaned: list[object] = []
+
+    @bgjobs.worker
+    async def tidy() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                cleaned.append(await bg.enqueue(other.request(7)))
+                cleaned.append(await bg.count())
+                cleaned.append(await bg.drain())
+
+    config = app.config(tidy, enqueue_only=[other], grace=0)
+    with anyio.CancelScope() as scope:
+        try:
+            async with bgjobs.run(config) as bg:
+                job = await bg.enqueue(tidy.request())
+                await app.recorder.wait_for(JobStarted)
+                if how == "cancelled":
+                    scope.cancel()
+                    await anyio.sleep_forever()
+                if how == "raised":
+                    raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+    assert len(cleaned) == 3
+    assert cleaned[-1] is False
+    store = app.open_store()
+    found = store.find(job.id)
+    assert len(store.get_enqueued("other")) == 1
+    store.close()
+    assert isinstance(found, bgjobs.Job)
+    assert (found.attempts, found.interruptions, found.reserved_by) == (0, 1, None)
+
+
+async def test_a_plain_handler_may_enqueue_in_its_grace(app: Harness) -> None:
+    stopping = anyio.Event()
+
+    @bgjobs.worker
+    def plain() -> None:
+        anyio.from_thread.run(stopping.wait)
+        anyio.from_thread.run(bg.enqueue, other.request(7))
+
+    config = app.config(plain, enqueue_only=[other], queue={"max_retries": 0})
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(plain.request())
+        await app.recorder.wait_for(JobStarted)
+        bg.stop()
+        stopping.set()
+    assert len(app.recorder.of(JobSucceeded)) == 1
+
+
+async def test_a_handler_that_drains_is_told_as_soon_as_the_application_stops(
+    app: Harness,
+) -> None:
+    """It waits for itself, so it would wait for ever."""
+    drained = []
+
+    @bgjobs.worker
+    async def waiting() -> None:
+        drained.append(await bg.drain())
+
+    async with bgjobs.run(app.config(waiting, grace=3600)) as bg:
+        await bg.enqueue(waiting.request())
+        await app.recorder.wait_for(JobStarted)
+    assert drained == [False]
+    assert len(app.recorder.of(JobSucceeded)) == 1
+
+
+async def test_what_cannot_begin_any_more_is_asked_for_again_and_spends_no_attempt(
+    app: Harness,
+) -> None:
+    running = Application(app, add_scheduled_job)
+    async with bgjobs.run(running.config) as bg:
+        await running.begin(bg)
+        bg.stop()
+        with pytest.raises(NotRunningError):
+            await add_scheduled_job(bg)
+        running.go_on.set()
+    found = running.found()
+    assert isinstance(found, bgjobs.Job)
+    assert (found.attempts, found.interruptions, found.reserved_by) == (0, 1, None)
+
+
+async def test_a_removed_scheduled_job_is_an_error_of_the_handler_s_all_the_same(
+    sqlite_app: Harness,
+) -> None:
+    async def use(bg: bgjobs.BgJobs) -> object:
+        control = bg.scheduled_job("tick")
+        await bg.remove_scheduled_job("tick")
+        return await control.trigger()
+
+    running = Application(sqlite_app, use)
+    async with bgjobs.run(running.config) as bg:
+        await running.begin(bg)
+        bg.stop()
+        running.go_on.set()
+    found = running.found()
+    assert isinstance(found, bgjobs.FailedJob)
+    assert found.error.startswith("NotRunningError: scheduled job 'tick' was removed")
+
+
+@pytest.mark.parametrize("use", [*USES.values(), add_scheduled_job], ids=[*USES, "add"])
+async def test_after_the_last_handler_everything_says_that_it_has_stopped(
+    sqlite_app: Harness, use: Use
+) -> None:
+    """Nothing waits for a store that is closed."""
+    config = sqlite_app.config(
+        other, scheduled_jobs=[bgjobs.ScheduledJob(tick, NIGHTLY)], queue={"concurrency": 1}
+    )
+    async with bgjobs.run(config) as bg:
+        pass
+    with anyio.fail_after(30), pytest.raises(NotRunningError):
+        await use(bg)
+
+
+async def test_who_waits_for_a_job_from_outside_hears_that_it_has_stopped(
+    sqlite_app: Harness,
+) -> None:
+    async def wait(bg: bgjobs.BgJobs, job: bgjobs.Job) -> None:
+        with pytest.raises(NotRunningError):
+            await bg.wait_for(job)
+
+    async with anyio.create_task_group() as outside:
+        async with bgjobs.run(sqlite_app.config(other)) as bg:
+            later = await bg.enqueue(other.request(1).available_in(days=1))
+            outside.start_soon(wait, bg, later)
+            await anyio.wait_all_tasks_blocked()
+        bg.stop()  # harmless, and says nothing
+
+
+def test_the_uses_name_every_verb() -> None:
+    """A new verb has to be tried, too."""
+
+    def verbs(of: type) -> set[str]:
+        return {name for name in vars(of) if not name.startswith("_")}
+
+    named = {*USES, add_scheduled_job.__name__}
+    switches = {"stop", "wait_stopping", "run_until_stopped", "stop_on_signals"}
+    looked_up = {"queue", "queues", "scheduled_job", "scheduled_jobs", "admin"}
+    assert verbs(bgjobs.BgJobs) - switches - looked_up <= named
