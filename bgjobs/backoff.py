@@ -6,10 +6,11 @@ The attempts are numbered as the handler sees them, from 0.
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
-from typing import Protocol, cast, final
+from typing import Protocol, TypeGuard, final
 
 from attrs import Attribute, field, frozen, validators
 
+from bgjobs.deferred import discard
 from bgjobs.instants import as_duration
 
 LONGEST = timedelta(days=365)
@@ -76,7 +77,9 @@ class Custom:
 
     def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
         """See `Backoff.delay`."""
-        return as_duration(self.function(attempt))
+        seconds = self.function(attempt)
+        _check_answer(self.function, seconds, (int, float, timedelta), "seconds or a timedelta")
+        return as_duration(seconds)
 
 
 IMMEDIATE = Constant(0)
@@ -87,12 +90,27 @@ BackoffSetting = Backoff | Callable[[int], float | timedelta]
 
 def delay_of(policy: Backoff, attempt: int, random: Random) -> timedelta:
     """Ask a policy, and keep its answer between zero and a year."""
-    return min(max(policy.delay(attempt, random), timedelta(0)), LONGEST)
+    delay = policy.delay(attempt, random)
+    _check_answer(policy, delay, (timedelta,), "a timedelta")
+    return min(max(delay, timedelta(0)), LONGEST)
 
 
 def as_backoff(setting: BackoffSetting) -> Backoff:
     """Give the policy that a setting means; what is neither is given back, to be refused."""
-    # Not isinstance(): from Python 3.12 on, that does not see what __getattr__ passes on.
-    if callable(getattr(setting, "delay", None)) or not callable(setting):
-        return cast("Backoff", setting)
+    if is_policy(setting) or not callable(setting):
+        return setting
     return Custom(setting)
+
+
+def is_policy(value: object) -> TypeGuard[Backoff]:
+    """Whether `value` has the method of a policy; a class of policies has it, too."""
+    # Not isinstance(): from Python 3.12 on, that does not see what __getattr__ passes on.
+    return callable(getattr(value, "delay", None))
+
+
+def _check_answer(asked: object, answer: object, kinds: tuple[type, ...], wanted: str) -> None:
+    """Raise `TypeError` for another answer; a coroutine, say, of an async function."""
+    if not isinstance(answer, kinds):
+        discard(answer)
+        name = getattr(asked, "__qualname__", type(asked).__qualname__)
+        raise TypeError(f"backoff {name}: expected {wanted}, found {type(answer).__name__}")

@@ -6,6 +6,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self, cast
 
+from bgjobs.backoff import Custom, is_policy
+from bgjobs.deferred import is_generator_function, why_not_plain
 from bgjobs.errors import ConfigError
 from bgjobs.jobs import LONGEST_NAME
 from bgjobs.workers import Worker
@@ -102,6 +104,23 @@ class Problems:
         if not callable(getattr(value, method, None)):
             self.add(f"{what}: expected {wanted}, found {type(value).__name__}")
 
+    def plain(self, what: str, value: object) -> None:
+        """Expect a plain function, not an async one."""
+        if not callable(value):
+            self.add(f"{what}: expected a function, found {type(value).__name__}")
+        elif found := why_not_plain(value):
+            self.add(f"{what}: expected a plain function, found {found}")
+
+    def backoff(self, what: str, value: object) -> None:
+        """Expect a backoff policy or a plain function."""
+        if isinstance(value, Custom):
+            self.plain(what, value.function)
+        elif is_policy(value) and not isinstance(value, type):
+            self.plain(f"{what}.delay", value.delay)
+        else:
+            expected = "expected a policy of bgjobs.backoff or a function"
+            self.add(f"{what}: {expected}, found {type(value).__name__}")
+
     def each(self, what: str, values: object, fits: Callable[[object], bool], one: str) -> None:
         """Expect a sequence whose entries all fit; `one` describes an entry that does."""
         if not isinstance(values, tuple):
@@ -119,6 +138,11 @@ class Problems:
     def listeners(self, what: str, values: object) -> None:
         """Expect a sequence of functions."""
         self.each(what, values, callable, "a function of one event")
+        if isinstance(values, tuple):
+            for position, value in enumerate(cast("tuple[object, ...]", values)):
+                if is_generator_function(value):
+                    expected = "expected a function of one event, found a generator function"
+                    self.add(f"{what}[{position}]: {expected}")
 
 
 def _is_worker(value: object) -> bool:

@@ -41,8 +41,6 @@ SHORTEST_GRACE = 0.1
 LONGEST_POLL = 604_800.0
 """Seconds; a week serves tests in virtual time, where every look ends a jump of the clock."""
 
-BACKOFF = "a policy of bgjobs.backoff or a function"
-
 
 def _tuple(values: Iterable[T]) -> Sequence[T]:
     """Freeze a sequence; what is none is given back, to be refused with its name."""
@@ -95,7 +93,7 @@ class RestartTolerance:
         with Problems("RestartTolerance") as problems:
             problems.whole("restarts", self.restarts, least=0)
             problems.seconds("within", self.within, above=0)
-            problems.having("backoff", self.backoff, "delay", BACKOFF)
+            problems.backoff("backoff", self.backoff)
 
 
 @final
@@ -146,7 +144,7 @@ class Queue:
             problems.whole("concurrency", self.concurrency, least=1, most=10_000)
             problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
             problems.seconds("poll_interval", self.poll_interval, least=0.01, most=LONGEST_POLL)
-            problems.having("backoff", self.backoff, "delay", BACKOFF)
+            problems.backoff("backoff", self.backoff)
             problems.listeners("listeners", self.listeners)
             problems.workers("workers", self.workers)
             if self.workers == ():
@@ -200,7 +198,7 @@ class ScheduledJob:
                 self._check_request(problems)
             problems.having("schedule", self.schedule, "next_after", "a built schedule")
             problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
-            problems.having("backoff", self.backoff, "delay", BACKOFF)
+            problems.backoff("backoff", self.backoff)
             if isinstance(self.catch_up, int):
                 problems.whole("catch_up", self.catch_up, least=1, most=1_000_000)
             elif self.catch_up not in ("once", "never"):
@@ -295,9 +293,8 @@ class Config:
             )
             problems.workers("enqueue_only", self.enqueue_only)
             problems.listeners("listeners", self.listeners)
-            if self.before_enqueue is not None and not callable(self.before_enqueue):  # pyright: ignore[reportUnnecessaryComparison] - untyped callers
-                found = type(self.before_enqueue).__name__
-                problems.add(f"before_enqueue: expected a function, found {found}")
+            if self.before_enqueue is not None:
+                problems.plain("before_enqueue", self.before_enqueue)
             problems.seconds("heartbeat_interval", self.heartbeat_interval, above=0)
             problems.seconds("lease", self.lease, above=0)
             problems.seconds("sweep_interval", self.sweep_interval, above=0)

@@ -6,6 +6,7 @@ from typing import Any, final
 
 from attrs import field, frozen
 
+from bgjobs.deferred import refuse_deferring
 from bgjobs.jobs import Job
 from bgjobs.occurrences import Occurrence
 
@@ -36,7 +37,7 @@ class JobContext:
         """
         return self.job.occurrence
 
-    def complete_with(self, work: Callable[[Any], object]) -> None:
+    def complete_with(self, work: Callable[[Any], None]) -> None:
         """Run `work(connection)` in the very transaction that completes this job.
 
         What it writes exists exactly if the job is stored as succeeded: **exactly once**. It
@@ -44,5 +45,9 @@ class JobContext:
         `sqlite3.Connection` or `psycopg.Connection`; it must be quick and neither commit nor
         roll back. If it raises, all of it is rolled back and the attempt has failed. It is
         not called if the attempt fails or the reservation is lost. Several are run in order.
+
+        `work` is a plain function. An `async def` or a generator function is a `TypeError`;
+        if `work` returns a coroutine or a generator all the same, the attempt has failed.
         """
+        refuse_deferring("complete_with", work)
         self.completions.append(work)

@@ -1,18 +1,17 @@
 """`@worker` turns a function into a worker: a name, a payload codec, typed requests."""
 
-import inspect
 import math
 import sys
 import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, final, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, final, overload
 
 from attrs import field, frozen
 
 from bgjobs.caps import Cap, RateLimit
 from bgjobs.context import JobContext
+from bgjobs.deferred import is_async_function, is_generator_function
 from bgjobs.errors import WorkerDefinitionError
 from bgjobs.instants import as_duration
 from bgjobs.jobs import LONGEST_NAME, JobRequest
@@ -41,7 +40,10 @@ class Worker(Generic[P, R]):
     cap: Cap | None
     """How much of it may go on at once on all nodes together; None for as much as there is."""
     is_async: bool
-    """False for a plain function, which runs in a worker thread."""
+    """False for a plain function, which runs in a worker thread.
+
+    If that returns a coroutine, as a decorated `async def` may do, it is awaited on the loop.
+    """
     takes_context: bool
     _codec: Codec = field(alias="codec")
 
@@ -165,7 +167,8 @@ def _made(handler: Callable[..., R], said: WorkerMaker) -> Worker[..., R]:
     seconds = _checked_timeout(name, said.timeout)
     cap = _checked_cap(name, said.global_limit, said.rate_limit)
     codec = Codec(name, handler)
-    return Worker(name, handler, seconds, cap, _is_async(handler), codec.takes_context, codec)
+    is_async = is_async_function(handler)
+    return Worker(name, handler, seconds, cap, is_async, codec.takes_context, codec)
 
 
 def _checked_cap(name: str, running: object, rate: object) -> Cap | None:
@@ -198,25 +201,21 @@ def _checked_name(handler: object, name: str | None) -> str:
 
 
 def _check_kind(name: str, handler: object) -> None:
+    if isinstance(handler, Worker):
+        raise WorkerDefinitionError(name, "expected a function, found a worker")
     if not callable(handler):
         found = type(handler).__name__
         raise WorkerDefinitionError(name, f"expected a function, found {found}")
-    for one in _ways_to_call(handler):
-        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
-            raise WorkerDefinitionError(
-                name, "expected a function that returns, found a generator function"
-            )
-
-
-def _is_async(handler: object) -> bool:
-    return any(inspect.iscoroutinefunction(one) for one in _ways_to_call(handler))
-
-
-def _ways_to_call(handler: Any) -> tuple[Any, Any]:
-    # Any: a partial, a method or an object with __call__ are all handlers.
-    while isinstance(handler, partial):
-        handler = cast("Any", handler).func
-    return handler, type(handler).__call__
+    if isinstance(handler, type):
+        raise WorkerDefinitionError(
+            name,
+            f"expected a function, found the class {handler.__name__!r}, of which a call only "
+            f"makes an object; give an object that has __call__",
+        )
+    if is_generator_function(handler):
+        raise WorkerDefinitionError(
+            name, "expected a function that returns, found a generator function"
+        )
 
 
 def _checked_timeout(name: str, timeout: Any) -> float | None:

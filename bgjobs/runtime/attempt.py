@@ -1,9 +1,11 @@
 """One attempt: one call of a handler, and what its end means."""
 
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from datetime import datetime, timedelta
-from functools import partial
+from inspect import isawaitable
 from math import inf
+from types import CoroutineType
 from typing import Any, cast, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
@@ -12,19 +14,31 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
+from bgjobs.deferred import discard, is_deferred, refuse_deferred
 from bgjobs.errors import BgJobsError, PayloadError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
+MOST_AWAITS = 10
+"""How often what a handler has returned is awaited: one decorator may hide behind another."""
+
 
 class HandlerCrashedError(BgJobsError):
-    """A handler raised something that is no `Exception`; its queue goes down with it."""
+    """A handler raised neither an `Exception` nor `SystemExit`; its queue goes down with it."""
 
     def __init__(self, worker: str, error: BaseException) -> None:
         self.worker = worker
         super().__init__(f"handler of worker {worker!r} raised {type(error).__name__}")
+
+
+class CallbackExitedError(BgJobsError):
+    """A function of the user's called `sys.exit` where only an `Exception` may come out."""
+
+    def __init__(self, what: str, error: BaseException) -> None:
+        self.error = error
+        super().__init__(f"{what} raised {error_text(error).splitlines()[0]}")
 
 
 @final
@@ -95,11 +109,23 @@ class Attempt:
             self._context = JobContext(self.job, self._deadline(clock))
             args = (self._context, *args)
         if worker.timeout is not None:
-            await self._call_in_time(scope, args, kwargs)
-        elif worker.is_async:
-            await InOwnContext(worker.handler(*args, **kwargs))
-        else:
-            await self._call_in_thread(args, kwargs)
+            scope.deadline = current_time() + worker.timeout
+        try:
+            if worker.is_async:
+                context = copy_context()
+                answer: Any = context.run(worker.handler, *args, **kwargs)
+                kind: object = type(answer)  # one may only look like an async function
+                if kind is CoroutineType:
+                    answer = await InOwnContext(answer, context)
+            else:
+                answer, context = await call_in_thread(
+                    worker.handler, args, kwargs, self._threads
+                )
+            if answer is not None and is_deferred(answer):
+                await self._finish(answer, context)
+        finally:
+            if worker.timeout is not None:
+                scope.deadline = inf
 
     def is_spent(self, scope: CancelScope) -> bool:
         """Say whether the scope was cancelled for this attempt, which ended all the same."""
@@ -109,19 +135,21 @@ class Attempt:
     async def outcome_of(self, error: BaseException) -> Outcome:
         """Say how the attempt ended that raised this, once its scope has been left.
 
-        A cancellation from outside is raised again, and what is no `Exception` of the
-        handler's becomes a `HandlerCrashedError`.
+        A cancellation from outside is raised again. `SystemExit` is a failure like any
+        `Exception`; what else the handler raises becomes a `HandlerCrashedError`.
         """
         if isinstance(error, PayloadError):
             return Raised(error_text(error))
-        if isinstance(error, Exception):  # whatever a handler raises is its outcome
+        if is_failure(error):  # whatever a handler raises is its outcome
             return self._outcome_of(error)
         if _holds(error, KeyboardInterrupt):
             raise error
-        if _holds(error, get_cancelled_exc_class()):
+        cancelled = get_cancelled_exc_class()
+        if _holds(error, cancelled):
             await checkpoint_if_cancelled()  # does not return when it is our cancellation
+        if is_failure(error, cancelled):
             # On asyncio, awaiting a task that somebody else has cancelled raises this, too.
-            return Raised(error_text(error))
+            return self._outcome_of(error)
         raise HandlerCrashedError(self.worker.name, error) from error
 
     def cancelled(self) -> Outcome:
@@ -136,34 +164,45 @@ class Attempt:
         """Do what the handler gave to `complete_with`; a driver's connection is Any."""
         try:
             for work in self.completions:
-                work(connection)
+                if (answer := work(connection)) is not None:
+                    refuse_deferred(f"worker {self.worker.name!r}: complete_with", answer)
+        except Exception:
+            raise  # an error of the handler's, like any other
         except BaseException as error:
-            if isinstance(error, Exception):
-                raise  # an error of the handler's, like any other
+            if is_failure(error):  # a store is used to an `Exception`
+                raise CallbackExitedError(
+                    "the function given to complete_with", error
+                ) from error
             raise HandlerCrashedError(self.worker.name, error) from error
 
-    async def _call_in_time(
-        self, scope: CancelScope, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        scope.deadline = current_time() + (self.worker.timeout or 0)
+    async def _finish(self, answer: object, context: Context) -> None:
+        """Await what a handler has returned; `TypeError` for work that cannot be awaited."""
         try:
-            if self.worker.is_async:
-                await InOwnContext(self.worker.handler(*args, **kwargs))
-            else:
-                await self._call_in_thread(args, kwargs)
-        finally:
-            scope.deadline = inf
+            await checkpoint_if_cancelled()
+        except BaseException:
+            discard(answer)
+            raise
+        await InOwnContext(self._awaited(answer), context)
 
-    async def _call_in_thread(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        call = partial(self.worker.handler, *args, **kwargs)
-        await to_thread.run_sync(call, limiter=self._threads)
+    async def _awaited(self, answer: Any) -> None:
+        for _ in range(MOST_AWAITS):
+            if not isawaitable(answer):
+                break
+            before, answer = answer, await answer
+            if answer is before or not is_deferred(answer):
+                return
+        discard(answer)
+        raise TypeError(
+            f"worker {self.worker.name!r}: its handler returned an object of type "
+            f"{type(answer).__name__!r}, of which nothing has run; do the work before returning"
+        )
 
     def _deadline(self, clock: Clock) -> datetime | None:
         if self.worker.timeout is None:
             return None
         return clock.now() + timedelta(seconds=self.worker.timeout)
 
-    def _outcome_of(self, error: Exception) -> Outcome:
+    def _outcome_of(self, error: BaseException) -> Outcome:
         order = unwrapped(error)  # a handler with its own nursery raises its order in a group
         if isinstance(order, Discard):
             return Discarded(clean_text(order.reason, LONGEST_ERROR))
@@ -174,6 +213,33 @@ class Attempt:
         if self._interrupted:
             return Interrupted()
         return Raised(error_text(error))
+
+
+async def call_in_thread(
+    handler: Callable[..., object],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    threads: CapacityLimiter,
+) -> tuple[object, Context]:
+    """Call a plain handler in a thread; return its answer and the context it left."""
+
+    def call() -> tuple[object, Context]:
+        return handler(*args, **kwargs), copy_context()
+
+    return await to_thread.run_sync(call, limiter=threads)
+
+
+def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
+    """Whether all of `error` is what a failed attempt may raise, or is one of `more`."""
+    kinds: tuple[type[BaseException], ...] = (Exception, SystemExit, *more)
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).split(kinds)[1] is None
+    return isinstance(error, kinds)
+
+
+def raised_by_work(error: Exception) -> BaseException:
+    """Return what a function given to `complete_with` has raised."""
+    return error.error if isinstance(error, CallbackExitedError) else error
 
 
 def _holds(error: BaseException, kind: type[BaseException]) -> bool:

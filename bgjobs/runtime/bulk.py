@@ -1,17 +1,25 @@
 """Changes of many jobs at once, a few hundred in each transaction."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Sequence,
+)
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import final
 from uuid import UUID
 
+from bgjobs.deferred import refuse_deferred, refuse_deferring
 from bgjobs.events import Operated, Pruned
 from bgjobs.jobs import FailedJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.orders import NEWS
 from bgjobs.stores.abc import Page
-from bgjobs.stores.arguments import check_function
 from bgjobs.stores.exports import from_line, to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
 
@@ -46,13 +54,14 @@ class Bulk:
 
     async def retry_failed(self, failures: Failures, progress: Progress | None) -> int:
         """See `Admin.retry_failed`."""
-        check_function("retry_failed: progress", progress)
+        _check(progress)
         done = 0
         try:
-            async for batch in self._failed_ids(failures):
-                now = self._engine.clock.store_now()
-                done += len(await self._call(self._operations.retry, batch, now=now))
-                await self._report(done, progress)
+            async with aclosing(self._failed_ids(failures)) as batches:
+                async for batch in batches:
+                    now = self._engine.clock.store_now()
+                    done += len(await self._call(self._operations.retry, batch, now=now))
+                    await self._report(done, progress)
         finally:
             self._engine.bus.emit(Operated, "retry_failed", failures.name or "all", done)
         return done
@@ -74,7 +83,7 @@ class Bulk:
         self, name: str | None, reason: str, progress: Progress | None
     ) -> int:
         """See `Admin.cancel_waiting`."""
-        check_function("cancel_waiting: progress", progress)
+        _check(progress)
         done, page = 0, Page(BATCH)
         get, cancel = self._engine.store.get_enqueued, self._operations.cancel
         try:
@@ -83,8 +92,7 @@ class Bulk:
                 now = self._engine.clock.store_now()
                 done += len((await self._call(cancel, batch, reason, now=now)).ended)
                 page = Page(BATCH, after=batch[-1])
-                if progress is not None:
-                    progress(done)
+                _report_to(progress, done)
         finally:
             self._engine.bus.emit(Operated, "cancel_waiting", name or "all", done)
         return done
@@ -118,7 +126,7 @@ class Bulk:
         progress: Progress | None,
     ) -> int:
         """See `Admin.prune`."""
-        check_function("prune: progress", progress)
+        _check(progress)
         done = 0
         while count := await self._call(
             self._engine.store.prune,
@@ -128,8 +136,7 @@ class Bulk:
             now=self._engine.clock.store_now(),
         ):
             done += count
-            if progress is not None:
-                progress(done)
+            _report_to(progress, done)
         if done:
             self._engine.bus.emit(Pruned, done)
         return done
@@ -146,18 +153,17 @@ class Bulk:
         """See `Admin.import_failed`."""
         if isinstance(lines, str):
             raise TypeError("import_failed: expected lines, found one str; split it into lines")
-        check_function("import_failed: progress", progress)
+        _check(progress)
         done = 0
         numbered = enumerate(lines, 1)
         while part := list(islice(numbered, BATCH)):
             jobs: list[FailedJob] = [from_line(line, at) for at, line in part if line.strip()]
             done += len(await self._call(self._operations.restore, jobs))
-            if progress is not None:
-                progress(done)
+            _report_to(progress, done)
         self._engine.bus.emit(Operated, "import_failed", "lines", done)
         return done
 
-    async def _failed_ids(self, failures: Failures) -> AsyncIterator[Sequence[UUID]]:
+    async def _failed_ids(self, failures: Failures) -> AsyncGenerator[Sequence[UUID]]:
         """Give all ids that are meant, page by page.
 
         The next page is asked for while the last row of this one is still there to begin from.
@@ -171,8 +177,7 @@ class Bulk:
 
     async def _report(self, done: int, progress: Progress | None) -> None:
         await self._wake_workers()
-        if progress is not None:
-            progress(done)
+        _report_to(progress, done)
 
     async def _wake_workers(self) -> None:
         await self._engine.announce_now(self._engine.configured)
@@ -187,3 +192,14 @@ def _batches(job_ids: Collection[UUID]) -> "Iterable[Sequence[UUID]]":
     ids = iter(job_ids)
     while batch := list(islice(ids, BATCH)):
         yield batch
+
+
+def _check(progress: Progress | None) -> None:
+    if progress is not None:
+        refuse_deferring("progress", progress)
+
+
+def _report_to(progress: Progress | None, done: int) -> None:
+    if progress is not None:
+        answer: object = progress(done)
+        refuse_deferred("progress", answer)

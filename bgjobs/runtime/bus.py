@@ -1,10 +1,9 @@
 """Events to listeners: in order, isolated, and free of cost where nobody listens."""
 
-import inspect
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ParamSpec, cast, final
+from typing import ParamSpec, cast, final
 
 from anyio import (
     BrokenResourceError,
@@ -19,6 +18,7 @@ from anyio import (
 from anyio import Event as Flag
 from anyio.abc import TaskGroup
 
+from bgjobs.deferred import is_async_function, refuse_deferred
 from bgjobs.events import Event, Listener, ListenerFailed
 from bgjobs.runtime.outliving import outliving, took_back_native_cancellation
 
@@ -37,7 +37,7 @@ _Sink = Callable[[Event], object]
 class Mailbox:
     """Events on their way to one async listener, which hears them one after the other."""
 
-    def __init__(self, listener: Callable[[Event], Awaitable[None]], bus: "Bus") -> None:
+    def __init__(self, listener: Callable[[Event], Awaitable[object]], bus: "Bus") -> None:
         self._listener = listener
         self._bus = bus
         self._send, self._receive = create_memory_object_stream[Event](MAILBOX_SIZE)
@@ -82,7 +82,9 @@ class Mailbox:
 
     async def _tell(self, event: Event) -> None:
         try:
-            await self._listener(event)
+            answer = await self._listener(event)
+            if answer is not None:
+                refuse_deferred(f"listener {_name(self._listener)}", answer)
         except Exception as error:  # noqa: BLE001 - a listener never changes a job's fate
             self._bus.report(self._listener, event, error)
 
@@ -230,8 +232,8 @@ class Bus:
                 sink.end()
 
     def _add(self, listener: Listener) -> None:
-        if _is_async(listener):
-            mailbox = Mailbox(cast("Callable[[Event], Awaitable[None]]", listener), self)
+        if is_async_function(listener):
+            mailbox = Mailbox(cast("Callable[[Event], Awaitable[object]]", listener), self)
             self.deliveries.add(mailbox)
             self._sinks.append((listener, mailbox))
         else:
@@ -245,16 +247,10 @@ class Bus:
     def _tell_one(self, listener: Listener, sink: _Sink, event: Event) -> None:
         try:
             answer = sink(event)
-            if inspect.iscoroutine(answer):
-                answer.close()
-                raise TypeError("expected an async function or a plain one, found a mixture")
+            if answer is not None:
+                refuse_deferred(f"listener {_name(listener)}", answer)
         except Exception as error:  # noqa: BLE001 - a listener never changes a job's fate
             self.report(listener, event, error)
-
-
-def _is_async(listener: Any) -> bool:
-    call = getattr(listener, "__call__", None)  # noqa: B004 - its kind is asked, not its being
-    return inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(call)
 
 
 def _name(listener: object) -> str:

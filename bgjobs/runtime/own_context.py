@@ -5,7 +5,7 @@ long-lived task; and a task for each job would cost more than the rest of the jo
 """
 
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import copy_context
+from contextvars import Context
 from functools import partial
 from typing import Any, TypeVar, final
 
@@ -14,16 +14,17 @@ T = TypeVar("T")
 
 @final
 class InOwnContext:
-    """Awaiting it awaits the coroutine, each step of which sees a copy of the context."""
+    """Awaiting it awaits the coroutine, each step of which sees `context`."""
 
-    __slots__ = ("_coroutine",)
+    __slots__ = ("_context", "_coroutine")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], context: Context) -> None:
         self._coroutine = coroutine
+        self._context = context
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Pass on what the event loop and the coroutine say to each other; hence Any."""
-        run: Callable[..., Any] = copy_context().run
+        run: Callable[..., Any] = self._context.run
         coroutine = self._coroutine
         step = partial(run, coroutine.send, None)
         while True:

@@ -18,7 +18,12 @@ from bgjobs.outcomes import (
     Returned,
     settle,
 )
-from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
+from bgjobs.runtime.attempt import (
+    Attempt,
+    CallbackExitedError,
+    HandlerCrashedError,
+    raised_by_work,
+)
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.group_commit import LARGEST_BATCH
 from bgjobs.runtime.lease_guard import LeaseGuard
@@ -132,7 +137,9 @@ class Settler:
         policy = self._policy if scheduled is None else scheduled.policy
         try:
             return settle(job, outcome, policy, limits, now)
-        except Exception as error:  # noqa: BLE001 - a backoff of the user's may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a backoff of the user's may raise anything
+            if isinstance(error, SystemExit):
+                error = CallbackExitedError("backoff", error)
             bus = self._engine.planner.bus_of(job, self._control.bus)
             bus.emit(QueueError, self._control.name, error)
             return settle(job, outcome, evolve(policy, backoff=Exponential()), limits, now)
@@ -172,7 +179,7 @@ class Settler:
             except HandlerCrashedError:
                 raise
             except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
-                failed = self._end(attempt, Raised(error_text(error)))
+                failed = self._end(attempt, Raised(error_text(raised_by_work(error))))
                 await self._write_alone(failed)
                 return
         else:

@@ -23,7 +23,7 @@ from bgjobs.outcomes import (
     settle,
     settle_unfinished,
 )
-from bgjobs.runtime.attempt import Attempt, HandlerCrashedError
+from bgjobs.runtime.attempt import Attempt, HandlerCrashedError, is_failure, raised_by_work
 from bgjobs.settlements import Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 from bgjobs.testing.clock import VirtualClock
@@ -44,7 +44,7 @@ class Run:
 
     attempt: Attempt
     outcome: Outcome
-    error: Exception | None = None
+    error: BaseException | None = None
     """What came out of the handler."""
 
     @property
@@ -52,7 +52,7 @@ class Run:
         """The job, as it was reserved."""
         return self.attempt.job
 
-    def failure(self) -> Exception | None:
+    def failure(self) -> BaseException | None:
         """Give what to raise when the handler has failed; an order to the queue is none."""
         if not isinstance(self.outcome, Raised):
             return None
@@ -93,7 +93,7 @@ class Hand:
                 outcome = Returned()
         except BaseException as error:  # noqa: BLE001 - what is no failure of the handler's is raised there
             outcome = await attempt.outcome_of(error)
-            raised = error if isinstance(error, Exception) else None
+            raised = error if is_failure(error) else None
             return Run(attempt, outcome, raised)
         return Run(attempt, outcome or attempt.cancelled())
 
@@ -109,7 +109,8 @@ class Hand:
         except HandlerCrashedError:
             raise
         except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
-            return self.settle(Run(run.attempt, Raised(error_text(error)), error))
+            raised = raised_by_work(error)
+            return self.settle(Run(run.attempt, Raised(error_text(raised)), raised))
         return run, settlement, kept
 
     def die(self, job: Job) -> None:

@@ -1,14 +1,17 @@
 """Plain handlers in virtual time, which would run ahead of their threads."""
 
-from collections.abc import Callable, Iterable
-from functools import partial, wraps
+from collections.abc import Awaitable, Callable, Iterable
+from functools import wraps
+from inspect import isawaitable
 from math import inf
 from typing import Any, final
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from attrs import evolve
 
 from bgjobs.config import AnyWorker
+from bgjobs.runtime.attempt import call_in_thread
+from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.testing.virtual_time import time_held
 
 
@@ -36,8 +39,13 @@ class HeldWorkers:
         @wraps(handler)
         async def call(*args: Any, **kwargs: Any) -> Any:
             with time_held():
-                return await to_thread.run_sync(
-                    partial(handler, *args, **kwargs), limiter=self._limiter
-                )
+                answer, context = await call_in_thread(handler, args, kwargs, self._limiter)
+            if isawaitable(answer):
+                return await InOwnContext(_awaited(answer), context)
+            return answer
 
         return call
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer

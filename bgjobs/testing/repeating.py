@@ -20,6 +20,7 @@ from attrs import define, evolve, field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
+from bgjobs.deferred import refuse_deferred
 from bgjobs.ids import new_id
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.attempt import Attempt
@@ -236,7 +237,7 @@ class _Trial:
             hand.settle(await hand.run(hand.begin(hand.reserve(self.job_id))))
 
     async def _prepare(self) -> Any:
-        await _called(self.reset)
+        await _called("reset", self.reset)
         never = self.clock.now() + LEASE
         while self.store.prune(
             succeeded_for=timedelta(0), failed_for=timedelta(0), limit=1000, now=never
@@ -251,7 +252,8 @@ class _Trial:
             return Hand(self.store, worker, self.clock)
 
         async def call(*args: Any, **kwargs: Any) -> object:
-            return await Stepped(worker.handler(*args, **kwargs), at_step)
+            answer = worker.handler(*args, **kwargs)
+            return await Stepped(answer, at_step) if inspect.iscoroutine(answer) else answer
 
         return Hand(self.store, evolve(worker, handler=call), self.clock)
 
@@ -270,13 +272,15 @@ class _Trial:
         )
 
 
-async def _called(function: Callable[[], Any]) -> Any:
+async def _called(what: str, function: Callable[[], Any]) -> Any:
     answer = function()
-    return await answer if inspect.isawaitable(answer) else answer
+    found = await answer if inspect.isawaitable(answer) else answer
+    refuse_deferred(what, found)
+    return found
 
 
 async def _read(effects: Callable[[], Any]) -> Any:
-    return deepcopy(await _called(effects))  # it may be a list that goes on growing
+    return deepcopy(await _called("effects", effects))  # it may be a list that goes on growing
 
 
 def _about(worker: str, history: History) -> str:

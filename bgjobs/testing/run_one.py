@@ -26,8 +26,8 @@ class Ended:
     how: How
     job: Job | SucceededJob | FailedJob
     """As it is stored now: after a first run that raised, it waits for the next one."""
-    error: Exception | None = field(default=None, repr=False)
-    """What the handler raised."""
+    error: BaseException | None = field(default=None, repr=False)
+    """What the handler raised: an `Exception`, or `SystemExit`."""
     delay: timedelta | None = None
     """For how long it is snoozed."""
 

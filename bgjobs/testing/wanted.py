@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from inspect import BoundArguments
 from typing import final
 
 from attrs import frozen
 
 from bgjobs.config import AnyWorker
+from bgjobs.deferred import refuse_deferred
 from bgjobs.instants import as_instant
 from bgjobs.jobs import JobOptions, JobRequest, StoredJob
 from bgjobs.testing.arguments import bound_arguments, call_text, differences
@@ -75,7 +77,7 @@ class Wanted:
             bound = bound_arguments(job, worker)
             if bound is None:
                 yield "arguments: they do not fit the worker"
-            elif not self.matching(*bound.args, **bound.kwargs):
+            elif not _matches(self.matching, bound):
                 yield "arguments: they do not match"
 
     def _of_time(self, job: StoredJob) -> Iterator[str]:
@@ -99,3 +101,9 @@ class Wanted:
     @property
     def _options(self) -> JobOptions:
         return JobOptions() if self.request is None else self.request.options
+
+
+def _matches(matching: Callable[..., bool], bound: BoundArguments) -> bool:
+    answer = matching(*bound.args, **bound.kwargs)
+    refuse_deferred("matching", answer)  # a coroutine would count as true
+    return answer

@@ -1,7 +1,6 @@
 """Handlers of every kind: each job ends where it should, and no slot leaks."""
 
 import asyncio
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -137,7 +136,7 @@ async def test_spawned_tasks_end_with_the_handler(sqlite_app: Harness) -> None:
     assert sorted(ended) == list(range(10))
 
 
-@pytest.mark.parametrize("error", [NotAnException, SystemExit])
+@pytest.mark.parametrize("error", [NotAnException, GeneratorExit])
 async def test_a_base_exception_restarts_the_queue_and_counts_a_crash(
     app: Harness, error: type[BaseException]
 ) -> None:
@@ -163,7 +162,7 @@ async def test_a_base_exception_restarts_the_queue_and_counts_a_crash(
 async def test_a_sync_handler_may_raise_a_base_exception_too(sqlite_app: Harness) -> None:
     @bgjobs.worker
     def poison() -> None:
-        raise SystemExit(3)
+        raise NotAnException
 
     config = sqlite_app.config(poison, limits=bgjobs.Limits(max_crashes=0), **restarts())
     (failed,) = await run_then_prove_the_slot(sqlite_app, config, poison.request())
@@ -536,7 +535,7 @@ async def test_work_given_to_complete_with_is_one_with_the_completion(app: Harne
 async def test_work_that_raises_a_base_exception_is_a_crash(sqlite_app: Harness) -> None:
     @bgjobs.worker
     async def poison(context: bgjobs.JobContext) -> None:
-        context.complete_with(lambda connection: sys.exit(3))
+        context.complete_with(crash)
 
     config = sqlite_app.config(poison, limits=bgjobs.Limits(max_crashes=1), **restarts())
     (failed,) = await run_then_prove_the_slot(sqlite_app, config, poison.request())
@@ -550,6 +549,10 @@ def insert(connection: Any, number: int) -> None:
 
 def break_down(connection: Any) -> None:
     raise ZeroDivisionError
+
+
+def crash(connection: Any) -> None:
+    raise NotAnException
 
 
 async def test_a_backoff_that_raises_does_not_lose_the_job(sqlite_app: Harness) -> None:

@@ -92,7 +92,7 @@ async def _perform(
     _finish(runs, run, step, context)
 
 
-def _effect(run: Run) -> Callable[[Any], object]:
+def _effect(run: Run) -> Callable[[Any], None]:
     # Any: the driver's connection.
     return lambda raw: raw.execute("insert into effects values (?, ?)", (run.job, run.number))
 

@@ -1,6 +1,7 @@
 """`run_one`: one run through the real path, and how it ended."""
 
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from datetime import timedelta
@@ -151,12 +152,34 @@ async def _snooze() -> None:
     raise bgjobs.Snooze(for_=1)
 
 
-async def test_what_is_no_exception_comes_out(tmp_path: Path) -> None:
+async def test_what_is_no_exception_comes_out() -> None:
     @bgjobs.worker
     async def leave() -> None:
-        raise SystemExit(3)
+        raise GeneratorExit
 
-    with pytest.raises(bgjobs.BgJobsError, match="handler of worker 'leave' raised SystemExit"):
+    with pytest.raises(
+        bgjobs.BgJobsError, match="handler of worker 'leave' raised GeneratorExit"
+    ):
+        await run_one(leave, leave.request())
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_system_exit_is_raised_like_any_exception(*, inside: bool) -> None:
+    def exit_now(connection: Any) -> None:
+        sys.exit(3)
+
+    @bgjobs.worker
+    async def leave(context: bgjobs.JobContext) -> None:
+        if not inside:
+            exit_now(None)
+        context.complete_with(exit_now)
+
+    ended = await run_one(leave, leave.request(), raising=False)
+    assert (ended.how, type(ended.error)) == ("raised", SystemExit)
+    assert isinstance(ended.job, bgjobs.Job)
+    assert (ended.job.attempts, ended.job.crashes) == (1, 0)
+    assert ended.job.errors[0].error.startswith("SystemExit: 3\n")
+    with pytest.raises(SystemExit):
         await run_one(leave, leave.request())
 
 

@@ -314,6 +314,11 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
         {"backoff": 5},
         "queue 'q': backoff: expected a policy of bgjobs.backoff or a function, found int",
     ),
+    (
+        make_queue,
+        {"backoff": bgjobs.backoff.Exponential},
+        "queue 'q': backoff: expected a policy of bgjobs.backoff or a function, found type",
+    ),
     (make_queue, {"workers": 5}, "queue 'q': workers: expected a list of them, found int"),
     (
         make_config,

@@ -3,6 +3,7 @@ import functools
 import inspect
 import pickle
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -164,6 +165,14 @@ async def test_methods_partials_and_callables_are_handlers() -> None:
     assert part.is_async
     assert part.request().payload == "{}"
     assert worker(name="short")(lambda: 5)() == 5
+    assert worker(staticmethod(Mailer().send)).is_async
+
+
+def test_a_plain_decorator_around_an_async_function_stays_plain_to_be_called() -> None:
+    """It may well block until the async function has ended, so it needs a thread."""
+    decorated = worker(logged(Mailer().send))
+    assert (decorated.name, decorated.is_async) == ("send", False)
+    assert decorated.request("a").payload == '{"to":"a"}'
 
 
 def generator() -> Iterator[int]:
@@ -174,7 +183,24 @@ async def async_generator() -> AsyncIterator[int]:
     yield 1
 
 
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+class Yielding:
+    def __call__(self) -> Iterator[int]:
+        yield 1
+
+
 GENERATOR = "expected a function that returns, found a generator function"
+CLASS = (
+    "expected a function, found the class 'Yielding', of which a call only makes an object; "
+    "give an object that has __call__"
+)
 NAMELESS = "expected a name, found a handler without one; write @worker(name=...)"
 
 
@@ -183,6 +209,19 @@ NAMELESS = "expected a name, found a handler without one; write @worker(name=...
     [
         ({}, generator, f"worker 'generator': {GENERATOR}"),
         ({}, async_generator, f"worker 'async_generator': {GENERATOR}"),
+        ({}, logged(generator), f"worker 'generator': {GENERATOR}"),
+        ({}, logged(logged(async_generator)), f"worker 'async_generator': {GENERATOR}"),
+        ({}, contextmanager(generator), f"worker 'generator': {GENERATOR}"),
+        ({}, asynccontextmanager(async_generator), f"worker 'async_generator': {GENERATOR}"),
+        ({}, staticmethod(generator), f"worker 'generator': {GENERATOR}"),
+        ({"name": "a"}, functools.partial(logged(generator)), f"worker 'a': {GENERATOR}"),
+        ({"name": "a"}, Yielding(), f"worker 'a': {GENERATOR}"),
+        (
+            {},
+            Yielding,
+            f"worker 'Yielding': {CLASS}",
+        ),
+        ({}, send, "worker 'send': expected a function, found a worker"),
         ({}, lambda: None, f"worker '<lambda>': {NAMELESS}"),
         ({}, functools.partial(lambda_like), f"worker 'partial': {NAMELESS}"),
         (

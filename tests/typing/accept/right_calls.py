@@ -1,7 +1,9 @@
 """Right calls: checked by mypy and pyright, never run."""
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import assert_type
 
 from bgjobs import (
@@ -72,6 +74,18 @@ async def calls(bg: BgJobs) -> None:
     await bg.enqueue(send.request("a").available_in(minutes=5).priority(-1).unique("a"))
     assert_type(await bg.enqueue(send.request("a")), Job)
     await bg.enqueue(tell.request("a").available_at(datetime(2030, 1, 1, tzinfo=UTC)))
+
+
+def write(connection: sqlite3.Connection) -> None:
+    """What is given to `complete_with`."""
+
+
+@worker
+async def effect(ctx: JobContext) -> None:
+    """Give it, and a lambda that returns a cursor."""
+    ctx.complete_with(write)
+    ctx.complete_with(lambda connection: connection.execute("insert into sent values (1)"))
+    ctx.complete_with(partial(write))
 
 
 def hear(event: Event) -> None:

@@ -1,5 +1,8 @@
 """Wrong calls: each marked line must be an error to mypy and to pyright, no other line."""
 
+from collections.abc import Iterator
+from sqlite3 import Connection
+
 from bgjobs import BgJobs, Config, JobContext, Queue, SQLiteStore, worker
 
 
@@ -52,3 +55,18 @@ async def enqueued(bg: BgJobs) -> None:
     await bg.enqueue(request.priority("high"))  # E: arg-type | reportArgumentType
     await bg.enqueue(request.available_at("tomorrow"))  # E: arg-type | reportArgumentType
     await bg.enqueue(request.available_in(days="1"))  # E: arg-type | reportArgumentType
+
+
+async def write(connection: Connection) -> None: ...
+
+
+def write_lazily(connection: Connection) -> Iterator[None]:
+    yield
+
+
+@worker
+async def effect(ctx: JobContext) -> None:
+    ctx.complete_with(write)  # E: arg-type | reportArgumentType
+    ctx.complete_with(write_lazily)  # E: arg-type | reportArgumentType
+    ctx.complete_with(lambda _: write(Connection("a.db")))  # E: arg-type | reportArgumentType
+    ctx.complete_with(None)  # E: arg-type | reportArgumentType

@@ -1,0 +1,383 @@
+"""A handler has run when what it returned has run, however it was declared."""
+
+import asyncio
+import contextlib
+import functools
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+import bgjobs
+from bgjobs.events import JobReleased, JobStarted
+from bgjobs.testing import run_one
+from tests.runtime.conftest import Harness, virtual_time
+
+pytestmark = pytest.mark.anyio
+ONE_RUN = {"max_retries": 0, "concurrency": 1}
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+name: ContextVar[str] = ContextVar("name", default="nobody")
+
+
+async def end_of(
+    app: Harness, worker: Any, *args: Any
+) -> bgjobs.SucceededJob | bgjobs.FailedJob:
+    """Run one job, and prove that its slot runs another one after it."""
+    healthy = bgjobs.worker(name="healthy")(lambda: None)
+    async with bgjobs.run(app.config(worker, healthy, queue=ONE_RUN)) as bg:
+        job = await bg.enqueue(worker.request(*args))
+        last = await bg.enqueue(healthy.request())
+        assert isinstance(await bg.wait_for(last), bgjobs.SucceededJob)
+        ended = await bg.wait_for(job)
+    gc.collect()  # a coroutine that was never awaited is a warning, and that an error
+    return ended
+
+
+async def end_by_hand(app: Harness, worker: Any, *args: Any) -> None:
+    """Run it as the testing kit does."""
+    await run_one(worker, worker.request(*args))
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The decorator that everybody writes."""
+
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def logged_later(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def bare(function: Callable[..., Any]) -> Callable[[int], Any]:
+    """A decorator that leaves no trace of what it wraps."""
+
+    def inner(number: int) -> Any:
+        return function(number)
+
+    return inner
+
+
+class Later:
+    """Something to await that is no coroutine."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.coroutine.__await__()  # type: ignore[no-any-return]  # whatever is given
+
+
+class Charging:
+    def __init__(self, charge: Callable[[int], Awaitable[None]]) -> None:
+        self._charge = charge
+
+    def method(self, number: int) -> Awaitable[None]:
+        return self._charge(number)
+
+    part = functools.partialmethod(method)
+
+    def __call__(self, number: int) -> Awaitable[None]:
+        return self._charge(number)
+
+
+SHAPES: dict[str, Callable[[Any], Callable[..., Any]]] = {
+    "wrapped": logged,
+    "wrapped twice": lambda charge: logged(logged(charge)),
+    "no trace": bare,
+    "async around async": logged_later,
+    "plain around async around async": lambda charge: logged(logged_later(charge)),
+    "partial of a wrapped one": lambda charge: functools.partial(logged(charge)),
+    "static method": staticmethod,
+    "method": lambda charge: Charging(charge).method,
+    "partial method": lambda charge: Charging(charge).part,
+    "callable object": Charging,
+    "awaitable object": lambda charge: bare(lambda number: Later(charge(number))),
+    "async of an awaitable object": lambda charge: logged_later(
+        bare(lambda number: Later(charge(number)))
+    ),
+}
+
+
+@pytest.mark.parametrize("seconds", [None, 60])
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_an_awaitable_that_a_handler_returns_is_awaited(
+    sqlite_app: Harness, shape: str, seconds: float | None
+) -> None:
+    charged = []
+
+    async def charge(number: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        charged.append(number)
+
+    handler: Any = SHAPES[shape](charge)
+    worker: Any = bgjobs.worker(name="charge", timeout=seconds)(handler)
+    assert isinstance(await end_of(sqlite_app, worker, 7), bgjobs.SucceededJob)
+    assert charged == [7]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_what_it_raises_fails_the_attempt(sqlite_app: Harness, shape: str) -> None:
+    async def charge(number: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise ValueError(f"no card {number}")
+
+    worker: Any = bgjobs.worker(name="charge")(SHAPES[shape](charge))
+    failed = await end_of(sqlite_app, worker, 7)
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error.startswith("ValueError: no card 7\n")
+
+
+async def test_a_decorated_handler_takes_its_context_and_orders_work(app: Harness) -> None:
+    @bgjobs.worker
+    @logged
+    async def charge(context: bgjobs.JobContext, number: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise bgjobs.Discard(f"attempt {context.attempt} of {number}")
+
+    failed = await end_of(app, charge, 7)
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error == "attempt 0 of 7"
+
+
+@on_asyncio
+@pytest.mark.parametrize("make", [asyncio.ensure_future, asyncio.shield])
+async def test_a_future_that_a_handler_returns_is_awaited(
+    sqlite_app: Harness, make: Callable[[Any], Any]
+) -> None:
+    charged = []
+
+    async def charge() -> None:
+        await asyncio.sleep(0)
+        charged.append(1)
+        raise ValueError("no card")
+
+    @bgjobs.worker
+    async def later() -> Any:
+        return make(charge())
+
+    failed = await end_of(sqlite_app, later)
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error.startswith("ValueError: no card\n")
+    assert charged == [1]
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_an_awaitable_of_another_event_loop_fails_the_attempt(
+    sqlite_app: Harness,
+) -> None:
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+
+    @bgjobs.worker
+    def foreign() -> Any:
+        return future
+
+    failed = await end_of(sqlite_app, foreign)
+    loop.close()
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert "trio" in failed.error
+
+
+@virtual_time
+async def test_a_timeout_counts_for_what_was_returned(virtual_app: Harness) -> None:
+    cancelled = []
+
+    async def charge(number: int) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(anyio.current_time())
+
+    worker: Any = bgjobs.worker(name="charge", timeout=30)(bare(charge))
+    begun = anyio.current_time()
+    failed = await end_of(virtual_app, worker, 7)
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error == "TimeoutError: timed out after 30 seconds"
+    assert [at - begun for at in cancelled] == [30]
+
+
+async def test_what_was_returned_too_late_is_not_begun(sqlite_app: Harness) -> None:
+    """The handler has returned, but its timeout was over before the coroutine could begin."""
+    begun = []
+
+    async def charge() -> None:
+        begun.append(1)
+
+    @bgjobs.worker(timeout=0.01)
+    def slow() -> Any:
+        while True:
+            try:
+                anyio.from_thread.check_cancelled()
+            except BaseException:  # noqa: BLE001 - whatever the event loop cancels with
+                return charge()
+
+    failed = await end_of(sqlite_app, slow)
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error == "TimeoutError: timed out after 0.01 seconds"
+    assert begun == []
+
+
+async def test_the_end_of_the_grace_cancels_what_was_returned(app: Harness) -> None:
+    async def charge(number: int) -> None:
+        await anyio.sleep_forever()
+
+    worker: Any = bgjobs.worker(name="charge")(bare(charge))
+    async with bgjobs.run(app.config(worker, grace=0)) as bg:
+        job = await bg.enqueue(worker.request(7))
+        await app.recorder.wait_for(JobStarted)
+    store = app.open_store()
+    found = store.find(job.id)
+    store.close()
+    assert isinstance(found, bgjobs.Job)
+    assert (found.attempts, found.interruptions, found.reserved_by) == (0, 1, None)
+    assert len(app.recorder.of(JobReleased)) == 1
+
+
+@pytest.mark.parametrize("run", [end_of, end_by_hand])
+@pytest.mark.parametrize("decorate", [logged, logged_later])
+async def test_what_a_wrapper_sets_in_the_context_what_it_returns_sees(
+    sqlite_app: Harness, decorate: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    seen = []
+
+    async def look(who: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.append(name.get())
+
+    def bound(function: Callable[..., Any]) -> Callable[[str], Any]:
+        def inner(who: str) -> Any:
+            seen.append(name.get())
+            name.set(who)
+            return function(who)
+
+        return inner
+
+    worker: Any = bgjobs.worker(name="look")(decorate(bound(look)))
+    await run(sqlite_app, worker, "Ada")
+    await run(sqlite_app, worker, "Bob")
+    assert seen == ["nobody", "Ada", "nobody", "Bob"]
+    assert name.get() == "nobody"
+
+
+def numbers() -> Iterator[int]:
+    yield 1
+
+
+async def numbers_later() -> AsyncIterator[int]:
+    yield 1
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[None]:
+    yield
+
+
+@contextlib.asynccontextmanager
+async def opened_later() -> AsyncIterator[None]:
+    yield
+
+
+NEVER: dict[str, Callable[[], Any]] = {
+    "generator": numbers,
+    "async_generator": numbers_later,
+    "_GeneratorContextManager": opened,
+    "_AsyncGeneratorContextManager": opened_later,
+    "map": lambda: map(print, [1]),
+}
+
+
+@pytest.mark.parametrize("found", NEVER)
+@pytest.mark.parametrize("kind", ["plain", "async", "plain around async"])
+async def test_work_that_nothing_runs_is_no_success(
+    sqlite_app: Harness, found: str, kind: str
+) -> None:
+    def plain() -> Any:
+        return NEVER[found]()
+
+    async def later() -> Any:
+        return NEVER[found]()
+
+    handler = {"plain": plain, "async": later, "plain around async": logged(later)}[kind]
+    failed = await end_of(sqlite_app, bgjobs.worker(name="charge")(handler))
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error.startswith(
+        f"TypeError: worker 'charge': its handler returned an object of type {found!r}, "
+        f"of which nothing has run; do the work before returning\n"
+    )
+
+
+async def test_an_awaitable_that_gives_others_for_ever_is_no_success(
+    sqlite_app: Harness,
+) -> None:
+    class Endless:
+        def __await__(self) -> Generator[Any, Any, "Endless"]:
+            return Endless()
+            yield
+
+    def endless() -> Endless:
+        return Endless()
+
+    failed = await end_of(sqlite_app, bgjobs.worker(endless))
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert "returned an object of type 'Endless'" in failed.error
+
+
+async def test_an_awaitable_that_gives_itself_is_done(sqlite_app: Harness) -> None:
+    """Some connection pools are of that kind."""
+
+    class Pool:
+        def __await__(self) -> Generator[Any, Any, "Pool"]:
+            return self
+            yield
+
+    def pool() -> Pool:
+        return Pool()
+
+    done = await end_of(sqlite_app, bgjobs.worker(pool))
+    assert isinstance(done, bgjobs.SucceededJob)
+
+
+async def test_run_one_awaits_it_too() -> None:
+    charged = []
+
+    async def charge(number: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        charged.append(number)
+
+    worker: Any = bgjobs.worker(name="charge")(bare(charge))
+    assert (await run_one(worker, worker.request(7))).how == "succeeded"
+    assert charged == [7]
+    refused: Any = bgjobs.worker(name="numbers")(NEVER["map"])
+    with pytest.raises(TypeError, match="worker 'numbers': its handler returned an object"):
+        await run_one(refused, refused.request())
+
+
+@virtual_time
+async def test_virtual_time_awaits_it_too(virtual_app: Harness) -> None:
+    slept = []
+
+    async def sleep(seconds: int) -> None:
+        await anyio.sleep(seconds)
+        slept.append(seconds)
+
+    worker: Any = bgjobs.worker(name="sleep")(bare(sleep))
+    config = bgjobs.Config(
+        store=virtual_app.database.store(), queues=[bgjobs.Queue("q", workers=[worker])]
+    )
+    async with bgjobs.testing.run_virtual(config) as bg:
+        await bg.enqueue(worker.request(3600))
+        drained = await bgjobs.testing.drain(bg)
+    assert (len(drained.succeeded), slept) == (1, [3600])

@@ -1,0 +1,266 @@
+"""What counts as work that has not run."""
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import sys
+import types
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bgjobs.deferred import (
+    discard,
+    is_async_function,
+    is_deferred,
+    is_generator_function,
+    refuse_deferred,
+    refuse_deferring,
+)
+
+
+def plain() -> int:
+    return 1
+
+
+async def coroutine() -> int:
+    return 1
+
+
+def generator() -> Iterator[int]:
+    yield 1
+
+
+async def async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+@types.coroutine
+def old_style() -> Any:
+    yield
+
+
+@contextlib.contextmanager
+def context_manager() -> Iterator[None]:
+    yield
+
+
+@contextlib.asynccontextmanager
+async def async_context_manager() -> AsyncIterator[None]:
+    yield
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def logged_later(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+class Waiting:
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+class Handlers:
+    """Every way in which a class holds functions."""
+
+    async def method(self) -> None: ...
+    def yielding(self) -> Iterator[int]:
+        yield 1
+
+    @staticmethod
+    async def of_nobody() -> None: ...
+    @classmethod
+    async def of_all(cls) -> None: ...
+    async def _with(self, number: int) -> None: ...
+
+    part = functools.partialmethod(_with, 1)
+
+
+class Called:
+    async def __call__(self) -> None: ...
+
+
+class Yielding:
+    def __call__(self) -> Iterator[int]:
+        yield 1
+
+
+class Decorator:
+    """A decorator that is an object."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        generator(),
+        async_generator(),
+        old_style(),
+        context_manager(),
+        async_context_manager(),
+        Waiting(),
+        map(str, [1]),
+        filter(None, [1]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_work_that_has_not_run_is_known_by_its_type(value: object) -> None:
+    assert is_deferred(value)
+
+
+def test_a_coroutine_is_deferred_and_discarding_it_leaves_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        begun = coroutine()
+        assert is_deferred(begun)
+        discard(begun)
+        with pytest.raises(TypeError, match="of type 'coroutine'"):
+            refuse_deferred("it", coroutine())
+
+
+def test_a_future_is_deferred() -> None:
+    async def with_a_loop() -> None:
+        assert is_deferred(asyncio.get_running_loop().create_future())
+
+    asyncio.run(with_a_loop())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        0,
+        "text",
+        b"",
+        [],
+        {},
+        iter([1]),
+        zip([1], [2], strict=True),
+        plain,
+        coroutine,
+        Waiting,
+        object(),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_results_are_not(value: object) -> None:
+    assert not is_deferred(value)
+    refuse_deferred("it", value)
+
+
+def test_an_open_file_is_a_result_although_it_is_an_iterator_and_a_context_manager() -> None:
+    with Path(__file__).open(encoding="utf-8") as file:
+        assert not is_deferred(file)
+
+
+@pytest.mark.parametrize(
+    ("function", "is_async"),
+    [
+        (plain, False),
+        (coroutine, True),
+        (generator, False),
+        (async_generator, False),
+        (Handlers().method, True),
+        (Handlers.of_nobody, True),
+        (Handlers.__dict__["of_nobody"], True),
+        (Handlers.of_all, True),
+        (Handlers().part, True),
+        (Called(), True),
+        (functools.partial(Called()), True),
+        (functools.partial(functools.partial(coroutine)), True),
+        (logged(coroutine), False),
+        (logged_later(plain), True),
+        (print, False),
+        (Called, False),
+    ],
+)
+def test_an_async_function_is_seen_inside_partials_methods_and_objects(
+    function: Any, is_async: bool
+) -> None:
+    assert is_async_function(function) is is_async
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        generator,
+        async_generator,
+        context_manager,
+        async_context_manager,
+        functools.partial(generator),
+        logged(generator),
+        logged(logged(async_generator)),
+        functools.partial(logged(functools.partial(generator))),
+        functools.lru_cache(generator),
+        Handlers().yielding,
+        staticmethod(generator),
+        Yielding(),
+        Decorator(generator),
+        logged(Decorator(logged(generator))),
+    ],
+)
+def test_a_generator_function_is_seen_below_decorators(function: Any) -> None:
+    assert is_generator_function(function)
+    with pytest.raises(TypeError) as caught:
+        refuse_deferring("it", function)
+    assert str(caught.value) == "it: expected a plain function, found a generator function"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [plain, coroutine, logged(coroutine), old_style, logged_later(generator), print, Called()],
+)
+def test_what_returns_or_may_well_iterate_is_none(function: Any) -> None:
+    assert not is_generator_function(function)
+
+
+def test_an_object_that_has_every_attribute_is_looked_through_for_a_while_only() -> None:
+    class Endless:
+        def __getattr__(self, name: str) -> "Endless":
+            return Endless()
+
+        def __call__(self) -> None: ...
+
+    assert not is_generator_function(Endless())
+
+
+def test_what_is_no_function_or_an_async_one_is_refused_by_name() -> None:
+    for function, found in (
+        (5, "int"),
+        (coroutine, "an async one"),
+        (Called(), "an async one"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            refuse_deferring("it", function)
+        assert str(caught.value) == f"it: expected a plain function, found {found}"
+    refuse_deferring("it", plain)
+    refuse_deferring("it", functools.partial(print))
+
+
+def test_a_function_that_is_marked_as_async_is_async_from_python_3_12_on() -> None:
+    mark: Any = getattr(inspect, "markcoroutinefunction", None)
+    if sys.version_info >= (3, 12):
+        assert is_async_function(mark(logged(coroutine)))
+    else:
+        assert mark is None
