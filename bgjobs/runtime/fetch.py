@@ -23,7 +23,7 @@ STALE = 1.0
 """Seconds after which a job that was reserved ahead, and found no slot, is given back."""
 MOST_UNSETTLED = 4000
 """Ends that wait for their commit, beyond which nothing more is reserved."""
-LONGEST_RETRY = 5.0
+LONGEST_RETRY = 4.0
 """Seconds between two looks while the store refuses them: polling is no more often, either."""
 POSTPONED = 1.0
 """Seconds for which suspects are put off that must not run beside another."""
@@ -124,7 +124,8 @@ class Fetcher:
         self._control.news.clear()
         if self._compare_at <= self._now():
             await self._compare()
-            if self._control.paused or not self._is_worth_a_look:
+            is_ready = not (self._control.stopping or self._control.paused)
+            if not (is_ready and self._is_worth_a_look):
                 return 0
         if self._is_quiet and (wait := await self._until_next_due()) > 0:
             return wait

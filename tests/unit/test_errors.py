@@ -128,7 +128,12 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (
         LeaseLostError("mails"),
         "queue 'mails': the lease could not be renewed in time",
-        {"queue": "mails"},
+        {"queue": "mails", "reason": ""},
+    ),
+    (
+        LeaseLostError("mails", "away"),
+        "queue 'mails': the lease could not be renewed in time; the last try: away",
+        {"queue": "mails", "reason": "away"},
     ),
     (StoreError("no such table"), "no such table", {}),
     (StoreUnavailableError("database is locked"), "database is locked", {}),
