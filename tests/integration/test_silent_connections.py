@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from psycopg_pool import ConnectionPool
 
 import bgjobs
 from bgjobs.errors import StoreUnavailableError
@@ -93,6 +94,24 @@ def test_a_completion_that_nobody_answers_is_given_up(
     assert store.find(job.id) == job
     proxy.heal()
     assert silenced.complete(job.reservation, lambda _: None)
+
+
+def test_a_new_connection_that_nobody_answers_on_is_given_up(
+    store: PostgresStore, proxy: Proxy, postgres_dsn: str
+) -> None:
+    """To find out what is behind it has a deadline, though the work of `complete` has none."""
+    job = reserve_one(store)
+    schema = store.label.split()[-1]
+    with ConnectionPool(proxy.dsn(postgres_dsn), min_size=1, max_size=1, open=True) as pool:
+        pool.wait()
+        fresh = PostgresStore(pool, schema=schema, call_timeout=TIMEOUT)
+        fresh.open()
+        proxy.swallow()
+        with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
+            fresh.complete(job.reservation, lambda _: None)
+        proxy.heal()
+        assert fresh.complete(job.reservation, lambda _: None)
+        fresh.close()
 
 
 def test_a_heartbeat_waits_for_a_quarter_of_the_lease_at_most(

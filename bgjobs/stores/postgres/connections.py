@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from math import inf
 from threading import Lock
 from typing import Any, final
 
@@ -62,19 +63,24 @@ class Connections:
             self.connect().close()  # to learn what is wrong, which a pool does not tell
         return self._source.open_pool()
 
-    def connect(self, dsn: str | None = None) -> AnyConnection:
+    def connect(self, dsn: str | None = None, *, seconds: float = inf) -> AnyConnection:
         """Make a connection outside the pool, in autocommit mode; `dsn` leads another way."""
         connection = self._source.connect(dsn)
         try:
-            with self.limited(connection):
-                self._apply_settings(connection)
+            self._set_up(connection, ours=True, seconds=seconds)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _apply_settings(self, connection: AnyConnection) -> None:
-        _apply(connection, self.sessions.of(connection, ours=True).settings)
+    def _set_up(self, connection: AnyConnection, *, ours: bool, seconds: float = inf) -> None:
+        """Use it as what is behind it asks for; it has to answer even where work may go on."""
+        if self.sessions.knows(connection):
+            session = self.sessions.of(connection, ours=ours)
+        else:
+            with self._deadlines.limit(connection, min(seconds, self._call_timeout)):
+                session = self.sessions.of(connection, ours=ours)
+        _apply(connection, session.settings)
 
     def check_process(self) -> None:
         """Refuse to work in a fork of the process that opened the store."""
@@ -107,8 +113,7 @@ class Connections:
         before = {name: getattr(connection, name) for name in _SETTINGS}
         try:
             _apply(connection, _PLAIN)
-            session = self.sessions.of(connection, ours=self._source.is_ours)
-            _apply(connection, session.settings)
+            self._set_up(connection, ours=self._source.is_ours)
             yield
         finally:
             with suppress(psycopg.Error):  # then it is broken, and the pool makes another one
@@ -186,11 +191,11 @@ class Connections:
         with self._beating:
             if self._heart is None or not self._is_alive(self._heart):
                 self._drop_heart()
-                self._heart = self.connect()
+                self._heart = self.connect(seconds=seconds)
                 ignore_notifications(self._heart)
             try:
                 with self._deadlines.limit(self._heart, min(seconds, self._call_timeout)):
-                    self._apply_settings(self._heart)  # they change when prepared ones get lost
+                    self._set_up(self._heart, ours=True)  # anew when prepared ones got lost
                     yield self._heart
             except StoreError as error:
                 if self._spoils(error):

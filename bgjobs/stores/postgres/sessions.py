@@ -62,6 +62,10 @@ class Sessions:
         self._prepared = prepared
         self._known: WeakKeyDictionary[AnyConnection, Session] = WeakKeyDictionary()
 
+    def knows(self, connection: AnyConnection) -> bool:
+        """Whether it was looked at."""
+        return connection in self._known
+
     def of(self, connection: AnyConnection, *, ours: bool) -> Session:
         """Return what is behind a connection in autocommit mode; the first time, look.
 
