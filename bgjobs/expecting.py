@@ -6,10 +6,12 @@ that may be a payload.
 
 import math
 from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from types import CoroutineType, FunctionType
 from typing import Any, cast
 from uuid import UUID
 
+from bgjobs.instants import as_instant
 from bgjobs.jobs import JobRequest, StoredJob
 
 
@@ -42,12 +44,17 @@ def id_of(what: str, found: object) -> UUID:
     raise TypeError(f"{what}: expected a Job or the UUID of one, found {_shown(found)}")
 
 
+def check_id(what: str, found: object) -> None:
+    """Expect the id of a job."""
+    if not isinstance(found, UUID):
+        hint = "; did you mean its .id?" if isinstance(found, StoredJob) else ""
+        raise TypeError(f"{what}: expected a UUID, found {_shown(found)}{hint}")
+
+
 def check_ids(what: str, found: Iterable[object]) -> None:
     """Expect ids of jobs."""
     for one in found:
-        if not isinstance(one, UUID):
-            hint = "; did you mean its .id?" if isinstance(one, StoredJob) else ""
-            raise TypeError(f"{what}: expected UUIDs of jobs, found {_shown(one)}{hint}")
+        check_id(what, one)
 
 
 def check_type(what: str, found: object, kind: type) -> None:
@@ -56,8 +63,8 @@ def check_type(what: str, found: object, kind: type) -> None:
         raise TypeError(f"{what}: expected {kind.__name__}, found {_shown(found)}")
 
 
-def check_name(what: str, found: object, *, optional: bool = False) -> None:
-    """Expect a name, or None where it is optional."""
+def check_text(what: str, found: object, *, optional: bool = False) -> None:
+    """Expect a text, or None where it is optional."""
     if not isinstance(found, str) and not (optional and found is None):
         wanted = "str or None" if optional else "str"
         raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
@@ -70,7 +77,7 @@ def check_names(what: str, found: object) -> None:
     if isinstance(found, str) or not isinstance(found, Collection):
         raise TypeError(f"{what}: expected a collection of names, found {_shown(found)}")
     for one in cast("Collection[object]", found):
-        check_name(what, one)
+        check_text(what, one)
 
 
 def check_seconds(what: str, found: object) -> None:
@@ -87,6 +94,25 @@ def check_whole(what: str, found: object, *, least: int) -> None:
         raise TypeError(f"{what}: expected int, found {_shown(found)}")
     if found < least:
         raise ValueError(f"{what}: expected {least} or more, found {found}")
+
+
+def check_instant(what: str, found: object) -> None:
+    """Expect an aware datetime, or None."""
+    if found is None:
+        return
+    if not isinstance(found, datetime):
+        raise TypeError(f"{what}: expected a datetime with a time zone, found {_shown(found)}")
+    as_instant(what, found)
+
+
+def check_span(what: str, found: object) -> None:
+    """Expect a timedelta that is not negative, or None."""
+    if found is None:
+        return
+    if not isinstance(found, timedelta):
+        raise TypeError(f"{what}: expected a timedelta, found {_shown(found)}")
+    if found < timedelta(0):
+        raise ValueError(f"{what}: expected 0 seconds or more, found {found}")
 
 
 def check_schedule(what: str, found: object) -> None:

@@ -10,7 +10,16 @@ from attrs import frozen
 from bgjobs.config import Config
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
 from bgjobs.events import Operated
-from bgjobs.expecting import check_ids, check_name, check_names, check_type
+from bgjobs.expecting import (
+    check_id,
+    check_ids,
+    check_instant,
+    check_names,
+    check_span,
+    check_text,
+    check_type,
+    check_whole,
+)
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob, check_delay, check_priority
 from bgjobs.runtime.bulk import Bulk, Progress
 from bgjobs.runtime.engine import Engine
@@ -20,7 +29,6 @@ from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.tree import Tree
 from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
-from bgjobs.stores.arguments import check_id, check_instant, check_number, check_span
 from bgjobs.stores.operations import (
     Cancelled,
     Failures,
@@ -79,7 +87,7 @@ class Admin:
         """
         if state not in get_args(State):
             raise ValueError(f"state: expected one of {get_args(State)}, found {state!r}")
-        check_name("list: name", name, optional=True)
+        check_text("list: name", name, optional=True)
         check_type("list: page", page, Page)
         if state == "failed":
             chosen = Failures(name=name, words=_words(search))
@@ -102,7 +110,7 @@ class Admin:
         A number that reaches `at_most` means "or more"; None counts them all.
         """
         if at_most is not None:
-            check_number("count: at_most", at_most)
+            check_whole("count: at_most", at_most, least=0)
         self._engine.life.check()
         check_names("count: names", names)
         now = self._engine.clock.store_now()
@@ -144,7 +152,7 @@ class Admin:
         A few hundred in each transaction: cancelled on the way, those that were not reached
         are failed as before, and none is lost. `progress` is told how many were done so far.
         """
-        check_name("retry_failed: name", name, optional=True)
+        check_text("retry_failed: name", name, optional=True)
         chosen = Failures(name=name, words=_words(search), before=before)
         return await self._bulk.retry_failed(chosen, progress)
 
@@ -165,7 +173,7 @@ class Admin:
         self, *, name: str | None = None, reason: str, progress: Progress | None = None
     ) -> int:
         """End all waiting and delayed jobs, of one worker or of all, as failed."""
-        check_name("cancel_waiting: name", name, optional=True)
+        check_text("cancel_waiting: name", name, optional=True)
         _check_reason(reason)
         text = clean_text(reason, LONGEST_REASON)
         return await self._bulk.cancel_waiting(name, text, progress)
@@ -287,7 +295,7 @@ class Admin:
         return await self._bulk.change(job_ids, available_at, available_in, priority)
 
     def _check_queue(self, name: str) -> None:
-        check_name("queue", name)
+        check_text("queue", name)
         known = [queue.name for queue in self._config.queues]
         if name not in known:
             raise UnknownNameError("queue", name, known)
@@ -302,6 +310,6 @@ def _words(search: str | None) -> Sequence[str]:
 
 
 def _check_reason(reason: str) -> None:
-    check_name("reason", reason)
+    check_text("reason", reason)
     if not reason.strip():
         raise ValueError("reason: expected a text, found an empty one")

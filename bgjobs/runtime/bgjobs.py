@@ -13,9 +13,10 @@ from anyio import move_on_after
 from bgjobs.config import Config, ScheduledJob, check_handlers
 from bgjobs.errors import NotRunningError, UnknownNameError
 from bgjobs.expecting import (
-    check_name,
+    check_id,
     check_names,
     check_seconds,
+    check_text,
     check_type,
     check_whole,
     id_of,
@@ -31,7 +32,6 @@ from bgjobs.runtime.signals import on_each_signal
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.waiting import wait_for
 from bgjobs.stores.abc import FIRST_PAGE, Counts, Page
-from bgjobs.stores.arguments import check_id
 
 
 class Named(Protocol):
@@ -300,12 +300,12 @@ class BgJobs:
 
 
 def _check_listing(verb: str, name: object, page: object) -> None:
-    check_name(f"{verb}: name", name, optional=True)
+    check_text(f"{verb}: name", name, optional=True)
     check_type(f"{verb}: page", page, Page)
 
 
 def _named(kind: str, name: str, known: Sequence[N]) -> N:
-    check_name(kind, name)
+    check_text(kind, name)
     for one in known:
         if one.name == name:
             return one

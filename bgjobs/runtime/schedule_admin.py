@@ -7,7 +7,7 @@ from attrs import frozen
 
 from bgjobs.config import ScheduledJob
 from bgjobs.errors import UnknownNameError
-from bgjobs.expecting import check_name
+from bgjobs.expecting import check_text
 from bgjobs.occurrences import Occurrence
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
@@ -51,7 +51,7 @@ class ScheduleAdmin:
 
     def control(self, name: str) -> ScheduledJobControl:
         """Give one of them; `UnknownNameError` when there is none."""
-        check_name("schedule", name)
+        check_text("schedule", name)
         known = self._known()
         if name not in known:
             raise UnknownNameError("scheduled job", name, known)

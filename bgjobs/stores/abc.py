@@ -21,9 +21,9 @@ from uuid import UUID
 from attrs import field, frozen
 
 from bgjobs.caps import Cap
+from bgjobs.expecting import check_id, check_whole
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
-from bgjobs.stores.arguments import check_id, check_number
 
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
@@ -130,7 +130,7 @@ class Page:
     after: UUID | None = None
 
     def __attrs_post_init__(self) -> None:
-        check_number("Page: limit", self.limit)
+        check_whole("Page: limit", self.limit, least=0)
         if self.after is not None:
             check_id("Page: after", self.after)
 

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from attrs import field, frozen
 
+from bgjobs.expecting import check_instant, check_text
 from bgjobs.jobs import FailedJob, Job
 from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Store
-from bgjobs.stores.arguments import check_instant, check_text
 
 
 @final
@@ -44,7 +44,7 @@ class Failures:
     """Those that failed before this instant."""
 
     def __attrs_post_init__(self) -> None:
-        check_text("name", self.name)
+        check_text("name", self.name, optional=True)
         check_instant("before", self.before)
 
 

@@ -199,17 +199,17 @@ WRONG_CALLS: list[tuple[Any, type[Exception], str]] = [
     ),
     (lambda bg: bg.failed(None, 5), TypeError, "failed: page: expected Page, found int"),
     (lambda bg: bg.running("x"), TypeError, "running: owner: expected UUID, found str"),
-    (lambda bg: bg.admin.retry("x"), TypeError, "retry: expected UUIDs of jobs, found str"),
+    (lambda bg: bg.admin.retry("x"), TypeError, "retry: expected a UUID, found str"),
     (
         lambda bg: bg.admin.cancel(ID, "x", reason="r"),
         TypeError,
-        "cancel: expected UUIDs of jobs, found str",
+        "cancel: expected a UUID, found str",
     ),
     (lambda bg: bg.admin.cancel(ID, reason=5), TypeError, "reason: expected str, found int"),
     (
         lambda bg: bg.admin.change_priority("x", priority=1),
         TypeError,
-        "change_priority: expected UUIDs of jobs, found str",
+        "change_priority: expected a UUID, found str",
     ),
     (
         lambda bg: bg.admin.cancel_waiting(name=5, reason="r"),
