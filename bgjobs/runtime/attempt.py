@@ -114,9 +114,8 @@ class Attempt:
             if worker.is_async:
                 context = copy_context()
                 answer: Any = context.run(worker.handler, *args, **kwargs)
-                kind: object = type(answer)  # one may only look like an async function
-                if kind is CoroutineType:
-                    answer = await InOwnContext(answer, context)
+                if type(answer) is CoroutineType:  # one may only look like an async function
+                    answer = await InOwnContext(answer, context)  # pyright: ignore[reportUnknownArgumentType] - whatever it returns
             else:
                 answer, context = await call_in_thread(
                     worker.handler, args, kwargs, self._threads

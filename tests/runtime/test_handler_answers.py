@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -93,6 +94,11 @@ class Charging:
         return self._charge(number)
 
 
+def marked(function: Callable[..., Any]) -> Any:
+    """What looks like an async function from Python 3.12 on."""
+    return getattr(inspect, "markcoroutinefunction", lambda plain: plain)(function)
+
+
 SHAPES: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "wrapped": logged,
     "wrapped twice": lambda charge: logged(logged(charge)),
@@ -105,6 +111,10 @@ SHAPES: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "partial method": lambda charge: Charging(charge).part,
     "callable object": Charging,
     "awaitable object": lambda charge: bare(lambda number: Later(charge(number))),
+    "marked": lambda charge: marked(bare(charge)),
+    "marked and no coroutine": lambda charge: marked(
+        bare(lambda number: Later(charge(number)))
+    ),
     "async of an awaitable object": lambda charge: logged_later(
         bare(lambda number: Later(charge(number)))
     ),
