@@ -4,7 +4,9 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import anyio
 import attrs
 import pytest
 
@@ -217,3 +219,52 @@ async def test_a_running_application_whatever_became_of_the_jobs() -> None:
     assert lines[5] == "  broken(), failed"
     assert secret[2] == "  mail: differs where its repr does not show it"
     assert "secret" not in "".join(secret)
+
+
+@bgjobs.worker
+async def mark(tags: set[str], at: datetime | None = None, flag: bool | int = 0) -> None: ...
+
+
+TAGS = {"b", "a", "c"}
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        mark.request(TAGS),
+        bgjobs.JobRequest("mark", '{"tags":["c","a","b"]}'),
+        bgjobs.JobRequest("mark", '{"flag":0,"tags":["b","c","a"],"at":null}'),
+    ],
+)
+def test_arguments_are_the_same_whatever_their_order(
+    stored: bgjobs.JobRequest, sqlite_only: Any
+) -> None:
+    store, enqueue = sqlite_only
+    enqueue(stored)
+    config = bgjobs.Config(store=store, enqueue_only=[mark])
+
+    async def look() -> None:
+        async with bgjobs.run(config) as bg:
+            assert len(assert_enqueued(bg, mark.request(TAGS))) == 1
+            assert len(assert_enqueued(bg, mark.request(TAGS, flag=0))) == 1
+            with pytest.raises(AssertionError, match="expected no job like mark"):
+                refute_enqueued(bg, mark.request(TAGS))
+            refute_enqueued(bg, mark.request(TAGS | {"d"}))
+            refute_enqueued(bg, mark.request(TAGS, flag=False))
+
+    anyio.run(look, backend="trio")
+
+
+def test_an_instant_is_the_same_in_every_zone(sqlite_only: Any) -> None:
+    store, enqueue = sqlite_only
+    noon = datetime(2030, 7, 1, 12, tzinfo=UTC)
+    enqueue(mark.request(set(), noon))
+    config = bgjobs.Config(store=store, enqueue_only=[mark])
+
+    async def look() -> None:
+        async with bgjobs.run(config) as bg:
+            assert_enqueued(bg, mark.request(set(), noon.astimezone(BERLIN)))
+            refute_enqueued(bg, mark.request(set(), noon + timedelta(hours=2)))
+
+    anyio.run(look, backend="trio")

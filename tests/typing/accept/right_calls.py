@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import assert_type
+from typing import Any, assert_type
 
 from bgjobs import (
     BgJobs,
@@ -97,6 +97,16 @@ async def hear_later(event: Event) -> None:
 
 
 queue = Queue("all", workers=[send, tell, add], listeners=[hear, hear_later])
+named: list[AnyWorker] = [send, tell]
+in_words: list[Worker[..., Any]] = [*named, add]
+as_tuple = (send, tell, add)
+several = [
+    Queue("named", workers=named),
+    Queue("words", workers=in_words),
+    Queue("tuple", workers=as_tuple),
+    Queue("more", workers=[*as_tuple, purge]),
+    Queue("iterated", workers=(one for one in as_tuple)),
+]
 config = Config(
     store=SQLiteStore("app.db"),
     queues=(one for one in [queue]),
