@@ -349,8 +349,14 @@ def check_handlers(workers: Iterable[AnyWorker]) -> None:
 
 
 def _ambiguous_handlers(workers: Iterable[AnyWorker]) -> Iterator[str]:
-    handlers = {(worker.name, worker.handler) for worker in workers}
-    for name in duplicates(name for name, _ in handlers):
+    # By `!=`: a handler may be an object that has no hash.
+    first: dict[str, Callable[..., object]] = {}
+    clashing = {
+        worker.name
+        for worker in workers
+        if first.setdefault(worker.name, worker.handler) != worker.handler
+    }
+    for name in sorted(clashing):
         yield f"workers: two different handlers have the name {name!r}"
 
 

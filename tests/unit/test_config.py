@@ -436,6 +436,25 @@ def test_two_handlers_of_one_name_are_refused() -> None:
     )
 
 
+def test_a_handler_need_not_have_a_hash() -> None:
+    class Handler:
+        __hash__ = None  # type: ignore[assignment]  # the point
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Handler) and self.number == other.number
+
+        def __call__(self, to: str) -> None: ...
+
+    one, same, other = (bgjobs.worker(name="x")(Handler(number)) for number in (1, 1, 2))
+    make_config(enqueue_only=[one, same])
+    assert whole(enqueue_only=[one, other]) == (
+        "workers: two different handlers have the name 'x'",
+    )
+
+
 @pytest.mark.parametrize("lease", [1.0, 20, 300.0])
 def test_heartbeats_and_sweeps_follow_the_lease(lease: float) -> None:
     config = make_config(lease=lease)

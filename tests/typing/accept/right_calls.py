@@ -33,6 +33,14 @@ async def tell(ctx: JobContext, to: str) -> int:
 
 
 @worker
+async def perhaps(ctx: JobContext | None, to: str) -> None:
+    """Async with a context that tests may leave out."""
+
+
+assert_type(perhaps.request("ada"), JobRequest)
+
+
+@worker
 def add(left: int, right: int) -> int:
     """Plain."""
     return left + right
