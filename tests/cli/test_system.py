@@ -1,6 +1,7 @@
 """`bgjobs status`, `queues`, `schedules`, `owners`, `watch`, `doctor`, on a SQLite file."""
 
 import json
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,6 +137,38 @@ def test_the_doctor_finds_nothing_wrong_here(call: Call) -> None:
     assert {"versions", "lease"} <= set(levels)
     assert "problem" not in levels.values()
     assert "Python" in call("doctor").out
+
+
+@pytest.mark.parametrize("version", [(3, 40, 1), (3, 51, 2)])
+def test_the_doctor_tells_how_a_bug_of_the_library_is_avoided(
+    version: tuple[int, int, int], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is nobody's fault, and nothing to do where no other program uses the file."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+
+    [found] = [one for one in call("doctor", "--json").json if one["check"] == "SQLite library"]
+
+    assert found["level"] == "ok"
+    assert found["text"].startswith(".".join(map(str, version)))
+    assert "bgjobs does not let that happen" in found["text"]
+    assert "'pragma wal_autocheckpoint = 0'" in found["text"]
+
+
+def test_the_doctor_tells_that_running_processes_have_another_log(call: Call) -> None:
+    store = bgjobs.SQLiteStore("shop.db")
+    store.open()
+    store.count()
+    Path("shop.db-shm").unlink()
+
+    answer = call("doctor", "--json")
+
+    assert answer.code == 1
+    assert answer.json[-1]["level"] == "problem"
+    assert (
+        "shop.db-shm was removed or replaced while other processes" in answer.json[-1]["text"]
+    )
+    assert not Path("shop.db-shm").exists(), "it has not made another one"
+    store.close()
 
 
 def test_the_doctor_tells_what_keeps_the_others_from_working(call: Call) -> None:

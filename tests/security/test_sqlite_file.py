@@ -1,5 +1,6 @@
 """Who may read the file, what a file of somebody else may do, and who is warned."""
 
+import fcntl
 import logging
 import os
 import sqlite3
@@ -128,6 +129,24 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     with pytest.raises(StoreUnavailableError, match=r"\.jobs\.db\.lock: Too many levels"):
         SQLiteStore(tmp_path / "jobs.db").open()
     assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "x", "[" * 9000, "-1", "9" * 9000, "\0\xff"])
+def test_what_somebody_else_wrote_to_the_lock_is_not_believed(
+    text: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".jobs.db.lock").write_text(text)
+    use(tmp_path / "jobs.db").close()
+
+
+def test_a_lock_that_another_program_keeps_is_an_outage(tmp_path: Path) -> None:
+    with (tmp_path / ".jobs.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        store = SQLiteStore(tmp_path / "jobs.db", busy_timeout=0.01)
+        with pytest.raises(StoreUnavailableError, match=r"\.jobs\.db\.lock: another process"):
+            store.open()
+    store.open()
+    store.close()
 
 
 def test_a_file_of_another_user_is_told(

@@ -50,9 +50,9 @@ class OpenedFiles:
         more = (self.log, f"{self.database}-shm")
         self._beside += [self._opened(one, os.lstat) for one in more]
 
-    def inodes(self) -> dict[str, int]:
-        """Return the inode of each file, by its name."""
-        return {Path(one.path).name: one.inode for one in self._beside}
+    def inodes(self) -> list[int]:
+        """Return the inodes of the database, the log and the index."""
+        return [one.inode for one in self._beside]
 
     def check(self) -> None:
         """Raise `StoreError` when another file is at one of the paths, or none."""

@@ -1,10 +1,9 @@
 """A lock beside the database, by which processes agree on the files that they have open."""
 
 import fcntl
-import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import final
@@ -20,9 +19,9 @@ _PRIVATE = 0o600
 class Presence:
     """The lock of one store that is open; it ends with the process, however that ends.
 
-    The lock file has the inodes of the database, the log and its index that those have open
-    who share the lock. When one of these was removed or replaced, SQLite would make another,
-    and the new process and the others would not see each other's locks and commits.
+    The lock file has, as text, the inodes of the database, the log and the index that those
+    have open who share the lock. When one of these was removed or replaced, SQLite would make
+    another, and the new process and the others would not see each other's locks and commits.
 
     The name of the lock file begins with a dot, so that `rm app.db*` leaves it.
     """
@@ -56,12 +55,15 @@ class Presence:
                 "processes that use the database, then start them"
             )
 
-    def announce(self, opened: Mapping[str, int]) -> None:
-        """Tell those who come later what is open, if no other process is there."""
+    def announce(self, inodes: Sequence[int]) -> None:
+        """Record what is open for those who come later, if no other process is there."""
         if self._is_alone:
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, json.dumps(opened).encode(), 0)
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            try:
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, " ".join(map(str, inodes)).encode(), 0)
+                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            except OSError as error:
+                raise self._unavailable(error.strerror) from error
             self._is_alone = False
         self.check()
 
@@ -122,18 +124,17 @@ def _open(path: Path, database: str) -> int:
 
 def _changed(database: str, told: bytes) -> Iterator[Path]:
     """Return the files that are not those that were told to be open."""
-    inodes = _parsed(told)
-    for place in (Path(f"{database}{end}") for end in ("", "-wal", "-shm")):
-        if inodes.get(place.name) not in (None, _inode(place)):
+    places = (Path(f"{database}{end}") for end in ("", "-wal", "-shm"))
+    for place, inode in zip(places, _parsed(told), strict=False):
+        if _inode(place) != inode:
             yield place
 
 
-def _parsed(text: bytes) -> Mapping[str, object]:
+def _parsed(text: bytes) -> Sequence[int]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):  # its writer has died, or it was not one of ours
-        return {}
-    return found if isinstance(found, dict) else {}
+        return [int(one) for one in text.split()]
+    except ValueError:  # it was not written by one of us
+        return ()
 
 
 def _inode(path: Path) -> int:

@@ -118,7 +118,10 @@ class Roles:
         checkpointing.look(lambda raw: run(raw, "pragma schema_version", {}))  # makes the log
         files.add_log()
         presence.announce(files.inodes())
-        length = LogLength(files.log)
+        try:
+            length = LogLength(files.log)
+        except OSError as error:
+            raise StoreUnavailableError(f"{self.label}: {error.strerror}") from error
         undo.callback(length.close)
         checkpointer = Checkpointer(checkpointing, length)
         writer, reader, pulse = [self._connect(undo, files) for _ in range(3)]
