@@ -81,7 +81,8 @@ class Listening:
                     step = looking(connection, ours=False)
                     [[_, _, process]] = self.sql.run(connection, *step)
                 processes.add(process)
-        return len(set().union(*seen)) == len(connections) == sum(map(len, seen))
+        different = set[int]().union(*seen)
+        return len(different) == len(connections) == sum(map(len, seen))
 
     def _explain(self, obstacle: str | None) -> None:
         if obstacle is not None and obstacle != self.off_because:
