@@ -20,9 +20,8 @@ def words_of(text: str) -> Sequence[str]:
 
     A star behind the last word lets it be the beginning of a word.
     """
-    given: object = text
-    if not isinstance(given, str):
-        raise TypeError(f"search: expected str, found {type(given).__name__}")
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        raise TypeError(f"search: expected str, found {type(text).__name__}")
     if len(text) > LONGEST:
         raise SearchError(f"at most {LONGEST} characters", f"{len(text):,}")
     words = _WILD.findall(text)

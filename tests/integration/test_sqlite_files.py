@@ -125,7 +125,7 @@ def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
         (" ", "an empty one"),
         (".", "the folder '.'"),
         ("new/", "the folder 'new/'"),
-        ("jobs\0.db", "one with a NUL character"),
+        ("jobs\0.db", "one with a null character"),
     ],
 )
 def test_what_is_no_name_of_a_file_is_refused(

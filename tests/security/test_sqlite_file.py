@@ -196,7 +196,7 @@ def test_a_trigger_in_the_file_cannot_call_what_the_schema_may_not(tmp_path: Pat
     store.close()
 
 
-@pytest.mark.parametrize("name", ["file:jobs.db?mode=memory", "a?b#c", "a b'c\"d;--"])
+@pytest.mark.parametrize("name", ["./file:jobs.db?mode=memory", "a?b#c", "a b'c\"d;--"])
 def test_a_path_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No part of it is read as a URL's, or as SQL."""
     monkeypatch.chdir(tmp_path)

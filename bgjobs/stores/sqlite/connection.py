@@ -215,8 +215,8 @@ def absolute(path: str | os.PathLike[str]) -> str:
 
     What SQLite elsewhere takes for something else than the name of a file is refused.
     """
-    text: object = os.fspath(path)
-    if not isinstance(text, str):
+    text = os.fspath(path)
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         raise TypeError(f"path: expected str, found {type(text).__name__}")
     if text == MEMORY:
         return text
@@ -234,5 +234,5 @@ def _path_problem(text: str) -> str:
     if text.strip().startswith(":"):
         return f"{text!r}"
     if "\0" in text:
-        return "one with a NUL character"
+        return "one with a null character"
     return f"the folder {text!r}" if text[-1] in _SEPARATORS or Path(text).is_dir() else ""
