@@ -43,7 +43,8 @@ class JobContext:
         What it writes exists exactly if the job is stored as succeeded: **exactly once**. It
         is called after the handler has returned, in a worker thread, with the store's own
         `sqlite3.Connection` or `psycopg.Connection`; it must be quick and neither commit nor
-        roll back. If it raises, all of it is rolled back and the attempt has failed. It is
+        roll back: that is refused. If it raises or is refused, the attempt has failed, and
+        what it wrote is rolled back; on PostgreSQL, what it has committed itself is not. It is
         not called if the attempt fails or the reservation is lost. Several are run in order.
 
         `work` is a plain function. An `async def` or a generator function is a `TypeError`;

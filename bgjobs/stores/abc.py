@@ -254,7 +254,8 @@ class Store(Protocol):
 
         The jobs of `enqueue` are stored in it, too, after the job has ended. `work` gets the
         database driver's own connection (hence `Any`) and must not commit, roll back or close
-        it, also if it begins another transaction: that is a `StoreError`. It is not called when
+        it, also if it begins another transaction: that is a `StoreError`, and the job has not
+        succeeded. What `work` has committed itself may be there. It is not called when
         the reservation is lost; then the answer is False. What `work` raises rolls everything
         back and goes to the caller, except that a connection that was lost on the way is
         `StoreUnavailableError`.

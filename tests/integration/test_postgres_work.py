@@ -7,17 +7,26 @@ import psycopg
 import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs.settlements import Fail
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store
-from tests.fixtures.postgres_jobs import enqueue, requests, reserve_one
+from tests.fixtures.postgres_jobs import enqueue, open_owner, requests, reserve_one
 
 Work = Callable[[psycopg.Connection[Any]], object]
+KEYED = JobRequest("work", "[]").unique("k")
 
 
 @pytest.fixture
 def store(postgres_dsn: str) -> Generator[PostgresStore]:
     with fresh_postgres_store(postgres_dsn) as store:
         yield store
+
+
+def _reserve_keyed(store: PostgresStore) -> Job:
+    enqueue(store, KEYED)
+    [job] = store.reserve(open_owner(store), ["work"], 1)
+    return job
 
 
 @pytest.mark.parametrize("ending", ["rollback", "commit"])
@@ -39,6 +48,50 @@ def test_work_that_ends_the_transaction_and_begins_another_is_no_success(
     assert not isinstance(caught.value, StoreUnavailableError)
     assert store.get_enqueued("effect") == []
     assert len(enqueue(store, *requests(1))) == 1
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["commit"],
+        ["end"],
+        ["abort"],
+        ["commit and chain"],
+        ["commit; begin"],
+        ["select 1; rollback; begin; select 2"],
+        ["commit", "begin", "savepoint bgjobs_complete", "select pg_current_xact_id()"],
+    ],
+    ids=str,
+)
+def test_work_that_ends_the_transaction_by_a_statement_is_no_success(
+    store: PostgresStore, statements: list[str]
+) -> None:
+    job = _reserve_keyed(store)
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+    with pytest.raises(StoreError, match="do not end the transaction yourself") as caught:
+        store.complete(job.reservation, work)
+    assert not isinstance(caught.value, StoreUnavailableError)
+    found = store.find(job.id)
+    assert isinstance(found, Job)
+    assert found.reservation == job.reservation
+    end = Fail(reservation=job.reservation, error="no", attempts=1, crashes=0, interruptions=0)
+    assert not store.write(settle=[end]).lost
+    assert isinstance(store.find(job.id), FailedJob)
+    assert len(enqueue(store, *requests(1))) == 1
+
+
+def test_work_may_enqueue_under_the_key_of_its_own_job(store: PostgresStore) -> None:
+    job = _reserve_keyed(store)
+    again = [KEYED, *requests(1, "effect")]
+    assert store.complete(job.reservation, lambda raw: store.enqueue_in(raw, again))
+    ended = store.find(job.id)
+    assert isinstance(ended, SucceededJob)
+    assert ended.unique_key == "k"
+    assert len(store.get_enqueued()) == 2
 
 
 def test_work_that_closes_the_connection_is_told_so_and_not_repeated(

@@ -11,7 +11,7 @@ import pytest
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.ids import new_id
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.contract.steps import NOW, hold, put_one
+from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 Work = Callable[[sqlite3.Connection], object]
@@ -116,6 +116,103 @@ def test_a_cursor_that_an_error_of_work_keeps_alive_stops_nobody(
     _commit_elsewhere(sqlite_path)
     assert _goes_on(sqlite_store)
     assert caught.value.__traceback__ is not None
+
+
+def _commits(raw: sqlite3.Connection) -> None:
+    raw.execute("create table effects (number integer)")
+    raw.commit()
+
+
+def _commits_by_a_statement(raw: sqlite3.Connection) -> None:
+    raw.execute("create table effects (number integer)")
+    raw.execute("commit")  # the store has run this very text before
+
+
+def _commits_by_a_script(raw: sqlite3.Connection) -> None:
+    raw.executescript("create table effects (number integer); insert into effects values (1)")
+
+
+def _commits_by_a_block(raw: sqlite3.Connection) -> None:
+    with raw:
+        raw.execute("create table effects (number integer)")
+
+
+def _commits_by_a_setting(raw: sqlite3.Connection) -> None:
+    raw.isolation_level = "IMMEDIATE"
+    raw.execute("create table effects (number integer)")
+    raw.isolation_level = None
+
+
+def _commits_and_hides_it(raw: sqlite3.Connection) -> None:
+    raw.execute("create table effects (number integer)")
+    with suppress(sqlite3.Error):
+        raw.commit()
+
+
+def _rolls_back(raw: sqlite3.Connection) -> None:
+    raw.execute("create table effects (number integer)")
+    raw.rollback()
+
+
+def _rolls_back_by_a_conflict(raw: sqlite3.Connection) -> None:
+    raw.execute("create table effects (number integer primary key)")
+    for _ in range(2):
+        with suppress(sqlite3.IntegrityError):
+            raw.execute("insert or rollback into effects values (1)")
+    raw.execute("create table effects_by_themselves (number integer)")
+
+
+@pytest.mark.parametrize("path", ["jobs.db", ":memory:"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        *(_commits, _commits_by_a_statement, _commits_by_a_script, _commits_by_a_block),
+        *(_commits_by_a_setting, _commits_and_hides_it, _rolls_back),
+        _rolls_back_by_a_conflict,
+    ],
+)
+def test_work_that_would_end_the_transaction_is_refused_and_writes_nothing(
+    work: Work, path: str, tmp_path: Path
+) -> None:
+    with fresh_sqlite_store(path if path == ":memory:" else tmp_path / path) as store:
+        held = hold(store, unique_key="k")
+        with pytest.raises(StoreError, match="must neither commit nor roll back") as caught:
+            store.complete(held.reservation, work, now=NOW)
+        assert not isinstance(caught.value, StoreUnavailableError)
+        assert "the job has not succeeded" in str(caught.value)
+        assert store.find(held.id) == held
+        count = "select count(*) from sqlite_schema where name like 'effects%'"
+        assert store._roles.writer.raw.execute(count).fetchone() == (0,)
+        assert store._roles.writer.raw.isolation_level is None
+        assert _goes_on(store)
+
+
+def test_an_error_behind_a_refused_commit_goes_out(sqlite_store: SQLiteStore) -> None:
+    held = hold(sqlite_store)
+
+    def work(raw: sqlite3.Connection) -> None:
+        _commits_and_hides_it(raw)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sqlite_store.complete(held.reservation, work, now=NOW)
+    assert sqlite_store.find(held.id) == held
+    assert _goes_on(sqlite_store)
+
+
+def test_work_may_use_savepoints_and_enqueue_under_its_own_key(
+    sqlite_store: SQLiteStore,
+) -> None:
+    held = hold(sqlite_store, unique_key="k")
+
+    def work(raw: sqlite3.Connection) -> None:
+        raw.execute("savepoint mine")
+        sqlite_store.enqueue_in(raw, [ask(unique_key="k")], now=NOW)
+        raw.execute("release mine")
+
+    assert sqlite_store.complete(held.reservation, work, now=NOW)
+    [following] = sqlite_store.get_enqueued()
+    assert (following.unique_key, following.id == held.id) == ("k", False)
 
 
 def _leave_unfinished(raw: sqlite3.Connection) -> sqlite3.Cursor:

@@ -1,6 +1,7 @@
 """Handlers of every kind: each job ends where it should, and no slot leaks."""
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -530,6 +531,19 @@ async def test_work_given_to_complete_with_is_one_with_the_completion(app: Harne
     assert isinstance(good, bgjobs.SucceededJob)
     assert isinstance(bad, bgjobs.FailedJob)
     assert bad.error.startswith("ZeroDivisionError")
+
+
+async def test_work_that_commits_fails_the_attempt_and_says_why(app: Harness) -> None:
+    @bgjobs.worker
+    async def eager(context: bgjobs.JobContext) -> None:
+        context.complete_with(lambda connection: connection.execute("commit"))
+
+    (failed,) = await run_then_prove_the_slot(
+        app, app.config(eager, queue=ONE_RUN), eager.request()
+    )
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert re.search("neither commit nor roll back|do not end the transaction", failed.error)
+    assert "the job has not succeeded" in failed.error
 
 
 async def test_work_that_raises_a_base_exception_is_a_crash(sqlite_app: Harness) -> None:

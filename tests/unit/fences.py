@@ -58,8 +58,8 @@ class Verdict:
     verb: str
     table: str
     because: str
-    """new, again, unreserved, changed, as read, ended before, commanded, fenced, cancelled; of
-    ended jobs ended, restored, pruned, live again; or other."""
+    """new, again, unreserved, changed, as read, ended before, commanded, fenced, key freed,
+    cancelled; of ended jobs ended, restored, pruned, live again; or other."""
     records: str = ""
     """Of a write into the ended jobs: of which deleted ones none is left out, by the reason."""
 
@@ -158,6 +158,8 @@ def _inserted(write: Write, column: str) -> tuple[Items, Select]:
 def _update(write: Write, scope: Scope) -> str:
     settings = _settings(write.values)
     if _touches_only(write, is_fenced, scope):
+        if settings == {"unique_key": "null"}:
+            return "key freed"
         _check_released(settings)
         return "fenced"
     if "reservations" in settings and _touches_only(write, is_unreserved, scope):
@@ -286,6 +288,10 @@ def _is_given_row(write: Write, select: Select, given: Source) -> bool:
     ] and all(named[one].startswith(f"%({array})s ::") for one, array in _GIVEN.items())
 
 
+_KEY_GIVEN = ("unique_key", "%(unique_key)s :: text")
+"""Of a job whose key was freed for the work of the application, and that had it before."""
+
+
 def _check_ended(write: Write, statement: Statement, scope: Scope) -> str:
     """Refuse ended jobs that are none; say of which deleted jobs each becomes one."""
     if flat(write.conflict) not in ("", "( id ) do nothing"):
@@ -293,7 +299,8 @@ def _check_ended(write: Write, statement: Statement, scope: Scope) -> str:
     value, select = _inserted(write, "id")
     alias = flat(value).removesuffix("id")
     for column in KEPT:
-        if flat(_inserted(write, column)[0]) != f"{alias}{column}":
+        value_of = flat(_inserted(write, column)[0])
+        if value_of != f"{alias}{column}" and (column, value_of) != _KEY_GIVEN:
             raise RefusedError(f"the {column} of an ended job is another one")
     rows = Rows.of(select)
     for because, claim in LEAVING.items():

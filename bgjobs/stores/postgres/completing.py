@@ -14,10 +14,11 @@ from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import rows, writing
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import weather_told
-from bgjobs.stores.postgres.statements import Dialect, Step
+from bgjobs.stores.postgres.statements import Dialect
 
-_SAVEPOINT: Step = (b"savepoint bgjobs_complete", {})
-_RELEASE = b"release savepoint bgjobs_complete"
+_TRANSACTION = b"select pg_catalog.pg_current_xact_id_if_assigned()::text"
+_HOLD, _FREE_KEY, _COMPLETE = 1, 2, 3
+"""The parts of succeed.sql, behind the one for jobs that end without any work."""
 
 
 def complete(
@@ -28,30 +29,34 @@ def complete(
     enqueue: Sequence[NewJob],
     now: datetime | None,
 ) -> bool:
-    """See `Store.complete`. What is ours has a deadline; `work` has none."""
+    """See `Store.complete`. What is ours has a deadline; `work` has none.
+
+    The job succeeds after `work`: PostgreSQL cannot forbid a connection to commit, and what is
+    committed by `work` itself must not make the job a succeeded one.
+    """
+    settled = rows.settled([Succeed(reservation)], now)
     with live.transaction(extra=inf) as connection:
         with live.limited(connection):
-            settled = (sql["succeed"], rows.settled([Succeed(reservation)], now))
-            found, _ = sql.run_all(connection, [settled, _SAVEPOINT])
-            if not found:
+            held = sql.run(connection, sql.part("succeed", _HOLD), settled)
+            if not held:
+                sql.run(connection, sql["succeed"], settled)  # one that has ended before goes
                 return False
-            # Before a stranger's code, which may leave the transaction.
-            writing.enqueue(sql, connection, enqueue, now, [reservation])
+            [[transaction, unique_key]] = held
+            if unique_key is not None:
+                sql.execute(connection, sql.part("succeed", _FREE_KEY), settled)
         with weather_told(sql.label, connection):
             work(connection)
         live.check_uncommitted(connection)
         with live.limited(connection):
-            _check_same_transaction(sql, connection)
+            complete = (sql.part("succeed", _COMPLETE), {**settled, "unique_key": unique_key})
+            [[found]], ended = sql.run_all(connection, [(_TRANSACTION, {}), complete])
+            # The driver knows only that a transaction is open, not that it is ours.
+            if found != transaction or not ended:
+                raise StoreError(
+                    f"{sql.label}: do not end the transaction yourself, not even to begin "
+                    "another one; the job has not succeeded. What complete_with is given is "
+                    "committed together with the job: leave commits and rollbacks out, and "
+                    "use a savepoint (connection.transaction()) to take a part back"
+                )
+            writing.enqueue(sql, connection, enqueue, now, [reservation])
     return True
-
-
-def _check_same_transaction(sql: Dialect, connection: psycopg.Connection[Any]) -> None:
-    # The driver knows only that a transaction is open, not that it is the one we began.
-    try:
-        sql.execute(connection, _RELEASE)
-    except StoreError as error:
-        if not isinstance(error.__cause__, psycopg.errors.InvalidSavepointSpecification):
-            raise
-        raise StoreError(
-            f"{sql.label}: do not end the transaction yourself, not even to begin another one"
-        ) from error

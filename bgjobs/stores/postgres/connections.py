@@ -180,9 +180,9 @@ class Connections:
             raise StoreUnavailableError(f"{self._source.label}: connection lost")
         if status != TransactionStatus.INTRANS:
             raise StoreError(
-                f"{self._source.label}: expected an open transaction, found {status.name}; do "
-                "not end it yourself, and use a savepoint (connection.transaction()) around a "
-                "statement whose error you catch"
+                f"{self._source.label}: expected an open transaction, found {status.name}; "
+                "the job has not succeeded: do not end the transaction yourself, and use a "
+                "savepoint (connection.transaction()) around a statement whose error you catch"
             )
 
     @contextmanager

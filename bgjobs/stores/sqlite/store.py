@@ -159,7 +159,6 @@ class SQLiteStore:
                 written = writing.settle(raw, self._sql, [Succeed(reservation)], moment).written
                 if not written:
                     return False
-                # Before a stranger's code, which may leave the transaction.
                 writing.enqueue(raw, self._sql, enqueue, moment, written)
             call_inside(raw, work, self.label)
         return True

@@ -13,6 +13,7 @@ from bgjobs.testing.contract.steps import (
     NOW,
     SECOND,
     ask,
+    fail,
     follow,
     hold,
     ids,
@@ -173,8 +174,59 @@ def check_complete_twice_is_lost_the_second_time(store: Store) -> None:
 
 
 def check_work_that_commits_is_an_error(store: Store) -> None:
-    """Said by the store or by the driver; the store stays usable."""
-    _assert_refused(store, methodcaller("commit"))
+    """Said by the store or by the driver; the job is held as before."""
+    held = _assert_refused(store, methodcaller("commit"))
+    assert store.find(held.id) == held
+    assert list(store.get_enqueued("next")) == []
+
+
+def check_work_that_commits_by_a_statement_is_an_error(store: Store) -> None:
+    """The job has not succeeded, and nothing follows it: it is held, and can fail."""
+
+    def commit(connection: Any) -> None:
+        connection.execute("commit")
+
+    def commit_and_go_on(connection: Any) -> None:
+        for statement in ("commit", "begin", "select 1"):
+            connection.execute(statement)
+
+    def commit_and_raise(connection: Any) -> None:
+        connection.execute("commit")
+        _raise(connection)
+
+    for number, work in enumerate((commit, commit_and_go_on, commit_and_raise)):
+        held = _assert_refused(store, work, unique_key=f"k{number}")
+        found = store.find(held.id)
+        assert isinstance(found, Job)
+        assert found.reservation == held.reservation
+        assert list(store.get_enqueued("next")) == []
+        assert not store.write(settle=[fail(held)], now=NOW).lost
+
+
+def check_work_may_use_savepoints(store: Store) -> None:
+    """What it takes back is not written; the rest is."""
+    _run(store, _DROP, _MAKE)
+
+    def work(connection: Any) -> None:
+        for statement in (
+            *("savepoint one", _ADD, "rollback to savepoint one", "release savepoint one"),
+            *("savepoint two", _ADD, "release savepoint two"),
+        ):
+            connection.execute(statement)
+
+    assert store.complete(hold(store).reservation, work, now=NOW)
+    assert _effects(store) == 1
+    _run(store, _DROP)
+
+
+def check_a_completed_job_keeps_its_unique_key(store: Store) -> None:
+    """And the next job may have it."""
+    held = hold(store, unique_key="k")
+    assert store.complete(held.reservation, lambda _: None, now=NOW)
+    ended = store.find(held.id)
+    assert isinstance(ended, SucceededJob)
+    assert ended.unique_key == "k"
+    assert hold(store, unique_key="k").id != held.id
 
 
 def check_work_that_rolls_back_is_an_error(store: Store) -> None:
@@ -198,8 +250,8 @@ def check_work_that_begins_another_transaction_is_an_error(store: Store) -> None
     _run(store, _DROP)
 
 
-def _assert_refused(store: Store, work: Callable[[Any], object]) -> Job:
-    held = hold(store)
+def _assert_refused(store: Store, work: Callable[[Any], object], **options: Any) -> Job:
+    held = hold(store, **options)
     try:
         following = [follow(held, name="next")]
         store.complete(held.reservation, work, following, now=NOW)
