@@ -17,7 +17,7 @@ HEARING = 5.0
 """Seconds that a notification may take."""
 
 INDEXES = (
-    *("jobs_ready", "jobs_reserved", "jobs_unique"),
+    *("jobs_ready", "jobs_reserved", "jobs_unique", "jobs_prompt", "jobs_delayed"),
     *(
         "jobs_succeeded_at",
         "jobs_failed_at",

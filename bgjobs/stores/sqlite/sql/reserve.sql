@@ -13,8 +13,8 @@ with recursive asked (name) as materialized (
     where exists (select 1 from {owners} where id = :owner and lease_expires_at > :now)
 ), late (name, priority, available_at, id) as materialized (
     select
-        asked.name, json_extract(job.value, '$[0]'), json_extract(job.value, '$[1]'),
-        json_extract(job.value, '$[2]')
+        asked.name, json_extract(found.value, '$[0]'), json_extract(found.value, '$[1]'),
+        json_extract(found.value, '$[2]')
     -- No join: for one with other conditions SQLite may read the whole index beforehand.
     from asked cross join json_each((
         select json_group_array(json_array(priority, available_at, id)) from (
@@ -27,7 +27,7 @@ with recursive asked (name) as materialized (
             order by available_at
             limit 200
         )
-    )) as job
+    )) as found
     limit 200
 ), mode (has_many_late) as materialized (
     select count(*) = 200 from late
