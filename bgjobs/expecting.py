@@ -21,12 +21,12 @@ def as_requests(what: str, found: object) -> list[JobRequest]:
         raise TypeError(f"{what}: expected several JobRequests, found one; put it into a list")
     if not isinstance(found, Iterable):
         raise TypeError(f"{what}: expected several JobRequests, found {_shown(found)}")
-    requests = list(cast("Iterable[JobRequest]", found))
+    requests = list(cast("Iterable[object]", found))
     for position, request in enumerate(requests):
         if not isinstance(request, JobRequest):
             where = f"{what}: [{position}]: " if len(requests) > 1 else ""
             check_request(request, where)
-    return requests
+    return cast("list[JobRequest]", requests)
 
 
 def check_request(found: object, where: str = "") -> None:
@@ -146,4 +146,5 @@ def _hint(found: Any) -> str:
 
 def _is_worker(found: Any) -> bool:
     # By its looks: workers stand on a floor above this one.
-    return isinstance(getattr(found, "name", None), str) and hasattr(type(found), "request")
+    kind: type[Any] = type(found)
+    return isinstance(getattr(found, "name", None), str) and hasattr(kind, "request")

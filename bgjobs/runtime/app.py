@@ -10,7 +10,7 @@ listeners          async listeners hear what is left for them, last of all
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial, wraps
-from typing import Any
+from typing import Any, cast
 
 from anyio import (
     TASK_STATUS_IGNORED,
@@ -23,7 +23,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from attrs import evolve
 
 from bgjobs.config import Config
-from bgjobs.errors import StoreError, unwrapped
+from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped
 from bgjobs.events import Migrated, SetupFailed
 from bgjobs.instants import as_duration
 from bgjobs.runtime.admin import Admin
@@ -106,13 +106,17 @@ async def serve(
 @asynccontextmanager
 async def _open_store(engine: Engine) -> AsyncGenerator[None]:
     dispatch, store = engine.dispatch, engine.store
-    is_open = False
+    is_ours = False
 
     @wraps(store.open)
     def connect() -> None:
-        nonlocal is_open
-        store.open()
-        is_open = True
+        nonlocal is_ours
+        is_ours = True  # also where its answer is lost
+        try:
+            store.open()
+        except StoreError as error:
+            is_ours = isinstance(error, StoreUnavailableError)
+            raise
 
     try:
         try:
@@ -128,7 +132,7 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
             raise
         yield
     finally:
-        if is_open:  # else it is somebody else's: a store that is open already refuses
+        if is_ours:  # a store that somebody else has open refuses, and stays open
             with CancelScope(shield=True):
                 await dispatch.once(store.close)
 
@@ -231,7 +235,8 @@ async def _group() -> AsyncGenerator[TaskGroup]:
 def _ends_the_block(error: BaseException) -> bool:
     """Whether this is the event loop's way, or Python's own, to end a block early."""
     if isinstance(error, BaseExceptionGroup):
-        return error.split(get_cancelled_exc_class())[0] is not None
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return group.split(get_cancelled_exc_class())[0] is not None
     return isinstance(error, (get_cancelled_exc_class(), GeneratorExit))
 
 

@@ -24,9 +24,10 @@ async def outliving(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     when `work` has returned. `work` must not await code of users: that may rely on
     `Task.cancel`, as `asyncio.timeout` does.
     """
+    results: list[T] = []
     with CancelScope(shield=True):
-        result: T = await _Outliving(work())
-    return result
+        results.append(await _Outliving(work()))
+    return results.pop()
 
 
 def took_back_native_cancellation(down_to: int = 0) -> bool:
