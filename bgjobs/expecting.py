@@ -144,7 +144,6 @@ def _hint(found: Any) -> str:
     return ""
 
 
-def _is_worker(found: Any) -> bool:
+def _is_worker(found: object) -> bool:
     # By its looks: workers stand on a floor above this one.
-    kind: type[Any] = type(found)
-    return isinstance(getattr(found, "name", None), str) and hasattr(kind, "request")
+    return isinstance(getattr(found, "name", None), str) and hasattr(type(found), "request")
