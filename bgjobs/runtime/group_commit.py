@@ -11,13 +11,15 @@ from typing import Any, final
 
 from anyio import Event, get_cancelled_exc_class, move_on_after, sleep
 from anyio.lowlevel import checkpoint_if_cancelled
-from attrs import define, evolve, field, frozen
+from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.jobs import CANCELLED, FailedJob, Job, Reservation, StoredJob, SucceededJob
+from bgjobs.jobs import Job, Reservation
 from bgjobs.runtime.dispatch import Dispatch
+from bgjobs.runtime.earlier_tries import cancelled_before, is_settled
 from bgjobs.runtime.outliving import outliving
+from bgjobs.runtime.ticket import Ticket
 from bgjobs.runtime.wakeups import Notifier
 from bgjobs.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Written
@@ -26,64 +28,6 @@ LARGEST_BATCH = 1000
 """Rows in one transaction; beyond a few hundred a larger batch is no faster, only later."""
 HEAVIEST_BATCH = 8_000_000
 """Characters of payload in one transaction, so that large jobs do not hold up the rest."""
-
-COUNTERS = ("attempts", "crashes", "interruptions")
-
-
-@final
-@define(eq=False)
-class Ticket:
-    """One waiting write, and what became of it."""
-
-    enqueue: Sequence[NewJob] = ()
-    settle: Sequence[Settlement] = ()
-    done: Event = field(factory=Event)
-    written: Written | None = None
-    error: BaseException | None = None
-    failure: StoreUnavailableError | None = None
-    """Why the last try was in vain."""
-    refused: dict[Reservation, Exception] = field(factory=dict[Reservation, Exception])
-    """Which settlements of several the store does not take; the others are written."""
-    repeated: bool = False
-    """An earlier try may have been committed although its answer was lost."""
-    withdrawn: bool = False
-    """Nobody waits for it any more."""
-    told: Collection[str] = ()
-    """The workers of whose new jobs other processes are told with it."""
-
-    def fail(self, error: BaseException) -> None:
-        """Answer whoever waits for it with an error."""
-        self.error = error
-        self.done.set()
-
-    def repeat(self, failure: StoreUnavailableError) -> None:
-        """Note why it is written once more."""
-        self.repeated = True
-        self.failure = failure
-        self.error = None
-        self.enqueue = [evolve(new, repeated=True) for new in self.enqueue]
-
-    @property
-    def size(self) -> int:
-        """How many rows it writes."""
-        return len(self.enqueue) + len(self.settle)
-
-    @property
-    def names(self) -> set[str]:
-        """The workers whose jobs it stores."""
-        return {new.request.name for new in self.enqueue}
-
-    @property
-    def goes_alone(self) -> bool:
-        """Whether it has failed, and may be waiting for a key that nobody else wants."""
-        return self.repeated and any(
-            new.request.options.unique_key is not None for new in self.enqueue
-        )
-
-    @property
-    def weight(self) -> int:
-        """How many characters of payload it writes."""
-        return sum(len(new.request.payload) for new in self.enqueue) if self.enqueue else 0
 
 
 @final
@@ -425,39 +369,3 @@ class GroupCommit:
         job_id = settlement.reservation.job_id
         found = await self._dispatch.once(self._dispatch.store.find, job_id)
         return None if found is None else cancelled_before(found, settlement)
-
-
-def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservation) -> bool:
-    """Say whether `found` is what this settlement would have left behind."""
-    if isinstance(settlement, Requeue):
-        return _was_requeued(found, settlement)
-    if found.reservations != reservation.number:
-        return False
-    kind = SucceededJob if isinstance(settlement, Succeed) else FailedJob
-    return isinstance(found, kind) and found.reserved_by == reservation.owner
-
-
-def cancelled_before(found: StoredJob, put_back: Requeue) -> str | None:
-    """Return why this settlement has ended `found`, which it was to put back; else None.
-
-    The counters are what tells it from an end that somebody else has written.
-    """
-    held = put_back.reservation
-    is_ours = (found.reservations, found.reserved_by) == (held.number, held.owner) and all(
-        getattr(found, counter) == getattr(put_back, counter) for counter in COUNTERS
-    )
-    if not isinstance(found, FailedJob) or not is_ours:
-        return None
-    return found.error.removeprefix(CANCELLED) if found.error.startswith(CANCELLED) else None
-
-
-def _was_requeued(found: StoredJob, requeue: Requeue) -> bool:
-    """Say the same of a job that may have been reserved, and may have ended, since then.
-
-    The counters are what tells it from one that somebody else has given back.
-    """
-    if found.reservations == requeue.reservation.number:
-        return isinstance(found, Job) and found.reserved_by is None
-    return found.reservations > requeue.reservation.number and all(
-        getattr(found, counter) >= getattr(requeue, counter) for counter in COUNTERS
-    )

@@ -1,0 +1,68 @@
+"""One write that waits to be committed."""
+
+from collections.abc import Collection, Sequence
+from typing import final
+
+from anyio import Event
+from attrs import define, evolve, field
+
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.jobs import Reservation
+from bgjobs.settlements import Settlement
+from bgjobs.stores.abc import NewJob, Written
+
+
+@final
+@define(eq=False)
+class Ticket:
+    """One waiting write, and what became of it."""
+
+    enqueue: Sequence[NewJob] = ()
+    settle: Sequence[Settlement] = ()
+    done: Event = field(factory=Event)
+    written: Written | None = None
+    error: BaseException | None = None
+    failure: StoreUnavailableError | None = None
+    """Why the last try was in vain."""
+    refused: dict[Reservation, Exception] = field(factory=dict[Reservation, Exception])
+    """Which settlements of several the store does not take; the others are written."""
+    repeated: bool = False
+    """An earlier try may have been committed although its answer was lost."""
+    withdrawn: bool = False
+    """Nobody waits for it any more."""
+    told: Collection[str] = ()
+    """The workers of whose new jobs other processes are told with it."""
+
+    def fail(self, error: BaseException) -> None:
+        """Answer whoever waits for it with an error."""
+        self.error = error
+        self.done.set()
+
+    def repeat(self, failure: StoreUnavailableError) -> None:
+        """Note why it is written once more."""
+        self.repeated = True
+        self.failure = failure
+        self.error = None
+        self.enqueue = [evolve(new, repeated=True) for new in self.enqueue]
+
+    @property
+    def size(self) -> int:
+        """How many rows it writes."""
+        return len(self.enqueue) + len(self.settle)
+
+    @property
+    def names(self) -> set[str]:
+        """The workers whose jobs it stores."""
+        return {new.request.name for new in self.enqueue}
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it has failed, and may be waiting for a key that nobody else wants."""
+        return self.repeated and any(
+            new.request.options.unique_key is not None for new in self.enqueue
+        )
+
+    @property
+    def weight(self) -> int:
+        """How many characters of payload it writes."""
+        return sum(len(new.request.payload) for new in self.enqueue) if self.enqueue else 0
