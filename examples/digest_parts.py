@@ -53,8 +53,14 @@ def on_sqlite(path: Path) -> Database:
         store=bgjobs.SQLiteStore(path),
         connect=partial(sqlite3.connect, path, timeout=10),
         to_start_anew="delete it, or name another file with --database",
-        files=frozenset(Path(f"{path.resolve()}{end}") for end in ("", "-wal", "-shm")),
+        files=files_of(path.resolve()),
     )
+
+
+def files_of(path: Path) -> frozenset[Path]:
+    """Return the files that belong to an SQLite database, with the lock of bgjobs beside it."""
+    lock = path.with_name(f".{path.name}.lock")
+    return frozenset([lock, *(Path(f"{path}{end}") for end in ("", "-wal", "-shm"))])
 
 
 def on_postgres(dsn: str) -> Database:

@@ -23,17 +23,23 @@ class Monitor:
 
     async def run(self) -> None:
         """Release first for those who are dead already, then watch, until cancelled."""
-        forget_at = -inf
+        forget_at, tries, interval = -inf, 0, self._engine.config.sweep_interval
         while True:
-            # Told as StoreFailed; what fails waits a round, and the rest goes on without it.
+            # All failures are told as StoreFailed; one does not keep the rest from being done.
             with suppress(StoreUnavailableError):
                 await self.release_dead()
-            with suppress(StoreUnavailableError):
+            try:
                 found, now = await sweep(self._engine), self._engine.clock.monotonic()
-                if found or now >= forget_at:
-                    await forget_ended(self._engine)
-                    forget_at = now + FORGET_EVERY
-            with move_on_after(self._engine.config.sweep_interval):
+            except StoreUnavailableError:
+                pause = min(self._engine.dispatch.retry_delay(tries), interval)
+                tries += 1
+            else:
+                pause, tries = interval, 0
+                with suppress(StoreUnavailableError):  # it waits for the next round
+                    if found or now >= forget_at:
+                        await forget_ended(self._engine)
+                        forget_at = now + FORGET_EVERY
+            with move_on_after(pause):
                 await self._engine.registry.wait_dead()
 
     async def release_dead(self) -> None:

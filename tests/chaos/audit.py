@@ -117,6 +117,10 @@ def _postgres(orders: Orders) -> list[str]:
         begin
             if tg_op = 'UPDATE' and holder is null and was is null then
                 return null;
+            elsif tg_op = 'UPDATE'
+                and to_jsonb(old) - 'unique_key' = to_jsonb(new) - 'unique_key'
+            then  -- its key is free for what is stored in the transaction that ends it
+                return null;
             elsif tg_op = 'UPDATE' then
                 word = case when holder is null then 'freed'
                     when was is null then 'claimed' else 'robbed' end;

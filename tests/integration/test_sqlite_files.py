@@ -80,16 +80,16 @@ def test_a_newer_schema_is_refused_and_left_alone(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     with sqlite3.connect(sqlite_path) as raw:
-        raw.execute("insert into bgjobs_migrations values (4, '0004_later', 0)")
+        raw.execute("insert into bgjobs_migrations values (5, '0005_later', 0)")
     raw.close()
     for verb in (sqlite_store.migrate, sqlite_store.check_schema):
         with pytest.raises(SchemaMismatchError) as caught:
             verb()
-        assert (caught.value.found, caught.value.expected) == (4, 3)
+        assert (caught.value.found, caught.value.expected) == (5, 4)
     with sqlite3.connect(sqlite_path) as raw:
         found = raw.execute("select version from bgjobs_migrations").fetchall()
     raw.close()
-    assert found == [(1,), (2,), (3,), (4,)]
+    assert found == [(1,), (2,), (3,), (4,), (5,)]
 
 
 def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:

@@ -170,13 +170,13 @@ async def test_arguments_of_other_types_are_refused_before_anything_happens(
             (lambda: admin.reschedule(job.id, at=wrong), "reschedule: at: expected a datetime with a time zone, found str"),
             (lambda: admin.retry_failed(before=number), "before: expected a datetime with a time zone, found int"),
             (lambda: admin.retry_failed(name=number), "name: expected str or None, found int"),
-            (lambda: admin.retry_failed(progress=number), "retry_failed: progress: expected a function, found int"),
-            (lambda: admin.cancel_waiting(reason="x", progress=number), "cancel_waiting: progress: expected a function, found int"),
+            (lambda: admin.retry_failed(progress=number), "progress: expected a plain function, found int"),
+            (lambda: admin.cancel_waiting(reason="x", progress=number), "progress: expected a plain function, found int"),
             (lambda: admin.prune(failed_for=number), "prune: failed_for: expected a timedelta, found int"),
             (lambda: admin.prune(succeeded_for=wrong), "prune: succeeded_for: expected a timedelta, found str"),
-            (lambda: admin.prune(failed_for=timedelta(0), progress=number), "prune: progress: expected a function, found int"),
+            (lambda: admin.prune(failed_for=timedelta(0), progress=number), "progress: expected a plain function, found int"),
             (lambda: admin.import_failed(wrong), "import_failed: expected lines, found one str; split it into lines"),
-            (lambda: admin.import_failed([], progress=number), "import_failed: progress: expected a function, found int"),
+            (lambda: admin.import_failed([], progress=number), "progress: expected a plain function, found int"),
         ]  # fmt: skip
         for call, text in cases:
             with pytest.raises(TypeError) as caught:

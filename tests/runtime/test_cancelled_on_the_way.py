@@ -26,7 +26,7 @@ from bgjobs.events import (
 )
 from bgjobs.jobs import FailedJob
 from bgjobs.schedules import every
-from bgjobs.stores.operations import OperatedStore
+from bgjobs.stores.operations import operations_of
 from tests.fixtures.faulty_store import FaultyStore
 from tests.fixtures.prepared_rows import left_behind
 from tests.runtime.conftest import Harness, Wrapped
@@ -88,8 +88,9 @@ class Cancelling:
         self._store.migrate()
 
     def __call__(self, job_id: UUID) -> None:
-        assert isinstance(self._store, OperatedStore)
-        assert self._store.operations.cancel([job_id], "by hand").asked == [job_id]
+        operations = operations_of(self._store)
+        assert operations is not None
+        assert operations.cancel([job_id], "by hand").asked == [job_id]
 
     def __enter__(self) -> Self:
         return self

@@ -201,9 +201,10 @@ async def test_a_wrong_configuration_is_refused_before_anything_is_opened(
 ) -> None:
     path = tmp_path / "jobs.db"
     queue = bgjobs.Queue("q", workers=[short])
-    config = bgjobs.Config(store=bgjobs.SQLiteStore(path), queues=[queue, queue])
     with pytest.raises(ConfigError):
-        async with bgjobs.run(config):
+        async with bgjobs.run(
+            bgjobs.Config(store=bgjobs.SQLiteStore(path), queues=[queue, queue])
+        ):
             raise AssertionError("it must not start")
     assert not path.exists()
 

@@ -11,8 +11,8 @@ from attrs import evolve
 from bgjobs.ids import new_id
 from bgjobs.runtime.fetch import Fetcher
 from bgjobs.runtime.group_commit import GroupCommit
-from bgjobs.runtime.ticket import Ticket
 from bgjobs.runtime.leases import Lease
+from bgjobs.runtime.ticket import Ticket
 from bgjobs.stores.abc import Written
 from tests.simulation.disk import shared_disk
 
