@@ -31,7 +31,7 @@ class Monitor:
             try:
                 found, now = await sweep(self._engine), self._engine.clock.monotonic()
             except StoreUnavailableError:
-                pause = min(self._engine.dispatch.retry_delay(tries), interval)
+                pause = self._engine.dispatch.retry_delay(tries, factor=10, longest=interval)
                 tries += 1
             else:
                 pause, tries = interval, 0
