@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.fixtures.torn_down import JOBS
 
 DEADLINE = 60.0
 """Seconds, on a busy machine; a process that hangs has no other end."""
+pytestmark = pytest.mark.slow
 both_loops = pytest.mark.parametrize("loop", ["trio", "asyncio"])
 
 
@@ -25,12 +27,20 @@ def running(how: str, loop: str, database: Database) -> Generator["subprocess.Po
         assert isinstance(database, SQLiteFile)
         place = ["sqlite", str(database.path), "-"]
     command = [sys.executable, "-m", "tests.fixtures.torn_down", how, loop, *place]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    # Not a pipe: the traceback of all tasks is longer than what one takes unread.
+    with (
+        TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True
+        ) as process,
+    ):
         try:
             read_until(process, "ready")
             yield process
+        except BaseException as error:
+            complaints.seek(0)
+            error.add_note(complaints.read())
+            raise
         finally:
             process.kill()
 
@@ -41,8 +51,7 @@ def read_until(process: "subprocess.Popen[str]", line: str, times: int = 1) -> N
         times -= read == f"{line}\n"
         if times == 0:
             return
-    assert process.stderr is not None
-    raise AssertionError(process.stderr.read())
+    raise AssertionError(f"it ended before it said {line!r}")
 
 
 def assert_given_back(database: Database, name: str) -> None:

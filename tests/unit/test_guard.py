@@ -90,8 +90,9 @@ def run_guard(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 def test_two_commits_are_measured_in_pairs() -> None:
-    tiny = ("--stores", "sqlite", "--scale", "0.01", "--rounds", "2")
+    tiny = ("--stores", "sqlite", "--scale", "0.01", "--rounds", "1")
     done = run_guard("HEAD", *tiny, "--metrics", "enqueue_one,drain")
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| sqlite")]
