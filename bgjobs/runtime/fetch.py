@@ -71,8 +71,10 @@ class Fetcher:
     async def run(self) -> None:
         """Reserve and hand out; a store that is away is asked again."""
         tries = 0
-        while await self._may_look():
-            try:
+        while True:
+            try:  # before a look, too: what finds no slot is given back
+                if not await self._may_look():
+                    break
                 wait = await self._look()
             except StoreUnavailableError as error:
                 self._compare_at = self._now()

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.errors import StoreError
-from bgjobs.events import JobStarted, JobSucceeded, QueueError
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded, QueueError
 from bgjobs.ids import new_id
 from bgjobs.runtime import fetch
 from bgjobs.runtime.pace import Pace
@@ -62,20 +62,27 @@ async def test_where_jobs_take_long_none_is_reserved_ahead(app: Harness) -> None
         await app.recorder.wait_for(JobSucceeded, 10)
 
 
+@pytest.mark.parametrize("refusals", [0, 2])
 async def test_what_was_reserved_ahead_and_finds_no_slot_is_given_back(
-    app: Harness, monkeypatch: pytest.MonkeyPatch
+    app: Harness, monkeypatch: pytest.MonkeyPatch, refusals: int
 ) -> None:
+    """Also by a store that is away at first, which is no crash of the queue."""
     monkeypatch.setattr(fetch, "STALE", 0.05)
     monkeypatch.setattr(Pace, "room", 6)
     real, go_on, gone = app.database.store(), anyio.Event(), threading.Event()
+    refused = list[StoreError]()
 
     @bgjobs.worker
     async def long(number: int) -> None:
         await go_on.wait()
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
+        gives_back = any(isinstance(one, Requeue) and one.attempts == 0 for one in settle)
+        if gives_back and len(refused) < refusals:
+            refused.append(StoreUnavailableError("away"))
+            raise refused[-1]
         written = real.write(enqueue, settle, **kwargs)
-        if any(isinstance(one, Requeue) and one.attempts == 0 for one in settle):
+        if gives_back:
             gone.set()
         return written
 
@@ -86,6 +93,8 @@ async def test_what_was_reserved_ahead_and_finds_no_slot_is_given_back(
         go_on.set()
         ended = await app.recorder.wait_for(JobSucceeded, 10)
     assert {one.job.attempts for one in ended} == {0}
+    assert [one.error for one in app.recorder.of(QueueError)] == refused
+    assert app.recorder.of(ChildCrashed) == []
 
 
 async def test_of_ends_that_are_written_together_only_the_refused_one_fails(
