@@ -26,6 +26,7 @@ from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.debian import PgBouncer, started_pgbouncer
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_jobs import LEASE, open_owner
+from tests.fixtures.postgres_locks import named, wait_until_waiting
 
 pytestmark = pytest.mark.xdist_group("pgbouncer")
 
@@ -324,19 +325,27 @@ def gathered(connection: psycopg.Connection[Any]) -> list[psycopg.Notify]:
 
 
 def test_what_another_client_listens_for_is_not_gathered(debian_dsn: str, schema: str) -> None:
-    """The one session hears it, whichever client has it then."""
-    with (
-        started_pgbouncer(debian_dsn, default_pool_size=1) as bouncer,
-        opened(bouncer.dsn, schema, pool_size=1) as store,
-        psycopg.connect(bouncer.dsn, autocommit=True, prepare_threshold=None) as other,
-    ):
+    """The one session hears it at the end of a transaction, whichever client has it then."""
+    with ExitStack() as stack:
+        bouncer = stack.enter_context(started_pgbouncer(debian_dsn, default_pool_size=1))
+        name, dsn = named(bouncer.dsn)
+        store = stack.enter_context(opened(dsn, schema, pool_size=1))
+        other = psycopg.connect(bouncer.dsn, autocommit=True, prepare_threshold=None)
+        stack.enter_context(other).execute("listen theirs")
         owner = open_owner(store)
-        other.execute("listen theirs")
-        with psycopg.connect(debian_dsn, autocommit=True) as third:
-            for number in range(20):
-                third.execute("select pg_notify('theirs', %s)", [str(number)])
-                store.count()
-                store.heartbeat([owner], LEASE)
+
+        def notified_during(call: Callable[[], object]) -> None:
+            """Make it wait for a row meanwhile: an idle session could hear it by itself."""
+            with psycopg.connect(debian_dsn) as third, ThreadPoolExecutor(1) as thread:
+                third.execute(f"select from {schema}.owners for update".encode())
+                called = thread.submit(call)
+                wait_until_waiting(debian_dsn, name, 1)
+                third.execute("notify theirs")
+                third.commit()
+                called.result(_PATIENCE)
+
+        notified_during(lambda: store.heartbeat([owner], LEASE))
+        notified_during(lambda: store.close_owners([owner]))
         with store._calls.live.borrowed() as connection:
             assert gathered(connection) == []
         with store._calls.live.heartbeat(1.0) as connection:
