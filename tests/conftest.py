@@ -16,7 +16,7 @@ pytest_plugins = [
     "tests.fixtures.databases",
 ]
 
-FEWEST, MOST = 2, 4
+MOST = 4
 PATIENCE_WITH_SLOW_ONES = 900
 """Seconds until pytest-timeout ends a test that is marked as slow; the others have 300."""
 
@@ -28,8 +28,8 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than there are cores: many tests wait, for others or for a lease."""
-    return min(max(FEWEST, len(os.sched_getaffinity(0)) + 1), MOST)
+    """Return two more than there are cores: many tests wait, for others or for a lease."""
+    return min(len(os.sched_getaffinity(0)) + 2, MOST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

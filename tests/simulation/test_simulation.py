@@ -17,7 +17,7 @@ CHUNKS = [
     range(40),
     *(
         pytest.param(range(start, start + 40), marks=pytest.mark.slow)
-        for start in range(40, 200, 40)
+        for start in range(40, 120, 40)
     ),
 ]
 ROUGH = {
