@@ -33,7 +33,8 @@ class OpenedFiles:
 
     def __init__(self, path: str, label: str) -> None:
         """Remember the database at `path`, where there is one already."""
-        self.database = os.path.realpath(path)  # SQLite puts the other two beside this one
+        self.database: str = os.path.realpath(path)
+        """Beside it, SQLite puts the other two."""
         self._label = label
         self._link = None if path == self.database else self._opened(path, os.stat)
         self._beside = [self._opened(self.database, os.lstat)]
