@@ -19,6 +19,8 @@ class _Chain:
     live: int = 0
     last: datetime | None = None
     """The latest occurrence that was stored."""
+    before: datetime | None = None
+    """The one before it, which counts again when the latest is replaced."""
     served: datetime | None = None
     """The latest that was run to its end."""
 
@@ -42,14 +44,20 @@ class Planned:
         right = occurrence.previous == chain.served
         text = f"{name}: previous is {occurrence.previous}, not {chain.served}"
         self._journal.expect(right, text)
-        chain.last = occurrence.at
+        chain.before, chain.last = chain.last, occurrence.at
 
-    def gone(self, change: Change, *, dropped: bool) -> None:
-        """Note the end of an occurrence; a dropped one was not served."""
+    def gone(self, change: Change, *, dropped: bool, replaced: bool) -> None:
+        """Note the end of an occurrence; one that was dropped or replaced was not served.
+
+        What replaces one may be the same again: a process whose idea of the store's time was
+        old asked for another, and the store has planned by its own.
+        """
         occurrence = _occurrence(change)
         chain = self._chains[occurrence.plan.name]
         chain.live -= 1
-        if not dropped:
+        if replaced:
+            chain.last = chain.before
+        elif not dropped:
             chain.served = occurrence.at
 
     def check(self) -> None:

@@ -217,7 +217,8 @@ class Witness:
             run = self.runs.of(row.id, row.reservations)
             self._expect(row.occurrence is not None and run is None, row, "lost")
         if row.occurrence is not None:
-            self._planned.gone(row, dropped=dropped)
+            replaced = dropped and self._verb == "replace"
+            self._planned.gone(row, dropped=dropped, replaced=replaced)
 
     def _expect(self, condition: object, row: Change, text: str) -> None:
         self._journal.expect(condition, f"job {row.id}, reservation {row.reservations}: {text}")
