@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from datetime import datetime, timedelta
+from functools import partial
 from inspect import isawaitable
 from math import inf
 from types import CoroutineType
@@ -18,6 +19,7 @@ from bgjobs.deferred import discard, is_deferred, refuse_deferred
 from bgjobs.errors import BgJobsError, PayloadError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
+from bgjobs.runtime.callbacks import CallbackFailedError, holds
 from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
@@ -31,14 +33,6 @@ class HandlerCrashedError(BgJobsError):
     def __init__(self, worker: str, error: BaseException) -> None:
         self.worker = worker
         super().__init__(f"handler of worker {worker!r} raised {type(error).__name__}")
-
-
-class CallbackExitedError(BgJobsError):
-    """A function of the user's called `sys.exit` where only an `Exception` may come out."""
-
-    def __init__(self, what: str, error: BaseException) -> None:
-        self.error = error
-        super().__init__(f"{what} raised {error_text(error).splitlines()[0]}")
 
 
 @final
@@ -141,10 +135,10 @@ class Attempt:
             return Raised(error_text(error))
         if is_failure(error):  # whatever a handler raises is its outcome
             return self._outcome_of(error)
-        if _holds(error, KeyboardInterrupt):
+        if holds(error, KeyboardInterrupt):
             raise error
         cancelled = get_cancelled_exc_class()
-        if _holds(error, cancelled):
+        if holds(error, cancelled):
             await checkpoint_if_cancelled()  # does not return when it is our cancellation
         if is_failure(error, cancelled):
             # On asyncio, awaiting a task that somebody else has cancelled raises this, too.
@@ -159,8 +153,16 @@ class Attempt:
             return Interrupted()
         return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
 
-    def complete(self, connection: Any) -> None:
-        """Do what the handler gave to `complete_with`; a driver's connection is Any."""
+    def completing(self) -> Callable[[Any], None]:
+        """Return what does the work that the handler gave to `complete_with`.
+
+        To be asked for on the event loop: the store calls it in a thread, where no loop tells
+        which class its cancellations have.
+        """
+        return partial(self._complete, get_cancelled_exc_class())
+
+    def _complete(self, cancelled: type[BaseException], connection: Any) -> None:
+        """Do that work; a driver's connection is Any."""
         try:
             for work in self.completions:
                 if (answer := work(connection)) is not None:
@@ -168,10 +170,9 @@ class Attempt:
         except Exception:
             raise  # an error of the handler's, like any other
         except BaseException as error:
-            if is_failure(error):  # a store is used to an `Exception`
-                raise CallbackExitedError(
-                    "the function given to complete_with", error
-                ) from error
+            if is_failure(error, cancelled):  # a store is used to an `Exception`
+                what = "the function given to complete_with"
+                raise CallbackFailedError(what, error) from error
             raise HandlerCrashedError(self.worker.name, error) from error
 
     async def _finish(self, answer: object, context: Context) -> None:
@@ -238,10 +239,4 @@ def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
 
 def raised_by_work(error: Exception) -> BaseException:
     """Return what a function given to `complete_with` has raised."""
-    return error.error if isinstance(error, CallbackExitedError) else error
-
-
-def _holds(error: BaseException, kind: type[BaseException]) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).split(kind)[0] is not None
-    return isinstance(error, kind)
+    return error.error if isinstance(error, CallbackFailedError) else error

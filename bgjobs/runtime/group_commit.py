@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, final
 
-from anyio import Event, get_cancelled_exc_class, move_on_after, sleep
+from anyio import Event, move_on_after, sleep
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import field, frozen
 
@@ -165,14 +165,14 @@ class GroupCommit:
     async def _submit(self, ticket: Ticket) -> None:
         if self._ended:
             raise self._gone()
-        if self._busy or self._waiting or self._crowded or self._clock.inline:
-            self._waiting.append(ticket)
-            self._work.set()
-        else:
-            self._write_alone(ticket)
         try:
+            if self._busy or self._waiting or self._crowded or self._clock.inline:
+                self._waiting.append(ticket)
+                self._work.set()
+            else:
+                self._write_alone(ticket)
             await ticket.done.wait()
-        except get_cancelled_exc_class():
+        except BaseException:  # cancelled, or a Ctrl-C in a listener
             ticket.withdrawn = True
             raise
 

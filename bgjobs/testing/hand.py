@@ -105,7 +105,8 @@ class Hand:
             lost = self.store.write(settle=[settlement], now=now).lost
             return run, settlement, not lost
         try:
-            kept = self.store.complete(run.job.reservation, run.attempt.complete, now=now)
+            work = run.attempt.completing()
+            kept = self.store.complete(run.job.reservation, work, now=now)
         except HandlerCrashedError:
             raise
         except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
