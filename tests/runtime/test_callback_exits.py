@@ -1,6 +1,8 @@
 """Whatever a callback raises is its own failure: tasks that serve others go on."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -245,3 +247,71 @@ async def test_such_a_cancellation_is_one_for_a_run_by_hand_too(sqlite_app: Harn
 
     ended = await run_one(completing, completing.request(), raising=False)
     assert ended.how == "raised"
+
+
+async def wait_for_a_cancelled_task() -> None:
+    task = asyncio.ensure_future(asyncio.sleep(3600))
+    task.cancel()
+    await task
+
+
+async def cancel_itself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("handle", [wait_for_a_cancelled_task, cancel_itself])
+def test_a_block_that_has_swallowed_a_cancellation_loses_no_slot(
+    sqlite_app: Harness, handle: Callable[[], Any]
+) -> None:
+    @bgjobs.worker
+    async def cancelled() -> None:
+        await handle()
+
+    async def live(ready: asyncio.Event) -> list[Any]:
+        async with bgjobs.run(
+            sqlite_app.config(cancelled, healthy, queue={**ONE_SLOT, "max_retries": 0})
+        ) as bg:
+            ready.set()
+            with suppress(asyncio.CancelledError):  # without `uncancel`, as most code does it
+                await anyio.sleep_forever()
+            with anyio.fail_after(60):
+                return [
+                    await bg.wait_for(await bg.enqueue(worker.request()))
+                    for worker in (cancelled, healthy, cancelled, healthy)
+                ]
+
+    async def main() -> list[Any]:
+        ready = asyncio.Event()
+        task = asyncio.create_task(live(ready))
+        await ready.wait()
+        task.cancel()
+        return await task
+
+    jobs = asyncio.run(main())
+    failed, succeeded = bgjobs.FailedJob, bgjobs.SucceededJob
+    assert [type(job) for job in jobs] == [failed, succeeded, failed, succeeded]
+    assert {(job.crashes, job.interruptions) for job in jobs} == {(0, 0)}
+
+
+@on_asyncio
+async def test_a_slot_that_a_handler_has_cancelled_late_runs_the_next_job(
+    sqlite_app: Harness,
+) -> None:
+    """A handler that has left a timer of its own behind hits the task that called it."""
+
+    @bgjobs.worker
+    async def leave_a_timer() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+
+    tasks = list[asyncio.Task[Any]]()
+    async with bgjobs.run(sqlite_app.config(leave_a_timer, healthy, queue=ONE_SLOT)) as bg:
+        await bg.wait_for(await bg.enqueue(leave_a_timer.request()))
+        await anyio.wait_all_tasks_blocked()
+        tasks[0].cancel()
+        await run_two(bg)
+    assert sqlite_app.recorder.of(ChildCrashed) == []
