@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any, final
 
 from anyio import Event, move_on_after, sleep
-from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import Job, Reservation
+from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.earlier_tries import cancelled_before, is_settled
 from bgjobs.runtime.outliving import outliving
@@ -78,7 +78,7 @@ class GroupCommit:
         Cancelled before the batch is taken, nothing is stored; after that, they may be.
         `StoreUnavailableError` after the configured time; they may be stored then, too.
         """
-        await checkpoint_if_cancelled()  # else the batch may be taken before it is noticed
+        await raise_if_cancelled()  # else the batch may be taken before it is noticed
         ticket = Ticket(enqueue=jobs)
         with move_on_after(self._timeout):
             await self._submit(ticket)

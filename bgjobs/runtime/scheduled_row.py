@@ -34,6 +34,7 @@ from bgjobs.planning import (
     unchanged,
 )
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.planned_run import IMPOSSIBLE, Change, PlannedRun, occurrence_of
 from bgjobs.runtime.wakeups import Signal
@@ -117,6 +118,7 @@ class ScheduledRow:
 
         Waits while another process runs it, unless this application stops.
         """
+        await raise_if_cancelled()  # before the lock, which uses AnyIO's own
         async with self._lock:
             while self.pending and not await self._step():
                 if self._engine.life.is_ending:

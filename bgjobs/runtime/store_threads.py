@@ -14,10 +14,10 @@ from threading import Thread
 from typing import Any, TypeVar, final
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, wait_readable
-from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
 
 from bgjobs.errors import StoreError
+from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.outliving import took_back_native_cancellation
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class StoreThreads:
 
     async def call(self, work: Callable[[], T]) -> T:
         """Call `work` in a thread; one that has begun is waited for, whatever is cancelled."""
-        await checkpoint_if_cancelled()
+        await raise_if_cancelled()
         done = Event()
         made: list[tuple[T, BaseException | None]] = []
 
