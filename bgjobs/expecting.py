@@ -23,7 +23,7 @@ def as_requests(what: str, found: object) -> list[JobRequest]:
         raise TypeError(f"{what}: expected several JobRequests, found {_shown(found)}")
     requests = list(cast("Iterable[object]", found))
     for position, request in enumerate(requests):
-        if not isinstance(request, JobRequest):
+        if not _is_request(request):
             where = f"{what}: [{position}]: " if len(requests) > 1 else ""
             check_request(request, where)
     return cast("list[JobRequest]", requests)
@@ -31,8 +31,11 @@ def as_requests(what: str, found: object) -> list[JobRequest]:
 
 def check_request(found: object, where: str = "") -> None:
     """Expect a request; `where` begins the text of the error."""
-    if not isinstance(found, JobRequest):
-        raise TypeError(f"{where}expected a JobRequest, found {_shown(found)}{_hint(found)}")
+    if not _is_request(found):
+        shown = _shown(found)
+        if issubclass(type(found), JobRequest):
+            shown = "one that lacks some of its attributes: make it by a worker's request(...)"
+        raise TypeError(f"{where}expected a JobRequest, found {shown}{_hint(found)}")
 
 
 def id_of(what: str, found: object) -> UUID:
@@ -121,6 +124,18 @@ def check_schedule(what: str, found: object) -> None:
         raise TypeError(f"{what}: expected a built schedule, found {_shown(found)}")
 
 
+def _is_request(found: object) -> bool:
+    # `isinstance` believes what an object tells about its class, as a mock does.
+    if not issubclass(type(found), JobRequest):
+        return False
+    request = cast("JobRequest", found)
+    try:
+        _ = request.name, request.payload, request.options
+    except AttributeError:  # it was made without its `__init__`
+        return False
+    return True
+
+
 def _shown(found: Any) -> str:
     """Name what was found, without its value."""
     if found is None:
@@ -146,4 +161,6 @@ def _hint(found: Any) -> str:
 
 def _is_worker(found: object) -> bool:
     # By its looks: workers stand on a floor above this one.
-    return isinstance(getattr(found, "name", None), str) and hasattr(type(found), "request")
+    return hasattr(type(found), "request") and all(
+        isinstance(getattr(found, name, None), str) for name in ("name", "__name__")
+    )

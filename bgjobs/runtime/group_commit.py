@@ -188,9 +188,9 @@ class GroupCommit:
 
     def _write_alone(self, ticket: Ticket) -> None:
         """Write what nothing else waits with, without the task: two turns of the loop less."""
-        self._busy = True
         if self._notifier is not None and ticket.enqueue:
             ticket.told = self._notifier.along(ticket.names)
+        self._busy = True
         self._dispatch.begin(
             "write", partial(self._write_and_tell, ticket), partial(self._written_alone, ticket)
         )
@@ -262,14 +262,18 @@ class GroupCommit:
         batch: list[Ticket] = []
         size = weight = 0
         waiting = [ticket for ticket in self._waiting if not ticket.withdrawn]
+        taken = 0
         for ticket in waiting:
-            size += ticket.size
-            weight += ticket.weight
-            is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
-            if batch and (is_full or ticket.goes_alone or batch[0].goes_alone):
-                break
-            batch.append(ticket)
-        self._waiting = waiting[len(batch) :]
+            if (measures := _measured(ticket)) is not None:
+                rows, characters, goes_alone = measures
+                size += rows
+                weight += characters
+                is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
+                if batch and (is_full or goes_alone or batch[0].goes_alone):
+                    break
+                batch.append(ticket)
+            taken += 1
+        self._waiting = waiting[taken:]
         return batch
 
     async def _commit(self, batch: list[Ticket]) -> None:
@@ -369,3 +373,15 @@ class GroupCommit:
         job_id = settlement.reservation.job_id
         found = await self._dispatch.once(self._dispatch.store.find, job_id)
         return None if found is None else cancelled_before(found, settlement)
+
+
+def _measured(ticket: Ticket) -> tuple[int, int, bool] | None:
+    """Return size, weight and whether it goes alone; None for one that it has failed.
+
+    A request that was made past its checks may raise here. It is that caller's error alone.
+    """
+    try:
+        return ticket.size, ticket.weight, ticket.goes_alone
+    except Exception as error:  # noqa: BLE001 - whatever its attributes raise
+        ticket.fail(error)
+        return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest.mock import Mock
 
 import anyio
 import pytest
@@ -25,6 +26,30 @@ async def greet(name: str = "Ada") -> None: ...
 def plain() -> None: ...
 
 
+class Client:
+    name = "a client of something else"
+
+    def request(self) -> None: ...
+
+
+def bare(**values: object) -> JobRequest:
+    """Return a request that was made past its checks, as a broken copy is."""
+    made = object.__new__(JobRequest)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def mock_of_a_request() -> Mock:
+    mock = Mock(spec=JobRequest)
+    mock.name = "greet"
+    return mock
+
+
+LACKS = (
+    "expected a JobRequest, found one that lacks some of its attributes: make it by a worker's "
+    "request(...)"
+)
 MEANT = "; did you mean greet.request(...)?"
 WRONG: list[tuple[Any, str]] = [
     (greet, f"expected a JobRequest, found Worker 'greet'{MEANT}"),
@@ -32,6 +57,10 @@ WRONG: list[tuple[Any, str]] = [
     ("greet", "expected a JobRequest, found str"),
     (None, "expected a JobRequest, found None"),
     (JobRequest, "expected a JobRequest, found the class JobRequest"),
+    (Client(), "expected a JobRequest, found Client"),
+    (mock_of_a_request(), "expected a JobRequest, found Mock"),
+    (bare(), LACKS),
+    (bare(name="greet"), LACKS),
 ]
 
 
