@@ -16,7 +16,7 @@ from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
 from bgjobs.deferred import discard, is_deferred, refuse_deferred
-from bgjobs.errors import BgJobsError, PayloadError, unwrapped
+from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.runtime.callbacks import CallbackFailedError, holds
@@ -33,6 +33,17 @@ class HandlerCrashedError(BgJobsError):
     def __init__(self, worker: str, error: BaseException) -> None:
         self.worker = worker
         super().__init__(f"handler of worker {worker!r} raised {type(error).__name__}")
+
+
+class WorkUnavailableError(BgJobsError):
+    """A function given to `complete_with` raised what a store raises when it is away.
+
+    It may come from another store, which says nothing about the one that completes the job.
+    """
+
+    def __init__(self, error: StoreUnavailableError) -> None:
+        self.error = error
+        super().__init__(str(error))
 
 
 @final
@@ -167,6 +178,8 @@ class Attempt:
             for work in self.completions:
                 if (answer := work(connection)) is not None:
                     refuse_deferred(f"worker {self.worker.name!r}: complete_with", answer)
+        except StoreUnavailableError as error:
+            raise WorkUnavailableError(error) from error  # the store decides whose it is
         except Exception:
             raise  # an error of the handler's, like any other
         except BaseException as error:
@@ -239,4 +252,6 @@ def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
 
 def raised_by_work(error: Exception) -> BaseException:
     """Return what a function given to `complete_with` has raised."""
-    return error.error if isinstance(error, CallbackFailedError) else error
+    if isinstance(error, CallbackFailedError | WorkUnavailableError):
+        return error.error
+    return error

@@ -10,6 +10,7 @@ import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.ids import new_id
+from bgjobs.runtime.attempt import WorkUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -292,6 +293,22 @@ def test_a_failing_disk_inside_work_is_an_outage(sqlite_store: SQLiteStore) -> N
 
     with pytest.raises(StoreUnavailableError, match="SQLITE_IOERR_READ"):
         sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+
+
+def test_a_full_disk_inside_enqueue_in_is_an_outage(sqlite_store: SQLiteStore) -> None:
+    """The runtime hides an outage that work tells of, as it may be another store's."""
+    held = hold(sqlite_store)
+
+    def work(raw: sqlite3.Connection) -> None:
+        raw.execute("pragma max_page_count = 1")
+        try:
+            sqlite_store.enqueue_in(raw, [ask(payload="x" * 100_000)], now=NOW)
+        except StoreUnavailableError as error:
+            raise WorkUnavailableError(error) from error
+
+    with pytest.raises(StoreUnavailableError, match="SQLITE_FULL"):
+        sqlite_store.complete(held.reservation, work, now=NOW)
+    assert sqlite_store.find(held.id) == held
 
 
 def test_a_lock_that_work_runs_into_is_its_own_error(
