@@ -230,8 +230,7 @@ class Discard(Exception):  # noqa: N818 - an order to the queue, not an error
     """Also that of a subclass which calls no `__init__` of ours."""
 
     def __init__(self, reason: str) -> None:
-        # An order is never refused: that would be tried again, which nobody wants.
-        self.reason = reason if isinstance(reason, str) else ascii(reason)  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        self.reason = as_reason(reason)
         super().__init__(reason)
 
 
@@ -242,12 +241,25 @@ class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
     """Also that of a subclass which calls no `__init__` of ours."""
 
     def __init__(self, *, for_: float | timedelta) -> None:
-        seconds = for_.total_seconds() if isinstance(for_, timedelta) else for_
-        self.delay = check_delay("Snooze", seconds)
+        self.delay = as_snooze_delay(for_)
         super().__init__(f"for {self.delay}")
 
     def __reduce__(self) -> "tuple[Callable[[], Snooze], tuple[()]]":
         return partial(Snooze, for_=self.delay), ()
+
+
+def as_reason(found: object) -> str:
+    """Return the reason of a `Discard` as a text, whatever it is.
+
+    An order is never refused: then the job would be tried again, against the order.
+    """
+    return str.__str__(found) if isinstance(found, str) else ascii(found)
+
+
+def as_snooze_delay(found: float | timedelta) -> timedelta:
+    """Return the delay of a `Snooze`; `TypeError` or `ValueError` for what is none."""
+    seconds = found.total_seconds() if isinstance(found, timedelta) else found
+    return check_delay("Snooze", seconds)
 
 
 def check_delay(what: str, seconds: float) -> timedelta:

@@ -17,7 +17,7 @@ from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
 from bgjobs.deferred import discard, is_deferred, refuse_deferred
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
-from bgjobs.jobs import Discard, Job, Snooze
+from bgjobs.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.runtime.callbacks import CallbackFailedError, holds
 from bgjobs.runtime.own_context import InOwnContext
@@ -218,9 +218,12 @@ class Attempt:
     def _outcome_of(self, error: BaseException) -> Outcome:
         order = unwrapped(error)  # a handler with its own nursery raises its order in a group
         if isinstance(order, Discard):
-            return Discarded(clean_text(order.reason, LONGEST_ERROR))
+            return Discarded(clean_text(_reason_of(order), LONGEST_ERROR))
         if isinstance(order, Snooze):
-            return Snoozed(order.delay)
+            try:
+                return Snoozed(as_snooze_delay(order.delay))
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - a subclass has set it
+                error = fault
         if self.order is not None:
             return self.order
         if self._interrupted:
@@ -248,6 +251,13 @@ def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return cast("BaseExceptionGroup[BaseException]", error).split(kinds)[1] is None
     return isinstance(error, kinds)
+
+
+def _reason_of(order: Discard) -> str:
+    try:
+        return as_reason(order.reason)
+    except (Exception, SystemExit) as fault:  # noqa: BLE001 - a subclass may spoil its attribute
+        return error_text(fault)
 
 
 def raised_by_work(error: Exception) -> BaseException:
