@@ -1,6 +1,7 @@
 """One attempt: one call of a handler, and what its end means."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
-from bgjobs.deferred import discard, is_deferred, refuse_deferred
+from bgjobs.deferred import discard, is_unfinished, refuse_unfinished, shown
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
@@ -125,7 +126,7 @@ class Attempt:
                 answer, context = await call_in_thread(
                     worker.handler, args, kwargs, self._threads
                 )
-            if answer is not None and is_deferred(answer):
+            if answer is not None and is_unfinished(answer):
                 await self._finish(answer, context)
         finally:
             if worker.timeout is not None:
@@ -177,7 +178,7 @@ class Attempt:
         try:
             for work in self.completions:
                 if (answer := work(connection)) is not None:
-                    refuse_deferred(f"worker {self.worker.name!r}: complete_with", answer)
+                    refuse_unfinished(f"worker {self.worker.name!r}: complete_with", answer)
         except StoreUnavailableError as error:
             raise WorkUnavailableError(error) from error  # the store decides whose it is
         except Exception:
@@ -199,15 +200,21 @@ class Attempt:
 
     async def _awaited(self, answer: Any) -> None:
         for _ in range(MOST_AWAITS):
-            if not isawaitable(answer):
+            before = answer
+            if _has_ended(answer):
+                answer = answer.result()
+            elif isawaitable(answer):
+                answer = await answer
+            else:
                 break
-            before, answer = answer, await answer
-            if answer is before or not is_deferred(answer):
+            if answer is before or not is_unfinished(answer):
                 return
         discard(answer)
+        is_future = isinstance(answer, Future)
+        missing = "which has not ended" if is_future else "of which nothing has run"
         raise TypeError(
-            f"worker {self.worker.name!r}: its handler returned an object of type "
-            f"{type(answer).__name__!r}, of which nothing has run; do the work before returning"
+            f"worker {self.worker.name!r}: its handler returned {shown(answer)}, "
+            f"{missing}; do the work before returning"
         )
 
     def _deadline(self, clock: Clock) -> datetime | None:
@@ -251,6 +258,10 @@ def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return cast("BaseExceptionGroup[BaseException]", error).split(kinds)[1] is None
     return isinstance(error, kinds)
+
+
+def _has_ended(answer: object) -> bool:
+    return isinstance(answer, Future) and answer.done()
 
 
 def _reason_of(order: Discard) -> str:
