@@ -1,6 +1,6 @@
 """The shapes of arrays and of objects whose keys are data."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, final
 
 from attrs import frozen
@@ -22,6 +22,11 @@ class Kind:
     """The class of the annotation, which may be an abstract one."""
     is_wide: bool = False
     """Take all that is like the base: code of a class makes it anew of what is read back."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it takes the class of its annotation only."""
+        return self.classes == (self.base,)
 
     def accepts(self, value: Any) -> bool:
         """Tell whether `value` is one."""
@@ -58,7 +63,8 @@ def array_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Sh
             raise unfit(kind.name, value)
         return make(_each(value, item.decode))  # pyright: ignore[reportUnknownArgumentType] - a row
 
-    return Shape(kind.name, ARRAY, kind.accepts, encode, decode)
+    keeps = kind.is_exact and item.keeps_equality
+    return Shape(kind.name, ARRAY, kind.accepts, encode, decode, keeps_equality=keeps)
 
 
 def set_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shape:
@@ -70,7 +76,8 @@ def set_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shap
     def encode(value: Any) -> list[Any]:
         if not kind.accepts(value):
             raise kind.misfit(value)
-        return _in_order(_each(value, item.encode), decode)
+        items = _each(value, item.encode)
+        return _in_order(items, None if item.keeps_equality else decode)
 
     def decode(value: Any) -> Any:
         if type(value) is not list:
@@ -81,7 +88,8 @@ def set_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shap
         except Exception:  # noqa: BLE001 - a `__hash__` of the user's may raise anything
             raise refused(f"expected {kind.name} of items that can be hashed") from None
 
-    return Shape(kind.name, ARRAY, kind.accepts, encode, decode)
+    keeps = item.keeps_equality
+    return Shape(kind.name, ARRAY, kind.accepts, encode, decode, keeps_equality=keeps)
 
 
 def tuple_shape(items: tuple[Shape, ...]) -> Shape:
@@ -100,7 +108,10 @@ def tuple_shape(items: tuple[Shape, ...]) -> Shape:
             return tuple(_row(name, value, decoders))  # pyright: ignore[reportUnknownArgumentType] - a row
         raise unfit(name, value)
 
-    return Shape(name, ARRAY, lambda value: type(value) is tuple, encode, decode)
+    keeps = all(item.keeps_equality for item in items)
+    return Shape(
+        name, ARRAY, lambda value: type(value) is tuple, encode, decode, keeps_equality=keeps
+    )
 
 
 def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
@@ -108,7 +119,10 @@ def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
 
     def encode(value: Any) -> dict[Any, Any]:
         if kind.accepts(value):
-            return _entries(value, key.encode, item.encode)
+            found = _entries(value, key.encode, item.encode)
+            if not key.keeps_equality:
+                _check_keys(found, key.decode)
+            return found
         raise kind.misfit(value)
 
     def decode(value: Any) -> dict[Any, Any]:
@@ -116,19 +130,46 @@ def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
             return _entries(value, key.decode, item.decode)  # pyright: ignore[reportUnknownArgumentType] - a row
         raise unfit(kind.name, value)
 
-    return Shape(kind.name, OBJECT, kind.accepts, encode, decode)
+    keeps = kind.is_exact and key.keeps_equality and item.keeps_equality
+    return Shape(kind.name, OBJECT, kind.accepts, encode, decode, keeps_equality=keeps)
 
 
-def _in_order(items: list[Any], decode: Code) -> list[Any]:
-    if len(items) < 2:  # noqa: PLR2004 - one is in order
-        return items
-    texts = {text_of(one): one for one in items}
-    if len(texts) == len(items):
-        return [texts[text] for text in sorted(texts)]
-    # Instances of a class without `==` may be written the same, and are two again.
-    if len(decode(items)) < len(items):
+def _in_order(items: list[Any], decode: Code | None) -> list[Any]:
+    """Sort what was written of a set; `decode` reads it where some of it may become equal."""
+    if decode is not None and len(items) > 1:
+        _check_apart(items, _read_back(items, decode))
+    return sorted(items, key=text_of) if len(items) > 1 else items
+
+
+def _check_apart(items: list[Any], read: Collection[Any]) -> None:
+    if len(read) == len(items):
+        return
+    if len({text_of(one) for one in items}) < len(items):
         raise refused("expected items that differ in JSON, found two written the same")
-    return sorted(items, key=text_of)
+    raise refused(
+        "expected items that differ when they are read back, found two that would be equal"
+    )
+
+
+def _read_back(json: Any, decode: Code) -> Any:
+    try:
+        return decode(json)
+    except Mismatch as mismatch:
+        raise Mismatch(
+            (path, f"could not be read back: {problem}") for path, problem in mismatch.problems
+        ) from None
+
+
+def _check_keys(entries: dict[Any, Any], decode: Code) -> None:
+    """Refuse keys that differ as text, and would be one key when they are read back."""
+    if len(entries) < 2:  # noqa: PLR2004 - one differs from all others
+        return
+    read: set[Any] = set()
+    for name in entries:
+        key = _read_back(name, decode)
+        if key in read:
+            raise refused(f"key {shown(name)}: found two keys that are equal when read back")
+        read.add(key)
 
 
 def _each(values: Iterable[Any], code: Code) -> list[Any]:

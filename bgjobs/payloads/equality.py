@@ -59,10 +59,20 @@ def _in_fields(given: Any, found: Any) -> str | None:
 
 
 def _in_entries(given: Mapping[Any, Any], found: Mapping[Any, Any]) -> str | None:
-    if given.keys() != found.keys():
+    if given.keys() == found.keys():
+        others = [found[key] for key in given]
+    elif _are_same_in_order(given, found):
+        others = list(found.values())
+    else:
         return ""
-    return _first(
-        (key_step(key), difference(value, found[key])) for key, value in given.items()
+    pairs = zip(given.items(), others, strict=True)
+    return _first((key_step(key), difference(value, other)) for (key, value), other in pairs)
+
+
+def _are_same_in_order(given: Mapping[Any, Any], found: Mapping[Any, Any]) -> bool:
+    # In the hour that a clock set back repeats, a key is not equal to itself in another zone.
+    return len(given) == len(found) and all(
+        difference(*pair) is None for pair in zip(given, found, strict=True)
     )
 
 

@@ -15,6 +15,7 @@ from cattrs import Converter, gen
 from cattrs.disambiguators import create_default_dis_func
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 
+from bgjobs.payloads.construction import is_remade_as_it_was
 from bgjobs.payloads.fields import Field, fields_of, told_apart_classes
 from bgjobs.payloads.mismatch import Mismatch, refused, shown, type_name, unfit
 from bgjobs.payloads.shapes import OBJECT, Code, Shape
@@ -32,7 +33,15 @@ def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Sha
     kind: type[Any] = get_origin(annotation) or annotation
     if is_typeddict(kind):
         encode, stands_for = _dict_encoder(kind, parts), dict[str, Any]
-        return Shape(kind.__name__, OBJECT, _is(dict), encode, _decoder(kind, parts))
+        keeps = all(shape.keeps_equality for _, shape in parts)
+        return Shape(
+            kind.__name__,
+            OBJECT,
+            _is(dict),
+            encode,
+            _decoder(kind, parts),
+            keeps_equality=keeps,
+        )
     encode, stands_for = _instance_encoder(kind, parts), kind
     return Shape(
         kind.__name__,
@@ -42,6 +51,8 @@ def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Sha
         _decoder(kind, parts),
         classes=told_apart_classes(kind),
         exact=True,
+        keeps_equality=is_remade_as_it_was(kind)
+        and all(shape.keeps_equality for _, shape in parts),
     )
 
 
