@@ -20,7 +20,7 @@ from typing import (
     get_origin,
 )
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from bgjobs.context import JobContext
 from bgjobs.payloads.choices import UnfitChoiceError, enum_shape, literal_shape
@@ -29,6 +29,7 @@ from bgjobs.payloads.containers import (
     Kind,
     array_shape,
     exactly,
+    like,
     mapping_shape,
     set_shape,
     tuple_shape,
@@ -48,19 +49,19 @@ from bgjobs.payloads.unions import UnfitUnionError, union_shape
 
 _LISTS: dict[Any, Kind] = {
     list: exactly(list),
-    AbstractSequence: Kind("sequence", (list,), AbstractSequence),
-    MutableSequence: Kind("sequence", (list,), MutableSequence),
+    AbstractSequence: like("sequence", AbstractSequence),
+    MutableSequence: like("sequence", MutableSequence),
 }
 _SETS: dict[Any, tuple[Kind, Callable[[list[Any]], Any]]] = {
     set: (exactly(set), set),
-    MutableSet: (Kind("set", (set,), MutableSet), set),
+    MutableSet: (like("set", MutableSet), set),
     frozenset: (exactly(frozenset), frozenset),
-    AbstractSet: (Kind("set", (set, frozenset), AbstractSet), frozenset),
+    AbstractSet: (like("set", AbstractSet), frozenset),
 }
 _MAPPINGS: dict[Any, Kind] = {
     dict: exactly(dict),
-    Mapping: Kind("mapping", (dict,), Mapping),
-    MutableMapping: Kind("mapping", (dict,), MutableMapping),
+    Mapping: like("mapping", Mapping),
+    MutableMapping: like("mapping", MutableMapping),
 }
 _PASSED_ON = (Annotated, Final, typing.Required, typing.NotRequired)
 _CONTEXT_INSIDE = (
@@ -85,8 +86,6 @@ class ShapeBuilder:
     """Pairs of the path inside the parameter and the problem."""
     compares: bool = field(default=False, init=False)
     """Whether what is read back has to be compared with what was given."""
-    _loose: bool = field(default=False, init=False)
-    """Inside a class that may make something else of its fields, such as a tuple of a list."""
     _made: dict[Any, Shape] = field(factory=dict[Any, Shape], init=False)
 
     def shape(self, annotation: Any, path: str) -> Shape:  # noqa: PLR0911 - a table of kinds
@@ -147,12 +146,9 @@ class ShapeBuilder:
             return self._mapping(origin, arguments, path)
         item = self.shape(arguments[0], f"{path}[]")
         if origin in _LISTS:
-            return array_shape(self._as_wide(_LISTS[origin]), _same, item)
+            return array_shape(_LISTS[origin], _same, item)
         kind, make = _SETS[origin]
-        return set_shape(self._as_wide(kind), make, item)
-
-    def _as_wide(self, kind: Kind) -> Kind:
-        return evolve(kind, is_wide=True) if self._loose else kind
+        return set_shape(kind, make, item)
 
     def _tuple(self, arguments: tuple[Any, ...], path: str) -> Shape:
         if arguments[1:] == (...,):
@@ -170,7 +166,7 @@ class ShapeBuilder:
                 f"{path} keys",
                 f"expected a type written as a string, found {described(arguments[0])}",
             )
-        return mapping_shape(self._as_wide(_MAPPINGS[origin]), key, item)
+        return mapping_shape(_MAPPINGS[origin], key, item)
 
     def _record(self, annotation: Any, path: str) -> Shape:
         if annotation in self._made:
@@ -201,10 +197,8 @@ class ShapeBuilder:
         # Late: it loads cattrs, which workers without such classes do not need.
         from bgjobs.payloads.records import record_shape  # noqa: PLC0415
 
-        before, self._loose = self._loose, not is_remade_as_it_was(kind)
-        self.compares |= self._loose
+        self.compares |= not is_remade_as_it_was(kind)
         parts = tuple((one, self._field(one, path)) for one in fields)
-        self._loose = before
         return record_shape(annotation, parts)
 
     def _field(self, one: Field, path: str) -> Shape:

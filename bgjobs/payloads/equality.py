@@ -5,6 +5,7 @@ True equals 1, a subclass may equal its base, and a class may compare nothing or
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any, cast
@@ -20,7 +21,7 @@ _MISSING = object()
 def difference(given: object, found: object) -> str | None:
     """Return the path to the first part that differs: "" for the whole, None if none does."""
     if type(given) is not type(found):
-        return None if _differ_in_type_only(given, found) else ""
+        return _across_classes(given, found)
     if attrs.has(type(given)) or dataclasses.is_dataclass(given):
         return _in_fields(given, found)
     if isinstance(given, dict):
@@ -38,15 +39,18 @@ def _is_same(given: Any, found: Any) -> bool:
     return _is_equal(given, found)
 
 
-def _differ_in_type_only(given: Any, found: Any) -> bool:
-    """Whether the annotation is wider than a class, and the handler cannot tell them apart."""
-    pair = (given, found)
-    is_wider = (
-        (type(given) is int and type(found) is float)
-        or all(type(one) in (set, frozenset) for one in pair)
-        or all(isinstance(one, PurePath) for one in pair)
+def _across_classes(given: Any, found: Any) -> str | None:
+    """Compare contents where the annotation is wider than a class, as `Sequence` is."""
+    if type(found) is list and isinstance(given, Sequence):
+        return _in_items(list(given), cast("Any", found))
+    if type(found) is dict and isinstance(given, Mapping):
+        return _in_entries(cast("Any", given), cast("Any", found))
+    if type(found) in (set, frozenset) and isinstance(given, AbstractSet):
+        return None if _has_same_items(cast("Any", given), found) else ""
+    is_wider = (type(given) is int and type(found) is float) or all(
+        isinstance(one, PurePath) for one in (given, found)
     )
-    return is_wider and _is_equal(given, found)
+    return None if is_wider and _is_equal(given, found) else ""
 
 
 def _in_fields(given: Any, found: Any) -> str | None:

@@ -17,7 +17,7 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 
 from bgjobs.payloads.construction import is_remade_as_it_was
 from bgjobs.payloads.fields import Field, fields_of, told_apart_classes
-from bgjobs.payloads.mismatch import Mismatch, refused, shown, type_name, unfit
+from bgjobs.payloads.mismatch import Mismatch, as_mismatch, refused, shown, type_name, unfit
 from bgjobs.payloads.shapes import OBJECT, Code, Shape
 
 _PROBES = 1_000
@@ -72,10 +72,10 @@ def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Cod
         for name, code in plan:
             try:
                 result[name] = code(getattr(value, name))
-            except Mismatch as mismatch:
-                problems += mismatch.under(f".{name}")
             except AttributeError:
                 problems.append((f".{name}", "expected a value, found none"))
+            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+                problems += as_mismatch(error).under(f".{name}")
         if problems:
             raise Mismatch(problems)
         return result
@@ -106,8 +106,8 @@ def _encode_keys(
             continue
         try:
             result[key] = plan[key](item)
-        except Mismatch as mismatch:
-            problems += mismatch.under(f".{key}")
+        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            problems += as_mismatch(error).under(f".{key}")
     if problems:
         raise Mismatch(problems)
     # In the order of the class: equal values have one text, as for all other classes.
