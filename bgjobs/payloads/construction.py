@@ -7,7 +7,8 @@ of those classes are compared with what is read back, by each request.
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cached_property
 from typing import Any, Generic, is_typeddict
 
 import attrs
@@ -41,6 +42,33 @@ def parts_of(kind: Any) -> "Iterator[attrs.Attribute[Any] | dataclasses.Field[An
         compared = one.eq if isinstance(one, attrs.Attribute) else one.compare
         if one.init or compared is not False:
             yield one
+
+
+def has_other_state(value: Any, known: frozenset[str]) -> bool:
+    """Tell whether an instance has attributes of its own that are no fields."""
+    return not vars(value).keys() <= known and bool(other_state(value, known))
+
+
+def other_state(value: Any, known: "Collection[str] | None" = None) -> dict[str, Any]:
+    """Return the attributes of an instance that are neither fields nor results kept of them."""
+    kind: Any = type(value)
+    names = names_of_fields(kind) if known is None else known
+    return {
+        name: one
+        for name, one in getattr(value, "__dict__", {}).items()
+        if name not in names
+        and name != "__orig_class__"
+        and not isinstance(inspect.getattr_static(kind, name, None), cached_property)
+    }
+
+
+def names_of_fields(kind: Any) -> frozenset[str]:
+    """Return the names of all fields, those included that no constructor takes."""
+    if attrs.has(kind):
+        return frozenset(one.name for one in attrs.fields(kind))
+    if dataclasses.is_dataclass(kind):
+        return frozenset(one.name for one in dataclasses.fields(kind))
+    return frozenset[str]()
 
 
 def _is_plain_field(kind: type[Any], one: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import attrs
 
-from bgjobs.payloads.construction import parts_of
+from bgjobs.payloads.construction import other_state, parts_of
 from bgjobs.payloads.mismatch import key_step
 
 _MISSING = object()
@@ -59,7 +59,16 @@ def _in_fields(given: Any, found: Any) -> str | None:
         path = difference(*pair)
         if path is not None:
             return f".{one.name}{path if one.repr is True else ''}"
-    return None
+    return _in_other_state(given, found)
+
+
+def _in_other_state(given: Any, found: Any) -> str | None:
+    pair = other_state(given), other_state(found)
+    if pair[0].keys() != pair[1].keys():
+        return ""
+    return _first(
+        (f".{name}", difference(value, pair[1][name])) for name, value in pair[0].items()
+    )
 
 
 def _in_entries(given: Mapping[Any, Any], found: Mapping[Any, Any]) -> str | None:
@@ -84,10 +93,11 @@ def _in_items(given: Sequence[Any], found: Sequence[Any]) -> str | None:
     if len(given) != len(found):
         return ""
     names: Sequence[str] = getattr(given, "_fields", ())
-    return _first(
+    path = _first(
         (f".{names[index]}" if names else f"[{index}]", difference(*pair))
         for index, pair in enumerate(zip(given, found, strict=True))
     )
+    return _in_other_state(given, found) if names and path is None else path
 
 
 def _first(steps: Iterator[tuple[str, str | None]]) -> str | None:

@@ -3,10 +3,11 @@
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     NotRequired,
     Required,
     cast,
@@ -19,6 +20,7 @@ from typing import (
 import attrs
 from attrs import evolve
 
+from bgjobs.payloads.construction import names_of_fields
 from bgjobs.payloads.generics import (
     Arguments,
     UnfitClassError,
@@ -74,6 +76,7 @@ def fields_of(annotation: Any) -> tuple[Field, ...]:
     if is_typeddict(kind):
         _check_keys(found)
     else:
+        _check_state(kind, found)
         _check_constructor(kind, found)
     return found
 
@@ -171,6 +174,39 @@ def _check_keys(fields: tuple[Field, ...]) -> None:
             raise UnfitClassError(f"its key {one.name!r} has quotes or escapes")
 
 
+def _check_state(kind: type[Any], fields: tuple[Field, ...]) -> None:
+    """Refuse a class whose instances hold what is in no field."""
+    taken: tuple[Any, ...] = (object, tuple) if _is_namedtuple(kind) else (object,)
+    known = {one.name for one in fields} | names_of_fields(kind)
+    for one in kind.__mro__:
+        # What is made in C, such as a list, an int or an exception, keeps what is not seen.
+        if isinstance(vars(one).get("__new__"), types.BuiltinFunctionType) and one not in taken:
+            raise UnfitClassError(f"it extends {one.__name__}, whose contents are in no field")
+        if _is_gathered(one) or not any(map(_is_gathered, one.__mro__)):
+            continue
+        for name in _undeclared(one, kind):
+            if name not in known:
+                called = one.__name__
+                raise UnfitClassError(
+                    f"{called} adds {name!r}, which is no field; decorate {called} too"
+                )
+
+
+def _is_gathered(kind: type[Any]) -> bool:
+    return any(mark in vars(kind) for mark in _MARKS)
+
+
+def _undeclared(one: type[Any], kind: type[Any]) -> Iterator[str]:
+    """Yield what a class that gathers no fields adds to its instances."""
+    for name, member in vars(one).items():
+        if isinstance(member, types.MemberDescriptorType):
+            yield name
+    for name, annotation in _annotations(one).items():
+        found = evaluated(annotation, one, kind)
+        if ClassVar not in (found, get_origin(found)):
+            yield name
+
+
 def _check_constructor(kind: type, fields: tuple[Field, ...]) -> None:
     parameters = inspect.signature(kind).parameters.values()
     open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters)
@@ -181,5 +217,6 @@ def _check_constructor(kind: type, fields: tuple[Field, ...]) -> None:
     aliases = {field.alias for field in fields}
     for one in parameters:
         variadic = one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-        if one.name not in aliases and one.default is one.empty and not variadic:
-            raise UnfitClassError(f"its constructor wants {one.name!r}, which is no field")
+        if one.name not in aliases and not variadic:
+            verb = "wants" if one.default is one.empty else "takes"
+            raise UnfitClassError(f"its constructor {verb} {one.name!r}, which is no field")

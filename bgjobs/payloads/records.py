@@ -15,7 +15,12 @@ from cattrs import Converter, gen
 from cattrs.disambiguators import create_default_dis_func
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 
-from bgjobs.payloads.construction import is_remade_as_it_was
+from bgjobs.payloads.construction import (
+    has_other_state,
+    is_remade_as_it_was,
+    names_of_fields,
+    other_state,
+)
 from bgjobs.payloads.fields import Field, fields_of, told_apart_classes
 from bgjobs.payloads.mismatch import Mismatch, as_mismatch, refused, shown, type_name, unfit
 from bgjobs.payloads.shapes import OBJECT, Code, Shape
@@ -63,12 +68,17 @@ def _is(kind: type) -> Callable[[Any], bool]:
 
 def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
     plan = tuple((field.name, shape.encode) for field, shape in parts)
+    known = names_of_fields(kind)
+    # Classes with code of their own may make the same again, which is compared later.
+    checks = kind.__dictoffset__ != 0 and is_remade_as_it_was(kind)
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not kind:
             raise unfit(kind.__name__, value)
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
+        if checks and len(value.__dict__) != len(known) and has_other_state(value, known):
+            problems.append(("", _other_state(kind, value, known)))
         for name, code in plan:
             try:
                 result[name] = code(getattr(value, name))
@@ -81,6 +91,11 @@ def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Cod
         return result
 
     return encode
+
+
+def _other_state(kind: type, value: Any, known: frozenset[str]) -> str:
+    name = next(iter(other_state(value, known)))
+    return f"expected only the fields of {kind.__name__}, found the attribute {shown(name)} too"
 
 
 def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:

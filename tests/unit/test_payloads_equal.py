@@ -213,15 +213,6 @@ class Sorting:
 
 
 @dataclasses.dataclass
-class Seeded:
-    size: int
-    seed: dataclasses.InitVar[int] = 3
-
-    def __post_init__(self, seed: int) -> None:
-        self.size += seed
-
-
-@dataclasses.dataclass
 class OwnInit:
     size: int
 
@@ -377,7 +368,6 @@ UNREAD = "could not be read back: expected what"
         (Frozen, changed(Frozen("ab"), parts=["a"]), f"it.parts: {CHANGED}"),
         (Validated, changed(Validated(18), age=17), f"it: {UNREAD} Validated takes, it raised ValueError"),
         (Sorting, changed(Sorting([1]), items=[2, 1]), f"it.items[0]: {CHANGED}"),
-        (Seeded, Seeded(1), f"it.size: {CHANGED}"),
         (OwnInit, OwnInit(1), f"it.size: {CHANGED}"),
         (OwnAttrsInit, OwnAttrsInit(1), f"it.size: {CHANGED}"),
         (OwnSetter, OwnSetter(1), f"it.size: {CHANGED}"),
