@@ -3,7 +3,14 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet
+from collections.abc import (
+    Callable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+)
 from collections.abc import Sequence as AbstractSequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -126,7 +133,7 @@ class ShapeBuilder:
             return self._problem(path, str(error))
 
     def _union(self, arguments: tuple[Any, ...], path: str) -> Shape:
-        members = tuple(self.shape(one, path) for one in _merged_literals(arguments))
+        members = tuple(self.shape(one, path) for one in _flat(arguments))
         if any(member is _BROKEN for member in members):
             return _BROKEN
         try:
@@ -294,12 +301,45 @@ def _kinds(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[type]:
     return ShapeBuilder().shape(annotation, "").kinds
 
 
-def _merged_literals(members: tuple[Any, ...]) -> list[Any]:
-    literals = [one for one in members if get_origin(one) is Literal]
-    if len(literals) < 2:  # noqa: PLR2004 - one needs no merging
-        return list(members)
-    others = [one for one in members if get_origin(one) is not Literal]
-    return [*others, Literal[tuple(value for one in literals for value in get_args(one))]]
+def _flat(members: tuple[Any, ...]) -> list[Any]:
+    """Return the members of a union, each once: those of unions behind a name too."""
+    found: list[Any] = []
+    for one in _unfolded(members, ()):
+        if one not in found:  # not by its hash, which some have not
+            found.append(one)
+    literals = [one for one in found if get_origin(one) is Literal]
+    choices = [value for one in literals for value in get_args(one)]
+    if len(literals) > 1 or (None in choices and types.NoneType in found):
+        if types.NoneType in found:
+            choices = [value for value in choices if value is not None]
+        found = [one for one in found if get_origin(one) is not Literal]
+        found += [Literal[tuple(choices)]] if choices else []
+    return found
+
+
+def _unfolded(members: tuple[Any, ...], seen: tuple[Any, ...]) -> Iterator[Any]:
+    for member in members:
+        one = _stripped(member)
+        inside = _named_by(one) if one not in seen else one
+        if inside is not one:
+            yield from _unfolded((inside,), (*seen, one))
+        elif get_origin(one) in (Union, types.UnionType):
+            yield from _unfolded(get_args(one), seen)
+        else:
+            yield one
+
+
+def _named_by(annotation: Any) -> Any:
+    """Return what an alias stands for if a union can hold it as members of its own."""
+    if not _is_alias(get_origin(annotation) or annotation):
+        return annotation
+    try:
+        found = _stripped(_value_of(annotation))
+    except UnfitClassError:  # refused where its shape is made
+        return annotation
+    is_choice = get_origin(found) in (Union, types.UnionType, Literal)
+    is_name = _is_alias(get_origin(found) or found)
+    return found if is_choice or is_name or found is types.NoneType else annotation
 
 
 def described(annotation: Any) -> str:
