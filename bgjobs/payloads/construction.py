@@ -18,7 +18,7 @@ _HOOKS = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
 
 def is_remade_as_it_was(kind: type[Any]) -> bool:
     """Tell whether nothing but the fields decides what an instance is."""
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         return True
     if not (attrs.has(kind) or dataclasses.is_dataclass(kind)):
         return _is_plain_namedtuple(kind)
@@ -31,6 +31,12 @@ def is_remade_as_it_was(kind: type[Any]) -> bool:
         and (kind.__setattr__ is object.__setattr__ or _is_generated(kind.__setattr__))
         and all(_is_plain_field(kind, one) for one in parts_of(kind))
     )
+
+
+def is_typed_dict(kind: Any) -> bool:
+    """Tell whether it is a TypedDict, of whichever module."""
+    # By its name: that of typing_extensions is another one on older Pythons.
+    return is_typeddict(kind) or type(kind).__name__ == "_TypedDictMeta"
 
 
 def parts_of(kind: Any) -> "Iterator[attrs.Attribute[Any] | dataclasses.Field[Any]]":

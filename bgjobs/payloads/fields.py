@@ -14,13 +14,12 @@ from typing import (
     final,
     get_args,
     get_origin,
-    is_typeddict,
 )
 
 import attrs
 from attrs import evolve
 
-from bgjobs.payloads.construction import names_of_fields
+from bgjobs.payloads.construction import is_typed_dict, names_of_fields
 from bgjobs.payloads.generics import (
     Arguments,
     UnfitClassError,
@@ -54,7 +53,7 @@ def is_record(kind: Any) -> bool:
     if not inspect.isclass(kind):
         return False
     return attrs.has(kind) or any(
-        known(kind) for known in (dataclasses.is_dataclass, is_typeddict, _is_namedtuple)
+        known(kind) for known in (dataclasses.is_dataclass, is_typed_dict, _is_namedtuple)
     )
 
 
@@ -73,7 +72,7 @@ def fields_of(annotation: Any) -> tuple[Field, ...]:
     kind: type[Any] = get_origin(annotation) or annotation
     arguments = arguments_by_class(annotation)
     found = tuple(_resolved(kind, raw, arguments) for raw in _raw_fields(kind))
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         _check_keys(found)
     else:
         _check_state(kind, found)
@@ -87,7 +86,7 @@ def _resolved(kind: type, raw: Field, arguments: Mapping[type, Arguments]) -> Fi
     if annotation is None:
         return raw
     found = evaluated(annotation, definer, kind)
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         raw = evolve(
             raw, required=_is_required(evaluated(annotation, definer, extras=True), raw)
         )
@@ -96,7 +95,7 @@ def _resolved(kind: type, raw: Field, arguments: Mapping[type, Arguments]) -> Fi
 
 def _definition(kind: Any, raw: Field) -> tuple[Any, Any]:
     """Find the class that defines a field, and the annotation there; None without one."""
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         return _definition_of_key(kind, raw.name)
     for one in kind.__mro__:
         if any(mark in vars(one) for mark in _MARKS) and raw.name in _annotations(one):
@@ -110,7 +109,7 @@ def _definition_of_key(kind: Any, name: str) -> tuple[Any, Any]:
     written = _annotations(kind)[name]
     for base in written_bases(kind):
         one: Any = get_origin(base) or base
-        if is_typeddict(one) and _annotations(one).get(name) is written:
+        if is_typed_dict(one) and _annotations(one).get(name) is written:
             return _definition_of_key(one, name)
     return kind, written
 
@@ -145,7 +144,7 @@ def _raw_fields(kind: type[Any]) -> Iterable[Field]:
             for one in dataclasses.fields(kind)
             if one.init
         ]
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         required: frozenset[str] = kind.__required_keys__
         names = [*required, *kind.__optional_keys__]
         order = {name: index for index, name in enumerate(_annotations(kind))}

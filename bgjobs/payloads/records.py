@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache
 from itertools import islice, product
-from typing import Any, Literal, cast, get_args, get_origin, is_typeddict
+from typing import Any, Literal, cast, get_args, get_origin
 
 import attrs
 from cattrs import Converter, gen
@@ -18,6 +18,7 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from bgjobs.payloads.construction import (
     has_other_state,
     is_remade_as_it_was,
+    is_typed_dict,
     names_of_fields,
     other_state,
 )
@@ -36,7 +37,7 @@ def _converter() -> Converter:
 def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Shape:
     """Write an instance as an object of its fields; no other field is let in."""
     kind: type[Any] = get_origin(annotation) or annotation
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         encode, stands_for = _dict_encoder(kind, parts), dict[str, Any]
         keeps = all(shape.keeps_equality for _, shape in parts)
         return Shape(
@@ -153,7 +154,7 @@ def _structure(
         {
             f"field_{number}": attrs.field(
                 default=attrs.NOTHING if field.required else None,
-                alias=f"field_{number}" if is_typeddict(kind) else field.alias,
+                alias=f"field_{number}" if is_typed_dict(kind) else field.alias,
                 kw_only=True,
             )
             for number, (field, _) in enumerate(parts)
@@ -168,7 +169,7 @@ def _structure(
         "Callable[[Mapping[str, Any], Any], Any]",
         make(
             list(attrs.fields(stand_in)),
-            _dict_maker(kind, parts) if is_typeddict(kind) else kind,
+            _dict_maker(kind, parts) if is_typed_dict(kind) else kind,
             _converter(),
             {one.__name__: object for one in getattr(kind, "__parameters__", ())},
             **overrides,
