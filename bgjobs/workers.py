@@ -47,7 +47,7 @@ class Worker(Generic[P, R]):
     takes_context: bool
     _codec: Codec = field(alias="codec")
 
-    def request(self, *args: P.args, **kwargs: P.kwargs) -> JobRequest:
+    def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest:
         """Ask for a run with these arguments; nothing is stored before it is enqueued.
 
         The arguments are checked and written as JSON here: `PayloadError` names what does
@@ -60,7 +60,7 @@ class Worker(Generic[P, R]):
         # Any: the types are those of the handler, which a stored row cannot tell.
         return self._codec.decode(payload)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the handler here and now, as if there were no queue."""
         if self.takes_context:
             raise TypeError(

@@ -7,7 +7,7 @@ from typing import Any, Final, final
 from bgjobs.errors import PayloadError
 from bgjobs.payloads import json_text
 from bgjobs.payloads.equality import difference
-from bgjobs.payloads.mismatch import Mismatch, as_mismatch, shown, unfit
+from bgjobs.payloads.mismatch import Mismatch, as_mismatch, shown, type_name, unfit
 from bgjobs.payloads.signatures import read_signature
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -69,6 +69,9 @@ class Codec:
 
     def decode(self, payload: str) -> Call:
         """Read a call back; `PayloadError` for a payload that does not fit the handler."""
+        if not isinstance(payload, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
+            found = type_name(payload)
+            raise TypeError(f"payload of worker {self._worker!r}: expected str, found {found}")
         try:
             return self._call(self._decoded(json_text.load(payload)))
         except Mismatch as mismatch:
