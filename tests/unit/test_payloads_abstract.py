@@ -140,6 +140,8 @@ class FailingZone(tzinfo):
     def utcoffset(self, when: object) -> Any:
         raise RuntimeError("a secret")
 
+    dst = tzname = utcoffset
+
 
 @dataclasses.dataclass
 class Broken:
