@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import (
     Annotated,
     Any,
@@ -183,24 +183,25 @@ def _check_state(kind: type[Any], fields: tuple[Field, ...]) -> None:
             raise UnfitClassError(f"it extends {one.__name__}, whose contents are in no field")
         if _is_gathered(one) or not any(map(_is_gathered, one.__mro__)):
             continue
-        for name in _undeclared(one, kind):
-            if name not in known:
-                called = one.__name__
-                raise UnfitClassError(
-                    f"{called} adds {name!r}, which is no field; decorate {called} too"
-                )
+        for name in _undeclared(one, kind, known):
+            called = one.__name__
+            raise UnfitClassError(
+                f"{called} adds {name!r}, which is no field; decorate {called} too"
+            )
 
 
 def _is_gathered(kind: type[Any]) -> bool:
     return any(mark in vars(kind) for mark in _MARKS)
 
 
-def _undeclared(one: type[Any], kind: type[Any]) -> Iterator[str]:
+def _undeclared(one: type[Any], kind: type[Any], known: Collection[str]) -> Iterator[str]:
     """Yield what a class that gathers no fields adds to its instances."""
     for name, member in vars(one).items():
-        if isinstance(member, types.MemberDescriptorType):
+        if isinstance(member, types.MemberDescriptorType) and name not in known:
             yield name
     for name, annotation in _annotations(one).items():
+        if name in known:
+            continue
         found = evaluated(annotation, one, kind)
         if ClassVar not in (found, get_origin(found)):
             yield name

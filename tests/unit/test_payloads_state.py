@@ -201,3 +201,8 @@ def test_what_python_keeps_in_an_instance_by_itself_is_no_state() -> None:
     assert heir.twice == 4
     assert worker_of(Heir).request(heir).payload == '{"it":{"x":2}}'
     assert worker_of(Box[int]).request(Box[int](1)).payload == '{"it":{"item":1}}'
+
+
+def test_a_field_that_a_subclass_annotates_again_is_no_state() -> None:
+    again = type("Again", (Base,), {"__annotations__": {"x": "Nowhere"}})
+    assert worker_of(again).request(again(1)).payload == '{"it":{"x":1}}'
