@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs.errors import StoreError
+from bgjobs.expecting import check_type
 from bgjobs.stores.postgres.conninfo import label_of, parts_of
 from bgjobs.stores.postgres.faults import translated
 
@@ -176,6 +177,8 @@ def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | Callers
     if isinstance(given, str):
         conninfo = with_defaults(given)
         return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo)
+    wanted = "a connection string or a psycopg_pool.ConnectionPool"
+    check_type("conninfo_or_pool", given, ConnectionPool, wanted)
     return CallersPool(_pool_label(given, schema), given)
 
 

@@ -11,6 +11,14 @@ import psycopg
 
 from bgjobs.caps import Cap
 from bgjobs.events import Listener
+from bgjobs.expecting import (
+    LONGEST_WAIT,
+    as_listeners,
+    check_flag,
+    check_seconds,
+    check_text,
+    check_whole,
+)
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import (
@@ -41,7 +49,7 @@ from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
 from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
 from bgjobs.stores.postgres.watcher import NO_NEWS
-from bgjobs.stores.values import by_verb, in_claim_order, orders_of
+from bgjobs.stores.values import bounded_age, by_verb, in_claim_order, orders_of
 
 _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
     rows.as_job,
@@ -50,6 +58,8 @@ _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
 )
 """What the statements of find.sql give."""
 _instant = rows.utc
+_LARGEST_POOL = 10_000
+"""As many as a queue has handlers at most."""
 _LOCK_WAIT = 0.25
 """Which part of a call's time new jobs may wait for a unique key in another transaction."""
 
@@ -86,17 +96,18 @@ class PostgresStore:
         server itself; on connections of yours psycopg's `prepare_threshold` decides then.
         Behind a pooler nothing is prepared. `prepared_statements` decides for both.
         """
-        if pool_size < 1:
-            raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
-        if not 0 < call_timeout < inf:
-            raise ValueError(f"call_timeout: expected seconds above 0, found {call_timeout}")
+        check_whole("pool_size", pool_size, least=1, most=_LARGEST_POOL)
+        check_seconds("call_timeout", call_timeout, above_0=True, most=LONGEST_WAIT)
+        check_flag("listen", listen)
+        check_flag("prepared_statements", prepared_statements, optional=True)
+        check_text("listen_dsn", listen_dsn, optional=True)
         self._source = source_of(conninfo_or_pool, pool_size, schema)
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
         dsn = None if listen_dsn is None else with_defaults(listen_dsn)
         self._listening = Listening(self._sql, listen, dsn)
         self._callers = Callers(self._sql, prepared=prepared_statements)
         self._lock_wait = lock_wait(call_timeout * _LOCK_WAIT)
-        self._listeners = tuple(listeners)
+        self._listeners = as_listeners("listeners", listeners)
         sessions = Sessions(self._sql, prepared=prepared_statements)
         self._calls = Calls(self._source, self._sql, sessions, call_timeout)
         self._operations = PostgresOperations(self._calls, self._listening)
@@ -342,7 +353,7 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
-        kept = [rows.microseconds(succeeded_for), rows.microseconds(failed_for)]
+        kept = [rows.microseconds(bounded_age(age)) for age in (succeeded_for, failed_for)]
         instant = _instant("now", now)
 
         def work(connection: AnyConnection) -> int:
