@@ -189,3 +189,12 @@ async def test_a_payload_that_fits_no_more_comes_out() -> None:
 
     with pytest.raises(PayloadError, match="mail: expected int"):
         await run_one(newer, send.request(Mail("a@b.c")))
+
+
+async def test_what_is_run_is_a_worker() -> None:
+    for wrong, shown in [(5, "int"), (None, "None"), (send.handler, "function 'send'")]:
+        worker: Any = wrong
+        with pytest.raises(TypeError) as caught:
+            await run_one(worker, send.request(Mail("a@b.c")))
+        expected = "worker: expected a worker made by @bgjobs.worker"
+        assert str(caught.value) == f"{expected}, found {shown}"
