@@ -288,3 +288,31 @@ def test_the_tolerance_is_a_time(
     with pytest.raises(kind) as caught:
         assert_enqueued(store, send, within=within)
     assert str(caught.value) == f"within: {text}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "text"),
+    [
+        ({"count": "x"}, TypeError, "count: expected int, found str"),
+        ({"count": -1}, ValueError, "count: expected 0 or more, found -1"),
+        (
+            {"matching": 5},
+            TypeError,
+            "matching: expected a function of the arguments, found int",
+        ),
+        ({"at": "x"}, TypeError, "at: expected a datetime with a time zone, found str"),
+    ],
+)
+def test_what_is_expected_can_be_expected(
+    store: bgjobs.Store, settings: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        assert_enqueued(store, send, **settings)
+    assert str(caught.value) == text
+
+
+def test_a_class_of_stores_is_no_store() -> None:
+    wrong: Any = bgjobs.SQLiteStore
+    expected = "expected a running BgJobs or a store, found the class SQLiteStore"
+    with pytest.raises(TypeError, match=f"^{expected}$"):
+        assert_enqueued(wrong, send)

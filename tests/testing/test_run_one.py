@@ -198,3 +198,12 @@ async def test_what_is_run_is_a_worker() -> None:
             await run_one(worker, send.request(Mail("a@b.c")))
         expected = "worker: expected a worker made by @bgjobs.worker"
         assert str(caught.value) == f"{expected}, found {shown}"
+
+
+async def test_the_store_of_a_run_is_a_store() -> None:
+    cases: list[tuple[Any, str]] = [(5, "int"), (bgjobs.SQLiteStore, "the class SQLiteStore")]
+    for wrong, shown in cases:
+        with pytest.raises(TypeError) as caught:
+            await run_one(send, send.request(Mail("a@b.c")), store=wrong)
+        expected = "store: expected a store such as SQLiteStore(...)"
+        assert str(caught.value) == f"{expected}, found {shown}"

@@ -228,6 +228,9 @@ CLASS = (
 NAMELESS = "expected a name, found a handler without one; write @worker(name=...)"
 
 
+TIMEOUT_MOST = "worker 'lambda_like': timeout: expected at most 36,500 days, found "
+
+
 @pytest.mark.parametrize(
     ("settings", "handler", "message"),
     [
@@ -282,6 +285,21 @@ NAMELESS = "expected a name, found a handler without one; write @worker(name=...
                 "worker 'lambda_like': timeout: expected more than 0 seconds, "
                 "found -1 day, 23:59:59"
             ),
+        ),
+        (
+            {"timeout": timedelta.max},
+            lambda_like,
+            TIMEOUT_MOST + "999999999 days, 23:59:59.999999",
+        ),
+        (
+            {"timeout": float("inf")},
+            lambda_like,
+            TIMEOUT_MOST + "inf",
+        ),
+        (
+            {"timeout": 10**400},
+            lambda_like,
+            TIMEOUT_MOST + "1" + 39 * "0" + "...",
         ),
         (
             {"timeout": float("nan")},
