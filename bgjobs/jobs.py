@@ -334,9 +334,9 @@ def _check_metadata(metadata: object) -> None:
 
 
 def _length_of_pair(pair: object) -> int:
-    parts = cast("tuple[object, ...]", pair if isinstance(pair, tuple) else ())
-    if len(parts) != 2:  # noqa: PLR2004 - a key and a value
-        raise TypeError(f"metadata: expected pairs of texts, found {type(pair).__name__}")
+    parts: Any = pair
+    if not isinstance(pair, tuple) or len(parts) != 2:  # noqa: PLR2004 - a key and a value
+        raise TypeError(f"metadata: expected pairs of texts, found {type(parts).__name__}")
     key, value = parts
     _check_text("metadata: a key", key, LONGEST_NAME)
     return len(str(key)) + len(check_storable(f"metadata {key!r}", value))

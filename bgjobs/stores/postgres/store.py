@@ -11,14 +11,7 @@ import psycopg
 
 from bgjobs.caps import Cap
 from bgjobs.events import Listener
-from bgjobs.expecting import (
-    LONGEST_WAIT,
-    as_listeners,
-    check_flag,
-    check_seconds,
-    check_text,
-    check_whole,
-)
+from bgjobs.expecting import as_listeners
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import (
@@ -46,7 +39,13 @@ from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.operating import PostgresOperations
 from bgjobs.stores.postgres.sessions import Sessions
-from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
+from bgjobs.stores.postgres.source import (
+    AnyConnection,
+    AnyPool,
+    check_settings,
+    source_of,
+    with_defaults,
+)
 from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
 from bgjobs.stores.postgres.watcher import NO_NEWS
 from bgjobs.stores.values import bounded_age, by_verb, in_claim_order, orders_of
@@ -58,8 +57,6 @@ _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
 )
 """What the statements of find.sql give."""
 _instant = rows.utc
-_LARGEST_POOL = 10_000
-"""As many as a queue has handlers at most."""
 _LOCK_WAIT = 0.25
 """Which part of a call's time new jobs may wait for a unique key in another transaction."""
 
@@ -96,11 +93,7 @@ class PostgresStore:
         server itself; on connections of yours psycopg's `prepare_threshold` decides then.
         Behind a pooler nothing is prepared. `prepared_statements` decides for both.
         """
-        check_whole("pool_size", pool_size, least=1, most=_LARGEST_POOL)
-        check_seconds("call_timeout", call_timeout, above_0=True, most=LONGEST_WAIT)
-        check_flag("listen", listen)
-        check_flag("prepared_statements", prepared_statements, optional=True)
-        check_text("listen_dsn", listen_dsn, optional=True)
+        check_settings(pool_size, call_timeout, listen, listen_dsn, prepared_statements)
         self._source = source_of(conninfo_or_pool, pool_size, schema)
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
         dsn = None if listen_dsn is None else with_defaults(listen_dsn)
