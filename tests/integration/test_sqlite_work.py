@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.ids import new_id
+from bgjobs.jobs import SucceededJob
 from bgjobs.runtime.attempt import WorkUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
@@ -161,6 +162,60 @@ def _rolls_back_by_a_conflict(raw: sqlite3.Connection) -> None:
         with suppress(sqlite3.IntegrityError):
             raw.execute("insert or rollback into effects values (1)")
     raw.execute("create table effects_by_themselves (number integer)")
+
+
+@pytest.mark.parametrize(
+    "writing",
+    [
+        "insert into effects values (1)",
+        "replace into effects values (1)",
+        "/* a comment */ insert into effects select 1",
+        "create table if not exists more (number integer)",
+    ],
+)
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_a_statement_prepared_before_the_transaction_ended_writes_nothing_behind_it(
+    sqlite_store: SQLiteStore, writing: str, is_hidden: bool
+) -> None:
+    def make(raw: sqlite3.Connection) -> None:
+        raw.execute("create table effects (number integer)")
+        raw.execute("create table kept (number integer primary key)")
+        raw.execute("insert into kept values (1)")
+
+    def work(raw: sqlite3.Connection) -> None:
+        raw.execute(writing)
+        with suppress(sqlite3.IntegrityError):
+            raw.execute("insert or rollback into kept values (1)")
+        with suppress(sqlite3.Error) if is_hidden else nullcontext():
+            raw.execute(writing)
+
+    assert sqlite_store.complete(hold(sqlite_store).reservation, make, now=NOW)
+    held = hold(sqlite_store)
+    with pytest.raises(StoreError, match="must neither commit nor roll back"):
+        sqlite_store.complete(held.reservation, work, now=NOW)
+    raw = sqlite_store._roles.writer.raw
+    assert raw.execute("select count(*) from effects").fetchone() == (0,)
+    assert raw.execute("select count(*) from sqlite_schema where name = 'more'").fetchone() == (
+        0,
+    )
+    assert raw.isolation_level is None
+    assert sqlite_store.find(held.id) == held
+    assert _goes_on(sqlite_store)
+
+
+def test_work_that_sets_another_authorizer_does_not_commit_by_it(
+    sqlite_store: SQLiteStore,
+) -> None:
+    held = hold(sqlite_store)
+
+    def work(raw: sqlite3.Connection) -> None:
+        raw.execute("create table effects (number integer)")
+        raw.set_authorizer(None)
+
+    assert sqlite_store.complete(held.reservation, work, now=NOW)
+    assert isinstance(sqlite_store.find(held.id), SucceededJob)
+    assert sqlite_store._roles.writer.raw.execute("select * from effects").fetchall() == []
+    assert _goes_on(sqlite_store)
 
 
 @pytest.mark.parametrize("path", ["jobs.db", ":memory:"])
