@@ -9,7 +9,7 @@ import inspect
 import types
 from collections.abc import Collection, Iterator
 from functools import cached_property
-from typing import Any, Generic, is_typeddict
+from typing import Any, Generic, cast, is_typeddict
 
 import attrs
 
@@ -50,14 +50,9 @@ def parts_of(kind: Any) -> "Iterator[attrs.Attribute[Any] | dataclasses.Field[An
             yield one
 
 
-def has_other_state(value: Any, known: frozenset[str]) -> bool:
-    """Tell whether an instance has attributes of its own that are no fields."""
-    return not vars(value).keys() <= known and bool(other_state(value, known))
-
-
 def other_state(value: Any, known: "Collection[str] | None" = None) -> dict[str, Any]:
     """Return the attributes of an instance that are neither fields nor results kept of them."""
-    kind: Any = type(value)
+    kind = cast("Any", type(value))
     names = names_of_fields(kind) if known is None else known
     return {
         name: one

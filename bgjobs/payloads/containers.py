@@ -198,7 +198,7 @@ def _items_of(values: Iterable[Any]) -> Iterable[Any]:
 
 def _pairs_of(values: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
     if type(values) is dict:
-        return values.items()
+        return values.items()  # pyright: ignore[reportUnknownVariableType] - a user's value
     result: list[tuple[Any, Any]] = []
     problems: list[tuple[str, str]] = []
     for key in _items_of(values):

@@ -41,14 +41,15 @@ def _is_same(given: Any, found: Any) -> bool:
 
 def _across_classes(given: Any, found: Any) -> str | None:
     """Compare contents where the annotation is wider than a class, as `Sequence` is."""
-    if type(found) is list and isinstance(given, Sequence):
-        return _in_items(list(given), cast("Any", found))
-    if type(found) is dict and isinstance(given, Mapping):
-        return _in_entries(cast("Any", given), cast("Any", found))
-    if type(found) in (set, frozenset) and isinstance(given, AbstractSet):
+    kind = cast("Any", type(found))
+    if kind is list and isinstance(given, Sequence):
+        return _in_items(list(cast("Any", given)), found)
+    if kind is dict and isinstance(given, Mapping):
+        return _in_entries(cast("Any", given), found)
+    if kind in (set, frozenset) and isinstance(given, AbstractSet):
         return None if _has_same_items(cast("Any", given), found) else ""
-    is_wider = (type(given) is int and type(found) is float) or all(
-        isinstance(one, PurePath) for one in (given, found)
+    is_wider = (type(given) is int and kind is float) or (
+        isinstance(given, PurePath) and isinstance(found, PurePath)
     )
     return None if is_wider and _is_equal(given, found) else ""
 

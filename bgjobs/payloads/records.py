@@ -16,7 +16,6 @@ from cattrs.disambiguators import create_default_dis_func
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 
 from bgjobs.payloads.construction import (
-    has_other_state,
     is_remade_as_it_was,
     is_typed_dict,
     names_of_fields,
@@ -78,7 +77,7 @@ def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Cod
             raise unfit(kind.__name__, value)
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
-        if checks and len(value.__dict__) != len(known) and has_other_state(value, known):
+        if checks and len(value.__dict__) != len(known) and other_state(value, known):
             problems.append(("", _other_state(kind, value, known)))
         for name, code in plan:
             try:
