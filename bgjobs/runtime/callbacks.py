@@ -15,9 +15,8 @@ class CallbackFailedError(BgJobsError):
     """A function of the user's raised something where only an `Exception` may come out."""
 
     def __init__(self, what: str, error: BaseException) -> None:
-        self.error = error
+        self.error: BaseException = error
         super().__init__(f"{what} raised {error_text(error).splitlines()[0]}")
-        self.__cause__ = error
 
 
 def failure_of(what: str, error: BaseException) -> Exception:
@@ -29,7 +28,9 @@ def failure_of(what: str, error: BaseException) -> Exception:
         return error
     if holds(error, KeyboardInterrupt):
         raise error
-    return CallbackFailedError(what, error)
+    failure = CallbackFailedError(what, error)
+    failure.__cause__ = error
+    return failure
 
 
 def holds(error: BaseException, kind: type[BaseException]) -> bool:
