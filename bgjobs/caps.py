@@ -6,7 +6,6 @@ from typing import final
 from attrs import frozen
 
 from bgjobs.errors import ConfigError
-from bgjobs.texts import number_text
 
 LONGEST_PERIOD = 86_400.0
 """Seconds; every start within a period is remembered."""
@@ -42,7 +41,7 @@ class Cap:
 
 def _problems_of_allowed(allowed: object) -> Iterator[str]:
     if type(allowed) is not int or not 1 <= allowed <= MOST_STARTS:
-        yield f"RateLimit: allowed: expected 1 to {MOST_STARTS:,}, found {number_text(allowed)}"
+        yield f"RateLimit: allowed: expected 1 to {MOST_STARTS:,}, found {allowed!r}"
 
 
 def _problems_of_period(period: object) -> Iterator[str]:
@@ -50,5 +49,5 @@ def _problems_of_period(period: object) -> Iterator[str]:
     if not 0 < seconds <= LONGEST_PERIOD:
         yield (
             f"RateLimit: period: expected seconds above 0 and up to {LONGEST_PERIOD:,.0f}, "
-            f"found {number_text(period)}"
+            f"found {period!r}"
         )
