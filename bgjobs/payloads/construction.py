@@ -16,7 +16,7 @@ _HOOKS = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
 
 
 def is_remade_as_it_was(kind: type[Any]) -> bool:
-    """Tell whether nothing but the fields decides what an instance is."""
+    """Whether nothing but the fields decides what an instance is."""
     if is_typeddict(kind):
         return True
     if not (attrs.has(kind) or dataclasses.is_dataclass(kind)):
@@ -57,7 +57,7 @@ def _is_plain_namedtuple(kind: type[Any]) -> bool:
 
 
 def _is_generated(method: Any) -> bool:
-    """Tell whether attrs or dataclasses wrote it, and not the author of the class."""
+    """Whether attrs or dataclasses wrote it, and not the author of the class."""
     code: Any = getattr(method, "__code__", None)
     if code is None:
         return False

@@ -24,7 +24,7 @@ class Kind:
     """Take all that is like the base: code of a class makes it anew of what is read back."""
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is one."""
+        """Whether `value` is one."""
         return type(value) in self.classes or (self.is_wide and self._is_like(value))
 
     def misfit(self, value: Any) -> Mismatch:

@@ -25,7 +25,7 @@ def _plain(annotation: Any) -> Any:
 
 
 def written_as_context(annotation: object) -> bool:
-    """Tell whether the text of an annotation means it, where its names are not imported."""
+    """Whether the text of an annotation means it, where its names are not imported."""
     if not isinstance(annotation, str):
         return False
     try:

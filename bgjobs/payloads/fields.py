@@ -129,7 +129,7 @@ def _is_required(annotation: Any, raw: Field) -> bool:
 
 
 def is_read_only(annotation: Any) -> bool:
-    """Tell whether it is a `ReadOnly[...]` of a TypedDict, which newer Pythons have."""
+    """Whether it is a `ReadOnly[...]` of a TypedDict, which newer Pythons have."""
     return getattr(get_origin(annotation), "_name", None) == "ReadOnly"
 
 

@@ -7,7 +7,7 @@ COUNTERS = ("attempts", "crashes", "interruptions")
 
 
 def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservation) -> bool:
-    """Say whether `found` is what this settlement would have left behind."""
+    """Whether `found` is what this settlement would have left behind."""
     if isinstance(settlement, Requeue):
         return _was_requeued(found, settlement)
     if found.reservations != reservation.number:

@@ -227,7 +227,7 @@ class GroupCommit:
             ticket.done.set()
 
     def _fault_of(self, written: Any, count: int) -> StoreError | None:
-        """Say what is wrong with a store's answer; Any: it may be one of the user's own."""
+        """Return what is wrong with a store's answer; Any: it may be one of the user's own."""
         is_right = isinstance(written, Written)
         if is_right and len(written.jobs) == count:
             return None
