@@ -5,24 +5,39 @@ The attempts are numbered as the handler sees them, from 0.
 
 from collections.abc import Callable
 from datetime import timedelta
+from math import isnan
 from random import Random
 from typing import Protocol, TypeGuard, final
 
-from attrs import Attribute, field, frozen, validators
+from attrs import Attribute, field, frozen
 
 from bgjobs.deferred import discard
-from bgjobs.instants import as_duration
+from bgjobs.texts import number_text
 
 LONGEST = timedelta(days=365)
 """No job waits longer; what is not tried within a year is forgotten, not delayed."""
 
 
+_MOST = LONGEST.total_seconds()
+
+
 def _up_to_a_year(instance: object, attribute: "Attribute[float]", value: float) -> None:
-    if not 0 <= value <= LONGEST.total_seconds():
-        raise ValueError(
-            f"{type(instance).__name__}: {attribute.name}: expected 0 to "
-            f"{LONGEST.total_seconds():g} seconds, found {value!r}"
-        )
+    what = f"{type(instance).__name__}: {attribute.name}"
+    _check_number(what, value, "seconds")
+    if not 0 <= value <= _MOST:
+        raise ValueError(f"{what}: expected 0 to {_MOST:g} seconds, found {number_text(value)}")
+
+
+def _factor(instance: object, attribute: "Attribute[float]", value: float) -> None:
+    what = f"{type(instance).__name__}: {attribute.name}"
+    _check_number(what, value, "a number")
+    if not 1 <= value <= _MOST:
+        raise ValueError(f"{what}: expected 1 to {_MOST:g}, found {number_text(value)}")
+
+
+def _check_number(what: str, value: object, wanted: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{what}: expected {wanted}, found {type(value).__name__}")
 
 
 class Backoff(Protocol):
@@ -44,15 +59,16 @@ class Exponential:
     """
 
     base: float = field(default=2.0, validator=_up_to_a_year)
-    factor: float = field(default=2.0, validator=validators.ge(1))
+    factor: float = field(default=2.0, validator=_factor)
     maximum: float = field(default=3600.0, validator=_up_to_a_year)
 
     def delay(self, attempt: int, random: Random) -> timedelta:
         """See `Backoff.delay`."""
         try:
-            ceiling = min(self.base * self.factor**attempt, self.maximum)
+            # As floats: a whole number would grow to any length.
+            ceiling = min(self.base * float(self.factor) ** attempt, self.maximum)
         except OverflowError:
-            ceiling = self.maximum
+            ceiling = self.maximum if self.base else 0.0
         return timedelta(seconds=random.uniform(0, ceiling))
 
 
@@ -77,9 +93,14 @@ class Custom:
 
     def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
         """See `Backoff.delay`."""
-        seconds = self.function(attempt)
-        _check_answer(self.function, seconds, (int, float, timedelta), "seconds or a timedelta")
-        return as_duration(seconds)
+        answer = self.function(attempt)
+        _check_answer(self.function, answer, (int, float, timedelta), "seconds or a timedelta")
+        if isinstance(answer, timedelta):
+            return answer
+        if isinstance(answer, float) and isnan(answer):
+            found = f"found {answer}"
+            raise ValueError(f"backoff {_name(self.function)}: expected seconds, {found}")
+        return timedelta(seconds=min(max(answer, 0), _MOST))
 
 
 IMMEDIATE = Constant(0)
@@ -110,7 +131,11 @@ def is_policy(value: object) -> TypeGuard[Backoff]:
 
 def _check_answer(asked: object, answer: object, kinds: tuple[type, ...], wanted: str) -> None:
     """Raise `TypeError` for another answer; a coroutine, say, of an async function."""
-    if not isinstance(answer, kinds):
+    if not isinstance(answer, kinds) or isinstance(answer, bool):
         discard(answer)
-        name = getattr(asked, "__qualname__", type(asked).__qualname__)
-        raise TypeError(f"backoff {name}: expected {wanted}, found {type(answer).__name__}")
+        found = type(answer).__name__
+        raise TypeError(f"backoff {_name(asked)}: expected {wanted}, found {found}")
+
+
+def _name(asked: object) -> str:
+    return str(getattr(asked, "__qualname__", type(asked).__qualname__))

@@ -6,6 +6,7 @@ from typing import final
 from attrs import frozen
 
 from bgjobs.errors import ConfigError
+from bgjobs.texts import number_text
 
 LONGEST_PERIOD = 86_400.0
 """Seconds; every start within a period is remembered."""
@@ -41,7 +42,7 @@ class Cap:
 
 def _problems_of_allowed(allowed: object) -> Iterator[str]:
     if type(allowed) is not int or not 1 <= allowed <= MOST_STARTS:
-        yield f"RateLimit: allowed: expected 1 to {MOST_STARTS:,}, found {allowed!r}"
+        yield f"RateLimit: allowed: expected 1 to {MOST_STARTS:,}, found {number_text(allowed)}"
 
 
 def _problems_of_period(period: object) -> Iterator[str]:
@@ -49,5 +50,5 @@ def _problems_of_period(period: object) -> Iterator[str]:
     if not 0 < seconds <= LONGEST_PERIOD:
         yield (
             f"RateLimit: period: expected seconds above 0 and up to {LONGEST_PERIOD:,.0f}, "
-            f"found {period!r}"
+            f"found {number_text(period)}"
         )

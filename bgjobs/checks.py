@@ -9,7 +9,8 @@ from typing import Self, cast
 from bgjobs.backoff import Custom, is_policy
 from bgjobs.deferred import is_generator_function, why_not_plain
 from bgjobs.errors import ConfigError
-from bgjobs.jobs import LONGEST_NAME
+from bgjobs.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME
+from bgjobs.texts import number_text
 from bgjobs.workers import Worker
 
 LONGEST_TIME = 1e9
@@ -55,13 +56,14 @@ class Problems:
         elif not value.isprintable():
             self.add(f"{what}: expected printable characters, found {value!r}")
 
-    def whole(self, what: str, value: object, *, least: int, most: int | None = None) -> None:
+    def whole(self, what: str, value: object, *, least: int, most: int = LARGEST_WHOLE) -> None:
         """Expect a whole number between two bounds."""
         if not isinstance(value, int) or isinstance(value, bool):
             self.add(f"{what}: expected int, found {type(value).__name__}")
-        elif value < least or (most is not None and value > most):
-            limits = f"{least} or more" if most is None else f"{least} to {most}"
-            self.add(f"{what}: expected {limits}, found {value}")
+        elif not least <= value <= most:
+            is_open = most == LARGEST_WHOLE and value < least
+            limits = f"{least} or more" if is_open else f"{least} to {most}"
+            self.add(f"{what}: expected {limits}, found {number_text(value)}")
 
     def seconds(
         self,
@@ -77,15 +79,22 @@ class Problems:
             self.add(f"{what}: expected seconds, found {type(value).__name__}")
         elif above is not None and not above < value <= most:
             self.add(
-                f"{what}: expected seconds above {above:g}, at most {most:g}, found {value}"
+                f"{what}: expected seconds above {above:g}, at most {most:g}, "
+                f"found {number_text(value)}"
             )
         elif not least <= value <= most:
-            self.add(f"{what}: expected {least:g} to {most:g} seconds, found {value}")
+            limits = f"{least:g} to {most:g} seconds"
+            self.add(f"{what}: expected {limits}, found {number_text(value)}")
 
     def age(self, what: str, value: object) -> None:
-        """Expect a positive `timedelta`, or None."""
-        if value is not None and not (isinstance(value, timedelta) and value > timedelta(0)):
+        """Expect a positive `timedelta` up to a hundred years, or None."""
+        if value is None:
+            return
+        if not isinstance(value, timedelta) or value <= timedelta(0):
             self.add(f"{what}: expected a positive timedelta or None, found {value!r}")
+        elif value > LONGEST_DELAY:
+            most = f"{LONGEST_DELAY.days:,} days, or None"
+            self.add(f"{what}: expected at most {most}, found {value.days:,} days")
 
     def flag(self, what: str, value: object) -> None:
         """Expect True or False."""
@@ -96,13 +105,13 @@ class Problems:
         """Expect a value of one class; says whether it is."""
         fits = isinstance(value, kind)
         if not fits:
-            self.add(f"{what}: expected {kind.__name__}, found {type(value).__name__}")
+            self.add(f"{what}: expected {kind.__name__}, found {_kind(value)}")
         return fits
 
     def having(self, what: str, value: object, method: str, wanted: str) -> None:
-        """Expect something with a method of this name, described by `wanted`."""
-        if not callable(getattr(value, method, None)):
-            self.add(f"{what}: expected {wanted}, found {type(value).__name__}")
+        """Expect something with a method of this name, described by `wanted`, and no class."""
+        if isinstance(value, type) or not callable(getattr(value, method, None)):
+            self.add(f"{what}: expected {wanted}, found {_kind(value)}")
 
     def plain(self, what: str, value: object) -> None:
         """Expect a plain function, not an async one."""
@@ -128,8 +137,7 @@ class Problems:
             return
         for position, value in enumerate(cast("tuple[object, ...]", values)):
             if not fits(value):
-                found = type(value).__name__
-                self.add(f"{what}[{position}]: expected {one}, found {found}")
+                self.add(f"{what}[{position}]: expected {one}, found {_kind(value)}")
 
     def workers(self, what: str, values: object) -> None:
         """Expect a sequence of what `@bgjobs.worker` makes."""
@@ -137,12 +145,22 @@ class Problems:
 
     def listeners(self, what: str, values: object) -> None:
         """Expect a sequence of functions."""
-        self.each(what, values, callable, "a function of one event")
+        self.each(what, values, _is_function, "a function of one event")
         if isinstance(values, tuple):
             for position, value in enumerate(cast("tuple[object, ...]", values)):
                 if is_generator_function(value):
                     expected = "expected a function of one event, found a generator function"
                     self.add(f"{what}[{position}]: {expected}")
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, type)
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return type(value).__name__
 
 
 def _is_worker(value: object) -> bool:

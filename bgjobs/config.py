@@ -99,7 +99,7 @@ class RestartTolerance:
 @final
 @frozen(kw_only=True)
 class Retention:
-    """How long ended jobs are kept; None keeps them for ever."""
+    """How long ended jobs are kept, up to 36,500 days; None keeps them for ever."""
 
     succeeded: timedelta | None = timedelta(days=7)
     """How long a job that succeeded is kept."""
@@ -300,10 +300,7 @@ class Config:
             problems.seconds("sweep_interval", self.sweep_interval, above=0)
             problems.seconds("grace", self.grace, least=0)
             problems.seconds("store_timeout", self.store_timeout, above=0)
-            if problems.one("limits", self.limits, Limits):
-                limits = self.limits
-                problems.whole("limits.max_crashes", limits.max_crashes, least=0)
-                problems.whole("limits.max_interruptions", limits.max_interruptions, least=0)
+            problems.one("limits", self.limits, Limits)
             problems.one("restart_tolerance", self.restart_tolerance, RestartTolerance)
             problems.one("retention", self.retention, Retention)
             problems.flag("migrate", self.migrate)

@@ -5,10 +5,12 @@ such an answer for the end of the work reports as done what never began.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Collection, Coroutine, Generator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from types import FunctionType, MethodType
+from itertools import starmap
+from types import CoroutineType, FunctionType, MethodType
 from typing import Any, cast
 
 _DEEPEST = 50
@@ -34,28 +36,70 @@ _DEFERRED: tuple[type, ...] = (
     type(_async_block()),
     map,
     filter,
+    starmap,
 )
+_CONTAINERS = (list, tuple, set, frozenset)
 
 
 def is_deferred(value: object) -> bool:
-    """Whether `value` stands for work that has not run, as far as its type shows it."""
-    return issubclass(type(value), _DEFERRED)
+    """Whether `value` stands for work that has not run, as far as its type shows it.
+
+    Or is a list, a tuple or a set with such a coroutine in it.
+    """
+    kind = type(value)
+    return issubclass(kind, _DEFERRED) or (
+        issubclass(kind, _CONTAINERS) and any(True for _ in _coroutines_in(value))
+    )
+
+
+def is_unfinished(value: object) -> bool:
+    """Whether `value` is deferred, or is the future of work that a pool of threads does.
+
+    For callbacks whose return is the end of the work. Others may leave work to a pool.
+    """
+    return issubclass(type(value), Future) or is_deferred(value)
+
+
+def _coroutines_in(value: object) -> Generator[Coroutine[Any, Any, Any]]:
+    for one in cast("Collection[object]", value):
+        if type(one) is CoroutineType:
+            yield cast("Coroutine[Any, Any, Any]", one)
 
 
 def discard(value: object) -> None:
-    """Close a coroutine that nothing is going to await; Python warns of it otherwise."""
+    """Close coroutines that nothing is going to await; Python warns of them otherwise."""
     if isinstance(value, Coroutine):
         value.close()
+    elif isinstance(value, _CONTAINERS):
+        for one in _coroutines_in(cast("object", value)):
+            one.close()
+
+
+def shown(value: object) -> str:
+    """Return what deferred work is, for an error."""
+    kind = type(value)
+    held = " with coroutines in it" if issubclass(kind, _CONTAINERS) else ""
+    return f"an object of type {kind.__name__!r}{held}"
 
 
 def refuse_deferred(what: str, answer: object) -> None:
     """Raise `TypeError` when the callback called `what` has returned work that has not run."""
     if is_deferred(answer):
-        discard(answer)
-        raise TypeError(
-            f"{what}: expected a plain function that does its work before it returns, "
-            f"found one that returned an object of type {type(answer).__name__!r}"
-        )
+        _refuse(what, answer)
+
+
+def refuse_unfinished(what: str, answer: object) -> None:
+    """Raise `TypeError` when the callback called `what` has returned unfinished work."""
+    if is_unfinished(answer):
+        _refuse(what, answer)
+
+
+def _refuse(what: str, answer: object) -> None:
+    discard(answer)
+    raise TypeError(
+        f"{what}: expected a plain function that does its work before it returns, "
+        f"found one that returned {shown(answer)}"
+    )
 
 
 def refuse_deferring(what: str, function: object) -> None:

@@ -301,6 +301,13 @@ class ForkedStoreError(StoreError):
         )
 
 
+def origin_of(error: BaseException) -> BaseException:
+    """Return the error that an error of bgjobs was raised from, such as the driver's."""
+    while isinstance(error, BgJobsError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def unwrapped(error: BaseException) -> BaseException:
     """Take an error out of groups that hold nothing else, as a task group makes them."""
     while isinstance(error, BaseExceptionGroup):

@@ -4,15 +4,22 @@ A wrong type gets a `TypeError` that names what was expected and what was found,
 that may be a payload.
 """
 
-import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import CoroutineType, FunctionType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
+from bgjobs.deferred import is_generator_function
 from bgjobs.instants import as_instant
-from bgjobs.jobs import JobRequest, StoredJob
+from bgjobs.jobs import LARGEST_WHOLE, LONGEST_DELAY, JobRequest, StoredJob, check_storable
+from bgjobs.texts import number_text
+
+LONGEST_WAIT = 1e6
+"""Seconds, eleven days; as milliseconds they fit into the 32 bits of both databases."""
+LONGEST_SECONDS = LONGEST_DELAY.total_seconds()
+
+T = TypeVar("T")
 
 
 def as_requests(what: str, found: object) -> list[JobRequest]:
@@ -23,7 +30,7 @@ def as_requests(what: str, found: object) -> list[JobRequest]:
         raise TypeError(f"{what}: expected several JobRequests, found {_shown(found)}")
     requests = list(cast("Iterable[object]", found))
     for position, request in enumerate(requests):
-        if not isinstance(request, JobRequest):
+        if not _is_request(request):
             where = f"{what}: [{position}]: " if len(requests) > 1 else ""
             check_request(request, where)
     return cast("list[JobRequest]", requests)
@@ -31,8 +38,11 @@ def as_requests(what: str, found: object) -> list[JobRequest]:
 
 def check_request(found: object, where: str = "") -> None:
     """Expect a request; `where` begins the text of the error."""
-    if not isinstance(found, JobRequest):
-        raise TypeError(f"{where}expected a JobRequest, found {_shown(found)}{_hint(found)}")
+    if not _is_request(found):
+        shown = _shown(found)
+        if issubclass(type(found), JobRequest):
+            shown = "one that lacks some of its attributes: make it by a worker's request(...)"
+        raise TypeError(f"{where}expected a JobRequest, found {shown}{_hint(found)}")
 
 
 def id_of(what: str, found: object) -> UUID:
@@ -57,10 +67,36 @@ def check_ids(what: str, found: Iterable[object]) -> None:
         check_id(what, one)
 
 
-def check_type(what: str, found: object, kind: type) -> None:
-    """Expect a value of one class."""
+def check_type(what: str, found: object, kind: type, wanted: str | None = None) -> None:
+    """Expect a value of one class, described by `wanted` or by its name."""
     if not isinstance(found, kind):
-        raise TypeError(f"{what}: expected {kind.__name__}, found {_shown(found)}")
+        raise TypeError(f"{what}: expected {wanted or kind.__name__}, found {_shown(found)}")
+
+
+def check_flag(what: str, found: object, *, optional: bool = False) -> None:
+    """Expect True or False, or None where it is optional."""
+    if not isinstance(found, bool) and not (optional and found is None):
+        wanted = "True, False or None" if optional else "True or False"
+        raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
+
+
+def check_callable(what: str, found: object, wanted: str) -> None:
+    """Expect something that can be called, described by `wanted`, and no class."""
+    if not callable(found) or isinstance(found, type):
+        raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
+
+
+def as_listeners(what: str, found: Iterable[T]) -> Sequence[T]:
+    """Return listeners as a tuple; `TypeError` names the first one that is none."""
+    if isinstance(found, str) or not isinstance(found, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        raise TypeError(f"{what}: expected a list of functions, found {_shown(found)}")
+    listeners = tuple(found)
+    for position, one in enumerate(listeners):
+        check_callable(f"{what}[{position}]", one, "a function of one event")
+        if is_generator_function(one):
+            expected = "expected a function of one event, found a generator function"
+            raise TypeError(f"{what}[{position}]: {expected}")
+    return listeners
 
 
 def check_text(what: str, found: object, *, optional: bool = False) -> None:
@@ -70,6 +106,13 @@ def check_text(what: str, found: object, *, optional: bool = False) -> None:
         raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
 
 
+def check_name(what: str, found: object, *, optional: bool = False) -> None:
+    """Expect a text that a database can be asked for, or None where it is optional."""
+    check_text(what, found, optional=optional)
+    if found is not None:
+        check_storable(what, found)
+
+
 def check_names(what: str, found: object) -> None:
     """Expect a collection of names, or None."""
     if found is None:
@@ -77,23 +120,41 @@ def check_names(what: str, found: object) -> None:
     if isinstance(found, str) or not isinstance(found, Collection):
         raise TypeError(f"{what}: expected a collection of names, found {_shown(found)}")
     for one in cast("Collection[object]", found):
-        check_text(what, one)
+        check_name(what, one)
 
 
-def check_seconds(what: str, found: object) -> None:
-    """Expect a number of seconds from 0."""
+def check_seconds(
+    what: str, found: object, *, above_0: bool = False, most: float = LONGEST_SECONDS
+) -> None:
+    """Expect a number of seconds from 0, or above it, up to `most`."""
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise TypeError(f"{what}: expected seconds, found {_shown(found)}")
-    if math.isnan(found) or found < 0:
-        raise ValueError(f"{what}: expected seconds from 0, found {found}")
+    if not found >= 0 or (above_0 and found == 0):  # not a number is neither
+        least = "above" if above_0 else "from"
+        raise ValueError(f"{what}: expected seconds {least} 0, found {number_text(found)}")
+    if found > most:
+        raise ValueError(
+            f"{what}: expected at most {most:,.0f} seconds, found {number_text(found)}"
+        )
 
 
-def check_whole(what: str, found: object, *, least: int) -> None:
-    """Expect a whole number."""
+def as_span(what: str, found: object) -> timedelta:
+    """Return a duration that was given as seconds or as a timedelta."""
+    if not isinstance(found, timedelta):
+        check_seconds(what, found)
+        return timedelta(seconds=cast("float", found))
+    check_span(what, found)
+    return found
+
+
+def check_whole(what: str, found: object, *, least: int, most: int = LARGEST_WHOLE) -> None:
+    """Expect a whole number between two bounds."""
     if isinstance(found, bool) or not isinstance(found, int):
         raise TypeError(f"{what}: expected int, found {_shown(found)}")
     if found < least:
-        raise ValueError(f"{what}: expected {least} or more, found {found}")
+        raise ValueError(f"{what}: expected {least} or more, found {number_text(found)}")
+    if found > most:
+        raise ValueError(f"{what}: expected at most {most:,}, found {number_text(found)}")
 
 
 def check_instant(what: str, found: object) -> None:
@@ -106,19 +167,35 @@ def check_instant(what: str, found: object) -> None:
 
 
 def check_span(what: str, found: object) -> None:
-    """Expect a timedelta that is not negative, or None."""
+    """Expect a timedelta from 0 to a hundred years, or None."""
     if found is None:
         return
     if not isinstance(found, timedelta):
         raise TypeError(f"{what}: expected a timedelta, found {_shown(found)}")
     if found < timedelta(0):
         raise ValueError(f"{what}: expected 0 seconds or more, found {found}")
+    if found > LONGEST_DELAY:
+        raise ValueError(
+            f"{what}: expected at most {LONGEST_DELAY.days:,} days, found {found.days:,} days"
+        )
 
 
 def check_schedule(what: str, found: object) -> None:
     """Expect a built schedule."""
-    if not callable(getattr(found, "next_after", None)):
+    if isinstance(found, type) or not callable(getattr(found, "next_after", None)):
         raise TypeError(f"{what}: expected a built schedule, found {_shown(found)}")
+
+
+def _is_request(found: object) -> bool:
+    # `isinstance` believes what an object tells about its class, as a mock does.
+    if not issubclass(type(found), JobRequest):
+        return False
+    request = cast("JobRequest", found)
+    try:
+        _ = request.name, request.payload, request.options
+    except AttributeError:  # it was made without its `__init__`
+        return False
+    return True
 
 
 def _shown(found: Any) -> str:
@@ -146,4 +223,6 @@ def _hint(found: Any) -> str:
 
 def _is_worker(found: object) -> bool:
     # By its looks: workers stand on a floor above this one.
-    return isinstance(getattr(found, "name", None), str) and hasattr(type(found), "request")
+    return hasattr(type(found), "request") and all(
+        isinstance(getattr(found, name, None), str) for name in ("name", "__name__")
+    )

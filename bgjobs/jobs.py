@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
-from typing import Any, Literal, final
+from typing import Any, Literal, cast, final
 from uuid import UUID
 
 from attrs import evolve, field, frozen
 
 from bgjobs.instants import as_instant
 from bgjobs.occurrences import KEY_PREFIX, Occurrence
+from bgjobs.texts import number_text
 
 LOWEST_PRIORITY = 32_767
 """Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
@@ -23,7 +24,9 @@ CANCELLED = "Cancelled: "
 LONGEST_METADATA = 4_000
 """Characters of all metadata of a job together; it is read with the job each time."""
 LONGEST_DELAY = timedelta(days=36_500)
-"""A hundred years: every calendar here can count so far ahead."""
+"""A hundred years: every calendar here can count so far ahead, and so far back."""
+LARGEST_WHOLE = 2**31 - 1
+"""No count and no limit is larger; both databases can still add to it."""
 
 
 @final
@@ -42,12 +45,21 @@ class JobOptions:
     """Whether it is an error that another job has the unique key."""
 
     def __attrs_post_init__(self) -> None:
-        if self.priority != 0:
+        # All but the defaults: each request passes here.
+        if self.priority != 0 or type(self.priority) is not int:
             check_priority(self.priority)
         if self.unique_key is not None:
             _check_text("unique_key", self.unique_key, LONGEST_KEY + len(KEY_PREFIX))
-        if self.metadata:
+        if self.metadata != ():
             _check_metadata(self.metadata)
+        if self.available_at is not None or self.available_in is not None:
+            _check_time(self.available_at, self.available_in)
+        if self.occurrence is not None and not isinstance(self.occurrence, Occurrence):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+            found = type(self.occurrence).__name__
+            raise TypeError(f"occurrence: expected an Occurrence or None, found {found}")
+        if self.refuses_duplicates is not False and self.refuses_duplicates is not True:  # pyright: ignore[reportUnnecessaryComparison] - untyped callers
+            found = type(self.refuses_duplicates).__name__
+            raise TypeError(f"refuses_duplicates: expected True or False, found {found}")
 
 
 @final
@@ -68,7 +80,7 @@ class JobRequest:
     def __attrs_post_init__(self) -> None:
         # The databases differ in what they make of the rest: one stores what is before a NUL.
         _check_text("name", self.name, LONGEST_NAME)
-        _check_storable("payload", self.payload)
+        check_storable("payload", self.payload)
         if not isinstance(self.options, JobOptions):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
             found = type(self.options).__name__
             raise TypeError(f"options: expected JobOptions, found {found}")
@@ -105,6 +117,8 @@ class JobRequest:
         Enqueueing another while one is live stores nothing and gives the live one, or raises
         `DuplicateJobError`; then nothing of that `enqueue_many` is stored.
         """
+        if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+            raise TypeError(f"unique key: expected str, found {type(key).__name__}")
         if not 1 <= len(key) <= LONGEST_KEY:
             raise ValueError(
                 f"unique key: expected 1 to {LONGEST_KEY} characters, found {len(key)}"
@@ -230,8 +244,7 @@ class Discard(Exception):  # noqa: N818 - an order to the queue, not an error
     """Also that of a subclass which calls no `__init__` of ours."""
 
     def __init__(self, reason: str) -> None:
-        # An order is never refused: that would be tried again, which nobody wants.
-        self.reason = reason if isinstance(reason, str) else ascii(reason)  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        self.reason = as_reason(reason)
         super().__init__(reason)
 
 
@@ -242,12 +255,25 @@ class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
     """Also that of a subclass which calls no `__init__` of ours."""
 
     def __init__(self, *, for_: float | timedelta) -> None:
-        seconds = for_.total_seconds() if isinstance(for_, timedelta) else for_
-        self.delay = check_delay("Snooze", seconds)
+        self.delay = as_snooze_delay(for_)
         super().__init__(f"for {self.delay}")
 
     def __reduce__(self) -> "tuple[Callable[[], Snooze], tuple[()]]":
         return partial(Snooze, for_=self.delay), ()
+
+
+def as_reason(found: object) -> str:
+    """Return the reason of a `Discard` as a text, whatever it is.
+
+    An order is never refused: then the job would be tried again, against the order.
+    """
+    return str.__str__(found) if isinstance(found, str) else ascii(found)
+
+
+def as_snooze_delay(found: float | timedelta) -> timedelta:
+    """Return the delay of a `Snooze`; `TypeError` or `ValueError` for what is none."""
+    seconds = found.total_seconds() if isinstance(found, timedelta) else found
+    return check_delay("Snooze", seconds)
 
 
 def check_delay(what: str, seconds: float) -> timedelta:
@@ -279,30 +305,52 @@ def check_priority(level: object) -> None:
     if type(level) is not int or not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
         raise ValueError(
             f"priority: expected a whole number from {-LOWEST_PRIORITY} to "
-            f"{LOWEST_PRIORITY}, found {level!r}"
+            f"{LOWEST_PRIORITY}, found {number_text(level)}"
         )
 
 
-def _check_metadata(metadata: tuple[tuple[str, str], ...]) -> None:
-    for key, value in metadata:
-        _check_text("metadata: a key", key, LONGEST_NAME)
-        _check_storable(f"metadata {key!r}", value)
-    length = sum(len(key) + len(value) for key, value in metadata)
+def _check_time(at: object, after: object) -> None:
+    """Expect one of an instant and a delay, not both."""
+    if at is not None and after is not None:
+        raise ValueError("expected one of available_at and available_in, found both")
+    if after is None:
+        as_instant("available_at", cast("datetime", at))
+    elif not isinstance(after, timedelta):
+        raise TypeError(f"available_in: expected a timedelta, found {type(after).__name__}")
+    else:
+        check_delay("available_in", after.total_seconds())
+
+
+def _check_metadata(metadata: object) -> None:
+    if not isinstance(metadata, tuple):
+        found = type(metadata).__name__
+        raise TypeError(f"metadata: expected a tuple of pairs of texts, found {found}")
+    pairs = cast("tuple[object, ...]", metadata)
+    length = sum(_length_of_pair(pair) for pair in pairs)
     if length > LONGEST_METADATA:
         raise ValueError(
             f"metadata: expected at most {LONGEST_METADATA:,} characters, found {length:,}"
         )
 
 
+def _length_of_pair(pair: object) -> int:
+    parts: Any = pair
+    if not isinstance(pair, tuple) or len(parts) != 2:  # noqa: PLR2004 - a key and a value
+        raise TypeError(f"metadata: expected pairs of texts, found {type(parts).__name__}")
+    key, value = parts
+    _check_text("metadata: a key", key, LONGEST_NAME)
+    return len(str(key)) + len(check_storable(f"metadata {key!r}", value))
+
+
 def _check_text(what: str, text: object, longest: int) -> None:
     """Expect a text that is short enough for an index and that every database stores."""
-    found = _check_storable(what, text)
+    found = check_storable(what, text)
     if not 1 <= len(found) <= longest:
         raise ValueError(f"{what}: expected 1 to {longest} characters, found {len(found)}")
 
 
-def _check_storable(what: str, text: object) -> str:
-    # The text is not shown: it may be a payload.
+def check_storable(what: str, text: object) -> str:
+    """Expect a text that every database stores; it is not shown, as it may be a payload."""
     if not isinstance(text, str):
         raise TypeError(f"{what}: expected str, found {type(text).__name__}")
     if "\0" in text or not (text.isascii() or _is_utf8(text)):

@@ -11,6 +11,7 @@ from typing import final
 from attrs import evolve, field, frozen
 
 from bgjobs.backoff import Backoff, delay_of
+from bgjobs.expecting import check_whole
 from bgjobs.jobs import CANCELLED, AttemptError, Job
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 
@@ -102,6 +103,10 @@ class Limits:
     """How often its process may die while running it; once more, and the job fails."""
     max_interruptions: int = 100
     """How often a shutdown may hand it back unfinished; once more, and the job fails."""
+
+    def __attrs_post_init__(self) -> None:
+        check_whole("Limits: max_crashes", self.max_crashes, least=0)
+        check_whole("Limits: max_interruptions", self.max_interruptions, least=0)
 
 
 @final

@@ -6,6 +6,7 @@ import traceback
 LONGEST_ERROR = 8_192
 """Characters that are kept of one error."""
 
+_LONGEST_NUMBER = 40
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -28,6 +29,15 @@ def error_text(error: BaseException, limit: int = LONGEST_ERROR) -> str:
 def clean_text(text: str, limit: int) -> str:
     """Give at most `limit` characters of `text` that both databases can store."""
     return _UNSTORABLE.sub("\ufffd", _cut(text, limit))
+
+
+def number_text(number: object) -> str:
+    """Return a number as text, to be shown in an error; a huge one is cut."""
+    try:
+        text = repr(number)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return f"a huge {type(number).__name__}"
+    return text if len(text) <= _LONGEST_NUMBER else f"{text[:_LONGEST_NUMBER]}..."
 
 
 def _summary(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """`@worker` turns a function into a worker: a name, a payload codec, typed requests."""
 
-import math
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from bgjobs.context import JobContext
 from bgjobs.deferred import is_async_function, is_generator_function
 from bgjobs.errors import WorkerDefinitionError
 from bgjobs.instants import as_duration
-from bgjobs.jobs import LONGEST_NAME, JobRequest
+from bgjobs.jobs import LONGEST_DELAY, LONGEST_NAME, JobRequest
 from bgjobs.payloads import Codec
+from bgjobs.texts import number_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,7 +47,7 @@ class Worker(Generic[P, R]):
     takes_context: bool
     _codec: Codec = field(alias="codec")
 
-    def request(self, *args: P.args, **kwargs: P.kwargs) -> JobRequest:
+    def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest:
         """Ask for a run with these arguments; nothing is stored before it is enqueued.
 
         The arguments are checked and written as JSON here: `PayloadError` names what does
@@ -60,7 +60,7 @@ class Worker(Generic[P, R]):
         # Any: the types are those of the handler, which a stored row cannot tell.
         return self._codec.decode(payload)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the handler here and now, as if there were no queue."""
         if self.takes_context:
             raise TypeError(
@@ -224,12 +224,12 @@ def _checked_timeout(name: str, timeout: Any) -> float | None:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float | timedelta):
         problem = f"timeout: expected seconds or a timedelta, found {type(timeout).__name__}"
         raise WorkerDefinitionError(name, problem)
-    try:
-        seconds = as_duration(timeout).total_seconds()
-    except (OverflowError, ValueError):
-        seconds = math.nan
-    if not seconds > 0:
-        raise WorkerDefinitionError(
-            name, f"timeout: expected more than 0 seconds, found {timeout}"
-        )
-    return seconds
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    found = str(timeout) if isinstance(timeout, timedelta) else number_text(timeout)
+    if seconds > LONGEST_DELAY.total_seconds():
+        problem = f"timeout: expected at most {LONGEST_DELAY.days:,} days, found {found}"
+        raise WorkerDefinitionError(name, problem)
+    if not round(seconds, 6) > 0:  # in microseconds, as durations are
+        problem = f"timeout: expected more than 0 seconds, found {found}"
+        raise WorkerDefinitionError(name, problem)
+    return as_duration(seconds).total_seconds()

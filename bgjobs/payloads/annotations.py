@@ -3,7 +3,14 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet
+from collections.abc import (
+    Callable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+)
 from collections.abc import Sequence as AbstractSequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -20,7 +27,7 @@ from typing import (
     get_origin,
 )
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from bgjobs.context import JobContext
 from bgjobs.payloads.choices import UnfitChoiceError, enum_shape, literal_shape
@@ -29,6 +36,7 @@ from bgjobs.payloads.containers import (
     Kind,
     array_shape,
     exactly,
+    like,
     mapping_shape,
     set_shape,
     tuple_shape,
@@ -48,19 +56,19 @@ from bgjobs.payloads.unions import UnfitUnionError, union_shape
 
 _LISTS: dict[Any, Kind] = {
     list: exactly(list),
-    AbstractSequence: Kind("sequence", (list,), AbstractSequence),
-    MutableSequence: Kind("sequence", (list,), MutableSequence),
+    AbstractSequence: like("sequence", AbstractSequence),
+    MutableSequence: like("sequence", MutableSequence),
 }
 _SETS: dict[Any, tuple[Kind, Callable[[list[Any]], Any]]] = {
     set: (exactly(set), set),
-    MutableSet: (Kind("set", (set,), MutableSet), set),
+    MutableSet: (like("set", MutableSet), set),
     frozenset: (exactly(frozenset), frozenset),
-    AbstractSet: (Kind("set", (set, frozenset), AbstractSet), frozenset),
+    AbstractSet: (like("set", AbstractSet), frozenset),
 }
 _MAPPINGS: dict[Any, Kind] = {
     dict: exactly(dict),
-    Mapping: Kind("mapping", (dict,), Mapping),
-    MutableMapping: Kind("mapping", (dict,), MutableMapping),
+    Mapping: like("mapping", Mapping),
+    MutableMapping: like("mapping", MutableMapping),
 }
 _PASSED_ON = (Annotated, Final, typing.Required, typing.NotRequired)
 _CONTEXT_INSIDE = (
@@ -85,8 +93,6 @@ class ShapeBuilder:
     """Pairs of the path inside the parameter and the problem."""
     compares: bool = field(default=False, init=False)
     """Whether what is read back has to be compared with what was given."""
-    _loose: bool = field(default=False, init=False)
-    """Inside a class that may make something else of its fields, such as a tuple of a list."""
     _made: dict[Any, Shape] = field(factory=dict[Any, Shape], init=False)
 
     def shape(self, annotation: Any, path: str) -> Shape:  # noqa: PLR0911 - a table of kinds
@@ -127,7 +133,7 @@ class ShapeBuilder:
             return self._problem(path, str(error))
 
     def _union(self, arguments: tuple[Any, ...], path: str) -> Shape:
-        members = tuple(self.shape(one, path) for one in _merged_literals(arguments))
+        members = tuple(self.shape(one, path) for one in _flat(arguments))
         if any(member is _BROKEN for member in members):
             return _BROKEN
         try:
@@ -147,12 +153,9 @@ class ShapeBuilder:
             return self._mapping(origin, arguments, path)
         item = self.shape(arguments[0], f"{path}[]")
         if origin in _LISTS:
-            return array_shape(self._as_wide(_LISTS[origin]), _same, item)
+            return array_shape(_LISTS[origin], _same, item)
         kind, make = _SETS[origin]
-        return set_shape(self._as_wide(kind), make, item)
-
-    def _as_wide(self, kind: Kind) -> Kind:
-        return evolve(kind, is_wide=True) if self._loose else kind
+        return set_shape(kind, make, item)
 
     def _tuple(self, arguments: tuple[Any, ...], path: str) -> Shape:
         if arguments[1:] == (...,):
@@ -170,7 +173,7 @@ class ShapeBuilder:
                 f"{path} keys",
                 f"expected a type written as a string, found {described(arguments[0])}",
             )
-        return mapping_shape(self._as_wide(_MAPPINGS[origin]), key, item)
+        return mapping_shape(_MAPPINGS[origin], key, item)
 
     def _record(self, annotation: Any, path: str) -> Shape:
         if annotation in self._made:
@@ -201,10 +204,8 @@ class ShapeBuilder:
         # Late: it loads cattrs, which workers without such classes do not need.
         from bgjobs.payloads.records import record_shape  # noqa: PLC0415
 
-        before, self._loose = self._loose, not is_remade_as_it_was(kind)
-        self.compares |= self._loose
+        self.compares |= not is_remade_as_it_was(kind)
         parts = tuple((one, self._field(one, path)) for one in fields)
-        self._loose = before
         return record_shape(annotation, parts)
 
     def _field(self, one: Field, path: str) -> Shape:
@@ -300,12 +301,45 @@ def _kinds(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[type]:
     return ShapeBuilder().shape(annotation, "").kinds
 
 
-def _merged_literals(members: tuple[Any, ...]) -> list[Any]:
-    literals = [one for one in members if get_origin(one) is Literal]
-    if len(literals) < 2:  # noqa: PLR2004 - one needs no merging
-        return list(members)
-    others = [one for one in members if get_origin(one) is not Literal]
-    return [*others, Literal[tuple(value for one in literals for value in get_args(one))]]
+def _flat(members: tuple[Any, ...]) -> list[Any]:
+    """Return the members of a union, each once: those of unions behind a name too."""
+    found: list[Any] = []
+    for one in _unfolded(members, ()):
+        if one not in found:  # not by its hash, which some have not
+            found.append(one)
+    literals = [one for one in found if get_origin(one) is Literal]
+    choices = [value for one in literals for value in get_args(one)]
+    if len(literals) > 1 or (None in choices and types.NoneType in found):
+        if types.NoneType in found:
+            choices = [value for value in choices if value is not None]
+        found = [one for one in found if get_origin(one) is not Literal]
+        found += [Literal[tuple(choices)]] if choices else []
+    return found
+
+
+def _unfolded(members: tuple[Any, ...], seen: tuple[Any, ...]) -> Iterator[Any]:
+    for member in members:
+        one = _stripped(member)
+        inside = _named_by(one) if one not in seen else one
+        if inside is not one:
+            yield from _unfolded((inside,), (*seen, one))
+        elif get_origin(one) in (Union, types.UnionType):
+            yield from _unfolded(get_args(one), seen)
+        else:
+            yield one
+
+
+def _named_by(annotation: Any) -> Any:
+    """Return what an alias stands for if a union can hold it as members of its own."""
+    if not _is_alias(get_origin(annotation) or annotation):
+        return annotation
+    try:
+        found = _stripped(_value_of(annotation))
+    except UnfitClassError:  # refused where its shape is made
+        return annotation
+    is_choice = get_origin(found) in (Union, types.UnionType, Literal)
+    is_name = _is_alias(get_origin(found) or found)
+    return found if is_choice or is_name or found is types.NoneType else annotation
 
 
 def described(annotation: Any) -> str:

@@ -34,7 +34,13 @@ def enum_shape(kind: type[Enum]) -> Shape:
     decode = _chooser(f"a value of {kind.__name__}", members)
     kinds = frozenset[type](key for key, _ in members)
     return Shape(
-        kind.__name__, kinds, lambda value: type(value) is kind, encode, decode, exact=True
+        kind.__name__,
+        kinds,
+        lambda value: type(value) is kind,
+        encode,
+        decode,
+        exact=True,
+        keeps_equality=True,
     )
 
 
@@ -58,7 +64,13 @@ def _flag_shape(kind: type[Flag]) -> Shape:
         return found
 
     return Shape(
-        kind.__name__, INT, lambda value: type(value) is kind, encode, decode, exact=True
+        kind.__name__,
+        INT,
+        lambda value: type(value) is kind,
+        encode,
+        decode,
+        exact=True,
+        keeps_equality=True,
     )
 
 
@@ -76,6 +88,7 @@ def literal_shape(choices: Iterable[Any]) -> Shape:
         _chooser(expected, written),
         _chooser(expected, read),
         exact=True,
+        keeps_equality=True,
     )
 
 

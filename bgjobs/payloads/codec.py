@@ -7,7 +7,7 @@ from typing import Any, Final, final
 from bgjobs.errors import PayloadError
 from bgjobs.payloads import json_text
 from bgjobs.payloads.equality import difference
-from bgjobs.payloads.mismatch import Mismatch, shown, unfit
+from bgjobs.payloads.mismatch import Mismatch, as_mismatch, shown, type_name, unfit
 from bgjobs.payloads.signatures import read_signature
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -69,6 +69,9 @@ class Codec:
 
     def decode(self, payload: str) -> Call:
         """Read a call back; `PayloadError` for a payload that does not fit the handler."""
+        if not isinstance(payload, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
+            found = type_name(payload)
+            raise TypeError(f"payload of worker {self._worker!r}: expected str, found {found}")
         try:
             return self._call(self._decoded(json_text.load(payload)))
         except Mismatch as mismatch:
@@ -98,8 +101,8 @@ class Codec:
         for name, value in given.items():
             try:
                 result[name] = encoders[name](value)
-            except Mismatch as mismatch:
-                problems += mismatch.under(name)
+            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+                problems += as_mismatch(error).under(name)
         if problems:
             raise Mismatch(problems)
         return result
@@ -114,7 +117,10 @@ class Codec:
                 for path, problem in mismatch.problems
             ) from None
         for name, value in found.items():
-            path = difference(given[name], value)
+            try:
+                path = difference(given[name], value)
+            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+                raise Mismatch(as_mismatch(error).under(name)) from None
             if path is not None:
                 raise Mismatch([(name + path, _OTHER)])
         return text

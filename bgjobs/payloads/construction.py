@@ -7,8 +7,9 @@ of those classes are compared with what is read back, by each request.
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterator
-from typing import Any, Generic, is_typeddict
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import Any, Generic, cast, is_typeddict
 
 import attrs
 
@@ -16,8 +17,8 @@ _HOOKS = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
 
 
 def is_remade_as_it_was(kind: type[Any]) -> bool:
-    """Whether nothing but the fields decides what an instance is."""
-    if is_typeddict(kind):
+    """Tell whether nothing but the fields decides what an instance is."""
+    if is_typed_dict(kind):
         return True
     if not (attrs.has(kind) or dataclasses.is_dataclass(kind)):
         return _is_plain_namedtuple(kind)
@@ -32,6 +33,12 @@ def is_remade_as_it_was(kind: type[Any]) -> bool:
     )
 
 
+def is_typed_dict(kind: Any) -> bool:
+    """Tell whether it is a TypedDict, of whichever module."""
+    # By its name: that of typing_extensions is another one on older Pythons.
+    return is_typeddict(kind) or type(kind).__name__ == "_TypedDictMeta"
+
+
 def parts_of(kind: Any) -> "Iterator[attrs.Attribute[Any] | dataclasses.Field[Any]]":
     """Yield the fields that make the value of an attrs class or a dataclass.
 
@@ -41,6 +48,28 @@ def parts_of(kind: Any) -> "Iterator[attrs.Attribute[Any] | dataclasses.Field[An
         compared = one.eq if isinstance(one, attrs.Attribute) else one.compare
         if one.init or compared is not False:
             yield one
+
+
+def other_state(value: Any, known: "Collection[str] | None" = None) -> dict[str, Any]:
+    """Return the attributes of an instance that are neither fields nor results kept of them."""
+    kind = cast("Any", type(value))
+    names = names_of_fields(kind) if known is None else known
+    return {
+        name: one
+        for name, one in getattr(value, "__dict__", {}).items()
+        if name not in names
+        and name != "__orig_class__"
+        and not isinstance(inspect.getattr_static(kind, name, None), cached_property)
+    }
+
+
+def names_of_fields(kind: Any) -> frozenset[str]:
+    """Return the names of all fields, those included that no constructor takes."""
+    if attrs.has(kind):
+        return frozenset(one.name for one in attrs.fields(kind))
+    if dataclasses.is_dataclass(kind):
+        return frozenset(one.name for one in dataclasses.fields(kind))
+    return frozenset[str]()
 
 
 def _is_plain_field(kind: type[Any], one: Any) -> bool:
@@ -57,7 +86,7 @@ def _is_plain_namedtuple(kind: type[Any]) -> bool:
 
 
 def _is_generated(method: Any) -> bool:
-    """Whether attrs or dataclasses wrote it, and not the author of the class."""
+    """Tell whether attrs or dataclasses wrote it, and not the author of the class."""
     code: Any = getattr(method, "__code__", None)
     if code is None:
         return False

@@ -1,13 +1,23 @@
 """The shapes of arrays and of objects whose keys are data."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, final
 
 from attrs import frozen
 
 from bgjobs.payloads.json_text import text_of
-from bgjobs.payloads.mismatch import SHOWN, Mismatch, key_step, refused, shown, unfit
+from bgjobs.payloads.mismatch import (
+    SHOWN,
+    Mismatch,
+    as_mismatch,
+    key_step,
+    refused,
+    shown,
+    unfit,
+)
 from bgjobs.payloads.shapes import ARRAY, OBJECT, Code, Shape
+
+_PLAIN = (list, tuple, set, frozenset, zip)
 
 
 @final
@@ -16,33 +26,27 @@ class Kind:
     """Which collections one annotation takes: those that come back as they were."""
 
     name: str
-    classes: tuple[type, ...]
-    """Not their subclasses, which would come back as their bases."""
     base: type
     """The class of the annotation, which may be an abstract one."""
-    is_wide: bool = False
-    """Take all that is like the base: code of a class makes it anew of what is read back."""
+    is_exact: bool
+    """Take no subclass, which would come back as its base; of others the contents count."""
 
     def accepts(self, value: Any) -> bool:
-        """Whether `value` is one."""
-        return type(value) in self.classes or (self.is_wide and self._is_like(value))
-
-    def misfit(self, value: Any) -> Mismatch:
-        """Name what was expected, and what was found."""
-        if self.base in self.classes or not self._is_like(value):
-            return unfit(self.name, value)
-        plain = " or ".join(one.__name__ for one in self.classes)
-        return unfit(f"a plain {plain} as a {self.name}", value)
-
-    def _is_like(self, value: Any) -> bool:
+        """Tell whether `value` is one."""
+        if self.is_exact:
+            return type(value) is self.base
         # Text is a Sequence to Python, and a Sequence[str] that takes "abc" is a known trap.
-        is_text = isinstance(value, str | bytes | bytearray)
-        return isinstance(value, self.base) and not is_text
+        return isinstance(value, self.base) and not isinstance(value, str | bytes | bytearray)
 
 
 def exactly(kind: type) -> Kind:
     """Accept one class."""
-    return Kind(kind.__name__, (kind,), kind)
+    return Kind(kind.__name__, kind, is_exact=True)
+
+
+def like(name: str, kind: type) -> Kind:
+    """Accept all that counts as an instance of an abstract class."""
+    return Kind(name, kind, is_exact=False)
 
 
 def array_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shape:
@@ -51,14 +55,15 @@ def array_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Sh
     def encode(value: Any) -> list[Any]:
         if kind.accepts(value):
             return _each(value, item.encode)
-        raise kind.misfit(value)
+        raise unfit(kind.name, value)
 
     def decode(value: Any) -> Any:
         if type(value) is not list:
             raise unfit(kind.name, value)
         return make(_each(value, item.decode))  # pyright: ignore[reportUnknownArgumentType] - a row
 
-    return Shape(kind.name, ARRAY, kind.accepts, encode, decode)
+    keeps = kind.is_exact and item.keeps_equality
+    return Shape(kind.name, ARRAY, kind.accepts, encode, decode, keeps_equality=keeps)
 
 
 def set_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shape:
@@ -69,8 +74,9 @@ def set_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shap
 
     def encode(value: Any) -> list[Any]:
         if not kind.accepts(value):
-            raise kind.misfit(value)
-        return _in_order(_each(value, item.encode), decode)
+            raise unfit(kind.name, value)
+        items = _each(value, item.encode)
+        return _in_order(items, None if item.keeps_equality else decode)
 
     def decode(value: Any) -> Any:
         if type(value) is not list:
@@ -81,7 +87,8 @@ def set_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shap
         except Exception:  # noqa: BLE001 - a `__hash__` of the user's may raise anything
             raise refused(f"expected {kind.name} of items that can be hashed") from None
 
-    return Shape(kind.name, ARRAY, kind.accepts, encode, decode)
+    keeps = item.keeps_equality
+    return Shape(kind.name, ARRAY, kind.accepts, encode, decode, keeps_equality=keeps)
 
 
 def tuple_shape(items: tuple[Shape, ...]) -> Shape:
@@ -100,7 +107,10 @@ def tuple_shape(items: tuple[Shape, ...]) -> Shape:
             return tuple(_row(name, value, decoders))  # pyright: ignore[reportUnknownArgumentType] - a row
         raise unfit(name, value)
 
-    return Shape(name, ARRAY, lambda value: type(value) is tuple, encode, decode)
+    keeps = all(item.keeps_equality for item in items)
+    return Shape(
+        name, ARRAY, lambda value: type(value) is tuple, encode, decode, keeps_equality=keeps
+    )
 
 
 def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
@@ -108,40 +118,94 @@ def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
 
     def encode(value: Any) -> dict[Any, Any]:
         if kind.accepts(value):
-            return _entries(value, key.encode, item.encode)
-        raise kind.misfit(value)
+            found = _entries(value, key.encode, item.encode)
+            if not key.keeps_equality:
+                _check_keys(found, key.decode)
+            return found
+        raise unfit(kind.name, value)
 
     def decode(value: Any) -> dict[Any, Any]:
         if type(value) is dict:
             return _entries(value, key.decode, item.decode)  # pyright: ignore[reportUnknownArgumentType] - a row
         raise unfit(kind.name, value)
 
-    return Shape(kind.name, OBJECT, kind.accepts, encode, decode)
+    keeps = kind.is_exact and key.keeps_equality and item.keeps_equality
+    return Shape(kind.name, OBJECT, kind.accepts, encode, decode, keeps_equality=keeps)
 
 
-def _in_order(items: list[Any], decode: Code) -> list[Any]:
-    if len(items) < 2:  # noqa: PLR2004 - one is in order
-        return items
-    texts = {text_of(one): one for one in items}
-    if len(texts) == len(items):
-        return [texts[text] for text in sorted(texts)]
-    # Instances of a class without `==` may be written the same, and are two again.
-    if len(decode(items)) < len(items):
+def _in_order(items: list[Any], decode: Code | None) -> list[Any]:
+    """Sort what was written of a set; `decode` reads it where some of it may become equal."""
+    if decode is not None and items:
+        _check_apart(items, _read_back(items, decode))
+    return sorted(items, key=text_of) if len(items) > 1 else items
+
+
+def _check_apart(items: list[Any], read: Collection[Any]) -> None:
+    if len(read) == len(items):
+        return
+    if len({text_of(one) for one in items}) < len(items):
         raise refused("expected items that differ in JSON, found two written the same")
-    return sorted(items, key=text_of)
+    raise refused(
+        "expected items that differ when they are read back, found two that would be equal"
+    )
+
+
+def _read_back(json: Any, decode: Code) -> Any:
+    try:
+        return decode(json)
+    except Mismatch as mismatch:
+        raise Mismatch(
+            (path, f"could not be read back: {problem}") for path, problem in mismatch.problems
+        ) from None
+
+
+def _check_keys(entries: dict[Any, Any], decode: Code) -> None:
+    """Refuse keys that differ as text, and would be one key when they are read back."""
+    if len(entries) < 2:  # noqa: PLR2004 - one differs from all others
+        return
+    read: set[Any] = set()
+    for name in entries:
+        key = _read_back(name, decode)
+        if key in read:
+            raise refused(f"key {shown(name)}: found two keys that are equal when read back")
+        read.add(key)
 
 
 def _each(values: Iterable[Any], code: Code) -> list[Any]:
     result: list[Any] = []
     problems: list[tuple[str, str]] = []
-    for value in values:
+    for value in _items_of(values):
         try:
             result.append(code(value))
-        except Mismatch as mismatch:
-            problems += mismatch.under(f"[{len(result)}]")
+        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            problems += as_mismatch(error).under(f"[{len(result)}]")
             result.append(None)
             if len(problems) >= SHOWN:
                 break
+    if problems:
+        raise Mismatch(problems)
+    return result
+
+
+def _items_of(values: Iterable[Any]) -> Iterable[Any]:
+    if type(values) in _PLAIN:
+        return values
+    try:
+        return list(values)
+    except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+        raise as_mismatch(error) from None
+
+
+def _pairs_of(values: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    if type(values) is dict:
+        return values.items()  # pyright: ignore[reportUnknownVariableType] - a user's value
+    result: list[tuple[Any, Any]] = []
+    problems: list[tuple[str, str]] = []
+    for key in _items_of(values):
+        try:
+            result.append((key, values[key]))
+        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            problems += as_mismatch(error).under(key_step(key))
     if problems:
         raise Mismatch(problems)
     return result
@@ -162,20 +226,21 @@ def _apply(pair: tuple[Code, Any]) -> Any:
 def _entries(values: Mapping[Any, Any], key_code: Code, code: Code) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     problems: list[tuple[str, str]] = []
-    for key, value in values.items():
+    for key, value in _pairs_of(values):
         try:
             name = key_code(key)
-        except Mismatch as mismatch:
+        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
             problems += (
-                (path, f"key {shown(key)}: {text}") for path, text in mismatch.problems
+                (path, f"key {shown(key)}: {text}")
+                for path, text in as_mismatch(error).problems
             )
             continue
         if name in result:
             problems.append(("", f"key {shown(name)}: found two keys that are written so"))
         try:
             result[name] = code(value)
-        except Mismatch as mismatch:
-            problems += mismatch.under(key_step(name))
+        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            problems += as_mismatch(error).under(key_step(name))
         if len(problems) >= SHOWN:
             break
     if problems:

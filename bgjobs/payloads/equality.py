@@ -5,13 +5,14 @@ True equals 1, a subclass may equal its base, and a class may compare nothing or
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any, cast
 
 import attrs
 
-from bgjobs.payloads.construction import parts_of
+from bgjobs.payloads.construction import other_state, parts_of
 from bgjobs.payloads.mismatch import key_step
 
 _MISSING = object()
@@ -20,7 +21,7 @@ _MISSING = object()
 def difference(given: object, found: object) -> str | None:
     """Return the path to the first part that differs: "" for the whole, None if none does."""
     if type(given) is not type(found):
-        return None if _differ_in_type_only(given, found) else ""
+        return _across_classes(given, found)
     if attrs.has(type(given)) or dataclasses.is_dataclass(given):
         return _in_fields(given, found)
     if isinstance(given, dict):
@@ -38,15 +39,19 @@ def _is_same(given: Any, found: Any) -> bool:
     return _is_equal(given, found)
 
 
-def _differ_in_type_only(given: Any, found: Any) -> bool:
-    """Whether the annotation is wider than a class, and the handler cannot tell them apart."""
-    pair = (given, found)
-    is_wider = (
-        (type(given) is int and type(found) is float)
-        or all(type(one) in (set, frozenset) for one in pair)
-        or all(isinstance(one, PurePath) for one in pair)
+def _across_classes(given: Any, found: Any) -> str | None:
+    """Compare contents where the annotation is wider than a class, as `Sequence` is."""
+    kind = cast("Any", type(found))
+    if kind is list and isinstance(given, Sequence):
+        return _in_items(list(cast("Any", given)), found)
+    if kind is dict and isinstance(given, Mapping):
+        return _in_entries(cast("Any", given), found)
+    if kind in (set, frozenset) and isinstance(given, AbstractSet):
+        return None if _has_same_items(cast("Any", given), found) else ""
+    is_wider = (type(given) is int and kind is float) or (
+        isinstance(given, PurePath) and isinstance(found, PurePath)
     )
-    return is_wider and _is_equal(given, found)
+    return None if is_wider and _is_equal(given, found) else ""
 
 
 def _in_fields(given: Any, found: Any) -> str | None:
@@ -55,14 +60,33 @@ def _in_fields(given: Any, found: Any) -> str | None:
         path = difference(*pair)
         if path is not None:
             return f".{one.name}{path if one.repr is True else ''}"
-    return None
+    return _in_other_state(given, found)
+
+
+def _in_other_state(given: Any, found: Any) -> str | None:
+    pair = other_state(given), other_state(found)
+    if pair[0].keys() != pair[1].keys():
+        return ""
+    return _first(
+        (f".{name}", difference(value, pair[1][name])) for name, value in pair[0].items()
+    )
 
 
 def _in_entries(given: Mapping[Any, Any], found: Mapping[Any, Any]) -> str | None:
-    if given.keys() != found.keys():
+    if given.keys() == found.keys():
+        others = [found[key] for key in given]
+    elif _are_same_in_order(given, found):
+        others = list(found.values())
+    else:
         return ""
-    return _first(
-        (key_step(key), difference(value, found[key])) for key, value in given.items()
+    pairs = zip(given.items(), others, strict=True)
+    return _first((key_step(key), difference(value, other)) for (key, value), other in pairs)
+
+
+def _are_same_in_order(given: Mapping[Any, Any], found: Mapping[Any, Any]) -> bool:
+    # In the hour that a clock set back repeats, a key is not equal to itself in another zone.
+    return len(given) == len(found) and all(
+        difference(*pair) is None for pair in zip(given, found, strict=True)
     )
 
 
@@ -70,10 +94,11 @@ def _in_items(given: Sequence[Any], found: Sequence[Any]) -> str | None:
     if len(given) != len(found):
         return ""
     names: Sequence[str] = getattr(given, "_fields", ())
-    return _first(
+    path = _first(
         (f".{names[index]}" if names else f"[{index}]", difference(*pair))
         for index, pair in enumerate(zip(given, found, strict=True))
     )
+    return _in_other_state(given, found) if names and path is None else path
 
 
 def _first(steps: Iterator[tuple[str, str | None]]) -> str | None:

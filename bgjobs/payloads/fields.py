@@ -3,22 +3,23 @@
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     NotRequired,
     Required,
     cast,
     final,
     get_args,
     get_origin,
-    is_typeddict,
 )
 
 import attrs
 from attrs import evolve
 
+from bgjobs.payloads.construction import is_typed_dict, names_of_fields
 from bgjobs.payloads.generics import (
     Arguments,
     UnfitClassError,
@@ -52,7 +53,7 @@ def is_record(kind: Any) -> bool:
     if not inspect.isclass(kind):
         return False
     return attrs.has(kind) or any(
-        known(kind) for known in (dataclasses.is_dataclass, is_typeddict, _is_namedtuple)
+        known(kind) for known in (dataclasses.is_dataclass, is_typed_dict, _is_namedtuple)
     )
 
 
@@ -71,9 +72,10 @@ def fields_of(annotation: Any) -> tuple[Field, ...]:
     kind: type[Any] = get_origin(annotation) or annotation
     arguments = arguments_by_class(annotation)
     found = tuple(_resolved(kind, raw, arguments) for raw in _raw_fields(kind))
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         _check_keys(found)
     else:
+        _check_state(kind, found)
         _check_constructor(kind, found)
     return found
 
@@ -84,7 +86,7 @@ def _resolved(kind: type, raw: Field, arguments: Mapping[type, Arguments]) -> Fi
     if annotation is None:
         return raw
     found = evaluated(annotation, definer, kind)
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         raw = evolve(
             raw, required=_is_required(evaluated(annotation, definer, extras=True), raw)
         )
@@ -93,7 +95,7 @@ def _resolved(kind: type, raw: Field, arguments: Mapping[type, Arguments]) -> Fi
 
 def _definition(kind: Any, raw: Field) -> tuple[Any, Any]:
     """Find the class that defines a field, and the annotation there; None without one."""
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         return _definition_of_key(kind, raw.name)
     for one in kind.__mro__:
         if any(mark in vars(one) for mark in _MARKS) and raw.name in _annotations(one):
@@ -107,7 +109,7 @@ def _definition_of_key(kind: Any, name: str) -> tuple[Any, Any]:
     written = _annotations(kind)[name]
     for base in written_bases(kind):
         one: Any = get_origin(base) or base
-        if is_typeddict(one) and _annotations(one).get(name) is written:
+        if is_typed_dict(one) and _annotations(one).get(name) is written:
             return _definition_of_key(one, name)
     return kind, written
 
@@ -142,7 +144,7 @@ def _raw_fields(kind: type[Any]) -> Iterable[Field]:
             for one in dataclasses.fields(kind)
             if one.init
         ]
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         required: frozenset[str] = kind.__required_keys__
         names = [*required, *kind.__optional_keys__]
         order = {name: index for index, name in enumerate(_annotations(kind))}
@@ -171,6 +173,40 @@ def _check_keys(fields: tuple[Field, ...]) -> None:
             raise UnfitClassError(f"its key {one.name!r} has quotes or escapes")
 
 
+def _check_state(kind: type[Any], fields: tuple[Field, ...]) -> None:
+    """Refuse a class whose instances hold what is in no field."""
+    taken: tuple[Any, ...] = (object, tuple) if _is_namedtuple(kind) else (object,)
+    known = {one.name for one in fields} | names_of_fields(kind)
+    for one in kind.__mro__:
+        # What is made in C, such as a list, an int or an exception, keeps what is not seen.
+        if isinstance(vars(one).get("__new__"), types.BuiltinFunctionType) and one not in taken:
+            raise UnfitClassError(f"it extends {one.__name__}, whose contents are in no field")
+        if _is_gathered(one) or not any(map(_is_gathered, one.__mro__)):
+            continue
+        for name in _undeclared(one, kind, known):
+            called = one.__name__
+            raise UnfitClassError(
+                f"{called} adds {name!r}, which is no field; decorate {called} too"
+            )
+
+
+def _is_gathered(kind: type[Any]) -> bool:
+    return any(mark in vars(kind) for mark in _MARKS)
+
+
+def _undeclared(one: type[Any], kind: type[Any], known: Collection[str]) -> Iterator[str]:
+    """Yield what a class that gathers no fields adds to its instances."""
+    for name, member in vars(one).items():
+        if isinstance(member, types.MemberDescriptorType) and name not in known:
+            yield name
+    for name, annotation in _annotations(one).items():
+        if name in known:
+            continue
+        found = evaluated(annotation, one, kind)
+        if ClassVar not in (found, get_origin(found)):
+            yield name
+
+
 def _check_constructor(kind: type, fields: tuple[Field, ...]) -> None:
     parameters = inspect.signature(kind).parameters.values()
     open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters)
@@ -181,5 +217,6 @@ def _check_constructor(kind: type, fields: tuple[Field, ...]) -> None:
     aliases = {field.alias for field in fields}
     for one in parameters:
         variadic = one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-        if one.name not in aliases and one.default is one.empty and not variadic:
-            raise UnfitClassError(f"its constructor wants {one.name!r}, which is no field")
+        if one.name not in aliases and not variadic:
+            verb = "wants" if one.default is one.empty else "takes"
+            raise UnfitClassError(f"its constructor {verb} {one.name!r}, which is no field")

@@ -61,12 +61,25 @@ def evaluated(annotation: Any, where: Any, *names: Any, extras: bool = False) ->
 
     `where` and `names` are found by their own names too, for they may be local to a function.
     """
-    local = {
-        one.__name__: one for one in (*getattr(where, "__type_params__", ()), *names, where)
-    }
+    known = (*getattr(where, "__type_params__", ()), *names, where)
+    local = {one.__name__: one for one in known} | _nested_in(where)
     module = getattr(sys.modules.get(where.__module__), "__dict__", {})
     holder = type("Holder", (), {"__annotations__": {"it": annotation}})
     try:
-        return get_type_hints(holder, module, local, include_extras=extras)["it"]
+        try:
+            return get_type_hints(holder, module, local, include_extras=extras)["it"]
+        except NameError:
+            # Last, for most of these are the defaults of fields, called as a type may be.
+            body = {**vars(where), **local} if isinstance(where, type) else local
+            return get_type_hints(holder, module, body, include_extras=extras)["it"]
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise UnfitClassError(f"its annotations cannot be resolved: {error}") from error
+
+
+def _nested_in(where: Any) -> dict[str, Any]:
+    """Return the classes that are defined in the body of a class, by their names."""
+    return {
+        name: one
+        for name, one in (vars(where).items() if isinstance(where, type) else ())
+        if isinstance(one, type) and one.__qualname__ == f"{where.__qualname__}.{name}"
+    }

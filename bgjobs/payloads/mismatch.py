@@ -35,6 +35,15 @@ def refused(problem: str) -> Mismatch:
     return Mismatch([("", problem)])
 
 
+def as_mismatch(error: Exception) -> Mismatch:
+    """Return `error`, or what may be told of one that a class of the user's has raised."""
+    if isinstance(error, Mismatch):
+        return error
+    if isinstance(error, RecursionError | MemoryError):
+        raise error
+    return refused(f"expected a value that can be read, reading it raised {type_name(error)}")
+
+
 def type_name(value: object) -> str:
     """Name the type of `value` as one would in an annotation."""
     return "None" if value is None else type(value).__qualname__

@@ -8,15 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache
 from itertools import islice, product
-from typing import Any, Literal, cast, get_args, get_origin, is_typeddict
+from typing import Any, Literal, cast, get_args, get_origin
 
 import attrs
 from cattrs import Converter, gen
 from cattrs.disambiguators import create_default_dis_func
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 
+from bgjobs.payloads.construction import (
+    is_remade_as_it_was,
+    is_typed_dict,
+    names_of_fields,
+    other_state,
+)
 from bgjobs.payloads.fields import Field, fields_of, told_apart_classes
-from bgjobs.payloads.mismatch import Mismatch, refused, shown, type_name, unfit
+from bgjobs.payloads.mismatch import Mismatch, as_mismatch, refused, shown, type_name, unfit
 from bgjobs.payloads.shapes import OBJECT, Code, Shape
 
 _PROBES = 1_000
@@ -30,9 +36,17 @@ def _converter() -> Converter:
 def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Shape:
     """Write an instance as an object of its fields; no other field is let in."""
     kind: type[Any] = get_origin(annotation) or annotation
-    if is_typeddict(kind):
+    if is_typed_dict(kind):
         encode, stands_for = _dict_encoder(kind, parts), dict[str, Any]
-        return Shape(kind.__name__, OBJECT, _is(dict), encode, _decoder(kind, parts))
+        keeps = all(shape.keeps_equality for _, shape in parts)
+        return Shape(
+            kind.__name__,
+            OBJECT,
+            _is(dict),
+            encode,
+            _decoder(kind, parts),
+            keeps_equality=keeps,
+        )
     encode, stands_for = _instance_encoder(kind, parts), kind
     return Shape(
         kind.__name__,
@@ -42,6 +56,8 @@ def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Sha
         _decoder(kind, parts),
         classes=told_apart_classes(kind),
         exact=True,
+        keeps_equality=is_remade_as_it_was(kind)
+        and all(shape.keeps_equality for _, shape in parts),
     )
 
 
@@ -52,24 +68,34 @@ def _is(kind: type) -> Callable[[Any], bool]:
 
 def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
     plan = tuple((field.name, shape.encode) for field, shape in parts)
+    known = names_of_fields(kind)
+    # Classes with code of their own may make the same again, which is compared later.
+    checks = kind.__dictoffset__ != 0 and is_remade_as_it_was(kind)
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not kind:
             raise unfit(kind.__name__, value)
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
+        if checks and len(value.__dict__) != len(known) and other_state(value, known):
+            problems.append(("", _other_state(kind, value, known)))
         for name, code in plan:
             try:
                 result[name] = code(getattr(value, name))
-            except Mismatch as mismatch:
-                problems += mismatch.under(f".{name}")
             except AttributeError:
                 problems.append((f".{name}", "expected a value, found none"))
+            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+                problems += as_mismatch(error).under(f".{name}")
         if problems:
             raise Mismatch(problems)
         return result
 
     return encode
+
+
+def _other_state(kind: type, value: Any, known: frozenset[str]) -> str:
+    name = next(iter(other_state(value, known)))
+    return f"expected only the fields of {kind.__name__}, found the attribute {shown(name)} too"
 
 
 def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
@@ -95,8 +121,8 @@ def _encode_keys(
             continue
         try:
             result[key] = plan[key](item)
-        except Mismatch as mismatch:
-            problems += mismatch.under(f".{key}")
+        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            problems += as_mismatch(error).under(f".{key}")
     if problems:
         raise Mismatch(problems)
     # In the order of the class: equal values have one text, as for all other classes.
@@ -127,7 +153,7 @@ def _structure(
         {
             f"field_{number}": attrs.field(
                 default=attrs.NOTHING if field.required else None,
-                alias=f"field_{number}" if is_typeddict(kind) else field.alias,
+                alias=f"field_{number}" if is_typed_dict(kind) else field.alias,
                 kw_only=True,
             )
             for number, (field, _) in enumerate(parts)
@@ -142,7 +168,7 @@ def _structure(
         "Callable[[Mapping[str, Any], Any], Any]",
         make(
             list(attrs.fields(stand_in)),
-            _dict_maker(kind, parts) if is_typeddict(kind) else kind,
+            _dict_maker(kind, parts) if is_typed_dict(kind) else kind,
             _converter(),
             {one.__name__: object for one in getattr(kind, "__parameters__", ())},
             **overrides,

@@ -131,6 +131,8 @@ def _as_text(
     read: Callable[[str], Any],
     accepts: Callable[[Any], bool] | None = None,
     wanted: str = "",
+    *,
+    keeps_equality: bool = True,
 ) -> Shape:
     expected = kind.__name__
     fits = accepts or _one_of(kind)
@@ -148,13 +150,13 @@ def _as_text(
         except (ValueError, InvalidOperation):
             raise refused(f"expected {expected} as text, found other text") from None
 
-    return Shape(expected, TEXT, fits, encode, decode)
+    return Shape(expected, TEXT, fits, encode, decode, keeps_equality=keeps_equality)
 
 
 def _plain(kind: type, kinds: frozenset[type], accepts: Callable[[Any], bool]) -> Shape:
     expected = "None" if kind is NoneType else kind.__name__
     check = _checked(expected, accepts)
-    return Shape(expected, kinds, accepts, check, check)
+    return Shape(expected, kinds, accepts, check, check, keeps_equality=True)
 
 
 def _encode_timedelta(value: Any) -> int | float:
@@ -166,18 +168,27 @@ def _encode_timedelta(value: Any) -> int | float:
 SCALARS: dict[Any, Shape] = {
     NoneType: _plain(NoneType, NULL, _one_of(NoneType)),
     bool: _plain(bool, BOOL, _one_of(bool)),
-    int: Shape("int", INT, _is_int, _int, _int),
-    float: Shape("float", FLOAT, _is_number, _float, _float),
-    str: Shape("str", TEXT, _one_of(str), _str, _str),
+    int: Shape("int", INT, _is_int, _int, _int, keeps_equality=True),
+    float: Shape("float", FLOAT, _is_number, _float, _float, keeps_equality=True),
+    str: Shape("str", TEXT, _one_of(str), _str, _str, keeps_equality=True),
     bytes: _as_text(bytes, _base64_text, _base64),
     datetime: _as_text(
         datetime,
         lambda value: _aware(value).isoformat(),
         lambda text: _aware(datetime.fromisoformat(text)),
+        # Two of one named zone differ by their wall time, and may be one instant.
+        keeps_equality=False,
     ),
     date: _as_text(date, date.isoformat, date.fromisoformat),
     time: _as_text(time, _time_text, time.fromisoformat),
-    timedelta: Shape("timedelta", NUMBER, _one_of(timedelta), _encode_timedelta, _timedelta),
+    timedelta: Shape(
+        "timedelta",
+        NUMBER,
+        _one_of(timedelta),
+        _encode_timedelta,
+        _timedelta,
+        keeps_equality=True,
+    ),
     UUID: _as_text(UUID, str, _uuid),
     Decimal: _as_text(Decimal, _decimal_text, _decimal),
     # Made as a Path or a PurePath, a path is of the class of this system.

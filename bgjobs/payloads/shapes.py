@@ -48,6 +48,8 @@ class Shape:
     """The attrs class or dataclass; cattrs can tell several of them apart."""
     exact: bool = False
     """It takes one class only, so a union asks it before its wider neighbours."""
+    keeps_equality: bool = False
+    """Two values are equal when they are read back only if they were equal when given."""
 
 
 @final

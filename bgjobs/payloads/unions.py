@@ -36,6 +36,7 @@ def union_shape(members: tuple[Shape, ...]) -> Shape:
         encode,
         decode,
         classes=tuple(kind for member in members for kind in member.classes),
+        keeps_equality=all(member.keeps_equality for member in members),
     )
 
 

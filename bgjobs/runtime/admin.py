@@ -14,6 +14,7 @@ from bgjobs.expecting import (
     check_id,
     check_ids,
     check_instant,
+    check_name,
     check_names,
     check_span,
     check_text,
@@ -87,7 +88,7 @@ class Admin:
         """
         if state not in get_args(State):
             raise ValueError(f"state: expected one of {get_args(State)}, found {state!r}")
-        check_text("list: name", name, optional=True)
+        check_name("list: name", name, optional=True)
         check_type("list: page", page, Page)
         if state == "failed":
             chosen = Failures(name=name, words=_words(search))
@@ -152,7 +153,7 @@ class Admin:
         A few hundred in each transaction: cancelled on the way, those that were not reached
         are failed as before, and none is lost. `progress` is told how many were done so far.
         """
-        check_text("retry_failed: name", name, optional=True)
+        check_name("retry_failed: name", name, optional=True)
         chosen = Failures(name=name, words=_words(search), before=before)
         return await self._bulk.retry_failed(chosen, progress)
 
@@ -173,7 +174,7 @@ class Admin:
         self, *, name: str | None = None, reason: str, progress: Progress | None = None
     ) -> int:
         """End all waiting and delayed jobs, of one worker or of all, as failed."""
-        check_text("cancel_waiting: name", name, optional=True)
+        check_name("cancel_waiting: name", name, optional=True)
         _check_reason(reason)
         text = clean_text(reason, LONGEST_REASON)
         return await self._bulk.cancel_waiting(name, text, progress)
@@ -227,7 +228,10 @@ class Admin:
         failed_for: timedelta | None = None,
         progress: Progress | None = None,
     ) -> int:
-        """Delete jobs that succeeded or failed longer ago than this; None keeps that kind."""
+        """Delete jobs that succeeded or failed longer ago than this; None keeps that kind.
+
+        Up to 36,500 days, as for `Retention`.
+        """
         check_span("prune: succeeded_for", succeeded_for)
         check_span("prune: failed_for", failed_for)
         return await self._bulk.prune(succeeded_for, failed_for, progress)
@@ -236,6 +240,7 @@ class Admin:
         self, *, name: str | None = None, search: str | None = None
     ) -> AsyncIterator[str]:
         """Give failed jobs as lines of JSON, arguments included; see `import_failed`."""
+        check_name("export_failed: name", name, optional=True)
         return self._bulk.export_failed(Failures(name=name, words=_words(search)))
 
     async def import_failed(

@@ -25,6 +25,7 @@ from attrs import evolve
 from bgjobs.config import Config
 from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped
 from bgjobs.events import Migrated, SetupFailed
+from bgjobs.expecting import check_type
 from bgjobs.instants import as_duration
 from bgjobs.runtime.admin import Admin
 from bgjobs.runtime.bgjobs import BgJobs
@@ -52,6 +53,7 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
         ExceptionGroup: A child crashed more often than tolerated; the message names it.
             What the block itself raises leaves unchanged.
     """
+    check_type("run", config, Config, "a Config")
     async with _run(config, config) as bg:
         yield bg
 
@@ -63,6 +65,7 @@ async def administer(config: Config) -> AsyncGenerator[Admin]:
     It opens the store and runs no queue, no scheduled job and no migration; `Config.check` and
     `SchemaMismatchError` are as in `run`.
     """
+    check_type("administer", config, Config, "a Config")
     workers = {worker.name: worker for worker in config.all_workers()}
     idle = evolve(
         config, queues=(), scheduled_jobs=(), enqueue_only=workers.values(), migrate=False
@@ -98,6 +101,7 @@ async def serve(
 
     It ends after `BgJobs.stop`; cancelling it stops the application without grace.
     """
+    check_type("serve", config, Config, "a Config")
     async with run(config) as bg:
         task_status.started(bg)
         await bg.wait_stopping()

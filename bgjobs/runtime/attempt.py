@@ -1,8 +1,10 @@
 """One attempt: one call of a handler, and what its end means."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from datetime import datetime, timedelta
+from functools import partial
 from inspect import isawaitable
 from math import inf
 from types import CoroutineType
@@ -14,10 +16,11 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
-from bgjobs.deferred import discard, is_deferred, refuse_deferred
-from bgjobs.errors import BgJobsError, PayloadError, unwrapped
-from bgjobs.jobs import Discard, Job, Snooze
+from bgjobs.deferred import discard, is_unfinished, refuse_unfinished, shown
+from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
+from bgjobs.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
+from bgjobs.runtime.callbacks import CallbackFailedError, holds
 from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
@@ -33,12 +36,15 @@ class HandlerCrashedError(BgJobsError):
         super().__init__(f"handler of worker {worker!r} raised {type(error).__name__}")
 
 
-class CallbackExitedError(BgJobsError):
-    """A function of the user's called `sys.exit` where only an `Exception` may come out."""
+class WorkUnavailableError(BgJobsError):
+    """A function given to `complete_with` raised what a store raises when it is away.
 
-    def __init__(self, what: str, error: BaseException) -> None:
+    It may come from another store, which says nothing about the one that completes the job.
+    """
+
+    def __init__(self, error: StoreUnavailableError) -> None:
         self.error = error
-        super().__init__(f"{what} raised {error_text(error).splitlines()[0]}")
+        super().__init__(str(error))
 
 
 @final
@@ -120,7 +126,7 @@ class Attempt:
                 answer, context = await call_in_thread(
                     worker.handler, args, kwargs, self._threads
                 )
-            if answer is not None and is_deferred(answer):
+            if answer is not None and is_unfinished(answer):
                 await self._finish(answer, context)
         finally:
             if worker.timeout is not None:
@@ -141,10 +147,10 @@ class Attempt:
             return Raised(error_text(error))
         if is_failure(error):  # whatever a handler raises is its outcome
             return self._outcome_of(error)
-        if _holds(error, KeyboardInterrupt):
+        if holds(error, KeyboardInterrupt):
             raise error
         cancelled = get_cancelled_exc_class()
-        if _holds(error, cancelled):
+        if holds(error, cancelled):
             await checkpoint_if_cancelled()  # does not return when it is our cancellation
         if is_failure(error, cancelled):
             # On asyncio, awaiting a task that somebody else has cancelled raises this, too.
@@ -159,19 +165,28 @@ class Attempt:
             return Interrupted()
         return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
 
-    def complete(self, connection: Any) -> None:
-        """Do what the handler gave to `complete_with`; a driver's connection is Any."""
+    def completing(self) -> Callable[[Any], None]:
+        """Return what does the work that the handler gave to `complete_with`.
+
+        To be asked for on the event loop: the store calls it in a thread, where no loop tells
+        which class its cancellations have.
+        """
+        return partial(self._complete, get_cancelled_exc_class())
+
+    def _complete(self, cancelled: type[BaseException], connection: Any) -> None:
+        """Do that work; a driver's connection is Any."""
         try:
             for work in self.completions:
                 if (answer := work(connection)) is not None:
-                    refuse_deferred(f"worker {self.worker.name!r}: complete_with", answer)
+                    refuse_unfinished(f"worker {self.worker.name!r}: complete_with", answer)
+        except StoreUnavailableError as error:
+            raise WorkUnavailableError(error) from error  # the store decides whose it is
         except Exception:
             raise  # an error of the handler's, like any other
         except BaseException as error:
-            if is_failure(error):  # a store is used to an `Exception`
-                raise CallbackExitedError(
-                    "the function given to complete_with", error
-                ) from error
+            if is_failure(error, cancelled):  # a store is used to an `Exception`
+                what = "the function given to complete_with"
+                raise CallbackFailedError(what, error) from error
             raise HandlerCrashedError(self.worker.name, error) from error
 
     async def _finish(self, answer: object, context: Context) -> None:
@@ -185,15 +200,21 @@ class Attempt:
 
     async def _awaited(self, answer: Any) -> None:
         for _ in range(MOST_AWAITS):
-            if not isawaitable(answer):
+            before = answer
+            if _has_ended(answer):
+                answer = answer.result()
+            elif isawaitable(answer):
+                answer = await answer
+            else:
                 break
-            before, answer = answer, await answer
-            if answer is before or not is_deferred(answer):
+            if answer is before or not is_unfinished(answer):
                 return
         discard(answer)
+        is_future = isinstance(answer, Future)
+        missing = "which has not ended" if is_future else "of which nothing has run"
         raise TypeError(
-            f"worker {self.worker.name!r}: its handler returned an object of type "
-            f"{type(answer).__name__!r}, of which nothing has run; do the work before returning"
+            f"worker {self.worker.name!r}: its handler returned {shown(answer)}, "
+            f"{missing}; do the work before returning"
         )
 
     def _deadline(self, clock: Clock) -> datetime | None:
@@ -204,9 +225,12 @@ class Attempt:
     def _outcome_of(self, error: BaseException) -> Outcome:
         order = unwrapped(error)  # a handler with its own nursery raises its order in a group
         if isinstance(order, Discard):
-            return Discarded(clean_text(order.reason, LONGEST_ERROR))
+            return Discarded(clean_text(_reason_of(order), LONGEST_ERROR))
         if isinstance(order, Snooze):
-            return Snoozed(order.delay)
+            try:
+                return Snoozed(as_snooze_delay(order.delay))
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - a subclass has set it
+                error = fault
         if self.order is not None:
             return self.order
         if self._interrupted:
@@ -236,12 +260,19 @@ def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
     return isinstance(error, kinds)
 
 
+def _has_ended(answer: object) -> bool:
+    return isinstance(answer, Future) and answer.done()
+
+
+def _reason_of(order: Discard) -> str:
+    try:
+        return as_reason(order.reason)
+    except (Exception, SystemExit) as fault:  # noqa: BLE001 - a subclass may spoil its attribute
+        return error_text(fault)
+
+
 def raised_by_work(error: Exception) -> BaseException:
     """Return what a function given to `complete_with` has raised."""
-    return error.error if isinstance(error, CallbackExitedError) else error
-
-
-def _holds(error: BaseException, kind: type[BaseException]) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).split(kind)[0] is not None
-    return isinstance(error, kind)
+    if isinstance(error, CallbackFailedError | WorkUnavailableError):
+        return error.error
+    return error

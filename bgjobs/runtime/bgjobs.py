@@ -13,7 +13,9 @@ from anyio import move_on_after
 from bgjobs.config import Config, ScheduledJob, check_handlers
 from bgjobs.errors import NotRunningError, UnknownNameError
 from bgjobs.expecting import (
+    check_flag,
     check_id,
+    check_name,
     check_names,
     check_seconds,
     check_text,
@@ -92,6 +94,7 @@ class BgJobs:
         poll.
         """
         self._engine.life.check()
+        check_flag("drain: with_delayed", with_delayed)
         queues = self._engine.queues
         check = min((queue.config.poll_interval for queue in queues), default=0.0)
         with self._engine.wakeups.idleness() as idle:
@@ -300,7 +303,7 @@ class BgJobs:
 
 
 def _check_listing(verb: str, name: object, page: object) -> None:
-    check_text(f"{verb}: name", name, optional=True)
+    check_name(f"{verb}: name", name, optional=True)
     check_type(f"{verb}: page", page, Page)
 
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from bgjobs.deferred import refuse_deferred, refuse_deferring
 from bgjobs.events import Operated, Pruned
+from bgjobs.expecting import check_text
 from bgjobs.jobs import FailedJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.orders import NEWS
@@ -151,12 +152,14 @@ class Bulk:
 
     async def import_failed(self, lines: Iterable[str], progress: Progress | None) -> int:
         """See `Admin.import_failed`."""
-        if isinstance(lines, str):
-            raise TypeError("import_failed: expected lines, found one str; split it into lines")
+        if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+            raise TypeError(f"import_failed: expected lines, found {_not_lines(lines)}")
         _check(progress)
         done = 0
         numbered = enumerate(lines, 1)
         while part := list(islice(numbered, BATCH)):
+            for at, line in part:
+                check_text(f"import_failed: line {at}", line)
             jobs: list[FailedJob] = [from_line(line, at) for at, line in part if line.strip()]
             done += len(await self._call(self._operations.restore, jobs))
             _report_to(progress, done)
@@ -192,6 +195,11 @@ def _batches(job_ids: Collection[UUID]) -> "Iterable[Sequence[UUID]]":
     ids = iter(job_ids)
     while batch := list(islice(ids, BATCH)):
         yield batch
+
+
+def _not_lines(found: object) -> str:
+    kind = "None" if found is None else type(found).__name__
+    return f"one {kind}; split it into lines" if isinstance(found, str | bytes) else kind
 
 
 def _check(progress: Progress | None) -> None:

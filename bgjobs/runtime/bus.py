@@ -17,10 +17,17 @@ from anyio import (
 )
 from anyio import Event as Flag
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from bgjobs.deferred import is_async_function, refuse_deferred
 from bgjobs.events import Event, Listener, ListenerFailed
-from bgjobs.runtime.outliving import outliving, took_back_native_cancellation
+from bgjobs.runtime.callbacks import failure_of, holds
+from bgjobs.runtime.outliving import (
+    is_natively_cancelled,
+    native_task,
+    outliving,
+    took_back_native_cancellation,
+)
 
 P = ParamSpec("P")
 
@@ -85,7 +92,13 @@ class Mailbox:
             answer = await self._listener(event)
             if answer is not None:
                 refuse_deferred(f"listener {_name(self._listener)}", answer)
-        except Exception as error:  # noqa: BLE001 - a listener never changes a job's fate
+        except GeneratorExit:  # Python closes the coroutine of a loop that has ended
+            raise
+        except BaseException as error:
+            if holds(error, get_cancelled_exc_class()):
+                await checkpoint_if_cancelled()  # does not return when it is our cancellation
+                if is_natively_cancelled(native_task()):
+                    raise
             self._bus.report(self._listener, event, error)
 
 
@@ -198,12 +211,13 @@ class Bus:
             if listener is not but:
                 self._tell_one(listener, sink, event)
 
-    def report(self, listener: object, event: Event, error: Exception) -> None:
-        """Log a listener's error and tell the others of it."""
-        happened = type(event).__name__
-        _logger.error("listener %s raised on %s", _name(listener), happened, exc_info=error)
+    def report(self, listener: object, event: Event, raised: BaseException) -> None:
+        """Log a listener's error and tell the others of it; a Ctrl-C is raised again."""
+        name, happened = _name(listener), type(event).__name__
+        error = failure_of(f"listener {name}", raised)
+        _logger.error("listener %s raised on %s", name, happened, exc_info=error)
         if not isinstance(event, ListenerFailed):
-            self.tell(ListenerFailed(_name(listener), happened, error), but=listener)
+            self.tell(ListenerFailed(name, happened, error), but=listener)
 
     @asynccontextmanager
     async def subscribe(self, buffer: int) -> AsyncGenerator[EventStream]:
@@ -249,7 +263,7 @@ class Bus:
             answer = sink(event)
             if answer is not None:
                 refuse_deferred(f"listener {_name(listener)}", answer)
-        except Exception as error:  # noqa: BLE001 - a listener never changes a job's fate
+        except BaseException as error:  # noqa: BLE001 - a listener never changes a job's fate
             self.report(listener, event, error)
 
 

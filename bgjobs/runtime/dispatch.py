@@ -55,19 +55,21 @@ class Dispatch:
         self, name: str, work: Callable[[], T], then: Callable[[T | BaseException], None]
     ) -> None:
         """Begin a call without a task that waits for it; `then` hears how it ended."""
-        self._bus.emit(StoreCalled, name)
         started = self._clock.monotonic()
 
         def ended(answer: T, error: BaseException | None) -> None:
-            if error is None:
-                self._bus.emit(StoreResponded, name, self._clock.monotonic() - started)
-                then(answer)
-            else:
-                if isinstance(error, StoreError):
+            try:
+                if error is None:
+                    self._bus.emit(StoreResponded, name, self._clock.monotonic() - started)
+                elif isinstance(error, StoreError):
                     self._bus.emit(StoreFailed, name, error)
-                then(error)
+            finally:  # a Ctrl-C in a listener goes on, but `then` is waited for
+                then(answer if error is None else error)
 
-        self.threads.begin(work, ended)
+        try:
+            self._bus.emit(StoreCalled, name)
+        finally:
+            self.threads.begin(work, ended)
 
     async def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a verb, and again while the store is away, up to the configured time."""

@@ -9,13 +9,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, final
 
-from anyio import Event, get_cancelled_exc_class, move_on_after, sleep
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio import Event, move_on_after, sleep
 from attrs import field, frozen
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import Job, Reservation
+from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.earlier_tries import cancelled_before, is_settled
 from bgjobs.runtime.outliving import outliving
@@ -78,7 +78,7 @@ class GroupCommit:
         Cancelled before the batch is taken, nothing is stored; after that, they may be.
         `StoreUnavailableError` after the configured time; they may be stored then, too.
         """
-        await checkpoint_if_cancelled()  # else the batch may be taken before it is noticed
+        await raise_if_cancelled()  # else the batch may be taken before it is noticed
         ticket = Ticket(enqueue=jobs)
         with move_on_after(self._timeout):
             await self._submit(ticket)
@@ -165,14 +165,14 @@ class GroupCommit:
     async def _submit(self, ticket: Ticket) -> None:
         if self._ended:
             raise self._gone()
-        if self._busy or self._waiting or self._crowded or self._clock.inline:
-            self._waiting.append(ticket)
-            self._work.set()
-        else:
-            self._write_alone(ticket)
         try:
+            if self._busy or self._waiting or self._crowded or self._clock.inline:
+                self._waiting.append(ticket)
+                self._work.set()
+            else:
+                self._write_alone(ticket)
             await ticket.done.wait()
-        except get_cancelled_exc_class():
+        except BaseException:  # cancelled, or a Ctrl-C in a listener
             ticket.withdrawn = True
             raise
 
@@ -188,9 +188,9 @@ class GroupCommit:
 
     def _write_alone(self, ticket: Ticket) -> None:
         """Write what nothing else waits with, without the task: two turns of the loop less."""
-        self._busy = True
         if self._notifier is not None and ticket.enqueue:
             ticket.told = self._notifier.along(ticket.names)
+        self._busy = True
         self._dispatch.begin(
             "write", partial(self._write_and_tell, ticket), partial(self._written_alone, ticket)
         )
@@ -262,14 +262,18 @@ class GroupCommit:
         batch: list[Ticket] = []
         size = weight = 0
         waiting = [ticket for ticket in self._waiting if not ticket.withdrawn]
+        taken = 0
         for ticket in waiting:
-            size += ticket.size
-            weight += ticket.weight
-            is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
-            if batch and (is_full or ticket.goes_alone or batch[0].goes_alone):
-                break
-            batch.append(ticket)
-        self._waiting = waiting[len(batch) :]
+            if (measures := _measured(ticket)) is not None:
+                rows, characters, goes_alone = measures
+                size += rows
+                weight += characters
+                is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
+                if batch and (is_full or goes_alone or batch[0].goes_alone):
+                    break
+                batch.append(ticket)
+            taken += 1
+        self._waiting = waiting[taken:]
         return batch
 
     async def _commit(self, batch: list[Ticket]) -> None:
@@ -369,3 +373,15 @@ class GroupCommit:
         job_id = settlement.reservation.job_id
         found = await self._dispatch.once(self._dispatch.store.find, job_id)
         return None if found is None else cancelled_before(found, settlement)
+
+
+def _measured(ticket: Ticket) -> tuple[int, int, bool] | None:
+    """Return size, weight and whether it goes alone; None for one that it has failed.
+
+    A request that was made past its checks may raise here. It is that caller's error alone.
+    """
+    try:
+        return ticket.size, ticket.weight, ticket.goes_alone
+    except Exception as error:  # noqa: BLE001 - whatever its attributes raise
+        ticket.fail(error)
+        return None

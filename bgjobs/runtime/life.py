@@ -5,7 +5,7 @@ from typing import Any, final
 from anyio import Event
 
 from bgjobs.errors import NotRunningError
-from bgjobs.runtime.outliving import is_natively_cancelled
+from bgjobs.runtime.outliving import is_natively_cancelled, native_task
 
 
 @final
@@ -27,10 +27,15 @@ class Life:
         """Whether waiting for other jobs is in vain: no more are started here."""
         return self.left or self.stopping.is_set()
 
-    @property
-    def is_torn_down(self) -> bool:
-        """Whether asyncio cancels the block natively, and its other tasks at the same time."""
-        return is_natively_cancelled(self.host)
+    def is_torn_down(self, since: int) -> bool:
+        """Whether asyncio has cancelled both the block and the task that asks natively.
+
+        `since` is what `Task.cancelling` of the block was before: a block that has swallowed a
+        cancellation counts it for ever.
+        """
+        if self.host is None or self.host.cancelling() <= since:
+            return False
+        return is_natively_cancelled(native_task())
 
     def check(self) -> None:
         """Raise `NotRunningError` once it has ended."""

@@ -39,6 +39,8 @@ def took_back_native_cancellation(down_to: int = 0) -> bool:
     if current_effective_deadline() == -inf:
         return False
     task = native_task()
+    if task is None:  # a cancellation of Trio's that is over
+        return False
     while task.cancelling() > down_to:  # several at once raise one error
         task.uncancel()
     return True

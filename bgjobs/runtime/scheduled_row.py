@@ -5,6 +5,7 @@ pending until it is in the row: the row may be running, here or elsewhere, or th
 Once it is there it is forgotten, so what another process changes later stands.
 """
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
@@ -34,6 +35,7 @@ from bgjobs.planning import (
     unchanged,
 )
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.planned_run import IMPOSSIBLE, Change, PlannedRun, occurrence_of
 from bgjobs.runtime.wakeups import Signal
@@ -117,6 +119,7 @@ class ScheduledRow:
 
         Waits while another process runs it, unless this application stops.
         """
+        await raise_if_cancelled()  # before the lock, which uses AnyIO's own
         async with self._lock:
             while self.pending and not await self._step():
                 if self._engine.life.is_ending:
@@ -270,6 +273,19 @@ def _is_same(standing: Job, new: NewJob) -> bool:
     return (
         not has_begun(standing)  # or else it would be put off, or waits for too long
         and standing.occurrence == asked.options.occurrence
-        and standing.payload == asked.payload
+        and _is_same_json(standing.payload, asked.payload)
         and standing.priority == asked.options.priority
     )
+
+
+def _is_same_json(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    try:
+        # Equal dicts may be in another order. As text again, for True equals 1.
+        first_text, second_text = (
+            json.dumps(json.loads(text), sort_keys=True) for text in (one, other)
+        )
+    except (ValueError, RecursionError):  # a row that nothing can read is replaced
+        return False
+    return first_text == second_text

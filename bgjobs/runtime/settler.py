@@ -18,12 +18,8 @@ from bgjobs.outcomes import (
     Returned,
     settle,
 )
-from bgjobs.runtime.attempt import (
-    Attempt,
-    CallbackExitedError,
-    HandlerCrashedError,
-    raised_by_work,
-)
+from bgjobs.runtime.attempt import Attempt, HandlerCrashedError, raised_by_work
+from bgjobs.runtime.callbacks import failure_of
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.group_commit import LARGEST_BATCH
 from bgjobs.runtime.lease_guard import LeaseGuard
@@ -137,11 +133,9 @@ class Settler:
         policy = self._policy if scheduled is None else scheduled.policy
         try:
             return settle(job, outcome, policy, limits, now)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a backoff of the user's may raise anything
-            if isinstance(error, SystemExit):
-                error = CallbackExitedError("backoff", error)
+        except BaseException as error:  # noqa: BLE001 - a backoff of the user's may raise anything
             bus = self._engine.planner.bus_of(job, self._control.bus)
-            bus.emit(QueueError, self._control.name, error)
+            bus.emit(QueueError, self._control.name, failure_of("backoff", error))
             return settle(job, outcome, evolve(policy, backoff=Exponential()), limits, now)
 
     async def _write(self, ends: Sequence[End]) -> None:
@@ -175,7 +169,8 @@ class Settler:
             kept = await settlements.settle(end.settlement)
         elif isinstance(end.settlement, Succeed) and attempt.completions:
             try:
-                kept = await settlements.complete(attempt.job, attempt.complete, end.followers)
+                work = attempt.completing()
+                kept = await settlements.complete(attempt.job, work, end.followers)
             except HandlerCrashedError:
                 raise
             except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's

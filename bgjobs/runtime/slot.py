@@ -8,6 +8,7 @@ from typing import final
 from uuid import UUID
 
 from anyio import CancelScope, get_cancelled_exc_class
+from anyio.lowlevel import checkpoint
 from attrs import define
 
 from bgjobs.errors import LeaseLostError, NotRunningError, unwrapped
@@ -16,8 +17,10 @@ from bgjobs.jobs import Job
 from bgjobs.outcomes import Interrupted, Outcome, Returned, TooLate, Unstarted
 from bgjobs.planning import is_too_late
 from bgjobs.runtime.attempt import Attempt
+from bgjobs.runtime.callbacks import holds
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.inbox import Inbox
+from bgjobs.runtime.outliving import took_back_native_cancellation
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.settler import Settler
 
@@ -45,6 +48,8 @@ class Slot:
         self._shared = shared
         self.attempt: Attempt | None = None
         """The one whose handler is being called."""
+        self._cancellations = 0
+        """How often the block had been cancelled natively when that began."""
 
     async def run(self) -> None:
         """Run jobs until the inbox is closed and empty."""
@@ -55,19 +60,31 @@ class Slot:
                 with CancelScope() as scope:
                     more = await self._run_jobs(scope)
             except BaseException as error:
-                if self.attempt is None:
+                if self.attempt is not None:
+                    outcome = await self._outcome_of(self.attempt, error)
+                elif not await self._outlives(error):
                     raise
-                outcome = await self._outcome_of(self.attempt, error)
             attempt, self.attempt = self.attempt, None
             if attempt is not None:
                 await self._end(attempt, outcome or attempt.cancelled())
 
+    async def _outlives(self, error: BaseException) -> bool:
+        """Whether a slot without a job goes on: a handler that has ended cancels its task."""
+        if not isinstance(error, get_cancelled_exc_class()):
+            return False
+        if not took_back_native_cancellation():
+            return False
+        await checkpoint()  # where all tasks are cancelled, the queue has noticed it by then
+        return True
+
     async def _run_jobs(self, scope: CancelScope) -> bool:
         """Run jobs until there will be no more, or the scope is spent; then it gives True."""
         shared, clock = self._shared, self._shared.engine.clock
-        inbox = shared.inbox
+        inbox, host = shared.inbox, shared.engine.life.host
         while (attempt := inbox.pop() or await inbox.next()) is not None:
             attempt.started = clock.monotonic()
+            if host is not None:
+                self._cancellations = host.cancelling()
             if outcome := self._reason_not_to_start(attempt):
                 await self._end(attempt, outcome)
                 continue
@@ -94,17 +111,19 @@ class Slot:
         return None
 
     async def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:
-        if self._shared.engine.life.is_torn_down and isinstance(
-            error, get_cancelled_exc_class()
-        ):
+        cancelled, life = get_cancelled_exc_class(), self._shared.engine.life
+        if isinstance(error, cancelled) and life.is_torn_down(self._cancellations):
             raise error  # no failure of the handler's: the whole process ends
         if self._shared.control.stopping and _says_that_it_stops(error):
             return Interrupted()
         try:
-            return await attempt.outcome_of(error)
+            outcome = await attempt.outcome_of(error)
         except Exception as crash:
             self._blame(attempt.job, crash)
             raise
+        if holds(error, cancelled):  # the next handler is not to be taken for cancelled
+            took_back_native_cancellation()
+        return outcome
 
     async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         try:

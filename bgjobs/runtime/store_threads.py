@@ -14,10 +14,10 @@ from threading import Thread
 from typing import Any, TypeVar, final
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, wait_readable
-from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, field
 
 from bgjobs.errors import StoreError
+from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.outliving import took_back_native_cancellation
 
 T = TypeVar("T")
@@ -87,6 +87,7 @@ class StoreThreads:
                     await self._listen(ear)
             finally:
                 self._end(threads)
+                self._bell = None  # it is closed now
 
     def finish(self) -> None:
         """Let `run` end; to be called when no call is waited for."""
@@ -95,7 +96,7 @@ class StoreThreads:
 
     async def call(self, work: Callable[[], T]) -> T:
         """Call `work` in a thread; one that has begun is waited for, whatever is cancelled."""
-        await checkpoint_if_cancelled()
+        await raise_if_cancelled()
         done = Event()
         made: list[tuple[T, BaseException | None]] = []
 
@@ -116,9 +117,10 @@ class StoreThreads:
     def begin(
         self, work: Callable[[], Any], then: Callable[[Any, BaseException | None], None]
     ) -> None:
-        """Call `work` in a thread, and then `then` on the loop, which must not raise.
+        """Call `work` in a thread, and then `then` on the loop.
 
-        No task waits for it: that spares two turns of the loop.
+        No task waits for it: that spares two turns of the loop. `then` raises nothing but the
+        Ctrl-C that reaches it, and has done its work by then.
         """
         call = _Call(work, then)
         if self._ended:
@@ -148,9 +150,18 @@ class StoreThreads:
         self._answer()
 
     def _answer(self) -> None:
+        interruption: BaseException | None = None
         while self._made:
             call = self._made.popleft()
-            call.then(call.answer, call.error)
+            try:
+                call.then(call.answer, call.error)
+            except BaseException as error:  # noqa: BLE001 - raised below, when all are answered
+                interruption = error
+        if interruption is not None:
+            try:
+                raise interruption
+            finally:
+                del interruption  # its traceback holds this frame
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:

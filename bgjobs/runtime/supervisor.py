@@ -6,6 +6,7 @@ that names the child.
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from random import Random
 from typing import cast, final
 
@@ -13,11 +14,13 @@ from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import field, frozen
 
+from bgjobs.backoff import delay_of
 from bgjobs.clock import Clock
 from bgjobs.config import RestartTolerance
 from bgjobs.errors import BgJobsError, LeaseLostError, unwrapped
-from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted
+from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted, QueueError
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.callbacks import failure_of
 from bgjobs.runtime.outliving import took_back_native_cancellation
 
 
@@ -58,7 +61,7 @@ class Supervisor:
             if not isinstance(error, NO_CRASH) and not self._tolerates(crashes):
                 self._give_up(child, error, tree)
                 return
-            delay = self._tolerance.backoff.delay(max(0, len(crashes) - 1), self._random)
+            delay = self._delay(child, max(0, len(crashes) - 1))
             if await _is_stopped_within(child, delay.total_seconds()):
                 return
             child.bus.emit(ChildRestarted, child.name, len(crashes))
@@ -69,6 +72,13 @@ class Supervisor:
             raise self._failures[0]
         if self._failures:
             raise ExceptionGroup("several children gave up", self._failures)
+
+    def _delay(self, child: Child, crashes: int) -> timedelta:
+        try:
+            return delay_of(self._tolerance.backoff, crashes, self._random)
+        except BaseException as error:  # noqa: BLE001 - a backoff of the user's may raise anything
+            child.bus.emit(QueueError, child.name, failure_of("backoff", error))
+            return delay_of(RestartTolerance().backoff, crashes, self._random)
 
     def _tolerates(self, crashes: deque[float]) -> bool:
         now = self._clock.monotonic()

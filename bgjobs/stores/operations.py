@@ -12,7 +12,7 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs.expecting import check_instant, check_text
+from bgjobs.expecting import check_instant, check_name
 from bgjobs.jobs import FailedJob, Job
 from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Store
 
@@ -44,7 +44,7 @@ class Failures:
     """Those that failed before this instant."""
 
     def __attrs_post_init__(self) -> None:
-        check_text("name", self.name, optional=True)
+        check_name("name", self.name, optional=True)
         check_instant("before", self.before)
 
 

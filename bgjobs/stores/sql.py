@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 
+from bgjobs.expecting import check_text
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
 
 def check_identifier(what: str, name: str) -> str:
     """Give `name` back if it may stand in a statement as (part of) an identifier."""
+    check_text(what, name)
     if not _IDENTIFIER.fullmatch(name):
         raise ValueError(
             f"{what}: expected 1 to 41 characters of a-z, 0-9 and _, not beginning with a "

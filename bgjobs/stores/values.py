@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from bgjobs.errors import DuplicateJobError
 from bgjobs.instants import as_instant
-from bgjobs.jobs import Job, Reservation
+from bgjobs.jobs import LONGEST_DELAY, Job, Reservation
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Orders
 from bgjobs.stores.occurrences import in_utc
@@ -42,6 +42,11 @@ class Ends:
             for job in jobs
             if job.occurrence is not None and job.reservation in self.cancelled
         ]
+
+
+def bounded_age(age: timedelta | None) -> timedelta | None:
+    """Return an age that both databases can count back from now; None stays None."""
+    return None if age is None else max(-LONGEST_DELAY, min(age, LONGEST_DELAY))
 
 
 def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:

@@ -6,6 +6,8 @@ from typing import final
 from anyio import current_time
 from attrs import define, field
 
+from bgjobs.instants import as_instant
+
 
 @final
 @define
@@ -22,6 +24,9 @@ class VirtualClock:
     """What `now` is when the clock is first asked."""
     inline: bool = field(default=True, init=False)
     _zero: float | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        as_instant("VirtualClock: start", self.start)
 
     def now(self) -> datetime:
         """Give the present instant."""

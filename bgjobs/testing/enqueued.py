@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from typing import Any, ParamSpec, overload
 from uuid import UUID
 
-from bgjobs.instants import as_duration
+from bgjobs.expecting import as_span, check_whole
 from bgjobs.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Page, Store
@@ -65,8 +65,10 @@ def assert_enqueued(
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     expected = Wanted.of(
-        wanted, workers_of(where), matching=matching, at=at, within=as_duration(within)
+        wanted, workers_of(where), matching=matching, at=at, within=as_span("within", within)
     )
+    if count is not None:
+        check_whole("count", count, least=0)
     jobs = _all_jobs(where)
     found = [job for job in jobs if not expected.differences(job)]
     if len(found) == count or (count is None and found):

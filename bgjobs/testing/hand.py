@@ -11,6 +11,7 @@ from bgjobs.backoff import IMMEDIATE
 from bgjobs.clock import Clock, SystemClock
 from bgjobs.config import AnyWorker
 from bgjobs.expecting import check_request as check_is_request
+from bgjobs.expecting import check_type
 from bgjobs.ids import new_id
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.outcomes import (
@@ -30,6 +31,7 @@ from bgjobs.testing.clock import VirtualClock
 from bgjobs.testing.held import HeldWorkers
 from bgjobs.testing.virtual_time import virtual_clock
 from bgjobs.texts import error_text
+from bgjobs.workers import Worker
 
 LEASE = timedelta(days=36_500)
 """Nothing renews it, and no test waits for its end."""
@@ -105,7 +107,8 @@ class Hand:
             lost = self.store.write(settle=[settlement], now=now).lost
             return run, settlement, not lost
         try:
-            kept = self.store.complete(run.job.reservation, run.attempt.complete, now=now)
+            work = run.attempt.completing()
+            kept = self.store.complete(run.job.reservation, work, now=now)
         except HandlerCrashedError:
             raise
         except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
@@ -131,7 +134,8 @@ def put(store: Store, request: JobRequest, job_id: UUID, now: datetime) -> None:
 
 
 def check_request(worker: AnyWorker, request: JobRequest) -> None:
-    """Expect a request for this worker."""
+    """Expect a worker, and a request for it."""
+    check_type("worker", worker, Worker, "a worker made by @bgjobs.worker")
     check_is_request(request, "request: ")
     if request.name != worker.name:
         raise ValueError(f"request: expected one of {worker.name!r}, found {request.name!r}")

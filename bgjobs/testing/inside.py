@@ -12,9 +12,7 @@ from bgjobs.stores.abc import Store
 def store_of(where: BgJobs | Store) -> Store:
     """Give the store, whatever was given."""
     if not isinstance(where, BgJobs):
-        if not hasattr(where, "get_enqueued"):
-            found = type(where).__name__
-            raise TypeError(f"expected a running BgJobs or a store, found {found}")
+        _check_store(where, "expected a running BgJobs or a store")
         return where
     # The engine is nobody's business but of the runtime and of these tools.
     return where._engine.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -36,6 +34,7 @@ def look_now(bg: BgJobs) -> None:
 @contextmanager
 def opened(store: Store) -> Generator[None]:
     """Have a store open in the block, which it may be before."""
+    _check_store(store, "store: expected a store such as SQLiteStore(...)")
     try:
         store.open()
     except StoreUnavailableError:
@@ -48,3 +47,10 @@ def opened(store: Store) -> Generator[None]:
         yield
     finally:
         store.close()
+
+
+def _check_store(store: object, expected: str) -> None:
+    if isinstance(store, type):
+        raise TypeError(f"{expected}, found the class {store.__name__}")
+    if not hasattr(store, "get_enqueued"):
+        raise TypeError(f"{expected}, found {type(store).__name__}")

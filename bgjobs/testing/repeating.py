@@ -21,6 +21,7 @@ from attrs import define, evolve, field, frozen
 from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
 from bgjobs.deferred import refuse_deferred
+from bgjobs.expecting import check_whole
 from bgjobs.ids import new_id
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.attempt import Attempt
@@ -87,6 +88,7 @@ async def check_repeatable(
             did not succeed in the end; the text says how it came to that.
     """
     check_request(worker, request)
+    check_whole("most_places", most_places, least=1)
     used = SQLiteStore(":memory:") if store is None else store
     with opened(used):
         trial = _Trial(worker, request, used, effects, reset, clock_of_loop())

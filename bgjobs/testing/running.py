@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from bgjobs.checks import LONGEST_TIME
 from bgjobs.config import Config, Retention
 from bgjobs.events import Listener
+from bgjobs.expecting import check_type
 from bgjobs.runtime.app import run
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store
@@ -41,6 +42,7 @@ async def run_virtual(
     Raises:
         RealTimeError: The event loop is not in virtual time; the text says how to get one.
     """
+    check_type("run_virtual", config, Config, "a Config")
     check_virtual()
     used = SQLiteStore(":memory:") if store is None else store
     time = VirtualClock() if clock is None else clock

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from bgjobs.errors import BgJobsError
-from bgjobs.instants import as_duration
+from bgjobs.expecting import as_span
 from bgjobs.testing.loop import VirtualEventLoop
 
 Backend: TypeAlias = tuple[str, dict[str, Any]]
@@ -69,7 +69,7 @@ def check_virtual() -> None:
 def patience(within: float | timedelta | None) -> float:
     """Give how many seconds to wait: those that were said, or else what suits the loop."""
     if within is not None:
-        return as_duration(within).total_seconds()
+        return as_span("within", within).total_seconds()
     return REAL_PATIENCE if virtual_clock() is None else VIRTUAL_PATIENCE
 
 

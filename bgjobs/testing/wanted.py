@@ -9,6 +9,7 @@ from attrs import frozen
 
 from bgjobs.config import AnyWorker
 from bgjobs.deferred import refuse_deferred
+from bgjobs.expecting import check_callable
 from bgjobs.instants import as_instant
 from bgjobs.jobs import JobOptions, JobRequest, StoredJob
 from bgjobs.testing.arguments import bound_arguments, call_text, differences
@@ -46,6 +47,8 @@ class Wanted:
         else:
             found = type(wanted).__name__
             raise TypeError(f"expected a worker or worker.request(...), found {found}")
+        if matching is not None:
+            check_callable("matching", matching, "a function of the arguments")
         due = request.options.available_at if at is None and request is not None else at
         return cls(
             name=wanted.name,

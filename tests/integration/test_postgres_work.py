@@ -7,9 +7,13 @@ import psycopg
 import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.ids import new_id
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs.runtime.attempt import WorkUnavailableError
 from bgjobs.settlements import Fail
+from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres.faults import translated
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue, open_owner, requests, reserve_one
 
@@ -119,6 +123,92 @@ def test_an_outage_inside_work_is_no_failure_of_the_handler(
     job = reserve_one(store)
     with pytest.raises(StoreUnavailableError):
         store.complete(job.reservation, work)
+    assert store.find(job.id) == job
+    assert store.complete(job.reservation, lambda _: None)
+
+
+def _wrapped(work: Work) -> Work:
+    """Return what the runtime makes of an outage that work tells of."""
+
+    def inside(connection: psycopg.Connection[Any]) -> None:
+        try:
+            work(connection)
+        except StoreUnavailableError as error:
+            raise WorkUnavailableError(error) from error
+
+    return inside
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [psycopg.errors.SerializationFailure, psycopg.errors.InvalidSqlStatementName],
+)
+def test_an_outage_of_enqueue_in_inside_work_is_one_of_this_store(
+    store: PostgresStore, fault: type[psycopg.Error]
+) -> None:
+    job = reserve_one(store)
+
+    def work(_: object) -> None:
+        with translated("the store"):
+            raise fault("said the server")
+
+    with pytest.raises(StoreUnavailableError):
+        store.complete(job.reservation, _wrapped(work))
+    assert store.find(job.id) == job
+    assert store.complete(job.reservation, lambda _: None)
+
+
+def test_a_connection_lost_inside_enqueue_in_is_an_outage(store: PostgresStore) -> None:
+    job = reserve_one(store)
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        with pytest.raises(psycopg.OperationalError):
+            _lose(connection)
+        store.enqueue_in(connection, requests(1))
+
+    with pytest.raises(StoreUnavailableError):
+        store.complete(job.reservation, _wrapped(work))
+    assert store.complete(job.reservation, lambda _: None)
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set transaction read only",
+        "set local transaction_read_only = on",
+        "set transaction_read_only = on",
+        "set session characteristics as transaction read only; set transaction read only",
+    ],
+)
+def test_work_that_makes_the_transaction_read_only_is_told_so(
+    store: PostgresStore, statement: str, keyed: bool
+) -> None:
+    job = _reserve_keyed(store) if keyed else reserve_one(store)
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        for part in statement.split(";"):
+            connection.execute(part.encode())
+
+    with pytest.raises(StoreError, match="made the transaction read-only") as caught:
+        store.complete(job.reservation, work, [NewJob(new_id(), requests(1)[0])])
+    assert not isinstance(caught.value, StoreUnavailableError)
+    assert "the job has not succeeded" in str(caught.value)
+    assert store.find(job.id) == job
+    assert store.complete(job.reservation, lambda _: None)
+
+
+def test_enqueue_in_after_work_made_the_transaction_read_only_is_works_error(
+    store: PostgresStore,
+) -> None:
+    job = reserve_one(store)
+
+    def work(connection: psycopg.Connection[Any]) -> None:
+        connection.execute("set transaction read only")
+        store.enqueue_in(connection, requests(1))
+
+    with pytest.raises(WorkUnavailableError, match="25006"):
+        store.complete(job.reservation, _wrapped(work))
     assert store.find(job.id) == job
     assert store.complete(job.reservation, lambda _: None)
 

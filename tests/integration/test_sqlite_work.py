@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.ids import new_id
+from bgjobs.jobs import SucceededJob
+from bgjobs.runtime.attempt import WorkUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -162,6 +164,60 @@ def _rolls_back_by_a_conflict(raw: sqlite3.Connection) -> None:
     raw.execute("create table effects_by_themselves (number integer)")
 
 
+@pytest.mark.parametrize(
+    "writing",
+    [
+        "insert into effects values (1)",
+        "replace into effects values (1)",
+        "/* a comment */ insert into effects select 1",
+        "create table if not exists more (number integer)",
+    ],
+)
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_a_statement_prepared_before_the_transaction_ended_writes_nothing_behind_it(
+    sqlite_store: SQLiteStore, writing: str, is_hidden: bool
+) -> None:
+    def make(raw: sqlite3.Connection) -> None:
+        raw.execute("create table effects (number integer)")
+        raw.execute("create table kept (number integer primary key)")
+        raw.execute("insert into kept values (1)")
+
+    def work(raw: sqlite3.Connection) -> None:
+        raw.execute(writing)
+        with suppress(sqlite3.IntegrityError):
+            raw.execute("insert or rollback into kept values (1)")
+        with suppress(sqlite3.Error) if is_hidden else nullcontext():
+            raw.execute(writing)
+
+    assert sqlite_store.complete(hold(sqlite_store).reservation, make, now=NOW)
+    held = hold(sqlite_store)
+    with pytest.raises(StoreError, match="must neither commit nor roll back"):
+        sqlite_store.complete(held.reservation, work, now=NOW)
+    raw = sqlite_store._roles.writer.raw
+    assert raw.execute("select count(*) from effects").fetchone() == (0,)
+    assert raw.execute("select count(*) from sqlite_schema where name = 'more'").fetchone() == (
+        0,
+    )
+    assert raw.isolation_level is None
+    assert sqlite_store.find(held.id) == held
+    assert _goes_on(sqlite_store)
+
+
+def test_work_that_sets_another_authorizer_does_not_commit_by_it(
+    sqlite_store: SQLiteStore,
+) -> None:
+    held = hold(sqlite_store)
+
+    def work(raw: sqlite3.Connection) -> None:
+        raw.execute("create table effects (number integer)")
+        raw.set_authorizer(None)
+
+    assert sqlite_store.complete(held.reservation, work, now=NOW)
+    assert isinstance(sqlite_store.find(held.id), SucceededJob)
+    assert sqlite_store._roles.writer.raw.execute("select * from effects").fetchall() == []
+    assert _goes_on(sqlite_store)
+
+
 @pytest.mark.parametrize("path", ["jobs.db", ":memory:"])
 @pytest.mark.parametrize(
     "work",
@@ -292,6 +348,22 @@ def test_a_failing_disk_inside_work_is_an_outage(sqlite_store: SQLiteStore) -> N
 
     with pytest.raises(StoreUnavailableError, match="SQLITE_IOERR_READ"):
         sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
+
+
+def test_a_full_disk_inside_enqueue_in_is_an_outage(sqlite_store: SQLiteStore) -> None:
+    """The runtime hides an outage that work tells of, as it may be another store's."""
+    held = hold(sqlite_store)
+
+    def work(raw: sqlite3.Connection) -> None:
+        raw.execute("pragma max_page_count = 1")
+        try:
+            sqlite_store.enqueue_in(raw, [ask(payload="x" * 100_000)], now=NOW)
+        except StoreUnavailableError as error:
+            raise WorkUnavailableError(error) from error
+
+    with pytest.raises(StoreUnavailableError, match="SQLITE_FULL"):
+        sqlite_store.complete(held.reservation, work, now=NOW)
+    assert sqlite_store.find(held.id) == held
 
 
 def test_a_lock_that_work_runs_into_is_its_own_error(

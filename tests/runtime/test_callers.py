@@ -1,7 +1,10 @@
 """What a caller passes is checked in the caller, before anything is written."""
 
+import math
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import anyio
 import pytest
@@ -25,6 +28,30 @@ async def greet(name: str = "Ada") -> None: ...
 def plain() -> None: ...
 
 
+class Client:
+    name = "a client of something else"
+
+    def request(self) -> None: ...
+
+
+def bare(**values: object) -> JobRequest:
+    """Return a request that was made past its checks, as a broken copy is."""
+    made = object.__new__(JobRequest)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def mock_of_a_request() -> Mock:
+    mock = Mock(spec=JobRequest)
+    mock.name = "greet"
+    return mock
+
+
+LACKS = (
+    "expected a JobRequest, found one that lacks some of its attributes: make it by a worker's "
+    "request(...)"
+)
 MEANT = "; did you mean greet.request(...)?"
 WRONG: list[tuple[Any, str]] = [
     (greet, f"expected a JobRequest, found Worker 'greet'{MEANT}"),
@@ -32,6 +59,10 @@ WRONG: list[tuple[Any, str]] = [
     ("greet", "expected a JobRequest, found str"),
     (None, "expected a JobRequest, found None"),
     (JobRequest, "expected a JobRequest, found the class JobRequest"),
+    (Client(), "expected a JobRequest, found Client"),
+    (mock_of_a_request(), "expected a JobRequest, found Mock"),
+    (bare(), LACKS),
+    (bare(name="greet"), LACKS),
 ]
 
 
@@ -147,11 +178,21 @@ async def _stop(bg: bgjobs.BgJobs, grace: Any) -> None:
     bg.stop(grace=grace)
 
 
+async def _page(limit: Any) -> None:
+    bgjobs.Page(limit)
+
+
+async def _export(bg: bgjobs.BgJobs, name: Any) -> None:
+    bg.admin.export_failed(name=name)
+
+
 async def _look_up(bg: bgjobs.BgJobs, what: str, name: Any) -> None:
     getattr(bg, what)(name)
 
 
 ID = new_id()
+HUGE = 10**400
+SHOWN = "1" + 39 * "0" + "..."
 WRONG_CALLS: list[tuple[Any, type[Exception], str]] = [
     (
         lambda bg: bg.wait_for("x"),
@@ -160,6 +201,81 @@ WRONG_CALLS: list[tuple[Any, type[Exception], str]] = [
     ),
     (lambda bg: _stop(bg, "x"), TypeError, "stop: grace: expected seconds, found str"),
     (lambda bg: _stop(bg, -1), ValueError, "stop: grace: expected seconds from 0, found -1"),
+    (
+        lambda bg: _stop(bg, HUGE),
+        ValueError,
+        f"stop: grace: expected at most 3,153,600,000 seconds, found {SHOWN}",
+    ),
+    (
+        lambda bg: _stop(bg, math.nan),
+        ValueError,
+        "stop: grace: expected seconds from 0, found nan",
+    ),
+    (
+        lambda bg: _events(bg, HUGE),
+        ValueError,
+        f"events: buffer: expected at most 2,147,483,647, found {SHOWN}",
+    ),
+    (
+        lambda bg: bg.drain(with_delayed="x"),
+        TypeError,
+        "drain: with_delayed: expected True or False, found str",
+    ),
+    (
+        lambda bg: bg.admin.count(at_most=HUGE),
+        ValueError,
+        f"count: at_most: expected at most 2,147,483,647, found {SHOWN}",
+    ),
+    (
+        lambda bg: bg.admin.prune(succeeded_for=timedelta.max),
+        ValueError,
+        "prune: succeeded_for: expected at most 36,500 days, found 999,999,999 days",
+    ),
+    (
+        lambda bg: bg.admin.prune(failed_for=timedelta(days=36_501)),
+        ValueError,
+        "prune: failed_for: expected at most 36,500 days, found 36,501 days",
+    ),
+    (
+        lambda bg: bg.admin.reschedule(ID, in_=timedelta.max),
+        ValueError,
+        "reschedule: in_: expected at most 36,500 days, found 999,999,999 days",
+    ),
+    (
+        lambda bg: bg.admin.import_failed([5]),
+        TypeError,
+        "import_failed: line 1: expected str, found int",
+    ),
+    (
+        lambda bg: bg.admin.import_failed(["", None]),
+        TypeError,
+        "import_failed: line 2: expected str, found None",
+    ),
+    (
+        lambda bg: bg.admin.import_failed([b"x"]),
+        TypeError,
+        "import_failed: line 1: expected str, found bytes",
+    ),
+    (
+        lambda bg: bg.admin.import_failed(b"x"),
+        TypeError,
+        "import_failed: expected lines, found one bytes; split it into lines",
+    ),
+    (
+        lambda bg: bg.admin.import_failed(5),
+        TypeError,
+        "import_failed: expected lines, found int",
+    ),
+    (
+        lambda bg: bg.admin.import_failed(None),
+        TypeError,
+        "import_failed: expected lines, found None",
+    ),
+    (
+        lambda _: _page(HUGE),
+        ValueError,
+        f"Page: limit: expected at most 2,147,483,647, found {SHOWN}",
+    ),
     (lambda bg: _events(bg, "x"), TypeError, "events: buffer: expected int, found str"),
     (lambda bg: _events(bg, 0), ValueError, "events: buffer: expected 1 or more, found 0"),
     (
@@ -240,6 +356,59 @@ async def test_a_wrong_argument_is_an_error_of_its_caller(
         assert str(caught.value) == text
         job = await bg.enqueue(greet.request())
         assert (await bg.wait_for(job)).id == job.id
+
+
+NAMED: list[tuple[str, Any]] = [
+    ("enqueued: name", lambda bg, name: bg.enqueued(name)),
+    ("succeeded: name", lambda bg, name: bg.succeeded(name)),
+    ("failed: name", lambda bg, name: bg.failed(name)),
+    ("count: names", lambda bg, name: bg.count([name])),
+    ("count: names", lambda bg, name: bg.admin.count([name])),
+    ("list: name", lambda bg, name: bg.admin.list("failed", name=name)),
+    ("list: name", lambda bg, name: bg.admin.list("waiting", name=name)),
+    ("retry_failed: name", lambda bg, name: bg.admin.retry_failed(name=name)),
+    ("cancel_waiting: name", lambda bg, name: bg.admin.cancel_waiting(name=name, reason="r")),
+    ("export_failed: name", _export),
+]
+
+
+@pytest.mark.parametrize("name", ["\ud800", "gre\0et"])
+async def test_a_name_that_no_database_stores_is_refused_in_its_caller(
+    app: Harness, name: str
+) -> None:
+    async with bgjobs.run(app.config(greet)) as bg:
+        for what, call in NAMED:
+            with pytest.raises(ValueError) as caught:
+                await call(bg, name)
+            text = "expected text without NUL and lone surrogates, found one"
+            assert str(caught.value) == f"{what}: {text}"
+        job = await bg.enqueue(greet.request())
+        assert (await bg.wait_for(job)).id == job.id
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shown"),
+    [
+        (5, "int"),
+        (None, "None"),
+        (greet, "Worker 'greet'"),
+        (bgjobs.Config, "the class Config"),
+    ],
+)
+async def test_what_runs_is_a_configuration(wrong: Any, shown: str) -> None:
+    async def enter(block: Any) -> None:
+        async with block:
+            raise AssertionError("it must not start")
+
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
+        "run": lambda: enter(bgjobs.run(wrong)),
+        "administer": lambda: enter(bgjobs.administer(wrong)),
+        "serve": lambda: bgjobs.serve(wrong),
+    }
+    for name, call in calls.items():
+        with pytest.raises(TypeError) as caught:
+            await call()
+        assert str(caught.value) == f"{name}: expected a Config, found {shown}"
 
 
 class Odd:

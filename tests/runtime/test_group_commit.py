@@ -136,6 +136,40 @@ async def test_a_batch_ends_at_its_limit_but_a_larger_call_is_not_cut(
     assert [len(batch) for batch in store.batches] == [1, 10, 1, 25, 2]
 
 
+@pytest.mark.parametrize("broken", [{"payload": None}, {"options": None}], ids=str)
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside others"])
+async def test_a_request_that_breaks_the_write_is_the_error_of_its_caller_alone(
+    app: Harness, broken: dict[str, Any], alone: bool
+) -> None:
+    store, config = producer(app)
+    request = note.request("broken")
+    for name, value in broken.items():
+        object.__setattr__(request, name, value)
+    raised = list[BaseException]()
+
+    async def enqueue_broken() -> None:
+        try:
+            await bg.enqueue(request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is not the others'
+            raised.append(error)
+
+    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
+        if not alone:
+            store.gate.clear()
+            group.start_soon(bg.enqueue, note.request("first"))
+            await anyio.wait_all_tasks_blocked()
+        group.start_soon(enqueue_broken)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(bg.enqueue, note.request("second"))
+        await anyio.wait_all_tasks_blocked()
+        store.gate.set()
+    assert len(raised) == 1
+    names = ["second"] if alone else ["first", "second"]
+    onlooker = app.open_store()
+    assert [job.payload for job in onlooker.get_enqueued()] == [text(name) for name in names]
+    onlooker.close()
+
+
 def refuse(name: str, error: Exception) -> Callable[[list[str]], None]:
     def before(payloads: list[str]) -> None:
         if text(name) in payloads:

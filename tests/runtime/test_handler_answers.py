@@ -5,7 +5,9 @@ import contextlib
 import functools
 import gc
 import inspect
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any
 
@@ -306,6 +308,17 @@ NEVER: dict[str, Callable[[], Any]] = {
     "_GeneratorContextManager": opened,
     "_AsyncGeneratorContextManager": opened_later,
     "map": lambda: map(print, [1]),
+    "starmap": lambda: itertools.starmap(print, [()]),
+}
+
+
+async def nothing() -> None: ...
+
+
+HELD: dict[str, Callable[[], Any]] = {
+    "list": lambda: [1, nothing(), nothing()],
+    "tuple": lambda: (nothing(), 1),
+    "set": lambda: {nothing()},
 }
 
 
@@ -391,3 +404,77 @@ async def test_virtual_time_awaits_it_too(virtual_app: Harness) -> None:
         await bg.enqueue(worker.request(3600))
         drained = await bgjobs.testing.drain(bg)
     assert (len(drained.succeeded), slept) == (1, [3600])
+
+
+@pytest.mark.parametrize("found", HELD)
+@pytest.mark.parametrize("kind", ["plain", "async", "plain around async"])
+async def test_coroutines_inside_what_a_handler_returns_are_no_success(
+    sqlite_app: Harness, found: str, kind: str
+) -> None:
+    def plain() -> Any:
+        return HELD[found]()
+
+    async def later() -> Any:
+        return HELD[found]()
+
+    handler = {"plain": plain, "async": later, "plain around async": logged(later)}[kind]
+    failed = await end_of(sqlite_app, bgjobs.worker(name="charge")(handler))
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error.startswith(
+        f"TypeError: worker 'charge': its handler returned an object of type {found!r} with "
+        f"coroutines in it, of which nothing has run; do the work before returning\n"
+    )
+
+
+async def end_with_future(
+    app: Harness, future: Future[Any]
+) -> bgjobs.SucceededJob | bgjobs.FailedJob:
+    @bgjobs.worker
+    def submitting() -> Any:
+        return future
+
+    return await end_of(app, submitting)
+
+
+async def test_a_future_of_a_pool_that_has_not_ended_fails_the_attempt(
+    sqlite_app: Harness,
+) -> None:
+    failed = await end_with_future(sqlite_app, Future())
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error.startswith(
+        "TypeError: worker 'submitting': its handler returned an object of type 'Future', "
+        "which has not ended; do the work before returning\n"
+    )
+
+
+async def test_a_future_of_a_pool_that_has_ended_ends_the_attempt_as_itself(
+    sqlite_app: Harness,
+) -> None:
+    good, bad = Future[Any](), Future[Any]()
+    good.set_result(7)
+    bad.set_exception(ValueError("no card"))
+    assert isinstance(await end_with_future(sqlite_app, good), bgjobs.SucceededJob)
+    failed = await end_with_future(sqlite_app, bad)
+    assert isinstance(failed, bgjobs.FailedJob)
+    assert failed.error.startswith("ValueError: no card\n")
+
+
+async def test_work_inside_the_result_of_a_future_is_run(sqlite_app: Harness) -> None:
+    charged = []
+
+    async def charge() -> None:
+        charged.append(1)
+
+    future = Future[Any]()
+    future.set_result(charge())
+    assert isinstance(await end_with_future(sqlite_app, future), bgjobs.SucceededJob)
+    assert charged == [1]
+
+
+@pytest.mark.parametrize("answer", [[], [1], (2, 3), {4}, [print], [[]]], ids=str)
+async def test_a_collection_of_results_is_a_result(sqlite_app: Harness, answer: Any) -> None:
+    @bgjobs.worker
+    async def answering() -> Any:
+        return answer
+
+    assert isinstance(await end_of(sqlite_app, answering), bgjobs.SucceededJob)

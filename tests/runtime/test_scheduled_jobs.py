@@ -209,6 +209,33 @@ async def test_a_changed_request_keeps_the_time_of_the_waiting_row(
     assert served == ["us"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ({"a": 1, "b": {"c": 1, "d": 2}}, {"b": {"d": 2, "c": 1}, "a": 1}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": [1, 2]}, {"a": [2, 1]}, False),
+    ],
+)
+async def test_an_equal_dict_in_another_order_leaves_the_waiting_row_alone(
+    virtual_app: Harness, before: Any, after: Any, kept: bool
+) -> None:
+    @bgjobs.worker
+    async def report(sizes: dict[str, bool | int | list[int] | dict[str, int]]) -> None: ...
+
+    def job(sizes: Any) -> bgjobs.ScheduledJob:
+        request = report.request(sizes)
+        return bgjobs.ScheduledJob(
+            report, every(hours=1), request=request, poll_interval=RARELY
+        )
+
+    await live_for(application(virtual_app, job(before)), MINUTE)
+    async with bgjobs.run(application(virtual_app, job(after))) as bg:
+        await anyio.sleep(MINUTE)
+        (waiting,) = await bg.enqueued("report")
+    assert waiting.payload == report.request(before if kept else after).payload
+
+
 async def missed_for(app: Harness, diary: Diary, seconds: float, **settings: Any) -> None:
     """Plan it, be away for a while, and then live for a minute and a half more."""
     config = application(app, scheduled(diary, **settings))

@@ -9,6 +9,7 @@ import pytest
 
 import bgjobs
 from bgjobs.clock import SystemClock
+from bgjobs.errors import NaiveDatetimeError
 from bgjobs.events import JobAttemptFailed, JobStarted, JobSucceeded
 from bgjobs.testing import VirtualClock
 from tests.runtime.conftest import Harness, virtual_time
@@ -160,3 +161,17 @@ async def test_the_same_program_gives_the_same_times_twice(virtual_app: Harness)
         return times
 
     assert await live() == await live() == [0.0, 0.0, 10.0, 10.0, 60.0, 60.0, 61.0, 610.0]
+
+
+@pytest.mark.parametrize("start", ["x", 5, None])
+async def test_the_start_of_the_clock_is_a_datetime(start: Any) -> None:
+    found = type(start).__name__
+    with pytest.raises(TypeError) as caught:
+        VirtualClock(start)
+    expected = "VirtualClock: start: expected a datetime with a time zone"
+    assert str(caught.value) == f"{expected}, found {found}"
+
+
+async def test_the_start_of_the_clock_has_a_time_zone() -> None:
+    with pytest.raises(NaiveDatetimeError, match=r"^VirtualClock: start: expected a datetime"):
+        VirtualClock(datetime(2030, 1, 1))  # noqa: DTZ001 - the wrong value

@@ -177,3 +177,16 @@ async def test_it_works_in_real_time() -> None:
     assert (len(drained.succeeded), len(drained.discarded)) == (1, 1)
     with pytest.raises(NotRunningError):
         await drain(bg)
+
+
+@real_time
+async def test_how_to_drain_is_checked() -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"most_runs": "x"}, "most_runs: expected int, found str"),
+        ({"with_delayed": "x"}, "with_delayed: expected True or False, found str"),
+        ({"within": "x"}, "within: expected seconds, found str"),
+    ]
+    async with bgjobs.run(config(visit)) as bg:
+        for settings, text in cases:
+            with pytest.raises(TypeError, match=f"^{text}$"):
+                await drain(bg, **settings)

@@ -268,3 +268,51 @@ def test_an_instant_is_the_same_in_every_zone(sqlite_only: Any) -> None:
             refute_enqueued(bg, mark.request(set(), noon + timedelta(hours=2)))
 
     anyio.run(look, backend="trio")
+
+
+@pytest.mark.parametrize(
+    ("within", "kind", "text"),
+    [
+        ("x", TypeError, "expected seconds, found str"),
+        (None, TypeError, "expected seconds, found None"),
+        (-1, ValueError, "expected seconds from 0, found -1"),
+        (float("nan"), ValueError, "expected seconds from 0, found nan"),
+        (float("inf"), ValueError, "expected at most 3,153,600,000 seconds, found inf"),
+        (timedelta(-1), ValueError, "expected 0 seconds or more, found -1 day, 0:00:00"),
+        (timedelta.max, ValueError, "expected at most 36,500 days, found 999,999,999 days"),
+    ],
+)
+def test_the_tolerance_is_a_time(
+    store: bgjobs.Store, within: Any, kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        assert_enqueued(store, send, within=within)
+    assert str(caught.value) == f"within: {text}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "text"),
+    [
+        ({"count": "x"}, TypeError, "count: expected int, found str"),
+        ({"count": -1}, ValueError, "count: expected 0 or more, found -1"),
+        (
+            {"matching": 5},
+            TypeError,
+            "matching: expected a function of the arguments, found int",
+        ),
+        ({"at": "x"}, TypeError, "at: expected a datetime with a time zone, found str"),
+    ],
+)
+def test_what_is_expected_can_be_expected(
+    store: bgjobs.Store, settings: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        assert_enqueued(store, send, **settings)
+    assert str(caught.value) == text
+
+
+def test_a_class_of_stores_is_no_store() -> None:
+    wrong: Any = bgjobs.SQLiteStore
+    expected = "expected a running BgJobs or a store, found the class SQLiteStore"
+    with pytest.raises(TypeError, match=f"^{expected}$"):
+        assert_enqueued(wrong, send)

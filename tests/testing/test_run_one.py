@@ -189,3 +189,21 @@ async def test_a_payload_that_fits_no_more_comes_out() -> None:
 
     with pytest.raises(PayloadError, match="mail: expected int"):
         await run_one(newer, send.request(Mail("a@b.c")))
+
+
+async def test_what_is_run_is_a_worker() -> None:
+    for wrong, shown in [(5, "int"), (None, "None"), (send.handler, "function 'send'")]:
+        worker: Any = wrong
+        with pytest.raises(TypeError) as caught:
+            await run_one(worker, send.request(Mail("a@b.c")))
+        expected = "worker: expected a worker made by @bgjobs.worker"
+        assert str(caught.value) == f"{expected}, found {shown}"
+
+
+async def test_the_store_of_a_run_is_a_store() -> None:
+    cases: list[tuple[Any, str]] = [(5, "int"), (bgjobs.SQLiteStore, "the class SQLiteStore")]
+    for wrong, shown in cases:
+        with pytest.raises(TypeError) as caught:
+            await run_one(send, send.request(Mail("a@b.c")), store=wrong)
+        expected = "store: expected a store such as SQLiteStore(...)"
+        assert str(caught.value) == f"{expected}, found {shown}"

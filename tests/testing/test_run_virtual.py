@@ -148,3 +148,12 @@ async def test_real_time_is_refused_with_what_to_do() -> None:
 async def test_an_unknown_event_loop_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 'trio' or 'asyncio', found 'curio'"):
         virtual_backend("curio")  # type: ignore[arg-type]  # untyped callers
+
+
+async def test_what_runs_in_virtual_time_is_a_configuration() -> None:
+    wrong: Any = nap
+    with pytest.raises(
+        TypeError, match=r"^run_virtual: expected a Config, found Worker 'nap'$"
+    ):
+        async with run_virtual(wrong):
+            raise AssertionError("it must not start")

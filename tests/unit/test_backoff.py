@@ -152,3 +152,82 @@ def test_a_function_becomes_a_policy() -> None:
     policy = as_backoff(squared)
     assert policy == Custom(squared)
     assert policy.delay(4, Random()) == timedelta(seconds=16)
+
+
+@pytest.mark.parametrize("setting", ["base", "maximum"])
+@pytest.mark.parametrize("value", ["x", None, True, [1]])
+def test_a_time_of_a_policy_is_a_number(setting: str, value: Any) -> None:
+    found = type(value).__name__
+    with pytest.raises(TypeError) as caught:
+        Exponential(**{setting: value})
+    assert str(caught.value) == f"Exponential: {setting}: expected seconds, found {found}"
+    with pytest.raises(TypeError) as caught:
+        Constant(value)
+    assert str(caught.value) == f"Constant: seconds: expected seconds, found {found}"
+
+
+@pytest.mark.parametrize(
+    ("factor", "kind", "text"),
+    [
+        ("x", TypeError, "expected a number, found str"),
+        (None, TypeError, "expected a number, found NoneType"),
+        (True, TypeError, "expected a number, found bool"),
+        (0.5, ValueError, "expected 1 to 3.1536e+07, found 0.5"),
+        (float("inf"), ValueError, "expected 1 to 3.1536e+07, found inf"),
+        (float("nan"), ValueError, "expected 1 to 3.1536e+07, found nan"),
+        (10**400, ValueError, f"expected 1 to 3.1536e+07, found 1{39 * '0'}..."),
+    ],
+)
+def test_a_factor_is_a_number_from_1(factor: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        Exponential(base=0, factor=factor)
+    assert str(caught.value) == f"Exponential: factor: {text}"
+
+
+@pytest.mark.parametrize("attempt", [0, 1023, 10**9])
+def test_zero_times_any_factor_is_no_wait(attempt: int) -> None:
+    assert Exponential(base=0, factor=2).delay(attempt, Highest()) == NONE
+
+
+def test_whole_numbers_do_not_grow_to_any_length() -> None:
+    policy = Exponential(base=2, factor=2, maximum=60)
+    assert policy.delay(10**15, Highest()) == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "delay"),
+    [
+        (1e20, LONGEST),
+        (float("inf"), LONGEST),
+        (2**5000, LONGEST),
+        (timedelta.max, LONGEST),
+        (-1e20, NONE),
+        (float("-inf"), NONE),
+        (-(10**400), NONE),
+        (timedelta.min, NONE),
+    ],
+)
+def test_an_answer_that_no_calendar_can_count_is_kept_within_a_year(
+    answer: Any, delay: timedelta
+) -> None:
+    assert delay_of(Custom(lambda _: answer), 0, Random()) == delay
+
+
+def test_an_answer_that_is_no_number_names_the_backoff() -> None:
+    def unsure(_: int) -> float:
+        return float("nan")
+
+    with pytest.raises(ValueError) as caught:
+        delay_of(Custom(unsure), 0, Random())
+    assert str(caught.value) == f"backoff {unsure.__qualname__}: expected seconds, found nan"
+
+
+def test_an_answer_of_true_is_no_time() -> None:
+    def always(_: int) -> float:
+        return True
+
+    with pytest.raises(TypeError) as caught:
+        delay_of(Custom(always), 0, Random())
+    assert str(caught.value) == (
+        f"backoff {always.__qualname__}: expected seconds or a timedelta, found bool"
+    )

@@ -9,6 +9,7 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 
 import bgjobs
+from bgjobs import every
 from bgjobs.backoff import Constant, Custom, Exponential
 from bgjobs.clock import SystemClock
 from bgjobs.config import Config, Queue, RestartTolerance, Retention
@@ -247,6 +248,21 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
     ),
     (
         Retention,
+        {"succeeded": timedelta.max},
+        "Retention: succeeded: expected at most 36,500 days, or None, found 999,999,999 days",
+    ),
+    (
+        Retention,
+        {"failed": timedelta(days=36_501)},
+        "Retention: failed: expected at most 36,500 days, or None, found 36,501 days",
+    ),
+    (
+        RestartTolerance,
+        {"restarts": 2**31},
+        "RestartTolerance: restarts: expected 0 to 2147483647, found 2147483648",
+    ),
+    (
+        Retention,
         {"interval": -1},
         "Retention: interval: expected seconds above 0, at most 1e+09, found -1",
     ),
@@ -276,14 +292,36 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
     ),
     (
         make_config,
-        {"limits": Limits(max_crashes=-1)},
-        "Config: limits.max_crashes: expected 0 or more, found -1",
+        {"grace": 10**400},
+        "Config: grace: expected 0 to 1e+09 seconds, found 1" + 39 * "0" + "...",
     ),
     (
         make_config,
-        {"limits": Limits(max_interruptions=-1)},
-        "Config: limits.max_interruptions: expected 0 or more, found -1",
+        {"store": bgjobs.SQLiteStore},
+        (
+            "Config: store: expected a store such as SQLiteStore(...), "
+            "found the class SQLiteStore"
+        ),
     ),
+    (
+        make_config,
+        {"clock": SystemClock},
+        "Config: clock: expected a Clock, found the class SystemClock",
+    ),
+    (
+        bgjobs.ScheduledJob,
+        {"worker": clean, "schedule": type(every(days=1))},
+        (
+            "scheduled job 'clean': schedule: expected a built schedule, "
+            f"found the class {type(every(days=1)).__name__}"
+        ),
+    ),
+    (
+        make_config,
+        {"listeners": [list]},
+        "Config: listeners[0]: expected a function of one event, found the class list",
+    ),
+    (make_config, {"limits": 3}, "Config: limits: expected Limits, found int"),
     (
         make_config,
         {"store": "jobs.db"},
@@ -382,13 +420,13 @@ def test_all_that_is_wrong_with_a_configuration_is_told_at_once() -> None:
         sweep_interval=math.inf,
         grace=-1,
         store_timeout=-1,
-        limits=Limits(max_crashes=-1, max_interruptions=-1),
+        limits=Limits,
         enqueue_only=[1, 2],
     )
     settings = [problem.split(": ")[1] for problem in found]
     assert settings == [
         "enqueue_only[0]", "enqueue_only[1]", "heartbeat_interval", "lease", "sweep_interval",
-        "grace", "store_timeout", "limits.max_crashes", "limits.max_interruptions",
+        "grace", "store_timeout", "limits",
     ]  # fmt: skip
 
 
@@ -494,3 +532,23 @@ def test_all_that_is_wrong_with_the_whole_is_told_at_once() -> None:
 def test_an_error_of_the_caller_s_own_is_not_hidden_by_the_checks() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_retry'"):
         make_queue(max_retry=3)
+
+
+@pytest.mark.parametrize("setting", ["max_crashes", "max_interruptions"])
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        ("x", TypeError, "expected int, found str"),
+        (None, TypeError, "expected int, found None"),
+        (True, TypeError, "expected int, found bool"),
+        (1.5, TypeError, "expected int, found float"),
+        (-1, ValueError, "expected 0 or more, found -1"),
+        (2**31, ValueError, "expected at most 2,147,483,647, found 2147483648"),
+    ],
+)
+def test_a_limit_is_a_whole_number(
+    setting: str, value: Any, kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        Limits(**{setting: value})
+    assert str(caught.value) == f"Limits: {setting}: {text}"

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import itertools
 import sys
 import types
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,10 @@ from bgjobs.deferred import (
     is_async_function,
     is_deferred,
     is_generator_function,
+    is_unfinished,
     refuse_deferred,
     refuse_deferring,
+    refuse_unfinished,
 )
 
 
@@ -122,6 +126,7 @@ class Decorator:
         Waiting(),
         map(str, [1]),
         filter(None, [1]),
+        itertools.starmap(str, [()]),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -144,6 +149,23 @@ def test_a_future_is_deferred() -> None:
         assert is_deferred(asyncio.get_running_loop().create_future())
 
     asyncio.run(with_a_loop())
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
+def test_coroutines_in_a_collection_are_deferred_and_discarding_closes_them(kind: Any) -> None:
+    begun = [coroutine(), coroutine()]
+    assert is_deferred(kind(begun))
+    with pytest.raises(TypeError, match=f"of type '{kind.__name__}' with coroutines in it"):
+        refuse_deferred("it", kind(begun))
+    assert [inspect.getcoroutinestate(one) for one in begun] == [inspect.CORO_CLOSED] * 2
+
+
+def test_only_who_has_to_finish_may_not_leave_work_to_a_pool() -> None:
+    left = Future[None]()
+    assert is_unfinished(left)
+    refuse_deferred("listener", left)
+    with pytest.raises(TypeError, match="of type 'Future'"):
+        refuse_unfinished("it", left)
 
 
 @pytest.mark.parametrize(

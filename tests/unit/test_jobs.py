@@ -280,3 +280,80 @@ def test_metadata_that_a_row_cannot_carry_is_refused(
 ) -> None:
     with pytest.raises(error, match=re.escape(text)):
         JobRequest("mail", "{}").with_metadata(**values)
+
+
+PAIRS = "metadata: expected a tuple of pairs of texts"
+LEVELS = "priority: expected a whole number from -32767 to 32767"
+FLAG = "refuses_duplicates: expected True or False"
+NOON = datetime(2030, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "text"),
+    [
+        ({"metadata": {"a": "b"}}, TypeError, f"{PAIRS}, found dict"),
+        ({"metadata": {}}, TypeError, f"{PAIRS}, found dict"),
+        ({"metadata": None}, TypeError, f"{PAIRS}, found NoneType"),
+        ({"metadata": ("ab",)}, TypeError, "metadata: expected pairs of texts, found str"),
+        (
+            {"metadata": (("a", "b", "c"),)},
+            TypeError,
+            "metadata: expected pairs of texts, found tuple",
+        ),
+        ({"metadata": ((5, "b"),)}, TypeError, "metadata: a key: expected str, found int"),
+        ({"metadata": (("a", 5),)}, TypeError, "metadata 'a': expected str, found int"),
+        (
+            {"available_at": "x"},
+            TypeError,
+            "available_at: expected a datetime with a time zone, found str",
+        ),
+        ({"available_in": 5}, TypeError, "available_in: expected a timedelta, found int"),
+        (
+            {"available_in": timedelta(seconds=-1)},
+            ValueError,
+            "available_in: expected 0 seconds to 36,500 days, found -1 seconds",
+        ),
+        (
+            {"available_in": timedelta.max},
+            ValueError,
+            "available_in: expected 0 seconds to 36,500 days, found 8.64e+13 seconds",
+        ),
+        (
+            {"available_at": NOON, "available_in": timedelta(1)},
+            ValueError,
+            "expected one of available_at and available_in, found both",
+        ),
+        (
+            {"occurrence": "x"},
+            TypeError,
+            "occurrence: expected an Occurrence or None, found str",
+        ),
+        ({"refuses_duplicates": "x"}, TypeError, f"{FLAG}, found str"),
+        ({"refuses_duplicates": 0}, TypeError, f"{FLAG}, found int"),
+        ({"priority": False}, ValueError, f"{LEVELS}, found False"),
+        ({"priority": 0.0}, ValueError, f"{LEVELS}, found 0.0"),
+    ],
+)
+def test_options_of_another_kind_are_refused(
+    options: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        JobOptions(**options)
+    assert str(caught.value) == text
+
+
+def test_an_option_that_is_a_naive_datetime_is_refused() -> None:
+    with pytest.raises(NaiveDatetimeError, match=r"^available_at: expected a datetime with"):
+        JobOptions(available_at=NOON.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("key", [b"abc", ["a"], 5, None])
+def test_a_unique_key_is_a_text(key: Any) -> None:
+    found = type(key).__name__
+    with pytest.raises(TypeError, match=f"^unique key: expected str, found {found}$"):
+        REQUEST.unique(key)
+
+
+def test_a_priority_that_python_cannot_write_is_refused_as_well() -> None:
+    with pytest.raises(ValueError, match=r"to 32767, found a huge int$"):
+        REQUEST.priority(10**5000)

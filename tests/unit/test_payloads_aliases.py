@@ -1,9 +1,10 @@
+# ruff: noqa: UP045, PYI061 - the old spellings of None
 """Named types: `type` statements where Python has them, and what older Pythons have for it."""
 
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any, Literal, Optional
 
 import attrs
 import pytest
@@ -188,3 +189,41 @@ def test_parameters_of_new_classes_are_those_of_the_class_that_defines_the_field
             "it.quoted: expected int or None, found str"
         )
     come_back(Mapping[str, int], {"a": 1})
+
+
+OptionalInt: Any = alias("OptionalInt", Optional[int])
+Nothing: Any = alias("Nothing", None)
+Named: Any = alias("Named", "OptionalInt | str")
+Same: Any = alias("Same", "OptionalInt")
+Words: Any = alias("Words", Literal["a", None])
+Letters: Any = alias("Letters", Literal["b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "values"),
+    [
+        (Optional[OptionalInt], [1, None]),
+        (Optional[Same], [1, None]),
+        (Named | None, [1, "a", None]),
+        (Nothing | OptionalInt, [1, None]),
+        (dict[str, Json | None], [{"a": None, "b": [1, {"c": None}]}]),
+        (Json | OptionalInt, [1, None, [None]]),
+        (Optional[Literal["a", None]], ["a", None]),
+        (Literal["a", None] | int | None, ["a", 1, None]),
+        (Optional[Words], ["a", None]),
+        (Words | Letters | None, ["a", "b", None]),
+        (Words | OptionalInt, ["a", 1, None]),
+        (Optional[Annotated[Optional[int], "unit"]], [1, None]),
+        (Optional[Literal[None]], [None]),
+        (Node | Leaf, [Leaf(1), Branch([])]),
+    ],
+)  # fmt: skip
+def test_a_union_takes_in_the_unions_behind_names(annotation: Any, values: list[Any]) -> None:
+    come_back(annotation, *values)
+
+
+def test_a_name_without_an_end_is_refused_inside_a_union_too() -> None:
+    endless = "but it contains itself outside any list or dict"
+    assert refusal_of(Ping | None) == f"parameter 'it': expected a plain Ping, {endless}"
+    assert refusal_of(Self_ | None) == f"parameter 'it': expected a plain Self_, {endless}"
+    assert "name 'Nowhere' is not defined" in refusal_of(Lost | None)

@@ -6,7 +6,7 @@ import enum
 import math
 import sys
 from collections import OrderedDict, defaultdict, namedtuple
-from collections.abc import Mapping, MutableMapping, MutableSequence, MutableSet, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -213,15 +213,6 @@ class Sorting:
 
 
 @dataclasses.dataclass
-class Seeded:
-    size: int
-    seed: dataclasses.InitVar[int] = 3
-
-    def __post_init__(self, seed: int) -> None:
-        self.size += seed
-
-
-@dataclasses.dataclass
 class OwnInit:
     size: int
 
@@ -354,13 +345,6 @@ UNREAD = "could not be read back: expected what"
         (dict[str, int], {Text("a"): 1}, "it: key 'a': expected str, found Text"),
         (Loose, Entries(a=1), "it: expected Loose, found Entries"),
         (Loose, {Text("a"): 1}, "it: unexpected field 'a'"),
-        (Sequence[int], (1,), "it: expected a plain list as a sequence, found tuple"),
-        (Sequence[int], range(2), "it: expected a plain list as a sequence, found range"),
-        (MutableSequence[int], Items([1]), "it: expected a plain list as a sequence, found Items"),
-        (AbstractSet[str], {"a": 1}.keys(), "it: expected a plain set or frozenset as a set, found dict_keys"),
-        (MutableSet[int], Members([1]), "it: expected a plain set as a set, found Members"),
-        (Mapping[str, int], OrderedDict(a=1), "it: expected a plain dict as a mapping, found OrderedDict"),
-        (MutableMapping[str, int], Entries(a=1), "it: expected a plain dict as a mapping, found Entries"),
         (PurePath, PureWindowsPath(r"a\b"), "it: expected PurePath of this system, found PureWindowsPath"),
         (Path, PureWindowsPath(r"a\b"), "it: expected Path, found PureWindowsPath"),
         (Path, PurePosixPath("a"), "it: expected Path, found PurePosixPath"),
@@ -384,7 +368,6 @@ UNREAD = "could not be read back: expected what"
         (Frozen, changed(Frozen("ab"), parts=["a"]), f"it.parts: {CHANGED}"),
         (Validated, changed(Validated(18), age=17), f"it: {UNREAD} Validated takes, it raised ValueError"),
         (Sorting, changed(Sorting([1]), items=[2, 1]), f"it.items[0]: {CHANGED}"),
-        (Seeded, Seeded(1), f"it.size: {CHANGED}"),
         (OwnInit, OwnInit(1), f"it.size: {CHANGED}"),
         (OwnAttrsInit, OwnAttrsInit(1), f"it.size: {CHANGED}"),
         (OwnSetter, OwnSetter(1), f"it.size: {CHANGED}"),

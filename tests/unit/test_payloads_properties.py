@@ -133,7 +133,14 @@ def test_any_argument_is_written_or_refused(value: Any, rest: list[Any]) -> None
 
 
 def is_same(given: Any, found: Any) -> bool:
-    """Compare as strictly as one can: by type, by field, and zero with its sign."""
+    """Compare as strictly as one can: by type, by field, and zero with its sign.
+
+    An abstract annotation takes other classes, which come back as a list or a dict.
+    """
+    if type(found) is list and isinstance(given, tuple):
+        given = list(given)
+    if type(found) is dict and isinstance(given, dict):
+        given = dict(given)
     if isinstance(given, set | frozenset):
         return len(given) == len(found) and all(
             any(is_same(a, b) for b in found) for a in given

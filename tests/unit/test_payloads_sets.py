@@ -1,12 +1,17 @@
+# ruff: noqa: E501 - a table reads by its rows
 """Equal sets have one text, in every process and in whatever way they were filled."""
 
+import dataclasses
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from bgjobs.errors import PayloadError
 from bgjobs.workers import Worker, worker
 
 PROGRAM = """
@@ -84,3 +89,74 @@ def test_equal_sets_have_one_text_whatever_their_history(annotation: Any) -> Non
 
 def test_a_row_in_another_order_is_read_as_ever() -> None:
     assert worker_of(set[int]).decode('{"it":[3,1,2,1]}') == ((), {"it": {1, 2, 3}})
+
+
+PARIS = ZoneInfo("Europe/Paris")
+SKIPPED = datetime(2026, 3, 29, 2, 30, tzinfo=PARIS)
+SKIPPED_TOO = datetime(2026, 3, 29, 3, 30, tzinfo=PARIS)
+REPEATED = datetime(2026, 10, 25, 2, 30, tzinfo=PARIS, fold=1)
+EQUAL = "expected items that differ when they are read back, found two that would be equal"
+EQUAL_KEYS = "found two keys that are equal when read back"
+
+
+@dataclasses.dataclass(frozen=True)
+class Visit:
+    at: datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Hooked:
+    at: datetime
+
+    def __post_init__(self) -> None: ...
+
+
+@dataclasses.dataclass
+class Diary:
+    notes: dict[datetime, int]
+
+    def __post_init__(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "problem"),
+    [
+        (set[datetime], {SKIPPED, SKIPPED_TOO}, f"it: {EQUAL}"),
+        (frozenset[datetime], frozenset({SKIPPED, SKIPPED_TOO}), f"it: {EQUAL}"),
+        (set[datetime], {REPEATED, REPEATED.astimezone(UTC)}, f"it: {EQUAL}"),
+        (set[datetime | int], {SKIPPED, SKIPPED_TOO, 3}, f"it: {EQUAL}"),
+        (frozenset[tuple[datetime, int]], frozenset({(SKIPPED, 1), (SKIPPED_TOO, 1)}), f"it: {EQUAL}"),
+        (set[Visit], {Visit(SKIPPED), Visit(SKIPPED_TOO)}, f"it: {EQUAL}"),
+        (set[Hooked], {Hooked(SKIPPED), Hooked(SKIPPED_TOO)}, f"it: {EQUAL}"),
+        (list[set[Visit]], [set(), {Visit(SKIPPED), Visit(SKIPPED_TOO)}], f"it[1]: {EQUAL}"),
+        (set[frozenset[datetime]], {frozenset({SKIPPED}), frozenset({SKIPPED_TOO})}, f"it: {EQUAL}"),
+        (dict[datetime, int], {SKIPPED: 1, SKIPPED_TOO: 2}, f"it: key '2026-03-29T03:30:00+02:00': {EQUAL_KEYS}"),
+        (dict[datetime, int], {REPEATED: 1, REPEATED.astimezone(UTC): 2}, f"it: key '2026-10-25T01:30:00+00:00': {EQUAL_KEYS}"),
+        (list[dict[datetime, int]], [{SKIPPED: 1, SKIPPED_TOO: 2}], f"it[0]: key '2026-03-29T03:30:00+02:00': {EQUAL_KEYS}"),
+    ],
+)  # fmt: skip
+def test_what_would_be_equal_when_it_is_read_back_is_refused(
+    annotation: Any, value: Any, problem: str
+) -> None:
+    one = worker_of(annotation)
+    with pytest.raises(PayloadError) as caught:
+        one.request(value)
+    assert list(caught.value.problems) == [problem]
+
+
+def test_instants_that_differ_come_back_as_they_were() -> None:
+    days = {SKIPPED, REPEATED, REPEATED.replace(fold=0).astimezone(UTC)}
+    one = worker_of(set[datetime])
+    [found] = one.decode(one.request(days).payload)[1].values()
+    assert {each.timestamp() for each in found} == {each.timestamp() for each in days}
+    visits = frozenset(map(Visit, days))
+    several = worker_of(frozenset[Visit])
+    [found] = several.decode(several.request(visits).payload)[1].values()
+    assert len(found) == 3
+
+
+def test_a_repeated_hour_may_be_a_key_where_what_is_read_back_is_compared() -> None:
+    diary = Diary({REPEATED: 1, SKIPPED: 2})
+    one = worker_of(Diary)
+    [found] = one.decode(one.request(diary).payload)[1].values()
+    assert [key.timestamp() for key in found.notes] == [key.timestamp() for key in diary.notes]

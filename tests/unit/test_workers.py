@@ -112,6 +112,30 @@ def test_a_keyword_cannot_take_the_place_of_the_context() -> None:
         keep.request(ctx=1)  # type: ignore[arg-type]  # that is the point
 
 
+def test_an_argument_may_be_called_self() -> None:
+    def plain(self: int, worker: str = "") -> int:
+        return self
+
+    def named(**names: int) -> dict[str, int]:
+        return names
+
+    one, several = worker(plain), worker(named)
+    assert one.request(self=1).payload == '{"self":1}'
+    assert one.decode('{"self":1}') == ((), {"self": 1})
+    assert one(self=2) == 2
+    assert several.request(self=1, worker=2).payload == '{"names":{"self":1,"worker":2}}'
+    assert several(self=1) == {"self": 1}
+
+
+@pytest.mark.parametrize(
+    ("payload", "found"), [(5, "int"), ([5], "list"), (None, "None"), (b"{}", "bytes")]
+)
+def test_what_is_no_text_is_no_payload(payload: Any, found: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        send.decode(payload)
+    assert str(caught.value) == f"payload of worker 'send': expected str, found {found}"
+
+
 def test_decode_gives_a_call() -> None:
     args, kwargs = send.decode(send.request("a", 2, urgent=True).payload)
     assert inspect.signature(send).bind(*args, **kwargs).arguments == {
@@ -204,6 +228,9 @@ CLASS = (
 NAMELESS = "expected a name, found a handler without one; write @worker(name=...)"
 
 
+TIMEOUT_MOST = "worker 'lambda_like': timeout: expected at most 36,500 days, found "
+
+
 @pytest.mark.parametrize(
     ("settings", "handler", "message"),
     [
@@ -258,6 +285,21 @@ NAMELESS = "expected a name, found a handler without one; write @worker(name=...
                 "worker 'lambda_like': timeout: expected more than 0 seconds, "
                 "found -1 day, 23:59:59"
             ),
+        ),
+        (
+            {"timeout": timedelta.max},
+            lambda_like,
+            TIMEOUT_MOST + "999999999 days, 23:59:59.999999",
+        ),
+        (
+            {"timeout": float("inf")},
+            lambda_like,
+            TIMEOUT_MOST + "inf",
+        ),
+        (
+            {"timeout": 10**400},
+            lambda_like,
+            TIMEOUT_MOST + "1" + 39 * "0" + "...",
         ),
         (
             {"timeout": float("nan")},

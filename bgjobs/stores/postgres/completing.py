@@ -13,7 +13,7 @@ from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import rows, writing
 from bgjobs.stores.postgres.connections import Connections
-from bgjobs.stores.postgres.faults import weather_told
+from bgjobs.stores.postgres.faults import read_only_explained, weather_told
 from bgjobs.stores.postgres.statements import Dialect
 
 _TRANSACTION = b"select pg_catalog.pg_current_xact_id_if_assigned()::text"
@@ -47,7 +47,7 @@ def complete(
         with weather_told(sql.label, connection):
             work(connection)
         live.check_uncommitted(connection)
-        with live.limited(connection):
+        with live.limited(connection), read_only_explained(sql.label):
             complete = (sql.part("succeed", _COMPLETE), {**settled, "unique_key": unique_key})
             [[found]], ended = sql.run_all(connection, [(_TRANSACTION, {}), complete])
             # The driver knows only that a transaction is open, not that it is ours.

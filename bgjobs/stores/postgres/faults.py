@@ -7,7 +7,12 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import PoolClosed
 
-from bgjobs.errors import SchemaMismatchError, StoreError, StoreUnavailableError
+from bgjobs.errors import (
+    SchemaMismatchError,
+    StoreError,
+    StoreUnavailableError,
+    origin_of,
+)
 from bgjobs.stores.abc import SCHEMA_VERSION
 
 _READ_ONLY = "25006"
@@ -65,7 +70,7 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, psycopg.OperationalError) and state[:2] != _LIMIT_EXCEEDED
 
 
-def _headline(error: Exception) -> str:
+def _headline(error: BaseException) -> str:
     # Details and context of an error may quote a row, and with it a payload.
     diagnosis = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     text = diagnosis or str(error) or type(error).__name__
@@ -93,9 +98,29 @@ def weather_told(label: str, connection: psycopg.Connection[Any]) -> Generator[N
     try:
         yield
     except Exception as error:
-        if connection.broken or isinstance(error, _TAKEN_BACK):
-            raise StoreUnavailableError(f"{label}: {_headline(error)}") from error
+        cause = origin_of(error)  # `enqueue_in` may be part of that code
+        is_ours = cause is not error and isinstance(cause, _LOST_PREPARED)
+        if connection.broken or isinstance(cause, _TAKEN_BACK) or is_ours:
+            raise StoreUnavailableError(f"{label}: {_headline(cause)}") from cause
         raise
+
+
+@contextmanager
+def read_only_explained(label: str) -> Generator[None]:
+    """Raise what work has done as `StoreError` where it lets ours fail: it never passes.
+
+    For a transaction that has written before: no failover takes that away.
+    """
+    try:
+        yield
+    except StoreUnavailableError as error:
+        if not is_read_only(error):
+            raise
+        raise StoreError(
+            f"{label}: the function given to complete_with has made the transaction "
+            "read-only, so the job cannot be completed in it; the job has not succeeded. Leave "
+            "'set transaction read only' out, or read on a connection of your own"
+        ) from error
 
 
 def run_again(work: Callable[[], T]) -> T:

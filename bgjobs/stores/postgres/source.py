@@ -9,6 +9,14 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs.errors import StoreError
+from bgjobs.expecting import (
+    LONGEST_WAIT,
+    check_flag,
+    check_seconds,
+    check_text,
+    check_type,
+    check_whole,
+)
 from bgjobs.stores.postgres.conninfo import label_of, parts_of
 from bgjobs.stores.postgres.faults import translated
 
@@ -44,6 +52,8 @@ It saves the server the planning, for a claim more than all the rest of it.
 """
 _ENCODING = {"client_encoding": "UTF8"}
 """What it may not, nor PGCLIENTENCODING: in another encoding, text arrives as other text."""
+_LARGEST_POOL = 10_000
+"""As many as a queue has handlers at most."""
 _UNLIMITED = 4
 """How many connections are used of a pool that opens as many as it is asked for."""
 
@@ -171,11 +181,28 @@ def _drop(_news: psycopg.Notify) -> None:
     """Do nothing with it."""
 
 
+def check_settings(
+    pool_size: object,
+    call_timeout: object,
+    listen: object,
+    listen_dsn: object,
+    prepared_statements: object,
+) -> None:
+    """Expect what a store is made with, beside where it leads."""
+    check_whole("pool_size", pool_size, least=1, most=_LARGEST_POOL)
+    check_seconds("call_timeout", call_timeout, above_0=True, most=LONGEST_WAIT)
+    check_flag("listen", listen)
+    check_text("listen_dsn", listen_dsn, optional=True)
+    check_flag("prepared_statements", prepared_statements, optional=True)
+
+
 def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | CallersPool:
     """Choose by what the caller has."""
     if isinstance(given, str):
         conninfo = with_defaults(given)
         return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo)
+    wanted = "a connection string or a psycopg_pool.ConnectionPool"
+    check_type("conninfo_or_pool", given, ConnectionPool, wanted)
     return CallersPool(_pool_label(given, schema), given)
 
 

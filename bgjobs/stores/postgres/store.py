@@ -11,6 +11,7 @@ import psycopg
 
 from bgjobs.caps import Cap
 from bgjobs.events import Listener
+from bgjobs.expecting import as_listeners
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import (
@@ -38,10 +39,16 @@ from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.operating import PostgresOperations
 from bgjobs.stores.postgres.sessions import Sessions
-from bgjobs.stores.postgres.source import AnyConnection, AnyPool, source_of, with_defaults
+from bgjobs.stores.postgres.source import (
+    AnyConnection,
+    AnyPool,
+    check_settings,
+    source_of,
+    with_defaults,
+)
 from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
 from bgjobs.stores.postgres.watcher import NO_NEWS
-from bgjobs.stores.values import by_verb, in_claim_order, orders_of
+from bgjobs.stores.values import bounded_age, by_verb, in_claim_order, orders_of
 
 _MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
     rows.as_job,
@@ -86,17 +93,14 @@ class PostgresStore:
         server itself; on connections of yours psycopg's `prepare_threshold` decides then.
         Behind a pooler nothing is prepared. `prepared_statements` decides for both.
         """
-        if pool_size < 1:
-            raise ValueError(f"pool_size: expected 1 or more, found {pool_size}")
-        if not 0 < call_timeout < inf:
-            raise ValueError(f"call_timeout: expected seconds above 0, found {call_timeout}")
+        check_settings(pool_size, call_timeout, listen, listen_dsn, prepared_statements)
         self._source = source_of(conninfo_or_pool, pool_size, schema)
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
         dsn = None if listen_dsn is None else with_defaults(listen_dsn)
         self._listening = Listening(self._sql, listen, dsn)
         self._callers = Callers(self._sql, prepared=prepared_statements)
         self._lock_wait = lock_wait(call_timeout * _LOCK_WAIT)
-        self._listeners = tuple(listeners)
+        self._listeners = as_listeners("listeners", listeners)
         sessions = Sessions(self._sql, prepared=prepared_statements)
         self._calls = Calls(self._source, self._sql, sessions, call_timeout)
         self._operations = PostgresOperations(self._calls, self._listening)
@@ -342,7 +346,7 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
-        kept = [rows.microseconds(succeeded_for), rows.microseconds(failed_for)]
+        kept = [rows.microseconds(bounded_age(age)) for age in (succeeded_for, failed_for)]
         instant = _instant("now", now)
 
         def work(connection: AnyConnection) -> int:

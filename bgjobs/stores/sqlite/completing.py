@@ -64,12 +64,16 @@ def call_inside(raw: sqlite3.Connection, work: Callable[[Any], object], label: s
 def _settings_kept(raw: sqlite3.Connection, guard: _Guard) -> Generator[None]:
     row_factory, text_factory = raw.row_factory, raw.text_factory
     raw.set_authorizer(guard)
+    # Where the transaction has ended, the driver begins another one before it writes, which the
+    # guard denies. It is not asked about a statement that the driver has prepared before.
+    raw.isolation_level = "DEFERRED"
     try:
         yield
     finally:
         denied = guard.denied
         raw.row_factory, raw.text_factory = row_factory, text_factory
         with suppress(sqlite3.Error):  # it was closed, which is told later
+            raw.set_authorizer(guard)  # work may have set another one
             _manual_transactions(raw)
         guard.denied = denied
         with suppress(sqlite3.Error):

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, final
 from attrs import define, field
 
 from bgjobs.errors import StoreError
+from bgjobs.expecting import check_text
 from bgjobs.stores.sqlite.closing import close_without_checkpoint
 from bgjobs.stores.sqlite.faults import is_held_up, needs_another_connection, translated
 from bgjobs.stores.sqlite.identity import OpenedFiles
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 MEMORY = ":memory:"
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
+_LONGEST_PATH = 500
+"""Bytes; SQLite opens no path of 512, the endings of its own files included."""
+_LONGEST_FILE_NAME = 247
+"""Bytes; file systems have 255, and SQLite appends up to 8."""
 _WAL_RETRY = 0.01  # seconds; the change to WAL does not wait by itself
 
 
@@ -215,15 +220,28 @@ def absolute(path: str | os.PathLike[str]) -> str:
 
     What SQLite elsewhere takes for something else than the name of a file is refused.
     """
-    text = os.fspath(path)
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
-        raise TypeError(f"path: expected str, found {type(text).__name__}")
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    check_text("path", text)
     if text == MEMORY:
         return text
     problem = _path_problem(text)
     if problem:
         raise ValueError(f"path: expected the name of a file or {MEMORY!r}, found {problem}")
     return str(Path(text).absolute())
+
+
+def _length_problem(path: str) -> str:
+    """Return what is too long for SQLite, or no name of a file."""
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:
+        return "one with a lone surrogate"
+    if len(encoded) > _LONGEST_PATH:
+        return f"a path of {len(encoded):,} bytes; SQLite opens {_LONGEST_PATH}"
+    longest = max(len(os.fsencode(part)) for part in Path(path).parts)
+    if longest > _LONGEST_FILE_NAME:
+        return f"a name of {longest:,} bytes; SQLite opens {_LONGEST_FILE_NAME}"
+    return ""
 
 
 def _path_problem(text: str) -> str:
@@ -235,4 +253,6 @@ def _path_problem(text: str) -> str:
         return f"{text!r}"
     if "\0" in text:
         return "one with a null character"
+    if problem := _length_problem(str(Path(text).absolute())):
+        return problem
     return f"the folder {text!r}" if text[-1] in _SEPARATORS or Path(text).is_dir() else ""

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.errors import StoreError, StoreUnavailableError, origin_of
 
 _PASSING = frozenset(
     {
@@ -36,9 +36,10 @@ def weather_told(label: str) -> Generator[None]:
     """Let the errors of a stranger's code pass, but tell those of the disk as an outage."""
     try:
         yield
-    except sqlite3.Error as error:
-        if _code(error) & _PRIMARY in _OF_THE_DISK:
-            raise as_store_error(label, error) from error
+    except Exception as error:
+        cause = origin_of(error)  # `enqueue_in` may be part of that code
+        if isinstance(cause, sqlite3.Error) and _code(cause) & _PRIMARY in _OF_THE_DISK:
+            raise as_store_error(label, cause) from cause
         raise
 
 

@@ -9,7 +9,13 @@ from uuid import UUID
 from bgjobs.caps import Cap
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.events import Listener
-from bgjobs.expecting import as_requests
+from bgjobs.expecting import (
+    LONGEST_WAIT,
+    as_listeners,
+    as_requests,
+    check_callable,
+    check_seconds,
+)
 from bgjobs.ids import new_ids
 from bgjobs.instants import from_microseconds
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
@@ -38,6 +44,7 @@ from bgjobs.stores.sqlite.migrating import found_version, migrate
 from bgjobs.stores.sqlite.operating import SQLiteOperations
 from bgjobs.stores.sqlite.roles import Roles
 from bgjobs.stores.sqlite.watcher import FileWatcher
+from bgjobs.stores.values import bounded_age
 
 
 @final
@@ -71,8 +78,11 @@ class SQLiteStore:
         Linux does. `clock` tells the time where a verb's `now` is None.
         """
         prefix = check_identifier("table_prefix", table_prefix)
+        check_seconds("busy_timeout", busy_timeout, most=LONGEST_WAIT)
+        check_seconds("watch_interval", watch_interval, above_0=True, most=LONGEST_WAIT)
+        check_callable("clock", clock, "a function that returns the time")
         self._path = absolute(path)
-        self._listeners = tuple(listeners)
+        self._listeners = as_listeners("listeners", listeners)
         self._watch_interval = watch_interval
         self._migrations_table = f"{prefix}migrations"
         self._sql = Statements("bgjobs.stores.sqlite", lambda name: f'"{prefix}{name}"')
@@ -358,4 +368,5 @@ class SQLiteStore:
 
 
 def _before(now: int, age: timedelta | None) -> int | None:
-    return None if age is None else now - rows.microseconds(age)
+    bounded = bounded_age(age)
+    return None if bounded is None else now - rows.microseconds(bounded)

@@ -83,3 +83,12 @@ def check_prune_leaves_live_jobs_alone(store: Store) -> None:
     assert store.prune(succeeded_for=LEASE, failed_for=LEASE, limit=9, now=NOW + 999 * DAY) == 0
     assert store.find(held.id) == held
     assert store.find(waiting.id) == waiting
+
+
+def check_prune_with_an_age_beyond_the_calendar_keeps_all(store: Store) -> None:
+    """Nothing ended so long ago; it is no error of the database."""
+    _end(store)
+    for age in (timedelta.max, timedelta(days=36_500)):
+        assert store.prune(succeeded_for=age, failed_for=age, limit=9, now=NOW + DAY) == 0
+        assert store.prune(succeeded_for=age, failed_for=age, limit=9) == 0
+    assert (len(store.get_succeeded()), len(store.get_failed())) == (3, 3)

@@ -1,0 +1,19 @@
+"""A checkpoint for calls that may come from the thread of a plain handler."""
+
+from math import inf
+
+from anyio import CancelScope, current_effective_deadline
+from anyio.lowlevel import checkpoint
+
+
+async def raise_if_cancelled() -> None:
+    """Raise the cancellation if a scope around has been cancelled; else return at once.
+
+    `anyio.from_thread.run` calls inside the scope of the task that has lent the thread. Where
+    that scope was cancelled before, AnyIO delivers nothing on asyncio, and its own
+    `checkpoint_if_cancelled` waits for the delivery for ever, at full load.
+    """
+    if current_effective_deadline() == -inf:
+        with CancelScope():  # noqa: ASYNC100 - leaving it makes AnyIO deliver again
+            pass
+        await checkpoint()

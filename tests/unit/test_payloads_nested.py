@@ -1,0 +1,97 @@
+"""Classes in the body of a class, in modules whose annotations are not evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+from typing import Any, NamedTuple, NotRequired, Required
+
+import attrs
+import pytest
+import typing_extensions
+
+from bgjobs.errors import PayloadError
+from bgjobs.workers import Worker, worker
+
+
+@attrs.frozen
+class Order:
+    @attrs.frozen
+    class Line:
+        size: int
+        order: Order | None = None
+
+    lines: list[Line]
+    first: Order.Line | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Parcel:
+    @dataclasses.dataclass
+    class Date:
+        day: int
+
+    @dataclasses.dataclass
+    class Line:
+        weight: float
+
+    Dates = list[Date]
+
+    lines: list[Line]
+    dates: Dates
+    date: date | None = None
+    str: str = ""
+
+
+@attrs.frozen
+class Heir(Order):
+    note: str = ""
+
+
+class Row(NamedTuple):
+    size: int
+    order: Order
+
+
+class Options(typing_extensions.TypedDict, total=False):
+    name: Required[str]
+    size: int
+
+
+class MoreOptions(Options):
+    order: NotRequired[Order]
+
+
+def worker_of(annotation: Any) -> Worker[[Any], None]:
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": annotation}
+    return worker(name="w")(handler)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Order, Order([Order.Line(1, Order([]))], Order.Line(2))),
+        (Heir, Heir([Order.Line(1)], None, "a")),
+        (Parcel, Parcel([Parcel.Line(1.5)], [Parcel.Date(1)], date(2026, 1, 1), "a")),
+        (Row, Row(1, Order([]))),
+        (Options, {"name": "a", "size": 1}),
+        (Options, {"name": "a"}),
+        (MoreOptions, {"name": "a", "order": Order([Order.Line(1)])}),
+        (Options | None, None),
+    ],
+)
+def test_it_comes_back(annotation: Any, value: Any) -> None:
+    one = worker_of(annotation)
+    assert one.decode(one.request(value).payload) == ((), {"it": value})
+
+
+def test_keys_of_a_typed_dict_of_typing_extensions_are_checked() -> None:
+    with pytest.raises(PayloadError) as caught:
+        worker_of(Options).request({"size": "a", "more": 1})
+    assert list(caught.value.problems) == [
+        "it: missing field 'name'",
+        "it.size: expected int, found str",
+        "it: unexpected field 'more'",
+    ]

@@ -1,0 +1,208 @@
+"""What an instance holds beside its fields is refused, or comes back: it is never dropped."""
+
+import dataclasses
+from collections import deque
+from functools import cached_property
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import attrs
+import pytest
+
+from bgjobs.errors import PayloadError, WorkerDefinitionError
+from bgjobs.workers import Worker, worker
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass
+class Base:
+    x: int
+
+
+@attrs.define
+class Slotted:
+    x: int
+
+
+class Row(NamedTuple):
+    x: int
+
+
+class OwnInit(Base):
+    def __init__(self, x: int, y: int = 0) -> None:
+        super().__init__(x)
+        self.y = y
+
+
+class Annotated(Base):
+    y: int = 3
+
+
+class AnnotatedRow(Row):
+    y: int = 3
+
+
+class MoreSlots(Slotted):
+    __slots__ = ("y",)
+
+
+@dataclasses.dataclass
+class Bag(list[int]):
+    x: int = 0
+
+
+@dataclasses.dataclass
+class Table(dict[str, int]):
+    x: int = 0
+
+
+@dataclasses.dataclass(eq=False)
+class Group(set[int]):
+    x: int = 0
+
+
+@dataclasses.dataclass
+class Line(deque[int]):
+    x: int = 0
+
+
+@attrs.define
+class Failure(Exception):  # noqa: N818 - no error of the tests
+    x: int
+
+
+@dataclasses.dataclass
+class Seeded:
+    size: int
+    seed: dataclasses.InitVar[int] = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(str):
+    __slots__ = ("x",)
+    x: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Number(int):
+    x: int = 0
+
+
+def worker_of(annotation: Any) -> Worker[[Any], None]:
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": annotation}
+    return worker(name="w")(handler)
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        (OwnInit, "its constructor takes 'y', which is no field"),
+        (Seeded, "its constructor takes 'seed', which is no field"),
+        (Annotated, "Annotated adds 'y', which is no field; decorate Annotated too"),
+        (AnnotatedRow, "AnnotatedRow adds 'y', which is no field; decorate AnnotatedRow too"),
+        (MoreSlots, "MoreSlots adds 'y', which is no field; decorate MoreSlots too"),
+        (Bag, "it extends list, whose contents are in no field"),
+        (Table, "it extends dict, whose contents are in no field"),
+        (Group, "it extends set, whose contents are in no field"),
+        (Line, "it extends deque, whose contents are in no field"),
+        (Text, "it extends str, whose contents are in no field"),
+        (Number, "it extends int, whose contents are in no field"),
+        (Failure, "it extends Exception, whose contents are in no field"),
+    ],
+)
+def test_a_class_with_state_beside_its_fields_is_refused_at_declaration(
+    kind: type, problem: str
+) -> None:
+    with pytest.raises(WorkerDefinitionError) as caught:
+        worker_of(kind)
+    name = f"{__name__}.{kind.__name__}"
+    assert (
+        str(caught.value)
+        == f"worker 'w': parameter 'it': expected a plain {name}, but {problem}"
+    )
+
+
+class Heir(Base):
+    kind: ClassVar[str] = "heir"
+    quoted: "ClassVar[int]" = 1
+    x: int
+
+    @cached_property
+    def twice(self) -> int:
+        return 2 * self.x
+
+
+class RowHeir(Row): ...
+
+
+@attrs.define(slots=False)
+class Loose:
+    x: int
+
+
+@dataclasses.dataclass
+class Derived:
+    x: int
+    seen: int = dataclasses.field(default=0, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.twice = 2 * self.x
+
+
+@dataclasses.dataclass
+class Box(Generic[T]):
+    item: T
+
+
+def with_attribute(value: Any) -> Any:
+    value.by_hand = 9
+    return value
+
+
+MORE = "expected only the fields of {}, found the attribute 'by_hand' too"
+CHANGED = "expected a value that is read back as it is, found one that would come back changed"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "problem"),
+    [
+        (Base, with_attribute(Base(1)), f"it: {MORE.format('Base')}"),
+        (Heir, with_attribute(Heir(1)), f"it: {MORE.format('Heir')}"),
+        (RowHeir, with_attribute(RowHeir(1)), f"it: {CHANGED}"),
+        (Loose, with_attribute(Loose(1)), f"it: {MORE.format('Loose')}"),
+        (Box[Base], Box(with_attribute(Base(1))), f"it.item: {MORE.format('Base')}"),
+        (list[Base], [Base(1), with_attribute(Base(1))], f"it[1]: {MORE.format('Base')}"),
+        (Derived, with_attribute(Derived(1)), f"it: {CHANGED}"),
+    ],
+)
+def test_an_attribute_that_is_no_field_is_refused(
+    annotation: Any, value: Any, problem: str
+) -> None:
+    with pytest.raises(PayloadError) as caught:
+        worker_of(annotation).request(value)
+    assert list(caught.value.problems) == [problem]
+
+
+def test_an_attribute_that_a_class_sets_anew_is_compared() -> None:
+    one = worker_of(Derived)
+    value = Derived(2)
+    [found] = one.decode(one.request(value).payload)[1].values()
+    assert found.twice == 4
+    value.twice = 5
+    with pytest.raises(PayloadError) as caught:
+        one.request(value)
+    assert list(caught.value.problems) == [f"it.twice: {CHANGED}"]
+
+
+def test_what_python_keeps_in_an_instance_by_itself_is_no_state() -> None:
+    heir = Heir(2)
+    assert heir.twice == 4
+    assert worker_of(Heir).request(heir).payload == '{"it":{"x":2}}'
+    assert worker_of(Box[int]).request(Box[int](1)).payload == '{"it":{"item":1}}'
+
+
+def test_a_field_that_a_subclass_annotates_again_is_no_state() -> None:
+    again = type("Again", (Base,), {"__annotations__": {"x": "Nowhere"}})
+    assert worker_of(again).request(again(1)).payload == '{"it":{"x":1}}'
