@@ -24,6 +24,7 @@ from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement, Succeed
 from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Page, Written
 from bgjobs.stores.capping import earliest
+from bgjobs.stores.values import bounded_age
 from memory_rows import J, Rows, newest_first, oldest_first
 
 FIRST_PAGE = Page()
@@ -224,10 +225,10 @@ class MemoryStore:
     ) -> int:
         moment, deleted = _moment(now), 0
         with self._changing() as rows:
-            if succeeded_for is not None:
-                deleted += rows.prune_succeeded(moment - succeeded_for, limit)
-            if failed_for is not None:
-                deleted += rows.prune_failed(moment - failed_for, limit)
+            if (age := bounded_age(succeeded_for)) is not None:
+                deleted += rows.prune_succeeded(moment - age, limit)
+            if (age := bounded_age(failed_for)) is not None:
+                deleted += rows.prune_failed(moment - age, limit)
         return deleted
 
     def notify(self, names: Collection[str]) -> None:

@@ -17,7 +17,7 @@ _HOOKS = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
 
 
 def is_remade_as_it_was(kind: type[Any]) -> bool:
-    """Tell whether nothing but the fields decides what an instance is."""
+    """Whether nothing but the fields decides what an instance is."""
     if is_typed_dict(kind):
         return True
     if not (attrs.has(kind) or dataclasses.is_dataclass(kind)):
@@ -34,7 +34,7 @@ def is_remade_as_it_was(kind: type[Any]) -> bool:
 
 
 def is_typed_dict(kind: Any) -> bool:
-    """Tell whether it is a TypedDict, of whichever module."""
+    """Whether it is a TypedDict, of whichever module."""
     # By its name: that of typing_extensions is another one on older Pythons.
     return is_typeddict(kind) or type(kind).__name__ == "_TypedDictMeta"
 
@@ -86,7 +86,7 @@ def _is_plain_namedtuple(kind: type[Any]) -> bool:
 
 
 def _is_generated(method: Any) -> bool:
-    """Tell whether attrs or dataclasses wrote it, and not the author of the class."""
+    """Whether attrs or dataclasses wrote it, and not the author of the class."""
     code: Any = getattr(method, "__code__", None)
     if code is None:
         return False

@@ -32,7 +32,7 @@ class Kind:
     """Take no subclass, which would come back as its base; of others the contents count."""
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether `value` is one."""
+        """Whether `value` is one."""
         if self.is_exact:
             return type(value) is self.base
         # Text is a Sequence to Python, and a Sequence[str] that takes "abc" is a known trap.

@@ -49,7 +49,7 @@ class Field:
 
 
 def is_record(kind: Any) -> bool:
-    """Tell whether `kind` is a class with fields."""
+    """Whether `kind` is a class with fields."""
     if not inspect.isclass(kind):
         return False
     return attrs.has(kind) or any(

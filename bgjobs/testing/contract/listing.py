@@ -41,10 +41,10 @@ def check_get_enqueued_goes_by_id(store: Store) -> None:
     """The oldest first, whatever their priority and instant."""
     ascending = new_ids(10)
     new = [
-        NewJob(one, ask(priority=place % 3, available_in=-place * DAY))
-        for place, one in enumerate(ascending)
+        NewJob(one, ask(priority=place % 3, available_in=place * DAY))
+        for place, one in enumerate(ascending[::-1])
     ]
-    store.write(new[::-1], now=NOW)
+    store.write(new, now=NOW)
     assert ids(store.get_enqueued()) == ascending
 
 

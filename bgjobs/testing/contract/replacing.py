@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attrs import evolve
 
-from bgjobs.errors import NaiveDatetimeError
+from bgjobs.errors import DuplicateJobError
 from bgjobs.ids import new_id
 from bgjobs.jobs import Job
 from bgjobs.stores.abc import NewJob, Store
@@ -119,11 +119,11 @@ def check_replacing_twice_is_refused_the_second_time(store: Store) -> None:
 
 def check_a_new_job_that_is_refused_leaves_the_old_one(store: Store) -> None:
     """Both or neither."""
-    waiting = put_one(store)
-    new = NewJob(new_id(), ask(available_at=NOW.replace(tzinfo=None)))
+    holder, waiting = put(store, ask(unique_key="k"), ask())
+    new = NewJob(new_id(), ask(unique_key="k", refuses_duplicates=True))
     try:
         store.replace(waiting, new, now=NOW)
-    except NaiveDatetimeError:
-        assert list(store.get_enqueued()) == [waiting]
+    except DuplicateJobError:
+        assert list(store.get_enqueued()) == [holder, waiting]
     else:
-        raise AssertionError("a naive available_at was taken")
+        raise AssertionError("a duplicate was taken that refuses to be one")
