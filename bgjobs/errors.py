@@ -25,7 +25,7 @@ The facts are attributes, and the message is built from them::
 `Discard` and `Snooze` are not errors but orders that a handler raises.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Literal, cast, final
@@ -316,6 +316,21 @@ def unwrapped(error: BaseException) -> BaseException:
             return group
         error = group.exceptions[0]
     return error
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield what a group holds that is no group, however deep; else the error itself.
+
+    Neither by the group's `split`, which a class may spoil, nor by recursion, which depth ends.
+    """
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseExceptionGroup):
+            yield one
+        elif id(one) not in seen:
+            seen.add(id(one))
+            waiting.extend(cast("BaseExceptionGroup[BaseException]", one).exceptions)
 
 
 _SHOWN = 10  # names in one message: a line or two

@@ -8,7 +8,7 @@ from functools import partial
 from inspect import isawaitable
 from math import inf
 from types import CoroutineType
-from typing import Any, cast, final
+from typing import Any, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -17,7 +17,7 @@ from bgjobs.clock import Clock
 from bgjobs.config import AnyWorker
 from bgjobs.context import JobContext
 from bgjobs.deferred import discard, is_unfinished, refuse_unfinished, shown
-from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
+from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, leaves, unwrapped
 from bgjobs.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.runtime.callbacks import CallbackFailedError, holds
@@ -255,9 +255,7 @@ async def call_in_thread(
 def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
     """Whether all of `error` is what a failed attempt may raise, or is one of `more`."""
     kinds: tuple[type[BaseException], ...] = (Exception, SystemExit, *more)
-    if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).split(kinds)[1] is None
-    return isinstance(error, kinds)
+    return all(isinstance(one, kinds) for one in leaves(error))
 
 
 def _has_ended(answer: object) -> bool:

@@ -4,9 +4,9 @@ A task that serves others calls it, and must not end with it. Only a Ctrl-C goes
 raises it wherever the program happens to be.
 """
 
-from typing import cast, final
+from typing import final
 
-from bgjobs.errors import BgJobsError
+from bgjobs.errors import BgJobsError, leaves
 from bgjobs.texts import error_text
 
 
@@ -35,7 +35,4 @@ def failure_of(what: str, error: BaseException) -> Exception:
 
 def holds(error: BaseException, kind: type[BaseException]) -> bool:
     """Whether `error` is one of `kind`, or a group with one in it."""
-    if isinstance(error, BaseExceptionGroup):  # not by its `split`, which a class may spoil
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return any(holds(one, kind) for one in group.exceptions)
-    return isinstance(error, kind)
+    return any(isinstance(one, kind) for one in leaves(error))

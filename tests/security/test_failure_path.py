@@ -100,10 +100,10 @@ class OddTextError(Exception):
         return OddText("odd")
 
 
-def nested_group(depth: int) -> Exception:
-    error: Exception = ValueError("innermost")
+def nested_group(depth: int, innermost: BaseException) -> BaseException:
+    error = innermost
     for _ in range(depth):
-        error = ExceptionGroup("group", [error, KeyError("x")])
+        error = BaseExceptionGroup("group", [error, KeyError("x")])
     return error
 
 
@@ -135,14 +135,15 @@ def recursive() -> Exception:
         return error
 
 
-HOSTILE: dict[str, Callable[[], Exception]] = {
+HOSTILE: dict[str, Callable[[], BaseException]] = {
     "str raises": BombError,
     "str gives an odd text": OddTextError,
     "huge": lambda: ValueError("x" * 10_000_000),
     "NUL": lambda: ValueError("a\0b"),
     "surrogate": lambda: ValueError("a\ud800b"),
-    "deep group": lambda: nested_group(500),
-    "deeper group": lambda: nested_group(5_000),
+    "deep group": lambda: nested_group(500, ValueError("innermost")),
+    "deeper group": lambda: nested_group(5_000, ValueError("innermost")),
+    "deeper group of exits": lambda: nested_group(5_000, SystemExit(1)),
     "wide group": lambda: ExceptionGroup("wide", [ValueError("x" * 99)] * 5_000),
     "long chain": lambda: chained(5_000),
     "circle": circular,
