@@ -31,7 +31,7 @@ def cancelled_before(found: StoredJob, put_back: Requeue) -> str | None:
 
 
 def _was_requeued(found: StoredJob, requeue: Requeue) -> bool:
-    """Say the same of a job that may have been reserved, and may have ended, since then.
+    """Whether it was, though it may have been reserved, and may have ended, since then.
 
     The counters are what tells it from one that somebody else has given back.
     """

@@ -252,7 +252,7 @@ class Fetcher:
                 await self._cancel(job, reason)
 
     async def _cancel(self, job: Job, reason: str) -> None:
-        """Tell of a job that was to be given back, and that an operator had cancelled."""
+        """Emit the end of a job that an operator had cancelled before it was given back."""
         engine = self._engine
         ended = await end_cancelled(engine, job, put_back(job), reason)
         if ended.kept:

@@ -27,7 +27,7 @@ class Change:
     begun_too: bool = False
     """Whether it ends an occurrence that waits for its next attempt."""
     request: JobRequest | None = None
-    """What runs shall be called with from now on; None leaves that as it is."""
+    """The arguments of the runs from now on; None leaves them as they are."""
     configured: bool = False
     """Whether every start asks for it again."""
 

@@ -103,7 +103,7 @@ class Planner:
                     scheduled.bus.emit(OccurrencePlanned, planned.plan.name, planned.at)
 
     def clock_was_set(self) -> None:
-        """Let all scheduled jobs look at their rows, because the store's clock was set back."""
+        """Make all scheduled jobs look at their rows: the store's clock was set back."""
         for scheduled in self._scheduled.values():
             scheduled.clock_was_set()
 

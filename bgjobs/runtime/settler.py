@@ -182,7 +182,7 @@ class Settler:
         self._tell(end, kept=kept)
 
     async def _cancel(self, end: End, put_back: Requeue, reason: str) -> None:
-        """Tell of a job that was to be put back, and that an operator had cancelled."""
+        """Emit the end of a job that an operator had cancelled before it was put back."""
         ended = await end_cancelled(self._engine, end.attempt.job, put_back, reason)
         cancelled = End(end.attempt, Cancelled(reason), ended.settlement, ended.followers)
         self._tell(cancelled, kept=ended.kept)

@@ -48,7 +48,7 @@ class _Call:
             self.answer = self.context.run(self.work)
         except Exception as error:  # noqa: BLE001 - it is raised where the call was made
             self.error = error
-        except BaseException as error:  # noqa: BLE001 - it must not end whoever asked
+        except BaseException as error:  # noqa: BLE001 - it must not end the task that asked
             self.error = StoreError(f"a call of the store raised {type(error).__name__}")
             self.error.__cause__ = error
 

@@ -34,7 +34,7 @@ class Ticket:
     """The workers of whose new jobs other processes are told with it."""
 
     def fail(self, error: BaseException) -> None:
-        """Answer whoever waits for it with an error."""
+        """Answer the caller that waits for it with an error."""
         self.error = error
         self.done.set()
 
@@ -57,7 +57,7 @@ class Ticket:
 
     @property
     def goes_alone(self) -> bool:
-        """Whether it has failed, and may be waiting for a key that nobody else wants."""
+        """Whether it has failed, and may be waiting for a key that no other ticket wants."""
         return self.repeated and any(
             new.request.options.unique_key is not None for new in self.enqueue
         )

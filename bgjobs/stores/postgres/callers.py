@@ -94,7 +94,7 @@ class Callers:
                 return await writing.driven_async(sql, connection, steps)
 
     def _comes_again(self, connection: AnyPsycopg) -> bool:
-        """Whether it was used before, and nobody knows yet what is behind it."""
+        """Whether it was used before, and what is behind it is not known yet."""
         if self._prepared is not None or connection.prepare_threshold is None:
             return False
         if connection in self._direct:

@@ -170,7 +170,7 @@ class CallersPool:
 
 
 def ignore_notifications(connection: AnyConnection) -> None:
-    """Let the driver drop what it would keep until somebody asks for it.
+    """Make the driver drop what it would keep until somebody asks for it.
 
     Behind a pooler, a session may listen for another client of it.
     """

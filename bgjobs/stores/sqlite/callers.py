@@ -30,7 +30,7 @@ def check_reaches(
     """Raise `StoreError` unless the connection is to this file, or has attached it.
 
     Or if running processes have another file, log or index than is there by now. A store in
-    memory is reached by nobody; there the caller's own database is taken.
+    memory is out of reach; there the caller's own database is taken.
     """
     if path == MEMORY:
         return

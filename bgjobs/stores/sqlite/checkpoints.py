@@ -3,7 +3,7 @@
 A version of the SQLite library before 3.51.3 loses pages when one connection begins a
 checkpoint of a log that is in the database already, and another one commits at that moment
 and so begins the log anew: https://sqlite.org/wal.html#walresetbug. That SQLite runs one
-checkpoint at a time does not help; that nobody commits beside one does. So no connection of
+checkpoint at a time does not help; that no commit runs beside one does. So no connection of
 ours checkpoints by itself, and the one that does is held by another one's write lock.
 
 The checkpoint of the last connection that is closed needs no such care: SQLite makes sure

@@ -68,7 +68,7 @@ class Presence:
         self.check()
 
     def close(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         os.close(self._descriptor)
 
     def _enter(self, deadline: float) -> bool:
@@ -108,7 +108,7 @@ def _lock_of(database: str) -> Path:
 
 
 def _open(path: Path, database: str) -> int:
-    """Open the lock file; a new one may be used by whoever may use the database."""
+    """Open the lock file; a new one has the permissions of the database."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, _PRIVATE)

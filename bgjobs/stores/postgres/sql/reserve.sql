@@ -9,7 +9,7 @@
 -- has in the ready index. In it a delayed row stands for the rest of its priority, which is
 -- delayed too: it is kept as of the instant `infinity`, and reading on from there leaps to the
 -- next priority. `picked` then locks as many rows of each name and priority as are among the
--- best and no more, passing over what other processes are locking at this moment.
+-- best ones only, passing over what other processes are locking at this moment.
 --
 -- All that is spared where one worker is asked for and its first priority alone has enough, as
 -- in most long backlogs: `head` locks these rows at once. It took a third of the time.
