@@ -10,7 +10,7 @@ from bgjobs.backoff import Custom, is_policy
 from bgjobs.deferred import is_generator_function, why_not_plain
 from bgjobs.errors import ConfigError
 from bgjobs.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME
-from bgjobs.texts import number_text
+from bgjobs.texts import number_text, value_text
 from bgjobs.workers import Worker
 
 LONGEST_TIME = 1e9
@@ -50,11 +50,11 @@ class Problems:
         if not isinstance(value, str):
             self.add(f"{what}: expected str, found {type(value).__name__}")
         elif not value.strip():
-            self.add(f"{what}: expected a name, found {value!r}")
+            self.add(f"{what}: expected a name, found {value_text(value)}")
         elif len(value) > LONGEST_NAME:
             self.add(f"{what}: expected at most {LONGEST_NAME} characters, found {len(value)}")
         elif not value.isprintable():
-            self.add(f"{what}: expected printable characters, found {value!r}")
+            self.add(f"{what}: expected printable characters, found {value_text(value)}")
 
     def whole(self, what: str, value: object, *, least: int, most: int = LARGEST_WHOLE) -> None:
         """Expect a whole number between two bounds."""
@@ -91,7 +91,8 @@ class Problems:
         if value is None:
             return
         if not isinstance(value, timedelta) or value <= timedelta(0):
-            self.add(f"{what}: expected a positive timedelta or None, found {value!r}")
+            found = value_text(value)
+            self.add(f"{what}: expected a positive timedelta or None, found {found}")
         elif value > LONGEST_DELAY:
             most = f"{LONGEST_DELAY.days:,} days, or None"
             self.add(f"{what}: expected at most {most}, found {value.days:,} days")
@@ -99,7 +100,7 @@ class Problems:
     def flag(self, what: str, value: object) -> None:
         """Expect True or False."""
         if not isinstance(value, bool):
-            self.add(f"{what}: expected True or False, found {value!r}")
+            self.add(f"{what}: expected True or False, found {value_text(value)}")
 
     def one(self, what: str, value: object, kind: type) -> bool:
         """Expect a value of one class; says whether it is."""

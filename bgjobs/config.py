@@ -7,7 +7,7 @@ there is nothing to do is found by `run`, as a configuration without queues can 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, final
 
 from attrs import Factory, evolve, field, frozen
 
@@ -20,6 +20,7 @@ from bgjobs.jobs import JobOptions, JobRequest
 from bgjobs.occurrences import Plan
 from bgjobs.outcomes import Limits
 from bgjobs.stores.abc import Store
+from bgjobs.texts import value_text
 from bgjobs.workers import Worker
 
 if TYPE_CHECKING:  # a third of the time that `import bgjobs` takes, and needed by no producer
@@ -44,6 +45,8 @@ LONGEST_POLL = 604_800.0
 
 def _tuple(values: Iterable[T]) -> Sequence[T]:
     """Freeze a sequence; what is none is given back, to be refused with its name."""
+    if isinstance(values, str | bytes):  # of which each character would be an entry
+        return cast("Sequence[T]", values)
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         return values
     return tuple(values)
@@ -139,7 +142,7 @@ class Queue:
     """Told of this queue's events, before those of the whole configuration."""
 
     def __attrs_post_init__(self) -> None:
-        with Problems(f"queue {self.name!r}") as problems:
+        with Problems(f"queue {value_text(self.name)}") as problems:
             problems.name("name", self.name)
             problems.whole("concurrency", self.concurrency, least=1, most=10_000)
             problems.whole("max_retries", self.max_retries, least=0, most=1_000_000)
@@ -149,9 +152,9 @@ class Queue:
             problems.workers("workers", self.workers)
             if self.workers == ():
                 problems.add("workers: expected at least one, found none")
-        with Problems(f"queue {self.name!r}") as problems:
+        with Problems(f"queue {value_text(self.name)}") as problems:
             for name in duplicates(worker.name for worker in self.workers):
-                problems.add(f"worker {name!r} is listed twice")
+                problems.add(f"workers: {name!r} is listed twice")
 
 
 @final
@@ -192,7 +195,7 @@ class ScheduledJob:
     """Told of this job's events, before those of the whole configuration."""
 
     def __attrs_post_init__(self) -> None:
-        with Problems(f"scheduled job {self.name!r}") as problems:
+        with Problems(f"scheduled job {value_text(self.name)}") as problems:
             problems.name("name", self.name)
             if problems.one("worker", self.worker, Worker):
                 self._check_request(problems)
@@ -202,9 +205,8 @@ class ScheduledJob:
             if isinstance(self.catch_up, int):
                 problems.whole("catch_up", self.catch_up, least=1, most=1_000_000)
             elif self.catch_up not in ("once", "never"):
-                problems.add(
-                    f"catch_up: expected 'once', 'never' or a number, found {self.catch_up!r}"
-                )
+                found = value_text(self.catch_up)
+                problems.add(f"catch_up: expected 'once', 'never' or a number, found {found}")
             if self.misfire_grace is not None:
                 problems.seconds("misfire_grace", self.misfire_grace, least=SHORTEST_GRACE)
             problems.seconds("jitter", self.jitter)

@@ -112,6 +112,8 @@ def why_not_plain(function: object) -> str | None:
     """Return what `function` is instead of a plain function; None for a plain one."""
     if not callable(function):
         return type(function).__name__
+    if isinstance(function, type):
+        return f"the class {function.__name__}"
     if is_async_function(function):
         return "an async one"
     return "a generator function" if is_generator_function(function) else None
@@ -119,7 +121,13 @@ def why_not_plain(function: object) -> str | None:
 
 def is_async_function(function: object) -> bool:
     """Whether calling `function` gives a coroutine, as far as can be seen."""
-    return any(inspect.iscoroutinefunction(one) for one in (function, _first_called(function)))
+    called = (function, _first_called(function))
+    return _is_async_worker(function) or any(map(inspect.iscoroutinefunction, called))
+
+
+def _is_async_worker(function: object) -> bool:
+    # By its looks: workers stand on a floor above this one.
+    return hasattr(type(function), "request") and getattr(function, "is_async", None) is True
 
 
 def is_generator_function(function: object) -> bool:

@@ -10,7 +10,7 @@ from types import CoroutineType, FunctionType
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from bgjobs.deferred import is_generator_function
+from bgjobs.deferred import is_generator_function, why_not_plain
 from bgjobs.instants import as_instant
 from bgjobs.jobs import LARGEST_WHOLE, LONGEST_DELAY, JobRequest, StoredJob, check_storable
 from bgjobs.texts import number_text
@@ -26,7 +26,7 @@ def as_requests(what: str, found: object) -> list[JobRequest]:
     """Return the requests as a list; `TypeError` names the first entry that is none."""
     if isinstance(found, JobRequest):
         raise TypeError(f"{what}: expected several JobRequests, found one; put it into a list")
-    if not isinstance(found, Iterable):
+    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
         raise TypeError(f"{what}: expected several JobRequests, found {_shown(found)}")
     requests = list(cast("Iterable[object]", found))
     for position, request in enumerate(requests):
@@ -84,6 +84,13 @@ def check_callable(what: str, found: object, wanted: str) -> None:
     """Expect something that can be called, described by `wanted`, and no class."""
     if not callable(found) or isinstance(found, type):
         raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
+
+
+def check_plain(what: str, found: object, wanted: str) -> None:
+    """Expect a function that does its work before it returns, described by `wanted`."""
+    if why := why_not_plain(found):
+        shown = why if callable(found) else _shown(found)
+        raise TypeError(f"{what}: expected {wanted}, found {shown}")
 
 
 def as_listeners(what: str, found: Iterable[T]) -> Sequence[T]:

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from bgjobs.instants import as_instant
 from bgjobs.occurrences import KEY_PREFIX, Occurrence
-from bgjobs.texts import number_text
+from bgjobs.texts import number_text, value_text
 
 LOWEST_PRIORITY = 32_767
 """Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
@@ -130,8 +130,9 @@ class JobRequest:
                 f"unique key: {KEY_PREFIX!r} begins the keys of scheduled jobs, found {key!r}"
             )
         if on_conflict not in ("existing", "raise"):  # pyright: ignore[reportUnnecessaryContains] - untyped callers
+            found = value_text(on_conflict)
             raise ValueError(
-                f"unique: on_conflict: expected 'existing' or 'raise', found {on_conflict!r}"
+                f"unique: on_conflict: expected 'existing' or 'raise', found {found}"
             )
         return self._with(unique_key=key, refuses_duplicates=on_conflict == "raise")
 

@@ -33,11 +33,16 @@ def clean_text(text: str, limit: int) -> str:
 
 def number_text(number: object) -> str:
     """Return a number as text, to be shown in an error; a huge one is cut."""
+    return value_text(number, _LONGEST_NUMBER)
+
+
+def value_text(value: object, longest: int = 100) -> str:
+    """Return what was found as text, to be shown in an error, and cut to a line."""
     try:
-        text = repr(number)
+        text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
-        return f"a huge {type(number).__name__}"
-    return text if len(text) <= _LONGEST_NUMBER else f"{text[:_LONGEST_NUMBER]}..."
+        return f"a huge {type(value).__name__}"
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _summary(error: BaseException) -> str:

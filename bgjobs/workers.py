@@ -13,9 +13,9 @@ from bgjobs.context import JobContext
 from bgjobs.deferred import is_async_function, is_generator_function
 from bgjobs.errors import WorkerDefinitionError
 from bgjobs.instants import as_duration
-from bgjobs.jobs import LONGEST_DELAY, LONGEST_NAME, JobRequest
+from bgjobs.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME, JobRequest
 from bgjobs.payloads import Codec
-from bgjobs.texts import number_text
+from bgjobs.texts import number_text, value_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -172,8 +172,9 @@ def _made(handler: Callable[..., R], said: WorkerMaker) -> Worker[..., R]:
 
 
 def _checked_cap(name: str, running: object, rate: object) -> Cap | None:
-    if running is not None and (type(running) is not int or running < 1):
-        problem = f"global_limit: expected a whole number from 1, found {running!r}"
+    if running is not None and (type(running) is not int or not 1 <= running <= LARGEST_WHOLE):
+        limits = f"a whole number from 1 to {LARGEST_WHOLE:,}"
+        problem = f"global_limit: expected {limits}, found {number_text(running)}"
         raise WorkerDefinitionError(name, problem)
     if rate is not None and not isinstance(rate, RateLimit):
         problem = f"rate_limit: expected a RateLimit, found {type(rate).__name__}"
@@ -190,7 +191,7 @@ def _checked_name(handler: object, name: str | None) -> str:
         )
     if not isinstance(found, str):
         problem = f"expected a str as its name, found {type(found).__name__}"
-        raise WorkerDefinitionError(ascii(found), problem)
+        raise WorkerDefinitionError(value_text(found), problem)
     if not 1 <= len(found) <= LONGEST_NAME:
         problem = f"expected a name of 1 to {LONGEST_NAME} characters, found {len(found)}"
         raise WorkerDefinitionError(found[:LONGEST_NAME], problem)

@@ -39,7 +39,7 @@ from bgjobs.stores.operations import (
     operations_of,
 )
 from bgjobs.stores.search import words_of
-from bgjobs.texts import clean_text
+from bgjobs.texts import clean_text, value_text
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,14 +87,16 @@ class Admin:
         a last one with a star, as in ``timeout db*``; the last that failed come first.
         """
         if state not in get_args(State):
-            raise ValueError(f"state: expected one of {get_args(State)}, found {state!r}")
+            found = value_text(state)
+            raise ValueError(f"state: expected one of {get_args(State)}, found {found}")
         check_name("list: name", name, optional=True)
         check_type("list: page", page, Page)
         if state == "failed":
             chosen = Failures(name=name, words=_words(search))
             return await self._ask(self._operations.get_failed, chosen, page)
         if search is not None:
-            raise ValueError(f"search: expected none for {state} jobs, found {search!r}")
+            found = value_text(search)
+            raise ValueError(f"search: expected none for {state} jobs, found {found}")
         if state == "succeeded":
             return await self._ask(self._engine.store.get_succeeded, name, page)
         if state == "running":

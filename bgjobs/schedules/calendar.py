@@ -73,7 +73,7 @@ class Calendar(Schedule):
 
     def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """See `Schedule.slots`; all occurrences stand fixed."""
-        return self.occurrences(after, until)
+        return self._follow(as_instant("after", after), as_instant("until", until))
 
     def describe(self) -> str:
         """See `Schedule.describe`."""

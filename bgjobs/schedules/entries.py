@@ -7,8 +7,9 @@ from attrs import frozen
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules.calendar_days import LAST, nth_weekday
-from bgjobs.schedules.faults import gathered, shown
+from bgjobs.schedules.faults import gathered
 from bgjobs.schedules.units import DAY_OF_WEEK, HOUR, MINUTE, Unit, union
+from bgjobs.texts import value_text
 
 
 @final
@@ -80,7 +81,7 @@ class Steps:
         return sum(1 << n for n in range(self.unit.least, self.unit.most + 1, self.step))
 
     def _out_of_bounds(self, span: int) -> ScheduleFault:
-        found = shown(self.step)
+        found = value_text(self.step)
         message = f"{self.unit.label}: Step must be between 1 and {span}, found: {found}"
         return ScheduleFault(self.unit.name, "out_of_bounds", self.step, message, (1, span))
 
@@ -112,7 +113,8 @@ class NthWeekday:
         weekday = self.unit.number(self.weekday)
         nth = LAST if self.nth == "last" else self.nth
         if type(nth) is not int or not 1 <= nth <= LAST or self.nth == LAST:
-            message = f"Nth weekday must be between 1 and 5 or 'last', found: {shown(self.nth)}"
+            found = value_text(self.nth)
+            message = f"Nth weekday must be between 1 and 5 or 'last', found: {found}"
             fault = ScheduleFault(self.unit.name, "out_of_bounds", self.nth, message, (1, 5))
             raise ScheduleValidationError([fault])
         return nth_weekday(nth, weekday)

@@ -1,4 +1,4 @@
-"""Gathering faults, so that one error tells them all, and showing what was found."""
+"""Gathering faults, so that one error tells them all."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -6,8 +6,6 @@ from typing import TypeVar
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 
 T = TypeVar("T")
-
-LONGEST_SHOWN = 100
 
 
 def gathered(checks: Iterable[Callable[[], T]]) -> list[T]:
@@ -22,12 +20,3 @@ def gathered(checks: Iterable[Callable[[], T]]) -> list[T]:
     if faults:
         raise ScheduleValidationError(faults)
     return passed
-
-
-def shown(value: object) -> str:
-    """Give what was found as text for people, cut to a line."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of several thousand digits
-        text = f"a huge {type(value).__name__}"
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

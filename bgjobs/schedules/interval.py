@@ -10,7 +10,7 @@ from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationEr
 from bgjobs.instants import as_instant
 from bgjobs.schedules.base import Schedule, start_of_search
 from bgjobs.schedules.describe import describe_interval
-from bgjobs.schedules.faults import shown
+from bgjobs.texts import value_text
 
 MILLISECOND = timedelta(milliseconds=1)
 LONGEST = timedelta(days=36_500)
@@ -98,7 +98,7 @@ def every(
 
 
 def _fault(given: dict[str, float]) -> ScheduleFault:
-    found = ", ".join(f"{name}={shown(value)}" for name, value in given.items()) or "0"
+    found = ", ".join(f"{name}={value_text(value)}" for name, value in given.items()) or "0"
     message = (
         "Interval must be a whole number of milliseconds, from 1 to a hundred years, "
         f"found: {found}"

@@ -6,8 +6,8 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.schedules.faults import shown
 from bgjobs.schedules.units import WEEKDAYS
+from bgjobs.texts import value_text
 
 MOST_LINES = 10_000
 """More than anybody reads; a schedule of seconds has no end within a lifetime."""
@@ -18,8 +18,9 @@ def check_count(count: object) -> None:
     if type(count) is not int:
         raise TypeError(f"count: expected a whole number, found {type(count).__name__}")
     if not 0 <= count <= MOST_LINES:
+        found = value_text(count)
         raise ValueError(
-            f"count: expected a whole number from 0 to {MOST_LINES:,}, found {shown(count)}"
+            f"count: expected a whole number from 0 to {MOST_LINES:,}, found {found}"
         )
 
 

@@ -21,9 +21,9 @@ from bgjobs.schedules.calendar_days import (
     nth_weekday,
 )
 from bgjobs.schedules.checking import checked
-from bgjobs.schedules.faults import shown
 from bgjobs.schedules.interval import every
 from bgjobs.schedules.units import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, union
+from bgjobs.texts import value_text
 
 LONGEST_TEXT = 100_000
 _UNITS = {
@@ -100,5 +100,5 @@ def _term(name: str, text: str) -> int:
 
 
 def _unreadable(text: object) -> ScheduleValidationError:
-    message = f"Schedule text cannot be read, found: {shown(text)}"
+    message = f"Schedule text cannot be read, found: {value_text(text)}"
     return ScheduleValidationError([ScheduleFault("text", "syntax", text, message)])

@@ -11,7 +11,7 @@ from typing import Literal, TypeGuard, cast, final
 from attrs import frozen
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
-from bgjobs.schedules.faults import shown
+from bgjobs.texts import value_text
 
 # fmt: off
 Second = Literal[
@@ -84,16 +84,15 @@ class Unit:
         return value
 
     def _out_of_bounds(self, value: object) -> ScheduleFault:
-        message = (
-            f"{self.label} must be between {self.least} and {self.most}, found: {shown(value)}"
-        )
+        found = value_text(value)
+        message = f"{self.label} must be between {self.least} and {self.most}, found: {found}"
         return ScheduleFault(
             self.name, "out_of_bounds", value, message, (self.least, self.most)
         )
 
     def _unknown(self, value: str) -> ScheduleFault:
         known = ", ".join(self.names)
-        message = f"{self.label} must be one of {known}, found: {shown(value)}"
+        message = f"{self.label} must be one of {known}, found: {value_text(value)}"
         return ScheduleFault(self.name, "unknown_name", value, message)
 
 

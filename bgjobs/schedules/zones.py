@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from attrs import frozen
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.texts import value_text
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -44,7 +45,8 @@ def _unknown(name: object) -> ScheduleFault:
             "a key, by which it could be stored"
         )
         return ScheduleFault("timezone", "unknown_zone", name, message)
-    shown = str(name)[:LONGEST_ZONE]
+    text = str(name) if isinstance(name, str | tzinfo) else value_text(name)
+    shown = text[:LONGEST_ZONE]
     near = get_close_matches(shown, available_timezones(), n=1)
     hint = f", did you mean {near[0]!r}?" if near else ""
     message = f"Time zone must be an IANA name such as 'Europe/Paris', found: {shown!r}{hint}"

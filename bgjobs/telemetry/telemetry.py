@@ -24,6 +24,13 @@ from bgjobs.events import (
     StoreFailed,
     StoreResponded,
 )
+from bgjobs.expecting import (
+    LONGEST_WAIT,
+    check_flag,
+    check_request,
+    check_seconds,
+    check_type,
+)
 from bgjobs.telemetry.depth import Depth
 from bgjobs.telemetry.endings import CUT_OFF, OUTCOMES, JobEnded, ending_of
 from bgjobs.telemetry.metrics import Metrics
@@ -50,6 +57,11 @@ class Telemetry:
         *,
         error_texts: bool = False,
     ) -> None:
+        if tracer_provider is not None:
+            check_type("tracer_provider", tracer_provider, TracerProvider)
+        if meter_provider is not None:
+            check_type("meter_provider", meter_provider, MeterProvider)
+        check_flag("error_texts", error_texts)
         tracer = get_tracer(BGJOBS, version(BGJOBS), tracer_provider)
         meter = get_meter(BGJOBS, version(BGJOBS), meter_provider)
         self._spans = Spans(tracer, error_texts=error_texts)
@@ -68,6 +80,7 @@ class Telemetry:
 
         Call it yourself for a request that you give to a store's `enqueue_in`.
         """
+        check_request(request, "stamp: ")
         return self._spans.stamp(request)
 
     def instrument(self, config: Config) -> Config:
@@ -76,6 +89,7 @@ class Telemetry:
         First, so that the other listeners hear of a start inside the span. What is in
         `before_enqueue` already goes before `stamp`.
         """
+        check_type("instrument", config, Config, "a Config")
         before = config.before_enqueue
         stamp = self.stamp if before is None else _in_turn(before, self.stamp)
         return evolve(config, listeners=(self, *config.listeners), before_enqueue=stamp)
@@ -86,8 +100,8 @@ class Telemetry:
         Run it as a task inside the block of `run`. It counts rows every so many seconds, so
         let one process do it.
         """
-        if not every > 0:
-            raise ValueError(f"observe: expected every so many seconds above 0, found {every}")
+        check_seconds("observe: every", every, above_0=True, most=LONGEST_WAIT)
+        check_type("observe", bg, BgJobs, "a running BgJobs")
         await self._depth.observe(bg, every)
 
     def _by_event(self) -> dict[type, Callable[[Any], None]]:

@@ -18,7 +18,7 @@ from bgjobs.events import (
     JobStarted,
     JobSucceeded,
 )
-from bgjobs.expecting import check_flag, check_whole
+from bgjobs.expecting import check_flag, check_type, check_whole
 from bgjobs.jobs import Job
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.bus import EventStream
@@ -81,6 +81,7 @@ async def drain(
             a year in virtual time unless said, or not after `most_runs` attempts: a job that
             enqueues itself would never end.
     """
+    check_type("bg", bg, BgJobs, "a running BgJobs")
     check_flag("with_delayed", with_delayed)
     check_whole("most_runs", most_runs, least=1)
     tally, failure = _Tally(most_runs), None

@@ -12,7 +12,7 @@ from bgjobs.stores.abc import Store
 def store_of(where: BgJobs | Store) -> Store:
     """Give the store, whatever was given."""
     if not isinstance(where, BgJobs):
-        _check_store(where, "expected a running BgJobs or a store")
+        _check_store(where, "where: expected a running BgJobs or a store")
         return where
     # The engine is nobody's business but of the runtime and of these tools.
     return where._engine.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

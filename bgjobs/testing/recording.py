@@ -9,7 +9,9 @@ from anyio import move_on_after
 
 from bgjobs.config import AnyWorker
 from bgjobs.events import Event
+from bgjobs.expecting import check_type, check_whole
 from bgjobs.testing.virtual_time import patience
+from bgjobs.workers import Worker
 
 E = TypeVar("E", bound=Event)
 
@@ -33,6 +35,9 @@ class Recorder:
 
     def of(self, kind: type[E], worker: AnyWorker | None = None) -> list[E]:
         """Give the events of one kind, in their order; with `worker`, those of its jobs."""
+        check_type("kind", kind, type, "a class of events")
+        if worker is not None:
+            check_type("worker", worker, Worker, "a worker made by @bgjobs.worker")
         return [
             event
             for event in self.events
@@ -49,6 +54,8 @@ class Recorder:
 
     def names(self, *kinds: type[Event]) -> list[str]:
         """Give the names of the events, of these kinds or of all, in their order."""
+        for kind in kinds:
+            check_type("kinds", kind, type, "classes of events")
         return [
             type(event).__name__
             for event in self.events
@@ -71,6 +78,7 @@ class Recorder:
 
         `TimeoutError` after 30 seconds, or a year of virtual time, unless said.
         """
+        check_whole("count", count, least=0)
         with move_on_after(patience(within)):
             while len(self.of(kind, worker)) < count:
                 heard = Flag()

@@ -89,6 +89,9 @@ async def check_repeatable(
     """
     check_request(worker, request)
     check_whole("most_places", most_places, least=1)
+    for what, function in (("effects", effects), ("reset", reset)):
+        if not callable(function):
+            raise TypeError(f"{what}: expected a function, found {type(function).__name__}")
     used = SQLiteStore(":memory:") if store is None else store
     with opened(used):
         trial = _Trial(worker, request, used, effects, reset, clock_of_loop())

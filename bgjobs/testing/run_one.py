@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, final
 from attrs import field, frozen
 
 from bgjobs.config import AnyWorker
+from bgjobs.expecting import check_flag
 from bgjobs.ids import new_id
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.outcomes import Discarded, Snoozed
@@ -47,6 +48,7 @@ async def run_one(
     worker may wait in it. Works in real and in virtual time.
     """
     check_request(worker, request)
+    check_flag("raising", raising)
     used = SQLiteStore(":memory:") if store is None else store
     with opened(used):
         hand, job_id = Hand(used, worker, clock_of_loop()), new_id()

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from bgjobs.checks import LONGEST_TIME
 from bgjobs.config import Config, Retention
 from bgjobs.events import Listener
-from bgjobs.expecting import check_type
+from bgjobs.expecting import as_listeners, check_type
 from bgjobs.runtime.app import run
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store
@@ -43,10 +43,13 @@ async def run_virtual(
         RealTimeError: The event loop is not in virtual time; the text says how to get one.
     """
     check_type("run_virtual", config, Config, "a Config")
+    if clock is not None:
+        check_type("clock", clock, VirtualClock)
+    heard = as_listeners("listeners", listeners)
     check_virtual()
     used = SQLiteStore(":memory:") if store is None else store
     time = VirtualClock() if clock is None else clock
-    async with run(_in_virtual_time(config, used, time, listeners)) as bg:
+    async with run(_in_virtual_time(config, used, time, heard)) as bg:
         yield bg
 
 

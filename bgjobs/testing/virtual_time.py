@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from bgjobs.errors import BgJobsError
 from bgjobs.expecting import as_span
 from bgjobs.testing.loop import VirtualEventLoop
+from bgjobs.texts import value_text
 
 Backend: TypeAlias = tuple[str, dict[str, Any]]
 """The name and the options of an event loop, as `anyio.run` and its pytest plugin take them."""
@@ -51,7 +52,7 @@ def virtual_backend(name: Literal["trio", "asyncio"] = "trio") -> Backend:
         return name, {"clock": MockClock(autojump_threshold=0)}
     if name == "asyncio":
         return name, {"loop_factory": VirtualEventLoop}
-    raise ValueError(f"event loop: expected 'trio' or 'asyncio', found {name!r}")
+    raise ValueError(f"event loop: expected 'trio' or 'asyncio', found {value_text(name)}")
 
 
 def virtual_clock() -> MockClock | VirtualEventLoop | None:

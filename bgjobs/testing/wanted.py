@@ -46,7 +46,7 @@ class Wanted:
             request, known = None, {**workers, wanted.name: wanted}
         else:
             found = type(wanted).__name__
-            raise TypeError(f"expected a worker or worker.request(...), found {found}")
+            raise TypeError(f"wanted: expected a worker or worker.request(...), found {found}")
         if matching is not None:
             check_callable("matching", matching, "a function of the arguments")
         due = request.options.available_at if at is None and request is not None else at

@@ -202,5 +202,6 @@ async def test_a_database_that_is_away_has_no_depth(sqlite_app: Traced) -> None:
 @pytest.mark.parametrize("every", [0, -1.0, float("nan")])
 async def test_observing_needs_time_in_between(sight: Sight, every: float) -> None:
     bg: Any = None
-    with pytest.raises(ValueError, match=r"every so many seconds above 0, found (0|-1\.0|nan)"):
+    expected = r"^observe: every: expected seconds above 0, found (0|-1\.0|nan)$"
+    with pytest.raises(ValueError, match=expected):
         await sight.telemetry.observe(bg, every=every)

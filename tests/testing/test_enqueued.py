@@ -313,6 +313,6 @@ def test_what_is_expected_can_be_expected(
 
 def test_a_class_of_stores_is_no_store() -> None:
     wrong: Any = bgjobs.SQLiteStore
-    expected = "expected a running BgJobs or a store, found the class SQLiteStore"
+    expected = "where: expected a running BgJobs or a store, found the class SQLiteStore"
     with pytest.raises(TypeError, match=f"^{expected}$"):
         assert_enqueued(wrong, send)

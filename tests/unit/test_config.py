@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -160,7 +161,7 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
     (
         make_queue,
         {"name": "x" * 201},
-        f"queue '{'x' * 201}': name: expected at most 200 characters, found 201",
+        f"queue '{'x' * 99}...: name: expected at most 200 characters, found 201",
     ),
     (make_queue, {"workers": []}, "queue 'q': workers: expected at least one, found none"),
     (
@@ -328,6 +329,27 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
         "Config: store: expected a store such as SQLiteStore(...), found str",
     ),
     (make_config, {"queues": [5]}, "Config: queues[0]: expected a Queue, found int"),
+    (make_config, {"queues": ""}, "Config: queues: expected a list of them, found str"),
+    (
+        make_config,
+        {"before_enqueue": bgjobs.JobRequest},
+        "Config: before_enqueue: expected a plain function, found the class JobRequest",
+    ),
+    (
+        make_config,
+        {"before_enqueue": mail},
+        "Config: before_enqueue: expected a plain function, found an async one",
+    ),
+    (
+        make_queue,
+        {"backoff": Random},
+        "queue 'q': backoff: expected a plain function, found the class Random",
+    ),
+    (
+        make_queue,
+        {"name": 10**5000},
+        "queue a huge int: name: expected str, found int",
+    ),
     (
         make_config,
         {"queues": make_queue()},
@@ -453,7 +475,7 @@ def test_two_queues_of_one_name_are_refused() -> None:
 
 def test_a_worker_twice_in_one_queue_is_refused() -> None:
     assert problems_of(lambda: make_queue(workers=[mail, clean, mail])) == (
-        "queue 'q': worker 'mail' is listed twice",
+        "queue 'q': workers: 'mail' is listed twice",
     )
 
 
@@ -470,7 +492,7 @@ def test_two_handlers_of_one_name_are_refused() -> None:
     assert whole(queues=queues) == (problem,)
     assert whole(enqueue_only=[other]) == (problem,)
     assert problems_of(lambda: make_queue(workers=[mail, other])) == (
-        "queue 'q': worker 'mail' is listed twice",
+        "queue 'q': workers: 'mail' is listed twice",
     )
 
 

@@ -52,6 +52,10 @@ ENTRIES: list[tuple[str, Any, type[Exception], str]] = [
     ("listeners", [list], TypeError, f"[0]: {FUNCTION}, found the class list"),
     ("listeners", [generator], TypeError, f"[0]: {FUNCTION}, found a generator function"),
 ]
+NO_CONNECTION_STRING = (
+    "expected a PostgreSQL connection string or URL; in a URL, write @ / ? # and % of a "
+    "password as %40 %2F %3F %23 and %25"
+)
 CLOCK = "expected a function that returns the time"
 BAD_NAME = (
     "expected 1 to 41 characters of a-z, 0-9 and _, not beginning with a digit, found 'A b'"
@@ -65,7 +69,7 @@ BAD_NAME = (
         *_waits("watch_interval", from_0=False),
         ("watch_interval", 0, ValueError, "expected seconds above 0, found 0"),
         ("clock", 5, TypeError, f"{CLOCK}, found int"),
-        ("clock", None, TypeError, f"{CLOCK}, found None"),
+        ("clock", greet, TypeError, f"{CLOCK}, found an async one"),
         ("clock", Path, TypeError, f"{CLOCK}, found the class Path"),
         ("table_prefix", 5, TypeError, "expected str, found int"),
         ("table_prefix", None, TypeError, "expected str, found None"),
@@ -94,7 +98,12 @@ def test_a_sqlite_store_refuses_a_setting_of_another_kind(
         ("pool_size", 0, ValueError, "expected 1 or more, found 0"),
         ("pool_size", HUGE, ValueError, f"expected at most 10,000, found {SHOWN}"),
         ("listen", "x", TypeError, "expected True or False, found str"),
-        ("listen", None, TypeError, "expected True or False, found None"),
+        (
+            "listen_dsn",
+            "a\0b",
+            ValueError,
+            NO_CONNECTION_STRING,
+        ),
         ("listen_dsn", 5, TypeError, "expected str or None, found int"),
         ("prepared_statements", 1, TypeError, "expected True, False or None, found int"),
         ("schema", None, TypeError, "expected str, found None"),

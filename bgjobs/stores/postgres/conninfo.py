@@ -18,14 +18,16 @@ _NESTED = re.compile(rf"{_URL.pattern}|\w+\s*=")
 _PORTS = re.compile(r"[0-9, ]*")
 
 
-def parts_of(text: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def parts_of(
+    text: str, settings: Mapping[str, Any] | None = None, *, what: str = "conninfo"
+) -> dict[str, Any]:
     """Read a connection string, with `settings` that go before it; `ValueError` for others."""
     read = _read(text)
     parts = {**(read or {}), **(settings or {})}
     if read is None or _has_stray_at(text) or not _is_plausible(parts):
         raise ValueError(
-            "conninfo: expected a PostgreSQL connection string or URL; in a URL, write @ / ? # "
-            "and % of a password as %40 %2F %3F %23 and %25"
+            f"{what}: expected a PostgreSQL connection string or URL; in a URL, write @ / ? # "
+            f"and % of a password as %40 %2F %3F %23 and %25"
         ) from None
     return parts
 

@@ -19,6 +19,7 @@ from bgjobs.expecting import (
 )
 from bgjobs.stores.postgres.conninfo import label_of, parts_of
 from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.sql import check_identifier
 
 AnyConnection = psycopg.Connection[Any]
 """A caller's pool may hold connections with any row factory, hence Any."""
@@ -198,6 +199,7 @@ def check_settings(
 
 def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | CallersPool:
     """Choose by what the caller has."""
+    check_identifier("schema", schema)  # it becomes part of the label
     if isinstance(given, str):
         conninfo = with_defaults(given)
         return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo)
@@ -206,9 +208,9 @@ def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | Callers
     return CallersPool(_pool_label(given, schema), given)
 
 
-def with_defaults(conninfo: str) -> str:
-    """Add our defaults to what the connection string says."""
-    parts = parts_of(conninfo)
+def with_defaults(conninfo: str, what: str = "conninfo") -> str:
+    """Add our defaults to what the connection string says; `what` names it in errors."""
+    parts = parts_of(conninfo, what=what)
     defaults = dict(_DEFAULTS)
     if "," in str(parts.get("host") or parts.get("hostaddr")):
         # Of several servers one takes writes; on a standby that lags, the living look dead.

@@ -96,7 +96,7 @@ class PostgresStore:
         check_settings(pool_size, call_timeout, listen, listen_dsn, prepared_statements)
         self._source = source_of(conninfo_or_pool, pool_size, schema)
         self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
-        dsn = None if listen_dsn is None else with_defaults(listen_dsn)
+        dsn = None if listen_dsn is None else with_defaults(listen_dsn, "listen_dsn")
         self._listening = Listening(self._sql, listen, dsn)
         self._callers = Callers(self._sql, prepared=prepared_statements)
         self._lock_wait = lock_wait(call_timeout * _LOCK_WAIT)

@@ -22,6 +22,7 @@ from bgjobs.stores.sqlite.identity import OpenedFiles
 from bgjobs.stores.sqlite.log_length import LogLength
 from bgjobs.stores.sqlite.presence import Presence
 from bgjobs.stores.sqlite.versions import OLDEST
+from bgjobs.texts import value_text
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
 
@@ -46,7 +47,7 @@ class Roles:
     def __init__(self, path: str, *, busy_timeout: float, synchronous: Synchronous) -> None:
         if synchronous not in get_args(Synchronous):
             raise ValueError(
-                f"synchronous: expected NORMAL, FULL or EXTRA, found {synchronous!r}"
+                f"synchronous: expected NORMAL, FULL or EXTRA, found {value_text(synchronous)}"
             )
         self.label: str = f"SQLite {path}"
         self.path = path

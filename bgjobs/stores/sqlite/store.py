@@ -13,7 +13,8 @@ from bgjobs.expecting import (
     LONGEST_WAIT,
     as_listeners,
     as_requests,
-    check_callable,
+    check_instant,
+    check_plain,
     check_seconds,
 )
 from bgjobs.ids import new_ids
@@ -80,7 +81,7 @@ class SQLiteStore:
         prefix = check_identifier("table_prefix", table_prefix)
         check_seconds("busy_timeout", busy_timeout, most=LONGEST_WAIT)
         check_seconds("watch_interval", watch_interval, above_0=True, most=LONGEST_WAIT)
-        check_callable("clock", clock, "a function that returns the time")
+        check_plain("clock", clock, "a function that returns the time")
         self._path = absolute(path)
         self._listeners = as_listeners("listeners", listeners)
         self._watch_interval = watch_interval
@@ -360,6 +361,7 @@ class SQLiteStore:
         commits by itself, all the jobs are stored when this returns, or none.
         """
         raw, asked = as_sqlite3(connection), as_requests("enqueue_in", requests)
+        check_instant("now", now)
         new = [NewJob(*pair) for pair in zip(new_ids(len(asked)), asked, strict=True)]
         with translated(self.label), plain_text(raw):
             check_reaches(raw, self._path, self.label, self._roles.busy_timeout)
