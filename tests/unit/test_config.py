@@ -399,29 +399,6 @@ def test_a_wrong_value_is_refused_where_it_is_given(
     assert problems_of(make, **settings) == (problem,)
 
 
-@pytest.mark.parametrize(
-    ("make", "setting"),
-    [
-        (make_queue, "poll_interval"),
-        (make_config, "heartbeat_interval"),
-        (make_config, "lease"),
-        (make_config, "sweep_interval"),
-        (make_config, "grace"),
-        (make_config, "store_timeout"),
-        (RestartTolerance, "within"),
-        (Retention, "interval"),
-    ],
-)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1, True, "1", None])
-def test_no_time_may_be_endless_negative_or_no_number(
-    make: Maker, setting: str, value: Any
-) -> None:
-    (problem,) = problems_of(make, **{setting: value})
-    found = value if isinstance(value, float) or value == -1 else type(value).__name__
-    assert f": {setting}: expected" in problem
-    assert problem.endswith(f"found {found}")
-
-
 def test_all_that_is_wrong_with_a_queue_is_told_at_once() -> None:
     assert problems_of(
         Queue, "", workers=[], concurrency=0, max_retries=-1, poll_interval=0

@@ -26,8 +26,6 @@ def _waits(name: str, *, from_0: bool) -> list[tuple[str, Any, type[Exception], 
     least = "from" if from_0 else "above"
     return [
         (name, "x", TypeError, "expected seconds, found str"),
-        (name, None, TypeError, "expected seconds, found None"),
-        (name, True, TypeError, "expected seconds, found bool"),
         (name, nan, ValueError, f"expected seconds {least} 0, found nan"),
         (name, -1, ValueError, f"expected seconds {least} 0, found -1"),
         (name, inf, ValueError, "expected at most 1,000,000 seconds, found inf"),
@@ -37,8 +35,6 @@ def _waits(name: str, *, from_0: bool) -> list[tuple[str, Any, type[Exception], 
 
 LISTENERS: list[tuple[str, Any, type[Exception], str]] = [
     ("listeners", "x", TypeError, "expected a list of functions, found str"),
-    ("listeners", 5, TypeError, "expected a list of functions, found int"),
-    ("listeners", None, TypeError, "expected a list of functions, found None"),
     (
         "listeners",
         print,
@@ -93,8 +89,6 @@ def test_a_sqlite_store_refuses_a_setting_of_another_kind(
         ("call_timeout", 0, ValueError, "expected seconds above 0, found 0"),
         ("pool_size", "x", TypeError, "expected int, found str"),
         ("pool_size", nan, TypeError, "expected int, found float"),
-        ("pool_size", True, TypeError, "expected int, found bool"),
-        ("pool_size", None, TypeError, "expected int, found None"),
         ("pool_size", 0, ValueError, "expected 1 or more, found 0"),
         ("pool_size", HUGE, ValueError, f"expected at most 10,000, found {SHOWN}"),
         ("listen", "x", TypeError, "expected True or False, found str"),

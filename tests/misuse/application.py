@@ -1,0 +1,100 @@
+"""One application that hears all the nonsense, and is made anew only if that ends it."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from inspect import Parameter
+from typing import Any
+
+from anyio import fail_after
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from attrs import define, field
+
+import bgjobs
+from bgjobs.jobs import JobRequest
+from tests.fixtures.databases import Database
+from tests.misuse.callees import Callee
+from tests.misuse.probing import PATIENCE, faults_of
+from tests.misuse.values import greet
+
+REACHES = (bgjobs.BgJobs, bgjobs.Admin, bgjobs.ScheduledJobControl)
+"""What only a running application gives."""
+
+
+@define(eq=False)
+class Application:
+    """An application in the event loop of a portal."""
+
+    portal: BlockingPortal
+    database: Database
+    _answers: list[Any] = field(factory=list[Any])
+    """What `before_enqueue` gives back, if there is anything."""
+    _running: tuple[Future[Any], bgjobs.BgJobs] | None = None
+
+    def faults_of(self, callee: Callee) -> list[str]:
+        """Return what is wrong with a function; the application goes on, or that is wrong."""
+        bg = self._started()
+        made = dict(zip(REACHES, (bg, bg.admin, bg.scheduled_job("daily")), strict=True))
+        before = self.portal.call(bg.count)
+        found: list[str] = self.portal.call(faults_of, callee, made)
+        harm = self.portal.call(_harm, bg, before)
+        if harm is not None:
+            self.end()
+            found.append(f"{callee.name}: {harm}")
+        return found
+
+    def faults_of_answers(self) -> list[str]:
+        """Return what is wrong where `before_enqueue` gives back something else."""
+        answer = Parameter("answer", Parameter.POSITIONAL_ONLY, annotation=JobRequest)
+        return self.faults_of(Callee("before_enqueue", self._enqueue, None, [answer]))
+
+    def end(self) -> None:
+        """Stop the application, whatever is left of it."""
+        if self._running is not None:
+            end, _ = self._running
+            end.cancel()
+            self._running = None
+
+    def _started(self) -> bgjobs.BgJobs:
+        if self._running is None:
+            self._running = self.portal.start_task(bgjobs.serve, self._config())
+            daily = bgjobs.ScheduledJob(greet, bgjobs.every(days=1), name="daily")
+            self.portal.call(self._running[1].add_scheduled_job, daily)
+        return self._running[1]
+
+    def _config(self) -> bgjobs.Config:
+        return bgjobs.Config(
+            store=self.database.store(),
+            queues=[bgjobs.Queue("default", workers=[greet])],
+            before_enqueue=self._before_enqueue,
+        )
+
+    def _before_enqueue(self, request: JobRequest) -> JobRequest:
+        answer: JobRequest = self._answers.pop() if self._answers else request
+        return answer
+
+    async def _enqueue(self, answer: JobRequest) -> None:
+        self._answers.append(answer)
+        await self._started().enqueue(greet.request())
+
+
+async def _harm(bg: bgjobs.BgJobs, before: bgjobs.Counts) -> str | None:
+    """Return what has happened to the application; None if nothing has."""
+    try:
+        with fail_after(PATIENCE):
+            after = await bg.count()
+            await bg.wait_for(await bg.enqueue(greet.request()))
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        return f"the application does not go on: {error!r}"
+    return None if before == after else f"stored: {before} is now {after}"
+
+
+@contextmanager
+def application(backend: str, database: Database) -> Iterator[Application]:
+    """Have an application in another thread, so that tests share its event loop."""
+    with start_blocking_portal(backend) as portal:
+        made = Application(portal, database)
+        try:
+            yield made
+        finally:
+            made.end()

@@ -1,0 +1,100 @@
+"""The probe finds what it is there for, and no exception outlives its reason."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import anyio
+import pytest
+from anyio import sleep_forever
+
+from bgjobs.testing import virtual_backend
+from tests.misuse.callees import all_names, callee_of, callees
+from tests.misuse.exceptions import patterns
+from tests.misuse.probing import NO_ANSWER, faults_of
+from tests.misuse.values import wrong_for
+
+
+class Odd:
+    """What the annotation of no function here is."""
+
+
+def takes_anything(number: int) -> None: ...
+
+
+def breaks_down(number: int) -> None:
+    raise AttributeError("odd")
+
+
+def names_nothing(number: int) -> None:
+    raise TypeError("odd")
+
+
+async def never_answers(number: int) -> None:
+    await sleep_forever()
+
+
+def refuses(number: int) -> None:
+    raise TypeError("number: expected another one")
+
+
+def lacks_a_right_value(number: int, odd: Odd) -> None: ...
+
+
+def faults(function: Callable[..., Any]) -> list[str]:
+    name, options = virtual_backend("trio")
+    callee = callee_of(function.__name__, function, function)
+    return anyio.run(faults_of, callee, backend=name, backend_options=options)
+
+
+@pytest.mark.parametrize(
+    ("function", "fault"),
+    [
+        (takes_anything, "taken"),
+        (breaks_down, "AttributeError: odd"),
+        (names_nothing, "it is not named: TypeError: odd"),
+        (never_answers, NO_ANSWER),
+    ],
+)
+def test_a_function_without_checks_is_found(function: Callable[..., Any], fault: str) -> None:
+    assert faults(function)[0] == f"{function.__name__}(number=None): {fault}"
+
+
+def test_a_function_with_checks_has_no_faults() -> None:
+    assert faults(refuses) == []
+
+
+def test_a_function_that_cannot_be_called_is_no_success() -> None:
+    with pytest.raises(LookupError, match=r"^no right value for .*Odd'>: add one to tests/"):
+        faults(lacks_a_right_value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "is_wrong", "is_right"),
+    [
+        (int, {"True", "1.5", "nan", "a text", "10**5000"}, {"5"}),
+        (float, {"True", "nan", "inf", "-inf", "a Decimal"}, {"5", "1.5"}),
+        (str | None, {"5", "bytes", "a lone surrogate"}, {"a text", "None"}),
+        (datetime, {"a date", "a datetime without a zone", "the last datetime, behind"}, set()),
+        (Literal["text"], {"an empty text", "5"}, {"a text"}),
+        (Iterable[int], {"5", "a text", "a list of a text"}, {"a list", "a list of 5"}),
+        (Callable[[int], None], {"a class", "a worker", "5"}, {"a function", "a mock"}),
+    ],
+)
+def test_what_an_annotation_means_is_told_from_the_rest(
+    annotation: Any, is_wrong: set[str], is_right: set[str]
+) -> None:
+    labels = {wrong.label for wrong in wrong_for(annotation)}
+    assert is_wrong <= labels
+    assert not is_right & labels
+
+
+def test_each_exception_is_one_of_something() -> None:
+    known = {*all_names()}
+    for callee in callees():
+        for one in callee.parameters:
+            calls = (f"{one.name}={wrong.label}" for wrong in wrong_for(one.annotation))
+            known |= {f"{callee.name}({call})".replace(" ", "_") for call in calls}
+    for pattern in patterns():
+        assert any(fnmatchcase(name, pattern) for name in known), pattern

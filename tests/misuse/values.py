@@ -1,0 +1,197 @@
+"""Wrong values for an annotation: other types, and values that it does not mean."""
+
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone
+from decimal import Decimal
+from types import CoroutineType, NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from unittest.mock import Mock
+
+from attrs import frozen
+
+import bgjobs
+
+MOST = 10**6
+"""No number above it is taken for a right one."""
+ITERABLES = (Iterable, Collection, Sequence, tuple, list)
+
+
+@bgjobs.worker
+async def greet(name: str = "Ada") -> None: ...
+
+
+async def coroutine() -> None: ...
+
+
+def plain(_: object = None) -> None: ...
+
+
+async def deferred(_: object = None) -> None: ...
+
+
+def generator(_: object = None) -> Iterator[None]:
+    yield
+
+
+@frozen
+class Wrong:
+    """One value, made anew for each call: a coroutine is used up."""
+
+    label: str
+    make: Callable[[], Any]
+
+
+def _same(label: str, value: object) -> Wrong:
+    return Wrong(label, lambda: value)
+
+
+AHEAD, BEHIND = timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))
+POOL = (
+    _same("None", None),
+    _same("a text", "text"),
+    _same("an empty text", ""),
+    _same("a text with NUL", "a\0b"),
+    _same("a lone surrogate", "\ud800"),
+    _same("bytes", b"bytes"),
+    _same("5", 5),
+    _same("-1", -1),
+    _same("10**400", 10**400),
+    _same("-(10**400)", -(10**400)),
+    _same("10**5000", 10**5000),
+    _same("True", True),
+    _same("1.5", 1.5),
+    _same("-0.5", -0.5),
+    _same("nan", math.nan),
+    _same("inf", math.inf),
+    _same("-inf", -math.inf),
+    _same("a Decimal", Decimal("NaN")),
+    _same("a date", date(2030, 1, 1)),
+    _same("a datetime without a zone", datetime(2030, 1, 1)),  # noqa: DTZ001 - a wrong one
+    _same("the first datetime, ahead", datetime.min.replace(tzinfo=AHEAD)),
+    _same("the last datetime, behind", datetime.max.replace(tzinfo=BEHIND)),
+    _same("timedelta.max", timedelta.max),
+    _same("timedelta.min", timedelta.min),
+    _same("-1 second", timedelta(seconds=-1)),
+    _same("a list", [5]),
+    _same("a dict", {"key": 5}),
+    _same("an object", object()),
+    _same("a class", bgjobs.Config),
+    _same("a worker", greet),
+    _same("a request", greet.request()),
+    _same("a function", plain),
+    _same("an async function", deferred),
+    _same("a generator function", generator),
+    Wrong("a mock", Mock),
+    Wrong("a coroutine", coroutine),
+)
+
+
+def wrong_for(annotation: Any) -> Iterator[Wrong]:
+    """Yield all of the pool that does not fit, alone and as an entry."""
+    yield from (wrong for wrong in POOL if not fits(annotation, wrong))
+    for member in members(annotation):
+        kind = get_origin(member) or member
+        if kind in ITERABLES:
+            yield from map(_listed, wrong_for(get_args(member)[0]))
+
+
+def _listed(wrong: Wrong) -> Wrong:
+    return Wrong(f"a list of {wrong.label}", lambda: [wrong.make()])
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """Return what a union is made of, or the annotation itself."""
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return get_args(annotation) if is_union else (annotation,)
+
+
+def fits(annotation: Any, wrong: Wrong) -> bool:
+    """Whether a value of the pool is a right one after all."""
+    value = wrong.make()
+    try:
+        return any(_is_right(member, value) for member in members(annotation))
+    finally:
+        discard(value)
+
+
+def discard(value: object) -> None:
+    """Close a coroutine that was never awaited."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, CoroutineType):
+            one.close()
+
+
+def _is_right(annotation: Any, value: Any) -> bool:
+    kind = get_origin(annotation) or annotation
+    if kind is Literal:
+        return any(type(one) is type(value) and one == value for one in get_args(annotation))
+    if kind is Callable:
+        return _is_right_function(get_args(annotation)[-1], value)
+    if kind in ITERABLES:
+        return _is_right_iterable(get_args(annotation)[0], value)
+    if kind in MEANT:
+        return type(value) in MEANT[kind].types and MEANT[kind].is_meant(value)
+    return _is_open(kind) or _is_instance(value, kind)
+
+
+def _is_open(kind: Any) -> bool:
+    return isinstance(kind, TypeVar) or kind in (Any, object)
+
+
+def _is_instance(value: object, kind: Any) -> bool:
+    if getattr(kind, "_is_protocol", False):
+        return isinstance(value, Mock)  # it has whatever is asked for
+    return issubclass(type(value), NoneType if kind is None else kind)
+
+
+def _is_right_iterable(entry: Any, value: Any) -> bool:
+    is_iterable = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    return is_iterable and all(_is_right(entry, one) for one in cast("Any", value))
+
+
+@frozen
+class Meant:
+    """What stands behind a type that says little."""
+
+    types: tuple[type, ...]
+    is_meant: Callable[[Any], bool]
+
+
+def _is_text(value: str) -> bool:
+    return value.isprintable() and value != ""
+
+
+def _is_number(value: float) -> bool:
+    return 0 <= value <= MOST  # not a number is neither
+
+
+def _is_instant(value: datetime) -> bool:
+    return value.tzinfo is not None and MINYEAR < value.year < MAXYEAR
+
+
+def _is_span(value: timedelta) -> bool:
+    return timedelta(0) <= value < timedelta.max
+
+
+MEANT: dict[Any, Meant] = {
+    str: Meant((str,), _is_text),
+    int: Meant((int,), _is_number),
+    float: Meant((int, float), _is_number),
+    bool: Meant((bool,), lambda _: True),
+    datetime: Meant((datetime,), _is_instant),
+    timedelta: Meant((timedelta,), _is_span),
+}
+
+
+def _is_right_function(returned: Any, value: Any) -> bool:
+    kinds = {get_origin(member) or member for member in members(returned)}
+    if not callable(value) or isinstance(value, Mock):
+        return callable(value)
+    if any(map(_is_open, kinds)):
+        return True
+    if isinstance(value, type) or inspect.isgeneratorfunction(value):
+        return False
+    is_async = isinstance(value, bgjobs.Worker) or inspect.iscoroutinefunction(value)
+    return Awaitable in kinds or not is_async
