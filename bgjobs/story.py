@@ -6,6 +6,7 @@ from typing import final
 
 from attrs import field, frozen
 
+from bgjobs.expecting import check_type
 from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob
 
 
@@ -26,6 +27,7 @@ def story(job: StoredJob) -> Sequence[Moment]:
     Of those before it knows only the number; crashes and interruptions are counted, without
     their times.
     """
+    check_type("story", job, StoredJob, "a job")
     return sorted(_moments(job), key=lambda moment: moment.at)
 
 

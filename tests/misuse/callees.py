@@ -14,10 +14,13 @@ MODULES = (
     "bgjobs",
     "bgjobs.backoff",
     "bgjobs.schedules",
+    "bgjobs.story",
     "bgjobs.testing",
     "bgjobs.telemetry",
 )
-"""What documents import from, but for events and errors, which callers only read."""
+"""What documents import from."""
+READ = ("bgjobs.errors", "bgjobs.events")
+"""What they import from, too, but of which callers make nothing themselves."""
 
 
 @frozen

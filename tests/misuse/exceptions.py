@@ -9,7 +9,7 @@ NOT_ASKED: dict[str, str] = {
     "the library makes it, for callers to read": """
         Job SucceededJob FailedJob AttemptError Reservation Occurrence Cancelled Counts Finding
         LiveOwner Migration Schema ScheduleState Preview PreviewLine Drained Ended ScheduleFault
-        JobContext *Error""",
+        Moment JobContext *Error""",
     "another function makes it, and checks what it is given": """
         BgJobs Admin EventStream QueueControl ScheduledJobControl Worker VirtualRun Custom
         Calendar Interval AnyOf ScheduleBuilder""",

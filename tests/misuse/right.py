@@ -15,7 +15,7 @@ import bgjobs
 from bgjobs import schedules
 from bgjobs.events import JobSucceeded
 from bgjobs.ids import new_id
-from bgjobs.jobs import Job
+from bgjobs.jobs import Job, StoredJob
 from bgjobs.telemetry import Telemetry
 from bgjobs.testing import Recorder, VirtualClock
 from tests.misuse.callees import Callee
@@ -44,6 +44,7 @@ RIGHT: dict[Any, Any] = {
     Callable: plain,
     type: JobSucceeded,
     Job: JOB,
+    StoredJob: JOB,
     bgjobs.Config: bgjobs.Config(store=bgjobs.SQLiteStore(":memory:"), enqueue_only=[greet]),
     bgjobs.JobContext: bgjobs.JobContext(JOB),
     bgjobs.JobRequest: greet.request(),

@@ -1,5 +1,6 @@
 """The probe finds what it is there for, and no exception outlives its reason."""
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -10,7 +11,8 @@ import pytest
 from anyio import sleep_forever
 
 from bgjobs.testing import virtual_backend
-from tests.misuse.callees import all_names, callee_of, callees
+from tests.docs.documents import SHOWN, blocks
+from tests.misuse.callees import MODULES, READ, all_names, callee_of, callees
 from tests.misuse.exceptions import patterns
 from tests.misuse.probing import NO_ANSWER, faults_of
 from tests.misuse.values import wrong_for
@@ -88,6 +90,13 @@ def test_what_an_annotation_means_is_told_from_the_rest(
     labels = {wrong.label for wrong in wrong_for(annotation)}
     assert is_wrong <= labels
     assert not is_right & labels
+
+
+def test_what_programs_of_the_documents_import_is_called() -> None:
+    code = "\n".join(block.code for path in SHOWN for block in blocks(path))
+    imported = re.findall(r"^(?:from|import) (bgjobs[\w.]*)", code, re.MULTILINE)
+    assert "bgjobs.schedules" in imported
+    assert {*imported} <= {*MODULES, *READ}
 
 
 def test_each_exception_is_one_of_something() -> None:
