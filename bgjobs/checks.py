@@ -1,7 +1,7 @@
 """Checks of settings that gather what they find instead of stopping at the first."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, cast
@@ -108,6 +108,12 @@ class Problems:
         if not fits:
             self.add(f"{what}: expected {kind.__name__}, found {_kind(value)}")
         return fits
+
+    def choice(self, what: str, value: object, texts: Sequence[str]) -> None:
+        """Expect one of a few texts."""
+        if not isinstance(value, str) or value not in texts:
+            wanted = " or ".join(map(repr, texts))
+            self.add(f"{what}: expected {wanted}, found {value_text(value)}")
 
     def having(self, what: str, value: object, method: str, wanted: str) -> None:
         """Expect something with a method of this name, described by `wanted`, and no class."""

@@ -283,6 +283,8 @@ class Config:
     """How long ended jobs are kept."""
     migrate: bool = True
     """Bring the schema up to date at start; without it an old schema is refused."""
+    event_loop: Literal["trio", "asyncio"] = "trio"
+    """What ``bgjobs run`` runs it on; a program of yours chooses by how it starts."""
     clock: Clock = field(factory=SystemClock)
     """Where the time comes from; tests give `bgjobs.testing.VirtualClock`."""
 
@@ -306,6 +308,7 @@ class Config:
             problems.one("restart_tolerance", self.restart_tolerance, RestartTolerance)
             problems.one("retention", self.retention, Retention)
             problems.flag("migrate", self.migrate)
+            problems.choice("event_loop", self.event_loop, ("trio", "asyncio"))
             problems.having("clock", self.clock, "monotonic", "a Clock")
         # Only now each value is known to be what it should be.
         found = list(self._problems_of_the_whole())

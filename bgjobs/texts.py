@@ -1,7 +1,8 @@
 """Texts that go into the database whatever they came from: the failure path cannot fail."""
 
 import re
-import traceback
+
+from bgjobs.tracebacks import traceback_text
 
 LONGEST_ERROR = 8_192
 """Characters that are kept of one error."""
@@ -10,20 +11,22 @@ _LONGEST_NUMBER = 40
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def error_text(error: BaseException, limit: int = LONGEST_ERROR) -> str:
+def error_text(error: BaseException, limit: int = LONGEST_ERROR, *, hint: str = "") -> str:
     """Write type, message and traceback of `error`, with its causes and its group.
 
-    The first line says what happened. It never raises, whatever the error's own methods do.
+    The first line says what happened, a hint follows, and tracebacks begin in the user's code.
+    It never raises, whatever the error's own methods do.
     """
     try:
         summary = _summary(error)
     except BaseException:  # noqa: BLE001 - a user's class may even spoil its text and its name
         summary = "an error without a text"
     try:
-        trace = "".join(traceback.format_exception(error))
+        trace = traceback_text(error)
     except BaseException as fault:  # noqa: BLE001 - a user's method may raise anything
         trace = f"<no traceback: formatting it raised {_type_name(fault)}>"
-    return clean_text(f"{summary}\n\n{trace}".rstrip(), limit)
+    head = f"{summary}\n{hint}" if hint else summary
+    return clean_text(f"{head}\n\n{trace}".rstrip(), limit)
 
 
 def clean_text(text: str, limit: int) -> str:

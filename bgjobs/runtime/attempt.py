@@ -21,6 +21,7 @@ from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, leav
 from bgjobs.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
 from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.runtime.callbacks import CallbackFailedError, holds
+from bgjobs.runtime.other_loop import other_loop_hint
 from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
@@ -235,7 +236,8 @@ class Attempt:
             return self.order
         if self._interrupted:
             return Interrupted()
-        return Raised(error_text(error))
+        hint = other_loop_hint(error, is_async=self.worker.is_async)
+        return Raised(error_text(error, hint=hint))
 
 
 async def call_in_thread(

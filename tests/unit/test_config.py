@@ -78,6 +78,7 @@ def test_every_setting_of_a_configuration_has_its_default() -> None:
     assert (config.queues, config.enqueue_only, config.listeners) == ((), (), ())
     assert (config.heartbeat_interval, config.lease, config.sweep_interval) == (5, 20, 5)
     assert (config.grace, config.store_timeout, config.migrate) == (10, 30, True)
+    assert config.event_loop == "trio"
     assert config.limits == Limits(max_crashes=3, max_interruptions=100)
     assert config.restart_tolerance == RestartTolerance(
         restarts=5, within=60, backoff=Exponential(base=0.1, maximum=5)
@@ -105,6 +106,7 @@ def test_every_setting_of_a_configuration_can_be_given() -> None:
         "restart_tolerance": tolerance,
         "retention": Retention(succeeded=None, failed=timedelta(days=1), interval=5),
         "migrate": False,
+        "event_loop": "asyncio",
         "clock": clock,
     }
     config = Config(**given)
@@ -368,6 +370,16 @@ WRONG: list[tuple[Maker, dict[str, Any], str]] = [
         "Config: restart_tolerance: expected RestartTolerance, found int",
     ),
     (make_config, {"migrate": "no"}, "Config: migrate: expected True or False, found 'no'"),
+    (
+        make_config,
+        {"event_loop": "uvloop"},
+        "Config: event_loop: expected 'trio' or 'asyncio', found 'uvloop'",
+    ),
+    (
+        make_config,
+        {"event_loop": ["trio"]},
+        "Config: event_loop: expected 'trio' or 'asyncio', found ['trio']",
+    ),
     (make_config, {"clock": 5}, "Config: clock: expected a Clock, found int"),
     (
         make_queue,
