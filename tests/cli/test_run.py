@@ -124,3 +124,108 @@ def test_a_signal_ends_it_while_the_store_is_waited_for(shop: Path) -> None:
 
     assert code == 0
     assert rest.endswith("stopped before it ran\n")
+
+
+LOOP = """
+import sys
+import anyio, sniffio
+import bgjobs, shop
+
+
+@bgjobs.worker
+async def tell_loop() -> None:
+    print("on", sniffio.current_async_library(), flush=True)
+
+
+@bgjobs.worker
+async def ask_loop() -> None:
+    print("never here", flush=True)
+
+
+config = bgjobs.Config(
+    store=bgjobs.SQLiteStore("loop.db"),
+    event_loop="asyncio",
+    queues=[
+        bgjobs.Queue("tell", workers=[tell_loop]),
+        bgjobs.Queue("ask", workers=[ask_loop]),
+    ],
+    scheduled_jobs=[bgjobs.ScheduledJob(shop.purge, bgjobs.every(hours=6), name="cleaning")],
+)
+"""
+
+
+@pytest.fixture
+def loop(shop: Path, call: Call) -> Path:
+    """An application that names its event loop, with a job in each of its queues."""
+    (shop / "loop.py").write_text(LOOP, "utf-8")
+    assert call("--app", "loop:config", "migrate", "up").code == 0
+    for worker in ("ask_loop", "tell_loop"):
+        assert call("--app", "loop:config", "jobs", "enqueue", worker).code == 0
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("options", "found"), [([], "asyncio"), (["--backend", "trio"], "trio")]
+)
+def test_the_configuration_names_the_event_loop_and_an_option_another(
+    options: list[str], found: str, loop: Path
+) -> None:
+    command = (*BGJOBS, "--app", "loop:config", "run", "--queue", "tell", *options)
+    with terminal(*command, cwd=loop) as there:
+        there.until(f"on {found}")
+        there.signal(signal.SIGTERM)
+        code, _ = there.end()
+
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "running"),
+    [
+        ([], ["queue tell", "queue ask", "scheduled job cleaning"]),
+        (["--queue", "tell"], ["queue tell"]),
+        (["--queue", "ask", "--queue", "tell"], ["queue tell", "queue ask"]),
+        (["--schedules"], ["scheduled job cleaning"]),
+        (["--queue", "ask", "--schedules"], ["queue ask", "scheduled job cleaning"]),
+    ],
+)
+def test_it_runs_what_was_named_and_nothing_else(
+    options: list[str], running: list[str], loop: Path, call: Call
+) -> None:
+    command = (*BGJOBS, "--app", "loop:config", "run", *options)
+    with terminal(*command, cwd=loop) as there:
+        told = there.until("; Ctrl-C stops it")
+        while len(owners := call("--app", "loop:config", "owners", "--json").json) < len(
+            running
+        ):
+            continue  # each takes its lease by itself
+        there.signal(signal.SIGTERM)
+        code, rest = there.end()
+
+    assert code == 0
+    assert told.endswith(f"running {', '.join(running)}; Ctrl-C stops it")
+    assert {one["queue"] for one in owners} == {name.split()[-1] for name in running}
+    assert ("never here" in told + rest) <= ("queue ask" in running)
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "told"),
+    [
+        ("shop", ["--queue", "mial"], "no queue 'mial'; known queues: 'default', 'mail', did"),
+        ("shop", ["--queue", "mail", "--queue", "x"], "no queue 'x'; known queues: 'default'"),
+        ("plain", ["--schedules"], "--schedules: the application has no scheduled jobs"),
+    ],
+)
+def test_what_is_not_there_cannot_be_run(
+    app: str, options: list[str], told: str, shop: Path, call: Call
+) -> None:
+    (shop / "plain.py").write_text(
+        "import bgjobs, shop\n"
+        "config = bgjobs.Config(store=shop.config.store, queues=shop.config.queues)\n",
+        "utf-8",
+    )
+
+    answer = call("--app", f"{app}:config", "run", *options)
+
+    assert answer.code == 2
+    assert answer.line.startswith(told)

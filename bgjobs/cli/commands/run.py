@@ -3,7 +3,7 @@
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Literal, final
 
 import anyio
@@ -11,6 +11,7 @@ import click
 from attrs import define, evolve, field
 
 import bgjobs
+from bgjobs.cli import completing, names
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session, pass_session
 
@@ -22,9 +23,21 @@ _LEVELS = ("debug", "info", "warning", "error")
 @click.option(
     "--backend",
     type=click.Choice(["trio", "asyncio"]),
-    default="trio",
-    show_default=True,
-    help="The event loop.",
+    help="The event loop; else the one of Config(event_loop=...), which is trio by default.",
+)
+@click.option(
+    "--queue",
+    "queues",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=completing.queues,
+    help="Only this queue, and no scheduled jobs; may be repeated.",
+)
+@click.option(
+    "--schedules",
+    "with_schedules",
+    is_flag=True,
+    help="Only the scheduled jobs, and the queues that --queue names.",
 )
 @click.option(
     "--log-level",
@@ -34,7 +47,14 @@ _LEVELS = ("debug", "info", "warning", "error")
     help="What is logged to stderr.",
 )
 @pass_session
-def run(session: Session, backend: Literal["trio", "asyncio"], log_level: str) -> None:
+def run(
+    session: Session,
+    backend: Literal["trio", "asyncio"] | None,
+    queues: tuple[str, ...],
+    log_level: str,
+    *,
+    with_schedules: bool,
+) -> None:
     """Run the queues and scheduled jobs until TERM or INT (Ctrl-C).
 
     The first signal stops in order: handlers may go on for the application's grace. A second
@@ -43,8 +63,27 @@ def run(session: Session, backend: Literal["trio", "asyncio"], log_level: str) -
     config = session.config
     if not config.queues and not config.scheduled_jobs:
         raise Fault("nothing to run: the application has no queues and no scheduled jobs")
+    chosen = _chosen(config, queues, with_schedules=with_schedules)
     _log(log_level)
-    anyio.run(_run, _logging(config), backend=backend)
+    anyio.run(_run, _logging(chosen), backend=backend or config.event_loop)
+
+
+def _chosen(
+    config: bgjobs.Config, queues: Collection[str], *, with_schedules: bool
+) -> bgjobs.Config:
+    """Leave out what was not named; its jobs may still be enqueued here."""
+    if not queues and not with_schedules:
+        return config
+    for name in queues:
+        names.check_queue(config, name)
+    if with_schedules and not config.scheduled_jobs:
+        raise Fault("--schedules: the application has no scheduled jobs")
+    return evolve(
+        config,
+        queues=[queue for queue in config.queues if queue.name in queues],
+        scheduled_jobs=config.scheduled_jobs if with_schedules else (),
+        enqueue_only=[*config.all_workers()],
+    )
 
 
 def _log(level: str) -> None:
