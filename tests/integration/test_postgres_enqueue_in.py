@@ -42,25 +42,53 @@ def test_jobs_do_not_exist_when_the_caller_rolls_back(
     assert store.get_enqueued() == []
 
 
-def test_in_autocommit_mode_they_exist_at_once(store: PostgresStore, postgres_dsn: str) -> None:
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        jobs = store.enqueue_in(connection, requests(3))
-        assert store.get_enqueued() == jobs
-
-
-def test_in_autocommit_mode_all_or_none_are_stored(
-    store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+def test_in_autocommit_mode_a_transaction_has_to_be_open(
+    store: PostgresStore, postgres_dsn: str
 ) -> None:
-    monkeypatch.setattr(writing, "NOTIFY", b"select absent()")
-    with (
-        psycopg.connect(postgres_dsn, autocommit=True) as connection,
-        pytest.raises(StoreError),
-    ):
-        store.enqueue_in(connection, requests(2))
+    """Each statement would be committed by itself, whatever becomes of the caller's own."""
+    told = (
+        r"enqueue_in: expected an open transaction, found none on a connection in autocommit "
+        r"mode.*'with connection\.transaction\(\):', in Django with transaction\.atomic\(\)"
+    )
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        with pytest.raises(StoreError, match=told):
+            store.enqueue_in(connection, requests(3))
+        with pytest.raises(StoreError, match="expected an open transaction"):
+            store.enqueue_in(connection, [])
+        with pytest.raises(ZeroDivisionError), connection.transaction():
+            store.enqueue_in(connection, requests(1))
+            raise ZeroDivisionError
+        assert store.get_enqueued() == []
+        with connection.transaction():
+            jobs = store.enqueue_in(connection, requests(3))
+    assert store.get_enqueued() == jobs
 
+
+def test_in_autocommit_mode_an_async_transaction_has_to_be_open(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
     async def main() -> None:
         connection = await psycopg.AsyncConnection.connect(postgres_dsn, autocommit=True)
         async with connection:
+            told = r"enqueue_in_async: expected an open .*'async with connection\.transaction"
+            with pytest.raises(StoreError, match=told):
+                await store.enqueue_in_async(connection, requests(2))
+            async with connection.transaction():
+                await store.enqueue_in_async(connection, requests(1))
+
+    asyncio.run(main())
+    assert len(store.get_enqueued()) == 1
+
+
+def test_all_or_none_are_stored(
+    store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "NOTIFY", b"select absent()")
+    with psycopg.connect(postgres_dsn) as connection, pytest.raises(StoreError):
+        store.enqueue_in(connection, requests(2))
+
+    async def main() -> None:
+        async with await psycopg.AsyncConnection.connect(postgres_dsn) as connection:
             with pytest.raises(StoreError):
                 await store.enqueue_in_async(connection, requests(2))
 
@@ -150,10 +178,54 @@ def test_no_requests_are_no_statement(store: PostgresStore, postgres_dsn: str) -
         assert connection.info.transaction_status.name == "IDLE"
 
 
-def test_another_kind_of_connection_is_refused(store: PostgresStore) -> None:
-    wrong: Any = object()
-    with pytest.raises(TypeError, match=r"expected a psycopg\.Connection, found object"):
+class DatabaseWrapper:
+    """Stands for Django's."""
+
+    __module__ = "django.db.backends.postgresql.base"
+
+
+KINDS: list[tuple[Any, str]] = [
+    (object(), "found object"),
+    (None, r"found None; Django's .* None before the first query: open transaction\.atomic"),
+    (
+        DatabaseWrapper(),
+        (
+            r"found django\.db\.backends\.postgresql\.base\.DatabaseWrapper; "
+            r"pass the driver's own connection: connection\.connection$"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "told"), KINDS)
+def test_another_kind_of_connection_is_refused(
+    wrong: Any, told: str, store: PostgresStore
+) -> None:
+    with pytest.raises(
+        TypeError, match=rf"^enqueue_in: expected a psycopg\.Connection, {told}"
+    ):
         store.enqueue_in(wrong, requests(1))
+    asynchronous = rf"^enqueue_in_async: expected a psycopg\.AsyncConnection, {told}"
+    with pytest.raises(TypeError, match=asynchronous):
+        asyncio.run(store.enqueue_in_async(wrong, requests(1)))
+
+
+def test_a_connection_for_the_other_verb_is_refused(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    both = "enqueue_in takes a Connection, enqueue_in_async an AsyncConnection"
+    with psycopg.connect(postgres_dsn) as plain:
+        wrong: Any = plain
+        with pytest.raises(TypeError, match=rf"found psycopg\.Connection; {both}"):
+            asyncio.run(store.enqueue_in_async(wrong, requests(1)))
+
+    async def main() -> None:
+        async with await psycopg.AsyncConnection.connect(postgres_dsn) as connection:
+            wrong: Any = connection
+            with pytest.raises(TypeError, match=rf"found psycopg\.AsyncConnection; {both}"):
+                store.enqueue_in(wrong, requests(1))
+
+    asyncio.run(main())
 
 
 def test_without_the_schema(postgres_dsn: str) -> None:

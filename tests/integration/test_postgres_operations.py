@@ -149,8 +149,9 @@ async def test_a_refused_duplicate_leaves_an_async_transaction_as_it_was(
     async with await psycopg.AsyncConnection.connect(postgres_dsn) as connection:
         for autocommit in (False, True):
             await connection.set_autocommit(autocommit)
-            with pytest.raises(DuplicateJobError):
-                await store.enqueue_in_async(connection, [ask("other"), refusing])
+            async with connection.transaction():
+                with pytest.raises(DuplicateJobError):
+                    await store.enqueue_in_async(connection, [ask("other"), refusing])
             await connection.commit()
     assert list(store.get_enqueued("other")) == []
 

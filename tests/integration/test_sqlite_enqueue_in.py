@@ -85,12 +85,18 @@ def test_a_with_block_of_the_connection_ends_it(
     assert _stored(sqlite_store) == 1
 
 
-def test_an_autocommitting_connection_stores_at_once(
-    autocommitting: sqlite3.Connection, sqlite_store: SQLiteStore
+@pytest.mark.parametrize("requests", [[ask(), ask()], []])
+def test_on_an_autocommitting_connection_a_transaction_has_to_be_open(
+    autocommitting: sqlite3.Connection, sqlite_store: SQLiteStore, requests: list[JobRequest]
 ) -> None:
-    sqlite_store.enqueue_in(autocommitting, [ask(), ask()], now=NOW)
+    told = (
+        r"enqueue_in: expected an open transaction, found none on a connection in autocommit "
+        r"mode.*connection\.execute\('begin immediate'\), in Django with transaction\.atomic"
+    )
+    with pytest.raises(StoreError, match=told):
+        sqlite_store.enqueue_in(autocommitting, requests, now=NOW)
     assert not autocommitting.in_transaction
-    assert _stored(sqlite_store) == 2
+    assert _stored(sqlite_store) == 0
 
 
 @pytest.mark.parametrize(("end", "expected"), [("commit", 1), ("rollback", 0)])
@@ -104,22 +110,29 @@ def test_an_explicit_transaction_is_joined(
     assert _stored(sqlite_store) == expected
 
 
-MODES: list[tuple[dict[str, Any], int]] = [
-    ({"isolation_level": None}, 1),
-    ({"isolation_level": "DEFERRED"}, 0),
+MODES: list[tuple[dict[str, Any], bool]] = [
+    ({"isolation_level": None}, True),
+    ({"isolation_level": "DEFERRED"}, False),
 ]
 if sys.version_info >= (3, 12):
-    MODES += [({"autocommit": True}, 1), ({"autocommit": False}, 0)]
+    MODES += [({"autocommit": True}, True), ({"autocommit": False}, False)]
 
 
-@pytest.mark.parametrize(("options", "stored_at_once"), MODES)
-def test_the_mode_of_the_connection_says_who_commits(
-    sqlite_path: Path, sqlite_store: SQLiteStore, options: dict[str, Any], stored_at_once: int
+@pytest.mark.parametrize(("options", "commits_by_itself"), MODES)
+def test_in_each_mode_the_caller_commits(
+    sqlite_path: Path,
+    sqlite_store: SQLiteStore,
+    options: dict[str, Any],
+    commits_by_itself: bool,
 ) -> None:
     with closing(sqlite3.connect(sqlite_path, **options)) as raw:
+        if commits_by_itself:
+            with pytest.raises(StoreError, match="expected an open transaction"):
+                sqlite_store.enqueue_in(raw, [ask()], now=NOW)
+            raw.execute("begin")
         sqlite_store.enqueue_in(raw, [ask()], now=NOW)
-        assert _stored(sqlite_store) == stored_at_once
-        raw.commit()
+        assert _stored(sqlite_store) == 0
+        raw.execute("commit")
         assert _stored(sqlite_store) == 1
 
 
@@ -136,10 +149,12 @@ def test_all_or_none_are_stored(
 ) -> None:
     """The second request is refused by the table: no name."""
     with closing(sqlite3.connect(sqlite_path, isolation_level=mode)) as raw:
+        if mode is None:
+            raw.execute("begin")
         with pytest.raises(StoreError, match="CHECK constraint failed"):
             sqlite_store.enqueue_in(raw, [ask(), _nameless()], now=NOW)
-        assert not raw.in_transaction
-        raw.commit()
+        assert raw.in_transaction == (mode is None), "what the caller has begun stays open"
+        raw.execute("commit" if mode is None else "select 1")
     assert _stored(sqlite_store) == 0
 
 
@@ -164,7 +179,9 @@ def test_the_callers_factories_do_not_matter_and_stay(
     autocommitting.row_factory = as_dict
     autocommitting.text_factory = bytes
     holder = put_one(sqlite_store, unique_key="k")
+    autocommitting.execute("begin")
     jobs = sqlite_store.enqueue_in(autocommitting, [ask(), ask(unique_key="k")], now=NOW)
+    autocommitting.execute("commit")
     assert jobs[1] == holder
     assert autocommitting.execute("select 'a' as a").fetchone() == {"a": b"a"}
 
@@ -179,9 +196,21 @@ def test_a_locked_file_is_unavailable(sqlite_path: Path, sqlite_store: SQLiteSto
             sqlite_store.enqueue_in(raw, [ask()], now=NOW)
 
 
-def test_another_kind_of_connection_is_refused(sqlite_store: SQLiteStore) -> None:
-    with pytest.raises(TypeError, match=r"expected a sqlite3\.Connection, found str"):
-        sqlite_store.enqueue_in("jobs.db", [ask()], now=NOW)
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("jobs.db", "found str$"),
+        (None, r"found None; Django's connection\.connection is None before the first query"),
+        (Path(), r"found pathlib\.[\w.]+$"),
+    ],
+)
+def test_another_kind_of_connection_is_refused(
+    wrong: Any, told: str, sqlite_store: SQLiteStore
+) -> None:
+    with pytest.raises(
+        TypeError, match=rf"^enqueue_in: expected a sqlite3\.Connection, {told}"
+    ):
+        sqlite_store.enqueue_in(wrong, [ask()], now=NOW)
 
 
 def test_memory_takes_the_callers_own_database() -> None:

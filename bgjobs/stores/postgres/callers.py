@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from bgjobs.expecting import as_requests
 from bgjobs.jobs import Job, JobRequest
+from bgjobs.stores.callers import no_transaction, wrong_connection
 from bgjobs.stores.postgres import writing
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.sessions import AnyPsycopg, check_encodings, is_direct, looking
@@ -51,6 +52,7 @@ class Callers:
         """See `PostgresStore.enqueue_in`."""
         _check_type("enqueue_in", connection, psycopg.Connection)
         requests = as_requests("enqueue_in", requests)
+        self._check_transaction("enqueue_in", connection)
         if not requests:
             return []
         check_encodings(self._sql.label, connection)
@@ -61,8 +63,7 @@ class Callers:
         refuses = writing.refuses_duplicates(requests)
         if refuses and _will_begin_one(connection):
             sql.run(connection, *_NOTHING)
-        needs_block = refuses or _needs_transaction(connection)
-        block = connection.transaction() if needs_block else nullcontext()
+        block = connection.transaction() if refuses else nullcontext()
         with translated(sql.label), block:
             return writing.driven(sql, connection, _storing(sql, requests, now))
 
@@ -75,6 +76,7 @@ class Callers:
         """Do the same on an async connection."""
         _check_type("enqueue_in_async", connection, psycopg.AsyncConnection)
         requests = as_requests("enqueue_in_async", requests)
+        self._check_transaction("enqueue_in_async", connection)
         if not requests:
             return []
         check_encodings(self._sql.label, connection)
@@ -86,12 +88,18 @@ class Callers:
         refuses = writing.refuses_duplicates(requests)
         if refuses and _will_begin_one(connection):
             await sql.run_async(connection, *_NOTHING)
-        needs_block = refuses or _needs_transaction(connection)
-        block = connection.transaction() if needs_block else nullcontext()
+        block = connection.transaction() if refuses else nullcontext()
         with translated(sql.label):
             async with block:
                 steps = _storing(sql, requests, now)
                 return await writing.driven_async(sql, connection, steps)
+
+    def _check_transaction(self, verb: str, connection: AnyPsycopg) -> None:
+        """Raise `StoreError` where each statement would be committed by itself."""
+        if connection.autocommit and _will_begin_one(connection):
+            block = "async with" if isinstance(connection, psycopg.AsyncConnection) else "with"
+            begin = f"'{block} connection.transaction():'"
+            raise no_transaction(self._sql.label, verb, begin)
 
     def _comes_again(self, connection: AnyPsycopg) -> bool:
         """Whether it was used before, and what is behind it is not known yet."""
@@ -127,19 +135,10 @@ def _storing(
 
 
 def _will_begin_one(connection: AnyPsycopg) -> bool:
-    """Say whether the first statement begins a transaction that the caller ends."""
-    idle = connection.info.transaction_status == TransactionStatus.IDLE
-    return idle and not connection.autocommit
-
-
-def _needs_transaction(connection: AnyPsycopg) -> bool:
-    """Say whether each statement would be committed by itself."""
-    idle = connection.info.transaction_status == TransactionStatus.IDLE
-    return connection.autocommit and idle
+    """Whether the first statement begins a transaction that the caller ends."""
+    return connection.info.transaction_status == TransactionStatus.IDLE
 
 
 def _check_type(verb: str, found: object, wanted: type) -> None:
     if not isinstance(found, wanted):
-        raise TypeError(
-            f"{verb}: expected a psycopg.{wanted.__name__}, found {type(found).__qualname__}"
-        )
+        raise wrong_connection(verb, f"psycopg.{wanted.__name__}", found)

@@ -379,11 +379,10 @@ class PostgresStore:
         *,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Store jobs on your `psycopg.Connection`, inside its transaction when one is open.
+        """Store jobs on your `psycopg.Connection`, inside its transaction.
 
-        With autocommit and no transaction they are stored in one of their own, all or none.
-
-        Watchers are told when it commits.
+        With none open, one is begun that your `commit()` ends; in autocommit mode that is a
+        `StoreError`. Watchers are told when it commits.
         """
         return self._callers.enqueue_in(connection, requests, _instant("now", now))
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 from bgjobs.errors import StoreError
+from bgjobs.stores.callers import no_transaction, wrong_connection
 from bgjobs.stores.sqlite.connection import MEMORY, run
 from bgjobs.stores.sqlite.faults import is_of_the_past
 from bgjobs.stores.sqlite.identity import leads_to
@@ -20,7 +21,7 @@ _LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not h
 def as_sqlite3(connection: object) -> sqlite3.Connection:
     """Give the caller's connection if it is of the right kind."""
     if not isinstance(connection, sqlite3.Connection):
-        raise TypeError(f"expected a sqlite3.Connection, found {type(connection).__name__}")
+        raise wrong_connection("enqueue_in", "sqlite3.Connection", connection)
     return connection
 
 
@@ -70,19 +71,19 @@ def _warn_of_checkpoints(label: str, version: str) -> None:
 def transaction_of(connection: sqlite3.Connection, label: str) -> Generator[None]:
     """Write inside the caller's transaction.
 
-    Where none is open, one is begun: with an autocommitting connection it ends here, so that
-    all or nothing is stored; else the caller's own commit or rollback ends it.
+    Where none is open, one is begun, which the caller's own commit or rollback ends; a
+    connection that commits by itself is refused.
     """
     run = sqlite3.Cursor(connection).execute
     if connection.in_transaction:
         with _past_explained(label), _savepoint(connection):
             yield
         return
+    if _autocommits(connection):
+        raise no_transaction(label, "enqueue_in", "connection.execute('begin immediate')")
     run("begin immediate")
     try:
         yield
-        if _autocommits(connection):
-            run("commit")
     except BaseException:
         if connection.in_transaction:
             with suppress(sqlite3.Error):  # the error that led here says more

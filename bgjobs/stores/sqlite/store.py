@@ -357,8 +357,8 @@ class SQLiteStore:
     ) -> Sequence[Job]:
         """Store jobs inside the caller's transaction on a `sqlite3.Connection` to this file.
 
-        With no transaction open, one is begun that your `commit()` ends; if the connection
-        commits by itself, all the jobs are stored when this returns, or none.
+        With none open, one is begun that your `commit()` ends; on a connection that commits by
+        itself that is a `StoreError`.
         """
         raw, asked = as_sqlite3(connection), as_requests("enqueue_in", requests)
         check_instant("now", now)
