@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bgjobs.runtime.queue_control import QueueControl
     from bgjobs.runtime.schedule_admin import ScheduleState
     from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
+    from bgjobs.runtime.unhandled import UnhandledJobs
     from bgjobs.schedules import Schedule, every, schedule
     from bgjobs.stores.operations import Finding, LiveOwner, Migration, OperatedStore
     from bgjobs.stores.postgres import PostgresStore
@@ -93,6 +94,7 @@ __all__ = [
     "State",
     "Store",
     "SucceededJob",
+    "UnhandledJobs",
     "Worker",
     "administer",
     "backoff",
@@ -128,6 +130,7 @@ _LATER = {
     "ScheduledJobControl": "bgjobs.runtime.scheduled_job_control",
     "Schema": "bgjobs.runtime.admin",
     "State": "bgjobs.runtime.admin",
+    "UnhandledJobs": "bgjobs.runtime.unhandled",
     "administer": "bgjobs.runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",

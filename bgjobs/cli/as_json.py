@@ -120,6 +120,16 @@ def owner(found: bgjobs.LiveOwner) -> dict[str, Json]:
     }
 
 
+def unhandled(found: bgjobs.UnhandledJobs) -> dict[str, Json]:
+    """Return the jobs of one worker that no process runs."""
+    return {
+        "worker": found.worker,
+        "waiting": found.waiting,
+        "since": iso(found.since),
+        "queues": [*found.runners],
+    }
+
+
 def findings(found: Iterable[bgjobs.Finding]) -> list[Json]:
     """Give what was looked at, and how it is."""
     return [{"check": one.check, "level": one.level, "text": one.text} for one in found]

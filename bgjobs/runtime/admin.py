@@ -29,6 +29,7 @@ from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.tree import Tree
+from bgjobs.runtime.unhandled import UnhandledJobs, find_unhandled, findings
 from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
 from bgjobs.stores.operations import (
     Cancelled,
@@ -265,8 +266,18 @@ class Admin:
         return self._schedules.control(name)
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look for trouble in the database, its settings and its statistics."""
-        return await self._ask(self._operations.diagnose)
+        """Look for trouble in the database, its settings, its statistics and what waits."""
+        found = await self._ask(self._operations.diagnose)
+        return [*found, *findings(self._config, await self.unhandled())]
+
+    async def unhandled(self) -> Sequence[UnhandledJobs]:
+        """Return the workers whose jobs wait and that no process runs, up to 20 by name.
+
+        A process tells its queues, and not its workers: for those of the configuration it is
+        asked whether one of their queues runs; others are unhandled, unless a queue that the
+        configuration does not have may be theirs.
+        """
+        return await find_unhandled(self._engine, self._operations, self._config)
 
     async def schema(self) -> Schema:
         """Say which version the tables have, and which they should have."""

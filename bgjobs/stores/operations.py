@@ -169,6 +169,10 @@ class Operations(Protocol):
         """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
         ...
 
+    def get_waiting_names(self, limit: int) -> Sequence[str]:
+        """Return whose jobs wait, due or not: each worker's name once, `limit` at most."""
+        ...
+
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:

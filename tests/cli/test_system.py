@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -179,3 +180,22 @@ def test_the_doctor_tells_what_keeps_the_others_from_working(call: Call) -> None
     assert answer.code == 1
     assert answer.json[-1]["level"] == "problem"
     assert answer.json[-1]["text"].endswith("run bgjobs migrate up")
+
+
+def test_jobs_that_nothing_runs_are_told(shop: Path, call: Call) -> None:
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute("update bgjobs_jobs set name = 'gret' where name = 'greet'")
+    answer = call("doctor", "--json")
+
+    told = [one for one in answer.json if one["check"] == "jobs"]
+    assert answer.code == 1
+    assert [one["level"] for one in told] == ["problem"]
+    assert told[0]["text"].startswith("2 jobs wait for worker 'gret' since 20")
+    assert "no queue of the application has it (did you mean 'greet'?)" in told[0]["text"]
+    assert "bgjobs jobs cancel --all --worker gret" in told[0]["text"]
+    assert "not run    2 of gret: see bgjobs doctor" in call("status").out
+    [unhandled] = call("status", "--json").json["unhandled"]
+    assert (unhandled["worker"], unhandled["waiting"], unhandled["queues"]) == ("gret", 2, [])
+    call("jobs", "cancel", "--all", "--worker", "gret", "--yes")
+    assert call("doctor").code == 0
+    assert "not run" not in call("status").out

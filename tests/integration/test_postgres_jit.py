@@ -104,6 +104,7 @@ def ask_everything(store: PostgresStore) -> None:
     for delayed in (True, False):
         operations.get_waiting(delayed=delayed)
     operations.get_named_running()
+    operations.get_waiting_names(10)
     operations.get_owners()
     operations.retry([new_id()])
     operations.cancel([new_id()], "no")

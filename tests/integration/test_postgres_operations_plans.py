@@ -165,3 +165,9 @@ def test_orders_and_owners_read_what_their_owners_hold(
     assert _read(store, postgres_dsn, "orders", owners=[new_id()]) <= 10
     assert _read(store, postgres_dsn, "get_owners", now=None) <= 10
     assert _read(store, postgres_dsn, "forget_cancellations") <= 10
+
+
+def test_the_names_of_waiting_jobs_are_leapt_through(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    assert _read(store, postgres_dsn, "get_waiting_names", limit=MANY) <= 10

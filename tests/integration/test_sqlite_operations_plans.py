@@ -208,3 +208,11 @@ def test_a_rate_is_counted_within_its_period(
     counted = 20 * ROWS  # the reserved rows, which are few in life
     assert cost <= 2000 + counted
     assert _cost(raw, "record_starts", {**values, "caps": '[["other", 10]]'})[0] <= 500
+
+
+def test_the_names_of_waiting_jobs_are_leapt_through(
+    raw: tuple[SQLiteStore, sqlite3.Connection],
+) -> None:
+    cost, found = _cost(raw, "get_waiting_names", {"limit": MANY})
+    assert found == 5
+    assert cost <= 1000

@@ -8,8 +8,8 @@ from typing import Any
 NOT_ASKED: dict[str, str] = {
     "the library makes it, for callers to read": """
         Job SucceededJob FailedJob AttemptError Reservation Occurrence Cancelled Counts Finding
-        LiveOwner Migration Schema ScheduleState Preview PreviewLine Drained Ended ScheduleFault
-        Moment JobContext *Error""",
+        LiveOwner Migration Schema ScheduleState UnhandledJobs Preview PreviewLine Drained
+        Ended ScheduleFault Moment JobContext *Error""",
     "another function makes it, and checks what it is given": """
         BgJobs Admin EventStream QueueControl ScheduledJobControl Worker VirtualRun Custom
         Calendar Interval AnyOf ScheduleBuilder""",

@@ -138,6 +138,7 @@ def read(store: PostgresStore) -> None:
         store.operations.get_failed_ids(evolve(failures, name="work"))
     store.operations.get_waiting("work", delayed=True)
     store.operations.get_named_running("work")
+    store.operations.get_waiting_names(10)
     assert store.operations.pending_migrations() == []
 
 

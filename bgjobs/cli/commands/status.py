@@ -23,6 +23,7 @@ class _Status:
     queues: Sequence[looks.QueueRow]
     owners: int
     schedules: Sequence[bgjobs.ScheduleState]
+    unhandled: Sequence[bgjobs.UnhandledJobs]
 
 
 @click.command()
@@ -43,6 +44,7 @@ async def _ask(admin: bgjobs.Admin, config: bgjobs.Config) -> _Status:
         await looks.queue_rows(admin, config),
         len(await admin.owners()),
         await admin.schedules(),
+        await admin.unhandled(),
     )
 
 
@@ -54,6 +56,7 @@ def _as_json(found: _Status) -> dict[str, as_json.Json]:
         "queues": [as_json.queue(row) for row in found.queues],
         "owners": found.owners,
         "schedules": [as_json.schedule(state) for state in found.schedules],
+        "unhandled": [as_json.unhandled(jobs) for jobs in found.unhandled],
     }
 
 
@@ -68,4 +71,7 @@ def _drawn(found: _Status) -> RenderableType:
         ("owners", found.owners),
         ("schedules", f"{planned}, paused: {', '.join(paused)}" if paused else planned),
     ]
+    if found.unhandled:
+        told = ", ".join(f"{jobs.waiting:,} of {jobs.worker}" for jobs in found.unhandled)
+        facts.append(("not run", f"{told}: see bgjobs doctor"))
     return tables.several(tables.facts(facts), tables.queues(found.queues, AT_MOST))

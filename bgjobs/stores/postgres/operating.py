@@ -113,6 +113,10 @@ class PostgresOperations:
         values = {"name": name, "delayed": delayed, "now": rows.utc("now", now), **paged(page)}
         return [rows.as_job(row) for row in self._calls.rows("get_waiting", values)]
 
+    def get_waiting_names(self, limit: int) -> Sequence[str]:
+        """Return whose jobs wait, due or not, each name once."""
+        return [name for [name] in self._calls.rows("get_waiting_names", {"limit": limit})]
+
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:

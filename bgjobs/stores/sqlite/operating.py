@@ -121,6 +121,10 @@ class SQLiteOperations:
         values: Parameters = {"name": name, "delayed": delayed, "now": moment}
         return [rows.as_job(row) for row in self._calls.page("get_waiting", page, values)]
 
+    def get_waiting_names(self, limit: int) -> Sequence[str]:
+        """Return whose jobs wait, due or not, each name once."""
+        return [name for [name] in self._calls.read("get_waiting_names", {"limit": limit})]
+
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:

@@ -144,3 +144,16 @@ def check_a_long_delay_is_kept_to_the_microsecond(store: OperatedStore) -> None:
     found = store.find(job.id)
     assert found is not None
     assert found.available_at == NOW + delay
+
+
+def check_the_names_of_waiting_jobs_are_told_once(store: OperatedStore) -> None:
+    """Of due and delayed ones, and not of those that run or have ended."""
+    names = store.operations.get_waiting_names
+    assert list(names(10)) == []
+    hold(store)
+    lose(store, "ValueError: gone")
+    put(store, ask("b"), ask("a", available_in=DAY), ask("b", priority=-3), ask("B"), ask("é"))
+    assert sorted(names(10)) == sorted(["a", "b", "B", "é"])
+    assert sorted(names(4)) == sorted(["a", "b", "B", "é"])
+    assert len(set(names(3))) == 3
+    assert list(names(0)) == []

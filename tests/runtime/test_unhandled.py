@@ -1,0 +1,169 @@
+"""Jobs that wait although no process runs them are named, with what to do."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs import every
+from bgjobs.runtime.unhandled import MOST_TOLD
+from tests.runtime.conftest import Harness
+
+pytestmark = pytest.mark.anyio
+
+
+@bgjobs.worker
+async def send_mail() -> None: ...
+
+
+@bgjobs.worker(name="sendmail")
+async def renamed() -> None: ...
+
+
+@bgjobs.worker
+async def tidy() -> None: ...
+
+
+def queue(name: str, *workers: Any) -> bgjobs.Queue:
+    return bgjobs.Queue(name, workers=workers)
+
+
+def only_enqueueing(app: Harness, *workers: Any) -> bgjobs.Config:
+    return app.config(queues=[], enqueue_only=workers)
+
+
+async def enqueue(app: Harness, *requests: bgjobs.JobRequest) -> None:
+    """Store jobs, by a process that runs none."""
+    workers = [bgjobs.worker(name=name)(nothing) for name in {one.name for one in requests}]
+    async with bgjobs.run(only_enqueueing(app, *workers)) as bg:
+        await bg.enqueue_many(requests)
+
+
+async def nothing() -> None: ...
+
+
+async def found(config: bgjobs.Config) -> list[tuple[str, int, list[str]]]:
+    async with bgjobs.administer(config) as admin:
+        unhandled = await admin.unhandled()
+    return [(one.worker, one.waiting, [*one.runners]) for one in unhandled]
+
+
+async def told(config: bgjobs.Config) -> list[tuple[str, str]]:
+    async with bgjobs.administer(config) as admin:
+        findings = await admin.diagnose()
+    return [(one.level, one.text) for one in findings if one.check == "jobs"]
+
+
+async def test_jobs_of_a_worker_that_was_renamed_are_named(app: Harness) -> None:
+    before = datetime.now(UTC)
+    await enqueue(app, renamed.request(), renamed.request().available_in(days=1))
+    config = app.config(queues=[queue("mail", send_mail)])
+
+    assert await found(config) == [("sendmail", 2, [])]
+    [(level, text)] = await told(config)
+    assert level == "problem"
+    assert text.startswith("2 jobs wait for worker 'sendmail' since 20")
+    assert "no queue of the application has it (did you mean 'send_mail'?)" in text
+    assert "@worker(name='sendmail')" in text
+    assert "bgjobs jobs cancel --all --worker sendmail" in text
+    async with bgjobs.administer(config) as admin:
+        [jobs] = await admin.unhandled()
+    assert before - timedelta(seconds=1) < jobs.since < datetime.now(UTC)
+
+
+async def test_delayed_ones_will_wait_as_well(app: Harness) -> None:
+    await enqueue(app, renamed.request().available_in(days=1))
+    config = app.config(queues=[queue("mail", send_mail)])
+    async with bgjobs.administer(config) as admin:
+        [jobs] = await admin.unhandled()
+
+    assert (jobs.worker, jobs.waiting) == ("sendmail", 1)
+    assert timedelta(hours=23) < jobs.since - datetime.now(UTC) < timedelta(hours=25)
+
+
+async def test_a_queue_that_runs_nowhere_is_named(app: Harness) -> None:
+    await enqueue(app, send_mail.request(), tidy.request().available_in(days=1))
+    config = app.config(queues=[queue("mail", send_mail), queue("other", send_mail, tidy)])
+
+    assert await found(config) == [("send_mail", 1, ["mail", "other"])], "tidy is not late"
+    [(level, text)] = await told(config)
+    assert level == "warning"
+    assert text.startswith("1 job waits for worker 'send_mail' since 20")
+    assert text.endswith("no process runs 'mail' or 'other': start one with bgjobs run")
+
+
+async def test_a_queue_that_runs_somewhere_handles_its_workers(app: Harness) -> None:
+    config = app.config(queues=[queue("mail", send_mail), queue("tidy", tidy)])
+    running = app.config(queues=[queue("mail", send_mail)])
+    async with bgjobs.run(running) as bg:
+        await bg.admin.pause_queue("mail")
+        await enqueue(app, send_mail.request(), tidy.request(), renamed.request())
+
+        assert sorted(await found(config)) == [("sendmail", 1, []), ("tidy", 1, ["tidy"])]
+
+
+async def test_a_worker_that_is_only_enqueued_is_run_by_queues_unknown_here(
+    app: Harness,
+) -> None:
+    await enqueue(app, send_mail.request())
+    web = only_enqueueing(app, send_mail)
+
+    [(level, text)] = await told(web)
+    async with bgjobs.run(app.config(queues=[queue("any", tidy)])):
+        elsewhere = await told(web)
+
+    assert level == "warning"
+    assert text.endswith("no process runs it: start one whose queue has it")
+    assert elsewhere == []
+
+
+async def test_another_application_on_the_store_is_no_problem(app: Harness) -> None:
+    await enqueue(app, renamed.request())
+    theirs = app.config(queues=[queue("theirs", tidy)])
+    async with bgjobs.run(theirs):
+        [(level, text)] = await told(app.config(queues=[queue("mail", send_mail)]))
+
+    assert level == "warning"
+    assert "unless it is one of theirs" in text
+
+
+def scheduled(worker: Any, seconds: float, **settings: Any) -> bgjobs.ScheduledJob:
+    return bgjobs.ScheduledJob(worker, every(seconds=seconds), **settings)
+
+
+async def test_the_run_of_a_schedule_that_was_deleted_is_told_apart(app: Harness) -> None:
+    daily = scheduled(tidy, 86_400, name="daily")
+    async with bgjobs.run(app.config(queues=[], scheduled_jobs=[daily])) as bg:
+        while await bg.scheduled_job("daily").occurrence() is None:
+            await anyio.sleep(0.01)  # it is planned by a task of its own
+
+    kept = app.config(queues=[], scheduled_jobs=[daily])
+    deleted = app.config(queues=[queue("mail", send_mail)])
+    assert await found(kept) == [], "its time has not come"
+    [(level, text)] = await told(deleted)
+    assert level == "problem"
+    assert (
+        "no longer has the scheduled job: delete its run with bg.remove_scheduled_job" in text
+    )
+
+
+async def test_a_scheduled_job_that_was_added_while_running_is_handled(app: Harness) -> None:
+    async with bgjobs.run(only_enqueueing(app, tidy, send_mail)) as bg:
+        await bg.add_scheduled_job(scheduled(tidy, 86_400))
+
+        assert await found(app.config(queues=[queue("mail", send_mail)])) == []
+
+
+async def test_nothing_waits(app: Harness) -> None:
+    async with bgjobs.run(only_enqueueing(app, send_mail)):
+        assert await found(app.config(queues=[queue("mail", send_mail)])) == []
+        assert await told(app.config(queues=[queue("mail", send_mail)])) == []
+
+
+async def test_no_more_are_told_than_can_be_read(app: Harness) -> None:
+    names = [f"gone_{number}" for number in range(MOST_TOLD + 5)]
+    await enqueue(app, *(bgjobs.worker(name=name)(nothing).request() for name in names))
+
+    assert len(await found(app.config(queues=[queue("mail", send_mail)]))) == MOST_TOLD
