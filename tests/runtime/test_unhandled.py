@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import pytest
 
 import bgjobs
 from bgjobs import every
+from bgjobs.events import OccurrencePlanned, QueueStarted
 from bgjobs.runtime.unhandled import MOST_TOLD
 from tests.runtime.conftest import Harness
 
@@ -98,6 +98,7 @@ async def test_a_queue_that_runs_somewhere_handles_its_workers(app: Harness) -> 
     config = app.config(queues=[queue("mail", send_mail), queue("tidy", tidy)])
     running = app.config(queues=[queue("mail", send_mail)])
     async with bgjobs.run(running) as bg:
+        await app.recorder.wait_for(QueueStarted)
         await bg.admin.pause_queue("mail")
         await enqueue(app, send_mail.request(), tidy.request(), renamed.request())
 
@@ -112,6 +113,7 @@ async def test_a_worker_that_is_only_enqueued_is_run_by_queues_unknown_here(
 
     [(level, text)] = await told(web)
     async with bgjobs.run(app.config(queues=[queue("any", tidy)])):
+        await app.recorder.wait_for(QueueStarted)
         elsewhere = await told(web)
 
     assert level == "warning"
@@ -123,6 +125,7 @@ async def test_another_application_on_the_store_is_no_problem(app: Harness) -> N
     await enqueue(app, renamed.request())
     theirs = app.config(queues=[queue("theirs", tidy)])
     async with bgjobs.run(theirs):
+        await app.recorder.wait_for(QueueStarted)
         [(level, text)] = await told(app.config(queues=[queue("mail", send_mail)]))
 
     assert level == "warning"
@@ -135,9 +138,8 @@ def scheduled(worker: Any, seconds: float, **settings: Any) -> bgjobs.ScheduledJ
 
 async def test_the_run_of_a_schedule_that_was_deleted_is_told_apart(app: Harness) -> None:
     daily = scheduled(tidy, 86_400, name="daily")
-    async with bgjobs.run(app.config(queues=[], scheduled_jobs=[daily])) as bg:
-        while await bg.scheduled_job("daily").occurrence() is None:
-            await anyio.sleep(0.01)  # it is planned by a task of its own
+    async with bgjobs.run(app.config(queues=[], scheduled_jobs=[daily])):
+        await app.recorder.wait_for(OccurrencePlanned)
 
     kept = app.config(queues=[], scheduled_jobs=[daily])
     deleted = app.config(queues=[queue("mail", send_mail)])
@@ -152,6 +154,7 @@ async def test_the_run_of_a_schedule_that_was_deleted_is_told_apart(app: Harness
 async def test_a_scheduled_job_that_was_added_while_running_is_handled(app: Harness) -> None:
     async with bgjobs.run(only_enqueueing(app, tidy, send_mail)) as bg:
         await bg.add_scheduled_job(scheduled(tidy, 86_400))
+        await app.recorder.wait_for(QueueStarted)
 
         assert await found(app.config(queues=[queue("mail", send_mail)])) == []
 
