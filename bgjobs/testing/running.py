@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from bgjobs.checks import LONGEST_TIME
 from bgjobs.config import Config, Retention
 from bgjobs.events import Listener
-from bgjobs.expecting import as_listeners, check_type
+from bgjobs.expecting import as_listeners, check_flag, check_type
 from bgjobs.runtime.app import run
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store
@@ -29,6 +29,7 @@ async def run_virtual(
     store: Store | None = None,
     clock: VirtualClock | None = None,
     listeners: Sequence[Listener] = (),
+    scheduled: bool = True,
 ) -> AsyncGenerator[BgJobs]:
     """Run an application in virtual time: what would take days is over at once.
 
@@ -39,17 +40,22 @@ async def run_virtual(
     Plain handlers run in threads, as ever; time stands still meanwhile, so such a handler must
     not wait for the event loop to let time pass.
 
+    With ``scheduled=False`` no scheduled job runs, as its runs would fill the days for which a
+    test waits; their workers may be enqueued as ever.
+
     Raises:
         RealTimeError: The event loop is not in virtual time; the text says how to get one.
     """
     check_type("run_virtual", config, Config, "a Config")
+    check_flag("scheduled", scheduled)
     if clock is not None:
         check_type("clock", clock, VirtualClock)
     heard = as_listeners("listeners", listeners)
     check_virtual()
     used = SQLiteStore(":memory:") if store is None else store
     time = VirtualClock() if clock is None else clock
-    async with run(_in_virtual_time(config, used, time, heard)) as bg:
+    chosen = config if scheduled else _unscheduled(config)
+    async with run(_in_virtual_time(chosen, used, time, heard)) as bg:
         yield bg
 
 
@@ -62,11 +68,22 @@ class VirtualRun:
     clock: VirtualClock
     listener: Listener
 
-    def __call__(self, config: Config) -> AbstractAsyncContextManager[BgJobs]:
+    def __call__(
+        self, config: Config, *, scheduled: bool = True
+    ) -> AbstractAsyncContextManager[BgJobs]:
         """Run this application: ``async with bgjobs_run(config) as bg``."""
         return run_virtual(
-            config, store=self.store, clock=self.clock, listeners=[self.listener]
+            config,
+            store=self.store,
+            clock=self.clock,
+            listeners=[self.listener],
+            scheduled=scheduled,
         )
+
+
+def _unscheduled(config: Config) -> Config:
+    workers = [job.worker for job in config.scheduled_jobs]
+    return evolve(config, scheduled_jobs=(), enqueue_only=[*config.enqueue_only, *workers])
 
 
 def _in_virtual_time(

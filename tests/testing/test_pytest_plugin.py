@@ -50,7 +50,7 @@ async def test_everything({clock}bgjobs_run, bgjobs_clock, bgjobs_recorder, bgjo
 async def test_tables_of_ones_own({clock}bgjobs_run, bgjobs_path):
     with closing(sqlite3.connect(bgjobs_path)) as connection:
         connection.execute("create table counted (number)")
-        async with bgjobs_run(config) as bg:
+        async with bgjobs_run(config, scheduled=False) as bg:
             await bg.enqueue(count.request())
             (await drain(bg)).check()
         assert connection.execute("select count(*) from counted").fetchone() == (1,)

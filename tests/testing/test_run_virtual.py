@@ -11,11 +11,13 @@ import pytest
 
 import bgjobs
 from bgjobs import every
-from bgjobs.events import JobSucceeded
+from bgjobs.errors import UnknownNameError
+from bgjobs.events import JobStarted, JobSucceeded
 from bgjobs.testing import (
     RealTimeError,
     Recorder,
     VirtualClock,
+    assert_enqueued,
     drain,
     run_virtual,
     virtual_backend,
@@ -92,6 +94,52 @@ async def test_scheduled_jobs_keep_their_times() -> None:
     assert [event.job.reserved_at for event in ended] == [
         clock.start + timedelta(hours=hours) for hours in (6, 12, 18, 24)
     ]
+
+
+async def test_scheduled_jobs_may_be_left_out() -> None:
+    """Twenty days of a schedule of five seconds are 345,600 runs."""
+
+    @bgjobs.worker
+    async def pulse() -> None: ...
+
+    @bgjobs.worker
+    async def remind() -> None: ...
+
+    recorder = Recorder()
+    settings = bgjobs.Config(
+        store=bgjobs.SQLiteStore(":memory:"),
+        queues=[bgjobs.Queue("mail", workers=[remind])],
+        scheduled_jobs=[bgjobs.ScheduledJob(pulse, every(seconds=5))],
+    )
+    async with run_virtual(settings, listeners=[recorder], scheduled=False) as bg:
+        await bg.enqueue(remind.request().available_in(days=20))
+        drained = (await drain(bg, with_delayed=True)).check()
+        assert drained.runs == 1
+        assert await bg.enqueued("pulse") == []
+        await bg.enqueue(pulse.request())
+        assert_enqueued(bg, pulse.request())
+        with pytest.raises(UnknownNameError, match="no scheduled job 'pulse'"):
+            bg.scheduled_job("pulse")
+    assert recorder.of(JobStarted, pulse) == []
+
+
+async def test_what_leaves_them_out_is_a_flag() -> None:
+    wrong: Any = "no"
+    with pytest.raises(TypeError, match=r"scheduled: expected .*found"):
+        async with run_virtual(config(nap), scheduled=wrong):
+            pass
+
+
+async def test_an_application_of_scheduled_jobs_alone_may_run_without_them() -> None:
+    @bgjobs.worker
+    async def pulse() -> None: ...
+
+    settings = bgjobs.Config(
+        store=bgjobs.SQLiteStore(":memory:"),
+        scheduled_jobs=[bgjobs.ScheduledJob(pulse, every(seconds=5))],
+    )
+    async with run_virtual(settings, scheduled=False) as bg:
+        assert bg.scheduled_jobs == ()
 
 
 async def test_time_stands_still_while_plain_handlers_run() -> None:
