@@ -58,6 +58,7 @@ FaultKind = Literal[
     "unknown_name",
     "unknown_zone",
     "conflict",
+    "no_time",
     "impossible",
     "too_long",
     "syntax",

@@ -6,6 +6,7 @@ errors, with the code ``bgjobs-schedule``, at the call that is wrong::
     schedule().between_hours(17, 8)                         a range that runs backwards
     schedule().in_timezone("Europe/Pari")                   no such time zone
     schedule().on_day_of_month(30).on_february().build()    a day that never comes
+    schedule().on_weekdays().build()                        every minute of these days
     from_cron("61 * * * *"), every(seconds=0)
 
 It knows no rules. A call whose arguments are literals is made, and the library says what is
@@ -71,7 +72,7 @@ class SchedulePlugin(Plugin):
         # To mypy a decorator is a call too; there is nothing to try about it.
         if isinstance(ctx.context, CallExpr) and self._fits(fullname, ctx):
             call = _with_arguments(function, ctx.context, ctx.api)
-            _report(_faults(call) if call else (), ctx)
+            _report(_of_a_word(_faults(call)) if call else (), ctx)
         return ctx.default_return_type
 
     def _fits(self, fullname: str, ctx: CallContext) -> bool:
@@ -88,7 +89,7 @@ class SchedulePlugin(Plugin):
 def _try_chain(ctx: CallContext) -> Type:
     if isinstance(ctx.context, CallExpr) and isinstance(ctx.context.callee, MemberExpr):
         words = _words(ctx.context.callee.expr, ctx.api)
-        told = [fault for word in words for fault in _faults(partial(_build, [word]))]
+        told = [one for word in words for one in _of_a_word(_faults(partial(_build, [word])))]
         found = _faults(partial(_build, words))
         _report([fault for fault in found if fault not in told], ctx)
     return ctx.default_return_type
@@ -156,6 +157,11 @@ def _faults(call: Callable[[], object]) -> tuple[ScheduleFault, ...]:
     except Exception:  # noqa: BLE001 - wrong arguments, of which mypy tells and must not die
         return ()
     return ()
+
+
+def _of_a_word(faults: Iterable[ScheduleFault]) -> list[ScheduleFault]:
+    """Leave out what other words of the chain may set right."""
+    return [fault for fault in faults if fault.kind != "no_time"]
 
 
 def _report(faults: Iterable[ScheduleFault], ctx: CallContext) -> None:

@@ -267,5 +267,8 @@ class ScheduleBuilder:
 
 
 def schedule() -> ScheduleBuilder:
-    """Begin a schedule: second 0 of every minute, in UTC, until you say more."""
+    """Begin a schedule: second 0 of every minute, in UTC, until you say more.
+
+    Where you say days you have to say a time, too: ``every_minute()`` for all of them.
+    """
     return ScheduleBuilder()

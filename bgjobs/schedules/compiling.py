@@ -9,7 +9,18 @@ from bgjobs.schedules.calendar import Calendar
 from bgjobs.schedules.checking import checked
 from bgjobs.schedules.entries import At, Entry, Every, Steps, UnitEntry
 from bgjobs.schedules.faults import gathered
-from bgjobs.schedules.units import HOUR, MINUTE, SECOND, UNITS, Unit, UnitName, union
+from bgjobs.schedules.units import (
+    DAY_OF_MONTH,
+    DAY_OF_WEEK,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    UNITS,
+    Unit,
+    UnitName,
+    union,
+)
 from bgjobs.schedules.zones import zone_of
 
 _FIELDS: dict[UnitName, str] = {
@@ -20,6 +31,7 @@ _FIELDS: dict[UnitName, str] = {
     "month": "months",
     "day_of_week": "weekdays",
 }
+_OF_DAYS = (DAY_OF_MONTH, MONTH, DAY_OF_WEEK)
 
 
 def compiled(entries: Sequence[Entry], zone: str) -> Schedule:
@@ -35,7 +47,9 @@ def compiled(entries: Sequence[Entry], zone: str) -> Schedule:
     gathered(checks)
     masks = {_FIELDS[unit.name]: _mask(unit, words) for unit in UNITS}
     if not times:
-        return checked(Calendar(**masks, zone=zone, fixed=_is_fixed(words)))
+        calendar = checked(Calendar(**masks, zone=zone, fixed=_is_fixed(words)))
+        _check_time_of_day(words)
+        return calendar
     return any_of(
         checked(
             Calendar(**{**masks, "hours": hours, "minutes": minutes}, zone=zone, fixed=True)
@@ -63,6 +77,17 @@ def _checked_mixture(unit: Unit, words: Sequence[UnitEntry], times: Sequence[At]
             "say every time with at(), or unite two schedules with |"
         )
         fault = ScheduleFault(unit.name, "conflict", unit.name, message)
+        raise ScheduleValidationError([fault])
+
+
+def _check_time_of_day(words: Sequence[UnitEntry]) -> None:
+    """Refuse days without a time: every minute of them is hardly what was meant."""
+    if words and all(word.unit in _OF_DAYS for word in words):
+        message = (
+            "No time of day is said, so it would occur every minute of these days: "
+            "say a time, such as at(9), or every_minute()"
+        )
+        fault = ScheduleFault("hour", "no_time", None, message)
         raise ScheduleValidationError([fault])
 
 

@@ -128,7 +128,7 @@ SENTENCES = [
     ),
     (SAID.at(0).between_days_of_month(1, 7).on_may(), "at 00:00 on 1 to 7 May"),
     (SAID.at(0).on_january().on_june(), "at 00:00 every day in January and June"),
-    (SAID.between_months(6, 8), "every minute, from June to August"),
+    (SAID.every_minute().between_months(6, 8), "every minute, from June to August"),
     (
         SAID.at(0).on_month(1, 6, 7, 8).on_sunday(),
         "at 00:00 on Sundays, in January and June to August",

@@ -21,6 +21,8 @@ def read() -> str:
 # Known only at run time.
 schedule().between_hours(hour(17), 8)
 schedule().in_timezone(read()).build()
+schedule().on_weekdays().every_minute().build()
+schedule().on_monday()  # the time may come later
 schedule().in_timezone(f"Europe/{read()}").build()
 schedule().in_timezone(Zone.PARIS).build()
 from_cron(read())

@@ -50,11 +50,11 @@ def words() -> None:
     recur(schedule().at(8).in_timezone(ZoneInfo(ZONE)).build())
     recur(from_cron("0 8 * * *", ZoneInfo(ZONE)))
     recur(schedule().on_friday().at(hour=8, minute=30).at(17).build())
-    recur(schedule().on_month(2, "march").on_day_of_week("monday", 7).build())
-    recur(schedule().between_months("june", "september").build())
-    recur(schedule().on_nth_weekday(5, "friday").on_nth_weekday("last", 1).build())
+    recur(schedule().on_month(2, "march").on_day_of_week("monday", 7).at(9).build())
+    recur(schedule().between_months("june", "september").at(9).build())
+    recur(schedule().on_nth_weekday(5, "friday").on_nth_weekday("last", 1).at(9).build())
     recur(schedule().every_minutes(15).every_hours(2).every_second().build())
-    recur(schedule().on_day_of_month(29).on_february().build())
+    recur(schedule().on_day_of_month(29).on_february().at(9).build())
     recur(ScheduleBuilder().on_last_workday_of_month().at(18).build())
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import Schedule, every
 from tests.unit.schedules.clocks import ZONES, changes, some_instant, zone_named
+from tests.unit.schedules.listing import built as at_any_time
 from tests.unit.schedules.oracle import SECOND, Meaning, shown, walk, walk_any
 from tests.unit.schedules.words import Words, random_words
 
@@ -24,7 +25,7 @@ OFTEN = settings(max_examples=100, deadline=None)
 def built(words: Words) -> Schedule | None:
     """Build, or check that there is nothing to be built."""
     try:
-        return words.builder.build()
+        return at_any_time(words.builder)
     except ScheduleValidationError as error:
         refused = error
     assert [fault.kind for fault in refused.faults] == ["impossible"]

@@ -5,7 +5,7 @@ import pytest
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules import schedule
 from bgjobs.schedules.builder import ScheduleBuilder
-from tests.unit.schedules.listing import only_fault, refusal, utc
+from tests.unit.schedules.listing import built, only_fault, refusal, utc
 
 BOUNDS = [
     ("second", "Seconds", 0, 59),
@@ -42,7 +42,7 @@ def say(name: str, *values: object) -> ScheduleBuilder:
 def test_numbers_outside_of_a_unit_are_refused_at_both_ends(
     unit: str, label: str, least: int, most: int
 ) -> None:
-    say(f"on_{unit}", least, most).build()
+    built(say(f"on_{unit}", least, most))
     for found in (least - 1, most + 1):
         text = f"{label} must be between {least} and {most}, found: {found}"
         fault = only_fault(say(f"on_{unit}", found))
@@ -53,7 +53,7 @@ def test_numbers_outside_of_a_unit_are_refused_at_both_ends(
 def test_both_ends_of_a_range_are_looked_at(
     unit: str, label: str, least: int, most: int
 ) -> None:
-    say(RANGES[unit], least, most).build()
+    built(say(RANGES[unit], least, most))
     faults = refusal(say(RANGES[unit], least - 1, most + 1)).faults
     assert [fault.value for fault in faults] == [least - 1, most + 1]
 
@@ -80,13 +80,13 @@ def test_a_range_of_names_is_reversed_by_their_order() -> None:
     fault = only_fault(schedule().between_months("march", "january"))
     assert fault.value == ("march", "january")
     assert fault.message.endswith("got start:march end:january")
-    schedule().between_months("january", 3).build()
+    built(schedule().between_months("january", 3))
 
 
 @pytest.mark.parametrize(("unit", "label", "name", "most"), STEPS)
 def test_a_step_is_within_its_unit(unit: str, label: str, name: str, most: int) -> None:
-    say(name, 1).build()
-    say(name, most).build()
+    built(say(name, 1))
+    built(say(name, most))
     for step in (0, -1, most + 1, 1.0, True, "2", None):
         text = f"{label}: Step must be between 1 and {most}, found: {step!r}"
         fault = only_fault(say(name, step))
@@ -153,6 +153,36 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "builder",
+    [
+        schedule().on_weekdays(),
+        schedule().on_monday().on_june(),
+        schedule().on_last_day_of_month().in_timezone("Europe/Paris"),
+        schedule().every_day_of_week(),
+        schedule().every_days_of_month(2),
+        schedule().on_nth_weekday("last", "friday"),
+        schedule().on_may().every_month(),
+    ],
+)
+def test_days_without_a_time_of_day_are_refused(builder: ScheduleBuilder) -> None:
+    fault = only_fault(builder)
+    assert (fault.unit, fault.kind, fault.value) == ("hour", "no_time", None)
+    assert fault.message == (
+        "No time of day is said, so it would occur every minute of these days: say a time, "
+        "such as at(9), or every_minute()"
+    )
+    assert builder.at(9).build().describe().startswith("at 09:00")
+    assert builder.every_minute().build().describe().startswith("every minute")
+    assert builder.on_hour(8).build().describe().startswith("every minute, from 08:00 to 08:59")
+    assert "second 30" in builder.on_second(30).build().describe()
+
+
+def test_without_any_word_it_is_every_minute() -> None:
+    assert schedule().build() == schedule().every_minute().build()
+    assert schedule().in_timezone("Europe/Paris").build().describe().startswith("every minute")
+
+
 def test_nothing_is_looked_at_before_build() -> None:
     wrong = say("on_second", 99).in_timezone("nowhere").at(99, 99)  # type: ignore[arg-type]
     assert isinstance(wrong, ScheduleBuilder)
@@ -203,7 +233,7 @@ def test_days_that_no_year_has_are_refused(
     ],
 )
 def test_days_that_some_year_has_are_not(builder: ScheduleBuilder) -> None:
-    builder.build().next_after(utc("2026-01-01"))
+    built(builder).next_after(utc("2026-01-01"))
 
 
 SKIPPED = (

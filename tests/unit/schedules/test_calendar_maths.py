@@ -8,7 +8,7 @@ import pytest
 from bgjobs.errors import NaiveDatetimeError, NoOccurrenceError
 from bgjobs.schedules import Calendar, Schedule, every, from_cron, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
-from tests.unit.schedules.listing import after, utc
+from tests.unit.schedules.listing import after, built, utc
 
 
 def test_the_next_minute_is_counted_from_the_second_that_is_given() -> None:
@@ -64,7 +64,7 @@ def test_an_instant_without_a_time_zone_is_refused(one: Schedule) -> None:
 def test_b1_smaller_units_begin_again_when_a_larger_one_moves(
     one: ScheduleBuilder, start: str, right: str
 ) -> None:
-    assert after(one.build(), start) == [right]
+    assert after(built(one), start) == [right]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_b1_smaller_units_begin_again_when_a_larger_one_moves(
 def test_b1_days_are_looked_at_again_when_the_month_moves(
     one: ScheduleBuilder, start: str, right: str
 ) -> None:
-    assert after(one.build(), start) == [right]
+    assert after(built(one), start) == [right]
 
 
 def test_b2_both_ends_of_a_range_belong_to_it() -> None:

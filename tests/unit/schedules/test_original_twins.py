@@ -11,18 +11,20 @@ from bgjobs.errors import ScheduleFault
 from bgjobs.schedules import Calendar, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
 from tests.unit.schedules.listing import after, only_fault, refusal
+from tests.unit.schedules.listing import built as at_any_time
 from tests.unit.schedules.test_builder_faults import BOUNDS, RANGES, say
 
 JANUARY_1 = "2024-01-01"  # a Monday
 
 
 def next_of(builder: ScheduleBuilder, start: str) -> str:
-    (found,) = after(builder.build(), start)
+    (found,) = after(at_any_time(builder), start)
     return found
 
 
 def built(builder: ScheduleBuilder) -> Calendar:
-    one = builder.build()
+    """The original takes days without a time for every minute of them; here one says so."""
+    one = at_any_time(builder)
     assert isinstance(one, Calendar)
     return one
 
@@ -158,14 +160,14 @@ def test_on_months() -> None:
 
 def test_error_month_with_different_days() -> None:
     """The original refused every 29 February, and 31 where only some months are short."""
-    schedule().on_day_of_month(29).on_january().build()
-    schedule().on_day_of_month(29).on_february().on_january().build()
+    built(schedule().on_day_of_month(29).on_january())
+    built(schedule().on_day_of_month(29).on_february().on_january())
     thirty_first = schedule().on_day_of_month(31)
     for short in ("april", "june", "september", "november"):
         fault = only_fault(thirty_first.on_month(short))
         assert fault.kind == "impossible"
         assert short.title() in fault.message
-    thirty_first.on_april().on_may().build()
+    built(thirty_first.on_april().on_may())
     assert only_fault(thirty_first.on_april().on_june()).kind == "impossible"
 
 

@@ -57,6 +57,11 @@ ScheduleBuilder().on_last_workday_of_month().on_weekends().build()  # P: Schedul
 bgjobs.schedules.schedule().on_february().on_day_of_month(30).at(3).build()  # P: never occurs
 schedule().on_february().on_day_of_month(30)
 
+# Days without a time of day: told at `build`, when no other word can say one.
+schedule().on_weekdays().build()  # P: No time of day is said
+schedule().on_monday().on_june().in_timezone("Europe/Paris").build()  # P: say a time, such as
+schedule().on_weekdays()
+
 # Words that do not go together.
 schedule().at(8).on_hour(9).build()  # P: Hours cannot be said beside at()
 schedule().at(8).every_hour().every_minute().build()  # P: Hours cannot be + Minutes cannot be
