@@ -6,9 +6,11 @@ cannot make two jobs.
 
 import os
 import time
+from string import hexdigits
 from uuid import UUID, SafeUUID
 
 _DIGITS = 32
+_SHOWN = 50
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 
@@ -46,6 +48,17 @@ def parsed_id(text: str) -> UUID:
     if len(digits) != _DIGITS:
         raise ValueError(f"expected an id of {_DIGITS} hexadecimal digits, found {text!a}")
     return id_of(int(digits, 16))
+
+
+def ids_between(beginning: str) -> tuple[UUID, UUID]:
+    """Return the lowest and the highest id that begins so; `ValueError` for other text."""
+    digits = beginning.replace("-", "").lower()
+    if not 0 < len(digits) <= _DIGITS or not set(digits) <= set(hexdigits):
+        raise ValueError(
+            f"beginning: expected the first of {_DIGITS} hexadecimal digits of an id, "
+            f"found {beginning[:_SHOWN]!a}"
+        )
+    return UUID(digits.ljust(_DIGITS, "0")), UUID(digits.ljust(_DIGITS, "f"))
 
 
 def new_id() -> UUID:

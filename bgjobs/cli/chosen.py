@@ -18,7 +18,7 @@ from bgjobs.cli.states import State, state_of
 from bgjobs.errors import UnknownJobError
 
 
-def check(ids: Sequence[UUID], *, all_of_them: bool, is_narrowed: bool) -> None:
+def check(ids: Sequence[str], *, all_of_them: bool, is_narrowed: bool) -> None:
     """Expect ids or --all, and a choice only with --all."""
     if bool(ids) == all_of_them:
         found = "both" if ids else "neither"

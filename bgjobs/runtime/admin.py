@@ -21,6 +21,7 @@ from bgjobs.expecting import (
     check_type,
     check_whole,
 )
+from bgjobs.ids import ids_between
 from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob, check_delay, check_priority
 from bgjobs.runtime.bulk import Bulk, Progress
 from bgjobs.runtime.engine import Engine
@@ -128,6 +129,16 @@ class Admin:
         if found is None:
             raise UnknownJobError(job_id)
         return found
+
+    async def find_ids(self, beginning: str, *, limit: int = 10) -> Sequence[UUID]:
+        """Return the ids that begin so, of jobs that live or have ended, the oldest first.
+
+        ``beginning`` is the begin of an id as it is written, with its hyphens or without.
+        """
+        check_text("beginning", beginning)
+        first, last = ids_between(beginning)
+        check_whole("find_ids: limit", limit, least=0)
+        return await self._ask(self._operations.find_ids, first, last, limit)
 
     async def enqueue(self, request: JobRequest) -> Job:
         """Store a job; raises the same as `BgJobs.enqueue`."""

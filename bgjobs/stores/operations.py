@@ -169,6 +169,10 @@ class Operations(Protocol):
         """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
         ...
 
+    def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
+        """Return the ids from one to another of jobs, live or ended, the lowest first."""
+        ...
+
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return whose jobs wait, due or not: each worker's name once, `limit` at most."""
         ...

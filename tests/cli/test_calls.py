@@ -41,6 +41,7 @@ def test_it_tells_its_version(call: Call) -> None:
         ("jobs list --app x", "jobs list: --app stands before the command"),
         ("jobs list --faild", "jobs list: no such option"),
         ("jobs show 12", "jobs show: invalid value for 'ID': expected a job id such as"),
+        ("jobs show 01g9", "jobs show: invalid value for 'ID': expected a job id such as"),
         ("jobs reschedule --in soon 0", "jobs reschedule: invalid value for"),
         ("completion tcsh", "completion: invalid value for '{bash|zsh|fish}': 'tcsh' is not"),
     ],

@@ -358,3 +358,52 @@ def test_a_line_that_is_no_job_is_named(call: Call, monkeypatch: pytest.MonkeyPa
 
     assert answer.code != 0
     assert "line 1" in answer.line
+
+
+def beginnings(call: Call) -> tuple[str, str, str]:
+    """The whole id of a waiting job, the shortest beginning of it alone, and a shared one."""
+    [job] = ids(call, "--waiting")
+    others = [one for one in ids(call, "--failed", "--succeeded", "--delayed") if one != job]
+    alone = next(job[:size] for size in range(4, 37) if not _begins_any(job[:size], others))
+    shared = next(job[:size] for size in range(36, 3, -1) if _begins_any(job[:size], others))
+    return job, alone, shared
+
+
+def _begins_any(beginning: str, others: list[str]) -> bool:
+    return any(one.startswith(beginning) for one in others)
+
+
+def test_the_beginning_of_an_id_will_do(call: Call) -> None:
+    job, alone, _ = beginnings(call)
+
+    assert call("jobs", "show", alone, "--json").json["id"] == job
+    assert call("jobs", "show", alone.upper().replace("-", ""), "--json").json["id"] == job
+    assert call("jobs", "reschedule", alone, "--in", "2h").out == f"changed {job}\n"
+    assert call("jobs", "cancel", alone, "--dry-run").out == f"would change {job}: delayed\n"
+    assert call("jobs", "cancel", alone).out == f"cancelled {job}\n"
+    assert call("jobs", "retry", alone).out == f"retried {job}\n"
+    assert call("jobs", "list", "--waiting", "--after", alone, "--json").json == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["show", "retry", "cancel", "reschedule --in 1h", "list --failed --after"],
+)
+def test_a_beginning_that_several_ids_share_changes_nothing(command: str, call: Call) -> None:
+    _, _, shared = beginnings(call)
+    before = call("jobs", "list", "--json").json
+
+    answer = call("jobs", *command.split(), shared)
+
+    assert answer.code == 2
+    assert answer.line.startswith(
+        f"several jobs have an id that begins with '{shared}': {shared}"
+    )
+    assert call("jobs", "list", "--json").json == before
+
+
+@pytest.mark.parametrize("command", ["show", "retry", "cancel", "reschedule --in 1h"])
+def test_a_beginning_that_no_id_has_is_an_unknown_job(command: str, call: Call) -> None:
+    answer = call("jobs", *command.split(), "0000-00")
+
+    assert (answer.code, answer.line) == (3, "no job has an id that begins with '0000-00'")

@@ -105,6 +105,7 @@ def ask_everything(store: PostgresStore) -> None:
         operations.get_waiting(delayed=delayed)
     operations.get_named_running()
     operations.get_waiting_names(10)
+    operations.find_ids(new_id(), new_id(), 10)
     operations.get_owners()
     operations.retry([new_id()])
     operations.cancel([new_id()], "no")

@@ -171,3 +171,9 @@ def test_the_names_of_waiting_jobs_are_leapt_through(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
     assert _read(store, postgres_dsn, "get_waiting_names", limit=MANY) <= 10
+
+
+def test_ids_are_looked_up(store: PostgresStore, postgres_dsn: str) -> None:
+    for first in (UUID(int=0), new_id()):
+        values: dict[str, Any] = {"first": first, "last": UUID(int=2**128 - 1), "limit": 10}
+        assert _read(store, postgres_dsn, "find_ids", **values) <= 30

@@ -216,3 +216,11 @@ def test_the_names_of_waiting_jobs_are_leapt_through(
     cost, found = _cost(raw, "get_waiting_names", {"limit": MANY})
     assert found == 5
     assert cost <= 1000
+
+
+def test_ids_are_looked_up(raw: tuple[SQLiteStore, sqlite3.Connection]) -> None:
+    for first in (IDS[0], WAITING[-3], FAILED[5]):
+        values = {"first": first, "last": IDS[-1], "limit": 10}
+        cost, found = _cost(raw, "find_ids", values)
+        assert found == 10
+        assert cost <= 2000

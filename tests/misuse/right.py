@@ -75,6 +75,7 @@ BY_NAME = {
     "conninfo_or_pool": "postgresql://nowhere/db",
     "text": "0 8 * * *",
     "lines": [""],
+    "beginning": "019c2f0e",
 }
 """Where the annotation does not say enough."""
 

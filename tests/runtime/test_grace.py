@@ -119,6 +119,8 @@ USES: dict[str, Use] = {
     "admin.schedules": lambda bg: bg.admin.schedules(),
     "admin.schedule": lambda bg: bg.admin.schedule("tick").occurrence(),
     "admin.diagnose": lambda bg: bg.admin.diagnose(),
+    "admin.unhandled": lambda bg: bg.admin.unhandled(),
+    "admin.find_ids": lambda bg: bg.admin.find_ids("01"),
     "admin.schema": lambda bg: bg.admin.schema(),
 }
 

@@ -139,6 +139,7 @@ def read(store: PostgresStore) -> None:
     store.operations.get_waiting("work", delayed=True)
     store.operations.get_named_running("work")
     store.operations.get_waiting_names(10)
+    store.operations.find_ids(new_id(), new_id(), 10)
     assert store.operations.pending_migrations() == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs.ids import id_of, new_id, new_ids, parsed_id
+from bgjobs.ids import id_of, ids_between, new_id, new_ids, parsed_id
 
 MANY = 100_000
 
@@ -85,3 +85,33 @@ def test_an_id_is_made_between_before_and_after() -> None:
     one = new_id()
     after = time.time_ns()
     assert before // 10**6 <= milliseconds_of(one) <= after // 10**6
+
+
+@pytest.mark.parametrize(
+    ("beginning", "first", "last"),
+    [
+        ("0", "00000000-0000-0000-0000-000000000000", "0fffffff-ffff-ffff-ffff-ffffffffffff"),
+        (
+            "019C-",
+            "019c0000-0000-0000-0000-000000000000",
+            "019cffff-ffff-ffff-ffff-ffffffffffff",
+        ),
+        (
+            "019c2f0e-4b7a-7c",
+            *("019c2f0e-4b7a-7c00-0000-000000000000", "019c2f0e-4b7a-7cff-ffff-ffffffffffff"),
+        ),
+        ("019c2f0e4b7a7c119d5e0a1b2c3d4e5f", *["019c2f0e-4b7a-7c11-9d5e-0a1b2c3d4e5f"] * 2),
+    ],
+)
+def test_a_beginning_stands_for_all_ids_between_two(
+    beginning: str, first: str, last: str
+) -> None:
+    assert ids_between(beginning) == (UUID(first), UUID(last))
+
+
+@pytest.mark.parametrize("wrong", ["", "-", "x", "0" * 33, "019c 2f", "\u0660"])
+def test_what_is_no_beginning_of_an_id_is_refused(wrong: str) -> None:
+    with pytest.raises(
+        ValueError, match="expected the first of 32 hexadecimal digits of an id"
+    ):
+        ids_between(wrong)

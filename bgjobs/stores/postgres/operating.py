@@ -113,6 +113,12 @@ class PostgresOperations:
         values = {"name": name, "delayed": delayed, "now": rows.utc("now", now), **paged(page)}
         return [rows.as_job(row) for row in self._calls.rows("get_waiting", values)]
 
+    def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
+        """Return the ids from one to another of jobs, live or ended, the lowest first."""
+        return _ids(
+            self._calls.rows("find_ids", {"first": first, "last": last, "limit": limit})
+        )
+
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return whose jobs wait, due or not, each name once."""
         return [name for [name] in self._calls.rows("get_waiting_names", {"limit": limit})]

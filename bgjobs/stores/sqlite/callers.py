@@ -80,7 +80,7 @@ def transaction_of(connection: sqlite3.Connection, label: str) -> Generator[None
             yield
         return
     if _autocommits(connection):
-        raise no_transaction(label, "enqueue_in", "connection.execute('begin immediate')")
+        raise no_transaction(label, "enqueue_in", "'begin immediate'")
     run("begin immediate")
     try:
         yield

@@ -121,6 +121,11 @@ class SQLiteOperations:
         values: Parameters = {"name": name, "delayed": delayed, "now": moment}
         return [rows.as_job(row) for row in self._calls.page("get_waiting", page, values)]
 
+    def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
+        """Return the ids from one to another of jobs, live or ended, the lowest first."""
+        values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
+        return _ids(self._calls.read("find_ids", values))
+
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return whose jobs wait, due or not, each name once."""
         return [name for [name] in self._calls.read("get_waiting_names", {"limit": limit})]

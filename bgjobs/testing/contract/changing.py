@@ -2,6 +2,7 @@
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import timedelta
+from uuid import UUID
 
 from attrs import evolve
 
@@ -23,6 +24,7 @@ from bgjobs.testing.contract.steps import (
     put_one,
     requeue,
     start,
+    succeed,
     take,
 )
 
@@ -157,3 +159,17 @@ def check_the_names_of_waiting_jobs_are_told_once(store: OperatedStore) -> None:
     assert sorted(names(4)) == sorted(["a", "b", "B", "é"])
     assert len(set(names(3))) == 3
     assert list(names(0)) == []
+
+
+def check_ids_are_found_between_two(store: OperatedStore) -> None:
+    """Both included, of live and ended jobs, the lowest first, up to a limit."""
+    failed, done, running = lose(store, "ValueError: gone"), hold(store), hold(store)
+    store.write(settle=[succeed(done)], now=NOW)
+    waiting = put_one(store)
+    find, every = store.operations.find_ids, sorted(ids([waiting, running, failed, done]))
+    assert list(find(every[0], every[-1], 10)) == every
+    assert list(find(every[0], every[-1], 2)) == every[:2]
+    assert list(find(every[1], every[2], 10)) == every[1:3]
+    assert list(find(every[1], every[1], 10)) == [every[1]]
+    assert list(find(every[-1], every[0], 10)) == []
+    assert list(find(new_id(), UUID(int=2**128 - 1), 10)) == []

@@ -10,6 +10,7 @@ from bgjobs.cli import chosen, names, screen
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
 from bgjobs.cli.counting import AT_MOST, Count
 from bgjobs.cli.faults import Fault
+from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import (
     dry_run_option,
     ids_argument,
@@ -33,7 +34,7 @@ from bgjobs.cli.session import Session, pass_session
 @pass_session
 def cancel(
     session: Session,
-    job_ids: tuple[UUID, ...],
+    job_ids: tuple[str, ...],
     worker: str | None,
     reason: str,
     *,
@@ -47,7 +48,9 @@ def cancel(
         raise Fault("--reason: expected a text, found an empty one")
     chosen.check(job_ids, all_of_them=all_of_them, is_narrowed=worker is not None)
     if job_ids:
-        _some(session, job_ids, reason, dry_run=dry_run, with_json=with_json)
+        _some(
+            session, identified(session, job_ids), reason, dry_run=dry_run, with_json=with_json
+        )
     else:
         _all(session, worker, reason, dry_run=dry_run, yes=yes, with_json=with_json)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from uuid import UUID
 
 import click
 
 import bgjobs
 from bgjobs.cli import as_json, names, screen, tables
 from bgjobs.cli.faults import Fault
+from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import job_id, json_option, search_option, worker_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, State
@@ -52,7 +52,7 @@ def list_jobs(
     worker: str | None,
     search: str | None,
     limit: int,
-    after: UUID | None,
+    after: str | None,
     *,
     with_json: bool,
 ) -> None:
@@ -61,7 +61,7 @@ def list_jobs(
     Failed and succeeded ones come newest first, the others oldest first.
     """
     wanted = _wanted(states, search, after)
-    page = bgjobs.Page(limit, after)
+    page = bgjobs.Page(limit, None if after is None else identified(session, [after])[0])
 
     async def ask(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
         found: list[tuple[State, AnyJob]] = []
@@ -78,7 +78,7 @@ def list_jobs(
     _show(found, wanted, limit)
 
 
-def _wanted(states: Sequence[State], search: str | None, after: UUID | None) -> Sequence[State]:
+def _wanted(states: Sequence[State], search: str | None, after: str | None) -> Sequence[State]:
     if search is not None:
         if set(states) - {"failed"}:
             raise Fault("--search looks in the errors of failed jobs, not at other states")

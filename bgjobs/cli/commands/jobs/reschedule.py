@@ -9,6 +9,7 @@ import click
 import bgjobs
 from bgjobs.cli import chosen
 from bgjobs.cli.faults import Fault
+from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import (
     PRIORITY,
     at_option,
@@ -21,7 +22,7 @@ from bgjobs.cli.session import Session, pass_session
 
 
 @click.command()
-@click.argument("job_ids", metavar="ID...", type=job_id, nargs=-1, required=True)
+@click.argument("wanted", metavar="ID...", type=job_id, nargs=-1, required=True)
 @delay_option
 @at_option
 @click.option("--priority", type=PRIORITY, help="Lower runs first.")
@@ -30,7 +31,7 @@ from bgjobs.cli.session import Session, pass_session
 @pass_session
 def reschedule(
     session: Session,
-    job_ids: tuple[UUID, ...],
+    wanted: tuple[str, ...],
     delay: timedelta | None,
     at: datetime | None,
     priority: int | None,
@@ -43,6 +44,7 @@ def reschedule(
         raise Fault("expected --in or --at, found both")
     if delay is None and at is None and priority is None:
         raise Fault("expected --in, --at or --priority, found none of them")
+    job_ids = identified(session, wanted)
     if dry_run:
         chosen.tell_found(session, job_ids, ("waiting", "delayed"), with_json=with_json)
         return

@@ -10,6 +10,7 @@ import bgjobs
 from bgjobs.cli import chosen, names, screen
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
 from bgjobs.cli.counting import Failed
+from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import (
     dry_run_option,
     ids_argument,
@@ -37,7 +38,7 @@ from bgjobs.cli.states import State
 @pass_session
 def retry(
     session: Session,
-    job_ids: tuple[UUID, ...],
+    job_ids: tuple[str, ...],
     worker: str | None,
     search: str | None,
     before: datetime | None,
@@ -51,7 +52,7 @@ def retry(
     choice = Failed(worker, search, before)
     chosen.check(job_ids, all_of_them=all_of_them, is_narrowed=choice.is_narrowed)
     if job_ids:
-        _some(session, job_ids, dry_run=dry_run, with_json=with_json)
+        _some(session, identified(session, job_ids), dry_run=dry_run, with_json=with_json)
     else:
         _all(session, choice, dry_run=dry_run, yes=yes, with_json=with_json)
 

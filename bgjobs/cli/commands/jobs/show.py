@@ -2,26 +2,28 @@
 
 import json
 from datetime import UTC, datetime
-from uuid import UUID
 
 import click
 from rich.text import Text
 
 from bgjobs.cli import as_json, screen, tables
-from bgjobs.cli.options import job_id, json_option
+from bgjobs.cli.identifying import identified
+from bgjobs.cli.options import job_id as an_id
+from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, last_error, state_of
 from bgjobs.story import story
 
 
 @click.command()
-@click.argument("wanted", metavar="ID", type=job_id)
+@click.argument("wanted", metavar="ID", type=an_id)
 @click.option("--payload", "with_payload", is_flag=True, help="Show its arguments, too.")
 @json_option
 @pass_session
-def show(session: Session, wanted: UUID, *, with_payload: bool, with_json: bool) -> None:
+def show(session: Session, wanted: str, *, with_payload: bool, with_json: bool) -> None:
     """Show one job: its state, its whole story, and its last error."""
-    job = session.administered(lambda admin: admin.get(wanted))
+    [job_id] = identified(session, [wanted])
+    job = session.administered(lambda admin: admin.get(job_id))
     if with_json:
         state = state_of(job, datetime.now(UTC))
         screen.json(as_json.whole_job(job, state, story(job), with_payload=with_payload))
