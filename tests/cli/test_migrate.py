@@ -44,6 +44,14 @@ def test_sql_prints_statements_that_a_database_takes(shop: Path, call: Call) -> 
     assert call("migrate", "sql", "--json").json[0]["name"] == "0001_jobs"
 
 
+def test_sql_says_that_there_is_nothing_to_do(call: Call) -> None:
+    answer = call("migrate", "sql")
+
+    assert (answer.code, answer.out) == (0, "")
+    assert answer.err == "-- nothing to do: the schema is up to date\n"
+    assert call("migrate", "sql", "--json").json == []
+
+
 def test_a_command_that_needs_the_schema_says_what_to_do(shop: Path, call: Call) -> None:
     (shop / "shop.db").unlink()
 

@@ -60,6 +60,8 @@ def sql(session: Session, *, with_json: bool) -> None:
         return
     for one in pending:
         screen.line(f"-- {one.name}\n{one.sql}\n")
+    if not pending:
+        screen.note("-- nothing to do: the schema is up to date")
 
 
 def _pending(store: bgjobs.Store) -> list[bgjobs.Migration]:
