@@ -4,20 +4,11 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from bgjobs.cli import exits
-from bgjobs.cli.commands.completion import completion
-from bgjobs.cli.commands.doctor import doctor
-from bgjobs.cli.commands.jobs import jobs
-from bgjobs.cli.commands.migrate import migrate
-from bgjobs.cli.commands.owners import owners
-from bgjobs.cli.commands.queues import queues
-from bgjobs.cli.commands.run import run
-from bgjobs.cli.commands.schedules import schedules
-from bgjobs.cli.commands.status import status
-from bgjobs.cli.commands.watch import watch
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import fault_of, tell
 from bgjobs.cli.session import Session
@@ -36,16 +27,43 @@ Why did a job fail, and once more:
 """
 
 
-class _AsAdded(click.Group):
-    """Lists its commands in the order of their use."""
+_COMMANDS = {
+    "run": "Run the queues and scheduled jobs until TERM or INT (Ctrl-C).",
+    "migrate": "Bring the schema of the store up to date.",
+    "status": "Show the store, its jobs, the queues and how many run them.",
+    "jobs": "Look at jobs, and change what becomes of them.",
+    "queues": "List the queues with their jobs, or pause one of them.",
+    "schedules": "Look at scheduled jobs, run one now, pause one.",
+    "owners": "List who runs queues now, on any node.",
+    "watch": "Watch queues, running jobs, rates and failures until Ctrl-C.",
+    "doctor": "Look for what is wrong; the exit code is 1 if something is.",
+    "completion": "Print the completion script of a shell.",
+}
+"""In the order of their use, with the first line of their help, as they are imported late."""
+
+
+class _OnDemand(click.Group):
+    """Imports a command when it is called: each needs other libraries, the help needs none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
-        """Give their names."""
-        return list(self.commands)
+        """Return their names."""
+        return [*_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one of them; None when there is none of this name."""
+        if cmd_name in _COMMANDS and cmd_name not in self.commands:
+            module = import_module(f"bgjobs.cli.commands.{cmd_name}")
+            self.add_command(getattr(module, cmd_name))
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as click has it
+        """Write them down without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([*_COMMANDS.items()])
 
 
 @click.group(
-    cls=_AsAdded,
+    cls=_OnDemand,
     epilog=_EPILOG,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
@@ -69,21 +87,6 @@ def root(context: click.Context, app: str | None, *, with_traceback: bool) -> No
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(ExitCode.USAGE)
-
-
-for _command in (
-    run,
-    migrate,
-    status,
-    jobs,
-    queues,
-    schedules,
-    owners,
-    watch,
-    doctor,
-    completion,
-):
-    root.add_command(_command)
 
 
 def run_command(arguments: Sequence[str]) -> int:

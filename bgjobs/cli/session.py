@@ -3,9 +3,8 @@
 import signal
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import Concatenate, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, final
 
-import anyio
 import click
 from attrs import define
 
@@ -13,6 +12,9 @@ import bgjobs
 from bgjobs.cli.application import load_config
 from bgjobs.cli.faults import Fault
 from bgjobs.errors import unwrapped
+
+if TYPE_CHECKING:
+    from bgjobs import Admin
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,8 +35,10 @@ class Session:
             raise Fault("no application: say --app module:config, or set BGJOBS_APP")
         return load_config(self.app)
 
-    def administered(self, work: Callable[[bgjobs.Admin], Awaitable[T]]) -> T:
+    def administered(self, work: "Callable[[Admin], Awaitable[T]]") -> T:
         """Run `work` over the application's store; Ctrl-C cancels it in order."""
+        import anyio  # noqa: PLC0415 - the help needs no event loop
+
         config = self.config
 
         async def main() -> T:
@@ -53,6 +57,8 @@ def pass_session(command: Callable[Concatenate[Session, P], T]) -> Callable[P, T
 
 
 async def _until_interrupted(work: Callable[[], Awaitable[T]]) -> T:
+    import anyio  # noqa: PLC0415 - as above
+
     answers: list[T] = []
     async with anyio.create_task_group() as group:
 

@@ -5,10 +5,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 
 from bgjobs.cli import main
 from bgjobs.cli.exits import MEANINGS
+from bgjobs.cli.root import root
 from tests.cli.conftest import Call
 from tests.cli.terminal import BGJOBS
 
@@ -27,6 +29,33 @@ def test_the_help_explains_the_exit_codes(call: Call) -> None:
     assert answer.code == 0
     for code, meaning in MEANINGS.items():
         assert f"{code:>4}  {meaning}\n" in answer.out
+
+
+@pytest.mark.parametrize("call_of_it", ["--help", "--version"])
+def test_the_help_imports_no_more_than_it_needs(call_of_it: str) -> None:
+    program = (
+        "import sys\n"
+        "from bgjobs.cli.root import run_command\n"
+        f"assert run_command([{call_of_it!r}]) == 0\n"
+        "sys.stderr.write(' '.join(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    loaded = set(done.stderr.split())
+    assert {"bgjobs", "click"} <= loaded
+    costly = {"anyio", "trio", "asyncio", "rich", "cattrs", "sqlite3", "psycopg"}
+    assert loaded.isdisjoint(costly | {"bgjobs.runtime", "bgjobs.cli.commands.run"})
+
+
+def test_the_help_has_the_first_line_of_each_command() -> None:
+    context = click.Context(root)
+    for name in root.list_commands(context):
+        command = root.get_command(context, name)
+        assert command is not None
+        assert f"  {name:<10}  {command.get_short_help_str(200)}\n" in root.get_help(context)
+    assert root.get_command(context, "nothing") is None
 
 
 def test_it_tells_its_version(call: Call) -> None:
