@@ -60,6 +60,7 @@ class Attempt:
     __slots__ = (
         "_context",
         "_interrupted",
+        "_on_loop",
         "_reason",
         "_scope",
         "_threads",
@@ -77,6 +78,7 @@ class Attempt:
         self._threads = threads
         self._scope: CancelScope | None = None
         self._interrupted = False
+        self._on_loop: bool = worker.is_async
         self._reason: str | None = None
         self._context: JobContext | None = None
 
@@ -192,6 +194,7 @@ class Attempt:
 
     async def _finish(self, answer: object, context: Context) -> None:
         """Await what a handler has returned; `TypeError` for work that cannot be awaited."""
+        self._on_loop = True
         try:
             await checkpoint_if_cancelled()
         except BaseException:
@@ -236,7 +239,7 @@ class Attempt:
             return self.order
         if self._interrupted:
             return Interrupted()
-        hint = other_loop_hint(error, is_async=self.worker.is_async)
+        hint = other_loop_hint(error, on_loop=self._on_loop)
         return Raised(error_text(error, hint=hint))
 
 

@@ -14,16 +14,16 @@ _DEEPEST = 100
 """Causes and members of groups that are looked at."""
 
 
-def other_loop_hint(error: BaseException, *, is_async: bool) -> str:
+def other_loop_hint(error: BaseException, *, on_loop: bool) -> str:
     """Return what to do where a handler seems to need the other event loop, else ''.
 
     To be asked on the event loop. In a thread neither loop runs, so a plain handler that calls
     for one would find none on the other loop either; only calls from a thread to Trio differ.
     """
     if native_task() is None:
-        is_misplaced = is_async and _is_any(error, "asyncio", _OF_ASYNCIO)
+        is_misplaced = on_loop and _is_any(error, "asyncio", _OF_ASYNCIO)
         return _hint("Trio", "asyncio", "asyncio") if is_misplaced else ""
-    found = _is_any(error, "trio", _OF_TRIO) if is_async else False
+    found = _is_any(error, "trio", _OF_TRIO) if on_loop else False
     is_misplaced = found or _is_any(error, "", (_OF_TRIO_IN_THREADS,))
     return _hint("asyncio", "Trio", "trio") if is_misplaced else ""
 

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -15,6 +15,7 @@ import bgjobs
 from bgjobs.testing import run_one
 from tests.runtime.conftest import Harness
 
+R = TypeVar("R")
 pytestmark = pytest.mark.anyio
 INTERNAL = re.compile(r'File ".*/(bgjobs|anyio|trio|outcome|asyncio|concurrent)/')
 HINT = "This handler ran on {}; if it needs {}, set Config(event_loop={!r}) or run with "
@@ -47,10 +48,10 @@ def divide_in_a_thread() -> None:
     _ = 1 / 0
 
 
-def counted(function: Callable[[], None]) -> Callable[[], None]:
+def counted(function: Callable[[], R]) -> Callable[[], R]:
     @functools.wraps(function)
-    def wrapper() -> None:
-        function()
+    def wrapper() -> R:
+        return function()
 
     return wrapper
 
@@ -185,6 +186,12 @@ async def asyncio_as_a_cause() -> None:
 
 
 @bgjobs.worker
+@counted
+async def decorated_for_asyncio() -> None:
+    await asyncio.sleep(0.01)
+
+
+@bgjobs.worker
 async def sleep_on_trio() -> None:
     await trio.sleep(0.01)
 
@@ -212,6 +219,7 @@ FOR_ASYNCIO = [
     lock_on_asyncio,
     asyncio_in_a_group,
     asyncio_as_a_cause,
+    decorated_for_asyncio,
 ]
 FOR_TRIO = [sleep_on_trio, nursery_on_trio, event_on_trio, thread_of_trio]
 
