@@ -4,7 +4,7 @@ from bgjobs.errors import StoreError
 
 _BEFORE_THE_FIRST_QUERY = (
     "; Django's connection.connection is None before the first query: open "
-    "transaction.atomic(), or call connection.ensure_connection() first"
+    "transaction.atomic() first, which connects"
 )
 _SQLALCHEMY = {
     "Session": "session.connection().connection.driver_connection",
