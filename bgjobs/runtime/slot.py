@@ -53,20 +53,27 @@ class Slot:
 
     async def run(self) -> None:
         """Run jobs until the inbox is closed and empty."""
-        more = True
-        while more:
-            outcome = None
-            try:
-                with CancelScope() as scope:
-                    more = await self._run_jobs(scope)
-            except BaseException as error:
-                if self.attempt is not None:
-                    outcome = await self._outcome_of(self.attempt, error)
-                elif not await self._outlives(error):
-                    raise
-            attempt, self.attempt = self.attempt, None
-            if attempt is not None:
-                await self._end(attempt, outcome or attempt.cancelled())
+        try:
+            while await self._run_in_a_scope():
+                pass
+        finally:
+            self.attempt = None  # its handler has ended, also where that ends the queue
+
+    async def _run_in_a_scope(self) -> bool:
+        """Run jobs to the last one, or to one that is cancelled or raises; True for more."""
+        more, outcome = True, None
+        try:
+            with CancelScope() as scope:
+                more = await self._run_jobs(scope)
+        except BaseException as error:
+            if self.attempt is not None:
+                outcome = await self._outcome_of(self.attempt, error)
+            elif not await self._outlives(error):
+                raise
+        attempt, self.attempt = self.attempt, None
+        if attempt is not None:
+            await self._end(attempt, outcome or attempt.cancelled())
+        return more
 
     async def _outlives(self, error: BaseException) -> bool:
         """Whether a slot without a job goes on: a handler that has ended cancels its task."""

@@ -24,6 +24,7 @@ from bgjobs.events import (
     LoopLag,
     MonitorFailed,
     OwnerDied,
+    QueueError,
     QueueStarted,
     ReservationLost,
 )
@@ -446,6 +447,29 @@ async def test_a_handler_that_does_not_end_is_named(virtual_app: Harness) -> Non
     (named,) = virtual_app.recorder.of(CancellationIgnored)
     assert named.job.name == "stubborn"
     assert len(virtual_app.recorder.of(JobSucceeded)) == 1
+
+
+@virtual_time
+async def test_a_handler_that_took_its_queue_down_is_not_named(virtual_app: Harness) -> None:
+    crashes = anyio.Event()
+
+    @bgjobs.worker
+    async def stubborn() -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(100)
+
+    @bgjobs.worker
+    async def crashing() -> None:
+        await crashes.wait()
+        raise NotAnException
+
+    async with bgjobs.run(virtual_app.config(stubborn, crashing, grace=10)) as bg:
+        await bg.enqueue_many([stubborn.request(), crashing.request()])
+        await virtual_app.recorder.wait_for(JobStarted, 2)
+        crashes.set()
+        await virtual_app.recorder.wait_for(QueueError)
+    named = virtual_app.recorder.of(CancellationIgnored)
+    assert [one.job.name for one in named] == ["stubborn"]
 
 
 async def test_blocking_the_loop_beyond_the_lease_keeps_the_reservation(app: Harness) -> None:
