@@ -107,11 +107,11 @@ def is_ahead(job: Job, now: datetime) -> bool:
     if occurrence is None or occurrence.paused or job.reserved_by is not None:
         return False
     seen = [job.created_at, *(one.reserved_at for one in job.errors if one.reserved_at)]
-    step = max(seen) - now
-    if step <= CLOCK_NOISE:
-        return False
     if has_begun(job):  # its next attempt is as far away as the clock was ahead
-        return step > _tolerated_step(occurrence)
+        failed = max((one.failed_at for one in job.errors), default=job.created_at)
+        return min(max(*seen, failed), job.available_at) - now > _tolerated_step(occurrence)
+    if max(seen) - now <= CLOCK_NOISE:
+        return False
     try:
         return put_right(occurrence, now) != occurrence
     except (NoOccurrenceError, ScheduleValidationError):

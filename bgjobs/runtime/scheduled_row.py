@@ -90,11 +90,11 @@ class ScheduledRow:
 
     async def look_after(self) -> None:
         """Bring about what is pending; plan a row again that has vanished or waits too long."""
-        if not (self.pending or self.removed):
+        if not self.removed:  # also while a change waits for the end of a run that waits itself
             standing = await self.standing()
-            if standing is None:
+            if standing is None and not self.pending:
                 self.add(self._as_configured())
-            elif await self._is_ahead(standing):
+            elif standing is not None and await self._is_ahead(standing):
                 self.add(Change(put_right, begun_too=True))
         await self.bring_about()
 

@@ -128,7 +128,7 @@ class Settler:
         return End(attempt, outcome, settlement, followers)
 
     def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:
-        job, limits, now = attempt.job, self._engine.config.limits, self._engine.clock.now()
+        job, limits, now = attempt.job, self._engine.config.limits, self._engine.time.shown()
         scheduled = self._engine.planner.scheduled(job)
         policy = self._policy if scheduled is None else scheduled.policy
         try:

@@ -34,8 +34,15 @@ class StoreTime:
 
     def now(self) -> datetime:
         """Give the present instant, in UTC."""
-        now, counted = self._shown(), self._counted()
+        now, counted = self.shown(), self._counted()
         return now if counted is None or abs(now - counted) < JUMP else counted
+
+    def shown(self) -> datetime:
+        """Return what this machine's clock shows, less what it was ahead when last compared.
+
+        Other than `now` it follows a clock that was set since, which may be the store's, too.
+        """
+        return self._clock.now() - self._ahead
 
     @property
     def is_unsure(self) -> bool:
@@ -44,7 +51,7 @@ class StoreTime:
         On SQLite that is the store's clock, too.
         """
         counted = self._counted()
-        return counted is not None and abs(self._shown() - counted) >= JUMP
+        return counted is not None and abs(self.shown() - counted) >= JUMP
 
     def was_set_back(self) -> bool:
         """Whether the store's clock has been set back since this was asked last."""
@@ -65,9 +72,6 @@ class StoreTime:
         self._ahead = min(max(least, timedelta(0)), most)
         self._compared = self._clock.now() - self._ahead, self._clock.monotonic()
         return heartbeat
-
-    def _shown(self) -> datetime:
-        return self._clock.now() - self._ahead
 
     def _counted(self) -> datetime | None:
         """Return what the store's clock shows unless it was set; None before it is known."""

@@ -1,5 +1,6 @@
 """The store's clock is set forward or back: what scheduled jobs run, and what they tell."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
@@ -12,6 +13,7 @@ import bgjobs
 from bgjobs import every, schedule
 from bgjobs.clock import SystemClock
 from bgjobs.events import (
+    JobStarted,
     JobSucceeded,
     OccurrencePlanned,
     OccurrenceReplanned,
@@ -300,6 +302,58 @@ async def test_a_retry_that_waits_for_a_clock_that_was_ahead_is_given_up(
         clock.start -= MONTH
         await anyio.sleep(120)
     assert [(at - START) / MINUTE for at in served(virtual_app)] == [2, 3]
+
+
+@bgjobs.worker
+async def hour() -> None:
+    await anyio.sleep(3600)
+
+
+def failing_once() -> Any:
+    fails = [True]
+
+    @bgjobs.worker
+    async def failing() -> None:
+        await anyio.sleep(1)
+        if fails:
+            fails.pop()
+            raise ConnectionError("reset")
+
+    return failing
+
+
+@virtual_time_on_both
+@pytest.mark.parametrize("make", [lambda: hour, failing_once], ids=["interrupted", "retried"])
+async def test_a_run_that_waits_for_a_clock_that_was_ahead_is_given_up_by_the_next_start(
+    virtual_app: Harness, clock: VirtualClock, make: Callable[[], Any]
+) -> None:
+    clock.start += MONTH
+    scheduled = job(make(), backoff=bgjobs.backoff.Constant(100))
+    async with bgjobs.run(config(virtual_app, scheduled, grace=0)):
+        await anyio.sleep(90)
+    clock.start -= MONTH
+    virtual_app.recorder.clear()
+    await live_for(config(virtual_app, scheduled), 2 * MINUTE)
+    (told,) = virtual_app.recorder.of(OccurrenceReplanned)
+    assert told.at == START + 2 * MINUTE
+    (started, *_) = virtual_app.recorder.of(JobStarted)
+    assert started.job.occurrence is not None
+    assert started.job.occurrence.at == START + 2 * MINUTE
+
+
+@virtual_time_on_both
+async def test_a_retry_is_given_up_if_the_clock_went_ahead_while_its_run_failed(
+    virtual_app: Harness, clock: VirtualClock
+) -> None:
+    backoff = bgjobs.backoff.Constant(100)
+    scheduled = job(failing_once(), backoff=backoff, poll_interval=1)
+    async with bgjobs.run(config(virtual_app, scheduled)):
+        await anyio.sleep(60.5)
+        clock.start += MONTH
+        await anyio.sleep(1)
+        clock.start -= MONTH
+        await anyio.sleep(50)
+    assert [(at - START) / MINUTE for at in served(virtual_app)] == [1]
 
 
 @virtual_time

@@ -267,6 +267,14 @@ def test_a_retry_says_so_by_its_attempts() -> None:
     assert is_ahead(evolve(later, errors=(error,)), NOON + SECOND)
 
 
+def test_a_retry_says_so_by_the_end_of_its_last_attempt() -> None:
+    error = AttemptError(0, NOON + MONTH, "reset", NOON)
+    later = evolve(waiting(WAITS), available_at=NOON + MONTH, attempts=1, errors=(error,))
+    assert is_ahead(later, NOON + SECOND)
+    assert not is_ahead(evolve(later, available_at=NOON + MINUTE), NOON + SECOND)
+    assert not is_ahead(later, NOON + MONTH)
+
+
 def test_a_start_with_a_schedule_that_cannot_be_read_here_goes_by_its_own() -> None:
     strange = evolve(WAITS, plan=evolve(MINUTELY, schedule="lunar day=1"))
     assert restarted(strange, NOON, plan=DAILY).plan == DAILY
