@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from random import Random
 from typing import Any
 
 import anyio
@@ -29,6 +28,17 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 DAY, MONTH = timedelta(days=1), timedelta(days=30)
 MINUTELY, SECONDLY = schedule().build(), schedule().every_second().build()
 RARELY = 604_800.0
+
+
+on_a_real_clock = pytest.mark.parametrize(
+    ("anyio_backend", "database", "everywhere"),
+    [
+        pytest.param("trio", "sqlite", True, id="machine"),
+        pytest.param("asyncio", "postgres", False, id="server"),
+    ],
+    indirect=["anyio_backend", "database"],
+)
+"""With threads; `tests.clock_jumps` has both stores, loops and clocks in virtual time."""
 
 
 class SteppingClock:
@@ -88,7 +98,7 @@ def missed(app: Harness) -> list[tuple[datetime, int]]:
     return [(event.first, event.count) for event in app.recorder.of(OccurrencesMissed)]
 
 
-@pytest.mark.parametrize("everywhere", [False, True], ids=["server", "machine"])
+@on_a_real_clock
 async def test_after_a_step_forward_one_run_is_late_and_the_rest_are_told_as_missed(
     app: Harness, everywhere: bool
 ) -> None:
@@ -253,7 +263,7 @@ async def test_a_heartbeat_that_finds_the_clock_set_back_has_the_rows_looked_at(
     assert [(at - START) / MINUTE for at in served(virtual_app)] == [3, 4]
 
 
-@pytest.mark.parametrize("everywhere", [False, True], ids=["server", "machine"])
+@on_a_real_clock
 async def test_a_schedule_goes_on_when_the_clock_of_its_store_is_set_right(
     app: Harness, everywhere: bool
 ) -> None:
@@ -371,39 +381,3 @@ async def test_a_small_step_back_repeats_nothing(
         await live_for(settings, 2 * DAY)
     assert [(at - START) / DAY for at in served(virtual_app)] == ([1, 2] if restart else [1])
     assert virtual_app.recorder.of(OccurrenceReplanned) == []
-
-
-STEPS = (
-    *(timedelta(seconds=n) for n in (1, 15, 59)),
-    *(2 * MINUTE, 50 * MINUTE, 3 * HOUR, DAY, MONTH),
-)
-
-
-@virtual_time
-@pytest.mark.parametrize("seed", range(10))
-async def test_whatever_the_clock_does_a_schedule_neither_rushes_nor_stands_still(
-    virtual_app: Harness, clock: VirtualClock, seed: int
-) -> None:
-    random = Random(seed)
-    catch_up = random.choice(["once", "never", 2])
-    when = random.choice([MINUTELY, every(minutes=1), MINUTELY | every(minutes=5)])
-    settings = config(virtual_app, job(tick, when, catch_up=catch_up, poll_interval=10))
-    for _ in range(8):
-        virtual_app.recorder.clear()
-        async with bgjobs.run(settings):
-            await anyio.sleep(random.uniform(1, 200))
-            clock.start += random.choice((-1, 1)) * random.choice(STEPS)
-            await anyio.sleep(random.uniform(1, 200))
-        runs, told = served(virtual_app), missed(virtual_app)
-        assert len(runs) <= 400 / 60 + 2 + (catch_up if isinstance(catch_up, int) else 0)
-        assert len(told) <= 3
-        covered = [*runs, *(first for first, _ in told)]
-        assert len(set(covered)) == len(covered)
-    virtual_app.recorder.clear()
-    async with bgjobs.run(settings):
-        await anyio.sleep(6 * 60 + 30)  # the longest that a schedule of minutes stands still
-        assert served(virtual_app)
-        virtual_app.recorder.clear()
-        await anyio.sleep(10 * 60)
-        assert len(served(virtual_app)) in (9, 10, 11)
-        assert missed(virtual_app) == []

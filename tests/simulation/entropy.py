@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from random import Random
 from types import ModuleType, SimpleNamespace
+from typing import Protocol
 from unittest.mock import patch
 
 import trio
@@ -13,11 +14,18 @@ import trio.testing
 
 import bgjobs.ids
 import bgjobs.runtime.app
-from tests.simulation.machine import Machine
+
+
+class Shown(Protocol):
+    """A clock."""
+
+    def microseconds(self) -> int:
+        """Give the present instant."""
+        ...
 
 
 @contextmanager
-def entropy_of(seed: int, machine: Machine) -> Generator[None]:
+def entropy_of(seed: int, machine: Shown) -> Generator[None]:
     """Let everything that is left to chance be decided by `seed`."""
     random = Random(f"entropy {seed}")
     time = SimpleNamespace(time_ns=lambda: machine.microseconds() * 1000)

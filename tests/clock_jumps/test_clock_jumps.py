@@ -1,0 +1,92 @@
+"""Whatever clocks and zones do, schedules neither rush, stand still, repeat nor lose a run."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from bgjobs.events import OccurrenceReplanned, OccurrencesMissed
+from tests.clock_jumps.mutants import MUTANTS
+from tests.clock_jumps.play import Loop
+from tests.clock_jumps.trace import Jumped
+from tests.clock_jumps.verdict import (
+    BrokenPromiseError,
+    check,
+    raise_if_wrong,
+    verdict,
+    verdict_on,
+)
+from tests.clock_jumps.worlds import CITY, world_of
+from tests.fixtures.databases import Database
+
+CHUNKS = [
+    range(20),
+    *(pytest.param(range(at, at + 20), marks=pytest.mark.slow) for at in (20, 40)),
+]
+MOST = 60
+"""Within so many seeds each mutant is found."""
+
+
+@pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"from-{seeds[0]}")
+def test_schedules_keep_their_promises_whatever_the_clocks_do(seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        check(seed)
+
+
+def test_they_keep_them_on_the_other_event_loop() -> None:
+    for seed in range(100, 110):
+        check(seed, "asyncio")
+
+
+@pytest.mark.parametrize("loop", ["trio", "asyncio"])
+def test_they_keep_them_on_each_store(database: Database, loop: Loop) -> None:
+    store = database.store()
+    store.open()
+    try:
+        store.migrate()
+        for seed in range(200, 202):
+            _, problems = verdict_on(store, seed, loop)
+            raise_if_wrong(seed, loop, problems)
+    finally:
+        store.close()
+
+
+def test_the_worlds_are_as_rough_as_they_should_be() -> None:
+    worlds = [world_of(seed) for seed in range(200)]
+    jobs = [job for world in worlds for job in world.jobs]
+    jumps = [jump for world in worlds for life in world.lives for jump in life.jumps]
+    assert {job.catch_up for job in jobs} >= {"once", "never", 1, 3, 30}
+    assert all({getattr(job, name) > 0 for job in jobs} == {True, False} for name in NUMBERS)
+    assert {job.misfire_grace is None for job in jobs} == {True, False}
+    assert len({type(job.form) for job in jobs}) == 4
+    assert len({job.form.zone for job in jobs} - {"UTC", CITY}) >= 5
+    assert {jump.which for jump in jumps} == {"store", "processes", "all"}
+    assert min(jump.by for jump in jumps) < -1_000_000 < 1_000_000 < max(j.by for j in jumps)
+    rules = [[life.rule for life in world.lives] for world in worlds]
+    assert sum(len(set(each)) == 2 for each in rules) > 20
+
+
+def test_much_is_heard_of_them() -> None:
+    heard = {type(entry.what) for seed in range(5) for entry in verdict(seed)[0].entries}
+    assert heard >= {Jumped, OccurrenceReplanned, OccurrencesMissed}
+
+
+NUMBERS = ("jitter", "lasts", "fails", "backoff")
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_fault_put_in_is_found(name: str) -> None:
+    mutant, promise = MUTANTS[name]
+    with mutant():
+        assert any(promise in _broken_by(seed) for seed in range(MOST))
+
+
+def test_a_failure_says_how_to_replay_it() -> None:
+    mutant, _ = MUTANTS["silent"]
+    with mutant(), pytest.raises(BrokenPromiseError, match=r"--seed \d+ --loop trio"):
+        for seed in range(MOST):
+            check(seed)
+
+
+def _broken_by(seed: int) -> set[str]:
+    """Give the kinds of promises that a seed breaks."""
+    return {problem.split(": ")[1] for problem in verdict(seed)[1]}
