@@ -90,7 +90,7 @@ def put_right(standing: Occurrence, now: datetime) -> Occurrence:
     schedule = from_text(standing.plan.schedule)
     at = standing.at if _may_occur(schedule, standing.at) else _nearest(schedule, standing, now)
     if at > now:
-        soonest = schedule.next_after(max(now, standing.previous or now))
+        soonest = schedule.next_after(max(now, _served(schedule, standing, now)))
         # An interval is late by a small step, as any delayed job is.
         slack = _tolerated_step(standing) if _has_interval(schedule) else timedelta(0)
         at = soonest if at - soonest > slack else at
@@ -196,6 +196,14 @@ def _nearest(schedule: Schedule, standing: Occurrence, now: datetime) -> datetim
     if earlier is not None and (previous is None or earlier > previous):
         nearest = earlier
     return at if at <= now and abs(nearest - at) > LARGEST_SHIFT else nearest
+
+
+def _served(schedule: Schedule, standing: Occurrence, now: datetime) -> datetime:
+    """Return what was served before; by the data that its time zone has now, if they changed."""
+    previous = standing.previous
+    if previous is None or _may_occur(schedule, previous):
+        return previous or now
+    return _nearest(schedule, evolve(standing, at=previous, previous=None), now)
 
 
 def _last_between(schedule: Schedule, after: datetime, before: datetime) -> datetime | None:

@@ -89,10 +89,8 @@ def _promised(history: History, since: int) -> datetime:
     busy = 2 * job.lasts + (job.backoff if job.fails else 0)
     lease = 0.0 if history.world.lease == AGES else history.world.lease
     look = shown + timedelta(seconds=job.poll + history.world.heartbeat + busy + lease)
-    served = max((at for number, at in history.starts if number < since), default=shown)
-    ahead = served - shown
-    if timedelta(0) < ahead <= MUCH:
-        look = max(look, served)
+    ahead = (at for number, at in history.starts if number < since and at <= shown + MUCH)
+    look = max([look, *ahead])  # what was run by a clock that was ahead a little still counts
     if job.fails:
         look += MUCH
     elif job.form.length:  # it is late by a small step, as any delayed job is

@@ -119,6 +119,19 @@ async def test_started_after_both_it_runs_late_and_once(
     assert virtual_app.recorder.of(OccurrencesMissed) == []
 
 
+@virtual_time_on_both
+async def test_a_local_time_that_had_its_run_by_the_old_data_has_no_other_by_the_new(
+    virtual_app: Harness, clock: VirtualClock, tmp_path: Path
+) -> None:
+    """By the old data it has run at nine; by the new it is half past eight."""
+    with zones(tmp_path / "old", City=SUMMER):
+        await live_until(virtual_app, clock, utc(1, 14, 20))
+    await anyio.sleep((utc(1, 14, 30) - clock.now()).total_seconds())
+    with zones(tmp_path / "new", City=WINTER):
+        await live_until(virtual_app, clock, utc(3, 20))
+    assert [at for at, _ in ran(virtual_app)] == [utc(1, 14), utc(2, 15), utc(3, 15)]
+
+
 @virtual_time
 async def test_data_that_did_not_change_moves_nothing(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
