@@ -92,7 +92,8 @@ def put_right(standing: Occurrence, now: datetime) -> Occurrence:
     if at > now:
         soonest = schedule.next_after(max(now, _served(schedule, standing, now)))
         # An interval is late by a small step, as any delayed job is.
-        slack = _tolerated_step(standing) if _has_interval(schedule) else timedelta(0)
+        length = _interval_of(schedule)
+        slack = timedelta(0) if length is None else _tolerated(length)
         at = soonest if at - soonest > slack else at
     return standing if at == standing.at else evolve(standing, at=at, made_up=0)
 
@@ -169,19 +170,23 @@ def _without_the_future(standing: Occurrence, now: datetime) -> Occurrence:
 
 
 def _tolerated_step(standing: Occurrence) -> timedelta:
-    distance = standing.at - (standing.previous or standing.at)
+    return _tolerated(standing.at - (standing.previous or standing.at))
+
+
+def _tolerated(distance: timedelta) -> timedelta:
     return min(max(distance, SMALLEST_STEP), LARGEST_STEP)
 
 
 def _may_occur(schedule: Schedule, at: datetime) -> bool:
     """Whether an instant is one of a schedule's; that of an interval may be any."""
     slot = next(schedule.slots(at - MICROSECOND, at), None)
-    return slot is not None or _has_interval(schedule)
+    return slot is not None or _interval_of(schedule) is not None
 
 
-def _has_interval(schedule: Schedule) -> bool:
+def _interval_of(schedule: Schedule) -> timedelta | None:
+    """Return the length of the shortest interval in a schedule; None if there is none."""
     members = schedule.members if isinstance(schedule, AnyOf) else (schedule,)
-    return any(isinstance(member, Interval) for member in members)
+    return min((one.length for one in members if isinstance(one, Interval)), default=None)
 
 
 def _nearest(schedule: Schedule, standing: Occurrence, now: datetime) -> datetime:
@@ -199,7 +204,7 @@ def _nearest(schedule: Schedule, standing: Occurrence, now: datetime) -> datetim
 
 
 def _served(schedule: Schedule, standing: Occurrence, now: datetime) -> datetime:
-    """Return what was served before; by the data that its time zone has now, if they changed."""
+    """Return what was served before, by the data that its time zone has now."""
     previous = standing.previous
     if previous is None or _may_occur(schedule, previous):
         return previous or now

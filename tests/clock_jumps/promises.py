@@ -84,7 +84,7 @@ def no_bursts(history: History) -> Iterator[str]:
     cuts = [number for number, one in enumerate(entries) if isinstance(one.what, Jumped | Born)]
     for since, until in pairwise([*cuts, len(entries)]):
         began, ended = entries[since].shown, entries[until - 1].shown
-        runs = sum(since <= run.began < until for run in history.runs.values())
+        runs = len({run.at for run in history.runs.values() if since <= run.began < until})
         if runs > 1 + job.made_up + _most_between(history, began, ended, history.zones[since]):
             yield f"burst: {runs} runs from {began} to {ended}"
 

@@ -275,6 +275,14 @@ def test_a_retry_says_so_by_the_end_of_its_last_attempt() -> None:
     assert not is_ahead(later, NOON + MONTH)
 
 
+def test_an_interval_is_late_by_its_length_at_most_however_late_it_was_before() -> None:
+    often = Occurrence(
+        plan=evolve(HOURLY, schedule=every(minutes=6).text), at=NOON, previous=NOON - HOUR
+    )
+    assert put_right(often, NOON - 12 * MINUTE) == often
+    assert put_right(often, NOON - 13 * MINUTE).at == NOON - 7 * MINUTE
+
+
 def test_a_start_with_a_schedule_that_cannot_be_read_here_goes_by_its_own() -> None:
     strange = evolve(WAITS, plan=evolve(MINUTELY, schedule="lunar day=1"))
     assert restarted(strange, NOON, plan=DAILY).plan == DAILY
