@@ -14,6 +14,8 @@ from typing import Any, Generic, cast, is_typeddict
 import attrs
 
 _HOOKS = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
+_KEPT = ("__orig_class__", "_attrs_cached_hash")
+"""What `Generic` and attrs (`cache_hash`) leave in an instance."""
 
 
 def is_remade_as_it_was(kind: type[Any]) -> bool:
@@ -58,7 +60,7 @@ def other_state(value: Any, known: "Collection[str] | None" = None) -> dict[str,
         name: one
         for name, one in getattr(value, "__dict__", {}).items()
         if name not in names
-        and name != "__orig_class__"
+        and name not in _KEPT
         and not isinstance(inspect.getattr_static(kind, name, None), cached_property)
     }
 

@@ -13,6 +13,9 @@ LARGEST = 1_048_576
 DEEPEST = 64
 """Levels of arrays and objects in one payload, the outermost included."""
 
+_LONG = 2_000
+"""Bits of an int that Python writes, whatever it was told."""
+_TOO_LONG = "found an int of too many digits"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # check_circular would cost a dict entry for each container; the depth is bounded anyway.
 _ENCODER = json.JSONEncoder(
@@ -29,20 +32,24 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 def dump(value: dict[str, Any]) -> str:
     """Write `value` as JSON text; `Mismatch` for what a database would refuse."""
-    text = text_of(value, "arguments: ")
+    try:
+        text = text_of(value)
+    except Mismatch:
+        _check_tree(value)
+        raise
     _check_size(text, value)
     if "\\u0000" in text or _brackets(text) > DEEPEST:
         _check_tree(value)
     return text
 
 
-def text_of(value: Any, where: str = "") -> str:
+def text_of(value: Any) -> str:
     """Write a part of a payload, not yet checked: something to compare it by."""
     try:
         return _ENCODER.encode(value)
     except ValueError:
         # All else was refused by the shapes; Python writes 4,300 digits unless told otherwise.
-        raise refused(f"{where}found an int of too many digits") from None
+        raise refused(_TOO_LONG) from None
 
 
 def load(text: str) -> Any:
@@ -102,7 +109,7 @@ def _tree_problems(value: Any, hidden_from: int) -> Iterator[tuple[str, str]]:
     found = 0
     while waiting and found < SHOWN:
         path, depth, one, is_hidden = waiting.pop()
-        problem = _text_problem(one) if isinstance(one, str) else None
+        problem = _problem(one)
         if problem:
             found += 1
             yield path, problem
@@ -134,6 +141,17 @@ def _step(path: str, key: Any) -> str:
     if not str(key).isidentifier() or len(key) > LONGEST_KEY:
         return path + key_step(key)
     return f"{path}.{key}" if path else str(key)
+
+
+def _problem(value: Any) -> str | None:
+    if isinstance(value, str):
+        return _text_problem(value)
+    if isinstance(value, int) and value.bit_length() > _LONG:
+        try:
+            str(value)
+        except ValueError:
+            return _TOO_LONG
+    return None
 
 
 def _text_problem(text: Any) -> str | None:

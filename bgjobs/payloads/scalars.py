@@ -16,6 +16,7 @@ from bgjobs.payloads.shapes import BOOL, FLOAT, INT, NULL, NUMBER, TEXT, Code, S
 _PURE_POSIX = (PurePosixPath, PosixPath)
 _EXACT = timedelta(microseconds=2**52)
 """Beyond 142 years a float of seconds rounds microseconds."""
+_SECOND = timedelta(seconds=1)
 
 
 def _one_of(*kinds: type) -> Callable[[Any], bool]:
@@ -67,15 +68,27 @@ def _float(value: Any) -> float:
 
 
 def _aware(value: datetime) -> datetime:
-    if value.utcoffset() is None:
+    offset = value.utcoffset()
+    if offset is None:
         raise refused("expected datetime with a time zone, found a naive one")
+    _check_offset("datetime", offset)
     return value
 
 
 def _time_text(value: time) -> str:
-    if value.tzinfo is not None and value.utcoffset() is None:
-        raise refused("expected time with a fixed offset or none, found a named zone")
+    if value.tzinfo is not None:
+        offset = value.utcoffset()
+        if offset is None:
+            raise refused("expected time with a fixed offset or none, found a named zone")
+        _check_offset("time", offset)
     return value.isoformat()
+
+
+def _check_offset(kind: str, offset: timedelta) -> None:
+    # Python writes a shorter one, and reads it as UTC.
+    if offset and abs(offset) < _SECOND:
+        problem = f"expected {kind} with an offset of none or at least a second"
+        raise refused(f"{problem}, found a shorter one")
 
 
 def _seconds(value: timedelta) -> int | float:

@@ -437,6 +437,9 @@ def test_instants_keep_their_offset() -> None:
 
 def test_an_int_of_more_digits_than_python_writes_is_refused() -> None:
     one = worker_of(int)
-    assert problems_of(lambda: one.request(10**5000)) == [
-        "arguments: found an int of too many digits"
+    assert problems_of(lambda: one.request(10**5000)) == ["it: found an int of too many digits"]
+    several = worker_of(dict[str, list[int | None]])
+    assert problems_of(lambda: several.request({"a b": [1, 10**5000, None, -(10**5000)]})) == [
+        "it['a b'][1]: found an int of too many digits",
+        "it['a b'][3]: found an int of too many digits",
     ]

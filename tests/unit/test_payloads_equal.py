@@ -311,6 +311,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
 AN_ID = UUID("12345678-1234-5678-1234-567812345678")
 CHANGED = "expected a value that is read back as it is, found one that would come back changed"
 ROUNDED = "expected a float, found an int that a float would round"
+TINY = timezone(timedelta(microseconds=-1))
+OFFSET = "an offset of none or at least a second, found a shorter one"
 UNREAD = "could not be read back: expected what"
 
 
@@ -377,6 +379,8 @@ UNREAD = "could not be read back: expected what"
         (Stamped, Stamped(1), f"it.at: {CHANGED}"),
         (Base, object.__new__(Base), "it.a: expected a value, found none"),
         (Vault, Vault({"password": changed(Counted(1), seen=True)}), f"it.secret: {CHANGED}"),
+        (datetime, datetime(2026, 1, 1, tzinfo=TINY), f"it: expected datetime with {OFFSET}"),
+        (time, time(1, tzinfo=TINY), f"it: expected time with {OFFSET}"),
         (set[int], {10**5000, 1}, "it: found an int of too many digits"),
     ],
 )  # fmt: skip

@@ -142,6 +142,11 @@ class Loose:
     x: int
 
 
+@attrs.frozen(slots=False, cache_hash=True)
+class Hashed:
+    x: int
+
+
 @dataclasses.dataclass
 class Derived:
     x: int
@@ -201,6 +206,9 @@ def test_what_python_keeps_in_an_instance_by_itself_is_no_state() -> None:
     assert heir.twice == 4
     assert worker_of(Heir).request(heir).payload == '{"it":{"x":2}}'
     assert worker_of(Box[int]).request(Box[int](1)).payload == '{"it":{"item":1}}'
+    hashed = Hashed(3)
+    assert hash(hashed)
+    assert worker_of(Hashed).request(hashed).payload == '{"it":{"x":3}}'
 
 
 def test_a_field_that_a_subclass_annotates_again_is_no_state() -> None:

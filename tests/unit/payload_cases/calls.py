@@ -1,0 +1,169 @@
+"""Calls: parameters of all kinds, in front of which a handler may have a context."""
+
+import inspect
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Annotated, Any, Optional
+
+from attrs import frozen
+from hypothesis import strategies as st
+
+from bgjobs.context import JobContext
+from tests.unit.payload_cases.all_cases import CASES, ODD, SHALLOW
+from tests.unit.payload_cases.samples import Case, Sample, evenly
+
+CONTEXTS: list[Any] = [
+    JobContext,
+    JobContext | None,
+    Optional[JobContext],  # noqa: UP045 - the old spelling
+    Annotated[JobContext, "a note"],
+    "JobContext",
+    "JobContext | None",
+]
+
+
+@frozen(eq=False, repr=False)
+class Call:
+    """The signature of a handler, and the arguments of one call."""
+
+    signature: inspect.Signature
+    """Without the context."""
+    context: Any
+    """How it is annotated; None without one."""
+    args: list[Sample]
+    kwargs: dict[str, Sample]
+    misfits: tuple[str, ...]
+    is_sure: bool
+    called: str
+
+    def __repr__(self) -> str:
+        try:
+            given = repr(self.given())
+        except ValueError:  # an int of more digits than Python writes
+            given = "arguments that cannot be shown"
+        return f"({self.called}) {self.signature} {given}, unfit: {self.misfits}"
+
+    def handler(self) -> Callable[..., None]:
+        def handler(*args: Any, **kwargs: Any) -> None: ...
+
+        shown = list(self.signature.parameters.values())
+        if self.context is not None:
+            kind = shown[0].kind if shown else Parameter.POSITIONAL_OR_KEYWORD
+            kind = min(kind, Parameter.POSITIONAL_OR_KEYWORD)
+            shown.insert(0, Parameter("ctx", kind, annotation=self.context))
+        vars(handler)["__signature__"] = inspect.Signature(shown)
+        return handler
+
+    def given(self) -> tuple[list[Any], dict[str, Any]]:
+        return [x.given for x in self.args], {name: x.given for name, x in self.kwargs.items()}
+
+    def expected(self) -> dict[str, Any]:
+        """Return what each parameter has to be when the handler is called."""
+        kwargs = {name: one.back for name, one in self.kwargs.items()}
+        return self.bound([one.back for one in self.args], kwargs)
+
+    def bound(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        found = self.signature.bind(*args, **kwargs)
+        found.apply_defaults()
+        return dict(found.arguments)
+
+
+@st.composite
+def single_call(draw: st.DrawFn) -> Call:
+    """Call a handler of one parameter, as most examples do: the annotations are the point."""
+    case = draw(evenly(CASES, SHALLOW, ODD))
+    sample = draw(case.values)
+    it = Parameter("it", Parameter.POSITIONAL_OR_KEYWORD, annotation=case.annotation)
+    context = draw(st.sampled_from([None] * 9 + CONTEXTS))
+    signature = inspect.Signature([it])
+    return Call(signature, context, [sample], {}, sample.below("it"), case.is_sure, case.called)
+
+
+@st.composite
+def any_call(draw: st.DrawFn) -> Call:
+    """Call a handler of several parameters, each passed in one of the ways that it may be."""
+    made = Making(draw)
+    made.add_plain(Parameter.POSITIONAL_ONLY, ["first", "second"])
+    made.add_plain(Parameter.POSITIONAL_OR_KEYWORD, ["third", "fourth"])
+    made.add_rest()
+    made.add_plain(Parameter.KEYWORD_ONLY, ["fifth", "ctx_"])
+    made.add_named()
+    return made.call()
+
+
+class Making:
+    """Gathers the parameters of one signature, and what is given for them."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.parameters: list[Parameter] = []
+        self.cases: list[Case] = []
+        self.args: list[Sample] = []
+        self.kwargs: dict[str, Sample] = {}
+        self.misfits: list[str] = []
+        self.has_default = False
+        self.is_by_name = False
+
+    def add_plain(self, kind: Any, names: list[str]) -> None:
+        for name in names[: self.draw(st.integers(0, len(names)))]:
+            case = self.draw(SHALLOW)
+            self.has_default |= kind is not Parameter.KEYWORD_ONLY and self.draw(st.booleans())
+            default = self.draw(case.values).given if self.has_default else Parameter.empty
+            self._add(Parameter(name, kind, annotation=case.annotation, default=default), case)
+            if default is Parameter.empty or self.draw(st.booleans()):
+                self._give(name, kind, self.draw(case.values))
+            else:
+                self.is_by_name = True
+
+    def _give(self, name: str, kind: Any, sample: Sample) -> None:
+        if kind is Parameter.POSITIONAL_ONLY and self.is_by_name:
+            return  # one before it was left out, so this one is too
+        by_name = kind is Parameter.KEYWORD_ONLY or (
+            kind is Parameter.POSITIONAL_OR_KEYWORD
+            and (self.is_by_name or self.draw(st.booleans()))
+        )
+        self.is_by_name |= by_name
+        if by_name:
+            self.kwargs[name] = sample
+        else:
+            self.args.append(sample)
+        self.misfits += sample.below(name)
+
+    def add_rest(self) -> None:
+        if not self.draw(st.booleans()):
+            return
+        case = self.draw(SHALLOW)
+        self._add(Parameter("rest", Parameter.VAR_POSITIONAL, annotation=case.annotation), case)
+        if self.is_by_name:
+            return
+        more = self.draw(st.lists(case.values, max_size=2))
+        self.args += more
+        self.misfits += [p for n, one in enumerate(more) for p in one.below(f"rest[{n}]")]
+
+    def add_named(self) -> None:
+        if not self.draw(st.booleans()):
+            return
+        case = self.draw(SHALLOW)
+        self._add(Parameter("named", Parameter.VAR_KEYWORD, annotation=case.annotation), case)
+        for key in self.draw(st.sampled_from([[], ["x"], ["named", "rest"], ["not a name"]])):
+            sample = self.draw(case.values)
+            self.kwargs[key] = sample
+            self.misfits += sample.below(f"named[{key!r}]")
+
+    def _add(self, parameter: Parameter, case: Case) -> None:
+        self.parameters.append(parameter)
+        self.cases.append(case)
+
+    def call(self) -> Call:
+        return Call(
+            inspect.Signature(self.parameters),
+            self.draw(st.sampled_from([None, *CONTEXTS])),
+            self.args,
+            self.kwargs,
+            tuple(self.misfits),
+            all(one.is_sure for one in self.cases),
+            ", ".join(one.called for one in self.cases),
+        )
+
+
+calls = evenly(*[single_call()] * 5, any_call())

@@ -1,0 +1,263 @@
+"""attrs classes and dataclasses with all that they offer, and instances that were changed."""
+
+import dataclasses
+import types
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final, Literal
+
+import attrs
+from attrs import frozen
+from hypothesis import strategies as st
+
+from tests.unit.payload_cases.choices import Level, Word
+from tests.unit.payload_cases.containers import Cases, joined_of
+from tests.unit.payload_cases.sameness import is_same
+from tests.unit.payload_cases.samples import HERE, Case, Sample, Samples, kinds
+
+Converter = Callable[[Any], Any]
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+def in_list(value: Any) -> Any:
+    return [value]
+
+
+def as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def as_text(value: Any) -> Any:
+    return str(value)
+
+
+def split(value: Any) -> Any:
+    return value.split(",")
+
+
+def grown(value: Any) -> Any:
+    return value + value
+
+
+CONVERTERS: list[Converter] = [same, in_list, as_tuple, as_text, grown, split]
+
+
+@frozen(eq=False)
+class Part:
+    """One field of a class that is made."""
+
+    name: str
+    case: Case
+    taken: bool
+    """Whether the constructor takes it."""
+    default: Any
+    by_name: bool
+    compared: bool
+    shown: bool
+    converter: Converter | None
+
+    def step(self, one: Sample) -> tuple[str, ...]:
+        """Return the paths below the field, which go no deeper where it is hidden."""
+        step = f".{self.name}"
+        if self.taken:
+            return one.below(step) if self.shown or not one.misfits else (step,)
+        is_changed = self.compared and not is_same(one.given, self.default)
+        return (step,) if is_changed else ()
+
+
+@st.composite
+def parts(draw: st.DrawFn, cases: Cases) -> list[Part]:
+    names = draw(st.sampled_from([["a"], ["a", "_b"], ["d", "_b", "c"], ["cls", "value"], []]))
+    return [draw(part(name, cases)) for name in names]
+
+
+@st.composite
+def part(draw: st.DrawFn, name: str, cases: Cases) -> Part:
+    case = draw(cases)
+    taken = draw(st.sampled_from([True, True, True, False]))
+    sample = draw(case.values)
+    by_name = draw(st.booleans())
+    has_default = not taken or (by_name and draw(st.booleans()))
+    default = (None if sample.misfits else sample.given) if has_default else attrs.NOTHING
+    return Part(
+        name,
+        case,
+        taken,
+        default,
+        by_name,
+        compared=draw(st.sampled_from([True, True, False])),
+        shown=draw(st.sampled_from([True, True, False])),
+        converter=draw(st.sampled_from([None, None, None, *CONVERTERS])) if taken else None,
+    )
+
+
+def annotation_of(one: Part) -> Any:
+    """Write some fields as `Final`, which says nothing about their values."""
+    found = type(None) if one.case.annotation is None else one.case.annotation
+    return Final[found] if one.name == "c" else found
+
+
+@st.composite
+def attrs_class(draw: st.DrawFn, cases: Cases) -> Case:
+    some = draw(parts(cases))
+    fields = {
+        one.name: attrs.field(
+            type=annotation_of(one),
+            init=one.taken,
+            default=one.default,
+            eq=one.compared,
+            repr=one.shown,
+            kw_only=one.by_name,
+            converter=one.converter,
+            validator=draw(st.sampled_from([None, None, attrs.validators.instance_of(object)])),
+        )
+        for one in some
+    }
+    compares, is_frozen = draw(st.booleans()), draw(st.booleans())
+    kind: Any = attrs.make_class(
+        "Made",
+        fields,
+        slots=draw(st.booleans()),
+        eq=compares,
+        frozen=is_frozen,
+        cache_hash=compares and is_frozen and draw(st.booleans()),
+        kw_only=draw(st.booleans()),
+    )
+    return draw(with_instances(kind, some, {one.name: one.alias for one in attrs.fields(kind)}))
+
+
+@st.composite
+def data_class(draw: st.DrawFn, cases: Cases) -> Case:
+    some = [attrs.evolve(one, converter=None) for one in draw(parts(cases))]
+    hook = draw(st.sampled_from([None, None, None, *CONVERTERS]))
+    compares, is_frozen = draw(st.booleans()), draw(st.booleans())
+    kind: Any = dataclasses.make_dataclass(
+        "Data",
+        [(one.name, annotation_of(one), _data_field(one)) for one in some],
+        namespace={}
+        if hook is None or not some
+        else {"__post_init__": _hook(some[0].name, hook)},
+        eq=compares,
+        frozen=is_frozen,
+        slots=draw(st.booleans()),
+        order=compares and draw(st.booleans()),
+        kw_only=draw(st.booleans()),
+    )
+    if hook is not None and some:
+        some = [attrs.evolve(some[0], converter=hook), *some[1:]]
+    return draw(with_instances(kind, some, {one.name: one.name for one in some}))
+
+
+def _data_field(one: Part) -> Any:
+    settings: dict[str, Any] = {
+        "init": one.taken,
+        "repr": one.shown,
+        "compare": one.compared,
+        "kw_only": one.by_name,
+    }
+    if one.default is not attrs.NOTHING:
+        settings["default_factory"] = lambda: one.default
+    return dataclasses.field(**settings)
+
+
+def _hook(name: str, change: Converter) -> Callable[[Any], None]:
+    def finish(made: Any) -> None:
+        object.__setattr__(made, name, change(getattr(made, name)))
+
+    return finish
+
+
+@st.composite
+def with_instances(
+    draw: st.DrawFn, kind: Any, some: list[Part], aliases: dict[str, str]
+) -> Case:
+    if draw(st.sampled_from([False, False, True])):
+        kind = heir_of(kind)
+    is_odd = any(one.converter for one in some)
+    values = instances(kind, some, aliases)
+    is_sure = not is_odd and all(one.case.is_sure for one in some if one.taken)
+    called = f"{kind.__name__}({', '.join(one.case.called for one in some)})"
+    return Case(kind, values, called, kinds("object"), is_sure)
+
+
+def heir_of(kind: Any) -> Any:
+    """Make a subclass that is not decorated, and keeps what it has computed."""
+    size: Any = cached_property(lambda self: len(repr(self)))
+    body = {"__module__": __name__, "size": size}
+    return types.new_class(
+        f"Heir{kind.__name__}", (kind,), {}, lambda names: names.update(body)
+    )
+
+
+@st.composite
+def instances(draw: st.DrawFn, kind: Any, some: list[Part], aliases: dict[str, str]) -> Sample:
+    """Make an instance, and the one that is right to come back."""
+    found = {one.name: draw(_value_of(one)) for one in some}
+    try:
+        given = _instance(kind, {aliases[x.name]: found[x.name].given for x in some if x.taken})
+        back = _instance(kind, {aliases[x.name]: found[x.name].back for x in some if x.taken})
+    except (ArithmeticError, AttributeError, TypeError):  # a converter does not take it
+        return Sample(None, None, HERE)
+    paths = [path for one in some for path in one.step(found[one.name])]
+    for one in some:
+        if not one.taken:
+            object.__setattr__(given, one.name, found[one.name].given)
+            if one.compared:
+                object.__setattr__(back, one.name, found[one.name].given)
+    if any(one.converter for one in some):
+        paths.append("")
+    if hasattr(given, "__dict__"):
+        paths += draw(_by_hand(given, back))
+    return Sample(given, back, tuple(paths))
+
+
+def _value_of(one: Part) -> Samples:
+    if one.taken:
+        return one.case.values
+    default = st.just(Sample(one.default, one.default))
+    return st.one_of(default, default, one.case.values)
+
+
+def _instance(kind: Any, arguments: dict[str, Any]) -> Any:
+    return kind(**arguments)
+
+
+@st.composite
+def _by_hand(draw: st.DrawFn, given: Any, back: Any) -> list[str]:
+    """Do to an instance what one may: look at it, or give it an attribute."""
+    done = draw(st.sampled_from(["nothing", "nothing", "nothing", "computed", "added"]))
+    if done == "computed" and hasattr(type(given), "size"):
+        assert given.size
+    if done == "added":
+        object.__setattr__(given, "by_hand", 1)
+        object.__setattr__(back, "by_hand", 1)
+        return [""]
+    return []
+
+
+@st.composite
+def tagged_union(draw: st.DrawFn, cases: Cases) -> Case:
+    """Join classes that a `Literal` tells apart, and that hold something else each."""
+    tags: list[Any] = draw(
+        st.sampled_from([["x", "y"], [1, "1"], [Level.LOW, Word.YES], [True, 1], ["x", None]])
+    )
+    members = [draw(_tagged(tag, cases)) for tag in tags]
+    return joined_of(members, is_sure=False)
+
+
+@st.composite
+def _tagged(draw: st.DrawFn, tag: Any, cases: Cases) -> Case:
+    inner = draw(cases)
+    item = type(None) if inner.annotation is None else inner.annotation
+    fields: list[tuple[str, Any]] = [("kind", Literal[tag]), ("item", item)]
+    if draw(st.booleans()):
+        kind: Any = dataclasses.make_dataclass("DataTag", fields)
+    else:
+        kind = attrs.make_class("Tag", {name: attrs.field(type=one) for name, one in fields})
+    values = inner.values.map(
+        lambda one: Sample(kind(tag, one.given), kind(tag, one.back), one.below(".item"))
+    )
+    return Case(kind, values, f"Tag[{tag!r}, {inner.called}]", kinds("object"), inner.is_sure)
