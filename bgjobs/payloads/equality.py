@@ -106,16 +106,27 @@ def _first(steps: Iterator[tuple[str, str | None]]) -> str | None:
 
 
 def _has_same_items(given: Collection[Any], found: Collection[Any]) -> bool:
-    if given == found:
-        return True
-    # Classes without `==` differ from all others; in a set each has one that is like it.
-    left = list(found)
+    by_value = {one: one for one in found}
+    left: list[Any] = []
     for one in given:
-        like = next((n for n, other in enumerate(left) if difference(one, other) is None), None)
+        like = by_value.pop(one, _MISSING)
+        if like is _MISSING:
+            left.append(one)
+        elif difference(one, like) is not None:  # `==` may not look at all fields
+            return False
+    return _has_like(left, list(by_value))
+
+
+def _has_like(given: list[Any], found: list[Any]) -> bool:
+    """Whether each has one that is like it: without `==`, an instance equals no other."""
+    for one in given:
+        like = next(
+            (n for n, other in enumerate(found) if difference(one, other) is None), None
+        )
         if like is None:
             return False
-        del left[like]
-    return not left
+        del found[like]
+    return not found
 
 
 def _is_same_instant(given: datetime, found: datetime) -> bool:

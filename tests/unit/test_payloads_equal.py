@@ -190,6 +190,14 @@ class Growing:
 
 
 @attrs.frozen
+class Noted:
+    """Equal to others with other notes."""
+
+    a: int
+    note: str = attrs.field(converter=grown, eq=False)
+
+
+@attrs.frozen
 class Frozen:
     """Makes tuples, and such, of what JSON gives."""
 
@@ -366,6 +374,8 @@ UNREAD = "could not be read back: expected what"
         (Derived, changed(Derived(1), twice=3), f"it.twice: {CHANGED}"),
         (OneWay, OneWay("a,b"), f"it: {UNREAD} OneWay takes, it raised AttributeError"),
         (Growing, Growing("a"), f"it.name: {CHANGED}"),
+        (frozenset[Noted], frozenset({Noted(1, "a"), Noted(2, "b")}), f"it: {CHANGED}"),
+        (AbstractSet[tuple[Noted, int]], {(Noted(1, "a"), 1)}, f"it: {CHANGED}"),
         (Growing | int, Growing("a"), f"it.name: {CHANGED}"),
         (Frozen, changed(Frozen("ab"), parts=["a"]), f"it.parts: {CHANGED}"),
         (Validated, changed(Validated(18), age=17), f"it: {UNREAD} Validated takes, it raised ValueError"),

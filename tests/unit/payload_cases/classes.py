@@ -80,8 +80,9 @@ def part(draw: st.DrawFn, name: str, cases: Cases) -> Part:
     taken = draw(st.sampled_from([True, True, True, False]))
     sample = draw(case.values)
     by_name = draw(st.booleans())
-    has_default = not taken or (by_name and draw(st.booleans()))
-    default = (None if sample.misfits else sample.given) if has_default else attrs.NOTHING
+    default = attrs.NOTHING if sample.misfits or not by_name else sample.back
+    if not taken:
+        default = None if sample.misfits else sample.given
     return Part(
         name,
         case,

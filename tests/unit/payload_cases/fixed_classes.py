@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.classes import split
+from tests.unit.payload_cases.classes import grown, split
 from tests.unit.payload_cases.samples import Case, Sample, Samples, fits, kinds, misfits
 
 
@@ -46,6 +46,14 @@ class Split:
     a: list[str] = attrs.field(converter=split)
 
 
+@attrs.frozen
+class Noted:
+    """Equal to others with another note, which grows whenever one is made."""
+
+    size: int
+    note: str = attrs.field(converter=grown, eq=False)
+
+
 @attrs.frozen(slots=False, cache_hash=True)
 class Hashed:
     size: int
@@ -83,5 +91,6 @@ FIXED: list[Case] = [
         Derived, st.builds(_derived, sizes, sizes) | sizes.map(lambda n: _derived(n, 2 * n))
     ),
     fixed_case(Hashed, fits(sizes.map(Hashed))),
+    fixed_case(Noted, misfits(st.builds(Noted, sizes, texts)), is_sure=False),
     fixed_case(Split, misfits(texts.map(Split)), is_sure=False),
 ]

@@ -34,7 +34,9 @@ def named_tuple(draw: st.DrawFn, cases: Cases) -> Case:
     inner = draw(st.lists(cases, min_size=1, max_size=3))
     names = ["left", "right", "index"][: len(inner)]
     annotations = {name: one.annotation for name, one in zip(names, inner, strict=True)}
-    defaults = {names[-1]: None} if draw(st.booleans()) else {}
+    default = draw(inner[-1].values)
+    has_default = not default.misfits and draw(st.booleans())
+    defaults = {names[-1]: default.back} if has_default else {}
     kind = new_class("Row", (NamedTuple,), annotations, **defaults)
     if draw(st.sampled_from([False, False, True])):
         kind = types.new_class("HeirRow", (kind,), {}, lambda body: body.update(__slots__=()))
