@@ -186,7 +186,7 @@ def with_instances(
 
 def heir_of(kind: Any) -> Any:
     """Make a subclass that is not decorated, and keeps what it has computed."""
-    size: Any = cached_property(lambda self: len(repr(self)))
+    size: Any = cached_property(lambda _: 1)
     body = {"__module__": __name__, "size": size}
     return types.new_class(
         f"Heir{kind.__name__}", (kind,), {}, lambda names: names.update(body)
@@ -198,9 +198,9 @@ def instances(draw: st.DrawFn, kind: Any, some: list[Part], aliases: dict[str, s
     """Make an instance, and the one that is right to come back."""
     found = {one.name: draw(_value_of(one)) for one in some}
     try:
-        given = _instance(kind, {aliases[x.name]: found[x.name].given for x in some if x.taken})
-        back = _instance(kind, {aliases[x.name]: found[x.name].back for x in some if x.taken})
-    except (ArithmeticError, AttributeError, TypeError):  # a converter does not take it
+        given = kind(**{aliases[x.name]: found[x.name].given for x in some if x.taken})
+        back = kind(**{aliases[x.name]: found[x.name].back for x in some if x.taken})
+    except (ArithmeticError, AttributeError, TypeError, ValueError):  # of a converter
         return Sample(None, None, HERE)
     paths = [path for one in some for path in one.step(found[one.name])]
     for one in some:
@@ -220,10 +220,6 @@ def _value_of(one: Part) -> Samples:
         return one.case.values
     default = st.just(Sample(one.default, one.default))
     return st.one_of(default, default, one.case.values)
-
-
-def _instance(kind: Any, arguments: dict[str, Any]) -> Any:
-    return kind(**arguments)
 
 
 @st.composite

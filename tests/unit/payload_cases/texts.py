@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from bgjobs.errors import PayloadError, WorkerDefinitionError
 from bgjobs.workers import Worker, worker
-from tests.unit.payload_cases.calls import Call, calls
+from tests.unit.payload_cases.calls import Call, calls, calls_with_sets
+from tests.unit.payload_cases.samples import evenly
 
 
 def payload_of(call: Call) -> str:
@@ -29,7 +30,7 @@ def payload_of(call: Call) -> str:
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(calls)
+@given(evenly(calls_with_sets, calls))
 def print_payload(call: Call) -> None:
     sys.stdout.write(f"{payload_of(call)}\n")
 
