@@ -74,13 +74,17 @@ def names_of_fields(kind: Any) -> frozenset[str]:
     return frozenset[str]()
 
 
+def is_slot(kind: type[Any], name: str) -> bool:
+    """Whether instances keep the attribute in a slot, outside their `__dict__`."""
+    return isinstance(inspect.getattr_static(kind, name, None), types.MemberDescriptorType)
+
+
 def _is_plain_field(kind: type[Any], one: Any) -> bool:
     if getattr(one, "converter", None) or getattr(one, "validator", None):
         return False
     # A property or a descriptor of this name decides what is kept.
     kept: object = inspect.getattr_static(kind, one.name, None)
-    is_slot = isinstance(kept, types.MemberDescriptorType)
-    return bool(one.init) and (is_slot or not hasattr(kept, "__get__"))
+    return bool(one.init) and (is_slot(kind, one.name) or not hasattr(kept, "__get__"))
 
 
 def _is_plain_namedtuple(kind: type[Any]) -> bool:

@@ -17,6 +17,7 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 
 from bgjobs.payloads.construction import (
     is_remade_as_it_was,
+    is_slot,
     is_typed_dict,
     names_of_fields,
     other_state,
@@ -69,6 +70,7 @@ def _is(kind: type) -> Callable[[Any], bool]:
 def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
     plan = tuple((field.name, shape.encode) for field, shape in parts)
     known = names_of_fields(kind)
+    kept = len(known) - sum(is_slot(kind, name) for name in known)
     # Classes with code of their own may make the same again, which is compared later.
     checks = kind.__dictoffset__ != 0 and is_remade_as_it_was(kind)
 
@@ -77,7 +79,7 @@ def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Cod
             raise unfit(kind.__name__, value)
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
-        if checks and len(value.__dict__) != len(known) and other_state(value, known):
+        if checks and len(value.__dict__) != kept and other_state(value, known):
             problems.append(("", _other_state(kind, value, known)))
         for name, code in plan:
             try:

@@ -137,6 +137,10 @@ class Heir(Base):
 class RowHeir(Row): ...
 
 
+class SlottedHeir(Slotted):
+    """It has a `__dict__`, in which no field is."""
+
+
 @attrs.define(slots=False)
 class Loose:
     x: int
@@ -177,6 +181,7 @@ CHANGED = "expected a value that is read back as it is, found one that would com
         (Heir, with_attribute(Heir(1)), f"it: {MORE.format('Heir')}"),
         (RowHeir, with_attribute(RowHeir(1)), f"it: {CHANGED}"),
         (Loose, with_attribute(Loose(1)), f"it: {MORE.format('Loose')}"),
+        (SlottedHeir, with_attribute(SlottedHeir(1)), f"it: {MORE.format('SlottedHeir')}"),
         (Box[Base], Box(with_attribute(Base(1))), f"it.item: {MORE.format('Base')}"),
         (list[Base], [Base(1), with_attribute(Base(1))], f"it[1]: {MORE.format('Base')}"),
         (Derived, with_attribute(Derived(1)), f"it: {CHANGED}"),
