@@ -11,7 +11,7 @@ from bgjobs.outcomes import put_back
 from bgjobs.stores.capping import Openings, Use, openings
 from bgjobs.stores.postgres import arrays, rows, timestamps, writing
 from bgjobs.stores.postgres.calls import Calls
-from bgjobs.stores.postgres.source import AnyConnection
+from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import LOCK_NAMES, Step
 from bgjobs.stores.values import by_verb, in_claim_order
 

@@ -5,23 +5,21 @@ from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from math import inf
 from threading import Lock
+from time import monotonic
 from typing import Any, final
+from weakref import WeakSet
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.stores.postgres.deadlines import Deadlines
+from bgjobs.stores.postgres.deadlines import Deadlines, shut
 from bgjobs.stores.postgres.faults import is_read_only, lost_prepared, translated
-from bgjobs.stores.postgres.sessions import Sessions, is_utf8
+from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool
+from bgjobs.stores.postgres.sessions import Sessions, is_utf8, takes_no_writes
 from bgjobs.stores.postgres.sockets import is_alive
-from bgjobs.stores.postgres.source import (
-    AnyConnection,
-    AnyPool,
-    Source,
-    ignore_notifications,
-)
+from bgjobs.stores.postgres.source import Source, ignore_notifications
 
 _PLAIN: Mapping[str, Any] = {
     "autocommit": True,
@@ -36,6 +34,11 @@ _SETTINGS = (
     "cursor_factory",
     "prepare_threshold",
 )
+_MOVING = 5.0
+"""Seconds for which one move of the server to elsewhere is assumed to be the last.
+
+While there is no server that takes writes, each refusal would make all connections anew.
+"""
 _inherited: list["Connections"] = []
 """What a fork left in this process: kept, because finalizing it could speak to the server."""
 
@@ -52,16 +55,29 @@ class Connections:
         self._deadlines = Deadlines(source.label)
         self._beating = Lock()
         self._heart: AnyConnection | None = None
+        self._wants_writes = source.wants_writes
+        self._moved_at = -inf
+        self._following = Lock()
+        self._followed: WeakSet[AnyConnection] = WeakSet()
         try:
-            self._pool: AnyPool = self._opened()
+            self._pool: Pool = source.open_pool()
+            if source.is_ours:
+                self._check()
         except BaseException:
             self._deadlines.close()
             raise
 
-    def _opened(self) -> AnyPool:
-        if self._source.is_ours:
-            self.connect().close()  # to learn what is wrong, which a pool does not tell
-        return self._source.open_pool()
+    def _check(self) -> None:
+        """Learn what is wrong before anything is asked; the connection is the pool's first."""
+        with translated(self._source.label):
+            connection = self._pool.getconn()
+        try:
+            self._set_up(connection, ours=True)
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            self._pool.putconn(connection)
 
     def connect(self, dsn: str | None = None, *, seconds: float = inf) -> AnyConnection:
         """Make a connection outside the pool, in autocommit mode; `dsn` leads another way."""
@@ -106,6 +122,9 @@ class Connections:
         finally:
             if self._source.is_ours and not is_utf8(connection):
                 connection.close()  # what the work of `complete` has set stays with the session
+            if self._wants_writes and takes_no_writes(connection):
+                connection.close()
+                self._move()
             self._pool.putconn(connection)
 
     @contextmanager
@@ -126,7 +145,33 @@ class Connections:
         if lost_prepared(error):
             self.sessions.stop_preparing()
             return True
-        return is_read_only(error)  # the session stays with the standby that it ended on
+        if is_read_only(error):  # the session stays with the standby that it ended on
+            self._move()
+            return True
+        return False
+
+    def _move(self) -> None:
+        """Use no session of before: its server, though it answers, is not the primary now."""
+        with self._following:
+            if monotonic() - self._moved_at < _MOVING:
+                return
+            self._moved_at = monotonic()
+            for connection in self._followed:
+                shut(connection)  # what waits for it wakes up, and opens another one
+            self._followed.clear()
+        if isinstance(self._pool, OwnConnections):
+            self._pool.renew()
+
+    def follow(self, connection: AnyConnection) -> None:
+        """End a connection that only listens when the server has moved elsewhere."""
+        with self._following:
+            self._followed.add(connection)
+
+    def end(self, connection: AnyConnection) -> None:
+        """Close a connection that was followed."""
+        with self._following:
+            self._followed.discard(connection)
+            connection.close()
 
     def _taken(self) -> AnyConnection:
         # After a failover all that lie in the pool are dead, and its own check would sleep
@@ -215,7 +260,8 @@ class Connections:
         self._deadlines.close()
         with self._beating:
             self._drop_heart()
-        self._source.close_pool(self._pool)
+        if isinstance(self._pool, OwnConnections):
+            self._pool.close()
 
 
 def _apply(connection: AnyConnection, settings: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from psycopg.pq import PollingStatus
 from psycopg.pq.abc import PGcancelConn
 
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.postgres.source import AnyConnection
+from bgjobs.stores.postgres.pool import AnyConnection
 
 _LONGEST_PAUSE = 1.0
 """Seconds between two looks at what is overdue."""
@@ -109,7 +109,7 @@ def _end(connection: AnyConnection) -> None:
     handle = None
     with suppress(psycopg.Error):  # closed already, or libpq is too old
         handle = connection.pgconn.cancel_conn()
-    _shut(connection)
+    shut(connection)
     if handle is not None:
         # The way to the server may be a hole: nothing here waits for it.
         Thread(target=_cancel, args=[handle], name="bgjobs-cancel", daemon=True).start()
@@ -126,7 +126,8 @@ def _cancel(handle: PGcancelConn) -> None:
             looking.poll(100)
 
 
-def _shut(connection: AnyConnection) -> None:
+def shut(connection: AnyConnection) -> None:
+    """End all waits on a connection; its owner has to close it."""
     with (
         suppress(psycopg.Error, OSError),  # then it is closed already
         # A descriptor of our own: closing it leaves libpq's open.

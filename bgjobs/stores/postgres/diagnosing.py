@@ -7,8 +7,8 @@ from bgjobs.stores.operations import Finding, Level
 from bgjobs.stores.postgres import horizon, writing
 from bgjobs.stores.postgres.calls import Calls
 from bgjobs.stores.postgres.listening import OFF, Listening
+from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.rows import Parameters, Row
-from bgjobs.stores.postgres.source import AnyConnection
 from bgjobs.stores.postgres.watcher import NO_NEWS
 
 MANY_DEAD = 100_000

@@ -1,13 +1,14 @@
 """Whether and where a store listens for other processes' news."""
 
 import logging
+from functools import partial
 from typing import final
 
 from attrs import define
 
 from bgjobs.stores.postgres.connections import Connections
+from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import looking
-from bgjobs.stores.postgres.source import AnyConnection
 from bgjobs.stores.postgres.statements import Dialect
 from bgjobs.stores.postgres.watcher import PostgresWatcher, channel_of
 
@@ -53,7 +54,10 @@ class Listening:
             if self.off_because is None:
                 with live.limited(connection):
                     channel = channel_of(self.sql.schema)
-                    return PostgresWatcher(connection, self.sql.label, channel)
+                    close = partial(live.end, connection)
+                    watcher = PostgresWatcher(connection, self.sql.label, channel, close)
+                    live.follow(connection)
+                    return watcher
         except BaseException:
             connection.close()
             raise

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.abc import SCHEMA_VERSION
-from bgjobs.stores.postgres.source import AnyConnection
+from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import Dialect, lock_wait
 
 # By their full names: where others may create functions in a schema of the search path, one of

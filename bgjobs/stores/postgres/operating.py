@@ -20,7 +20,7 @@ from bgjobs.stores.operations import (
 from bgjobs.stores.postgres import diagnosing, migrating, rows
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
-from bgjobs.stores.postgres.source import AnyConnection
+from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.search import FEW, checked
 from bgjobs.stores.values import orders_of

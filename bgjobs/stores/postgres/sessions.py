@@ -13,8 +13,9 @@ import psycopg
 from attrs import frozen
 
 from bgjobs.errors import StoreError
+from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.rows import Row
-from bgjobs.stores.postgres.source import PREPARE_AFTER, AnyConnection
+from bgjobs.stores.postgres.source import PREPARE_AFTER
 from bgjobs.stores.postgres.statements import Dialect, Step
 
 _log = logging.getLogger("bgjobs.stores.postgres")
@@ -115,6 +116,16 @@ def is_direct(found: Sequence[Row]) -> bool:
 def is_utf8(connection: AnyPsycopg) -> bool:
     """Whether text goes over this connection in UTF-8; so does none over a closed one."""
     return _encoding(connection, b"client_encoding") == "UTF8"
+
+
+def takes_no_writes(connection: AnyPsycopg) -> bool:
+    """Whether the session said, with its last answer, that it takes no writes."""
+    # PostgreSQL 14 and newer tell it like the encoding; older ones only by refusing a write.
+    said = (b"in_hot_standby", b"default_transaction_read_only")
+    try:
+        return any(connection.pgconn.parameter_status(name) == b"on" for name in said)
+    except psycopg.OperationalError:  # it is closed
+        return False
 
 
 def check_encodings(label: str, connection: AnyPsycopg) -> None:

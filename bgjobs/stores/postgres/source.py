@@ -19,22 +19,14 @@ from bgjobs.expecting import (
 )
 from bgjobs.stores.postgres.conninfo import label_of, parts_of
 from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool
 from bgjobs.stores.sql import check_identifier
 
-AnyConnection = psycopg.Connection[Any]
-"""A caller's pool may hold connections with any row factory, hence Any."""
 AnyPool = ConnectionPool[Any]
 """Of whatever connections; a pool that was made without saying fits nothing narrower."""
 
 CONNECT_TIMEOUT = 5
 """Seconds to wait for a new connection."""
-_POOL_TIMEOUT = 3
-"""Seconds until the pool gives up to connect, and a verb to wait for it; the next verb tries
-at once. The pool's own five minutes would let the store lie dead after a short outage, and a
-verb that waited for longer than the pool tries would wait for nothing.
-"""
-_CLOSE_TIMEOUT = 1
-"""Seconds that closing waits for threads of the pool that are busy with a dead server."""
 _DEFAULTS: Mapping[str, Any] = {
     "application_name": "bgjobs",
     "connect_timeout": CONNECT_TIMEOUT,
@@ -51,6 +43,8 @@ PREPARE_AFTER = 2
 
 It saves the server the planning, for a claim more than all the rest of it.
 """
+_WRITABLE = ("read-write", "primary")
+"""Values of `target_session_attrs` that ask for a server which takes writes."""
 _ENCODING = {"client_encoding": "UTF8"}
 """What it may not, nor PGCLIENTENCODING: in another encoding, text arrives as other text."""
 _LARGEST_POOL = 10_000
@@ -73,16 +67,17 @@ class Source(Protocol):
         ...
 
     @property
+    def wants_writes(self) -> bool:
+        """Whether a session that has come to take no writes must not be read from, either."""
+        ...
+
+    @property
     def size(self) -> int:
         """How many connections the pool has at most."""
         ...
 
-    def open_pool(self) -> AnyPool:
-        """Give an open pool."""
-        ...
-
-    def close_pool(self, pool: AnyPool) -> None:
-        """Close the pool, if it is ours."""
+    def open_pool(self) -> Pool:
+        """Return an open pool; one of ours is an `OwnConnections`."""
         ...
 
     def connect(self, dsn: str | None = None) -> AnyConnection:
@@ -100,26 +95,22 @@ class OwnPool:
     _conninfo: str = field(repr=False)
     is_ours = True
 
-    def open_pool(self) -> AnyPool:
-        """Open a pool; what keeps it from connecting is not told by it, but by `connect`."""
-        pool: AnyPool = ConnectionPool(
-            self._conninfo,
-            # Behind a pooler it is taken back as long as a connection is lent.
-            kwargs={"autocommit": True, "prepare_threshold": PREPARE_AFTER},
-            configure=ignore_notifications,
-            min_size=1,
-            max_size=self.size,
-            open=False,
-            timeout=_POOL_TIMEOUT,
-            reconnect_timeout=_POOL_TIMEOUT,
-            name=f"bgjobs-{id(self):x}",
-        )
-        pool.open()
-        return pool
+    @property
+    def wants_writes(self) -> bool:
+        """Whether the connection string asks for a server that takes writes."""
+        return parts_of(self._conninfo).get("target_session_attrs") in _WRITABLE
 
-    def close_pool(self, pool: AnyPool) -> None:
-        """Close it, waiting for its threads, but not for long."""
-        pool.close(timeout=_CLOSE_TIMEOUT)
+    def open_pool(self) -> OwnConnections:
+        """Return a pool that connects when it is asked for a connection."""
+        return OwnConnections(self._new, self.size)
+
+    def _new(self) -> AnyConnection:
+        # Behind a pooler that is taken back as long as a connection is lent.
+        connection: AnyConnection = psycopg.connect(
+            self._conninfo, autocommit=True, prepare_threshold=PREPARE_AFTER
+        )
+        ignore_notifications(connection)
+        return connection
 
     def connect(self, dsn: str | None = None) -> AnyConnection:
         """Connect directly."""
@@ -135,20 +126,18 @@ class CallersPool:
     label: str
     _pool: AnyPool = field(repr=False)
     is_ours = False
+    wants_writes = False
 
     @property
     def size(self) -> int:
         """How many connections the caller allows, where the pool has a limit."""
         return self._pool.max_size or _UNLIMITED
 
-    def open_pool(self) -> AnyPool:
-        """Give the caller's pool, which must be open."""
+    def open_pool(self) -> Pool:
+        """Return the caller's pool, which must be open."""
         if self._pool.closed:
             raise StoreError(f"{self.label}: your ConnectionPool is not open; open it first")
         return self._pool
-
-    def close_pool(self, pool: AnyPool) -> None:
-        """Leave it open."""
 
     def connect(self, dsn: str | None = None) -> AnyConnection:
         """Connect in the way the pool does."""

@@ -38,9 +38,9 @@ from bgjobs.stores.postgres.callers import Callers
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.operating import PostgresOperations
+from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import (
-    AnyConnection,
     AnyPool,
     check_settings,
     source_of,

@@ -1,6 +1,6 @@
 """Other processes' news, by LISTEN on a connection that does nothing else."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, final
 
 import psycopg
@@ -22,8 +22,15 @@ class PostgresWatcher:
 
     interval: float | None = None
 
-    def __init__(self, connection: psycopg.Connection[Any], label: str, channel: str) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        label: str,
+        channel: str,
+        close: Callable[[], None],
+    ) -> None:
         self._connection = connection
+        self._close = close
         self._label = label
         with translated(label):
             # The channel is made of a schema's checked name, so it needs no quoting but case.
@@ -42,4 +49,4 @@ class PostgresWatcher:
 
     def close(self) -> None:
         """Give back the connection."""
-        self._connection.close()
+        self._close()
