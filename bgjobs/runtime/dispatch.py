@@ -5,20 +5,21 @@ from functools import partial
 from random import Random
 from typing import ParamSpec, TypeVar, final
 
-from anyio import current_time, sleep
+from anyio import current_time
 from anyio.lowlevel import checkpoint
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
 from bgjobs.runtime.bus import Bus
+from bgjobs.runtime.recovery import Recovery
 from bgjobs.runtime.store_threads import StoreThreads
 from bgjobs.stores.abc import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FIRST_RETRY, LONGEST_RETRY = 0.05, 2.0
+FIRST_RETRY, LONGEST_RETRY = 0.05, 1.5
 """Seconds before a store that was away is asked again; each wait is at most twice the last."""
 
 
@@ -36,6 +37,7 @@ class Dispatch:
         self._bus = bus
         self._timeout = timeout
         self.threads: StoreThreads = StoreThreads(store.connections)
+        self.recovery: Recovery = Recovery()
         self._random = Random()
 
     async def once(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -82,8 +84,12 @@ class Dispatch:
                 delay = self.retry_delay(tries)
                 if current_time() + delay > give_up_at:
                     raise
-                await sleep(delay)
+                await self.recovery.wait(delay)
                 tries += 1
+
+    async def pause(self, tries: int) -> None:
+        """Wait before a store that was away is asked again after so many tries."""
+        await self.recovery.wait(self.retry_delay(tries))
 
     def retry_delay(
         self, tries: int, *, factor: int = 2, longest: float = LONGEST_RETRY

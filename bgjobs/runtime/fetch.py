@@ -23,8 +23,11 @@ STALE = 1.0
 """Seconds after which a job that was reserved ahead, and found no slot, is given back."""
 MOST_UNSETTLED = 4000
 """Ends that wait for their commit, beyond which nothing more is reserved."""
-LONGEST_RETRY = 4.0
-"""Seconds between two looks while the store refuses them: polling is no more often, either."""
+RETRY_FACTOR, LONGEST_RETRY = 6, 12.0
+"""How much longer each wait is while the store refuses looks, and seconds for the longest one.
+
+Few, because the heartbeat tells when the store takes writes again: see `Recovery`.
+"""
 POSTPONED = 1.0
 """Seconds for which suspects are put off that must not run beside another."""
 
@@ -79,10 +82,8 @@ class Fetcher:
             except StoreUnavailableError as error:
                 self._compare_at = self._now()
                 self._control.bus.emit(QueueError, self._control.name, error)
-                wait = self._engine.dispatch.retry_delay(tries, factor=3, longest=LONGEST_RETRY)
+                await self._wait_for_the_store(tries)
                 tries += 1
-                with move_on_after(wait):  # news make it no better
-                    await self._control.stopped.wait()
                 continue
             tries = 0
             wait = min(wait, self._compare_at - self._now())
@@ -91,6 +92,12 @@ class Fetcher:
                     await self._control.news.wait()
                     self._is_quiet = False
         self._hand_out_suspect()  # to be given back, like all that was not started
+
+    async def _wait_for_the_store(self, tries: int) -> None:
+        dispatch = self._engine.dispatch
+        wait = dispatch.retry_delay(tries, factor=RETRY_FACTOR, longest=LONGEST_RETRY)
+        # News of jobs make it no better.
+        await dispatch.recovery.wait(wait, or_until=self._control.stopped)
 
     async def _may_look(self) -> bool:
         control = self._control

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, final
 
-from anyio import Event, move_on_after, sleep
+from anyio import Event, move_on_after
 from attrs import field, frozen
 
 from bgjobs.clock import Clock
@@ -127,7 +127,7 @@ class GroupCommit:
                 done = await self._dispatch.once(verb, reservation, work, followers, now=now)
                 return done or (tries > 0 and await self._settled_before(Succeed(reservation)))
             except StoreUnavailableError:
-                await sleep(self._dispatch.retry_delay(tries))
+                await self._dispatch.pause(tries)
                 tries += 1
 
     async def run(self) -> None:
@@ -255,7 +255,7 @@ class GroupCommit:
 
     async def _pause(self) -> None:
         if self._tries:
-            await sleep(self._dispatch.retry_delay(self._tries - 1))
+            await self._dispatch.pause(self._tries - 1)
 
     def _take(self) -> list[Ticket]:
         """Take what waits, in its order, up to the largest batch but always something."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import CodeType, FrameType
 from typing import final
 
-from anyio import current_time, sleep
+from anyio import current_time, move_on_after, sleep
 
 from bgjobs.clock import Clock
 from bgjobs.errors import StoreError
@@ -18,6 +18,7 @@ from bgjobs.events import ClockSkew, LoopLag, StoreFailed
 from bgjobs.instants import as_duration
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.orders import NEWS, are_news
+from bgjobs.runtime.recovery import PROBE, PROMPT
 from bgjobs.runtime.threads import thread_beside
 from bgjobs.stores.abc import Orders
 
@@ -48,6 +49,8 @@ class Heartbeat:
         self._skew = 0.0
         self._failure: StoreError | None = None
         self._orders: Orders | None = None
+        self._recovery = engine.dispatch.recovery
+        self._recovered = False
         self._engine = engine
 
     async def run(self) -> None:
@@ -56,19 +59,22 @@ class Heartbeat:
             while True:
                 pause = self._beat()
                 self._tell_what_the_thread_found()
-                await sleep(pause)
+                await self._sleep(pause)
         self._loop_seen = self._clock.monotonic()
         self._loop_thread = threading.get_ident()
         async with thread_beside(self._beat_until):
             await self._watch_loop()
 
     def _beat_until(self, stop: threading.Event) -> None:
-        next_beat = self._clock.monotonic()
-        while not stop.wait(min(LOOP_CHECK, self._interval)):
+        began, pause = self._clock.monotonic(), 0.0
+        while not stop.wait(min(self._look_every, self._interval)):
             if self._clock.monotonic() - self._loop_seen > LAG_LIMIT:
                 self._blocker = self._handler_on_the_loop() or self._blocker
-            if self._clock.monotonic() >= next_beat:
-                next_beat = self._clock.monotonic() + self._beat()
+            if self._recovery.is_awaited:
+                pause = min(pause, PROBE)
+            if self._clock.monotonic() >= began + pause:
+                began = self._clock.monotonic()
+                pause = self._beat()
 
     def _beat(self) -> float:
         """Renew all leases once; says in how many seconds to do it again."""
@@ -83,7 +89,7 @@ class Heartbeat:
             self._failure = error
             for lease in leases:
                 lease.failure = error
-            return self._interval / 2
+            return min(self._interval / 2, PROBE)
         for lease in leases:
             if lease.owner.id in heartbeat.alive:
                 lease.renew(started)
@@ -91,12 +97,25 @@ class Heartbeat:
                 lease.refused = True
         self._skew = self._time.ahead
         self._orders = heartbeat.orders
+        self._recovered = self._recovery.is_awaited
         return self._interval
+
+    @property
+    def _look_every(self) -> float:
+        return PROMPT if self._recovery.is_awaited else LOOP_CHECK
+
+    async def _sleep(self, pause: float) -> None:
+        """Wait for the next beat, or for a probe once anything waits for the store."""
+        began = current_time()
+        with move_on_after(pause):
+            await self._recovery.awaited()
+            await sleep(max(0.0, began + PROBE - current_time()))
 
     async def _watch_loop(self) -> None:
         while True:
-            due = current_time() + LOOP_CHECK
-            await sleep(LOOP_CHECK)
+            pause = self._look_every
+            due = current_time() + pause
+            await sleep(pause)
             self._loop_seen = self._clock.monotonic()
             lag = current_time() - due
             if lag > LAG_LIMIT:
@@ -111,6 +130,9 @@ class Heartbeat:
         failure, self._failure = self._failure, None
         if failure is not None:
             self._bus.emit(StoreFailed, "heartbeat", failure)
+        recovered, self._recovered = self._recovered, False
+        if recovered:
+            self._recovery.tell()
         orders, self._orders = self._orders, None
         if orders is not None and are_news(self._engine, orders):
             # Read anew: what the thread has found may be older than what was heeded since.

@@ -23,7 +23,7 @@ class Monitor:
 
     async def run(self) -> None:
         """Release first for those who are dead already, then watch, until cancelled."""
-        forget_at, tries, interval = -inf, 0, self._engine.config.sweep_interval
+        forget_at, interval = -inf, self._engine.config.sweep_interval
         while True:
             # All failures are told as StoreFailed; one does not keep the rest from being done.
             with suppress(StoreUnavailableError):
@@ -31,15 +31,13 @@ class Monitor:
             try:
                 found, now = await sweep(self._engine), self._engine.clock.monotonic()
             except StoreUnavailableError:
-                pause = self._engine.dispatch.retry_delay(tries, factor=10, longest=interval)
-                tries += 1
-            else:
-                pause, tries = interval, 0
-                with suppress(StoreUnavailableError):  # it waits for the next round
-                    if found or now >= forget_at:
-                        await forget_ended(self._engine)
-                        forget_at = now + FORGET_EVERY
-            with move_on_after(pause):
+                await self._engine.dispatch.recovery.wait(interval)
+                continue
+            with suppress(StoreUnavailableError):  # it waits for the next round
+                if found or now >= forget_at:
+                    await forget_ended(self._engine)
+                    forget_at = now + FORGET_EVERY
+            with move_on_after(interval):
                 await self._engine.registry.wait_dead()
 
     async def release_dead(self) -> None:

@@ -297,6 +297,29 @@ async def test_what_cannot_be_written_is_tried_a_few_times_only(virtual_app: Har
 
 
 @virtual_time
+@pytest.mark.parametrize("outage", [0.3, 2.0, 4.0, 9.0, 31.0, 100.0])
+async def test_work_resumes_soon_after_the_store_takes_writes_again(
+    virtual_app: Harness, outage: float
+) -> None:
+    """However long the outage was, and however seldom the lease asks for a heartbeat."""
+    switch, real = threading.Event(), virtual_app.database.store()
+    store = read_only(real, StoreUnavailableError("read-only"), switch)
+    config = virtual_app.config(note, store=store, lease=1000.0, sweep_interval=1000.0)
+    async with bgjobs.run(config) as bg:
+        await bg.wait_for(await bg.enqueue(note.request()))
+        await anyio.sleep(30)  # the last heartbeat is long ago
+        switch.set()
+        real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
+        bg._engine.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        await anyio.sleep(outage)
+        switch.clear()
+        begun = anyio.current_time()
+        await virtual_app.recorder.wait_for(JobSucceeded, 2)
+        assert anyio.current_time() - begun <= 1.5
+    assert virtual_app.recorder.of(ChildCrashed) == []
+
+
+@virtual_time
 async def test_a_lost_lease_tells_what_the_store_said_last(virtual_app: Harness) -> None:
     error, switch = StoreUnavailableError("read-only"), threading.Event()
     store = read_only(virtual_app.database.store(), error, switch)
