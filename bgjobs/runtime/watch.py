@@ -1,7 +1,9 @@
 """Follows what the store's watcher tells, and finds out when it tells nothing any more."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import wraps
 from typing import final
 
 from anyio import (
@@ -44,26 +46,39 @@ class Watch:
         while True:
             began = self._engine.clock.monotonic()
             with suppress(StoreError):  # told as StoreFailed; polling goes on without it
-                watcher = await self._dispatch.once(self._dispatch.store.watch)
-                self._wakeups.wake(None)  # for what came while nobody watched
-                await self._follow(watcher)
+                await self._watch()
             lasted = self._engine.clock.monotonic() - began
             tries = 0 if lasted > SILENCE else tries + 1
             await sleep(self._dispatch.retry_delay(tries))
 
-    async def _follow(self, watcher: Watcher | None) -> None:
-        """Pass on what a watcher tells, until it breaks."""
-        if watcher is None:
-            await sleep_forever()
-            return
+    async def _watch(self) -> None:
+        """Open a watcher and follow it until it breaks."""
+        store, opened = self._dispatch.store, list[Watcher]()
+
+        @wraps(store.watch)
+        def watch() -> None:
+            watcher = store.watch()
+            if watcher is not None:
+                opened.append(watcher)
+
         try:
+            await self._dispatch.once(watch)
+            self._wakeups.wake(None)  # for what came while nobody watched
+            await self._follow(opened)
+        finally:  # also what was opened while this was being cancelled
+            with CancelScope(shield=True):
+                for watcher in opened:
+                    await self._dispatch.once(watcher.close)
+
+    async def _follow(self, opened: Sequence[Watcher]) -> None:
+        """Pass on what a watcher tells, until it breaks; there may be none."""
+        if not opened:
+            await sleep_forever()
+        for watcher in opened:
             if watcher.interval is None:
                 await self._listen(watcher)
             else:
                 await self._look_every(watcher.interval, watcher)
-        finally:
-            with CancelScope(shield=True):
-                await self._dispatch.once(watcher.close)
 
     async def _listen(self, watcher: Watcher) -> None:
         try:

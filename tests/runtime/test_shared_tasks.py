@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -332,3 +332,34 @@ async def test_a_lost_lease_tells_what_the_store_said_last(virtual_app: Harness)
         )
         assert crash.error.__cause__ is error
         switch.clear()
+
+
+def test_a_watcher_that_is_opened_during_a_native_cancellation_is_closed(app: Harness) -> None:
+    real, closed = app.database.store(), list[str]()
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def watch() -> Any:
+        watcher = real.watch()
+        first = not begun.is_set()
+        begun.set()
+        assert cancelled.wait(30)
+        if watcher is None or not first:
+            return watcher
+
+        def close() -> None:
+            closed.append("first")
+            watcher.close()
+
+        return Wrapped(cast("Any", watcher), close=close)
+
+    async def main() -> None:
+        config = app.config(note, store=Wrapped(real, watch=watch))
+        async with bgjobs.run(config) as bg:
+            while not begun.is_set():
+                await anyio.sleep(0.001)
+            cancel_all_others()
+            cancelled.set()
+            await bg.wait_for(await bg.enqueue(note.request()))
+
+    asyncio.run(main())
+    assert closed == ["first"]
