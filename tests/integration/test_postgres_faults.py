@@ -108,6 +108,40 @@ def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
     assert store.heartbeat([owner], LEASE).alive == {owner}
 
 
+def test_a_refused_write_ends_all_sessions_of_before(store: PostgresStore) -> None:
+    job, watcher = reserve_one(store), store.watch()
+    assert watcher is not None
+    live = store._calls.live  # pyright: ignore[reportPrivateUsage] - only it knows the sessions
+    with live.borrowed() as one, live.borrowed() as another:
+        before = {one.info.backend_pid, another.info.backend_pid}
+    assert store.complete(job.reservation, _set_read_only)
+    with pytest.raises(StoreUnavailableError, match="25006"):
+        enqueue(store, *requests(1))
+    with live.borrowed() as one, live.borrowed() as another:
+        assert before.isdisjoint({one.info.backend_pid, another.info.backend_pid})
+    with pytest.raises(StoreUnavailableError):
+        _poll_for_ever(watcher)
+    watcher.close()
+
+
+def test_while_all_writes_are_refused_the_other_sessions_stay(postgres_dsn: str) -> None:
+    dsn = make_conninfo(postgres_dsn, options="-c default_transaction_read_only=on")
+    with fresh_postgres_store(postgres_dsn) as writable:
+        store = PostgresStore(dsn, schema=writable.label.split()[-1])
+        store.open()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError, match="25006"):
+                enqueue(store, *requests(1))
+            assert store.count().due == 0
+        watcher = store.watch()
+        assert watcher is not None
+        with pytest.raises(StoreUnavailableError, match="25006"):
+            enqueue(store, *requests(1))
+        assert watcher.poll() == set()
+        watcher.close()
+        store.close()
+
+
 @pytest.mark.parametrize(
     ("conninfo", "wanted"),
     [
