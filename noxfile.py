@@ -21,6 +21,11 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OTHERS = [python for python in PYTHONS if python != "{}.{}".format(*sys.version_info)]
 """All but the one that nox itself runs on, which sessions without a version use."""
 PLUGIN = "pytest_bgjobs.py"
+SERVERS = {
+    "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
+    "pgbouncer": "/usr/sbin/pgbouncer",
+}
+"""Debian's packages that `field` needs, and what they bring."""
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
     "tests/runtime/test_a_jobs_life.py",
@@ -68,6 +73,22 @@ def tests(session: nox.Session) -> None:
     """Run the tests, PostgreSQL included; `nox -s tests -- tests/unit` runs some."""
     install(session, "test", "types")
     session.run("pytest", *IN_PARALLEL, *session.posargs)
+
+
+@nox.session
+def field(session: nox.Session) -> None:
+    """Run applications on servers as they are run; `nox -s field -- -k promotion` runs some.
+
+    It needs Debian's packages postgresql-15 and pgbouncer, and says so where they are missing.
+    """
+    missing = [name for name, path in SERVERS.items() if not Path(path).exists()]
+    if missing:
+        packages = " ".join(missing)
+        session.error(f"run first: apt-get install --no-install-recommends {packages}")
+    install(session, "test")
+    # Two: what is measured is not to wait for a processor.
+    wheel = {"BGJOBS_TEST_POSTGRES": ""}  # the server that is compared with Debian's
+    session.run("pytest", "-n", "2", "tests/field", *session.posargs, env=wheel)
 
 
 @nox.session(name="tests-all", python=PYTHONS)

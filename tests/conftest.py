@@ -16,6 +16,8 @@ pytest_plugins = [
     "tests.fixtures.databases",
 ]
 
+FIELD = Path(__file__).resolve().parent / "field"
+"""The tests of `nox -s field`."""
 MOST = 4
 PATIENCE_WITH_SLOW_ONES = 900
 """Seconds until pytest-timeout ends a test that is marked as slow; the others have 300."""
@@ -25,6 +27,13 @@ hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the field out unless it is asked for: its servers have to be installed."""
+    asked = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
+    is_asked_for = any(path.is_relative_to(FIELD) for path in asked)
+    return True if collection_path == FIELD and not is_asked_for else None
 
 
 def pytest_xdist_auto_num_workers() -> int:

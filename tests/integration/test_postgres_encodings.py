@@ -176,35 +176,6 @@ async def test_enqueue_in_async_refuses_a_connection_in_another_encoding(
         assert [one.payload for one in store.get_enqueued()] == [TEXT]
 
 
-@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
-@pytest.mark.parametrize("whose", ["ours", "the caller's"])
-def test_a_database_in_another_encoding_is_refused(
-    debian_dsn: str, encoding: str, whose: str
-) -> None:
-    name = random_schema()
-    with psycopg.connect(debian_dsn, autocommit=True) as admin:
-        admin.execute(
-            f"create database {name} encoding '{encoding}' template template0 "
-            "lc_collate 'C' lc_ctype 'C'".encode()
-        )
-        try:
-            with pytest.raises(StoreError, match=f"the database's encoding is {encoding}, in"):
-                _use(make_conninfo(debian_dsn, dbname=name), ours=whose == "ours")
-        finally:
-            admin.execute(f"drop database {name} with (force)".encode())
-
-
-def _use(dsn: str, *, ours: bool) -> None:
-    kwargs = {"client_encoding": "UTF8"}
-    with ConnectionPool(dsn, kwargs=kwargs, min_size=0, max_size=1, open=True) as pool:
-        store = PostgresStore(dsn if ours else pool)
-        try:
-            store.open()
-            store.migrate()
-        finally:
-            store.close()
-
-
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

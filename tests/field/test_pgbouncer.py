@@ -126,7 +126,7 @@ def start(
         "jobs": _JOBS,
         "settings": settings,
     }
-    command = [sys.executable, "-m", "tests.integration.pooled_worker", json.dumps(orders)]
+    command = [sys.executable, "-m", "tests.field.pooled_worker", json.dumps(orders)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

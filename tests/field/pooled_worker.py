@@ -1,4 +1,4 @@
-"""One application of test_pgbouncer: ``python -m tests.integration.pooled_worker ORDERS``.
+"""One application of test_pgbouncer: ``python -m tests.field.pooled_worker ORDERS``.
 
 Its jobs are held until a file is there. It writes a line to its journal for each run that
 begins and, at the end, tells all that went wrong.

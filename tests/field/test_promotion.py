@@ -1,0 +1,234 @@
+"""A standby is promoted while jobs run: what was acknowledged has its effect, once, and soon.
+
+The standby is a synchronous one: what its primary has acknowledged, it has, too.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager
+from typing import Any, final
+
+import anyio
+import psycopg
+import pytest
+from anyio.to_thread import run_sync
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool
+
+import bgjobs
+from bgjobs.errors import LeaseLostError
+from bgjobs.events import ChildCrashed, JobReserved, JobSucceeded
+from bgjobs.ids import new_id
+from bgjobs.stores.abc import NewJob
+from bgjobs.testing import Recorder
+from tests.fixtures.clusters import Cluster, started_cluster, started_standby
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.xdist_group("promotion"),  # one at a time, so that they measure themselves
+]
+
+PATIENCE = 120.0
+"""Seconds; a safety net."""
+SOON = 2.0
+"""Seconds within which work resumes after a promotion, on a machine that is quiet."""
+ROUNDS = 20
+"""Jobs that take as long as what has to be done then beside waiting: to connect, and so on."""
+MANY = 50
+"""Jobs before the promotion, and after it."""
+NEVER = 1000.0
+"""Seconds between two looks, so that only a notification tells of a job."""
+WHAT = "from the promotion until a new job had ended"
+OURS = "select count(*) from pg_stat_activity where application_name = 'bgjobs'"
+
+
+@pytest.fixture
+def old() -> Generator[Cluster]:
+    """The first primary."""
+    with started_cluster() as cluster:
+        cluster.ask("create table effects (number int)")
+        yield cluster
+
+
+@pytest.fixture
+def new(old: Cluster) -> Generator[Cluster]:
+    """Its standby, which is promoted."""
+    with started_standby(old) as cluster:
+        old.set("synchronous_standby_names = '*'")
+        old.wait_for("select sync_state from pg_stat_replication", "sync")
+        yield cluster
+
+
+def both(*clusters: Cluster) -> str:
+    """Lead to whichever takes writes."""
+    parts = [psycopg.conninfo.conninfo_to_dict(cluster.dsn) for cluster in clusters]
+    hosts, ports = (",".join(str(one[name]) for one in parts) for name in ("host", "port"))
+    return make_conninfo(clusters[0].dsn, host=hosts, port=ports)
+
+
+@bgjobs.worker
+async def effect(context: bgjobs.JobContext, number: int) -> None:
+    def write(connection: psycopg.Connection[Any]) -> None:
+        connection.execute("insert into effects values (%s)", [number])
+
+    context.complete_with(write)
+
+
+@final
+class Producer:
+    """Enqueues jobs, one after the other, until it is stopped."""
+
+    def __init__(self, bg: bgjobs.BgJobs) -> None:
+        self._bg = bg
+        self._stopped = False
+        self._ended = anyio.Event()
+        self.acknowledged: list[int] = []
+        self.usual = 0.0
+        """Seconds for a job here, with all that the machine does beside it."""
+
+    async def run(self) -> None:
+        for number in range(1_000_000):
+            if self._stopped:
+                break
+            await self._bg.enqueue(effect.request(number))
+            self.acknowledged.append(number)
+            await anyio.sleep(0.005)
+        self._ended.set()
+
+    async def finish(self, recorder: Recorder) -> None:
+        """Enqueue some more, and return when all that was acknowledged has ended."""
+        await recorder.wait_for(JobSucceeded, len(recorder.of(JobSucceeded)) + MANY)
+        self._stopped = True
+        await self._ended.wait()
+        assert await self._bg.drain(with_delayed=True)
+
+
+@asynccontextmanager
+async def at_work(given: Any, recorder: Recorder, **settings: Any) -> AsyncGenerator[Producer]:
+    """Run an application whose queue learns of jobs by notifications alone."""
+    config = bgjobs.Config(
+        store=bgjobs.PostgresStore(given, pool_size=3),
+        queues=[bgjobs.Queue("effects", workers=[effect], concurrency=4, poll_interval=NEVER)],
+        listeners=[recorder],
+        **settings,
+    )
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
+            producer, begun = Producer(bg), anyio.current_time()
+            group.start_soon(producer.run)
+            await recorder.wait_for(JobSucceeded, MANY)
+            producer.usual = (anyio.current_time() - begun) / MANY
+            yield producer
+            group.cancel_scope.cancel()
+
+
+def crash(old: Cluster) -> None:
+    old.crash()
+
+
+def fence(old: Cluster) -> None:
+    """Leave it running, as a server that takes no writes."""
+    old.set("default_transaction_read_only = on")
+
+
+ENDINGS = {"crashed": crash, "read-only": fence}
+
+
+async def promoted(
+    old: Cluster, new: Cluster, recorder: Recorder, ending: str, outage: float
+) -> float:
+    """Promote the standby so long after its primary has ended; return how long work stood."""
+    await run_sync(ENDINGS[ending], old)
+    await anyio.sleep(outage)
+    reserved = len(recorder.of(JobReserved))
+    begun = anyio.current_time()
+    await run_sync(new.promote)
+    first = (await recorder.wait_for(JobReserved, reserved + 1))[reserved].job
+    while first.id not in {event.job.id for event in recorder.of(JobSucceeded)}:
+        await anyio.sleep(0.01)
+    return anyio.current_time() - begun
+
+
+def enqueue_elsewhere(cluster: Cluster, number: int) -> None:
+    """Store a job as another process does."""
+    store = bgjobs.PostgresStore(cluster.dsn)
+    store.open()
+    try:
+        store.write([NewJob(new_id(), effect.request(number))])
+        store.notify([effect.name])
+    finally:
+        store.close()
+
+
+def check_effects(cluster: Cluster, acknowledged: list[int]) -> None:
+    found = cluster.ask("select number, count(*) from effects group by number order by number")
+    assert found == [(number, 1) for number in acknowledged]
+
+
+@pytest.mark.parametrize("outage", [0.0, 5.0])
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_each_acknowledged_job_has_one_effect_and_work_resumes_soon(
+    old: Cluster,
+    new: Cluster,
+    ending: str,
+    outage: float,
+    measured: Callable[[str, float], None],
+) -> None:
+    recorder = Recorder()
+    async with at_work(both(old, new), recorder) as producer:
+        seconds = await promoted(old, new, recorder, ending, outage)
+        measured(WHAT, seconds)
+        await producer.finish(recorder)
+        await run_sync(new.wait_for, f"{OURS} and query ~* '^listen'", 1)
+        await run_sync(enqueue_elsewhere, new, len(producer.acknowledged))
+        effects = len(producer.acknowledged) + 1
+        await run_sync(new.wait_for, "select count(*) from effects", effects)
+        if ending == "read-only":
+            await run_sync(old.wait_for, OURS, 0)
+    check_effects(new, [*producer.acknowledged, len(producer.acknowledged)])
+    assert recorder.of(ChildCrashed) == []
+    assert seconds < SOON + ROUNDS * producer.usual
+
+
+async def test_an_outage_that_is_longer_than_the_lease_doubles_nothing(
+    old: Cluster, new: Cluster, measured: Callable[[str, float], None]
+) -> None:
+    recorder = Recorder()
+    async with at_work(both(old, new), recorder, lease=2.0) as producer:
+        seconds = await promoted(old, new, recorder, "crashed", 6.0)
+        measured(WHAT, seconds)
+        await producer.finish(recorder)
+    check_effects(new, producer.acknowledged)
+    crashes = {type(event.error) for event in recorder.of(ChildCrashed)}
+    assert crashes == {LeaseLostError}
+    assert seconds < SOON + ROUNDS * producer.usual
+
+
+async def test_a_pool_of_the_callers_follows_at_its_own_pace(
+    old: Cluster, new: Cluster, measured: Callable[[str, float], None]
+) -> None:
+    dsn = make_conninfo(both(old, new), target_session_attrs="read-write")
+    recorder = Recorder()
+    with ConnectionPool(dsn, min_size=1, max_size=3, open=True) as pool:
+        async with at_work(pool, recorder) as producer:
+            seconds = await promoted(old, new, recorder, "crashed", 3.0)
+            measured(f"{WHAT}, in a pool of the caller's", seconds)
+            await producer.finish(recorder)
+    check_effects(new, producer.acknowledged)
+
+
+async def test_what_only_reads_leaves_a_server_that_takes_no_writes(
+    old: Cluster, new: Cluster
+) -> None:
+    """No write of this application tells it that the server has changed."""
+    config = bgjobs.Config(
+        store=bgjobs.PostgresStore(both(old, new), pool_size=2), enqueue_only=[effect]
+    )
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config) as bg:
+            assert (await bg.count()).due == 0
+            await run_sync(fence, old)
+            await run_sync(new.promote)
+            await bg.count()  # by its answer it is noticed
+            await run_sync(enqueue_elsewhere, new, 0)
+            assert (await bg.count()).due == 1
+    assert old.ask(OURS) == [(0,)]

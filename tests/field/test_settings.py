@@ -1,0 +1,94 @@
+"""Sessions that a database or a role has set up in ways of its own."""
+
+from collections.abc import Generator
+
+import anyio
+import psycopg
+import pytest
+
+from bgjobs.events import ChildCrashed, StoreFailed
+from bgjobs.testing import Recorder
+from tests.field.test_servers import new_database
+from tests.field.working import check_work, make_table, running
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True),
+]
+
+SETTINGS = {
+    "no search path": ["search_path = ''"],
+    "a search path that leads astray": ["search_path = nowhere, pg_temp, pg_catalog"],
+    "a time zone of half hours": ["timezone = 'Asia/Kathmandu'"],
+    "a time zone in POSIX's words": ["timezone = '<+14>-14'"],
+    "German dates": ["datestyle = 'German, DMY'", "intervalstyle = 'sql_standard'"],
+    "Postgres dates": ["datestyle = 'Postgres, DMY'", "intervalstyle = 'iso_8601'"],
+    "serializable": ["default_transaction_isolation = 'serializable'"],
+    "repeatable read": ["default_transaction_isolation = 'repeatable read'"],
+    "deferrable": [
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_deferrable = on",
+    ],
+    "short timeouts": [
+        "statement_timeout = '5s'",
+        "lock_timeout = '1s'",
+        "idle_in_transaction_session_timeout = '5s'",
+    ],
+    "text in old ways": [
+        "standard_conforming_strings = off",
+        "backslash_quote = off",
+        "bytea_output = 'escape'",
+        "array_nulls = off",
+        "xmloption = 'document'",
+        "extra_float_digits = -15",
+    ],
+    "no plans as usual": [
+        "enable_indexscan = off",
+        "enable_bitmapscan = off",
+        "plan_cache_mode = 'force_generic_plan'",
+        "max_parallel_workers_per_gather = 4",
+        "jit_above_cost = 0",
+    ],
+    "row security off": ["row_security = off"],
+    "asynchronous commits": ["synchronous_commit = off"],
+    "client encoding": ["client_encoding = 'LATIN1'"],
+    "triggers off": ["session_replication_role = 'replica'"],
+}
+
+
+def set_up(dsn: str, *settings: str) -> None:
+    """Change what the next sessions of this database begin with."""
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        for setting in settings:
+            admin.execute(f"alter database {admin.info.dbname} set {setting}".encode())
+
+
+@pytest.fixture(params=list(SETTINGS.values()), ids=list(SETTINGS))
+def database(request: pytest.FixtureRequest, debian_dsn: str) -> Generator[str]:
+    with new_database(debian_dsn) as dsn:
+        set_up(dsn, *request.param)
+        make_table(dsn)  # in such a session, too
+        yield dsn
+
+
+async def test_an_application_works_in_unusual_sessions(database: str) -> None:
+    recorder = Recorder()
+    async with running(database, recorder) as bg:
+        await check_work(bg, database)
+        await check_work(bg, database, first=5)
+    assert recorder.of(StoreFailed) == []
+
+
+async def test_sessions_that_the_server_ends_for_idleness_are_replaced(
+    debian_dsn: str,
+) -> None:
+    recorder = Recorder()
+    with new_database(debian_dsn) as database:
+        make_table(database)
+        set_up(database, "idle_session_timeout = '300ms'")
+        async with running(database, recorder, lease=8.0) as bg:
+            await check_work(bg, database)
+            while not recorder.of(StoreFailed):  # of the one that listens, at least
+                await anyio.sleep(0.05)
+            await check_work(bg, database, first=5)
+    assert recorder.of(ChildCrashed) == []

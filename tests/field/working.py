@@ -1,0 +1,118 @@
+"""An application at work, to be run on any server: what it stores comes back, and runs once."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import psycopg
+from psycopg import sql
+
+import bgjobs
+from bgjobs.backoff import IMMEDIATE
+from bgjobs.testing import Recorder
+
+PATIENCE = 120.0
+"""Seconds; a safety net."""
+TEXT = "naïve café €uro 日本語 🎉 \\ ' \" {} %s"
+"""Signs of one to four bytes, and those that one of the settings treats in another way."""
+AT = datetime(2001, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+"""An instant that reads as another date in other styles."""
+_SCHEMA = "bgjobs"
+
+
+@bgjobs.worker
+async def effect(context: bgjobs.JobContext, number: int, text: str = TEXT) -> None:
+    """Write a row, with the completion."""
+    write_row(context, number, text)
+
+
+@bgjobs.worker
+async def flaky(context: bgjobs.JobContext, number: int) -> None:
+    """Fail once, and then write the row."""
+    if context.attempt == 0:
+        raise ValueError(TEXT)
+    write_row(context, number, TEXT)
+
+
+def write_row(context: bgjobs.JobContext, number: int, text: str) -> None:
+    """Write a row if the job succeeds."""
+
+    def write(connection: psycopg.Connection[Any]) -> None:
+        statement = sql.SQL("insert into {} values (%s, %s)").format(table())
+        connection.execute(statement, [number, text])
+
+    context.complete_with(write)
+
+
+def table() -> sql.Identifier:
+    """Name the table of the effects, wherever the search path leads."""
+    return sql.Identifier(_SCHEMA, "effects")
+
+
+def make_table(dsn: str) -> None:
+    """Make the schema, with a table for the effects; anyone who works may write to it."""
+    store = bgjobs.PostgresStore(dsn, schema=_SCHEMA)
+    store.open()
+    try:
+        store.migrate()
+    finally:
+        store.close()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        made = sql.SQL("create table {} (number int, text text)").format(table())
+        connection.execute(made)
+
+
+def effects(dsn: str) -> list[int]:
+    """Return the numbers of the rows that were written, with repeats."""
+    with psycopg.connect(dsn, client_encoding="UTF8") as connection:
+        found = connection.execute(sql.SQL("select number, text from {}").format(table()))
+        rows = found.fetchall()
+    assert {text for _, text in rows} <= {TEXT}
+    return sorted(number for number, _ in rows)
+
+
+def config(given: Any, recorder: Recorder, **settings: Any) -> bgjobs.Config:
+    """Describe an application with one queue."""
+    queue = {"poll_interval": 0.5, "concurrency": 4, **settings.pop("queue", {})}
+    store = settings.pop("store", {})
+    return bgjobs.Config(
+        store=bgjobs.PostgresStore(given, schema=_SCHEMA, pool_size=3, **store),
+        queues=[bgjobs.Queue("all", workers=[effect, flaky], backoff=IMMEDIATE, **queue)],
+        listeners=[recorder],
+        **settings,
+    )
+
+
+@asynccontextmanager
+async def running(
+    given: Any, recorder: Recorder | None = None, **settings: Any
+) -> AsyncGenerator[bgjobs.BgJobs]:
+    """Run an application for the length of the block, which is bounded."""
+    with anyio.fail_after(PATIENCE):
+        async with bgjobs.run(config(given, recorder or Recorder(), **settings)) as bg:
+            yield bg
+
+
+async def check_work(bg: bgjobs.BgJobs, dsn: str, *, first: int = 0) -> None:
+    """Run jobs of all kinds: each has one effect, and is found as it was given."""
+    began = datetime.now(UTC)
+    requests = [
+        effect.request(first),
+        effect.request(first + 1).available_at(AT),
+        effect.request(first + 2).available_in(seconds=0.2),
+        effect.request(first + 3).unique(f"{TEXT}{first}").with_metadata(text=TEXT),
+        flaky.request(first + 4),
+    ]
+    jobs = await bg.enqueue_many(requests)
+    assert jobs[1].available_at == AT
+    for job in jobs:
+        done = await bg.wait_for(job)
+        assert isinstance(done, bgjobs.SucceededJob), done
+        assert done.payload == job.payload
+        assert (done.crashes, done.interruptions) == (0, 0)
+        # The clocks are those of one machine.
+        assert began - timedelta(seconds=5) < done.created_at <= done.succeeded_at
+        assert done.succeeded_at < datetime.now(UTC) + timedelta(seconds=5)
+    assert effects(dsn)[first:] == [first + number for number in range(5)]
