@@ -329,9 +329,11 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         one = waiting.pop()
         if not isinstance(one, BaseExceptionGroup):
             yield one
-        elif id(one) not in seen:
-            seen.add(id(one))
-            waiting.extend(cast("BaseExceptionGroup[BaseException]", one).exceptions)
+            continue
+        group = cast("BaseExceptionGroup[BaseException]", one)
+        if id(group) not in seen:
+            seen.add(id(group))
+            waiting.extend(group.exceptions)
 
 
 _SHOWN = 10  # names in one message: a line or two
