@@ -16,6 +16,8 @@ from bgjobs.payloads.construction import other_state, parts_of
 from bgjobs.payloads.mismatch import key_step
 
 _MISSING = object()
+_TEXTS = (str, bytes, bytearray)
+"""Sequences to Python, which no annotation takes as such."""
 
 
 def difference(given: object, found: object) -> str | None:
@@ -42,7 +44,7 @@ def _is_same(given: Any, found: Any) -> bool:
 def _across_classes(given: Any, found: Any) -> str | None:
     """Compare contents where the annotation is wider than a class, as `Sequence` is."""
     kind = cast("Any", type(found))
-    if kind is list and isinstance(given, Sequence):
+    if kind is list and isinstance(given, Sequence) and not isinstance(given, _TEXTS):
         return _in_items(list(cast("Any", given)), found)
     if kind is dict and isinstance(given, Mapping):
         return _in_entries(cast("Any", given), found)

@@ -21,11 +21,15 @@ class HiddenList(list[Any]):
 def hidden(shape: Shape) -> Shape:
     """Say of a value that does not fit which type it is of, and nothing else."""
     write = _discreet(shape.encode, shape.expected)
+    read = _discreet(shape.decode, shape.expected)
 
     def encode(value: Any) -> Any:
         return _marked(write(value))
 
-    return evolve(shape, encode=encode, decode=_discreet(shape.decode, shape.expected))
+    def decode(value: Any) -> Any:
+        return read(_unmarked(value))
+
+    return evolve(shape, encode=encode, decode=decode)
 
 
 def _marked(json: Any) -> Any:
@@ -34,6 +38,13 @@ def _marked(json: Any) -> Any:
     if isinstance(json, list):
         return HiddenList(json)  # pyright: ignore[reportUnknownArgumentType] - any JSON
     return json
+
+
+def _unmarked(json: Any) -> Any:
+    """Return what a set reads back of its items, before they are written as text."""
+    if isinstance(json, HiddenDict):
+        return dict(json)
+    return list(json) if isinstance(json, HiddenList) else json
 
 
 def _discreet(code: Code, expected: str) -> Code:

@@ -221,6 +221,24 @@ class Sorting:
 
 
 @dataclasses.dataclass
+class Listing:
+    a: int
+    parts: object = dataclasses.field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = ["a"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Concealed:
+    """Its hidden field is read again, for a class with code of its own is compared."""
+
+    secrets: dict[str, list[int]] = dataclasses.field(repr=False, hash=False)
+
+    def __post_init__(self) -> None: ...
+
+
+@dataclasses.dataclass
 class OwnInit:
     size: int
 
@@ -380,6 +398,7 @@ UNREAD = "could not be read back: expected what"
         (Frozen, changed(Frozen("ab"), parts=["a"]), f"it.parts: {CHANGED}"),
         (Validated, changed(Validated(18), age=17), f"it: {UNREAD} Validated takes, it raised ValueError"),
         (Sorting, changed(Sorting([1]), items=[2, 1]), f"it.items[0]: {CHANGED}"),
+        (Listing, changed(Listing(1), parts="a"), f"it.parts: {CHANGED}"),
         (OwnInit, OwnInit(1), f"it.size: {CHANGED}"),
         (OwnAttrsInit, OwnAttrsInit(1), f"it.size: {CHANGED}"),
         (OwnSetter, OwnSetter(1), f"it.size: {CHANGED}"),
@@ -435,6 +454,7 @@ def test_what_would_not_come_back_is_refused(annotation: Any, value: Any, proble
         (Frozen, Frozen(["a"], {"b": [1]})),
         (Validated, Validated(18)),
         (Sorting, Sorting([2, 1])),
+        (frozenset[Concealed], frozenset({Concealed({"a": [1]}), Concealed({})})),
         (dict[date, int], {date(2024, 1, 1): 1}),
         (dict[Decimal, int], {Decimal("1.0"): 1, Decimal("1e3"): 2}),
     ],
