@@ -1,7 +1,7 @@
 """Times and durations as people read and write them."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 _UNITS = (86_400, 3_600, 60, 1)
 """Seconds of a day, an hour, a minute, a second."""
@@ -40,9 +40,9 @@ def since(moment: datetime, now: datetime) -> str:
     return f"{short(now - moment)} ago"
 
 
-def exact(moment: datetime) -> str:
-    """Write an instant to the second, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def exact(moment: datetime, zone: tzinfo | None) -> str:
+    """Write an instant to the second, in this time zone; None is that of the machine."""
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from datetime import UTC
 from importlib import import_module
 
 import click
@@ -74,13 +75,19 @@ class _OnDemand(click.Group):
     metavar="MODULE:NAME",
     help="The application's Config, or a function that returns it; else BGJOBS_APP.",
 )
+@click.option(
+    "--utc", "in_utc", is_flag=True, help="Show times in UTC, not in this machine's time zone."
+)
 @click.option("--traceback", "with_traceback", is_flag=True, help="Show where an error arose.")
 @click.version_option(package_name="bgjobs", message="%(version)s")
 @click.pass_context
-def root(context: click.Context, app: str | None, *, with_traceback: bool) -> None:
+def root(
+    context: click.Context, app: str | None, *, in_utc: bool, with_traceback: bool
+) -> None:
     """Operate the background jobs of an application."""
     session = context.ensure_object(Session)
     session.app = app
+    session.zone = UTC if in_utc else None
     session.with_traceback = with_traceback
     # What a store would log is for those who run jobs; doctor tells it, too.
     _logger.addHandler(_NOWHERE)

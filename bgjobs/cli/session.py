@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, final
 
@@ -27,6 +28,8 @@ class Session:
 
     app: str | None = None
     with_traceback: bool = False
+    zone: tzinfo | None = None
+    """The time zone of what is shown; None is that of the machine."""
 
     @cached_property
     def config(self) -> bgjobs.Config:

@@ -1,7 +1,7 @@
 """Values as tables for people; pure: nothing is asked and nothing printed here."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -112,15 +112,15 @@ def jobs(found: Sequence[tuple[State, AnyJob]], now: datetime) -> Table:
     )
 
 
-def job(found: AnyJob, state: State, now: datetime) -> Table:
+def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Table:
     """Draw the facts of one job."""
     when = moment_of(found)
     pairs: list[tuple[str, str | int]] = [
         ("id", str(found.id)),
         ("worker", found.name),
         ("state", state),
-        ("since" if when <= now else "due", f"{exact(when)} ({since(when, now)})"),
-        ("created", f"{exact(found.created_at)} ({since(found.created_at, now)})"),
+        ("since" if when <= now else "due", f"{exact(when, zone)} ({since(when, now)})"),
+        ("created", f"{exact(found.created_at, zone)} ({since(found.created_at, now)})"),
         ("attempts", found.attempts),
         ("priority", found.priority),
     ]
@@ -133,13 +133,13 @@ def job(found: AnyJob, state: State, now: datetime) -> Table:
     return facts(pairs)
 
 
-def story(moments: Iterable[Moment]) -> Table:
+def story(moments: Iterable[Moment], zone: tzinfo | None) -> Table:
     """Draw what happened to a job, in order."""
     return table(
         "at",
         "what",
         "error",
-        rows=[(exact(one.at), one.what, headline(one.error)) for one in moments],
+        rows=[(exact(one.at, zone), one.what, headline(one.error)) for one in moments],
         flexible="error",
     )
 
@@ -201,7 +201,9 @@ def state_of_queue(row: QueueRow) -> str:
     return "paused" if row.paused else "open"
 
 
-def schedules(states: Iterable[bgjobs.ScheduleState], now: datetime) -> Table:
+def schedules(
+    states: Iterable[bgjobs.ScheduleState], now: datetime, zone: tzinfo | None
+) -> Table:
     """Draw the scheduled jobs of an application."""
     return table(
         "schedule",
@@ -214,7 +216,7 @@ def schedules(states: Iterable[bgjobs.ScheduleState], now: datetime) -> Table:
                 one.name,
                 one.worker,
                 "paused" if one.paused else "running" if one.running else "waiting",
-                _next(one, now),
+                _next(one, now, zone),
                 one.schedule.describe(),
             )
             for one in states
@@ -223,12 +225,13 @@ def schedules(states: Iterable[bgjobs.ScheduleState], now: datetime) -> Table:
     )
 
 
-def _next(state: bgjobs.ScheduleState, now: datetime) -> str:
+def _next(state: bgjobs.ScheduleState, now: datetime, zone: tzinfo | None) -> str:
     if state.paused:
         return "-"
     if state.occurrence is None:
         return "not planned yet"
-    return f"{exact(state.occurrence.at)} ({since(state.occurrence.at, now)})"
+    at = state.occurrence.at
+    return f"{exact(at, zone)} ({since(at, now)})"
 
 
 def owners(found: Iterable[bgjobs.LiveOwner], now: datetime) -> Table:

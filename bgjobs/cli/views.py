@@ -1,5 +1,7 @@
 """A look at a running system as a picture, a line or JSON; pure."""
 
+from datetime import tzinfo
+
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -13,10 +15,10 @@ from bgjobs.cli.rates import Ended, Rate, rate
 _ENDED: tuple[Ended, ...] = ("succeeded", "failed")
 
 
-def drawn(before: Look | None, now: Look) -> RenderableType:
+def drawn(before: Look | None, now: Look, zone: tzinfo | None) -> RenderableType:
     """Draw queues, what runs, and what failed last."""
     parts: list[RenderableType] = [
-        Text(as_line(before, now).replace("; ", "\n"), style="bold"),
+        Text(as_line(before, now, zone).replace("; ", "\n"), style="bold"),
         _queues(before, now),
     ]
     if now.running:
@@ -70,11 +72,11 @@ def _running(now: Look) -> RenderableType:
     )
 
 
-def as_line(before: Look | None, now: Look) -> str:
+def as_line(before: Look | None, now: Look, zone: tzinfo | None) -> str:
     """Say all that fits into a line."""
     counts = ", ".join(f"{text} {name}" for name, text in tables.counts(now.counts, AT_MOST))
     succeeded, failed = (_shown(rate(state, before, now)) for state in _ENDED)
-    return f"{exact(now.at)}: {counts}; {succeeded} succeeded/s, {failed} failed/s"
+    return f"{exact(now.at, zone)}: {counts}; {succeeded} succeeded/s, {failed} failed/s"
 
 
 def _shown(found: Rate | None) -> str:

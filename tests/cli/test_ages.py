@@ -1,6 +1,7 @@
 """Times and durations, read and written."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -52,9 +53,10 @@ def test_the_past_and_the_future_differ() -> None:
     assert ages.since(NOON, NOON - timedelta(minutes=5)) == "in 5 min"
 
 
-def test_an_instant_is_written_in_utc() -> None:
+def test_an_instant_is_written_for_people_in_a_zone_and_for_programs_in_utc() -> None:
     in_paris = NOON.astimezone(timezone(timedelta(hours=1)))
 
-    assert ages.exact(in_paris) == "2030-01-31 12:00:00 UTC"
+    assert ages.exact(in_paris, UTC) == "2030-01-31 12:00:00 UTC"
+    assert ages.exact(in_paris, ZoneInfo("America/New_York")) == "2030-01-31 07:00:00 EST"
     assert ages.iso(in_paris) == "2030-01-31T12:00:00Z"
     assert ages.iso(None) is None

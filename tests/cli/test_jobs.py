@@ -2,7 +2,11 @@
 
 import io
 import json
+import re
 import sys
+import time
+from collections.abc import Generator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -94,6 +98,28 @@ def test_a_job_is_shown_with_its_story_and_its_payload_only_when_asked(call: Cal
     assert payload["mail"]["to"] == "secret"
     assert len(as_json["story"]) >= 2
     assert as_json["error"].startswith("ValueError: no such")
+
+
+@pytest.fixture
+def in_nepal(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """The time zone of this machine is a quarter of an hour beside all others."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "NPT-5:45")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_nepal")
+def test_people_see_local_time_or_utc(call: Call) -> None:
+    job = ids(call, "--failed")[0]
+
+    local, utc = (call(*options, "jobs", "show", job).out for options in ([], ["--utc"]))
+
+    created = r"created +([\d-]{10} [\d:]{8}) (\w+)"
+    [(there, npt)], [(here, zone)] = re.findall(created, local), re.findall(created, utc)
+    ahead = datetime.fromisoformat(there) - datetime.fromisoformat(here)
+    assert (npt, zone, ahead) == ("NPT", "UTC", timedelta(hours=5, minutes=45))
 
 
 @pytest.mark.parametrize(

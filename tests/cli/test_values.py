@@ -82,8 +82,8 @@ def test_only_the_error_is_cut_where_the_terminal_ends() -> None:
 
 
 def test_one_job_is_shown_with_what_is_not_as_usual() -> None:
-    usual = plain(tables.job(WAITING, "waiting", NOON))
-    special = plain(tables.job(RUNNING, "running", NOON))
+    usual = plain(tables.job(WAITING, "waiting", NOON, UTC))
+    special = plain(tables.job(RUNNING, "running", NOON, UTC))
 
     assert usual[3] == "since     2030-01-31 11:55:00 UTC (5 min ago)"
     assert not [line for line in usual if line.startswith(("owner", "crashes", "unique"))]
@@ -181,10 +181,10 @@ def test_a_look_is_a_line_a_picture_or_json() -> None:
         "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed; "
         "12.5 succeeded/s, 0.5 failed/s"
     )
-    drawn = plain(views.drawn(FIRST, SECOND))
+    drawn = plain(views.drawn(FIRST, SECOND, UTC))
     shown = json.loads(json.dumps(views.as_json(FIRST, SECOND)))
 
-    assert views.as_line(FIRST, SECOND) == line
+    assert views.as_line(FIRST, SECOND, UTC) == line
     assert "; ".join(drawn[:2]) == line
     assert drawn[4].split() == ["mail", "open", "1", "5", "0", "1", "12.5", "0.5"]
     assert drawn[7].split() == [str(ID), "send", "0.0", "s", "1"]

@@ -25,7 +25,7 @@ def list_schedules(session: Session, *, with_json: bool) -> None:
     states = session.administered(lambda admin: admin.schedules())
     screen.answer(
         lambda: [as_json.schedule(state) for state in states],
-        lambda: tables.schedules(states, datetime.now(UTC)),
+        lambda: tables.schedules(states, datetime.now(UTC), session.zone),
         with_json=with_json,
     )
 

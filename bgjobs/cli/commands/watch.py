@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import tzinfo
 from itertools import count as counted
 
 import anyio
@@ -33,7 +34,7 @@ Show = Callable[[looks.Look | None, looks.Look], None]
 def watch(session: Session, interval: float, count: int | None, *, with_json: bool) -> None:
     """Watch queues, running jobs, rates and failures until Ctrl-C."""
     config = session.config
-    with _shown(with_json=with_json) as show:
+    with _shown(session.zone, with_json=with_json) as show:
         try:
             session.administered(lambda admin: _watch(admin, config, show, interval, count))
         except KeyboardInterrupt:
@@ -58,16 +59,16 @@ async def _watch(
 
 
 @contextmanager
-def _shown(*, with_json: bool) -> Generator[Show]:
+def _shown(zone: tzinfo | None, *, with_json: bool) -> Generator[Show]:
     if with_json:
         yield lambda before, now: _flushed(json.dumps(views.as_json(before, now)))
     elif not screen.is_terminal(sys.stdout):
-        yield lambda before, now: _flushed(views.as_line(before, now))
+        yield lambda before, now: _flushed(views.as_line(before, now, zone))
     else:
         from rich.live import Live  # noqa: PLC0415 - only where it is drawn
 
         with Live(console=screen.console(sys.stdout), auto_refresh=False) as live:
-            yield lambda before, now: live.update(views.drawn(before, now), refresh=True)
+            yield lambda before, now: live.update(views.drawn(before, now, zone), refresh=True)
 
 
 def _flushed(text: str) -> None:

@@ -1,7 +1,7 @@
 """`bgjobs jobs show`."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 import click
 from rich.text import Text
@@ -28,12 +28,12 @@ def show(session: Session, wanted: str, *, with_payload: bool, with_json: bool) 
         state = state_of(job, datetime.now(UTC))
         screen.json(as_json.whole_job(job, state, story(job), with_payload=with_payload))
         return
-    _draw(job, with_payload=with_payload)
+    _draw(job, session.zone, with_payload=with_payload)
 
 
-def _draw(job: AnyJob, *, with_payload: bool) -> None:
+def _draw(job: AnyJob, zone: tzinfo | None, *, with_payload: bool) -> None:
     now = datetime.now(UTC)
-    parts = [tables.job(job, state_of(job, now), now), tables.story(story(job))]
+    parts = [tables.job(job, state_of(job, now), now, zone), tables.story(story(job), zone)]
     error = last_error(job)
     screen.show(tables.several(*parts, *([tables.trace(error)] if error else [])))
     if with_payload:
