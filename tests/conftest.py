@@ -1,5 +1,6 @@
 """Fixtures that every floor may use."""
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -39,6 +40,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_xdist_auto_num_workers() -> int:
     """Return two more than there are cores: many tests wait, for others or for a lease."""
     return min(len(os.sched_getaffinity(0)) + 2, MOST)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what lives as long as the session out of each later collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
