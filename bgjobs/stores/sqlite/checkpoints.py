@@ -18,6 +18,9 @@ from bgjobs.errors import StoreError
 from bgjobs.stores.sqlite.connection import Connection, run
 from bgjobs.stores.sqlite.log_length import LogLength
 
+_FEW = 8
+"""Rows that are changed without a look at the length of the log, which takes two reads."""
+
 
 @final
 class Checkpointer:
@@ -27,12 +30,17 @@ class Checkpointer:
         self._connection = connection
         self._length = length
         self._turn = Lock()
+        self._looked_at = -_FEW
 
     def after_commit(self, writer: sqlite3.Connection) -> None:
         """Checkpoint if the log is long; `writer` is in no transaction, and lends its lock.
 
         What fails is left to the next commit: what was committed before is safe in the log.
         """
+        changed = writer.total_changes
+        if abs(changed - self._looked_at) < _FEW:  # of another connection they are far away
+            return
+        self._looked_at = changed
         try:
             if self._length.is_long() and self._turn.acquire(blocking=False):
                 try:

@@ -10,8 +10,12 @@ from attrs import frozen
 
 from bgjobs.errors import StoreError, StoreUnavailableError
 
-_SETTLED = 3_000_000_000
-"""Nanoseconds after which no further change can leave a folder the time of its last one."""
+_SECOND = 1_000_000_000
+_SETTLED, _SETTLED_IN_SECONDS = _SECOND // 10, 3 * _SECOND
+"""Nanoseconds after which no further change can leave a folder the time of its last one.
+
+File systems count in ticks of at most some 10 ms, or in seconds, of which FAT takes two.
+"""
 
 
 @frozen
@@ -65,7 +69,7 @@ class OpenedFiles:
         if changed != self._unchanged:
             for opened in self._beside:
                 self._check(opened)
-            if found.st_ctime_ns + _SETTLED < time.time_ns():
+            if _is_settled(found.st_ctime_ns, time.time_ns()):
                 self._unchanged = changed
 
     def are_taken(self) -> bool:
@@ -98,6 +102,11 @@ class OpenedFiles:
             f"{self._label}: {path} was {how} while it was open, so other processes would not "
             "see what is written; stop all processes that use the database, then start them"
         )
+
+
+def _is_settled(changed_at: int, now: int) -> bool:
+    in_seconds = changed_at % _SECOND == 0
+    return changed_at + (_SETTLED_IN_SECONDS if in_seconds else _SETTLED) < now
 
 
 def _is_another(opened: _Opened) -> bool:
