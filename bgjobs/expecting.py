@@ -24,16 +24,21 @@ T = TypeVar("T")
 
 def as_requests(what: str, found: object) -> list[JobRequest]:
     """Return the requests as a list; `TypeError` names the first entry that is none."""
-    if isinstance(found, JobRequest):
-        raise TypeError(f"{what}: expected several JobRequests, found one; put it into a list")
-    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
-        raise TypeError(f"{what}: expected several JobRequests, found {_shown(found)}")
+    if type(found) is not tuple and type(found) is not list:  # as most are
+        _check_several(what, found)
     requests = list(cast("Iterable[object]", found))
     for position, request in enumerate(requests):
         if not _is_request(request):
             where = f"{what}: [{position}]: " if len(requests) > 1 else ""
             check_request(request, where)
     return cast("list[JobRequest]", requests)
+
+
+def _check_several(what: str, found: object) -> None:
+    if isinstance(found, JobRequest):
+        raise TypeError(f"{what}: expected several JobRequests, found one; put it into a list")
+    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
+        raise TypeError(f"{what}: expected several JobRequests, found {_shown(found)}")
 
 
 def check_request(found: object, where: str = "") -> None:

@@ -3,7 +3,9 @@
 from math import inf
 
 from anyio import CancelScope, current_effective_deadline
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+
+from bgjobs.runtime.outliving import native_task
 
 
 async def raise_if_cancelled() -> None:
@@ -13,7 +15,9 @@ async def raise_if_cancelled() -> None:
     that scope was cancelled before, AnyIO delivers nothing on asyncio, and its own
     `checkpoint_if_cancelled` waits for the delivery for ever, at full load.
     """
-    if current_effective_deadline() == -inf:
+    if native_task() is None:
+        await checkpoint_if_cancelled()  # Trio's own, which need not walk through all scopes
+    elif current_effective_deadline() == -inf:
         with CancelScope():  # noqa: ASYNC100 - leaving it makes AnyIO deliver again
             pass
         await checkpoint()
