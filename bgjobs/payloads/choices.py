@@ -33,15 +33,7 @@ def enum_shape(kind: type[Enum]) -> Shape:
 
     decode = _chooser(f"a value of {kind.__name__}", members)
     kinds = frozenset[type](key for key, _ in members)
-    return Shape(
-        kind.__name__,
-        kinds,
-        lambda value: type(value) is kind,
-        encode,
-        decode,
-        exact=True,
-        keeps_equality=True,
-    )
+    return _shape_of_members(kind, kinds, encode, decode)
 
 
 def _flag_shape(kind: type[Flag]) -> Shape:
@@ -63,9 +55,15 @@ def _flag_shape(kind: type[Flag]) -> Shape:
             raise refused(f"expected a value of {kind.__name__}, found another int")
         return found
 
+    return _shape_of_members(kind, INT, encode, decode)
+
+
+def _shape_of_members(
+    kind: type[Enum], kinds: frozenset[type], encode: Code, decode: Code
+) -> Shape:
     return Shape(
         kind.__name__,
-        INT,
+        kinds,
         lambda value: type(value) is kind,
         encode,
         decode,

@@ -63,7 +63,7 @@ class Watch:
 
         try:
             await self._dispatch.once(watch)
-            self._wakeups.wake(None)  # for what came while nobody watched
+            self._wakeups.wake(None)  # for what came before it listened
             await self._follow(opened)
         finally:  # also what was opened while this was being cancelled
             with CancelScope(shield=True):

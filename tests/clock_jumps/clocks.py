@@ -39,17 +39,17 @@ class Clocks:
     _began: float | None = field(default=None, init=False)
 
     def right(self) -> datetime:
-        """Give what a clock shows that was never set."""
+        """Return what a clock shows that was never set."""
         if self._began is None:
             self._began = current_time()
         return self.start + timedelta(seconds=current_time() - self._began)
 
     def shown(self) -> datetime:
-        """Give what the store's clock shows."""
+        """Return what the store's clock shows."""
         return self.right() + self.store
 
     def microseconds(self) -> int:
-        """Give the same as a number."""
+        """Return the same as a number."""
         return to_microseconds(self.shown())
 
     def jump(self, jump: Jump) -> None:

@@ -38,7 +38,7 @@ class Form(Protocol):
         ...
 
     def slots(self, after: datetime, zone: tzinfo) -> Iterator[datetime]:
-        """Give the occurrences that stand fixed, later than `after`, in their order."""
+        """Return the occurrences that stand fixed, later than `after`, in their order."""
         ...
 
 
@@ -131,14 +131,14 @@ class Either:
 
 
 def next_of(form: Form, after: datetime, zone: tzinfo) -> datetime:
-    """Give the first occurrence later than `after`, for a run that ends then."""
+    """Return the first occurrence later than `after`, for a run that ends then."""
     fixed = next(form.slots(after, zone), None)
     found = [at for at in (fixed, form.length and after + form.length) if at]
     return min(found)
 
 
 def between(form: Form, after: datetime, before: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Give the fixed occurrences later than `after` and earlier than `before`."""
+    """Return the fixed occurrences later than `after` and earlier than `before`."""
     for at in form.slots(after, zone):
         if at >= before:
             return
@@ -147,7 +147,7 @@ def between(form: Form, after: datetime, before: datetime, zone: tzinfo) -> Iter
 
 @lru_cache(maxsize=4000)
 def _on(day: date, times: tuple[time, ...], fixed: bool, zone: tzinfo) -> tuple[datetime, ...]:
-    """Give the instants of a local day, in their order."""
+    """Return the instants of a local day, in their order."""
     walls = (datetime.combine(day, one) for one in times)
     found = (at for wall in walls for at in _instants(wall, fixed, zone))
     return tuple(sorted(set(found)))
@@ -165,7 +165,7 @@ def _instants(wall: datetime, fixed: bool, zone: tzinfo) -> Iterator[datetime]:
 
 
 def _end_of_gap(start: datetime, end: datetime, zone: tzinfo) -> datetime:
-    """Give the instant between the two at which the clock is set forward."""
+    """Return the instant between the two at which the clock is set forward."""
     at = start.replace(second=0)
     while at.astimezone(zone).utcoffset() != end.astimezone(zone).utcoffset():
         at += MINUTE

@@ -89,7 +89,7 @@ class History:
     )
 
     def shown(self, since: int, until: int) -> tuple[datetime, datetime]:
-        """Give the lowest and the highest that the store's clock has shown meanwhile."""
+        """Return the lowest and the highest that the store's clock has shown meanwhile."""
         found: list[datetime] = []
         for entry in self.entries[since : until + 1]:
             found.append(entry.shown)

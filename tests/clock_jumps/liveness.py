@@ -30,7 +30,7 @@ def on_time(history: History) -> Iterator[str]:
 
 
 def _about(history: History, at: datetime) -> Iterator[Entry]:
-    """Give the entries that say that an occurrence is run, missed or moved."""
+    """Return the entries by which an occurrence is run, missed or moved."""
     entries = history.entries
     yield from (entries[number] for number, one in history.starts if one == at)
     yield from (entries[told.number] for told in history.told if told.first == at)
@@ -38,7 +38,7 @@ def _about(history: History, at: datetime) -> Iterator[Entry]:
 
 
 def _end_of_calm(history: History, since: int) -> float:
-    """Give when the store's clock is set next, or the process stops; 0 if it has stopped."""
+    """Return when the store's clock is set next, or the process stops; 0 if it has stopped."""
     before = (one.what for one in reversed(history.entries[:since]))
     if isinstance(next(what for what in before if isinstance(what, Born | Gone)), Gone):
         return 0.0
@@ -65,7 +65,7 @@ def no_standstill(history: History) -> Iterator[str]:
 
 
 def _calm(history: History) -> Iterator[tuple[int, int]]:
-    """Give the stretches in which processes live and the store's clock is not set."""
+    """Return the stretches in which processes live and the store's clock is not set."""
     marks = [
         (number, entry.what)
         for number, entry in enumerate(history.entries)
@@ -79,7 +79,7 @@ def _calm(history: History) -> Iterator[tuple[int, int]]:
 
 
 def _promised(history: History, since: int) -> datetime:
-    """Give when the next run begins at the latest, by the store's clock.
+    """Return when the next run begins at the latest, by the store's clock.
 
     The row is looked at after `poll_interval`; by then a run that went on has ended, be it with
     its retry.

@@ -21,7 +21,7 @@ def planned_early() -> Generator[None]:
 
 @contextmanager
 def patient() -> Generator[None]:
-    """Let a row wait for the time of a clock that was ahead."""
+    """Make a row wait for the time of a clock that was ahead."""
     with patch(f"{ROW}is_ahead", lambda job, now: False), patch(f"{ROW}restarted", replanned):
         yield
 
@@ -35,7 +35,7 @@ def provincial() -> Generator[None]:
 
 @contextmanager
 def silent() -> Generator[None]:
-    """Tell of nothing that was missed while another run went on."""
+    """Emit nothing of what was missed while another run went on."""
     with patch("bgjobs.runtime.planner.missed_between", lambda plan, after, before: []):
         yield
 

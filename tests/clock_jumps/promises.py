@@ -156,7 +156,7 @@ def _covered(history: History) -> Iterator[tuple[datetime, _Covered]]:
 
 
 def _key(history: History, at: datetime, zone: tzinfo) -> datetime:
-    """Give what makes it the same: where zones change, what the clock on the wall shows."""
+    """Return what makes it the same: where zones change, what the clock on the wall shows."""
     form = history.job.form
     if isinstance(form, Wall) and form.zone == CITY:
         return at.astimezone(zone).replace(tzinfo=None)

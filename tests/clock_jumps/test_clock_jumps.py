@@ -88,5 +88,5 @@ def test_a_failure_says_how_to_replay_it() -> None:
 
 
 def _broken_by(seed: int) -> set[str]:
-    """Give the kinds of promises that a seed breaks."""
+    """Return the kinds of promises that a seed breaks."""
     return {problem.split(": ")[1] for problem in verdict(seed)[1]}

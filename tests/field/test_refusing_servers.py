@@ -100,7 +100,7 @@ async def test_a_server_without_a_connection_to_spare_is_waited_for(server: Clus
 
 @contextmanager
 def all_connections_of(server: Cluster, dsn: str) -> Generator[None]:
-    """Take the place of whoever is connected."""
+    """Take the places of the clients that are connected."""
     with ExitStack() as stack:
         others = (
             "select count(pg_terminate_backend(pid, 10000)) from pg_stat_activity "

@@ -1,4 +1,4 @@
-"""What callers pass is made of the annotations, and wrong: they hear of it, and nobody else.
+"""What callers pass is made of the annotations, and wrong: only they get an error.
 
 Every public function, constructor and method is called with wrong types and values, one at a
 time; see `values` for what is wrong, and `exceptions` for what is not asked.

@@ -20,7 +20,7 @@ class Shown(Protocol):
     """A clock."""
 
     def microseconds(self) -> int:
-        """Give the present instant."""
+        """Return the present instant."""
         ...
 
 

@@ -21,10 +21,19 @@ import pytest
 from bgjobs.errors import PayloadError
 from bgjobs.payloads.construction import is_remade_as_it_was
 from bgjobs.workers import Worker, worker
-
-
-class Text(str):
-    __slots__ = ()
+from tests.unit.payload_cases.scalars import (
+    Blob,
+    Clock,
+    Day,
+    Instant,
+    Key,
+    Number,
+    Place,
+    Price,
+    Real,
+    Span,
+    Text,
+)
 
 
 class NoHash(str):
@@ -34,12 +43,6 @@ class NoHash(str):
         return True
 
     __hash__ = None  # type: ignore[assignment]  # the point
-
-
-class Number(int): ...
-
-
-class Real(float): ...
 
 
 class Items(list[int]): ...
@@ -53,30 +56,6 @@ class Members(set[int]): ...
 
 class Row(tuple[int, ...]):
     __slots__ = ()
-
-
-class Blob(bytes): ...
-
-
-class Instant(datetime): ...
-
-
-class Day(date): ...
-
-
-class Clock(time): ...
-
-
-class Span(timedelta): ...
-
-
-class Key(UUID): ...
-
-
-class Price(Decimal): ...
-
-
-class Place(PurePosixPath): ...
 
 
 class Word(enum.StrEnum):

@@ -20,7 +20,7 @@ AnyConnection = psycopg.Connection[Any]
 LONGEST_WAIT = 3.0
 """Seconds that a call waits while all connections are lent."""
 LONGEST_IDLE = 600.0
-"""Seconds after which a connection that nobody used is closed."""
+"""Seconds after which an idle connection is closed."""
 LONGEST_LIFE = 3600.0
 """Seconds after which a connection is replaced, so that processes spread over new servers."""
 

@@ -106,7 +106,7 @@ ALIASES: list[Case] = [case for module in MODULES for case in recursive_aliases(
 
 @st.composite
 def links(draw: st.DrawFn, cases: Cases) -> Case:
-    """Give the argument of a generic alias that contains itself with it."""
+    """Return the argument of a generic alias that contains itself with it."""
     inner = draw(cases)
     annotation = of(draw(st.sampled_from(MODULES)).Links, inner.annotation)
     values = st.lists(inner.values, min_size=1, max_size=3).map(_linked)
@@ -126,7 +126,7 @@ def _linked(samples: list[Sample]) -> Sample:
 
 @st.composite
 def new_generics(draw: st.DrawFn, cases: Cases) -> Case:
-    """Give the argument of a class in the syntax of newer Pythons."""
+    """Return the argument of a class in the syntax of newer Pythons."""
     inner = draw(cases)
     name = draw(st.sampled_from(["Tagged", "Pair"]))
     kind = getattr(MODULES[-1], name)
