@@ -13,7 +13,6 @@ from attrs import frozen
 
 from benchmarks.places import ROW_ID, Address, Place, Population
 from bgjobs import SQLiteStore
-from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
 
 JOBS = f"""
@@ -85,7 +84,7 @@ class SQLitePlace:
             self._connection.execute(statement, values)
 
     def plan(self, owner: UUID, names: list[str], limit: int) -> str:
-        statements = Statements("bgjobs.stores.sqlite", lambda name: f'"bgjobs_{name}"')
+        statements = rows.statements("bgjobs_")
         values = {
             "owner": str(owner),
             "names": rows.names_json(names),

@@ -28,6 +28,7 @@ from bgjobs.jobs import (
     Reservation,
     Snooze,
     SucceededJob,
+    UnreadableJob,
 )
 from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import Limits
@@ -95,6 +96,7 @@ __all__ = [
     "Store",
     "SucceededJob",
     "UnhandledJobs",
+    "UnreadableJob",
     "Worker",
     "administer",
     "backoff",

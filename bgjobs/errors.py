@@ -12,12 +12,14 @@ The facts are attributes, and the message is built from them::
     |- NoWorkerForJobError         a request for a worker that nobody here knows
     |- DuplicateJobError           a unique key is taken, and the request refuses that
     |- UnknownJobError             a look-up by an id that no job has
+    |- UnreadableJobError          a look-up of a job whose stored row is no job
     |- ExportedLineError           a line of an export that cannot be read
     |- SearchError                 a search without a word, or a text that is too long for one
     |- UnknownNameError            a look-up by a name that does not exist
     |- NotRunningError             a call on something that has stopped or was removed
     |- LeaseLostError              a queue could not renew its lease; told by `ChildCrashed`
     '- StoreError                  the database said no
+       |- RowRefusedError          one row is beyond the bounds of its columns
        |- StoreUnavailableError    not reachable now; trying again may help
        |- SchemaMismatchError      the stored schema is not the one this version knows
        '- ForkedStoreError         an open store was used in a forked child
@@ -28,10 +30,13 @@ The facts are attributes, and the message is built from them::
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Literal, cast, final
+from typing import TYPE_CHECKING, Literal, cast, final
 from uuid import UUID
 
 from attrs import frozen
+
+if TYPE_CHECKING:  # jobs stand on errors
+    from bgjobs.jobs import UnreadableJob
 
 
 class BgJobsError(Exception):
@@ -258,6 +263,13 @@ class StoreError(BgJobsError):
     """The database refused a statement; the driver's error is the cause."""
 
 
+class RowRefusedError(StoreError):
+    """The database refuses a row: something in it is beyond the bounds of its column.
+
+    The whole statement was undone. Other rows of the same call may be written without it.
+    """
+
+
 class StoreUnavailableError(StoreError):
     """The database could not be reached, was busy or went away; trying again may help.
 
@@ -299,6 +311,20 @@ class ForkedStoreError(StoreError):
         return (
             f"{self.store}: opened in process {self.opened_in}, used in its fork "
             f"{self.used_in}; open a store of its own in the child"
+        )
+
+
+class UnreadableJobError(BgJobsError):
+    """A job was asked for whose row is no job; `bgjobs jobs show` shows what stands there."""
+
+    def __init__(self, job: "UnreadableJob") -> None:
+        self.job = job
+        super().__init__(job)
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job.id} cannot be read: {self.job.reason}; its row was written by "
+            "another program or version: delete it, or repair it and retry the job"
         )
 
 

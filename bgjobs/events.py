@@ -10,7 +10,7 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs.jobs import Job
+from bgjobs.jobs import Job, UnreadableJob
 
 
 @final
@@ -339,6 +339,14 @@ class StoreFailed:
 
 @final
 @frozen
+class JobUnreadable:
+    """A stored row is no job; it was moved to a table of its own, and this is told once."""
+
+    job: UnreadableJob
+
+
+@final
+@frozen
 class Migrated:
     """The schema was brought up to date."""
 
@@ -431,6 +439,7 @@ Event = (
     | StoreCalled
     | StoreResponded
     | StoreFailed
+    | JobUnreadable
     | Migrated
     | LoopLag
     | ClockSkew

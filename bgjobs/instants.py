@@ -48,3 +48,10 @@ def to_microseconds(instant: datetime) -> int:
 def from_microseconds(count: int) -> datetime:
     """Give the instant that lies `count` microseconds after 1970."""
     return EPOCH + timedelta(0, 0, count)
+
+
+FIRST_MICROSECOND, LAST_MICROSECOND = (
+    to_microseconds(datetime.min.replace(tzinfo=UTC)),
+    to_microseconds(datetime.max.replace(tzinfo=UTC)),
+)
+"""The counts of the first and the last instant that a `datetime` can say."""

@@ -21,6 +21,8 @@ LONGEST_KEY = 200
 """Characters in a unique key, without the prefix of scheduled jobs; it is indexed too."""
 CANCELLED = "Cancelled: "
 """How the error of a job begins that an operator has cancelled."""
+LARGEST_PAYLOAD = 1_048_576
+"""Bytes of UTF-8 in one payload."""
 LONGEST_METADATA = 4_000
 """Characters of all metadata of a job together; it is read with the job each time."""
 LONGEST_DELAY = timedelta(days=36_500)
@@ -81,6 +83,7 @@ class JobRequest:
         # The databases differ in what they make of the rest: one stores what is before a NUL.
         _check_text("name", self.name, LONGEST_NAME)
         check_storable("payload", self.payload)
+        _check_size(self.payload)
         if not isinstance(self.options, JobOptions):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
             found = type(self.options).__name__
             raise TypeError(f"options: expected JobOptions, found {found}")
@@ -238,6 +241,29 @@ class FailedJob(StoredJob):
     failed_at: datetime
 
 
+@final
+@frozen(kw_only=True)
+class UnreadableJob:
+    """A stored row that is no job: another program wrote it, another version, or a hand.
+
+    It is not run, and not counted among jobs of any state. bgjobs moves it to a table of its
+    own, where it stays until it is deleted, or can be read and is put back.
+    """
+
+    id: UUID
+    """By which operators find it; that of the job, unless that is none or taken."""
+    table: Literal["jobs", "jobs_succeeded", "jobs_failed"]
+    """Where the row was stored."""
+    reason: str
+    """Which column cannot be read, and what was expected there; never its value."""
+    columns: Mapping[str, str | int | None] = field(repr=False, hash=False)
+    """The columns as they are stored; a text is cut after 1,000 characters."""
+    found_at: datetime | None = None
+    """When it was set apart; None while it still lies in its table."""
+    key: tuple[Any, ...] = field(default=(), repr=False, eq=False)
+    """How the store finds the row, as long as it has not changed since it was read."""
+
+
 class Discard(Exception):  # noqa: N818 - an order to the queue, not an error
     """Raise it in a handler to fail the job at once, whatever retries are left."""
 
@@ -350,16 +376,30 @@ def _check_text(what: str, text: object, longest: int) -> None:
         raise ValueError(f"{what}: expected 1 to {longest} characters, found {len(found)}")
 
 
+def _check_size(payload: str) -> None:
+    # A character has 1 to 4 bytes, so most texts need not be encoded to be counted.
+    if 4 * len(payload) <= LARGEST_PAYLOAD or (
+        payload.isascii() and len(payload) <= LARGEST_PAYLOAD
+    ):
+        return
+    size = len(payload.encode())
+    if size > LARGEST_PAYLOAD:
+        raise ValueError(
+            f"payload: expected at most {LARGEST_PAYLOAD:,} bytes of UTF-8, found {size:,}"
+        )
+
+
 def check_storable(what: str, text: object) -> str:
     """Expect a text that every database stores; it is not shown, as it may be a payload."""
     if not isinstance(text, str):
         raise TypeError(f"{what}: expected str, found {type(text).__name__}")
-    if "\0" in text or not (text.isascii() or _is_utf8(text)):
+    if "\0" in text or not (text.isascii() or is_utf8(text)):
         raise ValueError(f"{what}: expected text without NUL and lone surrogates, found one")
     return text
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Whether a text can be encoded: it has no lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

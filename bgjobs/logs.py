@@ -14,6 +14,7 @@ from bgjobs.events import (
     ChildGaveUp,
     ClockSkew,
     Event,
+    JobUnreadable,
     ListenerFailed,
     LoopLag,
     NoWorkerForJob,
@@ -26,7 +27,7 @@ from bgjobs.events import (
     StoreFailed,
     StoreResponded,
 )
-from bgjobs.jobs import StoredJob
+from bgjobs.jobs import StoredJob, UnreadableJob
 
 _logger = logging.getLogger("bgjobs")
 
@@ -37,6 +38,7 @@ _DEBUG = (StoreCalled, StoreResponded)
 _WARNING = (
     OccurrencesMissed,
     ReservationLost,
+    JobUnreadable,
     OwnerDied,
     LoopLag,
     ClockSkew,
@@ -89,6 +91,8 @@ def _fields(event: Event) -> Iterator[tuple[str, Any]]:
         value = getattr(event, field.name)
         if isinstance(value, StoredJob):
             yield from (("job", value.id), ("worker", value.name), ("attempt", value.attempts))
+        elif isinstance(value, UnreadableJob):
+            yield from (("job", value.id), ("table", value.table), ("reason", value.reason))
         elif field.repr:
             yield field.name, value
 

@@ -5,11 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from bgjobs.jobs import LARGEST_PAYLOAD
 from bgjobs.payloads.hidden import HiddenDict, HiddenList
 from bgjobs.payloads.mismatch import LONGEST_KEY, SHOWN, Mismatch, key_step, refused
 
-LARGEST = 1_048_576
-"""Bytes of UTF-8 in one payload."""
 DEEPEST = 64
 """Levels of arrays and objects in one payload, the outermost included."""
 
@@ -54,7 +53,7 @@ def text_of(value: Any) -> str:
 
 def load(text: str) -> Any:
     """Read JSON text of a row, however hostile; `Mismatch` for what `dump` never wrote."""
-    if len(text) > LARGEST or not text.isascii():
+    if len(text) > LARGEST_PAYLOAD or not text.isascii():
         _check_size(text, None)
     try:
         value = _decoded(text)
@@ -89,8 +88,9 @@ def _check_size(text: str, value: Any) -> None:
         except UnicodeEncodeError:
             _check_tree(value)
             raise refused("found a lone surrogate") from None
-    if size > LARGEST:
-        raise refused(f"arguments: expected at most {LARGEST:,} bytes of JSON, found {size:,}")
+    if size > LARGEST_PAYLOAD:
+        most = f"{LARGEST_PAYLOAD:,}"
+        raise refused(f"arguments: expected at most {most} bytes of JSON, found {size:,}")
 
 
 def _too_deep(path: str) -> Mismatch:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal, ParamSpec, TypeVar, final, get_args
 from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bgjobs.config import Config
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
@@ -22,7 +22,15 @@ from bgjobs.expecting import (
     check_whole,
 )
 from bgjobs.ids import ids_between
-from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob, check_delay, check_priority
+from bgjobs.jobs import (
+    FailedJob,
+    Job,
+    JobRequest,
+    SucceededJob,
+    UnreadableJob,
+    check_delay,
+    check_priority,
+)
 from bgjobs.runtime.bulk import Bulk, Progress
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
@@ -31,6 +39,7 @@ from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.unhandled import UnhandledJobs, find_unhandled, findings
+from bgjobs.runtime.unreadable import find, listed, readable
 from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
 from bgjobs.stores.operations import (
     Cancelled,
@@ -95,24 +104,42 @@ class Admin:
         check_type("list: page", page, Page)
         if state == "failed":
             chosen = Failures(name=name, words=_words(search))
-            return await self._ask(self._operations.get_failed, chosen, page)
+            return await listed(self._engine, self._operations.get_failed, chosen, page)
         if search is not None:
             found = value_text(search)
             raise ValueError(f"search: expected none for {state} jobs, found {found}")
         if state == "succeeded":
-            return await self._ask(self._engine.store.get_succeeded, name, page)
+            return await listed(self._engine, self._engine.store.get_succeeded, name, page)
         if state == "running":
-            return await self._ask(self._operations.get_named_running, name, page)
-        call, now = self._engine.dispatch.call, self._engine.clock.store_now()
-        waiting = self._operations.get_waiting
-        return await call(waiting, name, delayed=state == "delayed", page=page, now=now)
+            return await listed(self._engine, self._operations.get_named_running, name, page)
+        return await self._waiting(name, page, delayed=state == "delayed")
+
+    async def _waiting(self, name: str | None, page: Page, *, delayed: bool) -> Sequence[Job]:
+        verb, now = self._operations.get_waiting, self._engine.clock.store_now()
+
+        async def ask(page: Page) -> Sequence[Job]:
+            call = self._engine.dispatch.call
+            return await call(verb, name, delayed=delayed, page=page, now=now)
+
+        return await readable(self._engine, ask, page)
+
+    async def unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
+        """Return one page of the stored rows that are no jobs and were set apart, newest first.
+
+        A row is set apart when a queue, the monitor or one of these methods meets it. Texts of
+        its columns are cut after 1,000 characters. `delete` removes it, and `retry` puts it
+        back if it can be read by now.
+        """
+        check_type("unreadable: page", page, Page)
+        return await self._ask(self._operations.get_unreadable, page)
 
     async def count(
         self, names: Collection[str] | None = None, *, at_most: int | None = COUNTED
     ) -> Counts:
         """Count the jobs of these workers, or of all, up to `at_most` of each kind.
 
-        A number that reaches `at_most` means "or more"; None counts them all.
+        A number that reaches `at_most` means "or more"; None counts them all. Unreadable rows
+        are counted whatever the names, as the name of one may be what cannot be read.
         """
         if at_most is not None:
             check_whole("count: at_most", at_most, least=0)
@@ -120,12 +147,20 @@ class Admin:
         check_names("count: names", names)
         now = self._engine.clock.store_now()
         count = self._engine.store.count
-        return await self._engine.dispatch.call(count, names, at_most=at_most, now=now)
+        counts = await self._engine.dispatch.call(count, names, at_most=at_most, now=now)
+        unreadable = await self._ask(self._operations.count_unreadable, at_most=at_most)
+        return evolve(counts, unreadable=unreadable)
 
     async def get(self, job_id: UUID) -> Job | SucceededJob | FailedJob:
-        """Give a job, live or ended; `UnknownJobError` when there is none of this id."""
+        """Return a job, live or ended.
+
+        Raises:
+            UnknownJobError: There is none of this id.
+            UnreadableJobError: Its stored row is no job.
+        """
         check_id("get", job_id)
-        found = await self._ask(self._engine.store.find, job_id)
+        self._engine.life.check()
+        found = await find(self._engine, job_id)
         if found is None:
             raise UnknownJobError(job_id)
         return found
@@ -152,7 +187,9 @@ class Admin:
         Left out are jobs that have not failed, and those whose unique key is taken by now.
         """
         check_ids("retry", job_ids)
-        return await self._bulk.retry(job_ids)
+        again = await self._bulk.retry(job_ids)
+        others = [one for one in job_ids if one not in again]
+        return [*again, *await self._bulk.put_back(others)] if others else again
 
     async def retry_failed(
         self,

@@ -32,6 +32,7 @@ from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.signals import on_each_signal
 from bgjobs.runtime.tree import Tree
+from bgjobs.runtime.unreadable import find, listed
 from bgjobs.runtime.waiting import wait_for
 from bgjobs.stores.abc import FIRST_PAGE, Counts, Page
 
@@ -205,16 +206,19 @@ class BgJobs:
         return self._engine.bus.subscribe(buffer)
 
     async def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-        """Give a job by its id, live or ended, or None."""
+        """Return a job by its id, live or ended, or None.
+
+        `UnreadableJobError` when there is one whose stored row is no job.
+        """
         check_id("find", job_id)
         self._engine.life.check()
-        return await self._engine.dispatch.call(self._engine.store.find, job_id)
+        return await find(self._engine, job_id)
 
     async def enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give waiting and delayed jobs, of one worker or of all, oldest first."""
         self._engine.life.check()
         _check_listing("enqueued", name, page)
-        return await self._engine.dispatch.call(self._engine.store.get_enqueued, name, page)
+        return await listed(self._engine, self._engine.store.get_enqueued, name, page)
 
     async def running(
         self, owner: UUID | None = None, page: Page = FIRST_PAGE
@@ -224,7 +228,7 @@ class BgJobs:
         if owner is not None:
             check_type("running: owner", owner, UUID)
         check_type("running: page", page, Page)
-        return await self._engine.dispatch.call(self._engine.store.get_running, owner, page)
+        return await listed(self._engine, self._engine.store.get_running, owner, page)
 
     async def succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
@@ -232,7 +236,7 @@ class BgJobs:
         """Give succeeded jobs, of one worker or of all, the newest first."""
         self._engine.life.check()
         _check_listing("succeeded", name, page)
-        return await self._engine.dispatch.call(self._engine.store.get_succeeded, name, page)
+        return await listed(self._engine, self._engine.store.get_succeeded, name, page)
 
     async def failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
@@ -240,7 +244,7 @@ class BgJobs:
         """Give failed jobs, of one worker or of all, the newest first."""
         self._engine.life.check()
         _check_listing("failed", name, page)
-        return await self._engine.dispatch.call(self._engine.store.get_failed, name, page)
+        return await listed(self._engine, self._engine.store.get_failed, name, page)
 
     async def count(self, names: Collection[str] | None = None) -> Counts:
         """Count the jobs of these workers, or of all."""

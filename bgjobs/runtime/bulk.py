@@ -20,6 +20,7 @@ from bgjobs.expecting import check_text
 from bgjobs.jobs import FailedJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.orders import NEWS
+from bgjobs.runtime.unreadable import listed
 from bgjobs.stores.abc import Page
 from bgjobs.stores.exports import from_line, to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
@@ -52,6 +53,17 @@ class Bulk:
         self._tell("retry", job_ids, len(again))
         await self._wake_workers()
         return again
+
+    async def put_back(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
+        """Put back what was set apart and can be read by now."""
+        back: list[UUID] = []
+        for batch in _batches(job_ids):
+            now = self._engine.clock.store_now()
+            back += await self._call(self._operations.put_back, batch, now=now)
+        if back:
+            self._tell("put_back", job_ids, len(back))
+            await self._wake_workers()
+        return back
 
     async def retry_failed(self, failures: Failures, progress: Progress | None) -> int:
         """See `Admin.retry_failed`."""
@@ -88,7 +100,7 @@ class Bulk:
         done, page = 0, Page(BATCH)
         get, cancel = self._engine.store.get_enqueued, self._operations.cancel
         try:
-            while waiting := await self._call(get, name, page):
+            while waiting := await listed(self._engine, get, name, page):
                 batch = [job.id for job in waiting]
                 now = self._engine.clock.store_now()
                 done += len((await self._call(cancel, batch, reason, now=now)).ended)
@@ -145,7 +157,7 @@ class Bulk:
     async def export_failed(self, failures: Failures) -> AsyncIterator[str]:
         """See `Admin.export_failed`."""
         page = Page(BATCH)
-        while jobs := await self._call(self._operations.get_failed, failures, page):
+        while jobs := await listed(self._engine, self._operations.get_failed, failures, page):
             for job in jobs:
                 yield to_line(job)
             page = Page(BATCH, after=jobs[-1].id)

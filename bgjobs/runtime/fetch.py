@@ -17,7 +17,8 @@ from bgjobs.runtime.inbox import Inbox
 from bgjobs.runtime.pace import MOST_AHEAD, Pace
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import end_cancelled, running_jobs
-from bgjobs.stores.abc import Owner
+from bgjobs.runtime.unreadable import set_apart
+from bgjobs.stores.abc import Owner, unreadable_in
 
 STALE = 1.0
 """Seconds after which a job that was reserved ahead, and found no slot, is given back."""
@@ -142,6 +143,8 @@ class Fetcher:
         self._pace.begin(self._now(), self._control.finished)
         jobs = await self._reserve(free)
         self._pace.end(self._now())
+        others = unreadable_in(jobs)
+        again = bool(others) and await set_apart(self._engine, others)
         if self._control.paused:  # since the look began
             await self._give_back(jobs)
             return 0
@@ -153,7 +156,7 @@ class Fetcher:
         is_alone = not (suspects and self._free)
         if is_alone or self._now() >= self._hold_until:
             self._hand_out_suspect()
-        hurry = self._suspect is not None or len(jobs) == free
+        hurry = again or self._suspect is not None or len(jobs) == free
         return 0 if hurry else await self._until_next_due()
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, final
+from uuid import UUID
 
 from anyio import Event, move_on_after
 from attrs import field, frozen
 
 from bgjobs.clock import Clock
-from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.jobs import Job, Reservation
+from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
+from bgjobs.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.earlier_tries import cancelled_before, is_settled
@@ -361,7 +362,7 @@ class GroupCommit:
     async def _settled_before(self, settlement: Settlement) -> bool:
         """Say whether an earlier try, whose answer was lost, is what settled this job."""
         reservation = settlement.reservation
-        found = await self._dispatch.once(self._dispatch.store.find, reservation.job_id)
+        found = await self._find(reservation.job_id)
         if found is None:
             return isinstance(settlement, Drop)
         return is_settled(found, settlement, reservation)
@@ -371,8 +372,14 @@ class GroupCommit:
         if not isinstance(settlement, Requeue):
             return None
         job_id = settlement.reservation.job_id
-        found = await self._dispatch.once(self._dispatch.store.find, job_id)
+        found = await self._find(job_id)
         return None if found is None else cancelled_before(found, settlement)
+
+    async def _find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+        try:
+            return await self._dispatch.once(self._dispatch.store.find, job_id)
+        except UnreadableJobError:  # no run of ours left it so
+            return None
 
 
 def _measured(ticket: Ticket) -> tuple[int, int, bool] | None:

@@ -25,6 +25,7 @@ from bgjobs.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfi
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.leases import DeadOwner
 from bgjobs.runtime.outliving import outliving
+from bgjobs.runtime.unreadable import listed, readable
 from bgjobs.settlements import Fail, Requeue
 from bgjobs.stores.abc import NewJob, Page
 
@@ -57,7 +58,7 @@ async def end_cancelled(engine: Engine, job: Job, put_back: Requeue, reason: str
 async def running_jobs(engine: Engine, owner: UUID) -> AsyncIterator[Job]:
     """Give all jobs that an owner holds, page by page."""
     page = Page(PAGE)
-    while jobs := await engine.dispatch.call(engine.store.get_running, owner, page):
+    while jobs := await listed(engine, engine.store.get_running, owner, page):
         for job in jobs:
             yield job
         page = Page(PAGE, after=jobs[-1].id)
@@ -82,7 +83,11 @@ async def sweep(engine: Engine) -> bool:
     """Give back what owners of any process hold whose lease has ended; says if any did."""
     store, clock = engine.store, engine.clock
     page, found = Page(PAGE), False
-    while jobs := await engine.dispatch.once(store.abandoned, page, now=clock.store_now()):
+
+    async def ask(page: Page) -> Sequence[Job]:
+        return await engine.dispatch.once(store.abandoned, page, now=clock.store_now())
+
+    while jobs := await readable(engine, ask, page):
         strangers = [job for job in jobs if not _is_ours(engine, job)]
         if strangers:
             engine.bus.emit(MonitorReleasing, None, len(strangers))

@@ -6,7 +6,7 @@ from typing import final
 from attrs import frozen
 
 from bgjobs.config import ScheduledJob
-from bgjobs.errors import UnknownNameError
+from bgjobs.errors import UnknownNameError, UnreadableJobError
 from bgjobs.expecting import check_text
 from bgjobs.occurrences import Occurrence
 from bgjobs.runtime.engine import Engine
@@ -71,7 +71,10 @@ class ScheduleAdmin:
 
     async def _state(self, job: ScheduledJob) -> ScheduleState:
         find, key = self._engine.store.find_unique, job.plan.unique_key
-        row = await self._engine.dispatch.call(find, job.worker.name, key)
+        try:
+            row = await self._engine.dispatch.call(find, job.worker.name, key)
+        except UnreadableJobError:  # the scheduled job plans another one
+            row = None
         return ScheduleState(
             name=job.name,
             worker=job.worker.name,

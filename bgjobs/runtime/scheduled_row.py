@@ -17,7 +17,12 @@ from anyio import Lock, WouldBlock, move_on_after
 from attrs import evolve
 
 from bgjobs.config import ScheduledJob
-from bgjobs.errors import NoOccurrenceError, ScheduleValidationError, StoreError
+from bgjobs.errors import (
+    NoOccurrenceError,
+    ScheduleValidationError,
+    StoreError,
+    UnreadableJobError,
+)
 from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
 from bgjobs.ids import new_id
 from bgjobs.instants import as_duration
@@ -38,6 +43,7 @@ from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.planned_run import IMPOSSIBLE, Change, PlannedRun, occurrence_of
+from bgjobs.runtime.unreadable import set_apart
 from bgjobs.runtime.wakeups import Signal
 from bgjobs.stores.abc import NewJob
 
@@ -84,9 +90,13 @@ class ScheduledRow:
         self.bus.leave()
 
     async def standing(self) -> Job | None:
-        """Give the row."""
+        """Return the row, or None where there is none that can be read."""
         find, key = self._engine.store.find_unique, self.job.plan.unique_key
-        return await self._engine.dispatch.call(find, self.worker, key)
+        try:
+            return await self._engine.dispatch.call(find, self.worker, key)
+        except UnreadableJobError as error:
+            await set_apart(self._engine, [error.job])
+            return None
 
     async def look_after(self) -> None:
         """Bring about what is pending; plan a row again that has vanished or waits too long."""

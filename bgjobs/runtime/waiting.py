@@ -7,6 +7,7 @@ from anyio import move_on_after
 from bgjobs.errors import UnknownJobError
 from bgjobs.jobs import FailedJob, Job, SucceededJob
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.unreadable import find
 
 FIRST_LOOK, LONGEST_LOOK = 0.02, 1.0
 """Seconds between two looks at the store, which double: nothing tells of ends elsewhere."""
@@ -18,7 +19,7 @@ async def wait_for(engine: Engine, job_id: UUID) -> SucceededJob | FailedJob:
     with engine.wakeups.endings() as news:
         while True:
             engine.life.check()
-            found = await engine.dispatch.call(engine.store.find, job_id)
+            found = await find(engine, job_id)
             if found is None:
                 raise UnknownJobError(job_id)
             if not isinstance(found, Job):

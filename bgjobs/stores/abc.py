@@ -11,24 +11,38 @@ out are aware UTC with microseconds.
 Errors: `StoreUnavailableError` when trying again may help, another `StoreError` when it will
 not. A verb that raises has changed nothing, except that `StoreUnavailableError` may leave it
 unknown whether the last commit happened.
+
+Rows that cannot be read: another program may have written them, or a hand. They cost no other
+row anything. A verb that returns several jobs leaves them out and tells of them in a `Listing`;
+one that returns a single job raises `UnreadableJobError`. `Operations.set_apart` moves them
+away. A store that holds only what it was given, such as one in memory, has none.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 from uuid import UUID
 
 from attrs import field, frozen
 
 from bgjobs.caps import Cap
 from bgjobs.expecting import check_id, check_whole
-from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs.jobs import (
+    FailedJob,
+    Job,
+    JobRequest,
+    Reservation,
+    StoredJob,
+    SucceededJob,
+    UnreadableJob,
+)
 from bgjobs.settlements import Settlement
 
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
 
-SCHEMA_VERSION = 4
+J = TypeVar("J", bound=StoredJob)
+SCHEMA_VERSION = 5
 """The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
 
 
@@ -119,6 +133,8 @@ class Counts:
     reserved: int
     succeeded: int
     failed: int
+    unreadable: int = 0
+    """Stored rows that are no jobs and were set apart; counted by `Admin.count` alone."""
 
 
 @final
@@ -136,6 +152,23 @@ class Page:
 
 
 FIRST_PAGE = Page()
+
+
+class Listing(list[J]):
+    """Jobs that a verb returns together with the rows that it cannot read."""
+
+    def __init__(
+        self, jobs: Iterable[J], unreadable: Sequence[UnreadableJob], last: UUID | None = None
+    ) -> None:
+        super().__init__(jobs)
+        self.unreadable = unreadable
+        self.last = last
+        """The id of the last row, readable or not; None where that has none."""
+
+
+def unreadable_in(found: Sequence[StoredJob]) -> Sequence[UnreadableJob]:
+    """Return the rows that a verb could not read and has left out."""
+    return found.unreadable if isinstance(found, Listing) else ()
 
 
 class Watcher(Protocol):

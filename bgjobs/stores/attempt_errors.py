@@ -1,10 +1,13 @@
 """The errors of a job's attempts as the JSON text that both databases keep in one column."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from bgjobs.instants import EPOCH, as_instant
+from bgjobs.instants import as_instant
 from bgjobs.jobs import AttemptError
+from bgjobs.stores.json_columns import as_array, as_count, as_text, parsed
 
 NONE = "[]"
 
@@ -21,25 +24,21 @@ def dump_errors(errors: tuple[AttemptError, ...]) -> str:
 
 
 def load_errors(text: str) -> tuple[AttemptError, ...]:
-    """Read what `dump_errors` wrote; what cannot be read is kept as the text of one error.
-
-    So no job is lost for it, and writing the job back loses nothing either.
-    """
+    """Read what `dump_errors` wrote; `ValueError` for anything else."""
     if text == NONE:
         return ()
-    try:
-        return tuple(_loaded(*row) for row in json.loads(text))
-    except (ValueError, TypeError):
-        return (AttemptError(0, EPOCH, text),)
+    return tuple(_loaded(as_array(row)) for row in as_array(parsed(text)))
 
 
-def _loaded(attempt: int, at: str, error: str, reserved: str | None = None) -> AttemptError:
+def _loaded(row: Sequence[Any]) -> AttemptError:
+    attempt, at, error, *others = row  # those of older versions have no more
+    [reserved] = others or [None]
     reserved_at = None if reserved is None else _instant(reserved)
-    return AttemptError(attempt, _instant(at), error, reserved_at)
+    return AttemptError(as_count(attempt), _instant(at), as_text(error), reserved_at)
 
 
-def _instant(text: str) -> datetime:
-    return as_instant("failed_at", datetime.fromisoformat(text))
+def _instant(text: object) -> datetime:
+    return as_instant("failed_at", datetime.fromisoformat(as_text(text)))
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -1,11 +1,9 @@
 """The metadata of a job as the JSON text that both databases keep in one column."""
 
 import json
-import logging
 from collections.abc import Mapping
-from typing import Any
 
-_log = logging.getLogger("bgjobs.stores")
+from bgjobs.stores.json_columns import as_object, as_text, parsed
 
 
 def dump_metadata(metadata: tuple[tuple[str, str], ...]) -> str | None:
@@ -16,15 +14,8 @@ def dump_metadata(metadata: tuple[tuple[str, str], ...]) -> str | None:
 
 
 def load_metadata(text: str | None) -> Mapping[str, str]:
-    """Read what `dump_metadata` wrote; nothing, with a warning, when it cannot be read.
-
-    It says nothing about what the job does, so the job runs without it.
-    """
+    """Read what `dump_metadata` wrote; `ValueError` for anything else."""
     if text is None:
         return {}
-    try:
-        values: dict[Any, Any] = dict(json.loads(text))
-    except (ValueError, TypeError) as error:
-        _log.warning("the metadata of a job cannot be read (%s)", type(error).__name__)
-        return {}
-    return {str(key): str(value) for key, value in values.items()}
+    values = as_object(parsed(text))
+    return {as_text(key): as_text(value) for key, value in values.items()}

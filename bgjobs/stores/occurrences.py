@@ -1,16 +1,23 @@
 """Which occurrence a job serves, as the JSON text that both databases keep in one column."""
 
 import json
-import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from attrs import evolve
 
-from bgjobs.instants import MICROSECOND, as_instant, from_microseconds, to_microseconds
+from bgjobs.instants import (
+    FIRST_MICROSECOND,
+    LAST_MICROSECOND,
+    MICROSECOND,
+    as_instant,
+    from_microseconds,
+    to_microseconds,
+)
+from bgjobs.jobs import LONGEST_DELAY
 from bgjobs.occurrences import Occurrence, Plan
-
-_log = logging.getLogger("bgjobs.stores")
+from bgjobs.stores.json_columns import as_count, as_flag, as_object, as_text, parsed
 
 
 def dump_occurrence(occurrence: Occurrence | None) -> str | None:
@@ -33,36 +40,37 @@ def dump_occurrence(occurrence: Occurrence | None) -> str | None:
 
 
 def load_occurrence(text: str | None) -> Occurrence | None:
-    """Read what `dump_occurrence` wrote; None, with a warning, when it cannot be read.
+    """Read what `dump_occurrence` wrote; `ValueError` for anything else.
 
-    Such a job runs once, like one that was enqueued by hand, and its scheduled job is planned
-    anew: one row, of another version perhaps, must not keep a queue from all the others.
+    What a newer version added to it is left out.
     """
-    if text is None:
-        return None
-    try:
-        return _loaded(json.loads(text))
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-        _log.warning("the occurrence of a job cannot be read (%s)", type(error).__name__)
-        return None
+    return None if text is None else _loaded(as_object(parsed(text)))
 
 
-def _loaded(values: dict[str, Any]) -> Occurrence:
+def _loaded(values: Mapping[str, Any]) -> Occurrence:
     grace, previous = values.get("misfire_grace"), values.get("previous")
     plan = Plan(
-        name=values["name"],
-        schedule=values["schedule"],
-        catch_up=values.get("catch_up", 0),
-        misfire_grace=None if grace is None else timedelta(microseconds=grace),
-        jitter=timedelta(microseconds=values.get("jitter", 0)),
+        name=as_text(values.get("name")),
+        schedule=as_text(values.get("schedule")),
+        catch_up=as_count(values.get("catch_up", 0)),
+        misfire_grace=None if grace is None else _duration(grace),
+        jitter=_duration(values.get("jitter", 0)),
     )
     return Occurrence(
         plan=plan,
-        at=from_microseconds(values["at"]),
-        previous=None if previous is None else from_microseconds(previous),
-        made_up=values.get("made_up", 0),
-        paused=values.get("paused", False),
+        at=_instant(values.get("at")),
+        previous=None if previous is None else _instant(previous),
+        made_up=as_count(values.get("made_up", 0)),
+        paused=as_flag(values.get("paused", False)),
     )
+
+
+def _duration(found: object) -> timedelta:
+    return timedelta(microseconds=as_count(found, most=2 * (LONGEST_DELAY // MICROSECOND)))
+
+
+def _instant(found: object) -> datetime:
+    return from_microseconds(as_count(found, least=FIRST_MICROSECOND, most=LAST_MICROSECOND))
 
 
 def in_utc(occurrence: Occurrence) -> Occurrence:

@@ -13,7 +13,7 @@ from uuid import UUID
 from attrs import field, frozen
 
 from bgjobs.expecting import check_instant, check_name
-from bgjobs.jobs import FailedJob, Job
+from bgjobs.jobs import FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Store
 
 
@@ -185,6 +185,49 @@ class Operations(Protocol):
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Give the owners with a live lease, by name."""
+        ...
+
+    def set_apart(
+        self, found: Collection[UnreadableJob], *, now: datetime | None = None
+    ) -> Sequence[UnreadableJob]:
+        """Move rows that cannot be read to a table of their own, and return those moved.
+
+        They are what other verbs returned. A row that has changed since it was read stays, and
+        so does one that another process has moved: each is returned once.
+        """
+        ...
+
+    def get_unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
+        """Return what was set apart, the newest first; texts of columns are cut."""
+        ...
+
+    def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
+        """Return what was set apart under this id, or with it as the id of its job, or None."""
+        ...
+
+    def count_unreadable(self, *, at_most: int | None = None) -> int:
+        """Count what was set apart, up to `at_most`."""
+        ...
+
+    def put_back(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Store those that were set apart and can be read by now, and return their ids.
+
+        They wait again and are due at once, with all their retries; what had succeeded is
+        stored as that. Left out are those whose id or unique key another job has.
+        """
+        ...
+
+    def unvalidated(self) -> Sequence[str]:
+        """Return the names of constraints that no one has compared with all older rows."""
+        ...
+
+    def validate(self, constraint: str, *, now: datetime | None = None) -> int:
+        """Set apart what a constraint refuses, validate it, and return how many rows that were.
+
+        It can be interrupted and repeated. Meanwhile the table can be written.
+        """
         ...
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:

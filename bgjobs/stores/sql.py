@@ -2,7 +2,8 @@
 
 A file may hold several statements, each ending in a semicolon at the end of a line. Tables
 and schemas are the only identifiers that a user chooses; they stand as ``{name}`` and are
-filled in, checked and quoted, when the store is made. Everything else is a bound parameter.
+filled in, checked and quoted, when the store is made, and so are lists of columns: see
+`columns`. Everything else is a bound parameter.
 """
 
 import re
@@ -11,6 +12,7 @@ from functools import cache
 from importlib import resources
 
 from bgjobs.expecting import check_text
+from bgjobs.stores.columns import ColumnLists
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")
@@ -30,20 +32,26 @@ def check_identifier(what: str, name: str) -> str:
 class Statements:
     """The statements of one dialect, with the identifiers of one store filled in."""
 
-    def __init__(self, package: str, quote: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        package: str,
+        quote: Callable[[str], str],
+        columns: ColumnLists,
+    ) -> None:
         self._package = package
         self._quote = quote
+        self._columns = columns
         self._ready: dict[str, tuple[str, ...]] = {}
 
     def __getitem__(self, verb: str) -> tuple[str, ...]:
         ready = self._ready.get(verb)
         if ready is None:
-            ready = self._ready[verb] = self._fill(read(self._package, "sql", f"{verb}.sql"))
+            ready = self._ready[verb] = self.filled(read(self._package, "sql", f"{verb}.sql"))
         return ready
 
     def migration(self, file: str) -> tuple[str, ...]:
         """Give the statements of one migration."""
-        return self._fill(read(self._package, "migrations", file))
+        return self.filled(read(self._package, "migrations", file))
 
     def migrations(self) -> list[str]:
         """Give the file names of all migrations, in their order."""
@@ -54,8 +62,10 @@ class Statements:
         """Write statements as a file that could be executed."""
         return "".join(f"{statement.strip()};\n\n" for statement in statements)
 
-    def _fill(self, text: str) -> tuple[str, ...]:
-        filled = _PLACEHOLDER.sub(lambda found: self._quote(found[1]), text)
+    def filled(self, text: str) -> tuple[str, ...]:
+        """Return the statements of a text, with the identifiers and columns of the store."""
+        whole = self._columns.fill(text)
+        filled = _PLACEHOLDER.sub(lambda found: self._quote(found[1]), whole)
         parts = re.split(r";[ \t]*(?:\n|\Z)", filled)
         return tuple(part for part in parts if part.strip())
 

@@ -2,18 +2,26 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import final
+from typing import TypeVar, final
 from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from bgjobs.errors import DuplicateJobError
+from bgjobs.errors import DuplicateJobError, UnreadableJobError
 from bgjobs.instants import as_instant
-from bgjobs.jobs import LONGEST_DELAY, Job, Reservation
+from bgjobs.jobs import (
+    LONGEST_DELAY,
+    FailedJob,
+    Job,
+    Reservation,
+    SucceededJob,
+    UnreadableJob,
+)
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs.stores.abc import NewJob, Orders
+from bgjobs.stores.abc import Listing, NewJob, Orders
 from bgjobs.stores.occurrences import in_utc
 
+J = TypeVar("J", Job, SucceededJob, FailedJob)
 _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
 
 
@@ -65,6 +73,14 @@ def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
     )
 
 
+def as_holder(standing: Job | UnreadableJob, asked: Job) -> Job:
+    """Return the job that stands in the way of one that is asked for.
+
+    One that cannot be read is shown as what is asked for, under its own id.
+    """
+    return evolve(asked, id=standing.id) if isinstance(standing, UnreadableJob) else standing
+
+
 def as_asked(new: NewJob, now: datetime) -> Job:
     """Give the job that `new` becomes, or would become, when it is stored at this instant."""
     options = new.request.options
@@ -73,9 +89,33 @@ def as_asked(new: NewJob, now: datetime) -> Job:
     return stored_as(new, now, now + (options.available_in or timedelta(0)))
 
 
-def in_claim_order(jobs: Iterable[Job]) -> Sequence[Job]:
+def in_claim_order(found: Iterable[Job | UnreadableJob]) -> list[Job]:
     """Sort what RETURNING gave in no order of its own."""
-    return sorted(jobs, key=lambda job: (job.priority, job.available_at, job.id.int))
+    jobs = listing(found)
+    jobs.sort(key=lambda job: (job.priority, job.available_at, job.id.int))
+    return jobs
+
+
+def listing(found: Iterable[J | UnreadableJob]) -> list[J]:
+    """Return the jobs, in a `Listing` if there are rows that cannot be read."""
+    jobs: list[J] = []
+    unreadable: list[UnreadableJob] = []
+    last: UUID | None = None
+    for one in found:
+        if isinstance(one, UnreadableJob):
+            unreadable.append(one)
+            last = one.id if str(one.id) == one.columns["id"] else None
+        else:
+            jobs.append(one)
+            last = one.id
+    return Listing(jobs, unreadable, last) if unreadable else jobs
+
+
+def single(found: J | UnreadableJob) -> J:
+    """Return one job; `UnreadableJobError` for a row that is none."""
+    if isinstance(found, UnreadableJob):
+        raise UnreadableJobError(found)
+    return found
 
 
 def by_verb(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:

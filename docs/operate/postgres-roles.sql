@@ -30,6 +30,8 @@ grant select, delete on bgjobs.cancellations to bgjobs_worker;
 grant update (job_id) on bgjobs.cancellations to bgjobs_worker;
 -- For workers with a rate limit.
 grant select, insert, delete on bgjobs.starts to bgjobs_worker;
+-- A row that cannot be read is set apart by those who meet it.
+grant select, insert on bgjobs.jobs_unreadable to bgjobs_worker;
 
 -- Looks jobs up and counts them.
 grant usage on schema bgjobs to bgjobs_reader;
@@ -37,6 +39,7 @@ grant select on bgjobs.migrations to bgjobs_reader;
 grant select on bgjobs.jobs to bgjobs_reader;
 grant select on bgjobs.jobs_succeeded to bgjobs_reader;
 grant select on bgjobs.jobs_failed to bgjobs_reader;
+grant select on bgjobs.jobs_unreadable to bgjobs_reader;
 
 -- Does what Admin does, and runs no job: it holds no reservation and forges none.
 grant usage on schema bgjobs to bgjobs_operator;
@@ -56,3 +59,7 @@ grant update (id) on bgjobs.jobs_failed to bgjobs_operator;
 grant select, insert, delete on bgjobs.cancellations to bgjobs_operator;
 grant update (reason) on bgjobs.cancellations to bgjobs_operator;
 grant select, insert, delete on bgjobs.paused_queues to bgjobs_operator;
+grant select, insert, delete on bgjobs.jobs_unreadable to bgjobs_operator;
+-- What had succeeded is put back as that.
+grant insert on bgjobs.jobs_succeeded to bgjobs_operator;
+grant update (id) on bgjobs.jobs_unreadable to bgjobs_operator;

@@ -99,7 +99,12 @@ def _expected(*, held: bool) -> dict[str, Any]:
 
 
 def test_every_row_is_kept_and_readable(store: bgjobs.Store) -> None:
-    assert store.migrate() == ["0002_schedules", "0003_operations", "0004_priorities"]
+    assert store.migrate() == [
+        "0002_schedules",
+        "0003_operations",
+        "0004_priorities",
+        "0005_limits",
+    ]
     store.check_schema()
     end = _NOW + _LATER
     waiting = Job(id=_id(1), unique_key="k1", **_expected(held=False))
@@ -148,8 +153,8 @@ def test_old_and_new_rows_go_on_together(store: bgjobs.Store) -> None:
 def test_an_earlier_version_is_refused(store: bgjobs.Store) -> None:
     with pytest.raises(SchemaMismatchError) as caught:
         store.check_schema()
-    assert "expected schema version 4, found 1; run store.migrate()" in str(caught.value)
-    assert (caught.value.expected, caught.value.found) == (4, 1)
+    assert "expected schema version 5, found 1; run store.migrate()" in str(caught.value)
+    assert (caught.value.expected, caught.value.found) == (5, 1)
 
 
 def test_a_fresh_database_gets_every_migration(database: Database) -> None:
@@ -160,6 +165,7 @@ def test_a_fresh_database_gets_every_migration(database: Database) -> None:
         "0002_schedules",
         "0003_operations",
         "0004_priorities",
+        "0005_limits",
     ]
     store.check_schema()
     assert store.migrate() == []

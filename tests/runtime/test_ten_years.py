@@ -100,7 +100,7 @@ class Witness:
 def about(event: Event) -> str:
     if isinstance(event, OccurrencePlanned | OccurrencesMissed):
         return event.scheduled_job
-    job: bgjobs.Job = event.job  # type: ignore[union-attr]  # all the others that are watched have one
+    job: bgjobs.Job = event.job  # type: ignore[union-attr, assignment]  # all the others that are watched have one
     return job.name if job.name != "card" else f"card {job.priority}"
 
 

@@ -16,6 +16,7 @@ import pytest
 import bgjobs
 from bgjobs.jobs import Reservation
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres import rows as postgres_rows
 from bgjobs.stores.sql import Statements, read
@@ -77,12 +78,29 @@ DIFFERING = {
 """Where the databases do it in other ways."""
 
 
+_LIMITED = re.compile(
+    r"case when (?:\S+ is null or )?octet_length\((\S+)\) <= \d+ then \S+ (?:else '' )?end"
+)
+"""A text that is read only if it is short enough; for what is written it is the text."""
+
+
+class _Columns(Statements):
+    def filled(self, text: str) -> tuple[str, ...]:
+        return tuple(_LIMITED.sub(r"\1", one) for one in super().filled(text))
+
+
 def _sql(dialect: str) -> Statements:
-    return Statements(f"bgjobs.stores.{dialect}", lambda name: f"{{{name}}}")
+    columns = ColumnLists("octet_length({})".format, "({0} >= 1 and {0} < 2)".format)
+    return _Columns(f"bgjobs.stores.{dialect}", lambda name: f"{{{name}}}", columns)
+
+
+_SHOWN_BY_RUNNING = {"set_apart", "put_back", "validate"}
+"""They move rows that are no jobs: see test_unreadable_rows.py and test_limits.py."""
 
 
 def _files(dialect: str) -> list[str]:
-    return sorted(one.stem for one in (_PACKAGE / "stores" / dialect / "sql").glob("*.sql"))
+    files = (_PACKAGE / "stores" / dialect / "sql").glob("*.sql")
+    return sorted({one.stem for one in files} - _SHOWN_BY_RUNNING)
 
 
 ALL = [(dialect, verb) for dialect in _DIALECTS for verb in _files(dialect)]
@@ -123,11 +141,11 @@ def test_a_cancelled_job_that_is_not_recorded_is_refused() -> None:
 @pytest.mark.parametrize(("dialect", "verb"), ALL)
 def test_what_is_judged_is_what_is_run(dialect: str, verb: str) -> None:
     """A semicolon at the end of a comment's line would cut a statement in two."""
+    sql = _sql(dialect)
     text = read(f"bgjobs.stores.{dialect}", "sql", f"{verb}.sql")
     whole = [token.text for part in _sql(dialect)[verb] for token in tokens(part)]
-    parts = [
-        token.text for part in re.sub(r"--.*", "", text).split(";") for token in tokens(part)
-    ]
+    alone = re.sub(r"--.*", "", text).split(";")
+    parts = [token.text for part in alone for one in sql.filled(part) for token in tokens(one)]
     assert whole == parts
 
 
@@ -135,8 +153,10 @@ def test_what_is_judged_is_what_is_run(dialect: str, verb: str) -> None:
 def test_no_migration_touches_rows(dialect: str) -> None:
     sql = _sql(dialect)
     statements = [text for file in sql.migrations() for text in sql.migration(file)]
+    moving = sql.migration("0005_limits.sql")  # see tests/integration/test_limits.py
     for text in statements:
-        check_migration(text)
+        if text not in moving:
+            check_migration(text)
     [jobs] = [text for text in statements if "create table {jobs} " in text]
     assert re.search(r"\n    id \w+ (not null )?primary key", jobs)
 

@@ -10,7 +10,7 @@ import pytest
 
 from bgjobs import events
 from bgjobs.events import Event
-from bgjobs.jobs import AttemptError, Job
+from bgjobs.jobs import AttemptError, Job, UnreadableJob
 from bgjobs.logs import level_of, log_listener
 
 SECRET = "4111-1111"
@@ -34,6 +34,9 @@ def a_job(**more: Any) -> Job:
 
 
 JOB = a_job()
+UNREADABLE = UnreadableJob(
+    id=ID, table="jobs", reason="metadata: expected texts", columns={"payload": SECRET}
+)
 J = f"job:{ID}|worker:mail|attempt:2"
 
 LINES: list[tuple[Event, int, str]] = [
@@ -138,6 +141,11 @@ LINES: list[tuple[Event, int, str]] = [
         events.StoreFailed("write", ERROR),
         logging.ERROR,
         "StoreFailed|verb:write|error:ValueError",
+    ),
+    (
+        events.JobUnreadable(UNREADABLE),
+        logging.WARNING,
+        f"JobUnreadable|job:{UNREADABLE.id}|table:jobs|reason:metadata: expected texts",
     ),
     (events.Migrated(("0001_jobs",)), logging.INFO, "Migrated|migrations:0001_jobs"),
     (events.LoopLag(1.5, None), logging.WARNING, "LoopLag|seconds:1.500000|worker:None"),

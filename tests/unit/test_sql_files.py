@@ -24,10 +24,13 @@ def _statements(dialect: str) -> dict[str, str]:
 _SQLITE_ONLY = {"index_failures"}
 """PostgreSQL keeps its index of words by itself."""
 
+_POSTGRES_ONLY = {"find_beyond", "get_unvalidated", "validate"}
+"""Constraints come into a file of SQLite together with their rows; there are no others."""
+
 
 def test_both_dialects_have_the_same_statements() -> None:
     sqlite, postgres = map(_statements, _DIALECTS)
-    assert set(sqlite) == set(postgres) | _SQLITE_ONLY
+    assert set(sqlite) - _SQLITE_ONLY == set(postgres) - _POSTGRES_ONLY
 
 
 def test_both_dialects_have_the_same_migrations() -> None:
@@ -47,7 +50,7 @@ def test_every_statement_is_used(dialect: str) -> None:
     assert unused == []
 
 
-_WITHOUT_OCCURRENCE = {"retry"}
+_WITHOUT_OCCURRENCE = {"retry", "put_back"}
 """What ran for a schedule runs again beside it."""
 _COLUMN = r",?\s*(?:\w+\.)?"
 _SHARED = re.compile(
@@ -64,7 +67,7 @@ def test_every_list_of_columns_goes_on_to_the_last(dialect: str) -> None:
         if name not in _WITHOUT_OCCURRENCE
         for one in _SHARED.finditer(text)
     ]
-    assert len(lists) > 10
+    assert len(lists) > 5
     assert [one[0] for one in lists if one[1] is None] == []
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import SchemaMismatchError
+
+if TYPE_CHECKING:
+    from bgjobs.stores.operations import Operations
 
 
 @click.group(no_args_is_help=False)
@@ -64,13 +68,40 @@ def sql(session: Session, *, with_json: bool) -> None:
         screen.note("-- nothing to do: the schema is up to date")
 
 
+@migrate.command()
+@json_option
+@pass_session
+def validate(session: Session, *, with_json: bool) -> None:
+    """Compare the bounds of the schema with all rows; it can be interrupted and repeated.
+
+    A row that is beyond them is set apart: see bgjobs jobs list --unreadable.
+    """
+    done: dict[str, int] = {}
+    with _opened(session.config.store):
+        session.config.store.check_schema()
+        operations = _operations(session.config.store)
+        for constraint in operations.unvalidated():
+            done[constraint] = operations.validate(constraint)
+            if not with_json:
+                screen.line(f"validated {constraint}, set apart {done[constraint]:,}")
+    if with_json:
+        screen.json({"validated": done})
+    elif not done:
+        screen.line("all bounds are valid for all rows")
+
+
 def _pending(store: bgjobs.Store) -> list[bgjobs.Migration]:
     with _opened(store):
-        operations = bgjobs.operations_of(store)
-        if operations is None:
-            raise Fault(f"{store.label} does not tell its migrations", ExitCode.NOT_DONE)
+        operations = _operations(store)
         _refuse_newer(store)
         return list(operations.pending_migrations())
+
+
+def _operations(store: bgjobs.Store) -> "Operations":
+    operations = bgjobs.operations_of(store)
+    if operations is None:
+        raise Fault(f"{store.label} does not tell its migrations", ExitCode.NOT_DONE)
+    return operations
 
 
 def _refuse_newer(store: bgjobs.Store) -> None:

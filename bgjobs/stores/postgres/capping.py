@@ -8,6 +8,7 @@ from bgjobs.caps import Cap
 from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
 from bgjobs.outcomes import put_back
+from bgjobs.stores.abc import Listing, unreadable_in
 from bgjobs.stores.capping import Openings, Use, openings
 from bgjobs.stores.postgres import arrays, rows, timestamps, writing
 from bgjobs.stores.postgres.calls import Calls
@@ -41,8 +42,9 @@ def reserve(
         # From here on by this clock: the one of the transaction stood still while it waited.
         moment = timestamps.instant(used[0][-1])
         values = writing.reserving(owner, room.names(names), limit, moment)
-        found = map(rows.as_job, sql.run(connection, sql["reserve"], values))
-        kept, excess = room.split(in_claim_order(found))
+        found = map(rows.DECODER.job, sql.run(connection, sql["reserve"], values))
+        jobs = in_claim_order(found)
+        kept, excess = room.split(jobs)
         if excess:
             back = by_verb([put_back(job) for job in excess])
             ends = writing.settle(sql, connection, back, moment)
@@ -51,7 +53,7 @@ def reserve(
         begun = arrays.texts([job.name for job in kept if job.name in rated])
         values = {**_asked(caps), "begun": begun, "now": moment}
         sql.execute(connection, sql["record_starts"], values)
-        return kept
+        return Listing(kept, unreadable_in(jobs))
 
     return calls.together(work)
 

@@ -8,6 +8,7 @@ import psycopg
 from psycopg_pool import PoolClosed
 
 from bgjobs.errors import (
+    RowRefusedError,
     SchemaMismatchError,
     StoreError,
     StoreUnavailableError,
@@ -31,6 +32,8 @@ _LOST_PREPARED = (
 """What was prepared is in another session: a pooler lends a client more than one."""
 _LIMIT_EXCEEDED = "54"
 """The class of errors that psycopg does file there, such as a row too long for its index."""
+_OF_A_ROW = ("23", "22003", "54000")
+"""A constraint, a number out of its range, and a row too long for its index."""
 _ABSENT = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 _TAKEN_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 """The server rolled back the whole transaction to let another one pass."""
@@ -57,8 +60,11 @@ def as_store_error(label: str, error: Exception) -> StoreError:
         return SchemaMismatchError(label, 0, SCHEMA_VERSION)
     if isinstance(error, _ENDED_MEANWHILE):
         return StoreUnavailableError(f"{label}: a job ended while it was stored once more")
-    kind = StoreUnavailableError if _may_pass(error) else StoreError
-    return kind(f"{label}: {_headline(error)}")
+    message = f"{label}: {_headline(error)}"
+    if _may_pass(error):
+        return StoreUnavailableError(message)
+    state = getattr(error, "sqlstate", None) or ""
+    return (RowRefusedError if state.startswith(_OF_A_ROW) else StoreError)(message)
 
 
 def _may_pass(error: Exception) -> bool:

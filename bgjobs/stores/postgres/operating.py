@@ -7,7 +7,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from bgjobs.jobs import CANCELLED, FailedJob, Job
+from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import FIRST_PAGE, Orders, Page
 from bgjobs.stores.operations import (
     ALL_FAILURES,
@@ -17,13 +17,13 @@ from bgjobs.stores.operations import (
     LiveOwner,
     Migration,
 )
-from bgjobs.stores.postgres import diagnosing, migrating, rows
+from bgjobs.stores.postgres import diagnosing, migrating, rows, unreadable
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.search import FEW, checked
-from bgjobs.stores.values import orders_of
+from bgjobs.stores.values import listing, orders_of
 
 
 @final
@@ -93,7 +93,7 @@ class PostgresOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs; with words, the last that failed first, else the newest first."""
-        return [rows.as_failed(row) for row in self._failed("get_failed", failures, page)]
+        return listing(map(rows.DECODER.failed, self._failed("get_failed", failures, page)))
 
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
@@ -111,7 +111,7 @@ class PostgresOperations:
     ) -> Sequence[Job]:
         """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
         values = {"name": name, "delayed": delayed, "now": rows.utc("now", now), **paged(page)}
-        return [rows.as_job(row) for row in self._calls.rows("get_waiting", values)]
+        return listing(map(rows.DECODER.job, self._calls.rows("get_waiting", values)))
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return the ids from one to another of jobs, live or ended, the lowest first."""
@@ -128,7 +128,7 @@ class PostgresOperations:
     ) -> Sequence[Job]:
         """Give reserved jobs of one worker, or of all, the oldest first."""
         found = self._calls.rows("get_named_running", {"name": name, **paged(page)})
-        return [rows.as_job(row) for row in found]
+        return listing(map(rows.DECODER.job, found))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Give the owners with a live lease, by name."""
@@ -137,6 +137,38 @@ class PostgresOperations:
             LiveOwner(one, name, node, instant(at), left, held)
             for one, name, node, at, left, held in found
         ]
+
+    def set_apart(
+        self, found: Collection[UnreadableJob], *, now: datetime | None = None
+    ) -> Sequence[UnreadableJob]:
+        """Move rows that cannot be read to a table of their own, and return those moved."""
+        return unreadable.set_apart(self._calls, found, rows.utc("now", now))
+
+    def get_unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
+        """Return what was set apart, the newest first."""
+        return unreadable.get(self._calls, page)
+
+    def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
+        """Return what was set apart under this id, or None."""
+        return unreadable.find(self._calls, job_id)
+
+    def count_unreadable(self, *, at_most: int | None = None) -> int:
+        """Count what was set apart, up to `at_most`."""
+        return unreadable.count(self._calls, at_most)
+
+    def put_back(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Store those that were set apart and can be read by now, and return their ids."""
+        return unreadable.put_back(self._calls, job_ids, rows.utc("now", now))
+
+    def unvalidated(self) -> Sequence[str]:
+        """Return the names of constraints that older rows may break."""
+        return [*unreadable.unvalidated(self._calls)]
+
+    def validate(self, constraint: str, *, now: datetime | None = None) -> int:
+        """Set apart what a constraint refuses, and validate it."""
+        return unreadable.validate(self._calls, constraint, rows.utc("now", now))
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
         """Store failed jobs as they are, and give the ids of those that were not there."""

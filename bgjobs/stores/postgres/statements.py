@@ -10,12 +10,18 @@ from psycopg.pq import Format
 from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.numeric import Int8BinaryLoader
 
+from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.postgres.arrays import Array, ArrayDumper
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.rows import Parameters, Row
 from bgjobs.stores.sql import Statements, check_identifier
 
 _PACKAGE = "bgjobs.stores.postgres"
+# Neither reads a text that is stored apart from its row.
+COLUMNS = ColumnLists(
+    length="pg_catalog.octet_length({})".format,
+    in_calendar="({0} >= '0001-01-01 00:00:00+00' and {0} < '10000-01-01 00:00:00+00')".format,
+)
 NOTIFY = (
     b"select pg_catalog.pg_notify(%(channel)s, told.name)"
     b" from pg_catalog.unnest(%(names)s::text[]) as told (name)"
@@ -95,7 +101,7 @@ class Dialect:
         self.label = label
         # Unless it is forbidden, each connection has its own rule; a caller's has the caller's.
         self._prepare = False if prepared_statements is False else None
-        self._statements = Statements(_PACKAGE, self._quote)
+        self._statements = Statements(_PACKAGE, self._quote, COLUMNS)
 
     def unprepared(self) -> "Dialect":
         """Return the same statements, of which none is ever prepared."""

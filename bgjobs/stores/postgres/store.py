@@ -10,14 +10,22 @@ from uuid import UUID
 import psycopg
 
 from bgjobs.caps import Cap
+from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
 from bgjobs.expecting import as_listeners
-from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs.jobs import (
+    FailedJob,
+    Job,
+    JobRequest,
+    Reservation,
+    SucceededJob,
+)
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import (
     FIRST_PAGE,
     Counts,
     Heartbeat,
+    Listing,
     NewJob,
     Owner,
     Page,
@@ -25,6 +33,7 @@ from bgjobs.stores.abc import (
     Written,
 )
 from bgjobs.stores.capping import earliest
+from bgjobs.stores.decoding import TABLES
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import (
     capping,
@@ -32,6 +41,7 @@ from bgjobs.stores.postgres import (
     migrating,
     rows,
     timestamps,
+    unreadable,
     writing,
 )
 from bgjobs.stores.postgres.callers import Callers
@@ -48,14 +58,15 @@ from bgjobs.stores.postgres.source import (
 )
 from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
 from bgjobs.stores.postgres.watcher import NO_NEWS
-from bgjobs.stores.values import bounded_age, by_verb, in_claim_order, orders_of
-
-_MAKERS: tuple[Callable[[rows.Row], Job | SucceededJob | FailedJob], ...] = (
-    rows.as_job,
-    rows.as_succeeded,
-    rows.as_failed,
+from bgjobs.stores.values import (
+    bounded_age,
+    by_verb,
+    in_claim_order,
+    listing,
+    orders_of,
+    single,
 )
-"""What the statements of find.sql give."""
+
 _instant = rows.utc
 _LOCK_WAIT = 0.25
 """Which part of a call's time new jobs may wait for a unique key in another transaction."""
@@ -204,11 +215,25 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`."""
-        instant = _instant("now", now)
+        try:
+            return self._reserved(owner, names, limit, caps, _instant("now", now))
+        except RowRefusedError:
+            if found := unreadable.refused(self._calls, names):
+                return Listing((), found)
+            raise
+
+    def _reserved(
+        self,
+        owner: UUID,
+        names: Collection[str],
+        limit: int,
+        caps: Sequence[Cap],
+        now: datetime | None,
+    ) -> Sequence[Job]:
         if caps:
-            return capping.reserve(self._calls, owner, names, limit, caps, instant)
-        values = writing.reserving(owner, names, limit, instant)
-        return in_claim_order(map(rows.as_job, self._calls.rows("reserve", values)))
+            return capping.reserve(self._calls, owner, names, limit, caps, now)
+        values = writing.reserving(owner, names, limit, now)
+        return in_claim_order(map(rows.DECODER.job, self._calls.rows("reserve", values)))
 
     def next_due(
         self,
@@ -235,7 +260,7 @@ class PostgresStore:
     def find_unique(self, name: str, unique_key: str) -> Job | None:
         """Give the live job of this worker that holds this unique key, or None."""
         found = self._calls.rows("find_unique", {"name": name, "unique_key": unique_key})
-        return rows.as_job(found[0]) if found else None
+        return single(rows.DECODER.job(found[0])) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
@@ -279,7 +304,7 @@ class PostgresStore:
     ) -> Sequence[Job]:
         """Give reserved jobs whose owner has no live lease, by id."""
         values = {"now": _instant("now", now), **paged(page)}
-        return [rows.as_job(row) for row in self._calls.rows("abandoned", values)]
+        return listing(map(rows.DECODER.job, self._calls.rows("abandoned", values)))
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
@@ -291,21 +316,21 @@ class PostgresStore:
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
         """Give the job of this id, live or ended, or None."""
-        for part, make in enumerate(_MAKERS):
+        for part, table in enumerate(TABLES):
             found = self._calls.rows("find", {"id": job_id}, part)
             if found:
-                return make(found[0])
+                return rows.DECODER.single(table, found[0])
         return None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give waiting and delayed jobs, oldest first."""
         found = self._calls.rows("get_enqueued", {"name": name, **paged(page)})
-        return [rows.as_job(row) for row in found]
+        return listing(map(rows.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give reserved jobs, oldest first."""
         found = self._calls.rows("get_running", {"owner": owner, **paged(page)})
-        return [rows.as_job(row) for row in found]
+        return listing(map(rows.DECODER.job, found))
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
@@ -313,7 +338,7 @@ class PostgresStore:
         """Give succeeded jobs, the newest first."""
         part = 0 if name is None else 1
         found = self._calls.rows("get_succeeded", {"name": name, **paged(page)}, part)
-        return [rows.as_succeeded(row) for row in found]
+        return listing(map(rows.DECODER.succeeded, found))
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE

@@ -15,14 +15,14 @@ _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzin
 
 # A batch of jobs was stored, and reserved, at a few instants.
 @lru_cache(maxsize=256)
+def exact_instant(count: int) -> datetime:
+    """Return the instant; `OverflowError` for one that no `datetime` can say."""
+    return EPOCH + timedelta(0, 0, count)
+
+
 def instant(count: int) -> datetime:
-    """Give the instant; one that no `datetime` can say becomes the nearest."""
+    """Return the instant; one that no `datetime` can say becomes the nearest."""
     try:
-        return EPOCH + timedelta(0, 0, count)
+        return exact_instant(count)
     except OverflowError:
         return _EARLIEST if count < 0 else _LATEST
-
-
-def optional_instant(count: int | None) -> datetime | None:
-    """Give the instant, if there is one."""
-    return None if count is None else instant(count)

@@ -8,7 +8,7 @@ from functools import cache
 
 from bgjobs.errors import StoreError
 from bgjobs.stores.callers import no_transaction, wrong_connection
-from bgjobs.stores.sqlite.connection import MEMORY, run
+from bgjobs.stores.sqlite.connection import MEMORY, read_text, run
 from bgjobs.stores.sqlite.faults import is_of_the_past
 from bgjobs.stores.sqlite.identity import leads_to
 from bgjobs.stores.sqlite.presence import check_present
@@ -122,9 +122,9 @@ def _past_explained(label: str) -> Generator[None]:
 
 @contextmanager
 def plain_text(connection: sqlite3.Connection) -> Generator[None]:
-    """Read text as `str` for a while, whatever text factory the caller has set."""
+    """Read text as the store does for a while, whatever text factory the caller has set."""
     factory = connection.text_factory
-    connection.text_factory = str
+    connection.text_factory = read_text
     try:
         yield
     finally:

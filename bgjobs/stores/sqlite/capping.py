@@ -9,6 +9,7 @@ from bgjobs.caps import Cap
 from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
 from bgjobs.outcomes import put_back
+from bgjobs.stores.abc import Listing, unreadable_in
 from bgjobs.stores.capping import Openings, Use, openings
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows, writing
@@ -39,8 +40,8 @@ def reserve(
 ) -> Sequence[Job]:
     """Reserve what is due in its order, and put back at once what is beyond a cap."""
     room = openings_in(raw, sql, caps, now)
-    found = writing.reserve(raw, sql, owner, room.names(names), limit, now)
-    kept, excess = room.split(found)
+    jobs = writing.reserve(raw, sql, owner, room.names(names), limit, now)
+    kept, excess = room.split(jobs)
     if excess:
         ends = writing.settle(raw, sql, [put_back(job) for job in excess], now)
         kept += ends.still_reserved(excess)
@@ -48,7 +49,7 @@ def reserve(
     begun = rows.to_json(job.name for job in kept if job.name in rated)
     for statement in sql["record_starts"]:
         run(raw, statement, {"caps": _caps_json(caps), "names": begun, "now": now})
-    return kept
+    return Listing(kept, unreadable_in(jobs))
 
 
 def _caps_json(caps: Sequence[Cap]) -> str:

@@ -19,13 +19,15 @@ from bgjobs.stores.sqlite.faults import is_held_up, needs_another_connection, tr
 from bgjobs.stores.sqlite.identity import OpenedFiles
 
 Synchronous = Literal["NORMAL", "FULL", "EXTRA"]
-Parameters = Mapping[str, str | int | None]
+Parameters = Mapping[str, str | int | bytes | None]
 Row = tuple[Any, ...]
 """What the driver gives, hence Any; `rows` makes values of it."""
 
 T = TypeVar("T")
 
 MEMORY = ":memory:"
+read_text = partial(str, encoding="utf-8", errors="surrogateescape")
+"""Reads any text: SQLite keeps those that are no UTF-8, for which the driver would raise."""
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _LONGEST_PATH = 500
 """Bytes; SQLite opens no path of 512, the endings of its own files included."""
@@ -181,6 +183,7 @@ def _connect(
         path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
     )
     try:
+        raw.text_factory = read_text
         raw.execute("pragma trusted_schema = off")
         raw.execute(f"pragma synchronous = {synchronous}")
         if files is not None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from attrs import frozen
 
 from bgjobs.instants import as_instant, from_microseconds, to_microseconds
-from bgjobs.jobs import CANCELLED, FailedJob, Job
+from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Orders, Page
 from bgjobs.stores.operations import (
     ALL_FAILURES,
@@ -21,12 +21,12 @@ from bgjobs.stores.operations import (
 )
 from bgjobs.stores.search import FEW, checked
 from bgjobs.stores.sql import Statements
-from bgjobs.stores.sqlite import diagnosing, rows, writing
+from bgjobs.stores.sqlite import diagnosing, rows, unreadable, writing
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import orders_of
+from bgjobs.stores.values import listing, orders_of
 
 
 def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
@@ -100,7 +100,7 @@ class SQLiteOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs; with words, the last that failed first, else the newest first."""
-        return [rows.as_failed(row) for row in self._failed("get_failed", failures, page)]
+        return listing(map(rows.DECODER.failed, self._failed("get_failed", failures, page)))
 
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
@@ -119,7 +119,7 @@ class SQLiteOperations:
         """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
         moment = self._calls.microseconds(now)
         values: Parameters = {"name": name, "delayed": delayed, "now": moment}
-        return [rows.as_job(row) for row in self._calls.page("get_waiting", page, values)]
+        return listing(map(rows.DECODER.job, self._calls.page("get_waiting", page, values)))
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return the ids from one to another of jobs, live or ended, the lowest first."""
@@ -135,7 +135,7 @@ class SQLiteOperations:
     ) -> Sequence[Job]:
         """Give reserved jobs of one worker, or of all, the oldest first."""
         found = self._calls.page("get_named_running", page, {"name": name})
-        return [rows.as_job(row) for row in found]
+        return listing(map(rows.DECODER.job, found))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Give the owners with a live lease, by name."""
@@ -146,6 +146,38 @@ class SQLiteOperations:
             )
             for one, name, node, at, left, held in found
         ]
+
+    def set_apart(
+        self, found: Collection[UnreadableJob], *, now: datetime | None = None
+    ) -> Sequence[UnreadableJob]:
+        """Move rows that cannot be read to a table of their own, and return those moved."""
+        return unreadable.set_apart(self._calls, found, now)
+
+    def get_unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
+        """Return what was set apart, the newest first."""
+        return unreadable.get(self._calls, page)
+
+    def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
+        """Return what was set apart under this id, or None."""
+        return unreadable.find(self._calls, job_id)
+
+    def count_unreadable(self, *, at_most: int | None = None) -> int:
+        """Count what was set apart, up to `at_most`."""
+        return unreadable.count(self._calls, at_most)
+
+    def put_back(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Store those that were set apart and can be read by now, and return their ids."""
+        return unreadable.put_back(self._calls, job_ids, now)
+
+    def unvalidated(self) -> Sequence[str]:
+        """Return none: what older rows broke was set apart when the file was migrated."""
+        return ()
+
+    def validate(self, constraint: str, *, now: datetime | None = None) -> int:  # noqa: ARG002 - as the port has it
+        """Do nothing, as there is none to validate."""
+        return 0
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
         """Store failed jobs as they are, and give the ids of those that were not there."""

@@ -1,91 +1,46 @@
-"""Rows of the tables as values, and values as the JSON that goes into statements.
-
-Every statement that gives jobs names the columns in the same order: `COLUMNS`, then those of
-the ended jobs.
-"""
+"""How rows of the tables are read, and values as the JSON that goes into statements."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from attrs import asdict
-
 from bgjobs.ids import parsed_id
-from bgjobs.instants import MICROSECOND, from_microseconds, to_microseconds
-from bgjobs.jobs import FailedJob, Job, SucceededJob
+from bgjobs.instants import (
+    FIRST_MICROSECOND,
+    LAST_MICROSECOND,
+    MICROSECOND,
+    from_microseconds,
+    to_microseconds,
+)
+from bgjobs.jobs import FailedJob, Job
 from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
-from bgjobs.stores.attempt_errors import dump_errors, load_errors
-from bgjobs.stores.metadata import dump_metadata, load_metadata
-from bgjobs.stores.occurrences import dump_occurrence, load_occurrence
-from bgjobs.stores.sqlite.connection import Row
+from bgjobs.stores.attempt_errors import dump_errors
+from bgjobs.stores.columns import ColumnLists
+from bgjobs.stores.decoding import Decoder
+from bgjobs.stores.metadata import dump_metadata
+from bgjobs.stores.occurrences import dump_occurrence
+from bgjobs.stores.sql import Statements
 from bgjobs.stores.values import as_asked
-
-COLUMNS = (
-    "id",
-    "name",
-    "payload",
-    "priority",
-    "attempts",
-    "crashes",
-    "interruptions",
-    "reservations",
-    "created_at",
-    "available_at",
-    "reserved_at",
-    "reserved_by",
-    "unique_key",
-    "errors",
-    "occurrence",
-    "metadata",
-)
-_SHARED = len(COLUMNS)
-
-
-def as_job(row: Sequence[Any]) -> Job:
-    """Make a live job of a row of `jobs`."""
-    reserved_at, reserved_by = row[10], row[11]
-    # Written out: of a dict of keyword arguments it takes a third longer, for each job.
-    return Job(
-        id=parsed_id(row[0]),
-        name=row[1],
-        payload=row[2],
-        priority=row[3],
-        attempts=row[4],
-        crashes=row[5],
-        interruptions=row[6],
-        reservations=row[7],
-        created_at=from_microseconds(row[8]),
-        available_at=from_microseconds(row[9]),
-        reserved_at=None if reserved_at is None else from_microseconds(reserved_at),
-        reserved_by=None if reserved_by is None else _owner(reserved_by),
-        unique_key=row[12],
-        errors=load_errors(row[13]),
-        occurrence=load_occurrence(row[14]),
-        metadata=load_metadata(row[15]),
-    )
-
 
 _owner = lru_cache(maxsize=16)(parsed_id)
 """One owner holds a whole batch."""
+DECODER = Decoder(as_id=parsed_id, as_owner=_owner, as_time=from_microseconds)
 
 
-def as_succeeded(row: Row) -> SucceededJob:
-    """Make a value of a row of `jobs_succeeded`."""
-    return SucceededJob(**_shared(row), succeeded_at=from_microseconds(row[_SHARED]))
+# A text as a blob is measured without a look at each of its characters.
+_COLUMNS = ColumnLists(
+    length="length(cast({} as blob))".format,
+    in_calendar=f"{{}} between {FIRST_MICROSECOND} and {LAST_MICROSECOND}".format,
+)
 
 
-def as_failed(row: Row) -> FailedJob:
-    """Make a value of a row of `jobs_failed`."""
-    error, failed_at = row[_SHARED:]
-    return FailedJob(**_shared(row), error=error, failed_at=from_microseconds(failed_at))
-
-
-def _shared(row: Row) -> dict[str, Any]:
-    return asdict(as_job(row), recurse=False)
+def statements(prefix: str) -> Statements:
+    """Return the statements of the tables whose names begin so."""
+    return Statements("bgjobs.stores.sqlite", lambda name: f'"{prefix}{name}"', _COLUMNS)
 
 
 def stored_now(new: NewJob, now: int) -> Job:

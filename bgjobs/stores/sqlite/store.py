@@ -7,7 +7,7 @@ from typing import Any, final
 from uuid import UUID
 
 from bgjobs.caps import Cap
-from bgjobs.errors import SchemaMismatchError
+from bgjobs.errors import RowRefusedError, SchemaMismatchError
 from bgjobs.events import Listener
 from bgjobs.expecting import (
     LONGEST_WAIT,
@@ -19,13 +19,20 @@ from bgjobs.expecting import (
 )
 from bgjobs.ids import new_ids
 from bgjobs.instants import from_microseconds
-from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs.jobs import (
+    FailedJob,
+    Job,
+    JobRequest,
+    Reservation,
+    SucceededJob,
+)
 from bgjobs.settlements import Settlement, Succeed
 from bgjobs.stores.abc import (
     FIRST_PAGE,
     SCHEMA_VERSION,
     Counts,
     Heartbeat,
+    Listing,
     NewJob,
     Owner,
     Page,
@@ -34,8 +41,8 @@ from bgjobs.stores.abc import (
 )
 from bgjobs.stores.capping import earliest
 from bgjobs.stores.operations import Failures
-from bgjobs.stores.sql import Statements, check_identifier
-from bgjobs.stores.sqlite import capping, operating, rows, writing
+from bgjobs.stores.sql import check_identifier
+from bgjobs.stores.sqlite import capping, operating, rows, unreadable, writing
 from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of
 from bgjobs.stores.sqlite.calls import Calls, Clock, machine_clock
 from bgjobs.stores.sqlite.completing import call_inside
@@ -45,7 +52,7 @@ from bgjobs.stores.sqlite.migrating import found_version, migrate
 from bgjobs.stores.sqlite.operating import SQLiteOperations
 from bgjobs.stores.sqlite.roles import Roles
 from bgjobs.stores.sqlite.watcher import FileWatcher
-from bgjobs.stores.values import bounded_age
+from bgjobs.stores.values import bounded_age, listing, single
 
 
 @final
@@ -86,7 +93,7 @@ class SQLiteStore:
         self._listeners = as_listeners("listeners", listeners)
         self._watch_interval = watch_interval
         self._migrations_table = f"{prefix}migrations"
-        self._sql = Statements("bgjobs.stores.sqlite", lambda name: f'"{prefix}{name}"')
+        self._sql = rows.statements(prefix)
         self._roles = Roles(self._path, busy_timeout=busy_timeout, synchronous=synchronous)
         self._calls = Calls(self._roles, self._sql, clock)
         self._operations = SQLiteOperations(self._calls, self._migrations_table)
@@ -186,11 +193,16 @@ class SQLiteStore:
         """Reserve up to `limit` due jobs of these workers for `owner`."""
         if limit < 1 or not names:
             return ()
-        with self._roles.writer.writing() as raw, translated(self.label):
-            moment = self._calls.microseconds(now)
-            if caps:
-                return capping.reserve(raw, self._sql, owner, names, limit, caps, moment)
-            return writing.reserve(raw, self._sql, owner, names, limit, moment)
+        try:
+            with self._roles.writer.writing() as raw, translated(self.label):
+                moment = self._calls.microseconds(now)
+                if caps:
+                    return capping.reserve(raw, self._sql, owner, names, limit, caps, moment)
+                return writing.reserve(raw, self._sql, owner, names, limit, moment)
+        except RowRefusedError:
+            if found := unreadable.refused(self._calls, names):
+                return Listing((), found)
+            raise
 
     def next_due(
         self,
@@ -219,7 +231,7 @@ class SQLiteStore:
     def find_unique(self, name: str, unique_key: str) -> Job | None:
         """Give the live job of this worker that holds this unique key, or None."""
         found = self._calls.read("find_unique", {"name": name, "unique_key": unique_key})
-        return rows.as_job(found[0]) if found else None
+        return single(rows.DECODER.job(found[0])) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
@@ -259,7 +271,7 @@ class SQLiteStore:
     ) -> Sequence[Job]:
         """Give reserved jobs whose owner has no live lease, by id."""
         found = self._calls.page("abandoned", page, {"now": self._calls.microseconds(now)})
-        return [rows.as_job(row) for row in found]
+        return listing(map(rows.DECODER.job, found))
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
@@ -273,22 +285,22 @@ class SQLiteStore:
         found = self._roles.reader.snapshot(self._sql["find"], {"id": str(job_id)})
         live, succeeded, failed = found
         if live:
-            return rows.as_job(live[0])
+            return rows.DECODER.single("jobs", live[0])
         if succeeded:
-            return rows.as_succeeded(succeeded[0])
-        return rows.as_failed(failed[0]) if failed else None
+            return rows.DECODER.single("jobs_succeeded", succeeded[0])
+        return rows.DECODER.single("jobs_failed", failed[0]) if failed else None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give waiting and delayed jobs, of one worker or of all, oldest first."""
         found = self._calls.page("get_enqueued", page, {"name": name})
-        return [rows.as_job(row) for row in found]
+        return listing(map(rows.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Give reserved jobs, of one owner or of all, oldest first."""
         wanted = None if owner is None else str(owner)
-        return [
-            rows.as_job(row) for row in self._calls.page("get_running", page, {"owner": wanted})
-        ]
+        return listing(
+            map(rows.DECODER.job, self._calls.page("get_running", page, {"owner": wanted}))
+        )
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
@@ -296,7 +308,7 @@ class SQLiteStore:
         """Give succeeded jobs, of one worker or of all, the newest first."""
         part = 0 if name is None else 1
         found = self._calls.page("get_succeeded", page, {"name": name}, part)
-        return [rows.as_succeeded(row) for row in found]
+        return listing(map(rows.DECODER.succeeded, found))
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE

@@ -18,6 +18,7 @@ from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
 from bgjobs.stores.values import (
     Ends,
+    as_holder,
     as_planned,
     by_verb,
     check_duplicates,
@@ -46,7 +47,7 @@ def reserve(
     chosen = rows.to_json(json.loads(row) for _, row in portions)
     change(raw, take, {"owner": str(owner), "now": now, "rows": chosen})
     found: list[list[Any]] = [job for jobs, _ in portions for job in json.loads(jobs)]
-    return in_claim_order(map(rows.as_job, found))
+    return in_claim_order(map(rows.DECODER.job, found))
 
 
 def enqueue(
@@ -86,7 +87,7 @@ def _standing(raw: sqlite3.Connection, sql: Statements, job: Job) -> Job:
     parameters = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
     found = _run_all(raw, sql["find_live"], parameters)
     # None when this very job was stored before and has ended: then it is as it was asked for.
-    return rows.as_job(found[0]) if found else job
+    return as_holder(rows.DECODER.job(found[0]), job) if found else job
 
 
 def replace(

@@ -48,6 +48,7 @@ from bgjobs.testing.contract import (
     settling,
     transactions,
     unique_keys,
+    unreadable,
     values,
 )
 from bgjobs.testing.contract.transactions import Connect
@@ -90,4 +91,5 @@ OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
     retrying,
     changing,
     searching,
+    unreadable,
 )

@@ -42,7 +42,7 @@ def become_newer() -> None:
     def newer_migration(statements: Statements, file: str) -> tuple[str, ...]:
         if file != f"{MIGRATION}.sql":
             return migration(statements, file)
-        return statements._fill(_ADDS)
+        return statements.filled(_ADDS)
 
     changed: Any = Statements
     changed.migrations, changed.migration = newer_migrations, newer_migration

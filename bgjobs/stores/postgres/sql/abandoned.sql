@@ -1,6 +1,4 @@
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata
+select {job_columns}
 from {jobs} as job
 where job.reserved_by is not null
     and job.id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')

@@ -1,17 +1,9 @@
 -- In the order in which a job moves, so that none is missed on its way.
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata
+select {job_columns}
 from {jobs} where id = %(id)s;
 
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-    occurrence, metadata, succeeded_at
+select {succeeded_columns}
 from {jobs_succeeded} where id = %(id)s;
 
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-    occurrence, metadata, error, failed_at
+select {failed_columns}
 from {jobs_failed} where id = %(id)s;

@@ -5,15 +5,10 @@ from
     unnest(%(ids)s::uuid[], %(names)s::text[], %(unique_keys)s::text[])
         as wanted (id, name, unique_key)
     cross join lateral (
-        select
-            id, name, payload, priority, attempts, crashes, interruptions, reservations,
-            created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-            occurrence, metadata
+        select {job_columns}
         from (
             select 1 as rank,
-                id, name, payload, priority, attempts, crashes, interruptions, reservations,
-                created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-                occurrence, metadata
+                {job_columns}
             from {jobs} where id = wanted.id
             union all
             select 2 as rank,
@@ -27,9 +22,7 @@ from
             from {jobs_failed} where id = wanted.id
             union all
             select 4 as rank,
-                id, name, payload, priority, attempts, crashes, interruptions, reservations,
-                created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-                occurrence, metadata
+                {job_columns}
             from {jobs} where name = wanted.name and unique_key = wanted.unique_key
         ) as candidates
         order by rank

@@ -1,18 +1,12 @@
 -- All, those of one worker, and those whose error has certain words.
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-    metadata, error, failed_at
+select {failed_columns}
 from {jobs_failed}
 where id < coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     and (%(before)s::timestamptz is null or failed_at < %(before)s)
 order by id desc
 limit %(limit)s;
 
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-    metadata, error, failed_at
+select {failed_columns}
 from {jobs_failed}
 where name = %(name)s
     and id < coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -96,11 +90,7 @@ with asked as materialized (
         limit %(limit)s
     )
 )
-select
-    job.id, job.name, job.payload, job.priority, job.attempts, job.crashes,
-    job.interruptions, job.reservations, job.created_at, job.available_at, job.reserved_at,
-    job.reserved_by, job.unique_key, job.errors, job.occurrence, job.metadata, job.error,
-    job.failed_at
+select {failed_columns of job}
 from chosen join {jobs_failed} as job on job.id = chosen.id
 order by chosen.failed_at desc, chosen.id desc;
 
@@ -108,11 +98,7 @@ order by chosen.failed_at desc, chosen.id desc;
 with own as materialized (
     select * from {jobs_failed} where name = %(name)s
 )
-select
-    job.id, job.name, job.payload, job.priority, job.attempts, job.crashes,
-    job.interruptions, job.reservations, job.created_at, job.available_at, job.reserved_at,
-    job.reserved_by, job.unique_key, job.errors, job.occurrence, job.metadata, job.error,
-    job.failed_at
+select {failed_columns of job}
 from own as job
 where
     pg_catalog.to_tsvector(

@@ -196,6 +196,4 @@ where job.id = any(array(
     select picked.id from picked
 ))
 returning
-    job.id, job.name, job.payload, job.priority, job.attempts,
-    job.crashes, job.interruptions, job.reservations, job.created_at, job.available_at,
-    job.reserved_at, job.reserved_by, job.unique_key, job.errors, job.occurrence, job.metadata;
+    {job_columns of job};

@@ -1,7 +1,5 @@
 -- The plus keeps the planner from the index of the ready rows, which would have to be sorted.
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata
+select {job_columns}
 from {jobs}
 where +reserved_by is null
     and id > coalesce(:after, '')

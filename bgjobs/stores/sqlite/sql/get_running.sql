@@ -1,6 +1,4 @@
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata
+select {job_columns}
 from {jobs} indexed by {jobs_reserved}
 where reserved_by is not null
     and reserved_by = coalesce(:owner, reserved_by)

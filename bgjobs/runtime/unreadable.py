@@ -1,0 +1,85 @@
+"""What becomes of stored rows that are no jobs: they are set apart, and the others go on."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
+from bgjobs.events import JobUnreadable
+from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
+from bgjobs.runtime.engine import Engine
+from bgjobs.stores.abc import Listing, Page
+from bgjobs.stores.operations import operations_of
+
+J = TypeVar("J", bound=StoredJob)
+K = TypeVar("K")
+
+
+async def set_apart(engine: Engine, found: Sequence[UnreadableJob]) -> bool:
+    """Move rows that cannot be read to their own table; whether any was moved.
+
+    A process may lack the right to move them. It goes on without them, and one that has the
+    right moves them when it meets them.
+    """
+    operations = operations_of(engine.store)
+    if operations is None or not found:
+        return False
+    now = engine.clock.store_now()
+    try:
+        moved = await engine.dispatch.once(operations.set_apart, found, now=now)
+    except StoreUnavailableError:
+        raise
+    except StoreError:  # told as StoreFailed
+        return False
+    for one in moved:
+        engine.bus.emit(JobUnreadable, one)
+    return bool(moved)
+
+
+async def readable(
+    engine: Engine, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
+) -> list[J]:
+    """Return the jobs of a page; what cannot be read is set apart, and the page filled up."""
+    kept: list[J] = []
+    while True:
+        jobs = await ask(page)
+        kept += jobs
+        if not isinstance(jobs, Listing):
+            return kept
+        if await set_apart(engine, jobs.unreadable):
+            after = jobs[-1].id if jobs else page.after
+        elif jobs.last is not None:  # they would be met again
+            after = jobs.last
+        else:
+            return kept
+        page = Page(page.limit - len(jobs), after)
+
+
+async def listed(
+    engine: Engine, verb: Callable[[K, Page], Sequence[J]], key: K, page: Page
+) -> list[J]:
+    """Return the jobs of a page that a verb of the store lists by a name or an owner."""
+
+    async def ask(page: Page) -> Sequence[J]:
+        return await engine.dispatch.call(verb, key, page)
+
+    return await readable(engine, ask, page)
+
+
+async def find(engine: Engine, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+    """Return a job by its id, live or ended, or None.
+
+    Raises:
+        UnreadableJobError: There is one, and its row cannot be read. It is set apart.
+    """
+    try:
+        found = await engine.dispatch.call(engine.store.find, job_id)
+    except UnreadableJobError as error:
+        await set_apart(engine, [error.job])
+        raise
+    operations = operations_of(engine.store)
+    if found is None and operations is not None:
+        apart = await engine.dispatch.call(operations.find_unreadable, job_id)
+        if apart is not None:
+            raise UnreadableJobError(apart)
+    return found

@@ -1,0 +1,250 @@
+"""One row of a table as a value, or as one that says why it is none. Decoding never raises.
+
+A row may have been written by another program, by another version, or by hand. What cannot be
+read costs the job of that row and no other: the row becomes an `UnreadableJob`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Literal, final
+from uuid import UUID, uuid5
+
+from attrs import asdict, frozen
+
+from bgjobs.errors import UnreadableJobError
+from bgjobs.jobs import LOWEST_PRIORITY, FailedJob, Job, SucceededJob, UnreadableJob, is_utf8
+from bgjobs.stores import columns
+from bgjobs.stores.attempt_errors import load_errors
+from bgjobs.stores.json_columns import as_count, as_text
+from bgjobs.stores.metadata import load_metadata
+from bgjobs.stores.occurrences import load_occurrence
+from bgjobs.texts import value_text
+
+Row = Sequence[Any]
+"""What a driver returns: values of any type, in the order of `columns`."""
+Table = Literal["jobs", "jobs_succeeded", "jobs_failed"]
+TABLES: tuple[Table, ...] = ("jobs", "jobs_succeeded", "jobs_failed")
+"""In the order of the statements about them."""
+
+LONGEST_SHOWN = 1_000
+"""Characters of one column of an `UnreadableJob`; the rest of the text is cut."""
+_LISTS: Mapping[Table, Sequence[str]] = {
+    "jobs": columns.JOB,
+    "jobs_succeeded": columns.SUCCEEDED,
+    "jobs_failed": columns.FAILED,
+}
+_SHARED = len(columns.JOB)
+_APART = (*columns.JOB[1:], "succeeded_at", "error", "failed_at")
+"""What the table of unreadable rows has of the others, behind the id of the job."""
+_ROWS_WITHOUT_ID = UUID("6b0f6a52-5d0c-4c0e-9a52-0f5a1f0d7d3e")
+"""Names the ids of rows whose own id is none, so that each has the same whenever it is read."""
+
+
+@final
+@frozen
+class Decoder:
+    """Makes values of the rows of one database.
+
+    Its functions raise what they like for what they cannot read.
+    """
+
+    as_id: Callable[[Any], UUID]
+    as_owner: Callable[[Any], UUID]
+    as_time: Callable[[Any], datetime]
+
+    def job(self, row: Row) -> Job | UnreadableJob:
+        """Return a live job."""
+        try:
+            return self._job(row)
+        except Exception:  # noqa: BLE001 - whatever stands in the row, it costs no other job
+            return self._unreadable("jobs", row)
+
+    def succeeded(self, row: Row) -> SucceededJob | UnreadableJob:
+        """Return a succeeded job."""
+        try:
+            shared = asdict(self._job(row), recurse=False)
+            return SucceededJob(**shared, succeeded_at=self.as_time(row[_SHARED]))
+        except Exception:  # noqa: BLE001 - as above
+            return self._unreadable("jobs_succeeded", row)
+
+    def failed(self, row: Row) -> FailedJob | UnreadableJob:
+        """Return a failed job."""
+        try:
+            shared = asdict(self._job(row), recurse=False)
+            error, failed_at = row[_SHARED:]
+            failed_at = self.as_time(failed_at)
+            return FailedJob(**shared, error=as_text(error), failed_at=failed_at)
+        except Exception:  # noqa: BLE001 - as above
+            return self._unreadable("jobs_failed", row)
+
+    def of(
+        self, table: Table
+    ) -> Callable[[Row], Job | SucceededJob | FailedJob | UnreadableJob]:
+        """Return what decodes the rows of this table."""
+        if table == "jobs":
+            return self.job
+        return self.succeeded if table == "jobs_succeeded" else self.failed
+
+    def single(self, table: Table, row: Row) -> Job | SucceededJob | FailedJob:
+        """Return the job of a row of this table; `UnreadableJobError` if it is none."""
+        found = self.of(table)(row)
+        if isinstance(found, UnreadableJob):
+            raise UnreadableJobError(found)
+        return found
+
+    def _job(self, row: Row) -> Job:
+        name, payload, reserved_at, reserved_by, key = row[1], row[2], row[10], row[11], row[12]
+        # Both databases see to the types of columns, so little is left to be checked. As one
+        # number the counters are below a power of two exactly if each is.
+        if not (
+            0 <= row[4] | row[5] | row[6] | row[7] <= columns.LARGEST_COUNT
+            and -LOWEST_PRIORITY <= row[3] <= LOWEST_PRIORITY
+            and (name.isascii() or is_utf8(name))
+            and (payload.isascii() or is_utf8(payload))
+            and (key is None or (key and (key.isascii() or is_utf8(key))))
+        ):
+            raise ValueError
+        # Written out: of a dict of keyword arguments it takes a third longer, for each job.
+        return Job(
+            id=self.as_id(row[0]),
+            name=name,
+            payload=payload,
+            priority=row[3],
+            attempts=row[4],
+            crashes=row[5],
+            interruptions=row[6],
+            reservations=row[7],
+            created_at=self.as_time(row[8]),
+            available_at=self.as_time(row[9]),
+            reserved_at=None if reserved_at is None else self.as_time(reserved_at),
+            reserved_by=None if reserved_by is None else self.as_owner(reserved_by),
+            unique_key=key,
+            errors=load_errors(row[13]),
+            occurrence=load_occurrence(row[14]),
+            metadata=load_metadata(row[15]),
+        )
+
+    def refused(self, row: Row, table: Table = "jobs") -> UnreadableJob:
+        """Return a row that may be read, but of which the database allows no change."""
+        return self._unreadable(table, row)
+
+    def set_apart(self, row: Row) -> UnreadableJob:
+        """Return a row of `jobs_unreadable`, with the columns of all three tables."""
+        key, origin, reason, found_at, *raw = row
+        names = ("id", *_APART)
+        columns_of = _LISTS.get(origin, columns.JOB)
+        found = zip(names, raw, strict=True)
+        return UnreadableJob(
+            id=self.id_of(key),
+            table=origin,
+            reason=reason if isinstance(reason, str) else "",
+            columns={
+                name: self.shown(name, value) for name, value in found if name in columns_of
+            },
+            found_at=self._time_or_none(found_at),
+        )
+
+    def may_be_put_back(self, row: Row) -> bool:
+        """Whether a row of put_back.sql can be read by now."""
+        _, origin, *raw = row
+        found = dict(zip(("id", *_APART), raw, strict=True))
+        again = [found[name] for name in _LISTS.get(origin, columns.JOB)]
+        return origin in _LISTS and not isinstance(self.of(origin)(again), UnreadableJob)
+
+    def _unreadable(self, table: Table, row: Row) -> UnreadableJob:
+        found = dict(zip(_LISTS[table], row, strict=True))
+        return UnreadableJob(
+            id=self.id_of(found["id"]),
+            table=table,
+            reason=self._reason(found),
+            columns={name: self.shown(name, value) for name, value in found.items()},
+            key=(found["id"], found["reserved_by"], found["reservations"]),
+        )
+
+    def _time_or_none(self, found: Any) -> datetime | None:
+        try:
+            return self.as_time(found)
+        except Exception:  # noqa: BLE001 - as above
+            return None
+
+    def id_of(self, found: Any) -> UUID:
+        """Return the id of a row, or one that is made of it where that is none."""
+        try:
+            return self.as_id(found)
+        except Exception:  # noqa: BLE001 - as above
+            return uuid5(_ROWS_WITHOUT_ID, ascii(found))
+
+    def shown(self, column: str, found: Any) -> str | int | None:
+        """Return the value of a column for people to read."""
+        if column.endswith("_at"):
+            with suppress(Exception):
+                return self.as_time(found).isoformat()
+        if found is None or type(found) is int:
+            return found
+        text = found if isinstance(found, str) else _decoded(found)
+        return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+    def _reason(self, found: Mapping[str, Any]) -> str:
+        for column, value in found.items():
+            read, expected = self._fields[column]
+            try:
+                if value is not None or column not in _MAY_BE_NULL:
+                    read(value)
+            except Exception:  # noqa: BLE001 - as above
+                return f"{column}: expected {expected}"
+        return "a column: expected one that the database does not refuse"
+
+    @property
+    def _fields(self) -> Mapping[str, tuple[Callable[[Any], object], str]]:
+        """What reads each column, and what is expected there."""
+        id_, time = (self.as_id, "a UUID"), (self.as_time, "an instant from the year 1 to 9999")
+        count = (_as_counter, f"a whole number from 0 to {columns.LARGEST_COUNT:,}")
+        return {
+            "id": id_,
+            "name": (_as_name, _at_most("name")),
+            "payload": (as_text, _at_most("payload")),
+            "priority": (_as_priority, f"-{LOWEST_PRIORITY:,} to {LOWEST_PRIORITY:,}"),
+            "attempts": count,
+            "crashes": count,
+            "interruptions": count,
+            "reservations": count,
+            "created_at": time,
+            "available_at": time,
+            "reserved_at": time,
+            "reserved_by": id_,
+            "unique_key": (_as_name, _at_most("unique_key")),
+            "errors": (load_errors, f"the errors of attempts as JSON, {_at_most('errors')}"),
+            "occurrence": (load_occurrence, f"a run of a schedule, {_at_most('occurrence')}"),
+            "metadata": (load_metadata, f"texts by name as JSON, {_at_most('metadata')}"),
+            "succeeded_at": time,
+            "error": (as_text, _at_most("error")),
+            "failed_at": time,
+        }
+
+
+_MAY_BE_NULL = frozenset({"reserved_at", "reserved_by", "unique_key", "occurrence", "metadata"})
+
+
+def _at_most(column: str) -> str:
+    return f"at most {columns.BYTES[column]:,} bytes of UTF-8"
+
+
+def _as_name(found: object) -> str:
+    if not found:
+        raise ValueError("expected a text")
+    return as_text(found)
+
+
+def _as_counter(found: object) -> int:
+    return as_count(found, most=columns.LARGEST_COUNT)
+
+
+def _as_priority(found: object) -> int:
+    return as_count(found, least=-LOWEST_PRIORITY, most=LOWEST_PRIORITY)
+
+
+def _decoded(found: object) -> str:
+    if isinstance(found, bytes):
+        return found.decode(errors="backslashreplace")
+    return str(found) if isinstance(found, UUID) else value_text(found, LONGEST_SHOWN)

@@ -1,0 +1,50 @@
+-- Texts are cut: a page of them would be too much.
+select
+    id, origin, reason, found_at, job_id,
+    pg_catalog.substr(name, 1, 1001) as name,
+    pg_catalog.substr(payload, 1, 1001) as payload,
+    priority,
+    attempts,
+    crashes,
+    interruptions,
+    reservations,
+    created_at,
+    available_at,
+    reserved_at,
+    reserved_by,
+    pg_catalog.substr(unique_key, 1, 1001) as unique_key,
+    pg_catalog.substr(errors, 1, 1001) as errors,
+    pg_catalog.substr(occurrence, 1, 1001) as occurrence,
+    pg_catalog.substr(metadata, 1, 1001) as metadata,
+    succeeded_at,
+    pg_catalog.substr(error, 1, 1001) as error,
+    failed_at
+from {jobs_unreadable}
+where id < coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+order by id desc
+limit %(limit)s;
+
+select
+    id, origin, reason, found_at, job_id,
+    pg_catalog.substr(name, 1, 1001) as name,
+    pg_catalog.substr(payload, 1, 1001) as payload,
+    priority,
+    attempts,
+    crashes,
+    interruptions,
+    reservations,
+    created_at,
+    available_at,
+    reserved_at,
+    reserved_by,
+    pg_catalog.substr(unique_key, 1, 1001) as unique_key,
+    pg_catalog.substr(errors, 1, 1001) as errors,
+    pg_catalog.substr(occurrence, 1, 1001) as occurrence,
+    pg_catalog.substr(metadata, 1, 1001) as metadata,
+    succeeded_at,
+    pg_catalog.substr(error, 1, 1001) as error,
+    failed_at
+from {jobs_unreadable}
+where id = %(id)s::uuid or job_id = %(id)s::uuid
+order by id
+limit 1;

@@ -1,0 +1,62 @@
+-- What is set apart, with whole texts, to see whether it can be read by now.
+select
+    id, origin, job_id,
+    {limited one.name},
+    {limited one.payload},
+    one.priority,
+    one.attempts,
+    one.crashes,
+    one.interruptions,
+    one.reservations,
+    one.created_at,
+    one.available_at,
+    one.reserved_at,
+    one.reserved_by,
+    {limited one.unique_key},
+    {limited one.errors},
+    {limited one.occurrence},
+    {limited one.metadata},
+    one.succeeded_at,
+    {limited one.error},
+    one.failed_at
+from {jobs_unreadable} as one
+where id = any(%(ids)s::uuid[])
+for update;
+
+-- Waiting jobs again, as those that are retried. What ran for a schedule runs beside it.
+insert into {jobs} (
+    id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
+    metadata
+)
+select
+    job_id, name, payload, priority, reservations, created_at,
+    coalesce(%(now)s::timestamptz, now()),
+    case when occurrence is null then unique_key end, errors, metadata
+from {jobs_unreadable}
+where id = any(%(ids)s::uuid[])
+    and origin <> 'jobs_succeeded'
+    and not exists (select from {jobs_succeeded} as ended where ended.id = job_id)
+    and not exists (select from {jobs_failed} as ended where ended.id = job_id)
+on conflict do nothing
+returning id;
+
+-- What had succeeded does not run again.
+insert into {jobs_succeeded} (
+    id,
+    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
+    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata,
+    succeeded_at
+)
+select
+    job_id,
+    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
+    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata,
+    succeeded_at
+from {jobs_unreadable}
+where id = any(%(ids)s::uuid[]) and origin = 'jobs_succeeded'
+on conflict do nothing
+returning id;
+
+delete from {jobs_unreadable}
+where id = any(%(ids)s::uuid[]) and job_id = any(%(stored)s::uuid[])
+returning id;

@@ -1,0 +1,120 @@
+"""Rows that cannot be read: set apart, listed, put back; and the bounds that keep them out."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from attrs import evolve
+
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.jobs import UnreadableJob
+from bgjobs.stores.abc import Page
+from bgjobs.stores.columns import LARGEST_COUNT
+from bgjobs.stores.decoding import TABLES
+from bgjobs.stores.postgres import arrays, rows, timestamps
+from bgjobs.stores.postgres.calls import Calls, paged
+from bgjobs.stores.postgres.pool import AnyConnection
+
+_CONSTRAINTS = tuple(
+    f"{table}_limits"
+    for table in (*TABLES, "owners", "cancellations", "paused_queues", "starts")
+)
+"""In the order of the statements of validate.sql."""
+
+
+def set_apart(
+    calls: Calls, found: Collection[UnreadableJob], now: datetime | None
+) -> list[UnreadableJob]:
+    """Move rows to the table of unreadable ones, and return those moved."""
+    steps = [
+        (calls.sql.part("set_apart", part), _read(here, now))
+        for part, table in enumerate(TABLES)
+        if (here := [one for one in found if one.table == table])
+    ]
+    moved = {raw: (key, at) for answer in calls.all_rows(steps) for raw, key, at in answer}
+    return [
+        evolve(one, id=moved[one.key[0]][0], found_at=timestamps.instant(moved[one.key[0]][1]))
+        for one in found
+        if one.key[0] in moved
+    ]
+
+
+def _read(found: Sequence[UnreadableJob], now: datetime | None) -> rows.Parameters:
+    keys = [one.key for one in found]
+    return {
+        "ids": arrays.uuids([raw for raw, _, _ in keys]),
+        "owners": arrays.texts([None if owner is None else str(owner) for _, owner, _ in keys]),
+        "numbers": arrays.integers([number for _, _, number in keys]),
+        "reasons": arrays.texts([one.reason for one in found]),
+        "now": now,
+    }
+
+
+def get(calls: Calls, page: Page) -> list[UnreadableJob]:
+    """Return a page of what was set apart."""
+    return [rows.DECODER.set_apart(row) for row in calls.rows("get_unreadable", paged(page))]
+
+
+def find(calls: Calls, job_id: UUID) -> UnreadableJob | None:
+    """Return what was set apart under an id, or None."""
+    found = calls.rows("get_unreadable", {"id": job_id}, part=1)
+    return rows.DECODER.set_apart(found[0]) if found else None
+
+
+def count(calls: Calls, at_most: int | None) -> int:
+    """Count what was set apart."""
+    [[number]] = calls.rows("count_unreadable", {"at_most": at_most})
+    found: int = number
+    return found
+
+
+def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> list[UUID]:
+    """Store what can be read by now, in one transaction."""
+    sql = calls.sql
+    look, live, succeeded, forget = (sql.part("put_back", part) for part in range(4))
+
+    def work(connection: AnyConnection) -> list[UUID]:
+        found = sql.run(connection, look, {"ids": rows.unique_ids(job_ids)})
+        fit = [row[0] for row in found if rows.DECODER.may_be_put_back(row)]
+        values = {"ids": rows.unique_ids(fit), "now": now}
+        stored = [
+            one for part in (live, succeeded) for [one] in sql.run(connection, part, values)
+        ]
+        values = {"ids": rows.unique_ids(fit), "stored": rows.unique_ids(stored)}
+        return [one for [one] in sql.run(connection, forget, values)]
+
+    return calls.together(work)
+
+
+def refused(calls: Calls, names: Collection[str]) -> list[UnreadableJob]:
+    """Return waiting rows of which the database refuses that they are reserved."""
+    values = {"names": rows.unique_names(names), "most": LARGEST_COUNT}
+    return [rows.DECODER.refused(row) for row in calls.rows("find_refused", values)]
+
+
+def unvalidated(calls: Calls) -> list[str]:
+    """Return the constraints that older rows may break."""
+    found = calls.rows("get_unvalidated", {"schema": calls.sql.schema})
+    return [name for [name] in found if name in _CONSTRAINTS]
+
+
+def validate(calls: Calls, constraint: str, now: datetime | None) -> int:
+    """Set apart what a constraint refuses, some rows at a time, and validate it."""
+    if constraint not in unvalidated(calls):
+        return 0
+    part = _CONSTRAINTS.index(constraint)
+    apart = _set_all_apart(calls, part, now) if part < len(TABLES) else 0
+    statement = calls.sql.part("validate", part)
+    calls.alone(lambda connection: calls.sql.execute(connection, statement))
+    return apart
+
+
+def _set_all_apart(calls: Calls, part: int, now: datetime | None) -> int:
+    apart = 0
+    while found := calls.rows("find_beyond", {}, part):
+        beyond = [rows.DECODER.refused(row, TABLES[part]) for row in found]
+        moved = set_apart(calls, beyond, now)
+        if not moved:  # others change them at this moment
+            raise StoreUnavailableError(f"{calls.source.label}: {TABLES[part]} is in use")
+        apart += len(moved)
+    return apart

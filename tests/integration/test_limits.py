@@ -1,0 +1,108 @@
+"""The bounds of the schema come into older databases, whose rows may be beyond them."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+import bgjobs
+from bgjobs.ids import new_id
+from bgjobs.stores.abc import Owner, unreadable_in
+from bgjobs.stores.operations import Operations, operations_of
+from bgjobs.testing.contract.steps import LEASE
+from tests.fixtures.databases import Database, PostgresSchema
+from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
+
+_TABLES = ("jobs", "jobs_succeeded", "jobs_failed")
+
+
+@pytest.fixture
+def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjobs.Store]:
+    store = database.store()
+    store.open()
+    with monkeypatch.context() as earlier:
+        for adapter in ("sqlite", "postgres"):
+            earlier.setattr(f"bgjobs.stores.{adapter}.migrating.SCHEMA_VERSION", 4)
+        store.migrate()
+    yield store
+    store.close()
+
+
+def _operations(store: bgjobs.Store) -> Operations:
+    operations = operations_of(store)
+    assert operations is not None
+    return operations
+
+
+def _add_all(rows: HostileRows) -> tuple[set[UUID], set[UUID]]:
+    """Store good rows and bad ones in each table, and return the ids of both."""
+    good, bad = set[UUID](), set[UUID]()
+    for table in _TABLES:
+        good.add(rows.insert(table))
+        bad |= {rows.insert(table, **columns) for columns in BEYOND.values()}
+        for columns in UNREADABLE.values():
+            rows.insert(table, **columns)
+    return good, bad
+
+
+def test_rows_beyond_the_bounds_are_set_apart_and_the_others_stay(
+    database: Database, store: bgjobs.Store
+) -> None:
+    rows = HostileRows(database)
+    good, bad = _add_all(rows)
+    assert store.migrate() == ["0005_limits"]
+    operations = _operations(store)
+    apart = operations.get_unreadable(bgjobs.Page(1000))
+    assert {UUID(str(one.columns["id"])) for one in apart} == bad
+    assert {one.table for one in apart} == set(_TABLES)
+    assert {one.reason for one in apart} == {
+        "a column is longer, larger or earlier than any that bgjobs writes"
+    }
+    listings = (store.get_enqueued(), store.get_succeeded(), store.get_failed())
+    assert {job.id for jobs in listings for job in jobs} == good
+    assert [len(unreadable_in(jobs)) for jobs in listings] == [len(UNREADABLE)] * 3
+    owner = Owner(new_id(), "queue", "node")
+    store.open_owner(owner, LEASE)
+    assert {job.id for job in store.reserve(owner.id, ["work"], 100)} < good
+
+
+def test_owners_beyond_the_bounds_are_forgotten(
+    database: Database, store: bgjobs.Store
+) -> None:
+    rows = HostileRows(database)
+    far = "infinity" if isinstance(database, PostgresSchema) else 2**63 - 1
+    now = "2030-01-01 00:00:00+00" if isinstance(database, PostgresSchema) else 0
+    owner = {"id": str(new_id()), "name": "queue", "node": "n", "opened_at": now}
+    rows.execute("owners", {**owner, "lease_expires_at": far})
+    rows.execute("paused_queues", {"name": "q" * 900, "paused_at": now})
+    store.migrate()
+    assert _operations(store).get_owners() == []
+    assert _operations(store).orders([]).paused == frozenset()
+    with pytest.raises(Exception, match=r"owners_limits|longer, larger or earlier"):
+        rows.execute("owners", {**owner, "lease_expires_at": far})
+
+
+def test_validation_goes_on_where_it_was_interrupted(
+    database: Database, store: bgjobs.Store
+) -> None:
+    store.migrate()
+    operations, rows = _operations(store), HostileRows(database)
+    names = list(operations.unvalidated())
+    if not isinstance(database, PostgresSchema):
+        assert names == []
+        return
+    assert names == sorted(f"{table}_limits" for table in (*_TABLES, *_OTHERS))
+    rows.run(f"alter table {rows.prefix}jobs drop constraint jobs_limits")
+    bad = [rows.insert(reservations=2**31 - 1) for _ in range(3)]
+    rows.run(
+        f"alter table {rows.prefix}jobs add constraint jobs_limits "
+        "check (reservations <= 1073741823) not valid"
+    )
+    assert operations.validate("cancellations_limits") == 0
+    assert operations.unvalidated() == names[1:]
+    assert operations.validate("jobs_limits") == len(bad)
+    assert {one.id for one in operations.get_unreadable()} == set(bad)
+    assert "jobs_limits" not in operations.unvalidated()
+
+
+_OTHERS = ("owners", "cancellations", "paused_queues", "starts")

@@ -1,0 +1,182 @@
+"""A row that is no job costs its own job, on both databases: with bounds and without."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+import bgjobs
+from bgjobs.errors import RowRefusedError, StoreError, UnreadableJobError
+from bgjobs.ids import new_id
+from bgjobs.jobs import JobRequest
+from bgjobs.settlements import Succeed
+from bgjobs.stores.abc import NewJob, Owner, unreadable_in
+from bgjobs.stores.operations import Operations, operations_of
+from bgjobs.testing.contract.steps import LEASE
+from tests.fixtures.databases import Database, SQLiteFile
+from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
+
+_ALL = {**BEYOND, **UNREADABLE}
+
+
+@pytest.fixture
+def store(database: Database) -> Iterator[bgjobs.Store]:
+    store = database.store()
+    store.open()
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def rows(database: Database, store: bgjobs.Store) -> HostileRows:
+    return HostileRows(database)
+
+
+def _operations(store: bgjobs.Store) -> Operations:
+    operations = operations_of(store)
+    assert operations is not None
+    return operations
+
+
+def _owner(store: bgjobs.Store) -> Owner:
+    owner = Owner(new_id(), "queue", "node")
+    store.open_owner(owner, LEASE)
+    return owner
+
+
+@pytest.mark.parametrize("columns", BEYOND.values(), ids=[*BEYOND])
+def test_the_schema_refuses_what_is_beyond_its_bounds(
+    rows: HostileRows, columns: Mapping[str, Any]
+) -> None:
+    with pytest.raises(Exception, match=r"limits|longer, larger or earlier"):
+        rows.insert(**columns)
+
+
+@pytest.mark.parametrize("columns", _ALL.values(), ids=[*_ALL])
+def test_a_row_that_cannot_be_read_costs_no_other_job(
+    rows: HostileRows, store: bgjobs.Store, columns: Mapping[str, Any]
+) -> None:
+    rows.remove_limits()
+    good = [rows.insert(), rows.insert()]
+    bad = rows.insert(**columns)
+    good.append(rows.insert())
+    owner, operations = _owner(store), _operations(store)
+    ran = set()
+    apart: list[bgjobs.UnreadableJob] = []
+    for _ in range(4):
+        jobs = store.reserve(owner.id, ["work"], 10)
+        ran |= {job.id for job in jobs}
+        store.write(settle=[Succeed(job.reservation) for job in jobs])
+        apart += operations.set_apart(unreadable_in(jobs))
+    if columns.get("available_at") == "far" or "name" in columns:
+        [found] = unreadable_in(store.get_enqueued())
+        apart += operations.set_apart([found])
+    assert ran == set(good)
+    assert [one.id for one in apart] == [bad]
+    [column] = columns
+    assert apart[0].reason.startswith(f"{column}: expected ")
+    assert [one.id for one in operations.get_unreadable()] == [bad]
+    assert store.get_enqueued() == []
+    assert operations.count_unreadable() == 1
+
+
+@pytest.mark.parametrize("table", ["jobs", "jobs_succeeded", "jobs_failed"])
+def test_listings_leave_out_what_cannot_be_read_and_tell_of_it(
+    rows: HostileRows, store: bgjobs.Store, table: str
+) -> None:
+    first, bad, last = (rows.insert(table, metadata=text) for text in (None, "{", None))
+    list_them = {
+        "jobs": store.get_enqueued,
+        "jobs_succeeded": store.get_succeeded,
+        "jobs_failed": store.get_failed,
+    }[table]
+    found = list_them(None)
+    assert {job.id for job in found} == {first, last}
+    [apart] = unreadable_in(found)
+    assert (apart.id, apart.table, apart.found_at) == (bad, table, None)
+    assert apart.columns["metadata"] == "{"
+    with pytest.raises(
+        UnreadableJobError, match=f"job {bad} cannot be read: metadata: expected"
+    ):
+        store.find(bad)
+    operations = _operations(store)
+    [moved] = operations.set_apart([apart])
+    assert (moved.id, moved.reason) == (bad, apart.reason)
+    assert operations.set_apart([apart]) == []
+    assert unreadable_in(list_them(None)) == ()
+    assert operations.find_unreadable(bad) == moved
+    assert store.find(bad) is None
+
+
+def test_a_row_that_has_changed_since_it_was_read_stays(
+    rows: HostileRows, store: bgjobs.Store
+) -> None:
+    bad = rows.insert(metadata="{")
+    waiting = unreadable_in(store.get_enqueued())
+    operations = _operations(store)
+    held = unreadable_in(store.reserve(_owner(store).id, ["work"], 1))
+    assert operations.set_apart(waiting) == []
+    rows.run(f"update {rows.prefix}jobs set reservations = 2")
+    assert operations.set_apart(held) == []
+    other = "'01900000-0000-7000-8000-00000000000f'"
+    rows.run(f"update {rows.prefix}jobs set reservations = 1, reserved_by = {other}")
+    assert operations.set_apart(held) == []
+    [read] = unreadable_in(store.get_running())
+    assert [one.id for one in operations.set_apart([read, *held, *waiting])] == [bad]
+
+
+def test_a_repaired_row_is_put_back_and_runs(rows: HostileRows, store: bgjobs.Store) -> None:
+    ids = [
+        rows.insert(table, metadata="{") for table in ("jobs", "jobs_failed", "jobs_succeeded")
+    ]
+    operations = _operations(store)
+    for listed in (store.get_enqueued(), store.get_failed(), store.get_succeeded()):
+        operations.set_apart(unreadable_in(listed))
+    assert operations.put_back(ids) == []
+    rows.run(f"update {rows.prefix}jobs_unreadable set metadata = null")
+    assert set(operations.put_back(ids)) == set(ids)
+    assert operations.get_unreadable() == []
+    assert {job.id for job in store.get_enqueued()} == {*ids[:2]}
+    assert [job.id for job in store.get_succeeded()] == ids[2:]
+    assert len(store.reserve(_owner(store).id, ["work"], 9)) == 2
+
+
+def test_a_key_that_is_taken_by_an_unreadable_row_can_still_be_asked_for(
+    rows: HostileRows, store: bgjobs.Store
+) -> None:
+    bad = rows.insert(unique_key="k", metadata="{")
+    asked = JobRequest("work", "[]").unique("k")
+    [stored] = store.write([NewJob(new_id(), asked)]).jobs
+    assert (stored.id, stored.payload) == (bad, "[]")
+    with pytest.raises(UnreadableJobError):
+        store.find_unique("work", "k")
+
+
+def test_a_retry_that_the_schema_refuses_names_the_cause(
+    rows: HostileRows, store: bgjobs.Store
+) -> None:
+    rows.remove_limits()
+    bad = rows.insert("jobs_failed", unique_key="", priority=-32_768)
+    with pytest.raises(RowRefusedError):
+        _operations(store).retry([bad])
+    assert issubclass(RowRefusedError, StoreError)
+
+
+def test_a_file_may_hold_texts_that_are_no_utf_8(sqlite_file: SQLiteFile) -> None:
+    store = sqlite_file.store()
+    store.open()
+    store.migrate()
+    rows = HostileRows(sqlite_file)
+    good = rows.insert()
+    owner, operations = _owner(store), _operations(store)
+    for name in ("name", "payload", "unique_key", "metadata", "errors", "occurrence"):
+        rows.insert("jobs", **{name: b"\xff\xfe"})
+    rows.insert(id=b"\xff" * 36)
+    jobs = store.reserve(owner.id, ["work"], 9)
+    assert [job.id for job in jobs] == [good]
+    apart = [*operations.set_apart(unreadable_in(jobs))]
+    apart += operations.set_apart(unreadable_in(store.get_enqueued()))
+    assert len(apart) == 7
+    assert len(operations.get_unreadable()) == 7
+    store.close()
