@@ -104,7 +104,7 @@ class Bulk:
                 batch = [job.id for job in waiting]
                 now = self._engine.clock.store_now()
                 done += len((await self._call(cancel, batch, reason, now=now)).ended)
-                page = Page(BATCH, after=batch[-1])
+                page = page.behind(waiting)
                 _report_to(progress, done)
         finally:
             self._engine.bus.emit(Operated, "cancel_waiting", name or "all", done)
@@ -160,7 +160,7 @@ class Bulk:
         while jobs := await listed(self._engine, self._operations.get_failed, failures, page):
             for job in jobs:
                 yield to_line(job)
-            page = Page(BATCH, after=jobs[-1].id)
+            page = page.behind(jobs)
 
     async def import_failed(self, lines: Iterable[str], progress: Progress | None) -> int:
         """See `Admin.import_failed`."""
@@ -179,16 +179,11 @@ class Bulk:
         return done
 
     async def _failed_ids(self, failures: Failures) -> AsyncGenerator[Sequence[UUID]]:
-        """Give all ids that are meant, page by page.
-
-        The next page is asked for while the last row of this one is still there to begin from.
-        """
+        """Yield all ids that are meant, page by page."""
         get, page = self._operations.get_failed_ids, Page(BATCH)
-        ids = await self._call(get, failures, page)
-        while ids:
-            following = await self._call(get, failures, Page(BATCH, after=ids[-1]))
+        while ids := await self._call(get, failures, page):
             yield ids
-            ids = following
+            page = page.behind(ids)
 
     async def _report(self, done: int, progress: Progress | None) -> None:
         await self._wake_workers()

@@ -61,7 +61,7 @@ async def running_jobs(engine: Engine, owner: UUID) -> AsyncIterator[Job]:
     while jobs := await listed(engine, engine.store.get_running, owner, page):
         for job in jobs:
             yield job
-        page = Page(PAGE, after=jobs[-1].id)
+        page = page.behind(jobs)
 
 
 async def release_owner(engine: Engine, dead: DeadOwner) -> None:
@@ -92,7 +92,7 @@ async def sweep(engine: Engine) -> bool:
         if strangers:
             engine.bus.emit(MonitorReleasing, None, len(strangers))
             await _give_back(engine, strangers, Crashed(), None)
-        page, found = Page(PAGE, after=jobs[-1].id), True  # not the first again: some may stay
+        page, found = page.behind(jobs), True  # not the first again: some may stay
     return found
 
 

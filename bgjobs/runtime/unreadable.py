@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from attrs import evolve
+
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.events import JobUnreadable
 from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
 from bgjobs.runtime.engine import Engine
-from bgjobs.stores.abc import Listing, Page
+from bgjobs.stores.abc import Listing, Page, unreadable_in
 from bgjobs.stores.operations import operations_of
 
 J = TypeVar("J", bound=StoredJob)
@@ -44,15 +46,14 @@ async def readable(
     while True:
         jobs = await ask(page)
         kept += jobs
-        if not isinstance(jobs, Listing):
-            return kept
-        if await set_apart(engine, jobs.unreadable):
-            after = jobs[-1].id if jobs else page.after
-        elif jobs.last is not None:  # they would be met again
-            after = jobs.last
-        else:
-            return kept
-        page = Page(page.limit - len(jobs), after)
+        unreadable = unreadable_in(jobs)
+        if not unreadable:
+            return Listing(kept, after=jobs.after) if isinstance(jobs, Listing) else kept
+        is_less = await set_apart(engine, unreadable)
+        following = evolve(page.behind(jobs), limit=page.limit - len(jobs))
+        if following == page and not is_less:
+            return kept  # the same rows would be met again, and nothing tells what is behind
+        page = following
 
 
 async def listed(

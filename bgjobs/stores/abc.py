@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from bgjobs.caps import Cap
 from bgjobs.expecting import check_id, check_whole
@@ -41,7 +41,7 @@ from bgjobs.settlements import Settlement
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
 
-J = TypeVar("J", bound=StoredJob)
+T = TypeVar("T")
 SCHEMA_VERSION = 5
 """The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
 
@@ -139,34 +139,71 @@ class Counts:
 
 @final
 @frozen
+class Cursor:
+    """Where a page of a search has ended: what its last row is sorted by.
+
+    The row may be gone by the time of the next page, or be somewhere else.
+    """
+
+    id: UUID
+    at: datetime | None = None
+    """When its job has failed, for a store that sorts by that."""
+    number: int | None = None
+    """The place of the row, for a store that numbers them."""
+
+
+@final
+@frozen
 class Page:
-    """Which part of a listing is wanted: up to `limit` rows behind the row `after`."""
+    """Which part of a listing is wanted: up to `limit` rows behind the row `after`.
+
+    Rows of most listings are sorted by their ids, so an id tells where to go on, whether or not
+    its job is still there. Those of a search are not: `behind` finds the place.
+    """
 
     limit: int = 100
-    after: UUID | None = None
+    after: UUID | Cursor | None = None
 
     def __attrs_post_init__(self) -> None:
         check_whole("Page: limit", self.limit, least=0)
-        if self.after is not None:
+        if self.after is not None and not isinstance(self.after, Cursor):
             check_id("Page: after", self.after)
+
+    @property
+    def after_id(self) -> UUID | None:
+        """The id behind which the page begins, for listings that are sorted by it."""
+        return self.after.id if isinstance(self.after, Cursor) else self.after
+
+    def behind(self, found: "Sequence[StoredJob | UnreadableJob | UUID]") -> "Page":
+        """Return the page behind one that was found; this page itself if nothing was found."""
+        if isinstance(found, Listing) and found.after is not None:
+            return evolve(self, after=found.after)
+        if not found:
+            return self
+        last = found[-1]
+        return evolve(self, after=last if isinstance(last, UUID) else last.id)
 
 
 FIRST_PAGE = Page()
 
 
-class Listing(list[J]):
-    """Jobs that a verb returns together with the rows that it cannot read."""
+class Listing(list[T]):
+    """Jobs, or their ids, with more that a verb has to tell of them."""
 
     def __init__(
-        self, jobs: Iterable[J], unreadable: Sequence[UnreadableJob], last: UUID | None = None
+        self,
+        found: Iterable[T],
+        unreadable: Sequence[UnreadableJob] = (),
+        after: Cursor | None = None,
     ) -> None:
-        super().__init__(jobs)
+        super().__init__(found)
         self.unreadable = unreadable
-        self.last = last
-        """The id of the last row, readable or not; None where that has none."""
+        """The rows among them that cannot be read, which are left out."""
+        self.after = after
+        """Where the next page begins, behind the last row, readable or not; None if unknown."""
 
 
-def unreadable_in(found: Sequence[StoredJob]) -> Sequence[UnreadableJob]:
+def unreadable_in(found: Sequence[object]) -> Sequence[UnreadableJob]:
     """Return the rows that a verb could not read and has left out."""
     return found.unreadable if isinstance(found, Listing) else ()
 

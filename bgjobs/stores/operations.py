@@ -149,13 +149,17 @@ class Operations(Protocol):
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Give failed jobs; with words, the last that failed first, else the newest first."""
+        """Return failed jobs; with words, the last that failed first, else the newest first.
+
+        With words it is a `Listing`, whose `after` is where the next page begins; `Page.after`
+        has to be such a cursor then: `ValueError` for an id.
+        """
         ...
 
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
-        """Give only their ids, in the same order; `page.after` must not have gone."""
+        """Return only their ids, in the same order, and with words as a `Listing`, too."""
         ...
 
     def get_waiting(

@@ -18,7 +18,7 @@ from bgjobs.jobs import (
     UnreadableJob,
 )
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs.stores.abc import Listing, NewJob, Orders
+from bgjobs.stores.abc import Cursor, Listing, NewJob, Orders, Page
 from bgjobs.stores.occurrences import in_utc
 
 J = TypeVar("J", Job, SucceededJob, FailedJob)
@@ -100,15 +100,26 @@ def listing(found: Iterable[J | UnreadableJob]) -> list[J]:
     """Return the jobs, in a `Listing` if there are rows that cannot be read."""
     jobs: list[J] = []
     unreadable: list[UnreadableJob] = []
-    last: UUID | None = None
+    after: UUID | None = None
     for one in found:
         if isinstance(one, UnreadableJob):
             unreadable.append(one)
-            last = one.id if str(one.id) == one.columns["id"] else None
+            after = one.id if str(one.id) == one.columns["id"] else None
         else:
             jobs.append(one)
-            last = one.id
-    return Listing(jobs, unreadable, last) if unreadable else jobs
+            after = one.id
+    if not unreadable:
+        return jobs
+    return Listing(jobs, unreadable, None if after is None else Cursor(after))
+
+
+def cursor_of(page: Page) -> Cursor | None:
+    """Return where a page of a search begins; `ValueError` for an id, which does not tell."""
+    if isinstance(page.after, UUID):
+        raise ValueError(
+            "Page: after: expected the cursor of a search, found an id; write page.behind(jobs)"
+        )
+    return page.after
 
 
 def single(found: J | UnreadableJob) -> J:

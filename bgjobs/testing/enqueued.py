@@ -124,7 +124,7 @@ def _listing(listing: Callable[[None, Page], Sequence[StoredJob]]) -> Iterator[S
     page = Page(_PAGE)
     while jobs := listing(None, page):
         yield from jobs
-        page = Page(_PAGE, after=jobs[-1].id)
+        page = page.behind(jobs)
 
 
 def _nearest(wanted: Wanted, jobs: Iterable[StoredJob]) -> Iterator[str]:

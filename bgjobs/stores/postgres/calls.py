@@ -104,4 +104,4 @@ class Calls:
 
 def paged(page: Page) -> dict[str, Any]:
     """Give the parameters of a page."""
-    return {"limit": max(0, page.limit), "after": page.after}
+    return {"limit": max(0, page.limit), "after": page.after_id}

@@ -8,7 +8,7 @@ from uuid import UUID
 from attrs import frozen
 
 from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
-from bgjobs.stores.abc import FIRST_PAGE, Orders, Page
+from bgjobs.stores.abc import FIRST_PAGE, Cursor, Listing, Orders, Page, unreadable_in
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancelled,
@@ -23,7 +23,7 @@ from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.search import FEW, checked
-from bgjobs.stores.values import listing, orders_of
+from bgjobs.stores.values import cursor_of, listing, orders_of
 
 
 @final
@@ -93,13 +93,18 @@ class PostgresOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs; with words, the last that failed first, else the newest first."""
-        return listing(map(rows.DECODER.failed, self._failed("get_failed", failures, page)))
+        found = self._failed("get_failed", failures, page)
+        jobs = listing(map(rows.DECODER.failed, found))
+        if not failures.words:
+            return jobs
+        return Listing(jobs, unreadable_in(jobs), _cursor(found))
 
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
         """Give only their ids, in the same order."""
-        return _ids(self._failed("get_failed_ids", failures, page))
+        found = self._failed("get_failed_ids", failures, page)
+        return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
     def get_waiting(
         self,
@@ -206,6 +211,8 @@ class PostgresOperations:
             **paged(page),
         }
         if failures.words:
+            cursor = cursor_of(page)
+            values["at"] = None if cursor is None else cursor.at
             words, is_beginning = checked(failures.words)
             found = {"words": " ".join(words), "suffix": ":*" if is_beginning else ""}
             part = 3 if self._has_few(failures) else 2
@@ -219,6 +226,11 @@ class PostgresOperations:
         [[count]] = self._calls.rows("count_failed", values)
         few: bool = count <= FEW
         return few
+
+
+def _cursor(found: Sequence[rows.Row]) -> Cursor | None:
+    """Return where a search goes on behind these rows, by the end of the last."""
+    return Cursor(found[-1][0], at=instant(found[-1][-1])) if found else None
 
 
 def _ids(found: Sequence[rows.Row]) -> list[UUID]:

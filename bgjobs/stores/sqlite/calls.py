@@ -43,7 +43,8 @@ class Calls:
         self, verb: str, wanted: Page, parameters: Parameters, part: int = -1
     ) -> list[Row]:
         """Give one page of a listing."""
-        after = None if wanted.after is None else str(wanted.after)
+        last = wanted.after_id
+        after = None if last is None else str(last)
         paged = {**parameters, "after": after, "limit": max(0, wanted.limit)}
         return self.read(verb, paged, part)
 

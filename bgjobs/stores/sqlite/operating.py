@@ -10,7 +10,15 @@ from attrs import frozen
 
 from bgjobs.instants import as_instant, from_microseconds, to_microseconds
 from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
-from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Orders, Page
+from bgjobs.stores.abc import (
+    FIRST_PAGE,
+    SCHEMA_VERSION,
+    Cursor,
+    Listing,
+    Orders,
+    Page,
+    unreadable_in,
+)
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancelled,
@@ -26,7 +34,7 @@ from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import listing, orders_of
+from bgjobs.stores.values import cursor_of, listing, orders_of
 
 
 def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
@@ -100,13 +108,18 @@ class SQLiteOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs; with words, the last that failed first, else the newest first."""
-        return listing(map(rows.DECODER.failed, self._failed("get_failed", failures, page)))
+        found = self._failed("get_failed", failures, page)
+        if not failures.words:
+            return listing(map(rows.DECODER.failed, found))
+        jobs = listing(rows.DECODER.failed(row[:-1]) for row in found)
+        return Listing(jobs, unreadable_in(jobs), _cursor(found))
 
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
         """Give only their ids, in the same order."""
-        return _ids(self._failed("get_failed_ids", failures, page))
+        found = self._failed("get_failed_ids", failures, page)
+        return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
     def get_waiting(
         self,
@@ -210,7 +223,9 @@ class SQLiteOperations:
             "before": None if before is None else to_microseconds(as_instant("before", before)),
         }
         if failures.words:
+            cursor = cursor_of(page)
             values["words"] = _matching(failures.words)
+            values["number"] = None if cursor is None else cursor.number
             return self._calls.page(verb, page, values, 3 if self._has_few(failures) else 2)
         return self._calls.page(verb, page, values, 0 if failures.name is None else 1)
 
@@ -238,6 +253,11 @@ def _matching(words: Sequence[str]) -> str:
     alone, is_beginning = checked(words)
     quoted = " ".join(f'"{word}"' for word in alone)
     return f"{quoted}*" if is_beginning else quoted
+
+
+def _cursor(found: Sequence[Row]) -> Cursor | None:
+    """Return where a search goes on behind these rows, by the number of the last."""
+    return Cursor(rows.DECODER.id_of(found[-1][0]), number=found[-1][-1]) if found else None
 
 
 def _ids(found: Sequence[Row]) -> list[UUID]:

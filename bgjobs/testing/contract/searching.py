@@ -130,19 +130,44 @@ def check_found_jobs_come_page_by_page(store: OperatedStore) -> None:
         page = Page(2)
         while found := _find(store, "valueerror", name=name, page=page):
             paged += found
-            page = Page(2, after=found[-1])
+            page = page.behind(found)
         assert paged == everything
     assert _find(store, "valueerror")[0] == later.id
     assert _find(store, "valueerror", page=Page(0)) == []
 
 
-def check_a_page_after_one_that_has_gone_is_empty(store: OperatedStore) -> None:
-    """It does not begin anew: whoever goes through all of them would never come to an end."""
-    first, second = lose(store), lose(store)
-    assert _find(store, "gone") == [second.id, first.id]
-    store.operations.retry([second.id], now=NOW)
+def check_a_search_goes_on_behind_what_has_gone(store: OperatedStore) -> None:
+    """Its cursor holds the place, whatever becomes of the row that was the last."""
+    first, second, third = lose(store), lose(store), lose(store)
     for name in (None, "mail"):
-        assert _find(store, "gone", name=name, page=Page(5, after=second.id)) == []
+        found = _find(store, "gone", name=name, page=Page(1))
+        assert found == [third.id]
+        following = Page(5).behind(found)
+        store.operations.retry([third.id], now=NOW)
+        assert _find(store, "gone", name=name, page=following) == [second.id, first.id]
+        [held] = take(store, start(store), ["mail"])
+        store.write(settle=[fail(held, "ValueError: gone")], now=NOW + SECOND)
+        assert _find(store, "gone", name=name, page=following) == [second.id, first.id]
+        rows = store.operations.get_failed(Failures(name=name, words=("gone",)), Page(1))
+        store.operations.retry(ids(rows), now=NOW)
+        assert ids(
+            store.operations.get_failed(
+                Failures(name=name, words=("gone",)), Page(5).behind(rows)
+            )
+        ) == [second.id, first.id]
+        [held] = take(store, start(store), ["mail"])
+        store.write(settle=[fail(held, "ValueError: gone")], now=NOW + SECOND)
+
+
+def check_a_search_does_not_go_on_behind_an_id(store: OperatedStore) -> None:
+    """An id does not tell where the search was, once its job has gone."""
+    job = lose(store)
+    try:
+        _find(store, "gone", page=Page(5, after=job.id))
+    except ValueError as error:
+        assert "expected the cursor of a search, found an id" in str(error)
+    else:
+        raise AssertionError("expected a ValueError, found none")
 
 
 def check_failed_jobs_of_a_worker_and_of_a_time(store: OperatedStore) -> None:

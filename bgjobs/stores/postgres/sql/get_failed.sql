@@ -28,17 +28,15 @@ with asked as materialized (
             ''
         ) || %(suffix)s
     )::pg_catalog.tsquery as query
-), last as (
-    select failed_at, id from {jobs_failed} where id = %(after)s
 ), recent as materialized (
     select job.failed_at, job.id
     from (
         select near.id, near.failed_at, near.name, near.error
         from (
             select id, failed_at, name, error from {jobs_failed}
-            where (
-                    %(after)s::uuid is null
-                    or (failed_at, id) < ((select failed_at from last), (select id from last))
+            where (failed_at, id) < (
+                    coalesce(%(at)s::timestamptz, 'infinity'),
+                    coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                 )
                 and (%(before)s::timestamptz is null or failed_at < %(before)s)
             order by failed_at desc, id desc
@@ -80,9 +78,9 @@ with asked as materialized (
     union all
     (
         select failed_at, id from found
-        where (
-                %(after)s::uuid is null
-                or (failed_at, id) < ((select failed_at from last), (select id from last))
+        where (failed_at, id) < (
+                coalesce(%(at)s::timestamptz, 'infinity'),
+                coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             )
             and (%(name)s::text is null or name = %(name)s)
             and (%(before)s::timestamptz is null or failed_at < %(before)s)
@@ -118,11 +116,9 @@ where
             ''
         ) || %(suffix)s
     )::pg_catalog.tsquery
-    and (
-        %(after)s::uuid is null
-        or (job.failed_at, job.id) < (
-            select last.failed_at, last.id from {jobs_failed} as last where last.id = %(after)s
-        )
+    and (job.failed_at, job.id) < (
+        coalesce(%(at)s::timestamptz, 'infinity'),
+        coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     )
     and (%(before)s::timestamptz is null or job.failed_at < %(before)s)
 order by job.failed_at desc, job.id desc

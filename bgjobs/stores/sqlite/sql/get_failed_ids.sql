@@ -13,31 +13,25 @@ where name = :name
 order by id desc
 limit :limit;
 
-select job.id
+select job.id, noted.number
 from {failure_words} as found
 cross join {failures} as noted on noted.number = found.rowid
 cross join {jobs_failed} as job on job.id = noted.job_id
 where found.summary match :words
-    and found.rowid < case
-        when :after is null then 9223372036854775807
-        else (select number from {failures} where job_id = :after and not is_gone)
-    end
+    and found.rowid < coalesce(:number, 9223372036854775807)
     and (:name is null or job.name = :name)
     and (:before is null or job.failed_at < :before)
 order by found.rowid desc
 limit :limit;
 
 -- The same among the few of one worker.
-select job.id
+select job.id, noted.number
 from {jobs_failed} as job indexed by {jobs_failed_by_name}
 cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = job.id
 cross join {failure_words} as found on found.rowid = noted.number
 where job.name = :name
     and found.summary match :words
-    and noted.number < case
-        when :after is null then 9223372036854775807
-        else (select number from {failures} where job_id = :after and not is_gone)
-    end
+    and noted.number < coalesce(:number, 9223372036854775807)
     and (:before is null or job.failed_at < :before)
 order by noted.number desc
 limit :limit;
