@@ -32,7 +32,7 @@ from bgjobs.jobs import (
 )
 from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import Limits
-from bgjobs.stores.abc import Counts, Page, Store
+from bgjobs.stores.abc import Counts, Cursor, Page, Store
 from bgjobs.stores.operations import Cancelled, operations_of
 from bgjobs.workers import Worker, worker
 
@@ -63,6 +63,7 @@ __all__ = [
     "Cancelled",
     "Config",
     "Counts",
+    "Cursor",
     "Discard",
     "Event",
     "EventStream",

@@ -26,7 +26,7 @@ from uuid import UUID
 from attrs import evolve, field, frozen
 
 from bgjobs.caps import Cap
-from bgjobs.expecting import check_id, check_whole
+from bgjobs.expecting import check_id, check_type, check_whole, id_of
 from bgjobs.jobs import (
     FailedJob,
     Job,
@@ -174,14 +174,21 @@ class Page:
         """The id behind which the page begins, for listings that are sorted by it."""
         return self.after.id if isinstance(self.after, Cursor) else self.after
 
-    def behind(self, found: "Sequence[StoredJob | UnreadableJob | UUID]") -> "Page":
-        """Return the page behind one that was found; this page itself if nothing was found."""
+    def behind(self, found: Sequence[StoredJob | UnreadableJob | UUID]) -> "Page":
+        """Return the page behind one that was found; this page itself if nothing was found.
+
+        Raises:
+            TypeError: It is no list of jobs, or of their ids.
+        """
+        check_type("behind", found, Sequence, "a list of jobs")
         if isinstance(found, Listing) and found.after is not None:
             return evolve(self, after=found.after)
         if not found:
             return self
         last = found[-1]
-        return evolve(self, after=last if isinstance(last, UUID) else last.id)
+        if isinstance(last, UnreadableJob):
+            return evolve(self, after=last.id)
+        return evolve(self, after=id_of("behind: the last", last))
 
 
 FIRST_PAGE = Page()

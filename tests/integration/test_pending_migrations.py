@@ -13,7 +13,7 @@ from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
 from tests.fixtures.postgres import drop_schema, random_schema
 
-NAMES = ["0001_jobs", "0002_schedules", "0003_operations", "0004_priorities"]
+NAMES = ["0001_jobs", "0002_schedules", "0003_operations", "0004_priorities", "0005_limits"]
 
 
 @pytest.fixture

@@ -56,7 +56,8 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
                     f"alter table %.{table} drop column occurrence, drop column metadata"
                     for table in ("jobs", "jobs_succeeded", "jobs_failed")
                 ),
-                "drop table %.cancellations, %.paused_queues, %.starts",
+                "alter table %.owners drop constraint owners_limits",
+                "drop table %.cancellations, %.paused_queues, %.starts, %.jobs_unreadable",
                 "drop index %.jobs_failed_by_name, %.jobs_failed_words",
                 "drop index %.jobs_succeeded_by_name, %.jobs_prompt, %.jobs_delayed",
                 "delete from %.migrations where version >= 2",
@@ -67,4 +68,9 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
             with pytest.raises(StoreUnavailableError, match="lock timeout"):
                 store.migrate()
             assert store.count().due == 0
-        assert store.migrate() == ["0002_schedules", "0003_operations", "0004_priorities"]
+        assert store.migrate() == [
+            "0002_schedules",
+            "0003_operations",
+            "0004_priorities",
+            "0005_limits",
+        ]

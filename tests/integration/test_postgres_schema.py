@@ -56,6 +56,7 @@ def test_several_migrate_at_once(postgres_dsn: str, schema: str) -> None:
         "0002_schedules",
         "0003_operations",
         "0004_priorities",
+        "0005_limits",
     ]
 
 
@@ -112,6 +113,7 @@ def test_a_role_migrates_in_a_schema_made_for_it(postgres_dsn: str, schema: str)
             "0002_schedules",
             "0003_operations",
             "0004_priorities",
+            "0005_limits",
         ]
         store.close()
     finally:

@@ -64,13 +64,14 @@ def test_a_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
 def test_a_new_file_has_schema_version_0(sqlite_path: Path) -> None:
     store = SQLiteStore(sqlite_path)
     store.open()
-    with pytest.raises(SchemaMismatchError, match="expected schema version 4, found 0"):
+    with pytest.raises(SchemaMismatchError, match="expected schema version 5, found 0"):
         store.check_schema()
     assert store.migrate() == [
         "0001_jobs",
         "0002_schedules",
         "0003_operations",
         "0004_priorities",
+        "0005_limits",
     ]
     store.check_schema()
     store.close()
@@ -80,16 +81,16 @@ def test_a_newer_schema_is_refused_and_left_alone(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     with sqlite3.connect(sqlite_path) as raw:
-        raw.execute("insert into bgjobs_migrations values (5, '0005_later', 0)")
+        raw.execute("insert into bgjobs_migrations values (6, '0006_later', 0)")
     raw.close()
     for verb in (sqlite_store.migrate, sqlite_store.check_schema):
         with pytest.raises(SchemaMismatchError) as caught:
             verb()
-        assert (caught.value.found, caught.value.expected) == (5, 4)
+        assert (caught.value.found, caught.value.expected) == (6, 5)
     with sqlite3.connect(sqlite_path) as raw:
         found = raw.execute("select version from bgjobs_migrations").fetchall()
     raw.close()
-    assert found == [(1,), (2,), (3,), (4,), (5,)]
+    assert found == [(1,), (2,), (3,), (4,), (5,), (6,)]
 
 
 def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 NOT_ASKED: dict[str, str] = {
     "the library makes it, for callers to read": """
-        Job SucceededJob FailedJob AttemptError Reservation Occurrence Cancelled Counts Finding
-        LiveOwner Migration Schema ScheduleState UnhandledJobs Preview PreviewLine Drained
+        Job SucceededJob FailedJob UnreadableJob Cursor AttemptError Reservation
+        Occurrence Cancelled Counts Finding LiveOwner Migration Schema ScheduleState UnhandledJobs Preview PreviewLine Drained
         Ended ScheduleFault Moment JobContext *Error""",
     "another function makes it, and checks what it is given": """
         BgJobs Admin EventStream QueueControl ScheduledJobControl Worker VirtualRun Custom
@@ -33,6 +33,7 @@ NOT_ASKED: dict[str, str] = {
         *.count(names=a_list_of_an_empty_text)""",
     "a search takes the words of a text": """
         Admin.*(search=a_text_with_NUL) Admin.*(search=a_lone_surrogate)""",
+    "behind an empty page is the page itself": "Page.behind(found=an_empty_text)",
     "an empty line is left out": "Admin.import_failed(lines=a_list_of_an_empty_text)",
 }
 """Patterns of functions, and of calls."""

@@ -409,11 +409,11 @@ async def test_administering_runs_nothing_and_migrates_nothing(app: Harness) -> 
         async with bgjobs.administer(config):
             raise AssertionError("it must not start")
     config.store.open()
-    assert len(config.store.migrate()) == 4
+    assert len(config.store.migrate()) == 5
     config.store.close()
     async with bgjobs.administer(config) as admin:
         job = await admin.enqueue(fine.request())
-        assert (await admin.schema()).found == 4
+        assert (await admin.schema()).found == 5
         assert [one.id for one in await admin.list("waiting")] == [job.id]
         assert app.recorder.names()[-1] == JobEnqueued.__name__ or app.recorder.of(JobEnqueued)
 

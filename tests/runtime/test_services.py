@@ -100,11 +100,17 @@ async def test_a_new_database_is_migrated_and_a_known_one_is_not(app: Harness) -
         async with bgjobs.run(app.config(note)):
             pass
     (migrated,) = app.recorder.of(Migrated)
-    assert [name[:4] for name in migrated.migrations] == ["0001", "0002", "0003", "0004"]
+    assert [name[:4] for name in migrated.migrations] == [
+        "0001",
+        "0002",
+        "0003",
+        "0004",
+        "0005",
+    ]
 
 
 async def test_without_migrate_an_empty_database_is_refused(app: Harness) -> None:
     with pytest.raises(bgjobs.errors.SchemaMismatchError) as caught:
         async with bgjobs.run(app.config(note, migrate=False)):
             raise AssertionError("it must not start")
-    assert "expected schema version 4, found 0; run store.migrate()" in str(caught.value)
+    assert "expected schema version 5, found 0; run store.migrate()" in str(caught.value)

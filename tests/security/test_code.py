@@ -160,6 +160,7 @@ _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _TABLES = {
     *("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"),
     *("cancellations", "paused_queues", "starts", "failures", "failure_words"),
+    "jobs_unreadable",
 }
 _INDEXES = {
     *("jobs_unique", "jobs_ready", "jobs_reserved", "jobs_succeeded_at", "jobs_failed_at"),
@@ -173,14 +174,30 @@ _INDEXES = {
         "jobs_delayed",
     ),
 }
-_TRIGGERS = {"failed_job_added", "failed_job_deleted"}
+_TRIGGERS = {"failed_job_added", "failed_job_deleted", "jobs_limit_updates"} | {
+    f"{table}_limit_inserts"
+    for table in (
+        "jobs",
+        "jobs_succeeded",
+        "jobs_failed",
+        "owners",
+        "cancellations",
+        "paused_queues",
+        "starts",
+    )
+}
+_KINDS = ("job", "succeeded", "failed")
+_LISTS = {f"{kind}_{what}" for kind in _KINDS for what in ("columns", "limits")}
+"""What the columns of bgjobs/stores/columns.py are filled in for."""
 
 
 @pytest.mark.parametrize("path", STATEMENTS, ids=named)
 def test_only_tables_and_indexes_are_filled_into_the_files(path: Path) -> None:
     """And never between quotes, where the quotes around them would end the text."""
     text = re.sub(r"--.*", "", path.read_text("utf-8"))
-    assert set(_PLACEHOLDER.findall(text)) <= _TABLES | _INDEXES | _TRIGGERS | {"schema"}
+    assert set(_PLACEHOLDER.findall(text)) <= _TABLES | _INDEXES | _TRIGGERS | _LISTS | {
+        "schema"
+    }
     assert not [one for one in re.findall(r"'[^']*'", text) if "{" in one]
     assert not re.search(r"security definer|set role|\bexecute\b", text, re.IGNORECASE)
 

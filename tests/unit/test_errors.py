@@ -21,6 +21,7 @@ from bgjobs.errors import (
     NotRunningError,
     NoWorkerForJobError,
     PayloadError,
+    RowRefusedError,
     ScheduleFault,
     ScheduleValidationError,
     SchemaMismatchError,
@@ -29,11 +30,16 @@ from bgjobs.errors import (
     StoreUnavailableError,
     UnknownJobError,
     UnknownNameError,
+    UnreadableJobError,
     WorkerDefinitionError,
 )
+from bgjobs.jobs import UnreadableJob
 
 NAIVE = datetime(2030, 1, 2, 3, 4)  # noqa: DTZ001 - the point of the error
 
+UNREADABLE = UnreadableJob(
+    id=UUID(int=7), table="jobs", reason="metadata: expected texts", columns={}
+)
 HOUR = ScheduleFault("hour", "out_of_bounds", 24, "Hours must be ...", (0, 23))
 ZONE = ScheduleFault("timezone", "unknown_zone", "X", "Time zone must be ...")
 
@@ -100,6 +106,16 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         "no job 00000000-0000-0000-0000-000000000007: it never was, or was pruned",
         {"job_id": UUID(int=7)},
     ),
+    (
+        UnreadableJobError(UNREADABLE),
+        (
+            "job 00000000-0000-0000-0000-000000000007 cannot be read: metadata: expected "
+            "texts; its row was written by another program or version: delete it, or repair it and "
+            "retry the job"
+        ),
+        {"job": UNREADABLE},
+    ),
+    (RowRefusedError("SQLite jobs.db: no"), "SQLite jobs.db: no", {}),
     (
         ExportedLineError(3, "expected 'name', found none"),
         "line 3: expected 'name', found none",

@@ -197,14 +197,14 @@ where not (
     pg_catalog.octet_length(name) <= 800
     and pg_catalog.octet_length(node) <= 4000
     and opened_at >= '0001-01-01 00:00:00+00' and opened_at < '10000-01-01 00:00:00+00'
-    and lease_expires_at >= '0001-01-01 00:00:00+00' and lease_expires_at < '10000-01-01 00:00:00+00'
+    and lease_expires_at >= '0001-01-01 00:00:00+00' and lease_expires_at < '11000-01-01 00:00:00+00'
 );
 
 alter table {owners} add constraint owners_limits check (
     pg_catalog.octet_length(name) <= 800
     and pg_catalog.octet_length(node) <= 4000
     and opened_at >= '0001-01-01 00:00:00+00' and opened_at < '10000-01-01 00:00:00+00'
-    and lease_expires_at >= '0001-01-01 00:00:00+00' and lease_expires_at < '10000-01-01 00:00:00+00'
+    and lease_expires_at >= '0001-01-01 00:00:00+00' and lease_expires_at < '11000-01-01 00:00:00+00'
 ) not valid;
 
 delete from {cancellations}

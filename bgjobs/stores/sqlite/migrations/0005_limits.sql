@@ -257,7 +257,7 @@ where not (
     length(cast(name as blob)) <= 800
     and length(cast(node as blob)) <= 4000
     and opened_at between -62135596800000000 and 253402300799999999
-    and lease_expires_at between -62135596800000000 and 253402300799999999
+    and lease_expires_at between -62135596800000000 and 284959296000000000
 );
 
 create trigger {owners_limit_inserts} before insert on {owners}
@@ -265,7 +265,7 @@ when not (
     length(cast(new.name as blob)) <= 800
     and length(cast(new.node as blob)) <= 4000
     and new.opened_at between -62135596800000000 and 253402300799999999
-    and new.lease_expires_at between -62135596800000000 and 253402300799999999
+    and new.lease_expires_at between -62135596800000000 and 284959296000000000
 ) begin
     select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
 
