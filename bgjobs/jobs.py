@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from bgjobs.instants import as_instant
 from bgjobs.occurrences import KEY_PREFIX, Occurrence
 from bgjobs.texts import number_text, value_text
+from bgjobs.visible import is_visible, visible
 
 LOWEST_PRIORITY = 32_767
 """Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
@@ -366,6 +367,10 @@ def _length_of_pair(pair: object) -> int:
         raise TypeError(f"metadata: expected pairs of texts, found {type(parts).__name__}")
     key, value = parts
     _check_text("metadata: a key", key, LONGEST_NAME)
+    if not is_visible(key):
+        raise ValueError(
+            f"metadata: a key: expected printable characters, found '{visible(key)}'"
+        )
     return len(str(key)) + len(check_storable(f"metadata {key!r}", value))
 
 

@@ -28,6 +28,7 @@ from bgjobs.events import (
     StoreResponded,
 )
 from bgjobs.jobs import StoredJob, UnreadableJob
+from bgjobs.visible import visible
 
 _logger = logging.getLogger("bgjobs")
 
@@ -128,12 +129,4 @@ def _text(value: Any) -> str:
 
 def _escaped(text: str) -> str:
     """Keep a name from another program from making fields and lines, or moving the cursor."""
-    if text.isprintable() and "|" not in text:
-        return text
-    return "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if character == "|":
-        return "\\x7c"
-    return character if character.isprintable() else ascii(character)[1:-1]
+    return visible(text).replace("|", "\\x7c")

@@ -14,10 +14,10 @@ def main() -> NoReturn:
     """Run the command of this process's arguments, and exit with its code."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        sys.stderr.write(
-            f"bgjobs: the command line needs {' and '.join(missing)}: "
-            "pip install 'bgjobs[cli]'\n"
-        )
+        from bgjobs.cli import screen  # noqa: PLC0415 - needs less than the commands
+
+        needed = " and ".join(missing)
+        screen.note(f"bgjobs: the command line needs {needed}: pip install 'bgjobs[cli]'")
         sys.exit(1)
     from bgjobs.cli.root import run_command  # noqa: PLC0415 - needs what was looked for above
 

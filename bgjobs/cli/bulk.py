@@ -1,10 +1,7 @@
 """Work on many jobs: asked for first, with progress, and interrupted in order."""
 
 import sys
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-
-import click
+from collections.abc import Awaitable, Callable
 
 import bgjobs
 from bgjobs.cli import screen
@@ -22,7 +19,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not screen.is_terminal(sys.stdin):
         raise Fault("there is no terminal to ask on: add --yes")
-    if not click.confirm(question, err=True):
+    if not screen.ask(question):
         raise Fault("nothing was changed", ExitCode.NOT_DONE)
 
 
@@ -35,7 +32,7 @@ def in_bulk(
     """Do long work behind a progress bar and give its count; Ctrl-C tells how far it came."""
     so_far = 0
     try:
-        with _bar(title, total) as show:
+        with screen.bar(title, total) as show:
 
             def progress(done: int) -> None:
                 nonlocal so_far
@@ -49,21 +46,3 @@ def in_bulk(
             "the rest is as it was",
             ExitCode.INTERRUPTED,
         ) from None
-
-
-@contextmanager
-def _bar(title: str, total: int | None) -> Generator[Progress]:
-    if not screen.is_terminal(sys.stderr):
-        yield lambda _: None
-        return
-    from rich import progress  # noqa: PLC0415 - only where it is drawn
-
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeElapsedColumn(),
-    )
-    with progress.Progress(*columns, console=screen.console(sys.stderr)) as bars:
-        task = bars.add_task(title, total=total)
-        yield lambda done: bars.update(task, completed=done)

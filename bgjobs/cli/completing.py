@@ -7,6 +7,7 @@ import click
 import bgjobs
 from bgjobs.cli.application import load_config
 from bgjobs.cli.faults import Fault
+from bgjobs.visible import is_visible
 
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
@@ -18,7 +19,8 @@ def _completing(names: Callable[[bgjobs.Config], Iterable[str]]) -> Complete:
             config = load_config(app or "")
         except Fault:  # a line of text in the middle of somebody's typing helps nobody
             return []
-        return sorted({name for name in names(config) if name.startswith(begun)})
+        found = {name for name in names(config) if name.startswith(begun)}
+        return sorted(filter(is_visible, found))  # a shell prints them as they are
 
     return complete
 

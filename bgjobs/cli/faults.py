@@ -1,6 +1,6 @@
 """What went wrong, in one line and an exit code."""
 
-import sys
+import re
 from pathlib import Path
 from typing import final
 
@@ -20,8 +20,11 @@ from bgjobs.errors import (
     UnknownNameError,
     unwrapped,
 )
+from bgjobs.visible import visible
 
 _LONGEST = 1_000
+_BLANKS = re.compile(r"[ \t\r\n]+")
+"""The lines of a message become one, with a blank for each end."""
 _BEFORE_THE_COMMAND = ("--app", "--traceback")
 
 
@@ -80,10 +83,9 @@ def _code(error: BaseException) -> ExitCode:
 
 
 def one_line(text: str) -> str:
-    """Give a text without line breaks and control characters, and not endless."""
-    line = " ".join(text.split())
-    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+    """Return an error as one line of characters that can be seen, and not endless."""
+    line = visible(_BLANKS.sub(" ", text).strip())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def summary(error: BaseException) -> str:
@@ -129,8 +131,3 @@ def _schema(error: SchemaMismatchError) -> str:
 def _several(group: BaseExceptionGroup[BaseException]) -> str:
     found = [summary(unwrapped(one)) for one in group.exceptions]
     return f"{group.message}: {'; '.join(found)}"
-
-
-def tell(fault: Fault) -> None:
-    """Write the one line."""
-    sys.stderr.write(f"bgjobs: {fault.message}\n")

@@ -1,15 +1,20 @@
 """Which job is meant by the beginning of an id: the one place that finds out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import bgjobs
+from bgjobs.cli import prefixes, screen
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session
+from bgjobs.errors import StoreError
 
 _SHOWN = 3
-_DIGITS = 32
+_DIGITS = prefixes.MOST
+_MOST_SHORTENED = 200
+"""Each id that is shown costs a question to the store; longer lists have whole ids."""
+_LOOKED_AT = 50
 
 
 def identified(session: Session, wanted: Sequence[str]) -> tuple[UUID, ...]:
@@ -38,3 +43,29 @@ async def _one(admin: bgjobs.Admin, text: str) -> UUID:
         shown = ", ".join(map(str, found[:_SHOWN]))
         raise Fault(f"several jobs have an id that begins with {text!r}: {shown}{more}")
     return found[0]
+
+
+async def shortened(admin: bgjobs.Admin, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """Return as much of each id as means one job of the store, all to the same length.
+
+    Nothing where no person looks at stdout, or where there are many: those are shown whole.
+    """
+    if not screen.draws() or len(ids) > _MOST_SHORTENED:
+        return {}
+    digits = prefixes.enough(ids)
+    try:
+        for one in ids:
+            digits = await _enough(admin, one, digits)
+    except StoreError:  # a store that cannot tell; whole ids will do
+        return {}
+    return {one: prefixes.beginning(one, digits) for one in ids}
+
+
+async def _enough(admin: bgjobs.Admin, one: UUID, digits: int) -> int:
+    while digits < _DIGITS:
+        begun = prefixes.beginning(one, digits)
+        others = {*await admin.find_ids(begun, limit=_LOOKED_AT)} - {one}
+        if not others:
+            break
+        digits = max(prefixes.shared(one, other) for other in others) + 1
+    return digits

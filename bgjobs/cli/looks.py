@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import final
+from uuid import UUID
 
 from attrs import field, frozen
 
@@ -44,6 +45,19 @@ class Look:
     """The newest."""
     samples: Mapping[State, Sequence[AnyJob]] = field(factory=dict[State, Sequence[AnyJob]])
     """Newest jobs of those states of which there are too many to be counted."""
+    ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
+    """What is shown of the ids of its jobs; the others are shown whole."""
+
+
+@final
+@frozen
+class Away:
+    """A store that cannot be reached."""
+
+    since: datetime
+    """When the first look began that failed."""
+    at: datetime
+    reason: str
 
 
 async def queue_rows(admin: bgjobs.Admin, config: bgjobs.Config) -> list[QueueRow]:

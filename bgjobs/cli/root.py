@@ -1,21 +1,15 @@
 """The tree of commands."""
 
-import logging
-import sys
-import traceback
 from collections.abc import Sequence
 from datetime import UTC
 from importlib import import_module
 
 import click
 
-from bgjobs.cli import exits
+from bgjobs.cli import exits, quiet, screen
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import fault_of, tell
+from bgjobs.cli.faults import fault_of
 from bgjobs.cli.session import Session
-
-_logger = logging.getLogger("bgjobs")
-_NOWHERE = logging.NullHandler()
 
 _EPILOG = f"""\b
 Exit codes:
@@ -89,10 +83,10 @@ def root(
     session.app = app
     session.zone = UTC if in_utc else None
     session.with_traceback = with_traceback
-    # What a store would log is for those who run jobs; doctor tells it, too.
-    _logger.addHandler(_NOWHERE)
+    # What a store logs is for those who run jobs; the error of a command tells it, too.
+    quiet.without_last_resort()
     if context.invoked_subcommand is None:
-        click.echo(context.get_help(), err=True)
+        screen.lines(context.get_help(), err=True)
         context.exit(ExitCode.USAGE)
 
 
@@ -107,8 +101,8 @@ def run_command(arguments: Sequence[str]) -> int:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, its text is shown and not its trace
         if session.with_traceback:
-            traceback.print_exception(error, file=sys.stderr)
+            screen.trace(error)
         fault = fault_of(error)
-        tell(fault)
+        screen.note(f"bgjobs: {fault.message}")
         return fault.code
     return code or ExitCode.DONE

@@ -1,18 +1,19 @@
 """Values as tables for people; pure: nothing is asked and nothing printed here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
+from uuid import UUID
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 import bgjobs
 from bgjobs.cli.ages import exact, short, since
-from bgjobs.cli.faults import one_line
+from bgjobs.cli.drawing import Column, Facts, Grid
 from bgjobs.cli.looks import QueueRow
 from bgjobs.cli.states import AnyJob, State, headline, last_error, moment_of
 from bgjobs.story import Moment
+from bgjobs.visible import visible, visible_lines
 
 _COLOURS = {
     "running": "cyan",
@@ -25,8 +26,6 @@ _COLOURS = {
     "problem": "red",
 }
 
-_GAP = (0, 2, 0, 0)
-"""Two blanks behind each column but the last."""
 _NUMBERS = (
     "attempts",
     "owners",
@@ -38,47 +37,35 @@ _NUMBERS = (
     "succeeded/s",
     "failed/s",
 )
+_LONGEST = 1_000
+"""Characters of one value that are shown."""
 
 
-def table(*columns: str, rows: Iterable[Sequence[str | int]], flexible: str = "") -> Table:
-    """Draw rows; the `flexible` column is cut where the terminal ends, the others never."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    drawn = Table(box=None, pad_edge=False, padding=_GAP, header_style="bold")
-    for index, name in enumerate(columns):
-        widest = max([len(name), *(row[index].cell_len for row in cells)])
-        drawn.add_column(
-            name,
-            no_wrap=name != flexible,  # else it is not the first that has to give room
-            justify="right" if name in _NUMBERS else "left",
-            min_width=None if name == flexible else widest,
-        )
-    for row in cells:
-        drawn.add_row(*row)
-    return drawn
-
-
-def _cell(value: str | int) -> Text:
-    """Give a value that is cut where it does not fit."""
-    text = _whole(value)
-    text.no_wrap = True
-    text.overflow = "ellipsis"
-    return text
+def table(
+    *columns: str, rows: Iterable[Sequence[str | int]], cut: str = "", folded: str = ""
+) -> Grid:
+    """Draw rows; of the columns, one may be `cut` or `folded` where the terminal ends."""
+    drawn = [
+        Column(name, is_number=name in _NUMBERS, is_cut=name == cut, is_folded=name == folded)
+        for name in columns
+    ]
+    return Grid(drawn, [[*map(_whole, row)] for row in rows])
 
 
 def _whole(value: str | int) -> Text:
-    """Give a value that is folded where it does not fit."""
-    text = f"{value:,}" if isinstance(value, int) else one_line(value)
+    text = f"{value:,}" if isinstance(value, int) else shown(value)
     return Text(text, style=_COLOURS.get(text, ""))
 
 
-def facts(pairs: Iterable[tuple[str, str | int]]) -> Table:
+def shown(value: str) -> str:
+    """Return a value as one line of characters that can be seen, and not endless."""
+    cut = f"{value[:_LONGEST]}..." if len(value) > _LONGEST else value
+    return visible(cut)
+
+
+def facts(pairs: Iterable[tuple[str, str | int]]) -> Facts:
     """Draw names and values, one pair a line."""
-    drawn = Table(box=None, pad_edge=False, padding=_GAP, show_header=False)
-    drawn.add_column(style="bold", no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for name, value in pairs:
-        drawn.add_row(name, _whole(value))
-    return drawn
+    return Facts([(Text(shown(name), style="bold"), _whole(value)) for name, value in pairs])
 
 
 def several(*parts: RenderableType) -> Group:
@@ -89,8 +76,14 @@ def several(*parts: RenderableType) -> Group:
     return Group(*spaced)
 
 
-def jobs(found: Sequence[tuple[State, AnyJob]], now: datetime) -> Table:
-    """Draw a list of jobs; their state only where it differs, to leave room for errors."""
+def jobs(
+    found: Sequence[tuple[State, AnyJob]], now: datetime, ids: Mapping[UUID, str] | None = None
+) -> Grid:
+    """Draw a list of jobs; their state only where it differs, to leave room for errors.
+
+    `ids` has what is shown of each id; those that it has not are shown whole.
+    """
+    known = ids or {}
     several_states = len({state for state, _ in found}) > 1
     return table(
         "id",
@@ -100,7 +93,7 @@ def jobs(found: Sequence[tuple[State, AnyJob]], now: datetime) -> Table:
         "error",
         rows=[
             (
-                str(job.id),
+                known.get(job.id, str(job.id)),
                 job.name,
                 *([state] if several_states else []),
                 since(moment_of(job), now),
@@ -108,11 +101,11 @@ def jobs(found: Sequence[tuple[State, AnyJob]], now: datetime) -> Table:
             )
             for state, job in found
         ],
-        flexible="error",
+        cut="error",
     )
 
 
-def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Table:
+def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Facts:
     """Draw the facts of one job."""
     when = moment_of(found)
     pairs: list[tuple[str, str | int]] = [
@@ -133,27 +126,20 @@ def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Tabl
     return facts(pairs)
 
 
-def story(moments: Iterable[Moment], zone: tzinfo | None) -> Table:
+def story(moments: Iterable[Moment], zone: tzinfo | None) -> Grid:
     """Draw what happened to a job, in order."""
     return table(
         "at",
         "what",
         "error",
         rows=[(exact(one.at, zone), one.what, headline(one.error)) for one in moments],
-        flexible="error",
+        cut="error",
     )
 
 
 def trace(error: str) -> Text:
     """Draw the whole text of an error, with its lines."""
-    lines = [one_line_kept(line) for line in error.splitlines()]
-    return Text("\n".join(lines))
-
-
-def one_line_kept(line: str) -> str:
-    """Give a line with its indentation, and without control characters."""
-    body = line.lstrip(" ")
-    return " " * (len(line) - len(body)) + one_line(body)
+    return Text(visible_lines(error))
 
 
 def counts(found: bgjobs.Counts, at_most: int) -> list[tuple[str, str]]:
@@ -173,7 +159,7 @@ def number(count: int, at_most: int) -> str:
     return f"{count:,}+" if count >= at_most else f"{count:,}"
 
 
-def queues(rows: Iterable[QueueRow], at_most: int) -> Table:
+def queues(rows: Iterable[QueueRow], at_most: int) -> Grid:
     """Draw the queues of an application."""
     return table(
         "queue",
@@ -203,7 +189,7 @@ def state_of_queue(row: QueueRow) -> str:
 
 def schedules(
     states: Iterable[bgjobs.ScheduleState], now: datetime, zone: tzinfo | None
-) -> Table:
+) -> Grid:
     """Draw the scheduled jobs of an application."""
     return table(
         "schedule",
@@ -221,7 +207,7 @@ def schedules(
             )
             for one in states
         ],
-        flexible="recurs",
+        folded="recurs",
     )
 
 
@@ -234,8 +220,11 @@ def _next(state: bgjobs.ScheduleState, now: datetime, zone: tzinfo | None) -> st
     return f"{exact(at, zone)} ({since(at, now)})"
 
 
-def owners(found: Iterable[bgjobs.LiveOwner], now: datetime) -> Table:
-    """Draw who runs queues."""
+def owners(
+    found: Iterable[bgjobs.LiveOwner], now: datetime, ids: Mapping[UUID, str] | None = None
+) -> Grid:
+    """Draw who runs queues; `ids` as for `jobs`."""
+    known = ids or {}
     return table(
         "owner",
         "queue",
@@ -245,7 +234,7 @@ def owners(found: Iterable[bgjobs.LiveOwner], now: datetime) -> Table:
         "running",
         rows=[
             (
-                str(one.id),
+                known.get(one.id, str(one.id)),
                 one.name,
                 one.node,
                 since(one.opened_at, now),
@@ -257,11 +246,7 @@ def owners(found: Iterable[bgjobs.LiveOwner], now: datetime) -> Table:
     )
 
 
-def findings(found: Iterable[bgjobs.Finding]) -> Table:
+def findings(found: Iterable[bgjobs.Finding]) -> Grid:
     """Draw what `doctor` looked at."""
-    drawn = Table(box=None, pad_edge=False, padding=_GAP, header_style="bold")
-    for name in ("check", "level", "finding"):
-        drawn.add_column(name, no_wrap=name != "finding", overflow="fold")
-    for one in found:
-        drawn.add_row(*map(_whole, (one.check, one.level, one.text)))
-    return drawn
+    rows = [(one.check, one.level, one.text) for one in found]
+    return table("check", "level", "finding", rows=rows, folded="finding")

@@ -9,14 +9,24 @@ from bgjobs.cli import as_json as shown
 from bgjobs.cli import tables
 from bgjobs.cli.ages import exact, iso, short
 from bgjobs.cli.counting import AT_MOST
-from bgjobs.cli.looks import Look
+from bgjobs.cli.looks import Away, Look
 from bgjobs.cli.rates import Ended, Rate, rate
+from bgjobs.cli.states import AnyJob, State
 
 _ENDED: tuple[Ended, ...] = ("succeeded", "failed")
 
 
-def drawn(before: Look | None, now: Look, zone: tzinfo | None) -> RenderableType:
-    """Draw queues, what runs, and what failed last."""
+def drawn(
+    before: Look | None, now: Look | None, zone: tzinfo | None, away: Away | None = None
+) -> RenderableType:
+    """Draw queues, what runs, and what failed last; and since when the store is away."""
+    parts: list[RenderableType] = [] if away is None else [_away(now, away, zone)]
+    if now is not None:
+        parts += _seen(before, now, zone)
+    return tables.several(*parts)
+
+
+def _seen(before: Look | None, now: Look, zone: tzinfo | None) -> list[RenderableType]:
     parts: list[RenderableType] = [
         Text(as_line(before, now, zone).replace("; ", "\n"), style="bold"),
         _queues(before, now),
@@ -24,8 +34,30 @@ def drawn(before: Look | None, now: Look, zone: tzinfo | None) -> RenderableType
     if now.running:
         parts.append(_running(now))
     if now.failed:
-        parts.append(tables.jobs([("failed", job) for job in now.failed], now.at))
-    return tables.several(*parts)
+        failed: list[tuple[State, AnyJob]] = [("failed", job) for job in now.failed]
+        parts.append(tables.jobs(failed, now.at, now.ids))
+    return parts
+
+
+def _away(now: Look | None, away: Away, zone: tzinfo | None) -> RenderableType:
+    lines = [away_line(away, zone)]
+    if now is not None:
+        lines.append(f"What follows is of {exact(now.at, zone)}.")
+    return Text("\n".join(map(tables.shown, lines)), style="bold red")
+
+
+def away_line(away: Away, zone: tzinfo | None) -> str:
+    """Return since when the store cannot be reached, and why."""
+    length = short(away.at - away.since)
+    return (
+        f"{exact(away.at, zone)}: the store cannot be reached since "
+        f"{exact(away.since, zone)} ({length}): {away.reason}"
+    )
+
+
+def away_json(away: Away) -> dict[str, shown.Json]:
+    """Return the same as JSON."""
+    return {"at": iso(away.at), "unreachable_since": iso(away.since), "error": away.reason}
 
 
 def _queues(before: Look | None, now: Look) -> RenderableType:
@@ -62,7 +94,7 @@ def _running(now: Look) -> RenderableType:
         "attempts",
         rows=[
             (
-                str(job.id),
+                now.ids.get(job.id, str(job.id)),
                 job.name,
                 "" if job.reserved_at is None else short(now.at - job.reserved_at),
                 job.attempts,

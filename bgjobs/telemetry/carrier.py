@@ -9,6 +9,7 @@ from opentelemetry.trace import Link, Span, get_current_span, set_span_in_contex
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from bgjobs import JobRequest
+from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.telemetry")
 
@@ -31,7 +32,7 @@ def carrying(request: JobRequest, span: Span) -> JobRequest:
     try:
         return request.with_metadata(**headers)
     except ValueError:  # no trace is worth a job that is not stored
-        _log.warning("a job of %s has no room for a trace context", request.name)
+        _log.warning("a job of %s has no room for a trace context", visible(request.name))
         return request
 
 

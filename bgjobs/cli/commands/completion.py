@@ -3,6 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
+from bgjobs.cli import screen
 from bgjobs.cli.faults import Fault
 
 _SHELLS = ("bash", "zsh", "fish")
@@ -28,4 +29,4 @@ def completion(context: click.Context, shell: str) -> None:
     if made is None:
         raise Fault(f"click has no completion for {shell}")
     root = context.find_root()
-    click.echo(made(root.command, {}, "bgjobs", "_BGJOBS_COMPLETE").source())
+    screen.lines(made(root.command, {}, "bgjobs", "_BGJOBS_COMPLETE").source().rstrip("\n"))

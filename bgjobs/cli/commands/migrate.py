@@ -13,6 +13,7 @@ from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import SchemaMismatchError
+from bgjobs.visible import visible
 
 if TYPE_CHECKING:
     from bgjobs.stores.operations import Operations
@@ -63,7 +64,7 @@ def sql(session: Session, *, with_json: bool) -> None:
         screen.json(as_json.migrations(pending))
         return
     for one in pending:
-        screen.line(f"-- {one.name}\n{one.sql}\n")
+        screen.lines(f"-- {visible(one.name)}\n{one.sql}\n")
     if not pending:
         screen.note("-- nothing to do: the schema is up to date")
 

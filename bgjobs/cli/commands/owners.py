@@ -1,10 +1,13 @@
 """`bgjobs owners`: who runs queues now."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import click
 
-from bgjobs.cli import as_json, screen, tables
+import bgjobs
+from bgjobs.cli import as_json, prefixes, screen, tables
 from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 
@@ -20,6 +23,10 @@ def owners(session: Session, *, with_json: bool) -> None:
     found = session.administered(lambda admin: admin.owners())
     screen.answer(
         lambda: [as_json.owner(one) for one in found],
-        lambda: tables.owners(found, datetime.now(UTC)),
+        lambda: tables.owners(found, datetime.now(UTC), _shown(found)),
         with_json=with_json,
     )
+
+
+def _shown(found: Sequence[bgjobs.LiveOwner]) -> Mapping[UUID, str]:
+    return prefixes.beginnings([one.id for one in found]) if screen.draws() else {}

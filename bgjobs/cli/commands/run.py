@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Collection
 from typing import Literal, final
 
@@ -11,9 +10,10 @@ import click
 from attrs import define, evolve, field
 
 import bgjobs
-from bgjobs.cli import completing, names
+from bgjobs.cli import completing, names, screen
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session, pass_session
+from bgjobs.visible import visible
 
 _logger = logging.getLogger("bgjobs")
 _LEVELS = ("debug", "info", "warning", "error")
@@ -88,7 +88,7 @@ def _chosen(
 
 def _log(level: str) -> None:
     # Does nothing where the application has set up its own logging.
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(handlers=[screen.log_handler("%(asctime)s %(levelname)s %(message)s")])
     _logger.setLevel(level.upper())
 
 
@@ -106,7 +106,7 @@ async def _run(config: bgjobs.Config) -> None:
             group.start_soon(stop.at_each, signals)
             async with bgjobs.run(config) as bg:
                 stop.bg = bg
-                _logger.info("running %s; Ctrl-C stops it", _what(config))
+                _logger.info("running %s; Ctrl-C stops it", visible(_what(config)))
                 await bg.wait_stopping()
             group.cancel_scope.cancel()
     _logger.info("stopped before it ran" if stop.bg is None else "stopped")

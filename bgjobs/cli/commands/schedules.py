@@ -8,6 +8,7 @@ import bgjobs
 from bgjobs.cli import as_json, completing, names, screen, tables
 from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
+from bgjobs.visible import visible
 
 _name = click.argument("name", shell_complete=completing.schedules)
 
@@ -42,11 +43,11 @@ def next_runs(session: Session, name: str | None, count: int, *, with_json: bool
     if with_json:
         screen.json({job.name: as_json.preview(job.schedule.preview(count)) for job in chosen})
         return
-    screen.line("\n\n".join(_preview(job, count) for job in chosen))
+    screen.lines("\n\n".join(_preview(job, count) for job in chosen))
 
 
 def _preview(job: bgjobs.ScheduledJob, count: int) -> str:
-    return f"{job.name}: {job.schedule.describe()}\n{job.schedule.preview(count)}"
+    return f"{visible(f'{job.name}: {job.schedule.describe()}')}\n{job.schedule.preview(count)}"
 
 
 @schedules.command()

@@ -1,23 +1,72 @@
 """`bgjobs watch`: a live view on a terminal, and lines where there is none."""
 
-import json
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import count as counted
+from typing import Protocol, final
 
 import anyio
 import click
+from attrs import define, evolve, frozen
+from rich.console import RenderableType
 
 import bgjobs
-from bgjobs.cli import looks, screen, views
-from bgjobs.cli.faults import fault_of
+from bgjobs.cli import looks, quiet, screen, views
+from bgjobs.cli.faults import one_line
+from bgjobs.cli.identifying import shortened
+from bgjobs.cli.looks import Away, Look
 from bgjobs.cli.session import Session, pass_session
-from bgjobs.errors import StoreUnavailableError
+from bgjobs.errors import StoreUnavailableError, unwrapped
 
-Show = Callable[[looks.Look | None, looks.Look], None]
-"""Told of a look, and of the one before."""
+_PATIENCE = 2.0
+"""Seconds after which a look that is not answered is shown as such."""
+
+
+class _Form(Protocol):
+    """How it is shown."""
+
+    def look(self, before: Look | None, now: Look) -> None: ...
+
+    def away(self, away: Away) -> None: ...
+
+
+@final
+@frozen
+class _Json:
+    def look(self, before: Look | None, now: Look) -> None:
+        screen.json(views.as_json(before, now), indent=None)
+
+    def away(self, away: Away) -> None:
+        screen.json(views.away_json(away), indent=None)
+
+
+@final
+@frozen
+class _Lines:
+    zone: tzinfo | None
+
+    def look(self, before: Look | None, now: Look) -> None:
+        screen.line(views.as_line(before, now, self.zone))
+
+    def away(self, away: Away) -> None:
+        screen.line(views.away_line(away, self.zone))
+
+
+@final
+@define
+class _Frame:
+    draw: Callable[[RenderableType], None]
+    zone: tzinfo | None
+    seen: tuple[Look | None, Look | None] = (None, None)
+    """The last look but one, and the last."""
+
+    def look(self, before: Look | None, now: Look) -> None:
+        self.seen = (before, now)
+        self.draw(views.drawn(before, now, self.zone))
+
+    def away(self, away: Away) -> None:
+        self.draw(views.drawn(*self.seen, self.zone, away))
 
 
 @click.command()
@@ -34,43 +83,75 @@ Show = Callable[[looks.Look | None, looks.Look], None]
 def watch(session: Session, interval: float, count: int | None, *, with_json: bool) -> None:
     """Watch queues, running jobs, rates and failures until Ctrl-C."""
     config = session.config
-    with _shown(session.zone, with_json=with_json) as show:
+    with quiet.quieted(), _form(session.zone, with_json=with_json) as form:
+        watching = _Watching(config, form)
         try:
-            session.administered(lambda admin: _watch(admin, config, show, interval, count))
+            session.administered(lambda admin: watching.watch(admin, interval, count))
         except KeyboardInterrupt:
             return  # how it is meant to end
 
 
-async def _watch(
-    admin: bgjobs.Admin, config: bgjobs.Config, show: Show, interval: float, most: int | None
-) -> None:
-    before: looks.Look | None = None
-    for done in counted(1):
-        try:
-            now = await looks.look(admin, config)
-        except StoreUnavailableError as error:
-            screen.note(fault_of(error).message)
-        else:
-            show(before, now)
-            before = now
-        if done == most:
-            return
-        await anyio.sleep(interval)
-
-
 @contextmanager
-def _shown(zone: tzinfo | None, *, with_json: bool) -> Generator[Show]:
+def _form(zone: tzinfo | None, *, with_json: bool) -> Generator[_Form]:
     if with_json:
-        yield lambda before, now: _flushed(json.dumps(views.as_json(before, now)))
-    elif not screen.is_terminal(sys.stdout):
-        yield lambda before, now: _flushed(views.as_line(before, now, zone))
+        yield _Json()
+    elif not screen.draws():
+        yield _Lines(zone)
     else:
-        from rich.live import Live  # noqa: PLC0415 - only where it is drawn
-
-        with Live(console=screen.console(sys.stdout), auto_refresh=False) as live:
-            yield lambda before, now: live.update(views.drawn(before, now, zone), refresh=True)
+        with screen.live() as draw:
+            yield _Frame(draw, zone)
 
 
-def _flushed(text: str) -> None:
-    screen.line(text)
-    sys.stdout.flush()
+@final
+@define
+class _Watching:
+    """What was seen so far."""
+
+    config: bgjobs.Config
+    form: _Form
+    last: Look | None = None
+    away_since: datetime | None = None
+
+    async def watch(self, admin: bgjobs.Admin, interval: float, most: int | None) -> None:
+        for done in counted(1):
+            await self._look(admin, datetime.now(UTC))
+            if done == most:
+                return
+            await anyio.sleep(interval)
+
+    async def _look(self, admin: bgjobs.Admin, began: datetime) -> None:
+        try:
+            found = await self._found(admin, began)
+        except StoreUnavailableError as error:
+            self.away_since = self.away_since or began
+            self._away(self.away_since, one_line(str(error)))
+        else:
+            self.form.look(self.last, found)
+            self.last, self.away_since = found, None
+
+    async def _found(self, admin: bgjobs.Admin, began: datetime) -> Look:
+        """Look, and draw meanwhile that there is no answer yet."""
+        if not isinstance(self.form, _Frame):
+            return await looks.look(admin, self.config)
+        answers: list[Look] = []
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._wait, self.away_since or began)
+                answers.append(await _short(admin, await looks.look(admin, self.config)))
+                group.cancel_scope.cancel()
+        except BaseExceptionGroup as several:
+            raise unwrapped(several) from None
+        return answers[0]
+
+    async def _wait(self, since: datetime) -> None:
+        while True:
+            await anyio.sleep(_PATIENCE)
+            self._away(since, "there is no answer yet")
+
+    def _away(self, since: datetime, reason: str) -> None:
+        self.form.away(Away(since, datetime.now(UTC), reason))
+
+
+async def _short(admin: bgjobs.Admin, found: Look) -> Look:
+    ids = [job.id for job in (*found.running, *found.failed)]
+    return evolve(found, ids=await shortened(admin, ids))

@@ -11,6 +11,7 @@ from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import looking
 from bgjobs.stores.postgres.statements import Dialect
 from bgjobs.stores.postgres.watcher import PostgresWatcher, channel_of
+from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.stores.postgres")
 
@@ -90,5 +91,5 @@ class Listening:
 
     def _explain(self, obstacle: str | None) -> None:
         if obstacle is not None and obstacle != self.off_because:
-            _log.warning("%s: queues poll: %s", self.sql.label, obstacle)
+            _log.warning("%s: queues poll: %s", visible(self.sql.label), visible(obstacle))
         self.off_because = obstacle

@@ -17,6 +17,7 @@ from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.rows import Row
 from bgjobs.stores.postgres.source import PREPARE_AFTER
 from bgjobs.stores.postgres.statements import Dialect, Step
+from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.stores.postgres")
 
@@ -96,7 +97,7 @@ class Sessions:
             _log.warning(
                 "%s: a prepared statement is not where it was made, as behind a pooler in "
                 "transaction mode; no statement is prepared from now on",
-                self._sql.label,
+                visible(self._sql.label),
             )
         self._prepared = False
         self._known.clear()

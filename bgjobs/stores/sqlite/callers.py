@@ -13,6 +13,7 @@ from bgjobs.stores.sqlite.faults import is_of_the_past
 from bgjobs.stores.sqlite.identity import leads_to
 from bgjobs.stores.sqlite.presence import check_present
 from bgjobs.stores.sqlite.versions import SAFE_VERSIONS, has_wal_reset_bug
+from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
 _LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not have
@@ -61,7 +62,7 @@ def _warn_of_checkpoints(label: str, version: str) -> None:
         "%s: SQLite %s may damage the file when a connection checkpoints while another one "
         "commits, and the connection given to enqueue_in checkpoints by itself: run 'pragma "
         "wal_autocheckpoint = 0' on it, as bgjobs checkpoints for all; or use SQLite %s",
-        label,
+        visible(label),
         version,
         SAFE_VERSIONS,
     )

@@ -23,6 +23,7 @@ from bgjobs.stores.sqlite.log_length import LogLength
 from bgjobs.stores.sqlite.presence import Presence
 from bgjobs.stores.sqlite.versions import OLDEST
 from bgjobs.texts import value_text
+from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
 
@@ -146,7 +147,7 @@ class Roles:
             if fault := fault_of_place(self.path):
                 raise StoreError(f"{self.label}: {fault}")
             for remark in remarks(self.path):
-                _log.warning("%s: %s", self.label, remark)
+                _log.warning("%s: %s", visible(self.label), visible(remark))
         except OSError as error:
             raise StoreUnavailableError(f"{self.label}: {error.strerror}") from error
         return OpenedFiles(self.path, self.label)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import click
 
 import bgjobs
 from bgjobs.cli import as_json, names, screen, tables
 from bgjobs.cli.faults import Fault
-from bgjobs.cli.identifying import identified
+from bgjobs.cli.identifying import identified, shortened
 from bgjobs.cli.options import job_id, json_option, search_option, worker_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, State
@@ -63,11 +64,15 @@ def list_jobs(
     wanted = _wanted(states, search, after)
     page = bgjobs.Page(limit, None if after is None else identified(session, [after])[0])
 
+    ids: dict[UUID, str] = {}
+
     async def ask(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
         found: list[tuple[State, AnyJob]] = []
         for state in wanted:
             listed = await admin.list(state, name=worker, search=search, page=page)
             found.extend((state, job) for job in listed)
+        if not with_json:
+            ids.update(await shortened(admin, [job.id for _, job in found]))
         return found
 
     found = session.administered(ask)
@@ -75,7 +80,7 @@ def list_jobs(
     if with_json:
         screen.json([as_json.job(job, state) for state, job in found])
         return
-    _show(found, wanted, limit)
+    _show(found, wanted, limit, ids)
 
 
 def _wanted(states: Sequence[State], search: str | None, after: str | None) -> Sequence[State]:
@@ -88,11 +93,16 @@ def _wanted(states: Sequence[State], search: str | None, after: str | None) -> S
     return tuple(dict.fromkeys(states)) or _UNLESS_SAID
 
 
-def _show(found: Sequence[tuple[State, AnyJob]], wanted: Sequence[State], limit: int) -> None:
+def _show(
+    found: Sequence[tuple[State, AnyJob]],
+    wanted: Sequence[State],
+    limit: int,
+    ids: Mapping[UUID, str],
+) -> None:
     if not found:
         screen.note(f"no job is {' or '.join(wanted)}")
         return
-    screen.show(tables.jobs(found, datetime.now(UTC)))
+    screen.show(tables.jobs(found, datetime.now(UTC), ids))
     for state in wanted:
         listed = [job for one, job in found if one == state]
         if len(listed) == limit:

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, tzinfo
 
 import click
+from rich.console import RenderableType
 from rich.text import Text
 
 from bgjobs.cli import as_json, screen, tables
@@ -33,7 +34,10 @@ def show(session: Session, wanted: str, *, with_payload: bool, with_json: bool) 
 
 def _draw(job: AnyJob, zone: tzinfo | None, *, with_payload: bool) -> None:
     now = datetime.now(UTC)
-    parts = [tables.job(job, state_of(job, now), now, zone), tables.story(story(job), zone)]
+    parts: list[RenderableType] = [
+        tables.job(job, state_of(job, now), now, zone),
+        tables.story(story(job), zone),
+    ]
     error = last_error(job)
     screen.show(tables.several(*parts, *([tables.trace(error)] if error else [])))
     if with_payload:

@@ -1,7 +1,6 @@
 """`bgjobs jobs export` and `import`: failed jobs as JSON lines."""
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO, final
 
@@ -20,6 +19,10 @@ from bgjobs.cli.options import (
     yes_option,
 )
 from bgjobs.cli.session import Session, pass_session
+from bgjobs.visible import visible_json
+
+Write = Callable[[str], object]
+"""Writes one line of JSON."""
 
 
 @click.command()
@@ -36,27 +39,30 @@ def export(
     count = session.administered(choice.count)
     names.check_found(session.config, worker, count.least)
     if file is None:
-        _export(session, choice, count.exactly, sys.stdout)
+        _export(session, choice, count.exactly, screen.json_line)
         return
     try:
         with file.open("w" if force else "x", encoding="utf-8") as stream:
-            done = _export(session, choice, count.exactly, stream)
+            done = _export(session, choice, count.exactly, _into(stream))
     except FileExistsError:
         raise Fault(f"{file}: there is such a file; --force replaces it") from None
     screen.note(f"exported {done:,} to {file}")
 
 
-def _export(session: Session, choice: Failed, total: int | None, stream: TextIO) -> int:
+def _export(session: Session, choice: Failed, total: int | None, write: Write) -> int:
     async def work(admin: bgjobs.Admin, progress: Progress) -> int:
         done = 0
         async for line in admin.export_failed(name=choice.worker, search=choice.search):
-            stream.write(f"{line.rstrip()}\n")
+            write(line.rstrip())
             done += 1
             progress(done)
-        stream.flush()
         return done
 
     return in_bulk(session, "exporting", total, work)
+
+
+def _into(file: TextIO) -> Write:
+    return lambda line: file.write(f"{visible_json(line)}\n")
 
 
 @click.command("import")
