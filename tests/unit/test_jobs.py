@@ -268,6 +268,16 @@ def test_metadata_is_merged_and_kept_in_the_request() -> None:
         ({"trace": 1}, TypeError, "metadata 'trace': expected str, found int"),
         ({"": "x"}, ValueError, "metadata: a key: expected 1 to 200 characters, found 0"),
         (
+            {"a\nb": "x"},
+            ValueError,
+            r"metadata: a key: expected printable characters, found 'a\nb'",
+        ),
+        (
+            {"a\x9b\u202e": "x"},
+            ValueError,
+            r"metadata: a key: expected printable characters, found 'a\x9b\u202e'",
+        ),
+        (
             {"a": "\0"},
             ValueError,
             "metadata 'a': expected text without NUL and lone surrogates",

@@ -1,0 +1,103 @@
+"""One module of the command line writes; the source of the others shows that they do not."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bgjobs.cli
+
+FOLDER = Path(bgjobs.cli.__file__).parent
+SCREEN = FOLDER / "screen.py"
+MODULES = sorted(path for path in FOLDER.rglob("*.py") if path != SCREEN)
+BUILT_IN = {"print", "input", "open", "breakpoint"}
+OF_MODULES = {
+    "sys": {"stdout", "stderr", "__stdout__", "__stderr__", "displayhook", "excepthook"},
+    "click": {
+        *("echo", "secho", "echo_via_pager", "confirm", "prompt", "progressbar", "getchar"),
+        *("pause", "clear", "edit", "launch", "get_text_stream", "get_binary_stream"),
+    },
+    "traceback": {"print_exception", "print_exc", "print_last", "print_stack", "print_tb"},
+    "logging": {"StreamHandler"},
+    "warnings": {"warn"},
+    "os": {"write", "system", "fdopen"},
+}
+METHODS = {"write", "writelines", "write_text", "print_json"}
+RICH = {"console", "text", "segment"}
+"""Modules of rich that draw nothing by themselves."""
+ALLOWED = {("commands/jobs/transfer.py", "write")}
+"""The file of an export."""
+
+
+def writing(source: str) -> Iterator[str]:
+    """Find what writes, or leads to it, in the source of a module."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name) if name in BUILT_IN:
+                yield name
+            case ast.Call(func=ast.Name(id="Console")):
+                yield "Console"
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if name in OF_MODULES.get(
+                module, ()
+            ):
+                yield f"{module}.{name}"
+            case ast.Attribute(attr=name) if name in METHODS:
+                yield name
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from _imported(module, [one.name for one in names])
+            case ast.Import(names=names):
+                yield from (one.name for one in names if one.name.split(".")[0] == "rich")
+                # under another name it would not be found above
+                yield from (one.name for one in names if one.name in OF_MODULES and one.asname)
+            case _:
+                pass
+
+
+def _imported(module: str, names: list[str]) -> Iterator[str]:
+    yield from (name for name in names if name in OF_MODULES.get(module, ()))
+    top, _, rest = module.partition(".")
+    if top == "rich" and rest not in RICH:
+        yield module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FOLDER)))
+def test_no_other_module_writes(path: Path) -> None:
+    name = path.relative_to(FOLDER).as_posix()
+
+    found = {one for one in writing(path.read_text("utf-8")) if (name, one) not in ALLOWED}
+
+    assert found == set()
+
+
+def test_what_is_allowed_is_there() -> None:
+    found = {
+        (path.relative_to(FOLDER).as_posix(), name)
+        for path in MODULES
+        for name in writing(path.read_text("utf-8"))
+    }
+
+    assert found == ALLOWED
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "print('x')",
+        "import click\nclick.echo('x')",
+        "from click import secho",
+        "import sys\nsys.stdout.write('x')",
+        "from sys import stderr as other",
+        "import traceback\ntraceback.print_exc()",
+        "from rich.live import Live",
+        "import rich",
+        "from rich import print as show",
+        "import logging\nlogging.StreamHandler()",
+        "import click\nclick.confirm('x')",
+        "import sys as system",
+        "from rich.console import Console\nConsole()",
+        "def f(stream): stream.write('x')",
+    ],
+)
+def test_a_module_that_writes_is_found(source: str) -> None:
+    assert [*writing(source)]
