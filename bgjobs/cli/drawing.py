@@ -48,8 +48,12 @@ class Grid:
         natural = [max(cell.cell_len for cell in cells) for cells in zip(*rows, strict=True)]
         layout = self._layout(natural, options.max_width)
         for row in rows:
+            lines: list[Text] = []
             for number, band in enumerate(layout):
-                yield from self._drawn(console, row, band, _INDENT if number else 0)
+                lines += self._drawn(console, row, band, _INDENT if number else 0)
+            while len(lines) > 1 and not lines[-1]:
+                lines.pop()
+            yield from lines
 
     def _layout(self, natural: Sequence[int], room: int) -> list[dict[int, int]]:
         """Return the columns of each line of a row, with their widths."""

@@ -9,6 +9,7 @@ from bgjobs.cli import as_json as shown
 from bgjobs.cli import tables
 from bgjobs.cli.ages import exact, iso, short
 from bgjobs.cli.counting import AT_MOST
+from bgjobs.cli.faults import one_line
 from bgjobs.cli.looks import Away, Look
 from bgjobs.cli.rates import Ended, Rate, rate
 from bgjobs.cli.states import AnyJob, State
@@ -43,7 +44,7 @@ def _away(now: Look | None, away: Away, zone: tzinfo | None) -> RenderableType:
     lines = [away_line(away, zone)]
     if now is not None:
         lines.append(f"What follows is of {exact(now.at, zone)}.")
-    return Text("\n".join(map(tables.shown, lines)), style="bold red")
+    return Text("\n".join(lines), style="bold red")
 
 
 def away_line(away: Away, zone: tzinfo | None) -> str:
@@ -51,7 +52,7 @@ def away_line(away: Away, zone: tzinfo | None) -> str:
     length = short(away.at - away.since)
     return (
         f"{exact(away.at, zone)}: the store cannot be reached since "
-        f"{exact(away.since, zone)} ({length}): {away.reason}"
+        f"{exact(away.since, zone)} ({length}): {one_line(away.reason)}"
     )
 
 

@@ -75,7 +75,11 @@ def test_rows_are_not_stacked_where_there_is_room() -> None:
 def test_wide_characters_take_their_room() -> None:
     rows = [[Text("日本"), Text("x")], [Text("ab"), Text("y")]]
 
-    assert drawn(Grid([Column("a"), Column("b")], rows), 40) == ["a     b", "日本  x", "ab    y"]
+    assert drawn(Grid([Column("a"), Column("b")], rows), 40) == [
+        "a     b",
+        "日本  x",
+        "ab    y",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,10 @@ def test_facts_lose_nothing(width: int) -> None:
 
 
 def test_the_net_holds_what_was_not_written_out_before() -> None:
-    assert drawn(Seen(Text("a\x1b[2J\u202eb\nc", style="bold")), 80) == ["a\\x1b[2J\\u202eb", "c"]
+    assert drawn(Seen(Text("a\x1b[2J\u202eb\nc", style="bold")), 80) == [
+        "a\\x1b[2J\\u202eb",
+        "c",
+    ]
 
 
 def test_ids_are_as_short_as_they_can_be() -> None:

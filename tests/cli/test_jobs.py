@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from bgjobs.cli.options import job_id
 from tests.cli.conftest import Call
+from tests.cli.test_page import COMMANDS
 
+TAKING_IDS = ["show", "retry", "cancel", "reschedule --in 1h", "list --failed --after"]
 NOBODY = "01890000-0000-7000-8000-000000000000"
 
 
@@ -413,7 +416,7 @@ def test_the_beginning_of_an_id_will_do(call: Call) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["show", "retry", "cancel", "reschedule --in 1h", "list --failed --after"],
+    TAKING_IDS,
 )
 def test_a_beginning_that_several_ids_share_changes_nothing(command: str, call: Call) -> None:
     _, _, shared = beginnings(call)
@@ -426,6 +429,17 @@ def test_a_beginning_that_several_ids_share_changes_nothing(command: str, call: 
         f"several jobs have an id that begins with '{shared}': {shared}"
     )
     assert call("jobs", "list", "--json").json == before
+
+
+def test_every_command_that_takes_an_id_takes_its_beginning() -> None:
+    """What is tested with beginnings above are all that there are."""
+    taking = {
+        path[-1]
+        for path, command in COMMANDS.items()
+        if any(getattr(one.type, "func", None) is job_id for one in command.params)
+    }
+
+    assert taking == {command.split()[0] for command in TAKING_IDS}
 
 
 @pytest.mark.parametrize("command", ["show", "retry", "cancel", "reschedule --in 1h"])

@@ -1,7 +1,9 @@
 """The commands in a session on a real terminal: colours, questions, progress, Ctrl-C."""
 
+import json
 import re
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import closing
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.steady import settled
 from tests.cli.terminal import BGJOBS, CTRL_C, STYLE, Terminal, terminal
 
 TALKING = (sys.executable, str(Path(__file__).with_name("talking.py")))
@@ -76,6 +79,104 @@ def test_every_command_answers_on_a_terminal(there: Terminal) -> None:
         assert told in written, command
 
     assert second in say(there, "jobs list --failed")[1]
+
+
+def test_ids_are_shortened_on_a_terminal_and_no_job_is_mistaken(there: Terminal) -> None:
+    """Each that is shown is the beginning of one id of the store, whatever else is in it."""
+    fail_many(2_000)
+    _, listed = say(there, "jobs list --failed --limit 3")
+    _, *rows, more = listed.splitlines()
+
+    shown = [row.split()[0] for row in rows]
+
+    assert len(set(shown)) == 3
+    assert max(map(len, shown)) < 36
+    for one in shown:
+        code, told = say(there, f"jobs show {one}")
+        assert code == 0, told
+        assert re.search(rf"^id +{one}", told)
+    code, listed = say(there, f"jobs list --limit 3 {more.split(': ')[1]}")
+    assert code == 0, listed
+    assert not {row.split()[0] for row in listed.splitlines()[1:-1]} & {*shown}
+
+
+def test_many_ids_are_shown_whole(there: Terminal) -> None:
+    fail_many(300)
+
+    _, listed = say(there, "jobs list --failed --limit 250")
+
+    ids = [line.split()[0] for line in listed.splitlines()[1:-1]]
+    assert (len(ids), {*map(len, ids)}) == (250, {36})
+
+
+AWAY = """
+import logging, sys
+import bgjobs
+from bgjobs.cli import looks
+from shop import config
+
+logging.basicConfig(stream=sys.stderr, level="DEBUG")
+seen = []
+look = looks.look
+
+async def look_again(admin, config):
+    seen.append(len(seen))
+    for name in ("bgjobs", "bgjobs.stores.postgres", "psycopg.pool"):
+        logging.getLogger(name).error("flooded by %s", name)
+    if len(seen) in (2, 3):
+        raise bgjobs.errors.StoreUnavailableError("no\\x1b[2Jroute")
+    return await look(admin, config)
+
+looks.look = look_again
+"""
+
+
+def test_watch_tells_since_when_the_store_is_away_and_no_log_line(shop: Path) -> None:
+    (shop / "away.py").write_text(AWAY, "utf-8")
+    command = ("--app", "away:config", "watch", "--interval", "0.1", "--count")
+
+    with terminal(*BGJOBS, *command, "3", cwd=shop) as there:
+        away, gone = there.end()
+    with terminal(*BGJOBS, *command, "4", cwd=shop) as there:
+        back, found = there.end()
+
+    picture = settled(STYLE.sub("", gone))
+    assert (away, back) == (0, 0)
+    assert "the store cannot be reached since " in picture
+    assert "no\\x1b[2Jroute\nWhat follows is of " in picture.replace(" \n", "")
+    assert "2 failed" in picture
+    assert "the store cannot be reached since " in found
+    assert "the store cannot be reached" not in settled(STYLE.sub("", found))
+    assert "flooded" not in gone + found
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_watch_tells_it_in_lines_and_in_json(option: tuple[str, ...], shop: Path) -> None:
+    (shop / "away.py").write_text(AWAY, "utf-8")
+    command = ("--app", "away:config", "--utc", "watch", "--interval", "0.1", "--count", "4")
+
+    done = subprocess.run(
+        [*BGJOBS, *command, *option], cwd=shop, capture_output=True, text=True, check=True
+    )
+
+    first, second, third, last = done.stdout.splitlines()
+    assert done.stderr == ""
+    assert all(
+        "jobs" in json.loads(one) if option else "2 failed" in one for one in (first, last)
+    )
+    if option:
+        told = [json.loads(second), json.loads(third)]
+        assert [one["error"] for one in told] == ["no\x1b[2Jroute"] * 2
+        since = [one["unreachable_since"] for one in told]
+    else:
+        told = re.findall(
+            r": the store cannot be reached since (.*) \(.*\): (.*)$",
+            f"{second}\n{third}",
+            re.MULTILINE,
+        )
+        assert [one[1] for one in told] == ["no\\x1b[2Jroute"] * 2
+        since = [one[0] for one in told]
+    assert since[0] == since[1]
 
 
 def test_bulk_work_asks_first_and_shows_its_progress(there: Terminal) -> None:

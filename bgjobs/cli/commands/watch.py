@@ -13,7 +13,6 @@ from rich.console import RenderableType
 
 import bgjobs
 from bgjobs.cli import looks, quiet, screen, views
-from bgjobs.cli.faults import one_line
 from bgjobs.cli.identifying import shortened
 from bgjobs.cli.looks import Away, Look
 from bgjobs.cli.session import Session, pass_session
@@ -124,7 +123,7 @@ class _Watching:
             found = await self._found(admin, began)
         except StoreUnavailableError as error:
             self.away_since = self.away_since or began
-            self._away(self.away_since, one_line(str(error)))
+            self._away(self.away_since, str(error))
         else:
             self.form.look(self.last, found)
             self.last, self.away_since = found, None
