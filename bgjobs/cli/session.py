@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, final
 
 import click
-from attrs import define
+from attrs import define, evolve
 
 import bgjobs
 from bgjobs.cli.application import load_config
@@ -16,6 +16,7 @@ from bgjobs.errors import unwrapped
 
 if TYPE_CHECKING:
     from bgjobs import Admin
+    from bgjobs.events import Event
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,11 +39,17 @@ class Session:
             raise Fault("no application: say --app module:config, or set BGJOBS_APP")
         return load_config(self.app)
 
-    def administered(self, work: "Callable[[Admin], Awaitable[T]]") -> T:
+    def administered(
+        self,
+        work: "Callable[[Admin], Awaitable[T]]",
+        listener: "Callable[[Event], None] | None" = None,
+    ) -> T:
         """Run `work` over the application's store; Ctrl-C cancels it in order."""
         import anyio  # noqa: PLC0415 - the help needs no event loop
 
         config = self.config
+        if listener is not None:
+            config = evolve(config, listeners=[*config.listeners, listener])
 
         async def main() -> T:
             async with bgjobs.administer(config) as admin:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
-from itertools import count as counted
 from typing import Protocol, final
 
 import anyio
@@ -17,9 +16,10 @@ from bgjobs.cli.identifying import shortened
 from bgjobs.cli.looks import Away, Look
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import StoreUnavailableError, unwrapped
+from bgjobs.events import Event, StoreFailed
 
 _PATIENCE = 2.0
-"""Seconds after which a look that is not answered is shown as such."""
+"""Seconds, at least, after which a look that is not answered is shown as such."""
 
 
 class _Form(Protocol):
@@ -83,9 +83,9 @@ def watch(session: Session, interval: float, count: int | None, *, with_json: bo
     """Watch queues, running jobs, rates and failures until Ctrl-C."""
     config = session.config
     with quiet.quieted(), _form(session.zone, with_json=with_json) as form:
-        watching = _Watching(config, form)
+        watching = _Watching(config, form, interval, count)
         try:
-            session.administered(lambda admin: watching.watch(admin, interval, count))
+            session.administered(watching.watch, watching.hear)
         except KeyboardInterrupt:
             return  # how it is meant to end
 
@@ -108,47 +108,66 @@ class _Watching:
 
     config: bgjobs.Config
     form: _Form
+    interval: float
+    left: int | None
+    """Looks until the end; None where there is none."""
     last: Look | None = None
     away_since: datetime | None = None
+    reason: str = ""
+    """Why the store failed while it was last asked."""
 
-    async def watch(self, admin: bgjobs.Admin, interval: float, most: int | None) -> None:
-        for done in counted(1):
-            await self._look(admin, datetime.now(UTC))
-            if done == most:
-                return
-            await anyio.sleep(interval)
+    def hear(self, event: Event) -> None:
+        if isinstance(event, StoreFailed):
+            self.reason = str(event.error)
 
-    async def _look(self, admin: bgjobs.Admin, began: datetime) -> None:
+    async def watch(self, admin: bgjobs.Admin) -> None:
+        with anyio.CancelScope() as scope:
+            while True:
+                await self._look(admin, datetime.now(UTC), scope)
+                self._count(scope)
+                await anyio.sleep(self.interval)
+
+    async def _look(
+        self, admin: bgjobs.Admin, began: datetime, scope: anyio.CancelScope
+    ) -> None:
+        self.reason = "there is no answer yet"
         try:
-            found = await self._found(admin, began)
+            found = await self._found(admin, began, scope)
         except StoreUnavailableError as error:
             self.away_since = self.away_since or began
-            self._away(self.away_since, str(error))
+            self.form.away(Away(self.away_since, datetime.now(UTC), str(error)))
         else:
             self.form.look(self.last, found)
             self.last, self.away_since = found, None
 
-    async def _found(self, admin: bgjobs.Admin, began: datetime) -> Look:
-        """Look, and draw meanwhile that there is no answer yet."""
-        if not isinstance(self.form, _Frame):
-            return await looks.look(admin, self.config)
+    async def _found(
+        self, admin: bgjobs.Admin, began: datetime, scope: anyio.CancelScope
+    ) -> Look:
+        """Look, and tell meanwhile that there is no answer yet: a store is asked again."""
         answers: list[Look] = []
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._wait, self.away_since or began)
+                group.start_soon(self._wait, self.away_since or began, scope)
                 answers.append(await _short(admin, await looks.look(admin, self.config)))
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as several:
             raise unwrapped(several) from None
         return answers[0]
 
-    async def _wait(self, since: datetime) -> None:
+    async def _wait(self, since: datetime, scope: anyio.CancelScope) -> None:
+        is_drawn = isinstance(self.form, _Frame)
         while True:
-            await anyio.sleep(_PATIENCE)
-            self._away(since, "there is no answer yet")
+            await anyio.sleep(_PATIENCE if is_drawn else max(self.interval, _PATIENCE))
+            self.form.away(Away(since, datetime.now(UTC), self.reason))
+            if not is_drawn:
+                self._count(scope)
 
-    def _away(self, since: datetime, reason: str) -> None:
-        self.form.away(Away(since, datetime.now(UTC), reason))
+    def _count(self, scope: anyio.CancelScope) -> None:
+        """End it after as many looks as were asked for."""
+        if self.left is not None:
+            self.left -= 1
+            if self.left <= 0:
+                scope.cancel()
 
 
 async def _short(admin: bgjobs.Admin, found: Look) -> Look:
