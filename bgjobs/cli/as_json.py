@@ -56,6 +56,23 @@ def whole_job(
     return shown
 
 
+def unreadable(found: bgjobs.UnreadableJob, *, with_payload: bool = False) -> dict[str, Json]:
+    """Return a row that is no job, with its columns as they are stored."""
+    columns: dict[str, Json] = {
+        name: value
+        for name, value in found.columns.items()
+        if with_payload or name != "payload"
+    }
+    return {
+        "id": str(found.id),
+        "state": "unreadable",
+        "table": found.table,
+        "reason": found.reason,
+        "found_at": iso(found.found_at),
+        "columns": columns,
+    }
+
+
 def payload(text: str) -> Json:
     """Read the arguments of a stored job; what is no JSON is given as it is."""
     try:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import bgjobs
-from bgjobs.cli import prefixes, screen
+from bgjobs.cli import prefixes
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session
@@ -48,9 +48,9 @@ async def _one(admin: bgjobs.Admin, text: str) -> UUID:
 async def shortened(admin: bgjobs.Admin, ids: Collection[UUID]) -> Mapping[UUID, str]:
     """Return as much of each id as means one job of the store, all to the same length.
 
-    Nothing where no person looks at stdout, or where there are many: those are shown whole.
+    Nothing where there are many: those are shown whole.
     """
-    if not screen.draws() or len(ids) > _MOST_SHORTENED:
+    if len(ids) > _MOST_SHORTENED:
         return {}
     digits = prefixes.enough(ids)
     try:

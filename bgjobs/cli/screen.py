@@ -25,9 +25,17 @@ _WIDTH_OF_A_FILE = 100_000
 """Columns where no terminal bounds them: a line of a table is one line of the file."""
 
 
-def line(text: str) -> None:
+def stdout() -> TextIO | None:
+    """Return stdout as it is now; None where the shell has closed it.
+
+    It is given back to `line`, `json` and `json_line` where stdout is another one meanwhile.
+    """
+    return sys.stdout
+
+
+def line(text: str, *, out: TextIO | None = None) -> None:
     """Write one line to stdout."""
-    _write(sys.stdout, f"{visible(text)}\n")
+    _write(out or sys.stdout, f"{visible(text)}\n")
 
 
 def lines(text: str, *, err: bool = False) -> None:
@@ -45,22 +53,23 @@ def trace(error: BaseException) -> None:
     lines("".join(traceback.format_exception(error)).rstrip("\n"), err=True)
 
 
-def json(document: object, *, indent: int | None = 2) -> None:
+def json(document: object, *, indent: int | None = 2, out: TextIO | None = None) -> None:
     """Write one JSON document to stdout; without an indent as one line."""
+    stream = out or sys.stdout
     text = json_format.dumps(document, indent=indent, ensure_ascii=False)
-    if not _takes(sys.stdout, text):
+    if not _takes(stream, text):
         text = json_format.dumps(document, indent=indent)
-    _write(sys.stdout, f"{visible_json(text)}\n")
+    _write(stream, f"{visible_json(text)}\n")
 
 
-def json_line(text: str) -> None:
+def json_line(text: str, *, out: TextIO | None = None) -> None:
     """Write one line of JSON that was made elsewhere to stdout, in UTF-8 as into a file."""
-    written = f"{visible_json(text)}\n"
-    raw: io.BufferedIOBase | None = getattr(sys.stdout, "buffer", None)
+    stream, written = out or sys.stdout, f"{visible_json(text)}\n"
+    raw: io.BufferedIOBase | None = getattr(stream, "buffer", None)
     if raw is None:
-        _write(sys.stdout, written)
+        _write(stream, written)
         return
-    sys.stdout.flush()  # what was written before
+    stream.flush()  # what was written before
     raw.write(written.encode())
     raw.flush()
 

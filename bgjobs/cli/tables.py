@@ -126,6 +126,55 @@ def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Fact
     return facts(pairs)
 
 
+def unreadable(
+    found: Iterable[bgjobs.UnreadableJob], now: datetime, ids: Mapping[UUID, str] | None = None
+) -> Grid:
+    """Draw rows that are no jobs; `ids` as for `jobs`."""
+    known = ids or {}
+    return table(
+        "id",
+        "worker",
+        "table",
+        "set apart",
+        "reason",
+        rows=[
+            (
+                known.get(one.id, str(one.id)),
+                column(one.columns.get("name")),
+                one.table,
+                "-" if one.found_at is None else since(one.found_at, now),
+                one.reason,
+            )
+            for one in found
+        ],
+        folded="reason",
+    )
+
+
+def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | None) -> Facts:
+    """Draw all that is known of a row that is no job, but for its arguments."""
+    at = found.found_at
+    return facts(
+        [
+            ("id", str(found.id)),
+            ("state", "unreadable"),
+            ("reason", found.reason),
+            ("table", found.table),
+            ("set apart", "not yet" if at is None else f"{exact(at, zone)} ({since(at, now)})"),
+            *(
+                (f"column {name}", column(value))
+                for name, value in found.columns.items()
+                if name != "payload"
+            ),
+        ]
+    )
+
+
+def column(value: str | int | None) -> str:
+    """Return a column of a row as it is stored; what is no text is told apart by its look."""
+    return "null" if value is None else str(value) if isinstance(value, int) else value
+
+
 def story(moments: Iterable[Moment], zone: tzinfo | None) -> Grid:
     """Draw what happened to a job, in order."""
     return table(

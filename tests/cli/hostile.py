@@ -15,7 +15,7 @@ HOSTILE = (
     "\u200b\u200c\u200d\u2060\ufeff\xad\u2028FORGED\u2029\ue000\ufe0f\u3164[red]"
 )
 DEEPER = f"{HOSTILE}\0\ud800"
-"""What JSON can hold, in a column or on the command line; no database finds such a name."""
+"""What JSON can hold, in a payload or on the command line."""
 PLAUSIBLE = "\u202e\u200b\ufeff\u2066\ufe0f"
 """What the name of a worker may hold."""
 
@@ -51,8 +51,8 @@ def prepare(shop: Path) -> None:
 
 def _spoil(database: sqlite3.Connection) -> None:
     at = "2030-01-01T00:00:00+00:00"
-    metadata = json.dumps({f"meta-key{DEEPER}": f"meta-value{DEEPER}"})
-    errors = json.dumps([[1, at, f"earlier-error{DEEPER}", at]])
+    metadata = json.dumps({f"meta-key{HOSTILE}": f"meta-value{HOSTILE}"})
+    errors = json.dumps([[1, at, f"earlier-error{HOSTILE}", at]])
     payload = json.dumps({f"argument{DEEPER}": f"value{DEEPER}"})
     for table in ("bgjobs_jobs", "bgjobs_jobs_succeeded", "bgjobs_jobs_failed"):
         database.execute(

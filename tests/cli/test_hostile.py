@@ -195,10 +195,10 @@ def test_json_is_seen_and_has_the_same_values(hostile: Path, call: Call) -> None
     [exported, *_] = map(json.loads, call("jobs", "export").out.splitlines())
 
     assert shown["worker"] == unhandled["worker"] == f"worker{HOSTILE}"
-    assert shown["metadata"] == {f"meta-key{DEEPER}": f"meta-value{DEEPER}"}
+    assert shown["metadata"] == {f"meta-key{HOSTILE}": f"meta-value{HOSTILE}"}
     assert shown["unique_key"] == f"key{ids['failed']}{HOSTILE}"
     assert shown["error"] == f"last-error{HOSTILE}"
-    assert f"earlier-error{DEEPER}" in [one["error"] for one in shown["story"]]
+    assert f"earlier-error{HOSTILE}" in [one["error"] for one in shown["story"]]
     assert shown["payload"] == {f"argument{DEEPER}": f"value{DEEPER}"}
     assert (owner["queue"], owner["node"]) == (f"owner{HOSTILE}", f"node{HOSTILE}")
     assert exported["name"] == f"worker{HOSTILE}"

@@ -32,6 +32,7 @@ CALLS = [
     "completion bash",
     "migrate status",
     "migrate up",
+    "migrate validate",
     "migrate sql",
     "schedules list",
     "schedules next --count 2",

@@ -192,3 +192,48 @@ def test_a_look_is_a_line_a_picture_or_json() -> None:
     assert shown["at"] == "2030-01-31T12:00:00Z"
     assert shown["queues"][0]["succeeded_per_second"] == 12.5
     assert [job["id"] for job in shown["running"] + shown["failed"]] == [str(ID), str(ID)]
+
+
+UNREADABLE = bgjobs.UnreadableJob(
+    id=ID,
+    table="jobs_failed",
+    reason="metadata: expected a JSON object",
+    columns={"name": "send\x1b[2J\n", "priority": 5, "metadata": "[\u202e", "unique_key": None}
+    | {"payload": "secret"},
+    found_at=BEFORE,
+)
+
+
+def test_a_row_that_is_no_job_is_shown_with_its_columns() -> None:
+    assert plain(tables.unreadable([UNREADABLE], NOON, {ID: "01890000"})) == [
+        "id        worker         table        set apart  reason",
+        ("01890000  send\\x1b[2J\\n  jobs_failed  5 min ago  metadata: expected a JSON object"),
+    ]
+    assert plain(tables.unreadable_job(UNREADABLE, NOON, UTC)) == [
+        f"id                 {ID}",
+        "state              unreadable",
+        "reason             metadata: expected a JSON object",
+        "table              jobs_failed",
+        "set apart          2030-01-31 11:55:00 UTC (5 min ago)",
+        "column name        send\\x1b[2J\\n",
+        "column priority    5",
+        "column metadata    [\\u202e",
+        "column unique_key  null",
+    ]
+
+
+def test_a_row_that_is_no_job_is_json_with_the_same_columns() -> None:
+    shown = json.loads(json.dumps(as_json.unreadable(UNREADABLE)))
+
+    assert shown["columns"] == {
+        "name": "send\x1b[2J\n",
+        "priority": 5,
+        "metadata": "[\u202e",
+        "unique_key": None,
+    }
+    assert (shown["id"], shown["state"], shown["found_at"]) == (
+        str(ID),
+        "unreadable",
+        "2030-01-31T11:55:00Z",
+    )
+    assert as_json.unreadable(UNREADABLE, with_payload=True)["columns"] == UNREADABLE.columns

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
-from typing import Protocol, final
+from typing import Protocol, TextIO, final
 
 import anyio
 import click
@@ -33,23 +33,26 @@ class _Form(Protocol):
 @final
 @frozen
 class _Json:
+    out: TextIO | None
+
     def look(self, before: Look | None, now: Look) -> None:
-        screen.json(views.as_json(before, now), indent=None)
+        screen.json(views.as_json(before, now), indent=None, out=self.out)
 
     def away(self, away: Away) -> None:
-        screen.json(views.away_json(away), indent=None)
+        screen.json(views.away_json(away), indent=None, out=self.out)
 
 
 @final
 @frozen
 class _Lines:
+    out: TextIO | None
     zone: tzinfo | None
 
     def look(self, before: Look | None, now: Look) -> None:
-        screen.line(views.as_line(before, now, self.zone))
+        screen.line(views.as_line(before, now, self.zone), out=self.out)
 
     def away(self, away: Away) -> None:
-        screen.line(views.away_line(away, self.zone))
+        screen.line(views.away_line(away, self.zone), out=self.out)
 
 
 @final
@@ -93,9 +96,9 @@ def watch(session: Session, interval: float, count: int | None, *, with_json: bo
 @contextmanager
 def _form(zone: tzinfo | None, *, with_json: bool) -> Generator[_Form]:
     if with_json:
-        yield _Json()
+        yield _Json(screen.stdout())
     elif not screen.draws():
-        yield _Lines(zone)
+        yield _Lines(screen.stdout(), zone)
     else:
         with screen.live() as draw:
             yield _Frame(draw, zone)
@@ -148,7 +151,10 @@ class _Watching:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._wait, self.away_since or began, scope)
-                answers.append(await _short(admin, await looks.look(admin, self.config)))
+                found = await looks.look(admin, self.config)
+                answers.append(
+                    await _short(admin, found) if isinstance(self.form, _Frame) else found
+                )
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as several:
             raise unwrapped(several) from None

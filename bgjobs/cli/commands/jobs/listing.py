@@ -65,13 +65,14 @@ def list_jobs(
     page = bgjobs.Page(limit, None if after is None else identified(session, [after])[0])
 
     ids: dict[UUID, str] = {}
+    is_drawn = screen.draws() and not with_json
 
     async def ask(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
         found: list[tuple[State, AnyJob]] = []
         for state in wanted:
             listed = await admin.list(state, name=worker, search=search, page=page)
             found.extend((state, job) for job in listed)
-        if not with_json:
+        if is_drawn:
             ids.update(await shortened(admin, [job.id for _, job in found]))
         return found
 

@@ -1,6 +1,7 @@
 """`bgjobs jobs export` and `import`: failed jobs as JSON lines."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TextIO, final
 
@@ -39,7 +40,8 @@ def export(
     count = session.administered(choice.count)
     names.check_found(session.config, worker, count.least)
     if file is None:
-        _export(session, choice, count.exactly, screen.json_line)
+        write = partial(screen.json_line, out=screen.stdout())
+        _export(session, choice, count.exactly, write)
         return
     try:
         with file.open("w" if force else "x", encoding="utf-8") as stream:
