@@ -179,7 +179,7 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 
 def _forgiving(stream: TextIO) -> TextIO:
-    """Let a stream write out what its encoding does not have."""
+    """Return the stream, which from now on writes out what its encoding does not have."""
     if stream.errors != "backslashreplace" and hasattr(stream, "reconfigure"):
         cast("io.TextIOWrapper[Any]", stream).reconfigure(errors="backslashreplace")
     return stream

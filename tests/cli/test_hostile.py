@@ -143,7 +143,7 @@ def test_nothing_reaches_a_pipe_raw(hostile: Path, call: Call) -> None:
 
 
 def heard(there: Terminal, arguments: Sequence[str]) -> str:
-    """Give a command to a session, and read what it writes."""
+    """Type a command into a session, and read what it writes."""
     typed = json.dumps(arguments)
     there.type(typed)
     there.until(typed)

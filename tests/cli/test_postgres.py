@@ -1,11 +1,17 @@
 """The commands over PostgreSQL: a few, as what differs from SQLite is the store's."""
 
+import shlex
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from bgjobs.cli.application import load_config
+from bgjobs.ids import new_id
+from bgjobs.jobs import JobOptions, JobRequest
+from bgjobs.stores.abc import NewJob
 from tests.cli.conftest import Call
+from tests.cli.hostile import HOSTILE, forged, raw
 from tests.fixtures.postgres import drop_schema, random_schema
 
 APP = """
@@ -71,3 +77,27 @@ def test_a_server_that_is_away_is_one_line_without_its_password(
         assert answer.code == 4
         assert answer.line.startswith("the store cannot be reached: postgresql://127.0.0.1:1")
         assert "secret" not in answer.err
+
+
+def test_nothing_that_is_stored_is_shown_raw(schema: str, call: Call) -> None:
+    call("migrate", "up")
+    store = load_config("shop_on_postgres:config").store
+    store.open()
+    options = JobOptions(unique_key=HOSTILE, metadata=(("tenant", HOSTILE),))
+    store.write([NewJob(new_id(), JobRequest(f"named{HOSTILE}", "{}", options))])
+    store.close()
+    [job] = [one["id"] for one in call("jobs", "list", "--json").json]
+
+    commands = ["jobs list", "status", "doctor", f"jobs show {job}", f"jobs cancel {job}"]
+    answers = [call(*shlex.split(command)) for command in commands]
+    cancelled = call("jobs", "cancel", "--all", "--yes", "--reason", HOSTILE)
+    shown = [call("jobs", "show", job), call("jobs", "export"), call("jobs", "list")]
+    found = call("jobs", "show", job, "--json")
+
+    assert ["named" in one.out for one in answers] == [True, True, True, True, False]
+    for answer in [*answers, cancelled, *shown, found]:
+        assert not raw(answer.out + answer.err)
+        assert not forged(answer.out + answer.err) or "Cancelled" in answer.out
+    assert found.json["worker"] == f"named{HOSTILE}"
+    assert found.json["metadata"] == {"tenant": HOSTILE}
+    assert found.json["unique_key"] == HOSTILE

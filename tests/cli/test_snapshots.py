@@ -123,7 +123,7 @@ def _examined(session: object, config: object) -> list[bgjobs.Finding]:
 
 
 def shown(call: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give what a call writes to a terminal of this width."""
+    """Return what a call writes to a terminal of this width."""
     screen = Screen()
     with monkeypatch.context() as patch:
         patch.setenv("COLUMNS", str(width))

@@ -194,12 +194,18 @@ def test_a_look_is_a_line_a_picture_or_json() -> None:
     assert [job["id"] for job in shown["running"] + shown["failed"]] == [str(ID), str(ID)]
 
 
+COLUMNS: dict[str, str | int | None] = {
+    "name": "send\x1b[2J\n",
+    "priority": 5,
+    "metadata": "[\u202e",
+    "unique_key": None,
+    "payload": "secret",
+}
 UNREADABLE = bgjobs.UnreadableJob(
     id=ID,
     table="jobs_failed",
     reason="metadata: expected a JSON object",
-    columns={"name": "send\x1b[2J\n", "priority": 5, "metadata": "[\u202e", "unique_key": None}
-    | {"payload": "secret"},
+    columns=COLUMNS,
     found_at=BEFORE,
 )
 
