@@ -1,15 +1,21 @@
 """Tables at any width: nothing is lost, and what is cut shows it."""
 
 import io
+from collections.abc import Sequence
+from typing import cast
 from uuid import UUID
 
+import anyio
 import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+import bgjobs
 from bgjobs.cli import prefixes
 from bgjobs.cli.drawing import Column, Facts, Grid, Seen, dealt
+from bgjobs.cli.identifying import shortened
+from bgjobs.errors import StoreError
 
 WIDTHS = (5, 17, 24, 40, 60, 80, 100, 300)
 SIZES = [(2, 6, 7, 5), (4, 9, 3, 12), (36, 30, 8, 90), (1, 5, 200, 1), (12, 6, 14, 600)]
@@ -129,3 +135,13 @@ def test_ids_are_as_short_as_they_can_be() -> None:
     assert prefixes.beginnings([]) == {}
     assert prefixes.beginning(one, 32) == str(one)
     assert prefixes.shared(one, one) == 32
+
+
+def test_ids_are_whole_where_the_store_cannot_tell() -> None:
+    class Admin:
+        async def find_ids(self, beginning: str, *, limit: int) -> Sequence[UUID]:
+            raise StoreError("expected a store with operations, found none")
+
+    one = UUID("0190aaaa-bbbb-7ccc-8ddd-000000000001")
+
+    assert anyio.run(shortened, cast("bgjobs.Admin", Admin()), [one]) == {}
