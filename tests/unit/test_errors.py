@@ -110,8 +110,8 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         UnreadableJobError(UNREADABLE),
         (
             "job 00000000-0000-0000-0000-000000000007 cannot be read: metadata: expected "
-            "texts; its row was written by another program or version: delete it, or repair it and "
-            "retry the job"
+            "texts; its row was written by another program or version: delete it, or repair "
+            "it and retry the job"
         ),
         {"job": UNREADABLE},
     ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +13,6 @@ from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.visible import visible
-
-if TYPE_CHECKING:
-    from bgjobs.stores.operations import Operations
 
 
 @click.group(no_args_is_help=False)
@@ -80,7 +76,9 @@ def validate(session: Session, *, with_json: bool) -> None:
     done: dict[str, int] = {}
     with _opened(session.config.store):
         session.config.store.check_schema()
-        operations = _operations(session.config.store)
+        operations = bgjobs.operations_of(session.config.store)
+        if operations is None:
+            raise _no_operations(session.config.store)
         for constraint in operations.unvalidated():
             done[constraint] = operations.validate(constraint)
             if not with_json:
@@ -93,16 +91,15 @@ def validate(session: Session, *, with_json: bool) -> None:
 
 def _pending(store: bgjobs.Store) -> list[bgjobs.Migration]:
     with _opened(store):
-        operations = _operations(store)
+        operations = bgjobs.operations_of(store)
+        if operations is None:
+            raise _no_operations(store)
         _refuse_newer(store)
         return list(operations.pending_migrations())
 
 
-def _operations(store: bgjobs.Store) -> "Operations":
-    operations = bgjobs.operations_of(store)
-    if operations is None:
-        raise Fault(f"{store.label} does not tell its migrations", ExitCode.NOT_DONE)
-    return operations
+def _no_operations(store: bgjobs.Store) -> Fault:
+    return Fault(f"{store.label} does not tell its migrations", ExitCode.NOT_DONE)
 
 
 def _refuse_newer(store: bgjobs.Store) -> None:
