@@ -9,7 +9,17 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chart, claim, compare, extras, goals, growth, guard, schedules
+from benchmarks import (
+    chart,
+    claim,
+    compare,
+    extras,
+    goals,
+    growth,
+    guard,
+    operators,
+    schedules,
+)
 from benchmarks.command_line import REPORT, command, parser, stores
 from benchmarks.comparison_table import comparison
 from benchmarks.facts import machine_facts
@@ -149,6 +159,18 @@ def run_claim(options: argparse.Namespace, databases: Databases, facts: Facts) -
     return int(options.strict and any(one.worst > claim.FLAT for one in found))
 
 
+def run_operators(options: argparse.Namespace, databases: Databases, facts: Facts) -> int:
+    """Measure what operators wait for on a long history of failures."""
+    print(f"{options.rows:,} failed jobs and {operators.UNREADABLE:,} unreadable rows\n")
+    rounds = options.rounds or 1
+    found = [operators.measure(one, options.rows, rounds, options.calls) for one in databases]
+    print("\n\n".join(one.report for one in found), end="\n\n")
+    write_json(options.json, facts, as_rows(f for one in found for f in one.figures))
+    slow = [f"MISSED: {one.database}, {look}" for one in found for look in one.slow]
+    print("\n".join(slow) or f"Each look takes less than {operators.GOAL:g} ms in the median.")
+    return int(options.strict and bool(slow))
+
+
 def run_schedules(options: argparse.Namespace, _: Databases, facts: Facts) -> int:
     """Measure what it costs to find the next occurrence; no database has to do with it."""
     rounds = options.rounds or 5
@@ -199,6 +221,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace, Databases, Facts], int]] 
     "extras": run_extras,
     "growth": run_growth,
     "claim": run_claim,
+    "operators": run_operators,
     "schedules": run_schedules,
     "guard": run_guard,
 }

@@ -11,7 +11,7 @@ from benchmarks import extras
 from benchmarks.plan import METRICS
 from benchmarks.systems import POSTGRES, SQLITE, SYSTEMS, chosen
 
-BENCHMARKS = ("compare", "extras", "growth", "claim", "schedules", "guard")
+BENCHMARKS = ("compare", "extras", "growth", "claim", "operators", "schedules", "guard")
 REPORT = "report"
 STORES = (SQLITE, POSTGRES)
 BACKENDS = ("trio", "asyncio")
@@ -74,8 +74,18 @@ def parser() -> argparse.ArgumentParser:
         help=f"of extras: these, or all that begin so: {', '.join(titles)}",
     )
     add("--large", action="store_true", help="of extras: drain 1,000,000 jobs for the memory")
-    add("--rows", type=_count, default=1_000_000, help="of claim and growth: many rows")
-    add("--calls", type=_count, default=20, help="of claim, growth, schedules: in a round")
+    add(
+        "--rows",
+        type=_count,
+        default=1_000_000,
+        help="of claim, growth and operators: many rows",
+    )
+    add(
+        "--calls",
+        type=_count,
+        default=20,
+        help="of claim, growth, operators, schedules: in a round",
+    )
     add(
         "--tolerance",
         type=float,

@@ -69,6 +69,13 @@ class Place(Protocol):
         """Fill the tables, each with one statement; the payloads number the live jobs."""
         ...
 
+    def fill_failed(self, failed: int, unreadable: int) -> None:
+        """Store failed jobs of ten workers, and rows that were set apart.
+
+        The error of each has the word ``timeout``, that of one in a hundred thousand ``rare``.
+        """
+        ...
+
     def plan(self, owner: UUID, names: list[str], limit: int) -> str:
         """Explain how `reserve` is executed."""
         ...

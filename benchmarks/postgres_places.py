@@ -19,7 +19,7 @@ from benchmarks.sites import PostgresSite, checkpoint, url_of
 from bgjobs import PostgresStore
 from bgjobs.stores.postgres.statements import Dialect
 
-TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "owners")
+TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "jobs_unreadable", "owners")
 SETTINGS = (
     "fsync",
     "synchronous_commit",
@@ -47,6 +47,31 @@ select
     '{{"i":1,"t":0}}', 0, 0, 0, 0, 1, now(), now(), now(),
     (%(row_id)s || '000000000000')::uuid, now() + n * interval '1 us', '[]'
 from generate_series(%(first)s::integer, %(last)s::integer) as n
+"""
+FAILED = """
+insert into {jobs_failed} (
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, errors, error, failed_at
+)
+select
+    (%(row_id)s || lpad(to_hex(n), 12, '0'))::uuid, 'worker_' || (n %% 10),
+    '{{"i":1,"t":0}}', 0, 1, 0, 0, 1, now(), now(), now(),
+    (%(row_id)s || '000000000000')::uuid, '[]',
+    'TimeoutError: timeout of host ' || (n %% 1000)
+        || case when n %% 100000 = 7 then ' rare' else '' end,
+    now() + n * interval '1 us'
+from generate_series(1, %(count)s::integer) as n
+"""
+SET_APART = """
+insert into {jobs_unreadable} (
+    id, origin, reason, found_at, job_id, name, payload, metadata
+)
+select
+    made.id, 'jobs', 'metadata: expected texts', now(), made.id, 'worker_1', '[]', '{{'
+from (
+    select (%(row_id)s || 'ff' || lpad(to_hex(n), 10, '0'))::uuid as id
+    from generate_series(1, %(count)s::integer) as n
+) as made
 """
 PAST = -1000
 FUTURE = 86_400
@@ -85,6 +110,10 @@ class PostgresPlace:
         self._insert(FINISHED, 0, population.finished, population)
         self._insert(JOBS, first, population.waiting, population, PAST)
         self._insert(JOBS, first + population.waiting, population.delayed, population, FUTURE)
+
+    def fill_failed(self, failed: int, unreadable: int) -> None:
+        for statement, count in ((FAILED, failed), (SET_APART, unreadable)):
+            self._run(statement, {"row_id": ROW_ID, "count": count})
 
     def _insert(
         self, statement: str, first: int, count: int, population: Population, delay: int = 0

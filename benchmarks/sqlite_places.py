@@ -38,6 +38,30 @@ select
     0, 0, 0, 0, 1, n, n, n, '{ROW_ID}000000000000', n, '[]'
 from numbers
 """
+FAILED = f"""
+with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < :count)
+insert into bgjobs_jobs_failed (
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, errors, error, failed_at
+)
+select
+    '{ROW_ID}' || printf('%012x', n), 'worker_' || (n % 10), '{{"i":1,"t":0}}',
+    0, 1, 0, 0, 1, n, n, n, '{ROW_ID}000000000000', '[]',
+    'TimeoutError: timeout of host ' || (n % 1000)
+        || case when n % 100000 = 7 then ' rare' else '' end,
+    n
+from numbers
+"""
+SET_APART = f"""
+with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < :count)
+insert into bgjobs_jobs_unreadable (
+    id, origin, reason, found_at, job_id, name, payload, metadata
+)
+select
+    '{ROW_ID}' || printf('ff%010x', n), 'jobs', 'metadata: expected texts', n,
+    '{ROW_ID}' || printf('ff%010x', n), 'worker_1', '[]', '{{'
+from numbers
+"""
 PAST = -1_000_000_000
 FUTURE = 86_400_000_000
 """Microseconds from now."""
@@ -68,6 +92,13 @@ class SQLitePlace:
         self._insert(FINISHED, 0, population.finished, population)
         self._insert(JOBS, first, population.waiting, population, PAST)
         self._insert(JOBS, first + population.waiting, population.delayed, population, FUTURE)
+
+    def fill_failed(self, failed: int, unreadable: int) -> None:
+        for statement, count in ((FAILED, failed), (SET_APART, unreadable)):
+            self._connection.execute(statement, {"count": count})
+        self.store.open()
+        self.store.operations.retry([])  # brings the words of the errors into their index
+        self.store.close()
 
     def _insert(
         self, statement: str, first: int, count: int, population: Population, delay: int = 0
