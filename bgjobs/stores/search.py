@@ -30,6 +30,13 @@ def words_of(text: str) -> Sequence[str]:
     return tuple(words)
 
 
+def are_in(words: Sequence[str], text: str) -> bool:
+    """Whether a text has all of these words, the last of them as the beginning of one."""
+    *whole, beginning = (word.casefold() for word in words)
+    found = {word.casefold() for word in _WORD.findall(text)}
+    return found.issuperset(whole) and any(word.startswith(beginning) for word in found)
+
+
 def checked(words: Sequence[str]) -> tuple[Sequence[str], bool]:
     """Give the words alone, and whether the last is the beginning of one.
 

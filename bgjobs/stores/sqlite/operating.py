@@ -27,14 +27,13 @@ from bgjobs.stores.operations import (
     LiveOwner,
     Migration,
 )
-from bgjobs.stores.search import FEW, checked
 from bgjobs.stores.sql import Statements
-from bgjobs.stores.sqlite import diagnosing, rows, unreadable, writing
+from bgjobs.stores.sqlite import diagnosing, rows, searching, unreadable, writing
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import cursor_of, listing, orders_of
+from bgjobs.stores.values import listing, orders_of
 
 
 def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
@@ -108,7 +107,7 @@ class SQLiteOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Give failed jobs; with words, the last that failed first, else the newest first."""
-        found = self._failed("get_failed", failures, page)
+        found = searching.failed(self._calls, "get_failed", failures, page)
         if not failures.words:
             return listing(map(rows.DECODER.failed, found))
         jobs = listing(rows.DECODER.failed(row[:-1]) for row in found)
@@ -118,7 +117,7 @@ class SQLiteOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
         """Give only their ids, in the same order."""
-        found = self._failed("get_failed_ids", failures, page)
+        found = searching.failed(self._calls, "get_failed_ids", failures, page)
         return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
     def get_waiting(
@@ -216,26 +215,6 @@ class SQLiteOperations:
         """Look for trouble in the library, the file, its settings and its plans."""
         return diagnosing.diagnose(self._calls)
 
-    def _failed(self, verb: str, failures: Failures, page: Page) -> list[Row]:
-        before = failures.before
-        values: dict[str, str | int | None] = {
-            "name": failures.name,
-            "before": None if before is None else to_microseconds(as_instant("before", before)),
-        }
-        if failures.words:
-            cursor = cursor_of(page)
-            values["words"] = _matching(failures.words)
-            values["number"] = None if cursor is None else cursor.number
-            return self._calls.page(verb, page, values, 3 if self._has_few(failures) else 2)
-        return self._calls.page(verb, page, values, 0 if failures.name is None else 1)
-
-    def _has_few(self, failures: Failures) -> bool:
-        if failures.name is None:
-            return False
-        values: Parameters = {"name": failures.name, "at_most": FEW + 1}
-        count: int = self._calls.read("count_failed", values)[0][0]
-        return count <= FEW
-
     def _change_failures(
         self, verb: str, now: datetime | None, values: Mapping[str, str | int | None]
     ) -> list[list[Row]]:
@@ -246,13 +225,6 @@ class SQLiteOperations:
             found = [run(raw, statement, timed) for statement in calls.sql[verb]]
             writing.index_failures(raw, calls.sql)
         return found
-
-
-def _matching(words: Sequence[str]) -> str:
-    """Write the search in the language of FTS5, where a word in quotes is no operator."""
-    alone, is_beginning = checked(words)
-    quoted = " ".join(f'"{word}"' for word in alone)
-    return f"{quoted}*" if is_beginning else quoted
 
 
 def _cursor(found: Sequence[Row]) -> Cursor | None:

@@ -136,6 +136,22 @@ def check_found_jobs_come_page_by_page(store: OperatedStore) -> None:
     assert _find(store, "valueerror", page=Page(0)) == []
 
 
+def check_beginnings_of_words_come_page_by_page(store: OperatedStore) -> None:
+    """Whatever a store does to find frequent ones sooner than rare ones."""
+    errors = ("route alpha-1", "Router", "en route", "ROUTES x", "detour", "route B", "Route")
+    jobs = [lose(store, error, now=NOW + place * SECOND) for place, error in enumerate(errors)]
+    expected = [job.id for job, error in zip(jobs, errors, strict=True) if error != "detour"]
+    for name in (None, "mail"):
+        paged: list[UUID] = []
+        page = Page(2)
+        while found := _find(store, "rout*", name=name, page=page):
+            paged += found
+            page = page.behind(found)
+        assert paged == expected[::-1]
+    assert _find(store, "alpha", "rout*", page=Page(1)) == [jobs[0].id]
+    assert _find(store, "route", "x*", page=Page(1)) == []
+
+
 def check_a_search_goes_on_behind_what_has_gone(store: OperatedStore) -> None:
     """Its cursor holds the place, whatever becomes of the row that was the last."""
     first, second, third = lose(store), lose(store), lose(store)
