@@ -7,7 +7,7 @@ from typing import Any, Final, final
 from bgjobs.errors import PayloadError
 from bgjobs.payloads import json_text
 from bgjobs.payloads.equality import difference
-from bgjobs.payloads.mismatch import Mismatch, as_mismatch, shown, type_name, unfit
+from bgjobs.payloads.mismatch import Mismatch, as_mismatch, type_name, unexpected, unfit
 from bgjobs.payloads.signatures import read_signature
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -73,7 +73,7 @@ class Codec:
             found = type_name(payload)
             raise TypeError(f"payload of worker {self._worker!r}: expected str, found {found}")
         try:
-            return self._call(self._decoded(json_text.load(payload)))
+            return self._call(self._decoded(json_text.load(payload, self._decoders)))
         except Mismatch as mismatch:
             problems = mismatch.texts()
         except RecursionError:
@@ -110,7 +110,7 @@ class Codec:
     def _read_back(self, given: dict[str, Any], text: str) -> str:
         """Read the text as its run will: classes with code of their own may not allow it."""
         try:
-            found = self._decoded(json_text.load(text))
+            found = self._decoded(json_text.load(text, self._decoders))
         except Mismatch as mismatch:
             raise Mismatch(
                 (path, f"could not be read back: {problem}")
@@ -152,10 +152,8 @@ class Codec:
         for name in self._required:
             if name not in given:
                 yield "", f"missing argument {name!r}"
-        if not given.keys() <= self._encoders.keys():
-            for name in given:
-                if name not in self._encoders:
-                    yield "", f"unexpected argument {shown(name)}"
+        if more := len(given.keys() - self._encoders.keys()):
+            yield "", unexpected("argument", more, self._encoders)
 
     def _call(self, given: dict[str, Any]) -> Call:
         if self._plain or not given:

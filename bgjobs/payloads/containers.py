@@ -118,7 +118,7 @@ def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
 
     def encode(value: Any) -> dict[Any, Any]:
         if kind.accepts(value):
-            found = _entries(value, key.encode, item.encode)
+            found = _entries(value, key.encode, item.encode, _by_name)
             if not key.keeps_equality:
                 _check_keys(found, key.decode)
             return found
@@ -126,7 +126,7 @@ def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
 
     def decode(value: Any) -> dict[Any, Any]:
         if type(value) is dict:
-            return _entries(value, key.decode, item.decode)  # pyright: ignore[reportUnknownArgumentType] - a row
+            return _entries(value, key.decode, item.decode, _by_place)  # pyright: ignore[reportUnknownArgumentType] - a row
         raise unfit(kind.name, value)
 
     keeps = kind.is_exact and key.keeps_equality and item.keeps_equality
@@ -223,7 +223,21 @@ def _apply(pair: tuple[Code, Any]) -> Any:
     return code(value)
 
 
-def _entries(values: Mapping[Any, Any], key_code: Code, code: Code) -> dict[Any, Any]:
+def _by_name(values: Mapping[Any, Any], key: Any, name: Any) -> str:  # noqa: ARG001 - as below
+    return shown(name)
+
+
+def _by_place(values: Mapping[Any, Any], key: Any, name: Any) -> str:  # noqa: ARG001 - as above
+    """Return where a key stands, from 0: what is stored may be anybody's data."""
+    return str(next(index for index, one in enumerate(values) if one is key))
+
+
+def _entries(
+    values: Mapping[Any, Any],
+    key_code: Code,
+    code: Code,
+    told: Callable[[Mapping[Any, Any], Any, Any], str],
+) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     problems: list[tuple[str, str]] = []
     for key, value in _pairs_of(values):
@@ -231,16 +245,17 @@ def _entries(values: Mapping[Any, Any], key_code: Code, code: Code) -> dict[Any,
             name = key_code(key)
         except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
             problems += (
-                (path, f"key {shown(key)}: {text}")
+                (path, f"key {told(values, key, key)}: {text}")
                 for path, text in as_mismatch(error).problems
             )
             continue
         if name in result:
-            problems.append(("", f"key {shown(name)}: found two keys that are written so"))
+            found = f"key {told(values, key, name)}: found two keys that are written so"
+            problems.append(("", found))
         try:
             result[name] = code(value)
         except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
-            problems += as_mismatch(error).under(key_step(name))
+            problems += as_mismatch(error).under(f"[{told(values, key, name)}]")
         if len(problems) >= SHOWN:
             break
     if problems:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 from bgjobs.jobs import LARGEST_PAYLOAD
@@ -51,8 +51,11 @@ def text_of(value: Any) -> str:
         raise refused(_TOO_LONG) from None
 
 
-def load(text: str) -> Any:
-    """Read JSON text of a row, however hostile; `Mismatch` for what `dump` never wrote."""
+def load(text: str, known: Collection[str] = ()) -> Any:
+    """Read JSON text of a row, however hostile; `Mismatch` for what `dump` never wrote.
+
+    Of its keys only the `known` ones, those of arguments, are in the text of an error.
+    """
     if len(text) > LARGEST_PAYLOAD or not text.isascii():
         _check_size(text, None)
     try:
@@ -63,7 +66,7 @@ def load(text: str) -> Any:
         raise refused("expected JSON, found other text") from None
     if "\\u" in text or (len(text) > DEEPEST and _brackets(text) > DEEPEST):
         # Which fields are hidden is not known here, so all that the arguments hold is.
-        _check_tree(value, hidden_from=1)
+        _check_tree(value, known)
     return value
 
 
@@ -97,13 +100,14 @@ def _too_deep(path: str) -> Mismatch:
     return Mismatch([(path, f"nested deeper than {DEEPEST} levels")])
 
 
-def _check_tree(value: Any, hidden_from: int = DEEPEST) -> None:
-    problems = dict.fromkeys(_tree_problems(value, hidden_from))
+def _check_tree(value: Any, known: Collection[str] | None = None) -> None:
+    """Raise `Mismatch` for what no database stores; None lets all keys be shown."""
+    problems = dict.fromkeys(_tree_problems(value, known))
     if problems:
         raise Mismatch(problems)
 
 
-def _tree_problems(value: Any, hidden_from: int) -> Iterator[tuple[str, str]]:
+def _tree_problems(value: Any, known: Collection[str] | None) -> Iterator[tuple[str, str]]:
     # A stack of its own, for the value may be nested deeper than Python can call.
     waiting: list[tuple[str, int, Any, bool]] = [("", 0, value, False)]
     found = 0
@@ -116,11 +120,21 @@ def _tree_problems(value: Any, hidden_from: int) -> Iterator[tuple[str, str]]:
         elif depth == DEEPEST and isinstance(one, dict | list):
             raise _too_deep(_shortened(path))
         else:
-            is_hidden |= depth >= hidden_from or isinstance(one, HiddenDict | HiddenList)
+            is_hidden |= isinstance(one, HiddenDict | HiddenList)
+            is_hidden |= known is not None and depth > 0
             waiting += (
-                (path if is_hidden else step, depth + 1, child, is_hidden)
+                (
+                    path if is_hidden or not _may_show(step, known) else step,
+                    depth + 1,
+                    child,
+                    is_hidden,
+                )
                 for step, child in _children(path, one)
             )
+
+
+def _may_show(step: str, known: Collection[str] | None) -> bool:
+    return known is None or step in known
 
 
 def _children(path: str, value: Any) -> list[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """A value that does not fit its annotation, and where it sits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -33,6 +33,13 @@ def unfit(expected: str, found: object) -> Mismatch:
 def refused(problem: str) -> Mismatch:
     """Refuse a value in words of its own."""
     return Mismatch([("", problem)])
+
+
+def unexpected(kind: str, count: int, known: Collection[str]) -> str:
+    """Write how many names are not among the known ones; stored names may be data."""
+    names = ", ".join(repr(name) for name in islice(known, SHOWN)) or "none"
+    more = ", ..." if len(known) > SHOWN else ""
+    return f"found {count} unexpected {kind}{'s' * (count > 1)}, expected only {names}{more}"
 
 
 def as_mismatch(error: Exception) -> Mismatch:

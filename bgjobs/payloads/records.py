@@ -23,7 +23,15 @@ from bgjobs.payloads.construction import (
     other_state,
 )
 from bgjobs.payloads.fields import Field, fields_of, told_apart_classes
-from bgjobs.payloads.mismatch import Mismatch, as_mismatch, refused, shown, type_name, unfit
+from bgjobs.payloads.mismatch import (
+    Mismatch,
+    as_mismatch,
+    refused,
+    shown,
+    type_name,
+    unexpected,
+    unfit,
+)
 from bgjobs.payloads.shapes import OBJECT, Code, Shape
 
 _PROBES = 1_000
@@ -207,8 +215,7 @@ def _problems(
             yield f".{name}", f"raised {type_name(cause)}"
     for cause in others:
         if isinstance(cause, ForbiddenExtraKeysError):
-            for key in sorted(cause.extra_fields):
-                yield "", f"unexpected field {shown(key)}"
+            yield "", unexpected("field", len(cause.extra_fields), names.values())
         else:
             # The message of a user's own check may quote the value.
             yield "", f"expected what {kind.__name__} takes, it raised {type_name(cause)}"
