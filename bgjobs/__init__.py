@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bgjobs.runtime.app import administer, run, serve
     from bgjobs.runtime.bgjobs import BgJobs
     from bgjobs.runtime.bus import EventStream
+    from bgjobs.runtime.importing import Imported
     from bgjobs.runtime.queue_control import QueueControl
     from bgjobs.runtime.schedule_admin import ScheduleState
     from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
@@ -69,6 +70,7 @@ __all__ = [
     "EventStream",
     "FailedJob",
     "Finding",
+    "Imported",
     "Job",
     "JobContext",
     "JobRequest",
@@ -121,6 +123,7 @@ _LATER = {
     "Event": "bgjobs.events",
     "EventStream": "bgjobs.runtime.bus",
     "Finding": "bgjobs.stores.operations",
+    "Imported": "bgjobs.runtime.importing",
     "Listener": "bgjobs.events",
     "LiveOwner": "bgjobs.stores.operations",
     "Migration": "bgjobs.stores.operations",

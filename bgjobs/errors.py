@@ -19,8 +19,8 @@ The facts are attributes, and the message is built from them::
     |- NotRunningError             a call on something that has stopped or was removed
     |- LeaseLostError              a queue could not renew its lease; told by `ChildCrashed`
     '- StoreError                  the database said no
-       |- RowRefusedError          one row is beyond the bounds of its columns
        |- StoreUnavailableError    not reachable now; trying again may help
+       |- RowRefusedError          a value or a row is refused; others may be taken
        |- SchemaMismatchError      the stored schema is not the one this version knows
        '- ForkedStoreError         an open store was used in a forked child
 
@@ -263,18 +263,18 @@ class StoreError(BgJobsError):
     """The database refused a statement; the driver's error is the cause."""
 
 
-class RowRefusedError(StoreError):
-    """The database refuses a row: something in it is beyond the bounds of its column.
-
-    The whole statement was undone. Other rows of the same call may be written without it.
-    """
-
-
 class StoreUnavailableError(StoreError):
     """The database could not be reached, was busy or went away; trying again may help.
 
     Whether the last statement took effect may be unknown. Every write of bgjobs can be
     repeated without doubling anything.
+    """
+
+
+class RowRefusedError(StoreError):
+    """The database refused a value or a row: by a constraint, a type, a limit or a trigger.
+
+    All that was asked for in the same call was undone. The others may be taken without it.
     """
 
 

@@ -387,6 +387,17 @@ class Operated:
 
 @final
 @frozen
+class ChangeRefused:
+    """The database refused what an operator wanted of a job; the rest of the call is done."""
+
+    action: str
+    """The name of the method of `Admin`."""
+    job_id: UUID
+    error: Exception
+
+
+@final
+@frozen
 class Pruned:
     """Old ended jobs were deleted."""
 
@@ -444,6 +455,7 @@ Event = (
     | LoopLag
     | ClockSkew
     | Operated
+    | ChangeRefused
     | Pruned
     | ListenerFailed
 )

@@ -30,6 +30,8 @@ LONGEST_DELAY = timedelta(days=36_500)
 """A hundred years: every calendar here can count so far ahead, and so far back."""
 LARGEST_WHOLE = 2**31 - 1
 """No count and no limit is larger; both databases can still add to it."""
+LARGEST_COUNTER = 1_000_000_000
+"""The most runs, crashes and reservations that a stored job may have had."""
 
 
 @final

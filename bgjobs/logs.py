@@ -10,6 +10,7 @@ import attrs
 
 from bgjobs.events import (
     CancellationIgnored,
+    ChangeRefused,
     ChildCrashed,
     ChildGaveUp,
     ClockSkew,
@@ -44,6 +45,7 @@ _WARNING = (
     LoopLag,
     ClockSkew,
     CancellationIgnored,
+    ChangeRefused,
 )
 _ERROR = (
     QueueError,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import bgjobs
 from bgjobs.cli import screen
@@ -9,6 +10,7 @@ from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session
 
+T = TypeVar("T")
 Progress = Callable[[int], None]
 """Told how many are done so far."""
 
@@ -27,9 +29,10 @@ def in_bulk(
     session: Session,
     title: str,
     total: int | None,
-    work: Callable[[bgjobs.Admin, Progress], Awaitable[int]],
-) -> int:
-    """Do long work behind a progress bar and give its count; Ctrl-C tells how far it came."""
+    work: Callable[[bgjobs.Admin, Progress], Awaitable[T]],
+    *listeners: bgjobs.Listener,
+) -> T:
+    """Return what long work behind a progress bar does; Ctrl-C tells how far it came."""
     so_far = 0
     try:
         with screen.bar(title, total) as show:
@@ -39,7 +42,7 @@ def in_bulk(
                 so_far = done
                 show(done)
 
-            return session.administered(lambda admin: work(admin, progress))
+            return session.administered(lambda admin: work(admin, progress), *listeners)
     except KeyboardInterrupt:
         raise Fault(
             f"interrupted after {so_far:,}; the batch under way may be done, "

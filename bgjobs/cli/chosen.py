@@ -61,12 +61,18 @@ async def done(
     asked: Iterable[UUID],
     changed: Mapping[str, Collection[UUID]],
     reasons: Mapping[State, str] | None = None,
+    refusals: Mapping[UUID, str] | None = None,
 ) -> Done:
-    """Find out why the others were refused; `reasons` says it where a state alone does not."""
+    """Find out why the others were refused.
+
+    `reasons` says it where a state alone does not, `refusals` what the database said.
+    """
     known: Mapping[State, str] = {**_IT, **(reasons or {})}
+    told = refusals or {}
     handled = {one for ids in changed.values() for one in ids}
     refused = [one for one in asked if one not in handled]
-    return Done(changed, {one: await _why(admin, one, known) for one in refused})
+    why = {one: told.get(one) or await _why(admin, one, known) for one in refused}
+    return Done(changed, why)
 
 
 async def _why(admin: bgjobs.Admin, job_id: UUID, reasons: Mapping[State, str]) -> str:

@@ -16,7 +16,6 @@ from bgjobs.errors import unwrapped
 
 if TYPE_CHECKING:
     from bgjobs import Admin
-    from bgjobs.events import Event
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,16 +39,12 @@ class Session:
         return load_config(self.app)
 
     def administered(
-        self,
-        work: "Callable[[Admin], Awaitable[T]]",
-        listener: "Callable[[Event], None] | None" = None,
+        self, work: "Callable[[Admin], Awaitable[T]]", *listeners: "bgjobs.Listener"
     ) -> T:
         """Run `work` over the application's store; Ctrl-C cancels it in order."""
         import anyio  # noqa: PLC0415 - the help needs no event loop
 
-        config = self.config
-        if listener is not None:
-            config = evolve(config, listeners=[*config.listeners, listener])
+        config = evolve(self.config, listeners=[*self.config.listeners, *listeners])
 
         async def main() -> T:
             async with bgjobs.administer(config) as admin:

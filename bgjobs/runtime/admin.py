@@ -11,6 +11,7 @@ from bgjobs.config import Config
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
 from bgjobs.events import Operated
 from bgjobs.expecting import (
+    check_flag,
     check_id,
     check_ids,
     check_instant,
@@ -34,6 +35,7 @@ from bgjobs.jobs import (
 from bgjobs.runtime.bulk import Bulk, Progress
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
+from bgjobs.runtime.importing import Imported
 from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
@@ -184,7 +186,8 @@ class Admin:
     async def retry(self, *job_ids: UUID) -> Sequence[UUID]:
         """Let failed jobs run again at once, with all their retries; give those that will.
 
-        Left out are jobs that have not failed, and those whose unique key is taken by now.
+        Left out are jobs that have not failed, those whose unique key is taken by now, and
+        those that the database refuses: `ChangeRefused` tells each of these.
         """
         check_ids("retry", job_ids)
         again = await self._bulk.retry(job_ids)
@@ -203,6 +206,7 @@ class Admin:
 
         A few hundred in each transaction: cancelled on the way, those that were not reached
         are failed as before, and none is lost. `progress` is told how many were done so far.
+        What the database refuses is left out, and told by `ChangeRefused`.
         """
         check_name("retry_failed: name", name, optional=True)
         chosen = Failures(name=name, words=_words(search), before=before)
@@ -295,14 +299,16 @@ class Admin:
         return self._bulk.export_failed(Failures(name=name, words=_words(search)))
 
     async def import_failed(
-        self, lines: Iterable[str], *, progress: Progress | None = None
-    ) -> int:
-        """Store failed jobs that were exported; give how many were not there already.
+        self, lines: Iterable[str], *, skip_bad: bool = False, progress: Progress | None = None
+    ) -> Imported:
+        """Store failed jobs that were exported, and return how many were not there already.
 
-        `ExportedLineError` names the first line that cannot be read; the batches before it,
-        of a few hundred lines, are stored.
+        Each value of a line is checked as that of a request is. `ExportedLineError` names the
+        first line that is refused; the batches before it, of a few hundred lines, are stored.
+        With `skip_bad` all others are stored, and `Imported.errors` names those refused.
         """
-        return await self._bulk.import_failed(lines, progress)
+        check_flag("import_failed: skip_bad", skip_bad)
+        return await self._bulk.import_failed(lines, progress, skip_bad=skip_bad)
 
     async def schedules(self) -> Sequence[ScheduleState]:
         """Give the scheduled jobs of the configuration, and what waits or runs of each."""

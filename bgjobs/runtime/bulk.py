@@ -3,6 +3,7 @@
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Collection,
     Iterable,
@@ -15,14 +16,14 @@ from typing import final
 from uuid import UUID
 
 from bgjobs.deferred import refuse_deferred, refuse_deferring
-from bgjobs.events import Operated, Pruned
-from bgjobs.expecting import check_text
-from bgjobs.jobs import FailedJob
+from bgjobs.events import ChangeRefused, Operated, Pruned
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.importing import Imported, Importing, parts_of
+from bgjobs.runtime.isolating import isolate
 from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.unreadable import listed
 from bgjobs.stores.abc import Page
-from bgjobs.stores.exports import from_line, to_line
+from bgjobs.stores.exports import to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
 
 BATCH = 500
@@ -47,9 +48,12 @@ class Bulk:
     async def retry(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """See `Admin.retry`."""
         again: list[UUID] = []
+
+        async def retry(part: Sequence[UUID]) -> None:
+            again.extend(await self._retried(part))
+
         for batch in _batches(job_ids):
-            now = self._engine.clock.store_now()
-            again += await self._call(self._operations.retry, batch, now=now)
+            await self._isolate("retry", batch, retry)
         self._tell("retry", job_ids, len(again))
         await self._wake_workers()
         return again
@@ -57,9 +61,13 @@ class Bulk:
     async def put_back(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Put back what was set apart and can be read by now."""
         back: list[UUID] = []
-        for batch in _batches(job_ids):
+
+        async def put_back(part: Sequence[UUID]) -> None:
             now = self._engine.clock.store_now()
-            back += await self._call(self._operations.put_back, batch, now=now)
+            back.extend(await self._call(self._operations.put_back, part, now=now))
+
+        for batch in _batches(job_ids):
+            await self._isolate("put_back", batch, put_back)
         if back:
             self._tell("put_back", job_ids, len(back))
             await self._wake_workers()
@@ -69,11 +77,15 @@ class Bulk:
         """See `Admin.retry_failed`."""
         _check(progress)
         done = 0
+
+        async def retry(part: Sequence[UUID]) -> None:
+            nonlocal done
+            done += len(await self._retried(part))
+
         try:
             async with aclosing(self._failed_ids(failures)) as batches:
                 async for batch in batches:
-                    now = self._engine.clock.store_now()
-                    done += len(await self._call(self._operations.retry, batch, now=now))
+                    await self._isolate("retry_failed", batch, retry)
                     await self._report(done, progress)
         finally:
             self._engine.bus.emit(Operated, "retry_failed", failures.name or "all", done)
@@ -83,11 +95,14 @@ class Bulk:
         """See `Admin.cancel`."""
         ended: list[UUID] = []
         asked: list[UUID] = []
+
+        async def cancel(part: Sequence[UUID]) -> None:
+            found = await self._cancelled(part, reason)
+            ended.extend(found.ended)
+            asked.extend(found.asked)
+
         for batch in _batches(job_ids):
-            now = self._engine.clock.store_now()
-            found = await self._call(self._operations.cancel, batch, reason, now=now)
-            ended += found.ended
-            asked += found.asked
+            await self._isolate("cancel", batch, cancel)
         self._tell("cancel", job_ids, len(ended) + len(asked))
         await self._engine.announce_now([NEWS])
         return Cancelled(ended, asked)
@@ -98,12 +113,16 @@ class Bulk:
         """See `Admin.cancel_waiting`."""
         _check(progress)
         done, page = 0, Page(BATCH)
-        get, cancel = self._engine.store.get_enqueued, self._operations.cancel
+        get = self._engine.store.get_enqueued
+
+        async def cancel(part: Sequence[UUID]) -> None:
+            nonlocal done
+            done += len((await self._cancelled(part, reason)).ended)
+
         try:
             while waiting := await listed(self._engine, get, name, page):
                 batch = [job.id for job in waiting]
-                now = self._engine.clock.store_now()
-                done += len((await self._call(cancel, batch, reason, now=now)).ended)
+                await self._isolate("cancel_waiting", batch, cancel)
                 page = page.behind(waiting)
                 _report_to(progress, done)
         finally:
@@ -118,17 +137,24 @@ class Bulk:
         priority: int | None,
     ) -> Sequence[UUID]:
         """See `Admin.reschedule` and `Admin.change_priority`."""
-        changed = await self._call(
-            self._operations.change,
-            job_ids,
-            available_at=available_at,
-            available_in=available_in,
-            priority=priority,
-            now=self._engine.clock.store_now(),
-        )
-        self._tell(
-            "change_priority" if priority is not None else "reschedule", job_ids, len(changed)
-        )
+        action = "change_priority" if priority is not None else "reschedule"
+        changed: list[UUID] = []
+
+        async def change(part: Sequence[UUID]) -> None:
+            changed.extend(
+                await self._call(
+                    self._operations.change,
+                    part,
+                    available_at=available_at,
+                    available_in=available_in,
+                    priority=priority,
+                    now=self._engine.clock.store_now(),
+                )
+            )
+
+        for batch in _batches(job_ids):
+            await self._isolate(action, batch, change)
+        self._tell(action, job_ids, len(changed))
         await self._wake_workers()
         return changed
 
@@ -162,21 +188,34 @@ class Bulk:
                 yield to_line(job)
             page = page.behind(jobs)
 
-    async def import_failed(self, lines: Iterable[str], progress: Progress | None) -> int:
+    async def import_failed(
+        self, lines: Iterable[str], progress: Progress | None, *, skip_bad: bool
+    ) -> Imported:
         """See `Admin.import_failed`."""
         if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
             raise TypeError(f"import_failed: expected lines, found {_not_lines(lines)}")
         _check(progress)
-        done = 0
-        numbered = enumerate(lines, 1)
-        while part := list(islice(numbered, BATCH)):
-            for at, line in part:
-                check_text(f"import_failed: line {at}", line)
-            jobs: list[FailedJob] = [from_line(line, at) for at, line in part if line.strip()]
-            done += len(await self._call(self._operations.restore, jobs))
-            _report_to(progress, done)
-        self._engine.bus.emit(Operated, "import_failed", "lines", done)
-        return done
+        importing = Importing(self._engine, self._operations)
+        for part in parts_of(lines, BATCH):
+            _report_to(progress, await importing.store(part, skips=skip_bad))
+        return importing.end()
+
+    async def _retried(self, part: Sequence[UUID]) -> Sequence[UUID]:
+        now = self._engine.clock.store_now()
+        return await self._call(self._operations.retry, part, now=now)
+
+    async def _cancelled(self, part: Sequence[UUID], reason: str) -> Cancelled:
+        now = self._engine.clock.store_now()
+        return await self._call(self._operations.cancel, part, reason, now=now)
+
+    async def _isolate(
+        self,
+        action: str,
+        batch: Sequence[UUID],
+        change: Callable[[Sequence[UUID]], Awaitable[None]],
+    ) -> None:
+        emit = self._engine.bus.emit
+        await isolate(batch, change, lambda one, error: emit(ChangeRefused, action, one, error))
 
     async def _failed_ids(self, failures: Failures) -> AsyncGenerator[Sequence[UUID]]:
         """Yield all ids that are meant, page by page."""

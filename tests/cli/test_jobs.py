@@ -3,9 +3,11 @@
 import io
 import json
 import re
+import sqlite3
 import sys
 import time
 from collections.abc import Generator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -194,7 +196,7 @@ def test_all_failed_jobs_are_retried(call: Call) -> None:
     assert early.out == "retried 0\n"
     assert answer.out == "retried 2\n"
     assert ids(call, "--failed") == []
-    assert call("jobs", "retry", "--all", "--json").json == {"retried": 0}
+    assert call("jobs", "retry", "--all", "--json").json == {"retried": 0, "refused": []}
 
 
 def test_waiting_jobs_are_cancelled_with_a_reason(call: Call) -> None:
@@ -310,7 +312,10 @@ def test_arguments_are_read_from_stdin(call: Call, monkeypatch: pytest.MonkeyPat
         (
             "send",
             {"--kwargs": '{"mail": {"too": "a@b"}}'},
-            "payload of worker 'send': mail: missing field 'to'; mail: unexpected field 'too'",
+            (
+                "payload of worker 'send': mail: missing field 'to'; "
+                "mail: found 1 unexpected field, expected only 'to', 'copies'"
+            ),
         ),
         (
             "greet",
@@ -375,7 +380,7 @@ def test_failed_jobs_go_out_as_lines_and_come_back(shop: Path, call: Call) -> No
     assert call("jobs", "export", "failed.jsonl", "--force").code == 0
     assert tried.out == "would import up to 2 failed jobs\n"
     assert imported.out == "imported 2, skipped 0\n"
-    assert skipped.json == {"imported": 0, "skipped": 2}
+    assert skipped.json == {"imported": 0, "skipped": 2, "refused": 0, "errors": []}
     assert call("jobs", "list", "--failed", "--json").json == before
     assert call("jobs", "export").out == (shop / "failed.jsonl").read_text("utf-8")
 
@@ -387,6 +392,96 @@ def test_a_line_that_is_no_job_is_named(call: Call, monkeypatch: pytest.MonkeyPa
 
     assert answer.code != 0
     assert "line 1" in answer.line
+
+
+def test_refused_lines_are_named_and_the_rest_is_imported(shop: Path, call: Call) -> None:
+    call("jobs", "export", "failed.jsonl")
+    first, second = (shop / "failed.jsonl").read_bytes().splitlines()
+    long = b"x" * (2**23 + 5)
+    lines = [first, b"no json", b"", second.replace(b'"send"', b'"se\xffnd"'), long, second]
+    (shop / "some.jsonl").write_bytes(b"\n".join(lines))
+    call("jobs", "prune", "--failed-for", "0", "--yes")
+
+    stopped = call("jobs", "import", "some.jsonl", "--yes")
+    answer = call("jobs", "import", "some.jsonl", "--yes", "--skip-bad")
+    again = call("jobs", "import", "some.jsonl", "--yes", "--skip-bad", "--json")
+
+    problems = [
+        (2, "expected a JSON object, found something else"),
+        (4, "name: expected text without NUL and lone surrogates, found one"),
+        (5, "expected at most 4,194,304 characters, found more"),
+    ]
+    assert (stopped.code, stopped.line) == (1, f"line 2: {problems[0][1]}")
+    assert (answer.code, answer.out) == (1, "imported 2, skipped 0, refused 3\n")
+    assert answer.err.splitlines() == [f"line {number}: {why}" for number, why in problems]
+    assert again.code == 1
+    assert again.json == {
+        "imported": 0,
+        "skipped": 2,
+        "refused": 3,
+        "errors": [{"line": number, "reason": why} for number, why in problems],
+    }
+
+
+def test_of_many_refused_lines_some_are_named_and_all_are_counted(
+    shop: Path, call: Call
+) -> None:
+    (shop / "some.jsonl").write_text("no json\n" * 130, "utf-8")
+    answer = call("jobs", "import", "some.jsonl", "--yes", "--skip-bad")
+    assert answer.out == "imported 0, skipped 0, refused 130\n"
+    told = answer.err.splitlines()
+    assert told[19].startswith("line 20: ")
+    assert told[20:] == ["refused 110 more"]
+    as_json = call("jobs", "import", "some.jsonl", "--yes", "--skip-bad", "--json").json
+    assert (as_json["refused"], len(as_json["errors"])) == (130, 100)
+
+
+def refuse(shop: Path, table: str, job: str) -> None:
+    """Let the database refuse one row."""
+    with closing(sqlite3.connect(shop / "shop.db")) as connection:
+        connection.execute(
+            f"create trigger odd before insert on bgjobs_{table} "
+            f"when new.id = '{job}' begin select raise(abort, 'odd row'); end"
+        )
+        connection.commit()
+
+
+def test_a_job_that_the_database_does_not_let_run_again_is_named(
+    shop: Path, call: Call
+) -> None:
+    odd, other = ids(call, "--failed")
+    refuse(shop, "jobs", odd)
+
+    answer = call("jobs", "retry", "--all", "--yes")
+    as_json = call("jobs", "retry", "--all", "--yes", "--json")
+    alone = call("jobs", "retry", odd)
+
+    assert (answer.code, answer.out) == (1, "retried 1\n")
+    assert answer.line.startswith(f"refused {odd}: ")
+    assert "odd row" in answer.line
+    assert (as_json.code, as_json.json) == (1, {"retried": 0, "refused": [odd]})
+    assert alone.code == 1
+    assert "odd row" in alone.line
+    assert other in ids(call, "--waiting")
+
+
+def test_a_job_that_the_database_does_not_let_be_cancelled_is_named(
+    shop: Path, call: Call
+) -> None:
+    [odd] = ids(call, "--waiting")
+    [other] = ids(call, "--delayed", "--worker", "greet")
+    refuse(shop, "jobs_failed", odd)
+
+    alone = call("jobs", "cancel", odd, other, "--json")
+    answer = call("jobs", "cancel", "--all", "--yes", "--json")
+
+    assert (alone.code, alone.json) == (
+        1,
+        {"cancelled": [other], "asked": [], "refused": [odd]},
+    )
+    assert "odd row" in alone.line
+    assert (answer.code, answer.json) == (1, {"cancelled": 0, "refused": [odd]})
+    assert "odd row" in answer.line
 
 
 def beginnings(call: Call) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 NOT_ASKED: dict[str, str] = {
     "the library makes it, for callers to read": """
         Job SucceededJob FailedJob UnreadableJob Cursor AttemptError Reservation
-        Occurrence Cancelled Counts Finding LiveOwner Migration Schema ScheduleState
+        Occurrence Cancelled Imported Counts Finding LiveOwner Migration Schema ScheduleState
         UnhandledJobs Preview PreviewLine Drained Ended ScheduleFault Moment
         JobContext *Error""",
     "another function makes it, and checks what it is given": """

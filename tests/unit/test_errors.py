@@ -153,6 +153,7 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     ),
     (StoreError("no such table"), "no such table", {}),
     (StoreUnavailableError("database is locked"), "database is locked", {}),
+    (RowRefusedError("CHECK constraint failed"), "CHECK constraint failed", {}),
     (
         SchemaMismatchError("SQLite jobs.db", 0, 1),
         (

@@ -156,6 +156,11 @@ LINES: list[tuple[Event, int, str]] = [
         logging.INFO,
         "Operated|action:retry|subject:mail|count:2",
     ),
+    (
+        events.ChangeRefused("retry", UUID(int=7), ERROR),
+        logging.WARNING,
+        "ChangeRefused|action:retry|job_id:00000000-0000-0000-0000-000000000007|error:ValueError",
+    ),
     (events.Pruned(9), logging.INFO, "Pruned|count:9"),
     (
         events.ListenerFailed("note", "JobStarted", ERROR),

@@ -32,8 +32,8 @@ _LOST_PREPARED = (
 """What was prepared is in another session: a pooler lends a client more than one."""
 _LIMIT_EXCEEDED = "54"
 """The class of errors that psycopg does file there, such as a row too long for its index."""
-_OF_A_ROW = ("23", "22003", "54000")
-"""A constraint, a number out of its range, and a row too long for its index."""
+_RAISED = "P0"
+"""The class of errors that a function raises on purpose, such as one of a trigger."""
 _ABSENT = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 _TAKEN_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 """The server rolled back the whole transaction to let another one pass."""
@@ -60,11 +60,20 @@ def as_store_error(label: str, error: Exception) -> StoreError:
         return SchemaMismatchError(label, 0, SCHEMA_VERSION)
     if isinstance(error, _ENDED_MEANWHILE):
         return StoreUnavailableError(f"{label}: a job ended while it was stored once more")
-    message = f"{label}: {_headline(error)}"
+    return _kind(error)(f"{label}: {_headline(error)}")
+
+
+def _kind(error: Exception) -> type[StoreError]:
     if _may_pass(error):
-        return StoreUnavailableError(message)
+        return StoreUnavailableError
+    return RowRefusedError if _is_of_a_row(error) else StoreError
+
+
+def _is_of_a_row(error: Exception) -> bool:
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError | UnicodeEncodeError):
+        return True
     state = getattr(error, "sqlstate", None) or ""
-    return (RowRefusedError if state.startswith(_OF_A_ROW) else StoreError)(message)
+    return state[:2] in (_LIMIT_EXCEEDED, _RAISED)
 
 
 def _may_pass(error: Exception) -> bool:

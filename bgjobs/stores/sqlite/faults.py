@@ -17,8 +17,10 @@ _PASSING = frozenset(
     }
 )
 """Locks, a full or absent disk, and lost races for the lock of the -shm file."""
-_OF_A_ROW = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG})
-"""A trigger or a condition of a column, and a text that is longer than SQLite takes."""
+_OF_A_ROW = frozenset(
+    {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
+)
+"""What a constraint, a type, a limit or a trigger says of one row."""
 _OF_THE_DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """What can befall any statement; a lock met in a stranger's code may be of its own making."""
 _PRIMARY = 0xFF  # an extended code, such as SQLITE_BUSY_SNAPSHOT, has its kind in the low byte
@@ -69,7 +71,8 @@ def as_store_error(label: str, error: Exception) -> StoreError:
     message = f"{label}: {error} ({name})"
     if _code(error) & _PRIMARY in _PASSING:
         return StoreUnavailableError(message)
-    return (RowRefusedError if _code(error) & _PRIMARY in _OF_A_ROW else StoreError)(message)
+    is_of_a_row = _code(error) & _PRIMARY in _OF_A_ROW or isinstance(error, UnicodeEncodeError)
+    return RowRefusedError(message) if is_of_a_row else StoreError(message)
 
 
 def _code(error: BaseException | None) -> int:

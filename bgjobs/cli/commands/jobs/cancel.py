@@ -18,6 +18,7 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
+from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 
 
@@ -62,12 +63,14 @@ def _some(
         chosen.tell_found(session, ids, ("waiting", "delayed", "running"), with_json=with_json)
         return
 
+    refusals = Refusals()
+
     async def cancel_them(admin: bgjobs.Admin) -> chosen.Done:
         found = await admin.cancel(*ids, reason=reason)
         changed = {"cancelled": found.ended, "asked": found.asked}
-        return await chosen.done(admin, ids, changed)
+        return await chosen.done(admin, ids, changed, refusals=refusals.reasons)
 
-    chosen.tell(session.administered(cancel_them), with_json=with_json)
+    chosen.tell(session.administered(cancel_them, refusals), with_json=with_json)
 
 
 def _all(
@@ -94,8 +97,10 @@ def _all(
         return
     if count.least:
         confirm(f"Cancel {count}?", yes=yes)
-    done = in_bulk(session, "cancelling", count.exactly, work) if count.least else 0
+    refusals = Refusals()
+    done = in_bulk(session, "cancelling", count.exactly, work, refusals) if count.least else 0
     if with_json:
-        screen.json({"cancelled": done})
+        screen.json({"cancelled": done, "refused": refusals.ids})
     else:
         screen.line(f"cancelled {done:,}")
+    refusals.end()

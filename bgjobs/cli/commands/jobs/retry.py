@@ -20,6 +20,7 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
+from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import State
 
@@ -62,12 +63,14 @@ def _some(session: Session, ids: Sequence[UUID], *, dry_run: bool, with_json: bo
         chosen.tell_found(session, ids, ["failed"], with_json=with_json)
         return
 
+    refusals = Refusals()
+
     async def retry_them(admin: bgjobs.Admin) -> chosen.Done:
         retried = await admin.retry(*ids)
         reasons: dict[State, str] = {"failed": "another job has its unique key"}
-        return await chosen.done(admin, ids, {"retried": retried}, reasons)
+        return await chosen.done(admin, ids, {"retried": retried}, reasons, refusals.reasons)
 
-    chosen.tell(session.administered(retry_them), with_json=with_json)
+    chosen.tell(session.administered(retry_them, refusals), with_json=with_json)
 
 
 def _all(
@@ -86,8 +89,10 @@ def _all(
             name=choice.worker, search=choice.search, before=choice.before, progress=progress
         )
 
-    done = in_bulk(session, "retrying", count.exactly, work) if count.least else 0
+    refusals = Refusals()
+    done = in_bulk(session, "retrying", count.exactly, work, refusals) if count.least else 0
     if with_json:
-        screen.json({"retried": done})
+        screen.json({"retried": done, "refused": refusals.ids})
     else:
         screen.line(f"retried {done:,}")
+    refusals.end()

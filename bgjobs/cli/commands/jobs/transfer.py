@@ -19,11 +19,15 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
+from bgjobs.cli.refusals import tell
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.visible import visible_json
 
 Write = Callable[[str], object]
 """Writes one line of JSON."""
+
+LONGEST_LINE = 2**23
+"""Characters of a line that are read: more than an import takes."""
 
 
 @click.command()
@@ -68,17 +72,25 @@ def _into(file: TextIO) -> Write:
 
 
 @click.command("import")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file", type=click.File(encoding="utf-8", errors="surrogateescape"))
+@click.option("--skip-bad", is_flag=True, help="Import the rest where a line is refused.")
 @dry_run_option
 @yes_option
 @json_option
 @pass_session
 def import_jobs(
-    session: Session, file: TextIO, *, dry_run: bool, yes: bool, with_json: bool
+    session: Session,
+    file: TextIO,
+    *,
+    skip_bad: bool,
+    dry_run: bool,
+    yes: bool,
+    with_json: bool,
 ) -> None:
     """Store the failed jobs of FILE (- is stdin), as export writes them.
 
-    Those whose id is there already are skipped. They stay failed until you retry them.
+    Those whose id is there already are skipped. They stay failed until you retry them. A line
+    that is refused ends it with its number and the reason; what was stored before it stays.
     """
     total = _count(file)
     what = "the failed jobs of stdin" if total is None else f"up to {total:,} failed jobs"
@@ -88,24 +100,46 @@ def import_jobs(
     confirm(f"Import {what}?", yes=yes)
     lines = _Lines(file)
 
-    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
-        return await admin.import_failed(lines, progress=lambda _: progress(lines.count))
+    async def work(admin: bgjobs.Admin, progress: Progress) -> bgjobs.Imported:
+        return await admin.import_failed(
+            lines, skip_bad=skip_bad, progress=lambda _: progress(lines.count)
+        )
 
-    done = in_bulk(session, "importing", total, work)
-    skipped = lines.count - done
+    _tell(in_bulk(session, "importing", total, work), with_json=with_json)
+
+
+def _tell(found: bgjobs.Imported, *, with_json: bool) -> None:
+    """Tell what became of the lines; a refused one ends the command as done in part."""
     if with_json:
-        screen.json({"imported": done, "skipped": skipped})
+        screen.json(
+            {
+                "imported": found.stored,
+                "skipped": found.present,
+                "refused": found.refused,
+                "errors": [{"line": one.number, "reason": one.problem} for one in found.errors],
+            }
+        )
     else:
-        screen.line(f"imported {done:,}, skipped {skipped:,}")
+        refused = f", refused {found.refused:,}" if found.refused else ""
+        screen.line(f"imported {found.stored:,}, skipped {found.present:,}{refused}")
+    tell([str(one) for one in found.errors], found.refused)
 
 
 def _count(file: TextIO) -> int | None:
     """Count the jobs in a file that can be read twice; None for another."""
     if not file.seekable():
         return None
-    count = sum(1 for line in file if line.strip())
+    count = sum(1 for line in _lines_of(file) if line.strip())
     file.seek(0)
     return count
+
+
+def _lines_of(file: TextIO) -> Iterator[str]:
+    """Read the lines of a file; of one that is too long for any job only the beginning."""
+    while line := file.readline(LONGEST_LINE):
+        yield line
+        while len(line) == LONGEST_LINE and not line.endswith("\n"):
+            line = file.readline(LONGEST_LINE)
 
 
 @final
@@ -117,6 +151,6 @@ class _Lines:
         self._file = file
 
     def __iter__(self) -> Iterator[str]:
-        for line in self._file:
+        for line in _lines_of(self._file):
             self.count += bool(line.strip())
             yield line
