@@ -5,7 +5,7 @@ The attempts are numbered as the handler sees them, from 0.
 
 from collections.abc import Callable
 from datetime import timedelta
-from math import isnan
+from math import exp, isnan, log
 from random import Random
 from typing import Protocol, TypeGuard, final
 
@@ -19,6 +19,10 @@ LONGEST = timedelta(days=365)
 
 
 _MOST = LONGEST.total_seconds()
+_MANY = 10**100
+"""Attempts; a float holds it, and it makes any factor above 1 grow beyond all bounds."""
+_LARGEST_EXPONENT = 700.0
+"""What `exp` can be asked for; its answer is beyond every maximum."""
 
 
 def _up_to_a_year(instance: object, attribute: "Attribute[float]", value: float) -> None:
@@ -68,8 +72,18 @@ class Exponential:
             # As floats: a whole number would grow to any length.
             ceiling = min(self.base * float(self.factor) ** attempt, self.maximum)
         except OverflowError:
-            ceiling = self.maximum if self.base else 0.0
+            ceiling = min(self._grown(attempt), self.maximum)
         return timedelta(seconds=random.uniform(0, ceiling))
+
+    def _grown(self, attempt: int) -> float:
+        """Return `base * factor ** attempt` where the power alone is beyond all floats.
+
+        With a tiny base the product may still be less than any maximum.
+        """
+        if not self.base:
+            return 0.0
+        exponent = log(self.base) + log(self.factor) * min(attempt, _MANY)
+        return exp(min(exponent, _LARGEST_EXPONENT))
 
 
 @final

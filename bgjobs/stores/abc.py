@@ -9,8 +9,9 @@ server's clock where there is a server and this machine's clock elsewhere. Insta
 out are aware UTC with microseconds.
 
 Errors: `StoreUnavailableError` when trying again may help, another `StoreError` when it will
-not: `RowRefusedError` where a row or a value is refused and others may be taken. A verb that raises has changed nothing, except that `StoreUnavailableError` may leave it
-unknown whether the last commit happened.
+not: `RowRefusedError` where a row or a value is refused and others may be taken. A verb that
+raises has changed nothing, except that `StoreUnavailableError` may leave it unknown whether the
+last commit happened.
 
 Rows that cannot be read: another program may have written them, or a hand. They cost no other
 row anything. A verb that returns several jobs leaves them out and tells of them in a `Listing`;

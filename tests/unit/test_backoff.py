@@ -1,6 +1,7 @@
 """Delays stay within their bounds, whatever the attempt and whatever the dice."""
 
 from datetime import timedelta
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -184,9 +185,64 @@ def test_a_factor_is_a_number_from_1(factor: Any, kind: type[Exception], text: s
     assert str(caught.value) == f"Exponential: factor: {text}"
 
 
-@pytest.mark.parametrize("attempt", [0, 1023, 10**9])
+@pytest.mark.parametrize("attempt", [0, 1023, 1024, 10**9, 10**400])
 def test_zero_times_any_factor_is_no_wait(attempt: int) -> None:
     assert Exponential(base=0, factor=2).delay(attempt, Highest()) == NONE
+
+
+def exact(policy: Exponential, attempt: int) -> Fraction:
+    """Return the ceiling without a rounding on the way."""
+    power = Fraction(policy.factor) ** attempt
+    return min(Fraction(policy.base) * power, Fraction(policy.maximum))
+
+
+@pytest.mark.parametrize(
+    ("base", "factor", "attempt"),
+    [
+        (5e-324, 2, 1_023),
+        (5e-324, 2, 1_024),
+        (5e-324, 2, 1_060),
+        (5e-324, 2, 1_100),
+        (1e-320, 1.5, 1_800),
+        (1e-310, 10.0, 308),
+        (1e-310, 10.0, 312),
+        (1e-310, 10.0, 314),
+        (1e-310, 31_536_000.0, 42),
+        (0, 2, 2_000),
+        (0.0, 31_536_000.0, 1_000),
+        (7, 1, 5_000),
+    ],
+)
+@pytest.mark.parametrize("maximum", [0, 1e-3, 3_600.0, 31_536_000])
+def test_the_ceiling_is_right_beyond_the_greatest_float(
+    base: float, factor: float, attempt: int, maximum: float
+) -> None:
+    policy = Exponential(base=base, factor=factor, maximum=maximum)
+    found = policy.delay(attempt, Highest()) / timedelta(microseconds=1)
+    wanted = exact(policy, attempt) * 1_000_000
+    assert abs(Fraction(found) - wanted) <= max(1, wanted * Fraction(1, 10**9))
+
+
+@given(
+    st.floats(0, LONGEST.total_seconds()),
+    st.floats(1, 1_000),
+    st.integers(0, 3_000),
+    st.floats(0, LONGEST.total_seconds()),
+)
+def test_the_ceiling_is_the_product_up_to_the_maximum(
+    base: float, factor: float, attempt: int, maximum: float
+) -> None:
+    policy = Exponential(base=base, factor=factor, maximum=maximum)
+    found = policy.delay(attempt, Highest()) / timedelta(microseconds=1)
+    wanted = exact(policy, attempt) * 1_000_000
+    assert abs(Fraction(found) - wanted) <= max(1, wanted * Fraction(1, 10**9))
+
+
+@pytest.mark.parametrize("base", [0, 5e-324, 7])
+@pytest.mark.parametrize("attempt", [10**9, 10**400])
+def test_a_factor_of_one_never_grows(base: float, attempt: int) -> None:
+    delay = Exponential(base=base, factor=1).delay(attempt, Highest())
+    assert delay == timedelta(seconds=base)
 
 
 def test_whole_numbers_do_not_grow_to_any_length() -> None:
