@@ -166,14 +166,19 @@ class NoWorkerForJobError(BgJobsError, LookupError):
 class DuplicateJobError(BgJobsError):
     """Another job has the unique key of a request that refuses it; nothing was stored."""
 
-    def __init__(self, name: str, unique_key: str, holder: UUID) -> None:
+    def __init__(self, name: str, unique_key: str, holder: UUID | None) -> None:
         self.name = name
         self.unique_key = unique_key
         self.holder = holder
-        """The job that has the key."""
+        """The job that has the key; None where another request of the same call has it."""
         super().__init__(name, unique_key, holder)
 
     def __str__(self) -> str:
+        if self.holder is None:
+            return (
+                f"two requests of one call for worker {self.name!r} have the unique key "
+                f"{self.unique_key!r}; nothing of this call was stored"
+            )
         return (
             f"job {self.holder} of worker {self.name!r} has the unique key {self.unique_key!r}"
         )

@@ -196,9 +196,14 @@ def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:
     return Orders(frozenset(paused), cancelled)
 
 
-def check_duplicates(wanted: Iterable[NewJob], stored: Iterable[Job]) -> None:
-    """Raise `DuplicateJobError` for a request that refuses to be given another job."""
+def check_duplicates(wanted: Collection[NewJob], stored: Iterable[Job]) -> None:
+    """Raise `DuplicateJobError` for a request that refuses to be given another job.
+
+    One that has its key from the same write is no holder: it is not stored either.
+    """
     for new, job in zip(wanted, stored, strict=True):
         options = new.request.options
         if options.refuses_duplicates and options.unique_key and job.id != new.id:
-            raise DuplicateJobError(new.request.name, options.unique_key, job.id)
+            is_new = any(job.id == other.id for other in wanted)
+            holder = None if is_new else job.id
+            raise DuplicateJobError(new.request.name, options.unique_key, holder)

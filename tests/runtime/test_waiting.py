@@ -68,6 +68,19 @@ async def test_a_duplicate_may_be_an_error(app: Harness) -> None:
         assert (await bg.enqueue(later.unique("b", on_conflict="raise"))).unique_key == "b"
 
 
+async def test_two_requests_of_one_call_hold_no_key_of_each_other(app: Harness) -> None:
+    async with bgjobs.run(app.config(fine)) as bg:
+        again = fine.request().available_in(hours=1).unique("a", on_conflict="raise")
+        with pytest.raises(DuplicateJobError) as caught:
+            await bg.enqueue_many([again, again])
+        assert str(caught.value) == (
+            "two requests of one call for worker 'fine' have the unique key 'a'; "
+            "nothing of this call was stored"
+        )
+        assert caught.value.holder is None
+        assert await bg.enqueued() == []
+
+
 async def test_a_duplicate_in_another_s_batch_fails_only_its_own(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         later = fine.request().available_in(hours=1)

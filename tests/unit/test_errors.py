@@ -102,6 +102,14 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         {"name": "mail", "unique_key": "customer-7", "holder": UUID(int=7)},
     ),
     (
+        DuplicateJobError("mail", "customer-7", None),
+        (
+            "two requests of one call for worker 'mail' have the unique key 'customer-7'; "
+            "nothing of this call was stored"
+        ),
+        {"name": "mail", "unique_key": "customer-7", "holder": None},
+    ),
+    (
         UnknownJobError(UUID(int=7)),
         "no job 00000000-0000-0000-0000-000000000007: it never was, or was pruned",
         {"job_id": UUID(int=7)},

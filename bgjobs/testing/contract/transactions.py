@@ -150,9 +150,26 @@ def check_a_refused_duplicate_stores_nothing_in_the_transaction(
     assert ids(store.get_enqueued()) == [holder.id, other.id]
 
 
+def check_two_requests_with_one_key_name_no_holder_in_the_transaction(
+    store: Store, connect: Connect
+) -> None:
+    """Neither of them is stored."""
+    refusing = ask(unique_key="k", refuses_duplicates=True)
+    with connect() as connection:
+        refused = _refusal(store, connection, ask(unique_key="k"), refusing)
+        connection.commit()
+    assert refused is not None
+    assert refused.holder is None
+    assert list(store.get_enqueued()) == []
+
+
 def _refuses(store: Store, connection: Any, *requests: JobRequest) -> bool:
+    return _refusal(store, connection, *requests) is not None
+
+
+def _refusal(store: Store, connection: Any, *requests: JobRequest) -> DuplicateJobError | None:
     try:
         store.enqueue_in(connection, requests, now=NOW)
-    except DuplicateJobError:
-        return True
-    return False
+    except DuplicateJobError as error:
+        return error
+    return None

@@ -2,6 +2,7 @@
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from attrs import evolve
@@ -154,16 +155,27 @@ def check_a_request_that_refuses_is_stored_where_the_key_is_free(store: Store) -
 
 
 def check_two_requests_that_refuse_are_not_stored_together(store: Store) -> None:
-    """None of both."""
+    """None of both, so the error names none of them as the holder of the key."""
     refusing = ask(unique_key="k", refuses_duplicates=True)
-    refused = _refused(lambda: put(store, refusing, refusing))
-    assert refused is not None
-    assert refused[:2] == ("mail", "k")
-    assert list(store.get_enqueued()) == []
+    other = ask(unique_key="k")
+    for requests in ((refusing, refusing), (other, refusing), (ask(), other, refusing)):
+        assert _refused(partial(put, store, *requests)) == ("mail", "k", None)
+        assert list(store.get_enqueued()) == []
 
 
-def _refused(write: Callable[[], object]) -> tuple[str, str, UUID] | None:
-    """Give what the error says: worker, key and holder."""
+def check_a_refused_request_names_the_holder_that_others_of_its_write_are_given(
+    store: Store,
+) -> None:
+    """Also where another request of the same write is given it."""
+    holder = put_one(store, unique_key="k")
+    refusing = ask(unique_key="k", refuses_duplicates=True)
+    refused = _refused(lambda: put(store, ask(unique_key="k"), refusing))
+    assert refused == ("mail", "k", holder.id)
+    assert list(store.get_enqueued()) == [holder]
+
+
+def _refused(write: Callable[[], object]) -> tuple[str, str, UUID | None] | None:
+    """Return what the error says: worker, key and holder."""
     try:
         write()
     except DuplicateJobError as error:
