@@ -18,9 +18,22 @@ from functools import partial, reduce
 from operator import methodcaller
 from typing import Any, TypeAlias, TypeVar
 
-from mypy.constant_fold import constant_fold_expr
+from mypy.constant_fold import (
+    constant_fold_binary_op,
+    constant_fold_expr,
+    constant_fold_unary_op,
+)
 from mypy.errorcodes import ErrorCode
-from mypy.nodes import CallExpr, Context, Expression, FuncDef, MemberExpr, RefExpr
+from mypy.nodes import (
+    CallExpr,
+    Context,
+    Expression,
+    FuncDef,
+    MemberExpr,
+    OpExpr,
+    RefExpr,
+    UnaryExpr,
+)
 from mypy.plugin import CheckerPluginInterface, FunctionContext, MethodContext, Plugin
 from mypy.subtypes import is_subtype
 from mypy.types import CallableType, Instance, LiteralType, Type, get_proper_type
@@ -36,6 +49,11 @@ from bgjobs.schedules import (
 )
 
 SCHEDULE = ErrorCode("bgjobs-schedule", "Check schedules made of literals", "bgjobs")
+
+_LARGEST = 100_000
+"""Bits of a number, or characters of a text, that an expression is worked out to."""
+_DEEPEST = 50
+"""Operators within each other that are worked out."""
 
 T = TypeVar("T")
 CallContext: TypeAlias = FunctionContext | MethodContext
@@ -131,7 +149,7 @@ def _with_arguments(
 def _value(expression: Expression, api: CheckerPluginInterface) -> object:
     """Give what a literal, or the name of a constant, stands for; None if it is not known."""
     if not isinstance(expression, RefExpr):
-        return constant_fold_expr(expression, "")
+        return _folded(expression)
     found = get_proper_type(api.get_expression_type(expression))
     if isinstance(found, Instance) and found.last_known_value:
         found = found.last_known_value
@@ -139,6 +157,38 @@ def _value(expression: Expression, api: CheckerPluginInterface) -> object:
     if isinstance(found, LiteralType) and found.fallback.type.fullname in _PLAIN:
         return found.value
     return None
+
+
+def _folded(expression: Expression, depth: int = 0) -> Any:
+    """Return the value of literals and operators; None if it is not known, or is huge."""
+    if not isinstance(expression, OpExpr | UnaryExpr):
+        return constant_fold_expr(expression, "")
+    if depth == _DEEPEST:
+        return None
+    try:
+        if isinstance(expression, UnaryExpr):
+            value = _folded(expression.expr, depth + 1)
+            return None if value is None else constant_fold_unary_op(expression.op, value)
+        left, right = (_folded(one, depth + 1) for one in (expression.left, expression.right))
+        if left is None or right is None or _is_huge(expression.op, left, right):
+            return None
+        return constant_fold_binary_op(expression.op, left, right)
+    except ArithmeticError:  # a float cannot hold it
+        return None
+
+
+def _is_huge(operator: str, left: Any, right: Any) -> bool:
+    """Whether the answer may be longer than anything that a schedule takes."""
+    if isinstance(left, int) and isinstance(right, int):
+        bits = {
+            "**": left.bit_length() * right,
+            "<<": left.bit_length() + right,
+            "*": left.bit_length() + right.bit_length(),
+        }
+        return bits.get(operator, 0) > _LARGEST
+    if isinstance(left, str) and isinstance(right, int):
+        return len(left) * right > _LARGEST
+    return isinstance(left, int) and isinstance(right, str) and left * len(right) > _LARGEST
 
 
 def _say(name: str, /, *arguments: Any, **named: Any) -> Schedule:

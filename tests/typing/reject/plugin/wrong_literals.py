@@ -108,6 +108,14 @@ every(milliseconds=0.5)  # P: found: milliseconds=0.5
 bgjobs.every(weeks=10_000) | every(hours=1)  # P: found: weeks=10000
 
 every(seconds=10**5000)  # P: found: seconds=a huge int
+every(seconds=60 - 20 * 3)  # P: found: 0
+
+# What is not worked out, as it would take for ever.
+every(seconds=2 ** (2**33))
+every(seconds=10**10**10)
+every(seconds=1 << 10**12)
+every(seconds=-(1 << 10**12))
+from_cron("*" * 10**12)
 
 
 def checked_more_than_once() -> None:

@@ -1,0 +1,82 @@
+"""The plugin for mypy works out what is written, but nothing without bounds."""
+
+from functools import reduce
+from typing import Any
+
+import pytest
+from mypy.nodes import Expression, FloatExpr, IntExpr, OpExpr, StrExpr, UnaryExpr
+
+from bgjobs.mypy_plugin import _folded  # pyright: ignore[reportPrivateUsage] - no mypy is run
+
+TYPES: dict[type, Any] = {int: IntExpr, float: FloatExpr, str: StrExpr}
+
+
+def op(operator: str, *operands: Any) -> OpExpr:
+    """Return the expression ``((first op second) op third) ...``."""
+    parts = [one if isinstance(one, Expression) else TYPES[type(one)](one) for one in operands]
+    found = reduce(lambda left, right: OpExpr(operator, left, right), parts)
+    assert isinstance(found, OpExpr)
+    return found
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        op("**", 2, op("**", 2, 33)),
+        op("**", 2, 100_000),
+        op("**", 10, op("**", 10, 10)),
+        op("**", -10, op("**", 10, 10)),
+        op("<<", 1, op("**", 10, 9)),
+        op("<<", 1, 10**9),
+        op("*", *[10**1_000] * 49),
+        op("*", "ab", 10**9),
+        op("*", 10**12, "ab"),
+        op("*", "ab", op("<<", 1, 40)),
+        UnaryExpr("-", op("**", 2, op("**", 2, 33))),
+        op("+", op("**", 2, op("**", 2, 33)), 1),
+    ],
+)
+def test_what_would_be_huge_is_not_worked_out(expression: Expression) -> None:
+    assert _folded(expression) is None
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        op("+", 10**400, 1.0),
+        op("/", 10**400, 3),
+        op("**", 1e300, 2),
+        op("**", 2.0, 10**400),
+        op("/", 1, 0),
+        op("%", 1, 0),
+        op("**", 2, -1),
+        op("<<", 1, -1),
+        op("-", "a", 1),
+    ],
+)
+def test_what_has_no_value_is_not_known(expression: Expression) -> None:
+    assert _folded(expression) is None
+
+
+def test_operators_may_be_nested_without_end() -> None:
+    assert _folded(op("+", *[1] * 40)) == 40
+    assert _folded(op("+", *[1] * 100_000)) is None
+    assert (
+        _folded(reduce(lambda one, _: UnaryExpr("-", one), range(100_000), IntExpr(1))) is None
+    )  # type: ignore[arg-type, return-value] # mypy knows the first only
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (op("*", 60, 60, 24), 86_400),
+        (op("**", 2, 10), 1_024),
+        (op("<<", 1, 10), 1_024),
+        (op("+", "Europe/", "Paris"), "Europe/Paris"),
+        (op("*", "* ", 5), "* * * * * "),
+        (op("/", 1, 4), 0.25),
+        (UnaryExpr("-", IntExpr(5)), -5),
+    ],
+)
+def test_what_is_small_is_worked_out(expression: Expression, value: object) -> None:
+    assert _folded(expression) == value
