@@ -113,6 +113,74 @@ def test_a_folder_in_which_everybody_may_replace_the_file_is_told(
     )
 
 
+def shared(folder: Path, mode: int = 0o777) -> Path:
+    """Make a folder of this mode, which the umask does not narrow."""
+    folder.mkdir()
+    folder.chmod(mode)
+    return folder
+
+
+def told(path: Path, place: Path) -> list[str]:
+    return [f"SQLite {path}: any user of this machine may write to {place}"]
+
+
+def test_a_link_in_a_folder_that_everybody_may_write_to_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody may lead it to another file, wherever the file itself lies."""
+    data = shared(tmp_path / "data", 0o700)
+    open_to_all = shared(tmp_path / "shared")
+    to_file, to_folder = open_to_all / "jobs.db", open_to_all / "data"
+    to_file.symlink_to(data / "jobs.db")
+    to_folder.symlink_to(data)
+    between = tmp_path / "between"
+    between.symlink_to("shared/data")
+    assert warnings_of(to_file, caplog) == told(to_file, open_to_all)
+    assert warnings_of(to_folder / "jobs.db", caplog) == told(
+        to_folder / "jobs.db", open_to_all
+    )
+    assert warnings_of(between / "jobs.db", caplog) == told(between / "jobs.db", open_to_all)
+    assert warnings_of(data / "jobs.db", caplog) == []
+
+
+def test_a_relative_link_and_a_way_back_are_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = shared(tmp_path / "data", 0o700)
+    open_to_all = shared(tmp_path / "shared")
+    (open_to_all / "link.db").symlink_to("../data/jobs.db")
+    (data / "outer.db").symlink_to("../shared/link.db")
+    monkeypatch.chdir(data)
+    for name in ("outer.db", "../data/outer.db", "../shared/../data/outer.db"):
+        found = warnings_of(Path(name), caplog)
+        assert [one.rpartition(" ")[2] for one in found] == [str(open_to_all)]
+    assert warnings_of(Path("jobs.db"), caplog) == []
+
+
+def test_a_folder_further_up_in_which_everybody_may_replace_the_next_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = shared(shared(tmp_path / "shared") / "data", 0o700)
+    assert warnings_of(data / "jobs.db", caplog) == told(data / "jobs.db", tmp_path / "shared")
+
+
+def test_a_link_of_another_user_in_a_sticky_folder_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sticky, link = shared(tmp_path / "sticky", 0o1777), tmp_path / "sticky" / "jobs.db"
+    link.symlink_to(tmp_path / "real.db")
+    assert warnings_of(sticky / "jobs.db", caplog) == []
+    owner = link.lstat().st_uid
+    if owner == 0:  # whom all trust
+        owner = 65534
+        os.chown(link, owner, -1, follow_symlinks=False)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert warnings_of(link, caplog)[-1] == (
+        f"SQLite {link}: user {owner} may lead the link {link} to another file"
+    )
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660])
 def test_who_may_use_the_file_may_use_its_lock(mode: int, tmp_path: Path) -> None:
     path = tmp_path / "jobs.db"

@@ -61,9 +61,10 @@ def test_what_has_no_value_is_not_known(expression: Expression) -> None:
 def test_operators_may_be_nested_without_end() -> None:
     assert _folded(op("+", *[1] * 40)) == 40
     assert _folded(op("+", *[1] * 100_000)) is None
-    assert (
-        _folded(reduce(lambda one, _: UnaryExpr("-", one), range(100_000), IntExpr(1))) is None
-    )  # type: ignore[arg-type, return-value] # mypy knows the first only
+    negated: Expression = IntExpr(1)
+    for _ in range(100_000):
+        negated = UnaryExpr("-", negated)
+    assert _folded(negated) is None
 
 
 @pytest.mark.parametrize(

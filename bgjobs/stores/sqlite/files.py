@@ -9,6 +9,8 @@ from pathlib import Path
 
 _PRIVATE = 0o600
 _MOUNTS = Path("/proc/self/mounts")
+_MOST_LINKS = 40
+"""Links on one way; Linux follows no more."""
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -64,11 +66,44 @@ def remarks(path: str) -> Iterator[str]:
     owner = file.stat().st_uid
     if owner not in (0, os.geteuid()):
         yield f"it belongs to user {owner}, not to this one"
+    steps = list(_steps(path))
+    places = [file, *(folder for folder, _ in reversed(steps))]
     yield from (
         f"any user of this machine may write to {place}"
-        for place in (file, file.parent)
+        for place in dict.fromkeys(places)
         if _is_open_to_all(place)
     )
+    yield from (
+        f"user {link.lstat().st_uid} may lead the link {link} to another file"
+        for folder, link in steps
+        if link.is_symlink() and _may_be_led_elsewhere(folder, link)
+    )
+
+
+def _steps(path: str) -> Iterator[tuple[Path, Path]]:
+    """Return each folder that a name is looked up in on the way to a file, and what it names.
+
+    Links are followed, as whoever may write to the folder of one decides where it leads.
+    """
+    at, *names = (Path.cwd() / path).parts
+    folder, followed = Path(at), 0
+    while names:
+        found = folder / names.pop(0)
+        yield folder, found
+        if followed < _MOST_LINKS and found.is_symlink():
+            followed += 1
+            target = found.readlink()
+            names = [*target.parts[target.is_absolute() :], *names]
+            folder = Path(target.anchor) if target.is_absolute() else folder
+        else:
+            folder = found.resolve() if found.name == ".." else found
+
+
+def _may_be_led_elsewhere(folder: Path, link: Path) -> bool:
+    """Whether a link in a sticky folder, such as /tmp, is of a user that may replace it."""
+    mode = folder.stat().st_mode
+    is_shared = mode & stat.S_IWOTH and mode & stat.S_ISVTX
+    return bool(is_shared) and link.lstat().st_uid not in (0, os.geteuid())
 
 
 def _is_open_to_all(place: Path) -> bool:
