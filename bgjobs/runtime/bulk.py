@@ -67,7 +67,7 @@ class Bulk:
             back.extend(await self._call(self._operations.put_back, part, now=now))
 
         for batch in _batches(job_ids):
-            await self._isolate("put_back", batch, put_back)
+            await self._isolate("retry", batch, put_back)
         if back:
             self._tell("put_back", job_ids, len(back))
             await self._wake_workers()

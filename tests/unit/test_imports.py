@@ -284,9 +284,10 @@ def test_an_instant_has_a_zone_and_a_year(field: str, value: str) -> None:
             "expected both of reserved_at and reserved_by or neither, found one",
         ),
         ({"reserved_by": SECRET}, "reserved_by: expected a UUID, found other text"),
+        ({"occurrence": "x" * 65_537}, "occurrence: expected at most 65,536 bytes, found more"),
         ({"occurrence": {}}, "occurrence: expected str, found dict"),
         (
-            {"occurrence": DEEP},
+            {"occurrence": DEEP[:60_000]},
             "occurrence: expected the text of a JSON object, found one nested too deeply",
         ),
         (
