@@ -16,7 +16,12 @@ MOST_STARTS = 100_000
 @final
 @frozen
 class RateLimit:
-    """At most `allowed` starts of a worker in any `period` seconds, whoever starts them."""
+    """At most `allowed` jobs of a worker are reserved in any `period` seconds, anywhere.
+
+    Counted by the clock of the store, at `Job.reserved_at`. A handler begins once the process
+    has heard of the reservation, usually some milliseconds later, so the begins of two handlers
+    may lie closer together than their reservations, by as much as that takes.
+    """
 
     allowed: int
     period: float

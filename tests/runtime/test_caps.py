@@ -1,7 +1,11 @@
 """Limits of a worker that hold on all nodes together."""
 
+import time
 from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -10,7 +14,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import ConfigError, WorkerDefinitionError
 from bgjobs.events import JobStarted
-from tests.runtime.conftest import Harness, virtual_time
+from tests.runtime.conftest import Harness, Wrapped, virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -59,6 +63,35 @@ async def test_a_limited_worker_does_not_hold_up_the_others(sqlite_app: Harness)
         assert len(await bg.running()) == 1
         gate.set()
         await bg.drain()
+
+
+async def test_no_more_are_reserved_in_any_period_than_the_rate_allows(app: Harness) -> None:
+    """By all processes, also if one of them hears of its reservations late."""
+    reserved: list[datetime] = []
+
+    @bgjobs.worker(rate_limit=bgjobs.RateLimit(3, 0.3))
+    async def rated(context: bgjobs.JobContext) -> None:
+        assert context.job.reserved_at is not None
+        reserved.append(context.job.reserved_at)
+
+    store = app.database.store()
+
+    def reserve(*args: Any, **kwargs: Any) -> Sequence[bgjobs.Job]:
+        jobs = store.reserve(*args, **kwargs)
+        time.sleep(0.2)
+        return jobs
+
+    queue = {"poll_interval": 0.05, "concurrency": 2}
+    config = app.config(rated, queue=queue)
+    late = app.config(rated, queue=queue, store=Wrapped(store, reserve=reserve))
+    async with bgjobs.run(config) as bg, bgjobs.run(late):
+        await bg.enqueue_many(rated.request() for _ in range(12))
+        with anyio.fail_after(60):
+            await bg.drain()
+    assert len(reserved) == 12
+    in_order = sorted(reserved)
+    for first, fourth in zip(in_order, in_order[3:], strict=False):
+        assert fourth - first >= timedelta(seconds=0.3)
 
 
 @virtual_time
