@@ -119,21 +119,21 @@ class Rows:
             begun = [now for job in taken if job.name == cap.name]
             self.starts[cap.name] = (*self._starts(cap, now), *begun)
 
-    def prune_succeeded(self, before: datetime, limit: int) -> int:
+    def prune_succeeded(self, before: datetime, limit: int, skip: int) -> int:
         """Forget jobs that ended before this, the longest ended first."""
         old = sorted(
             (job for job in self.succeeded.values() if job.succeeded_at < before),
             key=lambda job: job.succeeded_at,
         )
-        return sum(self.succeeded.pop(job.id) is job for job in old[:limit])
+        return sum(self.succeeded.pop(job.id) is job for job in old[skip : skip + limit])
 
-    def prune_failed(self, before: datetime, limit: int) -> int:
+    def prune_failed(self, before: datetime, limit: int, skip: int) -> int:
         """Forget jobs that ended before this, the longest ended first."""
         old = sorted(
             (job for job in self.failed.values() if job.failed_at < before),
             key=lambda job: job.failed_at,
         )
-        return sum(self.failed.pop(job.id) is job for job in old[:limit])
+        return sum(self.failed.pop(job.id) is job for job in old[skip : skip + limit])
 
 
 def oldest_first(jobs: Iterator[J], page: Page) -> list[J]:

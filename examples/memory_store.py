@@ -221,14 +221,15 @@ class MemoryStore:
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         limit: int,
+        skip: int = 0,
         now: datetime | None = None,
     ) -> int:
         moment, deleted = _moment(now), 0
         with self._changing() as rows:
             if (age := bounded_age(succeeded_for)) is not None:
-                deleted += rows.prune_succeeded(moment - age, limit)
+                deleted += rows.prune_succeeded(moment - age, limit, skip)
             if (age := bounded_age(failed_for)) is not None:
-                deleted += rows.prune_failed(moment - age, limit)
+                deleted += rows.prune_failed(moment - age, limit, skip)
         return deleted
 
     def notify(self, names: Collection[str]) -> None:

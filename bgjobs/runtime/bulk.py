@@ -17,10 +17,12 @@ from uuid import UUID
 
 from bgjobs.deferred import refuse_deferred, refuse_deferring
 from bgjobs.events import ChangeRefused, Operated, Pruned
+from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.importing import Imported, Importing, parts_of
 from bgjobs.runtime.isolating import isolate
 from bgjobs.runtime.orders import NEWS
+from bgjobs.runtime.pruning import prune_kind
 from bgjobs.runtime.unreadable import listed
 from bgjobs.stores.abc import Page
 from bgjobs.stores.exports import to_line
@@ -167,15 +169,12 @@ class Bulk:
         """See `Admin.prune`."""
         _check(progress)
         done = 0
-        while count := await self._call(
-            self._engine.store.prune,
-            succeeded_for=succeeded_for,
-            failed_for=failed_for,
-            limit=BATCH,
-            now=self._engine.clock.store_now(),
-        ):
-            done += count
-            _report_to(progress, done)
+        for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
+            if age is not None:
+                async with aclosing(prune_kind(self._engine, kind, age, BATCH)) as counts:
+                    async for count in counts:
+                        done += count
+                        _report_to(progress, done)
         if done:
             self._engine.bus.emit(Pruned, done)
         return done

@@ -1,6 +1,6 @@
 """Batches of which the database refuses a row: divided until all the others are done."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from bgjobs.errors import RowRefusedError
@@ -29,3 +29,28 @@ async def isolate(
             else:
                 middle = len(part) // 2
                 waiting += [part[middle:], part[:middle]]
+
+
+async def prune_past_refused(
+    prune: Callable[[int, int], Awaitable[int]],
+    most: int,
+    refused: Callable[[RowRefusedError], object],
+) -> AsyncGenerator[int]:
+    """Yield how many of one kind were deleted by each call, until only refused ones are left.
+
+    `prune` is told how many to delete, and how many of the longest ended to pass over.
+    """
+    limit, skip = most, 0
+    while True:
+        try:
+            count = await prune(limit, skip)
+        except RowRefusedError as error:
+            if limit == 1:
+                refused(error)
+                skip += 1
+            limit = max(1, limit // 2)
+            continue
+        if not count:
+            return
+        yield count
+        limit = min(most, 2 * limit)

@@ -461,11 +461,13 @@ class Store(Protocol):
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         limit: int,
+        skip: int = 0,
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this.
 
-        None keeps that kind for ever. Gives how many were deleted.
+        The longest ended first, without the first `skip` of each kind. None keeps that kind for
+        ever. Returns how many were deleted.
         """
         ...
 

@@ -436,12 +436,12 @@ def test_of_many_refused_lines_some_are_named_and_all_are_counted(
     assert (as_json["refused"], len(as_json["errors"])) == (130, 100)
 
 
-def refuse(shop: Path, table: str, job: str) -> None:
+def refuse(shop: Path, table: str, job: str, verb: str = "insert", row: str = "new") -> None:
     """Let the database refuse one row."""
     with closing(sqlite3.connect(shop / "shop.db")) as connection:
         connection.execute(
-            f"create trigger odd before insert on bgjobs_{table} "
-            f"when new.id = '{job}' begin select raise(abort, 'odd row'); end"
+            f"create trigger odd before {verb} on bgjobs_{table} "
+            f"when {row}.id = '{job}' begin select raise(abort, 'odd row'); end"
         )
         connection.commit()
 
@@ -482,6 +482,22 @@ def test_a_job_that_the_database_does_not_let_be_cancelled_is_named(
     assert "odd row" in alone.line
     assert (answer.code, answer.json) == (1, {"cancelled": 0, "refused": [odd]})
     assert "odd row" in answer.line
+
+
+def test_a_job_that_the_database_does_not_let_be_deleted_is_named(
+    shop: Path, call: Call
+) -> None:
+    odd, other = ids(call, "--failed")
+    refuse(shop, "jobs_failed", odd, "delete", "old")
+
+    answer = call("jobs", "prune", "--failed-for", "0", "--yes")
+    as_json = call("jobs", "prune", "--failed-for", "0", "--yes", "--json")
+
+    assert (answer.code, answer.out) == (1, "deleted 1\n")
+    assert answer.line.startswith(f"refused {odd}: ")
+    assert "odd row" in answer.line
+    assert (as_json.code, as_json.json) == (1, {"deleted": 0, "refused": [odd]})
+    assert other not in ids(call, "--failed")
 
 
 def beginnings(call: Call) -> tuple[str, str, str]:

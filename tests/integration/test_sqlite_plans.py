@@ -25,6 +25,7 @@ _BOUND = {
     "owner": str(new_id()),
     "now": 2_000_000_000_000_000,
     "limit": 10,
+    "skip": 0,
     "settled": "[]",
     "rows": "[]",
     "ids": "[]",

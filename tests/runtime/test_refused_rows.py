@@ -10,7 +10,7 @@ import pytest
 
 import bgjobs
 from bgjobs.errors import ExportedLineError, RowRefusedError, StoreError
-from bgjobs.events import ChangeRefused, Operated
+from bgjobs.events import ChangeRefused, Operated, Pruned, StoreFailed
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped
 
@@ -32,6 +32,11 @@ when ({row}.id = '{id}') execute function {schema}.refuse_{number}()
 @bgjobs.worker
 async def broken(number: int) -> None:
     raise ConnectionError(f"no route to {number}")
+
+
+@bgjobs.worker
+async def fine() -> None:
+    """End well."""
 
 
 def refuse(app: Harness, verb: Verb, table: str, *ids: UUID) -> None:
@@ -137,6 +142,59 @@ async def test_a_refused_row_does_not_keep_others_from_being_changed(
     assert told(app, "change_priority") == [jobs[0]]
     assert sorted(await admin.reschedule(*jobs, in_=timedelta(hours=1))) == jobs[1:]
     assert told(app, "reschedule") == [jobs[0]]
+
+
+async def test_a_refused_row_does_not_keep_others_from_being_pruned(
+    app: Harness, admin: bgjobs.Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bgjobs.runtime.bulk.BATCH", 4)
+    ids = await fail(admin, 11)
+    refuse(app, "delete", "jobs_failed", ids[0], ids[1], ids[6])
+    seen: list[int] = []
+    assert await admin.prune(failed_for=timedelta(0), progress=seen.append) == 8
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 8
+    assert sorted(told(app, "prune")) == sorted([ids[0], ids[1], ids[6]])
+    assert sorted(job.id for job in await admin.list("failed")) == sorted(told(app, "prune"))
+    assert await admin.prune(failed_for=timedelta(0)) == 0
+
+
+async def test_a_succeeded_row_that_is_refused_keeps_no_others_from_being_pruned(
+    app: Harness,
+) -> None:
+    async with bgjobs.run(app.config(fine)) as bg:
+        jobs = await bg.enqueue_many(fine.request() for _ in range(6))
+        await bg.drain()
+        refuse(app, "delete", "jobs_succeeded", jobs[3].id)
+        none = timedelta(0)
+        assert await bg.admin.prune(succeeded_for=none, failed_for=none) == 5
+        assert [job.id for job in await bg.succeeded()] == [jobs[3].id]
+    assert told(app, "prune") == [jobs[3].id]
+
+
+async def test_the_retention_passes_over_a_refused_row(app: Harness) -> None:
+    async with bgjobs.run(app.config(fine)) as bg:
+        jobs = await bg.enqueue_many(fine.request() for _ in range(6))
+        await bg.drain()
+    refuse(app, "delete", "jobs_succeeded", jobs[3].id)
+    retention = bgjobs.Retention(succeeded=timedelta(microseconds=1), interval=3600)
+    async with bgjobs.run(app.config(fine, retention=retention)) as bg:
+        await app.recorder.wait_for(Pruned)
+        assert [job.id for job in await bg.succeeded()] == [jobs[3].id]
+    assert [one.count for one in app.recorder.of(Pruned)] == [5]
+
+
+async def test_the_retention_ends_a_round_in_which_too_much_is_refused(app: Harness) -> None:
+    async with bgjobs.run(app.config(fine)) as bg:
+        jobs = await bg.enqueue_many(fine.request() for _ in range(30))
+        await bg.drain()
+    refuse(app, "delete", "jobs_succeeded", *(job.id for job in jobs))
+    retention = bgjobs.Retention(succeeded=timedelta(microseconds=1), interval=3600)
+    app.recorder.clear()
+    async with bgjobs.run(app.config(fine, retention=retention)) as bg:
+        await bg.wait_for(await bg.enqueue(fine.request()))
+        assert len(await bg.succeeded()) >= 30
+    assert len(app.recorder.of(StoreFailed)) <= 25
 
 
 async def test_all_rows_may_be_refused(app: Harness, admin: bgjobs.Admin) -> None:

@@ -368,6 +368,7 @@ class PostgresStore:
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         limit: int,
+        skip: int = 0,
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
@@ -378,7 +379,12 @@ class PostgresStore:
             deleted = 0
             for part, kept_for in enumerate(kept):
                 if kept_for is not None:
-                    values = {"kept_for": kept_for, "limit": limit, "now": instant}
+                    values = {
+                        "kept_for": kept_for,
+                        "limit": limit,
+                        "skip": skip,
+                        "now": instant,
+                    }
                     statement = self._sql.part("prune", part)
                     deleted += len(self._sql.run(connection, statement, values))
             return deleted

@@ -337,6 +337,7 @@ class SQLiteStore:
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         limit: int,
+        skip: int = 0,
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
@@ -346,6 +347,7 @@ class SQLiteStore:
                 "succeeded_before": _before(moment, succeeded_for),
                 "failed_before": _before(moment, failed_for),
                 "limit": max(0, limit),
+                "skip": max(0, skip),
             }
             deleted = sum(len(run(raw, statement, old)) for statement in self._sql["prune"])
             writing.index_failures(raw, self._sql)

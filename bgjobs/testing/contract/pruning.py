@@ -67,6 +67,17 @@ def check_prune_deletes_up_to_its_limit_of_each_kind(store: Store) -> None:
     assert deleted == [4, 2, 0]
 
 
+def check_prune_passes_over_the_longest_ended_of_each_kind(store: Store) -> None:
+    """As many as it is told."""
+    _end(store)
+    oldest = store.get_succeeded()[-1], store.get_failed()[-1]
+    moment, ages = NOW + 9 * DAY, {"succeeded_for": DAY, "failed_for": DAY}
+    assert store.prune(**ages, limit=1, skip=1, now=moment) == 2
+    assert store.prune(**ages, limit=9, skip=1, now=moment) == 2
+    assert store.prune(**ages, limit=9, skip=1, now=moment) == 0
+    assert (*store.get_succeeded(), *store.get_failed()) == oldest
+
+
 def check_prune_begins_with_the_longest_ended(store: Store) -> None:
     """By their end, not by their id."""
     put(store, ask(), ask())

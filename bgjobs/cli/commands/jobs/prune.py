@@ -11,6 +11,7 @@ from bgjobs.cli.bulk import Progress, confirm, in_bulk
 from bgjobs.cli.counting import AT_MOST, Count, read
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import dry_run_option, duration, json_option, yes_option
+from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, moment_of
 
@@ -58,11 +59,13 @@ def prune(
             succeeded_for=succeeded_for, failed_for=failed_for, progress=progress
         )
 
-    done = in_bulk(session, "deleting", None, work)
+    refusals = Refusals()
+    done = in_bulk(session, "deleting", None, work, refusals)
     if with_json:
-        screen.json({"deleted": done})
+        screen.json({"deleted": done, "refused": refusals.ids})
     else:
         screen.line(f"deleted {done:,}")
+    refusals.end()
 
 
 def _what(succeeded_for: timedelta | None, failed_for: timedelta | None) -> str:
