@@ -31,6 +31,7 @@ from bgjobs.payloads.mismatch import Mismatch
 from bgjobs.stores.columns import BYTES
 from bgjobs.stores.exports import FORMAT
 from bgjobs.texts import LONGEST_ERROR
+from bgjobs.visible import is_visible
 
 LONGEST_LINE = 4 * LARGEST_PAYLOAD
 """Characters in one line: twice a payload whose every character is escaped, and the rest."""
@@ -201,6 +202,8 @@ def _metadata(found: object) -> dict[str, str]:
     if not isinstance(found, dict):
         _refuse("an object", _kind(found))
     values = cast("dict[str, str]", found)
+    if not all(map(is_visible, values)):
+        _refuse("keys of printable characters", "others")
     _made(lambda: JobOptions(metadata=tuple(sorted(values.items()))))
     return values
 
@@ -305,10 +308,7 @@ def _at(where: str, read: Callable[[object], T], found: object) -> T:
 
 
 def _made(make: Callable[[], T]) -> T:
-    """Return what is made; `_Refused` says why not, without what stands before the reason.
-
-    That may be a key of the metadata.
-    """
+    """Return what is made; `_Refused` has the reason, but no key that stands before it."""
     try:
         return make()
     except (ValueError, TypeError) as error:

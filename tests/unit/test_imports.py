@@ -15,6 +15,7 @@ from bgjobs.jobs import AttemptError, FailedJob
 from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.stores.exports import to_line
 from bgjobs.stores.imports import LONGEST_LINE, from_line
+from bgjobs.visible import is_visible
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_901, UTC)
 SECRET = "hunter2"
@@ -127,7 +128,7 @@ def jobs(draw: st.DrawFn) -> FailedJob:
             ).map(tuple)
         ),
         occurrence=occurrence,
-        metadata=draw(st.dictionaries(NAMES, TEXTS, max_size=5)),
+        metadata=draw(st.dictionaries(NAMES.filter(is_visible), TEXTS, max_size=5)),
         error=draw(TEXTS),
         failed_at=draw(INSTANTS),
     )
@@ -261,6 +262,10 @@ def test_an_instant_has_a_zone_and_a_year(field: str, value: str) -> None:
         ({"error": "y" * 8_193}, "error: expected at most 8,192 characters, found 8,193"),
         ({"error": "\0"}, "error: expected text without NUL and lone surrogates, found one"),
         ({"metadata": []}, "metadata: expected an object, found list"),
+        (
+            {"metadata": {f"{SECRET}\x1b": ""}},
+            "metadata: expected keys of printable characters, found others",
+        ),
         ({"metadata": {SECRET: 5}}, "metadata: expected str, found int"),
         ({"metadata": {"": "x"}}, "metadata: expected 1 to 200 characters, found 0"),
         (

@@ -1,0 +1,103 @@
+"""Jobs go from one database to another as lines, and hostile lines harm neither."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import bgjobs
+from bgjobs.errors import ExportedLineError
+from bgjobs.events import JobFailed
+from tests.runtime.conftest import Harness
+
+pytestmark = pytest.mark.anyio
+
+DEEP = "[" * 100_000
+
+
+@bgjobs.worker
+async def broken(text: str = "") -> None:
+    raise ConnectionError(f"no route to {text}")
+
+
+async def exported(app: Harness) -> str:
+    """Return the line of a job that has failed, which is deleted."""
+    async with bgjobs.run(app.config(broken, queue={"max_retries": 0})) as bg:
+        job = await bg.enqueue(broken.request("naïve café").with_metadata(trace="7"))
+        await bg.wait_for(job)
+        [line] = [line async for line in bg.admin.export_failed()]
+        await bg.admin.prune(failed_for=timedelta(0))
+    return line
+
+
+async def test_the_failed_run_of_a_schedule_comes_back_and_runs_beside_it(app: Harness) -> None:
+    recurring = bgjobs.ScheduledJob(broken, bgjobs.every(milliseconds=50), name="nightly")
+    config = app.config(queues=[], scheduled_jobs=[recurring])
+    async with bgjobs.run(config):
+        failed = (await app.recorder.wait_for(JobFailed))[0].job
+    async with bgjobs.administer(config) as admin:
+        before = await admin.get(failed.id)
+        assert before.unique_key == "schedule:nightly"
+        assert before.occurrence is not None
+        lines = [line async for line in admin.export_failed()]
+        await admin.prune(failed_for=timedelta(0))
+        assert (await admin.import_failed(lines)).stored == len(lines)
+        assert await admin.get(failed.id) == before
+        assert await admin.retry(failed.id) == [failed.id]
+        again = await admin.get(failed.id)
+        assert (again.unique_key, again.occurrence) == (None, None)
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"reservations": 2**31 - 1},
+    {"reservations": 2**63},
+    {"attempts": -1},
+    {"crashes": True},
+    {"unique_key": ""},
+    {"unique_key": "k" * 5_000},
+    {"unique_key": "schedule:nightly"},
+    {"metadata": {"k": "x" * 3_000_000}},
+    {"metadata": {"k\x1b]0;": "x"}},
+    {"name": "a\0b"},
+    {"payload": DEEP},
+    {"occurrence": DEEP},
+    {"errors": [[1]] * 21},
+    {"error": "x" * 8_193},
+    {"failed_at": "infinity"},
+    {"created_at": "9999-12-31T23:59:59-05:00"},
+    {"reserved_by": None},
+]
+
+
+async def test_hostile_lines_are_refused_and_the_others_run(app: Harness) -> None:
+    line = await exported(app)
+    values = json.loads(line)
+    good = [json.dumps({**values, "id": str(UUID(int=number))}) for number in range(1, 4)]
+    hostile = [json.dumps({**values, **changes}) for changes in HOSTILE]
+    raw = [
+        DEEP,
+        '{"format":1',
+        line.replace('"attempts":0', '"attempts":1e400'),
+        line.replace('"attempts":0', '"attempts":NaN'),
+        line.replace('"priority"', '"id":"x","priority"'),
+        line.replace("broken", "bro\udcffken"),
+        "x" * 5_000_000,
+    ]
+    lines = [good[0], *hostile, good[1], *raw, good[2]]
+    config = app.config(broken, queue={"max_retries": 0})
+    async with bgjobs.run(config) as bg:
+        found = await bg.admin.import_failed(lines, skip_bad=True)
+        assert (found.stored, found.present) == (3, 0)
+        assert found.refused == len(hostile) + len(raw)
+        bad = [number for number, one in enumerate(lines, 1) if one not in good]
+        assert [error.number for error in found.errors] == bad
+        for number in (bad[0], bad[-1]):
+            with pytest.raises(ExportedLineError):
+                await bg.admin.import_failed([lines[number - 1]])
+        assert await bg.admin.retry_failed() == 3
+        await bg.drain()
+        again = await bg.admin.list("failed")
+        assert sorted(job.id.int for job in again) == [1, 2, 3]
+        assert {job.reservations for job in again} == {values["reservations"] + 1}
