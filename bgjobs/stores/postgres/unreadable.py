@@ -31,11 +31,12 @@ def set_apart(
         for part, table in enumerate(TABLES)
         if (here := [one for one in found if one.table == table])
     ]
-    moved = {raw: (key, at) for answer in calls.all_rows(steps) for raw, key, at in answer}
+    moved = {row[:3]: row[3:] for answer in calls.all_rows(steps) for row in answer}
     return [
-        evolve(one, id=moved[one.key[0]][0], found_at=timestamps.instant(moved[one.key[0]][1]))
+        evolve(one, id=key, found_at=timestamps.instant(at))
         for one in found
-        if one.key[0] in moved
+        if one.key in moved
+        for key, at in [moved[one.key]]
     ]
 
 

@@ -25,9 +25,9 @@ with apart as (
         created_at, available_at, reserved_at, reserved_by, unique_key, errors,
         occurrence, metadata
     from apart
-    returning job_id, id, found_at
+    returning *
 )
-select job_id, id, found_at from kept;
+select job_id, reserved_by, reservations, id, found_at from kept;
 
 with apart as (
     delete from {jobs_succeeded} as job
@@ -53,9 +53,9 @@ with apart as (
         created_at, available_at, reserved_at, reserved_by, unique_key, errors,
         occurrence, metadata, succeeded_at
     from apart
-    returning job_id, id, found_at
+    returning *
 )
-select job_id, id, found_at from kept;
+select job_id, reserved_by, reservations, id, found_at from kept;
 
 with apart as (
     delete from {jobs_failed} as job
@@ -81,6 +81,6 @@ with apart as (
         created_at, available_at, reserved_at, reserved_by, unique_key, errors,
         occurrence, metadata, error, failed_at
     from apart
-    returning job_id, id, found_at
+    returning *
 )
-select job_id, id, found_at from kept;
+select job_id, reserved_by, reservations, id, found_at from kept;
