@@ -35,7 +35,7 @@ _LISTS: Mapping[Table, Sequence[str]] = {
     "jobs_failed": columns.FAILED,
 }
 _SHARED = len(columns.JOB)
-_APART = (*columns.JOB[1:], "succeeded_at", "error", "failed_at")
+_APART: tuple[str, ...] = (*columns.JOB[1:], "succeeded_at", "error", "failed_at")
 """What the table of unreadable rows has of the others, behind the id of the job."""
 _ROWS_WITHOUT_ID = UUID("6b0f6a52-5d0c-4c0e-9a52-0f5a1f0d7d3e")
 """Names the ids of rows whose own id is none, so that each has the same whenever it is read."""

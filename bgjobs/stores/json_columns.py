@@ -1,7 +1,7 @@
 """JSON texts in columns: what is read there may have been written by anything."""
 
 import json
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from bgjobs.jobs import is_utf8
 
@@ -33,12 +33,12 @@ def as_count(found: object, *, least: int = 0, most: int = 2**63 - 1) -> int:
 
 def as_object(found: object) -> dict[str, Any]:
     """Return a JSON object; `ValueError` for anything else."""
-    return _of_type(found, dict)
+    return cast("dict[str, Any]", _of_type(found, dict))
 
 
 def as_array(found: object) -> list[Any]:
     """Return a JSON array; `ValueError` for anything else."""
-    return _of_type(found, list)
+    return cast("list[Any]", _of_type(found, list))
 
 
 def as_flag(found: object) -> bool:
