@@ -14,12 +14,14 @@ from attrs import evolve
 
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.instants import MICROSECOND
-from bgjobs.jobs import Job, JobOptions, JobRequest
+from bgjobs.jobs import LONGEST_DELAY, Job, JobOptions, JobRequest
 from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_text
 
 PARKED_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)
 """When a paused occurrence is due: later than anybody waits, and no clock overflows."""
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+"""No clock shows a time before it."""
 MOST_COUNTED = 1000
 """Missed occurrences that are counted; a second's schedule misses millions in a year."""
 CLOCK_NOISE = timedelta(seconds=1)
@@ -31,6 +33,8 @@ It is the distance of two occurrences: standing still for one more is better tha
 again. For a schedule of every second that is too short, for one of every year too long.
 """
 DAY = timedelta(days=1)
+MOST_MADE_UP = 1_000_000
+"""How many missed occurrences in a row a scheduled job may ask to be made up."""
 LARGEST_SHIFT = timedelta(hours=3)
 """By so much a change of time zone data may move a local time, that of a date line excepted."""
 
@@ -91,10 +95,7 @@ def put_right(standing: Occurrence, now: datetime) -> Occurrence:
     at = standing.at if _may_occur(schedule, standing.at) else _nearest(schedule, standing, now)
     if at > now:
         soonest = schedule.next_after(max(now, _served(schedule, standing, now)))
-        # An interval is late by a small step, as any delayed job is.
-        length = _interval_of(schedule)
-        slack = timedelta(0) if length is None else _tolerated(length)
-        at = soonest if at - soonest > slack else at
+        at = soonest if at - soonest > _slack_of(schedule) else at
     return standing if at == standing.at else evolve(standing, at=at, made_up=0)
 
 
@@ -119,6 +120,49 @@ def is_ahead(job: Job, now: datetime) -> bool:
         return False
 
 
+def is_plausible(occurrence: Occurrence, name: str) -> bool:
+    """Whether a scheduled job of this name, with whatever settings, could have planned it."""
+    plan, previous = occurrence.plan, occurrence.previous
+    grace = timedelta(0) if plan.misfire_grace is None else plan.misfire_grace
+    return (
+        plan.name == name
+        and all(timedelta(0) <= one <= LONGEST_DELAY for one in (grace, plan.jitter))
+        and min(occurrence.at, previous or occurrence.at) >= EARLIEST
+        and all(0 <= one <= MOST_MADE_UP for one in (plan.catch_up, occurrence.made_up))
+        and (previous is None or previous - occurrence.at <= DAY)
+    )
+
+
+def is_foreign(waiting: Job, plan: Plan, now: datetime) -> bool:
+    """Whether a row that has the key of a scheduled job, and waits, was not planned by one.
+
+    Judged by the row's own plan, which may be that of a process with other settings. What
+    stands is only ever found too late, so that two processes which differ do not move it to and
+    fro. A pause that is written as this library writes it holds, whoever wrote it.
+    """
+    occurrence = waiting.occurrence
+    if occurrence is None or not is_plausible(occurrence, plan.name):
+        return True
+    if occurrence.paused:
+        return waiting.available_at != PARKED_UNTIL
+    wait = waiting.available_at - occurrence.at
+    if not waiting.reservations and not timedelta(0) <= wait <= occurrence.plan.jitter:
+        return True  # what was never reserved is not snoozed
+    return not has_begun(waiting) and _is_too_far(occurrence, plan, now + CLOCK_NOISE)
+
+
+def _is_too_far(standing: Occurrence, plan: Plan, now: datetime) -> bool:
+    for schedule_of in (standing.plan, plan):
+        try:
+            schedule = from_text(schedule_of.schedule)
+            served = _served(schedule, _without_the_future(standing, now), now)
+            latest = schedule.next_after(max(now, served))
+        except (NoOccurrenceError, ScheduleValidationError):
+            continue  # a newer version wrote it, or its zone is unknown here
+        return standing.at - latest > _slack_of(schedule)
+    return False
+
+
 def replanned(standing: Occurrence, now: datetime, *, plan: Plan) -> Occurrence:
     """Plan a waiting occurrence anew, because its scheduled job was changed.
 
@@ -141,7 +185,7 @@ def has_begun(job: Job) -> bool:
     occurrence = job.occurrence
     if occurrence is None or occurrence.paused:
         return False
-    return job.available_at > occurrence.at + occurrence.plan.jitter  # snoozed
+    return job.available_at - occurrence.at > occurrence.plan.jitter  # snoozed
 
 
 def is_too_late(job: Job) -> bool:
@@ -181,6 +225,12 @@ def _may_occur(schedule: Schedule, at: datetime) -> bool:
     """Whether an instant is one of a schedule's; that of an interval may be any."""
     slot = next(schedule.slots(at - MICROSECOND, at), None)
     return slot is not None or _interval_of(schedule) is not None
+
+
+def _slack_of(schedule: Schedule) -> timedelta:
+    """Return how late an interval may be by a small step of the clock."""
+    length = _interval_of(schedule)
+    return timedelta(0) if length is None else _tolerated(length)
 
 
 def _interval_of(schedule: Schedule) -> timedelta | None:

@@ -20,7 +20,7 @@ from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.earlier_tries import cancelled_before, is_settled
 from bgjobs.runtime.outliving import outliving
-from bgjobs.runtime.ticket import Ticket
+from bgjobs.runtime.ticket import Ticket, fault_in
 from bgjobs.runtime.wakeups import Notifier
 from bgjobs.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Written
@@ -227,14 +227,8 @@ class GroupCommit:
             ticket.written = written
             ticket.done.set()
 
-    def _fault_of(self, written: Any, count: int) -> StoreError | None:
-        """Return what is wrong with a store's answer; Any: it may be one of the user's own."""
-        is_right = isinstance(written, Written)
-        if is_right and len(written.jobs) == count:
-            return None
-        found = f"{len(written.jobs)} of them" if is_right else type(written).__name__
-        label = self._dispatch.store.label
-        return StoreError(f"{label}: write: expected Written with {count} jobs, found {found}")
+    def _fault_of(self, written: Written, count: int) -> StoreError | None:
+        return fault_in(written, count, self._dispatch.store.label)
 
     async def _commit_all(self) -> None:
         await self._pause()

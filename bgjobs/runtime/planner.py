@@ -66,10 +66,15 @@ class Planner:
         self._scheduled[name] = scheduled
 
     def scheduled(self, job: Job) -> Scheduled | None:
-        """Give the scheduled job that this is a run of, if it is one of this application's."""
-        if job.occurrence is None:
+        """Return the scheduled job that this is a run of, if it is one of this application's.
+
+        Only what holds its unique key is: another row that says so was not made by it, and what
+        followed would have to wait for the one that holds the key.
+        """
+        occurrence = job.occurrence
+        if occurrence is None or job.unique_key != occurrence.plan.unique_key:
             return None
-        scheduled = self._scheduled.get(job.occurrence.plan.name)
+        scheduled = self._scheduled.get(occurrence.plan.name)
         return scheduled if scheduled is not None and scheduled.worker == job.name else None
 
     def bus_of(self, job: Job, otherwise: Bus) -> Bus:

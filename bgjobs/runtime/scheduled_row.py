@@ -35,6 +35,8 @@ from bgjobs.planning import (
     has_begun,
     instead_of,
     is_ahead,
+    is_foreign,
+    is_plausible,
     put_right,
     restarted,
     unchanged,
@@ -43,6 +45,7 @@ from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.planned_run import IMPOSSIBLE, Change, PlannedRun, occurrence_of
+from bgjobs.runtime.ticket import fault_in
 from bgjobs.runtime.unreadable import set_apart
 from bgjobs.runtime.wakeups import Signal
 from bgjobs.stores.abc import NewJob
@@ -102,9 +105,10 @@ class ScheduledRow:
         """Bring about what is pending; plan a row again that has vanished or waits too long."""
         if not self.removed:  # also while a change waits for the end of a run that waits itself
             standing = await self.standing()
-            if standing is None and not self.pending:
-                self.add(self._as_configured())
-            elif standing is not None and await self._is_ahead(standing):
+            if standing is None or self._is_foreign(standing):
+                if not self.pending:
+                    self.add(self._as_configured())
+            elif await self._is_ahead(standing):
                 self.add(Change(put_right, begun_too=True))
         await self.bring_about()
 
@@ -170,12 +174,19 @@ class ScheduledRow:
 
     def _planned_after(self, ended: Occurrence, now: datetime, *, dropped: bool) -> Occurrence:
         step = instead_of if dropped else following
+        if not is_plausible(ended, self.job.name):
+            return first(self.job.plan, now)
         try:
             planned = step(ended, now)
-            was_set_back = planned.previous is not None and planned.previous > now
-            return put_right(planned, now) if was_set_back else planned
         except ScheduleValidationError:  # a newer version wrote it, or its zone is unknown here
-            return evolve(first(self.job.plan, max(now, ended.at)), previous=ended.at)
+            planned = evolve(first(self.job.plan, max(now, ended.at)), previous=ended.at)
+        was_set_back = planned.previous is not None and planned.previous > now
+        return put_right(planned, now) if was_set_back else planned
+
+    def _is_foreign(self, standing: Job) -> bool:
+        """Whether it is to be replaced: only the row's holder ends one that is reserved."""
+        is_waiting = standing.reserved_by is None
+        return is_waiting and is_foreign(standing, self.job.plan, self._engine.time.now())
 
     async def _is_ahead(self, standing: Job) -> bool:
         """Whether its time has to be put right, by the store's clock where that was set."""
@@ -209,6 +220,8 @@ class ScheduledRow:
         """Give what shall stand; None for nothing."""
         if self.removed:
             return None
+        if standing is not None and self._is_foreign(standing):
+            standing = None
         before = None if standing is None else standing.occurrence
         return self._changed(
             lambda now: before or first(self.job.plan, now), self._engine.time.now(), standing
@@ -217,11 +230,22 @@ class ScheduledRow:
     def _is_put_off(self, standing: Job) -> bool:
         if standing.reserved_by is not None:
             return self._engine.holds(standing.id)
-        return has_begun(standing) and not any(one.begun_too for one in self.pending)
+        may_end = any(one.begun_too for one in self.pending) or self._is_foreign(standing)
+        return has_begun(standing) and not may_end
 
     async def _store_first(self, new: NewJob) -> bool:
+        """Store it in a transaction of its own.
+
+        Another one may hold its key for as long as it likes, and no other job waits with it.
+        """
+        engine = self._engine
         self._unsure = new.id, None
-        [stored] = await self._engine.enqueues.enqueue([new])
+        write, now = engine.store.write, engine.clock.store_now()
+        asked = evolve(new, repeated=True)  # an earlier try may have stored it
+        written = await engine.dispatch.call(write, [asked], now=now)
+        if fault := fault_in(written, 1, engine.store.label):
+            raise fault
+        [stored] = written.jobs
         self._tell_what_was_unsure(stored)
         return stored.id == new.id
 

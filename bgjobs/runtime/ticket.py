@@ -1,12 +1,12 @@
 """One write that waits to be committed."""
 
 from collections.abc import Collection, Sequence
-from typing import final
+from typing import Any, final
 
 from anyio import Event
 from attrs import define, evolve, field
 
-from bgjobs.errors import StoreUnavailableError
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import Reservation
 from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import NewJob, Written
@@ -66,3 +66,12 @@ class Ticket:
     def weight(self) -> int:
         """How many characters of payload it writes."""
         return sum(len(new.request.payload) for new in self.enqueue) if self.enqueue else 0
+
+
+def fault_in(written: Any, count: int, label: str) -> StoreError | None:
+    """Return what is wrong with a store's answer; Any: it may be one of the user's own."""
+    is_right = isinstance(written, Written)
+    if is_right and len(written.jobs) == count:
+        return None
+    found = f"{len(written.jobs)} of them" if is_right else type(written).__name__
+    return StoreError(f"{label}: write: expected Written with {count} jobs, found {found}")

@@ -1,5 +1,6 @@
 """Which occurrence follows which, decided without a database or a clock."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgjobs import every, schedule
+from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
 from bgjobs.ids import new_id
 from bgjobs.jobs import AttemptError, Job, JobRequest
 from bgjobs.occurrences import Occurrence, Plan
@@ -21,6 +23,8 @@ from bgjobs.planning import (
     has_begun,
     instead_of,
     is_ahead,
+    is_foreign,
+    is_plausible,
     is_too_late,
     missed_between,
     paused,
@@ -287,3 +291,91 @@ def test_a_start_with_a_schedule_that_cannot_be_read_here_goes_by_its_own() -> N
     strange = evolve(WAITS, plan=evolve(MINUTELY, schedule="lunar day=1"))
     assert restarted(strange, NOON, plan=DAILY).plan == DAILY
     assert not is_ahead(waiting(strange), NOON - MONTH)
+
+
+def planned_row(occurrence: Occurrence, **columns: Any) -> Job:
+    return waiting(occurrence, **{"available_at": occurrence.at, **columns})
+
+
+def test_what_a_schedule_has_planned_is_not_foreign() -> None:
+    """With any settings, at any time after it was planned, run before or not."""
+    jittered = evolve(WAITS, plan=evolve(WAITS.plan, jitter=HOUR))
+    for row in (
+        planned_row(WAITS),
+        planned_row(jittered, available_at=WAITS.at + HOUR),
+        planned_row(WAITS, available_at=NOON + MONTH, reservations=1),  # snoozed
+        planned_row(WAITS, available_at=NOON + MONTH, reservations=1, attempts=1),
+        planned_row(paused(WAITS, NOON), available_at=PARKED_UNTIL),
+        planned_row(evolve(WAITS, plan=evolve(WAITS.plan, schedule="whenever"))),
+        planned_row(Occurrence(plan=HOURLY, at=NOON + HOUR)),
+        planned_row(WAITS, available_at=NOON + MONTH, reserved_at=NOON, reserved_by=new_id()),
+    ):
+        for later in (timedelta(0), SECOND, MINUTE, HOUR, MONTH):
+            assert not is_foreign(row, MINUTELY, NOON + later) or row.reserved_by
+
+
+def test_a_clock_that_differs_a_little_makes_nothing_foreign() -> None:
+    first_one = planned_row(first(MINUTELY, NOON))
+    assert not is_foreign(first_one, MINUTELY, NOON - SECOND)
+    served = planned_row(following(SERVED, NOON + SECOND))
+    assert not is_foreign(served, MINUTELY, NOON - MINUTE)
+
+
+def test_what_waits_too_long_is_foreign_by_the_row_s_own_schedule() -> None:
+    daily = Plan(name="tick", schedule=every(days=1).text)
+    tomorrow = planned_row(Occurrence(plan=daily, at=NOON + timedelta(days=1)))
+    assert not is_foreign(tomorrow, MINUTELY, NOON)
+    later = planned_row(Occurrence(plan=daily, at=NOON + timedelta(days=2)))
+    assert is_foreign(later, MINUTELY, NOON)
+
+
+def test_where_its_schedule_cannot_be_read_the_settings_judge() -> None:
+    strange = evolve(WAITS, plan=Plan(name="tick", schedule="whenever"))
+    assert not is_foreign(planned_row(strange), MINUTELY, NOON)
+    far = evolve(strange, at=NOON + HOUR)
+    assert is_foreign(planned_row(far), MINUTELY, NOON)
+    assert not is_foreign(planned_row(far), HOURLY, NOON)
+    ended = Plan(name="tick", schedule="nothing that can be read")
+    assert not is_foreign(planned_row(far), ended, NOON)
+
+
+INSTANTS = st.datetimes(timezones=st.just(UTC))
+DURATIONS = st.timedeltas()
+PLANS = st.builds(
+    Plan,
+    name=st.sampled_from(["tick", "other"]),
+    schedule=st.sampled_from([MINUTELY.schedule, HOURLY.schedule, "whenever", ""]),
+    catch_up=st.integers(),
+    misfire_grace=st.none() | DURATIONS,
+    jitter=DURATIONS,
+)
+OCCURRENCES = st.builds(
+    Occurrence,
+    plan=PLANS,
+    at=INSTANTS,
+    previous=st.none() | INSTANTS,
+    made_up=st.integers(),
+    paused=st.booleans(),
+)
+
+
+@given(OCCURRENCES, INSTANTS, st.integers(0, 2), INSTANTS)
+def test_whatever_a_row_says_it_is_judged(
+    occurrence: Occurrence, due: datetime, reservations: int, created_at: datetime
+) -> None:
+    columns = {"available_at": due, "reservations": reservations}
+    row = evolve(planned_row(occurrence, **columns), created_at=created_at)
+    has_begun(row)
+    is_too_late(evolve(row, reserved_at=NOON))
+    if not is_foreign(row, MINUTELY, NOON):
+        assert is_plausible(occurrence, "tick")
+        is_ahead(row, NOON)
+
+
+@given(OCCURRENCES)
+def test_whatever_is_plausible_is_followed(occurrence: Occurrence) -> None:
+    if is_plausible(occurrence, "tick"):
+        for step in (following, instead_of, put_right, resumed):
+            with suppress(NoOccurrenceError, ScheduleValidationError):
+                planned = step(occurrence, NOON)
+                request_of(ASKED, planned, Random(7))

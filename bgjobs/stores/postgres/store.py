@@ -56,7 +56,7 @@ from bgjobs.stores.postgres.source import (
     source_of,
     with_defaults,
 )
-from bgjobs.stores.postgres.statements import CLOCK, Dialect, lock_wait
+from bgjobs.stores.postgres.statements import CLOCK, Dialect
 from bgjobs.stores.postgres.watcher import NO_NEWS
 from bgjobs.stores.values import (
     bounded_age,
@@ -68,8 +68,6 @@ from bgjobs.stores.values import (
 )
 
 _instant = rows.utc
-_LOCK_WAIT = 0.25
-"""Which part of a call's time new jobs may wait for a unique key in another transaction."""
 
 
 @final
@@ -110,7 +108,7 @@ class PostgresStore:
         dsn = None if listen_dsn is None else with_defaults(listen_dsn, "listen_dsn")
         self._listening = Listening(self._sql, listen, dsn)
         self._callers = Callers(self._sql, prepared=prepared_statements)
-        self._lock_wait = lock_wait(call_timeout * _LOCK_WAIT)
+        self._guards = writing.Guards(call_timeout)
         self._listeners = as_listeners("listeners", listeners)
         sessions = Sessions(self._sql, prepared=prepared_statements)
         self._calls = Calls(self._source, self._sql, sessions, call_timeout)
@@ -174,8 +172,7 @@ class PostgresStore:
         # One statement is a transaction already, and new jobs bring theirs along.
         refuses = writing.refuses_duplicates(new.request for new in enqueue)
         alone = len(verbs) + bool(enqueue) <= 1 and not refuses
-        needs_guard = writing.may_outlive_its_client(enqueue)
-        guard = writing.Guard(self._lock_wait, alone) if needs_guard else None
+        guard = self._guards.of(enqueue, settle, alone=alone)
 
         def work(connection: AnyConnection) -> Written:
             # First the ends: a scheduled job's next occurrence takes the key of the last.
@@ -265,9 +262,12 @@ class PostgresStore:
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
         instant = _instant("now", now)
-        return self._calls.together(
-            lambda connection: writing.replace(self._sql, connection, waiting, new, instant)
-        )
+
+        def work(connection: AnyConnection) -> bool:
+            self._sql.run(connection, *self._guards.brief)
+            return writing.replace(self._sql, connection, waiting, new, instant)
+
+        return self._calls.together(work)
 
     def open_owner(
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None

@@ -27,6 +27,7 @@ from bgjobs.stores.postgres.statements import (
     NOTIFY,
     Dialect,
     Step,
+    lock_wait,
 )
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.postgres.watcher import channel_of
@@ -43,6 +44,13 @@ from bgjobs.stores.values import (
 _ROWS_PER_SECOND = 1_000
 _CHARACTERS_PER_SECOND = 1_000_000
 """What even a slow server on a slow line takes in; a deadline is for silence, not for work."""
+BRIEF_WAIT = 0.1
+"""Seconds for which a row of a schedule waits for its key in another transaction, each time.
+
+That holds a connection and a thread which others need, and the schedule asks again later.
+"""
+_LOCK_WAIT = 0.25
+"""Which part of a call's time other jobs may wait for a unique key in another transaction."""
 _TRIES = 10
 """How often the holder of a unique key may vanish while it is looked up."""
 
@@ -69,6 +77,30 @@ class Guard:
         if self.alone:
             return [BEGIN, self.lock_wait], [check, COMMIT]
         return [self.lock_wait], [check]
+
+
+@final
+class Guards:
+    """The guards of one store, whose calls may take so many seconds."""
+
+    def __init__(self, call_timeout: float) -> None:
+        usual = call_timeout * _LOCK_WAIT
+        self._usual = lock_wait(usual)
+        self.brief: Step = lock_wait(min(usual, BRIEF_WAIT))
+        """Bounds the waits of a transaction that writes nothing but the row of a schedule."""
+
+    def of(
+        self, wanted: Sequence[NewJob], settled: Collection[Settlement], *, alone: bool
+    ) -> Guard | None:
+        """Return what storing these needs beside these ends, or None."""
+        if not may_outlive_its_client(wanted):
+            return None
+        is_planned = not settled and all(_is_planned(new) for new in wanted)
+        return Guard(self.brief if is_planned else self._usual, alone)
+
+
+def _is_planned(new: NewJob) -> bool:
+    return new.request.options.occurrence is not None
 
 
 def seconds_for(wanted: Sequence[NewJob]) -> float:

@@ -1,0 +1,182 @@
+"""A transaction somewhere else that holds the key of a schedule, and does not end."""
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from anyio import fail_after, sleep, to_thread
+
+import bgjobs
+from bgjobs import ScheduledJob, every
+from bgjobs.ids import new_id
+from bgjobs.occurrences import Occurrence
+from bgjobs.stores.abc import NewJob, Written
+from bgjobs.stores.occurrences import dump_occurrence
+from bgjobs.stores.postgres import PostgresStore, writing
+from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres_locks import named, wait_until_waiting
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 60.0  # seconds; a safety net
+HOUR = timedelta(hours=1)
+JOBS = 30
+
+
+@pytest.fixture(params=["trio", "asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@bgjobs.worker
+async def add(number: int) -> None: ...
+
+
+@bgjobs.worker
+async def tidy() -> None: ...
+
+
+def hourly(*names: str) -> list[ScheduledJob]:
+    return [ScheduledJob(tidy, every(hours=1), name=name) for name in names]
+
+
+def schema_of(store: PostgresStore) -> str:
+    return store.label.split()[-1]
+
+
+@contextmanager
+def held(dsn: str, store: PostgresStore, *names: str) -> Generator[psycopg.Connection[Any]]:
+    """Hold the keys of these schedules in an open transaction."""
+    insert = (
+        f'insert into "{schema_of(store)}".jobs'
+        " (id, name, payload, created_at, available_at, unique_key)"
+        " values (%s, 'tidy', '{}', now(), now() + interval '1 day', %s)"
+    )
+    with psycopg.connect(dsn) as connection:
+        for name in names:
+            connection.execute(insert.encode(), [new_id(), f"schedule:{name}"])
+        yield connection
+        connection.rollback()
+
+
+class Writes:
+    """The writes of one store: what each was to store and settle, and whether it did."""
+
+    def __init__(self, store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[tuple[Sequence[NewJob], Sequence[Any]]] = []
+        self.failed = 0
+        self._write = store.write
+        monkeypatch.setattr(store, "write", self.write)
+
+    def write(
+        self, enqueue: Sequence[NewJob] = (), settle: Sequence[Any] = (), **more: Any
+    ) -> Written:
+        self.made.append((enqueue, settle))
+        try:
+            return self._write(enqueue, settle, **more)
+        except bgjobs.errors.StoreError:
+            self.failed += any(new.request.name == "add" for new in enqueue) or bool(settle)
+            raise
+
+    def of_users(self) -> list[Sequence[NewJob]]:
+        return [jobs for jobs, _ in self.made if any(one.request.name == "add" for one in jobs)]
+
+    def of_schedules(self) -> list[Sequence[NewJob]]:
+        return [
+            jobs for jobs, _ in self.made if any(one.request.name == "tidy" for one in jobs)
+        ]
+
+
+@asynccontextmanager
+async def running(store: PostgresStore, *schedules: str) -> AsyncGenerator[bgjobs.BgJobs]:
+    queue = bgjobs.Queue("q", workers=[add])
+    config = bgjobs.Config(store=store, queues=[queue], scheduled_jobs=hourly(*schedules))
+    with fail_after(PATIENCE):
+        async with bgjobs.run(config) as bg:
+            yield bg
+
+
+@contextmanager
+def closed_store(dsn: str, **options: Any) -> Generator[PostgresStore]:
+    with fresh_postgres_store(dsn, **options) as store:
+        store.close()
+        yield store
+
+
+async def planned(bg: bgjobs.BgJobs, name: str) -> None:
+    while await bg.scheduled_job(name).occurrence() is None:
+        await sleep(0.01)
+
+
+async def test_neither_users_nor_ends_nor_other_schedules_wait_for_a_held_key(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "BRIEF_WAIT", PATIENCE)
+    name, dsn = named(postgres_dsn)
+    with (
+        closed_store(dsn, call_timeout=10 * PATIENCE) as store,
+        held(postgres_dsn, store, "held") as holder,
+    ):
+        writes = Writes(store, monkeypatch)
+        waiting = partial(wait_until_waiting, postgres_dsn, name, 1)
+        async with running(store, "held", "free") as bg:
+            await to_thread.run_sync(waiting)
+            for number in range(JOBS):
+                await bg.enqueue(add.request(number))
+            await planned(bg, "free")
+            await bg.drain()
+            assert (await bg.count(["add"])).succeeded == JOBS
+            await to_thread.run_sync(waiting)
+            holder.rollback()
+            await planned(bg, "held")
+        assert [len(jobs) for jobs in writes.of_users()] == [1] * JOBS
+        assert all(not settled for jobs, settled in writes.made if jobs)
+        assert [len(jobs) for jobs in writes.of_schedules()] == [1, 1]
+
+
+async def test_the_only_connection_is_held_up_for_moments_only(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("one", "two", "three")
+    with (
+        closed_store(postgres_dsn, pool_size=1, call_timeout=10 * PATIENCE) as store,
+        held(postgres_dsn, store, *names) as holder,
+    ):
+        writes = Writes(store, monkeypatch)
+        async with running(store, *names) as bg:
+            for number in range(JOBS):
+                await bg.enqueue(add.request(number))
+            await bg.drain()
+            assert (await bg.count(["add"])).succeeded == JOBS
+            assert len(writes.of_users()) == JOBS
+            assert not writes.failed
+            holder.rollback()
+            for name in names:
+                await planned(bg, name)
+
+
+async def test_a_run_without_the_key_of_its_schedule_is_followed_by_nothing(
+    postgres_dsn: str,
+) -> None:
+    """What followed would have to wait for the key, and the ends of others with it."""
+    with closed_store(postgres_dsn) as store, held(postgres_dsn, store, "held") as holder:
+        async with running(store, "held") as bg:
+            control = bg.scheduled_job("held")
+            past = Occurrence(plan=control.config.plan, at=datetime.now(UTC) - HOUR)
+            insert = (
+                f'insert into "{schema_of(store)}".jobs'
+                " (id, name, payload, created_at, available_at, occurrence)"
+                " values (%s, 'tidy', '{}', now(), now(), %s)"
+            )
+            forged = new_id()
+            with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+                connection.execute(insert.encode(), [forged, dump_occurrence(past)])
+            ended = await bg.wait_for(forged)
+            assert isinstance(ended, bgjobs.SucceededJob)
+            assert await control.occurrence() is None
+            holder.rollback()
+            await planned(bg, "held")
