@@ -105,7 +105,7 @@ class ScheduledRow:
         """Bring about what is pending; plan a row again that has vanished or waits too long."""
         if not self.removed:  # also while a change waits for the end of a run that waits itself
             standing = await self.standing()
-            if standing is None or self._is_foreign(standing):
+            if standing is None or await self._is_foreign(standing):
                 if not self.pending:
                     self.add(self._as_configured())
             elif await self._is_ahead(standing):
@@ -183,26 +183,34 @@ class ScheduledRow:
         was_set_back = planned.previous is not None and planned.previous > now
         return put_right(planned, now) if was_set_back else planned
 
-    def _is_foreign(self, standing: Job) -> bool:
+    async def _is_foreign(self, standing: Job) -> bool:
         """Whether it is to be replaced: only the row's holder ends one that is reserved."""
-        is_waiting = standing.reserved_by is None
-        return is_waiting and is_foreign(standing, self.job.plan, self._engine.time.now())
+        plan, time = self.job.plan, self._engine.time
+        if standing.reserved_by is not None or not is_foreign(standing, plan, time.now()):
+            return False
+        await self._compare_clocks()  # it is planned by the store's, which may have been set
+        return is_foreign(standing, plan, time.now())
 
     async def _is_ahead(self, standing: Job) -> bool:
         """Whether its time has to be put right, by the store's clock where that was set."""
-        engine, time = self._engine, self._engine.time
+        time = self._engine.time
         if time.is_unsure or is_ahead(standing, time.now()):
-            lease = as_duration(engine.config.lease)
-            await engine.dispatch.call(time.heartbeat, (), lease)
+            await self._compare_clocks()
         return is_ahead(standing, time.now())
+
+    async def _compare_clocks(self) -> None:
+        engine = self._engine
+        lease = as_duration(engine.config.lease)
+        await engine.dispatch.call(engine.time.heartbeat, (), lease)
 
     async def _step(self) -> bool:
         """Bring about what can be now; False when another process is in the way."""
         pending, standing = tuple(self.pending), await self.standing()
         self._tell_what_was_unsure(standing)
-        if standing is not None and self._is_put_off(standing):
+        is_theirs = standing is not None and await self._is_foreign(standing)
+        if standing is not None and not is_theirs and self._is_put_off(standing):
             return True
-        new = self._wanted(standing)
+        new = self._wanted(None if is_theirs else standing)
         if standing is None:
             done = new is None or await self._store_first(new)
         elif new is not None and _is_same(standing, new):
@@ -220,8 +228,6 @@ class ScheduledRow:
         """Give what shall stand; None for nothing."""
         if self.removed:
             return None
-        if standing is not None and self._is_foreign(standing):
-            standing = None
         before = None if standing is None else standing.occurrence
         return self._changed(
             lambda now: before or first(self.job.plan, now), self._engine.time.now(), standing
@@ -230,8 +236,7 @@ class ScheduledRow:
     def _is_put_off(self, standing: Job) -> bool:
         if standing.reserved_by is not None:
             return self._engine.holds(standing.id)
-        may_end = any(one.begun_too for one in self.pending) or self._is_foreign(standing)
-        return has_begun(standing) and not may_end
+        return has_begun(standing) and not any(one.begun_too for one in self.pending)
 
     async def _store_first(self, new: NewJob) -> bool:
         """Store it in a transaction of its own.

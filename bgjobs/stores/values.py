@@ -184,15 +184,24 @@ def as_planned(
     ]
 
 
+def is_readable(text: str) -> bool:
+    """Whether a text that was stored is valid UTF-8; no other is that of a name."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:
-    """Make a value of the rows of orders.sql."""
+    """Return what the rows of orders.sql want, but for pauses whose name cannot be read."""
     paused: set[str] = set()
     cancelled: dict[UUID, str] = {}
     for job_id, text in found:
-        if job_id is None:
+        if job_id is not None:
+            cancelled[job_id] = text.encode(errors="replace").decode()
+        elif is_readable(text):
             paused.add(text)
-        else:
-            cancelled[job_id] = text
     return Orders(frozenset(paused), cancelled)
 
 

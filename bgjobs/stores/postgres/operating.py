@@ -9,6 +9,7 @@ from attrs import frozen
 
 from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import FIRST_PAGE, Cursor, Listing, Orders, Page, unreadable_in
+from bgjobs.stores.odd_rows import owners_finding
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancelled,
@@ -201,8 +202,9 @@ class PostgresOperations:
         ]
 
     def diagnose(self) -> Sequence[Finding]:
-        """Look for trouble on the server: statistics, plans, transactions, notifications."""
-        return diagnosing.diagnose(self._calls, self._listening)
+        """Look for trouble: statistics, plans, transactions, notifications, owners."""
+        found = diagnosing.diagnose(self._calls, self._listening)
+        return [*found, owners_finding(self.get_owners())]
 
     def _failed(self, verb: str, failures: Failures, page: Page) -> list[rows.Row]:
         values: dict[str, Any] = {

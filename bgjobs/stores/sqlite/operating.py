@@ -8,6 +8,7 @@ from uuid import UUID
 
 from attrs import frozen
 
+from bgjobs.ids import parsed_id
 from bgjobs.instants import as_instant, from_microseconds, to_microseconds
 from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import (
@@ -19,6 +20,7 @@ from bgjobs.stores.abc import (
     Page,
     unreadable_in,
 )
+from bgjobs.stores.odd_rows import owners_finding, pauses_finding
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancelled,
@@ -33,13 +35,14 @@ from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import listing, orders_of
+from bgjobs.stores.values import is_readable, listing, orders_of
 
 
 def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
-    """Give what is wanted of these owners, inside a transaction or not."""
+    """Return what is wanted of these owners, inside a transaction or not."""
     found = run(raw, sql["orders"][0], {"owners": rows.uuids_json(owners)})
-    return orders_of((None if row[0] is None else UUID(row[0]), row[1]) for row in found)
+    parsed = ((one, None if one is None else _parsed(one), text) for one, text in found)
+    return orders_of((job, text) for one, job, text in parsed if (one is None) is (job is None))
 
 
 @final
@@ -151,13 +154,7 @@ class SQLiteOperations:
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Give the owners with a live lease, by name."""
-        found = self._calls.read("get_owners", {"now": self._calls.microseconds(now)})
-        return [
-            LiveOwner(
-                UUID(one), name, node, from_microseconds(at), timedelta(microseconds=left), held
-            )
-            for one, name, node, at, left, held in found
-        ]
+        return [owner for owner in self._owners(now) if owner is not None]
 
     def set_apart(
         self, found: Collection[UnreadableJob], *, now: datetime | None = None
@@ -212,8 +209,18 @@ class SQLiteOperations:
         ]
 
     def diagnose(self) -> Sequence[Finding]:
-        """Look for trouble in the library, the file, its settings and its plans."""
-        return diagnosing.diagnose(self._calls)
+        """Look for trouble in the library, the file, its settings, plans, owners and pauses."""
+        owners = self._owners(None)
+        return [
+            *diagnosing.diagnose(self._calls),
+            owners_finding(owners),
+            pauses_finding(self._calls.read("orders", {"owners": "[]"})),
+        ]
+
+    def _owners(self, now: datetime | None) -> Sequence[LiveOwner | None]:
+        """Return the owners with a live lease; None for one that cannot be read."""
+        found = self._calls.read("get_owners", {"now": self._calls.microseconds(now)})
+        return [_as_owner(row) for row in found]
 
     def _change_failures(
         self, verb: str, now: datetime | None, values: Mapping[str, str | int | None]
@@ -225,6 +232,23 @@ class SQLiteOperations:
             found = [run(raw, statement, timed) for statement in calls.sql[verb]]
             writing.index_failures(raw, calls.sql)
         return found
+
+
+def _as_owner(row: Row) -> LiveOwner | None:
+    one, name, node, at, left, held = row
+    owner = _parsed(one)
+    if owner is None or not (is_readable(name) and is_readable(node)):
+        return None
+    opened_at, lease_left = from_microseconds(at), timedelta(microseconds=left)
+    return LiveOwner(owner, name, node, opened_at, lease_left, held)
+
+
+def _parsed(text: str) -> UUID | None:
+    """Return an id, or None for text that is none."""
+    try:
+        return parsed_id(text)
+    except ValueError:
+        return None
 
 
 def _cursor(found: Sequence[Row]) -> Cursor | None:

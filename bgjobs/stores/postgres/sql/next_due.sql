@@ -28,7 +28,11 @@ with recursive prompt (name, priority, available_at) as (
     ) as job
     where level.available_at > coalesce(%(now)s::timestamptz, now())
 )
-select min(head.available_at) - coalesce(%(now)s::timestamptz, now())
+-- Within what a datetime can say: before PostgreSQL 17 nothing is subtracted from infinity.
+select
+    min(least(
+        greatest(head.available_at, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00'
+    )) - coalesce(%(now)s::timestamptz, now())
 from (
     select job.available_at
     from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (

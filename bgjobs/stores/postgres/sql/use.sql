@@ -1,4 +1,5 @@
--- The clock is the statement's: the transaction began before it waited for others.
+-- The clock is the statement's: the transaction began before it waited for others. A start that
+-- is further in the future than the period is long is none.
 select asked.name, running.number, started.number, started.oldest, clock.now
 from
     unnest(%(names)s::text[], %(periods)s::bigint[]) as asked (name, period)
@@ -13,4 +14,6 @@ from
         where one.name = asked.name
             and one.started_at
                 > clock.now - asked.period::double precision * interval '1 microsecond'
+            and one.started_at
+                <= clock.now + asked.period::double precision * interval '1 microsecond'
     ) as started;

@@ -30,7 +30,8 @@ with recursive prompt (name, priority, available_at) as (
     )
     where level.available_at > :now
 )
-select min(available_at) from (
+-- Within what a datetime can say.
+select min(max(min(available_at), -62135596800000000), 253402300799999999) from (
     select (
         select available_at from {jobs} indexed by {jobs_ready}
         where name = asked.value

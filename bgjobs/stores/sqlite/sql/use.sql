@@ -1,3 +1,4 @@
+-- A start that is further in the future than the period is long is none.
 select
     asked.name,
     (
@@ -6,11 +7,15 @@ select
     ),
     (
         select count(*) from {starts}
-        where name = asked.name and started_at > :now - asked.period
+        where name = asked.name
+            and started_at > :now - asked.period
+            and started_at <= :now + asked.period
     ),
     (
         select :now - min(started_at) from {starts}
-        where name = asked.name and started_at > :now - asked.period
+        where name = asked.name
+            and started_at > :now - asked.period
+            and started_at <= :now + asked.period
     )
 from (
     select json_extract(value, '$[0]') as name, json_extract(value, '$[1]') as period
