@@ -74,8 +74,9 @@ class Cluster:
         return re.sub(r"\bbgjobs\b", self.schema, text)
 
 
-@pytest.fixture(scope="module")
-def cluster(postgres_dsn: str) -> Generator[Cluster]:
+@contextmanager
+def clustered(postgres_dsn: str) -> Generator[Cluster]:
+    """Make a schema and its roles, and give these the rights of the file."""
     cluster = Cluster(postgres_dsn, random_schema())
     try:
         cluster.execute(
@@ -89,6 +90,12 @@ def cluster(postgres_dsn: str) -> Generator[Cluster]:
     finally:
         drop_schema(postgres_dsn, cluster.schema)
         cluster.execute(*(f"drop role if exists {cluster.role(one)}" for one in ROLES))
+
+
+@pytest.fixture(scope="module")
+def cluster(postgres_dsn: str) -> Generator[Cluster]:
+    with clustered(postgres_dsn) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +181,9 @@ def work(store: PostgresStore) -> None:
     ).lost
     assert not lost
     assert store.complete(fifth.reservation, lambda connection: None)
+    store.write([NewJob(new_id(), asked(unique_key="freed"))])
+    [keyed] = [one for one in store.reserve(owner.id, ["work"], 10) if one.unique_key]
+    assert store.complete(keyed.reservation, lambda connection: None)
     [waiting] = store.write([NewJob(new_id(), asked())]).jobs
     assert store.replace(waiting, NewJob(new_id(), asked()))
     assert store.heartbeat([owner.id], LEASE).alive
@@ -182,7 +192,7 @@ def work(store: PostgresStore) -> None:
     watcher = store.watch()
     assert watcher is not None
     watcher.close()
-    assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 3
+    assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 4
 
 
 def operate(store: PostgresStore) -> None:
@@ -266,8 +276,25 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "insert into bgjobs.jobs (id, attempts) values (gen_random_uuid(), 1)",
         "select from bgjobs.owners",
         "delete from bgjobs.jobs_failed",
+        "select error from bgjobs.jobs_failed",
+        "select errors from bgjobs.jobs_succeeded",
     ),
     "worker": (
+        *(
+            f"update bgjobs.jobs set {column} = {column}"
+            for column in ("id", "name", "payload", "priority", "created_at", "occurrence")
+        ),
+        "insert into bgjobs.jobs (id, attempts) values (gen_random_uuid(), 1)",
+        "insert into bgjobs.jobs (id, reserved_by) values (gen_random_uuid(), null)",
+        "update bgjobs.owners set id = gen_random_uuid()",
+        "update bgjobs.owners set name = ''",
+        "update bgjobs.jobs_succeeded set id = gen_random_uuid()",
+        "update bgjobs.jobs_failed set id = gen_random_uuid()",
+        "update bgjobs.cancellations set job_id = gen_random_uuid()",
+        "insert into bgjobs.cancellations values (gen_random_uuid(), '', now())",
+        "insert into bgjobs.paused_queues values ('q', now())",
+        "delete from bgjobs.paused_queues",
+        "update bgjobs.starts set name = ''",
         "update bgjobs.jobs_succeeded set payload = ''",
         "update bgjobs.jobs_failed set error = ''",
         "insert into bgjobs.migrations values (99, 'x', now())",
@@ -286,6 +313,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "insert into bgjobs.jobs (id, reserved_by) values (gen_random_uuid(), null)",
         "insert into bgjobs.jobs_succeeded (id) values (gen_random_uuid())",
         "update bgjobs.jobs_failed set error = ''",
+        "update bgjobs.jobs_succeeded set id = gen_random_uuid()",
+        "update bgjobs.jobs_failed set id = gen_random_uuid()",
+        "update bgjobs.paused_queues set name = ''",
         "update bgjobs.owners set lease_expires_at = now()",
         "delete from bgjobs.owners",
         "select from bgjobs.starts",
@@ -336,6 +366,19 @@ def test_applications_of_a_producer_and_a_worker(cluster: Cluster) -> None:
                 assert (await bg.count()).succeeded == 10
 
     trio.run(main)
+
+
+def test_the_file_takes_away_what_an_earlier_one_gave(cluster: Cluster) -> None:
+    role = cluster.role("worker")
+    for right in ("update", "update (id)", "truncate"):
+        cluster.execute(f"grant {right} on {cluster.schema}.jobs_failed to {role}")
+    cluster.execute(cluster.named(FILE.read_text("utf-8")))
+    with psycopg.connect(cluster.dsn_of("worker")) as connection:
+        denied = psycopg.errors.InsufficientPrivilege
+        with pytest.raises(denied):
+            connection.execute(f"update {cluster.schema}.jobs_failed set id = id".encode())
+    with cluster.using("worker") as store:
+        work(store)
 
 
 @pytest.mark.parametrize("role", ["producer", "worker", "reader", "operator"])

@@ -1,0 +1,341 @@
+"""What each role can do to the others: nothing keeps it from that, and the documents say so."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bgjobs.caps import Cap, RateLimit
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.ids import new_id
+from bgjobs.jobs import FailedJob, Job, JobOptions, JobRequest
+from bgjobs.settlements import Fail, Succeed
+from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.sqlite import fresh_sqlite_store
+from tests.security.test_postgres_roles import Cluster, clustered
+
+pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
+
+LEASE, DAY = timedelta(minutes=1), timedelta(days=1)
+FAR = "now() + interval '90 years'"
+every_role = pytest.mark.parametrize("role", ["producer", "worker", "reader", "operator"])
+JOB = "id, name, payload, priority, created_at, available_at"
+
+
+@pytest.fixture(scope="module")
+def cluster(postgres_dsn: str) -> Generator[Cluster]:
+    with clustered(postgres_dsn) as made:
+        yield made
+
+
+@pytest.fixture
+def store(cluster: Cluster) -> Generator[PostgresStore]:
+    """The store of a worker that does as it should, over empty tables."""
+    tables = cluster.rows(
+        "select tablename from pg_tables"
+        f" where schemaname = '{cluster.schema}' and tablename <> 'migrations'"
+    )
+    cluster.execute(*(f'truncate {cluster.schema}."{name}"' for [name] in tables))
+    with cluster.using("worker") as opened:
+        yield opened
+
+
+@contextmanager
+def acting(cluster: Cluster, role: str) -> Generator[psycopg.Connection[Any]]:
+    """Give an open transaction of a program that has this role."""
+    with psycopg.connect(cluster.dsn_of(role)) as connection:
+        yield connection
+
+
+def do(connection: psycopg.Connection[Any], cluster: Cluster, statement: str) -> Any:
+    return connection.execute(cluster.named(statement).encode())
+
+
+def does(cluster: Cluster, role: str, statement: str) -> list[Any]:
+    """Commit one statement of a role."""
+    with acting(cluster, role) as connection:
+        cursor = do(connection, cluster, statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def job(**options: Any) -> NewJob:
+    return NewJob(new_id(), JobRequest("work", '{"a":1}', JobOptions(**options)))
+
+
+def opened(store: PostgresStore) -> Owner:
+    owner = Owner(new_id(), "q", "node")
+    store.open_owner(owner, LEASE)
+    return owner
+
+
+def running(store: PostgresStore) -> tuple[Owner, Job]:
+    owner = opened(store)
+    store.write([job()])
+    [held] = store.reserve(owner.id, ["work"], 1)
+    return owner, held
+
+
+def impatient(cluster: Cluster, role: str) -> PostgresStore:
+    """Return a store whose calls are given up soon."""
+    dsn = cluster.dsn_of(role)
+    return PostgresStore(dsn, schema=cluster.schema, pool_size=1, call_timeout=0.5)
+
+
+def test_a_producer_reads_the_arguments_of_all(cluster: Cluster, store: PostgresStore) -> None:
+    store.write([job()])
+    for table in ("jobs", "jobs_succeeded", "jobs_failed"):
+        does(cluster, "producer", f"select payload, unique_key from bgjobs.{table}")
+    [[payload]] = does(cluster, "producer", "select payload from bgjobs.jobs")
+    assert payload == '{"a":1}'
+
+
+def test_a_producer_fills_the_table(cluster: Cluster, store: PostgresStore) -> None:
+    rows = "select gen_random_uuid(), 'work', '{}', 0, now(), now()"
+    many = f"insert into bgjobs.jobs ({JOB}) {rows} from generate_series(1, 1000)"
+    does(cluster, "producer", many)
+    assert store.count().due == 1000
+
+
+def test_a_producer_runs_any_worker_with_any_arguments_before_others(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    store.write([job(priority=-32_000)])
+    values = "gen_random_uuid(), 'work', '[]', -32767, now(), now()"
+    does(cluster, "producer", f"insert into bgjobs.jobs ({JOB}) values ({values})")
+    [held] = store.reserve(opened(store).id, ["work"], 1)
+    assert held.payload == "[]"
+
+
+def test_a_producer_takes_a_unique_key(cluster: Cluster, store: PostgresStore) -> None:
+    values = f"gen_random_uuid(), 'work', '[]', 0, now(), {FAR}, 'daily'"
+    taking = f"insert into bgjobs.jobs ({JOB}, unique_key) values ({values})"
+    does(cluster, "producer", taking)
+    [given] = store.write([job(unique_key="daily")]).jobs
+    assert given.payload == "[]"
+    assert given.available_at > datetime.now(UTC) + 365 * DAY
+
+
+def test_a_producer_holds_a_unique_key_in_an_open_transaction(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    values = "gen_random_uuid(), 'work', '[]', 0, now(), now(), 'daily'"
+    others = impatient(cluster, "producer")
+    others.open()
+    try:
+        with acting(cluster, "producer") as holder:
+            taking = f"insert into bgjobs.jobs ({JOB}, unique_key) values ({values})"
+            do(holder, cluster, taking)
+            with pytest.raises(StoreUnavailableError):
+                others.write([job(unique_key="daily")])
+            assert len(others.write([job(unique_key="hourly"), job()]).jobs) == 2
+            holder.rollback()
+        new = job(unique_key="daily")
+        assert [one.id for one in others.write([new]).jobs] == [new.id]
+    finally:
+        others.close()
+
+
+def test_a_reader_reads_everything_about_jobs(cluster: Cluster, store: PostgresStore) -> None:
+    _, held = running(store)
+    fail = Fail(
+        reservation=held.reservation,
+        error="secret",
+        errors=(),
+        attempts=1,
+        crashes=0,
+        interruptions=0,
+    )
+    store.write(settle=[fail])
+    found = does(cluster, "reader", "select payload, error from bgjobs.jobs_failed")
+    assert found == [('{"a":1}', "secret")]
+
+
+@every_role
+def test_every_role_keeps_a_migration_waiting(
+    role: str, cluster: Cluster, store: PostgresStore
+) -> None:
+    """By a transaction that it leaves open, which keeps dead rows as well."""
+    with acting(cluster, role) as holder:
+        do(holder, cluster, "select from bgjobs.jobs")
+        with (
+            acting(cluster, "migrator") as migrator,
+            pytest.raises(psycopg.errors.LockNotAvailable),
+        ):
+            do(migrator, cluster, "lock table bgjobs.jobs nowait")
+
+
+@every_role
+def test_every_role_takes_the_lock_of_a_worker_with_a_limit(
+    role: str, cluster: Cluster, store: PostgresStore
+) -> None:
+    key = f"hashtextextended('{cluster.schema}.work', 4711)"
+    workers = impatient(cluster, "worker")
+    workers.open()
+    cap = [Cap("work", running=5)]
+    try:
+        owner = opened(workers)
+        workers.write([job(), job()])
+        with acting(cluster, role) as holder:
+            do(holder, cluster, f"select pg_advisory_xact_lock({key})")
+            with pytest.raises(StoreUnavailableError):
+                workers.reserve(owner.id, ["work"], 1, caps=cap)
+            assert len(workers.reserve(owner.id, ["work"], 1)) == 1
+            holder.rollback()
+        assert len(workers.reserve(owner.id, ["work"], 1, caps=cap)) == 1
+    finally:
+        workers.close()
+
+
+def test_a_worker_ends_the_jobs_of_others_without_a_run(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    _, held = running(store)
+    does(cluster, "worker", "delete from bgjobs.jobs")
+    assert store.write(settle=[Succeed(held.reservation)]).lost == [held.reservation]
+
+
+def test_a_worker_holds_jobs_for_ever(cluster: Cluster, store: PostgresStore) -> None:
+    owner, held = running(store)
+    does(cluster, "worker", f"update bgjobs.owners set lease_expires_at = {FAR}")
+    assert store.abandoned(now=datetime.now(UTC) + 365 * DAY) == []
+    with cluster.using("operator") as operator:
+        [found] = [one for one in operator.operations.diagnose() if one.check == "owners"]
+        assert found.level == "warning"
+        assert str(owner.id) in found.text
+    cluster.execute(f"delete from {cluster.schema}.owners")
+    assert [one.id for one in store.abandoned()] == [held.id]
+
+
+def test_a_worker_ends_the_leases_of_others(cluster: Cluster, store: PostgresStore) -> None:
+    owner, held = running(store)
+    does(cluster, "worker", "update bgjobs.owners set lease_expires_at = now()")
+    assert not store.heartbeat([owner.id], LEASE).alive
+    assert [one.id for one in store.abandoned()] == [held.id]
+
+
+def test_a_worker_keeps_a_job_from_ending_by_an_open_transaction(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    _, held = running(store)
+    others = impatient(cluster, "worker")
+    others.open()
+    try:
+        with acting(cluster, "worker") as holder:
+            do(holder, cluster, "select from bgjobs.jobs for update")
+            with pytest.raises(StoreUnavailableError):
+                others.write(settle=[Succeed(held.reservation)])
+            holder.rollback()
+        assert not others.write(settle=[Succeed(held.reservation)]).lost
+    finally:
+        others.close()
+
+
+def test_a_worker_puts_a_job_off_as_if_it_were_snoozed(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    store.write([job()])
+    put_off = f"update bgjobs.jobs set available_at = {FAR}, reservations = 1"
+    does(cluster, "worker", put_off)
+    assert not store.reserve(opened(store).id, ["work"], 1)
+
+
+def test_a_worker_uses_up_a_rate(cluster: Cluster, store: PostgresStore) -> None:
+    store.write([job()])
+    does(cluster, "worker", "insert into bgjobs.starts values ('work', now())")
+    cap = Cap("work", rate=RateLimit(1, 3600))
+    assert not store.reserve(opened(store).id, ["work"], 1, caps=[cap])
+
+
+def test_a_worker_forgets_what_operators_have_asked_for(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    owner, held = running(store)
+    with cluster.using("operator") as operator:
+        assert operator.operations.cancel([held.id], "no").asked == [held.id]
+    assert store.heartbeat([owner.id], LEASE).orders.cancelled == {held.id: "no"}
+    does(cluster, "worker", "delete from bgjobs.cancellations")
+    assert store.heartbeat([owner.id], LEASE).orders.cancelled == {}
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_a_worker_and_an_operator_forge_failures_and_delete_them(
+    role: str, cluster: Cluster, store: PostgresStore
+) -> None:
+    forged = "gen_random_uuid(), 'work', '[]', 0, 1, 0, 0, 1, now(), now(), '[]', 'x', now()"
+    columns = (
+        f"{JOB.partition(', created_at')[0]}, attempts, crashes, interruptions,"
+        " reservations, created_at, available_at, errors, error, failed_at"
+    )
+    insert = f"insert into bgjobs.jobs_failed ({columns}) values ({forged})"
+    does(cluster, role, insert)
+    [failed] = store.get_failed()
+    assert isinstance(failed, FailedJob)
+    with cluster.using("operator") as operator:
+        assert operator.operations.retry([failed.id]) == [failed.id]
+    does(cluster, role, insert)
+    does(cluster, role, "delete from bgjobs.jobs_failed")
+    assert store.count().failed == 0
+
+
+def test_an_operator_deletes_what_runs(cluster: Cluster, store: PostgresStore) -> None:
+    _, held = running(store)
+    does(cluster, "operator", "delete from bgjobs.jobs")
+    assert store.write(settle=[Succeed(held.reservation)]).lost == [held.reservation]
+
+
+def test_an_operator_postpones_every_job_that_waits(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    store.write([job()])
+    does(cluster, "operator", f"update bgjobs.jobs set available_at = {FAR}")
+    assert not store.reserve(opened(store).id, ["work"], 1)
+
+
+def test_an_operator_pauses_queues_and_cancels_what_runs(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    owner, held = running(store)
+    does(cluster, "operator", "insert into bgjobs.paused_queues values ('q', now())")
+    order = f"insert into bgjobs.cancellations values ('{held.id}', 'no', now())"
+    does(cluster, "operator", order)
+    orders = store.heartbeat([owner.id], LEASE).orders
+    assert orders.paused == {"q"}
+    assert orders.cancelled == {held.id: "no"}
+
+
+def test_an_operator_runs_any_worker_with_any_arguments(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    values = "gen_random_uuid(), 'work', '[]', 0, now(), now()"
+    does(cluster, "operator", f"insert into bgjobs.jobs ({JOB}) values ({values})")
+    [held] = store.reserve(opened(store).id, ["work"], 1)
+    assert held.payload == "[]"
+
+
+def test_a_migrator_owns_it_all(cluster: Cluster, store: PostgresStore) -> None:
+    with acting(cluster, "migrator") as migrator:
+        do(migrator, cluster, "drop table bgjobs.jobs")
+        migrator.rollback()
+
+
+def test_who_may_write_a_sqlite_file_may_do_all_of_it(sqlite_path: Path) -> None:
+    with fresh_sqlite_store(sqlite_path) as store:
+        store.write([job()])
+        stranger = sqlite3.connect(sqlite_path)
+        try:
+            with stranger:
+                stranger.execute("update bgjobs_jobs set payload = '[]'")
+            [waiting] = store.get_enqueued()
+            assert waiting.payload == "[]"
+            with stranger:
+                stranger.execute("drop table bgjobs_jobs")
+            with pytest.raises(StoreError):
+                store.write([job()])
+        finally:
+            stranger.close()
