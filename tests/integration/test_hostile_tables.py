@@ -63,9 +63,7 @@ class InSQLite:
         self.store = store
         self._path = path
         guards = self._rows(
-            "select name from sqlite_master where type = 'trigger' and tbl_name in"
-            " ('bgjobs_owners', 'bgjobs_starts', 'bgjobs_cancellations',"
-            " 'bgjobs_paused_queues', 'bgjobs_jobs')"
+            "select name from sqlite_master where type = 'trigger' and sql like '%raise(%'"
         )
         for [name] in guards:
             self._rows(f'drop trigger "{name}"')

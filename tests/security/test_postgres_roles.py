@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -19,7 +20,7 @@ import bgjobs
 from bgjobs.caps import Cap, RateLimit
 from bgjobs.errors import StoreError
 from bgjobs.ids import new_id
-from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest
+from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest, UnreadableJob
 from bgjobs.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Failures
@@ -102,7 +103,7 @@ def cluster(postgres_dsn: str) -> Generator[Cluster]:
 def empty(cluster: Cluster) -> None:
     tables = (
         *("jobs", "owners", "jobs_succeeded", "jobs_failed"),
-        *("cancellations", "paused_queues", "starts"),
+        *("cancellations", "paused_queues", "starts", "jobs_unreadable"),
     )
     cluster.execute(*(f"truncate {cluster.schema}.{one}" for one in tables))
 
@@ -147,7 +148,20 @@ def read(store: PostgresStore) -> None:
     store.operations.get_named_running("work")
     store.operations.get_waiting_names(10)
     store.operations.find_ids(new_id(), new_id(), 10)
+    store.operations.get_unreadable()
+    store.operations.find_unreadable(new_id())
+    store.operations.count_unreadable()
     assert store.operations.pending_migrations() == []
+
+
+def set_one_apart(store: PostgresStore) -> UUID:
+    """Move a row as one that cannot be read, and return under which id."""
+    [odd] = store.write([NewJob(new_id(), asked())]).jobs
+    found = UnreadableJob(
+        id=odd.id, table="jobs", reason="x", columns={}, key=(odd.id, None, odd.reservations)
+    )
+    [moved] = store.operations.set_apart([found])
+    return moved.id
 
 
 def reserved(store: PostgresStore, owner: Owner, count: int) -> list[Job]:
@@ -188,6 +202,7 @@ def work(store: PostgresStore) -> None:
     assert store.replace(waiting, NewJob(new_id(), asked()))
     assert store.heartbeat([owner.id], LEASE).alive
     store.abandoned()
+    set_one_apart(store)
     store.close_owners([owner.id])
     watcher = store.watch()
     assert watcher is not None
@@ -208,6 +223,8 @@ def operate(store: PostgresStore) -> None:
     [failed] = admin.get_failed()
     assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 1
     assert admin.restore([failed]) == [failed.id]
+    apart = set_one_apart(store)
+    assert admin.put_back([apart]) == [apart]
     assert admin.pause_queue("q")
     assert admin.orders([new_id()]).paused == {"q"}
     assert admin.resume_queue("q")
@@ -278,6 +295,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "delete from bgjobs.jobs_failed",
         "select error from bgjobs.jobs_failed",
         "select errors from bgjobs.jobs_succeeded",
+        "select from bgjobs.jobs_unreadable",
     ),
     "worker": (
         *(
@@ -293,6 +311,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.cancellations set job_id = gen_random_uuid()",
         "insert into bgjobs.cancellations values (gen_random_uuid(), '', now())",
         "insert into bgjobs.paused_queues values ('q', now())",
+        "delete from bgjobs.jobs_unreadable",
+        "update bgjobs.jobs_unreadable set reason = ''",
         "delete from bgjobs.paused_queues",
         "update bgjobs.starts set name = ''",
         "update bgjobs.jobs_succeeded set payload = ''",
@@ -311,11 +331,11 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.jobs set payload = ''",
         "update bgjobs.jobs set reserved_by = null, reserved_at = null",
         "insert into bgjobs.jobs (id, reserved_by) values (gen_random_uuid(), null)",
-        "insert into bgjobs.jobs_succeeded (id) values (gen_random_uuid())",
         "update bgjobs.jobs_failed set error = ''",
         "update bgjobs.jobs_succeeded set id = gen_random_uuid()",
         "update bgjobs.jobs_failed set id = gen_random_uuid()",
         "update bgjobs.paused_queues set name = ''",
+        "update bgjobs.jobs_unreadable set id = gen_random_uuid()",
         "update bgjobs.owners set lease_expires_at = now()",
         "delete from bgjobs.owners",
         "select from bgjobs.starts",
