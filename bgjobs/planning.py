@@ -5,6 +5,7 @@ may step back. After a small step no occurrence is planned that is not later tha
 before. After a large one the clock was wrong before: what was served by it no longer counts.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -159,8 +160,14 @@ def _is_too_far(standing: Occurrence, plan: Plan, now: datetime) -> bool:
             latest = schedule.next_after(max(now, served))
         except (NoOccurrenceError, ScheduleValidationError):
             continue  # a newer version wrote it, or its zone is unknown here
-        return standing.at - latest > _slack_of(schedule)
+        return standing.at - latest > max(_slack_of(schedule), _shift_of(schedule))
     return False
+
+
+def _shift_of(schedule: Schedule) -> timedelta:
+    """Return by how much a process with other time zone data may have planned it later."""
+    is_in_utc = all(str(one.timezone) == "UTC" for one in _members(schedule))
+    return timedelta(0) if is_in_utc else LARGEST_SHIFT
 
 
 def replanned(standing: Occurrence, now: datetime, *, plan: Plan) -> Occurrence:
@@ -235,8 +242,12 @@ def _slack_of(schedule: Schedule) -> timedelta:
 
 def _interval_of(schedule: Schedule) -> timedelta | None:
     """Return the length of the shortest interval in a schedule; None if there is none."""
-    members = schedule.members if isinstance(schedule, AnyOf) else (schedule,)
-    return min((one.length for one in members if isinstance(one, Interval)), default=None)
+    lengths = (one.length for one in _members(schedule) if isinstance(one, Interval))
+    return min(lengths, default=None)
+
+
+def _members(schedule: Schedule) -> Sequence[Schedule]:
+    return schedule.members if isinstance(schedule, AnyOf) else (schedule,)
 
 
 def _nearest(schedule: Schedule, standing: Occurrence, now: datetime) -> datetime:

@@ -329,6 +329,14 @@ def test_what_waits_too_long_is_foreign_by_the_row_s_own_schedule() -> None:
     assert is_foreign(later, MINUTELY, NOON)
 
 
+def test_what_other_data_of_a_time_zone_would_plan_is_not_foreign() -> None:
+    plan = Plan(name="tick", schedule=schedule().at(9).in_timezone("Europe/Paris").build().text)
+    planned = first(plan, NOON)
+    for shift, foreign in ((HOUR, False), (3 * HOUR, False), (4 * HOUR, True)):
+        shifted = planned_row(evolve(planned, at=planned.at + shift))
+        assert is_foreign(shifted, MINUTELY, NOON) is foreign
+
+
 def test_where_its_schedule_cannot_be_read_the_settings_judge() -> None:
     strange = evolve(WAITS, plan=Plan(name="tick", schedule="whenever"))
     assert not is_foreign(planned_row(strange), MINUTELY, NOON)
