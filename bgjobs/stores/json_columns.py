@@ -1,11 +1,13 @@
 """JSON texts in columns: what is read there may have been written by anything."""
 
 import json
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from bgjobs.jobs import is_utf8
 
 T = TypeVar("T")
+_OBJECT: type[dict[str, Any]] = dict
+_ARRAY: type[list[Any]] = list
 
 
 def parsed(text: str) -> Any:
@@ -33,12 +35,12 @@ def as_count(found: object, *, least: int = 0, most: int = 2**63 - 1) -> int:
 
 def as_object(found: object) -> dict[str, Any]:
     """Return a JSON object; `ValueError` for anything else."""
-    return cast("dict[str, Any]", _of_type(found, dict))
+    return _of_type(found, _OBJECT)
 
 
 def as_array(found: object) -> list[Any]:
     """Return a JSON array; `ValueError` for anything else."""
-    return cast("list[Any]", _of_type(found, list))
+    return _of_type(found, _ARRAY)
 
 
 def as_flag(found: object) -> bool:
