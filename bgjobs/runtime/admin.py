@@ -218,17 +218,29 @@ class Admin:
         A handler is cancelled as by its timeout, as soon as its process hears of it: by news of
         the store, or else with its next heartbeat. Its job is stored as failed; if it returns
         all the same, the job has succeeded. A job that is put back before
-        it has heard is cancelled when it runs again. Left out are ended jobs, and waiting runs
-        of a scheduled job, which you pause instead.
+        it has heard is cancelled when it runs again. Left out are ended jobs. A waiting run of
+        a scheduled job ends, too, and is planned anew where that runs: pause it to stop that.
         """
         check_ids("cancel", job_ids)
         _check_reason(reason)
         return await self._bulk.cancel(job_ids, clean_text(reason, LONGEST_REASON))
 
+    async def delete(self, *job_ids: UUID) -> Sequence[UUID]:
+        """Delete jobs for ever that wait or have ended; return the ids of those deleted.
+
+        Left out are running jobs, which you cancel first. A waiting run of a scheduled job is
+        planned anew where that runs.
+        """
+        check_ids("delete", job_ids)
+        return await self._bulk.delete(job_ids)
+
     async def cancel_waiting(
         self, *, name: str | None = None, reason: str, progress: Progress | None = None
     ) -> int:
-        """End all waiting and delayed jobs, of one worker or of all, as failed."""
+        """End all waiting and delayed jobs, of one worker or of all, as failed.
+
+        Left out are waiting runs of scheduled jobs, and what is enqueued after the call.
+        """
         check_name("cancel_waiting: name", name, optional=True)
         _check_reason(reason)
         text = clean_text(reason, LONGEST_REASON)
@@ -279,17 +291,19 @@ class Admin:
     async def prune(
         self,
         *,
+        name: str | None = None,
         succeeded_for: timedelta | None = None,
         failed_for: timedelta | None = None,
         progress: Progress | None = None,
     ) -> int:
         """Delete jobs that succeeded or failed longer ago than this; None keeps that kind.
 
-        Up to 36,500 days, as for `Retention`.
+        Up to 36,500 days, as for `Retention`; of one worker, or of all.
         """
+        check_name("prune: name", name, optional=True)
         check_span("prune: succeeded_for", succeeded_for)
         check_span("prune: failed_for", failed_for)
-        return await self._bulk.prune(succeeded_for, failed_for, progress)
+        return await self._bulk.prune(name, succeeded_for, failed_for, progress)
 
     def export_failed(
         self, *, name: str | None = None, search: str | None = None

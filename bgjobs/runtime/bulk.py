@@ -17,6 +17,8 @@ from uuid import UUID
 
 from bgjobs.deferred import refuse_deferred, refuse_deferring
 from bgjobs.events import ChangeRefused, Operated, Pruned
+from bgjobs.ids import new_id
+from bgjobs.instants import as_duration
 from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.importing import Imported, Importing, parts_of
@@ -109,24 +111,30 @@ class Bulk:
         await self._engine.announce_now([NEWS])
         return Cancelled(ended, asked)
 
+    async def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
+        """See `Admin.delete`."""
+        gone: list[UUID] = []
+        for batch in _batches(job_ids):
+            gone += await self._call(self._operations.delete, batch)
+        self._tell("delete", job_ids, len(gone))
+        return gone
+
     async def cancel_waiting(
         self, name: str | None, reason: str, progress: Progress | None
     ) -> int:
         """See `Admin.cancel_waiting`."""
         _check(progress)
-        done, page = 0, Page(BATCH)
-        get = self._engine.store.get_enqueued
+        done = 0
 
         async def cancel(part: Sequence[UUID]) -> None:
             nonlocal done
             done += len((await self._cancelled(part, reason)).ended)
 
         try:
-            while waiting := await listed(self._engine, get, name, page):
-                batch = [job.id for job in waiting]
-                await self._isolate("cancel_waiting", batch, cancel)
-                page = page.behind(waiting)
-                _report_to(progress, done)
+            async with aclosing(self._waiting_ids(name)) as batches:
+                async for batch in batches:
+                    await self._isolate("cancel_waiting", batch, cancel)
+                    _report_to(progress, done)
         finally:
             self._engine.bus.emit(Operated, "cancel_waiting", name or "all", done)
         return done
@@ -162,22 +170,47 @@ class Bulk:
 
     async def prune(
         self,
+        name: str | None,
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         progress: Progress | None,
     ) -> int:
         """See `Admin.prune`."""
         _check(progress)
-        done = 0
-        for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
-            if age is not None:
-                async with aclosing(prune_kind(self._engine, kind, age, BATCH)) as counts:
-                    async for count in counts:
-                        done += count
-                        _report_to(progress, done)
+        done, now = 0, await self._store_now()  # what ends later is left out
+        async with aclosing(self._pruned(name, succeeded_for, failed_for, now)) as counts:
+            async for count in counts:
+                done += count
+                _report_to(progress, done)
         if done:
             self._engine.bus.emit(Pruned, done)
         return done
+
+    async def _pruned(
+        self,
+        name: str | None,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        now: datetime,
+    ) -> AsyncGenerator[int]:
+        if name is None:
+            for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
+                if age is not None:
+                    counts = prune_kind(self._engine, kind, age, BATCH, now)
+                    async with aclosing(counts):
+                        async for count in counts:
+                            yield count
+            return
+        prune = self._operations.prune_worker
+        while count := await self._call(
+            prune,
+            name,
+            succeeded_for=succeeded_for,
+            failed_for=failed_for,
+            limit=BATCH,
+            now=now,
+        ):
+            yield count
 
     async def export_failed(self, failures: Failures) -> AsyncIterator[str]:
         """See `Admin.export_failed`."""
@@ -215,6 +248,24 @@ class Bulk:
     ) -> None:
         emit = self._engine.bus.emit
         await isolate(batch, change, lambda one, error: emit(ChangeRefused, action, one, error))
+
+    async def _store_now(self) -> datetime:
+        engine = self._engine
+        lease, now = as_duration(engine.config.lease), engine.clock.store_now()
+        return (await self._call(engine.store.heartbeat, (), lease, now=now)).now
+
+    async def _waiting_ids(self, name: str | None) -> AsyncGenerator[Sequence[UUID]]:
+        """Yield the ids of what waits now, page by page, and none of what comes meanwhile.
+
+        Without runs of schedules, which would be planned again, or begin to run when paused.
+        """
+        last, page = new_id(), Page(BATCH)
+        get = self._engine.store.get_enqueued
+        while waiting := await listed(self._engine, get, name, page):
+            yield [job.id for job in waiting if job.id <= last and job.occurrence is None]
+            page = page.behind(waiting)
+            if waiting[-1].id > last:
+                return
 
     async def _failed_ids(self, failures: Failures) -> AsyncGenerator[Sequence[UUID]]:
         """Yield all ids that are meant, page by page."""

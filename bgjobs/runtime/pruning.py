@@ -18,7 +18,7 @@ Ended = SucceededJob | FailedJob
 
 
 async def prune_kind(
-    engine: Engine, kind: type[Ended], age: timedelta, limit: int
+    engine: Engine, kind: type[Ended], age: timedelta, limit: int, now: datetime
 ) -> AsyncGenerator[int]:
     """Yield how many jobs of one kind each transaction has deleted.
 
@@ -26,7 +26,7 @@ async def prune_kind(
     """
     store, call = engine.store, engine.dispatch.call
     is_failed = kind is FailedJob
-    before, errors = engine.time.now() - age, list[RowRefusedError]()
+    before, errors = now - age, list[RowRefusedError]()
 
     async def prune(most: int, skip: int) -> int:
         return await call(
@@ -34,7 +34,7 @@ async def prune_kind(
             succeeded_for=None if is_failed else age,
             failed_for=age if is_failed else None,
             limit=most,
-            now=engine.clock.store_now(),
+            now=now,
             **({"skip": skip} if skip else {}),
         )
 

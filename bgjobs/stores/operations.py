@@ -112,12 +112,20 @@ class Operations(Protocol):
     ) -> Cancelled:
         """End waiting jobs as failed, and ask the owners of running ones to cancel them.
 
-        The error of the failed ones is ``Cancelled:`` and the reason. Occurrences that wait
-        are left alone, as their scheduled job would only plan them again.
+        The error of the failed ones is ``Cancelled:`` and the reason. An occurrence that waits
+        ends like any other job; nothing follows it, so its scheduled job plans anew.
 
         What is asked of a running job is stored, and `Store.write` looks at it where the job
         would be put back. So a job that runs and waits in turn ends, although no owner has
         heard of it in time. One that is put back at this very moment may run once more.
+        """
+        ...
+
+    def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
+        """Delete jobs for ever, waiting, delayed or ended, and return the ids of those deleted.
+
+        Running jobs are left alone. Nothing is recorded, the unique key is free again, and an
+        occurrence that waited is planned anew by its scheduled job.
         """
         ...
 
@@ -143,6 +151,21 @@ class Operations(Protocol):
         """Change when waiting jobs are due, or their priority; give the ids of those changed.
 
         Running jobs are left alone, and so are occurrences, whose time the schedule says.
+        """
+        ...
+
+    def prune_worker(
+        self,
+        name: str,
+        *,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        limit: int,
+        now: datetime | None = None,
+    ) -> int:
+        """Delete up to `limit` jobs of this worker of each kind, as `Store.prune` does of all.
+
+        The lowest ids go first, which are not always those that ended first.
         """
         ...
 

@@ -139,6 +139,8 @@ def test_counting_ends_at_its_limit(
         ("cancel", 2, "jobs", "reserved_by is null"),
         ("cancel", 2, "jobs", "reserved_by is not null"),
         ("cancel", 2, "jobs_failed", "true"),
+        ("delete", 3, "jobs", "reserved_by is null"),
+        ("delete", 3, "jobs_failed", "true"),
         ("change", 1, "jobs", "reserved_by is null"),
         ("change", 1, "jobs", "reserved_by is not null"),
     ],
@@ -157,6 +159,17 @@ def test_changing_many_looks_each_up(
     }
     for part in range(parts):
         assert _read(store, postgres_dsn, verb, part, **values) <= 8 * MANY
+
+
+@pytest.mark.parametrize(("name", "own"), [("rare", 40), ("w1", 10_000), ("absent", 0)])
+def test_pruning_a_worker_reads_its_own_jobs_alone(
+    store: PostgresStore, postgres_dsn: str, name: str, own: int
+) -> None:
+    values: dict[str, Any] = {"name": name, "limit": MANY, "now": None}
+    for part in (0, 1):
+        for age, most in ((10**15, own), (0, 4 * min(own, MANY))):
+            ages = {"succeeded_for": age, "failed_for": age}
+            assert _read(store, postgres_dsn, "prune_worker", part, **values, **ages) <= most
 
 
 def test_orders_and_owners_read_what_their_owners_hold(

@@ -155,6 +155,9 @@ def test_counting_ends_at_its_limit(
         ("cancel", WAITING),
         ("cancel", RUNNING),
         ("cancel", FAILED),
+        ("delete", WAITING),
+        ("delete", RUNNING),
+        ("delete", FAILED),
         ("change", WAITING),
         ("change", RUNNING),
     ],
@@ -174,6 +177,19 @@ def test_changing_many_looks_each_up(
     }
     cost, _ = _cost(raw, verb, values)
     assert cost <= 5000 + 2 * MANY * 250
+
+
+@pytest.mark.parametrize(("name", "most"), [("rare", 3000), ("w1", 300_000), ("absent", 500)])
+def test_pruning_a_worker_reads_its_own_jobs_alone(
+    raw: tuple[SQLiteStore, sqlite3.Connection], name: str, most: int
+) -> None:
+    values = {"name": name, "succeeded_for": 0, "failed_for": 0, "now": 0, "limit": MANY}
+    cost, found = _cost(raw, "prune_worker", values)
+    assert found == 0
+    assert cost <= most
+    values["now"] = to_microseconds(NOW + SECOND)
+    cost, found = _cost(raw, "prune_worker", values)
+    assert cost <= 500 + 250 * found
 
 
 def test_what_becomes_of_failed_jobs_is_indexed_alone(

@@ -443,15 +443,6 @@ async def test_scheduled_jobs_are_seen_and_switched_from_beside(app: Harness) ->
         assert not state.paused
 
 
-async def test_a_waiting_run_of_a_scheduled_job_is_not_cancelled(sqlite_app: Harness) -> None:
-    job = bgjobs.ScheduledJob(fine, bgjobs.schedule().at(2, 30).build())
-    async with bgjobs.run(sqlite_app.config(scheduled_jobs=[job], queues=[])) as bg:
-        while not (planned := await bg.admin.list("delayed")):
-            await anyio.lowlevel.checkpoint()
-        assert await bg.admin.cancel(planned[0].id, reason="x") == bgjobs.Cancelled([], [])
-        assert await bg.admin.reschedule(planned[0].id, in_=timedelta(0)) == []
-
-
 async def test_doctor_finds_nothing_wrong_here(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         findings = await bg.admin.diagnose()

@@ -225,6 +225,8 @@ def operate(store: PostgresStore) -> None:
     assert admin.restore([failed]) == [failed.id]
     apart = set_one_apart(store)
     assert admin.put_back([apart]) == [apart]
+    assert admin.delete([failed.id]) == [failed.id]
+    assert admin.prune_worker("work", succeeded_for=ALL, failed_for=ALL, limit=10) == 0
     assert admin.pause_queue("q")
     assert admin.orders([new_id()]).paused == {"q"}
     assert admin.resume_queue("q")

@@ -19,6 +19,7 @@ from tests.unit.sql_rows import (
     is_not_ended,
     is_unreserved,
     is_unreserved_and_ended,
+    waits_and_is_asked_for,
 )
 from tests.unit.sql_statements import (
     WRITING,
@@ -31,7 +32,7 @@ from tests.unit.sql_statements import (
 )
 from tests.unit.sql_tokens import Group, Items, RefusedError, flat, split, tree, words
 
-LEAVING = {"commanded": is_commanded, "fenced": is_fenced, "cancelled": is_asked_for}
+LEAVING = {"commanded": is_commanded, "fenced": is_fenced, "cancelled": waits_and_is_asked_for}
 """Which deleted jobs have to be recorded as ended ones, and what is shown for them."""
 ENDED = ("{jobs_succeeded}", "{jobs_failed}")
 OTHERS = (
@@ -59,7 +60,7 @@ class Verdict:
     table: str
     because: str
     """new, again, unreserved, changed, as read, ended before, commanded, fenced, key freed,
-    cancelled; of ended jobs ended, restored, pruned, live again; or other."""
+    cancelled; of ended jobs ended, restored, pruned, live again, not live; or other."""
     records: str = ""
     """Of a write into the ended jobs: of which deleted ones none is left out, by the reason."""
 
@@ -179,7 +180,7 @@ def _delete(write: Write, scope: Scope) -> str:
         return "fenced"
     if _touches_only(write, is_as_read, scope):
         return "as read"
-    if _touches_only(write, is_asked_for, scope):
+    if _touches_only(write, waits_and_is_asked_for, scope):
         return "cancelled"
     if _touches_only(write, is_unreserved_and_ended, scope):
         return "ended before"
@@ -210,7 +211,8 @@ def _check_numbered(settings: Mapping[str, str], alias: str) -> None:
 
 _PRUNED = re.compile(
     r"(?:id = any \( array \( select id|rowid in \( select rowid) "
-    r"from (\{jobs_(succeeded|failed)\})(?: indexed by \{\w+\})? where \2_at < .*"
+    r"from (\{jobs_(succeeded|failed)\})(?: indexed by \{\w+\})? "
+    r"where (?:name = (?::name|%\(name\)s) and )?\2_at < .*"
 )
 _LIVE = {
     (
@@ -223,17 +225,35 @@ _LIVE = {
         "where exists ( select 1 from {jobs} as live where live . id = job . id ) )"
     ),
 }
+_NOT_LIVE = (
+    (
+        "id = any ( %(ids)s :: uuid [ ] ) and job . id <> all ( array ( "
+        "select live . id from {{jobs}} as live "
+        "where live . id = any ( %(ids)s :: uuid [ ] ) ) )"
+    ),
+    (
+        "rowid in ( select job . rowid from json_each ( :ids ) as asked "
+        "cross join {table} as job on job . id = asked . value "
+        "where not exists ( select 1 from {{jobs}} as live where live . id = job . id ) )"
+    ),
+)
+"""That they were asked for, and are not live, in each dialect."""
 
 
 def _deletes_ended(write: Write, statement: Statement) -> str:
-    """Ended jobs go when they are old, or when they are live again."""
+    """Ended jobs go when they are old, live again, or asked for and not live."""
     [condition] = map(flat, write.conditions) if len(write.conditions) == 1 else [""]
     pruned = _PRUNED.fullmatch(condition)
     if not write.sources and pruned and pruned[1] == write.target.what:
         return "pruned"
+    plain = condition.replace("job . id = any", "id = any")
+    if not write.sources and plain in {
+        one.format(table=write.target.what) for one in _NOT_LIVE
+    }:
+        return "not live"
     if write.target.what != "{jobs_failed}" or write.sources:
         raise RefusedError("ended jobs are deleted that may be wanted")
-    if condition.replace("job . id = any", "id = any") in _LIVE:
+    if plain in _LIVE:
         return "live again"
     named = re.fullmatch(r"id = any \( array \( select id from (\w+) \) \)", condition)
     stored = statement.writes.get(named[1]) if named else None
@@ -309,13 +329,13 @@ def _check_ended(write: Write, statement: Statement, scope: Scope) -> str:
             whole = all(is_not_ended(flat(one), name) for one in rows.conjuncts())
             return because if select.whole and whole else ""
         if Proof(claim, scope).gives(value, "id", rows):
-            whole = len(list(rows.conjuncts())) == _PARTS_OF_CLAIMS
+            whole = len(list(rows.conjuncts())) == _PARTS_OF_CLAIMS[because]
             return because if select.whole and whole else ""
     raise RefusedError("a job ends that is not fenced")
 
 
-_PARTS_OF_CLAIMS = 3
-"""Id, owner and number; or id, nobody's, and of no schedule."""
+_PARTS_OF_CLAIMS = {"commanded": 3, "fenced": 3, "cancelled": 2}
+"""Id, owner and number; or id and nobody's."""
 
 
 def _gives_what_is_deleted(

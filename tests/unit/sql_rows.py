@@ -141,7 +141,13 @@ def is_as_read(rows: Rows, source: Source, scope: Scope) -> bool:
 def is_asked_for(rows: Rows, source: Source, scope: Scope) -> bool:
     """Claim that it waits, is none of a schedule, and is one of the ids that were given."""
     said = rows.said(source)
-    if not {"reserved_by is null", "occurrence is null"} <= said:
+    return "occurrence is null" in said and waits_and_is_asked_for(rows, source, scope)
+
+
+def waits_and_is_asked_for(rows: Rows, source: Source, scope: Scope) -> bool:
+    """Claim that it waits, and is one of the ids that were given."""
+    said = rows.said(source)
+    if not is_unreserved(rows, source, scope):
         return False
     if scope.dialect == "postgres":
         return "id = any ( %(ids)s :: uuid [ ] )" in said

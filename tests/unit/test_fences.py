@@ -41,6 +41,12 @@ WRITES = {
         ("insert", FAILED, "ended"),
         ("delete", JOBS, "cancelled"),
     },
+    "delete": {
+        ("delete", JOBS, "cancelled"),
+        ("delete", SUCCEEDED, "not live"),
+        ("delete", FAILED, "not live"),
+        ("delete", "{cancellations}", "other"),
+    },
     "retry": {
         ("insert", JOBS, "again"),
         ("delete", FAILED, "live again"),
@@ -52,6 +58,7 @@ WRITES = {
     "forget_cancellations": {("delete", "{cancellations}", "other")},
     "record_starts": {(verb, "{starts}", "other") for verb in ("delete", "insert")},
     "prune": {("delete", SUCCEEDED, "pruned"), ("delete", FAILED, "pruned")},
+    "prune_worker": {("delete", SUCCEEDED, "pruned"), ("delete", FAILED, "pruned")},
     "open_owner": {("insert", "{owners}", "other")},
     "heartbeat": {("update", "{owners}", "other")},
     "close_owners": {("delete", "{owners}", "other")},
@@ -234,7 +241,7 @@ def is_as_good(mutant: str, text: str, dialect: str) -> bool:
 def test_all_fences_were_tried(dialect: str) -> None:
     names = {str(one.id).split("-")[1] for one in FENCED if str(one.id).startswith(dialect)}
     assert names >= {"reserve", "replace", "succeed", "fail", "requeue", "drop"}
-    assert names >= {"cancel", "retry", "change", "restore"}
+    assert names >= {"cancel", "retry", "change", "restore", "delete"}
 
 
 FENCE = "job.id = held.id and job.reserved_by = held.owner and job.reservations = held.number"
@@ -319,7 +326,6 @@ REFUSED = {
     "a delete of all that wait": (
         "delete from {jobs} where reserved_by is null and occurrence is null"
     ),
-    "a delete of an occurrence": f"delete from {{jobs}} where {IDS} and reserved_by is null",
     "a delete of what may run": f"delete from {{jobs}} where {IDS} and occurrence is null",
     "a change of what may run": f"update {{jobs}} set priority = 1 where {IDS}",
     "a change of an occurrence": (

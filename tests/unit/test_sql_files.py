@@ -72,7 +72,7 @@ def test_every_list_of_columns_goes_on_to_the_last(dialect: str) -> None:
 
 
 _MODULES = sorted(_STORES.rglob("*.py"))
-_VERBS = ("replace", "drop")
+_VERBS = ("replace", "drop", "delete")
 """Names of files."""
 _WRITING = WRITING - {"do", "call"}  # messages have these words too
 

@@ -24,7 +24,7 @@ from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.search import FEW, checked
-from bgjobs.stores.values import cursor_of, listing, orders_of
+from bgjobs.stores.values import bounded_age, cursor_of, listing, orders_of
 
 
 @final
@@ -64,6 +64,13 @@ class PostgresOperations:
         ended = _ids([*first, *later])
         return Cancelled(ended, [one for one in _ids(asked) if one not in ended])
 
+    def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
+        """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
+        values = {"ids": rows.unique_ids(job_ids)}
+        steps = [(self._calls.sql.part("delete", part), values) for part in (0, 1, 2)]
+        waiting, ended, _ = self._calls.all_rows(steps)
+        return list(dict.fromkeys(_ids([*waiting, *ended])))
+
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
@@ -89,6 +96,26 @@ class PostgresOperations:
             "now": rows.utc("now", now),
         }
         return _ids(self._calls.rows("change", values))
+
+    def prune_worker(
+        self,
+        name: str,
+        *,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        limit: int,
+        now: datetime | None = None,
+    ) -> int:
+        """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
+        values = {
+            "name": name,
+            "succeeded_for": rows.microseconds(bounded_age(succeeded_for)),
+            "failed_for": rows.microseconds(bounded_age(failed_for)),
+            "limit": max(0, limit),
+            "now": rows.utc("now", now),
+        }
+        steps = [(self._calls.sql.part("prune_worker", part), values) for part in (0, 1)]
+        return sum(map(len, self._calls.all_rows(steps)))
 
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE

@@ -35,7 +35,7 @@ from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import is_readable, listing, orders_of
+from bgjobs.stores.values import bounded_age, is_readable, listing, orders_of
 
 
 def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
@@ -79,6 +79,11 @@ class SQLiteOperations:
         asked, _, ended = self._change_failures("cancel", now, values)
         return Cancelled(_ids(ended), _ids(asked))
 
+    def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
+        """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
+        found = self._change_failures("delete", None, {"ids": rows.uuids_json(job_ids)})
+        return list(dict.fromkeys(one for part in found for one in _ids(part)))
+
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
@@ -105,6 +110,24 @@ class SQLiteOperations:
             "priority": priority,
         }
         return _ids(self._calls.write("change", now, values))
+
+    def prune_worker(
+        self,
+        name: str,
+        *,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        limit: int,
+        now: datetime | None = None,
+    ) -> int:
+        """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
+        values: dict[str, str | int | None] = {
+            "name": name,
+            "succeeded_for": _age(succeeded_for),
+            "failed_for": _age(failed_for),
+            "limit": max(0, limit),
+        }
+        return sum(map(len, self._change_failures("prune_worker", now, values)))
 
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
@@ -249,6 +272,11 @@ def _parsed(text: str) -> UUID | None:
         return parsed_id(text)
     except ValueError:
         return None
+
+
+def _age(age: timedelta | None) -> int | None:
+    bounded = bounded_age(age)
+    return None if bounded is None else rows.microseconds(bounded)
 
 
 def _cursor(found: Sequence[Row]) -> Cursor | None:

@@ -32,6 +32,7 @@ from bgjobs.testing.contract import (
     completing,
     concurrency,
     counting,
+    deleting,
     enqueueing,
     fences,
     following,
@@ -88,6 +89,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = _checks(
 TRANSACTION_CHECKS: tuple[Callable[[Store, Connect], None], ...] = _checks(transactions)
 OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
     cancelling,
+    deleting,
     retrying,
     changing,
     searching,

@@ -98,12 +98,16 @@ def check_a_job_that_has_ended_is_not_wanted_any_more(store: OperatedStore) -> N
     assert store.count(now=NOW).failed == 1
 
 
-def check_an_occurrence_is_cancelled_only_while_it_runs(store: OperatedStore) -> None:
-    """One that waits would only be planned again."""
+def check_an_occurrence_is_cancelled_like_any_job(store: OperatedStore) -> None:
+    """One that waits ends as failed, with nothing to follow it: its schedule plans anew."""
     waiting = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
     found = store.operations.cancel([waiting.id], "no", now=NOW)
-    assert (found.ended, found.asked) == ([], [])
-    assert list(store.get_enqueued()) == [waiting]
+    assert (found.ended, found.asked) == ([waiting.id], [])
+    assert list(store.get_enqueued()) == []
+    [ended] = store.operations.get_failed()
+    assert (ended.error, ended.occurrence) == ("Cancelled: no", OCCURRENCE)
+    anew = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
+    assert anew.id != waiting.id
     [held] = take(store, start(store))
     assert store.operations.cancel([held.id], "no", now=NOW).asked == [held.id]
 

@@ -4,9 +4,7 @@
 -- between them is seen when the first is run again.
 with cancelled as (
     delete from {jobs} as job
-    where job.id = any(%(ids)s::uuid[])
-        and job.reserved_by is null
-        and job.occurrence is null
+    where job.id = any(%(ids)s::uuid[]) and job.reserved_by is null
     returning job.*
 ), recorded as (
     insert into {jobs_failed} (

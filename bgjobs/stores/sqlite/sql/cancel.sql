@@ -17,11 +17,11 @@ select
     job.created_at, job.available_at, job.reserved_at, job.reserved_by, job.unique_key,
     job.errors, job.occurrence, job.metadata, :error, :now
 from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
-where job.reserved_by is null and job.occurrence is null;
+where job.reserved_by is null;
 
 delete from {jobs} where rowid in (
     select job.rowid
     from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
-    where job.reserved_by is null and job.occurrence is null
+    where job.reserved_by is null
 )
 returning id;

@@ -1,0 +1,164 @@
+"""`delete` and `prune_worker`: jobs that an operator wants to be gone."""
+# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from bgjobs.ids import new_id
+from bgjobs.settlements import Settlement
+from bgjobs.stores.operations import Failures, OperatedStore
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    OCCURRENCE,
+    SECOND,
+    TICK,
+    ask,
+    at_once,
+    fail,
+    hold,
+    ids,
+    lose,
+    put,
+    put_one,
+    requeue,
+    start,
+    succeed,
+    take,
+)
+
+
+def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
+    """Each id once, whatever was asked of it; the counts have none of them."""
+    good, bad = hold(store), hold(store)
+    store.write(settle=[succeed(good), fail(bad)], now=NOW)
+    waiting = put_one(store)
+    delayed = put_one(store, available_in=timedelta(hours=1))
+    wanted = ids([waiting, delayed, good, bad])
+    gone = store.operations.delete([*wanted, *wanted, new_id()])
+    assert sorted(gone) == sorted(wanted)
+    assert [store.find(one) for one in wanted] == [None] * 4
+    counts = store.count(now=NOW)
+    assert (counts.due, counts.delayed, counts.succeeded, counts.failed) == (0, 0, 0, 0)
+    assert list(store.operations.delete(wanted)) == []
+    assert list(store.operations.delete([])) == []
+
+
+def check_delete_leaves_running_jobs_alone(store: OperatedStore) -> None:
+    """And what was asked of them; they settle as if nothing had been."""
+    held = hold(store)
+    store.operations.cancel([held.id], "no", now=NOW)
+    assert list(store.operations.delete([held.id])) == []
+    assert store.find(held.id) == held
+    assert held.reserved_by is not None
+    assert store.operations.orders([held.reserved_by]).cancelled == {held.id: "no"}
+    assert not store.write(settle=[succeed(held)], now=NOW).lost
+
+
+def check_delete_frees_the_unique_key(store: OperatedStore) -> None:
+    """Another job may have it at once."""
+    waiting = put_one(store, unique_key="k")
+    assert store.operations.delete([waiting.id]) == [waiting.id]
+    assert put_one(store, unique_key="k").id != waiting.id
+
+
+def check_an_occurrence_that_waits_is_deleted_too(store: OperatedStore) -> None:
+    """Its schedule plans anew."""
+    waiting = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
+    assert store.operations.delete([waiting.id]) == [waiting.id]
+    anew = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
+    assert ids(store.get_enqueued()) == [anew.id]
+
+
+def check_a_deleted_failure_is_not_found_any_more(store: OperatedStore) -> None:
+    """Neither by its words; the others are."""
+    put(store, ask(), ask())
+    one, other = take(store, start(store))
+    store.write(settle=[fail(one, "lost mail"), fail(other, "lost mail")], now=NOW)
+    store.operations.delete([one.id])
+    assert store.operations.get_failed_ids(Failures(words=["lost"])) == [other.id]
+    assert list(store.operations.retry([one.id], now=NOW)) == []
+
+
+def check_what_was_asked_is_forgotten_with_a_deleted_job(store: OperatedStore) -> None:
+    """One that is stored again under its id is not cancelled by it."""
+    held = hold(store)
+    store.operations.cancel([held.id], "no", now=NOW)
+    store.write(settle=[fail(held)], now=NOW)
+    [failed] = store.operations.get_failed()
+    assert store.operations.delete([held.id]) == [held.id]
+    store.operations.restore([failed])
+    store.operations.retry([held.id], now=NOW)
+    owner = start(store)
+    [again] = take(store, owner)
+    assert again.id == held.id
+    assert store.operations.orders([owner]).cancelled == {}
+
+
+def check_a_job_is_deleted_or_runs_and_never_both(store: OperatedStore) -> None:
+    """While others reserve, put back and settle."""
+    jobs = ids(put(store, *(ask() for _ in range(60))))
+
+    def delete() -> list[UUID]:
+        return [one for job in jobs for one in store.operations.delete([job])]
+
+    def run() -> list[UUID]:
+        owner = start(store)
+        while held := take(store, owner, limit=5) or store.get_enqueued():
+            mine = [job for job in held if job.reserved_by == owner]
+            ends: list[Settlement] = [requeue(job) for job in mine[:1] if job.reservations < 3]
+            back = [one.reservation for one in ends]
+            ends += [fail(job) for job in mine if job.reservation not in back]
+            assert not store.write(settle=ends, now=NOW).lost
+        return []
+
+    deleted = [
+        one for part in at_once(lambda number: (run, delete)[number % 2]()) for one in part
+    ]
+    assert len(deleted) == len(set(deleted))
+    kept = ids(store.get_failed())
+    assert sorted([*deleted, *kept]) == sorted(jobs)
+
+
+def _win(store: OperatedStore, name: str) -> UUID:
+    put_one(store, name)
+    [job] = take(store, start(store), [name])
+    store.write(settle=[succeed(job)], now=NOW)
+    return job.id
+
+
+def check_prune_worker_deletes_of_one_worker_alone(store: OperatedStore) -> None:
+    """Each kind by its own age, and None keeps that kind."""
+    mails, others = [_win(store, name) for name in ("mail", "mail")], _win(store, "sms")
+    mine, theirs = lose(store, name="mail"), lose(store, name="sms")
+    prune = store.operations.prune_worker
+    later = NOW + DAY
+    assert prune("mail", succeeded_for=DAY, failed_for=DAY, limit=9, now=later) == 0
+    later += TICK
+    assert prune("mail", succeeded_for=None, failed_for=None, limit=9, now=later) == 0
+    assert prune("mai", succeeded_for=DAY, failed_for=DAY, limit=9, now=later) == 0
+    assert prune("mail", succeeded_for=None, failed_for=DAY, limit=9, now=later) == 1
+    assert store.find(mine.id) is None
+    assert ids(store.get_failed()) == [theirs.id]
+    assert prune("mail", succeeded_for=DAY, failed_for=DAY, limit=9, now=later) == len(mails)
+    assert ids(store.get_succeeded()) == [others]
+
+
+def check_prune_worker_deletes_up_to_its_limit_of_each_kind(store: OperatedStore) -> None:
+    """The rest is for the next call; the index of errors forgets what is gone."""
+    for _ in range(3):
+        _win(store, "mail")
+        lose(store, "lost mail", name="mail")
+    late: dict[str, Any] = {"succeeded_for": SECOND, "failed_for": SECOND, "now": NOW + DAY}
+    deleted = [store.operations.prune_worker("mail", limit=2, **late) for _ in range(3)]
+    assert deleted == [4, 2, 0]
+    assert list(store.operations.get_failed_ids(Failures(words=["lost"]))) == []
+
+
+def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: OperatedStore) -> None:
+    """It is no error of the database."""
+    _win(store, "mail")
+    age = timedelta.max
+    prune = store.operations.prune_worker
+    assert prune("mail", succeeded_for=age, failed_for=age, limit=9, now=NOW + DAY) == 0
