@@ -4,7 +4,7 @@ A wrong type gets a `TypeError` that names what was expected and what was found,
 that may be a payload.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import CoroutineType, FunctionType
 from typing import Any, TypeVar, cast
@@ -116,6 +116,18 @@ def check_text(what: str, found: object, *, optional: bool = False) -> None:
     if not isinstance(found, str) and not (optional and found is None):
         wanted = "str or None" if optional else "str"
         raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
+
+
+def check_texts(what: str, found: object) -> None:
+    """Expect a mapping of texts to texts, or None."""
+    if found is None:
+        return
+    if not isinstance(found, Mapping):
+        raise TypeError(f"{what}: expected a mapping of texts, found {_shown(found)}")
+    pairs: Iterable[tuple[object, object]] = found.items()  # pyright: ignore[reportUnknownMemberType] - any mapping
+    for key, value in pairs:
+        check_text(f"{what}: key", key)
+        check_text(f"{what}: value", value)
 
 
 def check_name(what: str, found: object, *, optional: bool = False) -> None:

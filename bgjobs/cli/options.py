@@ -62,6 +62,14 @@ def instant(text: str) -> datetime:
     return found
 
 
+def pair(text: str) -> tuple[str, str]:
+    """Read a key and its value, which may be empty."""
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise click.BadParameter(f"expected KEY=VALUE, found {text!r}")
+    return key, value
+
+
 json_option: Decorator = click.option("--json", "with_json", is_flag=True, help="Print JSON.")
 yes_option: Decorator = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 dry_run_option: Decorator = click.option(

@@ -1,7 +1,15 @@
 """Operating a system of processes over one store, from any of them or from beside them."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, ParamSpec, TypeVar, final, get_args
 from uuid import UUID
 
@@ -19,6 +27,7 @@ from bgjobs.expecting import (
     check_names,
     check_span,
     check_text,
+    check_texts,
     check_type,
     check_whole,
 )
@@ -39,6 +48,7 @@ from bgjobs.runtime.importing import Imported
 from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs.runtime.sifting import sifted
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.unhandled import UnhandledJobs, find_unhandled, findings
 from bgjobs.runtime.unreadable import find, listed, readable
@@ -91,6 +101,7 @@ class Admin:
         *,
         name: str | None = None,
         search: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         page: Page = FIRST_PAGE,
     ) -> Sequence[Job | SucceededJob | FailedJob]:
         """Give one page of the jobs in this state, of one worker or of all.
@@ -98,32 +109,20 @@ class Admin:
         What waits or runs comes the oldest first, what has ended the newest first. `search`
         finds failed jobs by all of its words in the first line of the error, whole ones but for
         a last one with a star, as in ``timeout db*``; the last that failed come first.
+        `metadata` chooses jobs that have all of it: no index has it, so jobs are read until
+        the page is full.
         """
         if state not in get_args(State):
             found = value_text(state)
             raise ValueError(f"state: expected one of {get_args(State)}, found {found}")
         check_name("list: name", name, optional=True)
         check_type("list: page", page, Page)
-        if state == "failed":
-            chosen = Failures(name=name, words=_words(search))
-            return await listed(self._engine, self._operations.get_failed, chosen, page)
-        if search is not None:
+        check_texts("list: metadata", metadata)
+        if search is not None and state != "failed":
             found = value_text(search)
             raise ValueError(f"search: expected none for {state} jobs, found {found}")
-        if state == "succeeded":
-            return await listed(self._engine, self._engine.store.get_succeeded, name, page)
-        if state == "running":
-            return await listed(self._engine, self._operations.get_named_running, name, page)
-        return await self._waiting(name, page, delayed=state == "delayed")
-
-    async def _waiting(self, name: str | None, page: Page, *, delayed: bool) -> Sequence[Job]:
-        verb, now = self._operations.get_waiting, self._engine.clock.store_now()
-
-        async def ask(page: Page) -> Sequence[Job]:
-            call = self._engine.dispatch.call
-            return await call(verb, name, delayed=delayed, page=page, now=now)
-
-        return await readable(self._engine, ask, page)
+        read = partial(self._listed, state, name, _words(search))
+        return await (sifted(read, metadata, page) if metadata else read(page))
 
     async def unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
         """Return one page of the stored rows that are no jobs and were set apart, newest first.
@@ -350,6 +349,27 @@ class Admin:
     async def schema(self) -> Schema:
         """Say which version the tables have, and which they should have."""
         return Schema(await self._ask(self._operations.schema_version))
+
+    async def _listed(
+        self, state: State, name: str | None, words: Sequence[str], page: Page
+    ) -> Sequence[Job | SucceededJob | FailedJob]:
+        if state == "failed":
+            chosen = Failures(name=name, words=words)
+            return await listed(self._engine, self._operations.get_failed, chosen, page)
+        if state == "succeeded":
+            return await listed(self._engine, self._engine.store.get_succeeded, name, page)
+        if state == "running":
+            return await listed(self._engine, self._operations.get_named_running, name, page)
+        return await self._waiting(name, page, delayed=state == "delayed")
+
+    async def _waiting(self, name: str | None, page: Page, *, delayed: bool) -> Sequence[Job]:
+        verb, now = self._operations.get_waiting, self._engine.clock.store_now()
+
+        async def ask(page: Page) -> Sequence[Job]:
+            call = self._engine.dispatch.call
+            return await call(verb, name, delayed=delayed, page=page, now=now)
+
+        return await readable(self._engine, ask, page)
 
     @property
     def _operations(self) -> Operations:

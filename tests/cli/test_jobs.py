@@ -17,7 +17,10 @@ from bgjobs.cli.options import job_id
 from tests.cli.conftest import Call
 from tests.cli.test_page import COMMANDS
 
-TAKING_IDS = ["show", "retry", "cancel", "reschedule --in 1h", "list --failed --after"]
+TAKING_IDS = [
+    *("show", "retry", "cancel", "delete", "reschedule --in 1h"),
+    "list --failed --after",
+]
 NOBODY = "01890000-0000-7000-8000-000000000000"
 
 
@@ -213,12 +216,15 @@ def test_waiting_jobs_are_cancelled_with_a_reason(call: Call) -> None:
 def test_the_next_run_of_a_schedule_is_left_to_its_schedule(call: Call) -> None:
     [planned] = ids(call, "--worker", "purge")
 
-    for command in ("cancel", "reschedule --in 0"):
-        answer = call("jobs", *command.split(), planned)
-        assert answer.code == 1
-        assert answer.err == (
-            f"refused {planned}: it waits for schedule cleaning: pause or trigger that\n"
-        )
+    answer = call("jobs", "reschedule", "--in", "0", planned)
+
+    assert answer.code == 1
+    assert answer.err == (
+        f"refused {planned}: it waits for schedule cleaning: pause or trigger that\n"
+    )
+    assert call("jobs", "cancel", "--all", "--yes").out == "cancelled 2\n"
+    assert ids(call, "--worker", "purge", "--delayed") == [planned]
+    assert call("jobs", "cancel", planned).out == f"cancelled {planned}\n"
 
 
 def test_a_job_is_enqueued_with_arguments_of_the_workers_types(call: Call) -> None:
@@ -233,13 +239,22 @@ def test_a_job_is_enqueued_with_arguments_of_the_workers_types(call: Call) -> No
 
 def test_a_job_can_be_enqueued_for_later_and_once(call: Call) -> None:
     later = call("jobs", "enqueue", "greet", "--args", '["Ada"]', "--in", "1h", "--json").json
-    once = [
-        call("jobs", "enqueue", "greet", "--args", '["Ada"]', "--unique", "ada").out
-        for _ in range(2)
-    ]
 
     assert later["id"] in ids(call, "--delayed")
-    assert once[0] == once[1]
+    assert (later["state"], later["is_new"]) == ("delayed", True)
+
+
+def test_a_job_whose_key_is_taken_is_not_told_as_enqueued(call: Call) -> None:
+    unique = ("jobs", "enqueue", "greet", "--args", '["Ada"]', "--unique", "ada")
+    first, second, third = call(*unique), call(*unique), call(*unique, "--in", "1h", "--json")
+
+    job = first.out.removeprefix("enqueued ").rstrip()
+    assert (second.code, second.out) == (
+        0,
+        f"nothing was enqueued: job {job} has this key\n",
+    )
+    found = third.json
+    assert (found["id"], found["is_new"], found["state"]) == (job, False, "waiting")
 
 
 def test_a_time_may_be_said_with_its_zone(call: Call) -> None:
@@ -553,7 +568,7 @@ def test_every_command_that_takes_an_id_takes_its_beginning() -> None:
     assert taking == {command.split()[0] for command in TAKING_IDS}
 
 
-@pytest.mark.parametrize("command", ["show", "retry", "cancel", "reschedule --in 1h"])
+@pytest.mark.parametrize("command", ["show", "retry", "cancel", "delete", "reschedule --in 1h"])
 def test_a_beginning_that_no_id_has_is_an_unknown_job(command: str, call: Call) -> None:
     answer = call("jobs", *command.split(), "0000-00")
 

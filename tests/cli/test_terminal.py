@@ -71,6 +71,7 @@ def test_every_command_answers_on_a_terminal(there: Terminal) -> None:
         "jobs export failed.jsonl": "exported 2 to failed.jsonl",
         "jobs import failed.jsonl --yes": "imported 0, skipped 2",
         "jobs prune --yes": "deleted 0",
+        f"jobs delete {failed} --yes": f"deleted {failed}",
     }
 
     for command, told in says.items():

@@ -13,7 +13,7 @@ import bgjobs
 from bgjobs.events import Operated, Pruned
 from bgjobs.ids import new_id
 from bgjobs.jobs import FailedJob, JobRequest
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.abc import NewJob, Page
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +165,30 @@ async def test_pruning_does_not_follow_what_ends_meanwhile(app: Harness) -> None
         await bg.admin.cancel_waiting(reason="x")
         assert await bg.admin.prune(failed_for=timedelta(0)) == 1
         assert (await bg.count()).failed == len(rounds)
+
+
+async def test_jobs_are_chosen_by_their_metadata(
+    app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few of those that are read have it."""
+    monkeypatch.setattr("bgjobs.runtime.sifting.READ", 2)
+    requests = [fine.request().with_metadata(part=str(n % 3), shop="x") for n in range(9)]
+    async with bgjobs.run(app.config(queues=[], enqueue_only=[fine])) as bg:
+        jobs = await bg.enqueue_many([*requests, fine.request()])
+        wanted = [job.id for job in jobs[1::3]]
+        chosen = {"part": "1", "shop": "x"}
+
+        found = await bg.admin.list("waiting", metadata=chosen)
+        first = await bg.admin.list("waiting", metadata=chosen, page=Page(2))
+        then = await bg.admin.list("waiting", metadata=chosen, page=Page(2, first[-1].id))
+
+        assert [job.id for job in found] == wanted
+        assert [job.id for job in [*first, *then]] == wanted
+        assert await bg.admin.list("waiting", metadata={"part": "1", "shop": "y"}) == []
+        assert len(await bg.admin.list("waiting", metadata={})) == 10
+        wrong: Any = {"part": 1}
+        with pytest.raises(TypeError, match="list: metadata: value: expected str, found int"):
+            await bg.admin.list("waiting", metadata=wrong)
 
 
 async def test_one_workers_jobs_are_pruned(app: Harness) -> None:

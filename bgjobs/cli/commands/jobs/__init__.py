@@ -3,6 +3,7 @@
 import click
 
 from bgjobs.cli.commands.jobs.cancel import cancel
+from bgjobs.cli.commands.jobs.delete import delete
 from bgjobs.cli.commands.jobs.enqueue import enqueue
 from bgjobs.cli.commands.jobs.listing import list_jobs
 from bgjobs.cli.commands.jobs.prune import prune
@@ -24,6 +25,7 @@ for _command in (
     cancel,
     enqueue,
     reschedule,
+    delete,
     prune,
     export,
     import_jobs,

@@ -1,7 +1,8 @@
 """`bgjobs jobs enqueue`."""
 
 import sys
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -10,6 +11,8 @@ from bgjobs.cli import arguments, as_json, completing, names, screen
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import PRIORITY, at_option, delay_option, json_option
 from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.states import AnyJob, state_of
+from bgjobs.errors import DuplicateJobError, UnknownJobError
 
 
 @click.command()
@@ -43,11 +46,24 @@ def enqueue(
         arguments.mapping("--kwargs", _text(kwargs)),
     )
     refined = _refined(asked, delay, at, priority, unique)
-    job = session.administered(lambda admin: admin.enqueue(refined))
+    job, is_new = session.administered(lambda admin: _enqueued(admin, refined))
     if with_json:
-        screen.json(as_json.job(job, "delayed" if delay or at else "waiting"))
-    else:
+        shown = as_json.job(job, state_of(job, datetime.now(UTC)))
+        screen.json({**shown, "is_new": is_new})
+    elif is_new:
         screen.line(f"enqueued {job.id}")
+    else:
+        screen.line(f"nothing was enqueued: job {job.id} has this key")
+
+
+async def _enqueued(admin: bgjobs.Admin, asked: bgjobs.JobRequest) -> tuple[AnyJob, bool]:
+    """Store a job, or find the one that has its unique key; return whether it is new."""
+    while True:
+        try:
+            return await admin.enqueue(asked), True
+        except DuplicateJobError as error:
+            with suppress(UnknownJobError):  # it was deleted meanwhile
+                return await admin.get(error.holder), False
 
 
 def _text(value: str) -> str:
@@ -67,7 +83,7 @@ def _refined(
         if at is not None:
             asked = asked.available_at(at)
         if unique is not None:
-            asked = asked.unique(unique)
+            asked = asked.unique(unique, on_conflict="raise")
         return asked.priority(priority)
     except ValueError as error:
         raise Fault(str(error)) from None

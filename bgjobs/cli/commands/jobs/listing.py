@@ -10,7 +10,7 @@ import bgjobs
 from bgjobs.cli import as_json, names, screen, tables
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.identifying import identified, shortened
-from bgjobs.cli.options import job_id, json_option, search_option, worker_option
+from bgjobs.cli.options import job_id, json_option, pair, search_option, worker_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, State
 
@@ -38,6 +38,14 @@ def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
 @worker_option
 @search_option
 @click.option(
+    "--metadata",
+    "metadata",
+    type=pair,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only jobs with this in their metadata; may be repeated. It reads the jobs.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=20,
@@ -52,6 +60,7 @@ def list_jobs(
     states: tuple[State, ...],
     worker: str | None,
     search: str | None,
+    metadata: tuple[tuple[str, str], ...],
     limit: int,
     after: str | None,
     *,
@@ -70,7 +79,9 @@ def list_jobs(
     async def ask(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
         found: list[tuple[State, AnyJob]] = []
         for state in wanted:
-            listed = await admin.list(state, name=worker, search=search, page=page)
+            listed = await admin.list(
+                state, name=worker, search=search, metadata=dict(metadata), page=page
+            )
             found.extend((state, job) for job in listed)
         if is_drawn:
             ids.update(await shortened(admin, [job.id for _, job in found]))

@@ -6,11 +6,17 @@ from datetime import UTC, datetime, timedelta
 import click
 
 import bgjobs
-from bgjobs.cli import ages, chosen, screen
+from bgjobs.cli import ages, chosen, names, screen
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
 from bgjobs.cli.counting import AT_MOST, Count, read
 from bgjobs.cli.faults import Fault
-from bgjobs.cli.options import dry_run_option, duration, json_option, yes_option
+from bgjobs.cli.options import (
+    dry_run_option,
+    duration,
+    json_option,
+    worker_option,
+    yes_option,
+)
 from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, moment_of
@@ -29,6 +35,7 @@ from bgjobs.cli.states import AnyJob, moment_of
     metavar="TIME",
     help="Delete what failed longer ago than this.",
 )
+@worker_option
 @dry_run_option
 @yes_option
 @json_option
@@ -37,6 +44,7 @@ def prune(
     session: Session,
     succeeded_for: timedelta | None,
     failed_for: timedelta | None,
+    worker: str | None,
     *,
     dry_run: bool,
     yes: bool,
@@ -48,15 +56,19 @@ def prune(
         succeeded_for, failed_for = retention.succeeded, retention.failed
     if succeeded_for is None and failed_for is None:
         raise Fault("expected --succeeded-for or --failed-for: the application keeps all jobs")
+    if worker is not None:
+        _check(session, worker)
+    ages = succeeded_for, failed_for
     if dry_run:
-        count = session.administered(lambda admin: _count(admin, succeeded_for, failed_for))
+        count = session.administered(lambda admin: _count(admin, worker, *ages))
         chosen.tell_count("would_delete", "would delete", count, with_json=with_json)
         return
-    confirm(f"Delete for ever {_what(succeeded_for, failed_for)}?", yes=yes)
+    of_worker = "" if worker is None else f" of worker {worker}"
+    confirm(f"Delete for ever {_what(*ages)}{of_worker}?", yes=yes)
 
     async def work(admin: bgjobs.Admin, progress: Progress) -> int:
         return await admin.prune(
-            succeeded_for=succeeded_for, failed_for=failed_for, progress=progress
+            name=worker, succeeded_for=succeeded_for, failed_for=failed_for, progress=progress
         )
 
     refusals = Refusals()
@@ -66,6 +78,14 @@ def prune(
     else:
         screen.line(f"deleted {done:,}")
     refusals.end()
+
+
+def _check(session: Session, worker: str) -> None:
+    async def ended(admin: bgjobs.Admin) -> int:
+        counts = await admin.count([worker], at_most=1)
+        return counts.succeeded + counts.failed
+
+    names.check_found(session.config, worker, session.administered(ended))
 
 
 def _what(succeeded_for: timedelta | None, failed_for: timedelta | None) -> str:
@@ -78,13 +98,16 @@ def _what(succeeded_for: timedelta | None, failed_for: timedelta | None) -> str:
 
 
 async def _count(
-    admin: bgjobs.Admin, succeeded_for: timedelta | None, failed_for: timedelta | None
+    admin: bgjobs.Admin,
+    worker: str | None,
+    succeeded_for: timedelta | None,
+    failed_for: timedelta | None,
 ) -> Count:
     found = 0
     if succeeded_for is not None:
-        found += await read(admin, "succeeded", _older_than(succeeded_for))
+        found += await read(admin, "succeeded", _older_than(succeeded_for), worker)
     if failed_for is not None:
-        found += await read(admin, "failed", _older_than(failed_for))
+        found += await read(admin, "failed", _older_than(failed_for), worker)
     return Count(min(found, AT_MOST), "ended job")
 
 
