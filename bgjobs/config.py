@@ -260,6 +260,8 @@ class Config:
     """Workers whose jobs this process may enqueue although another one runs them."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners)
     """Told of every event; see `bgjobs.events`."""
+    log_failures: bool = True
+    """Log a warning for each job that failed for good, where `log_listener` does not hear it."""
     before_enqueue: Callable[[JobRequest], JobRequest] | None = None
     """Given each request that is enqueued here; what it gives back is stored.
 
@@ -297,6 +299,7 @@ class Config:
             )
             problems.workers("enqueue_only", self.enqueue_only)
             problems.listeners("listeners", self.listeners)
+            problems.flag("log_failures", self.log_failures)
             if self.before_enqueue is not None:
                 problems.plain("before_enqueue", self.before_enqueue)
             problems.seconds("heartbeat_interval", self.heartbeat_interval, above=0)

@@ -15,9 +15,11 @@ from bgjobs.events import (
     ChildGaveUp,
     ClockSkew,
     Event,
+    JobFailed,
     JobUnreadable,
     ListenerFailed,
     LoopLag,
+    MonitorFailed,
     NoWorkerForJob,
     OccurrencesMissed,
     OwnerDied,
@@ -38,6 +40,8 @@ _NAMES = {"job": "job_id"}
 
 _DEBUG = (StoreCalled, StoreResponded)
 _WARNING = (
+    JobFailed,
+    MonitorFailed,
     OccurrencesMissed,
     ReservationLost,
     JobUnreadable,
@@ -65,8 +69,8 @@ def log_listener(event: Event) -> None:
     ``bgjobs_event_type``, and one for each field that has a value, such as ``bgjobs_job_id``,
     ``bgjobs_worker``, ``bgjobs_attempt``, ``bgjobs_queue`` and ``bgjobs_seconds``.
 
-    Store calls are DEBUG; what happens to jobs, good or bad, is INFO; what needs a look is
-    WARNING; errors of the application and of the store are ERROR.
+    Store calls are DEBUG; what happens to jobs is INFO; what needs a look, such as a job that
+    failed for good, is WARNING; errors of the application and of the store are ERROR.
     Of a job its id, worker and attempt are shown, of an error its type; never a payload, and
     never the text of an error, which may quote one. That text is kept with the job.
     """

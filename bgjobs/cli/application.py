@@ -79,9 +79,16 @@ def _place(error: BaseException) -> str:
 def _attribute(module: ModuleType, path: str) -> object:
     found: object = module
     for name in path.split("."):
-        if not hasattr(found, name):
-            raise Fault(_no_attribute(module.__name__, found, name))
-        found = getattr(found, name)
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise Fault(_no_attribute(module.__name__, found, name)) from None
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # of a module or class that makes it when asked
+            where = f"{module.__name__}:{path}{_place(error)}"
+            raise Fault(f"app: {where} failed: {summary(error)}") from error
     return found
 
 
@@ -111,7 +118,7 @@ def _called(reference: str, function: Callable[[], object]) -> object:
         return function()
     except ConfigError:
         raise  # it says all by itself
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Fault(f"app: {reference}() failed{_place(error)}: {summary(error)}") from error
 
 

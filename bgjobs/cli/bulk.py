@@ -31,6 +31,7 @@ def in_bulk(
     total: int | None,
     work: Callable[[bgjobs.Admin, Progress], Awaitable[T]],
     *listeners: bgjobs.Listener,
+    rest: str = "the batch under way may be done, the rest is as it was",
 ) -> T:
     """Return what long work behind a progress bar does; Ctrl-C tells how far it came."""
     so_far = 0
@@ -44,8 +45,4 @@ def in_bulk(
 
             return session.administered(lambda admin: work(admin, progress), *listeners)
     except KeyboardInterrupt:
-        raise Fault(
-            f"interrupted after {so_far:,}; the batch under way may be done, "
-            "the rest is as it was",
-            ExitCode.INTERRUPTED,
-        ) from None
+        raise Fault(f"interrupted after {so_far:,}; {rest}", ExitCode.INTERRUPTED) from None

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     STORE = 4
     SCHEMA = 5
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 MEANINGS = {
@@ -25,6 +26,7 @@ MEANINGS = {
     ExitCode.STORE: "the store cannot be reached, or refuses",
     ExitCode.SCHEMA: "the schema is older or newer than this version needs",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.UNREAD: "the reader of the output ended first, as `head` does",
 }
 """In the order of the help."""
 

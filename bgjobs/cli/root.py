@@ -1,8 +1,11 @@
 """The tree of commands."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -10,6 +13,7 @@ from bgjobs.cli import exits, quiet, screen
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import fault_of
 from bgjobs.cli.session import Session
+from bgjobs.cli.streams import abandon, write_as_a_whole
 
 _EPILOG = f"""\b
 Exit codes:
@@ -37,8 +41,27 @@ _COMMANDS = {
 """In the order of their use, with the first line of their help, as they are imported late."""
 
 
+@contextmanager
+def _read() -> Generator[None]:
+    """Exit by our code where nobody reads the output; click would exit by 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(ExitCode.UNREAD) from None
+
+
 class _OnDemand(click.Group):
     """Imports a command when it is called: each needs other libraries, the help needs none."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the command line; help may be printed by it."""
+        with _read():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command."""
+        with _read():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
         """Return their names."""
@@ -83,6 +106,10 @@ def root(
     session.app = app
     session.zone = UTC if in_utc else None
     session.with_traceback = with_traceback
+    session.runs_jobs = context.invoked_subcommand == "run"
+    session.check_stdout()
+    if not session.runs_jobs:
+        write_as_a_whole()
     # What a store logs is for those who run jobs; the error of a command tells it, too.
     quiet.without_last_resort()
     if context.invoked_subcommand is None:
@@ -90,19 +117,32 @@ def root(
         context.exit(ExitCode.USAGE)
 
 
-def run_command(arguments: Sequence[str]) -> int:
-    """Run one _command and give its exit code; what goes wrong is told in one line."""
-    session = Session(with_traceback="--traceback" in arguments)
+def run_command(arguments: Sequence[str], *, is_mute: bool = False) -> int:
+    """Run one command and return its exit code; what goes wrong is told in one line."""
+    session = Session(with_traceback="--traceback" in arguments, is_mute=is_mute)
     try:
         code: int | None = root.main(
             list(arguments), prog_name="bgjobs", standalone_mode=False, obj=session
         )
+        session.check_stdout()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = ExitCode.UNREAD
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, its text is shown and not its trace
+        return _told(error, session)
+    if code == ExitCode.UNREAD:
+        abandon(sys.stdout, sys.stderr)
+    return code or ExitCode.DONE
+
+
+def _told(error: BaseException, session: Session) -> int:
+    fault = fault_of(error)
+    try:
         if session.with_traceback:
             screen.trace(error)
-        fault = fault_of(error)
         screen.note(f"bgjobs: {fault.message}")
-        return fault.code
-    return code or ExitCode.DONE
+    except OSError:  # nobody reads it
+        abandon(sys.stderr)
+    return fault.code

@@ -11,7 +11,9 @@ from attrs import define, evolve
 
 import bgjobs
 from bgjobs.cli.application import load_config
+from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import Fault
+from bgjobs.cli.streams import kept_for_answers, kept_for_answers_by_all
 from bgjobs.errors import unwrapped
 
 if TYPE_CHECKING:
@@ -30,13 +32,25 @@ class Session:
     with_traceback: bool = False
     zone: tzinfo | None = None
     """The time zone of what is shown; None is that of the machine."""
+    is_mute: bool = False
+    """Whether stdout was closed when the process began."""
+    runs_jobs: bool = False
+    """Whether stdout belongs to the handlers of jobs, and not to the answer of the command."""
 
     @cached_property
     def config(self) -> bgjobs.Config:
         """The application's configuration."""
         if not self.app:
             raise Fault("no application: say --app module:config, or set BGJOBS_APP")
-        return load_config(self.app)
+        if self.runs_jobs:
+            return load_config(self.app)
+        with kept_for_answers_by_all():
+            return load_config(self.app)
+
+    def check_stdout(self) -> None:
+        """Raise `Fault` where the answer would be lost, before anything is done."""
+        if self.is_mute and not self.runs_jobs:
+            raise Fault("stdout is closed: expected one for the answer", ExitCode.NOT_DONE)
 
     def administered(
         self, work: "Callable[[Admin], Awaitable[T]]", *listeners: "bgjobs.Listener"
@@ -51,7 +65,8 @@ class Session:
                 return await work(admin)
 
         try:
-            return anyio.run(_until_interrupted, main, backend="trio")
+            with kept_for_answers():
+                return anyio.run(_until_interrupted, main, backend="trio")
         except BaseExceptionGroup as group:
             raise unwrapped(group) from None
 
@@ -65,18 +80,24 @@ async def _until_interrupted(work: Callable[[], Awaitable[T]]) -> T:
     import anyio  # noqa: PLC0415 - as above
 
     answers: list[T] = []
-    async with anyio.create_task_group() as group:
+    is_interrupted = False
+    try:
+        async with anyio.create_task_group() as group:
 
-        async def answer() -> None:
-            answers.append(await work())
-            group.cancel_scope.cancel()
-
-        group.start_soon(answer)
-        # Left after the first signal, so that a second one ends the process at once.
-        with anyio.open_signal_receiver(signal.SIGINT) as signals:
-            async for _ in signals:
+            async def answer() -> None:
+                answers.append(await work())
                 group.cancel_scope.cancel()
-                break
+
+            group.start_soon(answer)
+            # Left after the first signal, so that a second one ends the process at once.
+            with anyio.open_signal_receiver(signal.SIGINT) as signals:
+                async for _ in signals:
+                    is_interrupted = True
+                    group.cancel_scope.cancel()
+                    break
+    except BaseException:
+        if not is_interrupted:
+            raise  # else it is how the work was cut off, such as while it connected
     if not answers:
         raise KeyboardInterrupt
     return answers[0]

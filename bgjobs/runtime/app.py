@@ -78,7 +78,8 @@ async def administer(config: Config) -> AsyncGenerator[Admin]:
 async def _run(config: Config, known: Config) -> AsyncGenerator[BgJobs]:
     """Run what `config` says; what is known of the whole system is `known`."""
     known.check()
-    bus = Bus([*config.store.listeners, *config.listeners])
+    listeners = [*config.store.listeners, *config.listeners]
+    bus = Bus(listeners, logs_failures=config.log_failures)
     engine = Engine.assemble(config, bus)
     engine.life.host = native_task()
     last_call = LastCall(config.store, config.clock)

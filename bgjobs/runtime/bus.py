@@ -21,6 +21,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from bgjobs.deferred import is_async_function, refuse_deferred
 from bgjobs.events import Event, Listener, ListenerFailed
+from bgjobs.logs import log_listener
 from bgjobs.runtime.callbacks import failure_of, holds
 from bgjobs.runtime.outliving import (
     is_natively_cancelled,
@@ -178,7 +179,14 @@ class Deliveries:
 class Bus:
     """The listeners of one scope, and of the scopes around it."""
 
-    def __init__(self, listeners: Sequence[Listener], outer: "Bus | None" = None) -> None:
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        outer: "Bus | None" = None,
+        *,
+        logs_failures: bool = False,
+    ) -> None:
+        self._logs_failures: bool = logs_failures if outer is None else outer._logs_failures
         self.deliveries: Deliveries = Deliveries() if outer is None else outer.deliveries
         """For the async listeners of all scopes, outer and inner."""
         self._sinks: list[tuple[Listener, _Sink]] = []
@@ -199,6 +207,12 @@ class Bus:
             if sinks:
                 self.tell(make(*args, **kwargs))
                 break
+
+    def emit_failure(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Tell that a job failed for good; it is logged here if `log_listener` is not told."""
+        self.emit(make, *args, **kwargs)
+        if self._logs_failures and all(one is not log_listener for one, _ in self.listening()):
+            log_listener(make(*args, **kwargs))
 
     @property
     def has_listeners(self) -> bool:

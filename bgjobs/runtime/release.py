@@ -164,7 +164,7 @@ def _report(
         bus.emit(JobCancelled, dead.owner.name, job, cancelled)
         engine.wakeups.idle()
     elif isinstance(settlement, Fail):
-        bus.emit(MonitorFailed, job, settlement.error)
+        bus.emit_failure(MonitorFailed, job, settlement.error)
         engine.wakeups.idle()  # it may have been the last one
     elif dead is None or dead.died:
         bus.emit(MonitorReleased, job)

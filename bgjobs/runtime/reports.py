@@ -31,7 +31,7 @@ def report_end(
         case Snoozed(delay), _:
             bus.emit(JobSnoozed, queue, job, delay)
         case _, Fail(error=error):
-            bus.emit(JobFailed, queue, job, error)
+            bus.emit_failure(JobFailed, queue, job, error)
         case _, Drop():
             pass  # told as missed, by the planner
         case _, Requeue():

@@ -28,7 +28,7 @@ from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import end_cancelled
 from bgjobs.runtime.reports import report_end
 from bgjobs.runtime.wakeups import Signal
-from bgjobs.settlements import Requeue, Settlement, Succeed
+from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.texts import error_text
 
@@ -194,7 +194,7 @@ class Settler:
         if not kept:
             bus.emit(ReservationLost, self._control.name, job)
         else:
-            if bus.has_listeners:
+            if bus.has_listeners or isinstance(end.settlement, Fail):
                 name = self._control.name
                 seconds = end.attempt.ended - end.attempt.started
                 report_end(bus, name, job, end.outcome, end.settlement, seconds)

@@ -16,6 +16,30 @@ def offered(*arguments: str) -> list[str]:
     return [item.value for item in shell.get_completions(before, begun)]
 
 
+@pytest.fixture(autouse=True)
+def asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of the application may be looked up."""
+    monkeypatch.setenv("BGJOBS_COMPLETE_NAMES", "1")
+
+
+@pytest.mark.parametrize("setting", [None, "", "0", "yes"])
+def test_no_code_is_run_where_that_was_not_asked_for(
+    setting: str | None, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BGJOBS_COMPLETE_NAMES")
+    if setting is not None:
+        monkeypatch.setenv("BGJOBS_COMPLETE_NAMES", setting)
+    (shop / "planted.py").write_text("from pathlib import Path\nPath('ran').touch()\n", "utf-8")
+
+    for app in ("planted:config", "shop:config"):
+        monkeypatch.setenv("BGJOBS_APP", app)
+        for before in (["queues", "pause"], ["jobs", "list", "--worker"], ["jobs", "enqueue"]):
+            assert offered(*before, "") == []
+            assert offered("--app", app, *before, "") == []
+    assert offered("jobs", "re") == ["reschedule", "retry"]
+    assert not (shop / "ran").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [

@@ -55,7 +55,7 @@ LINES: list[tuple[Event, int, str]] = [
         logging.INFO,
         f"JobAttemptFailed|queue:q|{J}|retry_in:1.5",
     ),
-    (events.JobFailed("q", JOB, SECRET), logging.INFO, f"JobFailed|queue:q|{J}"),
+    (events.JobFailed("q", JOB, SECRET), logging.WARNING, f"JobFailed|queue:q|{J}"),
     (events.JobDiscarded("q", JOB, SECRET), logging.INFO, f"JobDiscarded|queue:q|{J}"),
     (events.JobCancelled("q", JOB, SECRET), logging.INFO, f"JobCancelled|queue:q|{J}"),
     (

@@ -22,8 +22,8 @@ fish:  bgjobs completion fish > ~/.config/fish/completions/bgjobs.fish
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 
-    Names of workers, queues and schedules are completed when BGJOBS_APP is set, or --app
-    was typed before.
+    Names of workers, queues and schedules are completed only where BGJOBS_COMPLETE_NAMES is 1,
+    as that imports the application of BGJOBS_APP or --app at each press of the key.
     """
     made = get_completion_class(shell)
     if made is None:

@@ -100,16 +100,22 @@ def _logging(config: bgjobs.Config) -> bgjobs.Config:
 
 async def _run(config: bgjobs.Config) -> None:
     stop = _Stop(config.grace)
-    # Heard of before anything is open: a signal may come while the store is waited for.
-    with stop.scope, anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with anyio.create_task_group() as group:
-            group.start_soon(stop.at_each, signals)
-            async with bgjobs.run(config) as bg:
-                stop.bg = bg
-                _logger.info("running %s; Ctrl-C stops it", visible(_what(config)))
-                await bg.wait_stopping()
-            group.cancel_scope.cancel()
+    try:
+        # Heard of before anything is open: a signal may come while the store is waited for.
+        with stop.scope, anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with anyio.create_task_group() as group:
+                group.start_soon(stop.at_each, signals)
+                async with bgjobs.run(config) as bg:
+                    stop.bg = bg
+                    _logger.info("running %s; Ctrl-C stops it", visible(_what(config)))
+                    await bg.wait_stopping()
+                group.cancel_scope.cancel()
+    except BaseException:
+        if not stop.is_interrupted:
+            raise  # else it is how the start was cut off
     _logger.info("stopped before it ran" if stop.bg is None else "stopped")
+    if stop.is_interrupted:
+        raise KeyboardInterrupt
 
 
 @final
@@ -121,13 +127,16 @@ class _Stop:
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     bg: bgjobs.BgJobs | None = None
     is_begun: bool = False
+    is_interrupted: bool = False
+    """By Ctrl-C, before anything ran."""
 
     async def at_each(self, signals: AsyncIterator[signal.Signals]) -> None:
-        async for _ in signals:
-            self._next()
+        async for number in signals:
+            self._next(number)
 
-    def _next(self) -> None:
+    def _next(self, number: signal.Signals) -> None:
         if self.bg is None:
+            self.is_interrupted = self.is_interrupted or number == signal.SIGINT
             self.scope.cancel()
         elif self.is_begun:
             _logger.info("cancelling the handlers")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TextIO, final
+from typing import BinaryIO, TextIO, final
 
 import click
 
@@ -11,7 +11,6 @@ import bgjobs
 from bgjobs.cli import names, screen
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
 from bgjobs.cli.counting import Failed
-from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import (
     dry_run_option,
     json_option,
@@ -19,6 +18,7 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
+from bgjobs.cli.private_files import written
 from bgjobs.cli.refusals import tell
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.visible import visible_json
@@ -45,17 +45,16 @@ def export(
     names.check_found(session.config, worker, count.least)
     if file is None:
         write = partial(screen.json_line, out=screen.stdout())
-        _export(session, choice, count.exactly, write)
+        _export(session, choice, count.exactly, write, "the rest was not written")
         return
-    try:
-        with file.open("w" if force else "x", encoding="utf-8") as stream:
-            done = _export(session, choice, count.exactly, _into(stream))
-    except FileExistsError:
-        raise Fault(f"{file}: there is such a file; --force replaces it") from None
+    with written(file, replace=force) as stream:
+        done = _export(session, choice, count.exactly, _into(stream), f"{file} is as it was")
     screen.note(f"exported {done:,} to {file}")
 
 
-def _export(session: Session, choice: Failed, total: int | None, write: Write) -> int:
+def _export(
+    session: Session, choice: Failed, total: int | None, write: Write, rest: str
+) -> int:
     async def work(admin: bgjobs.Admin, progress: Progress) -> int:
         done = 0
         async for line in admin.export_failed(name=choice.worker, search=choice.search):
@@ -64,11 +63,11 @@ def _export(session: Session, choice: Failed, total: int | None, write: Write) -
             progress(done)
         return done
 
-    return in_bulk(session, "exporting", total, work)
+    return in_bulk(session, "exporting", total, work, rest=rest)
 
 
-def _into(file: TextIO) -> Write:
-    return lambda line: file.write(f"{visible_json(line)}\n")
+def _into(file: BinaryIO) -> Write:
+    return lambda line: file.write(f"{visible_json(line)}\n".encode())
 
 
 @click.command("import")
