@@ -261,7 +261,7 @@ class Config:
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners)
     """Told of every event; see `bgjobs.events`."""
     log_failures: bool = True
-    """Log a warning for each job that failed for good, where `log_listener` does not hear it."""
+    """Log a warning for each job that failed for good, unless `log_listener` hears of it."""
     before_enqueue: Callable[[JobRequest], JobRequest] | None = None
     """Given each request that is enqueued here; what it gives back is stored.
 

@@ -52,4 +52,5 @@ async def main() -> None:
         print(f"{name}: {number}")
 
 
-trio.run(main)
+if __name__ == "__main__":
+    trio.run(main)

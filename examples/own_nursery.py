@@ -33,4 +33,5 @@ async def main() -> None:
     print("all tasks have ended")
 
 
-trio.run(main)
+if __name__ == "__main__":
+    trio.run(main)

@@ -23,4 +23,5 @@ async def main() -> None:
         await bg.drain(with_delayed=True)  # a server would: await bg.run_until_stopped()
 
 
-trio.run(main)
+if __name__ == "__main__":
+    trio.run(main)

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import bgjobs
+from bgjobs.cli import loops
 from bgjobs.cli.faults import Fault, summary
 from bgjobs.errors import ConfigError
 
@@ -33,7 +34,8 @@ def _imported(name: str) -> ModuleType:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return import_module(name)
+        with loops.told(name):
+            return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise Fault(_no_module(name, error.name)) from error

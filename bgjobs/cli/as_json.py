@@ -117,7 +117,8 @@ def schedule(state: bgjobs.ScheduleState) -> dict[str, Json]:
     return {
         "name": state.name,
         "worker": state.worker,
-        "schedule": state.schedule.describe(),
+        "schedule": None if state.schedule is None else state.schedule.describe(),
+        "configured": state.is_configured,
         "next": None if occurrence is None or state.paused else iso(occurrence.at),
         "previous": None if occurrence is None else iso(occurrence.previous),
         "paused": state.paused,

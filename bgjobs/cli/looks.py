@@ -43,6 +43,8 @@ class Look:
     """The oldest."""
     failed: Sequence[AnyJob]
     """The newest."""
+    unhandled: Sequence[bgjobs.UnhandledJobs] = ()
+    """Those that no process runs."""
     samples: Mapping[State, Sequence[AnyJob]] = field(factory=dict[State, Sequence[AnyJob]])
     """Newest jobs of those states of which there are too many to be counted."""
     ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
@@ -83,6 +85,7 @@ async def look(admin: bgjobs.Admin, config: bgjobs.Config) -> Look:
         counts,
         await admin.list("running", page=bgjobs.Page(_RUNNING_SHOWN)),
         await admin.list("failed", page=bgjobs.Page(_FAILED_SHOWN)),
+        await admin.unhandled(),
         await _samples(admin, counts),
     )
 

@@ -250,14 +250,19 @@ def schedules(
             (
                 one.name,
                 one.worker,
-                "paused" if one.paused else "running" if one.running else "waiting",
+                _state_of_schedule(one),
                 _next(one, now, zone),
-                one.schedule.describe(),
+                "?" if one.schedule is None else one.schedule.describe(),
             )
             for one in states
         ],
         folded="recurs",
     )
+
+
+def _state_of_schedule(state: bgjobs.ScheduleState) -> str:
+    now = "paused" if state.paused else "running" if state.running else "waiting"
+    return now if state.is_configured else f"{now}, not configured here"
 
 
 def _next(state: bgjobs.ScheduleState, now: datetime, zone: tzinfo | None) -> str:

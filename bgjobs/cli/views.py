@@ -109,7 +109,9 @@ def as_line(before: Look | None, now: Look, zone: tzinfo | None) -> str:
     """Say all that fits into a line."""
     counts = ", ".join(f"{text} {name}" for name, text in tables.counts(now.counts, AT_MOST))
     succeeded, failed = (_shown(rate(state, before, now)) for state in _ENDED)
-    return f"{exact(now.at, zone)}: {counts}; {succeeded} succeeded/s, {failed} failed/s"
+    line = f"{exact(now.at, zone)}: {counts}; {succeeded} succeeded/s, {failed} failed/s"
+    idle = ", ".join(f"{jobs.waiting:,} of {jobs.worker}" for jobs in now.unhandled)
+    return f"{line}; not run: {idle}" if idle else line
 
 
 def _shown(found: Rate | None) -> str:
@@ -124,6 +126,7 @@ def as_json(before: Look | None, now: Look) -> dict[str, shown.Json]:
         "queues": [{**shown.queue(row), **_rates(before, now, row.name)} for row in now.queues],
         "running": [shown.job(job, "running") for job in now.running],
         "failed": [shown.job(job, "failed") for job in now.failed],
+        "unhandled": [shown.unhandled(jobs) for jobs in now.unhandled],
     }
 
 

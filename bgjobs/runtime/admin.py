@@ -50,7 +50,7 @@ from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.sifting import sifted
 from bgjobs.runtime.tree import Tree
-from bgjobs.runtime.unhandled import UnhandledJobs, find_unhandled, findings
+from bgjobs.runtime.unhandled import MOST_TOLD, UnhandledJobs, find_unhandled, findings
 from bgjobs.runtime.unreadable import find, listed, readable
 from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
 from bgjobs.stores.operations import (
@@ -324,7 +324,11 @@ class Admin:
         return await self._bulk.import_failed(lines, progress, skip_bad=skip_bad)
 
     async def schedules(self) -> Sequence[ScheduleState]:
-        """Give the scheduled jobs of the configuration, and what waits or runs of each."""
+        """Return the scheduled jobs, and what waits or runs of each.
+
+        Those of the configuration, those that this process has added, and those of others, as
+        far as their rows tell: they are not `is_configured`.
+        """
         self._engine.life.check()
         return await self._schedules.states()
 
@@ -335,7 +339,8 @@ class Admin:
     async def diagnose(self) -> Sequence[Finding]:
         """Look for trouble in the database, its settings, its statistics and what waits."""
         found = await self._ask(self._operations.diagnose)
-        return [*found, *findings(self._config, await self.unhandled())]
+        unhandled = await find_unhandled(self._engine, self._operations, self._config)
+        return [*found, *findings(self._config, unhandled)]
 
     async def unhandled(self) -> Sequence[UnhandledJobs]:
         """Return the workers whose jobs wait and that no process runs, up to 20 by name.
@@ -344,7 +349,8 @@ class Admin:
         asked whether one of their queues runs; others are unhandled, unless a queue that the
         configuration does not have may be theirs.
         """
-        return await find_unhandled(self._engine, self._operations, self._config)
+        found = await find_unhandled(self._engine, self._operations, self._config)
+        return found[:MOST_TOLD]
 
     async def schema(self) -> Schema:
         """Say which version the tables have, and which they should have."""

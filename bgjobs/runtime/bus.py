@@ -186,7 +186,8 @@ class Bus:
         *,
         logs_failures: bool = False,
     ) -> None:
-        self._logs_failures: bool = logs_failures if outer is None else outer._logs_failures
+        self.logs_failures: bool = logs_failures if outer is None else outer.logs_failures
+        """Whether a job that failed for good is logged here unless a listener does so."""
         self.deliveries: Deliveries = Deliveries() if outer is None else outer.deliveries
         """For the async listeners of all scopes, outer and inner."""
         self._sinks: list[tuple[Listener, _Sink]] = []
@@ -211,7 +212,7 @@ class Bus:
     def emit_failure(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
         """Tell that a job failed for good; it is logged here if `log_listener` is not told."""
         self.emit(make, *args, **kwargs)
-        if self._logs_failures and all(one is not log_listener for one, _ in self.listening()):
+        if self.logs_failures and all(one is not log_listener for one, _ in self.listening()):
             log_listener(make(*args, **kwargs))
 
     @property

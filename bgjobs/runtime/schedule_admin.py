@@ -1,19 +1,25 @@
 """The scheduled jobs of a configuration, also where this process does not run them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import final
 
 from attrs import frozen
 
 from bgjobs.config import ScheduledJob
-from bgjobs.errors import UnknownNameError, UnreadableJobError
+from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
 from bgjobs.expecting import check_text
+from bgjobs.jobs import Job
 from bgjobs.occurrences import Occurrence
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.scheduled_row import ScheduledRow
 from bgjobs.runtime.tree import Tree
 from bgjobs.schedules.base import Schedule
+from bgjobs.schedules.reading import from_text
+from bgjobs.stores.operations import operations_of
+
+MOST_ROWS = 1_000
+"""Scheduled jobs whose rows are looked at."""
 
 
 @final
@@ -23,16 +29,34 @@ class ScheduleState:
 
     name: str
     worker: str
-    schedule: Schedule
-    """As the configuration has it."""
+    schedule: Schedule | None
+    """As the configuration has it, or else the row; None where that cannot be read here."""
     occurrence: Occurrence | None
     """What waits or runs; None before the first process with it has started."""
     running: bool
+    is_configured: bool = True
+    """Whether this process knows it; else there is only its row, of whatever process."""
 
     @property
     def paused(self) -> bool:
         """Whether it waits to be resumed."""
         return self.occurrence is not None and self.occurrence.paused
+
+
+def _state_of(row: Job, occurrence: Occurrence) -> ScheduleState:
+    """Describe a scheduled job by its row alone."""
+    try:
+        schedule = from_text(occurrence.plan.schedule)
+    except ScheduleValidationError:  # of another version, or in a zone that is unknown here
+        schedule = None
+    return ScheduleState(
+        name=occurrence.plan.name,
+        worker=row.name,
+        schedule=schedule,
+        occurrence=occurrence,
+        running=row.reserved_by is not None,
+        is_configured=False,
+    )
 
 
 @final
@@ -46,8 +70,23 @@ class ScheduleAdmin:
         self._controls: dict[str, ScheduledJobControl] = {}
 
     async def states(self) -> Sequence[ScheduleState]:
-        """Give all of them, those that were added at run time behind the others."""
-        return [await self._state(job) for job in self._known().values()]
+        """Return all of them: configured ones, those added at run time, and those of others."""
+        known = self._known()
+        here = [await self._state(job) for job in known.values()]
+        workers = {(name, job.worker.name) for name, job in known.items()}
+        return [*here, *await self._elsewhere(workers)]
+
+    async def _elsewhere(self, known: Collection[tuple[str, str]]) -> list[ScheduleState]:
+        operations = operations_of(self._engine.store)
+        if operations is None:
+            return []
+        rows = await self._engine.dispatch.call(operations.get_occurrences, MOST_ROWS)
+        found = [
+            _state_of(row, row.occurrence)
+            for row in rows
+            if row.occurrence is not None and (row.occurrence.plan.name, row.name) not in known
+        ]
+        return sorted(found, key=lambda state: (state.name, state.worker))
 
     def control(self, name: str) -> ScheduledJobControl:
         """Give one of them; `UnknownNameError` when there is none."""

@@ -43,7 +43,10 @@ class UnhandledJobs:
 async def find_unhandled(
     engine: Engine, operations: Operations, config: Config
 ) -> list[UnhandledJobs]:
-    """Ask the store for jobs that wait, and whether their queues run anywhere."""
+    """Ask the store for jobs that wait, and whether their queues run anywhere.
+
+    One worker more than `MOST_TOLD` is returned where there are more.
+    """
     names = await engine.dispatch.call(operations.get_waiting_names, MOST_NAMES)
     if not names:
         return []
@@ -52,7 +55,7 @@ async def find_unhandled(
     running = {owner.name for owner in owners}
     found: list[UnhandledJobs] = []
     for suspect in suspects(config, names, running):
-        if len(found) < MOST_TOLD and (jobs := await _looked_at(engine, suspect)):
+        if len(found) <= MOST_TOLD and (jobs := await _looked_at(engine, suspect)):
             found.append(jobs)
     return found
 
@@ -120,9 +123,13 @@ async def _looked_at(engine: Engine, suspect: Suspect) -> UnhandledJobs | None:
 def findings(config: Config, unhandled: Iterable[UnhandledJobs]) -> Iterator[Finding]:
     """Write what was found, and what to do about it."""
     known = sorted({worker.name for worker in config.all_workers()})
-    for jobs in unhandled:
+    told = list(unhandled)
+    for jobs in told[:MOST_TOLD]:
         level: Level = "warning" if jobs.is_configured or jobs.others else "problem"
         yield Finding("jobs", level, f"{_fact(jobs)}{_advice(jobs, known)}")
+    if len(told) > MOST_TOLD:
+        text = f"jobs of more workers wait, {told[MOST_TOLD].worker!r} among them: see to these"
+        yield Finding("jobs", "warning", f"{text} first")
 
 
 def _fact(jobs: UnhandledJobs) -> str:
@@ -141,8 +148,8 @@ def _advice(jobs: UnhandledJobs, known: Sequence[str]) -> str:
         return "no process runs it: start one whose queue has it"
     if jobs.is_schedule:
         return (
-            "the application no longer has the scheduled job: delete its run with "
-            f"bg.remove_scheduled_job, or give a queue the worker {worker!r}"
+            "the application no longer has the scheduled job: end its run with "
+            f"bgjobs jobs delete, or give a queue the worker {worker!r}"
         )
     near = get_close_matches(worker, known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""

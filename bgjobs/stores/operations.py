@@ -204,6 +204,10 @@ class Operations(Protocol):
         """Return whose jobs wait, due or not: each worker's name once, `limit` at most."""
         ...
 
+    def get_occurrences(self, limit: int) -> Sequence[Job]:
+        """Return live runs of schedules, waiting, paused or running, `limit` at most."""
+        ...
+
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:

@@ -25,6 +25,41 @@ def modules(shop: Path) -> None:
     (shop / "wrong.py").write_text("x = (\n", "utf-8")
 
 
+RUNS = """
+import anyio, asyncio, trio, bgjobs, shop
+from {loop} import run
+async def main(): pass
+for _ in range(2):
+    run(main{call})
+def make():
+    run(main{call})
+    return shop.config
+config = shop.config
+"""
+
+
+@pytest.mark.parametrize(("loop", "call"), [("trio", ""), ("anyio", ""), ("asyncio", "()")])
+def test_a_program_that_runs_itself_when_imported_is_told_of(
+    loop: str, call: str, shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shop / "running.py").write_text(RUNS.format(loop=loop, call=call), "utf-8")
+
+    assert isinstance(load_config("running:make"), bgjobs.Config)
+    assert isinstance(load_config("running:config"), bgjobs.Config)
+
+    assert capsys.readouterr().err == (
+        "bgjobs: importing 'running' runs an event loop, with each command again: "
+        'put that below if __name__ == "__main__":\n'
+    )
+
+
+def test_an_application_that_runs_nothing_is_not_told_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    load_config("factory:make")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     "reference", ["shop:config", "factory:make", "factory:settings.config"]
 )

@@ -198,6 +198,25 @@ def test_jobs_that_nothing_runs_are_told(shop: Path, call: Call) -> None:
     assert "not run    2 of gret: see bgjobs doctor" in call("status").out
     [unhandled] = call("status", "--json").json["unhandled"]
     assert (unhandled["worker"], unhandled["waiting"], unhandled["queues"]) == ("gret", 2, [])
+    assert "; not run: 2 of gret" in call("watch", "--count", "1").out
+    [look] = call("watch", "--count", "1", "--json").out.splitlines()
+    assert [one["worker"] for one in json.loads(look)["unhandled"]] == ["gret"]
     call("jobs", "cancel", "--all", "--worker", "gret", "--yes")
     assert call("doctor").code == 0
-    assert "not run" not in call("status").out
+    assert "not run" not in call("status").out + call("watch", "--count", "1").out
+
+
+def test_schedules_of_others_are_listed_as_such(shop: Path, call: Call) -> None:
+    (shop / "mail.py").write_text(
+        "from attrs import evolve\nimport shop\n"
+        "config = evolve(shop.config, scheduled_jobs=[])\n",
+        "utf-8",
+    )
+    [mine] = call("schedules", "list", "--json").json
+    [theirs] = call("--app", "mail:config", "schedules", "list", "--json").json
+
+    assert mine["configured"]
+    assert theirs == {**mine, "configured": False}
+    shown = call("--app", "mail:config", "schedules", "list").out
+    assert "waiting, not configured here" in shown
+    assert "schedules  1" in call("--app", "mail:config", "status").out

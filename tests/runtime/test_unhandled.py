@@ -8,7 +8,9 @@ import pytest
 import bgjobs
 from bgjobs import every
 from bgjobs.events import OccurrencePlanned, QueueStarted
+from bgjobs.ids import new_id
 from bgjobs.runtime.unhandled import MOST_TOLD
+from bgjobs.stores.abc import NewJob
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -147,7 +149,7 @@ async def test_the_run_of_a_schedule_that_was_deleted_is_told_apart(app: Harness
     [(level, text)] = await told(deleted)
     assert level == "problem"
     assert (
-        "no longer has the scheduled job: delete its run with bg.remove_scheduled_job" in text
+        "no longer has the scheduled job: end its run with bgjobs jobs delete, or give" in text
     )
 
 
@@ -166,7 +168,30 @@ async def test_nothing_waits(app: Harness) -> None:
 
 
 async def test_no_more_are_told_than_can_be_read(app: Harness) -> None:
-    names = [f"gone_{number}" for number in range(MOST_TOLD + 5)]
+    names = [f"gone_{number:02}" for number in range(MOST_TOLD + 5)]
     await enqueue(app, *(bgjobs.worker(name=name)(nothing).request() for name in names))
+    config = app.config(queues=[queue("mail", send_mail)])
 
-    assert len(await found(app.config(queues=[queue("mail", send_mail)]))) == MOST_TOLD
+    assert [name for name, _, _ in await found(config)] == names[:MOST_TOLD]
+    *each, (level, last) = await told(config)
+    assert len(each) == MOST_TOLD
+    assert level == "warning"
+    assert last == (
+        f"jobs of more workers wait, {names[MOST_TOLD]!r} among them: see to these first"
+    )
+
+
+async def test_a_thousand_workers_are_looked_at(app: Harness) -> None:
+    """All but the last have a queue that runs."""
+    workers = [bgjobs.worker(name=f"w_{number:03}")(nothing) for number in range(999)]
+    store: Any = app.open_store()
+    store.migrate()
+    store.write([NewJob(new_id(), one.request().available_in(days=1)) for one in workers])
+    store.write([NewJob(new_id(), renamed.request()), NewJob(new_id(), tidy.request())])
+    store.operations.pause_queue("many")
+    store.close()
+    async with bgjobs.run(app.config(queues=[queue("many", *workers, tidy)])):
+        await app.recorder.wait_for(QueueStarted)
+        assert await found(app.config(queues=[queue("many", *workers, tidy)])) == [
+            ("sendmail", 1, [])
+        ]

@@ -147,6 +147,7 @@ def read(store: PostgresStore) -> None:
     store.operations.get_waiting("work", delayed=True)
     store.operations.get_named_running("work")
     store.operations.get_waiting_names(10)
+    store.operations.get_occurrences(10)
     store.operations.find_ids(new_id(), new_id(), 10)
     store.operations.get_unreadable()
     store.operations.find_unreadable(new_id())

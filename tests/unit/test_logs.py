@@ -115,7 +115,7 @@ LINES: list[tuple[Event, int, str]] = [
         "MonitorReleasing|owner:None|jobs:3",
     ),
     (events.MonitorReleased(JOB), logging.INFO, f"MonitorReleased|{J}"),
-    (events.MonitorFailed(JOB, SECRET), logging.INFO, f"MonitorFailed|{J}"),
+    (events.MonitorFailed(JOB, SECRET), logging.WARNING, f"MonitorFailed|{J}"),
     (
         events.ChildCrashed("monitor", ERROR),
         logging.ERROR,

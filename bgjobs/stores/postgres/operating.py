@@ -156,6 +156,11 @@ class PostgresOperations:
         """Return whose jobs wait, due or not, each name once."""
         return [name for [name] in self._calls.rows("get_waiting_names", {"limit": limit})]
 
+    def get_occurrences(self, limit: int) -> Sequence[Job]:
+        """Return live runs of schedules, waiting, paused or running."""
+        found = self._calls.rows("get_occurrences", {"limit": limit})
+        return listing(map(rows.DECODER.job, found))
+
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:

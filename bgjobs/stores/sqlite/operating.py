@@ -168,6 +168,11 @@ class SQLiteOperations:
         """Return whose jobs wait, due or not, each name once."""
         return [name for [name] in self._calls.read("get_waiting_names", {"limit": limit})]
 
+    def get_occurrences(self, limit: int) -> Sequence[Job]:
+        """Return live runs of schedules, waiting, paused or running."""
+        found = self._calls.read("get_occurrences", {"limit": limit})
+        return listing(map(rows.DECODER.job, found))
+
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:

@@ -1,4 +1,4 @@
-"""`delete` and `prune_worker`: jobs that an operator wants to be gone."""
+"""`delete`, `prune_worker` and `get_occurrences`: what an operator wants to be gone or seen."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import timedelta
@@ -162,3 +162,17 @@ def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: Operated
     age = timedelta.max
     prune = store.operations.prune_worker
     assert prune("mail", succeeded_for=age, failed_for=age, limit=9, now=NOW + DAY) == 0
+
+
+def check_live_occurrences_are_found_among_all_jobs(store: OperatedStore) -> None:
+    """Waiting or running, of whatever worker, and none that has ended."""
+    put(store, ask(), ask("sms"))
+    put_one(store, unique_key="schedule:ended", occurrence=OCCURRENCE)
+    [*_, ended] = take(store, start(store))
+    assert ids(store.operations.get_occurrences(10)) == [ended.id]
+    store.write(settle=[succeed(ended)], now=NOW)
+    waiting = put_one(store, "sms", unique_key="schedule:nightly", occurrence=OCCURRENCE)
+    found = store.operations.get_occurrences(10)
+    assert list(found) == [waiting]
+    assert found[0].occurrence == OCCURRENCE
+    assert list(store.operations.get_occurrences(0)) == []

@@ -1,0 +1,67 @@
+"""Scheduled jobs are seen by all processes: configured, added at run time, or only as rows."""
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs import every
+from bgjobs.events import OccurrencePlanned
+from tests.fixtures.databases import SQLiteFile
+from tests.runtime.conftest import Harness
+
+pytestmark = pytest.mark.anyio
+
+
+@bgjobs.worker
+async def tidy() -> None: ...
+
+
+@bgjobs.worker
+async def send() -> None: ...
+
+
+def daily(worker: Any, name: str) -> bgjobs.ScheduledJob:
+    return bgjobs.ScheduledJob(worker, every(days=1), name=name)
+
+
+def shown(states: Any) -> list[tuple[str, str, bool]]:
+    return [(one.name, one.worker, one.is_configured) for one in states]
+
+
+async def test_a_schedule_that_was_added_is_seen_here_and_elsewhere(app: Harness) -> None:
+    config = app.config(queues=[], enqueue_only=[send], scheduled_jobs=[daily(tidy, "b")])
+    beside = app.config(queues=[], enqueue_only=[tidy, send])
+    async with bgjobs.run(config) as bg, bgjobs.administer(beside) as admin:
+        await bg.add_scheduled_job(daily(send, "a"))
+        while len(app.recorder.of(OccurrencePlanned)) < 2:
+            await anyio.sleep(0.01)
+        await bg.scheduled_job("a").pause()
+
+        assert shown(await bg.admin.schedules()) == [
+            ("b", "tidy", True),
+            ("a", "send", True),
+        ]
+        states = await admin.schedules()
+        assert shown(states) == [("a", "send", False), ("b", "tidy", False)]
+        assert [one.paused for one in states] == [True, False]
+        assert [one.schedule for one in states] == [every(days=1)] * 2
+        assert not any(one.running for one in states)
+
+
+async def test_a_schedule_that_cannot_be_read_here_is_seen_all_the_same(
+    sqlite_app: Harness, sqlite_file: SQLiteFile
+) -> None:
+    config = sqlite_app.config(queues=[], scheduled_jobs=[daily(tidy, "a")])
+    async with bgjobs.run(config):
+        await sqlite_app.recorder.wait_for(OccurrencePlanned)
+    with closing(sqlite3.connect(sqlite_file.path)) as raw, raw:
+        raw.execute(
+            "update bgjobs_jobs set occurrence = json_set(occurrence, '$.schedule', 'moon 3')"
+        )
+    async with bgjobs.administer(sqlite_app.config(queues=[], enqueue_only=[tidy])) as admin:
+        [state] = await admin.schedules()
+    assert (state.name, state.schedule, state.is_configured) == ("a", None, False)
