@@ -1,25 +1,25 @@
 """Tells of a program that runs itself when it is imported as an application."""
 
-import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-import trio
-
 from bgjobs.cli import screen
-
-_PLACES: tuple[tuple[Any, str], ...] = (
-    (trio, "run"),
-    (asyncio.BaseEventLoop, "run_forever"),
-)
-"""What begins to run an event loop, through whatever it was asked for."""
 
 
 @contextmanager
 def told(module: str) -> Generator[None]:
     """Write a line to stderr as soon as an event loop is run while this module is imported."""
+    import asyncio  # noqa: PLC0415 - the help needs no event loop
+
+    import trio  # noqa: PLC0415 - as above
+
+    # What begins to run an event loop, through whatever it was asked for.
+    places: tuple[tuple[Any, str], ...] = (
+        (trio, "run"),
+        (asyncio.BaseEventLoop, "run_forever"),
+    )
     are_told = False
 
     def tell() -> None:
@@ -31,7 +31,7 @@ def told(module: str) -> Generator[None]:
             )
         are_told = True
 
-    kept = [(owner, name, getattr(owner, name)) for owner, name in _PLACES]
+    kept = [(owner, name, getattr(owner, name)) for owner, name in places]
     for owner, name, begin in kept:
         setattr(owner, name, _telling(begin, tell))
     try:

@@ -1,6 +1,5 @@
 """The tree of commands."""
 
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
@@ -13,7 +12,7 @@ from bgjobs.cli import exits, quiet, screen
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import fault_of
 from bgjobs.cli.session import Session
-from bgjobs.cli.streams import abandon, write_as_a_whole
+from bgjobs.cli.streams import abandon, finish, write_as_a_whole
 
 _EPILOG = f"""\b
 Exit codes:
@@ -125,7 +124,7 @@ def run_command(arguments: Sequence[str], *, is_mute: bool = False) -> int:
             list(arguments), prog_name="bgjobs", standalone_mode=False, obj=session
         )
         session.check_stdout()
-        sys.stdout.flush()
+        finish()
     except BrokenPipeError:
         code = ExitCode.UNREAD
     except SystemExit:
@@ -133,7 +132,7 @@ def run_command(arguments: Sequence[str], *, is_mute: bool = False) -> int:
     except BaseException as error:  # noqa: BLE001 - whatever it is, its text is shown and not its trace
         return _told(error, session)
     if code == ExitCode.UNREAD:
-        abandon(sys.stdout, sys.stderr)
+        abandon()
     return code or ExitCode.DONE
 
 
@@ -144,5 +143,5 @@ def _told(error: BaseException, session: Session) -> int:
             screen.trace(error)
         screen.note(f"bgjobs: {fault.message}")
     except OSError:  # nobody reads it
-        abandon(sys.stderr)
+        abandon()
     return fault.code

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TextIO
 
 _STDOUT, _STDERR = 1, 2
 
@@ -69,10 +68,15 @@ def kept_for_answers_by_all() -> Generator[None]:
         os.close(kept)
 
 
-def abandon(*streams: TextIO) -> None:
-    """Let what is left in them go nowhere, as nobody reads it any more."""
+def finish() -> None:
+    """Write what is left in stdout; `BrokenPipeError` where its reader has gone."""
+    sys.stdout.flush()
+
+
+def abandon() -> None:
+    """Let what is left in stdout and stderr go nowhere, as it is not read any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in streams:
+    for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # one that is no file of the system
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

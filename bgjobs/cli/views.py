@@ -13,6 +13,7 @@ from bgjobs.cli.faults import one_line
 from bgjobs.cli.looks import Away, Look
 from bgjobs.cli.rates import Ended, Rate, rate
 from bgjobs.cli.states import AnyJob, State
+from bgjobs.visible import visible
 
 _ENDED: tuple[Ended, ...] = ("succeeded", "failed")
 
@@ -29,7 +30,7 @@ def drawn(
 
 def _seen(before: Look | None, now: Look, zone: tzinfo | None) -> list[RenderableType]:
     parts: list[RenderableType] = [
-        Text(as_line(before, now, zone).replace("; ", "\n"), style="bold"),
+        Text("\n".join(_told(before, now, zone)), style="bold"),
         _queues(before, now),
     ]
     if now.running:
@@ -107,11 +108,18 @@ def _running(now: Look) -> RenderableType:
 
 def as_line(before: Look | None, now: Look, zone: tzinfo | None) -> str:
     """Say all that fits into a line."""
+    return "; ".join(_told(before, now, zone))
+
+
+def _told(before: Look | None, now: Look, zone: tzinfo | None) -> list[str]:
     counts = ", ".join(f"{text} {name}" for name, text in tables.counts(now.counts, AT_MOST))
     succeeded, failed = (_shown(rate(state, before, now)) for state in _ENDED)
-    line = f"{exact(now.at, zone)}: {counts}; {succeeded} succeeded/s, {failed} failed/s"
-    idle = ", ".join(f"{jobs.waiting:,} of {jobs.worker}" for jobs in now.unhandled)
-    return f"{line}; not run: {idle}" if idle else line
+    told = [
+        f"{exact(now.at, zone)}: {counts}",
+        f"{succeeded} succeeded/s, {failed} failed/s",
+    ]
+    idle = ", ".join(f"{jobs.waiting:,} of {visible(jobs.worker)}" for jobs in now.unhandled)
+    return [*told, f"not run: {idle}"] if idle else told
 
 
 def _shown(found: Rate | None) -> str:

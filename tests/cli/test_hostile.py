@@ -69,7 +69,7 @@ def looking(ids: Mapping[str, str]) -> Commands:
         (["jobs", "show", ids["succeeded"]], JOB_TEXTS),
         (["jobs", "show", RUNNING], JOB_TEXTS),
         (["jobs", "export"], [*JOB_TEXTS, "argument", "value", "last-error"]),
-        (["jobs", "cancel", planned], ["plan"]),
+        (["jobs", "reschedule", planned, "--in", "0"], ["plan"]),
         (["jobs", "retry", failed, "--dry-run"], []),
         (["jobs", "cancel", waiting, "--dry-run"], []),
         (["jobs", "reschedule", waiting, "--in", "1h", "--dry-run"], []),
@@ -268,7 +268,10 @@ def test_a_question_is_seen(
     assert not forged(written)
 
 
-def test_names_that_cannot_be_seen_are_not_completed(hostile: Path) -> None:
+def test_names_that_cannot_be_seen_are_not_completed(
+    hostile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BGJOBS_COMPLETE_NAMES", "1")
     shell = ShellComplete(root, {}, "bgjobs", "_BGJOBS_COMPLETE")
 
     offered = [one.value for one in shell.get_completions(["jobs", "enqueue"], "")]

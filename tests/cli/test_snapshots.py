@@ -48,6 +48,7 @@ CALLS = [
     "jobs export failed.jsonl",
     "jobs import failed.jsonl --yes",
     f"jobs retry {steady.FAILED}",
+    f"jobs delete {steady.SUCCEEDED} {steady.RUNNING} --yes",
     "jobs prune --failed-for 0 --dry-run",
     "jobs prune --failed-for 0 --yes",
     'jobs enqueue greet --args ["Ada"]',

@@ -26,8 +26,12 @@ OF_MODULES = {
 METHODS = {"write", "writelines", "write_text", "print_json"}
 RICH = {"console", "text", "segment"}
 """Modules of rich that draw nothing by themselves."""
-ALLOWED = {("commands/jobs/transfer.py", "write")}
-"""The file of an export."""
+ALLOWED = {
+    ("commands/jobs/transfer.py", "write"),
+    ("private_files.py", "os.fdopen"),
+    *(("streams.py", name) for name in ("os.fdopen", "sys.stdout", "sys.stderr")),
+}
+"""The file of an export, and what prepares the streams before anything is written."""
 
 
 def writing(source: str) -> Iterator[str]:
