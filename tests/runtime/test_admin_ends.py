@@ -24,6 +24,11 @@ async def fine() -> None: ...
 
 
 @bgjobs.worker
+async def idle() -> None:
+    """Run by no queue here, which might reserve it ahead."""
+
+
+@bgjobs.worker
 async def broken() -> None:
     raise ConnectionError
 
@@ -50,14 +55,15 @@ async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
         await gate.wait()
 
     queue = {"concurrency": 1, "max_retries": 0}
-    async with bgjobs.run(app.config(stuck, broken, fine, queue=queue)) as bg:
+    config = app.config(stuck, broken, fine, queue=queue, enqueue_only=[idle])
+    async with bgjobs.run(config) as bg:
         done = await bg.wait_for(await bg.enqueue(fine.request()))
         failed = await bg.wait_for(await bg.enqueue(broken.request()))
         running = await bg.enqueue(stuck.request())
         while not await bg.admin.list("running"):
             await anyio.lowlevel.checkpoint()
-        waiting = await bg.enqueue(fine.request())
-        delayed = await bg.enqueue(fine.request().available_in(hours=1))
+        waiting = await bg.enqueue(idle.request())
+        delayed = await bg.enqueue(idle.request().available_in(hours=1))
         ended = [done.id, failed.id, waiting.id, delayed.id]
 
         deleted = await bg.admin.delete(*ended, running.id, new_id())

@@ -62,6 +62,8 @@ async def _enqueued(admin: bgjobs.Admin, asked: bgjobs.JobRequest) -> tuple[AnyJ
         try:
             return await admin.enqueue(asked), True
         except DuplicateJobError as error:
+            if error.holder is None:  # only where two of one call have the same key
+                raise
             with suppress(UnknownJobError):  # it was deleted meanwhile
                 return await admin.get(error.holder), False
 
