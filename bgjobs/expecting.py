@@ -124,8 +124,7 @@ def check_texts(what: str, found: object) -> None:
         return
     if not isinstance(found, Mapping):
         raise TypeError(f"{what}: expected a mapping of texts, found {_shown(found)}")
-    pairs: Iterable[tuple[object, object]] = found.items()  # pyright: ignore[reportUnknownMemberType] - any mapping
-    for key, value in pairs:
+    for key, value in cast("Mapping[object, object]", found).items():
         check_text(f"{what}: key", key)
         check_text(f"{what}: value", value)
 

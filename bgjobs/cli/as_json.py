@@ -93,6 +93,11 @@ def counts(found: bgjobs.Counts) -> dict[str, Json]:
     }
 
 
+def all_counts(found: bgjobs.Counts) -> dict[str, Json]:
+    """Return how many jobs there are, and how many rows that are none."""
+    return {**counts(found), "unreadable": found.unreadable}
+
+
 def queue(row: QueueRow) -> dict[str, Json]:
     """Give one queue with what is in it."""
     return {

@@ -14,8 +14,8 @@ from bgjobs.cli.counting import Count
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session
-from bgjobs.cli.states import State, state_of
-from bgjobs.errors import UnknownJobError
+from bgjobs.cli.states import UNREADABLE, State, state_of
+from bgjobs.errors import UnknownJobError, UnreadableJobError
 
 
 def check(ids: Sequence[str], *, all_of_them: bool, is_narrowed: bool) -> None:
@@ -80,6 +80,8 @@ async def _why(admin: bgjobs.Admin, job_id: UUID, reasons: Mapping[State, str]) 
         job = await admin.get(job_id)
     except UnknownJobError:
         return ""
+    except UnreadableJobError as error:
+        return f"its row cannot be read: {error.job.reason}"
     state = state_of(job, datetime.now(UTC))
     if job.occurrence is not None and state in ("waiting", "delayed"):
         return f"it waits for schedule {job.occurrence.plan.name}: pause or trigger that"
@@ -99,22 +101,34 @@ def tell(what: Done, *, with_json: bool) -> NoReturn:
     raise click.exceptions.Exit(what.code)
 
 
-def tell_found(
-    session: Session, ids: Sequence[UUID], wanted: Collection[State], *, with_json: bool
-) -> None:
-    """Say which of these jobs a change would touch."""
+async def _state_of(admin: bgjobs.Admin, job_id: UUID) -> str:
+    try:
+        return state_of(await admin.get(job_id), datetime.now(UTC))
+    except UnreadableJobError:
+        return UNREADABLE
 
-    async def look(admin: bgjobs.Admin) -> list[tuple[UUID, State]]:
-        now = datetime.now(UTC)
-        return [(one, state_of(await admin.get(one), now)) for one in ids]
+
+def tell_found(
+    session: Session,
+    ids: Sequence[UUID],
+    wanted: Collection[State],
+    *,
+    also: Collection[str] = (),
+    with_json: bool,
+) -> None:
+    """Show which of these jobs a change would touch, and of rows that are none."""
+
+    async def look(admin: bgjobs.Admin) -> list[tuple[UUID, str]]:
+        return [(one, await _state_of(admin, one)) for one in ids]
 
     states = session.administered(look)
-    fitting = [one for one, state in states if state in wanted]
+    touched = {*wanted, *also}
+    fitting = [one for one, state in states if state in touched]
     if with_json:
         screen.json({"would_change": [str(one) for one in fitting]})
         return
     for one, state in states:
-        screen.line(f"{'would change' if state in wanted else 'would refuse'} {one}: {state}")
+        screen.line(f"{'would change' if state in touched else 'would refuse'} {one}: {state}")
 
 
 def tell_count(key: str, text: str, count: Count, *, with_json: bool) -> None:

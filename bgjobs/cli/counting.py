@@ -74,5 +74,5 @@ async def read(
         found += sum(1 for job in jobs if fits(job))
         if len(jobs) < _PAGE:
             break
-        page = bgjobs.Page(_PAGE, jobs[-1].id)
+        page = page.behind(jobs)
     return found

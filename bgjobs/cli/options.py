@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
+import bgjobs
 from bgjobs.cli import ages, completing
 
 PRIORITY = click.IntRange(-32_767, 32_767)
@@ -34,6 +35,20 @@ def job_id(text: str) -> str:
             f"expected a job id such as jobs list shows, or at least its first {_FEWEST} "
             f"digits, found {text!r}"
         )
+    return text
+
+
+def place(text: str) -> str:
+    """Read where a list goes on: an id, or its beginning, or what a search has told."""
+    job, sign, _ = text.partition("@")
+    job_id(job)
+    if sign:
+        try:
+            bgjobs.Cursor.of(text)
+        except ValueError:
+            raise click.BadParameter(
+                f"expected an id, or what jobs list has told, found {text!r}"
+            ) from None
     return text
 
 

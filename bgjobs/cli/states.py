@@ -7,6 +7,8 @@ import bgjobs
 
 AnyJob: TypeAlias = bgjobs.Job | bgjobs.SucceededJob | bgjobs.FailedJob
 State: TypeAlias = bgjobs.State
+UNREADABLE = "unreadable"
+"""What a row is that is no job."""
 
 
 def state_of(job: AnyJob, now: datetime) -> State:

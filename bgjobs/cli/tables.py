@@ -203,6 +203,14 @@ def counts(found: bgjobs.Counts, at_most: int) -> list[tuple[str, str]]:
     return [(name, number(count, at_most)) for name, count in pairs]
 
 
+def counts_text(found: bgjobs.Counts, at_most: int) -> str:
+    """Write all counts in one line; rows that are no jobs only if there are any."""
+    pairs = counts(found, at_most)
+    if found.unreadable:
+        pairs.append(("unreadable", number(found.unreadable, at_most)))
+    return ", ".join(f"{text} {name}" for name, text in pairs)
+
+
 def number(count: int, at_most: int) -> str:
     """Write a count."""
     return f"{count:,}+" if count >= at_most else f"{count:,}"

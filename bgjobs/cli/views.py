@@ -112,7 +112,7 @@ def as_line(before: Look | None, now: Look, zone: tzinfo | None) -> str:
 
 
 def _told(before: Look | None, now: Look, zone: tzinfo | None) -> list[str]:
-    counts = ", ".join(f"{text} {name}" for name, text in tables.counts(now.counts, AT_MOST))
+    counts = tables.counts_text(now.counts, AT_MOST)
     succeeded, failed = (_shown(rate(state, before, now)) for state in _ENDED)
     told = [
         f"{exact(now.at, zone)}: {counts}",
@@ -130,7 +130,7 @@ def as_json(before: Look | None, now: Look) -> dict[str, shown.Json]:
     """Give one look as JSON."""
     return {
         "at": iso(now.at),
-        "jobs": {**shown.counts(now.counts), **_rates(before, now)},
+        "jobs": {**shown.all_counts(now.counts), **_rates(before, now)},
         "queues": [{**shown.queue(row), **_rates(before, now, row.name)} for row in now.queues],
         "running": [shown.job(job, "running") for job in now.running],
         "failed": [shown.job(job, "failed") for job in now.failed],

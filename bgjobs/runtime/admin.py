@@ -48,10 +48,10 @@ from bgjobs.runtime.importing import Imported
 from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
-from bgjobs.runtime.sifting import sifted
+from bgjobs.runtime.sifting import sifted, sifted_search
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.unhandled import MOST_TOLD, UnhandledJobs, find_unhandled, findings
-from bgjobs.runtime.unreadable import find, listed, readable
+from bgjobs.runtime.unreadable import find, listed, readable, unreadable_findings
 from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
 from bgjobs.stores.operations import (
     Cancelled,
@@ -122,7 +122,10 @@ class Admin:
             found = value_text(search)
             raise ValueError(f"search: expected none for {state} jobs, found {found}")
         read = partial(self._listed, state, name, _words(search))
-        return await (sifted(read, metadata, page) if metadata else read(page))
+        if not metadata:
+            return await read(page)
+        sift = sifted if search is None else sifted_search
+        return await sift(read, metadata, page)
 
     async def unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
         """Return one page of the stored rows that are no jobs and were set apart, newest first.
@@ -183,7 +186,9 @@ class Admin:
         return job
 
     async def retry(self, *job_ids: UUID) -> Sequence[UUID]:
-        """Let failed jobs run again at once, with all their retries; give those that will.
+        """Let failed jobs run again at once, with all their retries; return those that will.
+
+        So do rows that were set apart, if they can be read by now.
 
         Left out are jobs that have not failed, those whose unique key is taken by now, and
         those that the database refuses: `ChangeRefused` tells each of these.
@@ -227,7 +232,8 @@ class Admin:
     async def delete(self, *job_ids: UUID) -> Sequence[UUID]:
         """Delete jobs for ever that wait or have ended; return the ids of those deleted.
 
-        Left out are running jobs, which you cancel first. A waiting run of a scheduled job is
+        Rows that are no jobs and were set apart are deleted, too. Left out are running jobs,
+        which you cancel first. A waiting run of a scheduled job is
         planned anew where that runs.
         """
         check_ids("delete", job_ids)
@@ -340,7 +346,12 @@ class Admin:
         """Look for trouble in the database, its settings, its statistics and what waits."""
         found = await self._ask(self._operations.diagnose)
         unhandled = await find_unhandled(self._engine, self._operations, self._config)
-        return [*found, *findings(self._config, unhandled)]
+        apart = await self._ask(self._operations.count_unreadable, at_most=COUNTED)
+        return [
+            *found,
+            *unreadable_findings(apart, COUNTED),
+            *findings(self._config, unhandled),
+        ]
 
     async def unhandled(self) -> Sequence[UnhandledJobs]:
         """Return the workers whose jobs wait and that no process runs, up to 20 by name.

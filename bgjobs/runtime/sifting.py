@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from attrs import evolve
+
 from bgjobs.jobs import StoredJob
-from bgjobs.stores.abc import Page
+from bgjobs.stores.abc import Cursor, Listing, Page
 
 READ = 500
 """Jobs that are read at once."""
@@ -21,7 +23,23 @@ async def sifted(
     while len(found) < page.limit:
         jobs = await read(part)
         found += [job for job in jobs if metadata.items() <= dict(job.metadata).items()]
-        if len(jobs) < READ:
+        if len(jobs) < part.limit:
             break
         part = part.behind(jobs)
     return found[: page.limit]
+
+
+async def sifted_search(
+    read: Callable[[Page], Awaitable[Sequence[J]]], metadata: Mapping[str, str], page: Page
+) -> Sequence[J]:
+    """Return the same of a search.
+
+    No more is read than the page still has room for: only the end of what was read has a
+    cursor, from which the next page can go on.
+    """
+    found: list[J] = []
+    part = page
+    while part.limit > 0 and (jobs := await read(part)):
+        found += [job for job in jobs if metadata.items() <= dict(job.metadata).items()]
+        part = evolve(part.behind(jobs), limit=page.limit - len(found))
+    return Listing(found, after=part.after if isinstance(part.after, Cursor) else None)

@@ -1,6 +1,6 @@
 """What becomes of stored rows that are no jobs: they are set apart, and the others go on."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from bgjobs.events import JobUnreadable
 from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.stores.abc import Listing, Page, unreadable_in
-from bgjobs.stores.operations import operations_of
+from bgjobs.stores.operations import Finding, operations_of
 
 J = TypeVar("J", bound=StoredJob)
 K = TypeVar("K")
@@ -84,3 +84,12 @@ async def find(engine: Engine, job_id: UUID) -> Job | SucceededJob | FailedJob |
         if apart is not None:
             raise UnreadableJobError(apart)
     return found
+
+
+def unreadable_findings(count: int, at_most: int) -> Iterator[Finding]:
+    """Write what is to be known of rows that were set apart."""
+    if count:
+        shown = f"{count:,}{'+' if count >= at_most else ''}"
+        rows = "1 stored row is" if count == 1 else f"{shown} stored rows are"
+        text = f"{rows} unreadable: see bgjobs jobs list --unreadable"
+        yield Finding("unreadable rows", "warning", text)

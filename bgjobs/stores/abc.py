@@ -27,7 +27,14 @@ from uuid import UUID
 from attrs import evolve, field, frozen
 
 from bgjobs.caps import Cap
-from bgjobs.expecting import check_id, check_type, check_whole, id_of
+from bgjobs.expecting import (
+    check_id,
+    check_instant,
+    check_text,
+    check_type,
+    check_whole,
+    id_of,
+)
 from bgjobs.jobs import (
     FailedJob,
     Job,
@@ -151,6 +158,27 @@ class Cursor:
     """When its job has failed, for a store that sorts by that."""
     number: int | None = None
     """The place of the row, for a store that numbers them."""
+
+    def __str__(self) -> str:
+        if self.at is not None:
+            return f"{self.id}@{self.at.isoformat()}"
+        return f"{self.id}" if self.number is None else f"{self.id}@{self.number}"
+
+    @staticmethod
+    def of(text: str) -> "Cursor":
+        """Read the text of a cursor; `ValueError` for any other."""
+        check_text("text", text)
+        job_id, _, key = text.partition("@")
+        try:
+            if not key:
+                return Cursor(UUID(job_id))
+            if key.isdecimal():
+                return Cursor(UUID(job_id), number=int(key))
+            at = datetime.fromisoformat(key)
+            check_instant("text", at)
+            return Cursor(UUID(job_id), at=at)
+        except ValueError:
+            raise ValueError("text: expected that of a cursor, found another one") from None
 
 
 @final

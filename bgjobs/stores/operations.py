@@ -124,8 +124,9 @@ class Operations(Protocol):
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs for ever, waiting, delayed or ended, and return the ids of those deleted.
 
-        Running jobs are left alone. Nothing is recorded, the unique key is free again, and an
-        occurrence that waited is planned anew by its scheduled job.
+        So are rows that were set apart. Running jobs are left alone. Nothing is recorded, the
+        unique key is free again, and an occurrence that waited is planned anew by its scheduled
+        job.
         """
         ...
 

@@ -172,6 +172,7 @@ _INDEXES = {
         "failures_to_index",
         "jobs_prompt",
         "jobs_delayed",
+        "jobs_occurrences",
     ),
 }
 _TRIGGERS = {"failed_job_added", "failed_job_deleted", "jobs_limit_updates"} | {

@@ -52,7 +52,7 @@ def _as_json(found: _Status) -> dict[str, as_json.Json]:
     return {
         "store": found.store,
         "schema": {"found": found.schema.found, "expected": found.schema.expected},
-        "jobs": as_json.counts(found.counts),
+        "jobs": as_json.all_counts(found.counts),
         "queues": [as_json.queue(row) for row in found.queues],
         "owners": found.owners,
         "schedules": [as_json.schedule(state) for state in found.schedules],
@@ -61,7 +61,7 @@ def _as_json(found: _Status) -> dict[str, as_json.Json]:
 
 
 def _drawn(found: _Status) -> RenderableType:
-    counts = ", ".join(f"{text} {name}" for name, text in tables.counts(found.counts, AT_MOST))
+    counts = tables.counts_text(found.counts, AT_MOST)
     paused = [state.name for state in found.schedules if state.paused]
     planned = f"{len(found.schedules)}"
     facts: list[tuple[str, str | int]] = [

@@ -67,9 +67,9 @@ class PostgresOperations:
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
         values = {"ids": rows.unique_ids(job_ids)}
-        steps = [(self._calls.sql.part("delete", part), values) for part in (0, 1, 2)]
-        waiting, ended, _ = self._calls.all_rows(steps)
-        return list(dict.fromkeys(_ids([*waiting, *ended])))
+        steps = [(self._calls.sql.part("delete", part), values) for part in range(4)]
+        waiting, ended, unreadable_ones, _ = self._calls.all_rows(steps)
+        return list(dict.fromkeys(_ids([*waiting, *ended, *unreadable_ones])))
 
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None

@@ -11,7 +11,7 @@ from bgjobs.cli.bulk import confirm
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import dry_run_option, job_id, json_option, yes_option
 from bgjobs.cli.session import Session, pass_session
-from bgjobs.cli.states import State
+from bgjobs.cli.states import UNREADABLE, State
 
 _DELETED: tuple[State, ...] = ("waiting", "delayed", "succeeded", "failed")
 _REASONS: dict[State, str] = {"running": "it runs: cancel it first"}
@@ -29,7 +29,7 @@ def delete(
     """Delete jobs for ever, whether they wait or have ended; running ones are refused."""
     job_ids = tuple(dict.fromkeys(identified(session, wanted)))
     if dry_run:
-        chosen.tell_found(session, job_ids, _DELETED, with_json=with_json)
+        chosen.tell_found(session, job_ids, _DELETED, also=[UNREADABLE], with_json=with_json)
         return
     confirm(f"Delete {_shown(job_ids)} for ever?", yes=yes)
 

@@ -10,7 +10,7 @@ import bgjobs
 from bgjobs.cli import as_json, names, screen, tables
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.identifying import identified, shortened
-from bgjobs.cli.options import job_id, json_option, pair, search_option, worker_option
+from bgjobs.cli.options import json_option, pair, place, search_option, worker_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, State
 
@@ -52,7 +52,8 @@ def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
     show_default=True,
     help="At most so many of each state.",
 )
-@click.option("--after", type=job_id, metavar="ID", help="Begin behind this job.")
+@click.option("--after", type=place, metavar="ID", help="Begin behind this job.")
+@click.option("--unreadable", is_flag=True, help="Stored rows that are no jobs, set apart.")
 @json_option
 @pass_session
 def list_jobs(
@@ -64,15 +65,21 @@ def list_jobs(
     limit: int,
     after: str | None,
     *,
+    unreadable: bool,
     with_json: bool,
 ) -> None:
     """List jobs; unless you say which, all but those that succeeded.
 
     Failed and succeeded ones come newest first, the others oldest first.
     """
+    if unreadable:
+        if states or worker or search or metadata:
+            raise Fault("--unreadable goes with --limit, --after and --json alone")
+        _list_unreadable(session, _page(session, limit, after), with_json=with_json)
+        return
     wanted = _wanted(states, search, after)
-    page = bgjobs.Page(limit, None if after is None else identified(session, [after])[0])
-
+    page = _page(session, limit, after)
+    more: dict[State, bgjobs.Cursor | UUID | None] = {}
     ids: dict[UUID, str] = {}
     is_drawn = screen.draws() and not with_json
 
@@ -83,6 +90,7 @@ def list_jobs(
                 state, name=worker, search=search, metadata=dict(metadata), page=page
             )
             found.extend((state, job) for job in listed)
+            more[state] = page.behind(listed).after if len(listed) == limit else None
         if is_drawn:
             ids.update(await shortened(admin, [job.id for _, job in found]))
         return found
@@ -92,7 +100,7 @@ def list_jobs(
     if with_json:
         screen.json([as_json.job(job, state) for state, job in found])
         return
-    _show(found, wanted, limit, ids)
+    _show(found, wanted, more, ids)
 
 
 def _wanted(states: Sequence[State], search: str | None, after: str | None) -> Sequence[State]:
@@ -108,7 +116,7 @@ def _wanted(states: Sequence[State], search: str | None, after: str | None) -> S
 def _show(
     found: Sequence[tuple[State, AnyJob]],
     wanted: Sequence[State],
-    limit: int,
+    more: Mapping[State, bgjobs.Cursor | UUID | None],
     ids: Mapping[UUID, str],
 ) -> None:
     if not found:
@@ -116,6 +124,34 @@ def _show(
         return
     screen.show(tables.jobs(found, datetime.now(UTC), ids))
     for state in wanted:
-        listed = [job for one, job in found if one == state]
-        if len(listed) == limit:
-            screen.note(f"more {state} ones: --{state} --after {listed[-1].id}")
+        if (after := more.get(state)) is not None:
+            screen.note(f"more {state} ones: --{state} --after {after}")
+
+
+def _page(session: Session, limit: int, after: str | None) -> bgjobs.Page:
+    if after is None:
+        return bgjobs.Page(limit)
+    if "@" in after:
+        return bgjobs.Page(limit, bgjobs.Cursor.of(after))
+    return bgjobs.Page(limit, identified(session, [after])[0])
+
+
+def _list_unreadable(session: Session, page: bgjobs.Page, *, with_json: bool) -> None:
+    ids: dict[UUID, str] = {}
+    is_drawn = screen.draws() and not with_json
+
+    async def ask(admin: bgjobs.Admin) -> Sequence[bgjobs.UnreadableJob]:
+        found = await admin.unreadable(page)
+        if is_drawn:
+            ids.update(await shortened(admin, [one.id for one in found]))
+        return found
+
+    found = session.administered(ask)
+    if with_json:
+        screen.json([as_json.unreadable(one) for one in found])
+    elif not found:
+        screen.note("no stored row is unreadable")
+    else:
+        screen.show(tables.unreadable(found, datetime.now(UTC), ids))
+        if len(found) == page.limit:
+            screen.note(f"more of them: --unreadable --after {found[-1].id}")

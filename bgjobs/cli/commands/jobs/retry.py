@@ -22,7 +22,7 @@ from bgjobs.cli.options import (
 )
 from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
-from bgjobs.cli.states import State
+from bgjobs.cli.states import UNREADABLE, State
 
 
 @click.command()
@@ -60,7 +60,7 @@ def retry(
 
 def _some(session: Session, ids: Sequence[UUID], *, dry_run: bool, with_json: bool) -> None:
     if dry_run:
-        chosen.tell_found(session, ids, ["failed"], with_json=with_json)
+        chosen.tell_found(session, ids, ["failed"], also=[UNREADABLE], with_json=with_json)
         return
 
     refusals = Refusals()

@@ -7,12 +7,14 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
+import bgjobs
 from bgjobs.cli import as_json, screen, tables
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import job_id as an_id
 from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, last_error, state_of
+from bgjobs.errors import UnreadableJobError
 from bgjobs.story import story
 
 
@@ -24,12 +26,30 @@ from bgjobs.story import story
 def show(session: Session, wanted: str, *, with_payload: bool, with_json: bool) -> None:
     """Show one job: its state, its whole story, and its last error."""
     [job_id] = identified(session, [wanted])
-    job = session.administered(lambda admin: admin.get(job_id))
+    try:
+        job = session.administered(lambda admin: admin.get(job_id))
+    except UnreadableJobError as error:
+        _show_unreadable(
+            error.job, session.zone, with_payload=with_payload, with_json=with_json
+        )
+        return
     if with_json:
         state = state_of(job, datetime.now(UTC))
         screen.json(as_json.whole_job(job, state, story(job), with_payload=with_payload))
         return
     _draw(job, session.zone, with_payload=with_payload)
+
+
+def _show_unreadable(
+    found: bgjobs.UnreadableJob, zone: tzinfo | None, *, with_payload: bool, with_json: bool
+) -> None:
+    if with_json:
+        screen.json(as_json.unreadable(found, with_payload=with_payload))
+        return
+    screen.show(tables.unreadable_job(found, datetime.now(UTC), zone))
+    if with_payload:
+        payload = tables.trace(tables.column(found.columns.get("payload")))
+        screen.show(tables.several("", Text("payload", style="bold"), payload))
 
 
 def _draw(job: AnyJob, zone: tzinfo | None, *, with_payload: bool) -> None:

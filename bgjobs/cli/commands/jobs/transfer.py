@@ -1,16 +1,19 @@
 """`bgjobs jobs export` and `import`: failed jobs as JSON lines."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TextIO, final
+from typing import BinaryIO, TextIO, TypeAlias, final
 
 import click
+from attrs import frozen
 
 import bgjobs
-from bgjobs.cli import names, screen
+from bgjobs.cli import as_json, names, screen
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
-from bgjobs.cli.counting import Failed
+from bgjobs.cli.counting import AT_MOST, Count, Failed
+from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import (
     dry_run_option,
     json_option,
@@ -35,12 +38,21 @@ LONGEST_LINE = 2**23
 @worker_option
 @search_option
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--unreadable", is_flag=True, help="Rows that are no jobs, to be looked at.")
 @pass_session
 def export(
-    session: Session, file: Path | None, worker: str | None, search: str | None, *, force: bool
+    session: Session,
+    file: Path | None,
+    worker: str | None,
+    search: str | None,
+    *,
+    force: bool,
+    unreadable: bool,
 ) -> None:
     """Write failed jobs, payloads included, as JSON lines to FILE or stdout."""
-    choice = Failed(worker, search)
+    if unreadable and (worker or search):
+        raise Fault("--unreadable goes without --worker and --search")
+    choice = _Unreadable() if unreadable else _Failed(Failed(worker, search))
     count = session.administered(choice.count)
     names.check_found(session.config, worker, count.least)
     if file is None:
@@ -53,17 +65,51 @@ def export(
 
 
 def _export(
-    session: Session, choice: Failed, total: int | None, write: Write, rest: str
+    session: Session, choice: "_Choice", total: int | None, write: Write, rest: str
 ) -> int:
     async def work(admin: bgjobs.Admin, progress: Progress) -> int:
         done = 0
-        async for line in admin.export_failed(name=choice.worker, search=choice.search):
+        async for line in choice.lines(admin):
             write(line.rstrip())
             done += 1
             progress(done)
         return done
 
     return in_bulk(session, "exporting", total, work, rest=rest)
+
+
+@final
+@frozen
+class _Failed:
+    """Failed jobs, as import takes them."""
+
+    chosen: Failed
+
+    async def count(self, admin: bgjobs.Admin) -> Count:
+        return await self.chosen.count(admin)
+
+    def lines(self, admin: bgjobs.Admin) -> AsyncIterator[str]:
+        return admin.export_failed(name=self.chosen.worker, search=self.chosen.search)
+
+
+@final
+@frozen
+class _Unreadable:
+    """Rows that are no jobs, with their columns as far as those are shown."""
+
+    async def count(self, admin: bgjobs.Admin) -> Count:
+        found = (await admin.count((), at_most=AT_MOST)).unreadable
+        return Count(min(found, AT_MOST), "unreadable row")
+
+    async def lines(self, admin: bgjobs.Admin) -> AsyncIterator[str]:
+        page = bgjobs.Page()
+        while found := await admin.unreadable(page):
+            for one in found:
+                yield json.dumps(as_json.unreadable(one, with_payload=True))
+            page = page.behind(found)
+
+
+_Choice: TypeAlias = _Failed | _Unreadable
 
 
 def _into(file: BinaryIO) -> Write:

@@ -239,3 +239,6 @@ alter table {starts} add constraint starts_limits check (
     pg_catalog.octet_length(name) <= 800
     and started_at >= '0001-01-01 00:00:00+00' and started_at < '10000-01-01 00:00:00+00'
 ) not valid;
+
+-- The rows of schedules, which are few among many jobs: one for each scheduled job.
+create index jobs_occurrences on {jobs} (id) where occurrence is not null;

@@ -23,6 +23,8 @@ select id from succeeded
 union
 select id from failed;
 
+delete from {jobs_unreadable} where id = any(%(ids)s::uuid[]) returning id;
+
 -- What was asked of a job that is gone would meet another one that is stored under its id.
 delete from {cancellations} as asked
 where asked.job_id = any(%(ids)s::uuid[])

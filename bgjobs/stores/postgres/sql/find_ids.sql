@@ -14,6 +14,11 @@ select id from (
         select id from {jobs_failed} where id between %(first)s and %(last)s
         order by id limit %(limit)s
     )
+    union
+    (
+        select id from {jobs_unreadable} where id between %(first)s and %(last)s
+        order by id limit %(limit)s
+    )
 ) as found
 order by id
 limit %(limit)s;

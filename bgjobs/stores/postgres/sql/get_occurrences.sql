@@ -1,7 +1,4 @@
-select
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
-    metadata
+select {job_columns}
 from {jobs}
 where occurrence is not null
 limit %(limit)s;

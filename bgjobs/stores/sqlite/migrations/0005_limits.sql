@@ -309,3 +309,6 @@ when not (
     and new.started_at between -62135596800000000 and 253402300799999999
 ) begin
     select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
+
+-- The rows of schedules, which are few among many jobs: one for each scheduled job.
+create index {jobs_occurrences} on {jobs} (id) where occurrence is not null;

@@ -20,6 +20,8 @@ delete from {jobs_failed} where rowid in (
 )
 returning id;
 
+delete from {jobs_unreadable} where id in (select value from json_each(:ids)) returning id;
+
 -- What was asked of a job that is gone would meet another one that is stored under its id.
 delete from {cancellations} where job_id in (
     select asked.value from json_each(:ids) as asked

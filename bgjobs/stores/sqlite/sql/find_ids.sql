@@ -10,5 +10,9 @@ union
 select id from (
     select id from {jobs_failed} where id between :first and :last order by id limit :limit
 )
+union
+select id from (
+    select id from {jobs_unreadable} where id between :first and :last order by id limit :limit
+)
 order by id
 limit :limit;
