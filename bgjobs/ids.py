@@ -10,6 +10,8 @@ from string import hexdigits
 from uuid import UUID, SafeUUID
 
 _DIGITS = 32
+_WRITTEN = 36
+"""Characters of an id with its hyphens."""
 _SHOWN = 50
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
@@ -43,11 +45,20 @@ def id_of(number: int) -> UUID:
 
 
 def parsed_id(text: str) -> UUID:
-    """Read an id as a database without a type for it keeps it; `ValueError` for other text."""
+    """Read an id as a database without a type for it keeps it.
+
+    Raises:
+        ValueError: It is not written as `str` writes a UUID.
+    """
     digits = text.replace("-", "")
     if len(digits) != _DIGITS:
         raise ValueError(f"expected an id of {_DIGITS} hexadecimal digits, found {text!a}")
-    return id_of(int(digits, 16))
+    number = int(digits, 16)
+    # Python also reads capitals, underscores and blanks: of such a text the row would not be
+    # found again, as it is looked for by the one form.
+    if f"{number:032x}" != digits or len(text) != _WRITTEN or text[8:24:5] != "----":
+        raise ValueError(f"expected an id in its usual form, found {text!a}")
+    return id_of(number)
 
 
 def ids_between(beginning: str) -> tuple[UUID, UUID]:

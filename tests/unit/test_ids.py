@@ -1,6 +1,7 @@
 """Ids are of version 7: they sort by the moment they were made at, and are never made twice."""
 
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from uuid import RFC_4122, UUID
 
@@ -115,3 +116,20 @@ def test_what_is_no_beginning_of_an_id_is_refused(wrong: str) -> None:
         ValueError, match="expected the first of 32 hexadecimal digits of an id"
     ):
         ids_between(wrong)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        str.upper,
+        lambda text: text.replace("-", ""),
+        lambda text: text.replace("-", "", 1) + "-",
+        lambda text: f"{text[:-2]}_1",
+        lambda text: f" {text[1:]}",
+        lambda text: f"0x{text[2:]}",
+        lambda text: f"{{{text}}}",
+    ],
+)
+def test_an_id_in_another_form_is_none(spoil: Callable[[str], str]) -> None:
+    with pytest.raises(ValueError, match=r"expected an id|invalid literal"):
+        parsed_id(spoil("a1900000-0000-7000-8000-00000000000f"))
