@@ -271,7 +271,7 @@ def test_cancellations_at_absurd_times_and_for_long_reasons(place: Place, asked:
     at = ABSURD[place.kind][asked]
     for one in (job.id, new_id()):
         put(place, "cancellations", job_id=one, reason=reason, asked_at=at)
-    assert store.heartbeat([owner.id], LEASE).orders.cancelled == {job.id: reason[:8192]}
+    assert store.heartbeat([owner.id], LEASE).orders.cancelled == {job.id: reason[:1000]}
     assert store.operations.cancel([job.id], "no").asked == [job.id]
     assert store.operations.orders([owner.id]).cancelled == {job.id: "no"}
     assert not store.write(settle=[Succeed(held.reservation)]).lost

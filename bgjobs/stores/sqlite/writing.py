@@ -25,6 +25,7 @@ from bgjobs.stores.values import (
     in_claim_order,
     which_are_free,
 )
+from bgjobs.texts import LONGEST_ERROR, clean_text
 
 
 def reserve(
@@ -144,8 +145,9 @@ def _put_back(
     if asked := run(raw, find, _parameters(chosen, now)):
         held = {one.reservation: one for one in chosen if isinstance(one, Requeue)}
         instead: list[Settlement] = []
-        for job_id, owner, number, reason, is_run in asked:
+        for job_id, owner, number, text, is_run in asked:
             reservation = Reservation(UUID(job_id), UUID(owner), number)
+            reason = clean_text(text, LONGEST_ERROR)  # it may be no UTF-8
             if reservation in held:
                 ends.cancelled[reservation] = reason
                 if not is_run:  # a run of a schedule ends together with the one that follows

@@ -2,7 +2,8 @@
 -- ended before and was stored once more ends without a trace, as in fail.sql. A run of a schedule
 -- stays reserved, because its end is written together with the run that follows it.
 with asked as materialized (
-    select job_id, reason from {cancellations} where job_id = any(%(ids)s::uuid[])
+    select job_id, pg_catalog.left(reason, 1000) as reason
+    from {cancellations} where job_id = any(%(ids)s::uuid[])
 ), ended as (
     delete from {jobs} as job
     using asked, unnest(

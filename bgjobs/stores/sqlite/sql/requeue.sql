@@ -1,9 +1,13 @@
 -- The jobs that an operator has cancelled meanwhile: they do not wait again.
-select asked.job_id, job.reserved_by, job.reservations, asked.reason, job.occurrence is not null
+select
+    asked.job_id, job.reserved_by, job.reservations, substr(asked.reason, 1, 1000),
+    job.occurrence is not null
 from json_each(:settled) as settled
 cross join {cancellations} as asked on asked.job_id = json_extract(settled.value, '$[0]')
 cross join {jobs} as job on job.id = asked.job_id
-where exists (select 1 from {cancellations}) and job.reserved_by is not null;
+where exists (select 1 from {cancellations})
+    and job.reserved_by = json_extract(settled.value, '$[1]')
+    and job.reservations = json_extract(settled.value, '$[2]');
 
 -- An upsert that always meets its row, because only a select lets the settlements drive the
 -- join: as an update from them it may read all rows for each. What it inserts is never kept,
