@@ -7,7 +7,7 @@ from typing import final
 
 from anyio import move_on_after
 
-from bgjobs.errors import StoreUnavailableError
+from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.jobs import Job
 from bgjobs.outcomes import is_suspect, put_back
@@ -17,7 +17,7 @@ from bgjobs.runtime.inbox import Inbox
 from bgjobs.runtime.pace import MOST_AHEAD, Pace
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import end_cancelled, running_jobs
-from bgjobs.runtime.unreadable import set_apart
+from bgjobs.runtime.unreadable import set_apart, set_refused_apart
 from bgjobs.stores.abc import Owner, unreadable_in
 
 STALE = 1.0
@@ -250,12 +250,20 @@ class Fetcher:
         """Give back jobs that were not started; what is lost by now is not ours any more."""
         if not jobs:
             return
-        written = await self._engine.dispatch.once(
-            self._engine.store.write,
-            (),
-            [put_back(job, delay) for job in jobs],
-            now=self._engine.clock.store_now(),
-        )
+        try:
+            written = await self._engine.dispatch.once(
+                self._engine.store.write,
+                (),
+                [put_back(job, delay) for job in jobs],
+                now=self._engine.clock.store_now(),
+            )
+        except RowRefusedError:
+            if len(jobs) > 1:
+                for job in jobs:  # so that the others are given back
+                    await self._give_back([job], delay)
+            elif not await set_refused_apart(self._engine, jobs[0]):
+                raise
+            return
         for job in jobs if written.cancelled else ():
             reason = written.cancelled.get(job.reservation)
             if reason is not None:

@@ -14,7 +14,12 @@ from anyio import Event, move_on_after
 from attrs import field, frozen
 
 from bgjobs.clock import Clock
-from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
+from bgjobs.errors import (
+    RowRefusedError,
+    StoreError,
+    StoreUnavailableError,
+    UnreadableJobError,
+)
 from bgjobs.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.dispatch import Dispatch
@@ -109,6 +114,8 @@ class GroupCommit:
         """Write the ends of many runs that nothing follows; waits like `settle`."""
         ticket = Ticket(settle=settlements)
         await self._submit(ticket)
+        if isinstance(ticket.error, RowRefusedError):  # of several, all that can be are written
+            return Settled((), {one.reservation: ticket.error for one in settlements})
         written = self._answer(ticket)
         return Settled(written.lost, ticket.refused, written.cancelled)
 

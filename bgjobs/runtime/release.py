@@ -12,7 +12,7 @@ from uuid import UUID
 from anyio import create_task_group
 from attrs import frozen
 
-from bgjobs.errors import StoreError
+from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import (
     JobCancelled,
     JobReleased,
@@ -25,7 +25,7 @@ from bgjobs.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfi
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.leases import DeadOwner
 from bgjobs.runtime.outliving import outliving
-from bgjobs.runtime.unreadable import listed, readable
+from bgjobs.runtime.unreadable import listed, readable, set_refused_apart
 from bgjobs.settlements import Fail, Requeue
 from bgjobs.stores.abc import NewJob, Page
 
@@ -138,6 +138,9 @@ async def _give_one_back(
                 end = await end_cancelled(engine, job, settlement, cancelled)
         else:
             end = await _fail(engine, job, settlement)
+    except RowRefusedError:
+        await set_refused_apart(engine, job)
+        return
     except StoreError:
         return  # told as StoreFailed; it stays for the next sweep and holds up nobody else
     if end.kept:

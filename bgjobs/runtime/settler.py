@@ -9,6 +9,7 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from bgjobs.backoff import Exponential
+from bgjobs.errors import RowRefusedError
 from bgjobs.events import QueueError, ReservationLost
 from bgjobs.outcomes import (
     Cancelled,
@@ -27,6 +28,7 @@ from bgjobs.runtime.outliving import outliving
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import end_cancelled
 from bgjobs.runtime.reports import report_end
+from bgjobs.runtime.unreadable import set_refused_apart
 from bgjobs.runtime.wakeups import Signal
 from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob
@@ -151,12 +153,29 @@ class Settler:
             elif held not in settled.refused:
                 self._tell(end, kept=held not in settled.lost)
         for end in ends:
-            if error := settled.refused.get(end.settlement.reservation):
+            error = settled.refused.get(end.settlement.reservation)
+            if error is not None and not await self._is_set_apart(end, error):
                 self._culprits.add(end.attempt.job.id)
                 self._control.bus.emit(QueueError, self._control.name, error)
                 raise error
 
+    async def _is_set_apart(self, end: End, error: Exception) -> bool:
+        """Whether the row of a refused end was moved out of the way: only its job is lost."""
+        if not isinstance(error, RowRefusedError):
+            return False
+        if not await set_refused_apart(self._engine, end.attempt.job):
+            return False
+        self._let_go(end)
+        return True
+
     async def _write_alone(self, end: End) -> None:
+        try:
+            await self._write_one(end)
+        except RowRefusedError as error:
+            if not await self._is_set_apart(end, error):
+                raise
+
+    async def _write_one(self, end: End) -> None:
         attempt, settlements = end.attempt, self._engine.settlements
         if isinstance(end.settlement, Requeue):
             settled = await settlements.put_back(end.settlement)
@@ -203,6 +222,9 @@ class Settler:
                 engine.announce((job.name,))
             elif isinstance(end.settlement, Requeue):
                 engine.wakeups.wake((job.name,))
-        engine.wakeups.ended()
+        self._let_go(end)
+
+    def _let_go(self, end: End) -> None:
+        self._engine.wakeups.ended()
         if self._control.let_go(end.attempt):
-            engine.wakeups.idle()
+            self._engine.wakeups.idle()

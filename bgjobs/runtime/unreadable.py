@@ -38,6 +38,31 @@ async def set_apart(engine: Engine, found: Sequence[UnreadableJob]) -> bool:
     return bool(moved)
 
 
+async def set_refused_apart(engine: Engine, job: Job) -> bool:
+    """Move the row of a job that we hold and whose end the database refuses.
+
+    Tried again it would be refused again, and its queue would end each time. False if it is
+    still held as before, because this process lacks the right to move it.
+    """
+    columns = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
+    held = UnreadableJob(
+        id=job.id,
+        table="jobs",
+        reason="the database refuses how its run ended",
+        columns=columns,
+        key=(job.id, job.reserved_by, job.reservations),
+    )
+    return await set_apart(engine, [held]) or not await _is_held(engine, job)
+
+
+async def _is_held(engine: Engine, job: Job) -> bool:
+    try:
+        found = await find(engine, job.id)
+    except UnreadableJobError:  # it has changed while it ran
+        return False
+    return isinstance(found, Job) and found.reservation == job.reservation
+
+
 async def readable(
     engine: Engine, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
 ) -> list[J]:

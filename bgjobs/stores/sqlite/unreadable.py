@@ -51,9 +51,9 @@ def _moved(
     return evolve(job, id=UUID(stored[0][0]), found_at=from_microseconds(moment))
 
 
-def _bytes(text: str | None) -> bytes | None:
+def _bytes(found: str | UUID | None) -> bytes | None:
     # A text that is no UTF-8 was read with surrogates in the place of its bytes.
-    return None if text is None else text.encode("utf-8", "surrogateescape")
+    return None if found is None else str(found).encode("utf-8", "surrogateescape")
 
 
 def get(calls: Calls, page: Page) -> list[UnreadableJob]:

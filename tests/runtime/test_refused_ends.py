@@ -1,0 +1,143 @@
+"""What the database refuses to write of one job costs this job, and no queue or process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+import bgjobs
+from bgjobs.events import ChildCrashed, JobUnreadable, OwnerDied, QueueError
+from bgjobs.jobs import SucceededJob
+from tests.fixtures.databases import PostgresSchema
+from tests.fixtures.hostile_rows import HostileRows
+from tests.runtime.conftest import Harness
+
+pytestmark = pytest.mark.anyio
+REASON = "the database refuses how its run ended"
+STRANGER = "01900000-0000-7000-8000-00000000000f"
+
+
+def _rows(app: Harness) -> HostileRows:
+    store = app.open_store()
+    store.migrate()
+    store.close()
+    return HostileRows(app.database)
+
+
+def _refuse(rows: HostileRows, table: str, what: str) -> None:
+    """Let the database refuse every row of one worker in a table."""
+    if isinstance(rows.database, PostgresSchema):
+        rows.run(
+            f"create function {rows.prefix}refuse() returns trigger language plpgsql as $$ "
+            "begin raise check_violation; end $$"
+        )
+        rows.run(
+            f"create trigger refused before {what} on {rows.prefix}{table} for each row "
+            f"when (new.name = 'bad') execute function {rows.prefix}refuse()"
+        )
+        return
+    rows.run(
+        f"create trigger refused before {what} on {rows.prefix}{table} "
+        "when new.name = 'bad' begin select raise(abort, 'refused'); end"
+    )
+
+
+@bgjobs.worker
+async def good() -> None: ...
+
+
+@bgjobs.worker(name="bad")
+async def returns() -> None: ...
+
+
+@bgjobs.worker(name="bad")
+async def fails() -> None:
+    raise ValueError
+
+
+@bgjobs.worker(name="bad")
+async def snoozes() -> None:
+    raise bgjobs.Snooze(for_=3600)
+
+
+@asynccontextmanager
+async def _running(app: Harness, worker: Any, **more: Any) -> AsyncIterator[bgjobs.BgJobs]:
+    """Run an application, and see to it that nothing of it ends."""
+    async with bgjobs.run(app.config(good, worker, **more)) as bg:
+        yield bg
+        with anyio.fail_after(30):
+            assert isinstance(await bg.wait_for(await bg.enqueue(good.request())), SucceededJob)
+    assert [*app.recorder.of(ChildCrashed), *app.recorder.of(OwnerDied)] == []
+    assert app.recorder.of(QueueError) == []
+
+
+@pytest.mark.parametrize(
+    ("worker", "table", "what"),
+    [
+        (returns, "jobs_succeeded", "insert"),
+        (fails, "jobs_failed", "insert"),
+        (snoozes, "jobs", "update of available_at"),
+    ],
+    ids=["succeed", "fail", "requeue"],
+)
+async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
+    app: Harness, worker: Any, table: str, what: str
+) -> None:
+    rows = _rows(app)
+    _refuse(rows, table, what)
+    async with _running(app, worker, queue={"max_retries": 0}) as bg:
+        bad = [(await bg.enqueue(worker.request())).id]
+        await app.recorder.wait_for(JobUnreadable)
+        together = await bg.enqueue_many([worker.request()] * 7)  # more than restarts
+        bad += [job.id for job in together]
+        await app.recorder.wait_for(JobUnreadable, len(bad))
+        apart = await bg.admin.unreadable()
+        assert {one.id for one in apart} == set(bad)
+        assert {one.reason for one in apart} == {REASON}
+        assert await bg.enqueued() == []
+
+
+async def test_what_a_dead_process_held_and_cannot_be_given_back_is_set_apart(
+    app: Harness,
+) -> None:
+    rows = _rows(app)
+    bad, held = rows.insert(name="bad"), rows.insert(name="good", payload="{}")
+    rows.run(
+        f"update {rows.prefix}jobs set reserved_by = '{STRANGER}', reservations = 1, "
+        "reserved_at = created_at"
+    )
+    _refuse(rows, "jobs", "update of available_at")
+    async with _running(app, returns, sweep_interval=0.2) as bg:
+        with anyio.fail_after(30):
+            assert (await bg.wait_for(held)).crashes == 1
+            await app.recorder.wait_for(JobUnreadable)
+        assert [one.id for one in await bg.admin.unreadable()] == [bad]
+
+
+async def test_a_reason_to_cancel_may_be_any_bytes(sqlite_app: Harness) -> None:
+    rows = _rows(sqlite_app)
+    bad = rows.insert(name="bad")
+    rows.run(
+        f"update {rows.prefix}jobs set reserved_by = '{STRANGER}', reservations = 1, "
+        "reserved_at = created_at"
+    )
+    reason = {"job_id": str(bad), "reason": b"\xff" * 20_000, "asked_at": 0}
+    rows.execute("cancellations", reason)
+    async with _running(sqlite_app, returns, sweep_interval=0.2) as bg:
+        with anyio.fail_after(30):
+            failed = await bg.wait_for(bad)
+        assert isinstance(failed, bgjobs.FailedJob)
+        assert failed.error.endswith("\ufffd" * 1_000)
+
+
+async def test_ids_in_another_form_cost_their_own_jobs(sqlite_app: Harness) -> None:
+    rows = _rows(sqlite_app)
+    for text in ("A1900000-0000-7000-8000-00000000000F", f"{'1' * 34}-1", "1_" * 18):
+        rows.insert(name="good", payload="{}", id=text)
+    async with _running(sqlite_app, returns):
+        await sqlite_app.recorder.wait_for(JobUnreadable, 3)
+    reasons = {event.job.reason for event in sqlite_app.recorder.of(JobUnreadable)}
+    assert reasons == {"id: expected a UUID"}
+    assert rows.run(f"select count(*) from {rows.prefix}jobs") == [(0,)]
