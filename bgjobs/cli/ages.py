@@ -42,7 +42,11 @@ def since(moment: datetime, now: datetime) -> str:
 
 def exact(moment: datetime, zone: tzinfo | None) -> str:
     """Write an instant to the second, in this time zone; None is that of the machine."""
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    try:
+        moment = moment.astimezone(zone)
+    except (OverflowError, ValueError):
+        moment = moment.astimezone(UTC)  # in that zone it lies beyond the calendar
+    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -1,7 +1,7 @@
 """Jobs that wait although no process runs their worker: which, since when, and what to do."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from shlex import quote
 from typing import final
@@ -9,6 +9,7 @@ from typing import final
 from attrs import frozen
 
 from bgjobs.config import Config
+from bgjobs.instants import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 from bgjobs.runtime.engine import Engine
 from bgjobs.stores.operations import Finding, Level, Operations
 
@@ -112,12 +113,20 @@ async def _looked_at(engine: Engine, suspect: Suspect) -> UnhandledJobs | None:
     return UnhandledJobs(
         worker=suspect.worker,
         waiting=min(counts.due + counts.delayed, COUNTED),
-        since=engine.clock.now() + first,
+        since=_moved(engine.clock.now(), first),
         runners=suspect.runners,
         others=suspect.others,
         is_configured=suspect.is_configured,
         is_schedule=unplanned is None,
     )
+
+
+def _moved(now: datetime, by: timedelta) -> datetime:
+    """Return the instant that lies so far from now, or the last one there is on that side."""
+    try:
+        return now + by
+    except OverflowError:
+        return from_microseconds(FIRST_MICROSECOND if by < timedelta(0) else LAST_MICROSECOND)
 
 
 def findings(config: Config, unhandled: Iterable[UnhandledJobs]) -> Iterator[Finding]:

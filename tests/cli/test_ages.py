@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bgjobs.cli import ages
+from bgjobs.instants import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
@@ -60,3 +61,17 @@ def test_an_instant_is_written_for_people_in_a_zone_and_for_programs_in_utc() ->
     assert ages.exact(in_paris, ZoneInfo("America/New_York")) == "2030-01-31 07:00:00 EST"
     assert ages.iso(in_paris) == "2030-01-31T12:00:00Z"
     assert ages.iso(None) is None
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "zone", "written"),
+    [
+        (FIRST_MICROSECOND, "America/New_York", "1-01-01 00:00:00 UTC"),
+        (LAST_MICROSECOND, "Asia/Tokyo", "9999-12-31 23:59:59 UTC"),
+    ],
+)
+def test_an_instant_beyond_the_calendar_of_a_zone_is_written_in_utc(
+    microsecond: int, zone: str, written: str
+) -> None:
+    found = ages.exact(from_microseconds(microsecond), ZoneInfo(zone))
+    assert found.lstrip("0") == written

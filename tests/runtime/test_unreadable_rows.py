@@ -6,6 +6,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import UnreadableJobError
 from bgjobs.events import JobSucceeded, JobUnreadable
+from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
 from tests.runtime.conftest import Harness
 
@@ -93,3 +94,17 @@ async def test_a_look_up_of_an_unreadable_row_says_what_is_wrong(app: Harness) -
         rows.run(f"update {rows.prefix}jobs_unreadable set metadata = null")
         assert list(await admin.retry(bad)) == [bad]
         assert isinstance(await admin.get(bad), bgjobs.Job)
+
+
+async def test_jobs_that_nobody_runs_are_told_whatever_their_names_and_instants(
+    app: Harness,
+) -> None:
+    rows = _rows(app)
+    rows.remove_limits()
+    rows.insert(name="unknown", available_at="early")
+    if not isinstance(app.database, PostgresSchema):  # which keeps no other text than UTF-8
+        rows.insert(name=b"\xff\xfe")
+    async with bgjobs.administer(app.config(work)) as admin:
+        [jobs] = await admin.unhandled()
+        assert (jobs.worker, jobs.since.year) == ("unknown", 1)
+        assert await admin.diagnose()

@@ -166,7 +166,8 @@ class SQLiteOperations:
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return whose jobs wait, due or not, each name once."""
-        return [name for [name] in self._calls.read("get_waiting_names", {"limit": limit})]
+        found = self._calls.read("get_waiting_names", {"limit": limit})
+        return [name for [name] in found if is_readable(name)]
 
     def get_occurrences(self, limit: int) -> Sequence[Job]:
         """Return live runs of schedules, waiting, paused or running."""
