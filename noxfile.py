@@ -192,6 +192,13 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """Write hostile rows beside an application; `nox -s hostile -- --rows 10000 --seed 7`."""
+    install(session, "test")
+    session.run("python", "-m", "tests.hostile_rows", *session.posargs)
+
+
+@nox.session
 def simulate(session: nox.Session) -> None:
     """Play worlds under a virtual clock; `nox -s simulate -- --seeds 20000`."""
     install(session, "test")

@@ -1,0 +1,177 @@
+"""Values of single columns that no version of bgjobs writes, or only just."""
+
+import json
+from random import Random
+from typing import Any, final
+
+from attrs import define, field
+
+from bgjobs.instants import LAST_MICROSECOND
+from bgjobs.jobs import LARGEST_PAYLOAD
+
+NOW = "now"
+"""Stands for the time at which the row is written."""
+MEGABYTE = 1_000_000
+MOST_LARGE = 20
+"""Rows of more than a megabyte in one run."""
+TERMINAL = (
+    "\x1b[2J\x1b[31mred",
+    "\x1b]0;title\x07",
+    "\x1b]52;c;aGk=\x07",
+    "a\rb\nc\td",
+    "\x9b31m",
+    "\u202eevil\u202c",
+    "zero\u200bwidth\ufeff",
+    "\x7f\x08\x08",
+    "[red]rich[/red] [/]",
+    "%s %(a)s {} {0}",
+    "' or 1=1; --",
+    "\U0001f4a5" * 9,
+    "\u0301" * 40,
+    "\udc80",
+    "nul\x00nul",
+    " ",
+    "",
+)
+_JSON = (
+    "",
+    "{",
+    "null",
+    "1",
+    "1e400",
+    "NaN",
+    "[]",
+    "{}",
+    "[1]",
+    '["\\ud800"]',
+    '{"n":1}',
+    '{"n":"x","m":2}',
+    '{"n":1e999}',
+    '{"\\u001b[31m":"\\u202e"}',
+    '[[0,"yesterday","x"]]',
+    '[[1,0,"Error: \\u001b[2J"]]',
+    '{"a":1}',
+    '{"carrier":"x","a\\u0000":"b"}',
+    "9" * 5000,
+    "[" * 60_000,
+    "[" * 90_000 + "]" * 90_000,
+    '{"a":' * 9_000 + "1" + "}" * 9_000,
+    '"' + "\\u001b" * 3_000 + '"',
+)
+_ISO = (
+    "infinity",
+    "-infinity",
+    "4714-12-31 00:00:00+00 BC",
+    "0001-01-01 00:00:00+00",
+    "9999-12-31 23:59:59.999999+00",
+    "10000-01-01 00:00:00+00",
+    "294276-12-31 23:59:59.999999+00",
+    "1970-01-01 00:00:00+00",
+    "2030-01-01 00:00:00+00",
+)
+_COUNTS = (
+    *(-(2**63), 2**63 - 1, LAST_MICROSECOND, LAST_MICROSECOND + 1, 0, 1, -1),
+    1_893_456_000_000_000,
+)
+_INTEGERS = (-(2**31), -1, 0, 1, 2**15, 2**30 - 1, 2**30, 2**31 - 1, 2**31, 2**63 - 1)
+_PRIORITIES = (-32_768, -32_767, -1, 0, 1, 32_767, 32_768, 2**31 - 1, 2**63 - 1)
+_SCHEDULES = ("every 1 seconds", "every 1 minutes", "at 00:00", "no schedule", "", "\x1b[31m")
+COUNTERS = ("attempts", "crashes", "interruptions", "reservations")
+NUMBERS = {"priority": _PRIORITIES, **dict.fromkeys(COUNTERS, _INTEGERS)}
+TIMES = (
+    *("created_at", "available_at", "reserved_at", "succeeded_at", "failed_at"),
+    *("opened_at", "lease_expires_at", "asked_at", "paused_at", "started_at", "found_at"),
+)
+_JSON_COLUMNS = ("payload", "errors", "metadata", "occurrence")
+
+
+@final
+@define(eq=False)
+class Values:
+    """What is tried in each column, decided by one source of chance."""
+
+    random: Random
+    is_postgres: bool
+    large_left: int = field(default=MOST_LARGE)
+
+    def of(self, column: str) -> Any:
+        """Return a hostile value for a column of this name."""
+        if self.random.random() < 0.03:
+            return self._of_another_type()
+        if column in TIMES:
+            return self.instant()
+        if column in NUMBERS:
+            return self.random.choice(NUMBERS[column])
+        if column in ("id", "job_id", "reserved_by"):
+            return self.identity()
+        if column == "occurrence" and self.random.random() < 0.7:
+            return self.occurrence()
+        return self._text(column)
+
+    def instant(self) -> Any:
+        """Return an absurd instant, or one of these days."""
+        if self.random.random() < 0.3:
+            return NOW
+        return self.random.choice(_ISO if self.is_postgres else _COUNTS)
+
+    def identity(self) -> Any:
+        """Return an id that may be none."""
+        good = str(self.uuid())
+        if self.random.random() < 0.4:
+            return good
+        odd = (
+            good.upper(),
+            good.replace("-", ""),
+            f"{{{good}}}",
+            "0" * 36,
+            "x" * 36,
+            "\x1b" * 36,
+        )
+        broken = () if self.is_postgres else (b"\xff" * 36, "_".join("1" * 18) + "1", "", "1")
+        return self.random.choice((*odd, *broken))
+
+    def uuid(self) -> str:
+        """Return a right id."""
+        digits = f"{self.random.getrandbits(128):032x}"
+        return "-".join(
+            (digits[:8], digits[8:12], f"7{digits[13:16]}", f"8{digits[17:20]}", digits[20:])
+        )
+
+    def occurrence(self) -> str:
+        """Return a run of a schedule, of which some fields are hostile."""
+        found: dict[str, Any] = {
+            "name": self.random.choice(("tick", "unknown", "\x1b[31m")),
+            "schedule": self.random.choice(_SCHEDULES),
+            "at": self.random.choice(_COUNTS),
+        }
+        odd: tuple[Any, ...] = (*_COUNTS, "3", None, True, 1.5, [1], {"a": 1}, 10**40)
+        for name in (
+            "name",
+            "at",
+            "catch_up",
+            "misfire_grace",
+            "jitter",
+            "previous",
+            "made_up",
+        ):
+            if self.random.random() < 0.2:
+                found[name] = self.random.choice(odd)
+        return json.dumps(found)
+
+    def _text(self, column: str) -> Any:
+        chance = self.random.random()
+        if chance < 0.04 and self.large_left:
+            self.large_left -= 1
+            return '"' + "x" * self.random.randrange(MEGABYTE, 4 * MEGABYTE) + '"'
+        if chance < 0.15 and not self.is_postgres:
+            return self.random.choice((b"\xff\xfe", b"\xc3", b'"\xed\xa0\x80"', b"a\x00\xffb"))
+        if chance < 0.22:
+            return "y" * self.random.choice((199, 201, 801, 837, 9_000, 70_000))
+        if column in _JSON_COLUMNS and chance < 0.8:
+            return self.random.choice(_JSON)
+        if column == "payload" and chance < 0.82:
+            return '"' + "p" * (LARGEST_PAYLOAD - 2) + '"'
+        return self.random.choice(TERMINAL)
+
+    def _of_another_type(self) -> Any:
+        return self.random.choice((None, -1, 2**63 - 1, "text", "1.5", 1.5, b"\x00\xff"))
