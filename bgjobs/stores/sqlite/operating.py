@@ -162,7 +162,8 @@ class SQLiteOperations:
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return the ids from one to another of jobs, live or ended, the lowest first."""
         values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
-        return _ids(self._calls.read("find_ids", values))
+        found = self._calls.read("find_ids", values)
+        return [one for [text] in found if (one := _parsed(text)) is not None]
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return whose jobs wait, due or not, each name once."""

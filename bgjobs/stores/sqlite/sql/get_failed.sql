@@ -1,14 +1,14 @@
 -- All, those of one worker, and those whose error has certain words.
 select {failed_columns}
 from {jobs_failed}
-where id < coalesce(:after, 'z') and (:before is null or failed_at < :before)
+where id < coalesce(:after, zeroblob(0)) and (:before is null or failed_at < :before)
 order by id desc
 limit :limit;
 
 select {failed_columns}
 from {jobs_failed} indexed by {jobs_failed_by_name}
 where name = :name
-    and id < coalesce(:after, 'z')
+    and id < coalesce(:after, zeroblob(0))
     and (:before is null or failed_at < :before)
 order by id desc
 limit :limit;

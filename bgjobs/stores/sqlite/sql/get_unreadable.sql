@@ -20,7 +20,7 @@ select
     substr(error, 1, 1001) as error,
     failed_at
 from {jobs_unreadable}
-where id < coalesce(:after, 'z')
+where id < coalesce(:after, zeroblob(0))
 order by id desc
 limit :limit;
 

@@ -2,7 +2,8 @@
 select {job_columns}
 from {jobs}
 where +reserved_by is null
-    and id > coalesce(:after, '')
+    and id >= coalesce(:after, '')
+    and id is not :after
     and (:name is null or name = :name)
     and (available_at > :now) = :delayed
 order by id
