@@ -139,3 +139,16 @@ def test_metadata_without_its_key_or_sign_is_refused(pair: str, call: Call) -> N
     assert answer.line.startswith(
         f"jobs list: invalid value for '--metadata': expected KEY=VALUE, found '{pair}'"
     )
+
+
+def test_a_row_that_cannot_be_read_keeps_no_other_job_from_being_cancelled(call: Call) -> None:
+    [waiting] = ids(call, "--waiting")
+    bad = ids(call, "--failed")[0]
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute("update bgjobs_jobs_failed set metadata = '{' where id = ?", (bad,))
+
+    answer = call("jobs", "cancel", bad, waiting, "--reason", "no", "--json")
+
+    assert answer.code == 1
+    assert (answer.json["cancelled"], answer.json["refused"]) == ([waiting], [bad])
+    assert answer.err == f"refused {bad}: its row cannot be read\n"
