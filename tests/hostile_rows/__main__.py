@@ -1,9 +1,10 @@
 """The command line: so many rows on each store, and a line for each."""
 
 import argparse
+import logging
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kinds = ("sqlite", "postgres")
     parser.add_argument("--store", choices=kinds, nargs="+", default=kinds)
     options = parser.parse_args(arguments)
+    logging.getLogger("bgjobs").addHandler(logging.NullHandler())
     return max(_run(kind, options.seed, options.rows) for kind in options.store)
 
 
@@ -38,7 +40,7 @@ def _run(kind: Kind, seed: int, rows: int) -> int:
 
 
 @contextmanager
-def _place(kind: Kind) -> Iterator[Place]:
+def _place(kind: Kind) -> Generator[Place]:
     if kind == "postgres":
         with started_postgres() as dsn, postgres_place(dsn) as place:
             yield place

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import final
 
+import anyio.lowlevel
 from anyio import sleep
 from attrs import define, field
 
@@ -28,7 +29,7 @@ async def capped(n: int) -> None: ...
 
 @bgjobs.worker
 async def failing(n: int) -> None:
-    await sleep(0)
+    await anyio.lowlevel.checkpoint()
     raise ValueError("\x1b[31mno")
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, final
@@ -16,6 +16,7 @@ from attrs import frozen
 import bgjobs
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.root import run_command
+from bgjobs.visible import is_visible
 from tests.fixtures.databases import SQLiteFile
 from tests.hostile_rows.application import config_of
 from tests.hostile_rows.places import Place
@@ -39,6 +40,11 @@ class Called:
     out: str
     problem: str
     """Empty if all is well."""
+
+    @property
+    def deleted(self) -> Sequence[str]:
+        """The id of the job that it deletes."""
+        return self.arguments[2:3] if self.arguments[1:2] == ["delete"] else ()
 
 
 def operated() -> bgjobs.Config:
@@ -71,6 +77,9 @@ def _calls(folder: Path) -> Iterator[Called]:
         for one in found[:: max(1, len(found) // SHOWN)][:SHOWN]:
             yield from _both(["jobs", "show", one])
             yield _call(["jobs", "show", one, "--payload"])
+        if len(found) > 12 and state != "running":
+            yield _call(["jobs", "delete", found[10], "--yes"], _PARTLY)
+            yield _call(["jobs", "delete", found[11], "--yes", "--json"], _PARTLY)
         if found and state != "succeeded":
             yield from _both(["jobs", "cancel", *found[:2], "--reason", "no"], _PARTLY)
     yield _call(["jobs", "list", "--failed", "--search", "ValueError*", "--json"])
@@ -110,21 +119,25 @@ def _call(arguments: Sequence[str], codes: Sequence[int] = _DONE) -> Called:
     text = out.getvalue()
     is_right = code in codes and "bgjobs: " not in err.getvalue()
     problem = "" if is_right else f"exit code {code}: {err.getvalue()[:500]!r}"
-    if not problem and "--json" in arguments:
-        problem = _problem_of_json(text)
+    if not problem:
+        problem = _problem_of(text, err.getvalue(), with_json="--json" in arguments)
     return Called(arguments, code, text, problem)
 
 
-def _problem_of_json(text: str) -> str:
+def _problem_of(text: str, errors: str, *, with_json: bool) -> str:
+    for line in f"{text}\n{errors}".split("\n"):
+        if not is_visible(line):
+            return f"what cannot be seen was printed: {line[:200]!a}"
     try:
-        json.loads(text)
+        if with_json:
+            json.loads(text)
     except ValueError as error:
         return f"expected JSON, found {error}"
     return ""
 
 
 @contextmanager
-def _environment(place: Place, zone: str) -> Iterator[None]:
+def _environment(place: Place, zone: str) -> Generator[None]:
     if isinstance(place.database, SQLiteFile):
         described = {"path": str(place.database.path)}
     else:

@@ -5,7 +5,7 @@ import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, final
@@ -139,20 +139,29 @@ class Place:
             writer.execute("commit")
 
     def _write_one(self, row: Row) -> bool:
-        values = {name: self._value(value) for name, value in row.columns.items()}
+        if row.key is not None:
+            return self._execute(row, row.columns, row.key)
+        is_stored = self._execute(row, row.columns)
+        if row.changed:
+            with suppress(*_REFUSED):
+                self._execute(row, row.changed, row.job_id)
+        return is_stored
+
+    def _execute(self, row: Row, columns: Mapping[str, Any], key: Any = None) -> bool:
+        values = {name: self._value(value) for name, value in columns.items()}
         if values.get("reserved_by") in HOLDERS:
             values["reserved_by"] = self._holder(values["reserved_by"])
         table = self.rows.prefix + row.table
         marks = [self._mark(value) for value in values.values()]
-        if row.key is None:
+        if key is None:
             statement = f"insert into {table} ({', '.join(values)}) values ({', '.join(marks)})"
             given = [*values.values()]
         else:
             sets = ", ".join(
                 f"{name} = {mark}" for name, mark in zip(values, marks, strict=True)
             )
-            statement = f"update {table} set {sets} where id = {self._mark(row.key)}"
-            given = [*values.values(), row.key]
+            statement = f"update {table} set {sets} where id = {self._mark(key)}"
+            given = [*values.values(), key]
         writer = self._writers[row.role if self.is_postgres else "worker"]
         return bool(writer.execute(statement, given).rowcount)
 

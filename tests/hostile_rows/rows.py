@@ -26,21 +26,20 @@ _MAY_WRITE: Mapping[str, Sequence[Role]] = {
     "starts": ("worker",),
 }
 """The rights of docs/operate/postgres-roles.sql."""
+_ASKED = (
+    *("id", "name", "payload", "priority", "created_at", "available_at"),
+    *("unique_key", "occurrence", "metadata"),
+)
 _MAY_NAME: Mapping[Role, Sequence[str]] = {
-    "producer": (
-        *("id", "name", "payload", "priority", "created_at", "available_at"),
-        *("unique_key", "occurrence", "metadata"),
-    ),
-    "operator": (
-        *("id", "name", "payload", "priority", "reservations", "created_at", "available_at"),
-        *("unique_key", "errors", "occurrence", "metadata"),
-    ),
+    "producer": _ASKED,
+    "worker": _ASKED,
+    "operator": (*_ASKED, "reservations", "errors"),
 }
-"""The columns of a live job that they may write."""
-_CHANGES: Mapping[Role, Sequence[str]] = {
+"""The columns of a live job with which they may store one."""
+_MAY_CHANGE: Mapping[Role, Sequence[str]] = {
     "worker": (
-        *("name", "payload", "priority", *COUNTERS, "created_at", "available_at", "unique_key"),
-        *("errors", "occurrence", "metadata", "reserved_by"),
+        *(*COUNTERS, "available_at", "reserved_at", "reserved_by"),
+        *("unique_key", "errors"),
     ),
     "operator": ("available_at", "priority"),
 }
@@ -63,6 +62,8 @@ class Row:
     role: Role
     table: str
     columns: Mapping[str, Any] = field(repr=False)
+    changed: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
+    """Columns that are changed at once, as its role may not store a row with them."""
     key: Any = None
     """The id of the row that is changed; None to store one."""
     is_counted: bool = False
@@ -102,15 +103,24 @@ class Rows:
         columns = self._job(table)
         if table == "jobs":
             self._reserve(columns, role)
-            if role != "worker":
-                columns = {one: columns[one] for one in _MAY_NAME[role] if one in columns}
             self.ids.append(columns["id"])
-        is_counted = table == "jobs" and columns["name"] in WORKERS
-        return Row(role, table, columns, is_counted=is_counted)
+            return self._live(role, columns)
+        return Row(role, table, columns)
+
+    def _live(self, role: Role, columns: Mapping[str, Any]) -> Row:
+        """Return a live job as its role may write it; into a file a worker writes anything."""
+        stored, changed = columns, dict[str, Any]()
+        if role != "worker" or self.values.is_postgres:
+            stored = {one: columns[one] for one in _MAY_NAME[role] if one in columns}
+        if role == "worker":
+            changed = {one: value for one, value in columns.items() if one not in stored}
+        is_counted = columns["name"] in WORKERS
+        return Row(role, "jobs", stored, changed=changed, is_counted=is_counted)
 
     def _change(self) -> Row:
         role: Role = self.random.choice(("worker", "operator"))
-        column = self.random.choice(_CHANGES[role])
+        may_all = role == "worker" and not self.values.is_postgres
+        column = self.random.choice(_JOB[1:] if may_all else _MAY_CHANGE[role])
         columns = {column: self._hostile(column)}
         return Row(role, "jobs", columns, key=self.random.choice(self.ids[-200:]))
 

@@ -1,7 +1,7 @@
 """One seed, from its rows to what is wrong."""
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import final
 
@@ -56,15 +56,20 @@ def verdict(place: Place, seed: int, rows: int) -> Verdict:
     with _noted("clear_up", problems):
         anyio.run(clear_up, place, played, backend=loop)
     found = {table: len(place.keys(table)) for table in (*ENDED, "jobs_unreadable")}
+    deleted = {place.key_of(text) for one in called for text in one.deleted}
     problems += [*_of_events(played.heard), *_of_events(played.later)]
-    problems += [*_of_good_work(place, played), *_of_rows(place), *_of_calls(called)]
+    problems += [
+        *_of_good_work(place, played, deleted),
+        *_of_rows(place, deleted),
+        *_of_calls(called),
+    ]
     if played.growth > LARGEST_GROWTH:
         problems.append(f"memory: grown by {played.growth:,} bytes")
     return Verdict(place, played, found, len(called), problems)
 
 
 @contextmanager
-def _noted(step: str, problems: list[str]) -> Iterator[None]:
+def _noted(step: str, problems: list[str]) -> Generator[None]:
     """Note that the application has ended, or did not come to an end of its work in time."""
     try:
         yield
@@ -81,19 +86,19 @@ def _of_events(heard: Heard) -> Iterator[str]:
         yield f"events: {number} calls failed: {texts}"
 
 
-def _of_good_work(place: Place, played: Played) -> Iterator[str]:
+def _of_good_work(place: Place, played: Played, deleted: set[str]) -> Iterator[str]:
     good = {place.key_of(str(one)) for one in played.good}
-    if missing := good - place.keys("jobs_succeeded"):
+    if missing := good - deleted - place.keys("jobs_succeeded"):
         yield f"good work: {len(missing)} of {len(good)} jobs have not succeeded"
 
 
-def _of_rows(place: Place) -> Iterator[str]:
+def _of_rows(place: Place, deleted: set[str]) -> Iterator[str]:
     """Find jobs of the application's workers that have not ended, or are gone."""
     if left := place.due(WORKERS):
         yield f"rows: {len(left)} are due and do not end, such as {sorted(left)[:3]}"
     found = set[str]().union(*(place.keys(table) for table in ENDED))
     found |= place.keys("jobs_unreadable", "job_id")
-    if lost := place.jobs - place.passing - found:
+    if lost := place.jobs - place.passing - deleted - found:
         yield f"rows: {len(lost)} of {len(place.jobs)} are lost, such as {sorted(lost)[:3]}"
 
 

@@ -1,6 +1,6 @@
 """What the database refuses to write of one job costs this job, and no queue or process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -63,7 +63,7 @@ async def snoozes() -> None:
 
 
 @asynccontextmanager
-async def _running(app: Harness, worker: Any, **more: Any) -> AsyncIterator[bgjobs.BgJobs]:
+async def _running(app: Harness, worker: Any, **more: Any) -> AsyncGenerator[bgjobs.BgJobs]:
     """Run an application, and see to it that nothing of it ends."""
     async with bgjobs.run(app.config(good, worker, **more)) as bg:
         yield bg
