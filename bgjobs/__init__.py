@@ -32,19 +32,21 @@ from bgjobs.jobs import (
 )
 from bgjobs.occurrences import Occurrence
 from bgjobs.outcomes import Limits
-from bgjobs.stores.abc import Counts, Cursor, Page, Store
+from bgjobs.stores.abc import Counts, Store
 from bgjobs.stores.operations import Cancelled, operations_of
+from bgjobs.stores.pages import Cursor, Page
 from bgjobs.workers import Worker, worker
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
-    from bgjobs.runtime.admin import Admin, Schema, State
+    from bgjobs.runtime.admin import Admin, Schema
     from bgjobs.runtime.app import administer, run, serve
     from bgjobs.runtime.bgjobs import BgJobs
     from bgjobs.runtime.bus import EventStream
     from bgjobs.runtime.importing import Imported
+    from bgjobs.runtime.listing import State
     from bgjobs.runtime.queue_control import QueueControl
     from bgjobs.runtime.schedule_admin import ScheduleState
     from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
@@ -135,7 +137,7 @@ _LATER = {
     "ScheduleState": "bgjobs.runtime.schedule_admin",
     "ScheduledJobControl": "bgjobs.runtime.scheduled_job_control",
     "Schema": "bgjobs.runtime.admin",
-    "State": "bgjobs.runtime.admin",
+    "State": "bgjobs.runtime.listing",
     "UnhandledJobs": "bgjobs.runtime.unhandled",
     "administer": "bgjobs.runtime.app",
     "every": "bgjobs.schedules",

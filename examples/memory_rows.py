@@ -10,8 +10,9 @@ from attrs import asdict, evolve, field, frozen
 from bgjobs.caps import Cap
 from bgjobs.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs.stores.abc import NewJob, Page
+from bgjobs.stores.abc import NewJob
 from bgjobs.stores.capping import Openings, Use, openings
+from bgjobs.stores.pages import Page
 from bgjobs.stores.values import as_asked, as_planned, check_duplicates, which_are_free
 
 J = TypeVar("J", bound=StoredJob)

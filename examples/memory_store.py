@@ -22,8 +22,9 @@ from bgjobs.errors import StoreError
 from bgjobs.instants import as_instant
 from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.settlements import Settlement, Succeed
-from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Page, Written
+from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Written
 from bgjobs.stores.capping import earliest
+from bgjobs.stores.pages import Page
 from bgjobs.stores.values import bounded_age
 from memory_rows import J, Rows, newest_first, oldest_first
 

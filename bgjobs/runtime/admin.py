@@ -9,8 +9,7 @@ from collections.abc import (
     Sequence,
 )
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Literal, ParamSpec, TypeVar, final, get_args
+from typing import ParamSpec, TypeVar, final, get_args
 from uuid import UUID
 
 from attrs import evolve, frozen
@@ -45,14 +44,14 @@ from bgjobs.runtime.bulk import Bulk, Progress
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
 from bgjobs.runtime.importing import Imported
+from bgjobs.runtime.listing import State, list_jobs
 from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
-from bgjobs.runtime.sifting import sifted, sifted_search
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.unhandled import MOST_TOLD, UnhandledJobs, find_unhandled, findings
-from bgjobs.runtime.unreadable import find, listed, readable, unreadable_findings
-from bgjobs.stores.abc import FIRST_PAGE, SCHEMA_VERSION, Counts, Page
+from bgjobs.runtime.unreadable import find, unreadable_findings
+from bgjobs.stores.abc import SCHEMA_VERSION, Counts
 from bgjobs.stores.operations import (
     Cancelled,
     Failures,
@@ -61,13 +60,13 @@ from bgjobs.stores.operations import (
     Operations,
     operations_of,
 )
+from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.stores.search import words_of
 from bgjobs.texts import clean_text, value_text
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-State = Literal["waiting", "delayed", "running", "succeeded", "failed"]
 COUNTED = 100_000
 """How many jobs of each kind are counted unless said; more would take longer than a moment."""
 LONGEST_REASON = 1_000
@@ -121,11 +120,8 @@ class Admin:
         if search is not None and state != "failed":
             found = value_text(search)
             raise ValueError(f"search: expected none for {state} jobs, found {found}")
-        read = partial(self._listed, state, name, _words(search))
-        if not metadata:
-            return await read(page)
-        sift = sifted if search is None else sifted_search
-        return await sift(read, metadata, page)
+        failures = Failures(name=name, words=_words(search))
+        return await list_jobs(self._engine, self._operations, state, failures, metadata, page)
 
     async def unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
         """Return one page of the stored rows that are no jobs and were set apart, newest first.
@@ -366,27 +362,6 @@ class Admin:
     async def schema(self) -> Schema:
         """Say which version the tables have, and which they should have."""
         return Schema(await self._ask(self._operations.schema_version))
-
-    async def _listed(
-        self, state: State, name: str | None, words: Sequence[str], page: Page
-    ) -> Sequence[Job | SucceededJob | FailedJob]:
-        if state == "failed":
-            chosen = Failures(name=name, words=words)
-            return await listed(self._engine, self._operations.get_failed, chosen, page)
-        if state == "succeeded":
-            return await listed(self._engine, self._engine.store.get_succeeded, name, page)
-        if state == "running":
-            return await listed(self._engine, self._operations.get_named_running, name, page)
-        return await self._waiting(name, page, delayed=state == "delayed")
-
-    async def _waiting(self, name: str | None, page: Page, *, delayed: bool) -> Sequence[Job]:
-        verb, now = self._operations.get_waiting, self._engine.clock.store_now()
-
-        async def ask(page: Page) -> Sequence[Job]:
-            call = self._engine.dispatch.call
-            return await call(verb, name, delayed=delayed, page=page, now=now)
-
-        return await readable(self._engine, ask, page)
 
     @property
     def _operations(self) -> Operations:

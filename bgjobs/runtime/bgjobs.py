@@ -34,7 +34,8 @@ from bgjobs.runtime.signals import on_each_signal
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.unreadable import find, listed
 from bgjobs.runtime.waiting import wait_for
-from bgjobs.stores.abc import FIRST_PAGE, Counts, Page
+from bgjobs.stores.abc import Counts
+from bgjobs.stores.pages import FIRST_PAGE, Page
 
 
 class Named(Protocol):

@@ -26,9 +26,9 @@ from bgjobs.runtime.isolating import isolate
 from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.pruning import prune_kind
 from bgjobs.runtime.unreadable import listed
-from bgjobs.stores.abc import Page
 from bgjobs.stores.exports import to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
+from bgjobs.stores.pages import Page
 
 BATCH = 500
 """Jobs in one transaction: a moment of work, so that nobody waits long for it."""

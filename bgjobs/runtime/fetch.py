@@ -18,7 +18,8 @@ from bgjobs.runtime.pace import MOST_AHEAD, Pace
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import end_cancelled, running_jobs
 from bgjobs.runtime.unreadable import set_apart, set_refused_apart
-from bgjobs.stores.abc import Owner, unreadable_in
+from bgjobs.stores.abc import Owner
+from bgjobs.stores.pages import unreadable_in
 
 STALE = 1.0
 """Seconds after which a job that was reserved ahead, and found no slot, is given back."""

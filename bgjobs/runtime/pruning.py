@@ -12,7 +12,7 @@ from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.isolating import prune_past_refused
 from bgjobs.runtime.unreadable import listed
-from bgjobs.stores.abc import Page
+from bgjobs.stores.pages import Page
 
 Ended = SucceededJob | FailedJob
 

@@ -27,7 +27,8 @@ from bgjobs.runtime.leases import DeadOwner
 from bgjobs.runtime.outliving import outliving
 from bgjobs.runtime.unreadable import listed, readable, set_refused_apart
 from bgjobs.settlements import Fail, Requeue
-from bgjobs.stores.abc import NewJob, Page
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.pages import Page
 
 PAGE = 500
 """Jobs that are released in one transaction."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 from attrs import evolve
 
 from bgjobs.jobs import StoredJob
-from bgjobs.stores.abc import Cursor, Listing, Page
+from bgjobs.stores.pages import Cursor, Listing, Page
 
 READ = 500
 """Jobs that are read at once."""

@@ -10,8 +10,8 @@ from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.events import JobUnreadable
 from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
 from bgjobs.runtime.engine import Engine
-from bgjobs.stores.abc import Listing, Page, unreadable_in
 from bgjobs.stores.operations import Finding, operations_of
+from bgjobs.stores.pages import Listing, Page, unreadable_in
 
 J = TypeVar("J", bound=StoredJob)
 K = TypeVar("K")

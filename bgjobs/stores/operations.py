@@ -14,7 +14,8 @@ from attrs import field, frozen
 
 from bgjobs.expecting import check_instant, check_name
 from bgjobs.jobs import FailedJob, Job, UnreadableJob
-from bgjobs.stores.abc import FIRST_PAGE, Orders, Page, Store
+from bgjobs.stores.abc import Orders, Store
+from bgjobs.stores.pages import FIRST_PAGE, Page
 
 
 @final

@@ -18,8 +18,9 @@ from bgjobs.jobs import (
     UnreadableJob,
 )
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs.stores.abc import Cursor, Listing, NewJob, Orders, Page
+from bgjobs.stores.abc import NewJob, Orders
 from bgjobs.stores.occurrences import in_utc
+from bgjobs.stores.pages import Cursor, Listing, Page
 
 J = TypeVar("J", Job, SucceededJob, FailedJob)
 _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}

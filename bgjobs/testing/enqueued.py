@@ -9,7 +9,8 @@ from uuid import UUID
 from bgjobs.expecting import as_span, check_whole
 from bgjobs.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
 from bgjobs.runtime.bgjobs import BgJobs
-from bgjobs.stores.abc import Page, Store
+from bgjobs.stores.abc import Store
+from bgjobs.stores.pages import Page
 from bgjobs.testing.arguments import call_text
 from bgjobs.testing.inside import opened, store_of, workers_of
 from bgjobs.testing.wanted import Wanted

@@ -14,7 +14,7 @@ from attrs import field, frozen
 import bgjobs
 from bgjobs.instants import to_microseconds
 from bgjobs.jobs import StoredJob
-from bgjobs.stores.abc import Page
+from bgjobs.stores.pages import Page
 from tests.chaos import audit
 from tests.chaos.checks import Effect, Fate, Run
 from tests.chaos.handlers import EFFECTS

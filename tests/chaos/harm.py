@@ -14,7 +14,8 @@ from uuid import UUID
 from bgjobs.caps import Cap
 from bgjobs.jobs import Job, Reservation
 from bgjobs.settlements import Settlement
-from bgjobs.stores.abc import FIRST_PAGE, NewJob, Page, Store, Written
+from bgjobs.stores.abc import NewJob, Store, Written
+from bgjobs.stores.pages import FIRST_PAGE, Page
 from tests.chaos.journal import Journal
 from tests.chaos.storm_orders import Orders
 

@@ -7,8 +7,9 @@ import pytest
 
 import bgjobs
 from bgjobs.ids import new_id
-from bgjobs.stores.abc import Owner, unreadable_in
+from bgjobs.stores.abc import Owner
 from bgjobs.stores.operations import Operations, operations_of
+from bgjobs.stores.pages import unreadable_in
 from bgjobs.testing.contract.steps import LEASE
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows

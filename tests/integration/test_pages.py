@@ -12,8 +12,9 @@ import bgjobs
 from bgjobs.ids import new_id
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.settlements import Fail, Requeue, Succeed
-from bgjobs.stores.abc import NewJob, Owner, Page
+from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Failures, Operations, operations_of
+from bgjobs.stores.pages import Page
 from tests.fixtures.databases import Database
 
 _LEASE = timedelta(days=1)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bgjobs.stores.abc import Page
+from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 

@@ -10,8 +10,9 @@ from bgjobs.errors import RowRefusedError, StoreError, UnreadableJobError
 from bgjobs.ids import new_id
 from bgjobs.jobs import JobRequest
 from bgjobs.settlements import Succeed
-from bgjobs.stores.abc import NewJob, Owner, unreadable_in
+from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Operations, operations_of
+from bgjobs.stores.pages import unreadable_in
 from bgjobs.testing.contract.steps import LEASE
 from tests.fixtures.databases import Database, SQLiteFile
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows

@@ -13,7 +13,8 @@ import bgjobs
 from bgjobs.events import Operated, Pruned
 from bgjobs.ids import new_id
 from bgjobs.jobs import FailedJob, JobRequest
-from bgjobs.stores.abc import NewJob, Page
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.pages import Page
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ import bgjobs
 from bgjobs.errors import ConfigError, StoreError
 from bgjobs.ids import new_id
 from bgjobs.jobs import JobRequest
-from bgjobs.runtime.admin import State
+from bgjobs.runtime.listing import State
 from bgjobs.stores.abc import Written
 from bgjobs.testing import check_repeatable, run_one
 from tests.fixtures.databases import Database

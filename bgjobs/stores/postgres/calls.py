@@ -6,7 +6,7 @@ from typing import Any, TypeVar, final
 from attrs import define
 
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import Page
+from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.pool import AnyConnection

@@ -8,8 +8,8 @@ from bgjobs.caps import Cap
 from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
 from bgjobs.outcomes import put_back
-from bgjobs.stores.abc import Listing, unreadable_in
 from bgjobs.stores.capping import Openings, Use, openings
+from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.postgres import arrays, rows, timestamps, writing
 from bgjobs.stores.postgres.calls import Calls
 from bgjobs.stores.postgres.pool import AnyConnection

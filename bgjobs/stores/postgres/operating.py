@@ -8,7 +8,7 @@ from uuid import UUID
 from attrs import frozen
 
 from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
-from bgjobs.stores.abc import FIRST_PAGE, Cursor, Listing, Orders, Page, unreadable_in
+from bgjobs.stores.abc import Orders
 from bgjobs.stores.odd_rows import owners_finding
 from bgjobs.stores.operations import (
     ALL_FAILURES,
@@ -18,6 +18,7 @@ from bgjobs.stores.operations import (
     LiveOwner,
     Migration,
 )
+from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
 from bgjobs.stores.postgres import diagnosing, migrating, rows, unreadable
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening

@@ -21,20 +21,11 @@ from bgjobs.jobs import (
     SucceededJob,
 )
 from bgjobs.settlements import Settlement
-from bgjobs.stores.abc import (
-    FIRST_PAGE,
-    Counts,
-    Heartbeat,
-    Listing,
-    NewJob,
-    Owner,
-    Page,
-    Watcher,
-    Written,
-)
+from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Watcher, Written
 from bgjobs.stores.capping import earliest
 from bgjobs.stores.decoding import TABLES
 from bgjobs.stores.operations import Failures
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.postgres import (
     capping,
     completing,

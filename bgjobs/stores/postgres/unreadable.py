@@ -8,9 +8,9 @@ from attrs import evolve
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.jobs import UnreadableJob
-from bgjobs.stores.abc import Page
 from bgjobs.stores.columns import LARGEST_COUNT
 from bgjobs.stores.decoding import TABLES
+from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres import arrays, rows, timestamps
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.pool import AnyConnection

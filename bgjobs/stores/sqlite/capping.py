@@ -9,8 +9,8 @@ from bgjobs.caps import Cap
 from bgjobs.instants import as_duration
 from bgjobs.jobs import Job
 from bgjobs.outcomes import put_back
-from bgjobs.stores.abc import Listing, unreadable_in
 from bgjobs.stores.capping import Openings, Use, openings
+from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows, writing
 from bgjobs.stores.sqlite.connection import run

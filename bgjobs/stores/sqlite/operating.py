@@ -11,15 +11,7 @@ from attrs import frozen
 from bgjobs.ids import parsed_id
 from bgjobs.instants import as_instant, from_microseconds, to_microseconds
 from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
-from bgjobs.stores.abc import (
-    FIRST_PAGE,
-    SCHEMA_VERSION,
-    Cursor,
-    Listing,
-    Orders,
-    Page,
-    unreadable_in,
-)
+from bgjobs.stores.abc import SCHEMA_VERSION, Orders
 from bgjobs.stores.odd_rows import owners_finding, pauses_finding
 from bgjobs.stores.operations import (
     ALL_FAILURES,
@@ -29,6 +21,7 @@ from bgjobs.stores.operations import (
     LiveOwner,
     Migration,
 )
+from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import diagnosing, rows, searching, unreadable, writing
 from bgjobs.stores.sqlite.calls import Calls

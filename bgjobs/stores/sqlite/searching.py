@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from bgjobs.instants import as_instant, to_microseconds
-from bgjobs.stores.abc import Page
 from bgjobs.stores.operations import Failures
+from bgjobs.stores.pages import Page
 from bgjobs.stores.search import FEW, are_in, checked
 from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.calls import Calls

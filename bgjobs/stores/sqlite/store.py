@@ -27,20 +27,10 @@ from bgjobs.jobs import (
     SucceededJob,
 )
 from bgjobs.settlements import Settlement, Succeed
-from bgjobs.stores.abc import (
-    FIRST_PAGE,
-    SCHEMA_VERSION,
-    Counts,
-    Heartbeat,
-    Listing,
-    NewJob,
-    Owner,
-    Page,
-    Watcher,
-    Written,
-)
+from bgjobs.stores.abc import SCHEMA_VERSION, Counts, Heartbeat, NewJob, Owner, Watcher, Written
 from bgjobs.stores.capping import earliest
 from bgjobs.stores.operations import Failures
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.sql import check_identifier
 from bgjobs.stores.sqlite import capping, operating, rows, unreadable, writing
 from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of

@@ -10,9 +10,9 @@ from attrs import evolve
 from bgjobs.ids import new_id
 from bgjobs.instants import from_microseconds
 from bgjobs.jobs import UnreadableJob
-from bgjobs.stores.abc import Page
 from bgjobs.stores.columns import LARGEST_COUNT
 from bgjobs.stores.decoding import TABLES
+from bgjobs.stores.pages import Page
 from bgjobs.stores.sqlite import rows, writing
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run

@@ -7,8 +7,9 @@ from uuid import UUID
 from attrs import evolve
 
 from bgjobs.ids import new_id
-from bgjobs.stores.abc import SCHEMA_VERSION, Owner, Page
+from bgjobs.stores.abc import SCHEMA_VERSION, Owner
 from bgjobs.stores.operations import OperatedStore
+from bgjobs.stores.pages import Page
 from bgjobs.testing.contract.steps import (
     DAY,
     LEASE,

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from bgjobs.ids import new_id
 from bgjobs.settlements import Settlement
-from bgjobs.stores.abc import Owner, Page, Store
+from bgjobs.stores.abc import Owner, Store
+from bgjobs.stores.pages import Page
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,

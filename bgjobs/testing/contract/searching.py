@@ -7,8 +7,8 @@ from uuid import UUID
 from attrs import evolve
 
 from bgjobs.jobs import Job
-from bgjobs.stores.abc import FIRST_PAGE, Page
 from bgjobs.stores.operations import Failures, OperatedStore
+from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

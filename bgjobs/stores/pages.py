@@ -1,0 +1,119 @@
+"""Pages of what verbs list, and where the next one begins."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar, final
+from uuid import UUID
+
+from attrs import evolve, frozen
+
+from bgjobs.expecting import (
+    check_id,
+    check_instant,
+    check_text,
+    check_type,
+    check_whole,
+    id_of,
+)
+from bgjobs.jobs import StoredJob, UnreadableJob
+
+T = TypeVar("T")
+
+
+@final
+@frozen
+class Cursor:
+    """Where a page of a search has ended: what its last row is sorted by.
+
+    The row may be gone by the time of the next page, or be somewhere else.
+    """
+
+    id: UUID
+    at: datetime | None = None
+    """When its job has failed, for a store that sorts by that."""
+    number: int | None = None
+    """The place of the row, for a store that numbers them."""
+
+    def __str__(self) -> str:
+        if self.at is not None:
+            return f"{self.id}@{self.at.isoformat()}"
+        return f"{self.id}" if self.number is None else f"{self.id}@{self.number}"
+
+    @staticmethod
+    def of(text: str) -> "Cursor":
+        """Read the text of a cursor; `ValueError` for any other."""
+        check_text("text", text)
+        job_id, _, key = text.partition("@")
+        try:
+            if not key:
+                return Cursor(UUID(job_id))
+            if key.isdecimal():
+                return Cursor(UUID(job_id), number=int(key))
+            at = datetime.fromisoformat(key)
+            check_instant("text", at)
+            return Cursor(UUID(job_id), at=at)
+        except ValueError:
+            raise ValueError("text: expected that of a cursor, found another one") from None
+
+
+class Listing(list[T]):
+    """Jobs, or their ids, with more that a verb has to tell of them."""
+
+    def __init__(
+        self,
+        found: Iterable[T],
+        unreadable: Sequence[UnreadableJob] = (),
+        after: Cursor | None = None,
+    ) -> None:
+        super().__init__(found)
+        self.unreadable = unreadable
+        """The rows among them that cannot be read, which are left out."""
+        self.after = after
+        """Where the next page begins, behind the last row, readable or not; None if unknown."""
+
+
+def unreadable_in(found: Sequence[object]) -> Sequence[UnreadableJob]:
+    """Return the rows that a verb could not read and has left out."""
+    return found.unreadable if isinstance(found, Listing) else ()
+
+
+@final
+@frozen
+class Page:
+    """Which part of a listing is wanted: up to `limit` rows behind the row `after`.
+
+    Rows of most listings are sorted by their ids, so an id tells where to go on, whether or not
+    its job is still there. Those of a search are not: `behind` finds the place.
+    """
+
+    limit: int = 100
+    after: UUID | Cursor | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_whole("Page: limit", self.limit, least=0)
+        if self.after is not None and not isinstance(self.after, Cursor):
+            check_id("Page: after", self.after)
+
+    @property
+    def after_id(self) -> UUID | None:
+        """The id behind which the page begins, for listings that are sorted by it."""
+        return self.after.id if isinstance(self.after, Cursor) else self.after
+
+    def behind(self, found: Sequence[StoredJob | UnreadableJob | UUID]) -> "Page":
+        """Return the page behind one that was found; this page itself if nothing was found.
+
+        Raises:
+            TypeError: It is no list of jobs, or of their ids.
+        """
+        check_type("behind", found, Sequence, "a list of jobs")
+        if isinstance(found, Listing) and found.after is not None:
+            return evolve(self, after=found.after)
+        if not found:
+            return self
+        last = found[-1]
+        if isinstance(last, UnreadableJob):
+            return evolve(self, after=last.id)
+        return evolve(self, after=id_of("behind: the last", last))
+
+
+FIRST_PAGE = Page()
