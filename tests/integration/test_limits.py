@@ -1,13 +1,16 @@
 """The bounds of the schema come into older databases, whose rows may be beyond them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 import bgjobs
 from bgjobs.ids import new_id
-from bgjobs.stores.abc import Owner
+from bgjobs.jobs import JobRequest, Reservation
+from bgjobs.settlements import Succeed
+from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import unreadable_in
 from bgjobs.testing.contract.steps import LEASE
@@ -41,9 +44,14 @@ def _add_all(rows: HostileRows) -> tuple[set[UUID], set[UUID]]:
     for table in _TABLES:
         good.add(rows.insert(table))
         bad |= {rows.insert(table, **columns) for columns in BEYOND.values()}
-        for columns in UNREADABLE.values():
+        for columns in _unreadable(rows.database):
             rows.insert(table, **columns)
     return good, bad
+
+
+def _unreadable(database: Database) -> list[Mapping[str, Any]]:
+    no_text = [] if isinstance(database, PostgresSchema) else [{"payload": b"\xff\xfe"}]
+    return [*UNREADABLE.values(), *no_text]
 
 
 def test_rows_beyond_the_bounds_are_set_apart_and_the_others_stay(
@@ -61,7 +69,7 @@ def test_rows_beyond_the_bounds_are_set_apart_and_the_others_stay(
     }
     listings = (store.get_enqueued(), store.get_succeeded(), store.get_failed())
     assert {job.id for jobs in listings for job in jobs} == good
-    assert [len(unreadable_in(jobs)) for jobs in listings] == [len(UNREADABLE)] * 3
+    assert [len(unreadable_in(jobs)) for jobs in listings] == [len(_unreadable(database))] * 3
     owner = Owner(new_id(), "queue", "node")
     store.open_owner(owner, LEASE)
     assert {job.id for job in store.reserve(owner.id, ["work"], 100)} < good
@@ -107,3 +115,29 @@ def test_validation_goes_on_where_it_was_interrupted(
 
 
 _OTHERS = ("owners", "cancellations", "paused_queues", "starts")
+
+
+def test_a_process_of_the_version_before_goes_on_beside_the_bounds(
+    database: Database, store: bgjobs.Store
+) -> None:
+    """It has opened the store before, and knows nothing of the table of unreadable rows."""
+    rows = HostileRows(database)
+    owner = Owner(new_id(), "queue", "node")
+    store.open_owner(owner, LEASE)
+    bad = rows.insert(reservations=2**31 - 2)
+    held_id, held_bad = rows.insert(), rows.insert(attempts=2**31 - 1)
+    jobs = store.reserve(owner.id, ["work"], 10)
+    assert held_id in {job.id for job in jobs}
+    newer = database.store()
+    newer.open()
+    assert newer.migrate() == ["0005_limits"]
+    apart = {UUID(str(one.columns["id"])) for one in _operations(newer).get_unreadable()}
+    assert apart == {bad, held_bad}
+    ends = [Succeed(job.reservation) for job in jobs]
+    lost = store.write(settle=[*ends, Succeed(Reservation(held_bad, owner.id, 1))]).lost
+    assert {one.job_id for one in lost} == {held_bad}
+    new = NewJob(new_id(), JobRequest("work", "[]").unique("k"))
+    store.write([new])
+    assert [job.id for job in store.reserve(owner.id, ["work"], 10)] == [new.id]
+    assert list(store.heartbeat([owner.id], LEASE).alive) == [owner.id]
+    newer.close()
