@@ -16,7 +16,7 @@ import bgjobs
 from tests.hostile_rows.application import WORKERS, Heard, capped, config_of, plain
 from tests.hostile_rows.places import Place
 from tests.hostile_rows.rows import Row, Rows
-from tests.hostile_rows.values import Values
+from tests.hostile_rows.values import MOST_LARGE, Values
 
 BATCH = 25
 """Rows that are written in one go, and then one good job for each queue."""
@@ -47,7 +47,7 @@ class Played:
 async def play(place: Place, seed: int, rows: int, played: Played) -> None:
     """Write so many rows while the application runs, half of them without the bounds."""
     random = Random(seed)
-    made = Rows(random, Values(random, place.is_postgres)).make(rows)
+    made = Rows(random, Values(random, place.is_postgres, MOST_LARGE / 2 / rows)).make(rows)
     config = config_of(place.store("worker"), played.heard)
     async with bgjobs.run(config) as bg:
         for number, batch in enumerate(_batches(made)):

@@ -92,6 +92,8 @@ class Values:
 
     random: Random
     is_postgres: bool
+    share_of_large: float = 0.02
+    """How many of the texts are larger than a megabyte, as long as any are left."""
     large_left: int = field(default=MOST_LARGE)
 
     def of(self, column: str) -> Any:
@@ -160,17 +162,16 @@ class Values:
 
     def _text(self, column: str) -> Any:
         chance = self.random.random()
-        if chance < 0.04 and self.large_left:
+        if self.large_left and self.random.random() < self.share_of_large:
             self.large_left -= 1
-            return '"' + "x" * self.random.randrange(MEGABYTE, 4 * MEGABYTE) + '"'
+            least = self.random.choice((LARGEST_PAYLOAD - 2, LARGEST_PAYLOAD - 1, 4 * MEGABYTE))
+            return '"' + "x" * least + '"'
         if chance < 0.15 and not self.is_postgres:
             return self.random.choice((b"\xff\xfe", b"\xc3", b'"\xed\xa0\x80"', b"a\x00\xffb"))
         if chance < 0.22:
             return "y" * self.random.choice((199, 201, 801, 837, 9_000, 70_000))
         if column in _JSON_COLUMNS and chance < 0.8:
             return self.random.choice(_JSON)
-        if column == "payload" and chance < 0.82:
-            return '"' + "p" * (LARGEST_PAYLOAD - 2) + '"'
         return self.random.choice(TERMINAL)
 
     def _of_another_type(self) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -180,4 +181,44 @@ def test_a_file_may_hold_texts_that_are_no_utf_8(sqlite_file: SQLiteFile) -> Non
     apart += operations.set_apart(unreadable_in(store.get_enqueued()))
     assert len(apart) == 7
     assert len(operations.get_unreadable()) == 7
+    store.close()
+
+
+@pytest.mark.parametrize("key", ["", " ", "-1", "{0}", "\U0010ffff", b"\xff"])
+def test_a_page_has_rows_whose_ids_lie_before_or_behind_all_ids(
+    sqlite_file: SQLiteFile, key: str | bytes
+) -> None:
+    store = sqlite_file.store()
+    store.open()
+    store.migrate()
+    rows, tables = HostileRows(sqlite_file), ("jobs", "jobs_succeeded", "jobs_failed")
+    for table in tables:
+        rows.insert(table)
+    connection = sqlite_file.connect()
+    connection.execute("pragma ignore_check_constraints = on")
+    as_bytes = key.encode() if isinstance(key, str) else key
+    for table in tables:
+        connection.execute(f"update bgjobs_{table} set id = cast(? as text)", [as_bytes])
+    connection.commit()
+    waiting = (store.get_enqueued(), _operations(store).get_waiting(delayed=False))
+    assert [len(unreadable_in(page)) for page in waiting] == [1, 1]
+    connection.execute(
+        "update bgjobs_jobs set reserved_at = 0, reservations = 1, reserved_by = ?",
+        ["01900000-0000-7000-8000-00000000000f"],
+    )
+    connection.commit()
+    connection.close()
+    operations = _operations(store)
+    pages = (
+        store.abandoned(),
+        store.get_running(),
+        operations.get_named_running("work"),
+        store.get_succeeded(),
+        store.get_succeeded("work"),
+        store.get_failed(),
+        store.get_failed("work"),
+    )
+    assert [len(unreadable_in(page)) for page in pages] == [1] * len(pages)
+    assert len(operations.set_apart([*unreadable_in(pages[0]), *unreadable_in(pages[5])])) == 2
+    assert operations.find_ids(UUID(int=0), UUID(int=2**128 - 1), 9) == []
     store.close()
