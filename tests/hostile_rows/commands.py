@@ -21,7 +21,7 @@ from tests.fixtures.databases import SQLiteFile
 from tests.hostile_rows.application import config_of
 from tests.hostile_rows.places import Place
 
-STATES = ("running", "waiting", "delayed", "failed", "succeeded")
+STATES = ("running", "waiting", "delayed", "failed", "succeeded", "unreadable")
 PAGES = 4
 SHOWN = 3
 """Jobs of each state that are shown."""
@@ -85,6 +85,7 @@ def _calls(folder: Path) -> Iterator[Called]:
     yield _call(["jobs", "list", "--failed", "--search", "ValueError*", "--json"])
     yield _call(["jobs", "export", str(folder / "failed.jsonl"), "--force"])
     yield from _both(["jobs", "retry", *ids["failed"][2:5]], _PARTLY) if ids["failed"] else ()
+    yield from _both(["jobs", "retry", *ids["unreadable"][2:5]], _PARTLY)
     yield _call(["jobs", "retry", "--all", "--yes", "--worker", "failing"])
     yield from _both(["jobs", "prune", "--dry-run"])
 
