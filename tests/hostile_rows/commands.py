@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 import bgjobs
 from bgjobs.cli.exits import ExitCode
@@ -22,7 +22,7 @@ from tests.hostile_rows.application import config_of
 from tests.hostile_rows.places import Place
 
 STATES = ("running", "waiting", "delayed", "failed", "succeeded", "unreadable")
-PAGES = 4
+PAGE, PAGES = 200, 100
 SHOWN = 3
 """Jobs of each state that are shown."""
 _STORE = "BGJOBS_HOSTILE_STORE"
@@ -91,14 +91,18 @@ def _calls(folder: Path) -> Iterator[Called]:
 
 
 def _paged(state: str) -> Iterator[Called]:
+    """List all jobs of a state, page by page, none of them twice."""
     after: list[str] = []
+    seen = set[str]()
     for _ in range(PAGES):
-        call = _call(["jobs", "list", f"--{state}", "--limit", "200", *after, "--json"])
-        yield call
-        found = _jobs(call)
-        if not found:
+        call = _call(["jobs", "list", f"--{state}", "--limit", str(PAGE), *after, "--json"])
+        ids = [job["id"] for job in _jobs(call)]
+        again = not seen.isdisjoint(ids) or len(set(ids)) < len(ids)
+        yield evolve(call, problem="lists jobs twice") if again else call
+        if not ids or again:
             return
-        after = ["--after", found[-1]["id"]]
+        seen.update(ids)
+        after = ["--after", ids[-1]]
 
 
 def _jobs(call: Called) -> list[Any]:

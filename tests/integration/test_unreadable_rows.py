@@ -222,3 +222,29 @@ def test_a_page_has_rows_whose_ids_lie_before_or_behind_all_ids(
     assert len(operations.set_apart([*unreadable_in(pages[0]), *unreadable_in(pages[5])])) == 2
     assert operations.find_ids(UUID(int=0), UUID(int=2**128 - 1), 9) == []
     store.close()
+
+
+def test_what_was_put_among_unreadable_rows_without_an_id_gets_one(
+    sqlite_file: SQLiteFile,
+) -> None:
+    store = sqlite_file.store()
+    store.open()
+    store.migrate()
+    rows, good = HostileRows(sqlite_file), str(new_id())
+    odd = ("", "x" * 36, b"\xff" * 36, good.upper(), good.replace("-", ""), f"{{{good}}}")
+    row = {"origin": "jobs", "reason": "x", "found_at": 0, "job_id": good}
+    for key in (*odd, good):
+        rows.execute("jobs_unreadable", {**row, "id": key})
+    operations = _operations(store)
+    listed = list[UUID]()
+    while page := operations.get_unreadable(
+        bgjobs.Page(2, after=listed[-1] if listed else None)
+    ):
+        listed += [one.id for one in page]
+    assert len(listed) == len(set(listed)) == len(odd) + 1
+    assert listed[0] == UUID(good)
+    for job_id in listed:
+        found = operations.find_unreadable(job_id)
+        assert found is not None
+        assert found.id == job_id
+    store.close()

@@ -105,7 +105,7 @@ def _sql(dialect: str) -> Statements:
     return _Columns(f"bgjobs.stores.{dialect}", lambda name: f"{{{name}}}", columns)
 
 
-_SHOWN_BY_RUNNING = {"set_apart", "put_back", "validate"}
+_SHOWN_BY_RUNNING = {"set_apart", "put_back", "rename_unreadable", "validate"}
 """They move rows that are no jobs: see test_unreadable_rows.py and test_limits.py."""
 
 

@@ -21,7 +21,7 @@ def _statements(dialect: str) -> dict[str, str]:
     return {file.stem: file.read_text() for file in (_STORES / dialect / "sql").glob("*.sql")}
 
 
-_SQLITE_ONLY = {"index_failures", "get_last_failures"}
+_SQLITE_ONLY = {"index_failures", "get_last_failures", "rename_unreadable"}
 """PostgreSQL keeps its index of words by itself."""
 
 _POSTGRES_ONLY = {"find_beyond", "get_unvalidated", "validate"}

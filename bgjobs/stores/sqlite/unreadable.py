@@ -7,7 +7,7 @@ from uuid import UUID
 
 from attrs import evolve
 
-from bgjobs.ids import new_id
+from bgjobs.ids import new_id, parsed_id
 from bgjobs.instants import from_microseconds
 from bgjobs.jobs import UnreadableJob
 from bgjobs.stores.columns import LARGEST_COUNT
@@ -58,7 +58,19 @@ def _bytes(found: str | UUID | None) -> bytes | None:
 
 def get(calls: Calls, page: Page) -> list[UnreadableJob]:
     """Return a page of what was set apart."""
-    return [_value(row) for row in calls.page("get_unreadable", page, {}, part=0)]
+    found = calls.page("get_unreadable", page, {}, part=0)
+    if not all(_is_id(row[0]) for row in found):
+        calls.write("rename_unreadable", None, {})
+        found = calls.page("get_unreadable", page, {}, part=0)
+    return [_value(row) for row in found]
+
+
+def _is_id(found: str) -> bool:
+    try:
+        parsed_id(found)
+    except ValueError:
+        return False
+    return True
 
 
 def find(calls: Calls, job_id: UUID) -> UnreadableJob | None:
