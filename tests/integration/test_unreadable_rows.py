@@ -219,8 +219,8 @@ def test_a_page_has_rows_whose_ids_lie_before_or_behind_all_ids(
         store.get_failed("work"),
     )
     assert [len(unreadable_in(page)) for page in pages] == [1] * len(pages)
-    assert len(operations.set_apart([*unreadable_in(pages[0]), *unreadable_in(pages[5])])) == 2
     assert operations.find_ids(UUID(int=0), UUID(int=2**128 - 1), 9) == []
+    assert len(operations.set_apart([*unreadable_in(pages[0]), *unreadable_in(pages[5])])) == 2
     store.close()
 
 
@@ -248,3 +248,18 @@ def test_what_was_put_among_unreadable_rows_without_an_id_gets_one(
         assert found is not None
         assert found.id == job_id
     store.close()
+
+
+def test_a_row_is_found_by_its_own_id_before_one_of_a_job_of_this_id(
+    rows: HostileRows, store: bgjobs.Store
+) -> None:
+    bad = rows.insert(metadata="{")
+    operations = _operations(store)
+    [moved] = operations.set_apart(unreadable_in(store.get_enqueued()))
+    is_postgres = rows.prefix != "bgjobs_"
+    at = "2030-01-01 00:00:00+00" if is_postgres else 0
+    other = "00000000-0000-4000-8000-000000000001"
+    row = {"id": other, "origin": "jobs", "reason": "x", "found_at": at, "job_id": str(bad)}
+    rows.execute("jobs_unreadable", row)
+    assert moved.id == bad
+    assert operations.find_unreadable(bad) == moved

@@ -46,5 +46,5 @@ select
     failed_at
 from {jobs_unreadable}
 where id = %(id)s::uuid or job_id = %(id)s::uuid
-order by id
+order by id <> %(id)s, id
 limit 1;

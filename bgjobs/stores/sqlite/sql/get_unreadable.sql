@@ -46,5 +46,5 @@ select
     failed_at
 from {jobs_unreadable}
 where id = :id or job_id = :id
-order by id
+order by id <> :id, id
 limit 1;
