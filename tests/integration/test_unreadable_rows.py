@@ -64,7 +64,7 @@ def test_a_row_that_cannot_be_read_costs_no_other_job(
     bad = rows.insert(**columns)
     good.append(rows.insert())
     owner, operations = _owner(store), _operations(store)
-    ran = set()
+    ran = set[UUID]()
     apart: list[bgjobs.UnreadableJob] = []
     for _ in range(4):
         jobs = store.reserve(owner.id, ["work"], 10)
