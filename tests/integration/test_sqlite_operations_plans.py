@@ -98,7 +98,7 @@ def _cost(
     connection.execute("begin immediate")
     connection.set_progress_handler(counted, EVERY)
     for statement in statements:
-        found += len(connection.execute(statement, values).fetchall())
+        found += len(connection.execute(statement, {"number": None, **values}).fetchall())
     connection.set_progress_handler(None, 1)
     connection.execute("rollback")
     return count, found
