@@ -37,7 +37,7 @@ LEAVING = {"commanded": is_commanded, "fenced": is_fenced, "cancelled": waits_an
 ENDED = ("{jobs_succeeded}", "{jobs_failed}")
 OTHERS = (
     *("{owners}", "{migrations}", "{failures}", "{failure_words}"),
-    *("{cancellations}", "{paused_queues}", "{starts}"),
+    *("{cancellations}", "{paused_queues}", "{starts}", "{jobs_unreadable}"),
 )
 DERIVED = ("{failures}", "{failure_words}")
 """What is made of other rows, and can be made again."""

@@ -46,6 +46,7 @@ WRITES = {
         ("delete", SUCCEEDED, "not live"),
         ("delete", FAILED, "not live"),
         ("delete", "{cancellations}", "other"),
+        ("delete", "{jobs_unreadable}", "other"),
     },
     "retry": {
         ("insert", JOBS, "again"),
