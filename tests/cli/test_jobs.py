@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bgjobs.cli.options import job_id
+from bgjobs.cli.options import job_id, place
 from tests.cli.conftest import Call
 from tests.cli.test_page import COMMANDS
 
@@ -562,7 +562,7 @@ def test_every_command_that_takes_an_id_takes_its_beginning() -> None:
     taking = {
         path[-1]
         for path, command in COMMANDS.items()
-        if any(getattr(one.type, "func", None) is job_id for one in command.params)
+        if any(getattr(one.type, "func", None) in (job_id, place) for one in command.params)
     }
 
     assert taking == {command.split()[0] for command in TAKING_IDS}

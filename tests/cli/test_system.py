@@ -27,6 +27,7 @@ def test_the_status_is_the_whole_on_one_screen(call: Call) -> None:
         "running": 0,
         "succeeded": 1,
         "failed": 2,
+        "unreadable": 0,
     }
     assert [queue["name"] for queue in found["queues"]] == ["default", "mail"]
     assert found["owners"] == 0

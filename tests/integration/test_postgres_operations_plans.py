@@ -92,7 +92,11 @@ def _ids(store: PostgresStore, dsn: str, table: str, where: str = "true") -> lis
         return [row[0] for row in connection.execute(query.encode())]
 
 
-PAGE: dict[str, Any] = {"after": None, "before": None, "limit": 20, "name": None, "suffix": ""}
+PAGE: dict[str, Any] = {
+    **dict.fromkeys(("after", "at", "before", "name")),
+    "limit": 20,
+    "suffix": "",
+}
 
 
 @pytest.mark.parametrize("verb", ["get_failed", "get_failed_ids"])
