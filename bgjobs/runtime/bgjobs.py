@@ -74,6 +74,8 @@ class BgJobs:
             NoWorkerForJobError: No worker of this name is known here; nothing was written.
             StoreUnavailableError: The store was away for `config.store_timeout`; the job may
                 be stored or not.
+            UnreadableJobError: A row that is no job has the unique key, and this process may
+                not set it apart. Other jobs of `enqueue_many` may be stored.
         """
         return (await self.enqueue_many([request]))[0]
 

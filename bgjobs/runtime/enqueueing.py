@@ -2,13 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 
-from bgjobs.errors import NoWorkerForJobError
+from attrs import evolve
+
+from bgjobs.errors import NoWorkerForJobError, UnreadableJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
 from bgjobs.expecting import as_requests, check_request
 from bgjobs.ids import new_ids
 from bgjobs.jobs import Job, JobRequest
 from bgjobs.runtime.engine import Engine
+from bgjobs.runtime.unreadable import set_apart
 from bgjobs.stores.abc import NewJob
+
+_TRIES = 3
+"""How many rows that are no jobs may stand in the way of one call."""
 
 
 async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Job]:
@@ -18,12 +24,24 @@ async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Jo
     _check_known(engine, names)
     ids = new_ids(len(new))
     stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
-    jobs = await engine.enqueues.enqueue(stored) if stored else ()
+    jobs = await _stored(engine, stored) if stored else ()
     for job_id, job in zip(ids, jobs, strict=True):
         if job.id == job_id:
             engine.bus.emit(JobEnqueued, job)
     engine.wakeups.wake(names)
     return jobs
+
+
+async def _stored(engine: Engine, new: Sequence[NewJob]) -> Sequence[Job]:
+    """Store jobs; where a row that is no job has a key of theirs, it is set apart before."""
+    for _ in range(_TRIES):
+        try:
+            return await engine.enqueues.enqueue(new)
+        except UnreadableJobError as error:
+            if not await set_apart(engine, [error.job]):
+                raise
+            new = [evolve(one, repeated=True) for one in new]
+    return await engine.enqueues.enqueue(new)
 
 
 def _stamped(engine: Engine, requests: Iterable[JobRequest]) -> list[JobRequest]:

@@ -222,6 +222,8 @@ class GroupCommit:
             if isinstance(written, StoreUnavailableError):
                 self._tries += 1
                 ticket.repeat(written)
+            elif isinstance(written, UnreadableJobError):  # what is not refused may be stored
+                ticket.repeat()
             self._waiting.insert(0, ticket)
         if self._waiting or self._finished:
             self._work.set()
@@ -296,6 +298,8 @@ class GroupCommit:
         """Find whose rows the store refuses, so that one bad write fails nobody else's."""
         if len(batch) > 1:
             for ticket in batch:
+                if isinstance(error, UnreadableJobError):  # what is not refused may be stored
+                    ticket.repeat()
                 await self._commit([ticket])
         elif len(batch[0].settle) > 1:
             await self._commit_one_by_one(batch[0])

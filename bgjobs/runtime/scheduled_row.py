@@ -247,7 +247,11 @@ class ScheduledRow:
         self._unsure = new.id, None
         write, now = engine.store.write, engine.clock.store_now()
         asked = evolve(new, repeated=True)  # an earlier try may have stored it
-        written = await engine.dispatch.call(write, [asked], now=now)
+        try:
+            written = await engine.dispatch.call(write, [asked], now=now)
+        except UnreadableJobError as error:
+            await set_apart(engine, [error.job])
+            return False
         if fault := fault_in(written, 1, engine.store.label):
             raise fault
         [stored] = written.jobs

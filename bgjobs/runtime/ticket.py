@@ -38,10 +38,10 @@ class Ticket:
         self.error = error
         self.done.set()
 
-    def repeat(self, failure: StoreUnavailableError) -> None:
-        """Note why it is written once more."""
+    def repeat(self, failure: StoreUnavailableError | None = None) -> None:
+        """Note that it is written once more, and for want of the store if that is why."""
         self.repeated = True
-        self.failure = failure
+        self.failure = failure or self.failure
         self.error = None
         self.enqueue = [evolve(new, repeated=True) for new in self.enqueue]
 

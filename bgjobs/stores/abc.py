@@ -234,6 +234,9 @@ class Store(Protocol):
         one, what was asked. A first try that a server still works on when its repeat was
         stored, run and ended may store a job anew: it runs again, and its end is lost.
 
+        Where the holder of a unique key cannot be read, it raises `UnreadableJobError`. Some of
+        the new jobs may be stored then, so that a repeat has to say `NewJob.repeated`.
+
         A job with a `NewJob.plan` is planned here, after the ends are written, by the `now` of
         this write.
         """

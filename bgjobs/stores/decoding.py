@@ -4,7 +4,7 @@ A row may have been written by another program, by another version, or by hand. 
 read costs the job of that row and no other: the row becomes an `UnreadableJob`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal, final
@@ -221,6 +221,14 @@ class Decoder:
             "error": (as_text, _at_most("error")),
             "failed_at": time,
         }
+
+
+def first_of_each_job(found: Iterable[Row]) -> list[Any]:
+    """Return the keys of rows of put_back.sql, one for each job: another one stays apart."""
+    keys: dict[Any, Any] = {}
+    for key, _, job_id, *_ in found:
+        keys.setdefault(job_id, key)
+    return [*keys.values()]
 
 
 _MAY_BE_NULL = frozenset({"reserved_at", "reserved_by", "unique_key", "occurrence", "metadata"})

@@ -18,6 +18,8 @@ from bgjobs.expecting import (
 from bgjobs.jobs import StoredJob, UnreadableJob
 
 T = TypeVar("T")
+_DIGITS = len(str(2**63))
+"""Fewer have the numbers that a database can count."""
 
 
 @final
@@ -47,7 +49,7 @@ class Cursor:
         try:
             if not key:
                 return Cursor(UUID(job_id))
-            if key.isdecimal():
+            if key.isascii() and key.isdecimal() and len(key) < _DIGITS:
                 return Cursor(UUID(job_id), number=int(key))
             at = datetime.fromisoformat(key)
             check_instant("text", at)

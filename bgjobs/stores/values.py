@@ -74,14 +74,6 @@ def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
     )
 
 
-def as_holder(standing: Job | UnreadableJob, asked: Job) -> Job:
-    """Return the job that stands in the way of one that is asked for.
-
-    One that cannot be read is shown as what is asked for, under its own id.
-    """
-    return evolve(asked, id=standing.id) if isinstance(standing, UnreadableJob) else standing
-
-
 def as_asked(new: NewJob, now: datetime) -> Job:
     """Give the job that `new` becomes, or would become, when it is stored at this instant."""
     options = new.request.options

@@ -13,7 +13,7 @@ from bgjobs.jobs import JobRequest
 from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Operations, operations_of
-from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.pages import Page, unreadable_in
 from bgjobs.testing.contract.steps import LEASE
 from tests.fixtures.databases import Database, SQLiteFile
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
@@ -144,15 +144,55 @@ def test_a_repaired_row_is_put_back_and_runs(rows: HostileRows, store: bgjobs.St
     assert len(store.reserve(_owner(store).id, ["work"], 9)) == 2
 
 
-def test_a_key_that_is_taken_by_an_unreadable_row_can_still_be_asked_for(
+def test_a_key_that_is_taken_by_an_unreadable_row_is_refused(
     rows: HostileRows, store: bgjobs.Store
 ) -> None:
     bad = rows.insert(unique_key="k", metadata="{")
-    asked = JobRequest("work", "[]").unique("k")
-    [stored] = store.write([NewJob(new_id(), asked)]).jobs
-    assert (stored.id, stored.payload) == (bad, "[]")
+    new = NewJob(new_id(), JobRequest("work", "[]").unique("k"), repeated=True)
+    with pytest.raises(UnreadableJobError) as refused:
+        store.write([new])
     with pytest.raises(UnreadableJobError):
         store.find_unique("work", "k")
+    assert refused.value.job.id == bad
+    _operations(store).set_apart([refused.value.job])
+    assert [job.id for job in store.write([new]).jobs] == [new.id]
+
+
+def test_of_two_rows_of_one_job_only_one_is_put_back(
+    rows: HostileRows, store: bgjobs.Store
+) -> None:
+    job_id = rows.insert(metadata="{")
+    operations = _operations(store)
+    [first] = operations.set_apart(unreadable_in(store.get_enqueued()))
+    rows.insert(id=str(job_id), metadata="{")
+    [second] = operations.set_apart(unreadable_in(store.get_enqueued()))
+    assert (first.id, second.id == job_id) == (job_id, False)
+    rows.run(f"update {rows.prefix}jobs_unreadable set metadata = null")
+    assert len(operations.put_back([first.id, second.id])) == 1
+    assert operations.count_unreadable() == 1
+    assert [job.id for job in store.get_enqueued()] == [job_id]
+    assert operations.put_back([first.id, second.id]) == []
+
+
+@pytest.mark.parametrize("job_id", [UUID(int=0), UUID(int=2**128 - 1)])
+def test_the_first_and_the_last_id_are_listed_and_swept(
+    rows: HostileRows, store: bgjobs.Store, job_id: UUID
+) -> None:
+    rows.insert(id=str(job_id))
+    rows.insert("jobs_failed", id=str(job_id))
+    rows.insert("jobs_succeeded", id=str(job_id))
+    operations = _operations(store)
+    listings = (store.get_enqueued(), store.get_failed(), store.get_succeeded())
+    assert [[job.id for job in jobs] for jobs in listings] == [[job_id]] * 3
+    assert list(operations.get_failed_ids()) == [job_id]
+    assert store.get_failed(None, Page(5).behind(store.get_failed())) == []
+    owner = "'01900000-0000-7000-8000-00000000000f'"
+    rows.run(
+        f"update {rows.prefix}jobs set reserved_by = {owner}, reservations = 1, "
+        "reserved_at = created_at"
+    )
+    for jobs in (store.get_running(), store.abandoned(), operations.get_named_running("work")):
+        assert [job.id for job in jobs] == [job_id]
 
 
 def test_a_retry_that_the_schema_refuses_names_the_cause(

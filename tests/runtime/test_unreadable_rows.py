@@ -7,7 +7,7 @@ import bgjobs
 from bgjobs.errors import UnreadableJobError
 from bgjobs.events import JobSucceeded, JobUnreadable
 from tests.fixtures.databases import PostgresSchema
-from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
+from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, YEAR_2030, HostileRows
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +80,22 @@ async def test_what_a_dead_process_held_is_swept_beside_bad_rows(app: Harness) -
         with anyio.fail_after(30):
             assert (await bg.wait_for(held)).crashes == 1
         assert {one.id for one in await bg.admin.unreadable()} == set(bad)
+
+
+async def test_a_key_that_a_bad_row_has_is_free_for_a_job(app: Harness) -> None:
+    rows = _rows(app)
+    async with bgjobs.run(app.config(work)) as bg:
+        for key in ("a", "b"):
+            rows.insert(unique_key=key, metadata="{", available_at=YEAR_2030)
+        rows_before = await bg.admin.count()
+        with anyio.fail_after(30):
+            first, other, second = await bg.enqueue_many(
+                [work.request(1).unique("a"), work.request(2), work.request(3).unique("b")]
+            )
+            for job in (first, other, second):
+                assert isinstance(await bg.wait_for(job), bgjobs.SucceededJob)
+        assert (await bg.admin.count()).unreadable == rows_before.unreadable + 2
+        assert len(await bg.succeeded()) == 3
 
 
 async def test_a_look_up_of_an_unreadable_row_says_what_is_wrong(app: Harness) -> None:

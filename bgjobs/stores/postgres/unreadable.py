@@ -9,7 +9,7 @@ from attrs import evolve
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.jobs import UnreadableJob
 from bgjobs.stores.columns import LARGEST_COUNT
-from bgjobs.stores.decoding import TABLES
+from bgjobs.stores.decoding import TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres import arrays, rows, timestamps
 from bgjobs.stores.postgres.calls import Calls, paged
@@ -76,7 +76,7 @@ def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> l
 
     def work(connection: AnyConnection) -> list[UUID]:
         found = sql.run(connection, look, {"ids": rows.unique_ids(job_ids)})
-        fit = [row[0] for row in found if rows.DECODER.may_be_put_back(row)]
+        fit = first_of_each_job(row for row in found if rows.DECODER.may_be_put_back(row))
         values = {"ids": rows.unique_ids(fit), "now": now}
         stored = [
             one for part in (live, succeeded) for [one] in sql.run(connection, part, values)

@@ -5,7 +5,7 @@ plain connections and on async ones.
 """
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import compress
 from typing import Any, final
@@ -34,9 +34,9 @@ from bgjobs.stores.postgres.watcher import channel_of
 from bgjobs.stores.values import (
     Ends,
     as_asked,
-    as_holder,
     as_planned,
     check_duplicates,
+    single,
     stored_as,
     which_are_free,
 )
@@ -143,19 +143,13 @@ def enqueueing(
         if missing:
             values = rows.wanted(missing, now)
             [standing] = yield [(sql["find_live"], values)]
-            asked = {new.id.int: new for new in missing}
-            jobs |= {row[0].int: _holder(row, asked[row[0].int]) for row in standing}
+            jobs |= {row[0].int: single(rows.DECODER.job(row[1:])) for row in standing}
             missing = [new for new in missing if new.id.int not in jobs]
         if not missing:
             stored_jobs = [jobs[new.id.int] for new in wanted]
             check_duplicates(wanted, stored_jobs)
             return stored_jobs
     raise StoreUnavailableError(f"{sql.label}: a unique key changed hands {_TRIES} times")
-
-
-def _holder(row: rows.Row, new: NewJob) -> Job:
-    standing = rows.DECODER.job(row[1:])
-    return as_holder(standing, as_asked(new, datetime.now(UTC)))
 
 
 def enqueueing_in(

@@ -11,7 +11,7 @@ from bgjobs.ids import new_id, parsed_id
 from bgjobs.instants import from_microseconds
 from bgjobs.jobs import UnreadableJob
 from bgjobs.stores.columns import LARGEST_COUNT
-from bgjobs.stores.decoding import TABLES
+from bgjobs.stores.decoding import TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
 from bgjobs.stores.sqlite import rows, writing
 from bgjobs.stores.sqlite.calls import Calls
@@ -95,7 +95,8 @@ def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> l
     look, live, succeeded, forget = calls.sql["put_back"]
     with calls.roles.writer.writing() as raw, translated(calls.roles.label):
         found = run(raw, look, {"ids": rows.uuids_json(job_ids)})
-        ids = rows.to_json(row[0] for row in found if rows.DECODER.may_be_put_back(row))
+        fit = (row for row in found if rows.DECODER.may_be_put_back(row))
+        ids = rows.to_json(first_of_each_job(fit))
         values: Parameters = {"ids": ids, "now": calls.microseconds(now)}
         stored = [row[0] for part in (live, succeeded) for row in run(raw, part, values)]
         gone = run(raw, forget, {"ids": ids, "stored": rows.to_json(stored)})

@@ -18,11 +18,11 @@ from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
 from bgjobs.stores.values import (
     Ends,
-    as_holder,
     as_planned,
     by_verb,
     check_duplicates,
     in_claim_order,
+    single,
     which_are_free,
 )
 from bgjobs.texts import LONGEST_ERROR, clean_text
@@ -88,7 +88,7 @@ def _standing(raw: sqlite3.Connection, sql: Statements, job: Job) -> Job:
     parameters = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
     found = _run_all(raw, sql["find_live"], parameters)
     # None when this very job was stored before and has ended: then it is as it was asked for.
-    return as_holder(rows.DECODER.job(found[0]), job) if found else job
+    return single(rows.DECODER.job(found[0])) if found else job
 
 
 def replace(

@@ -56,9 +56,12 @@ def enqueue(
         screen.line(f"nothing was enqueued: job {job.id} has this key")
 
 
+_TRIES = 3
+
+
 async def _enqueued(admin: bgjobs.Admin, asked: bgjobs.JobRequest) -> tuple[AnyJob, bool]:
     """Store a job, or find the one that has its unique key; return whether it is new."""
-    while True:
+    for _ in range(_TRIES):
         try:
             return await admin.enqueue(asked), True
         except DuplicateJobError as error:
@@ -66,6 +69,7 @@ async def _enqueued(admin: bgjobs.Admin, asked: bgjobs.JobRequest) -> tuple[AnyJ
                 raise
             with suppress(UnknownJobError):  # it was deleted meanwhile
                 return await admin.get(error.holder), False
+    return await admin.enqueue(asked), True
 
 
 def _text(value: str) -> str:

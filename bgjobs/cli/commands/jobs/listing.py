@@ -78,6 +78,8 @@ def list_jobs(
         _list_unreadable(session, _page(session, limit, after), with_json=with_json)
         return
     wanted = _wanted(states, search, after)
+    if search is not None and after is not None and "@" not in after:
+        raise Fault("--after of a search: expected what jobs list has told, found an id")
     page = _page(session, limit, after)
     more: dict[State, bgjobs.Cursor | UUID | None] = {}
     ids: dict[UUID, str] = {}

@@ -1,7 +1,8 @@
 select {job_columns}
 from {jobs} as job
 where job.reserved_by is not null
-    and job.id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and job.id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and job.id is distinct from %(after)s
     and not exists (
         select from {owners} as owner
         where owner.id = job.reserved_by

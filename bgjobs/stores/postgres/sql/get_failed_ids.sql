@@ -1,7 +1,8 @@
 -- All, those of one worker, and those whose error has certain words.
 select id
 from {jobs_failed}
-where id < coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
     and (%(before)s::timestamptz is null or failed_at < %(before)s)
 order by id desc
 limit %(limit)s;
@@ -9,7 +10,8 @@ limit %(limit)s;
 select id
 from {jobs_failed}
 where name = %(name)s
-    and id < coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
     and (%(before)s::timestamptz is null or failed_at < %(before)s)
 order by id desc
 limit %(limit)s;

@@ -20,7 +20,8 @@ select
     pg_catalog.substr(error, 1, 1001) as error,
     failed_at
 from {jobs_unreadable}
-where id < coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
 order by id desc
 limit %(limit)s;
 

@@ -54,6 +54,8 @@ select
     succeeded_at
 from {jobs_unreadable}
 where id = any(%(ids)s::uuid[]) and origin = 'jobs_succeeded'
+    and not exists (select from {jobs} as live where live.id = job_id)
+    and not exists (select from {jobs_failed} as ended where ended.id = job_id)
 on conflict do nothing
 returning id;
 

@@ -1,4 +1,5 @@
--- From each of the three tables; a row that has changed since it was read stays.
+-- From each of the three tables; a row that was reserved, given back or
+-- ended since it was read stays.
 with apart as (
     delete from {jobs} as job
     using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])

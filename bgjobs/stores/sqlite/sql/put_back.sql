@@ -52,6 +52,8 @@ select
     succeeded_at
 from {jobs_unreadable}
 where id in (select value from json_each(:ids)) and origin = 'jobs_succeeded'
+    and not exists (select 1 from {jobs} as live where live.id = job_id)
+    and not exists (select 1 from {jobs_failed} as ended where ended.id = job_id)
 on conflict do nothing
 returning id;
 

@@ -1,4 +1,5 @@
--- From each of the three tables, in two steps; a row that has changed since it was read stays.
+-- From each of the three tables, in two steps; a row that was reserved, given back or
+-- ended since it was read stays.
 insert into {jobs_unreadable} (
     id, origin, reason, found_at, job_id,
     name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
