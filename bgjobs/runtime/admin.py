@@ -123,15 +123,18 @@ class Admin:
         failures = Failures(name=name, words=_words(search))
         return await list_jobs(self._engine, self._operations, state, failures, metadata, page)
 
-    async def unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
+    async def unreadable(
+        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
+    ) -> Sequence[UnreadableJob]:
         """Return one page of the stored rows that are no jobs and were set apart, newest first.
 
         A row is set apart when a queue, the monitor or one of these methods meets it. Texts of
-        its columns are cut after 1,000 characters. `delete` removes it, and `retry` puts it
+        its columns are cut after `longest` characters. `delete` removes it, and `retry` puts it
         back if it can be read by now.
         """
         check_type("unreadable: page", page, Page)
-        return await self._ask(self._operations.get_unreadable, page)
+        check_whole("unreadable: longest", longest, least=1)
+        return await self._ask(self._operations.get_unreadable, page, longest=longest)
 
     async def count(
         self, names: Collection[str] | None = None, *, at_most: int | None = COUNTED

@@ -129,8 +129,11 @@ class Decoder:
         """Return a row that may be read, but of which the database allows no change."""
         return self._unreadable(table, row)
 
-    def set_apart(self, row: Row) -> UnreadableJob:
-        """Return a row of `jobs_unreadable`, with the columns of all three tables."""
+    def set_apart(self, row: Row, longest: int = LONGEST_SHOWN) -> UnreadableJob:
+        """Return a row of `jobs_unreadable`, with the columns of all three tables.
+
+        Texts are cut after `longest` characters.
+        """
         key, origin, reason, found_at, *raw = row
         names = ("id", *_APART)
         columns_of = _LISTS.get(origin, columns.JOB)
@@ -140,7 +143,9 @@ class Decoder:
             table=origin,
             reason=reason if isinstance(reason, str) else "",
             columns={
-                name: self.shown(name, value) for name, value in found if name in columns_of
+                name: self.shown(name, value, longest)
+                for name, value in found
+                if name in columns_of
             },
             found_at=self._time_or_none(found_at),
         )
@@ -175,7 +180,7 @@ class Decoder:
         except Exception:  # noqa: BLE001 - as above
             return uuid5(_ROWS_WITHOUT_ID, ascii(found))
 
-    def shown(self, column: str, found: Any) -> str | int | None:
+    def shown(self, column: str, found: Any, longest: int = LONGEST_SHOWN) -> str | int | None:
         """Return the value of a column for people to read."""
         if column.endswith("_at"):
             with suppress(Exception):
@@ -183,7 +188,7 @@ class Decoder:
         if found is None or type(found) is int:
             return found
         text = found if isinstance(found, str) else _decoded(found)
-        return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+        return text if len(text) <= longest else f"{text[:longest]}..."
 
     def _reason(self, found: Mapping[str, Any]) -> str:
         for column, value in found.items():

@@ -230,8 +230,13 @@ class Operations(Protocol):
         """
         ...
 
-    def get_unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
-        """Return what was set apart, the newest first; texts of columns are cut."""
+    def get_unreadable(
+        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
+    ) -> Sequence[UnreadableJob]:
+        """Return what was set apart, the newest first.
+
+        Texts of columns are cut after `longest` characters.
+        """
         ...
 
     def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:

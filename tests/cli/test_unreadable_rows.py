@@ -62,12 +62,14 @@ def test_it_goes_on_behind_a_page(call: Call, bad: str) -> None:
 
 
 def test_it_is_exported_as_it_is_stored(call: Call, bad: str, tmp_path: Path) -> None:
+    change(f"update bgjobs_jobs_unreadable set payload = '{'x' * 5_000}'")
     file = tmp_path / "rows.jsonl"
     answer = call("jobs", "export", str(file), "--unreadable")
     lines = [json.loads(line) for line in file.read_text().splitlines()]
 
     assert answer.code == 0
     assert [(one["id"], one["columns"]["metadata"]) for one in lines] == [(bad, "{\x1b[31m")]
+    assert lines[0]["columns"]["payload"] == "x" * 5_000
 
 
 def test_it_runs_again_once_it_was_repaired(call: Call, bad: str) -> None:
@@ -85,6 +87,18 @@ def test_it_is_deleted_for_ever(call: Call, bad: str) -> None:
     assert call("jobs", "delete", bad, "--dry-run").out == f"would change {bad}: unreadable\n"
     assert call("jobs", "delete", bad, "--yes").out == f"deleted {bad}\n"
     assert call("jobs", "list", "--unreadable").err == "no stored row is unreadable\n"
+
+
+def test_all_of_them_are_deleted_at_once(call: Call, bad: str) -> None:
+    neither = call("jobs", "delete")
+    assert neither.code == 2
+    assert neither.line.endswith("expected ids, or --unreadable; found neither")
+    assert call("jobs", "delete", "--unreadable", "--dry-run").out == (
+        "would delete 1 unreadable row\n"
+    )
+    assert call("jobs", "delete", "--unreadable", "--yes").out == "deleted 1\n"
+    assert call("jobs", "delete", "--unreadable", "--yes", "--json").json == {"deleted": 0}
+    assert call("jobs", "show", bad).code == 3
 
 
 def test_a_search_goes_on_behind_what_it_has_told(call: Call) -> None:

@@ -183,9 +183,11 @@ class PostgresOperations:
         """Move rows that cannot be read to a table of their own, and return those moved."""
         return unreadable.set_apart(self._calls, found, rows.utc("now", now))
 
-    def get_unreadable(self, page: Page = FIRST_PAGE) -> Sequence[UnreadableJob]:
+    def get_unreadable(
+        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
+    ) -> Sequence[UnreadableJob]:
         """Return what was set apart, the newest first."""
-        return unreadable.get(self._calls, page)
+        return unreadable.get(self._calls, page, longest)
 
     def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
         """Return what was set apart under this id, or None."""

@@ -9,7 +9,7 @@ from attrs import evolve
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.jobs import UnreadableJob
 from bgjobs.stores.columns import LARGEST_COUNT
-from bgjobs.stores.decoding import TABLES, first_of_each_job
+from bgjobs.stores.decoding import LONGEST_SHOWN, TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres import arrays, rows, timestamps
 from bgjobs.stores.postgres.calls import Calls, paged
@@ -51,14 +51,16 @@ def _read(found: Sequence[UnreadableJob], now: datetime | None) -> rows.Paramete
     }
 
 
-def get(calls: Calls, page: Page) -> list[UnreadableJob]:
+def get(calls: Calls, page: Page, longest: int) -> list[UnreadableJob]:
     """Return a page of what was set apart."""
-    return [rows.DECODER.set_apart(row) for row in calls.rows("get_unreadable", paged(page))]
+    found = calls.rows("get_unreadable", {**paged(page), "longest": longest})
+    return [rows.DECODER.set_apart(row, longest) for row in found]
 
 
 def find(calls: Calls, job_id: UUID) -> UnreadableJob | None:
     """Return what was set apart under an id, or None."""
-    found = calls.rows("get_unreadable", {"id": job_id}, part=1)
+    values = {"id": job_id, "longest": LONGEST_SHOWN}
+    found = calls.rows("get_unreadable", values, part=1)
     return rows.DECODER.set_apart(found[0]) if found else None
 
 

@@ -11,11 +11,11 @@ from bgjobs.ids import new_id, parsed_id
 from bgjobs.instants import from_microseconds
 from bgjobs.jobs import UnreadableJob
 from bgjobs.stores.columns import LARGEST_COUNT
-from bgjobs.stores.decoding import TABLES, first_of_each_job
+from bgjobs.stores.decoding import LONGEST_SHOWN, TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
 from bgjobs.stores.sqlite import rows, writing
 from bgjobs.stores.sqlite.calls import Calls
-from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
+from bgjobs.stores.sqlite.connection import Parameters, change, run
 from bgjobs.stores.sqlite.faults import translated
 
 
@@ -56,13 +56,14 @@ def _bytes(found: str | UUID | None) -> bytes | None:
     return None if found is None else str(found).encode("utf-8", "surrogateescape")
 
 
-def get(calls: Calls, page: Page) -> list[UnreadableJob]:
+def get(calls: Calls, page: Page, longest: int) -> list[UnreadableJob]:
     """Return a page of what was set apart."""
-    found = calls.page("get_unreadable", page, {}, part=0)
+    values: Parameters = {"longest": longest}
+    found = calls.page("get_unreadable", page, values, part=0)
     if not all(_is_id(row[0]) for row in found):
         calls.write("rename_unreadable", None, {})
-        found = calls.page("get_unreadable", page, {}, part=0)
-    return [_value(row) for row in found]
+        found = calls.page("get_unreadable", page, values, part=0)
+    return [rows.DECODER.set_apart(row, longest) for row in found]
 
 
 def _is_id(found: str) -> bool:
@@ -75,12 +76,9 @@ def _is_id(found: str) -> bool:
 
 def find(calls: Calls, job_id: UUID) -> UnreadableJob | None:
     """Return what was set apart under an id, or None."""
-    found = calls.read("get_unreadable", {"id": str(job_id)}, part=1)
-    return _value(found[0]) if found else None
-
-
-def _value(row: Row) -> UnreadableJob:
-    return rows.DECODER.set_apart(row)
+    values: Parameters = {"id": str(job_id), "longest": LONGEST_SHOWN}
+    found = calls.read("get_unreadable", values, part=1)
+    return rows.DECODER.set_apart(found[0]) if found else None
 
 
 def count(calls: Calls, at_most: int | None) -> int:

@@ -29,6 +29,8 @@ from bgjobs.visible import visible_json
 Write = Callable[[str], object]
 """Writes one line of JSON."""
 
+_FEW, _WHOLE = 5, 2**28
+"""Unreadable rows that are read at once, and characters of a column: all that memory takes."""
 LONGEST_LINE = 2**23
 """Characters of a line that are read: more than an import takes."""
 
@@ -95,15 +97,15 @@ class _Failed:
 @final
 @frozen
 class _Unreadable:
-    """Rows that are no jobs, with their columns as far as those are shown."""
+    """Rows that are no jobs, with their whole columns, few at a time."""
 
     async def count(self, admin: bgjobs.Admin) -> Count:
         found = (await admin.count((), at_most=AT_MOST)).unreadable
         return Count(min(found, AT_MOST), "unreadable row")
 
     async def lines(self, admin: bgjobs.Admin) -> AsyncIterator[str]:
-        page = bgjobs.Page()
-        while found := await admin.unreadable(page):
+        page = bgjobs.Page(_FEW)
+        while found := await admin.unreadable(page, longest=_WHOLE):
             for one in found:
                 yield json.dumps(as_json.unreadable(one, with_payload=True))
             page = page.behind(found)

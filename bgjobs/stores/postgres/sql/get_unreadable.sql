@@ -1,8 +1,8 @@
--- Texts are cut: a page of them would be too much.
+-- Texts are cut: a page of whole ones may be too much. One character more tells that.
 select
     id, origin, reason, found_at, job_id,
-    pg_catalog.substr(name, 1, 1001) as name,
-    pg_catalog.substr(payload, 1, 1001) as payload,
+    pg_catalog.substr(name, 1, %(longest)s + 1) as name,
+    pg_catalog.substr(payload, 1, %(longest)s + 1) as payload,
     priority,
     attempts,
     crashes,
@@ -12,12 +12,12 @@ select
     available_at,
     reserved_at,
     reserved_by,
-    pg_catalog.substr(unique_key, 1, 1001) as unique_key,
-    pg_catalog.substr(errors, 1, 1001) as errors,
-    pg_catalog.substr(occurrence, 1, 1001) as occurrence,
-    pg_catalog.substr(metadata, 1, 1001) as metadata,
+    pg_catalog.substr(unique_key, 1, %(longest)s + 1) as unique_key,
+    pg_catalog.substr(errors, 1, %(longest)s + 1) as errors,
+    pg_catalog.substr(occurrence, 1, %(longest)s + 1) as occurrence,
+    pg_catalog.substr(metadata, 1, %(longest)s + 1) as metadata,
     succeeded_at,
-    pg_catalog.substr(error, 1, 1001) as error,
+    pg_catalog.substr(error, 1, %(longest)s + 1) as error,
     failed_at
 from {jobs_unreadable}
 where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -27,8 +27,8 @@ limit %(limit)s;
 
 select
     id, origin, reason, found_at, job_id,
-    pg_catalog.substr(name, 1, 1001) as name,
-    pg_catalog.substr(payload, 1, 1001) as payload,
+    pg_catalog.substr(name, 1, %(longest)s + 1) as name,
+    pg_catalog.substr(payload, 1, %(longest)s + 1) as payload,
     priority,
     attempts,
     crashes,
@@ -38,12 +38,12 @@ select
     available_at,
     reserved_at,
     reserved_by,
-    pg_catalog.substr(unique_key, 1, 1001) as unique_key,
-    pg_catalog.substr(errors, 1, 1001) as errors,
-    pg_catalog.substr(occurrence, 1, 1001) as occurrence,
-    pg_catalog.substr(metadata, 1, 1001) as metadata,
+    pg_catalog.substr(unique_key, 1, %(longest)s + 1) as unique_key,
+    pg_catalog.substr(errors, 1, %(longest)s + 1) as errors,
+    pg_catalog.substr(occurrence, 1, %(longest)s + 1) as occurrence,
+    pg_catalog.substr(metadata, 1, %(longest)s + 1) as metadata,
     succeeded_at,
-    pg_catalog.substr(error, 1, 1001) as error,
+    pg_catalog.substr(error, 1, %(longest)s + 1) as error,
     failed_at
 from {jobs_unreadable}
 where id = %(id)s::uuid or job_id = %(id)s::uuid

@@ -1,8 +1,8 @@
--- Texts are cut: a page of them would be too much.
+-- Texts are cut: a page of whole ones may be too much. One character more tells that.
 select
     id, origin, reason, found_at, job_id,
-    substr(name, 1, 1001) as name,
-    substr(payload, 1, 1001) as payload,
+    substr(name, 1, :longest + 1) as name,
+    substr(payload, 1, :longest + 1) as payload,
     priority,
     attempts,
     crashes,
@@ -12,12 +12,12 @@ select
     available_at,
     reserved_at,
     reserved_by,
-    substr(unique_key, 1, 1001) as unique_key,
-    substr(errors, 1, 1001) as errors,
-    substr(occurrence, 1, 1001) as occurrence,
-    substr(metadata, 1, 1001) as metadata,
+    substr(unique_key, 1, :longest + 1) as unique_key,
+    substr(errors, 1, :longest + 1) as errors,
+    substr(occurrence, 1, :longest + 1) as occurrence,
+    substr(metadata, 1, :longest + 1) as metadata,
     succeeded_at,
-    substr(error, 1, 1001) as error,
+    substr(error, 1, :longest + 1) as error,
     failed_at
 from {jobs_unreadable}
 where id < coalesce(:after, zeroblob(0))
@@ -26,8 +26,8 @@ limit :limit;
 
 select
     id, origin, reason, found_at, job_id,
-    substr(name, 1, 1001) as name,
-    substr(payload, 1, 1001) as payload,
+    substr(name, 1, :longest + 1) as name,
+    substr(payload, 1, :longest + 1) as payload,
     priority,
     attempts,
     crashes,
@@ -37,12 +37,12 @@ select
     available_at,
     reserved_at,
     reserved_by,
-    substr(unique_key, 1, 1001) as unique_key,
-    substr(errors, 1, 1001) as errors,
-    substr(occurrence, 1, 1001) as occurrence,
-    substr(metadata, 1, 1001) as metadata,
+    substr(unique_key, 1, :longest + 1) as unique_key,
+    substr(errors, 1, :longest + 1) as errors,
+    substr(occurrence, 1, :longest + 1) as occurrence,
+    substr(metadata, 1, :longest + 1) as metadata,
     succeeded_at,
-    substr(error, 1, 1001) as error,
+    substr(error, 1, :longest + 1) as error,
     failed_at
 from {jobs_unreadable}
 where id = :id or job_id = :id
