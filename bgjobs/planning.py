@@ -34,6 +34,8 @@ It is the distance of two occurrences: standing still for one more is better tha
 again. For a schedule of every second that is too short, for one of every year too long.
 """
 DAY = timedelta(days=1)
+LONGEST_OF_OTHERS = timedelta(days=366)
+"""For so long a row may wait that another process has planned by settings of its own."""
 MOST_MADE_UP = 1_000_000
 """How many missed occurrences in a row a scheduled job may ask to be made up."""
 LARGEST_SHIFT = timedelta(hours=3)
@@ -122,7 +124,7 @@ def is_ahead(job: Job, now: datetime) -> bool:
 
 
 def is_plausible(occurrence: Occurrence, name: str) -> bool:
-    """Whether a scheduled job of this name, with whatever settings, could have planned it."""
+    """Whether a scheduled job of this name, with any settings, could have planned it."""
     plan, previous = occurrence.plan, occurrence.previous
     grace = timedelta(0) if plan.misfire_grace is None else plan.misfire_grace
     return (
@@ -139,29 +141,49 @@ def is_foreign(waiting: Job, plan: Plan, now: datetime) -> bool:
 
     Judged by the row's own plan, which may be that of a process with other settings. What
     stands is only ever found too late, so that two processes which differ do not move it to and
-    fro. A pause that is written as this library writes it holds, whoever wrote it.
+    fro. A pause that is written as this library writes it holds.
     """
     occurrence = waiting.occurrence
     if occurrence is None or not is_plausible(occurrence, plan.name):
         return True
     if occurrence.paused:
         return waiting.available_at != PARKED_UNTIL
-    wait = waiting.available_at - occurrence.at
-    if not waiting.reservations and not timedelta(0) <= wait <= occurrence.plan.jitter:
-        return True  # what was never reserved is not snoozed
-    return not has_begun(waiting) and _is_too_far(occurrence, plan, now + CLOCK_NOISE)
+    wait, now = waiting.available_at - occurrence.at, now + CLOCK_NOISE
+    if not waiting.reservations:  # what was never reserved is not snoozed
+        if not timedelta(0) <= wait <= occurrence.plan.jitter:
+            return True
+        if waiting.available_at - now > _longest_here(occurrence, plan, now):
+            return True
+    return not has_begun(waiting) and _is_too_far(occurrence, plan, now)
+
+
+def _longest_here(standing: Occurrence, plan: Plan, now: datetime) -> timedelta:
+    """Return for how long a row may wait, whatever its own plan says.
+
+    By the plan of this process, and not less than a year: the plan of another process may be
+    newer, and stands.
+    """
+    longest = _longest_wait(standing, plan, now) or LONGEST_OF_OTHERS
+    return max(longest + plan.jitter, LONGEST_OF_OTHERS)
 
 
 def _is_too_far(standing: Occurrence, plan: Plan, now: datetime) -> bool:
-    for schedule_of in (standing.plan, plan):
-        try:
-            schedule = from_text(schedule_of.schedule)
-            served = _served(schedule, _without_the_future(standing, now), now)
-            latest = schedule.next_after(max(now, served))
-        except (NoOccurrenceError, ScheduleValidationError):
-            continue  # a newer version wrote it, or its zone is unknown here
-        return standing.at - latest > max(_slack_of(schedule), _shift_of(schedule))
+    for judge in (standing.plan, plan):
+        longest = _longest_wait(standing, judge, now)
+        if longest is not None:
+            return standing.at - now > longest
     return False
+
+
+def _longest_wait(standing: Occurrence, plan: Plan, now: datetime) -> timedelta | None:
+    """Return how far ahead a plan has its next occurrence; None if it cannot be told."""
+    try:
+        schedule = from_text(plan.schedule)
+        served = _served(schedule, _without_the_future(standing, now), now)
+        latest = schedule.next_after(max(now, served))
+    except (NoOccurrenceError, ScheduleValidationError):
+        return None  # a newer version wrote it, or its zone is unknown here
+    return latest - now + max(_slack_of(schedule), _shift_of(schedule))
 
 
 def _shift_of(schedule: Schedule) -> timedelta:

@@ -24,6 +24,9 @@ PATIENCE = 60.0  # seconds; a safety net
 HOUR = timedelta(hours=1)
 FAR = datetime(2999, 1, 1, tzinfo=UTC)
 COUNT = to_microseconds(FAR)
+AGE = timedelta(days=34_700)
+IN_AN_AGE = datetime.now(UTC) + AGE
+RARELY = every(seconds=3_000_000_000)
 
 
 @bgjobs.worker
@@ -48,6 +51,11 @@ FOREIGN: dict[str, tuple[Mapping[str, Any] | None, datetime | None]] = {
     "before all clocks": ({"at": to_microseconds(datetime.min.replace(tzinfo=UTC))}, FAR),
     "jitter without end": ({"jitter": to_microseconds(FAR) * 100, "at": COUNT}, FAR),
     "grace below nothing": ({"misfire_grace": -1}, None),
+    "jitter of an age": ({"jitter": 36_000 * 86_400_000_000}, IN_AN_AGE),
+    "once in an age": (
+        {"schedule": RARELY.text, "at": to_microseconds(IN_AN_AGE)},
+        IN_AN_AGE,
+    ),
 }
 
 

@@ -134,6 +134,20 @@ async def test_what_another_process_has_changed_is_not_undone(virtual_app: Harne
 
 
 @virtual_time
+async def test_what_waits_for_longer_than_a_year_is_given_up_once(virtual_app: Harness) -> None:
+    """By a process that would wait for less; the one that has planned it leaves it at that."""
+    rarely = every(days=30_000)
+    jobs = (job(tick, one, poll_interval=600.0) for one in (every(hours=1), rarely))
+    often, other = (config(virtual_app, one) for one in jobs)
+    async with bgjobs.run(often) as one, bgjobs.run(other):
+        await anyio.sleep(5.5 * HOUR.total_seconds())
+        assert (await standing(one, "tick")).plan.schedule == every(hours=1).text
+    assert len(virtual_app.recorder.of(JobStarted)) == 5
+    moves = virtual_app.recorder.of(OccurrenceReplanned)
+    assert [move.at > move.before for move in moves] == [True, False]
+
+
+@virtual_time
 async def test_a_change_whose_caller_is_cancelled_is_made_all_the_same(
     virtual_app: Harness,
 ) -> None:

@@ -347,6 +347,49 @@ def test_where_its_schedule_cannot_be_read_the_settings_judge() -> None:
     assert not is_foreign(planned_row(far), ended, NOON)
 
 
+AGE, YEAR = timedelta(days=34_700), timedelta(days=366)
+RARELY = Plan(name="tick", schedule=every(seconds=3_000_000_000).text)
+
+
+def test_jitter_of_an_age_parks_nothing() -> None:
+    often = Plan(name="tick", schedule=every(seconds=1).text, jitter=timedelta(days=36_000))
+    soon = Occurrence(plan=often, at=NOON + SECOND)
+    assert is_foreign(planned_row(soon, available_at=NOON + AGE), MINUTELY, NOON)
+    assert not is_foreign(planned_row(soon, available_at=NOON + YEAR), MINUTELY, NOON)
+    ours = evolve(MINUTELY, jitter=often.jitter)
+    assert not is_foreign(planned_row(soon, available_at=NOON + AGE), ours, NOON)
+    assert not is_foreign(planned_row(soon, available_at=NOON + AGE), often, NOON)
+
+
+def test_a_schedule_of_an_age_is_only_planned_by_one_that_waits_as_long() -> None:
+    row = planned_row(Occurrence(plan=RARELY, at=NOON + AGE))
+    assert is_foreign(row, MINUTELY, NOON)
+    assert not is_foreign(row, RARELY, NOON)
+    unknown = Plan(name="tick", schedule="whenever")
+    assert is_foreign(row, unknown, NOON)
+    yearly = Plan(name="tick", schedule=every(days=365).text)
+    assert not is_foreign(planned_row(first(yearly, NOON)), MINUTELY, NOON)
+
+
+@given(
+    st.integers(1, 36_500), st.integers(1, 36_500), st.integers(0, 30_000), st.integers(0, 9)
+)
+def test_two_processes_do_not_move_a_row_to_and_fro(
+    days: int, others: int, jitter: int, seed: int
+) -> None:
+    ours = Plan(name="tick", schedule=every(days=days).text, jitter=timedelta(days=jitter))
+    theirs = Plan(name="tick", schedule=every(days=others).text)
+    rows = list[Job]()
+    for plan in (ours, theirs):
+        planned = first(plan, NOON)
+        due = request_of(ASKED, planned, Random(seed)).options.available_at
+        assert due is not None
+        rows.append(planned_row(planned, available_at=due))
+    our_row, their_row = rows
+    assert not is_foreign(our_row, ours, NOON)
+    assert not (is_foreign(our_row, theirs, NOON) and is_foreign(their_row, ours, NOON))
+
+
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 DURATIONS = st.timedeltas()
 PLANS = st.builds(
