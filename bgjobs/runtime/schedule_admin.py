@@ -14,12 +14,14 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.scheduled_row import ScheduledRow
 from bgjobs.runtime.tree import Tree
+from bgjobs.runtime.unreadable import readable
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.reading import from_text
 from bgjobs.stores.operations import operations_of
+from bgjobs.stores.pages import Page
 
 MOST_ROWS = 1_000
-"""Scheduled jobs whose rows are looked at."""
+"""Scheduled jobs that are listed by their rows alone, and rows that are read at once."""
 
 
 @final
@@ -43,8 +45,11 @@ class ScheduleState:
         return self.occurrence is not None and self.occurrence.paused
 
 
-def _state_of(row: Job, occurrence: Occurrence) -> ScheduleState:
-    """Describe a scheduled job by its row alone."""
+def _state_of(row: Job) -> ScheduleState | None:
+    """Describe a scheduled job by its row alone; None if it is the row of none."""
+    occurrence = row.occurrence
+    if occurrence is None or row.unique_key != occurrence.plan.unique_key:
+        return None
     try:
         schedule = from_text(occurrence.plan.schedule)
     except ScheduleValidationError:  # of another version, or in a zone that is unknown here
@@ -80,13 +85,17 @@ class ScheduleAdmin:
         operations = operations_of(self._engine.store)
         if operations is None:
             return []
-        rows = await self._engine.dispatch.call(operations.get_occurrences, MOST_ROWS)
-        found = [
-            _state_of(row, row.occurrence)
-            for row in rows
-            if row.occurrence is not None and (row.occurrence.plan.name, row.name) not in known
-        ]
-        return sorted(found, key=lambda state: (state.name, state.worker))
+
+        async def ask(page: Page) -> Sequence[Job]:
+            return await self._engine.dispatch.call(operations.get_occurrences, page)
+
+        found: list[ScheduleState] = []
+        page = Page(MOST_ROWS)
+        while len(found) < MOST_ROWS and (rows := await readable(self._engine, ask, page)):
+            states = map(_state_of, rows)
+            found += [one for one in states if one and (one.name, one.worker) not in known]
+            page = page.behind(rows)
+        return sorted(found[:MOST_ROWS], key=lambda state: (state.name, state.worker))
 
     def control(self, name: str) -> ScheduledJobControl:
         """Give one of them; `UnknownNameError` when there is none."""

@@ -206,8 +206,8 @@ class Operations(Protocol):
         """Return whose jobs wait, due or not: each worker's name once, `limit` at most."""
         ...
 
-    def get_occurrences(self, limit: int) -> Sequence[Job]:
-        """Return live runs of schedules, waiting, paused or running, `limit` at most."""
+    def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
         ...
 
     def get_named_running(

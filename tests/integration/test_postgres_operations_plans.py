@@ -190,6 +190,10 @@ def test_the_names_of_waiting_jobs_are_leapt_through(
     assert _read(store, postgres_dsn, "get_waiting_names", limit=MANY) <= 10
 
 
+def test_occurrences_are_read_from_their_index(store: PostgresStore, postgres_dsn: str) -> None:
+    assert _read(store, postgres_dsn, "get_occurrences", after=None, limit=MANY) <= 10
+
+
 def test_ids_are_looked_up(store: PostgresStore, postgres_dsn: str) -> None:
     for first in (UUID(int=0), new_id()):
         values: dict[str, Any] = {"first": first, "last": UUID(int=2**128 - 1), "limit": 10}

@@ -234,6 +234,12 @@ def test_the_names_of_waiting_jobs_are_leapt_through(
     assert cost <= 1000
 
 
+def test_occurrences_are_read_from_their_index(
+    raw: tuple[SQLiteStore, sqlite3.Connection],
+) -> None:
+    assert _cost(raw, "get_occurrences", {"after": None, "limit": MANY})[0] <= 1000
+
+
 def test_ids_are_looked_up(raw: tuple[SQLiteStore, sqlite3.Connection]) -> None:
     for first in (IDS[0], WAITING[-3], FAILED[5]):
         values = {"first": first, "last": IDS[-1], "limit": 10}

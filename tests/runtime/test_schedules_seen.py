@@ -9,8 +9,10 @@ import pytest
 
 import bgjobs
 from bgjobs import every
-from bgjobs.events import OccurrencePlanned
+from bgjobs.events import JobUnreadable, OccurrencePlanned
+from bgjobs.runtime import schedule_admin
 from tests.fixtures.databases import SQLiteFile
+from tests.fixtures.hostile_rows import HostileRows
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -65,3 +67,40 @@ async def test_a_schedule_that_cannot_be_read_here_is_seen_all_the_same(
     async with bgjobs.administer(sqlite_app.config(queues=[], enqueue_only=[tidy])) as admin:
         [state] = await admin.schedules()
     assert (state.name, state.schedule, state.is_configured) == ("a", None, False)
+
+
+@pytest.fixture
+def rows(app: Harness) -> HostileRows:
+    with closing(app.open_store()) as store:
+        store.migrate()
+    return HostileRows(app.database, "tidy")
+
+
+def planned(name: str) -> str:
+    return f'{{"name":"{name}","schedule":"every 1 minutes","at":0}}'
+
+
+async def test_rows_that_are_no_schedules_neither_show_nor_take_the_place_of_those(
+    app: Harness, rows: HostileRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule_admin, "MOST_ROWS", 2)
+    async with bgjobs.administer(app.config(queues=[], enqueue_only=[tidy])) as admin:
+        for number in range(5):
+            rows.insert(occurrence=planned("a"))
+            rows.insert(occurrence=planned("a"), unique_key=f"k{number}")
+            rows.insert(occurrence=planned("a"), unique_key=f"schedule:b{number}")
+            rows.insert(unique_key=f"schedule:c{number}")
+        rows.insert(occurrence=planned("z"), unique_key="schedule:z")
+        rows.insert(occurrence=planned("y"), unique_key="schedule:y")
+        assert shown(await admin.schedules()) == [("y", "tidy", False), ("z", "tidy", False)]
+
+
+async def test_a_row_that_cannot_be_read_is_set_apart_and_the_others_are_shown(
+    app: Harness, rows: HostileRows
+) -> None:
+    async with bgjobs.administer(app.config(queues=[], enqueue_only=[tidy])) as admin:
+        bad = rows.insert(occurrence="{", unique_key="schedule:x")
+        rows.insert(occurrence=planned("z"), unique_key="schedule:z")
+        assert shown(await admin.schedules()) == [("z", "tidy", False)]
+        assert [one.id for one in await admin.unreadable()] == [bad]
+        assert [one.job.id for one in app.recorder.of(JobUnreadable)] == [bad]

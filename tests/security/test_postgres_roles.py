@@ -147,7 +147,7 @@ def read(store: PostgresStore) -> None:
     store.operations.get_waiting("work", delayed=True)
     store.operations.get_named_running("work")
     store.operations.get_waiting_names(10)
-    store.operations.get_occurrences(10)
+    store.operations.get_occurrences()
     store.operations.find_ids(new_id(), new_id(), 10)
     store.operations.get_unreadable()
     store.operations.find_unreadable(new_id())
@@ -339,6 +339,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.jobs_failed set id = gen_random_uuid()",
         "update bgjobs.paused_queues set name = ''",
         "update bgjobs.jobs_unreadable set id = gen_random_uuid()",
+        "update bgjobs.jobs_unreadable set metadata = null",
         "update bgjobs.owners set lease_expires_at = now()",
         "delete from bgjobs.owners",
         "select from bgjobs.starts",
@@ -364,6 +365,18 @@ def test_what_a_role_may_not_do(role: str, statement: str, cluster: Cluster) -> 
         denied = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction)
         with pytest.raises(denied):
             connection.execute(text)
+
+
+def test_the_owner_of_the_tables_repairs_what_an_operator_puts_back(cluster: Cluster) -> None:
+    with cluster.using("operator") as store:
+        apart = set_one_apart(store)
+        repair = "update bgjobs.jobs_unreadable set metadata = "
+        with psycopg.connect(cluster.dsn_of("migrator")) as owner:
+            owner.execute(sql.SQL(cluster.named(f"{repair}'{{'")))
+        assert store.operations.put_back([apart]) == []
+        with psycopg.connect(cluster.dsn_of("migrator")) as owner:
+            owner.execute(sql.SQL(cluster.named(f"{repair}null")))
+        assert store.operations.put_back([apart]) == [apart]
 
 
 @bgjobs.worker

@@ -157,9 +157,9 @@ class PostgresOperations:
         """Return whose jobs wait, due or not, each name once."""
         return [name for [name] in self._calls.rows("get_waiting_names", {"limit": limit})]
 
-    def get_occurrences(self, limit: int) -> Sequence[Job]:
-        """Return live runs of schedules, waiting, paused or running."""
-        found = self._calls.rows("get_occurrences", {"limit": limit})
+    def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
+        found = self._calls.rows("get_occurrences", paged(page))
         return listing(map(rows.DECODER.job, found))
 
     def get_named_running(

@@ -163,9 +163,9 @@ class SQLiteOperations:
         found = self._calls.read("get_waiting_names", {"limit": limit})
         return [name for [name] in found if is_readable(name)]
 
-    def get_occurrences(self, limit: int) -> Sequence[Job]:
-        """Return live runs of schedules, waiting, paused or running."""
-        found = self._calls.read("get_occurrences", {"limit": limit})
+    def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
+        found = self._calls.page("get_occurrences", page, {})
         return listing(map(rows.DECODER.job, found))
 
     def get_named_running(

@@ -8,6 +8,7 @@ from uuid import UUID
 from bgjobs.ids import new_id
 from bgjobs.settlements import Settlement
 from bgjobs.stores.operations import Failures, OperatedStore
+from bgjobs.stores.pages import Page
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,
@@ -169,10 +170,25 @@ def check_live_occurrences_are_found_among_all_jobs(store: OperatedStore) -> Non
     put(store, ask(), ask("sms"))
     put_one(store, unique_key="schedule:ended", occurrence=OCCURRENCE)
     [*_, ended] = take(store, start(store))
-    assert ids(store.operations.get_occurrences(10)) == [ended.id]
+    assert ids(store.operations.get_occurrences()) == [ended.id]
     store.write(settle=[succeed(ended)], now=NOW)
     waiting = put_one(store, "sms", unique_key="schedule:nightly", occurrence=OCCURRENCE)
-    found = store.operations.get_occurrences(10)
+    found = store.operations.get_occurrences()
     assert list(found) == [waiting]
     assert found[0].occurrence == OCCURRENCE
-    assert list(store.operations.get_occurrences(0)) == []
+    assert list(store.operations.get_occurrences(Page(0))) == []
+
+
+def check_live_occurrences_have_the_key_of_a_schedule_and_come_in_pages(
+    store: OperatedStore,
+) -> None:
+    """The oldest first; any other job may carry an occurrence."""
+    for key in (None, "k", "Schedule:a", "xschedule:a"):
+        put_one(store, unique_key=key, occurrence=OCCURRENCE)
+    put_one(store, unique_key="schedule:d")
+    wanted = [
+        put_one(store, unique_key=f"schedule:{one}", occurrence=OCCURRENCE).id for one in "cab"
+    ]
+    found = store.operations.get_occurrences(Page(2))
+    assert ids(found) == sorted(wanted)[:2]
+    assert ids(store.operations.get_occurrences(Page(2).behind(found))) == sorted(wanted)[2:]
