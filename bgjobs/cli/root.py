@@ -42,7 +42,7 @@ _COMMANDS = {
 
 @contextmanager
 def _read() -> Generator[None]:
-    """Exit by our code where nobody reads the output; click would exit by 1."""
+    """Exit by our code where the output is not read; click would exit by 1."""
     try:
         yield
     except BrokenPipeError:
@@ -142,6 +142,6 @@ def _told(error: BaseException, session: Session) -> int:
         if session.with_traceback:
             screen.trace(error)
         screen.note(f"bgjobs: {fault.message}")
-    except OSError:  # nobody reads it
+    except OSError:  # it is not read any more
         abandon()
     return fault.code

@@ -1,4 +1,4 @@
-"""The streams of the process: closed ones, those that nobody reads, and who may write."""
+"""The streams of the process: closed ones, those that are not read, and who may write."""
 
 import io
 import os

@@ -83,7 +83,7 @@ def remarks(path: str) -> Iterator[str]:
 def _steps(path: str) -> Iterator[tuple[Path, Path]]:
     """Return each folder that a name is looked up in on the way to a file, and what it names.
 
-    Links are followed, as whoever may write to the folder of one decides where it leads.
+    Links are followed: who may write to the folder of one decides where it leads.
     """
     at, *names = (Path.cwd() / path).parts
     folder, followed = Path(at), 0
