@@ -1,9 +1,11 @@
 """The bounds of the schema come into older databases, whose rows may be beyond them."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 import bgjobs
@@ -141,3 +143,52 @@ def test_a_process_of_the_version_before_goes_on_beside_the_bounds(
     assert [job.id for job in store.reserve(owner.id, ["work"], 10)] == [new.id]
     assert list(store.heartbeat([owner.id], LEASE).alive) == [owner.id]
     newer.close()
+
+
+_OTHER_ROWS: Mapping[str, Mapping[str, Any]] = {
+    "owners": {"name": "q", "node": "n", "opened_at": 0, "lease_expires_at": 0},
+    "cancellations": {"reason": "r", "asked_at": 0},
+    "paused_queues": {"name": "q", "paused_at": 0},
+    "starts": {"name": "work", "started_at": 0},
+}
+"""The columns of a row that are bounded."""
+_OTHER_IDS = {"owners": {"id": str(new_id())}, "cancellations": {"job_id": str(new_id())}}
+_ENDS: Mapping[str, list[Mapping[str, Any]]] = {
+    "jobs": [],
+    "jobs_succeeded": [{"succeeded_at": "far"}],
+    "jobs_failed": [{"failed_at": "far"}, {"error": "x" * 100_000}],
+}
+
+
+def _assert_refused(rows: HostileRows, table: str, columns: Mapping[str, Any]) -> None:
+    with pytest.raises(
+        (sqlite3.IntegrityError, psycopg.errors.CheckViolation),
+        match=r"_limits|longer, larger or earlier",
+    ):
+        rows.change(table, columns)
+
+
+@pytest.mark.parametrize("table", _OTHERS)
+def test_a_change_of_what_is_no_job_keeps_within_the_bounds(
+    database: Database, store: bgjobs.Store, table: str
+) -> None:
+    store.migrate()
+    rows = HostileRows(database)
+    rows.add(table, {**_OTHER_ROWS[table], **_OTHER_IDS.get(table, {})})
+    for column in _OTHER_ROWS[table]:
+        beyond = "far" if column.endswith("_at") else "x" * 100_000
+        _assert_refused(rows, table, {column: beyond})
+    rows.change(table, _OTHER_ROWS[table])
+
+
+@pytest.mark.parametrize("table", _TABLES)
+def test_a_change_of_a_job_keeps_within_the_bounds(
+    database: Database, store: bgjobs.Store, table: str
+) -> None:
+    """But for a reservation on SQLite, which is checked when it is made."""
+    store.migrate()
+    rows = HostileRows(database)
+    rows.insert(table)
+    for columns in (*BEYOND.values(), *_ENDS[table]):
+        if table != "jobs" or "reservations" not in columns:
+            _assert_refused(rows, table, columns)

@@ -175,8 +175,9 @@ _INDEXES = {
         "jobs_occurrences",
     ),
 }
-_TRIGGERS = {"failed_job_added", "failed_job_deleted", "jobs_limit_updates"} | {
-    f"{table}_limit_inserts"
+_TRIGGERS = {"failed_job_added", "failed_job_deleted"} | {
+    f"{table}_limit_{change}"
+    for change in ("inserts", "updates")
     for table in (
         "jobs",
         "jobs_succeeded",

@@ -230,7 +230,48 @@ when not (
 ) begin
     select raise(abort, 'a column of a job is longer, larger or earlier than bgjobs writes'); end;
 
+create trigger {jobs_succeeded_limit_updates} before update on {jobs_succeeded}
+when not (
+    length(cast(new.name as blob)) between 1 and 800
+    and length(cast(new.payload as blob)) <= 1048576
+    and new.priority between -32767 and 32767
+    and new.attempts between 0 and 1073741823
+    and new.crashes between 0 and 1073741823
+    and new.interruptions between 0 and 1073741823
+    and new.reservations between 0 and 1073741823
+    and new.created_at between -62135596800000000 and 253402300799999999
+    and new.available_at between -62135596800000000 and 253402300799999999
+    and new.reserved_at between -62135596800000000 and 253402300799999999
+    and length(cast(new.unique_key as blob)) between 1 and 836
+    and length(cast(new.errors as blob)) <= 988160
+    and length(cast(new.occurrence as blob)) <= 65536
+    and length(cast(new.metadata as blob)) <= 96000
+    and new.succeeded_at between -62135596800000000 and 253402300799999999
+) begin
+    select raise(abort, 'a column of a job is longer, larger or earlier than bgjobs writes'); end;
+
 create trigger {jobs_failed_limit_inserts} before insert on {jobs_failed}
+when not (
+    length(cast(new.name as blob)) between 1 and 800
+    and length(cast(new.payload as blob)) <= 1048576
+    and new.priority between -32767 and 32767
+    and new.attempts between 0 and 1073741823
+    and new.crashes between 0 and 1073741823
+    and new.interruptions between 0 and 1073741823
+    and new.reservations between 0 and 1073741823
+    and new.created_at between -62135596800000000 and 253402300799999999
+    and new.available_at between -62135596800000000 and 253402300799999999
+    and new.reserved_at between -62135596800000000 and 253402300799999999
+    and length(cast(new.unique_key as blob)) between 1 and 836
+    and length(cast(new.errors as blob)) <= 988160
+    and length(cast(new.occurrence as blob)) <= 65536
+    and length(cast(new.metadata as blob)) <= 96000
+    and length(cast(new.error as blob)) <= 32768
+    and new.failed_at between -62135596800000000 and 253402300799999999
+) begin
+    select raise(abort, 'a column of a job is longer, larger or earlier than bgjobs writes'); end;
+
+create trigger {jobs_failed_limit_updates} before update on {jobs_failed}
 when not (
     length(cast(new.name as blob)) between 1 and 800
     and length(cast(new.payload as blob)) <= 1048576
@@ -269,6 +310,15 @@ when not (
 ) begin
     select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
 
+create trigger {owners_limit_updates} before update on {owners}
+when not (
+    length(cast(new.name as blob)) <= 800
+    and length(cast(new.node as blob)) <= 4000
+    and new.opened_at between -62135596800000000 and 253402300799999999
+    and new.lease_expires_at between -62135596800000000 and 284959296000000000
+) begin
+    select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
+
 delete from {cancellations}
 where not (
     length(job_id) = 36
@@ -277,6 +327,14 @@ where not (
 );
 
 create trigger {cancellations_limit_inserts} before insert on {cancellations}
+when not (
+    length(new.job_id) = 36
+    and length(cast(new.reason as blob)) <= 32768
+    and new.asked_at between -62135596800000000 and 253402300799999999
+) begin
+    select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
+
+create trigger {cancellations_limit_updates} before update on {cancellations}
 when not (
     length(new.job_id) = 36
     and length(cast(new.reason as blob)) <= 32768
@@ -297,6 +355,13 @@ when not (
 ) begin
     select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
 
+create trigger {paused_queues_limit_updates} before update on {paused_queues}
+when not (
+    length(cast(new.name as blob)) <= 800
+    and new.paused_at between -62135596800000000 and 253402300799999999
+) begin
+    select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
+
 delete from {starts}
 where not (
     length(cast(name as blob)) <= 800
@@ -304,6 +369,13 @@ where not (
 );
 
 create trigger {starts_limit_inserts} before insert on {starts}
+when not (
+    length(cast(new.name as blob)) <= 800
+    and new.started_at between -62135596800000000 and 253402300799999999
+) begin
+    select raise(abort, 'a column is longer, larger or earlier than bgjobs writes'); end;
+
+create trigger {starts_limit_updates} before update on {starts}
 when not (
     length(cast(new.name as blob)) <= 800
     and new.started_at between -62135596800000000 and 253402300799999999
