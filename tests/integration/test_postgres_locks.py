@@ -1,5 +1,6 @@
 """Rows and tables that somebody else holds, perhaps for ever."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import psycopg
@@ -7,6 +8,7 @@ import pytest
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.settlements import Succeed
+from bgjobs.stores.decoding import TABLES
 from bgjobs.stores.postgres import PostgresStore, migrating
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, reserve_one
@@ -74,3 +76,32 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
             "0004_priorities",
             "0005_limits",
         ]
+
+
+def test_others_write_while_a_migration_sets_rows_apart(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits here for the last row that it deletes, after which it takes the tables."""
+    monkeypatch.setattr(migrating, "_LOCK_WAIT", 60.0)
+    name, dsn = named(postgres_dsn)
+    with fresh_postgres_store(dsn) as older, ThreadPoolExecutor(1) as threads:
+        starts = f'"{_schema(older)}".starts'
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            for undo in (
+                *(
+                    f"alter table %.{table} drop constraint {table}_limits"
+                    for table in (*TABLES, "owners", "cancellations", "paused_queues", "starts")
+                ),
+                "drop table %.jobs_unreadable",
+                "drop index %.jobs_occurrences",
+                "delete from %.migrations where version = 5",
+                "insert into %.starts values (repeat('w', 900), now())",
+            ):
+                connection.execute(undo.replace("%", f'"{_schema(older)}"').encode())
+        with psycopg.connect(postgres_dsn) as holder:
+            holder.execute(f"select from {starts} for update".encode())
+            migrating_now = threads.submit(older.migrate)
+            wait_until_waiting(postgres_dsn, name, 1)
+            job = reserve_one(older)
+            assert older.find(job.id) == job
+        assert migrating_now.result() == ["0005_limits"]

@@ -135,8 +135,37 @@ select
     error, failed_at
 from apart;
 
--- Not validated here, because that reads the tables once more: see `bgjobs migrate validate`. Each
--- takes the table for itself for a moment, after which no row is written that is beyond its bounds.
+-- These rows hold nothing that would be missed: an owner whose row is gone releases its jobs.
+delete from {owners}
+where not (
+    pg_catalog.octet_length(name) <= 800
+    and pg_catalog.octet_length(node) <= 4000
+    and opened_at >= '0001-01-01 00:00:00+00' and opened_at < '10000-01-01 00:00:00+00'
+    and lease_expires_at >= '0001-01-01 00:00:00+00' and lease_expires_at < '11000-01-01 00:00:00+00'
+);
+
+delete from {cancellations}
+where not (
+    pg_catalog.octet_length(reason) <= 32768
+    and asked_at >= '0001-01-01 00:00:00+00' and asked_at < '10000-01-01 00:00:00+00'
+);
+
+delete from {paused_queues}
+where not (
+    pg_catalog.octet_length(name) <= 800
+    and paused_at >= '0001-01-01 00:00:00+00' and paused_at < '10000-01-01 00:00:00+00'
+);
+
+delete from {starts}
+where not (
+    pg_catalog.octet_length(name) <= 800
+    and started_at >= '0001-01-01 00:00:00+00' and started_at < '10000-01-01 00:00:00+00'
+);
+
+-- Not validated here, because that reads the tables once more: see `bgjobs migrate validate`. From
+-- here to the end of the transaction others can neither read nor write these tables, which is why
+-- all that takes long and could go before it has gone before it. `jobs` is the first, as it is for
+-- those that end a job: they hold it before they take another table.
 alter table {jobs} add constraint jobs_limits check (
     pg_catalog.octet_length(name) between 1 and 800
     and pg_catalog.octet_length(payload) <= 1048576
@@ -191,15 +220,6 @@ alter table {jobs_failed} add constraint jobs_failed_limits check (
     and failed_at >= '0001-01-01 00:00:00+00' and failed_at < '10000-01-01 00:00:00+00'
 ) not valid;
 
--- These rows hold nothing that would be missed: an owner whose row is gone releases its jobs.
-delete from {owners}
-where not (
-    pg_catalog.octet_length(name) <= 800
-    and pg_catalog.octet_length(node) <= 4000
-    and opened_at >= '0001-01-01 00:00:00+00' and opened_at < '10000-01-01 00:00:00+00'
-    and lease_expires_at >= '0001-01-01 00:00:00+00' and lease_expires_at < '11000-01-01 00:00:00+00'
-);
-
 alter table {owners} add constraint owners_limits check (
     pg_catalog.octet_length(name) <= 800
     and pg_catalog.octet_length(node) <= 4000
@@ -207,38 +227,22 @@ alter table {owners} add constraint owners_limits check (
     and lease_expires_at >= '0001-01-01 00:00:00+00' and lease_expires_at < '11000-01-01 00:00:00+00'
 ) not valid;
 
-delete from {cancellations}
-where not (
-    pg_catalog.octet_length(reason) <= 32768
-    and asked_at >= '0001-01-01 00:00:00+00' and asked_at < '10000-01-01 00:00:00+00'
-);
-
 alter table {cancellations} add constraint cancellations_limits check (
     pg_catalog.octet_length(reason) <= 32768
     and asked_at >= '0001-01-01 00:00:00+00' and asked_at < '10000-01-01 00:00:00+00'
 ) not valid;
-
-delete from {paused_queues}
-where not (
-    pg_catalog.octet_length(name) <= 800
-    and paused_at >= '0001-01-01 00:00:00+00' and paused_at < '10000-01-01 00:00:00+00'
-);
 
 alter table {paused_queues} add constraint paused_queues_limits check (
     pg_catalog.octet_length(name) <= 800
     and paused_at >= '0001-01-01 00:00:00+00' and paused_at < '10000-01-01 00:00:00+00'
 ) not valid;
 
-delete from {starts}
-where not (
-    pg_catalog.octet_length(name) <= 800
-    and started_at >= '0001-01-01 00:00:00+00' and started_at < '10000-01-01 00:00:00+00'
-);
-
 alter table {starts} add constraint starts_limits check (
     pg_catalog.octet_length(name) <= 800
     and started_at >= '0001-01-01 00:00:00+00' and started_at < '10000-01-01 00:00:00+00'
 ) not valid;
 
--- The rows of schedules, which are few among many jobs: one for each scheduled job.
+-- The rows of schedules, which are few among many jobs: one for each scheduled job. Not before the
+-- constraints: a reservation that waited for the end of the index would hold a lock for which the
+-- constraint waits in turn, and the server would end one of the two. It reads the table once.
 create index jobs_occurrences on {jobs} (id) where occurrence is not null;
