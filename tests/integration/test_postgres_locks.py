@@ -78,30 +78,49 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
         ]
 
 
+def _undo_the_bounds(dsn: str, store: PostgresStore) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for undo in (
+            *(
+                f"alter table %.{table} drop constraint {table}_limits"
+                for table in (*TABLES, "owners", "cancellations", "paused_queues", "starts")
+            ),
+            "drop table %.jobs_unreadable",
+            "drop index %.jobs_occurrences",
+            "delete from %.migrations where version = 5",
+            "insert into %.starts values (repeat('w', 900), now())",
+        ):
+            connection.execute(undo.replace("%", f'"{_schema(store)}"').encode())
+
+
 def test_others_write_while_a_migration_sets_rows_apart(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits here for the last row that it deletes, after which it takes the tables."""
     monkeypatch.setattr(migrating, "_LOCK_WAIT", 60.0)
     name, dsn = named(postgres_dsn)
-    with fresh_postgres_store(dsn) as older, ThreadPoolExecutor(1) as threads:
-        starts = f'"{_schema(older)}".starts'
-        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-            for undo in (
-                *(
-                    f"alter table %.{table} drop constraint {table}_limits"
-                    for table in (*TABLES, "owners", "cancellations", "paused_queues", "starts")
-                ),
-                "drop table %.jobs_unreadable",
-                "drop index %.jobs_occurrences",
-                "delete from %.migrations where version = 5",
-                "insert into %.starts values (repeat('w', 900), now())",
-            ):
-                connection.execute(undo.replace("%", f'"{_schema(older)}"').encode())
+    with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:
+        _undo_the_bounds(postgres_dsn, store)
         with psycopg.connect(postgres_dsn) as holder:
-            holder.execute(f"select from {starts} for update".encode())
-            migrating_now = threads.submit(older.migrate)
+            holder.execute(f'select from "{_schema(store)}".starts for update'.encode())
+            applied = threads.submit(store.migrate)
             wait_until_waiting(postgres_dsn, name, 1)
-            job = reserve_one(older)
-            assert older.find(job.id) == job
-        assert migrating_now.result() == ["0005_limits"]
+            job = reserve_one(store)
+            assert store.find(job.id) == job
+        assert applied.result() == ["0005_limits"]
+
+
+def test_a_migration_that_the_server_ends_to_solve_a_deadlock_is_done_again(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends the one of the two that has waited longer."""
+    monkeypatch.setattr(migrating, "_LOCK_WAIT", 60.0)
+    name, dsn = named(postgres_dsn)
+    with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:
+        _undo_the_bounds(postgres_dsn, store)
+        with psycopg.connect(postgres_dsn) as other:
+            other.execute(f'select from "{_schema(store)}".owners'.encode())
+            applied = threads.submit(store.migrate)
+            wait_until_waiting(postgres_dsn, name, 1)
+            other.execute(f'select from "{_schema(store)}".jobs'.encode())
+        assert applied.result() == ["0005_limits"]

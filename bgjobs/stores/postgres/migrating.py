@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.abc import SCHEMA_VERSION
+from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import Dialect, lock_wait
 
@@ -20,17 +21,20 @@ Transaction = Callable[[], AbstractContextManager[AnyConnection]]
 
 
 def migrate(sql: Dialect, transaction: Transaction) -> list[str]:
-    """Apply what is missing, each in its own transaction, and give the names.
+    """Apply what is missing, each in its own transaction, and return the names.
 
     `StoreUnavailableError` where a table is in use for long; that migration is undone.
     """
-    applied: list[str] = []
-    while True:
+
+    def once() -> str | None:
         with transaction() as connection:
-            name = _apply_next(sql, connection)
-        if name is None:
-            return applied
+            return _apply_next(sql, connection)
+
+    applied: list[str] = []
+    # Again after a deadlock: others take the tables in orders of their own.
+    while (name := run_again(once)) is not None:
         applied.append(name)
+    return applied
 
 
 def _apply_next(sql: Dialect, connection: AnyConnection) -> str | None:
