@@ -52,6 +52,16 @@ def test_sql_says_that_there_is_nothing_to_do(call: Call) -> None:
     assert call("migrate", "sql", "--json").json == []
 
 
+def test_validate_compares_nothing_on_sqlite(call: Call) -> None:
+    nothing = "nothing to validate on SQLite: the bounds came with a look at all rows"
+
+    answer = call("migrate", "validate")
+
+    assert (answer.code, answer.out, answer.err) == (0, f"{nothing}\n", "")
+    found = call("migrate", "validate", "--json").json
+    assert found == {"validated": {}, "remark": nothing}
+
+
 def test_a_command_that_needs_the_schema_says_what_to_do(shop: Path, call: Call) -> None:
     (shop / "shop.db").unlink()
 

@@ -101,3 +101,16 @@ def test_nothing_that_is_stored_is_shown_raw(schema: str, call: Call) -> None:
     assert found.json["worker"] == f"named{HOSTILE}"
     assert found.json["metadata"] == {"tenant": HOSTILE}
     assert found.json["unique_key"] == HOSTILE
+
+
+def test_validate_compares_each_bound_once(schema: str, call: Call) -> None:
+    call("migrate", "up")
+
+    first = call("migrate", "validate")
+    second = call("migrate", "validate")
+    third = call("migrate", "validate", "--json")
+
+    assert "validated jobs_limits, set apart 0\n" in first.out
+    assert second.out == "nothing to validate: all bounds are valid for all rows\n"
+    remark = "nothing to validate: all bounds are valid for all rows"
+    assert third.json == {"validated": {}, "remark": remark}
