@@ -13,6 +13,7 @@ from bgjobs.ids import new_id
 from bgjobs.jobs import JobRequest, Reservation
 from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.columns import LARGEST_COUNT
 from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import unreadable_in
 from bgjobs.testing.contract.steps import LEASE
@@ -192,3 +193,40 @@ def test_a_change_of_a_job_keeps_within_the_bounds(
     for columns in (*BEYOND.values(), *_ENDS[table]):
         if table != "jobs" or "reservations" not in columns:
             _assert_refused(rows, table, columns)
+
+
+def test_few_rows_are_read_at_once_to_be_set_apart(
+    database: Database, store: bgjobs.Store
+) -> None:
+    """Each may have megabytes that can be read."""
+    store.migrate()
+    rows = HostileRows(database)
+    for _ in range(60):
+        rows.insert(reservations=LARGEST_COUNT)
+    if not isinstance(database, PostgresSchema):  # its bounds let each reservation pass
+        rows.run(
+            "create trigger last before update of reservations on bgjobs_jobs "
+            "when new.reservations > 1073741823 begin select raise(abort, 'last'); end"
+        )
+    owner = Owner(new_id(), "queue", "node")
+    store.open_owner(owner, LEASE)
+    found = store.reserve(owner.id, ["work"], 100)
+    assert (len(found), len(unreadable_in(found))) == (0, 50)
+
+
+def test_more_rows_than_are_read_at_once_are_all_set_apart(
+    database: Database, store: bgjobs.Store
+) -> None:
+    store.migrate()
+    operations, rows = _operations(store), HostileRows(database)
+    if not isinstance(database, PostgresSchema):
+        assert operations.unvalidated() == ()
+        return
+    rows.run(f"alter table {rows.prefix}jobs drop constraint jobs_limits")
+    for _ in range(101):
+        rows.insert(reservations=2**31 - 1)
+    rows.run(
+        f"alter table {rows.prefix}jobs add constraint jobs_limits "
+        "check (reservations <= 1073741823) not valid"
+    )
+    assert operations.validate("jobs_limits") == 101
