@@ -1,6 +1,7 @@
 """How rows of the tables are read, and values as the JSON that goes into statements."""
 
 import json
+import sqlite3
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache
@@ -31,9 +32,15 @@ _owner = lru_cache(maxsize=16)(parsed_id)
 DECODER = Decoder(as_id=parsed_id, as_owner=_owner, as_time=from_microseconds)
 
 
-# A text as a blob is measured without a look at each of its characters.
+def size_of(version: tuple[int, ...]) -> str:
+    """Return the expression for the bytes of a column, for a version of the library."""
+    # The first finds them in the header of the row. The other reads the whole value, but does
+    # not look at each of its characters.
+    return "octet_length({})" if version >= (3, 43) else "length(cast({} as blob))"
+
+
 _COLUMNS = ColumnLists(
-    length="length(cast({} as blob))".format,
+    length=size_of(sqlite3.sqlite_version_info).format,
     in_calendar=f"{{}} between {FIRST_MICROSECOND} and {LAST_MICROSECOND}".format,
 )
 
