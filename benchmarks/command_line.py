@@ -18,7 +18,7 @@ BACKENDS = ("trio", "asyncio")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Say which options there are, and of what."""
+    """Return the parser of the options."""
     made = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=benchmarks.__doc__,

@@ -147,7 +147,7 @@ def _with_arguments(
 
 
 def _value(expression: Expression, api: CheckerPluginInterface) -> object:
-    """Give what a literal, or the name of a constant, stands for; None if it is not known."""
+    """Return what a literal, or the name of a constant, stands for; None if not known."""
     if not isinstance(expression, RefExpr):
         return _folded(expression)
     found = get_proper_type(api.get_expression_type(expression))

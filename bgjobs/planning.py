@@ -208,7 +208,7 @@ def unchanged(standing: Occurrence, now: datetime) -> Occurrence:  # noqa: ARG00
 
 
 def has_begun(job: Job) -> bool:
-    """Say whether a waiting occurrence was run before: it waits for its next attempt."""
+    """Return whether a waiting occurrence was run before: it waits for its next attempt."""
     if job.attempts or job.crashes or job.interruptions:
         return True
     occurrence = job.occurrence

@@ -138,14 +138,14 @@ class Rows:
 
 
 def oldest_first(jobs: Iterator[J], page: Page) -> list[J]:
-    """Give a page of jobs; ids are in the order of their making."""
+    """Return a page of jobs; ids are in the order of their making."""
     after = page.after_id
     wanted = (job for job in jobs if after is None or job.id > after)
     return sorted(wanted, key=lambda job: job.id)[: page.limit]
 
 
 def newest_first(jobs: Iterator[J], page: Page) -> list[J]:
-    """Give a page of jobs, backwards."""
+    """Return a page of jobs, backwards."""
     after = page.after_id
     wanted = (job for job in jobs if after is None or job.id < after)
     return sorted(wanted, key=lambda job: job.id, reverse=True)[: page.limit]

@@ -117,7 +117,7 @@ def preview(found: Preview) -> list[Json]:
 
 
 def schedule(state: bgjobs.ScheduleState) -> dict[str, Json]:
-    """Give one scheduled job."""
+    """Return one scheduled job."""
     occurrence = state.occurrence
     return {
         "name": state.name,

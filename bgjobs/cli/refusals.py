@@ -43,7 +43,7 @@ class Refusals:
 
 
 def tell(texts: list[str], count: int) -> None:
-    """Tell the first refusals of so many, and end the command; nothing if there is none."""
+    """Print the first refusals of so many, and end the command; nothing if there is none."""
     if not count:
         return
     for text in texts[:SHOWN]:

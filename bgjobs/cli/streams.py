@@ -44,7 +44,7 @@ def write_as_a_whole() -> None:
 
 @contextmanager
 def kept_for_answers() -> Generator[None]:
-    """Let what others print go to stderr: stdout has the answer of the command alone."""
+    """Send what others print to stderr: stdout has the answer of the command alone."""
     with redirect_stdout(sys.stderr):
         yield
 
@@ -74,7 +74,7 @@ def finish() -> None:
 
 
 def abandon() -> None:
-    """Let what is left in stdout and stderr go nowhere, as it is not read any more."""
+    """Drop what is left in stdout and stderr, as it is not read any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # one that is no file of the system

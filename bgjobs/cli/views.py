@@ -107,7 +107,7 @@ def _running(now: Look) -> RenderableType:
 
 
 def as_line(before: Look | None, now: Look, zone: tzinfo | None) -> str:
-    """Say all that fits into a line."""
+    """Return all that fits into a line."""
     return "; ".join(_told(before, now, zone))
 
 
@@ -127,7 +127,7 @@ def _shown(found: Rate | None) -> str:
 
 
 def as_json(before: Look | None, now: Look) -> dict[str, shown.Json]:
-    """Give one look as JSON."""
+    """Return one look as JSON."""
     return {
         "at": iso(now.at),
         "jobs": {**shown.all_counts(now.counts), **_rates(before, now)},

@@ -103,7 +103,7 @@ class Admin:
         metadata: Mapping[str, str] | None = None,
         page: Page = FIRST_PAGE,
     ) -> Sequence[Job | SucceededJob | FailedJob]:
-        """Give one page of the jobs in this state, of one worker or of all.
+        """Return one page of the jobs in this state, of one worker or of all.
 
         What waits or runs comes the oldest first, what has ended the newest first. `search`
         finds failed jobs by all of its words in the first line of the error, whole ones but for
@@ -185,7 +185,7 @@ class Admin:
         return job
 
     async def retry(self, *job_ids: UUID) -> Sequence[UUID]:
-        """Let failed jobs run again at once, with all their retries; return those that will.
+        """Retry failed jobs at once, with all their retries; return those that will run again.
 
         So do rows that were set apart, if they can be read by now.
 
@@ -205,7 +205,7 @@ class Admin:
         before: datetime | None = None,
         progress: Progress | None = None,
     ) -> int:
-        """Let all failed jobs that are meant run again; give how many will.
+        """Retry all failed jobs that are meant; return how many will run again.
 
         A few hundred in each transaction: cancelled on the way, those that were not reached
         are failed as before, and none is lost. `progress` is told how many were done so far.

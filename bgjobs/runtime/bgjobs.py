@@ -218,7 +218,7 @@ class BgJobs:
         return await find(self._engine, job_id)
 
     async def enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Give waiting and delayed jobs, of one worker or of all, oldest first."""
+        """Return waiting and delayed jobs, of one worker or of all, oldest first."""
         self._engine.life.check()
         _check_listing("enqueued", name, page)
         return await listed(self._engine, self._engine.store.get_enqueued, name, page)
@@ -226,7 +226,7 @@ class BgJobs:
     async def running(
         self, owner: UUID | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
-        """Give reserved jobs, of one owner or of all and on any node, oldest first."""
+        """Return reserved jobs, of one owner or of all and on any node, oldest first."""
         self._engine.life.check()
         if owner is not None:
             check_type("running: owner", owner, UUID)
@@ -236,7 +236,7 @@ class BgJobs:
     async def succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
-        """Give succeeded jobs, of one worker or of all, the newest first."""
+        """Return succeeded jobs, of one worker or of all, the newest first."""
         self._engine.life.check()
         _check_listing("succeeded", name, page)
         return await listed(self._engine, self._engine.store.get_succeeded, name, page)
@@ -244,7 +244,7 @@ class BgJobs:
     async def failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Give failed jobs, of one worker or of all, the newest first."""
+        """Return failed jobs, of one worker or of all, the newest first."""
         self._engine.life.check()
         _check_listing("failed", name, page)
         return await listed(self._engine, self._engine.store.get_failed, name, page)

@@ -210,7 +210,7 @@ class Bus:
                 break
 
     def emit_failure(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Tell that a job failed for good; it is logged here if `log_listener` is not told."""
+        """Emit that a job failed for good; it is logged here if `log_listener` is not told."""
         self.emit(make, *args, **kwargs)
         if self.logs_failures and all(one is not log_listener for one, _ in self.listening()):
             log_listener(make(*args, **kwargs))

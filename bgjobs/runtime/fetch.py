@@ -248,7 +248,7 @@ class Fetcher:
         self._compare_at = self._now() + self._engine.config.lease
 
     async def _give_back(self, jobs: Sequence[Job], delay: timedelta | None = None) -> None:
-        """Give back jobs that were not started; what is lost by now is not ours any more."""
+        """Put back jobs that were not started; what is lost by now is not ours any more."""
         if not jobs:
             return
         try:

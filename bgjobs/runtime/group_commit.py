@@ -365,7 +365,7 @@ class GroupCommit:
         return Written(stored, lost, cancelled)
 
     async def _settled_before(self, settlement: Settlement) -> bool:
-        """Say whether an earlier try, whose answer was lost, is what settled this job."""
+        """Return whether an earlier try, whose answer was lost, is what settled this job."""
         reservation = settlement.reservation
         found = await self._find(reservation.job_id)
         if found is None:

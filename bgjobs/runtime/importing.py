@@ -73,7 +73,7 @@ class Importing:
         return self._stored
 
     def end(self) -> Imported:
-        """Tell of the import and return what became of it."""
+        """Emit that lines were imported, and return what became of them."""
         self._engine.bus.emit(Operated, "import_failed", "lines", self._stored)
         return Imported(
             stored=self._stored,

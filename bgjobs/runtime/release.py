@@ -57,7 +57,7 @@ async def end_cancelled(engine: Engine, job: Job, put_back: Requeue, reason: str
 
 
 async def running_jobs(engine: Engine, owner: UUID) -> AsyncIterator[Job]:
-    """Give all jobs that an owner holds, page by page."""
+    """Yield all jobs that an owner holds, page by page."""
     page = Page(PAGE)
     while jobs := await listed(engine, engine.store.get_running, owner, page):
         for job in jobs:
@@ -81,7 +81,7 @@ async def release_owner(engine: Engine, dead: DeadOwner) -> None:
 
 
 async def sweep(engine: Engine) -> bool:
-    """Give back what owners of any process hold whose lease has ended; says if any did."""
+    """Put back what owners of any process hold whose lease has ended; return if any did."""
     store, clock = engine.store, engine.clock
     page, found = Page(PAGE), False
 

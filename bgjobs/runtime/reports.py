@@ -20,7 +20,7 @@ from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 def report_end(
     bus: Bus, queue: str, job: Job, outcome: Outcome, settlement: Settlement, seconds: float
 ) -> None:
-    """Tell how a run ended, after it is committed."""
+    """Emit how a run ended, after it is committed."""
     match outcome, settlement:
         case _, Succeed():
             bus.emit(JobSucceeded, queue, job, seconds)

@@ -207,7 +207,7 @@ class Settler:
         self._tell(cancelled, kept=ended.kept)
 
     def _tell(self, end: End, *, kept: bool) -> None:
-        """Let the job go, and tell what became of it."""
+        """Forget the job, and emit what became of it."""
         job, engine = end.attempt.job, self._engine
         bus = engine.planner.bus_of(job, self._control.bus)
         if not kept:

@@ -50,7 +50,7 @@ class Statements:
         return ready
 
     def migration(self, file: str) -> tuple[str, ...]:
-        """Give the statements of one migration."""
+        """Return the statements of one migration."""
         return self.filled(read(self._package, "migrations", file))
 
     def migrations(self) -> list[str]:

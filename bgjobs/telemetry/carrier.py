@@ -22,7 +22,7 @@ NO_CONTEXT: Final = Context()
 
 
 def carrying(request: JobRequest, span: Span) -> JobRequest:
-    """Let a request carry the context of this span, if there is one and it fits."""
+    """Return a request with the context of this span, if there is one and it fits."""
     headers: dict[str, str] = {}
     _W3C.inject(headers, set_span_in_context(span, NO_CONTEXT))
     if not headers:

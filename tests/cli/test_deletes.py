@@ -16,7 +16,7 @@ def ids(call: Call, *options: str) -> list[str]:
 
 
 def reserve(job: str) -> None:
-    """Let a job run as far as the row tells."""
+    """Run a job as far as the row tells."""
     with closing(sqlite3.connect("shop.db")) as connection, connection:
         connection.execute(
             "update bgjobs_jobs set reserved_at = 0, reserved_by = ?, reservations = 1"
@@ -107,7 +107,7 @@ def test_one_workers_jobs_are_pruned(call: Call) -> None:
 
 
 def mark(*pairs: tuple[str, str]) -> None:
-    """Give jobs of each table metadata, by their worker."""
+    """Add metadata to jobs of each table, by their worker."""
     with closing(sqlite3.connect("shop.db")) as connection, connection:
         for table in ("jobs", "jobs_failed", "jobs_succeeded"):
             for name, text in pairs:

@@ -452,7 +452,7 @@ def test_of_many_refused_lines_some_are_named_and_all_are_counted(
 
 
 def refuse(shop: Path, table: str, job: str, verb: str = "insert", row: str = "new") -> None:
-    """Let the database refuse one row."""
+    """Make the database refuse one row."""
     with closing(sqlite3.connect(shop / "shop.db")) as connection:
         connection.execute(
             f"create trigger odd before {verb} on bgjobs_{table} "

@@ -21,7 +21,7 @@ LOOPS = ("trio", "anyio", "asyncio")
 
 
 def _calls(statements: list[ast.stmt]) -> Iterator[ast.Call]:
-    """Give what is called when a module is imported."""
+    """Yield what is called when a module is imported."""
     for statement in statements:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             continue

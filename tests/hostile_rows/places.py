@@ -98,7 +98,7 @@ class Place:
             self._writers["worker"].execute("pragma ignore_check_constraints = on")
 
     def free_all(self) -> None:
-        """Let all owners end: no application runs now."""
+        """End all owners: no application runs now."""
         self.rows.run(f"delete from {self.rows.prefix}owners")
 
     def keys(self, table: str, column: str = "id", where: str = "true") -> set[str]:

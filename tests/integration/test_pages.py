@@ -45,7 +45,7 @@ class Rows:
         return job.id
 
     def take_away(self, job_id: UUID) -> None:
-        """Let a job leave the state."""
+        """Take a job out of the state."""
         if self.state in ("waiting", "delayed"):
             self.operations.cancel([job_id], "gone")
         elif self.state == "failed":
@@ -65,7 +65,7 @@ class Rows:
             self.store.write(settle=[back])
 
     def bring_back(self, job_id: UUID) -> None:
-        """Let it come back, to another place where the order is that of its end."""
+        """Bring it back, to another place where the order is that of its end."""
         if self.state in ("waiting", "delayed"):
             self.operations.retry([job_id])
             if self.state == "delayed":

@@ -27,7 +27,7 @@ def _rows(app: Harness) -> HostileRows:
 
 
 def _refuse(rows: HostileRows, table: str, what: str) -> None:
-    """Let the database refuse every row of one worker in a table."""
+    """Make the database refuse every row of one worker in a table."""
     if isinstance(rows.database, PostgresSchema):
         rows.run(
             f"create function {rows.prefix}refuse() returns trigger language plpgsql as $$ "

@@ -40,7 +40,7 @@ async def fine() -> None:
 
 
 def refuse(app: Harness, verb: Verb, table: str, *ids: UUID) -> None:
-    """Let the database refuse these rows from now on."""
+    """Make the database refuse these rows from now on."""
     is_postgres = isinstance(app.database, PostgresSchema)
     with app.database.connect() as connection:
         for number, one in enumerate(ids):

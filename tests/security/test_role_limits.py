@@ -48,7 +48,7 @@ def store(cluster: Cluster) -> Generator[PostgresStore]:
 
 @contextmanager
 def acting(cluster: Cluster, role: str) -> Generator[psycopg.Connection[Any]]:
-    """Give an open transaction of a program that has this role."""
+    """Yield an open transaction of a program that has this role."""
     with psycopg.connect(cluster.dsn_of(role)) as connection:
         yield connection
 

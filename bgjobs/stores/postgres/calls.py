@@ -103,5 +103,5 @@ class Calls:
 
 
 def paged(page: Page) -> dict[str, Any]:
-    """Give the parameters of a page."""
+    """Return the parameters of a page."""
     return {"limit": max(0, page.limit), "after": page.after_id}

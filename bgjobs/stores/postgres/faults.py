@@ -55,7 +55,7 @@ def translated(label: str) -> Generator[None]:
 
 
 def as_store_error(label: str, error: Exception) -> StoreError:
-    """Give the error of bgjobs that stands for `error`."""
+    """Return the error of bgjobs that stands for `error`."""
     if isinstance(error, _ABSENT):
         return SchemaMismatchError(label, 0, SCHEMA_VERSION)
     if isinstance(error, _ENDED_MEANWHILE):

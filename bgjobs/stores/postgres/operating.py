@@ -121,7 +121,7 @@ class PostgresOperations:
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Give failed jobs; with words, the last that failed first, else the newest first."""
+        """Return failed jobs; with words, the last that failed first, else the newest first."""
         found = self._failed("get_failed", failures, page)
         jobs = listing(map(rows.DECODER.failed, found))
         if not failures.words:
@@ -131,7 +131,7 @@ class PostgresOperations:
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
-        """Give only their ids, in the same order."""
+        """Return only their ids, in the same order."""
         found = self._failed("get_failed_ids", failures, page)
         return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
@@ -143,7 +143,7 @@ class PostgresOperations:
         page: Page = FIRST_PAGE,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
+        """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
         values = {"name": name, "delayed": delayed, "now": rows.utc("now", now), **paged(page)}
         return listing(map(rows.DECODER.job, self._calls.rows("get_waiting", values)))
 
@@ -165,7 +165,7 @@ class PostgresOperations:
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
-        """Give reserved jobs of one worker, or of all, the oldest first."""
+        """Return reserved jobs of one worker, or of all, the oldest first."""
         found = self._calls.rows("get_named_running", {"name": name, **paged(page)})
         return listing(map(rows.DECODER.job, found))
 

@@ -246,7 +246,7 @@ class PostgresStore:
         return due
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
-        """Give the live job of this worker that holds this unique key, or None."""
+        """Return the live job of this worker that holds this unique key, or None."""
         found = self._calls.rows("find_unique", {"name": name, "unique_key": unique_key})
         return single(rows.DECODER.job(found[0])) if found else None
 
@@ -293,7 +293,7 @@ class PostgresStore:
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
     ) -> Sequence[Job]:
-        """Give reserved jobs whose owner has no live lease, by id."""
+        """Return reserved jobs whose owner has no live lease, by id."""
         values = {"now": _instant("now", now), **paged(page)}
         return listing(map(rows.DECODER.job, self._calls.rows("abandoned", values)))
 
@@ -306,7 +306,7 @@ class PostgresStore:
         self._calls.execute("forget_cancellations", {})
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-        """Give the job of this id, live or ended, or None."""
+        """Return the job of this id, live or ended, or None."""
         for part, table in enumerate(TABLES):
             found = self._calls.rows("find", {"id": job_id}, part)
             if found:
@@ -314,12 +314,12 @@ class PostgresStore:
         return None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Give waiting and delayed jobs, oldest first."""
+        """Return waiting and delayed jobs, oldest first."""
         found = self._calls.rows("get_enqueued", {"name": name, **paged(page)})
         return listing(map(rows.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Give reserved jobs, oldest first."""
+        """Return reserved jobs, oldest first."""
         found = self._calls.rows("get_running", {"owner": owner, **paged(page)})
         return listing(map(rows.DECODER.job, found))
 

@@ -42,7 +42,7 @@ class Calls:
     def page(
         self, verb: str, wanted: Page, parameters: Parameters, part: int = -1
     ) -> list[Row]:
-        """Give one page of a listing."""
+        """Return one page of a listing."""
         last = wanted.after_id
         after = None if last is None else str(last)
         paged = {**parameters, "after": after, "limit": max(0, wanted.limit)}

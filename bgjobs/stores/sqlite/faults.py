@@ -66,7 +66,7 @@ def is_of_the_past(error: sqlite3.Error) -> bool:
 
 
 def as_store_error(label: str, error: Exception) -> StoreError:
-    """Give the error of bgjobs that stands for `error`."""
+    """Return the error of bgjobs that stands for `error`."""
     name: str = getattr(error, "sqlite_errorname", type(error).__name__)
     message = f"{label}: {error} ({name})"
     if _code(error) & _PRIMARY in _PASSING:

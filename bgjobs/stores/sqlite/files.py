@@ -59,7 +59,7 @@ def _unescaped(place: bytes) -> str:
 
 
 def remarks(path: str) -> Iterator[str]:
-    """Say who else decides what is in the file; one half of a sentence each."""
+    """Yield who else decides what is in the file; one half of a sentence each."""
     if os.name != "posix":
         return  # modes and owners mean something else there
     file = Path(path).resolve()

@@ -125,7 +125,7 @@ class SQLiteOperations:
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Give failed jobs; with words, the last that failed first, else the newest first."""
+        """Return failed jobs; with words, the last that failed first, else the newest first."""
         found = searching.failed(self._calls, "get_failed", failures, page)
         if not failures.words:
             return listing(map(rows.DECODER.failed, found))
@@ -135,7 +135,7 @@ class SQLiteOperations:
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
-        """Give only their ids, in the same order."""
+        """Return only their ids, in the same order."""
         found = searching.failed(self._calls, "get_failed_ids", failures, page)
         return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
@@ -147,7 +147,7 @@ class SQLiteOperations:
         page: Page = FIRST_PAGE,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
+        """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
         moment = self._calls.microseconds(now)
         values: Parameters = {"name": name, "delayed": delayed, "now": moment}
         return listing(map(rows.DECODER.job, self._calls.page("get_waiting", page, values)))
@@ -171,12 +171,12 @@ class SQLiteOperations:
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
-        """Give reserved jobs of one worker, or of all, the oldest first."""
+        """Return reserved jobs of one worker, or of all, the oldest first."""
         found = self._calls.page("get_named_running", page, {"name": name})
         return listing(map(rows.DECODER.job, found))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
-        """Give the owners with a live lease, by name."""
+        """Return the owners with a live lease, by name."""
         return [owner for owner in self._owners(now) if owner is not None]
 
     def set_apart(

@@ -219,7 +219,7 @@ class SQLiteStore:
         return None if first is None else timedelta(microseconds=first - moment)
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
-        """Give the live job of this worker that holds this unique key, or None."""
+        """Return the live job of this worker that holds this unique key, or None."""
         found = self._calls.read("find_unique", {"name": name, "unique_key": unique_key})
         return single(rows.DECODER.job(found[0])) if found else None
 
@@ -259,7 +259,7 @@ class SQLiteStore:
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
     ) -> Sequence[Job]:
-        """Give reserved jobs whose owner has no live lease, by id."""
+        """Return reserved jobs whose owner has no live lease, by id."""
         found = self._calls.page("abandoned", page, {"now": self._calls.microseconds(now)})
         return listing(map(rows.DECODER.job, found))
 
@@ -271,7 +271,7 @@ class SQLiteStore:
         self._calls.write("forget_cancellations", now, {})
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-        """Give the job of this id, live or ended, or None."""
+        """Return the job of this id, live or ended, or None."""
         found = self._roles.reader.snapshot(self._sql["find"], {"id": str(job_id)})
         live, succeeded, failed = found
         if live:
@@ -281,12 +281,12 @@ class SQLiteStore:
         return rows.DECODER.single("jobs_failed", failed[0]) if failed else None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Give waiting and delayed jobs, of one worker or of all, oldest first."""
+        """Return waiting and delayed jobs, of one worker or of all, oldest first."""
         found = self._calls.page("get_enqueued", page, {"name": name})
         return listing(map(rows.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Give reserved jobs, of one owner or of all, oldest first."""
+        """Return reserved jobs, of one owner or of all, oldest first."""
         wanted = None if owner is None else str(owner)
         return listing(
             map(rows.DECODER.job, self._calls.page("get_running", page, {"owner": wanted}))
@@ -295,7 +295,7 @@ class SQLiteStore:
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
-        """Give succeeded jobs, of one worker or of all, the newest first."""
+        """Return succeeded jobs, of one worker or of all, the newest first."""
         part = 0 if name is None else 1
         found = self._calls.page("get_succeeded", page, {"name": name}, part)
         return listing(map(rows.DECODER.succeeded, found))

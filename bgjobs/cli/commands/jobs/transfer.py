@@ -156,7 +156,7 @@ def import_jobs(
 
 
 def _tell(found: bgjobs.Imported, *, with_json: bool) -> None:
-    """Tell what became of the lines; a refused one ends the command as done in part."""
+    """Print what became of the lines; a refused one ends the command as done in part."""
     if with_json:
         screen.json(
             {
