@@ -30,8 +30,8 @@ LONGEST_DELAY = timedelta(days=36_500)
 """A hundred years: every calendar here can count so far ahead, and so far back."""
 LARGEST_WHOLE = 2**31 - 1
 """No count and no limit is larger; both databases can still add to it."""
-LARGEST_COUNTER = 1_000_000_000
-"""The most runs, crashes and reservations that a stored job may have had."""
+LARGEST_COUNT = 2**30 - 1
+"""No counter of a stored job is larger, and both databases can still add to it."""
 
 
 @final
@@ -129,8 +129,10 @@ class JobRequest:
             raise ValueError(
                 f"unique key: expected 1 to {LONGEST_KEY} characters, found {len(key)}"
             )
-        if not key.isprintable():
-            raise ValueError(f"unique key: expected printable characters, found {key!r}")
+        if not is_visible(key):
+            raise ValueError(
+                f"unique key: expected printable characters, found '{visible(key)}'"
+            )
         if key.startswith(KEY_PREFIX):
             raise ValueError(
                 f"unique key: {KEY_PREFIX!r} begins the keys of scheduled jobs, found {key!r}"

@@ -10,23 +10,27 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.jobs import LARGEST_PAYLOAD, LONGEST_KEY, LONGEST_METADATA, LONGEST_NAME
+from bgjobs.jobs import (
+    LARGEST_COUNT,
+    LARGEST_PAYLOAD,
+    LONGEST_KEY,
+    LONGEST_METADATA,
+    LONGEST_NAME,
+)
 from bgjobs.occurrences import KEY_PREFIX
+from bgjobs.outcomes import KEPT_ERRORS
 from bgjobs.texts import LONGEST_ERROR
 
-LARGEST_COUNT = 2**30 - 1
-"""No counter of a job is larger, and both databases can still add to it."""
 LONGEST_CHARACTER = 4
 """Bytes of UTF-8."""
 LONGEST_ESCAPED = 6
 r"""Bytes of one character in JSON, as in ``\u0007``."""
-MOST_ERRORS = 20
 
 BYTES = {
     "name": LONGEST_CHARACTER * LONGEST_NAME,
     "unique_key": LONGEST_CHARACTER * (LONGEST_KEY + len(KEY_PREFIX)),
     "payload": LARGEST_PAYLOAD,
-    "errors": MOST_ERRORS * (LONGEST_ESCAPED * LONGEST_ERROR + 256),
+    "errors": KEPT_ERRORS * (LONGEST_ESCAPED * LONGEST_ERROR + 256),
     "occurrence": 65_536,
     "metadata": 4 * LONGEST_ESCAPED * LONGEST_METADATA,
     "error": LONGEST_CHARACTER * LONGEST_ERROR,

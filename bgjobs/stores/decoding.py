@@ -13,7 +13,15 @@ from uuid import UUID, uuid5
 from attrs import asdict, frozen
 
 from bgjobs.errors import UnreadableJobError
-from bgjobs.jobs import LOWEST_PRIORITY, FailedJob, Job, SucceededJob, UnreadableJob, is_utf8
+from bgjobs.jobs import (
+    LARGEST_COUNT,
+    LOWEST_PRIORITY,
+    FailedJob,
+    Job,
+    SucceededJob,
+    UnreadableJob,
+    is_utf8,
+)
 from bgjobs.stores import columns
 from bgjobs.stores.attempt_errors import load_errors
 from bgjobs.stores.json_columns import as_count, as_text
@@ -98,7 +106,7 @@ class Decoder:
         # Both databases see to the types of columns, so little is left to be checked. As one
         # number the counters are below a power of two exactly if each is.
         if not (
-            0 <= row[4] | row[5] | row[6] | row[7] <= columns.LARGEST_COUNT
+            0 <= row[4] | row[5] | row[6] | row[7] <= LARGEST_COUNT
             and -LOWEST_PRIORITY <= row[3] <= LOWEST_PRIORITY
             and (name.isascii() or is_utf8(name))
             and (payload.isascii() or is_utf8(payload))
@@ -204,7 +212,7 @@ class Decoder:
     def _fields(self) -> Mapping[str, tuple[Callable[[Any], object], str]]:
         """What reads each column, and what is expected there."""
         id_, time = (self.as_id, "a UUID"), (self.as_time, "an instant from the year 1 to 9999")
-        count = (_as_counter, f"a whole number from 0 to {columns.LARGEST_COUNT:,}")
+        count = (_as_counter, f"a whole number from 0 to {LARGEST_COUNT:,}")
         return {
             "id": id_,
             "name": (_as_name, _at_most("name")),
@@ -250,7 +258,7 @@ def _as_name(found: object) -> str:
 
 
 def _as_counter(found: object) -> int:
-    return as_count(found, most=columns.LARGEST_COUNT)
+    return as_count(found, most=LARGEST_COUNT)
 
 
 def _as_priority(found: object) -> int:

@@ -13,7 +13,7 @@ from uuid import UUID
 from bgjobs.errors import ExportedLineError
 from bgjobs.instants import as_instant, from_microseconds
 from bgjobs.jobs import (
-    LARGEST_COUNTER,
+    LARGEST_COUNT,
     LARGEST_PAYLOAD,
     LONGEST_DELAY,
     LONGEST_KEY,
@@ -169,7 +169,9 @@ def _key_for(occurrence: Occurrence | None) -> Callable[[object], str]:
         text = _text(found)
         if occurrence is not None and text == occurrence.plan.unique_key:
             return text
-        text = _printable(text)
+        text = _text_of(LONGEST_KEY)(text)
+        if not is_visible(text):
+            _refuse("printable characters", "others")
         if text.startswith(KEY_PREFIX):
             _refuse("a key that is not a scheduled job's", f"one that begins {KEY_PREFIX!r}")
         return text
@@ -272,7 +274,7 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
     return read
 
 
-_COUNTER = _whole(0, LARGEST_COUNTER)
+_COUNTER = _whole(0, LARGEST_COUNT)
 
 
 def _text_of(longest: int) -> Callable[[object], str]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from bgjobs.jobs import is_utf8
 from bgjobs.stores.operations import Finding, LiveOwner
-from bgjobs.stores.values import is_readable
 
 _LONGEST_LEASE = timedelta(seconds=1e9)
 """No `Config` takes a longer one."""
@@ -33,7 +33,7 @@ def owners_finding(owners: Sequence[LiveOwner | None]) -> Finding:
 def pauses_finding(orders: Sequence[tuple[Any, ...]]) -> Finding:
     """Judge the pauses among the rows of orders.sql."""
     names = [text for job_id, text in orders if job_id is None]
-    unreadable = sum(not is_readable(name) for name in names)
+    unreadable = sum(not is_utf8(name) for name in names)
     if unreadable:
         text = f"{unreadable:,} have names that cannot be read, and pause no queue"
         return Finding("paused queues", "warning", text)

@@ -16,6 +16,7 @@ from bgjobs.jobs import (
     Reservation,
     SucceededJob,
     UnreadableJob,
+    is_utf8,
 )
 from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Orders
@@ -177,15 +178,6 @@ def as_planned(
     ]
 
 
-def is_readable(text: str) -> bool:
-    """Whether a text that was stored is valid UTF-8; no other is that of a name."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:
     """Return what the rows of orders.sql want, but for pauses whose name cannot be read."""
     paused: set[str] = set()
@@ -193,7 +185,7 @@ def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:
     for job_id, text in found:
         if job_id is not None:
             cancelled[job_id] = text.encode(errors="replace").decode()
-        elif is_readable(text):
+        elif is_utf8(text):
             paused.add(text)
     return Orders(frozenset(paused), cancelled)
 

@@ -10,10 +10,9 @@ import pytest
 
 import bgjobs
 from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest, Reservation
+from bgjobs.jobs import LARGEST_COUNT, JobRequest, Reservation
 from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner
-from bgjobs.stores.columns import LARGEST_COUNT
 from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import unreadable_in
 from bgjobs.testing.contract.steps import LEASE

@@ -8,9 +8,8 @@ from uuid import UUID
 
 from attrs import frozen
 
-from bgjobs.ids import parsed_id
 from bgjobs.instants import as_instant, from_microseconds, to_microseconds
-from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
+from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob, is_utf8
 from bgjobs.stores.abc import SCHEMA_VERSION, Orders
 from bgjobs.stores.odd_rows import owners_finding, pauses_finding
 from bgjobs.stores.operations import (
@@ -28,13 +27,13 @@ from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import bounded_age, is_readable, listing, orders_of
+from bgjobs.stores.values import bounded_age, listing, orders_of
 
 
 def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
     """Return what is wanted of these owners, inside a transaction or not."""
     found = run(raw, sql["orders"][0], {"owners": rows.uuids_json(owners)})
-    parsed = ((one, None if one is None else _parsed(one), text) for one, text in found)
+    parsed = ((one, None if one is None else rows.id_or_none(one), text) for one, text in found)
     return orders_of((job, text) for one, job, text in parsed if (one is None) is (job is None))
 
 
@@ -156,12 +155,12 @@ class SQLiteOperations:
         """Return the ids from one to another of jobs, live or ended, the lowest first."""
         values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
         found = self._calls.read("find_ids", values)
-        return [one for [text] in found if (one := _parsed(text)) is not None]
+        return [one for [text] in found if (one := rows.id_or_none(text)) is not None]
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return whose jobs wait, due or not, each name once."""
         found = self._calls.read("get_waiting_names", {"limit": limit})
-        return [name for [name] in found if is_readable(name)]
+        return [name for [name] in found if is_utf8(name)]
 
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
@@ -261,19 +260,11 @@ class SQLiteOperations:
 
 def _as_owner(row: Row) -> LiveOwner | None:
     one, name, node, at, left, held = row
-    owner = _parsed(one)
-    if owner is None or not (is_readable(name) and is_readable(node)):
+    owner = rows.id_or_none(one)
+    if owner is None or not (is_utf8(name) and is_utf8(node)):
         return None
     opened_at, lease_left = from_microseconds(at), timedelta(microseconds=left)
     return LiveOwner(owner, name, node, opened_at, lease_left, held)
-
-
-def _parsed(text: str) -> UUID | None:
-    """Return an id, or None for text that is none."""
-    try:
-        return parsed_id(text)
-    except ValueError:
-        return None
 
 
 def _age(age: timedelta | None) -> int | None:

@@ -50,6 +50,14 @@ def statements(prefix: str) -> Statements:
     return Statements("bgjobs.stores.sqlite", lambda name: f'"{prefix}{name}"', _COLUMNS)
 
 
+def id_or_none(text: str) -> UUID | None:
+    """Return an id, or None for text that is none."""
+    try:
+        return parsed_id(text)
+    except ValueError:
+        return None
+
+
 def stored_now(new: NewJob, now: int) -> Job:
     """Give the job that `new` becomes when it is stored at this microsecond."""
     return as_asked(new, from_microseconds(now))

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from attrs import evolve
 
-from bgjobs.ids import new_id, parsed_id
+from bgjobs.ids import new_id
 from bgjobs.instants import from_microseconds
-from bgjobs.jobs import UnreadableJob
-from bgjobs.stores.columns import LARGEST_COUNT
+from bgjobs.jobs import LARGEST_COUNT, UnreadableJob
 from bgjobs.stores.decoding import LONGEST_SHOWN, TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
 from bgjobs.stores.sqlite import rows, writing
@@ -60,18 +59,10 @@ def get(calls: Calls, page: Page, longest: int) -> list[UnreadableJob]:
     """Return a page of what was set apart."""
     values: Parameters = {"longest": longest}
     found = calls.page("get_unreadable", page, values, part=0)
-    if not all(_is_id(row[0]) for row in found):
+    if any(rows.id_or_none(row[0]) is None for row in found):
         calls.write("rename_unreadable", None, {})
         found = calls.page("get_unreadable", page, values, part=0)
     return [rows.DECODER.set_apart(row, longest) for row in found]
-
-
-def _is_id(found: str) -> bool:
-    try:
-        parsed_id(found)
-    except ValueError:
-        return False
-    return True
 
 
 def find(calls: Calls, job_id: UUID) -> UnreadableJob | None:
