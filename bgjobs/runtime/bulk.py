@@ -24,7 +24,7 @@ from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.importing import Imported, Importing, parts_of
 from bgjobs.runtime.isolating import isolate
 from bgjobs.runtime.orders import NEWS
-from bgjobs.runtime.pruning import prune_kind
+from bgjobs.runtime.pruning import Chosen, prune_kind
 from bgjobs.runtime.unreadable import listed
 from bgjobs.stores.exports import to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
@@ -114,8 +114,12 @@ class Bulk:
     async def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """See `Admin.delete`."""
         gone: list[UUID] = []
+
+        async def delete(part: Sequence[UUID]) -> None:
+            gone.extend(await self._call(self._operations.delete, part))
+
         for batch in _batches(job_ids):
-            gone += await self._call(self._operations.delete, batch)
+            await self._isolate("delete", batch, delete)
         self._tell("delete", job_ids, len(gone))
         return gone
 
@@ -193,24 +197,13 @@ class Bulk:
         failed_for: timedelta | None,
         now: datetime,
     ) -> AsyncGenerator[int]:
-        if name is None:
-            for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
-                if age is not None:
-                    counts = prune_kind(self._engine, kind, age, BATCH, now)
-                    async with aclosing(counts):
-                        async for count in counts:
-                            yield count
-            return
-        prune = self._operations.prune_worker
-        while count := await self._call(
-            prune,
-            name,
-            succeeded_for=succeeded_for,
-            failed_for=failed_for,
-            limit=BATCH,
-            now=now,
-        ):
-            yield count
+        for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
+            if age is not None:
+                chosen = Chosen(self._operations, name, kind)
+                counts = prune_kind(self._engine, chosen, age, BATCH, now)
+                async with aclosing(counts):
+                    async for count in counts:
+                        yield count
 
     async def export_failed(self, failures: Failures) -> AsyncIterator[str]:
         """See `Admin.export_failed`."""

@@ -4,7 +4,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from heapq import nsmallest
-from typing import Any
+from typing import Any, final
+from uuid import UUID
+
+from attrs import frozen
 
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import ChangeRefused
@@ -12,58 +15,71 @@ from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.isolating import prune_past_refused
 from bgjobs.runtime.unreadable import listed
+from bgjobs.stores.abc import Store
+from bgjobs.stores.operations import Operations
 from bgjobs.stores.pages import Page
 
 Ended = SucceededJob | FailedJob
 
 
+@final
+@frozen
+class Chosen:
+    """Which jobs are to be deleted: of one kind, and of one worker or of all."""
+
+    operations: Operations
+    name: str | None
+    kind: type[Ended]
+
+    def ages(self, age: timedelta) -> dict[str, timedelta | None]:
+        """Return the ages of both kinds; None keeps the other one."""
+        is_failed = self.kind is FailedJob
+        return {
+            "succeeded_for": None if is_failed else age,
+            "failed_for": age if is_failed else None,
+        }
+
+    def verb(self, store: Store) -> Callable[[str | None, Page], Sequence[Any]]:
+        """Return the verb that lists this kind."""
+        return store.get_failed if self.kind is FailedJob else store.get_succeeded
+
+
 async def prune_kind(
-    engine: Engine, kind: type[Ended], age: timedelta, limit: int, now: datetime
+    engine: Engine, chosen: Chosen, age: timedelta, limit: int, now: datetime
 ) -> AsyncGenerator[int]:
-    """Yield how many jobs of one kind each transaction has deleted.
+    """Yield how many of the chosen jobs each transaction has deleted.
 
     `ChangeRefused` tells those that the database refused, when all others are gone.
     """
-    store, call = engine.store, engine.dispatch.call
-    is_failed = kind is FailedJob
-    before, errors = now - age, list[RowRefusedError]()
+    call, errors = engine.dispatch.call, list[RowRefusedError]()
 
     async def prune(most: int, skip: int) -> int:
-        return await call(
-            store.prune,
-            succeeded_for=None if is_failed else age,
-            failed_for=age if is_failed else None,
-            limit=most,
-            now=now,
-            **({"skip": skip} if skip else {}),
-        )
+        values: dict[str, Any] = {**chosen.ages(age), "limit": most, "now": now}
+        if skip:
+            values["skip"] = skip
+        if chosen.name is None:
+            return await call(engine.store.prune, **values)
+        return await call(chosen.operations.prune_worker, chosen.name, **values)
 
     async with aclosing(prune_past_refused(prune, limit, errors.append)) as counts:
         async for count in counts:
             yield count
     if errors:
-        get = store.get_failed if is_failed else store.get_succeeded
-        left = await _oldest(engine, get, before, len(errors))
+        left = await _first(engine, chosen, now - age, len(errors))
         for job, error in zip(left, errors, strict=False):
             engine.bus.emit(ChangeRefused, "prune", job.id, error)
 
 
-async def _oldest(
-    engine: Engine,
-    get: Callable[[str | None, Page], Sequence[Any]],
-    before: datetime,
-    most: int,
-) -> list[Ended]:
-    """Return the jobs that ended first, and before an instant: those that are left."""
-    old = [job async for job in _all(engine, get) if ended_at(job) < before]
-    return nsmallest(most, old, key=ended_at)
+async def _first(engine: Engine, chosen: Chosen, before: datetime, most: int) -> list[Ended]:
+    """Return the jobs that are passed over first, and ended before an instant."""
+    old = [job async for job in _all(engine, chosen) if ended_at(job) < before]
+    # In the order in which the store passes over them.
+    return nsmallest(most, old, key=ended_at if chosen.name is None else _id)
 
 
-async def _all(
-    engine: Engine, get: Callable[[str | None, Page], Sequence[Any]]
-) -> AsyncIterator[Ended]:
+async def _all(engine: Engine, chosen: Chosen) -> AsyncIterator[Ended]:
     page = Page(500)
-    while jobs := await listed(engine, get, None, page):
+    while jobs := await listed(engine, chosen.verb(engine.store), chosen.name, page):
         for job in jobs:
             yield job
         page = page.behind(jobs)
@@ -72,3 +88,7 @@ async def _all(
 def ended_at(job: Ended) -> datetime:
     """Return when a job ended."""
     return job.failed_at if isinstance(job, FailedJob) else job.succeeded_at
+
+
+def _id(job: Ended) -> UUID:
+    return job.id

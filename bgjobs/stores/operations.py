@@ -163,11 +163,13 @@ class Operations(Protocol):
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         limit: int,
+        skip: int = 0,
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` jobs of this worker of each kind, as `Store.prune` does of all.
 
-        The lowest ids go first, which are not always those that ended first.
+        The lowest ids go first, which are not always those that ended first, and the first
+        `skip` of each kind are passed over.
         """
         ...
 

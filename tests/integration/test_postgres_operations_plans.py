@@ -169,7 +169,7 @@ def test_changing_many_looks_each_up(
 def test_pruning_a_worker_reads_its_own_jobs_alone(
     store: PostgresStore, postgres_dsn: str, name: str, own: int
 ) -> None:
-    values: dict[str, Any] = {"name": name, "limit": MANY, "now": None}
+    values: dict[str, Any] = {"name": name, "limit": MANY, "skip": 0, "now": None}
     for part in (0, 1):
         for age, most in ((10**15, own), (0, 4 * min(own, MANY))):
             ages = {"succeeded_for": age, "failed_for": age}

@@ -183,7 +183,14 @@ def test_changing_many_looks_each_up(
 def test_pruning_a_worker_reads_its_own_jobs_alone(
     raw: tuple[SQLiteStore, sqlite3.Connection], name: str, most: int
 ) -> None:
-    values = {"name": name, "succeeded_for": 0, "failed_for": 0, "now": 0, "limit": MANY}
+    values = {
+        "name": name,
+        "succeeded_for": 0,
+        "failed_for": 0,
+        "now": 0,
+        "limit": MANY,
+        "skip": 0,
+    }
     cost, found = _cost(raw, "prune_worker", values)
     assert found == 0
     assert cost <= most

@@ -159,6 +159,33 @@ async def test_a_refused_row_does_not_keep_others_from_being_pruned(
     assert await admin.prune(failed_for=timedelta(0)) == 0
 
 
+async def test_a_refused_row_does_not_keep_others_of_its_worker_from_being_pruned(
+    app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bgjobs.runtime.bulk.BATCH", 4)
+    async with bgjobs.run(app.config(fine)) as bg:
+        jobs = await bg.enqueue_many(fine.request() for _ in range(9))
+        await bg.drain()
+        refuse(app, "delete", "jobs_succeeded", jobs[0].id, jobs[5].id)
+        none, seen = timedelta(0), list[int]()
+        assert await bg.admin.prune(name="odd", succeeded_for=none, failed_for=none) == 0
+        ages = {"succeeded_for": none, "failed_for": none}
+        assert await bg.admin.prune(name="fine", **ages, progress=seen.append) == 7
+        assert seen[-1] == 7
+        assert sorted(job.id for job in await bg.succeeded()) == [jobs[0].id, jobs[5].id]
+    assert told(app, "prune") == [jobs[0].id, jobs[5].id]
+
+
+async def test_a_refused_row_does_not_keep_others_from_being_deleted(
+    app: Harness, admin: bgjobs.Admin
+) -> None:
+    ids = await fail(admin, 6)
+    refuse(app, "delete", "jobs_failed", ids[1], ids[4])
+    assert sorted(await admin.delete(*ids)) == sorted(set(ids) - {ids[1], ids[4]})
+    assert told(app, "delete") == [ids[1], ids[4]]
+    assert [one.count for one in app.recorder.of(Operated) if one.action == "delete"] == [4]
+
+
 async def test_a_succeeded_row_that_is_refused_keeps_no_others_from_being_pruned(
     app: Harness,
 ) -> None:

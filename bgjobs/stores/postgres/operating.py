@@ -105,6 +105,7 @@ class PostgresOperations:
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         limit: int,
+        skip: int = 0,
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
@@ -113,6 +114,7 @@ class PostgresOperations:
             "succeeded_for": rows.microseconds(bounded_age(succeeded_for)),
             "failed_for": rows.microseconds(bounded_age(failed_for)),
             "limit": max(0, limit),
+            "skip": max(0, skip),
             "now": rows.utc("now", now),
         }
         steps = [(self._calls.sql.part("prune_worker", part), values) for part in (0, 1)]

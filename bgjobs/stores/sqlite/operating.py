@@ -110,6 +110,7 @@ class SQLiteOperations:
         succeeded_for: timedelta | None,
         failed_for: timedelta | None,
         limit: int,
+        skip: int = 0,
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
@@ -118,6 +119,7 @@ class SQLiteOperations:
             "succeeded_for": _age(succeeded_for),
             "failed_for": _age(failed_for),
             "limit": max(0, limit),
+            "skip": max(0, skip),
         }
         return sum(map(len, self._change_failures("prune_worker", now, values)))
 

@@ -157,6 +157,21 @@ def check_prune_worker_deletes_up_to_its_limit_of_each_kind(store: OperatedStore
     assert list(store.operations.get_failed_ids(Failures(words=["lost"]))) == []
 
 
+def check_prune_worker_passes_over_the_lowest_ids_of_each_kind(store: OperatedStore) -> None:
+    """As many as it is told, and none of other workers."""
+    _win(store, "sms")
+    won = [_win(store, "mail") for _ in range(3)]
+    lost = [lose(store, name="mail").id for _ in range(3)]
+    ages: dict[str, Any] = {"succeeded_for": SECOND, "failed_for": SECOND, "now": NOW + DAY}
+    prune = store.operations.prune_worker
+    assert prune("mail", **ages, limit=1, skip=1) == 2
+    assert prune("mail", **ages, limit=9, skip=1) == 2
+    assert prune("mail", **ages, limit=9, skip=1) == 0
+    assert ids(store.get_succeeded("mail")) == [min(won)]
+    assert ids(store.get_failed("mail")) == [min(lost)]
+    assert len(store.get_succeeded("sms")) == 1
+
+
 def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: OperatedStore) -> None:
     """It is no error of the database."""
     _win(store, "mail")

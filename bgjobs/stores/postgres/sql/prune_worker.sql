@@ -4,7 +4,7 @@ delete from {jobs_succeeded} where id = any(array(
         and succeeded_at < coalesce(%(now)s::timestamptz, now())
             - %(succeeded_for)s::double precision * interval '1 microsecond'
     order by id
-    limit %(limit)s
+    limit %(limit)s offset %(skip)s
     for update skip locked
 ))
 returning id;
@@ -15,7 +15,7 @@ delete from {jobs_failed} where id = any(array(
         and failed_at < coalesce(%(now)s::timestamptz, now())
             - %(failed_for)s::double precision * interval '1 microsecond'
     order by id
-    limit %(limit)s
+    limit %(limit)s offset %(skip)s
     for update skip locked
 ))
 returning id;
