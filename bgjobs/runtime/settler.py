@@ -22,17 +22,20 @@ from bgjobs.outcomes import (
 from bgjobs.runtime.attempt import Attempt, HandlerCrashedError, raised_by_work
 from bgjobs.runtime.callbacks import failure_of
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.group_commit import LARGEST_BATCH
+from bgjobs.runtime.group_commit import LARGEST_BATCH, Settled
 from bgjobs.runtime.lease_guard import LeaseGuard
 from bgjobs.runtime.outliving import outliving
 from bgjobs.runtime.queue_control import QueueControl
 from bgjobs.runtime.release import end_cancelled
 from bgjobs.runtime.reports import report_end
-from bgjobs.runtime.unreadable import set_refused_apart
+from bgjobs.runtime.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs.runtime.wakeups import Signal
 from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.texts import error_text
+
+MOST_REFUSED = 3
+"""Ends of one kind that may be refused in a row; with more it is no matter of single rows."""
 
 
 @final
@@ -75,6 +78,8 @@ class Settler:
         )
         self._capped = frozenset(cap.name for cap in control.caps)
         self._ends: list[End] = []
+        self._refused: dict[type[Settlement], int] = {}
+        """How many of each kind were refused since one was written."""
         self._news = Signal()
         self._closed = False
 
@@ -145,6 +150,8 @@ class Settler:
         if not (settled.refused or settled.lost or settled.cancelled):
             for end in ends:  # mostly; looking up hashes each of them
                 self._tell(end, kept=True)
+            if self._refused:
+                self._forgive(ends)
             return
         for end in ends:
             held = end.settlement.reservation
@@ -152,21 +159,38 @@ class Settler:
                 await self._cancel(end, end.settlement, settled.cancelled[held])
             elif held not in settled.refused:
                 self._tell(end, kept=held not in settled.lost)
+        if settled.refused:
+            await self._set_refused_apart(ends, settled)
+
+    async def _set_refused_apart(self, ends: Sequence[End], settled: Settled) -> None:
+        without = {*settled.refused, *settled.lost}
+        written = [end for end in ends if end.settlement.reservation not in without]
         for end in ends:
             error = settled.refused.get(end.settlement.reservation)
-            if error is not None and not await self._is_set_apart(end, error):
+            if error is None:
+                continue
+            self._forgive(written)  # before each: what is refused beside them is a single row
+            if not await self._is_set_apart(end, error):
                 self._culprits.add(end.attempt.job.id)
                 self._control.bus.emit(QueueError, self._control.name, error)
                 raise error
 
     async def _is_set_apart(self, end: End, error: Exception) -> bool:
         """Whether the row of a refused end was moved out of the way: only its job is lost."""
-        if not isinstance(error, RowRefusedError):
+        kind, job = type(end.settlement), end.attempt.job
+        count = self._refused.get(kind, 0)
+        if not isinstance(error, RowRefusedError) or count >= MOST_REFUSED:
             return False
-        if not await set_refused_apart(self._engine, end.attempt.job):
+        reason = HAS_RETURNED if kind is Succeed else REFUSED
+        if not await set_refused_apart(self._engine, job, reason):
             return False
+        self._refused[kind] = count + 1
         self._let_go(end)
         return True
+
+    def _forgive(self, written: Sequence[End]) -> None:
+        for kind in {type(end.settlement) for end in written}:
+            self._refused.pop(kind, None)
 
     async def _write_alone(self, end: End) -> None:
         try:
@@ -198,6 +222,8 @@ class Settler:
                 return
         else:
             kept = await settlements.settle(end.settlement, end.followers)
+        if kept:
+            self._forgive([end])
         self._tell(end, kept=kept)
 
     async def _cancel(self, end: End, put_back: Requeue, reason: str) -> None:

@@ -38,7 +38,12 @@ async def set_apart(engine: Engine, found: Sequence[UnreadableJob]) -> bool:
     return bool(moved)
 
 
-async def set_refused_apart(engine: Engine, job: Job) -> bool:
+REFUSED = "the database refuses how its run ended"
+HAS_RETURNED = "its handler has returned, but the database refuses its end"
+"""Of a run that has succeeded, and that a retry repeats."""
+
+
+async def set_refused_apart(engine: Engine, job: Job, reason: str = REFUSED) -> bool:
     """Move the row of a job that we hold and whose end the database refuses.
 
     Tried again it would be refused again, and its queue would end each time. False if it is
@@ -48,7 +53,7 @@ async def set_refused_apart(engine: Engine, job: Job) -> bool:
     held = UnreadableJob(
         id=job.id,
         table="jobs",
-        reason="the database refuses how its run ended",
+        reason=reason,
         columns=columns,
         key=(job.id, job.reserved_by, job.reservations),
     )

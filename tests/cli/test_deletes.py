@@ -54,6 +54,21 @@ def test_a_running_job_is_not_deleted(call: Call) -> None:
     assert ids(call, "--running") == [running]
 
 
+def test_a_job_that_the_database_does_not_let_be_deleted_is_named(call: Call) -> None:
+    odd, other = ids(call, "--failed")
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute(
+            f"create trigger odd before delete on bgjobs_jobs_failed when old.id = '{odd}'"
+            " begin select raise(abort, 'odd row'); end"
+        )
+
+    answer = call("jobs", "delete", odd, other, "--yes", "--json")
+
+    assert (answer.code, answer.json) == (1, {"deleted": [other], "refused": [odd]})
+    assert answer.line.startswith(f"refused {odd}: ")
+    assert "odd row" in answer.line
+
+
 def test_a_dry_run_deletes_nothing(call: Call) -> None:
     failed = ids(call, "--failed")
 

@@ -10,12 +10,14 @@ import pytest
 import bgjobs
 from bgjobs.events import ChildCrashed, JobUnreadable, OwnerDied, QueueError
 from bgjobs.jobs import SucceededJob
+from bgjobs.runtime.settler import MOST_REFUSED
 from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.hostile_rows import HostileRows
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
-REASON = "the database refuses how its run ended"
+REFUSED = "the database refuses how its run ended"
+RETURNED = "its handler has returned, but the database refuses its end"
 STRANGER = "01900000-0000-7000-8000-00000000000f"
 
 
@@ -74,29 +76,54 @@ async def _running(app: Harness, worker: Any, **more: Any) -> AsyncGenerator[bgj
 
 
 @pytest.mark.parametrize(
-    ("worker", "table", "what"),
+    ("worker", "table", "what", "reason"),
     [
-        (returns, "jobs_succeeded", "insert"),
-        (fails, "jobs_failed", "insert"),
-        (snoozes, "jobs", "update of available_at"),
+        (returns, "jobs_succeeded", "insert", RETURNED),
+        (fails, "jobs_failed", "insert", REFUSED),
+        (snoozes, "jobs", "update of available_at", REFUSED),
     ],
     ids=["succeed", "fail", "requeue"],
 )
 async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
-    app: Harness, worker: Any, table: str, what: str
+    app: Harness, worker: Any, table: str, what: str, reason: str
 ) -> None:
     rows = _rows(app)
     _refuse(rows, table, what)
     async with _running(app, worker, queue={"max_retries": 0}) as bg:
         bad = [(await bg.enqueue(worker.request())).id]
         await app.recorder.wait_for(JobUnreadable)
-        together = await bg.enqueue_many([worker.request()] * 7)  # more than restarts
+        together = await bg.enqueue_many([worker.request()] * 2)
         bad += [job.id for job in together]
         await app.recorder.wait_for(JobUnreadable, len(bad))
         apart = await bg.admin.unreadable()
         assert {one.id for one in apart} == set(bad)
-        assert {one.reason for one in apart} == {REASON}
+        assert {one.reason for one in apart} == {reason}
         assert await bg.enqueued() == []
+
+
+async def test_many_ends_are_refused_one_by_one_while_others_are_written(app: Harness) -> None:
+    rows = _rows(app)
+    _refuse(rows, "jobs_succeeded", "insert")
+    async with _running(app, returns) as bg:
+        for count in range(1, 9):  # more than restarts, and than may be refused in a row
+            await bg.enqueue(returns.request())
+            await app.recorder.wait_for(JobUnreadable, count)
+            await bg.wait_for(await bg.enqueue(good.request()))
+        assert len(await bg.admin.unreadable()) == 8
+
+
+async def test_a_queue_ends_when_the_database_refuses_every_end(app: Harness) -> None:
+    rows = _rows(app)
+    _refuse(rows, "jobs_succeeded", "insert")
+    tolerance = bgjobs.RestartTolerance(restarts=0)
+    config = app.config(returns, restart_tolerance=tolerance)
+    with pytest.raises(ExceptionGroup):
+        async with bgjobs.run(config) as bg:
+            await bg.enqueue_many([returns.request()] * 20)
+            await anyio.sleep_forever()
+    assert len(app.recorder.of(JobUnreadable)) == MOST_REFUSED
+    assert app.recorder.of(QueueError)
+    assert rows.run(f"select count(*) from {rows.prefix}jobs") == [(20 - MOST_REFUSED,)]
 
 
 async def test_what_a_dead_process_held_and_cannot_be_given_back_is_set_apart(

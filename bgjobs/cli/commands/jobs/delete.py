@@ -12,6 +12,7 @@ from bgjobs.cli.counting import AT_MOST, Count
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import dry_run_option, job_id, json_option, yes_option
+from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import UNREADABLE, State
 
@@ -47,11 +48,14 @@ def delete(
         return
     confirm(f"Delete {_shown(job_ids)} for ever?", yes=yes)
 
+    refusals = Refusals()
+
     async def delete_them(admin: bgjobs.Admin) -> chosen.Done:
         deleted = await admin.delete(*job_ids)
-        return await chosen.done(admin, job_ids, {"deleted": deleted}, _REASONS)
+        changed = {"deleted": deleted}
+        return await chosen.done(admin, job_ids, changed, _REASONS, refusals.reasons)
 
-    chosen.tell(session.administered(delete_them), with_json=with_json)
+    chosen.tell(session.administered(delete_them, refusals), with_json=with_json)
 
 
 def _delete_unreadable(session: Session, *, dry_run: bool, yes: bool, with_json: bool) -> None:
