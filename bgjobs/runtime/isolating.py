@@ -35,12 +35,14 @@ async def prune_past_refused(
     prune: Callable[[int, int], Awaitable[int]],
     most: int,
     refused: Callable[[RowRefusedError], object],
+    skip: int = 0,
 ) -> AsyncGenerator[int]:
     """Yield how many of one kind were deleted by each call, until only refused ones are left.
 
-    `prune` is told how many to delete, and how many of the longest ended to pass over.
+    `prune` is told how many to delete, and how many of the longest ended to pass over,
+    `skip` at first.
     """
-    limit, skip = most, 0
+    limit = most
     while True:
         try:
             count = await prune(limit, skip)

@@ -1,6 +1,6 @@
 """Deletes ended jobs that are old enough, a little at a time."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from bgjobs.runtime.isolating import prune_past_refused
 BATCH = 1000
 """Rows in one transaction: a fraction of a second, so that nobody waits long for it."""
 MOST_REFUSED = 10
-"""Rows that may be passed over in one round; with more it is no matter of single rows."""
+"""Rows of one kind that may be passed over in one round; the next one ends it for this kind."""
 
 
 @final
@@ -26,6 +26,8 @@ class Pruner:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._skips: dict[str, int] = {}
+        """How many of each kind the last round has passed over, and ended at the next one."""
 
     async def run(self) -> None:
         """Prune until cancelled."""
@@ -44,12 +46,28 @@ class Pruner:
             if age is None:
                 continue
             prune = partial(self._prune, {**dict.fromkeys(ages), kind: age})
-            refused = partial(_pass_over, count(1))
-            async with aclosing(prune_past_refused(prune, BATCH, refused)) as counts:
+            async with aclosing(self._pruned(kind, prune)) as counts:
                 async for deleted in counts:
                     total += deleted
         if total:
             engine.bus.emit(Pruned, total)
+
+    async def _pruned(
+        self, kind: str, prune: Callable[[int, int], Awaitable[int]]
+    ) -> AsyncGenerator[int]:
+        """Yield how many each call has deleted, until the end or until too many are refused.
+
+        The next round begins behind those, and the one that reaches the end lets all be tried.
+        """
+        refused, skip = partial(_pass_over, count(1)), self._skips.get(kind, 0)
+        try:
+            async with aclosing(prune_past_refused(prune, BATCH, refused, skip)) as counts:
+                async for deleted in counts:
+                    yield deleted
+        except RowRefusedError:
+            self._skips[kind] = skip + MOST_REFUSED
+        else:
+            self._skips[kind] = 0
 
     async def _prune(self, ages: dict[str, timedelta | None], limit: int, skip: int) -> int:
         engine = self._engine

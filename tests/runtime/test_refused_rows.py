@@ -27,6 +27,10 @@ $$ begin raise exception 'row refused'; end $$;
 create trigger refuse_{number} before {verb} on {schema}.{table} for each row
 when ({row}.id = '{id}') execute function {schema}.refuse_{number}()
 """
+UNDO = (
+    "drop trigger refuse_{number}_delete",
+    "drop trigger refuse_{number} on {schema}.jobs_succeeded",
+)
 
 
 @bgjobs.worker
@@ -222,6 +226,46 @@ async def test_the_retention_ends_a_round_in_which_too_much_is_refused(app: Harn
         await bg.wait_for(await bg.enqueue(fine.request()))
         assert len(await bg.succeeded()) >= 30
     assert len(app.recorder.of(StoreFailed)) <= 25
+
+
+async def test_what_is_refused_of_one_kind_keeps_the_other_from_nothing(app: Harness) -> None:
+    async with bgjobs.run(app.config(fine, broken, queue={"max_retries": 0})) as bg:
+        jobs = await bg.enqueue_many(fine.request() for _ in range(15))
+        await bg.enqueue(broken.request(1))
+        await bg.drain()
+    refuse(app, "delete", "jobs_succeeded", *(job.id for job in jobs))
+    tick = timedelta(microseconds=1)
+    retention = bgjobs.Retention(succeeded=tick, failed=tick, interval=3600)
+    async with bgjobs.run(app.config(fine, retention=retention)) as bg:
+        await app.recorder.wait_for(Pruned)
+        assert await bg.failed() == []
+    assert [one.count for one in app.recorder.of(Pruned)] == [1]
+
+
+async def test_the_next_round_begins_behind_what_was_refused(app: Harness) -> None:
+    async with bgjobs.run(app.config(fine)) as bg:
+        first = await bg.enqueue_many(fine.request() for _ in range(25))
+        await bg.drain()
+        await bg.enqueue_many(fine.request() for _ in range(4))
+        await bg.drain()
+    refuse(app, "delete", "jobs_succeeded", *(job.id for job in first))
+    retention = bgjobs.Retention(succeeded=timedelta(microseconds=1), interval=0.05)
+    async with bgjobs.run(app.config(fine, retention=retention)) as bg:
+        await app.recorder.wait_for(Pruned)
+        assert {job.id for job in await bg.succeeded()} == {job.id for job in first}
+        with app.database.connect() as connection:
+            for number in range(25):
+                connection.execute(
+                    UNDO[isinstance(app.database, PostgresSchema)].format(
+                        number=number, schema=getattr(app.database, "schema", "")
+                    )
+                )
+            connection.commit()
+        told = len(app.recorder.of(Pruned))
+        while await bg.succeeded():
+            await app.recorder.wait_for(Pruned, told + 1)
+            told = len(app.recorder.of(Pruned))
+    assert sum(one.count for one in app.recorder.of(Pruned)) == 29
 
 
 async def test_all_rows_may_be_refused(app: Harness, admin: bgjobs.Admin) -> None:
