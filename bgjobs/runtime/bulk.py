@@ -12,7 +12,7 @@ from collections.abc import (
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import final
+from typing import ParamSpec, TypeVar, final
 from uuid import UUID
 
 from bgjobs.deferred import refuse_deferred, refuse_deferring
@@ -22,13 +22,16 @@ from bgjobs.instants import as_duration
 from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.importing import Imported, Importing, parts_of
-from bgjobs.runtime.isolating import isolate
+from bgjobs.runtime.isolating import answered, answering, isolate
 from bgjobs.runtime.orders import NEWS
 from bgjobs.runtime.pruning import Chosen, prune_kind
 from bgjobs.runtime.unreadable import listed
 from bgjobs.stores.exports import to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
 from bgjobs.stores.pages import Page
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BATCH = 500
 """Jobs in one transaction: a moment of work, so that nobody waits long for it."""
@@ -68,7 +71,7 @@ class Bulk:
 
         async def put_back(part: Sequence[UUID]) -> None:
             now = self._engine.clock.store_now()
-            back.extend(await self._call(self._operations.put_back, part, now=now))
+            back.extend(await self._try(self._operations.put_back, part, now=now))
 
         for batch in _batches(job_ids):
             await self._isolate("retry", batch, put_back)
@@ -116,7 +119,7 @@ class Bulk:
         gone: list[UUID] = []
 
         async def delete(part: Sequence[UUID]) -> None:
-            gone.extend(await self._call(self._operations.delete, part))
+            gone.extend(await self._try(self._operations.delete, part))
 
         for batch in _batches(job_ids):
             await self._isolate("delete", batch, delete)
@@ -156,7 +159,7 @@ class Bulk:
 
         async def change(part: Sequence[UUID]) -> None:
             changed.extend(
-                await self._call(
+                await self._try(
                     self._operations.change,
                     part,
                     available_at=available_at,
@@ -227,11 +230,14 @@ class Bulk:
 
     async def _retried(self, part: Sequence[UUID]) -> Sequence[UUID]:
         now = self._engine.clock.store_now()
-        return await self._call(self._operations.retry, part, now=now)
+        return await self._try(self._operations.retry, part, now=now)
 
     async def _cancelled(self, part: Sequence[UUID], reason: str) -> Cancelled:
         now = self._engine.clock.store_now()
-        return await self._call(self._operations.cancel, part, reason, now=now)
+        return await self._try(self._operations.cancel, part, reason, now=now)
+
+    async def _try(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return answered(await self._call(answering(verb), *args, **kwargs))
 
     async def _isolate(
         self,

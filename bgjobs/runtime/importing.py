@@ -11,7 +11,7 @@ from bgjobs.events import ChangeRefused, Operated
 from bgjobs.expecting import check_text
 from bgjobs.jobs import FailedJob
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.isolating import isolate
+from bgjobs.runtime.isolating import answered, answering, isolate
 from bgjobs.stores.imports import from_line
 from bgjobs.stores.operations import Operations
 
@@ -84,7 +84,8 @@ class Importing:
 
     async def _restore(self, part: Sequence[Numbered]) -> None:
         jobs = [job for _, job in part]
-        stored = await self._engine.dispatch.call(self._operations.restore, jobs)
+        restore = answering(self._operations.restore)
+        stored = answered(await self._engine.dispatch.call(restore, jobs))
         self._stored += len(stored)
         self._present += len(jobs) - len(stored)
 

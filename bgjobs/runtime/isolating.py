@@ -1,11 +1,36 @@
 """Batches of which the database refuses a row: divided until all the others are done."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from bgjobs.errors import RowRefusedError
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def answering(verb: Callable[P, T]) -> Callable[P, T | RowRefusedError]:
+    """Return a verb that returns its refusal of a row, to be raised by `answered`.
+
+    So that each try is not told as `StoreFailed`: the row that is refused alone is told once.
+    """
+
+    @wraps(verb)
+    def ask(*args: P.args, **kwargs: P.kwargs) -> T | RowRefusedError:
+        try:
+            return verb(*args, **kwargs)
+        except RowRefusedError as error:
+            return error
+
+    return ask
+
+
+def answered(answer: T | RowRefusedError) -> T:
+    """Return what a verb has answered, or raise its refusal."""
+    if isinstance(answer, RowRefusedError):
+        raise answer
+    return answer
 
 
 async def isolate(

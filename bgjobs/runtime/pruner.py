@@ -10,9 +10,10 @@ from typing import final
 from anyio import sleep
 
 from bgjobs.errors import RowRefusedError, StoreError
-from bgjobs.events import Pruned
+from bgjobs.events import Pruned, StoreFailed
+from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.isolating import prune_past_refused
+from bgjobs.runtime.isolating import answered, answering, prune_past_refused
 
 BATCH = 1000
 """Rows in one transaction: a fraction of a second, so that nobody waits long for it."""
@@ -59,7 +60,10 @@ class Pruner:
 
         The next round begins behind those, and the one that reaches the end lets all be tried.
         """
-        refused, skip = partial(_pass_over, count(1)), self._skips.get(kind, 0)
+        refused, skip = (
+            partial(_pass_over, self._engine.bus, count(1)),
+            self._skips.get(kind, 0),
+        )
         try:
             async with aclosing(prune_past_refused(prune, BATCH, refused, skip)) as counts:
                 async for deleted in counts:
@@ -72,12 +76,14 @@ class Pruner:
     async def _prune(self, ages: dict[str, timedelta | None], limit: int, skip: int) -> int:
         engine = self._engine
         now = engine.clock.store_now()
-        return await engine.dispatch.once(
-            engine.store.prune, **ages, limit=limit, skip=skip, now=now
+        prune = answering(engine.store.prune)
+        return answered(
+            await engine.dispatch.once(prune, **ages, limit=limit, skip=skip, now=now)
         )
 
 
-def _pass_over(numbers: Iterator[int], error: RowRefusedError) -> None:
-    """Go on, as `StoreFailed` has told it, unless too many were refused."""
+def _pass_over(bus: Bus, numbers: Iterator[int], error: RowRefusedError) -> None:
+    """Go on, unless too many were refused."""
+    bus.emit(StoreFailed, "prune", error)
     if next(numbers) > MOST_REFUSED:
         raise error

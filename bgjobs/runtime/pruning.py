@@ -13,7 +13,7 @@ from bgjobs.errors import RowRefusedError
 from bgjobs.events import ChangeRefused
 from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
-from bgjobs.runtime.isolating import prune_past_refused
+from bgjobs.runtime.isolating import answered, answering, prune_past_refused
 from bgjobs.runtime.unreadable import listed
 from bgjobs.stores.abc import Store
 from bgjobs.stores.operations import Operations
@@ -58,8 +58,9 @@ async def prune_kind(
         if skip:
             values["skip"] = skip
         if chosen.name is None:
-            return await call(engine.store.prune, **values)
-        return await call(chosen.operations.prune_worker, chosen.name, **values)
+            return answered(await call(answering(engine.store.prune), **values))
+        verb = answering(chosen.operations.prune_worker)
+        return answered(await call(verb, chosen.name, **values))
 
     async with aclosing(prune_past_refused(prune, limit, errors.append)) as counts:
         async for count in counts:
