@@ -144,8 +144,6 @@ class Fetcher:
         self._pace.begin(self._now(), self._control.finished)
         jobs = await self._reserve(free)
         self._pace.end(self._now())
-        others = unreadable_in(jobs)
-        again = bool(others) and await set_apart(self._engine, others)
         if self._control.paused:  # since the look began
             await self._give_back(jobs)
             return 0
@@ -157,6 +155,8 @@ class Fetcher:
         is_alone = not (suspects and self._free)
         if is_alone or self._now() >= self._hold_until:
             self._hand_out_suspect()
+        others = unreadable_in(jobs)
+        again = bool(others) and await set_apart(self._engine, others)
         hurry = again or self._suspect is not None or len(jobs) == free
         return 0 if hurry else await self._until_next_due()
 

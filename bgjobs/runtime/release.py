@@ -128,26 +128,34 @@ async def _give_one_back(
     engine: Engine, job: Job, outcome: Crashed | Interrupted, dead: DeadOwner | None
 ) -> None:
     settlement: Fail | Requeue = settle_unfinished(job, outcome, engine.config.limits)
-    cancelled: str | None = None
     try:
-        if isinstance(settlement, Requeue):
-            settled = await engine.settlements.put_back(settlement)
-            cancelled = settled.cancelled.get(job.reservation)
-            if cancelled is None:
-                end = Ended(settlement, (), not settled.lost)
-            else:
-                end = await end_cancelled(engine, job, settlement, cancelled)
-        else:
-            end = await _fail(engine, job, settlement)
-    except RowRefusedError:
-        await set_refused_apart(engine, job)
-        return
+        written = await _write(engine, job, settlement)
     except StoreError:
         return  # told as StoreFailed; it stays for the next sweep and holds up nobody else
+    if written is None:
+        return
+    end, cancelled = written
     if end.kept:
         _report(engine, job, end.settlement, cancelled, dead)
         engine.planner.tell(job, end.settlement, end.followers)
     engine.announce((job.name,))
+
+
+async def _write(
+    engine: Engine, job: Job, settlement: Fail | Requeue
+) -> tuple[Ended, str | None] | None:
+    """Return what was written, and why it was cancelled; None if its row was refused."""
+    try:
+        if not isinstance(settlement, Requeue):
+            return await _fail(engine, job, settlement), None
+        settled = await engine.settlements.put_back(settlement)
+        cancelled = settled.cancelled.get(job.reservation)
+        if cancelled is None:
+            return Ended(settlement, (), not settled.lost), None
+        return await end_cancelled(engine, job, settlement, cancelled), cancelled
+    except RowRefusedError:
+        await set_refused_apart(engine, job)
+        return None
 
 
 async def _fail(engine: Engine, job: Job, settlement: Fail) -> Ended:

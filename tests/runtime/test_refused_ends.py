@@ -8,12 +8,21 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.events import ChildCrashed, JobUnreadable, OwnerDied, QueueError
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.events import (
+    ChildCrashed,
+    JobReserved,
+    JobSucceeded,
+    JobUnreadable,
+    OwnerDied,
+    QueueError,
+)
 from bgjobs.jobs import SucceededJob
 from bgjobs.runtime.settler import MOST_REFUSED
+from bgjobs.stores.operations import operations_of
 from tests.fixtures.databases import PostgresSchema
-from tests.fixtures.hostile_rows import HostileRows
-from tests.runtime.conftest import Harness
+from tests.fixtures.hostile_rows import UNREADABLE, HostileRows
+from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
 REFUSED = "the database refuses how its run ended"
@@ -26,6 +35,10 @@ def _rows(app: Harness) -> HostileRows:
     store.migrate()
     store.close()
     return HostileRows(app.database)
+
+
+def _gone(*_: Any, **__: Any) -> Any:
+    raise StoreUnavailableError("gone")
 
 
 def _refuse(rows: HostileRows, table: str, what: str) -> None:
@@ -141,6 +154,37 @@ async def test_what_a_dead_process_held_and_cannot_be_given_back_is_set_apart(
             assert (await bg.wait_for(held)).crashes == 1
             await app.recorder.wait_for(JobUnreadable)
         assert [one.id for one in await bg.admin.unreadable()] == [bad]
+
+
+async def test_a_store_that_goes_away_on_the_way_ends_no_sweep(app: Harness) -> None:
+    """It goes away when a row that it has refused is to be moved."""
+    rows, real = _rows(app), app.database.store()
+    rows.insert(name="bad")
+    held = rows.insert(name="good", payload="{}")
+    rows.run(
+        f"update {rows.prefix}jobs set reserved_by = '{STRANGER}', reservations = 1, "
+        "reserved_at = created_at"
+    )
+    _refuse(rows, "jobs", "update of available_at")
+    store = Wrapped(real, operations=Wrapped(operations_of(real), set_apart=_gone))
+    async with _running(app, returns, store=store, sweep_interval=0.2) as bg:
+        with anyio.fail_after(30):
+            assert (await bg.wait_for(held)).crashes == 1
+
+
+async def test_a_store_that_goes_away_at_a_bad_row_keeps_no_job_from_running(
+    app: Harness,
+) -> None:
+    rows, real = _rows(app), app.database.store()
+    rows.remove_limits()
+    rows.insert(name="good", payload="{}", **next(iter(UNREADABLE.values())))
+    job = rows.insert(name="good", payload="{}")
+    store = Wrapped(real, operations=Wrapped(operations_of(real), set_apart=_gone))
+    async with bgjobs.run(app.config(good, store=store)):
+        with anyio.fail_after(15):
+            await app.recorder.wait_for(JobSucceeded)
+    assert [one.job.id for one in app.recorder.of(JobSucceeded)] == [job]
+    assert [one.job.id for one in app.recorder.of(JobReserved)] == [job]
 
 
 async def test_a_reason_to_cancel_may_be_any_bytes(sqlite_app: Harness) -> None:
