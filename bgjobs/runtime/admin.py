@@ -193,9 +193,7 @@ class Admin:
         those that the database refuses: `ChangeRefused` tells each of these.
         """
         check_ids("retry", job_ids)
-        again = await self._bulk.retry(job_ids)
-        others = [one for one in job_ids if one not in again]
-        return [*again, *await self._bulk.put_back(others)] if others else again
+        return await self._bulk.retry(job_ids)
 
     async def retry_failed(
         self,

@@ -61,24 +61,23 @@ class Bulk:
 
         for batch in _batches(job_ids):
             await self._isolate("retry", batch, retry)
-        self._tell("retry", job_ids, len(again))
+        done = set(again)
+        try:
+            await self._put_back([one for one in job_ids if one not in done], again)
+        finally:
+            self._tell("retry", job_ids, len(again))
         await self._wake_workers()
         return again
 
-    async def put_back(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
-        """Put back what was set apart and can be read by now."""
-        back: list[UUID] = []
+    async def _put_back(self, job_ids: Collection[UUID], again: list[UUID]) -> None:
+        """Put back what was set apart and can be read by now, and add it to the others."""
 
         async def put_back(part: Sequence[UUID]) -> None:
             now = self._engine.clock.store_now()
-            back.extend(await self._try(self._operations.put_back, part, now=now))
+            again.extend(await self._try(self._operations.put_back, part, now=now))
 
         for batch in _batches(job_ids):
             await self._isolate("retry", batch, put_back)
-        if back:
-            self._tell("put_back", job_ids, len(back))
-            await self._wake_workers()
-        return back
 
     async def retry_failed(self, failures: Failures, progress: Progress | None) -> int:
         """See `Admin.retry_failed`."""

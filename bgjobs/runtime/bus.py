@@ -211,9 +211,15 @@ class Bus:
 
     def emit_failure(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
         """Emit that a job failed for good; it is logged here if `log_listener` is not told."""
-        self.emit(make, *args, **kwargs)
-        if self.logs_failures and all(one is not log_listener for one, _ in self.listening()):
-            log_listener(make(*args, **kwargs))
+        is_logged = self.logs_failures and all(
+            one is not log_listener for one, _ in self.listening()
+        )
+        if not (is_logged or self.has_listeners):
+            return
+        event = make(*args, **kwargs)
+        self.tell(event)
+        if is_logged:
+            log_listener(event)
 
     @property
     def has_listeners(self) -> bool:

@@ -84,3 +84,17 @@ def test_what_the_monitor_ends_is_logged_too(caplog: pytest.LogCaptureFixture) -
         bus.emit_failure(MonitorFailed, job, "secret")
         assert [one.levelname for one in caplog.records] == ["WARNING"]
         assert "secret" not in caplog.text
+
+
+async def test_the_event_of_a_failure_is_made_once() -> None:
+    made, heard = list[Event](), list[Event]()
+
+    def make() -> Event:
+        made.append(bgjobs.events.Pruned(1))
+        return made[-1]
+
+    Bus([heard.append], logs_failures=True).emit_failure(make)
+    assert len(made) == 1
+    assert heard == made
+    Bus([]).emit_failure(make)
+    assert len(made) == 1

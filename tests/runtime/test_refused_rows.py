@@ -111,6 +111,23 @@ async def test_a_refused_row_does_not_keep_others_from_running_again(
     assert [one.count for one in app.recorder.of(Operated) if one.action == "retry"] == [5]
 
 
+async def test_ids_are_not_compared_each_with_each(app: Harness, admin: bgjobs.Admin) -> None:
+    compared = 0
+
+    class Counted(UUID):
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return super().__eq__(other)
+
+        __hash__ = UUID.__hash__
+
+    ids = [Counted(str(one)) for one in await fail(admin, 60)]
+    assert len(await admin.retry(*ids)) == 60
+    assert compared <= 2 * 60
+    assert [one.count for one in app.recorder.of(Operated) if one.action == "retry"] == [60]
+
+
 async def test_all_that_failed_run_again_but_what_is_refused(
     app: Harness, admin: bgjobs.Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
