@@ -41,6 +41,11 @@ def _gone(*_: Any, **__: Any) -> Any:
     raise StoreUnavailableError("gone")
 
 
+def _away_at_a_move(real: Any) -> Any:
+    operations: Any = operations_of(real)
+    return Wrapped(real, operations=Wrapped(operations, set_apart=_gone))
+
+
 def _refuse(rows: HostileRows, table: str, what: str) -> None:
     """Make the database refuse every row of one worker in a table."""
     if isinstance(rows.database, PostgresSchema):
@@ -166,7 +171,7 @@ async def test_a_store_that_goes_away_on_the_way_ends_no_sweep(app: Harness) -> 
         "reserved_at = created_at"
     )
     _refuse(rows, "jobs", "update of available_at")
-    store = Wrapped(real, operations=Wrapped(operations_of(real), set_apart=_gone))
+    store = _away_at_a_move(real)
     async with _running(app, returns, store=store, sweep_interval=0.2) as bg:
         with anyio.fail_after(30):
             assert (await bg.wait_for(held)).crashes == 1
@@ -179,7 +184,7 @@ async def test_a_store_that_goes_away_at_a_bad_row_keeps_no_job_from_running(
     rows.remove_limits()
     rows.insert(name="good", payload="{}", **next(iter(UNREADABLE.values())))
     job = rows.insert(name="good", payload="{}")
-    store = Wrapped(real, operations=Wrapped(operations_of(real), set_apart=_gone))
+    store = _away_at_a_move(real)
     async with bgjobs.run(app.config(good, store=store)):
         with anyio.fail_after(15):
             await app.recorder.wait_for(JobSucceeded)
