@@ -23,7 +23,7 @@ from bgjobs.jobs import (
     is_utf8,
 )
 from bgjobs.stores import columns
-from bgjobs.stores.attempt_errors import load_errors
+from bgjobs.stores.attempt_errors import NONE, load_errors
 from bgjobs.stores.json_columns import as_count, as_text
 from bgjobs.stores.metadata import load_metadata
 from bgjobs.stores.occurrences import load_occurrence
@@ -62,29 +62,62 @@ class Decoder:
     as_time: Callable[[Any], datetime]
 
     def job(self, row: Row) -> Job | UnreadableJob:
-        """Return a live job."""
+        """Return a live job.
+
+        This is done for each job, and made to be quick: texts that are mostly empty are looked
+        at here, and what both databases see to, such as types, is not looked at once more.
+        """
         try:
-            return self._job(row)
+            name, payload, key = row[1], row[2], row[12]
+            reserved_at, reserved_by, occurrence, metadata = row[10], row[11], row[14], row[15]
+            # As one number the counters are below a power of two exactly if each is.
+            if not (
+                0 <= row[4] | row[5] | row[6] | row[7] <= LARGEST_COUNT
+                and -LOWEST_PRIORITY <= row[3] <= LOWEST_PRIORITY
+                and (name.isascii() or is_utf8(name))
+                and (payload.isascii() or is_utf8(payload))
+                and (key is None or (key and (key.isascii() or is_utf8(key))))
+            ):
+                return self._unreadable("jobs", row)
+            # Written out: of a dict of keyword arguments it takes a third longer.
+            return Job(
+                id=self.as_id(row[0]),
+                name=name,
+                payload=payload,
+                priority=row[3],
+                attempts=row[4],
+                crashes=row[5],
+                interruptions=row[6],
+                reservations=row[7],
+                created_at=self.as_time(row[8]),
+                available_at=self.as_time(row[9]),
+                reserved_at=None if reserved_at is None else self.as_time(reserved_at),
+                reserved_by=None if reserved_by is None else self.as_owner(reserved_by),
+                unique_key=key,
+                errors=() if row[13] == NONE else load_errors(row[13]),
+                occurrence=None if occurrence is None else load_occurrence(occurrence),
+                metadata={} if metadata is None else load_metadata(metadata),
+            )
         except Exception:  # noqa: BLE001 - whatever stands in the row, it costs no other job
             return self._unreadable("jobs", row)
 
     def succeeded(self, row: Row) -> SucceededJob | UnreadableJob:
         """Return a succeeded job."""
-        try:
-            shared = asdict(self._job(row), recurse=False)
-            return SucceededJob(**shared, succeeded_at=self.as_time(row[_SHARED]))
-        except Exception:  # noqa: BLE001 - as above
-            return self._unreadable("jobs_succeeded", row)
+        job = self.job(row[:_SHARED])
+        with suppress(Exception):  # as above
+            if isinstance(job, Job):
+                at = self.as_time(row[_SHARED])
+                return SucceededJob(**asdict(job, recurse=False), succeeded_at=at)
+        return self._unreadable("jobs_succeeded", row)
 
     def failed(self, row: Row) -> FailedJob | UnreadableJob:
         """Return a failed job."""
-        try:
-            shared = asdict(self._job(row), recurse=False)
-            error, failed_at = row[_SHARED:]
-            failed_at = self.as_time(failed_at)
-            return FailedJob(**shared, error=as_text(error), failed_at=failed_at)
-        except Exception:  # noqa: BLE001 - as above
-            return self._unreadable("jobs_failed", row)
+        job = self.job(row[:_SHARED])
+        with suppress(Exception):  # as above
+            if isinstance(job, Job):
+                error, at = as_text(row[_SHARED]), self.as_time(row[_SHARED + 1])
+                return FailedJob(**asdict(job, recurse=False), error=error, failed_at=at)
+        return self._unreadable("jobs_failed", row)
 
     def of(
         self, table: Table
@@ -100,38 +133,6 @@ class Decoder:
         if isinstance(found, UnreadableJob):
             raise UnreadableJobError(found)
         return found
-
-    def _job(self, row: Row) -> Job:
-        name, payload, reserved_at, reserved_by, key = row[1], row[2], row[10], row[11], row[12]
-        # Both databases see to the types of columns, so little is left to be checked. As one
-        # number the counters are below a power of two exactly if each is.
-        if not (
-            0 <= row[4] | row[5] | row[6] | row[7] <= LARGEST_COUNT
-            and -LOWEST_PRIORITY <= row[3] <= LOWEST_PRIORITY
-            and (name.isascii() or is_utf8(name))
-            and (payload.isascii() or is_utf8(payload))
-            and (key is None or (key and (key.isascii() or is_utf8(key))))
-        ):
-            raise ValueError
-        # Written out: of a dict of keyword arguments it takes a third longer, for each job.
-        return Job(
-            id=self.as_id(row[0]),
-            name=name,
-            payload=payload,
-            priority=row[3],
-            attempts=row[4],
-            crashes=row[5],
-            interruptions=row[6],
-            reservations=row[7],
-            created_at=self.as_time(row[8]),
-            available_at=self.as_time(row[9]),
-            reserved_at=None if reserved_at is None else self.as_time(reserved_at),
-            reserved_by=None if reserved_by is None else self.as_owner(reserved_by),
-            unique_key=key,
-            errors=load_errors(row[13]),
-            occurrence=load_occurrence(row[14]),
-            metadata=load_metadata(row[15]),
-        )
 
     def refused(self, row: Row, table: Table = "jobs") -> UnreadableJob:
         """Return a row that may be read, but of which the database allows no change."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar, final
+from typing import TypeVar, cast, final
 from uuid import UUID
 
 from attrs import evolve, field, frozen
@@ -85,9 +85,17 @@ def as_asked(new: NewJob, now: datetime) -> Job:
 
 def in_claim_order(found: Iterable[Job | UnreadableJob]) -> list[Job]:
     """Sort what RETURNING gave in no order of its own."""
-    jobs = listing(found)
-    jobs.sort(key=lambda job: (job.priority, job.available_at, job.id.int))
-    return jobs
+    rows = [*found]
+    try:  # mostly there is nothing but jobs
+        return sorted(cast("list[Job]", rows), key=_claim_order)
+    except AttributeError:
+        jobs = listing(rows)
+        jobs.sort(key=_claim_order)
+        return jobs
+
+
+def _claim_order(job: Job) -> tuple[int, datetime, int]:
+    return job.priority, job.available_at, job.id.int
 
 
 def listing(found: Iterable[J | UnreadableJob]) -> list[J]:

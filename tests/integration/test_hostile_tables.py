@@ -22,6 +22,7 @@ from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Finding
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
+from tests.fixtures.hostile_rows import LIMITED
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store
 
@@ -62,11 +63,8 @@ class InSQLite:
     def __init__(self, store: SQLiteStore, path: Path) -> None:
         self.store = store
         self._path = path
-        guards = self._rows(
-            "select name from sqlite_master where type = 'trigger' and sql like '%raise(%'"
-        )
-        for [name] in guards:
-            self._rows(f'drop trigger "{name}"')
+        for table in LIMITED:
+            self._rows(f"alter table bgjobs_{table} drop column limits")
 
     def execute(self, statement: str, *values: Any) -> None:
         text = statement.replace("%s", "?").replace("{", "bgjobs_").replace("}", "")

@@ -89,7 +89,7 @@ def test_owners_beyond_the_bounds_are_forgotten(
     store.migrate()
     assert _operations(store).get_owners() == []
     assert _operations(store).orders([]).paused == frozenset()
-    with pytest.raises(Exception, match=r"owners_limits|longer, larger or earlier"):
+    with pytest.raises(Exception, match="owners_limits"):
         rows.execute("owners", {**owner, "lease_expires_at": far})
 
 
@@ -163,7 +163,7 @@ _ENDS: Mapping[str, list[Mapping[str, Any]]] = {
 def _assert_refused(rows: HostileRows, table: str, columns: Mapping[str, Any]) -> None:
     with pytest.raises(
         (sqlite3.IntegrityError, psycopg.errors.CheckViolation),
-        match=r"_limits|longer, larger or earlier",
+        match="_limits",
     ):
         rows.change(table, columns)
 

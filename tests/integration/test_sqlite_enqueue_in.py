@@ -151,7 +151,7 @@ def test_all_or_none_are_stored(
     with closing(sqlite3.connect(sqlite_path, isolation_level=mode)) as raw:
         if mode is None:
             raw.execute("begin")
-        with pytest.raises(StoreError, match="longer, larger or earlier than bgjobs writes"):
+        with pytest.raises(StoreError, match="CHECK constraint failed"):
             sqlite_store.enqueue_in(raw, [ask(), _nameless()], now=NOW)
         assert raw.in_transaction == (mode is None), "what the caller has begun stays open"
         raw.execute("commit" if mode is None else "select 1")

@@ -223,7 +223,8 @@ def test_a_rate_is_counted_within_its_period(
     connection.execute("begin")
     connection.execute("delete from bgjobs_starts")
     connection.executemany(
-        "insert into bgjobs_starts values (?, ?)", [(f"w{one % 4}", one) for one in range(ROWS)]
+        "insert into bgjobs_starts (name, started_at) values (?, ?)",
+        [(f"w{one % 4}", one) for one in range(ROWS)],
     )
     connection.execute("commit")
     values = {"caps": '[["other", 10], ["w1", 40]]', "now": ROWS, "names": "[]"}

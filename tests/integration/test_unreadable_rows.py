@@ -51,7 +51,7 @@ def _owner(store: bgjobs.Store) -> Owner:
 def test_the_schema_refuses_what_is_beyond_its_bounds(
     rows: HostileRows, columns: Mapping[str, Any]
 ) -> None:
-    with pytest.raises(Exception, match=r"limits|longer, larger or earlier"):
+    with pytest.raises(Exception, match="limits"):
         rows.insert(**columns)
 
 

@@ -175,19 +175,7 @@ _INDEXES = {
         "jobs_occurrences",
     ),
 }
-_TRIGGERS = {"failed_job_added", "failed_job_deleted"} | {
-    f"{table}_limit_{change}"
-    for change in ("inserts", "updates")
-    for table in (
-        "jobs",
-        "jobs_succeeded",
-        "jobs_failed",
-        "owners",
-        "cancellations",
-        "paused_queues",
-        "starts",
-    )
-}
+_TRIGGERS = {"failed_job_added", "failed_job_deleted"}
 _KINDS = ("job", "succeeded", "failed")
 _LISTS = {f"{kind}_{what}" for kind in _KINDS for what in ("columns", "limits")}
 """What the columns of bgjobs/stores/columns.py are filled in for."""

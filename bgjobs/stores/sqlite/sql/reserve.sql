@@ -125,7 +125,7 @@ with recursive asked (name) as materialized (
 -- The jobs as they will be, a hundred in a row: Python waits for its lock at every row that
 -- it fetches while other threads work, which took longer than all the rest.
 select json_group_array(json_array(
-    job.id, {limited job.name}, {limited job.payload}, job.priority,
+    job.id, job.name, {limited job.payload}, job.priority,
     job.attempts, job.crashes, job.interruptions, job.reservations + 1,
     job.created_at, job.available_at, :now, :owner, {limited job.unique_key},
     {limited job.errors},
