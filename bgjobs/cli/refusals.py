@@ -22,7 +22,7 @@ class Refusals:
     def __init__(self) -> None:
         self.reasons: dict[UUID, str] = {}
         """The first thousand."""
-        self.count = 0
+        self.count: int = 0
 
     def __call__(self, event: bgjobs.Event) -> None:
         """Keep a refusal."""

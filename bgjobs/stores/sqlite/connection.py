@@ -26,7 +26,7 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 MEMORY = ":memory:"
-read_text = partial(str, encoding="utf-8", errors="surrogateescape")
+read_text: Callable[[bytes], str] = partial(str, encoding="utf-8", errors="surrogateescape")
 """Reads any text: SQLite keeps those that are no UTF-8, for which the driver would raise."""
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _LONGEST_PATH = 500
