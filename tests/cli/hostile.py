@@ -69,10 +69,14 @@ def _spoil(database: sqlite3.Connection) -> None:
     )
     owner = "01890000-0000-7000-8000-000000000001"
     database.execute(
-        "insert into bgjobs_owners values (?, 'owner' || ?, 'node' || ?, 1, ?)",
+        "insert into bgjobs_owners (id, name, node, opened_at, lease_expires_at)"
+        " values (?, 'owner' || ?, 'node' || ?, 1, ?)",
         (owner, HOSTILE, HOSTILE, 4 * 10**15),
     )
-    database.execute("insert into bgjobs_paused_queues values ('paused' || ?, 1)", (HOSTILE,))
+    database.execute(
+        "insert into bgjobs_paused_queues (name, paused_at) values ('paused' || ?, 1)",
+        (HOSTILE,),
+    )
     database.execute(
         "insert into bgjobs_jobs (id, name, priority, reservations, created_at, available_at,"
         " reserved_at, reserved_by, payload, errors, metadata) values"

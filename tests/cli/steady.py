@@ -76,7 +76,10 @@ _SUCCEED = """
         :id, 'greet', 0, 3, 0, 0, 3, :created, :created, :payload, :metadata, :ended, '[]'
     )
 """
-_OWN = "insert into bgjobs_owners values (:id, :queue, :node, :opened, :expires)"
+_OWN = """
+    insert into bgjobs_owners (id, name, node, opened_at, lease_expires_at)
+    values (:id, :queue, :node, :opened, :expires)
+"""
 
 
 def _statements(now: datetime) -> Iterator[tuple[str, dict[str, object]]]:
