@@ -7,6 +7,7 @@ from uuid import UUID
 
 from attrs import frozen
 
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import Orders
 from bgjobs.stores.odd_rows import owners_finding
@@ -241,7 +242,12 @@ class PostgresOperations:
     def diagnose(self) -> Sequence[Finding]:
         """Look for trouble: statistics, plans, transactions, notifications, owners."""
         found = diagnosing.diagnose(self._calls, self._listening)
-        return [*found, owners_finding(self.get_owners())]
+        try:
+            return [*found, owners_finding(self.get_owners())]
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:  # a role that may not read them
+            return [*found, Finding("owners", "warning", f"cannot be looked at: {error}")]
 
     def _failed(self, verb: str, failures: Failures, page: Page) -> list[rows.Row]:
         values: dict[str, Any] = {
