@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -46,7 +47,7 @@ async def fine() -> None:
 def refuse(app: Harness, verb: Verb, table: str, *ids: UUID) -> None:
     """Make the database refuse these rows from now on."""
     is_postgres = isinstance(app.database, PostgresSchema)
-    with app.database.connect() as connection:
+    with closing(app.database.connect()) as connection:
         for number, one in enumerate(ids):
             values: dict[str, Any] = {"verb": verb, "table": table, "id": one, "number": number}
             values["row"] = "old" if verb == "delete" else "new"
@@ -58,7 +59,7 @@ def refuse(app: Harness, verb: Verb, table: str, *ids: UUID) -> None:
 
 def check(app: Harness, table: str, condition: str) -> None:
     """Add a constraint, which SQLite lets only a trigger have of a table that is there."""
-    with app.database.connect() as connection:
+    with closing(app.database.connect()) as connection:
         if isinstance(app.database, PostgresSchema):
             name = f"{app.database.schema}.{table}"
             connection.execute(f"alter table {name} add constraint odd check ({condition})")
@@ -272,7 +273,7 @@ async def test_the_next_round_begins_behind_what_was_refused(app: Harness) -> No
     async with bgjobs.run(app.config(fine, retention=retention)) as bg:
         await app.recorder.wait_for(Pruned)
         assert {job.id for job in await bg.succeeded()} == {job.id for job in first}
-        with app.database.connect() as connection:
+        with closing(app.database.connect()) as connection:
             for number in range(25):
                 connection.execute(
                     UNDO[isinstance(app.database, PostgresSchema)].format(
