@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.settlements import Succeed
@@ -113,12 +114,14 @@ def test_others_write_while_a_migration_sets_rows_apart(
 def test_a_migration_that_the_server_ends_to_solve_a_deadlock_is_done_again(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server ends the one of the two that has waited longer."""
+    """Each looks for one after it has waited: here the migration, which waits first."""
     monkeypatch.setattr(migrating, "_LOCK_WAIT", 60.0)
     name, dsn = named(postgres_dsn)
+    dsn = make_conninfo(dsn, options="-c deadlock_timeout=5s")
     with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:
         _undo_the_bounds(postgres_dsn, store)
         with psycopg.connect(postgres_dsn) as other:
+            other.execute("set deadlock_timeout = '1h'")
             other.execute(f'select from "{_schema(store)}".owners'.encode())
             applied = threads.submit(store.migrate)
             wait_until_waiting(postgres_dsn, name, 1)
