@@ -204,7 +204,7 @@ def _faults(call: Callable[[], object]) -> tuple[ScheduleFault, ...]:
         call()
     except ScheduleValidationError as error:
         return error.faults
-    except Exception:  # noqa: BLE001 - wrong arguments, of which mypy tells and must not die
+    except Exception:  # noqa: BLE001 - wrong arguments, which mypy reports by itself
         return ()
     return ()
 

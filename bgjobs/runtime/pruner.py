@@ -60,10 +60,8 @@ class Pruner:
 
         The next round begins behind those, and the one that reaches the end lets all be tried.
         """
-        refused, skip = (
-            partial(_pass_over, self._engine.bus, count(1)),
-            self._skips.get(kind, 0),
-        )
+        refused = partial(_pass_over, self._engine.bus, count(1))
+        skip = self._skips.get(kind, 0)
         try:
             async with aclosing(prune_past_refused(prune, BATCH, refused, skip)) as counts:
                 async for deleted in counts:

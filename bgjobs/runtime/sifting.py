@@ -34,8 +34,8 @@ async def sifted_search(
 ) -> Sequence[J]:
     """Return the same of a search.
 
-    No more is read than the page still has room for: only the end of what was read has a
-    cursor, from which the next page can go on.
+    Each read is limited to the room that is left in the page. A search has a cursor only for
+    the end of what was read, so the page has to end there too.
     """
     found: list[J] = []
     part = page

@@ -16,6 +16,10 @@ from bgjobs.stores.pages import Listing, Page, unreadable_in
 J = TypeVar("J", bound=StoredJob)
 K = TypeVar("K")
 
+REFUSED = "the database refuses how its run ended"
+HAS_RETURNED = "its handler has returned, but the database refuses its end"
+"""Of a run that has succeeded, and that a retry repeats."""
+
 
 async def set_apart(engine: Engine, found: Sequence[UnreadableJob]) -> bool:
     """Move rows that cannot be read to their own table; whether any was moved.
@@ -36,11 +40,6 @@ async def set_apart(engine: Engine, found: Sequence[UnreadableJob]) -> bool:
     for one in moved:
         engine.bus.emit(JobUnreadable, one)
     return bool(moved)
-
-
-REFUSED = "the database refuses how its run ended"
-HAS_RETURNED = "its handler has returned, but the database refuses its end"
-"""Of a run that has succeeded, and that a retry repeats."""
 
 
 async def set_refused_apart(engine: Engine, job: Job, reason: str = REFUSED) -> bool:

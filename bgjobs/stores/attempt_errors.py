@@ -31,7 +31,7 @@ def load_errors(text: str) -> tuple[AttemptError, ...]:
 
 
 def _loaded(row: Sequence[Any]) -> AttemptError:
-    attempt, at, error, *others = row  # those of older versions have no more
+    attempt, at, error, *others = row  # older versions wrote these three only
     [reserved] = others or [None]
     reserved_at = None if reserved is None else _instant(reserved)
     return AttemptError(as_count(attempt), _instant(at), as_text(error), reserved_at)

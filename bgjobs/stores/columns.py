@@ -58,13 +58,15 @@ JOB = (
 """Those of a live job; ended ones have more behind them."""
 SUCCEEDED = (*JOB, "succeeded_at")
 FAILED = (*JOB, "error", "failed_at")
-_LISTS = {"job": JOB, "succeeded": SUCCEEDED, "failed": FAILED}
-_MAY_BE_NULL = frozenset({"unique_key", "occurrence", "metadata", "reserved_at"})
+UNREADABLE = (*JOB[1:], "succeeded_at", "error", "failed_at")
+"""Those that the table of unreadable rows has behind the id of the job."""
+MAY_BE_NULL = frozenset({"reserved_at", "reserved_by", "unique_key", "occurrence", "metadata"})
+_LISTS = {"job": JOB, "succeeded": SUCCEEDED, "failed": FAILED, "unreadable": UNREADABLE}
 _TIMES = ("created_at", "available_at", "reserved_at", "succeeded_at", "failed_at")
 _COUNTS = ("attempts", "crashes", "interruptions", "reservations")
 _NEVER_EMPTY = ("name", "unique_key")
 _PLACEHOLDER = re.compile(
-    r"\{(limited|\w+_columns|\w+_limits)(?: of)?(?: (\w+)(?:\.(\w+))?)?\}"
+    r"\{(limited|\w+_(?:columns|cut|limits|names))(?: of)?(?: (\w+)(?:\.(\w+))?)?\}"
 )
 
 
@@ -73,15 +75,19 @@ _PLACEHOLDER = re.compile(
 class ColumnLists:
     """Writes the columns into the statements of one dialect.
 
-    ``{job_columns}``, ``{succeeded_columns}`` and ``{failed_columns}`` stand for a list, with
-    ``of alias`` for columns of a table that is joined; ``{limited alias.column}`` for one.
-    ``{job_limits}`` and its like are true of a row that keeps within the bounds.
+    ``{job_columns}`` and its like for ``succeeded``, ``failed`` and ``unreadable`` stand for a
+    list, with ``of alias`` for columns of a table that is joined; ``{limited alias.column}``
+    for one. ``{job_names}`` is the list of all columns but the id as they are,
+    ``{job_cut}`` the list with only the beginning of each text, and ``{job_limits}`` is true of
+    a row that keeps within the bounds.
     """
 
     length: Callable[[str], str]
     """Returns the expression for the number of bytes of a column."""
     in_calendar: Callable[[str], str]
     """Returns the expression that tells whether a column lies within the years 1 to 9999."""
+    beginning: Callable[[str], str]
+    """Returns the expression for the first characters of a column, one more than are shown."""
 
     def fill(self, text: str) -> str:
         """Return a statement with all its columns."""
@@ -94,6 +100,10 @@ class ColumnLists:
         table, _, what = kind.partition("_")
         if what == "limits":
             return " and ".join(filter(None, map(self._within, _LISTS[table])))
+        if what == "names":
+            return ", ".join(one for one in _LISTS[table] if one != "id")
+        if what == "cut":
+            return ", ".join(map(self._cut, _LISTS[table]))
         prefix = f"{alias}." if alias else ""
         return ", ".join(self._named(prefix, one) for one in _LISTS[table])
 
@@ -108,7 +118,10 @@ class ColumnLists:
             within = self.in_calendar(column)
         else:
             return ""
-        return f"({column} is null or {within})" if column in _MAY_BE_NULL else within
+        return f"({column} is null or {within})" if column in MAY_BE_NULL else within
+
+    def _cut(self, column: str) -> str:
+        return column if column not in BYTES else f"{self.beginning(column)} as {column}"
 
     def _named(self, prefix: str, column: str) -> str:
         limited = self._limited(prefix, column)
@@ -119,6 +132,6 @@ class ColumnLists:
         if column not in BYTES:
             return full
         size = f"{self.length(full)} <= {BYTES[column]}"
-        if column in _MAY_BE_NULL:
+        if column in MAY_BE_NULL:
             return f"case when {full} is null or {size} then {full} else '' end"
         return f"case when {size} then {full} end"

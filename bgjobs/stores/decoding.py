@@ -43,8 +43,7 @@ _LISTS: Mapping[Table, Sequence[str]] = {
     "jobs_failed": columns.FAILED,
 }
 _SHARED = len(columns.JOB)
-_APART: tuple[str, ...] = (*columns.JOB[1:], "succeeded_at", "error", "failed_at")
-"""What the table of unreadable rows has of the others, behind the id of the job."""
+_APART = ("id", *columns.UNREADABLE)
 _ROWS_WITHOUT_ID = UUID("6b0f6a52-5d0c-4c0e-9a52-0f5a1f0d7d3e")
 """Names the ids of rows whose own id is none, so that each has the same whenever it is read."""
 
@@ -78,7 +77,7 @@ class Decoder:
                 and (payload.isascii() or is_utf8(payload))
                 and (key is None or (key and (key.isascii() or is_utf8(key))))
             ):
-                return self._unreadable("jobs", row)
+                return self.unreadable("jobs", row)
             # Written out: of a dict of keyword arguments it takes a third longer.
             return Job(
                 id=self.as_id(row[0]),
@@ -98,26 +97,26 @@ class Decoder:
                 occurrence=None if occurrence is None else load_occurrence(occurrence),
                 metadata={} if metadata is None else load_metadata(metadata),
             )
-        except Exception:  # noqa: BLE001 - whatever stands in the row, it costs no other job
-            return self._unreadable("jobs", row)
+        except Exception:  # noqa: BLE001 - the row may hold anything, and other jobs go on
+            return self.unreadable("jobs", row)
 
     def succeeded(self, row: Row) -> SucceededJob | UnreadableJob:
         """Return a succeeded job."""
         job = self.job(row[:_SHARED])
-        with suppress(Exception):  # as above
+        with suppress(Exception):  # the row may hold anything
             if isinstance(job, Job):
                 at = self.as_time(row[_SHARED])
                 return SucceededJob(**asdict(job, recurse=False), succeeded_at=at)
-        return self._unreadable("jobs_succeeded", row)
+        return self.unreadable("jobs_succeeded", row)
 
     def failed(self, row: Row) -> FailedJob | UnreadableJob:
         """Return a failed job."""
         job = self.job(row[:_SHARED])
-        with suppress(Exception):  # as above
+        with suppress(Exception):  # the row may hold anything
             if isinstance(job, Job):
                 error, at = as_text(row[_SHARED]), self.as_time(row[_SHARED + 1])
                 return FailedJob(**asdict(job, recurse=False), error=error, failed_at=at)
-        return self._unreadable("jobs_failed", row)
+        return self.unreadable("jobs_failed", row)
 
     def of(
         self, table: Table
@@ -134,25 +133,20 @@ class Decoder:
             raise UnreadableJobError(found)
         return found
 
-    def refused(self, row: Row, table: Table = "jobs") -> UnreadableJob:
-        """Return a row that may be read, but of which the database allows no change."""
-        return self._unreadable(table, row)
-
     def set_apart(self, row: Row, longest: int = LONGEST_SHOWN) -> UnreadableJob:
         """Return a row of `jobs_unreadable`, with the columns of all three tables.
 
         Texts are cut after `longest` characters.
         """
         key, origin, reason, found_at, *raw = row
-        names = ("id", *_APART)
         columns_of = _LISTS.get(origin, columns.JOB)
-        found = zip(names, raw, strict=True)
+        found = zip(_APART, raw, strict=True)
         return UnreadableJob(
             id=self.id_of(key),
             table=origin,
             reason=reason if isinstance(reason, str) else "",
             columns={
-                name: self.shown(name, value, longest)
+                name: self._shown(name, value, longest)
                 for name, value in found
                 if name in columns_of
             },
@@ -162,34 +156,35 @@ class Decoder:
     def may_be_put_back(self, row: Row) -> bool:
         """Whether a row of put_back.sql can be read by now."""
         _, origin, *raw = row
-        found = dict(zip(("id", *_APART), raw, strict=True))
+        found = dict(zip(_APART, raw, strict=True))
         again = [found[name] for name in _LISTS.get(origin, columns.JOB)]
         return origin in _LISTS and not isinstance(self.of(origin)(again), UnreadableJob)
 
-    def _unreadable(self, table: Table, row: Row) -> UnreadableJob:
+    def unreadable(self, table: Table, row: Row) -> UnreadableJob:
+        """Return a row that cannot be read, or of which the database allows no change."""
         found = dict(zip(_LISTS[table], row, strict=True))
         return UnreadableJob(
             id=self.id_of(found["id"]),
             table=table,
             reason=self._reason(found),
-            columns={name: self.shown(name, value) for name, value in found.items()},
+            columns={name: self._shown(name, value) for name, value in found.items()},
             key=(found["id"], found["reserved_by"], found["reservations"]),
         )
 
     def _time_or_none(self, found: Any) -> datetime | None:
         try:
             return self.as_time(found)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - the column may hold anything
             return None
 
     def id_of(self, found: Any) -> UUID:
         """Return the id of a row, or one that is made of it where that is none."""
         try:
             return self.as_id(found)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - the column may hold anything
             return uuid5(_ROWS_WITHOUT_ID, ascii(found))
 
-    def shown(self, column: str, found: Any, longest: int = LONGEST_SHOWN) -> str | int | None:
+    def _shown(self, column: str, found: Any, longest: int = LONGEST_SHOWN) -> str | int | None:
         """Return the value of a column for people to read."""
         if column.endswith("_at"):
             with suppress(Exception):
@@ -200,12 +195,13 @@ class Decoder:
         return text if len(text) <= longest else f"{text[:longest]}..."
 
     def _reason(self, found: Mapping[str, Any]) -> str:
+        fields = self._fields
         for column, value in found.items():
-            read, expected = self._fields[column]
+            read, expected = fields[column]
             try:
-                if value is not None or column not in _MAY_BE_NULL:
+                if value is not None or column not in columns.MAY_BE_NULL:
                     read(value)
-            except Exception:  # noqa: BLE001 - as above
+            except Exception:  # noqa: BLE001 - the column may hold anything
                 return f"{column}: expected {expected}"
         return "a column: expected one that the database does not refuse"
 
@@ -243,9 +239,6 @@ def first_of_each_job(found: Iterable[Row]) -> list[Any]:
     for key, _, job_id, *_ in found:
         keys.setdefault(job_id, key)
     return [*keys.values()]
-
-
-_MAY_BE_NULL = frozenset({"reserved_at", "reserved_by", "unique_key", "occurrence", "metadata"})
 
 
 def _at_most(column: str) -> str:

@@ -1,4 +1,4 @@
-"""Streams that are closed, not UTF-8, read by nobody, or written to by the application."""
+"""Streams that are closed, not UTF-8, without a reader, or written to by the application."""
 
 import json
 import os

@@ -176,8 +176,9 @@ _INDEXES = {
     ),
 }
 _TRIGGERS = {"failed_job_added", "failed_job_deleted"}
-_KINDS = ("job", "succeeded", "failed")
-_LISTS = {f"{kind}_{what}" for kind in _KINDS for what in ("columns", "limits")}
+_KINDS = ("job", "succeeded", "failed", "unreadable")
+_WHATS = ("columns", "cut", "limits", "names")
+_LISTS = {f"{kind}_{what}" for kind in _KINDS for what in _WHATS}
 """What the columns of bgjobs/stores/columns.py are filled in for."""
 
 

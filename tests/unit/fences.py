@@ -335,7 +335,7 @@ def _check_ended(write: Write, statement: Statement, scope: Scope) -> str:
 
 
 _PARTS_OF_CLAIMS = {"commanded": 3, "fenced": 3, "cancelled": 2}
-"""Id, owner and number; or id and nobody's."""
+"""How many conditions each has: id, owner and number, or id and no owner."""
 
 
 def _gives_what_is_deleted(

@@ -102,7 +102,7 @@ class _Columns(Statements):
 
 
 def _sql(dialect: str) -> Statements:
-    columns = ColumnLists("octet_length({})".format, "({0} >= 1 and {0} < 2)".format)
+    columns = ColumnLists("octet_length({})".format, "({0} >= 1 and {0} < 2)".format, str)
     return _Columns(f"bgjobs.stores.{dialect}", lambda name: f"{{{name}}}", columns)
 
 

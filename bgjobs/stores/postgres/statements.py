@@ -21,6 +21,7 @@ _PACKAGE = "bgjobs.stores.postgres"
 COLUMNS = ColumnLists(
     length="pg_catalog.octet_length({})".format,
     in_calendar="({0} >= '0001-01-01 00:00:00+00' and {0} < '10000-01-01 00:00:00+00')".format,
+    beginning="pg_catalog.substr({}, 1, %(longest)s + 1)".format,
 )
 NOTIFY = (
     b"select pg_catalog.pg_notify(%(channel)s, told.name)"

@@ -91,7 +91,7 @@ def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> l
 def refused(calls: Calls, names: Collection[str]) -> list[UnreadableJob]:
     """Return waiting rows of which the database refuses that they are reserved."""
     values = {"names": rows.unique_names(names), "most": LARGEST_COUNT}
-    return [rows.DECODER.refused(row) for row in calls.rows("find_refused", values)]
+    return [rows.DECODER.unreadable("jobs", row) for row in calls.rows("find_refused", values)]
 
 
 def unvalidated(calls: Calls) -> list[str]:
@@ -114,7 +114,7 @@ def validate(calls: Calls, constraint: str, now: datetime | None) -> int:
 def _set_all_apart(calls: Calls, part: int, now: datetime | None) -> int:
     apart = 0
     while found := calls.rows("find_beyond", {}, part):
-        beyond = [rows.DECODER.refused(row, TABLES[part]) for row in found]
+        beyond = [rows.DECODER.unreadable(TABLES[part], row) for row in found]
         moved = set_apart(calls, beyond, now)
         if not moved:  # others change them at this moment
             raise StoreUnavailableError(f"{calls.source.label}: {TABLES[part]} is in use")

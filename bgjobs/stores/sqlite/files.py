@@ -10,7 +10,7 @@ from pathlib import Path
 _PRIVATE = 0o600
 _MOUNTS = Path("/proc/self/mounts")
 _MOST_LINKS = 40
-"""Links on one way; Linux follows no more."""
+"""How many symbolic links Linux follows in one path (path_resolution(7))."""
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 

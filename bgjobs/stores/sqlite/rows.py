@@ -42,6 +42,7 @@ def size_of(version: tuple[int, ...]) -> str:
 _COLUMNS = ColumnLists(
     length=size_of(sqlite3.sqlite_version_info).format,
     in_calendar=f"{{}} between {FIRST_MICROSECOND} and {LAST_MICROSECOND}".format,
+    beginning="substr({}, 1, :longest + 1)".format,
 )
 
 

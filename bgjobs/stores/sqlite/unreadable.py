@@ -95,4 +95,4 @@ def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> l
 def refused(calls: Calls, names: Collection[str]) -> list[UnreadableJob]:
     """Return waiting rows of which the database refuses that they are reserved."""
     values: Parameters = {"names": rows.names_json(names), "most": LARGEST_COUNT}
-    return [rows.DECODER.refused(row) for row in calls.read("find_refused", values)]
+    return [rows.DECODER.unreadable("jobs", row) for row in calls.read("find_refused", values)]

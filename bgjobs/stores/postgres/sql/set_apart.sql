@@ -9,12 +9,7 @@ with apart as (
         and job.reservations = read.number
     returning job.*, read.reason
 ), kept as (
-    insert into {jobs_unreadable} (
-        id, origin, reason, found_at, job_id,
-        name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata
-    )
+    insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {job_names})
     select
         case
             when exists (select from {jobs_unreadable} as other where other.id = apart.id)
@@ -22,9 +17,7 @@ with apart as (
             else apart.id
         end,
         'jobs', reason, coalesce(%(now)s::timestamptz, now()), id,
-        name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata
+        {job_names}
     from apart
     returning *
 )
@@ -37,12 +30,7 @@ with apart as (
     where job.id = read.id
     returning job.*, read.reason
 ), kept as (
-    insert into {jobs_unreadable} (
-        id, origin, reason, found_at, job_id,
-        name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, succeeded_at
-    )
+    insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {succeeded_names})
     select
         case
             when exists (select from {jobs_unreadable} as other where other.id = apart.id)
@@ -50,9 +38,7 @@ with apart as (
             else apart.id
         end,
         'jobs_succeeded', reason, coalesce(%(now)s::timestamptz, now()), id,
-        name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, succeeded_at
+        {succeeded_names}
     from apart
     returning *
 )
@@ -65,12 +51,7 @@ with apart as (
     where job.id = read.id
     returning job.*, read.reason
 ), kept as (
-    insert into {jobs_unreadable} (
-        id, origin, reason, found_at, job_id,
-        name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, error, failed_at
-    )
+    insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {failed_names})
     select
         case
             when exists (select from {jobs_unreadable} as other where other.id = apart.id)
@@ -78,9 +59,7 @@ with apart as (
             else apart.id
         end,
         'jobs_failed', reason, coalesce(%(now)s::timestamptz, now()), id,
-        name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, error, failed_at
+        {failed_names}
     from apart
     returning *
 )

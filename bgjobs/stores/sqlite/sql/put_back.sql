@@ -1,24 +1,5 @@
 -- What is set apart, with whole texts, to see whether it can be read by now.
-select
-    id, origin, job_id,
-    {limited one.name},
-    {limited one.payload},
-    one.priority,
-    one.attempts,
-    one.crashes,
-    one.interruptions,
-    one.reservations,
-    one.created_at,
-    one.available_at,
-    one.reserved_at,
-    one.reserved_by,
-    {limited one.unique_key},
-    {limited one.errors},
-    {limited one.occurrence},
-    {limited one.metadata},
-    one.succeeded_at,
-    {limited one.error},
-    one.failed_at
+select id, origin, job_id, {unreadable_columns of one}
 from {jobs_unreadable} as one
 where id in (select value from json_each(:ids));
 
@@ -39,17 +20,8 @@ on conflict do nothing
 returning id;
 
 -- What had succeeded does not run again.
-insert into {jobs_succeeded} (
-    id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata,
-    succeeded_at
-)
-select
-    job_id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata,
-    succeeded_at
+insert into {jobs_succeeded} (id, {succeeded_names})
+select job_id, {succeeded_names}
 from {jobs_unreadable}
 where id in (select value from json_each(:ids)) and origin = 'jobs_succeeded'
     and not exists (select 1 from {jobs} as live where live.id = job_id)

@@ -1,10 +1,6 @@
 -- From each of the three tables, in two steps; a row that was reserved, given back or
 -- ended since it was read stays.
-insert into {jobs_unreadable} (
-    id, origin, reason, found_at, job_id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata
-)
+insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {job_names})
 select
     case
         when exists (select 1 from {jobs_unreadable} as other where other.id = :id)
@@ -12,8 +8,7 @@ select
         else :id
     end,
     'jobs', :reason, :now, id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata
+    {job_names}
 from {jobs}
 where id = cast(:key as text)
     and reserved_by is cast(:owner as text)
@@ -25,12 +20,7 @@ where id = cast(:key as text)
     and reserved_by is cast(:owner as text)
     and reservations = :number;
 
-insert into {jobs_unreadable} (
-    id, origin, reason, found_at, job_id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata,
-    succeeded_at
-)
+insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {succeeded_names})
 select
     case
         when exists (select 1 from {jobs_unreadable} as other where other.id = :id)
@@ -38,9 +28,7 @@ select
         else :id
     end,
     'jobs_succeeded', :reason, :now, id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata,
-    succeeded_at
+    {succeeded_names}
 from {jobs_succeeded}
 where id = cast(:key as text)
 returning id;
@@ -48,12 +36,7 @@ returning id;
 delete from {jobs_succeeded}
 where id = cast(:key as text);
 
-insert into {jobs_unreadable} (
-    id, origin, reason, found_at, job_id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata, error,
-    failed_at
-)
+insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {failed_names})
 select
     case
         when exists (select 1 from {jobs_unreadable} as other where other.id = :id)
@@ -61,9 +44,7 @@ select
         else :id
     end,
     'jobs_failed', :reason, :now, id,
-    name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
-    available_at, reserved_at, reserved_by, unique_key, errors, occurrence, metadata, error,
-    failed_at
+    {failed_names}
 from {jobs_failed}
 where id = cast(:key as text)
 returning id;
