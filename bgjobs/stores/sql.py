@@ -1,19 +1,20 @@
-"""Statements live in .sql files, one verb a file, the same file names in every dialect.
+"""Statements live in .sql files, in named blocks, with the same names in every dialect.
 
-A file may hold several statements, each ending in a semicolon at the end of a line. Tables
-and schemas are the only identifiers that a user chooses; they stand as ``{name}`` and are
-filled in, checked and quoted, when the store is made, and so are lists of columns: see
-`columns`. Everything else is a bound parameter.
+A block begins with a line ``-- name: verb``. It may hold several statements, each ending in a
+semicolon at the end of a line. Tables and schemas are the only identifiers that a user chooses.
+They are written as ``{name}``, checked, quoted and filled in when the store is made, and so are
+lists of columns: see `columns`. Everything else is a bound parameter.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
 from bgjobs.expecting import check_text
 from bgjobs.stores.columns import ColumnLists
 
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
@@ -46,7 +47,7 @@ class Statements:
     def __getitem__(self, verb: str) -> tuple[str, ...]:
         ready = self._ready.get(verb)
         if ready is None:
-            ready = self._ready[verb] = self.filled(read(self._package, "sql", f"{verb}.sql"))
+            ready = self._ready[verb] = self.filled(blocks(self._package)[verb])
         return ready
 
     def migration(self, file: str) -> tuple[str, ...]:
@@ -71,6 +72,17 @@ class Statements:
 
 
 @cache
+def blocks(package: str) -> Mapping[str, str]:
+    """Return the text of every named block of a dialect, in the order of the files."""
+    folder = resources.files(package) / "sql"
+    files = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    found: dict[str, str] = {}
+    for file in files:
+        _, *parts = _NAME.split(read(package, "sql", file))
+        found.update(zip(parts[::2], parts[1::2], strict=True))
+    return found
+
+
 def read(package: str, folder: str, file: str) -> str:
     """Read one .sql file that is part of the package."""
     return (resources.files(package) / folder / file).read_text("utf-8")

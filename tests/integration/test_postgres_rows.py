@@ -1,4 +1,4 @@
-"""Values that rows may hold: instants at the end of the calendar, occurrences of other versions."""
+"""Values in rows: times at the end of the calendar, occurrences of other versions."""
 
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta

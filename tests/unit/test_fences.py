@@ -19,7 +19,7 @@ from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres import rows as postgres_rows
-from bgjobs.stores.sql import Statements, read
+from bgjobs.stores.sql import Statements, blocks
 from bgjobs.stores.sqlite import rows as sqlite_rows
 from bgjobs.stores.values import by_verb
 from tests.unit.fences import check_leaving, check_migration, judge
@@ -111,8 +111,7 @@ _SHOWN_BY_RUNNING = {"set_apart", "put_back", "rename_unreadable", "validate"}
 
 
 def _files(dialect: str) -> list[str]:
-    files = (_PACKAGE / "stores" / dialect / "sql").glob("*.sql")
-    return sorted({one.stem for one in files} - _SHOWN_BY_RUNNING)
+    return sorted(set(blocks(f"bgjobs.stores.{dialect}")) - _SHOWN_BY_RUNNING)
 
 
 ALL = [(dialect, verb) for dialect in _DIALECTS for verb in _files(dialect)]
@@ -154,7 +153,7 @@ def test_a_cancelled_job_that_is_not_recorded_is_refused() -> None:
 def test_what_is_judged_is_what_is_run(dialect: str, verb: str) -> None:
     """A semicolon at the end of a comment's line would cut a statement in two."""
     sql = _sql(dialect)
-    text = read(f"bgjobs.stores.{dialect}", "sql", f"{verb}.sql")
+    text = blocks(f"bgjobs.stores.{dialect}")[verb]
     whole = [token.text for part in _sql(dialect)[verb] for token in tokens(part)]
     alone = re.sub(r"--.*", "", text).split(";")
     parts = [token.text for part in alone for one in sql.filled(part) for token in tokens(one)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bgjobs.stores
+from bgjobs.stores.sql import blocks
 from tests.unit.sql_statements import WRITING
 
 _STORES = Path(bgjobs.stores.__file__).parent
@@ -18,7 +19,7 @@ _DIALECTS = ("sqlite", "postgres")
 
 
 def _statements(dialect: str) -> dict[str, str]:
-    return {file.stem: file.read_text() for file in (_STORES / dialect / "sql").glob("*.sql")}
+    return dict(blocks(f"bgjobs.stores.{dialect}"))
 
 
 _SQLITE_ONLY = {"index_failures", "get_last_failures", "rename_unreadable"}

@@ -1,3 +1,4 @@
+-- name: reserve
 -- `rounds` looks, without a lock, for the best rows of several sorted runs together: each round
 -- keeps the best that are known and reads on only in the runs whose last known row is among
 -- them, twice as far each time. So the cost follows the rows taken and the names, and not what
@@ -197,3 +198,108 @@ where job.id = any(array(
 ))
 returning
     {job_columns of job};
+
+
+-- name: next_due
+-- The default priority, and of the others, as in reserve.sql, those that had to wait by their
+-- time and those that had not. Of these the first one is due already, unless the clock was set
+-- back: only then it leaps from one priority to the next.
+with recursive prompt (name, priority, available_at) as (
+    select asked.name, job.priority, job.available_at
+    from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
+        select job.priority, job.available_at from {jobs} as job
+        where job.name collate "C" = asked.name
+            and job.reserved_by is null
+            and job.priority <> 0
+            and job.available_at <= job.created_at
+            and (%(planned)s or job.occurrence is null)
+        order by job.priority, job.available_at, job.id
+        limit 1
+    ) as job
+    union all
+    select level.name, job.priority, job.available_at
+    from prompt as level cross join lateral (
+        select job.priority, job.available_at from {jobs} as job
+        where job.name collate "C" = level.name
+            and job.priority > level.priority
+            and job.reserved_by is null
+            and job.priority <> 0
+            and job.available_at <= job.created_at
+            and (%(planned)s or job.occurrence is null)
+        order by job.priority, job.available_at, job.id
+        limit 1
+    ) as job
+    where level.available_at > coalesce(%(now)s::timestamptz, now())
+)
+-- Within what a datetime can say: before PostgreSQL 17 nothing is subtracted from infinity.
+select
+    min(least(
+        greatest(head.available_at, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00'
+    )) - coalesce(%(now)s::timestamptz, now())
+from (
+    select job.available_at
+    from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
+        select job.available_at from {jobs} as job
+        where job.name = asked.name
+            and job.priority = 0
+            and job.reserved_by is null
+            and (%(planned)s or job.occurrence is null)
+        order by job.available_at, job.id
+        limit 1
+    ) as job
+    union all
+    select job.available_at
+    from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
+        select job.available_at from {jobs} as job
+        where job.name collate "C" = asked.name
+            and job.reserved_by is null
+            and job.priority <> 0
+            and job.available_at > job.created_at
+            and (%(planned)s or job.occurrence is null)
+        order by job.available_at
+        limit 1
+    ) as job
+    union all
+    select available_at from prompt
+) as head;
+
+
+-- name: use
+-- The clock is the statement's: the transaction began before it waited for others. A start that
+-- is further in the future than the period is long is none.
+select asked.name, running.number, started.number, started.oldest, clock.now
+from
+    unnest(%(names)s::text[], %(periods)s::bigint[]) as asked (name, period)
+    cross join (select coalesce(%(now)s::timestamptz, statement_timestamp())) as clock (now)
+    cross join lateral (
+        select count(*) as number from {jobs} as job
+        where job.reserved_by is not null and job.name = asked.name
+    ) as running
+    cross join lateral (
+        select count(*) as number, clock.now - pg_catalog.min(one.started_at) as oldest
+        from {starts} as one
+        where one.name = asked.name
+            and one.started_at
+                > clock.now - asked.period::double precision * interval '1 microsecond'
+            and one.started_at
+                <= clock.now + asked.period::double precision * interval '1 microsecond'
+    ) as started;
+
+
+-- name: record_starts
+with old as (
+    delete from {starts} as one
+    using unnest(%(names)s::text[], %(periods)s::bigint[]) as asked (name, period)
+    where one.name = asked.name
+        and one.started_at <= coalesce(%(now)s::timestamptz, now())
+            - asked.period::double precision * interval '1 microsecond'
+), absurd as (
+    delete from {starts} as one
+    using unnest(%(names)s::text[], %(periods)s::bigint[]) as asked (name, period)
+    where one.name = asked.name
+        and one.started_at > coalesce(%(now)s::timestamptz, now())
+            + asked.period::double precision * interval '1 microsecond'
+)
+insert into {starts} (name, started_at)
+select begun.name, coalesce(%(now)s::timestamptz, now())
+from pg_catalog.unnest(%(begun)s::text[]) as begun (name);

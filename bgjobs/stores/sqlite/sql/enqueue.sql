@@ -1,3 +1,4 @@
+-- name: enqueue
 -- A job that has ended meanwhile is not stored again: a repeated write must not run it twice.
 insert into {jobs} (
     id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
@@ -16,3 +17,30 @@ where not exists (
 order by job.key
 on conflict do nothing
 returning id;
+
+
+-- name: find_live
+-- The holder of an id goes before the holder of a unique key.
+select {job_columns}
+from {jobs} where id = :id
+union all
+select {job_columns}
+from {jobs} where name = :name and unique_key = :unique_key
+limit 1;
+
+
+-- name: find_unique
+select {job_columns}
+from {jobs} where name = :name and unique_key = :unique_key;
+
+
+-- name: find_refused
+-- Rows of which the database refuses that they are reserved, because something in them is beyond
+-- its bounds: the reservation would be one too many, or an older version has stored them.
+-- Fifty at a time: each has up to two megabytes that can be read. The next reservation finds more.
+select {job_columns}
+from {jobs}
+where name in (select value from json_each(:names))
+    and reserved_by is null
+    and not ({job_limits} and reservations < :most)
+limit 50;

@@ -1,3 +1,4 @@
+-- name: reserve
 -- A level is what one worker has of one priority, a sorted run of the ready index. `levels`
 -- finds those that have a due job, without a look at those that only have delayed ones: the
 -- default priority; with `leaps` through their own index, those of the jobs that never had to
@@ -142,3 +143,107 @@ update {jobs} set
 where reserved_by is null and rowid in (
     select picked.value from json_each(:rows) as portion, json_each(portion.value) as picked
 );
+
+
+-- name: next_due
+-- The default priority, and of the others, as in reserve.sql, those that had to wait by their
+-- time and those that had not. Of these the first one is due already, unless the clock was set
+-- back: only then it leaps from one priority to the next.
+with recursive prompt (name, priority, available_at) as (
+    select job.name, job.priority, job.available_at
+    from json_each(:names) as asked
+    cross join {jobs} as job not indexed on job.rowid = (
+        select first.rowid from {jobs} as first indexed by {jobs_prompt}
+        where first.name = asked.value
+            and first.reserved_by is null
+            and first.priority <> 0
+            and first.available_at <= first.created_at
+            and (:planned or first.occurrence is null)
+        order by first.priority, first.available_at, first.id
+        limit 1
+    )
+    union all
+    select job.name, job.priority, job.available_at
+    from prompt as level
+    cross join {jobs} as job not indexed on job.rowid = (
+        select first.rowid from {jobs} as first indexed by {jobs_prompt}
+        where first.name = level.name
+            and first.priority > level.priority
+            and first.reserved_by is null
+            and first.priority <> 0
+            and first.available_at <= first.created_at
+            and (:planned or first.occurrence is null)
+        order by first.priority, first.available_at, first.id
+        limit 1
+    )
+    where level.available_at > :now
+)
+-- Within what a datetime can say.
+select min(max(min(available_at), -62135596800000000), 253402300799999999) from (
+    select (
+        select available_at from {jobs} indexed by {jobs_ready}
+        where name = asked.value
+            and priority = 0
+            and reserved_by is null
+            and (:planned or occurrence is null)
+        order by available_at limit 1
+    ) as available_at
+    from json_each(:names) as asked
+    union all
+    select (
+        select available_at from {jobs} indexed by {jobs_delayed}
+        where name = asked.value
+            and reserved_by is null
+            and priority <> 0
+            and available_at > created_at
+            and (:planned or occurrence is null)
+        order by available_at limit 1
+    )
+    from json_each(:names) as asked
+    union all
+    select available_at from prompt
+);
+
+
+-- name: use
+-- A start that is further in the future than the period is long is none.
+select
+    asked.name,
+    (
+        select count(*) from {jobs} indexed by {jobs_reserved}
+        where reserved_by is not null and name = asked.name
+    ),
+    (
+        select count(*) from {starts}
+        where name = asked.name
+            and started_at > :now - asked.period
+            and started_at <= :now + asked.period
+    ),
+    (
+        select :now - min(started_at) from {starts}
+        where name = asked.name
+            and started_at > :now - asked.period
+            and started_at <= :now + asked.period
+    )
+from (
+    select json_extract(value, '$[0]') as name, json_extract(value, '$[1]') as period
+    from json_each(:caps)
+) as asked;
+
+
+-- name: record_starts
+delete from {starts} where rowid in (
+    select old.rowid
+    from json_each(:caps) as asked
+    cross join {starts} as old indexed by {starts_by_name} on
+        old.name = json_extract(asked.value, '$[0]')
+        and old.started_at <= :now - json_extract(asked.value, '$[1]')
+    union all
+    select absurd.rowid
+    from json_each(:caps) as asked
+    cross join {starts} as absurd indexed by {starts_by_name} on
+        absurd.name = json_extract(asked.value, '$[0]')
+        and absurd.started_at > :now + json_extract(asked.value, '$[1]')
+);
+
+insert into {starts} (name, started_at) select value, :now from json_each(:names);

@@ -1,8 +1,0 @@
-select {job_columns}
-from {jobs}
-where reserved_by is not null
-    and (%(owner)s::uuid is null or reserved_by = %(owner)s)
-    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
-    and id is distinct from %(after)s
-order by id
-limit %(limit)s;

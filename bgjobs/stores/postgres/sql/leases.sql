@@ -1,0 +1,61 @@
+-- name: open_owner
+insert into {owners} (id, name, node, opened_at, lease_expires_at)
+select
+    %(id)s::uuid, %(name)s::text, %(node)s::text, clock.now,
+    clock.now + %(lease)s::double precision * interval '1 microsecond'
+from (select coalesce(%(now)s::timestamptz, now())) as clock (now)
+on conflict (id) do nothing;
+
+
+-- name: heartbeat
+with renewed as (
+    update {owners} set
+        lease_expires_at = coalesce(%(now)s::timestamptz, now())
+            + %(lease)s::double precision * interval '1 microsecond'
+    where id = any(%(owners)s::uuid[])
+        and lease_expires_at > coalesce(%(now)s::timestamptz, now())
+    returning id
+)
+select coalesce(%(now)s::timestamptz, now()), array(select id from renewed);
+
+
+-- name: abandoned
+select {job_columns}
+from {jobs} as job
+where job.reserved_by is not null
+    and job.id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and job.id is distinct from %(after)s
+    and not exists (
+        select from {owners} as owner
+        where owner.id = job.reserved_by
+            and owner.lease_expires_at > coalesce(%(now)s::timestamptz, now())
+    )
+order by job.id
+limit %(limit)s
+-- Whoever ends a job holds its row, and may be frozen while it does: nobody shall wait for it.
+for share of job skip locked;
+
+
+-- name: close_owners
+-- Locked by id: several nodes forget the same expired owners at once.
+with closed as (
+    select id from {owners}
+    where id = any(%(owners)s::uuid[])
+        or lease_expires_at <= coalesce(%(now)s::timestamptz, now())
+    order by id
+    for update
+)
+delete from {owners} where id in (select id from closed);
+
+
+-- name: get_owners
+-- What is longer, or later, than any that bgjobs writes is cut.
+select
+    owner.id, pg_catalog.left(owner.name, 200), pg_catalog.left(owner.node, 1000),
+    owner.opened_at,
+    least(owner.lease_expires_at, '9999-12-31 23:59:59.999999+00')
+        - coalesce(%(now)s::timestamptz, now()),
+    (select count(*) from {jobs} as job where job.reserved_by = owner.id)
+from {owners} as owner
+where owner.lease_expires_at > coalesce(%(now)s::timestamptz, now())
+order by owner.name, owner.node, owner.id;

@@ -1,0 +1,384 @@
+-- name: find
+-- In the order in which a job moves, so that none is missed on its way.
+select {job_columns}
+from {jobs} where id = %(id)s;
+
+select {succeeded_columns}
+from {jobs_succeeded} where id = %(id)s;
+
+select {failed_columns}
+from {jobs_failed} where id = %(id)s;
+
+
+-- name: find_ids
+-- In one statement, so that a job is seen which moves from one table to another.
+select id from (
+    (
+        select id from {jobs} where id between %(first)s and %(last)s
+        order by id limit %(limit)s
+    )
+    union
+    (
+        select id from {jobs_succeeded} where id between %(first)s and %(last)s
+        order by id limit %(limit)s
+    )
+    union
+    (
+        select id from {jobs_failed} where id between %(first)s and %(last)s
+        order by id limit %(limit)s
+    )
+    union
+    (
+        select id from {jobs_unreadable} where id between %(first)s and %(last)s
+        order by id limit %(limit)s
+    )
+) as found
+order by id
+limit %(limit)s;
+
+
+-- name: get_enqueued
+select {job_columns}
+from {jobs}
+where reserved_by is null
+    and (%(name)s::text is null or name = %(name)s)
+    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and id is distinct from %(after)s
+order by id
+limit %(limit)s;
+
+
+-- name: get_waiting
+select {job_columns}
+from {jobs}
+where reserved_by is null
+    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and id is distinct from %(after)s
+    and (%(name)s::text is null or name = %(name)s)
+    and (available_at > coalesce(%(now)s::timestamptz, now())) = %(delayed)s
+order by id
+limit %(limit)s;
+
+
+-- name: get_waiting_names
+-- Leaps from one name to the next, as in count.sql.
+with recursive names (name) as (
+    select (select pg_catalog.min(job.name) from {jobs} as job where job.reserved_by is null)
+    union all
+    select (
+        select pg_catalog.min(job.name) from {jobs} as job
+        where job.name > last.name and job.reserved_by is null
+    )
+    from names as last where last.name is not null
+)
+select name from names where name is not null limit %(limit)s;
+
+
+-- name: get_running
+select {job_columns}
+from {jobs}
+where reserved_by is not null
+    and (%(owner)s::uuid is null or reserved_by = %(owner)s)
+    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and id is distinct from %(after)s
+order by id
+limit %(limit)s;
+
+
+-- name: get_named_running
+select {job_columns}
+from {jobs}
+where reserved_by is not null
+    and (%(name)s::text is null or name = %(name)s)
+    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and id is distinct from %(after)s
+order by id
+limit %(limit)s;
+
+
+-- name: get_succeeded
+-- All, and those of one worker.
+select {succeeded_columns}
+from {jobs_succeeded}
+where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
+order by id desc
+limit %(limit)s;
+
+select {succeeded_columns}
+from {jobs_succeeded}
+where name = %(name)s
+    and id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
+order by id desc
+limit %(limit)s;
+
+
+-- name: get_failed
+-- All, those of one worker, and those whose error has certain words.
+select {failed_columns}
+from {jobs_failed}
+where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
+    and (%(before)s::timestamptz is null or failed_at < %(before)s)
+order by id desc
+limit %(limit)s;
+
+select {failed_columns}
+from {jobs_failed}
+where name = %(name)s
+    and id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
+    and (%(before)s::timestamptz is null or failed_at < %(before)s)
+order by id desc
+limit %(limit)s;
+
+-- Their words are taken apart as in the index; the suffix says if the last one is a beginning.
+-- Where none is left, because the locale of the database knows no such letters, nothing is found.
+-- Frequent words are found among those that failed last, without reading the index for all; rare
+-- ones there are too few of for a page, and then the index has not many to give.
+with asked as materialized (
+    select (
+        nullif(
+            pg_catalog.plainto_tsquery(
+                'pg_catalog.simple'::pg_catalog.regconfig,
+                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
+            )::text,
+            ''
+        ) || %(suffix)s
+    )::pg_catalog.tsquery as query
+), recent as materialized (
+    select job.failed_at, job.id
+    from (
+        select near.id, near.failed_at, near.name, near.error
+        from (
+            select id, failed_at, name, error from {jobs_failed}
+            where (failed_at, id) < (
+                    coalesce(%(at)s::timestamptz, 'infinity'),
+                    coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                )
+                and (%(before)s::timestamptz is null or failed_at < %(before)s)
+            order by failed_at desc, id desc
+            limit 20000
+        ) as near
+        where %(name)s::text is null or near.name = %(name)s
+        order by near.failed_at desc, near.id desc
+        limit 1000
+    ) as job
+    where
+        pg_catalog.to_tsvector(
+            'pg_catalog.simple'::pg_catalog.regconfig,
+            pg_catalog.regexp_replace(
+                pg_catalog.split_part(
+                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+                ),
+                '[^[:alnum:]]+', ' ', 'g'
+            )
+        ) @@ (select query from asked)
+    order by job.failed_at desc, job.id desc
+    limit %(limit)s
+), enough as (
+    select from recent having count(*) = %(limit)s
+), found as materialized (
+    select job.failed_at, job.id, job.name
+    from {jobs_failed} as job
+    where not exists (select from enough)
+        and pg_catalog.to_tsvector(
+            'pg_catalog.simple'::pg_catalog.regconfig,
+            pg_catalog.regexp_replace(
+                pg_catalog.split_part(
+                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+                ),
+                '[^[:alnum:]]+', ' ', 'g'
+            )
+        ) @@ (select query from asked)
+), chosen as (
+    select failed_at, id from recent where exists (select from enough)
+    union all
+    (
+        select failed_at, id from found
+        where (failed_at, id) < (
+                coalesce(%(at)s::timestamptz, 'infinity'),
+                coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            )
+            and (%(name)s::text is null or name = %(name)s)
+            and (%(before)s::timestamptz is null or failed_at < %(before)s)
+        order by failed_at desc, id desc
+        limit %(limit)s
+    )
+)
+select {failed_columns of job}
+from chosen join {jobs_failed} as job on job.id = chosen.id
+order by chosen.failed_at desc, chosen.id desc;
+
+-- The same among the few of one worker: their words are looked at, and no index of all.
+with own as materialized (
+    select * from {jobs_failed} where name = %(name)s
+)
+select {failed_columns of job}
+from own as job
+where
+    pg_catalog.to_tsvector(
+        'pg_catalog.simple'::pg_catalog.regconfig,
+        pg_catalog.regexp_replace(
+            pg_catalog.split_part(
+                pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+            ),
+            '[^[:alnum:]]+', ' ', 'g'
+        )
+    ) @@ (
+        nullif(
+            pg_catalog.plainto_tsquery(
+                'pg_catalog.simple'::pg_catalog.regconfig,
+                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
+            )::text,
+            ''
+        ) || %(suffix)s
+    )::pg_catalog.tsquery
+    and (job.failed_at, job.id) < (
+        coalesce(%(at)s::timestamptz, 'infinity'),
+        coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    )
+    and (%(before)s::timestamptz is null or job.failed_at < %(before)s)
+order by job.failed_at desc, job.id desc
+limit %(limit)s;
+
+
+-- name: get_failed_ids
+-- All, those of one worker, and those whose error has certain words.
+select id
+from {jobs_failed}
+where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
+    and (%(before)s::timestamptz is null or failed_at < %(before)s)
+order by id desc
+limit %(limit)s;
+
+select id
+from {jobs_failed}
+where name = %(name)s
+    and id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
+    and (%(before)s::timestamptz is null or failed_at < %(before)s)
+order by id desc
+limit %(limit)s;
+
+-- Their words are taken apart as in the index; the suffix says if the last one is a beginning.
+-- Where none is left, because the locale of the database knows no such letters, nothing is found.
+-- Frequent words are found among those that failed last, without reading the index for all; rare
+-- ones there are too few of for a page, and then the index has not many to give.
+with asked as materialized (
+    select (
+        nullif(
+            pg_catalog.plainto_tsquery(
+                'pg_catalog.simple'::pg_catalog.regconfig,
+                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
+            )::text,
+            ''
+        ) || %(suffix)s
+    )::pg_catalog.tsquery as query
+), recent as materialized (
+    select job.failed_at, job.id
+    from (
+        select near.id, near.failed_at, near.name, near.error
+        from (
+            select id, failed_at, name, error from {jobs_failed}
+            where (failed_at, id) < (
+                    coalesce(%(at)s::timestamptz, 'infinity'),
+                    coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                )
+                and (%(before)s::timestamptz is null or failed_at < %(before)s)
+            order by failed_at desc, id desc
+            limit 20000
+        ) as near
+        where %(name)s::text is null or near.name = %(name)s
+        order by near.failed_at desc, near.id desc
+        limit 1000
+    ) as job
+    where
+        pg_catalog.to_tsvector(
+            'pg_catalog.simple'::pg_catalog.regconfig,
+            pg_catalog.regexp_replace(
+                pg_catalog.split_part(
+                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+                ),
+                '[^[:alnum:]]+', ' ', 'g'
+            )
+        ) @@ (select query from asked)
+    order by job.failed_at desc, job.id desc
+    limit %(limit)s
+), enough as (
+    select from recent having count(*) = %(limit)s
+), found as materialized (
+    select job.failed_at, job.id, job.name
+    from {jobs_failed} as job
+    where not exists (select from enough)
+        and pg_catalog.to_tsvector(
+            'pg_catalog.simple'::pg_catalog.regconfig,
+            pg_catalog.regexp_replace(
+                pg_catalog.split_part(
+                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+                ),
+                '[^[:alnum:]]+', ' ', 'g'
+            )
+        ) @@ (select query from asked)
+), chosen as (
+    select failed_at, id from recent where exists (select from enough)
+    union all
+    (
+        select failed_at, id from found
+        where (failed_at, id) < (
+                coalesce(%(at)s::timestamptz, 'infinity'),
+                coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            )
+            and (%(name)s::text is null or name = %(name)s)
+            and (%(before)s::timestamptz is null or failed_at < %(before)s)
+        order by failed_at desc, id desc
+        limit %(limit)s
+    )
+)
+select chosen.id, chosen.failed_at
+from chosen
+order by chosen.failed_at desc, chosen.id desc;
+
+-- The same among the few of one worker: their words are looked at, and no index of all.
+with own as materialized (
+    select * from {jobs_failed} where name = %(name)s
+)
+select job.id, job.failed_at
+from own as job
+where
+    pg_catalog.to_tsvector(
+        'pg_catalog.simple'::pg_catalog.regconfig,
+        pg_catalog.regexp_replace(
+            pg_catalog.split_part(
+                pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
+            ),
+            '[^[:alnum:]]+', ' ', 'g'
+        )
+    ) @@ (
+        nullif(
+            pg_catalog.plainto_tsquery(
+                'pg_catalog.simple'::pg_catalog.regconfig,
+                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
+            )::text,
+            ''
+        ) || %(suffix)s
+    )::pg_catalog.tsquery
+    and (job.failed_at, job.id) < (
+        coalesce(%(at)s::timestamptz, 'infinity'),
+        coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    )
+    and (%(before)s::timestamptz is null or job.failed_at < %(before)s)
+order by job.failed_at desc, job.id desc
+limit %(limit)s;
+
+
+-- name: get_occurrences
+select {job_columns}
+from {jobs}
+where occurrence is not null
+    and pg_catalog.starts_with(unique_key, 'schedule:')
+    and id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+order by id
+limit %(limit)s;

@@ -1,1 +1,0 @@
-delete from {paused_queues} where name = %(name)s returning name;

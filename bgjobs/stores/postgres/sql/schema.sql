@@ -1,0 +1,9 @@
+-- name: schema_version
+select to_regclass(%(table)s) is not null;
+
+select coalesce(max(version), 0) from {migrations};
+
+
+-- name: record_migration
+insert into {migrations} (version, name, applied_at)
+values (%(version)s, %(name)s, coalesce(%(now)s::timestamptz, now()));

@@ -1,0 +1,154 @@
+-- name: set_apart
+-- From each of the three tables; a row that was reserved, given back or
+-- ended since it was read stays.
+with apart as (
+    delete from {jobs} as job
+    using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
+        as read (id, owner, number, reason)
+    where job.id = read.id
+        and job.reserved_by is not distinct from read.owner::uuid
+        and job.reservations = read.number
+    returning job.*, read.reason
+), kept as (
+    insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {job_names})
+    select
+        case
+            when exists (select from {jobs_unreadable} as other where other.id = apart.id)
+            then pg_catalog.gen_random_uuid()
+            else apart.id
+        end,
+        'jobs', reason, coalesce(%(now)s::timestamptz, now()), id,
+        {job_names}
+    from apart
+    returning *
+)
+select job_id, reserved_by, reservations, id, found_at from kept;
+
+with apart as (
+    delete from {jobs_succeeded} as job
+    using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
+        as read (id, owner, number, reason)
+    where job.id = read.id
+    returning job.*, read.reason
+), kept as (
+    insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {succeeded_names})
+    select
+        case
+            when exists (select from {jobs_unreadable} as other where other.id = apart.id)
+            then pg_catalog.gen_random_uuid()
+            else apart.id
+        end,
+        'jobs_succeeded', reason, coalesce(%(now)s::timestamptz, now()), id,
+        {succeeded_names}
+    from apart
+    returning *
+)
+select job_id, reserved_by, reservations, id, found_at from kept;
+
+with apart as (
+    delete from {jobs_failed} as job
+    using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
+        as read (id, owner, number, reason)
+    where job.id = read.id
+    returning job.*, read.reason
+), kept as (
+    insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {failed_names})
+    select
+        case
+            when exists (select from {jobs_unreadable} as other where other.id = apart.id)
+            then pg_catalog.gen_random_uuid()
+            else apart.id
+        end,
+        'jobs_failed', reason, coalesce(%(now)s::timestamptz, now()), id,
+        {failed_names}
+    from apart
+    returning *
+)
+select job_id, reserved_by, reservations, id, found_at from kept;
+
+
+-- name: put_back
+-- What is set apart, with whole texts, to see whether it can be read by now.
+select id, origin, job_id, {unreadable_columns of one}
+from {jobs_unreadable} as one
+where id = any(%(ids)s::uuid[])
+for update;
+
+-- Waiting jobs again, as those that are retried. What ran for a schedule runs beside it.
+insert into {jobs} (
+    id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
+    metadata
+)
+select
+    job_id, name, payload, priority, reservations, created_at,
+    coalesce(%(now)s::timestamptz, now()),
+    case when occurrence is null then unique_key end, errors, metadata
+from {jobs_unreadable}
+where id = any(%(ids)s::uuid[])
+    and origin <> 'jobs_succeeded'
+    and not exists (select from {jobs_succeeded} as ended where ended.id = job_id)
+    and not exists (select from {jobs_failed} as ended where ended.id = job_id)
+on conflict do nothing
+returning id;
+
+-- What had succeeded does not run again.
+insert into {jobs_succeeded} (id, {succeeded_names})
+select job_id, {succeeded_names}
+from {jobs_unreadable}
+where id = any(%(ids)s::uuid[]) and origin = 'jobs_succeeded'
+    and not exists (select from {jobs} as live where live.id = job_id)
+    and not exists (select from {jobs_failed} as ended where ended.id = job_id)
+on conflict do nothing
+returning id;
+
+delete from {jobs_unreadable}
+where id = any(%(ids)s::uuid[]) and job_id = any(%(stored)s::uuid[])
+returning id;
+
+
+-- name: get_unreadable
+-- Texts are cut: a page of whole ones may be too much. One character more tells that.
+select id, origin, reason, found_at, job_id, {unreadable_cut}
+from {jobs_unreadable}
+where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and id is distinct from %(after)s
+order by id desc
+limit %(limit)s;
+
+select id, origin, reason, found_at, job_id, {unreadable_cut}
+from {jobs_unreadable}
+where id = %(id)s::uuid or job_id = %(id)s::uuid
+order by id <> %(id)s, id
+limit 1;
+
+
+-- name: count_unreadable
+select count(*) from (
+    select from {jobs_unreadable} limit %(at_most)s
+) as counted;
+
+
+-- name: get_unvalidated
+select checked.conname::text
+from pg_catalog.pg_constraint as checked
+join pg_catalog.pg_class as class on class.oid = checked.conrelid
+join pg_catalog.pg_namespace as home on home.oid = class.relnamespace
+where home.nspname = %(schema)s and checked.contype = 'c' and not checked.convalidated
+order by checked.conname;
+
+
+-- name: validate
+-- Each reads its table once, while it can be read and written.
+alter table {jobs} validate constraint jobs_limits;
+
+alter table {jobs_succeeded} validate constraint jobs_succeeded_limits;
+
+alter table {jobs_failed} validate constraint jobs_failed_limits;
+
+alter table {owners} validate constraint owners_limits;
+
+alter table {cancellations} validate constraint cancellations_limits;
+
+alter table {paused_queues} validate constraint paused_queues_limits;
+
+alter table {starts} validate constraint starts_limits;

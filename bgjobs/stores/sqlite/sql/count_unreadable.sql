@@ -1,3 +1,0 @@
-select count(*) from (
-    select 1 from {jobs_unreadable} limit :at_most
-) as counted;

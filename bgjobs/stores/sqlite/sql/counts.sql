@@ -1,0 +1,102 @@
+-- name: count
+-- Leaps from one (name, priority) to the next, as in reserve.sql, and counts in each what is
+-- due and what is not, up to the limit. Each by itself, and not in a join: for that the planner,
+-- after ANALYZE, first reads all rows to make a filter of them. A limit of -1 is none.
+with recursive names (name) as (
+    select value from json_each(:names)
+    union all
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where reserved_by is null order by name limit 1
+    )
+    where :names is null
+    union all
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where name > last.name and reserved_by is null order by name limit 1
+    )
+    from names as last where :names is null and last.name is not null
+), levels (name, priority) as (
+    select
+        asked.name,
+        (
+            select priority from {jobs} indexed by {jobs_ready}
+            where name = asked.name and reserved_by is null
+            order by priority limit 1
+        )
+    from names as asked where asked.name is not null
+    union all
+    select
+        level.name,
+        (
+            select priority from {jobs} indexed by {jobs_ready}
+            where name = level.name and priority > level.priority and reserved_by is null
+            order by priority limit 1
+        )
+    from levels as level where level.priority is not null
+)
+select
+    (
+        select min(coalesce(sum((
+            select count(*) from (
+                select 1 from {jobs} indexed by {jobs_ready}
+                where name = level.name
+                    and priority = level.priority
+                    and available_at <= :now
+                    and reserved_by is null
+                limit :at_most
+            )
+        )), 0), iif(:at_most < 0, 9223372036854775807, :at_most))
+        from levels as level
+    ),
+    (
+        select min(coalesce(sum((
+            select count(*) from (
+                select 1 from {jobs} indexed by {jobs_ready}
+                where name = level.name
+                    and priority = level.priority
+                    and available_at > :now
+                    and reserved_by is null
+                limit :at_most
+            )
+        )), 0), iif(:at_most < 0, 9223372036854775807, :at_most))
+        from levels as level
+    ),
+    (
+        select count(*) from (
+            select 1 from {jobs} indexed by {jobs_reserved}
+            where reserved_by is not null
+                and (:names is null or name in (select value from json_each(:names)))
+            limit :at_most
+        )
+    ),
+    (
+        select count(*) from (
+            select 1 from {jobs_succeeded} where :names is null
+            union all
+            select 1
+            from json_each(:names) as asked
+            cross join {jobs_succeeded} as job indexed by {jobs_succeeded_by_name} on
+                job.name = asked.value
+            limit :at_most
+        )
+    ),
+    (
+        select count(*) from (
+            select 1 from {jobs_failed} where :names is null
+            union all
+            select 1
+            from json_each(:names) as asked
+            cross join {jobs_failed} as job indexed by {jobs_failed_by_name} on
+                job.name = asked.value
+            limit :at_most
+        )
+    );
+
+
+-- name: count_failed
+select count(*) from (
+    select 1 from {jobs_failed} indexed by {jobs_failed_by_name}
+    where name = :name
+    limit :at_most
+);

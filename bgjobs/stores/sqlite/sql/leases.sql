@@ -1,0 +1,44 @@
+-- name: open_owner
+insert into {owners} (id, name, node, opened_at, lease_expires_at)
+values (:id, :name, :node, :now, :now + :lease)
+on conflict do nothing;
+
+
+-- name: heartbeat
+update {owners} set lease_expires_at = :now + :lease
+where id in (select value from json_each(:owners)) and lease_expires_at > :now
+returning id;
+
+
+-- name: abandoned
+select {job_columns}
+from {jobs} as job indexed by {jobs_reserved}
+where reserved_by is not null
+    and id >= coalesce(:after, '')
+    and id is not :after
+    and not exists (
+        select 1 from {owners} as owner
+        where owner.id = job.reserved_by and owner.lease_expires_at > :now
+    )
+order by id
+limit :limit;
+
+
+-- name: close_owners
+delete from {owners}
+where id in (select value from json_each(:owners)) or lease_expires_at <= :now;
+
+
+-- name: get_owners
+-- What is longer, or later, than any that bgjobs writes is cut.
+select
+    owner.id, substr(owner.name, 1, 200), substr(owner.node, 1, 1000),
+    min(max(owner.opened_at, -62135596800000000), 253402300799999999),
+    min(owner.lease_expires_at, 253402300799999999) - :now,
+    (
+        select count(*) from {jobs} as job indexed by {jobs_reserved}
+        where job.reserved_by = owner.id
+    )
+from {owners} as owner
+where owner.lease_expires_at > :now
+order by owner.name, owner.node, owner.id;

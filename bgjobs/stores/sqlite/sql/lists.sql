@@ -1,0 +1,221 @@
+-- name: find
+select {job_columns}
+from {jobs} where id = :id;
+
+select {succeeded_columns}
+from {jobs_succeeded} where id = :id;
+
+select {failed_columns}
+from {jobs_failed} where id = :id;
+
+
+-- name: find_ids
+-- In one statement, so that a job is seen which moves from one table to another.
+select id from (
+    select id from {jobs} where id between :first and :last order by id limit :limit
+)
+union
+select id from (
+    select id from {jobs_succeeded} where id between :first and :last order by id limit :limit
+)
+union
+select id from (
+    select id from {jobs_failed} where id between :first and :last order by id limit :limit
+)
+union
+select id from (
+    select id from {jobs_unreadable} where id between :first and :last order by id limit :limit
+)
+order by id
+limit :limit;
+
+
+-- name: get_enqueued
+-- The plus keeps the planner from the index of the ready rows, which would have to be sorted.
+select {job_columns}
+from {jobs}
+where +reserved_by is null
+    and id >= coalesce(:after, '')
+    and id is not :after
+    and (:name is null or name = :name)
+order by id
+limit :limit;
+
+
+-- name: get_waiting
+-- The plus keeps the planner from the index of the ready rows, which would have to be sorted.
+select {job_columns}
+from {jobs}
+where +reserved_by is null
+    and id >= coalesce(:after, '')
+    and id is not :after
+    and (:name is null or name = :name)
+    and (available_at > :now) = :delayed
+order by id
+limit :limit;
+
+
+-- name: get_waiting_names
+-- Leaps from one name to the next, as in count.sql.
+with recursive names (name) as (
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where reserved_by is null order by name limit 1
+    )
+    union all
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where name > last.name and reserved_by is null order by name limit 1
+    )
+    from names as last where last.name is not null
+    limit :limit + 1  -- the last row may be the null behind the last name
+)
+select name from names where name is not null limit :limit;
+
+
+-- name: get_running
+select {job_columns}
+from {jobs} indexed by {jobs_reserved}
+where reserved_by is not null
+    and reserved_by = coalesce(:owner, reserved_by)
+    and id >= coalesce(:after, '')
+    and id is not :after
+order by id
+limit :limit;
+
+
+-- name: get_named_running
+select {job_columns}
+from {jobs} indexed by {jobs_reserved}
+where reserved_by is not null
+    and (:name is null or name = :name)
+    and id >= coalesce(:after, '')
+    and id is not :after
+order by id
+limit :limit;
+
+
+-- name: get_succeeded
+-- All, and those of one worker.
+select {succeeded_columns}
+from {jobs_succeeded}
+where id < coalesce(:after, zeroblob(0))
+order by id desc
+limit :limit;
+
+select {succeeded_columns}
+from {jobs_succeeded} indexed by {jobs_succeeded_by_name}
+where name = :name and id < coalesce(:after, zeroblob(0))
+order by id desc
+limit :limit;
+
+
+-- name: get_failed
+-- All, those of one worker, and those whose error has certain words.
+select {failed_columns}
+from {jobs_failed}
+where id < coalesce(:after, zeroblob(0)) and (:before is null or failed_at < :before)
+order by id desc
+limit :limit;
+
+select {failed_columns}
+from {jobs_failed} indexed by {jobs_failed_by_name}
+where name = :name
+    and id < coalesce(:after, zeroblob(0))
+    and (:before is null or failed_at < :before)
+order by id desc
+limit :limit;
+
+select {failed_columns of job}, noted.number
+from {failure_words} as found
+cross join {failures} as noted on noted.number = found.rowid
+cross join {jobs_failed} as job on job.id = noted.job_id
+where found.summary match :words
+    and found.rowid < coalesce(:number, 9223372036854775807)
+    and (:name is null or job.name = :name)
+    and (:before is null or job.failed_at < :before)
+order by found.rowid desc
+limit :limit;
+
+-- The same among the few of one worker.
+select {failed_columns of job}, noted.number
+from {jobs_failed} as job indexed by {jobs_failed_by_name}
+cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = job.id
+cross join {failure_words} as found on found.rowid = noted.number
+where job.name = :name
+    and found.summary match :words
+    and noted.number < coalesce(:number, 9223372036854775807)
+    and (:before is null or job.failed_at < :before)
+order by noted.number desc
+limit :limit;
+
+
+-- name: get_failed_ids
+-- All, those of one worker, and those whose error has certain words.
+select id
+from {jobs_failed}
+where id < coalesce(:after, zeroblob(0)) and (:before is null or failed_at < :before)
+order by id desc
+limit :limit;
+
+select id
+from {jobs_failed} indexed by {jobs_failed_by_name}
+where name = :name
+    and id < coalesce(:after, zeroblob(0))
+    and (:before is null or failed_at < :before)
+order by id desc
+limit :limit;
+
+select job.id, noted.number
+from {failure_words} as found
+cross join {failures} as noted on noted.number = found.rowid
+cross join {jobs_failed} as job on job.id = noted.job_id
+where found.summary match :words
+    and found.rowid < coalesce(:number, 9223372036854775807)
+    and (:name is null or job.name = :name)
+    and (:before is null or job.failed_at < :before)
+order by found.rowid desc
+limit :limit;
+
+-- The same among the few of one worker.
+select job.id, noted.number
+from {jobs_failed} as job indexed by {jobs_failed_by_name}
+cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = job.id
+cross join {failure_words} as found on found.rowid = noted.number
+where job.name = :name
+    and found.summary match :words
+    and noted.number < coalesce(:number, 9223372036854775807)
+    and (:before is null or job.failed_at < :before)
+order by noted.number desc
+limit :limit;
+
+
+-- name: get_last_failures
+-- The first lines of the errors that failed last, to look for the beginning of a word in them.
+select noted.number, found.summary
+from {failures} as noted
+cross join {failure_words} as found on found.rowid = noted.number
+cross join {jobs_failed} as job on job.id = noted.job_id
+where noted.number < coalesce(:number, 9223372036854775807)
+    and not noted.is_gone
+    and (:name is null or job.name = :name)
+    and (:before is null or job.failed_at < :before)
+order by noted.number desc
+limit :limit;
+
+select {failed_columns of job}, noted.number
+from json_each(:numbers) as chosen
+cross join {failures} as noted on noted.number = chosen.value
+cross join {jobs_failed} as job on job.id = noted.job_id
+order by noted.number desc;
+
+
+-- name: get_occurrences
+select {job_columns}
+from {jobs} indexed by {jobs_occurrences}
+where occurrence is not null
+    and substr(unique_key, 1, 9) = 'schedule:'
+    and id >= coalesce(:after, '')
+    and id is not :after
+order by id
+limit :limit;

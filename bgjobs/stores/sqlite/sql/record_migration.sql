@@ -1,1 +1,0 @@
-insert into {migrations} (version, name, applied_at) values (:version, :name, :now);

@@ -1,0 +1,134 @@
+-- name: succeed
+with settled (id, owner, number) as (
+    select
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+    from json_each(:settled)
+)
+insert into {jobs_succeeded} (
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    occurrence, metadata, succeeded_at
+)
+select
+    job.id, job.name, job.payload, job.priority,
+    job.attempts, job.crashes, job.interruptions, job.reservations,
+    job.created_at, job.available_at, job.reserved_at, job.reserved_by, job.unique_key,
+    job.errors, job.occurrence, job.metadata, :now
+from settled cross join {jobs} as job indexed by {jobs_reserved} on
+    job.id = settled.id
+    and job.reserved_by = settled.owner
+    and job.reservations = settled.number;
+
+delete from {jobs} where rowid in (
+    select job.rowid
+    from json_each(:settled) as settled cross join {jobs} as job indexed by {jobs_reserved} on
+        job.id = json_extract(settled.value, '$[0]')
+        and job.reserved_by = json_extract(settled.value, '$[1]')
+        and job.reservations = json_extract(settled.value, '$[2]')
+)
+returning id, reservations;
+
+
+-- name: fail
+with settled (id, owner, number, attempts, crashes, interruptions, errors, error) as (
+    select
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+        json_extract(value, '$[6]'), json_extract(value, '$[7]')
+    from json_each(:settled)
+)
+insert into {jobs_failed} (
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
+    occurrence, metadata, error, failed_at
+)
+select
+    job.id, job.name, job.payload, job.priority,
+    settled.attempts, settled.crashes, settled.interruptions, job.reservations,
+    job.created_at, job.available_at, job.reserved_at, job.reserved_by, job.unique_key,
+    settled.errors, job.occurrence, job.metadata, settled.error, :now
+from settled cross join {jobs} as job indexed by {jobs_reserved} on
+    job.id = settled.id
+    and job.reserved_by = settled.owner
+    and job.reservations = settled.number;
+
+delete from {jobs} where rowid in (
+    select job.rowid
+    from json_each(:settled) as settled cross join {jobs} as job indexed by {jobs_reserved} on
+        job.id = json_extract(settled.value, '$[0]')
+        and job.reserved_by = json_extract(settled.value, '$[1]')
+        and job.reservations = json_extract(settled.value, '$[2]')
+)
+returning id, reservations;
+
+
+-- name: requeue
+-- The jobs that an operator has cancelled meanwhile: they do not wait again.
+select
+    asked.job_id, job.reserved_by, job.reservations, substr(asked.reason, 1, 1000),
+    job.occurrence is not null
+from json_each(:settled) as settled
+cross join {cancellations} as asked on asked.job_id = json_extract(settled.value, '$[0]')
+cross join {jobs} as job on job.id = asked.job_id
+where exists (select 1 from {cancellations})
+    and job.reserved_by = json_extract(settled.value, '$[1]')
+    and job.reservations = json_extract(settled.value, '$[2]');
+
+-- An upsert that always meets its row, because only a select lets the settlements drive the
+-- join: as an update from them it may read all rows for each. What it inserts is never kept,
+-- so it carries no payload, unique key or occurrence.
+with settled (id, owner, number, attempts, crashes, interruptions, errors, available_at) as (
+    select
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+        json_extract(value, '$[6]'), json_extract(value, '$[7]')
+    from json_each(:settled)
+)
+insert into {jobs} (
+    id, name, payload, priority, attempts, crashes, interruptions, reservations,
+    created_at, available_at, errors
+)
+select
+    job.id, job.name, '', job.priority,
+    settled.attempts, settled.crashes, settled.interruptions, job.reservations,
+    job.created_at, coalesce(settled.available_at, job.available_at), settled.errors
+from settled cross join {jobs} as job indexed by {jobs_reserved} on
+    job.id = settled.id
+    and job.reserved_by = settled.owner
+    and job.reservations = settled.number
+where true
+on conflict (id) do update set
+    attempts = excluded.attempts,
+    crashes = excluded.crashes,
+    interruptions = excluded.interruptions,
+    available_at = excluded.available_at,
+    errors = excluded.errors,
+    reserved_at = null,
+    reserved_by = null
+returning id, reservations;
+
+delete from {cancellations} where job_id in (select value from json_each(:ids));
+
+
+-- name: index_failures
+-- What the triggers have noted: rows that are gone leave the index, new ones come into it.
+delete from {failure_words} where rowid in (
+    select number from {failures} indexed by {failures_to_index} where is_gone
+);
+
+delete from {failures} where number in (
+    select number from {failures} indexed by {failures_to_index} where is_gone
+);
+
+insert into {failure_words} (rowid, summary)
+select
+    noted.number,
+    substr(job.error, 1, instr(substr(job.error, 1, 200) || char(10), char(10)) - 1)
+from {failures} as noted indexed by {failures_to_index}
+cross join {jobs_failed} as job on job.id = noted.job_id
+where not noted.is_gone and not noted.is_indexed;
+
+update {failures} set is_indexed = 1 where number in (
+    select number from {failures} indexed by {failures_to_index}
+    where not is_gone and not is_indexed
+);
