@@ -16,9 +16,9 @@ from attrs import evolve, field, frozen
 from benchmarks.places import Database, Place, Population
 from benchmarks.report import Figure, table
 from benchmarks.workload import opened
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job
-from bgjobs.settlements import Requeue
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job
+from bgjobs._core.settlements import Requeue
 from bgjobs.stores.abc import Owner
 
 FEW = 1000

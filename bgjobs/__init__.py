@@ -15,11 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bgjobs import backoff, errors
-from bgjobs.caps import RateLimit
-from bgjobs.config import Config, Queue, RestartTolerance, Retention, ScheduledJob
-from bgjobs.context import JobContext
-from bgjobs.errors import BgJobsError
-from bgjobs.jobs import (
+from bgjobs._core.config import Config, Queue, RestartTolerance, Retention, ScheduledJob
+from bgjobs._core.context import JobContext
+from bgjobs._core.jobs import (
     AttemptError,
     Discard,
     FailedJob,
@@ -30,12 +28,14 @@ from bgjobs.jobs import (
     SucceededJob,
     UnreadableJob,
 )
-from bgjobs.occurrences import Occurrence
-from bgjobs.outcomes import Limits
+from bgjobs._core.limits import RateLimit
+from bgjobs._core.occurrences import Occurrence
+from bgjobs._core.outcomes import Limits
+from bgjobs._core.workers import Worker, worker
+from bgjobs.errors import BgJobsError
 from bgjobs.stores.abc import Counts, Store
 from bgjobs.stores.operations import Cancelled, operations_of
 from bgjobs.stores.pages import Cursor, Page
-from bgjobs.workers import Worker, worker
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules

@@ -11,8 +11,8 @@ from typing import Protocol, TypeGuard, final
 
 from attrs import Attribute, field, frozen
 
-from bgjobs.deferred import discard
-from bgjobs.texts import number_text
+from bgjobs._core.deferred import discard
+from bgjobs._core.text import number_text
 
 LONGEST = timedelta(days=365)
 """No job waits longer; what is not tried within a year is forgotten, not delayed."""

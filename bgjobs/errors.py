@@ -36,7 +36,7 @@ from uuid import UUID
 from attrs import frozen
 
 if TYPE_CHECKING:  # jobs stand on errors
-    from bgjobs.jobs import UnreadableJob
+    from bgjobs._core.jobs import UnreadableJob
 
 
 class BgJobsError(Exception):

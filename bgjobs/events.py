@@ -10,7 +10,7 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs.jobs import Job, UnreadableJob
+from bgjobs._core.jobs import Job, UnreadableJob
 
 
 @final

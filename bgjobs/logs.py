@@ -8,6 +8,8 @@ from uuid import UUID
 
 import attrs
 
+from bgjobs._core.jobs import StoredJob, UnreadableJob
+from bgjobs._core.text import visible
 from bgjobs.events import (
     CancellationIgnored,
     ChangeRefused,
@@ -30,8 +32,6 @@ from bgjobs.events import (
     StoreFailed,
     StoreResponded,
 )
-from bgjobs.jobs import StoredJob, UnreadableJob
-from bgjobs.visible import visible
 
 _logger = logging.getLogger("bgjobs")
 

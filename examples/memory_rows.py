@@ -7,9 +7,9 @@ from uuid import UUID
 
 from attrs import asdict, evolve, field, frozen
 
-from bgjobs.caps import Cap
-from bgjobs.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
-from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
+from bgjobs._core.limits import Cap
+from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.capping import Openings, Use, openings
 from bgjobs.stores.pages import Page

@@ -17,11 +17,11 @@ from uuid import UUID
 import trio
 
 import bgjobs
-from bgjobs.caps import Cap
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs._core.limits import Cap
+from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import StoreError
-from bgjobs.instants import as_instant
-from bgjobs.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
-from bgjobs.settlements import Settlement, Succeed
 from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Written
 from bgjobs.stores.capping import earliest
 from bgjobs.stores.pages import Page

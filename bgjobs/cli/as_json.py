@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import bgjobs
+from bgjobs._core.timeline import Moment
 from bgjobs.cli.ages import iso
 from bgjobs.cli.looks import QueueRow
 from bgjobs.cli.states import AnyJob, State, headline, last_error
 from bgjobs.schedules import Preview
-from bgjobs.story import Moment
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 import click
 
 import bgjobs
+from bgjobs._core.text import is_visible
 from bgjobs.cli.application import load_config
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.streams import kept_for_answers_by_all
-from bgjobs.visible import is_visible
 
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 ASKED_FOR_BY = "BGJOBS_COMPLETE_NAMES"

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from bgjobs.visible import visible_lines
+from bgjobs._core.text import visible_lines
 
 _GAP = 2
 """Blanks between two columns."""

@@ -6,6 +6,7 @@ from typing import final
 
 import click
 
+from bgjobs._core.text import visible
 from bgjobs.cli.exits import ExitCode
 from bgjobs.errors import (
     BgJobsError,
@@ -20,7 +21,6 @@ from bgjobs.errors import (
     UnknownNameError,
     unwrapped,
 )
-from bgjobs.visible import visible
 
 _LONGEST = 1_000
 _BLANKS = re.compile(r"[ \t\r\n]+")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from bgjobs.visible import visible, visible_json, visible_lines
+from bgjobs._core.text import visible, visible_json, visible_lines
 
 if TYPE_CHECKING:  # rich is imported when something is drawn; completion and JSON need none
     from rich.console import Console, RenderableType

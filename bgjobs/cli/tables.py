@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import bgjobs
+from bgjobs._core.text import visible, visible_lines
+from bgjobs._core.timeline import Moment
 from bgjobs.cli.ages import exact, short, since
 from bgjobs.cli.drawing import Column, Facts, Grid
 from bgjobs.cli.looks import QueueRow
 from bgjobs.cli.states import AnyJob, State, headline, last_error, moment_of
-from bgjobs.story import Moment
-from bgjobs.visible import visible, visible_lines
 
 _COLOURS = {
     "running": "cyan",

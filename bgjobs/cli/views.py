@@ -5,6 +5,7 @@ from datetime import tzinfo
 from rich.console import RenderableType
 from rich.text import Text
 
+from bgjobs._core.text import visible
 from bgjobs.cli import as_json as shown
 from bgjobs.cli import tables
 from bgjobs.cli.ages import exact, iso, short
@@ -13,7 +14,6 @@ from bgjobs.cli.faults import one_line
 from bgjobs.cli.looks import Away, Look
 from bgjobs.cli.rates import Ended, Rate, rate
 from bgjobs.cli.states import AnyJob, State
-from bgjobs.visible import visible
 
 _ENDED: tuple[Ended, ...] = ("succeeded", "failed")
 

@@ -29,7 +29,7 @@ from typing import (
 
 from attrs import define, field
 
-from bgjobs.context import JobContext
+from bgjobs._core.context import JobContext
 from bgjobs.payloads.choices import UnfitChoiceError, enum_shape, literal_shape
 from bgjobs.payloads.construction import is_remade_as_it_was
 from bgjobs.payloads.containers import (

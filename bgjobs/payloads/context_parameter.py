@@ -5,7 +5,7 @@ import types
 import typing
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from bgjobs.context import JobContext
+from bgjobs._core.context import JobContext
 
 
 def as_context(annotation: Any) -> Any:

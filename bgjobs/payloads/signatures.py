@@ -9,7 +9,7 @@ from typing import Any, final
 
 from attrs import frozen
 
-from bgjobs.context import JobContext
+from bgjobs._core.context import JobContext
 from bgjobs.errors import WorkerDefinitionError
 from bgjobs.payloads.annotations import ShapeBuilder
 from bgjobs.payloads.containers import array_shape, exactly, mapping_shape

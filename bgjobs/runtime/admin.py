@@ -14,10 +14,7 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
-from bgjobs.config import Config
-from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
-from bgjobs.events import Operated
-from bgjobs.expecting import (
+from bgjobs._core.arguments import (
     check_flag,
     check_id,
     check_ids,
@@ -30,8 +27,9 @@ from bgjobs.expecting import (
     check_type,
     check_whole,
 )
-from bgjobs.ids import ids_between
-from bgjobs.jobs import (
+from bgjobs._core.config import Config
+from bgjobs._core.ids import ids_between
+from bgjobs._core.jobs import (
     FailedJob,
     Job,
     JobRequest,
@@ -40,6 +38,9 @@ from bgjobs.jobs import (
     check_delay,
     check_priority,
 )
+from bgjobs._core.text import clean_text, value_text
+from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
+from bgjobs.events import Operated
 from bgjobs.runtime.bulk import Bulk, Progress
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
@@ -62,7 +63,6 @@ from bgjobs.stores.operations import (
 )
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.stores.search import words_of
-from bgjobs.texts import clean_text, value_text
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -22,11 +22,11 @@ from anyio import (
 from anyio.abc import TaskGroup, TaskStatus
 from attrs import evolve
 
-from bgjobs.config import Config
+from bgjobs._core.arguments import check_type
+from bgjobs._core.config import Config
+from bgjobs._core.timestamps import as_duration
 from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped
 from bgjobs.events import Migrated, SetupFailed
-from bgjobs.expecting import check_type
-from bgjobs.instants import as_duration
 from bgjobs.runtime.admin import Admin
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.bus import Bus

@@ -13,17 +13,17 @@ from typing import Any, final
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from bgjobs.clock import Clock
-from bgjobs.config import AnyWorker
-from bgjobs.context import JobContext
-from bgjobs.deferred import discard, is_unfinished, refuse_unfinished, shown
+from bgjobs._core.clock import Clock
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.context import JobContext
+from bgjobs._core.deferred import discard, is_unfinished, refuse_unfinished, shown
+from bgjobs._core.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
+from bgjobs._core.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
+from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, leaves, unwrapped
-from bgjobs.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
-from bgjobs.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs.runtime.callbacks import CallbackFailedError, holds
 from bgjobs.runtime.other_loop import other_loop_hint
 from bgjobs.runtime.own_context import InOwnContext
-from bgjobs.texts import LONGEST_ERROR, clean_text, error_text
 
 MOST_AWAITS = 10
 """How often what a handler has returned is awaited: one decorator may hide behind another."""

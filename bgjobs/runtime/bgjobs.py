@@ -10,9 +10,7 @@ from uuid import UUID
 
 from anyio import move_on_after
 
-from bgjobs.config import Config, ScheduledJob, check_handlers
-from bgjobs.errors import NotRunningError, UnknownNameError
-from bgjobs.expecting import (
+from bgjobs._core.arguments import (
     check_flag,
     check_id,
     check_name,
@@ -23,7 +21,9 @@ from bgjobs.expecting import (
     check_whole,
     id_of,
 )
-from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.config import Config, ScheduledJob, check_handlers
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs.errors import NotRunningError, UnknownNameError
 from bgjobs.runtime.admin import Admin
 from bgjobs.runtime.bus import EventStream
 from bgjobs.runtime.engine import Engine

@@ -15,11 +15,11 @@ from itertools import islice
 from typing import ParamSpec, TypeVar, final
 from uuid import UUID
 
-from bgjobs.deferred import refuse_deferred, refuse_deferring
+from bgjobs._core.deferred import refuse_deferred, refuse_deferring
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, SucceededJob
+from bgjobs._core.timestamps import as_duration
 from bgjobs.events import ChangeRefused, Operated, Pruned
-from bgjobs.ids import new_id
-from bgjobs.instants import as_duration
-from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.importing import Imported, Importing, parts_of
 from bgjobs.runtime.isolating import answered, answering, isolate

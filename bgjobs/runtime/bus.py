@@ -19,7 +19,7 @@ from anyio import Event as Flag
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from bgjobs.deferred import is_async_function, refuse_deferred
+from bgjobs._core.deferred import is_async_function, refuse_deferred
 from bgjobs.events import Event, Listener, ListenerFailed
 from bgjobs.logs import log_listener
 from bgjobs.runtime.callbacks import failure_of, holds

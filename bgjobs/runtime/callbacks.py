@@ -6,8 +6,8 @@ raises it wherever the program happens to be.
 
 from typing import final
 
+from bgjobs._core.text import error_text
 from bgjobs.errors import BgJobsError, leaves
-from bgjobs.texts import error_text
 
 
 @final

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar, final
 from anyio import current_time
 from anyio.lowlevel import checkpoint
 
-from bgjobs.clock import Clock
+from bgjobs._core.clock import Clock
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
 from bgjobs.runtime.bus import Bus

@@ -1,7 +1,7 @@
 """Whether a write whose answer was lost is what left a job as it is found now."""
 
-from bgjobs.jobs import CANCELLED, FailedJob, Job, Reservation, StoredJob, SucceededJob
-from bgjobs.settlements import Requeue, Settlement, Succeed
+from bgjobs._core.jobs import CANCELLED, FailedJob, Job, Reservation, StoredJob, SucceededJob
+from bgjobs._core.settlements import Requeue, Settlement, Succeed
 
 COUNTERS = ("attempts", "crashes", "interruptions")
 

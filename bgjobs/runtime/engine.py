@@ -8,10 +8,10 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs.clock import Clock
-from bgjobs.config import AnyWorker, Config
+from bgjobs._core.clock import Clock
+from bgjobs._core.config import AnyWorker, Config
+from bgjobs._core.jobs import Job
 from bgjobs.errors import StoreError
-from bgjobs.jobs import Job
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.group_commit import GroupCommit

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from attrs import evolve
 
+from bgjobs._core.arguments import as_requests, check_request
+from bgjobs._core.ids import new_ids
+from bgjobs._core.jobs import Job, JobRequest
 from bgjobs.errors import NoWorkerForJobError, UnreadableJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
-from bgjobs.expecting import as_requests, check_request
-from bgjobs.ids import new_ids
-from bgjobs.jobs import Job, JobRequest
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.unreadable import set_apart
 from bgjobs.stores.abc import NewJob

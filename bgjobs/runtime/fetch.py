@@ -7,10 +7,10 @@ from typing import final
 
 from anyio import move_on_after
 
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import is_suspect, put_back
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
-from bgjobs.jobs import Job
-from bgjobs.outcomes import is_suspect, put_back
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.inbox import Inbox

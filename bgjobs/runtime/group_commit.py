@@ -13,21 +13,21 @@ from uuid import UUID
 from anyio import Event, move_on_after
 from attrs import field, frozen
 
-from bgjobs.clock import Clock
+from bgjobs._core.clock import Clock
+from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs._core.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs.errors import (
     RowRefusedError,
     StoreError,
     StoreUnavailableError,
     UnreadableJobError,
 )
-from bgjobs.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.dispatch import Dispatch
 from bgjobs.runtime.earlier_tries import cancelled_before, is_settled
 from bgjobs.runtime.outliving import outliving
 from bgjobs.runtime.ticket import Ticket, fault_in
 from bgjobs.runtime.wakeups import Notifier
-from bgjobs.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Written
 
 LARGEST_BATCH = 1000

@@ -12,10 +12,10 @@ from typing import final
 
 from anyio import current_time, move_on_after, sleep
 
-from bgjobs.clock import Clock
+from bgjobs._core.clock import Clock
+from bgjobs._core.timestamps import as_duration
 from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
-from bgjobs.instants import as_duration
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.orders import NEWS, are_news
 from bgjobs.runtime.recovery import PROBE, PROMPT

@@ -6,10 +6,10 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.arguments import check_text
+from bgjobs._core.jobs import FailedJob
 from bgjobs.errors import ExportedLineError, RowRefusedError
 from bgjobs.events import ChangeRefused, Operated
-from bgjobs.expecting import check_text
-from bgjobs.jobs import FailedJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.isolating import answered, answering, isolate
 from bgjobs.stores.imports import from_line

@@ -4,7 +4,7 @@ from typing import final
 
 from anyio import CancelScope, CapacityLimiter, Event, sleep, to_thread
 
-from bgjobs.clock import Clock
+from bgjobs._core.clock import Clock
 from bgjobs.runtime.outliving import outliving
 from bgjobs.stores.abc import Store
 

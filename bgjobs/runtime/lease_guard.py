@@ -6,7 +6,7 @@ from typing import final
 
 from anyio import CancelScope, current_time, move_on_after
 
-from bgjobs.clock import Clock
+from bgjobs._core.clock import Clock
 from bgjobs.errors import LeaseLostError
 from bgjobs.runtime.leases import Lease
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
 
-from bgjobs.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.sifting import sifted, sifted_search
 from bgjobs.runtime.unreadable import listed, readable

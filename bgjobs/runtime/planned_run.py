@@ -8,10 +8,10 @@ from typing import final
 
 from attrs import define, frozen
 
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.occurrences import Occurrence
+from bgjobs._core.recurrence import request_of
 from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
-from bgjobs.jobs import JobRequest
-from bgjobs.occurrences import Occurrence
-from bgjobs.planning import request_of
 from bgjobs.stores.abc import NewJob
 
 IMPOSSIBLE = (NoOccurrenceError, ScheduleValidationError)

@@ -5,16 +5,16 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol, final
 
+from bgjobs._core.jobs import Job
+from bgjobs._core.occurrences import Occurrence
+from bgjobs._core.outcomes import RetryPolicy
+from bgjobs._core.recurrence import missed_between
+from bgjobs._core.settlements import Drop, Requeue, Settlement
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.events import OccurrencePlanned, OccurrencesMissed
-from bgjobs.jobs import Job
-from bgjobs.occurrences import Occurrence
-from bgjobs.outcomes import RetryPolicy
-from bgjobs.planning import missed_between
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.planned_run import PlannedRun
 from bgjobs.runtime.store_time import StoreTime
-from bgjobs.settlements import Drop, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 
 

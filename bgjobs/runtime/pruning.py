@@ -9,9 +9,9 @@ from uuid import UUID
 
 from attrs import frozen
 
+from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import ChangeRefused
-from bgjobs.jobs import FailedJob, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.isolating import answered, answering, prune_past_refused
 from bgjobs.runtime.unreadable import listed

@@ -16,11 +16,11 @@ from anyio import (
     sleep,
 )
 
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job
+from bgjobs._core.timestamps import as_duration
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
-from bgjobs.ids import new_id
-from bgjobs.instants import as_duration
-from bgjobs.jobs import Job
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.fetch import Fetcher

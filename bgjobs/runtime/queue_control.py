@@ -4,10 +4,10 @@ from typing import final
 
 from anyio import Event
 
-from bgjobs.caps import Cap
-from bgjobs.config import Queue
+from bgjobs._core.config import Queue
+from bgjobs._core.jobs import Job
+from bgjobs._core.limits import Cap
 from bgjobs.events import QueuePaused, QueueResumed
-from bgjobs.jobs import Job
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.wakeups import Signal

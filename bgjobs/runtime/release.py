@@ -12,6 +12,9 @@ from uuid import UUID
 from anyio import create_task_group
 from attrs import frozen
 
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
+from bgjobs._core.settlements import Fail, Requeue
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import (
     JobCancelled,
@@ -20,13 +23,10 @@ from bgjobs.events import (
     MonitorReleased,
     MonitorReleasing,
 )
-from bgjobs.jobs import Job
-from bgjobs.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.leases import DeadOwner
 from bgjobs.runtime.outliving import outliving
 from bgjobs.runtime.unreadable import listed, readable, set_refused_apart
-from bgjobs.settlements import Fail, Requeue
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.pages import Page
 

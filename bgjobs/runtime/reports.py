@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import Cancelled, Discarded, Outcome, Snoozed
+from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.events import (
     JobAttemptFailed,
     JobCancelled,
@@ -11,10 +14,7 @@ from bgjobs.events import (
     JobSnoozed,
     JobSucceeded,
 )
-from bgjobs.jobs import Job
-from bgjobs.outcomes import Cancelled, Discarded, Outcome, Snoozed
 from bgjobs.runtime.bus import Bus
-from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 
 
 def report_end(

@@ -5,11 +5,11 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.config import ScheduledJob
+from bgjobs._core.arguments import check_text
+from bgjobs._core.config import ScheduledJob
+from bgjobs._core.jobs import Job
+from bgjobs._core.occurrences import Occurrence
 from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
-from bgjobs.expecting import check_text
-from bgjobs.jobs import Job
-from bgjobs.occurrences import Occurrence
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.runtime.scheduled_row import ScheduledRow

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from anyio import create_task_group, move_on_after, sleep
 
-from bgjobs.config import Queue, ScheduledJob
+from bgjobs._core.config import Queue, ScheduledJob
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import QueueError
 from bgjobs.runtime.engine import Engine

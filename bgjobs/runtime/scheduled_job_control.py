@@ -5,13 +5,13 @@ from typing import final
 
 from attrs import evolve
 
-from bgjobs.config import ScheduledJob
+from bgjobs._core.arguments import check_schedule
+from bgjobs._core.config import ScheduledJob
+from bgjobs._core.jobs import Job
+from bgjobs._core.occurrences import Occurrence
+from bgjobs._core.recurrence import paused, replanned, resumed
 from bgjobs.errors import NotRunningError
 from bgjobs.events import ScheduledJobPaused, ScheduledJobResumed
-from bgjobs.expecting import check_schedule
-from bgjobs.jobs import Job
-from bgjobs.occurrences import Occurrence
-from bgjobs.planning import paused, replanned, resumed
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.enqueueing import enqueue
 from bgjobs.runtime.planned_run import Change

@@ -16,20 +16,12 @@ from uuid import UUID
 from anyio import Lock, WouldBlock, move_on_after
 from attrs import evolve
 
-from bgjobs.config import ScheduledJob
-from bgjobs.errors import (
-    NoOccurrenceError,
-    ScheduleValidationError,
-    StoreError,
-    UnreadableJobError,
-)
-from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
-from bgjobs.ids import new_id
-from bgjobs.instants import as_duration
-from bgjobs.jobs import Job, JobRequest
-from bgjobs.occurrences import Occurrence
-from bgjobs.outcomes import RetryPolicy
-from bgjobs.planning import (
+from bgjobs._core.config import ScheduledJob
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.occurrences import Occurrence
+from bgjobs._core.outcomes import RetryPolicy
+from bgjobs._core.recurrence import (
     first,
     following,
     has_begun,
@@ -41,6 +33,14 @@ from bgjobs.planning import (
     restarted,
     unchanged,
 )
+from bgjobs._core.timestamps import as_duration
+from bgjobs.errors import (
+    NoOccurrenceError,
+    ScheduleValidationError,
+    StoreError,
+    UnreadableJobError,
+)
+from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
 from bgjobs.runtime.bus import Bus
 from bgjobs.runtime.checkpoints import raise_if_cancelled
 from bgjobs.runtime.engine import Engine

@@ -8,17 +8,12 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
+from bgjobs._core.outcomes import Cancelled, Outcome, Raised, RetryPolicy, Returned, settle
+from bgjobs._core.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs._core.text import error_text
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import QueueError, ReservationLost
-from bgjobs.outcomes import (
-    Cancelled,
-    Outcome,
-    Raised,
-    RetryPolicy,
-    Returned,
-    settle,
-)
 from bgjobs.runtime.attempt import Attempt, HandlerCrashedError, raised_by_work
 from bgjobs.runtime.callbacks import failure_of
 from bgjobs.runtime.engine import Engine
@@ -30,9 +25,7 @@ from bgjobs.runtime.release import end_cancelled
 from bgjobs.runtime.reports import report_end
 from bgjobs.runtime.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs.runtime.wakeups import Signal
-from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.abc import NewJob
-from bgjobs.texts import error_text
 
 MOST_REFUSED = 3
 """Ends of one kind that may be refused in a row; with more it is no matter of single rows."""

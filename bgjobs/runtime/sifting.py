@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from bgjobs.jobs import StoredJob
+from bgjobs._core.jobs import StoredJob
 from bgjobs.stores.pages import Cursor, Listing, Page
 
 READ = 500

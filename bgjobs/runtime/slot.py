@@ -11,11 +11,11 @@ from anyio import CancelScope, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint
 from attrs import define
 
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import Interrupted, Outcome, Returned, TooLate, Unstarted
+from bgjobs._core.recurrence import is_too_late
 from bgjobs.errors import LeaseLostError, NotRunningError, unwrapped
 from bgjobs.events import JobStarted, QueueError
-from bgjobs.jobs import Job
-from bgjobs.outcomes import Interrupted, Outcome, Returned, TooLate, Unstarted
-from bgjobs.planning import is_too_late
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.callbacks import holds
 from bgjobs.runtime.engine import Engine

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import final
 from uuid import UUID
 
-from bgjobs.clock import Clock
+from bgjobs._core.clock import Clock
 from bgjobs.stores.abc import Heartbeat, Store
 
 JUMP = timedelta(seconds=1)

@@ -14,9 +14,9 @@ from anyio import CancelScope, Event, get_cancelled_exc_class, move_on_after
 from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import field, frozen
 
+from bgjobs._core.clock import Clock
+from bgjobs._core.config import RestartTolerance
 from bgjobs.backoff import delay_of
-from bgjobs.clock import Clock
-from bgjobs.config import RestartTolerance
 from bgjobs.errors import BgJobsError, LeaseLostError, unwrapped
 from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted, QueueError
 from bgjobs.runtime.bus import Bus

@@ -6,9 +6,9 @@ from typing import Any, final
 from anyio import Event
 from attrs import define, evolve, field
 
+from bgjobs._core.jobs import Reservation
+from bgjobs._core.settlements import Settlement
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.jobs import Reservation
-from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import NewJob, Written
 
 

@@ -11,7 +11,7 @@ from typing import final
 
 from anyio.abc import TaskGroup
 
-from bgjobs.config import Queue, ScheduledJob
+from bgjobs._core.config import Queue, ScheduledJob
 from bgjobs.errors import ConfigError
 from bgjobs.events import ScheduledJobRemoved
 from bgjobs.runtime.engine import Engine

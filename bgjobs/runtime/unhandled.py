@@ -8,8 +8,8 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.config import Config
-from bgjobs.instants import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
+from bgjobs._core.config import Config
+from bgjobs._core.timestamps import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 from bgjobs.runtime.engine import Engine
 from bgjobs.stores.operations import Finding, Level, Operations
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from attrs import evolve
 
+from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.events import JobUnreadable
-from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.stores.operations import Finding, operations_of
 from bgjobs.stores.pages import Listing, Page, unreadable_in

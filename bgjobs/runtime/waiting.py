@@ -4,8 +4,8 @@ from uuid import UUID
 
 from anyio import move_on_after
 
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs.errors import UnknownJobError
-from bgjobs.jobs import FailedJob, Job, SucceededJob
 from bgjobs.runtime.engine import Engine
 from bgjobs.runtime.unreadable import find
 

@@ -10,7 +10,7 @@ from typing import final
 
 from anyio import Event, sleep
 
-from bgjobs.clock import Clock
+from bgjobs._core.clock import Clock
 from bgjobs.errors import StoreError
 from bgjobs.runtime.dispatch import Dispatch
 

@@ -9,8 +9,8 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import NaiveDatetimeError, NoOccurrenceError
-from bgjobs.instants import as_instant
 from bgjobs.schedules.preview import Preview, PreviewLine, check_count
 
 MICROSECOND = timedelta(microseconds=1)

@@ -6,8 +6,8 @@ from typing import final
 
 from attrs import field, frozen
 
+from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import NoOccurrenceError
-from bgjobs.instants import as_instant
 from bgjobs.schedules.base import Schedule, start_of_search
 from bgjobs.schedules.describe import describe_calendar
 from bgjobs.schedules.remarks import remark_on

@@ -5,11 +5,11 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.text import value_text
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules.calendar_days import LAST, nth_weekday
 from bgjobs.schedules.faults import gathered
 from bgjobs.schedules.units import DAY_OF_WEEK, HOUR, MINUTE, Unit, union
-from bgjobs.texts import value_text
 
 
 @final

@@ -6,11 +6,11 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.text import value_text
+from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
-from bgjobs.instants import as_instant
 from bgjobs.schedules.base import Schedule, start_of_search
 from bgjobs.schedules.describe import describe_interval
-from bgjobs.texts import value_text
 
 MILLISECOND = timedelta(milliseconds=1)
 LONGEST = timedelta(days=36_500)

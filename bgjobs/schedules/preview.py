@@ -6,8 +6,8 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.text import value_text
 from bgjobs.schedules.units import WEEKDAYS
-from bgjobs.texts import value_text
 
 MOST_LINES = 10_000
 """More than anybody reads; a schedule of seconds has no end within a lifetime."""

@@ -10,6 +10,7 @@ no rule is hidden in a star.
 
 import re
 
+from bgjobs._core.text import value_text
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules.base import Schedule, any_of
 from bgjobs.schedules.calendar import Calendar
@@ -23,7 +24,6 @@ from bgjobs.schedules.calendar_days import (
 from bgjobs.schedules.checking import checked
 from bgjobs.schedules.interval import every
 from bgjobs.schedules.units import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, union
-from bgjobs.texts import value_text
 
 LONGEST_TEXT = 100_000
 _UNITS = {

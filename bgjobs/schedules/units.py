@@ -10,8 +10,8 @@ from typing import Literal, TypeGuard, cast, final
 
 from attrs import frozen
 
+from bgjobs._core.text import value_text
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
-from bgjobs.texts import value_text
 
 # fmt: off
 Second = Literal[

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from attrs import frozen
 
+from bgjobs._core.text import value_text
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
-from bgjobs.texts import value_text
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)

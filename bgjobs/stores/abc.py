@@ -26,15 +26,9 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs.caps import Cap
-from bgjobs.jobs import (
-    FailedJob,
-    Job,
-    JobRequest,
-    Reservation,
-    SucceededJob,
-)
-from bgjobs.settlements import Settlement
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs._core.limits import Cap
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.pages import FIRST_PAGE, Page
 
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from bgjobs.instants import as_instant
-from bgjobs.jobs import AttemptError
+from bgjobs._core.jobs import AttemptError
+from bgjobs._core.timestamps import as_instant
 from bgjobs.stores.json_columns import as_array, as_count, as_text, parsed
 
 NONE = "[]"

@@ -6,8 +6,8 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.caps import Cap
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
+from bgjobs._core.limits import Cap
 
 
 @final

@@ -10,16 +10,16 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.jobs import (
+from bgjobs._core.jobs import (
     LARGEST_COUNT,
     LARGEST_PAYLOAD,
     LONGEST_KEY,
     LONGEST_METADATA,
     LONGEST_NAME,
 )
-from bgjobs.occurrences import KEY_PREFIX
-from bgjobs.outcomes import KEPT_ERRORS
-from bgjobs.texts import LONGEST_ERROR
+from bgjobs._core.occurrences import KEY_PREFIX
+from bgjobs._core.outcomes import KEPT_ERRORS
+from bgjobs._core.text import LONGEST_ERROR
 
 LONGEST_CHARACTER = 4
 """Bytes of UTF-8."""

@@ -12,8 +12,7 @@ from uuid import UUID, uuid5
 
 from attrs import asdict, frozen
 
-from bgjobs.errors import UnreadableJobError
-from bgjobs.jobs import (
+from bgjobs._core.jobs import (
     LARGEST_COUNT,
     LOWEST_PRIORITY,
     FailedJob,
@@ -22,12 +21,13 @@ from bgjobs.jobs import (
     UnreadableJob,
     is_utf8,
 )
+from bgjobs._core.text import value_text
+from bgjobs.errors import UnreadableJobError
 from bgjobs.stores import columns
 from bgjobs.stores.attempt_errors import NONE, load_errors
 from bgjobs.stores.json_columns import as_count, as_text
 from bgjobs.stores.metadata import load_metadata
 from bgjobs.stores.occurrences import load_occurrence
-from bgjobs.texts import value_text
 
 Row = Sequence[Any]
 """What a driver returns: values of any type, in the order of `columns`."""

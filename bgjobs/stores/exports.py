@@ -2,7 +2,7 @@
 
 import json
 
-from bgjobs.jobs import FailedJob
+from bgjobs._core.jobs import FailedJob
 from bgjobs.stores.attempt_errors import dump_errors
 from bgjobs.stores.occurrences import dump_occurrence
 

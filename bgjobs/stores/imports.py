@@ -10,9 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar, cast, final
 from uuid import UUID
 
-from bgjobs.errors import ExportedLineError
-from bgjobs.instants import as_instant, from_microseconds
-from bgjobs.jobs import (
+from bgjobs._core.jobs import (
     LARGEST_COUNT,
     LARGEST_PAYLOAD,
     LONGEST_DELAY,
@@ -24,14 +22,15 @@ from bgjobs.jobs import (
     JobRequest,
     check_storable,
 )
-from bgjobs.occurrences import KEY_PREFIX, Occurrence, Plan
-from bgjobs.outcomes import KEPT_ERRORS
+from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Plan
+from bgjobs._core.outcomes import KEPT_ERRORS
+from bgjobs._core.text import LONGEST_ERROR, is_visible
+from bgjobs._core.timestamps import as_instant, from_microseconds
+from bgjobs.errors import ExportedLineError
 from bgjobs.payloads import json_text
 from bgjobs.payloads.mismatch import Mismatch
 from bgjobs.stores.columns import BYTES
 from bgjobs.stores.exports import FORMAT
-from bgjobs.texts import LONGEST_ERROR
-from bgjobs.visible import is_visible
 
 LONGEST_LINE = 4 * LARGEST_PAYLOAD
 """Characters in one line: twice a payload whose every character is escaped, and the rest."""

@@ -3,7 +3,7 @@
 import json
 from typing import Any, TypeVar
 
-from bgjobs.jobs import is_utf8
+from bgjobs._core.jobs import is_utf8
 
 T = TypeVar("T")
 _OBJECT: type[dict[str, Any]] = dict

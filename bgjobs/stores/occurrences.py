@@ -7,7 +7,9 @@ from typing import Any
 
 from attrs import evolve
 
-from bgjobs.instants import (
+from bgjobs._core.jobs import LONGEST_DELAY
+from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
     MICROSECOND,
@@ -15,8 +17,6 @@ from bgjobs.instants import (
     from_microseconds,
     to_microseconds,
 )
-from bgjobs.jobs import LONGEST_DELAY
-from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.stores.json_columns import as_count, as_flag, as_object, as_text, parsed
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from bgjobs.jobs import is_utf8
+from bgjobs._core.jobs import is_utf8
 from bgjobs.stores.operations import Finding, LiveOwner
 
 _LONGEST_LEASE = timedelta(seconds=1e9)

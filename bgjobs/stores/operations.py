@@ -12,8 +12,8 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs.expecting import check_instant, check_name
-from bgjobs.jobs import FailedJob, Job, UnreadableJob
+from bgjobs._core.arguments import check_instant, check_name
+from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import Orders, Store
 from bgjobs.stores.pages import FIRST_PAGE, Page
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
-from bgjobs.expecting import (
+from bgjobs._core.arguments import (
     check_id,
     check_instant,
     check_text,
@@ -15,7 +15,7 @@ from bgjobs.expecting import (
     check_whole,
     id_of,
 )
-from bgjobs.jobs import StoredJob, UnreadableJob
+from bgjobs._core.jobs import StoredJob, UnreadableJob
 
 T = TypeVar("T")
 _DIGITS = len(str(2**63))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
-from bgjobs.expecting import check_text
+from bgjobs._core.arguments import check_text
 from bgjobs.stores.columns import ColumnLists
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)

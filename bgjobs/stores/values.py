@@ -7,9 +7,7 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from bgjobs.errors import DuplicateJobError, UnreadableJobError
-from bgjobs.instants import as_instant
-from bgjobs.jobs import (
+from bgjobs._core.jobs import (
     LONGEST_DELAY,
     FailedJob,
     Job,
@@ -18,7 +16,9 @@ from bgjobs.jobs import (
     UnreadableJob,
     is_utf8,
 )
-from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.timestamps import as_instant
+from bgjobs.errors import DuplicateJobError, UnreadableJobError
 from bgjobs.stores.abc import NewJob, Orders
 from bgjobs.stores.occurrences import in_utc
 from bgjobs.stores.pages import Cursor, Listing, Page

@@ -9,7 +9,7 @@ from opentelemetry.trace import Link, Span, get_current_span, set_span_in_contex
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from bgjobs import JobRequest
-from bgjobs.visible import visible
+from bgjobs._core.text import visible
 
 _log = logging.getLogger("bgjobs.telemetry")
 

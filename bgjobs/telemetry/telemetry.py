@@ -9,6 +9,13 @@ from opentelemetry.metrics import MeterProvider, get_meter
 from opentelemetry.trace import TracerProvider, get_tracer
 
 from bgjobs import BgJobs, Config, JobRequest
+from bgjobs._core.arguments import (
+    LONGEST_WAIT,
+    check_flag,
+    check_request,
+    check_seconds,
+    check_type,
+)
 from bgjobs.events import (
     ChildCrashed,
     Event,
@@ -23,13 +30,6 @@ from bgjobs.events import (
     QueueStopped,
     StoreFailed,
     StoreResponded,
-)
-from bgjobs.expecting import (
-    LONGEST_WAIT,
-    check_flag,
-    check_request,
-    check_seconds,
-    check_type,
 )
 from bgjobs.telemetry.depth import Depth
 from bgjobs.telemetry.endings import CUT_OFF, OUTCOMES, JobEnded, ending_of

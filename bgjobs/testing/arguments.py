@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bgjobs.config import AnyWorker
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.jobs import JobRequest, StoredJob
 from bgjobs.errors import PayloadError
-from bgjobs.jobs import JobRequest, StoredJob
 from bgjobs.payloads.equality import difference
 
 LONGEST = 300

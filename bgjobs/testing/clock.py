@@ -6,7 +6,7 @@ from typing import final
 from anyio import current_time
 from attrs import define, field
 
-from bgjobs.instants import as_instant
+from bgjobs._core.timestamps import as_instant
 
 
 @final

@@ -8,6 +8,8 @@ from typing import final
 from anyio import CancelScope, create_task_group, current_time
 from attrs import field, frozen
 
+from bgjobs._core.arguments import check_flag, check_type, check_whole
+from bgjobs._core.jobs import Job
 from bgjobs.events import (
     Event,
     JobAttemptFailed,
@@ -18,8 +20,6 @@ from bgjobs.events import (
     JobStarted,
     JobSucceeded,
 )
-from bgjobs.expecting import check_flag, check_type, check_whole
-from bgjobs.jobs import Job
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.bus import EventStream
 from bgjobs.testing.inside import look_now

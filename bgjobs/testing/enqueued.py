@@ -6,15 +6,15 @@ from difflib import SequenceMatcher
 from typing import Any, ParamSpec, overload
 from uuid import UUID
 
-from bgjobs.expecting import as_span, check_whole
-from bgjobs.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
+from bgjobs._core.arguments import as_span, check_whole
+from bgjobs._core.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
+from bgjobs._core.workers import Worker
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store
 from bgjobs.stores.pages import Page
 from bgjobs.testing.arguments import call_text
 from bgjobs.testing.inside import opened, store_of, workers_of
 from bgjobs.testing.wanted import Wanted
-from bgjobs.workers import Worker
 
 P = ParamSpec("P")
 

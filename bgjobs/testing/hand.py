@@ -7,14 +7,13 @@ from uuid import UUID
 from anyio import CancelScope, CapacityLimiter
 from attrs import evolve, field, frozen
 
-from bgjobs.backoff import IMMEDIATE
-from bgjobs.clock import Clock, SystemClock
-from bgjobs.config import AnyWorker
-from bgjobs.expecting import check_request as check_is_request
-from bgjobs.expecting import check_type
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job, JobRequest
-from bgjobs.outcomes import (
+from bgjobs._core.arguments import check_request as check_is_request
+from bgjobs._core.arguments import check_type
+from bgjobs._core.clock import Clock, SystemClock
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.outcomes import (
     Crashed,
     Limits,
     Outcome,
@@ -24,14 +23,15 @@ from bgjobs.outcomes import (
     settle,
     settle_unfinished,
 )
+from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.text import error_text
+from bgjobs._core.workers import Worker
+from bgjobs.backoff import IMMEDIATE
 from bgjobs.runtime.attempt import Attempt, HandlerCrashedError, is_failure, raised_by_work
-from bgjobs.settlements import Settlement, Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 from bgjobs.testing.clock import VirtualClock
 from bgjobs.testing.held import HeldWorkers
 from bgjobs.testing.virtual_time import virtual_clock
-from bgjobs.texts import error_text
-from bgjobs.workers import Worker
 
 LEASE = timedelta(days=36_500)
 """Nothing renews it, and no test waits for its end."""

@@ -9,7 +9,7 @@ from typing import Any, final
 from anyio import CapacityLimiter
 from attrs import evolve
 
-from bgjobs.config import AnyWorker
+from bgjobs._core.config import AnyWorker
 from bgjobs.runtime.attempt import call_in_thread
 from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.testing.virtual_time import time_held

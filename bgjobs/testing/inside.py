@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from bgjobs.config import AnyWorker
+from bgjobs._core.config import AnyWorker
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store

@@ -7,11 +7,11 @@ from typing import TypeVar, final
 from anyio import Event as Flag
 from anyio import move_on_after
 
-from bgjobs.config import AnyWorker
+from bgjobs._core.arguments import check_type, check_whole
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.workers import Worker
 from bgjobs.events import Event
-from bgjobs.expecting import check_type, check_whole
 from bgjobs.testing.virtual_time import patience
-from bgjobs.workers import Worker
 
 E = TypeVar("E", bound=Event)
 

@@ -18,12 +18,12 @@ from uuid import UUID
 from anyio import Event, create_task_group, move_on_after
 from attrs import define, evolve, field, frozen
 
-from bgjobs.clock import Clock
-from bgjobs.config import AnyWorker
-from bgjobs.deferred import refuse_deferred
-from bgjobs.expecting import check_whole
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.arguments import check_whole
+from bgjobs._core.clock import Clock
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.deferred import refuse_deferred
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.stores.abc import Store
 from bgjobs.stores.sqlite import SQLiteStore

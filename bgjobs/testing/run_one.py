@@ -5,12 +5,12 @@ from typing import Literal, TypeAlias, final
 
 from attrs import field, frozen
 
-from bgjobs.config import AnyWorker
-from bgjobs.expecting import check_flag
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
-from bgjobs.outcomes import Discarded, Snoozed
-from bgjobs.settlements import Requeue, Succeed
+from bgjobs._core.arguments import check_flag
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.outcomes import Discarded, Snoozed
+from bgjobs._core.settlements import Requeue, Succeed
 from bgjobs.stores.abc import Store
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.hand import Hand, Run, check_request, clock_of_loop, put

@@ -6,10 +6,10 @@ from typing import final
 
 from attrs import evolve, frozen
 
-from bgjobs.checks import LONGEST_TIME
-from bgjobs.config import Config, Retention
+from bgjobs._core.arguments import as_listeners, check_flag, check_type
+from bgjobs._core.checks import LONGEST_TIME
+from bgjobs._core.config import Config, Retention
 from bgjobs.events import Listener
-from bgjobs.expecting import as_listeners, check_flag, check_type
 from bgjobs.runtime.app import run
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store

@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary
 import trio
 from trio.testing import MockClock
 
+from bgjobs._core.arguments import as_span
+from bgjobs._core.text import value_text
 from bgjobs.errors import BgJobsError
-from bgjobs.expecting import as_span
 from bgjobs.testing.loop import VirtualEventLoop
-from bgjobs.texts import value_text
 
 Backend: TypeAlias = tuple[str, dict[str, Any]]
 """The name and the options of an event loop, as `anyio.run` and its pytest plugin take them."""

@@ -7,13 +7,13 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.config import AnyWorker
-from bgjobs.deferred import refuse_deferred
-from bgjobs.expecting import check_callable
-from bgjobs.instants import as_instant
-from bgjobs.jobs import JobOptions, JobRequest, StoredJob
+from bgjobs._core.arguments import check_callable
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.deferred import refuse_deferred
+from bgjobs._core.jobs import JobOptions, JobRequest, StoredJob
+from bgjobs._core.timestamps import as_instant
+from bgjobs._core.workers import Worker
 from bgjobs.testing.arguments import bound_arguments, call_text, differences
-from bgjobs.workers import Worker
 
 
 @final

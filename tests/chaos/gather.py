@@ -12,8 +12,8 @@ import psycopg
 from attrs import field, frozen
 
 import bgjobs
-from bgjobs.instants import to_microseconds
-from bgjobs.jobs import StoredJob
+from bgjobs._core.jobs import StoredJob
+from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.pages import Page
 from tests.chaos import audit
 from tests.chaos.checks import Effect, Fate, Run

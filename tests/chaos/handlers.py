@@ -13,7 +13,7 @@ import anyio
 from attrs import frozen
 
 import bgjobs
-from bgjobs.config import AnyWorker
+from bgjobs._core.config import AnyWorker
 from tests.chaos.harm import Points
 from tests.chaos.journal import Journal
 from tests.chaos.orders import moment

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, final
 from uuid import UUID
 
-from bgjobs.caps import Cap
-from bgjobs.jobs import Job, Reservation
-from bgjobs.settlements import Settlement
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.limits import Cap
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.abc import NewJob, Store, Written
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from tests.chaos.journal import Journal

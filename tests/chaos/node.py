@@ -17,8 +17,8 @@ import anyio
 from anyio import to_thread
 
 import bgjobs
+from bgjobs._core.timestamps import to_microseconds
 from bgjobs.events import OccurrencesMissed, StoreCalled, StoreFailed, StoreResponded
-from bgjobs.instants import to_microseconds
 from tests.chaos.orders import Orders, moment
 
 QUIET = (StoreCalled, StoreResponded)

@@ -14,9 +14,9 @@ import psycopg
 from anyio import to_thread
 
 import bgjobs
-from bgjobs.config import AnyWorker
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import StoreError
-from bgjobs.jobs import JobRequest
 from tests.chaos import zoo
 from tests.chaos.handlers import Tools, workers
 from tests.chaos.harm import HarmingStore, Points

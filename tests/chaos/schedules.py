@@ -5,8 +5,8 @@ from typing import Any, final
 
 from attrs import frozen
 
-from bgjobs.instants import to_microseconds
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
+from bgjobs._core.timestamps import to_microseconds
 from tests.chaos.fleet import Fleet, Report, fleet
 from tests.chaos.orders import EVERYTHING, Orders
 from tests.chaos.verdict import Evidence, Run, Start, Waiting

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import bgjobs
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Fail, Requeue, Succeed
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from tests.chaos import audit, history
 from tests.chaos.storm_orders import Orders, orders_on

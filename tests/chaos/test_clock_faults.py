@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.clock import SystemClock
+from bgjobs._core.clock import SystemClock
+from bgjobs._core.ids import new_id
 from bgjobs.events import ClockSkew, OwnerDied, ReservationLost
-from bgjobs.ids import new_id
 from bgjobs.stores.abc import NewJob
 from bgjobs.testing import Recorder
 from tests.chaos.arenas import arena_on, strike_until

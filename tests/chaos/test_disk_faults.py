@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
 from bgjobs.stores.abc import NewJob
 from tests.chaos.arena import Arena
 from tests.chaos.arenas import arena_on, strike_until

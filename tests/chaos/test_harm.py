@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 import bgjobs
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Requeue, Succeed
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.settlements import Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 from tests.chaos.harm import HarmingStore, Points
 from tests.chaos.journal import Journal, lines_of

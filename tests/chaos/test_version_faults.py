@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.ids import new_id
 from bgjobs.stores.abc import SCHEMA_VERSION, NewJob, Owner
 from tests.chaos.arenas import arena_on, strike_until
 from tests.chaos.faults.versions import FAULTS, NEWER, newer_producer, newer_worker, too_late

@@ -9,8 +9,8 @@ from typing import Any, final
 
 from attrs import evolve
 
-from bgjobs.jobs import Job, Reservation
-from bgjobs.settlements import Settlement
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.abc import NewJob, Store, Written
 from tests.fixtures.databases import Database
 

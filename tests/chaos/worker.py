@@ -12,8 +12,8 @@ from typing import cast
 import anyio
 
 import bgjobs
+from bgjobs._core.config import RestartTolerance
 from bgjobs.backoff import Constant
-from bgjobs.config import RestartTolerance
 from bgjobs.errors import StoreError
 from bgjobs.events import (
     CancellationIgnored,

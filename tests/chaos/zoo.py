@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 import bgjobs
-from bgjobs.config import AnyWorker
+from bgjobs._core.config import AnyWorker
 from bgjobs.events import Event, JobStarted, JobSucceeded, Listener
 from tests.chaos.handlers import REASON, HandlerError, Tools
 

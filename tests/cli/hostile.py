@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bgjobs.visible import is_visible
+from bgjobs._core.text import is_visible
 
 BLINK = "\x1b[5;41m"
 HOSTILE = (

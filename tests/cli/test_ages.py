@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bgjobs._core.timestamps import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 from bgjobs.cli import ages
-from bgjobs.instants import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bgjobs.ids import new_id
+from bgjobs._core.ids import new_id
 from tests.cli.conftest import Answer, Call
 from tests.cli.terminal import BGJOBS, terminal
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobOptions, JobRequest
 from bgjobs.cli.application import load_config
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobOptions, JobRequest
 from bgjobs.stores.abc import NewJob
 from tests.cli.conftest import Call
 from tests.cli.hostile import HOSTILE, forged, raw

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from time import monotonic, process_time
 
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
 from tests.clock_jumps.play import Loop
 from tests.clock_jumps.trace import Born, What
 from tests.clock_jumps.verdict import verdict

@@ -6,7 +6,7 @@ from typing import Literal, final
 from anyio import current_time
 from attrs import define, field, frozen
 
-from bgjobs.instants import to_microseconds
+from bgjobs._core.timestamps import to_microseconds
 
 Which = Literal["store", "processes", "all"]
 
@@ -64,7 +64,7 @@ class Clocks:
 @final
 @frozen
 class ProcessClock:
-    """A `bgjobs.clock.Clock` of one process; the store goes by its own."""
+    """A `bgjobs._core.clock.Clock` of one process; the store goes by its own."""
 
     clocks: Clocks
     inline: bool = field(default=True, init=False)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
 from unittest.mock import patch
 
-from bgjobs.planning import replanned
+from bgjobs._core.recurrence import replanned
 from bgjobs.runtime.planned_run import PlannedRun
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]
@@ -29,7 +29,7 @@ def patient() -> Generator[None]:
 @contextmanager
 def provincial() -> Generator[None]:
     """Take what was planned with other time zone data for an occurrence."""
-    with patch("bgjobs.planning._may_occur", lambda schedule, at: True):
+    with patch("bgjobs._core.recurrence._may_occur", lambda schedule, at: True):
         yield
 
 

@@ -12,8 +12,8 @@ import anyio
 from attrs import field, frozen
 
 import bgjobs
+from bgjobs._core.config import RestartTolerance
 from bgjobs.backoff import Constant
-from bgjobs.config import RestartTolerance
 from bgjobs.testing import virtual_backend
 from tests.clock_jumps.clocks import Clocks, Jump, ProcessClock
 from tests.clock_jumps.trace import Born, Gone, HandlerEnded, Trace

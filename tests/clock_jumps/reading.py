@@ -6,6 +6,7 @@ from uuid import UUID
 
 from attrs import define, field
 
+from bgjobs._core.jobs import Job
 from bgjobs.events import (
     JobFailed,
     JobReserved,
@@ -15,7 +16,6 @@ from bgjobs.events import (
     OccurrenceReplanned,
     OccurrencesMissed,
 )
-from bgjobs.jobs import Job
 from tests.clock_jumps.links import History, Link, Run, Told
 from tests.clock_jumps.trace import Born, Entry, HandlerEnded, Trace, What
 from tests.clock_jumps.worlds import Timed, World

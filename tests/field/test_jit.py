@@ -14,10 +14,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
-from bgjobs.caps import Cap, RateLimit
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Succeed
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.settlements import Succeed
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.debian import started_pgbouncer

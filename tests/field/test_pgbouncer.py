@@ -19,8 +19,8 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.debian import PgBouncer, started_pgbouncer

@@ -15,9 +15,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 import bgjobs
+from bgjobs._core.ids import new_id
 from bgjobs.errors import LeaseLostError
 from bgjobs.events import ChildCrashed, JobReserved, JobSucceeded
-from bgjobs.ids import new_id
 from bgjobs.stores.abc import NewJob
 from bgjobs.testing import Recorder
 from tests.fixtures.clusters import Cluster, started_cluster, started_standby

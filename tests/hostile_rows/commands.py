@@ -14,9 +14,9 @@ import pytest
 from attrs import evolve, frozen
 
 import bgjobs
+from bgjobs._core.text import is_visible
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.root import run_command
-from bgjobs.visible import is_visible
 from tests.fixtures.databases import SQLiteFile
 from tests.hostile_rows.application import config_of
 from tests.hostile_rows.places import Place

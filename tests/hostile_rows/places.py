@@ -16,7 +16,7 @@ from attrs import define, field
 from psycopg.conninfo import make_conninfo
 
 import bgjobs
-from bgjobs.ids import new_id
+from bgjobs._core.ids import new_id
 from tests.fixtures.databases import PostgresSchema, SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
 from tests.hostile_rows.application import QUEUES

@@ -6,8 +6,8 @@ from typing import Any, final
 
 from attrs import define, field
 
-from bgjobs.instants import LAST_MICROSECOND
-from bgjobs.jobs import LARGEST_PAYLOAD
+from bgjobs._core.jobs import LARGEST_PAYLOAD
+from bgjobs._core.timestamps import LAST_MICROSECOND
 
 NOW = "now"
 """Stands for the time at which the row is written."""

@@ -4,9 +4,9 @@ import json
 import sys
 from datetime import timedelta
 
-from bgjobs.ids import new_id, new_ids
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Succeed
+from bgjobs._core.ids import new_id, new_ids
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 

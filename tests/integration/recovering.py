@@ -12,8 +12,8 @@ from typing import Any, final
 
 from attrs import asdict, frozen
 
-from bgjobs.ids import new_ids
-from bgjobs.jobs import Job, JobRequest
+from bgjobs._core.ids import new_ids
+from bgjobs._core.jobs import Job, JobRequest
 from bgjobs.stores.abc import NewJob
 from tests.chaos.orders import moment
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile

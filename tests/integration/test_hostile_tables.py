@@ -14,10 +14,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bgjobs.caps import Cap, RateLimit
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Succeed
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Finding
 from bgjobs.stores.postgres import PostgresStore

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 import bgjobs
-from bgjobs.ids import new_id
-from bgjobs.jobs import LARGEST_COUNT, JobRequest, Reservation
-from bgjobs.settlements import Succeed
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import LARGEST_COUNT, JobRequest, Reservation
+from bgjobs._core.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import unreadable_in

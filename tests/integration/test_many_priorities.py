@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bgjobs.instants import to_microseconds
+from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.abc import Store
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore

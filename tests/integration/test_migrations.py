@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 import bgjobs
+from bgjobs._core.jobs import AttemptError, FailedJob, Job, SucceededJob
+from bgjobs._core.settlements import Succeed
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.jobs import AttemptError, FailedJob, Job, SucceededJob
-from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import Owner
 from bgjobs.stores.attempt_errors import dump_errors
 from bgjobs.testing.contract.steps import OCCURRENCE, put_one

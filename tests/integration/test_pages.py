@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 import bgjobs
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job, JobRequest
-from bgjobs.settlements import Fail, Requeue, Succeed
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Failures, Operations, operations_of
 from bgjobs.stores.pages import Page

@@ -10,9 +10,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
+from bgjobs._core.jobs import FailedJob, JobRequest
+from bgjobs._core.settlements import Fail
 from bgjobs.errors import StoreError
-from bgjobs.jobs import FailedJob, JobRequest
-from bgjobs.settlements import Fail
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError, StoreError
-from bgjobs.jobs import JobRequest
 from bgjobs.stores.postgres import PostgresStore, writing
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import requests

@@ -12,8 +12,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.jobs import JobRequest
 from bgjobs.stores.abc import NewJob, Watcher
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import as_store_error, run_again

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.settlements import Succeed
 from bgjobs.stores.decoding import TABLES
 from bgjobs.stores.postgres import PostgresStore, migrating
 from tests.fixtures.postgres import fresh_postgres_store

@@ -10,10 +10,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bgjobs.caps import Cap, RateLimit
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job
+from bgjobs._core.limits import Cap, RateLimit
 from bgjobs.errors import DuplicateJobError
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job
 from bgjobs.stores.abc import Owner
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import LOCK_NAMES

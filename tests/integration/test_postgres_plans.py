@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bgjobs.ids import new_id
+from bgjobs._core.ids import new_id
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import Dialect
 from tests.fixtures.postgres import fresh_postgres_store

@@ -8,9 +8,9 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, NullConnectionPool
 
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema

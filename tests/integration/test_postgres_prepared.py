@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg import ConnectionInfo
 
+from bgjobs._core.ids import new_id
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.ids import new_id
 from bgjobs.stores.postgres import PostgresStore, sessions
 from bgjobs.stores.postgres.statements import Step
 from tests.fixtures.postgres import drop_schema, random_schema

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.settlements import Fail, Settlement, Succeed
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job, JobRequest
-from bgjobs.settlements import Fail, Settlement, Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from bgjobs.jobs import JobRequest
-from bgjobs.occurrences import KEY_PREFIX, Occurrence, Plan
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Plan
 from bgjobs.stores.occurrences import load_occurrence
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store

@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.settlements import Fail
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.attempt import WorkUnavailableError
-from bgjobs.settlements import Fail
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import translated

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import bgjobs
-from bgjobs.ids import new_ids
+from bgjobs._core.ids import new_ids
 from bgjobs.stores.abc import NewJob
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from bgjobs import Store
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
 from bgjobs.testing.contract.steps import DAY, NOW, TICK, ask, ids, put, start, take
 from tests.fixtures.databases import Database
 

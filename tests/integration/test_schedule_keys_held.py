@@ -12,8 +12,8 @@ from anyio import fail_after, sleep, to_thread
 
 import bgjobs
 from bgjobs import ScheduledJob, every
-from bgjobs.ids import new_id
-from bgjobs.occurrences import Occurrence
+from bgjobs._core.ids import new_id
+from bgjobs._core.occurrences import Occurrence
 from bgjobs.stores.abc import NewJob, Written
 from bgjobs.stores.occurrences import dump_occurrence
 from bgjobs.stores.postgres import PostgresStore, writing

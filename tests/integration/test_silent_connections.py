@@ -10,9 +10,9 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 import bgjobs
+from bgjobs._core.ids import new_id
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied, StoreFailed
-from bgjobs.ids import new_id
 from bgjobs.runtime import last_call, watch
 from bgjobs.runtime.dispatch import LONGEST_RETRY
 from bgjobs.stores.abc import NewJob

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import tests.fixtures.sqlite_checkpointing as program
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Succeed
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.settlements import Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.sqlite.log_length import AGAIN, LONG

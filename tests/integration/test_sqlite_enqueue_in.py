@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pytest
 
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.jobs import JobRequest
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store

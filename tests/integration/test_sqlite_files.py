@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from bgjobs._core.ids import new_id
 from bgjobs.errors import (
     ForkedStoreError,
     SchemaMismatchError,
     StoreError,
     StoreUnavailableError,
 )
-from bgjobs.ids import new_id
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one, start, succeed, take

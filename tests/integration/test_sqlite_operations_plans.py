@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bgjobs.ids import new_ids
-from bgjobs.instants import to_microseconds
+from bgjobs._core.ids import new_ids
+from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.sqlite.rows import uuids_json
 from bgjobs.testing.contract.steps import NOW, SECOND

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import pytest
 
-from bgjobs.ids import new_id
-from bgjobs.instants import to_microseconds
+from bgjobs._core.ids import new_id
+from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.sqlite.rows import names_json
 from bgjobs.testing.contract.steps import NOW, SECOND, TICK, ask, put, start, take

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import SucceededJob
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.ids import new_id
-from bgjobs.jobs import SucceededJob
 from bgjobs.runtime.attempt import WorkUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one

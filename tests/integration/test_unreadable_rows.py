@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.settlements import Succeed
 from bgjobs.errors import RowRefusedError, StoreError, UnreadableJobError
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
-from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import Page, unreadable_in

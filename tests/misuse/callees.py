@@ -14,7 +14,7 @@ MODULES = (
     "bgjobs",
     "bgjobs.backoff",
     "bgjobs.schedules",
-    "bgjobs.story",
+    "bgjobs._core.timeline",
     "bgjobs.testing",
     "bgjobs.telemetry",
 )

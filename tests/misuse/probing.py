@@ -9,9 +9,9 @@ from typing import Any
 
 from anyio import fail_after
 
+from bgjobs._core.workers import WorkerMaker
 from bgjobs.errors import BgJobsError, StoreError
 from bgjobs.schedules import ScheduleBuilder
-from bgjobs.workers import WorkerMaker
 from tests.misuse.callees import Callee
 from tests.misuse.exceptions import ALIASES, UNIQUE, is_asked
 from tests.misuse.right import arguments, right

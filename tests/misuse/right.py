@@ -13,9 +13,9 @@ import psycopg
 
 import bgjobs
 from bgjobs import schedules
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, StoredJob
 from bgjobs.events import JobSucceeded
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job, StoredJob
 from bgjobs.telemetry import Telemetry
 from bgjobs.testing import Recorder, VirtualClock
 from tests.misuse.callees import Callee

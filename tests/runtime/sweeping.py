@@ -25,6 +25,7 @@ from attrs import define, evolve, field, frozen
 from trio.testing import MockClock
 
 import bgjobs
+from bgjobs._core.jobs import Job, StoredJob, SucceededJob
 from bgjobs.errors import StoreUnavailableError, unwrapped
 from bgjobs.events import (
     ChildCrashed,
@@ -34,7 +35,6 @@ from bgjobs.events import (
     QueueError,
     ReservationLost,
 )
-from bgjobs.jobs import Job, StoredJob, SucceededJob
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing import VirtualClock
 

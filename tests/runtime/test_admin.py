@@ -11,6 +11,8 @@ import anyio.lowlevel
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs.errors import (
     ExportedLineError,
     NaiveDatetimeError,
@@ -20,8 +22,6 @@ from bgjobs.errors import (
     UnknownNameError,
 )
 from bgjobs.events import JobCancelled, JobEnqueued, Operated, QueuePaused, QueueResumed
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, SucceededJob
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,9 @@ import anyio.lowlevel
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, JobRequest
 from bgjobs.events import Operated, Pruned
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, JobRequest
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.pages import Page
 from tests.runtime.conftest import Harness, Wrapped

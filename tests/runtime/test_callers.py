@@ -13,9 +13,9 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import ConfigError, StoreError
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
 from bgjobs.runtime.listing import State
 from bgjobs.stores.abc import Written
 from bgjobs.testing import check_repeatable, run_one

@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.jobs import FailedJob
 from bgjobs.events import (
     JobAttemptFailed,
     JobCancelled,
@@ -24,7 +25,6 @@ from bgjobs.events import (
     OccurrencePlanned,
     StoreFailed,
 )
-from bgjobs.jobs import FailedJob
 from bgjobs.schedules import every
 from bgjobs.stores.operations import operations_of
 from tests.fixtures.faulty_store import FaultyStore

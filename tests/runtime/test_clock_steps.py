@@ -10,7 +10,7 @@ import pytest
 
 import bgjobs
 from bgjobs import every, schedule
-from bgjobs.clock import SystemClock
+from bgjobs._core.clock import SystemClock
 from bgjobs.events import (
     JobStarted,
     JobSucceeded,

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, SucceededJob
+from bgjobs._core.outcomes import put_back
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import Event, StoreResponded
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job, SucceededJob
-from bgjobs.outcomes import put_back
 from bgjobs.stores.abc import NewJob, Owner
 from tests.runtime.conftest import Harness, Wrapped
 

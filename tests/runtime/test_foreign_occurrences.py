@@ -10,10 +10,10 @@ from anyio import fail_after, sleep
 
 import bgjobs
 from bgjobs import ScheduledJob, every
-from bgjobs.ids import new_id
-from bgjobs.instants import to_microseconds
-from bgjobs.occurrences import Occurrence, Plan
-from bgjobs.planning import PARKED_UNTIL
+from bgjobs._core.ids import new_id
+from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.recurrence import PARKED_UNTIL
+from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.occurrences import dump_occurrence
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.runtime.conftest import Harness

@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.jobs import Job
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import JobEnqueued, StoreCalled
-from bgjobs.jobs import Job
 from bgjobs.runtime import group_commit
 from bgjobs.stores.abc import NewJob, Written
 from tests.runtime.conftest import Harness, virtual_time

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.ids import new_id, new_ids
-from bgjobs.jobs import Job
+from bgjobs._core.ids import new_id, new_ids
+from bgjobs._core.jobs import Job
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.runtime.inbox import TURN, Inbox
 

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.jobs import SucceededJob
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
@@ -17,7 +18,6 @@ from bgjobs.events import (
     OwnerDied,
     QueueError,
 )
-from bgjobs.jobs import SucceededJob
 from bgjobs.runtime.settler import MOST_REFUSED
 from bgjobs.stores.operations import operations_of
 from tests.fixtures.databases import PostgresSchema

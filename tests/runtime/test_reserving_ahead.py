@@ -7,12 +7,12 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.settlements import Requeue
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded, QueueError
-from bgjobs.ids import new_id
 from bgjobs.runtime import fetch
 from bgjobs.runtime.pace import Pace
-from bgjobs.settlements import Requeue
 from bgjobs.stores.abc import NewJob
 from tests.runtime.conftest import Harness, Wrapped
 

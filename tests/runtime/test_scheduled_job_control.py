@@ -10,6 +10,7 @@ import pytest
 
 import bgjobs
 from bgjobs import every, schedule
+from bgjobs._core.recurrence import PARKED_UNTIL
 from bgjobs.errors import ConfigError, NotRunningError, UnknownNameError
 from bgjobs.events import (
     ChildCrashed,
@@ -23,7 +24,6 @@ from bgjobs.events import (
     ScheduledJobPaused,
     ScheduledJobRemoved,
 )
-from bgjobs.planning import PARKED_UNTIL
 from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from tests.runtime.conftest import Harness, virtual_time
 

@@ -12,6 +12,7 @@ import pytest
 from attrs import frozen
 
 import bgjobs
+from bgjobs._core.ids import new_id
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
@@ -23,7 +24,6 @@ from bgjobs.events import (
     StoreCalled,
     StoreFailed,
 )
-from bgjobs.ids import new_id
 from bgjobs.stores.abc import NewJob, Owner, Store
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped, virtual_time

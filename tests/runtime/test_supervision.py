@@ -9,6 +9,8 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.settlements import Requeue
 from bgjobs.errors import LeaseLostError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
@@ -24,10 +26,8 @@ from bgjobs.events import (
     QueueStopped,
     ReservationLost,
 )
-from bgjobs.ids import new_id
 from bgjobs.runtime import leases
 from bgjobs.runtime.monitor import Monitor
-from bgjobs.settlements import Requeue
 from bgjobs.stores.abc import NewJob, Owner
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped

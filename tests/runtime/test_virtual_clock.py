@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs.clock import SystemClock
+from bgjobs._core.clock import SystemClock
 from bgjobs.errors import NaiveDatetimeError
 from bgjobs.events import JobAttemptFailed, JobStarted, JobSucceeded
 from bgjobs.testing import VirtualClock

@@ -4,9 +4,9 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs.errors import DuplicateJobError, UnknownJobError
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, SucceededJob
 from tests.runtime.conftest import Harness, virtual_time
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from anyio import current_time
 
 import bgjobs
 from bgjobs import every
+from bgjobs._core.clock import SystemClock
 from bgjobs.backoff import IMMEDIATE
-from bgjobs.clock import SystemClock
 from bgjobs.errors import LeaseLostError, StoreError
 from bgjobs.events import (
     ChildCrashed,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import bgjobs
+from bgjobs._core.jobs import SucceededJob
 from bgjobs.errors import StoreError
 from bgjobs.events import QueuePaused
-from bgjobs.jobs import SucceededJob
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio

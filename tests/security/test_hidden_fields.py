@@ -11,8 +11,8 @@ import pytest
 import trio
 
 import bgjobs
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import PayloadError
-from bgjobs.jobs import JobRequest
 from bgjobs.logs import log_listener
 from tests.fixtures.databases import Database
 

@@ -17,11 +17,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import bgjobs
-from bgjobs.caps import Cap, RateLimit
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import AttemptError, Job, JobOptions, JobRequest, UnreadableJob
+from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
-from bgjobs.ids import new_id
-from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest, UnreadableJob
-from bgjobs.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore

@@ -8,16 +8,16 @@ import pytest
 import trio
 
 import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import LONGEST_NAME, Job, JobOptions, JobRequest
+from bgjobs._core.occurrences import KEY_PREFIX
+from bgjobs._core.settlements import Succeed
 from bgjobs.errors import (
     NotRunningError,
     NoWorkerForJobError,
     PayloadError,
     UnknownNameError,
 )
-from bgjobs.ids import new_id
-from bgjobs.jobs import LONGEST_NAME, Job, JobOptions, JobRequest
-from bgjobs.occurrences import KEY_PREFIX
-from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 from tests.fixtures.databases import Database
 from tests.security.corpus import NAMES, UNSTORABLE
@@ -92,7 +92,7 @@ def test_hostile_names_from_end_to_end(database: Database) -> None:
 
 def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(database: Database) -> None:
     """Not even when its name is a module's, a function's or a file's."""
-    names = ["os.system", "bgjobs.workers:worker", "subprocess.run", "/bin/sh", "other"]
+    names = ["os.system", "bgjobs._core.workers:worker", "subprocess.run", "/bin/sh", "other"]
     ran: list[tuple[str, str]] = []
     listed, other = echo_worker("listed", ran), echo_worker("other", ran)
     config = bgjobs.Config(

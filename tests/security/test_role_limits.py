@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from bgjobs.caps import Cap, RateLimit
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, Job, JobOptions, JobRequest, SucceededJob
+from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.settlements import Fail, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, Job, JobOptions, JobRequest, SucceededJob
-from bgjobs.settlements import Fail, Succeed
 from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.sqlite import fresh_sqlite_store

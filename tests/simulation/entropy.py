@@ -12,7 +12,7 @@ from unittest.mock import patch
 import trio
 import trio.testing
 
-import bgjobs.ids
+import bgjobs._core.ids
 import bgjobs.runtime.app
 
 
@@ -33,9 +33,9 @@ def entropy_of(seed: int, machine: Shown) -> Generator[None]:
         for module in _with_random():
             stack.enter_context(patch.object(module, "Random", lambda: Random(random.random())))
         stack.enter_context(
-            patch.object(bgjobs.ids, "os", SimpleNamespace(urandom=random.randbytes))
+            patch.object(bgjobs._core.ids, "os", SimpleNamespace(urandom=random.randbytes))
         )
-        stack.enter_context(patch.object(bgjobs.ids, "time", time))
+        stack.enter_context(patch.object(bgjobs._core.ids, "time", time))
         stack.enter_context(_scheduler_of(seed))
         stack.enter_context(_quick_clock())
         yield

@@ -8,7 +8,7 @@ import trio
 from attrs import frozen
 
 import bgjobs
-from bgjobs.jobs import Discard, JobRequest, Snooze
+from bgjobs._core.jobs import Discard, JobRequest, Snooze
 from tests.simulation.plan import TIMEOUT, Order, Step
 from tests.simulation.process import PROCESS
 from tests.simulation.runs import Run, Runs

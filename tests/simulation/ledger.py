@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import final
 from uuid import UUID
 
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
 from tests.simulation.journal import Journal
 from tests.simulation.plan import Order
 

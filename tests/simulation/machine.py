@@ -6,7 +6,7 @@ from typing import final
 import trio
 from attrs import field, frozen
 
-from bgjobs.instants import to_microseconds
+from bgjobs._core.timestamps import to_microseconds
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from attrs import evolve
 
-from bgjobs.ids import new_id
+from bgjobs._core.ids import new_id
 from bgjobs.runtime.fetch import Fetcher
 from bgjobs.runtime.group_commit import GroupCommit
 from bgjobs.runtime.leases import Lease

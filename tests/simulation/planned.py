@@ -5,7 +5,7 @@ from typing import final
 
 from attrs import define
 
-from bgjobs.occurrences import Occurrence
+from bgjobs._core.occurrences import Occurrence
 from bgjobs.stores.occurrences import load_occurrence
 from tests.simulation.disk import Change
 from tests.simulation.journal import Journal

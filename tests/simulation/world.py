@@ -8,9 +8,9 @@ from typing import Any, cast, final
 import trio
 
 import bgjobs
+from bgjobs._core.outcomes import Limits
 from bgjobs.backoff import Constant, Exponential
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.outcomes import Limits
 from tests.simulation.disk import Disk
 from tests.simulation.handlers import STAGE, Stage, beat, plain, request_for, timed
 from tests.simulation.journal import Journal

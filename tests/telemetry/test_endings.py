@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 import bgjobs
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import put_back
 from bgjobs.events import JobAttemptFailed, JobStarted, JobSucceeded, MonitorReleased
-from bgjobs.jobs import Job
-from bgjobs.outcomes import put_back
 from bgjobs.telemetry.endings import error_type
 from tests.fixtures.databases import SQLiteFile
 from tests.telemetry.conftest import Sight, Traced

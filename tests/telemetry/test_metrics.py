@@ -10,8 +10,8 @@ import pytest
 
 import bgjobs
 from bgjobs import events
+from bgjobs._core.jobs import Job
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
-from bgjobs.jobs import Job
 from tests.runtime.conftest import Wrapped
 from tests.telemetry.conftest import Sight, Traced
 

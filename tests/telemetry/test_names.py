@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 
 import bgjobs
 from bgjobs import events
+from bgjobs._core.jobs import Job
+from bgjobs._core.occurrences import Occurrence, Plan
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
-from bgjobs.jobs import Job
-from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.telemetry import Telemetry, names
 from bgjobs.telemetry.depth import Answer
 from bgjobs.telemetry.instruments import INSTRUMENTS, Instrument

@@ -11,12 +11,12 @@ from attrs.exceptions import FrozenInstanceError
 
 import bgjobs
 from bgjobs import every
+from bgjobs._core.clock import SystemClock
+from bgjobs._core.config import Config, Queue, RestartTolerance, Retention
+from bgjobs._core.outcomes import Limits
 from bgjobs.backoff import Constant, Custom, Exponential
-from bgjobs.clock import SystemClock
-from bgjobs.config import Config, Queue, RestartTolerance, Retention
 from bgjobs.errors import ConfigError
 from bgjobs.events import Event
-from bgjobs.outcomes import Limits
 from bgjobs.testing import Recorder, VirtualClock
 
 

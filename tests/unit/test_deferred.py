@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bgjobs.deferred import (
+from bgjobs._core.deferred import (
     discard,
     is_async_function,
     is_deferred,

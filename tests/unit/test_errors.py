@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from bgjobs import errors
+from bgjobs._core.jobs import UnreadableJob
 from bgjobs.errors import (
     BgJobsError,
     ConfigError,
@@ -33,7 +34,6 @@ from bgjobs.errors import (
     UnreadableJobError,
     WorkerDefinitionError,
 )
-from bgjobs.jobs import UnreadableJob
 
 NAIVE = datetime(2030, 1, 2, 3, 4)  # noqa: DTZ001 - the point of the error
 

@@ -14,8 +14,8 @@ from uuid import UUID
 import pytest
 
 import bgjobs
-from bgjobs.jobs import Reservation
-from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.jobs import Reservation
+from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres import rows as postgres_rows

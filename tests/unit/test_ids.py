@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs.ids import id_of, ids_between, new_id, new_ids, parsed_id
+from bgjobs._core.ids import id_of, ids_between, new_id, new_ids, parsed_id
 
 MANY = 100_000
 

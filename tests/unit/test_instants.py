@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs.errors import NaiveDatetimeError
-from bgjobs.instants import (
+from bgjobs._core.timestamps import (
     EPOCH,
     as_duration,
     as_instant,
     from_microseconds,
     to_microseconds,
 )
+from bgjobs.errors import NaiveDatetimeError
 
 ZONES = st.timezones() | st.integers(-1439, 1439).map(
     lambda minutes: timezone(timedelta(minutes=minutes))

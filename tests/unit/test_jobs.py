@@ -12,8 +12,7 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs.errors import NaiveDatetimeError
-from bgjobs.jobs import (
+from bgjobs._core.jobs import (
     AttemptError,
     Discard,
     FailedJob,
@@ -24,6 +23,7 @@ from bgjobs.jobs import (
     Snooze,
     SucceededJob,
 )
+from bgjobs.errors import NaiveDatetimeError
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SECRET = "4111-1111"

@@ -9,10 +9,10 @@ import attrs
 import pytest
 
 from bgjobs import events
+from bgjobs._core.jobs import AttemptError, Job, UnreadableJob
+from bgjobs._core.text import is_visible
 from bgjobs.events import Event
-from bgjobs.jobs import AttemptError, Job, UnreadableJob
 from bgjobs.logs import level_of, log_listener
-from bgjobs.visible import is_visible
 
 SECRET = "4111-1111"
 KEY = "customer-4711"

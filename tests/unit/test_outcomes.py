@@ -10,9 +10,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs.backoff import Constant, Custom, Exponential
-from bgjobs.jobs import AttemptError, Job
-from bgjobs.outcomes import (
+from bgjobs._core.jobs import AttemptError, Job
+from bgjobs._core.outcomes import (
     KEPT_ERRORS,
     Cancelled,
     Crashed,
@@ -29,7 +28,8 @@ from bgjobs.outcomes import (
     put_back,
     settle,
 )
-from bgjobs.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs.backoff import Constant, Custom, Exponential
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 RESERVED_AT = NOW - timedelta(seconds=9)

@@ -29,8 +29,8 @@ from zoneinfo import ZoneInfo
 import attrs
 import pytest
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
-from bgjobs.workers import Worker, worker
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)

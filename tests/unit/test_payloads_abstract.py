@@ -19,8 +19,8 @@ from typing import Any
 import attrs
 import pytest
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
-from bgjobs.workers import Worker, worker
 
 
 @dataclasses.dataclass

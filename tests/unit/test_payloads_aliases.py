@@ -10,8 +10,8 @@ import attrs
 import pytest
 from typing_extensions import TypeAliasType, TypeVar
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from bgjobs.workers import Worker, worker
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import pytest
 
 import bgjobs
 from bgjobs import JobContext
+from bgjobs._core.workers import worker
 from bgjobs.errors import WorkerDefinitionError
-from bgjobs.workers import worker
 
 Named = NewType("Named", JobContext)
 

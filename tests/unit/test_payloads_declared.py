@@ -10,9 +10,9 @@ from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 import attrs
 import pytest
 
-from bgjobs.context import JobContext
+from bgjobs._core.context import JobContext
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import WorkerDefinitionError
-from bgjobs.workers import Worker, worker
 
 if typing.TYPE_CHECKING:
     from nowhere import Missing  # type: ignore[import-not-found]  # the point

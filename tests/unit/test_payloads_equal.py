@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import attrs
 import pytest
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
 from bgjobs.payloads.construction import is_remade_as_it_was
-from bgjobs.workers import Worker, worker
 from tests.unit.payload_cases.scalars import (
     Blob,
     Clock,

@@ -19,8 +19,8 @@ import attrs
 import pytest
 from typing_extensions import ReadOnly
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from bgjobs.workers import Worker, worker
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -10,8 +10,8 @@ import attrs
 import pytest
 import typing_extensions
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
-from bgjobs.workers import Worker, worker
 
 
 @attrs.frozen

@@ -10,8 +10,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from bgjobs.workers import Worker, worker
 from tests.unit.payload_cases.calls import Call, calls
 from tests.unit.payload_cases.fixed_classes import Branch, Leaf
 from tests.unit.payload_cases.rows import anything, damaged

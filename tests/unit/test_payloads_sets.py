@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
-from bgjobs.workers import Worker, worker
 
 PROGRAM = """
 import enum

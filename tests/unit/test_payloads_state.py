@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import attrs
 import pytest
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from bgjobs.workers import Worker, worker
 
 T = TypeVar("T")
 

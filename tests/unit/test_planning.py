@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgjobs import every, schedule
-from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
-from bgjobs.ids import new_id
-from bgjobs.jobs import AttemptError, Job, JobRequest
-from bgjobs.occurrences import Occurrence, Plan
-from bgjobs.planning import (
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import AttemptError, Job, JobRequest
+from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.recurrence import (
     MOST_COUNTED,
     PARKED_UNTIL,
     first,
@@ -34,6 +33,7 @@ from bgjobs.planning import (
     restarted,
     resumed,
 )
+from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
 
 NOON = datetime(2031, 5, 17, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -8,9 +8,9 @@ import pytest
 
 import bgjobs
 from bgjobs import every, schedule
+from bgjobs._core.occurrences import Plan
 from bgjobs.backoff import Constant, Exponential
 from bgjobs.errors import ConfigError
-from bgjobs.occurrences import Plan
 
 HOURLY = every(hours=1)
 

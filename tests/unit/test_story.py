@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from bgjobs.jobs import AttemptError, FailedJob, Job, StoredJob, SucceededJob
-from bgjobs.story import Moment, story
+from bgjobs._core.jobs import AttemptError, FailedJob, Job, StoredJob, SucceededJob
+from bgjobs._core.timeline import Moment, story
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs.texts import clean_text, error_text
+from bgjobs._core.text import clean_text, error_text
 
 E = TypeVar("E", bound=BaseException)
 

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from bgjobs.visible import is_visible, visible, visible_json, visible_lines
+from bgjobs._core.text import is_visible, visible, visible_json, visible_lines
 
 ALL = [chr(code) for code in range(0x110000)]
 HIDDEN = [one for one in ALL if not is_visible(one)]

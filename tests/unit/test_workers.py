@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
-from bgjobs.context import JobContext
+from bgjobs._core.context import JobContext
+from bgjobs._core.ids import new_ids
+from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.workers import worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from bgjobs.ids import new_ids
-from bgjobs.jobs import Job, JobRequest
-from bgjobs.workers import worker
 
 
 def a_job() -> Job:

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 import click
 
 import bgjobs
+from bgjobs._core.text import visible
 from bgjobs.cli import as_json, screen
 from bgjobs.cli.exits import ExitCode
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.visible import visible
 
 
 @click.group(no_args_is_help=False)

@@ -10,10 +10,10 @@ import click
 from attrs import define, evolve, field
 
 import bgjobs
+from bgjobs._core.text import visible
 from bgjobs.cli import completing, names, screen
 from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session, pass_session
-from bgjobs.visible import visible
 
 _logger = logging.getLogger("bgjobs")
 _LEVELS = ("debug", "info", "warning", "error")

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import click
 
 import bgjobs
+from bgjobs._core.text import visible
 from bgjobs.cli import as_json, completing, names, screen, tables
 from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
-from bgjobs.visible import visible
 
 _name = click.argument("name", shell_complete=completing.schedules)
 

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
-from bgjobs.instants import MICROSECOND
+from bgjobs._core.timestamps import MICROSECOND
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """From which the server counts microseconds."""

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from bgjobs.expecting import as_requests
-from bgjobs.jobs import Job, JobRequest
+from bgjobs._core.arguments import as_requests
+from bgjobs._core.jobs import Job, JobRequest
 from bgjobs.stores.callers import no_transaction, wrong_connection
 from bgjobs.stores.postgres import writing
 from bgjobs.stores.postgres.faults import translated

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from bgjobs.caps import Cap
-from bgjobs.instants import as_duration
-from bgjobs.jobs import Job
-from bgjobs.outcomes import put_back
+from bgjobs._core.jobs import Job
+from bgjobs._core.limits import Cap
+from bgjobs._core.outcomes import put_back
+from bgjobs._core.timestamps import as_duration
 from bgjobs.stores.capping import Openings, Use, openings
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.postgres import arrays, rows, timestamps, writing

@@ -7,9 +7,9 @@ from typing import Any
 
 import psycopg
 
+from bgjobs._core.jobs import Reservation
+from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreError
-from bgjobs.jobs import Reservation
-from bgjobs.settlements import Succeed
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import rows, writing
 from bgjobs.stores.postgres.connections import Connections

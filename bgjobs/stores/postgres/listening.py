@@ -6,12 +6,12 @@ from typing import final
 
 from attrs import define
 
+from bgjobs._core.text import visible
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import looking
 from bgjobs.stores.postgres.statements import Dialect
 from bgjobs.stores.postgres.watcher import PostgresWatcher, channel_of
-from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.stores.postgres")
 

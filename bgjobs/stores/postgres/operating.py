@@ -7,8 +7,8 @@ from uuid import UUID
 
 from attrs import frozen
 
+from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.stores.abc import Orders
 from bgjobs.stores.odd_rows import owners_finding
 from bgjobs.stores.operations import (

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from bgjobs.instants import MICROSECOND, as_instant
-from bgjobs.jobs import CANCELLED, FailedJob
-from bgjobs.settlements import Fail, Requeue, Settlement
+from bgjobs._core.jobs import CANCELLED, FailedJob
+from bgjobs._core.settlements import Fail, Requeue, Settlement
+from bgjobs._core.timestamps import MICROSECOND, as_instant
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors
 from bgjobs.stores.decoding import Decoder

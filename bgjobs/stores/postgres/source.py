@@ -8,8 +8,7 @@ from attrs import field, frozen
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
-from bgjobs.errors import StoreError
-from bgjobs.expecting import (
+from bgjobs._core.arguments import (
     LONGEST_WAIT,
     check_flag,
     check_seconds,
@@ -17,6 +16,7 @@ from bgjobs.expecting import (
     check_type,
     check_whole,
 )
+from bgjobs.errors import StoreError
 from bgjobs.stores.postgres.conninfo import label_of, parts_of
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool

@@ -9,18 +9,12 @@ from uuid import UUID
 
 import psycopg
 
-from bgjobs.caps import Cap
+from bgjobs._core.arguments import as_listeners
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs._core.limits import Cap
+from bgjobs._core.settlements import Settlement
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
-from bgjobs.expecting import as_listeners
-from bgjobs.jobs import (
-    FailedJob,
-    Job,
-    JobRequest,
-    Reservation,
-    SucceededJob,
-)
-from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Watcher, Written
 from bgjobs.stores.capping import earliest
 from bgjobs.stores.decoding import TABLES

@@ -14,10 +14,10 @@ from uuid import UUID
 import psycopg
 from attrs import frozen
 
+from bgjobs._core.ids import new_ids
+from bgjobs._core.jobs import Job, JobRequest, Reservation
+from bgjobs._core.settlements import Settlement
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.ids import new_ids
-from bgjobs.jobs import Job, JobRequest, Reservation
-from bgjobs.settlements import Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import rows
 from bgjobs.stores.postgres.statements import (

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 
+from bgjobs._core.text import visible
 from bgjobs.errors import StoreError
 from bgjobs.stores.callers import no_transaction, wrong_connection
 from bgjobs.stores.sqlite.connection import MEMORY, read_text, run
@@ -13,7 +14,6 @@ from bgjobs.stores.sqlite.faults import is_of_the_past
 from bgjobs.stores.sqlite.identity import leads_to
 from bgjobs.stores.sqlite.presence import check_present
 from bgjobs.stores.sqlite.versions import SAFE_VERSIONS, has_wal_reset_bug
-from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
 _LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not have

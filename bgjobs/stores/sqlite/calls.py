@@ -6,7 +6,7 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs.instants import as_instant, to_microseconds
+from bgjobs._core.timestamps import as_instant, to_microseconds
 from bgjobs.stores.pages import Page
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite.connection import Parameters, Row, run

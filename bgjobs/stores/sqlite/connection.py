@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeVar, final
 
 from attrs import define, field
 
+from bgjobs._core.arguments import check_text
 from bgjobs.errors import StoreError
-from bgjobs.expecting import check_text
 from bgjobs.stores.sqlite.closing import close_without_checkpoint
 from bgjobs.stores.sqlite.faults import is_held_up, needs_another_connection, translated
 from bgjobs.stores.sqlite.identity import OpenedFiles

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from attrs import frozen
 
-from bgjobs.instants import as_instant, from_microseconds, to_microseconds
-from bgjobs.jobs import CANCELLED, FailedJob, Job, UnreadableJob, is_utf8
+from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob, is_utf8
+from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
 from bgjobs.stores.abc import SCHEMA_VERSION, Orders
 from bgjobs.stores.odd_rows import owners_finding, pauses_finding
 from bgjobs.stores.operations import (

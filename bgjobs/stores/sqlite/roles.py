@@ -8,6 +8,7 @@ from typing import final, get_args
 
 from attrs import frozen
 
+from bgjobs._core.text import value_text, visible
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite.checkpoints import Checkpointer
 from bgjobs.stores.sqlite.connection import (
@@ -22,8 +23,6 @@ from bgjobs.stores.sqlite.identity import OpenedFiles
 from bgjobs.stores.sqlite.log_length import LogLength
 from bgjobs.stores.sqlite.presence import Presence
 from bgjobs.stores.sqlite.versions import OLDEST
-from bgjobs.texts import value_text
-from bgjobs.visible import visible
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
 

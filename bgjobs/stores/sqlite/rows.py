@@ -8,16 +8,16 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from bgjobs.ids import parsed_id
-from bgjobs.instants import (
+from bgjobs._core.ids import parsed_id
+from bgjobs._core.jobs import FailedJob, Job
+from bgjobs._core.settlements import Fail, Requeue, Settlement
+from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
     MICROSECOND,
     from_microseconds,
     to_microseconds,
 )
-from bgjobs.jobs import FailedJob, Job
-from bgjobs.settlements import Fail, Requeue, Settlement
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.attempt_errors import dump_errors
 from bgjobs.stores.columns import ColumnLists

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bgjobs.instants import as_instant, to_microseconds
+from bgjobs._core.timestamps import as_instant, to_microseconds
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import Page
 from bgjobs.stores.search import FEW, are_in, checked

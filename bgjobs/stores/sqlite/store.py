@@ -6,10 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, final
 from uuid import UUID
 
-from bgjobs.caps import Cap
-from bgjobs.errors import RowRefusedError, SchemaMismatchError
-from bgjobs.events import Listener
-from bgjobs.expecting import (
+from bgjobs._core.arguments import (
     LONGEST_WAIT,
     as_listeners,
     as_requests,
@@ -17,16 +14,13 @@ from bgjobs.expecting import (
     check_plain,
     check_seconds,
 )
-from bgjobs.ids import new_ids
-from bgjobs.instants import from_microseconds
-from bgjobs.jobs import (
-    FailedJob,
-    Job,
-    JobRequest,
-    Reservation,
-    SucceededJob,
-)
-from bgjobs.settlements import Settlement, Succeed
+from bgjobs._core.ids import new_ids
+from bgjobs._core.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs._core.limits import Cap
+from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.timestamps import from_microseconds
+from bgjobs.errors import RowRefusedError, SchemaMismatchError
+from bgjobs.events import Listener
 from bgjobs.stores.abc import SCHEMA_VERSION, Counts, Heartbeat, NewJob, Owner, Watcher, Written
 from bgjobs.stores.capping import earliest
 from bgjobs.stores.operations import Failures

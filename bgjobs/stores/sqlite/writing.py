@@ -8,10 +8,11 @@ from itertools import compress
 from typing import Any
 from uuid import UUID
 
-from bgjobs.instants import from_microseconds
-from bgjobs.jobs import Job, Reservation
-from bgjobs.outcomes import cancelled_instead
-from bgjobs.settlements import Fail, Requeue, Settlement
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.outcomes import cancelled_instead
+from bgjobs._core.settlements import Fail, Requeue, Settlement
+from bgjobs._core.text import LONGEST_ERROR, clean_text
+from bgjobs._core.timestamps import from_microseconds
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
@@ -25,7 +26,6 @@ from bgjobs.stores.values import (
     single,
     which_are_free,
 )
-from bgjobs.texts import LONGEST_ERROR, clean_text
 
 
 def reserve(

@@ -4,10 +4,10 @@
 from datetime import timedelta
 from uuid import UUID
 
-from bgjobs.caps import Cap
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob
-from bgjobs.settlements import Settlement
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob
+from bgjobs._core.limits import Cap
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.operations import Failures, OperatedStore
 from bgjobs.testing.contract.steps import (
     ERROR,

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from attrs import evolve
 
-from bgjobs.caps import Cap, RateLimit
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
+from bgjobs._core.limits import Cap, RateLimit
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import (
     DAY,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from attrs import evolve
 
-from bgjobs.ids import new_id
+from bgjobs._core.ids import new_id
 from bgjobs.stores.abc import SCHEMA_VERSION, Owner
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.pages import Page

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from operator import methodcaller
 from typing import Any
 
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, SucceededJob
 from bgjobs.errors import StoreError
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job, SucceededJob
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     NOW,

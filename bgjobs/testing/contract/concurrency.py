@@ -4,8 +4,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     LEASE,

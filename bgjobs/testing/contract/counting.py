@@ -3,7 +3,7 @@
 
 from attrs import astuple
 
-from bgjobs.settlements import Settlement
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.abc import Counts, Store
 from bgjobs.testing.contract.steps import (
     DAY,

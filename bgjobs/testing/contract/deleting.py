@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from bgjobs.ids import new_id
-from bgjobs.settlements import Settlement
+from bgjobs._core.ids import new_id
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.operations import Failures, OperatedStore
 from bgjobs.stores.pages import Page
 from bgjobs.testing.contract.steps import (

@@ -3,8 +3,8 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+from bgjobs._core.ids import new_id, new_ids
 from bgjobs.errors import NaiveDatetimeError
-from bgjobs.ids import new_id, new_ids
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,

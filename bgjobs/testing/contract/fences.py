@@ -6,9 +6,9 @@ from typing import Any
 
 from attrs import evolve
 
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job, Reservation
-from bgjobs.settlements import Settlement
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     LEASE,

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from attrs import evolve
 
-from bgjobs.ids import new_id
-from bgjobs.jobs import JobRequest
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import JobRequest
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,

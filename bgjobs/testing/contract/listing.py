@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from bgjobs.ids import new_id, new_ids
+from bgjobs._core.ids import new_id, new_ids
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.stores.pages import Page
 from bgjobs.testing.contract.steps import (

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.occurrences import Occurrence, Plan
 from bgjobs.errors import NaiveDatetimeError
-from bgjobs.jobs import FailedJob, Job, SucceededJob
-from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import (
     DAY,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from random import Random
 
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import (
     DAY,

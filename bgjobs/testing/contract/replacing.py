@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from attrs import evolve
 
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job
 from bgjobs.errors import DuplicateJobError
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,

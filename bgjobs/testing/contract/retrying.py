@@ -3,8 +3,8 @@
 
 from attrs import evolve
 
-from bgjobs.ids import new_id
-from bgjobs.jobs import FailedJob, Job
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, Job
 from bgjobs.stores.operations import Failures, OperatedStore
 from bgjobs.testing.contract.steps import (
     DAY,

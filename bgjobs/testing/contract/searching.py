@@ -6,7 +6,7 @@ from uuid import UUID
 
 from attrs import evolve
 
-from bgjobs.jobs import Job
+from bgjobs._core.jobs import Job
 from bgjobs.stores.operations import Failures, OperatedStore
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.testing.contract.steps import (

@@ -3,8 +3,8 @@
 
 from datetime import timedelta
 
-from bgjobs.jobs import FailedJob, Job, SucceededJob
-from bgjobs.settlements import Settlement
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.settlements import Settlement
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import (
     DAY,

@@ -7,11 +7,11 @@ from threading import Barrier
 from typing import Any, TypeVar
 from uuid import UUID
 
+from bgjobs._core.ids import new_id, new_ids
+from bgjobs._core.jobs import AttemptError, Job, JobOptions, JobRequest
+from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
-from bgjobs.ids import new_id, new_ids
-from bgjobs.jobs import AttemptError, Job, JobOptions, JobRequest
-from bgjobs.occurrences import Occurrence, Plan
-from bgjobs.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.stores.abc import NewJob, Owner, Store
 
 T = TypeVar("T")

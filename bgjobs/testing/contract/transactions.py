@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
+from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import DuplicateJobError, NaiveDatetimeError
-from bgjobs.jobs import JobRequest
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import DAY, NOW, ask, ids, put_one, start, take
 

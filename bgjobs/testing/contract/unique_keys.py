@@ -7,8 +7,8 @@ from uuid import UUID
 
 from attrs import evolve
 
+from bgjobs._core.ids import new_id
 from bgjobs.errors import DuplicateJobError
-from bgjobs.ids import new_id
 from bgjobs.stores.abc import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,

@@ -1,6 +1,6 @@
 """What cannot be read: nothing, of what a store has written itself."""
 
-from bgjobs.ids import new_id
+from bgjobs._core.ids import new_id
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.pages import unreadable_in
 from bgjobs.testing.contract.steps import NOW, put_one

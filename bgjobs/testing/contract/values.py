@@ -4,7 +4,7 @@
 import json
 from datetime import UTC, datetime
 
-from bgjobs.jobs import AttemptError, FailedJob, SucceededJob
+from bgjobs._core.jobs import AttemptError, FailedJob, SucceededJob
 from bgjobs.stores.abc import Store
 from bgjobs.testing.contract.steps import (
     ERROR,

@@ -17,8 +17,8 @@ from bgjobs import (
     SQLiteStore,
     worker,
 )
-from bgjobs.config import AnyWorker
-from bgjobs.workers import Worker
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.workers import Worker
 
 
 @worker

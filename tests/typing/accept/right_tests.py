@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_type
 
 from bgjobs import BgJobs, Config, JobContext, Store, events, worker
-from bgjobs.jobs import StoredJob
+from bgjobs._core.jobs import StoredJob
 from bgjobs.testing import (
     Drained,
     Ended,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 from attrs import frozen
 from hypothesis import strategies as st
 
-from bgjobs.context import JobContext
+from bgjobs._core.context import JobContext
 from tests.unit.payload_cases.all_cases import CASES, ODD, SHALLOW
 from tests.unit.payload_cases.containers import Cases, full_set
 from tests.unit.payload_cases.samples import Case, Sample, evenly

@@ -4,8 +4,8 @@ import sys
 
 from hypothesis import HealthCheck, Phase, given, settings
 
+from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from bgjobs.workers import Worker, worker
 from tests.unit.payload_cases.calls import Call, calls, calls_with_sets
 from tests.unit.payload_cases.samples import evenly
 

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 import bgjobs
+from bgjobs._core.timeline import story
 from bgjobs.cli import as_json, screen, tables
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import job_id as an_id
@@ -15,7 +16,6 @@ from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, last_error, state_of
 from bgjobs.errors import UnreadableJobError
-from bgjobs.story import story
 
 
 @click.command()

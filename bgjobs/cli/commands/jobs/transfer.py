@@ -10,6 +10,7 @@ import click
 from attrs import frozen
 
 import bgjobs
+from bgjobs._core.text import visible_json
 from bgjobs.cli import as_json, names, screen
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
 from bgjobs.cli.counting import AT_MOST, Count, Failed
@@ -24,7 +25,6 @@ from bgjobs.cli.options import (
 from bgjobs.cli.private_files import written
 from bgjobs.cli.refusals import tell
 from bgjobs.cli.session import Session, pass_session
-from bgjobs.visible import visible_json
 
 Write = Callable[[str], object]
 """Writes one line of JSON."""

@@ -6,9 +6,9 @@ from typing import Any, final
 
 from attrs import field, frozen
 
-from bgjobs.deferred import refuse_deferring
-from bgjobs.jobs import Job
-from bgjobs.occurrences import Occurrence
+from bgjobs._core.deferred import refuse_deferring
+from bgjobs._core.jobs import Job
+from bgjobs._core.occurrences import Occurrence
 
 
 @final

@@ -6,12 +6,12 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self, cast
 
+from bgjobs._core.deferred import is_generator_function, why_not_plain
+from bgjobs._core.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME
+from bgjobs._core.text import number_text, value_text
+from bgjobs._core.workers import Worker
 from bgjobs.backoff import Custom, is_policy
-from bgjobs.deferred import is_generator_function, why_not_plain
 from bgjobs.errors import ConfigError
-from bgjobs.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME
-from bgjobs.texts import number_text, value_text
-from bgjobs.workers import Worker
 
 LONGEST_TIME = 1e9
 """Seconds, some thirty years; no setting means more."""

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, final
 
 from attrs import Factory, evolve, field, frozen
 
+from bgjobs._core.checks import LONGEST_TIME, Problems, duplicates
+from bgjobs._core.clock import Clock, SystemClock
+from bgjobs._core.jobs import JobOptions, JobRequest
+from bgjobs._core.occurrences import Plan
+from bgjobs._core.outcomes import Limits
+from bgjobs._core.text import value_text
+from bgjobs._core.timestamps import as_duration
+from bgjobs._core.workers import Worker
 from bgjobs.backoff import Backoff, Exponential, as_backoff
-from bgjobs.checks import LONGEST_TIME, Problems, duplicates
-from bgjobs.clock import Clock, SystemClock
 from bgjobs.errors import ConfigError, PayloadError
-from bgjobs.instants import as_duration
-from bgjobs.jobs import JobOptions, JobRequest
-from bgjobs.occurrences import Plan
-from bgjobs.outcomes import Limits
 from bgjobs.stores.abc import Store
-from bgjobs.texts import value_text
-from bgjobs.workers import Worker
 
 if TYPE_CHECKING:  # a third of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener

@@ -8,14 +8,14 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, final, o
 
 from attrs import field, frozen
 
-from bgjobs.caps import Cap, RateLimit
-from bgjobs.context import JobContext
-from bgjobs.deferred import is_async_function, is_generator_function
+from bgjobs._core.context import JobContext
+from bgjobs._core.deferred import is_async_function, is_generator_function
+from bgjobs._core.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME, JobRequest
+from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.text import number_text, value_text
+from bgjobs._core.timestamps import as_duration
 from bgjobs.errors import WorkerDefinitionError
-from bgjobs.instants import as_duration
-from bgjobs.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME, JobRequest
 from bgjobs.payloads import Codec
-from bgjobs.texts import number_text, value_text
 
 P = ParamSpec("P")
 R = TypeVar("R")

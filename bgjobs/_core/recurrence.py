@@ -13,10 +13,10 @@ from random import Random
 
 from attrs import evolve
 
+from bgjobs._core.jobs import LONGEST_DELAY, Job, JobOptions, JobRequest
+from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.timestamps import MICROSECOND
 from bgjobs.errors import ScheduleValidationError
-from bgjobs.instants import MICROSECOND
-from bgjobs.jobs import LONGEST_DELAY, Job, JobOptions, JobRequest
-from bgjobs.occurrences import Occurrence, Plan
 from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_text
 
 PARKED_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)

@@ -9,10 +9,9 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from bgjobs.instants import as_instant
-from bgjobs.occurrences import KEY_PREFIX, Occurrence
-from bgjobs.texts import number_text, value_text
-from bgjobs.visible import is_visible, visible
+from bgjobs._core.occurrences import KEY_PREFIX, Occurrence
+from bgjobs._core.text import is_visible, number_text, value_text, visible
+from bgjobs._core.timestamps import as_instant
 
 LOWEST_PRIORITY = 32_767
 """Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""

@@ -9,7 +9,7 @@ from typing import final
 
 from attrs import field, frozen
 
-from bgjobs.jobs import AttemptError, Reservation
+from bgjobs._core.jobs import AttemptError, Reservation
 
 
 @final

@@ -10,10 +10,10 @@ from typing import final
 
 from attrs import evolve, field, frozen
 
+from bgjobs._core.arguments import check_whole
+from bgjobs._core.jobs import CANCELLED, AttemptError, Job
+from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.backoff import Backoff, delay_of
-from bgjobs.expecting import check_whole
-from bgjobs.jobs import CANCELLED, AttemptError, Job
-from bgjobs.settlements import Drop, Fail, Requeue, Settlement, Succeed
 
 KEPT_ERRORS = 20
 """How many errors of earlier attempts a row keeps; more would let a row grow without end."""

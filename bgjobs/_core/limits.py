@@ -5,8 +5,8 @@ from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.text import number_text
 from bgjobs.errors import ConfigError
-from bgjobs.texts import number_text
 
 LONGEST_PERIOD = 86_400.0
 """Seconds; every start within a period is remembered."""

@@ -6,8 +6,8 @@ from typing import final
 
 from attrs import field, frozen
 
-from bgjobs.expecting import check_type
-from bgjobs.jobs import FailedJob, Job, StoredJob, SucceededJob
+from bgjobs._core.arguments import check_type
+from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob
 
 
 @final
