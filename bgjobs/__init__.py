@@ -39,18 +39,18 @@ from bgjobs.stores.pages import Cursor, Page
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules
+    from bgjobs._runtime.admin import Admin, Schema
+    from bgjobs._runtime.app import administer, run, serve
+    from bgjobs._runtime.bgjobs import BgJobs
+    from bgjobs._runtime.bus import EventStream
+    from bgjobs._runtime.importing import Imported
+    from bgjobs._runtime.listing import State
+    from bgjobs._runtime.queue_control import QueueControl
+    from bgjobs._runtime.schedule_admin import ScheduleState
+    from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
+    from bgjobs._runtime.unhandled import UnhandledJobs
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
-    from bgjobs.runtime.admin import Admin, Schema
-    from bgjobs.runtime.app import administer, run, serve
-    from bgjobs.runtime.bgjobs import BgJobs
-    from bgjobs.runtime.bus import EventStream
-    from bgjobs.runtime.importing import Imported
-    from bgjobs.runtime.listing import State
-    from bgjobs.runtime.queue_control import QueueControl
-    from bgjobs.runtime.schedule_admin import ScheduleState
-    from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
-    from bgjobs.runtime.unhandled import UnhandledJobs
     from bgjobs.schedules import Schedule, every, schedule
     from bgjobs.stores.operations import Finding, LiveOwner, Migration, OperatedStore
     from bgjobs.stores.postgres import PostgresStore
@@ -120,31 +120,31 @@ __all__ = [
 # Imported when they are asked for: a module that only declares workers needs no event loop,
 # and nobody needs a driver but of the database that is used.
 _LATER = {
-    "Admin": "bgjobs.runtime.admin",
-    "BgJobs": "bgjobs.runtime.bgjobs",
+    "Admin": "bgjobs._runtime.admin",
+    "BgJobs": "bgjobs._runtime.bgjobs",
     "Event": "bgjobs.events",
-    "EventStream": "bgjobs.runtime.bus",
+    "EventStream": "bgjobs._runtime.bus",
     "Finding": "bgjobs.stores.operations",
-    "Imported": "bgjobs.runtime.importing",
+    "Imported": "bgjobs._runtime.importing",
     "Listener": "bgjobs.events",
     "LiveOwner": "bgjobs.stores.operations",
     "Migration": "bgjobs.stores.operations",
     "OperatedStore": "bgjobs.stores.operations",
     "PostgresStore": "bgjobs.stores.postgres",
-    "QueueControl": "bgjobs.runtime.queue_control",
+    "QueueControl": "bgjobs._runtime.queue_control",
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
-    "ScheduleState": "bgjobs.runtime.schedule_admin",
-    "ScheduledJobControl": "bgjobs.runtime.scheduled_job_control",
-    "Schema": "bgjobs.runtime.admin",
-    "State": "bgjobs.runtime.listing",
-    "UnhandledJobs": "bgjobs.runtime.unhandled",
-    "administer": "bgjobs.runtime.app",
+    "ScheduleState": "bgjobs._runtime.schedule_admin",
+    "ScheduledJobControl": "bgjobs._runtime.scheduled_job_control",
+    "Schema": "bgjobs._runtime.admin",
+    "State": "bgjobs._runtime.listing",
+    "UnhandledJobs": "bgjobs._runtime.unhandled",
+    "administer": "bgjobs._runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",
-    "run": "bgjobs.runtime.app",
+    "run": "bgjobs._runtime.app",
     "schedule": "bgjobs.schedules",
-    "serve": "bgjobs.runtime.app",
+    "serve": "bgjobs._runtime.app",
 }
 
 if not TYPE_CHECKING:  # to a type checker it would say that any name exists

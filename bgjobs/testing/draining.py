@@ -10,6 +10,8 @@ from attrs import field, frozen
 
 from bgjobs._core.arguments import check_flag, check_type, check_whole
 from bgjobs._core.jobs import Job
+from bgjobs._runtime.bgjobs import BgJobs
+from bgjobs._runtime.bus import EventStream
 from bgjobs.events import (
     Event,
     JobAttemptFailed,
@@ -20,8 +22,6 @@ from bgjobs.events import (
     JobStarted,
     JobSucceeded,
 )
-from bgjobs.runtime.bgjobs import BgJobs
-from bgjobs.runtime.bus import EventStream
 from bgjobs.testing.inside import look_now
 from bgjobs.testing.virtual_time import patience
 

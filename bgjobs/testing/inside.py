@@ -4,8 +4,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from bgjobs._core.config import AnyWorker
+from bgjobs._runtime.bgjobs import BgJobs
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store
 
 

@@ -46,7 +46,7 @@ def test_the_help_imports_no_more_than_it_needs(call_of_it: str) -> None:
     loaded = set(done.stderr.split())
     assert {"bgjobs", "click"} <= loaded
     costly = {"anyio", "trio", "asyncio", "rich", "cattrs", "sqlite3", "psycopg"}
-    assert loaded.isdisjoint(costly | {"bgjobs.runtime", "bgjobs.cli.commands.run"})
+    assert loaded.isdisjoint(costly | {"bgjobs._runtime", "bgjobs.cli.commands.run"})
 
 
 def test_the_help_has_the_first_line_of_each_command() -> None:

@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._runtime import leases
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied
-from bgjobs.runtime import leases
 from bgjobs.stores.abc import Heartbeat
 from bgjobs.testing import Recorder
 from tests.fixtures.databases import Database

@@ -19,9 +19,9 @@ import pytest
 import bgjobs
 import tests.fixtures.sqlite_writer as program
 from bgjobs._core.ids import new_id
+from bgjobs._runtime import watch
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import StoreFailed
-from bgjobs.runtime import watch
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.sqlite import SQLiteStore, inotify, pace
 from bgjobs.stores.sqlite import watcher as watching_module

@@ -10,8 +10,8 @@ import pytest
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import SucceededJob
+from bgjobs._runtime.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.runtime.attempt import WorkUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._runtime.callbacks import holds
 from bgjobs.events import (
     ChildCrashed,
     ChildRestarted,
@@ -22,7 +23,6 @@ from bgjobs.events import (
     StoreCalled,
     StoreResponded,
 )
-from bgjobs.runtime.callbacks import holds
 from bgjobs.testing import run_one
 from tests.runtime.conftest import Harness, virtual_time
 

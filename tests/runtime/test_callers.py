@@ -15,8 +15,8 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import JobRequest
+from bgjobs._runtime.listing import State
 from bgjobs.errors import ConfigError, StoreError
-from bgjobs.runtime.listing import State
 from bgjobs.stores.abc import Written
 from bgjobs.testing import check_repeatable, run_one
 from tests.fixtures.databases import Database

@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._runtime import group_commit
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded
-from bgjobs.runtime import group_commit
 from tests.fixtures.databases import SQLiteFile
 from tests.runtime.conftest import Harness, Wrapped
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import bgjobs
+from bgjobs._runtime.bus import Bus
 from bgjobs.events import Event, MonitorFailed
-from bgjobs.runtime.bus import Bus
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio

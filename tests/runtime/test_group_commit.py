@@ -9,9 +9,9 @@ import pytest
 
 import bgjobs
 from bgjobs._core.jobs import Job
+from bgjobs._runtime import group_commit
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import JobEnqueued, StoreCalled
-from bgjobs.runtime import group_commit
 from bgjobs.stores.abc import NewJob, Written
 from tests.runtime.conftest import Harness, virtual_time
 

@@ -14,6 +14,8 @@ from trio.testing import MockClock
 
 import bgjobs
 from bgjobs import events
+from bgjobs._runtime import bus as bus_module
+from bgjobs._runtime.bus import FAREWELL, Bus
 from bgjobs.events import (
     Event,
     JobEnqueued,
@@ -25,8 +27,6 @@ from bgjobs.events import (
     QueueStopped,
     StoreCalled,
 )
-from bgjobs.runtime import bus as bus_module
-from bgjobs.runtime.bus import FAREWELL, Bus
 from bgjobs.testing import Recorder
 from tests.runtime.conftest import Harness, virtual_time
 
@@ -346,10 +346,10 @@ async def test_two_streams_are_independent(sqlite_app: Harness) -> None:
 
 
 COUNTED = {
-    "bgjobs.runtime.enqueueing": "JobEnqueued",
-    "bgjobs.runtime.slot": "JobStarted",
-    "bgjobs.runtime.reports": "JobSucceeded",
-    "bgjobs.runtime.dispatch": "StoreCalled",
+    "bgjobs._runtime.enqueueing": "JobEnqueued",
+    "bgjobs._runtime.slot": "JobStarted",
+    "bgjobs._runtime.reports": "JobSucceeded",
+    "bgjobs._runtime.dispatch": "StoreCalled",
 }
 
 

@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.dispatch import Dispatch
+from bgjobs._runtime.wakeups import NOTIFY_PAUSE, Notifier, Signal
 from bgjobs.errors import StoreError
-from bgjobs.runtime.bus import Bus
-from bgjobs.runtime.dispatch import Dispatch
-from bgjobs.runtime.wakeups import NOTIFY_PAUSE, Notifier, Signal
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio

@@ -9,6 +9,7 @@ import pytest
 
 import bgjobs
 from bgjobs._core.jobs import SucceededJob
+from bgjobs._runtime.settler import MOST_REFUSED
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
@@ -18,7 +19,6 @@ from bgjobs.events import (
     OwnerDied,
     QueueError,
 )
-from bgjobs.runtime.settler import MOST_REFUSED
 from bgjobs.stores.operations import operations_of
 from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.hostile_rows import UNREADABLE, HostileRows

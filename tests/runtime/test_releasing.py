@@ -9,6 +9,7 @@ import pytest
 from anyio import current_time
 
 import bgjobs
+from bgjobs._runtime import release
 from bgjobs.errors import StoreError
 from bgjobs.events import (
     ChildCrashed,
@@ -24,7 +25,6 @@ from bgjobs.events import (
     QueueStarted,
     StoreFailed,
 )
-from bgjobs.runtime import release
 from bgjobs.stores.abc import Written
 from tests.fixtures.faulty_store import FaultyStore
 from tests.fixtures.prepared_rows import left_behind

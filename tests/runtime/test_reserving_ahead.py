@@ -9,10 +9,10 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Requeue
+from bgjobs._runtime import fetch
+from bgjobs._runtime.pace import Pace
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded, QueueError
-from bgjobs.runtime import fetch
-from bgjobs.runtime.pace import Pace
 from bgjobs.stores.abc import NewJob
 from tests.runtime.conftest import Harness, Wrapped
 
@@ -102,7 +102,7 @@ async def test_of_ends_that_are_written_together_only_the_refused_one_fails(
 ) -> None:
     """A store refuses one row; the others of its batch are written all the same."""
     # One slot runs them all in its turn, however slow the machine is: so they end together.
-    monkeypatch.setattr("bgjobs.runtime.inbox.TURN", 60.0)
+    monkeypatch.setattr("bgjobs._runtime.inbox.TURN", 60.0)
     real, may_commit = app.database.store(), threading.Event()
     poison = list[Any]()
 

@@ -11,6 +11,7 @@ import pytest
 import bgjobs
 from bgjobs import every, schedule
 from bgjobs._core.recurrence import PARKED_UNTIL
+from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs.errors import ConfigError, NotRunningError, UnknownNameError
 from bgjobs.events import (
     ChildCrashed,
@@ -24,7 +25,6 @@ from bgjobs.events import (
     ScheduledJobPaused,
     ScheduledJobRemoved,
 )
-from bgjobs.runtime.scheduled_job_control import ScheduledJobControl
 from tests.runtime.conftest import Harness, virtual_time
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,8 @@ import pytest
 
 import bgjobs
 from bgjobs import every
+from bgjobs._runtime import schedule_admin
 from bgjobs.events import JobUnreadable, OccurrencePlanned
-from bgjobs.runtime import schedule_admin
 from tests.fixtures.databases import SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
 from tests.runtime.conftest import Harness

@@ -11,6 +11,8 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Requeue
+from bgjobs._runtime import leases
+from bgjobs._runtime.monitor import Monitor
 from bgjobs.errors import LeaseLostError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
@@ -26,8 +28,6 @@ from bgjobs.events import (
     QueueStopped,
     ReservationLost,
 )
-from bgjobs.runtime import leases
-from bgjobs.runtime.monitor import Monitor
 from bgjobs.stores.abc import NewJob, Owner
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped

@@ -11,6 +11,8 @@ from anyio import current_time
 import bgjobs
 from bgjobs import every
 from bgjobs._core.clock import SystemClock
+from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.supervisor import Child, Supervisor
 from bgjobs.backoff import IMMEDIATE
 from bgjobs.errors import LeaseLostError, StoreError
 from bgjobs.events import (
@@ -22,8 +24,6 @@ from bgjobs.events import (
     QueueStarted,
     StoreFailed,
 )
-from bgjobs.runtime.bus import Bus
-from bgjobs.runtime.supervisor import Child, Supervisor
 from bgjobs.testing import Recorder
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 import bgjobs._core.ids
-import bgjobs.runtime.app
+import bgjobs._runtime.app
 
 
 class Shown(Protocol):
@@ -44,7 +44,7 @@ def entropy_of(seed: int, machine: Shown) -> Generator[None]:
 @cache
 def _with_random() -> tuple[ModuleType, ...]:
     """Give the modules of the runtime that draw by chance; all are imported."""
-    modules = [one for name, one in sys.modules.items() if name.startswith("bgjobs.runtime")]
+    modules = [one for name, one in sys.modules.items() if name.startswith("bgjobs._runtime")]
     return tuple(one for one in modules if hasattr(one, "Random"))
 
 

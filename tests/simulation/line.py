@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 import trio
 
+from bgjobs._runtime.dispatch import Dispatch
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.runtime.dispatch import Dispatch
 from tests.simulation.disk import Disk
 from tests.simulation.journal import Journal
 from tests.simulation.process import Process

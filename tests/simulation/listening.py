@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, final
 
 from bgjobs import events
+from bgjobs._runtime.attempt import HandlerCrashedError
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
-from bgjobs.runtime.attempt import HandlerCrashedError
 from tests.simulation.journal import Journal
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process

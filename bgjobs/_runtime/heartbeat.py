@@ -1,0 +1,160 @@
+"""Renews the leases, from a thread of its own, and watches how late the event loop is.
+
+A handler that blocks the loop for longer than the lease must not lose it, so renewing may
+not depend on the loop. The thread ends with the task that owns it.
+"""
+
+import sys
+import threading
+from collections.abc import Mapping
+from types import CodeType, FrameType
+from typing import final
+
+from anyio import current_time, move_on_after, sleep
+
+from bgjobs._core.clock import Clock
+from bgjobs._core.timestamps import as_duration
+from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.orders import NEWS, are_news
+from bgjobs._runtime.recovery import PROBE, PROMPT
+from bgjobs._runtime.threads import thread_beside
+from bgjobs.errors import StoreError
+from bgjobs.events import ClockSkew, LoopLag, StoreFailed
+from bgjobs.stores.abc import Orders
+
+LOOP_CHECK = 0.25
+"""Seconds between two signs of life of the event loop."""
+LAG_LIMIT = 1.0
+"""Seconds by which the loop may be late before it is told."""
+SKEW_LIMIT = 1.0
+"""Seconds by which this machine's clock may differ from the store's before it is told."""
+
+
+@final
+class Heartbeat:
+    """Keeps the registry's living owners alive in the store."""
+
+    def __init__(self, engine: Engine) -> None:
+        config = engine.config
+        self._clock: Clock = config.clock
+        self._lease = config.lease
+        self._interval = config.heartbeat_interval
+        self._time = engine.time
+        self._bus = engine.bus
+        self._registry = engine.registry
+        self._workers = engine.workers
+        self._loop_seen = 0.0
+        self._loop_thread = 0
+        self._blocker: str | None = None
+        self._skew = 0.0
+        self._failure: StoreError | None = None
+        self._orders: Orders | None = None
+        self._recovery = engine.dispatch.recovery
+        self._recovered = False
+        self._engine = engine
+
+    async def run(self) -> None:
+        """Renew until cancelled."""
+        if self._clock.inline:
+            while True:
+                pause = self._beat()
+                self._tell_what_the_thread_found()
+                await self._sleep(pause)
+        self._loop_seen = self._clock.monotonic()
+        self._loop_thread = threading.get_ident()
+        async with thread_beside(self._beat_until):
+            await self._watch_loop()
+
+    def _beat_until(self, stop: threading.Event) -> None:
+        began, pause = self._clock.monotonic(), 0.0
+        while not stop.wait(min(self._look_every, self._interval)):
+            if self._clock.monotonic() - self._loop_seen > LAG_LIMIT:
+                self._blocker = self._handler_on_the_loop() or self._blocker
+            if self._recovery.is_awaited:
+                pause = min(pause, PROBE)
+            if self._clock.monotonic() >= began + pause:
+                began = self._clock.monotonic()
+                pause = self._beat()
+
+    def _beat(self) -> float:
+        """Renew all leases once; says in how many seconds to do it again."""
+        leases = self._registry.alive()
+        if not leases:
+            return min(self._interval, LOOP_CHECK)
+        started = self._clock.monotonic()
+        try:
+            owners = [lease.owner.id for lease in leases]
+            heartbeat = self._time.heartbeat(owners, as_duration(self._lease))
+        except StoreError as error:
+            self._failure = error
+            for lease in leases:
+                lease.failure = error
+            return min(self._interval / 2, PROBE)
+        for lease in leases:
+            if lease.owner.id in heartbeat.alive:
+                lease.renew(started)
+            else:
+                lease.refused = True
+        self._skew = self._time.ahead
+        self._orders = heartbeat.orders
+        self._recovered = self._recovery.is_awaited
+        return self._interval
+
+    @property
+    def _look_every(self) -> float:
+        return PROMPT if self._recovery.is_awaited else LOOP_CHECK
+
+    async def _sleep(self, pause: float) -> None:
+        """Wait for the next beat, or for a probe once anything waits for the store."""
+        began = current_time()
+        with move_on_after(pause):
+            await self._recovery.awaited()
+            await sleep(max(0.0, began + PROBE - current_time()))
+
+    async def _watch_loop(self) -> None:
+        while True:
+            pause = self._look_every
+            due = current_time() + pause
+            await sleep(pause)
+            self._loop_seen = self._clock.monotonic()
+            lag = current_time() - due
+            if lag > LAG_LIMIT:
+                self._bus.emit(LoopLag, lag, self._blocker)
+            self._blocker = None
+            self._tell_what_the_thread_found()
+
+    def _tell_what_the_thread_found(self) -> None:
+        for lease in self._registry.alive():
+            if lease.refused:
+                lease.over.set()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            self._bus.emit(StoreFailed, "heartbeat", failure)
+        recovered, self._recovered = self._recovered, False
+        if recovered:
+            self._recovery.tell()
+        orders, self._orders = self._orders, None
+        if orders is not None and are_news(self._engine, orders):
+            # Read anew: what the thread has found may be older than what was heeded since.
+            self._engine.wakeups.wake((NEWS,))
+        if self._time.was_set_back():
+            self._engine.planner.clock_was_set()
+        skew, self._skew = self._skew, 0.0
+        if abs(skew) > SKEW_LIMIT:
+            self._bus.emit(ClockSkew, skew)
+
+    def _handler_on_the_loop(self) -> str | None:
+        """Name the worker whose handler the loop's thread is in right now."""
+        handlers: Mapping[CodeType, str] = {
+            worker.handler.__code__: worker.name
+            for worker in self._workers()
+            if hasattr(worker.handler, "__code__")
+        }
+        # CPython's documented way to see another thread; the underscore is its name.
+        frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        frame: FrameType | None = frames.get(self._loop_thread)
+        while frame is not None:
+            if frame.f_code in handlers:
+                return handlers[frame.f_code]
+            frame = frame.f_back
+        return None

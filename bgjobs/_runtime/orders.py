@@ -1,0 +1,78 @@
+"""Carries out what operators want of the queues of this process, wherever they said it.
+
+Orders are rows: jobs to be cancelled, queues to be paused. They are read when something tells
+that there are new ones, and with each heartbeat in any case.
+"""
+
+from typing import final
+
+from anyio import sleep
+
+from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.queue_control import QueueControl
+from bgjobs.errors import StoreError
+from bgjobs.stores.abc import Orders
+from bgjobs.stores.operations import Operations, operations_of
+
+NEWS = "\x1borders"
+"""What a notification of new orders names: no worker's name has a control character."""
+PAUSE = 0.2
+"""Seconds between two looks: on SQLite, every commit of another process may bring orders."""
+
+
+@final
+class OrderDesk:
+    """Reads orders and passes them to the queues that they are for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def run(self) -> None:
+        """Look whenever there may be news, until cancelled."""
+        operations = operations_of(self._engine.store)
+        if operations is None:
+            return
+        with self._engine.wakeups.subscribed([NEWS]) as news:
+            tries = 0
+            while True:
+                await news.wait()
+                try:
+                    await self._look(operations)
+                except StoreError:  # told as StoreFailed; the next heartbeat has them
+                    await sleep(self._engine.dispatch.retry_delay(tries))
+                    tries += 1
+                else:
+                    tries = 0
+                await sleep(PAUSE)
+
+    async def _look(self, operations: Operations) -> None:
+        owners = [lease.owner.id for lease in self._engine.registry.alive()]
+        heed(self._engine, await self._engine.dispatch.once(operations.orders, owners))
+
+
+async def first_orders(engine: Engine, control: QueueControl) -> None:
+    """Learn whether a queue that starts is paused everywhere, before it reserves anything."""
+    operations = operations_of(engine.store)
+    if operations is not None:
+        orders = await engine.dispatch.once(operations.orders, ())
+        control.heed(paused=control.name in orders.paused)
+
+
+def are_news(engine: Engine, orders: Orders) -> bool:
+    """Say whether these ask for anything that is not so already."""
+    queues = [queue for queue in engine.queues if not queue.is_scheduled]
+    return bool(orders.cancelled) or any(
+        queue.paused_everywhere != (queue.name in orders.paused) for queue in queues
+    )
+
+
+def heed(engine: Engine, orders: Orders) -> None:
+    """Pause and resume queues, and cancel jobs that they hold."""
+    for queue in engine.queues:
+        if not queue.is_scheduled:
+            queue.heed(paused=queue.name in orders.paused)
+        if orders.cancelled:
+            for attempt, job in tuple(queue.held.items()):
+                reason = orders.cancelled.get(job.id)
+                if reason is not None:
+                    attempt.cancel(reason)

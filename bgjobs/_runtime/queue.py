@@ -1,0 +1,151 @@
+"""One start of a queue: it reserves jobs, runs them and writes their ends, all at once.
+
+It lives under one owner id and one lease. The fetcher reserves and fills the inbox, slots call
+handlers, the settler commits what became of them.
+"""
+
+from typing import final
+from uuid import UUID
+
+from anyio import (
+    CapacityLimiter,
+    create_task_group,
+    current_time,
+    get_cancelled_exc_class,
+    move_on_after,
+    sleep,
+)
+
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job
+from bgjobs._core.timestamps import as_duration
+from bgjobs._runtime.attempt import Attempt
+from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.fetch import Fetcher
+from bgjobs._runtime.inbox import Inbox
+from bgjobs._runtime.lease_guard import LeaseGuard
+from bgjobs._runtime.leases import DeadOwner, Lease
+from bgjobs._runtime.orders import first_orders
+from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.settler import Settler
+from bgjobs._runtime.slot import Slot, Slots
+from bgjobs.errors import StoreUnavailableError
+from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
+from bgjobs.stores.abc import Owner
+
+STUBBORN_AFTER = 5.0
+"""Seconds after which a handler that goes on although it was cancelled is named."""
+
+
+@final
+class QueueRun:
+    """Runs the jobs of one queue until it is stopped."""
+
+    def __init__(self, control: QueueControl, engine: Engine, node: str) -> None:
+        self._control = control
+        self._queue = control.config
+        self._engine = engine
+        self._bus = control.bus
+        self._node = node
+        self._workers = {worker.name: worker for worker in control.config.workers}
+        self._threads = CapacityLimiter(self._queue.concurrency)
+        self._slots: list[Slot] = []
+        self._culprits: set[UUID] = set()
+
+    async def run(self) -> None:
+        """Take a lease and run jobs until stopped; what is left then is the monitor's."""
+        lease = await self._open()
+        if lease is None:
+            return
+        died = True
+        try:
+            self._bus.emit(QueueStarted, self._queue.name, self._owner.id)
+            await self._serve(lease)
+            died = False
+        except get_cancelled_exc_class():
+            died = False
+            raise
+        finally:
+            self._control.forget_all()
+            self._engine.registry.ended(DeadOwner(self._owner, self._culprits, died))
+            self._bus.emit(QueueStopped, self._queue.name, self._owner.id)
+            if died:
+                self._bus.emit(OwnerDied, self._owner.id, self._owner.name)
+
+    async def _open(self) -> Lease | None:
+        """Take a lease, waiting for a store that is away; None when stopped before."""
+        dispatch, tries = self._engine.dispatch, 0
+        while not self._control.stopping:
+            try:
+                return await self._try_to_open()
+            except StoreUnavailableError:
+                with move_on_after(dispatch.retry_delay(tries)):
+                    await self._control.room.wait()
+                tries += 1
+        return None
+
+    async def _try_to_open(self) -> Lease:
+        clock, seconds = self._engine.clock, self._engine.config.lease
+        if not self._control.is_scheduled:
+            await first_orders(self._engine, self._control)
+        # A new owner for each try: one whose answer was lost has an older lease.
+        self._owner = Owner(new_id(), self._queue.name, self._node)
+        lease = Lease(self._owner, seconds, until=0.0)
+        lease.renew(clock.monotonic())
+        await self._engine.dispatch.once(
+            self._engine.store.open_owner,
+            self._owner,
+            as_duration(seconds),
+            now=clock.store_now(),
+        )
+        self._engine.registry.add(lease)
+        return lease
+
+    async def _serve(self, lease: Lease) -> None:
+        guard = LeaseGuard(lease, self._engine.clock)
+        settler = Settler(self._control, self._engine, guard, self._culprits)
+        async with create_task_group() as guards:
+            guards.start_soon(guard.run)
+            guards.start_soon(self._end_the_grace)
+            async with create_task_group() as settling:
+                settling.start_soon(settler.run)
+                try:
+                    await self._run_slots(settler)
+                finally:
+                    settler.close()
+            guards.cancel_scope.cancel()
+
+    async def _run_slots(self, settler: Settler) -> None:
+        inbox = Inbox()
+        shared = Slots(self._control, self._engine, inbox, settler, self._culprits)
+        self._slots = [Slot(shared) for _ in range(self._queue.concurrency)]
+        async with create_task_group() as slots:
+            for slot in self._slots:
+                slots.start_soon(slot.run)
+            try:
+                await Fetcher(
+                    self._control, self._engine, self._owner, inbox, self._attempt
+                ).run()
+            finally:
+                inbox.close()
+
+    def _attempt(self, job: Job) -> Attempt:
+        return Attempt(self._workers[job.name], job, self._threads)
+
+    async def _end_the_grace(self) -> None:
+        """Cancel the handlers when they have had their time after the queue was stopped."""
+        control = self._control
+        await control.stopped.wait()
+        stopped = current_time()
+        while (left := stopped + control.grace - current_time()) > 0:
+            with move_on_after(left):
+                await control.hurry.wait()
+        for attempt in self._running():
+            attempt.interrupt()
+        await sleep(STUBBORN_AFTER)
+        for attempt in self._running():
+            bus = self._engine.planner.bus_of(attempt.job, self._bus)
+            bus.emit(CancellationIgnored, self._queue.name, attempt.job)
+
+    def _running(self) -> list[Attempt]:
+        return [slot.attempt for slot in self._slots if slot.attempt is not None]

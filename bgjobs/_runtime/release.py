@@ -1,0 +1,184 @@
+"""Gives back what owners hold that have ended, whoever they were.
+
+Everything goes through the same fenced settlements as a finished run, so two processes that
+release the same job at once cannot both do it.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
+from typing import final
+from uuid import UUID
+
+from anyio import create_task_group
+from attrs import frozen
+
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
+from bgjobs._core.settlements import Fail, Requeue
+from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.leases import DeadOwner
+from bgjobs._runtime.outliving import outliving
+from bgjobs._runtime.unreadable import listed, readable, set_refused_apart
+from bgjobs.errors import RowRefusedError, StoreError
+from bgjobs.events import (
+    JobCancelled,
+    JobReleased,
+    MonitorFailed,
+    MonitorReleased,
+    MonitorReleasing,
+)
+from bgjobs.stores.abc import NewJob
+from bgjobs.stores.pages import Page
+
+PAGE = 500
+"""Jobs that are released in one transaction."""
+
+
+@final
+@frozen
+class Ended:
+    """What was written about a job that is given back."""
+
+    settlement: Fail | Requeue
+    followers: Sequence[NewJob]
+    kept: bool
+    """Whether the reservation was still there."""
+
+
+async def end_cancelled(engine: Engine, job: Job, put_back: Requeue, reason: str) -> Ended:
+    """End a job that the store did not put back, because an operator has cancelled it.
+
+    It has ended already, but for a run of a schedule: that ends with the run that follows.
+    """
+    settlement = cancelled_instead(put_back, reason)
+    if job.occurrence is None:
+        return Ended(settlement, (), kept=True)
+    return await _fail(engine, job, settlement)
+
+
+async def running_jobs(engine: Engine, owner: UUID) -> AsyncIterator[Job]:
+    """Yield all jobs that an owner holds, page by page."""
+    page = Page(PAGE)
+    while jobs := await listed(engine, engine.store.get_running, owner, page):
+        for job in jobs:
+            yield job
+        page = page.behind(jobs)
+
+
+async def release_owner(engine: Engine, dead: DeadOwner) -> None:
+    """Give back what one owner of this process still holds, and forget it."""
+    held = [job async for job in running_jobs(engine, dead.owner.id)]
+    if dead.died:
+        engine.bus.emit(MonitorReleasing, dead.owner.id, len(held))
+    culprits = [job for job in held if job.id in dead.culprits]
+    others = [job for job in held if job.id not in dead.culprits]
+    await _give_back(engine, culprits, Crashed(), dead)
+    await _give_back(engine, others, Interrupted(), dead)
+    await engine.dispatch.call(
+        engine.store.close_owners, [dead.owner.id], now=engine.clock.store_now()
+    )
+    engine.registry.released(dead)
+
+
+async def sweep(engine: Engine) -> bool:
+    """Put back what owners of any process hold whose lease has ended; return if any did."""
+    store, clock = engine.store, engine.clock
+    page, found = Page(PAGE), False
+
+    async def ask(page: Page) -> Sequence[Job]:
+        return await engine.dispatch.once(store.abandoned, page, now=clock.store_now())
+
+    while jobs := await readable(engine, ask, page):
+        strangers = [job for job in jobs if not _is_ours(engine, job)]
+        if strangers:
+            engine.bus.emit(MonitorReleasing, None, len(strangers))
+            await _give_back(engine, strangers, Crashed(), None)
+        page, found = page.behind(jobs), True  # not the first again: some may stay
+    return found
+
+
+async def forget_ended(engine: Engine) -> None:
+    """Forget the owners whose lease has ended, of any process; the next sweep tries again."""
+    clock, store = engine.clock, engine.store
+    await engine.dispatch.once(store.close_owners, (), now=clock.store_now())
+
+
+def _is_ours(engine: Engine, job: Job) -> bool:
+    """Say whether its owner is one of this process, which sees to it without any crash.
+
+    After the machine slept, say: then the monitor wakes up together with the owner.
+    """
+    for lease in engine.registry.alive():
+        if lease.owner.id == job.reserved_by:
+            lease.refused = True
+            lease.over.set()
+            return True
+    return any(dead.owner.id == job.reserved_by for dead in engine.registry.dead())
+
+
+async def _give_back(
+    engine: Engine, jobs: Iterable[Job], outcome: Crashed | Interrupted, dead: DeadOwner | None
+) -> None:
+    async with create_task_group() as group:  # so that they are committed together
+        for job in jobs:
+            group.start_soon(outliving, partial(_give_one_back, engine, job, outcome, dead))
+
+
+async def _give_one_back(
+    engine: Engine, job: Job, outcome: Crashed | Interrupted, dead: DeadOwner | None
+) -> None:
+    settlement: Fail | Requeue = settle_unfinished(job, outcome, engine.config.limits)
+    try:
+        written = await _write(engine, job, settlement)
+    except StoreError:
+        return  # told as StoreFailed; it stays for the next sweep and holds up nobody else
+    if written is None:
+        return
+    end, cancelled = written
+    if end.kept:
+        _report(engine, job, end.settlement, cancelled, dead)
+        engine.planner.tell(job, end.settlement, end.followers)
+    engine.announce((job.name,))
+
+
+async def _write(
+    engine: Engine, job: Job, settlement: Fail | Requeue
+) -> tuple[Ended, str | None] | None:
+    """Return what was written, and why it was cancelled; None if its row was refused."""
+    try:
+        if not isinstance(settlement, Requeue):
+            return await _fail(engine, job, settlement), None
+        settled = await engine.settlements.put_back(settlement)
+        cancelled = settled.cancelled.get(job.reservation)
+        if cancelled is None:
+            return Ended(settlement, (), not settled.lost), None
+        return await end_cancelled(engine, job, settlement, cancelled), cancelled
+    except RowRefusedError:
+        await set_refused_apart(engine, job)
+        return None
+
+
+async def _fail(engine: Engine, job: Job, settlement: Fail) -> Ended:
+    followers = engine.planner.followers(job, settlement)
+    kept = await engine.settlements.settle(settlement, followers)
+    return Ended(settlement, followers, kept)
+
+
+def _report(
+    engine: Engine,
+    job: Job,
+    settlement: Fail | Requeue,
+    cancelled: str | None,
+    dead: DeadOwner | None,
+) -> None:
+    bus = engine.planner.bus_of(job, engine.bus)
+    if cancelled is not None and dead is not None:
+        bus.emit(JobCancelled, dead.owner.name, job, cancelled)
+        engine.wakeups.idle()
+    elif isinstance(settlement, Fail):
+        bus.emit_failure(MonitorFailed, job, settlement.error)
+        engine.wakeups.idle()  # it may have been the last one
+    elif dead is None or dead.died:
+        bus.emit(MonitorReleased, job)
+    else:
+        bus.emit(JobReleased, dead.owner.name, job)

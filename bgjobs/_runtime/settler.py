@@ -1,0 +1,249 @@
+"""Writes how attempts ended, beside the slots, which go on with the next jobs meanwhile."""
+
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+from typing import final
+from uuid import UUID
+
+from attrs import evolve, frozen
+
+from bgjobs._core.outcomes import Cancelled, Outcome, Raised, RetryPolicy, Returned, settle
+from bgjobs._core.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs._core.text import error_text
+from bgjobs._runtime.attempt import Attempt, HandlerCrashedError, raised_by_work
+from bgjobs._runtime.callbacks import failure_of
+from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.group_commit import LARGEST_BATCH, Settled
+from bgjobs._runtime.lease_guard import LeaseGuard
+from bgjobs._runtime.outliving import outliving
+from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.release import end_cancelled
+from bgjobs._runtime.reports import report_end
+from bgjobs._runtime.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
+from bgjobs._runtime.wakeups import Signal
+from bgjobs.backoff import Exponential
+from bgjobs.errors import RowRefusedError
+from bgjobs.events import QueueError, ReservationLost
+from bgjobs.stores.abc import NewJob
+
+MOST_REFUSED = 3
+"""Ends of one kind that may be refused in a row; with more it is no matter of single rows."""
+
+
+@final
+@frozen(eq=False)
+class End:
+    """One attempt that is over, and what is to be written about its job."""
+
+    attempt: Attempt
+    outcome: Outcome
+    settlement: Settlement
+    followers: Sequence[NewJob]
+    """What is to be stored with it: the next run of a scheduled job."""
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether more than this end is written, so that it may take longer than others."""
+        return bool(self.followers) or (
+            isinstance(self.settlement, Succeed) and bool(self.attempt.completions)
+        )
+
+
+@final
+class Settler:
+    """The ends of one start of a queue: all that wait are committed together."""
+
+    def __init__(
+        self,
+        control: QueueControl,
+        engine: Engine,
+        guard: LeaseGuard,
+        culprits: set[UUID],
+    ) -> None:
+        queue = control.config
+        self._culprits = culprits
+        self._control = control
+        self._engine = engine
+        self._guard = guard
+        self._policy = RetryPolicy(
+            max_retries=queue.max_retries, backoff=queue.backoff, random=Random()
+        )
+        self._capped = frozenset(cap.name for cap in control.caps)
+        self._ends: list[End] = []
+        self._refused: dict[type[Settlement], int] = {}
+        """How many of each kind were refused since one was written."""
+        self._news = Signal()
+        self._closed = False
+
+    async def run(self) -> None:
+        """Write ends until `close`, and then the rest; only the lease cuts it off."""
+        await outliving(self._write_until_closed)
+
+    def close(self) -> None:
+        """Let `run` end once everything is written."""
+        self._closed = True
+        self._news.set()
+
+    def put(self, attempt: Attempt, outcome: Outcome) -> End | None:
+        """Write the end of an attempt soon, together with others.
+
+        Or give it back: then the slot has to write it with `write_alone`.
+        """
+        attempt.ended = self._engine.clock.monotonic()
+        end = self._end(attempt, outcome)
+        self._control.finish_one()
+        if end.goes_alone:
+            return end
+        self._ends.append(end)
+        self._news.set()
+        return None
+
+    async def write_alone(self, end: End) -> None:
+        """Write an end that goes alone."""
+        await outliving(partial(self._write_in_time, end))
+
+    async def _write_until_closed(self) -> None:
+        while self._ends or not self._closed:
+            if not self._ends:
+                await self._news.wait()
+            ends, self._ends = self._ends[:LARGEST_BATCH], self._ends[LARGEST_BATCH:]
+            if ends:
+                with self._guard.settling():
+                    await self._write(ends)
+
+    async def _write_in_time(self, end: End) -> None:
+        with self._guard.settling():
+            await self._write_alone(end)
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> End:
+        if isinstance(outcome, Returned):  # in short, as nearly all of them do
+            settlement: Settlement = Succeed(attempt.job.reservation)
+        else:
+            settlement = self._decide(attempt, outcome)
+        job = attempt.job
+        followers = (
+            () if job.occurrence is None else self._engine.planner.followers(job, settlement)
+        )
+        return End(attempt, outcome, settlement, followers)
+
+    def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:
+        job, limits, now = attempt.job, self._engine.config.limits, self._engine.time.shown()
+        scheduled = self._engine.planner.scheduled(job)
+        policy = self._policy if scheduled is None else scheduled.policy
+        try:
+            return settle(job, outcome, policy, limits, now)
+        except BaseException as error:  # noqa: BLE001 - a backoff of the user's may raise anything
+            bus = self._engine.planner.bus_of(job, self._control.bus)
+            bus.emit(QueueError, self._control.name, failure_of("backoff", error))
+            return settle(job, outcome, evolve(policy, backoff=Exponential()), limits, now)
+
+    async def _write(self, ends: Sequence[End]) -> None:
+        settled = await self._engine.settlements.settle_all([end.settlement for end in ends])
+        if not (settled.refused or settled.lost or settled.cancelled):
+            for end in ends:  # mostly; looking up hashes each of them
+                self._tell(end, kept=True)
+            if self._refused:
+                self._forgive(ends)
+            return
+        for end in ends:
+            held = end.settlement.reservation
+            if isinstance(end.settlement, Requeue) and held in settled.cancelled:
+                await self._cancel(end, end.settlement, settled.cancelled[held])
+            elif held not in settled.refused:
+                self._tell(end, kept=held not in settled.lost)
+        if settled.refused:
+            await self._set_refused_apart(ends, settled)
+
+    async def _set_refused_apart(self, ends: Sequence[End], settled: Settled) -> None:
+        without = {*settled.refused, *settled.lost}
+        written = [end for end in ends if end.settlement.reservation not in without]
+        for end in ends:
+            error = settled.refused.get(end.settlement.reservation)
+            if error is None:
+                continue
+            self._forgive(written)  # before each: what is refused beside them is a single row
+            if not await self._is_set_apart(end, error):
+                self._culprits.add(end.attempt.job.id)
+                self._control.bus.emit(QueueError, self._control.name, error)
+                raise error
+
+    async def _is_set_apart(self, end: End, error: Exception) -> bool:
+        """Whether the row of a refused end was moved out of the way: only its job is lost."""
+        kind, job = type(end.settlement), end.attempt.job
+        count = self._refused.get(kind, 0)
+        if not isinstance(error, RowRefusedError) or count >= MOST_REFUSED:
+            return False
+        reason = HAS_RETURNED if kind is Succeed else REFUSED
+        if not await set_refused_apart(self._engine, job, reason):
+            return False
+        self._refused[kind] = count + 1
+        self._let_go(end)
+        return True
+
+    def _forgive(self, written: Sequence[End]) -> None:
+        for kind in {type(end.settlement) for end in written}:
+            self._refused.pop(kind, None)
+
+    async def _write_alone(self, end: End) -> None:
+        try:
+            await self._write_one(end)
+        except RowRefusedError as error:
+            if not await self._is_set_apart(end, error):
+                raise
+
+    async def _write_one(self, end: End) -> None:
+        attempt, settlements = end.attempt, self._engine.settlements
+        if isinstance(end.settlement, Requeue):
+            settled = await settlements.put_back(end.settlement)
+            if settled.cancelled:
+                [reason] = settled.cancelled.values()
+                await self._cancel(end, end.settlement, reason)
+                return
+            kept = not settled.lost
+        elif not end.goes_alone:
+            kept = await settlements.settle(end.settlement)
+        elif isinstance(end.settlement, Succeed) and attempt.completions:
+            try:
+                work = attempt.completing()
+                kept = await settlements.complete(attempt.job, work, end.followers)
+            except HandlerCrashedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
+                failed = self._end(attempt, Raised(error_text(raised_by_work(error))))
+                await self._write_alone(failed)
+                return
+        else:
+            kept = await settlements.settle(end.settlement, end.followers)
+        if kept:
+            self._forgive([end])
+        self._tell(end, kept=kept)
+
+    async def _cancel(self, end: End, put_back: Requeue, reason: str) -> None:
+        """Emit the end of a job that an operator had cancelled before it was put back."""
+        ended = await end_cancelled(self._engine, end.attempt.job, put_back, reason)
+        cancelled = End(end.attempt, Cancelled(reason), ended.settlement, ended.followers)
+        self._tell(cancelled, kept=ended.kept)
+
+    def _tell(self, end: End, *, kept: bool) -> None:
+        """Forget the job, and emit what became of it."""
+        job, engine = end.attempt.job, self._engine
+        bus = engine.planner.bus_of(job, self._control.bus)
+        if not kept:
+            bus.emit(ReservationLost, self._control.name, job)
+        else:
+            if bus.has_listeners or isinstance(end.settlement, Fail):
+                name = self._control.name
+                seconds = end.attempt.ended - end.attempt.started
+                report_end(bus, name, job, end.outcome, end.settlement, seconds)
+            engine.planner.tell(job, end.settlement, end.followers)
+            if end.followers or job.name in self._capped:
+                engine.announce((job.name,))
+            elif isinstance(end.settlement, Requeue):
+                engine.wakeups.wake((job.name,))
+        self._let_go(end)
+
+    def _let_go(self, end: End) -> None:
+        self._engine.wakeups.ended()
+        if self._control.let_go(end.attempt):
+            self._engine.wakeups.idle()

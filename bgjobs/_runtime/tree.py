@@ -1,0 +1,137 @@
+"""The children of one running application, and how they are started.
+
+services       heartbeat, orders, monitor, watch, notifier, pruner; they end after the queues
+'- queues      queues and scheduled jobs, one child each; they end when they are stopped
+"""
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import final
+
+from anyio.abc import TaskGroup
+
+from bgjobs._core.config import Queue, ScheduledJob
+from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.heartbeat import Heartbeat
+from bgjobs._runtime.monitor import Monitor
+from bgjobs._runtime.orders import OrderDesk
+from bgjobs._runtime.pruner import Pruner
+from bgjobs._runtime.queue import QueueRun
+from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.scheduled import queue_of, run_scheduled
+from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs._runtime.scheduled_row import ScheduledRow
+from bgjobs._runtime.supervisor import Child, Supervisor
+from bgjobs._runtime.watch import Watch
+from bgjobs.errors import ConfigError
+from bgjobs.events import ScheduledJobRemoved
+
+
+@final
+class Tree:
+    """Starts children under the supervisor, each in its place."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self.queues: list[QueueControl] = []
+        """In the order of the configuration."""
+        self.scheduled_jobs: list[ScheduledJobControl] = []
+        """In the order of the configuration, and then as they were added."""
+        self._engine = engine
+        self._supervisor = supervisor
+        self._node = f"{socket.gethostname()}:{os.getpid()}"
+        self._running_jobs = False
+        self._rows: dict[str, ScheduledRow] = {}
+
+    def start(self, services: TaskGroup, queues: TaskGroup) -> None:
+        """Start what the configuration asks for, in these task groups."""
+        self._services, self._group = services, queues
+        self.serve("notifier", self._engine.notifier.run)
+        for queue in self._engine.config.queues:
+            self.start_queue(queue)
+        for job in self._engine.config.scheduled_jobs:
+            self.start_scheduled_job(job)
+
+    def start_queue(self, queue: Queue) -> None:
+        """Run a queue until it is stopped."""
+        engine = self._engine
+        news = engine.wakeups.subscribe(worker.name for worker in queue.workers)
+        control = QueueControl(queue, engine.bus.scoped(queue.listeners), news)
+
+        async def run() -> None:
+            await QueueRun(control, engine, self._node).run()
+
+        self.queues.append(control)
+        self._start(control, f"queue {control.name!r}", run)
+
+    def start_scheduled_job(self, job: ScheduledJob) -> ScheduledRow:
+        """Plan and run a scheduled job until it is stopped or removed.
+
+        `ConfigError` while another one of its name is there.
+        """
+        self._check_name(job.name)
+        engine = self._engine
+        row = ScheduledRow(job, engine, engine.bus.scoped(job.listeners))
+        news = engine.wakeups.subscribe([job.worker.name])
+        queue = QueueControl(queue_of(job), row.bus, news, is_scheduled=True)
+
+        async def run() -> None:
+            await run_scheduled(row, queue, engine, self._node)
+            if row.removed:
+                row.close()
+
+        self._rows[job.name] = row
+        self.scheduled_jobs.append(ScheduledJobControl(row, engine))
+        engine.planner.add(job.name, row)
+        self._start(queue, f"scheduled job {job.name!r}", run)
+        return row
+
+    def remove_scheduled_job(self, control: ScheduledJobControl) -> ScheduledRow:
+        """Forget a scheduled job; its child ends when its row is gone."""
+        row = self._rows[control.name]
+        self.scheduled_jobs.remove(control)
+        row.remove()
+        row.bus.emit(ScheduledJobRemoved, control.name)
+        return row
+
+    async def bring_about_last_changes(self) -> None:
+        """Make the changes that had to wait for runs; called when all of them have ended."""
+        for row in self._rows.values():
+            await row.bring_about_last()
+
+    def _check_name(self, name: str) -> None:
+        row = self._rows.get(name)
+        if row is not None and not row.removed:
+            raise ConfigError([f"scheduled_jobs: two have the name {name!r}"])
+        if row is not None and row.pending:
+            raise ConfigError([f"scheduled_jobs: {name!r} was removed, but a run goes on"])
+
+    def _start(
+        self, control: QueueControl, name: str, run: Callable[[], Awaitable[None]]
+    ) -> None:
+        if not self._running_jobs:
+            self._running_jobs = True
+            self._start_services()
+        self._engine.queues.append(control)
+        self._group.start_soon(
+            self._keep_queue, Child(name, run, control.bus, control.stopped), control
+        )
+
+    async def _keep_queue(self, child: Child, control: QueueControl) -> None:
+        await self._supervisor.keep(child, self._group.cancel_scope)
+        if not self._engine.life.is_ending:  # else handlers may enqueue for its workers yet
+            self._engine.queues.remove(control)
+        self._engine.wakeups.unsubscribe(control.news)
+
+    def _start_services(self) -> None:
+        engine = self._engine
+        self.serve("heartbeat", Heartbeat(engine).run)
+        self.serve("orders", OrderDesk(engine).run)
+        self.serve("monitor", Monitor(engine).run)
+        self.serve("watch", Watch(engine).run)
+        self.serve("pruner", Pruner(engine).run)
+
+    def serve(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep a service running until everything has ended."""
+        child = Child(name, run, self._engine.bus)
+        self._services.start_soon(self._supervisor.keep, child, self._group.cancel_scope)

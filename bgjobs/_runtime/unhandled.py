@@ -1,0 +1,170 @@
+"""Jobs that wait although no process runs their worker: which, since when, and what to do."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from shlex import quote
+from typing import final
+
+from attrs import frozen
+
+from bgjobs._core.config import Config
+from bgjobs._core.timestamps import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
+from bgjobs._runtime.engine import Engine
+from bgjobs.stores.operations import Finding, Level, Operations
+
+MOST_NAMES = 1_000
+"""Workers with waiting jobs that are looked at."""
+MOST_TOLD = 20
+"""Workers that are told; what helps the jobs of these helps those of the others."""
+COUNTED = 100_000
+"""Jobs of one worker that are counted."""
+
+
+@final
+@frozen(kw_only=True)
+class UnhandledJobs:
+    """Jobs of one worker that wait, and that no process runs."""
+
+    worker: str
+    waiting: int
+    """How many, up to 100,000."""
+    since: datetime
+    """When the first of them was due, or will be."""
+    runners: Sequence[str] = ()
+    """The queues and scheduled jobs of the configuration that have this worker."""
+    others: Sequence[str] = ()
+    """Queues that run and that the configuration does not have; one of these may be theirs."""
+    is_configured: bool = False
+    """Whether the configuration has this worker at all, to enqueue its jobs."""
+    is_schedule: bool = False
+    """Whether only runs of a scheduled job wait."""
+
+
+async def find_unhandled(
+    engine: Engine, operations: Operations, config: Config
+) -> list[UnhandledJobs]:
+    """Ask the store for jobs that wait, and whether their queues run anywhere.
+
+    One worker more than `MOST_TOLD` is returned where there are more.
+    """
+    names = await engine.dispatch.call(operations.get_waiting_names, MOST_NAMES)
+    if not names:
+        return []
+    now = engine.clock.store_now()
+    owners = await engine.dispatch.call(operations.get_owners, now=now)
+    running = {owner.name for owner in owners}
+    found: list[UnhandledJobs] = []
+    for suspect in suspects(config, names, running):
+        if len(found) <= MOST_TOLD and (jobs := await _looked_at(engine, suspect)):
+            found.append(jobs)
+    return found
+
+
+@final
+@frozen
+class Suspect:
+    """A worker with waiting jobs that no running queue of the configuration has."""
+
+    worker: str
+    runners: Sequence[str]
+    others: Sequence[str]
+    is_configured: bool
+
+
+def suspects(
+    config: Config, names: Iterable[str], running: Collection[str]
+) -> Iterator[Suspect]:
+    """Choose the workers that seem to have no running queue.
+
+    Which workers a queue has that the configuration does not know is unknown. It may be that of
+    a worker which is only enqueued here, or a scheduled job that was added at run time.
+    """
+    runners = _runners(config)
+    others = sorted(set(running) - {name for mine in runners.values() for name in mine})
+    configured = {worker.name for worker in config.all_workers()}
+    for name in names:
+        mine, is_configured = runners.get(name, []), name in configured
+        is_enqueued_only = is_configured and not mine
+        if name in others or (is_enqueued_only and others) or set(mine) & set(running):
+            continue
+        yield Suspect(name, mine, others, is_configured)
+
+
+def _runners(config: Config) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for queue in config.queues:
+        for worker in queue.workers:
+            found.setdefault(worker.name, []).append(queue.name)
+    for job in config.scheduled_jobs:
+        found.setdefault(job.worker.name, []).append(job.name)
+    return found
+
+
+async def _looked_at(engine: Engine, suspect: Suspect) -> UnhandledJobs | None:
+    """Look at the jobs of a worker; None where they would not run yet in any case."""
+    ask, store, now = engine.dispatch.call, engine.store, engine.clock.store_now()
+    worker = [suspect.worker]
+    counts = await ask(store.count, worker, at_most=COUNTED, now=now)
+    first = await ask(store.next_due, worker, planned=True, now=now)
+    if first is None or (suspect.runners and not counts.due):
+        return None
+    unplanned = await ask(store.next_due, worker, planned=False, now=now)
+    return UnhandledJobs(
+        worker=suspect.worker,
+        waiting=min(counts.due + counts.delayed, COUNTED),
+        since=_moved(engine.clock.now(), first),
+        runners=suspect.runners,
+        others=suspect.others,
+        is_configured=suspect.is_configured,
+        is_schedule=unplanned is None,
+    )
+
+
+def _moved(now: datetime, by: timedelta) -> datetime:
+    """Return the instant that lies so far from now, or the last one there is on that side."""
+    try:
+        return now + by
+    except OverflowError:
+        return from_microseconds(FIRST_MICROSECOND if by < timedelta(0) else LAST_MICROSECOND)
+
+
+def findings(config: Config, unhandled: Iterable[UnhandledJobs]) -> Iterator[Finding]:
+    """Write what was found, and what to do about it."""
+    known = sorted({worker.name for worker in config.all_workers()})
+    told = list(unhandled)
+    for jobs in told[:MOST_TOLD]:
+        level: Level = "warning" if jobs.is_configured or jobs.others else "problem"
+        yield Finding("jobs", level, f"{_fact(jobs)}{_advice(jobs, known)}")
+    if len(told) > MOST_TOLD:
+        text = f"jobs of more workers wait, {told[MOST_TOLD].worker!r} among them: see to these"
+        yield Finding("jobs", "warning", f"{text} first")
+
+
+def _fact(jobs: UnhandledJobs) -> str:
+    count = f"{jobs.waiting:,}{'+' if jobs.waiting >= COUNTED else ''}"
+    verb = "job waits" if jobs.waiting == 1 else "jobs wait"
+    since = f"since {jobs.since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{count} {verb} for worker {jobs.worker!r} {since}, and "
+
+
+def _advice(jobs: UnhandledJobs, known: Sequence[str]) -> str:
+    worker = jobs.worker
+    if jobs.runners:
+        names = " or ".join(map(repr, jobs.runners))
+        return f"no process runs {names}: start one with bgjobs run"
+    if jobs.is_configured:
+        return "no process runs it: start one whose queue has it"
+    if jobs.is_schedule:
+        return (
+            "the application no longer has the scheduled job: end its run with "
+            f"bgjobs jobs delete, or give a queue the worker {worker!r}"
+        )
+    near = get_close_matches(worker, known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    others = f", unless it is one of {', '.join(jobs.others)}" if jobs.others else ""
+    return (
+        f"no queue of the application has it{hint}{others}: if you have renamed the worker, "
+        f"keep its name with @worker(name={worker!r}); else end them with "
+        f"bgjobs jobs cancel --all --worker {quote(worker)}"
+    )

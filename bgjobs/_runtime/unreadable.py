@@ -1,0 +1,124 @@
+"""What becomes of stored rows that are no jobs: they are set apart, and the others go on."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from attrs import evolve
+
+from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
+from bgjobs._runtime.engine import Engine
+from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
+from bgjobs.events import JobUnreadable
+from bgjobs.stores.operations import Finding, operations_of
+from bgjobs.stores.pages import Listing, Page, unreadable_in
+
+J = TypeVar("J", bound=StoredJob)
+K = TypeVar("K")
+
+REFUSED = "the database refuses how its run ended"
+HAS_RETURNED = "its handler has returned, but the database refuses its end"
+"""Of a run that has succeeded, and that a retry repeats."""
+
+
+async def set_apart(engine: Engine, found: Sequence[UnreadableJob]) -> bool:
+    """Move rows that cannot be read to their own table; whether any was moved.
+
+    A process may lack the right to move them. It goes on without them, and one that has the
+    right moves them when it meets them.
+    """
+    operations = operations_of(engine.store)
+    if operations is None or not found:
+        return False
+    now = engine.clock.store_now()
+    try:
+        moved = await engine.dispatch.once(operations.set_apart, found, now=now)
+    except StoreUnavailableError:
+        raise
+    except StoreError:  # told as StoreFailed
+        return False
+    for one in moved:
+        engine.bus.emit(JobUnreadable, one)
+    return bool(moved)
+
+
+async def set_refused_apart(engine: Engine, job: Job, reason: str = REFUSED) -> bool:
+    """Move the row of a job that we hold and whose end the database refuses.
+
+    Tried again it would be refused again, and its queue would end each time. False if it is
+    still held as before, because this process lacks the right to move it.
+    """
+    columns = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
+    held = UnreadableJob(
+        id=job.id,
+        table="jobs",
+        reason=reason,
+        columns=columns,
+        key=(job.id, job.reserved_by, job.reservations),
+    )
+    return await set_apart(engine, [held]) or not await _is_held(engine, job)
+
+
+async def _is_held(engine: Engine, job: Job) -> bool:
+    try:
+        found = await find(engine, job.id)
+    except UnreadableJobError:  # it has changed while it ran
+        return False
+    return isinstance(found, Job) and found.reservation == job.reservation
+
+
+async def readable(
+    engine: Engine, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
+) -> list[J]:
+    """Return the jobs of a page; what cannot be read is set apart, and the page filled up."""
+    kept: list[J] = []
+    while True:
+        jobs = await ask(page)
+        kept += jobs
+        unreadable = unreadable_in(jobs)
+        if not unreadable:
+            return Listing(kept, after=jobs.after) if isinstance(jobs, Listing) else kept
+        is_less = await set_apart(engine, unreadable)
+        following = evolve(page.behind(jobs), limit=page.limit - len(jobs))
+        if following == page and not is_less:
+            return kept  # the same rows would be met again, and nothing tells what is behind
+        page = following
+
+
+async def listed(
+    engine: Engine, verb: Callable[[K, Page], Sequence[J]], key: K, page: Page
+) -> list[J]:
+    """Return the jobs of a page that a verb of the store lists by a name or an owner."""
+
+    async def ask(page: Page) -> Sequence[J]:
+        return await engine.dispatch.call(verb, key, page)
+
+    return await readable(engine, ask, page)
+
+
+async def find(engine: Engine, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+    """Return a job by its id, live or ended, or None.
+
+    Raises:
+        UnreadableJobError: There is one, and its row cannot be read. It is set apart.
+    """
+    try:
+        found = await engine.dispatch.call(engine.store.find, job_id)
+    except UnreadableJobError as error:
+        await set_apart(engine, [error.job])
+        raise
+    operations = operations_of(engine.store)
+    if found is None and operations is not None:
+        apart = await engine.dispatch.call(operations.find_unreadable, job_id)
+        if apart is not None:
+            raise UnreadableJobError(apart)
+    return found
+
+
+def unreadable_findings(count: int, at_most: int) -> Iterator[Finding]:
+    """Write what is to be known of rows that were set apart."""
+    if count:
+        shown = f"{count:,}{'+' if count >= at_most else ''}"
+        rows = "1 stored row is" if count == 1 else f"{shown} stored rows are"
+        text = f"{rows} unreadable: see bgjobs jobs list --unreadable"
+        yield Finding("unreadable rows", "warning", text)
