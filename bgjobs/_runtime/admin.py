@@ -41,15 +41,15 @@ from bgjobs._core.jobs import (
 from bgjobs._core.text import clean_text, value_text
 from bgjobs._runtime.bulk import Bulk, Progress
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.enqueueing import enqueue
 from bgjobs._runtime.importing import Imported
 from bgjobs._runtime.listing import State, list_jobs
 from bgjobs._runtime.orders import NEWS
+from bgjobs._runtime.persistence.enqueue import enqueue
+from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
 from bgjobs._runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs._runtime.tree import Tree
 from bgjobs._runtime.unhandled import MOST_TOLD, UnhandledJobs, find_unhandled, findings
-from bgjobs._runtime.unreadable import find, unreadable_findings
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
 from bgjobs.events import Operated
 from bgjobs.stores.abc import SCHEMA_VERSION, Counts

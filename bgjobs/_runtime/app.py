@@ -28,10 +28,10 @@ from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.admin import Admin
 from bgjobs._runtime.bgjobs import BgJobs
 from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.cancellation import native_task, outliving
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.last_call import LastCall
 from bgjobs._runtime.monitor import Monitor
-from bgjobs._runtime.outliving import native_task, outliving
 from bgjobs._runtime.supervisor import Supervisor
 from bgjobs._runtime.tree import Tree
 from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped

@@ -26,12 +26,12 @@ from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs._runtime.admin import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.enqueueing import enqueue
+from bgjobs._runtime.persistence.enqueue import enqueue
+from bgjobs._runtime.persistence.unreadable import find, listed
 from bgjobs._runtime.queue_control import QueueControl
 from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs._runtime.signals import on_each_signal
 from bgjobs._runtime.tree import Tree
-from bgjobs._runtime.unreadable import find, listed
 from bgjobs._runtime.waiting import wait_for
 from bgjobs.errors import NotRunningError, UnknownNameError
 from bgjobs.stores.abc import Counts

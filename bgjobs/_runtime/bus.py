@@ -21,7 +21,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from bgjobs._core.deferred import is_async_function, refuse_deferred
 from bgjobs._runtime.callbacks import failure_of, holds
-from bgjobs._runtime.outliving import (
+from bgjobs._runtime.cancellation import (
     is_natively_cancelled,
     native_task,
     outliving,

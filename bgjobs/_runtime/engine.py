@@ -12,13 +12,13 @@ from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker, Config
 from bgjobs._core.jobs import Job
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.dispatch import Dispatch
-from bgjobs._runtime.group_commit import GroupCommit
 from bgjobs._runtime.leases import Registry
 from bgjobs._runtime.life import Life
+from bgjobs._runtime.persistence.dispatch import Dispatch
+from bgjobs._runtime.persistence.group_commit import GroupCommit
+from bgjobs._runtime.persistence.store_clock import StoreTime
 from bgjobs._runtime.planner import Planner
 from bgjobs._runtime.queue_control import QueueControl
-from bgjobs._runtime.store_time import StoreTime
 from bgjobs._runtime.wakeups import Notifier, Wakeups
 from bgjobs.errors import StoreError
 from bgjobs.stores.abc import Store

@@ -13,9 +13,9 @@ from bgjobs._runtime.attempt import Attempt
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.inbox import Inbox
 from bgjobs._runtime.pace import MOST_AHEAD, Pace
+from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
 from bgjobs._runtime.queue_control import QueueControl
 from bgjobs._runtime.release import end_cancelled, running_jobs
-from bgjobs._runtime.unreadable import set_apart, set_refused_apart
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.abc import Owner

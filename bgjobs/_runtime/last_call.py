@@ -5,7 +5,7 @@ from typing import final
 from anyio import CancelScope, CapacityLimiter, Event, sleep, to_thread
 
 from bgjobs._core.clock import Clock
-from bgjobs._runtime.outliving import outliving
+from bgjobs._runtime.cancellation import outliving
 from bgjobs.stores.abc import Store
 
 LAST_RELEASE = 10.0

@@ -4,7 +4,7 @@ from typing import Any, final
 
 from anyio import Event
 
-from bgjobs._runtime.outliving import is_natively_cancelled, native_task
+from bgjobs._runtime.cancellation import is_natively_cancelled, native_task
 from bgjobs.errors import NotRunningError
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.persistence.unreadable import listed, readable
 from bgjobs._runtime.sifting import sifted, sifted_search
-from bgjobs._runtime.unreadable import listed, readable
 from bgjobs.stores.operations import Failures, Operations
 from bgjobs.stores.pages import Page
 

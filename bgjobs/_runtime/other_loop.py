@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import cast
 
-from bgjobs._runtime.outliving import native_task
+from bgjobs._runtime.cancellation import native_task
 
 _KINDS = (RuntimeError, AttributeError, TypeError)
 """What such a call ends in; other errors of these libraries say something else."""

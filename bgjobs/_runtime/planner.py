@@ -11,8 +11,8 @@ from bgjobs._core.outcomes import RetryPolicy
 from bgjobs._core.recurrence import missed_between
 from bgjobs._core.settlements import Drop, Requeue, Settlement
 from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.persistence.store_clock import StoreTime
 from bgjobs._runtime.planned_run import PlannedRun
-from bgjobs._runtime.store_time import StoreTime
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.events import OccurrencePlanned, OccurrencesMissed
 from bgjobs.stores.abc import NewJob

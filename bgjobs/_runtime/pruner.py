@@ -11,7 +11,7 @@ from anyio import sleep
 
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.isolating import answered, answering, prune_past_refused
+from bgjobs._runtime.persistence.refusals import answered, answering, prune_past_refused
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import Pruned, StoreFailed
 

@@ -11,8 +11,8 @@ from attrs import frozen
 
 from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.isolating import answered, answering, prune_past_refused
-from bgjobs._runtime.unreadable import listed
+from bgjobs._runtime.persistence.refusals import answered, answering, prune_past_refused
+from bgjobs._runtime.persistence.unreadable import listed
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import ChangeRefused
 from bgjobs.stores.abc import Store

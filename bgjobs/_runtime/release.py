@@ -15,10 +15,10 @@ from attrs import frozen
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
 from bgjobs._core.settlements import Fail, Requeue
+from bgjobs._runtime.cancellation import outliving
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases import DeadOwner
-from bgjobs._runtime.outliving import outliving
-from bgjobs._runtime.unreadable import listed, readable, set_refused_apart
+from bgjobs._runtime.persistence.unreadable import listed, readable, set_refused_apart
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import (
     JobCancelled,

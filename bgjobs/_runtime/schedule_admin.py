@@ -10,10 +10,10 @@ from bgjobs._core.config import ScheduledJob
 from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.persistence.unreadable import readable
 from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs._runtime.scheduled_row import ScheduledRow
 from bgjobs._runtime.tree import Tree
-from bgjobs._runtime.unreadable import readable
 from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.reading import from_text

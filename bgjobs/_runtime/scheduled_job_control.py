@@ -11,7 +11,7 @@ from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.recurrence import paused, replanned, resumed
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.enqueueing import enqueue
+from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.planned_run import Change
 from bgjobs._runtime.scheduled_row import ScheduledRow
 from bgjobs.errors import NotRunningError

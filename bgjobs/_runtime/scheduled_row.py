@@ -35,11 +35,11 @@ from bgjobs._core.recurrence import (
 )
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.checkpoints import raise_if_cancelled
+from bgjobs._runtime.cancellation import raise_if_cancelled
 from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.persistence.ticket import fault_in
+from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.planned_run import IMPOSSIBLE, Change, PlannedRun, occurrence_of
-from bgjobs._runtime.ticket import fault_in
-from bgjobs._runtime.unreadable import set_apart
 from bgjobs._runtime.wakeups import Signal
 from bgjobs.errors import (
     NoOccurrenceError,

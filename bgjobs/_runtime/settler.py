@@ -13,14 +13,14 @@ from bgjobs._core.settlements import Fail, Requeue, Settlement, Succeed
 from bgjobs._core.text import error_text
 from bgjobs._runtime.attempt import Attempt, HandlerCrashedError, raised_by_work
 from bgjobs._runtime.callbacks import failure_of
+from bgjobs._runtime.cancellation import outliving
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.group_commit import LARGEST_BATCH, Settled
 from bgjobs._runtime.lease_guard import LeaseGuard
-from bgjobs._runtime.outliving import outliving
+from bgjobs._runtime.persistence.group_commit import LARGEST_BATCH, Settled
+from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs._runtime.queue_control import QueueControl
 from bgjobs._runtime.release import end_cancelled
 from bgjobs._runtime.reports import report_end
-from bgjobs._runtime.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs._runtime.wakeups import Signal
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError

@@ -16,9 +16,9 @@ from bgjobs._core.outcomes import Interrupted, Outcome, Returned, TooLate, Unsta
 from bgjobs._core.recurrence import is_too_late
 from bgjobs._runtime.attempt import Attempt
 from bgjobs._runtime.callbacks import holds
+from bgjobs._runtime.cancellation import took_back_native_cancellation
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.inbox import Inbox
-from bgjobs._runtime.outliving import took_back_native_cancellation
 from bgjobs._runtime.queue_control import QueueControl
 from bgjobs._runtime.settler import Settler
 from bgjobs.errors import LeaseLostError, NotRunningError, unwrapped

@@ -6,7 +6,7 @@ from anyio import move_on_after
 
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.unreadable import find
+from bgjobs._runtime.persistence.unreadable import find
 from bgjobs.errors import UnknownJobError
 
 FIRST_LOOK, LONGEST_LOOK = 0.02, 1.0

@@ -11,7 +11,7 @@ from typing import final
 from anyio import Event, sleep
 
 from bgjobs._core.clock import Clock
-from bgjobs._runtime.dispatch import Dispatch
+from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.errors import StoreError
 
 NOTIFY_PAUSE = 0.005

@@ -17,7 +17,7 @@ from anyio import (
 )
 
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.threads import thread_beside
+from bgjobs._runtime.persistence.threads import thread_beside
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.stores.abc import Watcher

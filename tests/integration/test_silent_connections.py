@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._runtime import last_call, watch
-from bgjobs._runtime.dispatch import LONGEST_RETRY
+from bgjobs._runtime.persistence.dispatch import LONGEST_RETRY
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied, StoreFailed
 from bgjobs.stores.abc import NewJob

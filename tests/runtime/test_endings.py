@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs._runtime import group_commit
+from bgjobs._runtime.persistence import group_commit
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded
 from tests.fixtures.databases import SQLiteFile

@@ -9,7 +9,7 @@ import pytest
 
 import bgjobs
 from bgjobs._core.jobs import Job
-from bgjobs._runtime import group_commit
+from bgjobs._runtime.persistence import group_commit
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import JobEnqueued, StoreCalled
 from bgjobs.stores.abc import NewJob, Written

@@ -346,10 +346,10 @@ async def test_two_streams_are_independent(sqlite_app: Harness) -> None:
 
 
 COUNTED = {
-    "bgjobs._runtime.enqueueing": "JobEnqueued",
+    "bgjobs._runtime.persistence.enqueue": "JobEnqueued",
     "bgjobs._runtime.slot": "JobStarted",
     "bgjobs._runtime.reports": "JobSucceeded",
-    "bgjobs._runtime.dispatch": "StoreCalled",
+    "bgjobs._runtime.persistence.dispatch": "StoreCalled",
 }
 
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 import anyio
 import pytest
 
-from bgjobs._runtime.store_threads import StoreThreads
+from bgjobs._runtime.persistence.threads import StoreThreads
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import trio
 
-from bgjobs._runtime.dispatch import Dispatch
+from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.errors import StoreError, StoreUnavailableError
 from tests.simulation.disk import Disk
 from tests.simulation.journal import Journal

@@ -5,19 +5,32 @@ now and then, costs two to three times as much as waking one that waits here.
 """
 
 import socket
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, final
 
-from anyio import CancelScope, Event, get_cancelled_exc_class, wait_readable
+from anyio import (
+    CancelScope,
+    CapacityLimiter,
+    Event,
+    create_task_group,
+    get_cancelled_exc_class,
+    to_thread,
+    wait_readable,
+)
 from attrs import define, field
 
-from bgjobs._runtime.checkpoints import raise_if_cancelled
-from bgjobs._runtime.outliving import took_back_native_cancellation
+from bgjobs._runtime.cancellation import (
+    outliving,
+    raise_if_cancelled,
+    took_back_native_cancellation,
+)
 from bgjobs.errors import StoreError
 
 T = TypeVar("T")
@@ -189,3 +202,24 @@ async def _wait_out(done: Event) -> None:
             raise cancellation
         finally:
             del cancellation  # its traceback holds this frame
+
+
+@asynccontextmanager
+async def thread_beside(work: Callable[[threading.Event], None]) -> AsyncGenerator[None]:
+    """Run `work(stop)` in a thread of its own beside the block.
+
+    The end of the block sets `stop`, which `work` must heed soon. What `work` raises cancels
+    the block and leaves in the group of the thread's task.
+    """
+    stop = threading.Event()
+    own = CapacityLimiter(1)  # not one of the threads that the application shares
+
+    async def in_thread() -> None:
+        await to_thread.run_sync(work, stop, limiter=own)
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(outliving, in_thread)  # no thread may go on behind its task
+        try:
+            yield
+        finally:
+            stop.set()

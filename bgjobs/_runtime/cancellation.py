@@ -13,6 +13,7 @@ from math import inf
 from typing import Any, TypeVar, final
 
 from anyio import CancelScope, current_effective_deadline, get_cancelled_exc_class
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 T = TypeVar("T")
 
@@ -152,3 +153,18 @@ class _Uncancelled:
             done.set_result(None)
             done.add_done_callback(wake, context=self._context)
         return False
+
+
+async def raise_if_cancelled() -> None:
+    """Raise the cancellation if a scope around has been cancelled; else return at once.
+
+    `anyio.from_thread.run` calls inside the scope of the task that has lent the thread. Where
+    that scope was cancelled before, AnyIO delivers nothing on asyncio, and its own
+    `checkpoint_if_cancelled` waits for the delivery for ever, at full load.
+    """
+    if native_task() is None:
+        await checkpoint_if_cancelled()  # Trio's own, which need not walk through all scopes
+    elif current_effective_deadline() == -inf:
+        with CancelScope():  # noqa: ASYNC100 - leaving it makes AnyIO deliver again
+            pass
+        await checkpoint()

@@ -5,16 +5,65 @@ from functools import partial
 from random import Random
 from typing import ParamSpec, TypeVar, final
 
-from anyio import current_time
+from anyio import CancelScope, Event, create_task_group, current_time, move_on_after
 from anyio.lowlevel import checkpoint
 
 from bgjobs._core.clock import Clock
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.recovery import Recovery
-from bgjobs._runtime.store_threads import StoreThreads
+from bgjobs._runtime.persistence.threads import StoreThreads
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
 from bgjobs.stores.abc import Store
+
+PROBE = 1.5
+"""Seconds between two heartbeats while anything waits for the store."""
+PROMPT = 0.05
+"""Seconds within which it is noticed that a heartbeat is due, or has succeeded, meanwhile."""
+
+
+@final
+class Recovery:
+    """Who waits for the store, and what ends the wait."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._awaited = Event()
+        self._recovered = Event()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anything waits now. Safe from any thread."""
+        return self._waiting > 0
+
+    async def wait(self, seconds: float, *, or_until: Event | None = None) -> None:
+        """Wait so long at most, until the store takes writes again, or until this event."""
+        events = [self._recovered] if or_until is None else [self._recovered, or_until]
+        self._waiting += 1
+        self._awaited.set()
+        try:
+            with move_on_after(seconds):
+                async with create_task_group() as group:
+                    for event in events:
+                        group.start_soon(_end, group.cancel_scope, event)
+        finally:
+            self._waiting -= 1
+
+    async def awaited(self) -> None:
+        """Return when anything waits."""
+        if not self._waiting:
+            self._awaited = Event()
+            await self._awaited.wait()
+
+    def tell(self) -> None:
+        """End all waits: a write has succeeded since they began."""
+        recovered, self._recovered = self._recovered, Event()
+        recovered.set()
+
+
+async def _end(scope: CancelScope, event: Event) -> None:
+    await event.wait()
+    scope.cancel()
+
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""Calls to the store: threads, group commit and what both share."""
