@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from bgjobs._runtime.bus import EventStream
     from bgjobs._runtime.importing import Imported
     from bgjobs._runtime.listing import State
-    from bgjobs._runtime.queue_control import QueueControl
+    from bgjobs._runtime.queues.state import QueueControl
     from bgjobs._runtime.schedule_admin import ScheduleState
     from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
     from bgjobs._runtime.unhandled import UnhandledJobs
@@ -131,7 +131,7 @@ _LATER = {
     "Migration": "bgjobs.stores.operations",
     "OperatedStore": "bgjobs.stores.operations",
     "PostgresStore": "bgjobs.stores.postgres",
-    "QueueControl": "bgjobs._runtime.queue_control",
+    "QueueControl": "bgjobs._runtime.queues.state",
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
     "ScheduleState": "bgjobs._runtime.schedule_admin",

@@ -28,7 +28,7 @@ from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, listed
-from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs._runtime.signals import on_each_signal
 from bgjobs._runtime.tree import Tree

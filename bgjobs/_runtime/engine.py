@@ -18,7 +18,7 @@ from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.store_clock import StoreTime
 from bgjobs._runtime.planner import Planner
-from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.wakeups import Notifier, Wakeups
 from bgjobs.errors import StoreError
 from bgjobs.stores.abc import Store

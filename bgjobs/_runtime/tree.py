@@ -17,8 +17,8 @@ from bgjobs._runtime.heartbeat import Heartbeat
 from bgjobs._runtime.monitor import Monitor
 from bgjobs._runtime.orders import OrderDesk
 from bgjobs._runtime.pruner import Pruner
-from bgjobs._runtime.queue import QueueRun
-from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.queues.consumer import QueueRun
+from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled import queue_of, run_scheduled
 from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
 from bgjobs._runtime.scheduled_row import ScheduledRow

@@ -26,7 +26,12 @@ from bgjobs._core.outcomes import (
 from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._core.text import error_text
 from bgjobs._core.workers import Worker
-from bgjobs._runtime.attempt import Attempt, HandlerCrashedError, is_failure, raised_by_work
+from bgjobs._runtime.queues.attempt import (
+    Attempt,
+    HandlerCrashedError,
+    is_failure,
+    raised_by_work,
+)
 from bgjobs.backoff import IMMEDIATE
 from bgjobs.stores.abc import NewJob, Owner, Store
 from bgjobs.testing.clock import VirtualClock

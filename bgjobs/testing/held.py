@@ -10,8 +10,8 @@ from anyio import CapacityLimiter
 from attrs import evolve
 
 from bgjobs._core.config import AnyWorker
-from bgjobs._runtime.attempt import call_in_thread
-from bgjobs._runtime.own_context import InOwnContext
+from bgjobs._runtime.queues.attempt import call_in_thread
+from bgjobs._runtime.queues.isolated_context import InOwnContext
 from bgjobs.testing.virtual_time import time_held
 
 

@@ -9,7 +9,7 @@ import pytest
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs._core.settlements import Fail
-from bgjobs._runtime.attempt import WorkUnavailableError
+from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.abc import NewJob
 from bgjobs.stores.postgres import PostgresStore

@@ -10,7 +10,7 @@ import pytest
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import SucceededJob
-from bgjobs._runtime.attempt import WorkUnavailableError
+from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one

@@ -9,8 +9,8 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs._core.jobs import Job
-from bgjobs._runtime.attempt import Attempt
-from bgjobs._runtime.inbox import TURN, Inbox
+from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.inbox import TURN, Inbox
 
 pytestmark = pytest.mark.anyio
 

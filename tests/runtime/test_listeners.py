@@ -347,8 +347,8 @@ async def test_two_streams_are_independent(sqlite_app: Harness) -> None:
 
 COUNTED = {
     "bgjobs._runtime.persistence.enqueue": "JobEnqueued",
-    "bgjobs._runtime.slot": "JobStarted",
-    "bgjobs._runtime.reports": "JobSucceeded",
+    "bgjobs._runtime.queues.slot": "JobStarted",
+    "bgjobs._runtime.queues.settler": "JobSucceeded",
     "bgjobs._runtime.persistence.dispatch": "StoreCalled",
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 import bgjobs
 from bgjobs._core.jobs import SucceededJob
-from bgjobs._runtime.settler import MOST_REFUSED
+from bgjobs._runtime.queues.settler import MOST_REFUSED
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,

@@ -9,8 +9,8 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Requeue
-from bgjobs._runtime import fetch
-from bgjobs._runtime.pace import Pace
+from bgjobs._runtime.queues import fetcher
+from bgjobs._runtime.queues.fetcher import Pace
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded, QueueError
 from bgjobs.stores.abc import NewJob
@@ -28,7 +28,7 @@ async def test_a_queue_goes_on_when_what_held_it_up_is_committed(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Too many ends wait for their commit, and no slot has anything to do by then."""
-    monkeypatch.setattr(fetch, "MOST_UNSETTLED", 2)
+    monkeypatch.setattr(fetcher, "MOST_UNSETTLED", 2)
     real, may_commit = app.database.store(), threading.Event()
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
@@ -67,7 +67,7 @@ async def test_what_was_reserved_ahead_and_finds_no_slot_is_given_back(
     app: Harness, monkeypatch: pytest.MonkeyPatch, refusals: int
 ) -> None:
     """Also by a store that is away at first, which is no crash of the queue."""
-    monkeypatch.setattr(fetch, "STALE", 0.05)
+    monkeypatch.setattr(fetcher, "STALE", 0.05)
     monkeypatch.setattr(Pace, "room", 6)
     real, go_on, gone = app.database.store(), anyio.Event(), threading.Event()
     refused = list[StoreError]()
@@ -102,7 +102,7 @@ async def test_of_ends_that_are_written_together_only_the_refused_one_fails(
 ) -> None:
     """A store refuses one row; the others of its batch are written all the same."""
     # One slot runs them all in its turn, however slow the machine is: so they end together.
-    monkeypatch.setattr("bgjobs._runtime.inbox.TURN", 60.0)
+    monkeypatch.setattr("bgjobs._runtime.queues.inbox.TURN", 60.0)
     real, may_commit = app.database.store(), threading.Event()
     poison = list[Any]()
 

@@ -142,7 +142,7 @@ async def give_a_generator() -> Any:
 
 
 async def test_an_error_of_bgjobs_itself_keeps_its_traceback(app: Harness) -> None:
-    assert "bgjobs/_runtime/attempt.py" in await failed(app, give_a_generator)
+    assert "bgjobs/_runtime/queues/attempt.py" in await failed(app, give_a_generator)
 
 
 async def test_the_error_that_is_stored_changes_no_exception() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, final
 
 from bgjobs import events
-from bgjobs._runtime.attempt import HandlerCrashedError
+from bgjobs._runtime.queues.attempt import HandlerCrashedError
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from tests.simulation.journal import Journal
 from tests.simulation.plan import Plan

@@ -9,17 +9,60 @@ from anyio import move_on_after
 
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import is_suspect, put_back
-from bgjobs._runtime.attempt import Attempt
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.inbox import Inbox
-from bgjobs._runtime.pace import MOST_AHEAD, Pace
 from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
-from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.inbox import Inbox
+from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.release import end_cancelled, running_jobs
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.abc import Owner
 from bgjobs.stores.pages import unreadable_in
+
+MARGIN = 4.0
+"""Times what one look needs: one part is fetched while the others lie ready.
+
+It has to be more than two, or a look that takes longer than the last one leaves slots idle.
+"""
+MOST_AHEAD = 2000
+"""Jobs; a process that dies takes them along until its lease ends."""
+
+
+@final
+class Pace:
+    """Measures looks and finished jobs; asked before each look how many to reserve."""
+
+    def __init__(self, slots: int, most_ahead: int = MOST_AHEAD) -> None:
+        self._slots = slots
+        self._most_ahead = most_ahead
+        self._ahead = 0
+        self._began, self._finished = 0.0, 0
+        self._rate = 0.0
+
+    @property
+    def room(self) -> int:
+        """How many jobs may wait or run at once."""
+        return self._slots + self._ahead
+
+    def is_worth_a_look(self, unfinished: int, waiting: int) -> bool:
+        """Say whether there is room, and enough of it unless the slots have nothing else.
+
+        A look for a few costs nearly as much as one for many.
+        """
+        free = self.room - unfinished
+        return free > 0 and (not waiting or MARGIN * free >= self.room)
+
+    def begin(self, now: float, finished: int) -> None:
+        """Note that a look begins, when so many jobs have been finished altogether."""
+        passed = now - self._began
+        self._rate = (finished - self._finished) / passed if passed > 0 else 0.0
+        self._began, self._finished = now, finished
+
+    def end(self, now: float) -> None:
+        """Note that it has ended."""
+        self._ahead = min(self._most_ahead, int(MARGIN * self._rate * (now - self._began)))
+
 
 STALE = 1.0
 """Seconds after which a job that was reserved ahead, and found no slot, is given back."""

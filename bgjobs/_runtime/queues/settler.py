@@ -1,6 +1,7 @@
 """Writes how attempts ended, beside the slots, which go on with the next jobs meanwhile."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import final
@@ -8,24 +9,74 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
-from bgjobs._core.outcomes import Cancelled, Outcome, Raised, RetryPolicy, Returned, settle
-from bgjobs._core.settlements import Fail, Requeue, Settlement, Succeed
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import (
+    Cancelled,
+    Discarded,
+    Outcome,
+    Raised,
+    RetryPolicy,
+    Returned,
+    Snoozed,
+    settle,
+)
+from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.text import error_text
-from bgjobs._runtime.attempt import Attempt, HandlerCrashedError, raised_by_work
+from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.callbacks import failure_of
 from bgjobs._runtime.cancellation import outliving
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.lease_guard import LeaseGuard
 from bgjobs._runtime.persistence.group_commit import LARGEST_BATCH, Settled
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
-from bgjobs._runtime.queue_control import QueueControl
+from bgjobs._runtime.queues.attempt import Attempt, HandlerCrashedError, raised_by_work
+from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.release import end_cancelled
-from bgjobs._runtime.reports import report_end
 from bgjobs._runtime.wakeups import Signal
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError
-from bgjobs.events import QueueError, ReservationLost
+from bgjobs.events import (
+    JobAttemptFailed,
+    JobCancelled,
+    JobDiscarded,
+    JobFailed,
+    JobReleased,
+    JobSnoozed,
+    JobSucceeded,
+    QueueError,
+    ReservationLost,
+)
 from bgjobs.stores.abc import NewJob
+
+
+def report_end(
+    bus: Bus, queue: str, job: Job, outcome: Outcome, settlement: Settlement, seconds: float
+) -> None:
+    """Emit how a run ended, after it is committed."""
+    match outcome, settlement:
+        case _, Succeed():
+            bus.emit(JobSucceeded, queue, job, seconds)
+        case Discarded(reason), _:
+            bus.emit(JobDiscarded, queue, job, reason)
+        case Cancelled(reason), _:
+            bus.emit(JobCancelled, queue, job, reason)
+        case Snoozed(delay), _:
+            bus.emit(JobSnoozed, queue, job, delay)
+        case _, Fail(error=error):
+            bus.emit_failure(JobFailed, queue, job, error)
+        case _, Drop():
+            pass  # told as missed, by the planner
+        case _, Requeue():
+            _report_requeue(bus, queue, job, settlement)
+
+
+def _report_requeue(bus: Bus, queue: str, job: Job, put_back: Requeue) -> None:
+    if put_back.attempts == job.attempts:
+        bus.emit(JobReleased, queue, job)
+    else:
+        delay = put_back.delay or timedelta(0)
+        bus.emit(JobAttemptFailed, queue, job, put_back.errors[-1].error, delay)
+
 
 MOST_REFUSED = 3
 """Ends of one kind that may be refused in a row; with more it is no matter of single rows."""

@@ -19,16 +19,16 @@ from anyio import (
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.attempt import Attempt
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.fetch import Fetcher
-from bgjobs._runtime.inbox import Inbox
 from bgjobs._runtime.lease_guard import LeaseGuard
 from bgjobs._runtime.leases import DeadOwner, Lease
 from bgjobs._runtime.orders import first_orders
-from bgjobs._runtime.queue_control import QueueControl
-from bgjobs._runtime.settler import Settler
-from bgjobs._runtime.slot import Slot, Slots
+from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.fetcher import Fetcher
+from bgjobs._runtime.queues.inbox import Inbox
+from bgjobs._runtime.queues.settler import Settler
+from bgjobs._runtime.queues.slot import Slot, Slots
+from bgjobs._runtime.queues.state import QueueControl
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
 from bgjobs.stores.abc import Owner

@@ -7,7 +7,7 @@ from typing import final
 from anyio import Event
 from anyio.lowlevel import checkpoint
 
-from bgjobs._runtime.attempt import Attempt
+from bgjobs._runtime.queues.attempt import Attempt
 
 FAN_OUT = 2
 """Slots that one slot wakes when it was woken itself and there is more to do.

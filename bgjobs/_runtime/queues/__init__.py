@@ -1,0 +1,1 @@
+"""Queues: reserve jobs, run their handlers and write how they ended."""
