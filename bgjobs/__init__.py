@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from bgjobs._runtime.listing import State
     from bgjobs._runtime.queues.state import QueueControl
     from bgjobs._runtime.schedule_admin import ScheduleState
-    from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
+    from bgjobs._runtime.scheduled.handle import ScheduledJobControl
     from bgjobs._runtime.unhandled import UnhandledJobs
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
@@ -135,7 +135,7 @@ _LATER = {
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
     "ScheduleState": "bgjobs._runtime.schedule_admin",
-    "ScheduledJobControl": "bgjobs._runtime.scheduled_job_control",
+    "ScheduledJobControl": "bgjobs._runtime.scheduled.handle",
     "Schema": "bgjobs._runtime.admin",
     "State": "bgjobs._runtime.listing",
     "UnhandledJobs": "bgjobs._runtime.unhandled",

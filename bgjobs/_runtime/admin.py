@@ -47,7 +47,7 @@ from bgjobs._runtime.orders import NEWS
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
 from bgjobs._runtime.schedule_admin import ScheduleAdmin, ScheduleState
-from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.tree import Tree
 from bgjobs._runtime.unhandled import MOST_TOLD, UnhandledJobs, find_unhandled, findings
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError

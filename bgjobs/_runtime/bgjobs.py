@@ -29,7 +29,7 @@ from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, listed
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.signals import on_each_signal
 from bgjobs._runtime.tree import Tree
 from bgjobs._runtime.waiting import wait_for

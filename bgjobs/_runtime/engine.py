@@ -17,8 +17,8 @@ from bgjobs._runtime.life import Life
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.store_clock import StoreTime
-from bgjobs._runtime.planner import Planner
 from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.scheduled.planner import Planner
 from bgjobs._runtime.wakeups import Notifier, Wakeups
 from bgjobs.errors import StoreError
 from bgjobs.stores.abc import Store

@@ -11,8 +11,8 @@ from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.unreadable import readable
-from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
-from bgjobs._runtime.scheduled_row import ScheduledRow
+from bgjobs._runtime.scheduled.handle import ScheduledJobControl
+from bgjobs._runtime.scheduled.row import ScheduledRow
 from bgjobs._runtime.tree import Tree
 from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
 from bgjobs.schedules.base import Schedule

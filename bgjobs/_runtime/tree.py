@@ -19,9 +19,9 @@ from bgjobs._runtime.orders import OrderDesk
 from bgjobs._runtime.pruner import Pruner
 from bgjobs._runtime.queues.consumer import QueueRun
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.scheduled import queue_of, run_scheduled
-from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
-from bgjobs._runtime.scheduled_row import ScheduledRow
+from bgjobs._runtime.scheduled.handle import ScheduledJobControl
+from bgjobs._runtime.scheduled.row import ScheduledRow
+from bgjobs._runtime.scheduled.runner import queue_of, run_scheduled
 from bgjobs._runtime.supervisor import Child, Supervisor
 from bgjobs._runtime.watch import Watch
 from bgjobs.errors import ConfigError

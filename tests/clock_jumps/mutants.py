@@ -6,10 +6,10 @@ from typing import TypeAlias
 from unittest.mock import patch
 
 from bgjobs._core.recurrence import replanned
-from bgjobs._runtime.planned_run import PlannedRun
+from bgjobs._runtime.scheduled.planner import PlannedRun
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]
-ROW = "bgjobs._runtime.scheduled_row."
+ROW = "bgjobs._runtime.scheduled.row."
 
 
 @contextmanager
@@ -36,7 +36,9 @@ def provincial() -> Generator[None]:
 @contextmanager
 def silent() -> Generator[None]:
     """Emit nothing of what was missed while another run went on."""
-    with patch("bgjobs._runtime.planner.missed_between", lambda plan, after, before: []):
+    with patch(
+        "bgjobs._runtime.scheduled.planner.missed_between", lambda plan, after, before: []
+    ):
         yield
 
 

@@ -11,7 +11,7 @@ import pytest
 import bgjobs
 from bgjobs import every, schedule
 from bgjobs._core.recurrence import PARKED_UNTIL
-from bgjobs._runtime.scheduled_job_control import ScheduledJobControl
+from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs.errors import ConfigError, NotRunningError, UnknownNameError
 from bgjobs.events import (
     ChildCrashed,

@@ -39,7 +39,7 @@ from bgjobs._runtime.cancellation import raise_if_cancelled
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.ticket import fault_in
 from bgjobs._runtime.persistence.unreadable import set_apart
-from bgjobs._runtime.planned_run import IMPOSSIBLE, Change, PlannedRun, occurrence_of
+from bgjobs._runtime.scheduled.planner import IMPOSSIBLE, Change, PlannedRun, occurrence_of
 from bgjobs._runtime.wakeups import Signal
 from bgjobs.errors import (
     NoOccurrenceError,

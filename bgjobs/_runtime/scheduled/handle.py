@@ -12,8 +12,8 @@ from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.recurrence import paused, replanned, resumed
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.enqueue import enqueue
-from bgjobs._runtime.planned_run import Change
-from bgjobs._runtime.scheduled_row import ScheduledRow
+from bgjobs._runtime.scheduled.planner import Change
+from bgjobs._runtime.scheduled.row import ScheduledRow
 from bgjobs.errors import NotRunningError
 from bgjobs.events import ScheduledJobPaused, ScheduledJobResumed
 from bgjobs.schedules.base import Schedule

@@ -1,0 +1,1 @@
+"""Scheduled jobs: the row of each, its plan and its runs."""
