@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 import bgjobs
-from bgjobs._runtime.leases import TRUSTED_SHARE
+from bgjobs._runtime.leases.registry import TRUSTED_SHARE
 
 PICTURE = Path(__file__).parent / "design" / "lease.svg"
 

@@ -31,7 +31,7 @@ from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import native_task, outliving
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.last_call import LastCall
-from bgjobs._runtime.monitor import Monitor
+from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs._runtime.supervisor import Supervisor
 from bgjobs._runtime.tree import Tree
 from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped

@@ -12,7 +12,7 @@ from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker, Config
 from bgjobs._core.jobs import Job
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.leases import Registry
+from bgjobs._runtime.leases.registry import Registry
 from bgjobs._runtime.life import Life
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.group_commit import GroupCommit

@@ -13,8 +13,8 @@ from anyio.abc import TaskGroup
 
 from bgjobs._core.config import Queue, ScheduledJob
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.heartbeat import Heartbeat
-from bgjobs._runtime.monitor import Monitor
+from bgjobs._runtime.leases.heartbeat import Heartbeat
+from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs._runtime.orders import OrderDesk
 from bgjobs._runtime.pruner import Pruner
 from bgjobs._runtime.queues.consumer import QueueRun

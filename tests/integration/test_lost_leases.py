@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs._runtime import leases
+from bgjobs._runtime.leases import registry
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied
 from bgjobs.stores.abc import Heartbeat
@@ -67,7 +67,7 @@ class Pulse:
 async def test_handlers_end_before_the_lease_does_in_the_store(
     database: Database, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "TRUSTED_SHARE", TRUSTED)
+    monkeypatch.setattr(registry, "TRUSTED_SHARE", TRUSTED)
     pulse = Pulse(database.store())
     recorder = Recorder()
     begun = anyio.Event()

@@ -9,7 +9,7 @@ import pytest
 from anyio import current_time
 
 import bgjobs
-from bgjobs._runtime import release
+from bgjobs._runtime.leases import monitor
 from bgjobs.errors import StoreError
 from bgjobs.events import (
     ChildCrashed,
@@ -102,7 +102,7 @@ async def test_neither_store_minds_a_row_that_cannot_be_written(app: Harness) ->
 async def test_a_sweep_gets_past_whole_pages_that_cannot_be_written(
     virtual_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release, "PAGE", 2)
+    monkeypatch.setattr(monitor, "PAGE", 2)
     rows = sorted(left_behind(virtual_app.database, notes(7)), key=lambda row: row.id)
     unwritable = {row.id for row in rows[:4]}
     store = refusing(virtual_app.database.store(), unwritable)

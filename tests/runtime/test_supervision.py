@@ -11,8 +11,8 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Requeue
-from bgjobs._runtime import leases
-from bgjobs._runtime.monitor import Monitor
+from bgjobs._runtime.leases import registry
+from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs.errors import LeaseLostError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
@@ -265,7 +265,9 @@ async def test_a_lost_lease_cancels_the_handlers_before_others_may_take_over(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Renewal fails from now on: by the local clock the handler ends within the lease."""
-    monkeypatch.setattr(leases, "TRUSTED_SHARE", 0.5)  # the rest is for a machine that is busy
+    monkeypatch.setattr(
+        registry, "TRUSTED_SHARE", 0.5
+    )  # the rest is for a machine that is busy
     store = FaultyStore(sqlite_app.database.store())
     times: list[float] = []
 

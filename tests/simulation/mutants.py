@@ -9,7 +9,7 @@ from unittest.mock import patch
 from attrs import evolve
 
 from bgjobs._core.ids import new_id
-from bgjobs._runtime.leases import Lease
+from bgjobs._runtime.leases.registry import Lease
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.queues.fetcher import Fetcher

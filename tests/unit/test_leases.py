@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs._runtime.leases import TRUSTED_SHARE, DeadOwner, Lease, Registry
+from bgjobs._runtime.leases.registry import TRUSTED_SHARE, DeadOwner, Lease, Registry
 from bgjobs.stores.abc import Owner
 
 

@@ -20,8 +20,8 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.lease_guard import LeaseGuard
-from bgjobs._runtime.leases import DeadOwner, Lease
+from bgjobs._runtime.leases.guard import LeaseGuard
+from bgjobs._runtime.leases.registry import DeadOwner, Lease
 from bgjobs._runtime.orders import first_orders
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.fetcher import Fetcher

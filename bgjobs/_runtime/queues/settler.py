@@ -26,12 +26,12 @@ from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.callbacks import failure_of
 from bgjobs._runtime.cancellation import outliving
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.lease_guard import LeaseGuard
+from bgjobs._runtime.leases.guard import LeaseGuard
+from bgjobs._runtime.leases.monitor import end_cancelled
 from bgjobs._runtime.persistence.group_commit import LARGEST_BATCH, Settled
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt, HandlerCrashedError, raised_by_work
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.release import end_cancelled
 from bgjobs._runtime.wakeups import Signal
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError

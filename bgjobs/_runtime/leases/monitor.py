@@ -1,15 +1,13 @@
-"""Gives back what owners hold that have ended, whoever they were.
-
-Everything goes through the same fenced settlements as a finished run, so two processes that
-release the same job at once cannot both do it.
-"""
+"""Releases what the dead leave behind: owners of this process at once, all others by lease."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import final
 from uuid import UUID
 
-from anyio import create_task_group
+from anyio import create_task_group, move_on_after
 from attrs import frozen
 
 from bgjobs._core.jobs import Job
@@ -17,9 +15,9 @@ from bgjobs._core.outcomes import Crashed, Interrupted, cancelled_instead, settl
 from bgjobs._core.settlements import Fail, Requeue
 from bgjobs._runtime.cancellation import outliving
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.leases import DeadOwner
+from bgjobs._runtime.leases.registry import DeadOwner
 from bgjobs._runtime.persistence.unreadable import listed, readable, set_refused_apart
-from bgjobs.errors import RowRefusedError, StoreError
+from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     JobCancelled,
     JobReleased,
@@ -182,3 +180,39 @@ def _report(
         bus.emit(MonitorReleased, job)
     else:
         bus.emit(JobReleased, dead.owner.name, job)
+
+
+FORGET_EVERY = 300.0
+"""Seconds after which owners are forgotten that held nothing when their lease ended."""
+
+
+@final
+class Monitor:
+    """Told of every owner's death by the registry; sweeps ended leases on an interval."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def run(self) -> None:
+        """Release first for those who are dead already, then watch, until cancelled."""
+        forget_at, interval = -inf, self._engine.config.sweep_interval
+        while True:
+            # All failures are told as StoreFailed; one does not keep the rest from being done.
+            with suppress(StoreUnavailableError):
+                await self.release_dead()
+            try:
+                found, now = await sweep(self._engine), self._engine.clock.monotonic()
+            except StoreUnavailableError:
+                await self._engine.dispatch.recovery.wait(interval)
+                continue
+            with suppress(StoreUnavailableError):  # it waits for the next round
+                if found or now >= forget_at:
+                    await forget_ended(self._engine)
+                    forget_at = now + FORGET_EVERY
+            with move_on_after(interval):
+                await self._engine.registry.wait_dead()
+
+    async def release_dead(self) -> None:
+        """Release what the dead owners of this process hold."""
+        for dead in self._engine.registry.dead():
+            await release_owner(self._engine, dead)

@@ -7,7 +7,7 @@ from typing import final
 from anyio import CancelScope, current_time, move_on_after
 
 from bgjobs._core.clock import Clock
-from bgjobs._runtime.leases import Lease
+from bgjobs._runtime.leases.registry import Lease
 from bgjobs.errors import LeaseLostError
 
 SHORTEST_WAIT = 0.01

@@ -1,0 +1,1 @@
+"""Leases: renewed, watched, and what expired ones held is released."""
