@@ -43,7 +43,7 @@ from bgjobs._runtime.bulk import Bulk, Progress
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.importing import Imported
 from bgjobs._runtime.listing import State, list_jobs
-from bgjobs._runtime.orders import NEWS
+from bgjobs._runtime.notifications.commands import NEWS
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
 from bgjobs._runtime.schedule_admin import ScheduleAdmin, ScheduleState

@@ -21,7 +21,7 @@ from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.importing import Imported, Importing, parts_of
-from bgjobs._runtime.orders import NEWS
+from bgjobs._runtime.notifications.commands import NEWS
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
 from bgjobs._runtime.persistence.unreadable import listed
 from bgjobs._runtime.pruning import Chosen, prune_kind

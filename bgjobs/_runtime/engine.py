@@ -14,12 +14,12 @@ from bgjobs._core.jobs import Job
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.leases.registry import Registry
 from bgjobs._runtime.life import Life
+from bgjobs._runtime.notifications.wakeups import Notifier, Wakeups
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.store_clock import StoreTime
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.planner import Planner
-from bgjobs._runtime.wakeups import Notifier, Wakeups
 from bgjobs.errors import StoreError
 from bgjobs.stores.abc import Store
 

@@ -15,7 +15,8 @@ from bgjobs._core.config import Queue, ScheduledJob
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.heartbeat import Heartbeat
 from bgjobs._runtime.leases.monitor import Monitor
-from bgjobs._runtime.orders import OrderDesk
+from bgjobs._runtime.notifications.commands import OrderDesk
+from bgjobs._runtime.notifications.listener import Watch
 from bgjobs._runtime.pruner import Pruner
 from bgjobs._runtime.queues.consumer import QueueRun
 from bgjobs._runtime.queues.state import QueueControl
@@ -23,7 +24,6 @@ from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.scheduled.row import ScheduledRow
 from bgjobs._runtime.scheduled.runner import queue_of, run_scheduled
 from bgjobs._runtime.supervisor import Child, Supervisor
-from bgjobs._runtime.watch import Watch
 from bgjobs.errors import ConfigError
 from bgjobs.events import ScheduledJobRemoved
 

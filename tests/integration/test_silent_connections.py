@@ -11,7 +11,8 @@ from psycopg_pool import ConnectionPool
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._runtime import last_call, watch
+from bgjobs._runtime import last_call
+from bgjobs._runtime.notifications import listener
 from bgjobs._runtime.persistence.dispatch import LONGEST_RETRY
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied, StoreFailed
@@ -199,12 +200,12 @@ async def test_an_application_ends_though_nobody_answers(
 def deaf(monkeypatch: pytest.MonkeyPatch) -> float:
     """The silence after which a listener is put to the test, shorter than it is."""
     silence = 0.3
-    monkeypatch.setattr(watch, "SILENCE", silence)
+    monkeypatch.setattr(listener, "SILENCE", silence)
     return silence
 
 
 def test_a_deaf_listener_is_noticed_within_half_a_minute() -> None:
-    assert 2 * watch.SILENCE + LONGEST_RETRY <= 30
+    assert 2 * listener.SILENCE + LONGEST_RETRY <= 30
 
 
 @pytest.mark.trio
@@ -252,7 +253,7 @@ async def test_a_deaf_listener_is_replaced(
 async def test_a_listener_that_hears_only_itself_is_not_replaced(
     store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "SILENCE", 1.5)
+    monkeypatch.setattr(listener, "SILENCE", 1.5)
     recorder, sounds = Recorder(), list[int]()
     real = PostgresStore(postgres_dsn, schema=store.label.split()[-1])
 
@@ -303,5 +304,5 @@ async def test_polling_bounds_the_delay_while_nobody_has_noticed(
             store.write([NewJob(new_id(), work.request())])
             store.notify(["work"])
             await ran.wait()
-            assert monotonic() - begun < watch.SILENCE
+            assert monotonic() - begun < listener.SILENCE
             proxy.heal()

@@ -19,7 +19,7 @@ import pytest
 import bgjobs
 import tests.fixtures.sqlite_writer as program
 from bgjobs._core.ids import new_id
-from bgjobs._runtime import watch
+from bgjobs._runtime.notifications import listener
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.stores.abc import NewJob
@@ -393,7 +393,7 @@ def test_without_epoll_there_is_no_bell(
 def silence(monkeypatch: pytest.MonkeyPatch) -> float:
     """What is taken for a long silence, shorter than it is."""
     silence = 0.2
-    monkeypatch.setattr(watch, "SILENCE", silence)
+    monkeypatch.setattr(listener, "SILENCE", silence)
     monkeypatch.setattr(pace, "HORIZON", silence)
     return silence
 

@@ -9,8 +9,8 @@ import pytest
 
 import bgjobs
 from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.notifications.wakeups import NOTIFY_PAUSE, Notifier, Signal
 from bgjobs._runtime.persistence.dispatch import Dispatch
-from bgjobs._runtime.wakeups import NOTIFY_PAUSE, Notifier, Signal
 from bgjobs.errors import StoreError
 from tests.runtime.conftest import Harness, Wrapped
 

@@ -17,9 +17,9 @@ from bgjobs._core.clock import Clock
 from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs._core.settlements import Drop, Requeue, Settlement, Succeed
 from bgjobs._runtime.cancellation import outliving, raise_if_cancelled
+from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.ticket import Ticket, cancelled_before, fault_in, is_settled
-from bgjobs._runtime.wakeups import Notifier
 from bgjobs.errors import (
     RowRefusedError,
     StoreError,

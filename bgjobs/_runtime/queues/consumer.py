@@ -22,7 +22,7 @@ from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.registry import DeadOwner, Lease
-from bgjobs._runtime.orders import first_orders
+from bgjobs._runtime.notifications.commands import first_orders
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.inbox import Inbox

@@ -8,8 +8,8 @@ from bgjobs._core.config import Queue
 from bgjobs._core.jobs import Job
 from bgjobs._core.limits import Cap
 from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.notifications.wakeups import Signal
 from bgjobs._runtime.queues.attempt import Attempt
-from bgjobs._runtime.wakeups import Signal
 from bgjobs.events import QueuePaused, QueueResumed
 
 

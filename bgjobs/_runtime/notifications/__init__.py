@@ -1,0 +1,1 @@
+"""Notifications between processes, and what wakes queues in this one."""
