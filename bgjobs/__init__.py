@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bgjobs._runtime.queues.state import QueueControl
     from bgjobs._runtime.schedule_admin import ScheduleState
     from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-    from bgjobs._runtime.unhandled import UnhandledJobs
+    from bgjobs._runtime.supervision.unhandled import UnhandledJobs
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
     from bgjobs.schedules import Schedule, every, schedule
@@ -138,7 +138,7 @@ _LATER = {
     "ScheduledJobControl": "bgjobs._runtime.scheduled.handle",
     "Schema": "bgjobs._runtime.admin",
     "State": "bgjobs._runtime.listing",
-    "UnhandledJobs": "bgjobs._runtime.unhandled",
+    "UnhandledJobs": "bgjobs._runtime.supervision.unhandled",
     "administer": "bgjobs._runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",

@@ -48,8 +48,13 @@ from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
 from bgjobs._runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.tree import Tree
-from bgjobs._runtime.unhandled import MOST_TOLD, UnhandledJobs, find_unhandled, findings
+from bgjobs._runtime.supervision.children import Tree
+from bgjobs._runtime.supervision.unhandled import (
+    MOST_TOLD,
+    UnhandledJobs,
+    find_unhandled,
+    findings,
+)
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
 from bgjobs.events import Operated
 from bgjobs.stores.abc import SCHEMA_VERSION, Counts

@@ -32,8 +32,8 @@ from bgjobs._runtime.cancellation import native_task, outliving
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.last_call import LastCall
 from bgjobs._runtime.leases.monitor import Monitor
-from bgjobs._runtime.supervisor import Supervisor
-from bgjobs._runtime.tree import Tree
+from bgjobs._runtime.supervision.children import Tree
+from bgjobs._runtime.supervision.supervisor import Supervisor
 from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped
 from bgjobs.events import Migrated, SetupFailed
 

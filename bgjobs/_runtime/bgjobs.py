@@ -30,8 +30,8 @@ from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, listed
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.signals import on_each_signal
-from bgjobs._runtime.tree import Tree
+from bgjobs._runtime.supervision.children import Tree
+from bgjobs._runtime.supervision.signals import on_each_signal
 from bgjobs._runtime.waiting import wait_for
 from bgjobs.errors import NotRunningError, UnknownNameError
 from bgjobs.stores.abc import Counts

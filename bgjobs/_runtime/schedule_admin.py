@@ -13,7 +13,7 @@ from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.unreadable import readable
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.scheduled.row import ScheduledRow
-from bgjobs._runtime.tree import Tree
+from bgjobs._runtime.supervision.children import Tree
 from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.reading import from_text

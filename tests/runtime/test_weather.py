@@ -12,7 +12,7 @@ import bgjobs
 from bgjobs import every
 from bgjobs._core.clock import SystemClock
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.supervisor import Child, Supervisor
+from bgjobs._runtime.supervision.supervisor import Child, Supervisor
 from bgjobs.backoff import IMMEDIATE
 from bgjobs.errors import LeaseLostError, StoreError
 from bgjobs.events import (

@@ -23,7 +23,7 @@ from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.scheduled.row import ScheduledRow
 from bgjobs._runtime.scheduled.runner import queue_of, run_scheduled
-from bgjobs._runtime.supervisor import Child, Supervisor
+from bgjobs._runtime.supervision.supervisor import Child, Supervisor
 from bgjobs.errors import ConfigError
 from bgjobs.events import ScheduledJobRemoved
 

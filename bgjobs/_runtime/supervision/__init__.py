@@ -1,0 +1,1 @@
+"""The tree of tasks: a supervisor and its children."""
