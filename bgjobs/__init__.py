@@ -39,14 +39,14 @@ from bgjobs.stores.pages import Cursor, Page
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules
-    from bgjobs._runtime.admin import Admin, Schema
+    from bgjobs._runtime.admin.imports import Imported
+    from bgjobs._runtime.admin.jobs import Admin, Schema
+    from bgjobs._runtime.admin.lists import State
+    from bgjobs._runtime.admin.schedules import ScheduleState
     from bgjobs._runtime.app import administer, run, serve
     from bgjobs._runtime.bgjobs import BgJobs
     from bgjobs._runtime.bus import EventStream
-    from bgjobs._runtime.importing import Imported
-    from bgjobs._runtime.listing import State
     from bgjobs._runtime.queues.state import QueueControl
-    from bgjobs._runtime.schedule_admin import ScheduleState
     from bgjobs._runtime.scheduled.handle import ScheduledJobControl
     from bgjobs._runtime.supervision.unhandled import UnhandledJobs
     from bgjobs.events import Event, Listener
@@ -120,12 +120,12 @@ __all__ = [
 # Imported when they are asked for: a module that only declares workers needs no event loop,
 # and nobody needs a driver but of the database that is used.
 _LATER = {
-    "Admin": "bgjobs._runtime.admin",
+    "Admin": "bgjobs._runtime.admin.jobs",
     "BgJobs": "bgjobs._runtime.bgjobs",
     "Event": "bgjobs.events",
     "EventStream": "bgjobs._runtime.bus",
     "Finding": "bgjobs.stores.operations",
-    "Imported": "bgjobs._runtime.importing",
+    "Imported": "bgjobs._runtime.admin.imports",
     "Listener": "bgjobs.events",
     "LiveOwner": "bgjobs.stores.operations",
     "Migration": "bgjobs.stores.operations",
@@ -134,10 +134,10 @@ _LATER = {
     "QueueControl": "bgjobs._runtime.queues.state",
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
-    "ScheduleState": "bgjobs._runtime.schedule_admin",
+    "ScheduleState": "bgjobs._runtime.admin.schedules",
     "ScheduledJobControl": "bgjobs._runtime.scheduled.handle",
-    "Schema": "bgjobs._runtime.admin",
-    "State": "bgjobs._runtime.listing",
+    "Schema": "bgjobs._runtime.admin.jobs",
+    "State": "bgjobs._runtime.admin.lists",
     "UnhandledJobs": "bgjobs._runtime.supervision.unhandled",
     "administer": "bgjobs._runtime.app",
     "every": "bgjobs.schedules",

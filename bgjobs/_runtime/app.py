@@ -25,7 +25,7 @@ from attrs import evolve
 from bgjobs._core.arguments import check_type
 from bgjobs._core.config import Config
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.admin import Admin
+from bgjobs._runtime.admin.jobs import Admin
 from bgjobs._runtime.bgjobs import BgJobs
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import native_task, outliving

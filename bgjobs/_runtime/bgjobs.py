@@ -23,7 +23,7 @@ from bgjobs._core.arguments import (
 )
 from bgjobs._core.config import Config, ScheduledJob, check_handlers
 from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
-from bgjobs._runtime.admin import Admin
+from bgjobs._runtime.admin.jobs import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.enqueue import enqueue

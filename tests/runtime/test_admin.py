@@ -391,7 +391,7 @@ async def test_a_retry_of_all_that_is_cut_off_loses_none(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few in each transaction, and cancelled half way: each is failed or runs again."""
-    monkeypatch.setattr("bgjobs._runtime.bulk.BATCH", 2)
+    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
     async with bgjobs.run(sqlite_app.config(broken, **BROKEN)) as bg:
         ids = await fail_some(bg, *"abcdefg")
         await bg.admin.pause_queue("default")

@@ -137,7 +137,7 @@ def after_each(verb: Callable[..., Any], then: Callable[[], None]) -> Callable[.
 async def test_cancelling_does_not_follow_what_is_enqueued_meanwhile(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.bulk.BATCH", 2)
+    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
     store, pages = app.database.store(), list[int]()
 
     def arrive() -> None:
@@ -178,7 +178,7 @@ async def test_jobs_are_chosen_by_their_metadata(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However few of those that are read have it."""
-    monkeypatch.setattr("bgjobs._runtime.sifting.READ", 2)
+    monkeypatch.setattr("bgjobs._runtime.admin.lists.READ", 2)
     requests = [fine.request().with_metadata(part=str(n % 3), shop="x") for n in range(9)]
     async with bgjobs.run(app.config(queues=[], enqueue_only=[fine])) as bg:
         jobs = await bg.enqueue_many([*requests, fine.request()])

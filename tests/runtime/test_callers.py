@@ -15,7 +15,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import JobRequest
-from bgjobs._runtime.listing import State
+from bgjobs._runtime.admin.lists import State
 from bgjobs.errors import ConfigError, StoreError
 from bgjobs.stores.abc import Written
 from bgjobs.testing import check_repeatable, run_one

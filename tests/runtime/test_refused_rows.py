@@ -132,7 +132,7 @@ async def test_ids_are_not_compared_each_with_each(app: Harness, admin: bgjobs.A
 async def test_all_that_failed_run_again_but_what_is_refused(
     app: Harness, admin: bgjobs.Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.bulk.BATCH", 4)
+    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 4)
     ids = await fail(admin, 11)
     refuse(app, "insert", "jobs", ids[0], ids[4], ids[10])
     seen: list[int] = []
@@ -170,7 +170,7 @@ async def test_a_refused_row_does_not_keep_others_from_being_changed(
 async def test_a_refused_row_does_not_keep_others_from_being_pruned(
     app: Harness, admin: bgjobs.Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.bulk.BATCH", 4)
+    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 4)
     ids = await fail(admin, 11)
     refuse(app, "delete", "jobs_failed", ids[0], ids[1], ids[6])
     seen: list[int] = []
@@ -185,7 +185,7 @@ async def test_a_refused_row_does_not_keep_others_from_being_pruned(
 async def test_a_refused_row_does_not_keep_others_of_its_worker_from_being_pruned(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.bulk.BATCH", 4)
+    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 4)
     async with bgjobs.run(app.config(fine)) as bg:
         jobs = await bg.enqueue_many(fine.request() for _ in range(9))
         await bg.drain()
@@ -334,7 +334,7 @@ async def test_an_import_that_skips_nothing_names_the_first_line(
 async def test_of_many_refused_lines_the_first_are_named_and_all_counted(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.bulk.BATCH", 7)
+    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 7)
     async with bgjobs.administer(migrated(sqlite_app)) as admin:
         found = await admin.import_failed((f"line {n}" for n in range(250)), skip_bad=True)
     assert (found.stored, found.present, found.refused) == (0, 0, 250)

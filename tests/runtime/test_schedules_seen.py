@@ -9,7 +9,7 @@ import pytest
 
 import bgjobs
 from bgjobs import every
-from bgjobs._runtime import schedule_admin
+from bgjobs._runtime.admin import schedules
 from bgjobs.events import JobUnreadable, OccurrencePlanned
 from tests.fixtures.databases import SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
@@ -83,7 +83,7 @@ def planned(name: str) -> str:
 async def test_rows_that_are_no_schedules_neither_show_nor_take_the_place_of_those(
     app: Harness, rows: HostileRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule_admin, "MOST_ROWS", 2)
+    monkeypatch.setattr(schedules, "MOST_ROWS", 2)
     async with bgjobs.administer(app.config(queues=[], enqueue_only=[tidy])) as admin:
         for number in range(5):
             rows.insert(occurrence=planned("a"))

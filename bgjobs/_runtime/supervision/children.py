@@ -12,12 +12,12 @@ from typing import final
 from anyio.abc import TaskGroup
 
 from bgjobs._core.config import Queue, ScheduledJob
+from bgjobs._runtime.admin.pruner import Pruner
 from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.heartbeat import Heartbeat
 from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs._runtime.notifications.commands import OrderDesk
 from bgjobs._runtime.notifications.listener import Watch
-from bgjobs._runtime.pruner import Pruner
 from bgjobs._runtime.queues.consumer import QueueRun
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl

@@ -39,14 +39,14 @@ from bgjobs._core.jobs import (
     check_priority,
 )
 from bgjobs._core.text import clean_text, value_text
-from bgjobs._runtime.bulk import Bulk, Progress
+from bgjobs._runtime.admin.bulk import Bulk, Progress
+from bgjobs._runtime.admin.imports import Imported
+from bgjobs._runtime.admin.lists import State, list_jobs
+from bgjobs._runtime.admin.schedules import ScheduleAdmin, ScheduleState
 from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.importing import Imported
-from bgjobs._runtime.listing import State, list_jobs
 from bgjobs._runtime.notifications.commands import NEWS
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
-from bgjobs._runtime.schedule_admin import ScheduleAdmin, ScheduleState
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.supervision.children import Tree
 from bgjobs._runtime.supervision.unhandled import (

@@ -1,0 +1,1 @@
+"""What operators do: read, change, import and delete jobs, and operate schedules."""
