@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from bgjobs._runtime.admin.lists import State
     from bgjobs._runtime.admin.schedules import ScheduleState
     from bgjobs._runtime.app import administer, run, serve
-    from bgjobs._runtime.bgjobs import BgJobs
     from bgjobs._runtime.bus import EventStream
+    from bgjobs._runtime.client import BgJobs
     from bgjobs._runtime.queues.state import QueueControl
     from bgjobs._runtime.scheduled.handle import ScheduledJobControl
     from bgjobs._runtime.supervision.unhandled import UnhandledJobs
@@ -121,7 +121,7 @@ __all__ = [
 # and nobody needs a driver but of the database that is used.
 _LATER = {
     "Admin": "bgjobs._runtime.admin.jobs",
-    "BgJobs": "bgjobs._runtime.bgjobs",
+    "BgJobs": "bgjobs._runtime.client",
     "Event": "bgjobs.events",
     "EventStream": "bgjobs._runtime.bus",
     "Finding": "bgjobs.stores.operations",

@@ -26,12 +26,12 @@ from bgjobs._core.arguments import check_type
 from bgjobs._core.config import Config
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.admin.jobs import Admin
-from bgjobs._runtime.bgjobs import BgJobs
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import native_task, outliving
-from bgjobs._runtime.engine import Engine
-from bgjobs._runtime.last_call import LastCall
+from bgjobs._runtime.client import BgJobs
 from bgjobs._runtime.leases.monitor import Monitor
+from bgjobs._runtime.lifecycle import LastCall
+from bgjobs._runtime.services import Engine
 from bgjobs._runtime.supervision.children import Tree
 from bgjobs._runtime.supervision.supervisor import Supervisor
 from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped

@@ -20,15 +20,45 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from bgjobs._core.deferred import is_async_function, refuse_deferred
-from bgjobs._runtime.callbacks import failure_of, holds
+from bgjobs._core.text import error_text
 from bgjobs._runtime.cancellation import (
     is_natively_cancelled,
     native_task,
     outliving,
     took_back_native_cancellation,
 )
+from bgjobs.errors import BgJobsError, leaves
 from bgjobs.events import Event, Listener, ListenerFailed
 from bgjobs.logs import log_listener
+
+
+@final
+class CallbackFailedError(BgJobsError):
+    """A function of the user's raised something where only an `Exception` may come out."""
+
+    def __init__(self, what: str, error: BaseException) -> None:
+        self.error: BaseException = error
+        super().__init__(f"{what} raised {error_text(error).splitlines()[0]}")
+
+
+def failure_of(what: str, error: BaseException) -> Exception:
+    """Return the failure of the callback called `what` that raised `error`.
+
+    Raise `error` again if it is a Ctrl-C, or holds one.
+    """
+    if isinstance(error, Exception):
+        return error
+    if holds(error, KeyboardInterrupt):
+        raise error
+    failure = CallbackFailedError(what, error)
+    failure.__cause__ = error
+    return failure
+
+
+def holds(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether `error` is one of `kind`, or a group with one in it."""
+    return any(isinstance(one, kind) for one in leaves(error))
+
 
 P = ParamSpec("P")
 

@@ -10,8 +10,8 @@ from attrs import field, frozen
 
 from bgjobs._core.arguments import check_flag, check_type, check_whole
 from bgjobs._core.jobs import Job
-from bgjobs._runtime.bgjobs import BgJobs
 from bgjobs._runtime.bus import EventStream
+from bgjobs._runtime.client import BgJobs
 from bgjobs.events import (
     Event,
     JobAttemptFailed,

@@ -9,7 +9,7 @@ from uuid import UUID
 from bgjobs._core.arguments import as_span, check_whole
 from bgjobs._core.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
 from bgjobs._core.workers import Worker
-from bgjobs._runtime.bgjobs import BgJobs
+from bgjobs._runtime.client import BgJobs
 from bgjobs.stores.abc import Store
 from bgjobs.stores.pages import Page
 from bgjobs.testing.arguments import call_text

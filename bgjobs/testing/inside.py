@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from bgjobs._core.config import AnyWorker
-from bgjobs._runtime.bgjobs import BgJobs
+from bgjobs._runtime.client import BgJobs
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.abc import Store
 

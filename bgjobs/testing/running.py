@@ -10,7 +10,7 @@ from bgjobs._core.arguments import as_listeners, check_flag, check_type
 from bgjobs._core.checks import LONGEST_TIME
 from bgjobs._core.config import Config, Retention
 from bgjobs._runtime.app import run
-from bgjobs._runtime.bgjobs import BgJobs
+from bgjobs._runtime.client import BgJobs
 from bgjobs.events import Listener
 from bgjobs.stores.abc import Store
 from bgjobs.stores.sqlite import SQLiteStore

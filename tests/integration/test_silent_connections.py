@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._runtime import last_call
+from bgjobs._runtime import lifecycle
 from bgjobs._runtime.notifications import listener
 from bgjobs._runtime.persistence.dispatch import LONGEST_RETRY
 from bgjobs.errors import StoreUnavailableError
@@ -173,7 +173,7 @@ async def test_the_lease_outlives_connections_that_fall_silent(
 async def test_an_application_ends_though_nobody_answers(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_call, "LAST_RELEASE", 1.0)
+    monkeypatch.setattr(lifecycle, "LAST_RELEASE", 1.0)
 
     @bgjobs.worker
     async def work() -> None:
@@ -193,7 +193,7 @@ async def test_an_application_ends_though_nobody_answers(
                 await anyio.sleep(0.01)
             proxy.swallow()
             begun = monotonic()
-        assert monotonic() - begun < config.grace + last_call.LAST_RELEASE + LENIENT * TIMEOUT
+        assert monotonic() - begun < config.grace + lifecycle.LAST_RELEASE + LENIENT * TIMEOUT
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs._runtime.callbacks import holds
+from bgjobs._runtime.bus import holds
 from bgjobs.events import (
     ChildCrashed,
     ChildRestarted,

@@ -21,10 +21,10 @@ from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.admin.imports import Imported, Importing, parts_of
 from bgjobs._runtime.admin.pruner import Chosen, prune_kind
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.notifications.commands import NEWS
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
 from bgjobs._runtime.persistence.unreadable import listed
+from bgjobs._runtime.services import Engine
 from bgjobs.events import ChangeRefused, Operated, Pruned
 from bgjobs.stores.exports import to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations

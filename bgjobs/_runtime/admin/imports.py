@@ -8,8 +8,8 @@ from attrs import frozen
 
 from bgjobs._core.arguments import check_text
 from bgjobs._core.jobs import FailedJob
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import ExportedLineError, RowRefusedError
 from bgjobs.events import ChangeRefused, Operated
 from bgjobs.stores.imports import from_line

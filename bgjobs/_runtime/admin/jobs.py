@@ -43,11 +43,11 @@ from bgjobs._runtime.admin.bulk import Bulk, Progress
 from bgjobs._runtime.admin.imports import Imported
 from bgjobs._runtime.admin.lists import State, list_jobs
 from bgjobs._runtime.admin.schedules import ScheduleAdmin, ScheduleState
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.notifications.commands import NEWS
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
+from bgjobs._runtime.services import Engine
 from bgjobs._runtime.supervision.children import Tree
 from bgjobs._runtime.supervision.unhandled import (
     MOST_TOLD,

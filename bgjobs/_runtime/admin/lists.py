@@ -7,8 +7,8 @@ from typing import Literal, TypeVar
 from attrs import evolve
 
 from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.unreadable import listed, readable
+from bgjobs._runtime.services import Engine
 from bgjobs.stores.operations import Failures, Operations
 from bgjobs.stores.pages import Cursor, Listing, Page
 

@@ -21,9 +21,9 @@ from attrs import frozen
 
 from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.refusals import answered, answering, prune_past_refused
 from bgjobs._runtime.persistence.unreadable import listed
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import ChangeRefused, Pruned, StoreFailed
 from bgjobs.stores.abc import Store

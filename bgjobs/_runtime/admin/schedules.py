@@ -9,10 +9,10 @@ from bgjobs._core.arguments import check_text
 from bgjobs._core.config import ScheduledJob
 from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.unreadable import readable
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.scheduled.row import ScheduledRow
+from bgjobs._runtime.services import Engine
 from bgjobs._runtime.supervision.children import Tree
 from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
 from bgjobs.schedules.base import Schedule

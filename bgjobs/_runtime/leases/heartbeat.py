@@ -14,10 +14,10 @@ from anyio import current_time, move_on_after, sleep
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.notifications.commands import NEWS, are_news
 from bgjobs._runtime.persistence.dispatch import PROBE, PROMPT
 from bgjobs._runtime.persistence.threads import thread_beside
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
 from bgjobs.stores.abc import Orders

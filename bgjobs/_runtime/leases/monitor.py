@@ -14,9 +14,9 @@ from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
 from bgjobs._core.settlements import Fail, Requeue
 from bgjobs._runtime.cancellation import outliving
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.registry import DeadOwner
 from bgjobs._runtime.persistence.unreadable import listed, readable, set_refused_apart
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     JobCancelled,

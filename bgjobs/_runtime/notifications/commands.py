@@ -8,8 +8,8 @@ from typing import final
 
 from anyio import sleep
 
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreError
 from bgjobs.stores.abc import Orders
 from bgjobs.stores.operations import Operations, operations_of

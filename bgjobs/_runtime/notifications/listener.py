@@ -16,8 +16,8 @@ from anyio import (
     wait_readable,
 )
 
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.threads import thread_beside
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.stores.abc import Watcher

@@ -7,8 +7,8 @@ from attrs import evolve
 from bgjobs._core.arguments import as_requests, check_request
 from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import Job, JobRequest
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.unreadable import set_apart
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import NoWorkerForJobError, UnreadableJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
 from bgjobs.stores.abc import NewJob

@@ -7,7 +7,7 @@ from uuid import UUID
 from attrs import evolve
 
 from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
-from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.events import JobUnreadable
 from bgjobs.stores.operations import Finding, operations_of

@@ -20,7 +20,7 @@ from bgjobs._core.deferred import discard, is_unfinished, refuse_unfinished, sho
 from bgjobs._core.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
 from bgjobs._core.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
-from bgjobs._runtime.callbacks import CallbackFailedError, holds
+from bgjobs._runtime.bus import CallbackFailedError, holds
 from bgjobs._runtime.queues.isolated_context import InOwnContext, other_loop_hint
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, leaves, unwrapped
 

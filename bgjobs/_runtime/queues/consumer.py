@@ -19,7 +19,6 @@ from anyio import (
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.registry import DeadOwner, Lease
 from bgjobs._runtime.notifications.commands import first_orders
@@ -29,6 +28,7 @@ from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
 from bgjobs._runtime.queues.slot import Slot, Slots
 from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
 from bgjobs.stores.abc import Owner

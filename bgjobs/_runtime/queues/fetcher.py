@@ -9,12 +9,12 @@ from anyio import move_on_after
 
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import is_suspect, put_back
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.monitor import end_cancelled, running_jobs
 from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.abc import Owner

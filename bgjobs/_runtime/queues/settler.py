@@ -22,10 +22,8 @@ from bgjobs._core.outcomes import (
 )
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.text import error_text
-from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.callbacks import failure_of
+from bgjobs._runtime.bus import Bus, failure_of
 from bgjobs._runtime.cancellation import outliving
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.monitor import end_cancelled
 from bgjobs._runtime.notifications.wakeups import Signal
@@ -33,6 +31,7 @@ from bgjobs._runtime.persistence.group_commit import LARGEST_BATCH, Settled
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt, HandlerCrashedError, raised_by_work
 from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.services import Engine
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import (

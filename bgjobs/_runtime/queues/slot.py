@@ -14,13 +14,13 @@ from attrs import define
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Interrupted, Outcome, Returned, TooLate, Unstarted
 from bgjobs._core.recurrence import is_too_late
-from bgjobs._runtime.callbacks import holds
+from bgjobs._runtime.bus import holds
 from bgjobs._runtime.cancellation import took_back_native_cancellation
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
 from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import LeaseLostError, NotRunningError, unwrapped
 from bgjobs.events import JobStarted, QueueError
 

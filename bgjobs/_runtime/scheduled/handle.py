@@ -10,10 +10,10 @@ from bgjobs._core.config import ScheduledJob
 from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.recurrence import paused, replanned, resumed
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.scheduled.planner import Change
 from bgjobs._runtime.scheduled.row import ScheduledRow
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import NotRunningError
 from bgjobs.events import ScheduledJobPaused, ScheduledJobResumed
 from bgjobs.schedules.base import Schedule

@@ -36,11 +36,11 @@ from bgjobs._core.recurrence import (
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import raise_if_cancelled
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.notifications.wakeups import Signal
 from bgjobs._runtime.persistence.ticket import fault_in
 from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.scheduled.planner import IMPOSSIBLE, Change, PlannedRun, occurrence_of
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import (
     NoOccurrenceError,
     ScheduleValidationError,

@@ -6,11 +6,11 @@ from contextlib import suppress
 from anyio import create_task_group, move_on_after, sleep
 
 from bgjobs._core.config import Queue, ScheduledJob
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.queues.consumer import QueueRun
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.planner import IMPOSSIBLE
 from bgjobs._runtime.scheduled.row import ScheduledRow
+from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import QueueError
 

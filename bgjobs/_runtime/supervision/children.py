@@ -13,7 +13,6 @@ from anyio.abc import TaskGroup
 
 from bgjobs._core.config import Queue, ScheduledJob
 from bgjobs._runtime.admin.pruner import Pruner
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.leases.heartbeat import Heartbeat
 from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs._runtime.notifications.commands import OrderDesk
@@ -23,6 +22,7 @@ from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.scheduled.row import ScheduledRow
 from bgjobs._runtime.scheduled.runner import queue_of, run_scheduled
+from bgjobs._runtime.services import Engine
 from bgjobs._runtime.supervision.supervisor import Child, Supervisor
 from bgjobs.errors import ConfigError
 from bgjobs.events import ScheduledJobRemoved

@@ -16,8 +16,7 @@ from attrs import field, frozen
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import RestartTolerance
-from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.callbacks import failure_of
+from bgjobs._runtime.bus import Bus, failure_of
 from bgjobs._runtime.cancellation import took_back_native_cancellation
 from bgjobs.backoff import delay_of
 from bgjobs.errors import BgJobsError, LeaseLostError, unwrapped

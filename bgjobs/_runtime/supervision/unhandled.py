@@ -10,7 +10,7 @@ from attrs import frozen
 
 from bgjobs._core.config import Config
 from bgjobs._core.timestamps import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
-from bgjobs._runtime.engine import Engine
+from bgjobs._runtime.services import Engine
 from bgjobs.stores.operations import Finding, Level, Operations
 
 MOST_NAMES = 1_000

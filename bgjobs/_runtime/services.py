@@ -13,7 +13,7 @@ from bgjobs._core.config import AnyWorker, Config
 from bgjobs._core.jobs import Job
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.leases.registry import Registry
-from bgjobs._runtime.life import Life
+from bgjobs._runtime.lifecycle import Life
 from bgjobs._runtime.notifications.wakeups import Notifier, Wakeups
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.group_commit import GroupCommit

@@ -25,17 +25,35 @@ from bgjobs._core.config import Config, ScheduledJob, check_handlers
 from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs._runtime.admin.jobs import Admin
 from bgjobs._runtime.bus import EventStream
-from bgjobs._runtime.engine import Engine
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, listed
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
+from bgjobs._runtime.services import Engine
 from bgjobs._runtime.supervision.children import Tree
 from bgjobs._runtime.supervision.signals import on_each_signal
-from bgjobs._runtime.waiting import wait_for
-from bgjobs.errors import NotRunningError, UnknownNameError
+from bgjobs.errors import NotRunningError, UnknownJobError, UnknownNameError
 from bgjobs.stores.abc import Counts
 from bgjobs.stores.pages import FIRST_PAGE, Page
+
+FIRST_LOOK, LONGEST_LOOK = 0.02, 1.0
+"""Seconds between two looks at the store, which double: nothing tells of ends elsewhere."""
+
+
+async def wait_for(engine: Engine, job_id: UUID) -> SucceededJob | FailedJob:
+    """See `BgJobs.wait_for`."""
+    pause = FIRST_LOOK
+    with engine.wakeups.endings() as news:
+        while True:
+            engine.life.check()
+            found = await find(engine, job_id)
+            if found is None:
+                raise UnknownJobError(job_id)
+            if not isinstance(found, Job):
+                return found
+            with move_on_after(pause):
+                await news.wait()
+            pause = min(2 * pause, LONGEST_LOOK)
 
 
 class Named(Protocol):
