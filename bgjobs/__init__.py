@@ -33,9 +33,9 @@ from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.outcomes import Limits
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import BgJobsError
-from bgjobs.stores.abc import Counts, Store
 from bgjobs.stores.operations import Cancelled, operations_of
 from bgjobs.stores.pages import Cursor, Page
+from bgjobs.stores.port import Counts, Store
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules

@@ -22,9 +22,9 @@ from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Written
-from bgjobs.stores.capping import earliest
+from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import Page
+from bgjobs.stores.port import Counts, Heartbeat, NewJob, Owner, Written
 from bgjobs.stores.values import bounded_age
 from memory_rows import J, Rows, newest_first, oldest_first
 

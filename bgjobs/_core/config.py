@@ -21,7 +21,7 @@ from bgjobs._core.timestamps import as_duration
 from bgjobs._core.workers import Worker
 from bgjobs.backoff import Backoff, Exponential, as_backoff
 from bgjobs.errors import ConfigError, PayloadError
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 
 if TYPE_CHECKING:  # a third of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener

@@ -33,8 +33,8 @@ from bgjobs._runtime.services import Engine
 from bgjobs._runtime.supervision.children import Tree
 from bgjobs._runtime.supervision.signals import on_each_signal
 from bgjobs.errors import NotRunningError, UnknownJobError, UnknownNameError
-from bgjobs.stores.abc import Counts
 from bgjobs.stores.pages import FIRST_PAGE, Page
+from bgjobs.stores.port import Counts
 
 FIRST_LOOK, LONGEST_LOOK = 0.02, 1.0
 """Seconds between two looks at the store, which double: nothing tells of ends elsewhere."""

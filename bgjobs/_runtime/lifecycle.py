@@ -7,7 +7,7 @@ from anyio import CancelScope, CapacityLimiter, Event, sleep, to_thread
 from bgjobs._core.clock import Clock
 from bgjobs._runtime.cancellation import is_natively_cancelled, native_task, outliving
 from bgjobs.errors import NotRunningError
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 
 
 @final

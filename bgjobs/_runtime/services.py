@@ -21,7 +21,7 @@ from bgjobs._runtime.persistence.store_clock import StoreTime
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.planner import Planner
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 
 
 @final

@@ -1,9 +1,22 @@
 """JSON texts in columns: what is read there may have been written by anything."""
 
 import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from bgjobs._core.jobs import is_utf8
+from attrs import evolve
+
+from bgjobs._core.jobs import LONGEST_DELAY, AttemptError, is_utf8
+from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.timestamps import (
+    FIRST_MICROSECOND,
+    LAST_MICROSECOND,
+    MICROSECOND,
+    as_instant,
+    from_microseconds,
+    to_microseconds,
+)
 
 T = TypeVar("T")
 _OBJECT: type[dict[str, Any]] = dict
@@ -53,3 +66,125 @@ def _of_type(found: object, kind: type[T]) -> T:
         # One error for all that is wrong with a text of a row, its types too.
         raise ValueError(f"expected {kind.__name__}")  # noqa: TRY004 - see above
     return found
+
+
+NONE = "[]"
+
+
+def dump_errors(errors: tuple[AttemptError, ...]) -> str:
+    """Write them as a JSON array of ``[attempt, failed at, text, reserved at]``."""
+    if not errors:
+        return NONE
+    rows = [
+        [one.attempt, one.failed_at.isoformat(), one.error, _text(one.reserved_at)]
+        for one in errors
+    ]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+
+def load_errors(text: str) -> tuple[AttemptError, ...]:
+    """Read what `dump_errors` wrote; `ValueError` for anything else."""
+    if text == NONE:
+        return ()
+    return tuple(_load_error(as_array(row)) for row in as_array(parsed(text)))
+
+
+def _load_error(row: Sequence[Any]) -> AttemptError:
+    attempt, at, error, *others = row  # older versions wrote these three only
+    [reserved] = others or [None]
+    reserved_at = None if reserved is None else _iso_instant(reserved)
+    return AttemptError(as_count(attempt), _iso_instant(at), as_text(error), reserved_at)
+
+
+def _iso_instant(text: object) -> datetime:
+    return as_instant("failed_at", datetime.fromisoformat(as_text(text)))
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
+
+
+def dump_metadata(metadata: tuple[tuple[str, str], ...]) -> str | None:
+    """Write it as a JSON object; None when there is none."""
+    if not metadata:
+        return None
+    return json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":"))
+
+
+def load_metadata(text: str | None) -> Mapping[str, str]:
+    """Read what `dump_metadata` wrote; `ValueError` for anything else."""
+    if text is None:
+        return {}
+    values = as_object(parsed(text))
+    return {as_text(key): as_text(value) for key, value in values.items()}
+
+
+def dump_occurrence(occurrence: Occurrence | None) -> str | None:
+    """Write it as a JSON object; instants and durations are whole microseconds."""
+    if occurrence is None:
+        return None
+    plan = occurrence.plan
+    values = {
+        "name": plan.name,
+        "schedule": plan.schedule,
+        "catch_up": plan.catch_up,
+        "misfire_grace": _length(plan.misfire_grace),
+        "jitter": _length(plan.jitter),
+        "at": _count("at", occurrence.at),
+        "previous": _count("previous", occurrence.previous),
+        "made_up": occurrence.made_up,
+        "paused": occurrence.paused,
+    }
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def load_occurrence(text: str | None) -> Occurrence | None:
+    """Read what `dump_occurrence` wrote; `ValueError` for anything else.
+
+    What a newer version added to it is left out.
+    """
+    return None if text is None else _load_occurrence(as_object(parsed(text)))
+
+
+def _load_occurrence(values: Mapping[str, Any]) -> Occurrence:
+    grace, previous = values.get("misfire_grace"), values.get("previous")
+    plan = Plan(
+        name=as_text(values.get("name")),
+        schedule=as_text(values.get("schedule")),
+        catch_up=as_count(values.get("catch_up", 0)),
+        misfire_grace=None if grace is None else _duration(grace),
+        jitter=_duration(values.get("jitter", 0)),
+    )
+    return Occurrence(
+        plan=plan,
+        at=_instant(values.get("at")),
+        previous=None if previous is None else _instant(previous),
+        made_up=as_count(values.get("made_up", 0)),
+        paused=as_flag(values.get("paused", False)),
+    )
+
+
+def _duration(found: object) -> timedelta:
+    return timedelta(microseconds=as_count(found, most=2 * (LONGEST_DELAY // MICROSECOND)))
+
+
+def _instant(found: object) -> datetime:
+    return from_microseconds(as_count(found, least=FIRST_MICROSECOND, most=LAST_MICROSECOND))
+
+
+def in_utc(occurrence: Occurrence) -> Occurrence:
+    """Give it as it is read back: its instants may have been said in a schedule's time zone."""
+    previous = occurrence.previous
+    return evolve(
+        occurrence,
+        at=as_instant("at", occurrence.at),
+        previous=None if previous is None else as_instant("previous", previous),
+    )
+
+
+def _length(duration: timedelta | None) -> int | None:
+    return None if duration is None else duration // MICROSECOND
+
+
+def _count(what: str, moment: datetime | None) -> int | None:
+    return None if moment is None else to_microseconds(as_instant(what, moment))

@@ -14,8 +14,8 @@ from attrs import field, frozen
 
 from bgjobs._core.arguments import check_instant, check_name
 from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
-from bgjobs.stores.abc import Orders, Store
 from bgjobs.stores.pages import FIRST_PAGE, Page
+from bgjobs.stores.port import Orders, Store
 
 
 @final

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar, cast, final
+from typing import Any, TypeVar, cast, final
 from uuid import UUID
 
 from attrs import evolve, field, frozen
@@ -19,9 +19,10 @@ from bgjobs._core.jobs import (
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import DuplicateJobError, UnreadableJobError
-from bgjobs.stores.abc import NewJob, Orders
-from bgjobs.stores.occurrences import in_utc
+from bgjobs.stores.json_columns import in_utc
+from bgjobs.stores.operations import Finding, LiveOwner
 from bgjobs.stores.pages import Cursor, Listing, Page
+from bgjobs.stores.port import NewJob, Orders
 
 J = TypeVar("J", Job, SucceededJob, FailedJob)
 _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
@@ -209,3 +210,36 @@ def check_duplicates(wanted: Collection[NewJob], stored: Iterable[Job]) -> None:
             is_new = any(job.id == other.id for other in wanted)
             holder = None if is_new else job.id
             raise DuplicateJobError(new.request.name, options.unique_key, holder)
+
+
+_LONGEST_LEASE = timedelta(seconds=1e9)
+"""No `Config` takes a longer one."""
+_SHOWN = 3
+
+
+def owners_finding(owners: Sequence[LiveOwner | None]) -> Finding:
+    """Judge the owners with a live lease; None stands for one that cannot be read."""
+    unreadable = sum(owner is None for owner in owners)
+    endless = [str(owner.id) for owner in owners if owner and owner.lease_left > _LONGEST_LEASE]
+    if not (unreadable or endless):
+        return Finding("owners", "ok", f"{len(owners):,} with a lease")
+    found: list[str] = []
+    if unreadable:
+        found.append(f"{unreadable:,} cannot be read, and are not listed")
+    if endless:
+        shown = ", ".join(endless[:_SHOWN])
+        found.append(
+            f"{len(endless):,} with a lease longer than any setting allows ({shown}): what "
+            "they have reserved is not given back until their rows are deleted"
+        )
+    return Finding("owners", "warning", "; ".join(found))
+
+
+def pauses_finding(orders: Sequence[tuple[Any, ...]]) -> Finding:
+    """Judge the pauses among the rows of orders.sql."""
+    names = [text for job_id, text in orders if job_id is None]
+    unreadable = sum(not is_utf8(name) for name in names)
+    if unreadable:
+        text = f"{unreadable:,} have names that cannot be read, and pause no queue"
+        return Finding("paused queues", "warning", text)
+    return Finding("paused queues", "ok", f"{len(names):,}")

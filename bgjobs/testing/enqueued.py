@@ -10,8 +10,8 @@ from bgjobs._core.arguments import as_span, check_whole
 from bgjobs._core.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.client import BgJobs
-from bgjobs.stores.abc import Store
 from bgjobs.stores.pages import Page
+from bgjobs.stores.port import Store
 from bgjobs.testing.arguments import call_text
 from bgjobs.testing.inside import opened, store_of, workers_of
 from bgjobs.testing.wanted import Wanted

@@ -33,7 +33,7 @@ from bgjobs._runtime.queues.attempt import (
     raised_by_work,
 )
 from bgjobs.backoff import IMMEDIATE
-from bgjobs.stores.abc import NewJob, Owner, Store
+from bgjobs.stores.port import NewJob, Owner, Store
 from bgjobs.testing.clock import VirtualClock
 from bgjobs.testing.held import HeldWorkers
 from bgjobs.testing.virtual_time import virtual_clock

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from bgjobs._core.config import AnyWorker
 from bgjobs._runtime.client import BgJobs
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 
 
 def store_of(where: BgJobs | Store) -> Store:

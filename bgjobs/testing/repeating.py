@@ -25,7 +25,7 @@ from bgjobs._core.deferred import refuse_deferred
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs._runtime.queues.attempt import Attempt
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.hand import LEASE, POLICY, Hand, check_request, clock_of_loop, put
 from bgjobs.testing.inside import opened

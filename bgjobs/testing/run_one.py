@@ -11,7 +11,7 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs._core.outcomes import Discarded, Snoozed
 from bgjobs._core.settlements import Requeue, Succeed
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.hand import Hand, Run, check_request, clock_of_loop, put
 from bgjobs.testing.inside import opened

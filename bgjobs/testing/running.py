@@ -12,7 +12,7 @@ from bgjobs._core.config import Config, Retention
 from bgjobs._runtime.app import run
 from bgjobs._runtime.client import BgJobs
 from bgjobs.events import Listener
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.clock import VirtualClock
 from bgjobs.testing.held import HeldWorkers

@@ -14,8 +14,8 @@ from uuid import UUID
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.abc import NewJob, Store, Written
 from bgjobs.stores.pages import FIRST_PAGE, Page
+from bgjobs.stores.port import NewJob, Store, Written
 from tests.chaos.journal import Journal
 from tests.chaos.storm_orders import Orders
 

@@ -11,7 +11,7 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
-from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.port import NewJob, Owner
 from tests.chaos import audit, history
 from tests.chaos.storm_orders import Orders, orders_on
 from tests.fixtures.databases import Database

@@ -13,7 +13,7 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import JobRequest
 from bgjobs._core.settlements import Requeue, Succeed
-from bgjobs.stores.abc import NewJob, Owner, Store
+from bgjobs.stores.port import NewJob, Owner, Store
 from tests.chaos.harm import HarmingStore, Points
 from tests.chaos.journal import Journal, lines_of
 from tests.chaos.storm_orders import Orders

@@ -26,7 +26,7 @@ from bgjobs.events import (
     ReservationLost,
     StoreFailed,
 )
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from tests.chaos import zoo
 from tests.chaos.handlers import Tools, scheduled_jobs, workers
 from tests.chaos.harm import HarmingStore, Points

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from bgjobs.stores.abc import Store
 from bgjobs.stores.operations import OperatedStore, Operations
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract import CHECKS, OPERATIONS_CHECKS, TRANSACTION_CHECKS, Connect
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store

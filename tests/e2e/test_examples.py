@@ -17,7 +17,7 @@ import trio
 
 import bgjobs
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract import CHECKS
 from tests.e2e.places import Place
 

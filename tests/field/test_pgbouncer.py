@@ -21,7 +21,7 @@ from psycopg_pool import ConnectionPool
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import JobRequest
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.debian import PgBouncer, started_pgbouncer
 from tests.fixtures.postgres import drop_schema, random_schema

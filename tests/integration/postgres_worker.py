@@ -7,7 +7,7 @@ from datetime import timedelta
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs._core.jobs import JobRequest
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 
 

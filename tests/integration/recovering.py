@@ -14,7 +14,7 @@ from attrs import asdict, frozen
 
 from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import Job, JobRequest
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from tests.chaos.orders import moment
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 from tests.integration.recovery_worker import Orders

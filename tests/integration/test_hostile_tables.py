@@ -18,8 +18,8 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import JobRequest
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Finding
+from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
 from tests.fixtures.hostile_rows import LIMITED

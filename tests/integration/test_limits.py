@@ -12,9 +12,9 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import LARGEST_COUNT, JobRequest, Reservation
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.port import NewJob, Owner
 from bgjobs.testing.contract.steps import LEASE
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows

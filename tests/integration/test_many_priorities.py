@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from bgjobs._core.timestamps import to_microseconds
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.sqlite.rows import names_json

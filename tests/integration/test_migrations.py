@@ -11,8 +11,8 @@ import bgjobs
 from bgjobs._core.jobs import AttemptError, FailedJob, Job, SucceededJob
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.stores.abc import Owner
-from bgjobs.stores.attempt_errors import dump_errors
+from bgjobs.stores.json_columns import dump_errors
+from bgjobs.stores.port import Owner
 from bgjobs.testing.contract.steps import OCCURRENCE, put_one
 from tests.fixtures.databases import Database, PostgresSchema
 

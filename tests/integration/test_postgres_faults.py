@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.stores.abc import NewJob, Watcher
+from bgjobs.stores.port import NewJob, Watcher
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import as_store_error, run_again
 from bgjobs.stores.postgres.source import with_defaults

@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.decoding import TABLES
+from bgjobs.stores.decoder import TABLES
 from bgjobs.stores.postgres import PostgresStore, migrating
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, reserve_one

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool, NullConnectionPool
 from bgjobs._core.jobs import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests

@@ -12,7 +12,7 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job, JobRequest
 from bgjobs._core.settlements import Fail, Settlement, Succeed
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one

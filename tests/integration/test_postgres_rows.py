@@ -8,7 +8,7 @@ from psycopg.conninfo import make_conninfo
 
 from bgjobs._core.jobs import JobRequest
 from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Plan
-from bgjobs.stores.occurrences import load_occurrence
+from bgjobs.stores.json_columns import load_occurrence
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue

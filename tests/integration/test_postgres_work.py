@@ -11,7 +11,7 @@ from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs._core.settlements import Fail
 from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import translated
 from tests.fixtures.postgres import fresh_postgres_store

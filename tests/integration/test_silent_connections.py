@@ -16,7 +16,7 @@ from bgjobs._runtime.notifications import listener
 from bgjobs._runtime.persistence.dispatch import LONGEST_RETRY
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied, StoreFailed
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.testing import Recorder
 from tests.chaos.proxy import Proxy, target_of

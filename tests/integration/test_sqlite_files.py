@@ -18,7 +18,7 @@ from bgjobs.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one, start, succeed, take
 from tests.fixtures.sqlite import fresh_sqlite_store

@@ -22,7 +22,7 @@ from bgjobs._core.ids import new_id
 from bgjobs._runtime.notifications import listener
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import StoreFailed
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore, inotify, pace
 from bgjobs.stores.sqlite import watcher as watching_module
 from bgjobs.stores.sqlite.bell import Bell

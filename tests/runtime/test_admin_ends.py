@@ -13,8 +13,8 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, JobRequest
 from bgjobs.events import Operated, Pruned
-from bgjobs.stores.abc import NewJob
 from bgjobs.stores.pages import Page
+from bgjobs.stores.port import NewJob
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio

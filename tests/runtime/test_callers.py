@@ -17,7 +17,7 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import JobRequest
 from bgjobs._runtime.admin.lists import State
 from bgjobs.errors import ConfigError, StoreError
-from bgjobs.stores.abc import Written
+from bgjobs.stores.port import Written
 from bgjobs.testing import check_repeatable, run_one
 from tests.fixtures.databases import Database
 from tests.runtime.conftest import Harness, Wrapped

@@ -14,7 +14,7 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.occurrences import Occurrence, Plan
 from bgjobs._core.recurrence import PARKED_UNTIL
 from bgjobs._core.timestamps import to_microseconds
-from bgjobs.stores.occurrences import dump_occurrence
+from bgjobs.stores.json_columns import dump_occurrence
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.runtime.conftest import Harness
 

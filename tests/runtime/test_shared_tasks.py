@@ -24,7 +24,7 @@ from bgjobs.events import (
     StoreCalled,
     StoreFailed,
 )
-from bgjobs.stores.abc import NewJob, Owner, Store
+from bgjobs.stores.port import NewJob, Owner, Store
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
 

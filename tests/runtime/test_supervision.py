@@ -28,7 +28,7 @@ from bgjobs.events import (
     QueueStopped,
     ReservationLost,
 )
-from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.port import NewJob, Owner
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped
 

@@ -22,8 +22,8 @@ from bgjobs._core.jobs import AttemptError, Job, JobOptions, JobRequest, Unreada
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import NewJob, Owner
 from bgjobs.stores.operations import Failures
+from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 

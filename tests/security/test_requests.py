@@ -18,7 +18,7 @@ from bgjobs.errors import (
     PayloadError,
     UnknownNameError,
 )
-from bgjobs.stores.abc import NewJob, Owner, Store
+from bgjobs.stores.port import NewJob, Owner, Store
 from tests.fixtures.databases import Database
 from tests.security.corpus import NAMES, UNSTORABLE
 

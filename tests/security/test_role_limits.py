@@ -15,7 +15,7 @@ from bgjobs._core.jobs import FailedJob, Job, JobOptions, JobRequest, SucceededJ
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.settlements import Fail, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.abc import NewJob, Owner
+from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.security.test_postgres_roles import Cluster, clustered

@@ -6,7 +6,7 @@ from typing import final
 from attrs import define
 
 from bgjobs._core.occurrences import Occurrence
-from bgjobs.stores.occurrences import load_occurrence
+from bgjobs.stores.json_columns import load_occurrence
 from tests.simulation.disk import Change
 from tests.simulation.journal import Journal
 

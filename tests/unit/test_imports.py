@@ -14,8 +14,7 @@ from bgjobs._core.jobs import LARGEST_COUNT, AttemptError, FailedJob
 from bgjobs._core.occurrences import Occurrence, Plan
 from bgjobs._core.text import is_visible
 from bgjobs.errors import ExportedLineError
-from bgjobs.stores.exports import to_line
-from bgjobs.stores.imports import LONGEST_LINE, from_line
+from bgjobs.stores.imports import LONGEST_LINE, from_line, to_line
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678_901, UTC)
 SECRET = "hunter2"

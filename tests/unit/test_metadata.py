@@ -2,7 +2,7 @@
 
 import pytest
 
-from bgjobs.stores.metadata import dump_metadata, load_metadata
+from bgjobs.stores.json_columns import dump_metadata, load_metadata
 
 
 def test_none_is_null() -> None:

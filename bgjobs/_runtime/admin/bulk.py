@@ -26,7 +26,7 @@ from bgjobs._runtime.persistence.refusals import answered, answering, isolate
 from bgjobs._runtime.persistence.unreadable import listed
 from bgjobs._runtime.services import Engine
 from bgjobs.events import ChangeRefused, Operated, Pruned
-from bgjobs.stores.exports import to_line
+from bgjobs.stores.imports import to_line
 from bgjobs.stores.operations import Cancelled, Failures, Operations
 from bgjobs.stores.pages import Page
 

@@ -57,7 +57,6 @@ from bgjobs._runtime.supervision.unhandled import (
 )
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
 from bgjobs.events import Operated
-from bgjobs.stores.abc import SCHEMA_VERSION, Counts
 from bgjobs.stores.operations import (
     Cancelled,
     Failures,
@@ -66,8 +65,8 @@ from bgjobs.stores.operations import (
     Operations,
     operations_of,
 )
-from bgjobs.stores.pages import FIRST_PAGE, Page
-from bgjobs.stores.search import words_of
+from bgjobs.stores.pages import FIRST_PAGE, Page, words_of
+from bgjobs.stores.port import SCHEMA_VERSION, Counts
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -26,9 +26,9 @@ from bgjobs._runtime.persistence.unreadable import listed
 from bgjobs._runtime.services import Engine
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import ChangeRefused, Pruned, StoreFailed
-from bgjobs.stores.abc import Store
 from bgjobs.stores.operations import Operations
 from bgjobs.stores.pages import Page
+from bgjobs.stores.port import Store
 
 BATCH = 1000
 """Rows in one transaction: a fraction of a second, so that nobody waits long for it."""

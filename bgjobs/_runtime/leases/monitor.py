@@ -25,8 +25,8 @@ from bgjobs.events import (
     MonitorReleased,
     MonitorReleasing,
 )
-from bgjobs.stores.abc import NewJob
 from bgjobs.stores.pages import Page
+from bgjobs.stores.port import NewJob
 
 PAGE = 500
 """Jobs that are released in one transaction."""

@@ -11,8 +11,8 @@ from anyio import sleep
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import Orders
 from bgjobs.stores.operations import Operations, operations_of
+from bgjobs.stores.port import Orders
 
 NEWS = "\x1borders"
 """What a notification of new orders names: no worker's name has a control character."""

@@ -20,7 +20,7 @@ from bgjobs._runtime.persistence.threads import thread_beside
 from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
-from bgjobs.stores.abc import Watcher
+from bgjobs.stores.port import Watcher
 
 SILENCE = 14.0
 """Seconds without news after which a watcher is put to the test, and those that the test takes.

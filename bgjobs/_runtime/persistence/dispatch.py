@@ -13,7 +13,7 @@ from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.persistence.threads import StoreThreads
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 
 PROBE = 1.5
 """Seconds between two heartbeats while anything waits for the store."""

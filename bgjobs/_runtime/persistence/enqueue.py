@@ -11,7 +11,7 @@ from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.services import Engine
 from bgjobs.errors import NoWorkerForJobError, UnreadableJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 
 _TRIES = 3
 """How many rows that are no jobs may stand in the way of one call."""

@@ -6,7 +6,7 @@ from typing import final
 from uuid import UUID
 
 from bgjobs._core.clock import Clock
-from bgjobs.stores.abc import Heartbeat, Store
+from bgjobs.stores.port import Heartbeat, Store
 
 JUMP = timedelta(seconds=1)
 """A difference between this machine's two clocks that is no drift but a jump of one of them."""

@@ -31,7 +31,7 @@ from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.services import Engine
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
-from bgjobs.stores.abc import Owner
+from bgjobs.stores.port import Owner
 
 STUBBORN_AFTER = 5.0
 """Seconds after which a handler that goes on although it was cancelled is named."""

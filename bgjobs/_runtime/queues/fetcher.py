@@ -17,8 +17,8 @@ from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.services import Engine
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
-from bgjobs.stores.abc import Owner
 from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.port import Owner
 
 MARGIN = 4.0
 """Times what one look needs: one part is fetched while the others lie ready.

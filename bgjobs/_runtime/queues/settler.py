@@ -45,7 +45,7 @@ from bgjobs.events import (
     QueueError,
     ReservationLost,
 )
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 
 
 def report_end(

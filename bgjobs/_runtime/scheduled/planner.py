@@ -17,7 +17,7 @@ from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.persistence.store_clock import StoreTime
 from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
 from bgjobs.events import OccurrencePlanned, OccurrencesMissed
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 
 IMPOSSIBLE = (NoOccurrenceError, ScheduleValidationError)
 """What a schedule raises that has ended, or whose text or time zone is unknown here."""

@@ -48,7 +48,7 @@ from bgjobs.errors import (
     UnreadableJobError,
 )
 from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 
 RECHECK = 0.5
 """Seconds between two looks at a row that another process is running, if nothing is heard."""

@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from bgjobs._core.arguments import as_requests
 from bgjobs._core.jobs import Job, JobRequest
-from bgjobs.stores.callers import no_transaction, wrong_connection
+from bgjobs.stores.enqueue_in import no_transaction, wrong_connection
 from bgjobs.stores.postgres import writing
 from bgjobs.stores.postgres.faults import translated
 from bgjobs.stores.postgres.sessions import AnyPsycopg, check_encodings, is_direct, looking

@@ -8,7 +8,7 @@ from bgjobs._core.jobs import Job
 from bgjobs._core.limits import Cap
 from bgjobs._core.outcomes import put_back
 from bgjobs._core.timestamps import as_duration
-from bgjobs.stores.capping import Openings, Use, openings
+from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.postgres import arrays, rows, timestamps, writing
 from bgjobs.stores.postgres.calls import Calls

@@ -10,7 +10,7 @@ import psycopg
 from bgjobs._core.jobs import Reservation
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import rows, writing
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import read_only_explained, weather_told

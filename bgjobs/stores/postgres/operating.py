@@ -9,8 +9,6 @@ from attrs import frozen
 
 from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.abc import Orders
-from bgjobs.stores.odd_rows import owners_finding
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancelled,
@@ -19,14 +17,14 @@ from bgjobs.stores.operations import (
     LiveOwner,
     Migration,
 )
-from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
+from bgjobs.stores.pages import FEW, FIRST_PAGE, Cursor, Listing, Page, checked, unreadable_in
+from bgjobs.stores.port import Orders
 from bgjobs.stores.postgres import diagnosing, migrating, rows, unreadable
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
-from bgjobs.stores.search import FEW, checked
-from bgjobs.stores.values import bounded_age, cursor_of, listing, orders_of
+from bgjobs.stores.values import bounded_age, cursor_of, listing, orders_of, owners_finding
 
 
 @final

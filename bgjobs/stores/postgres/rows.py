@@ -8,11 +8,9 @@ from uuid import UUID
 from bgjobs._core.jobs import CANCELLED, FailedJob
 from bgjobs._core.settlements import Fail, Requeue, Settlement
 from bgjobs._core.timestamps import MICROSECOND, as_instant
-from bgjobs.stores.abc import NewJob
-from bgjobs.stores.attempt_errors import dump_errors
-from bgjobs.stores.decoding import Decoder
-from bgjobs.stores.metadata import dump_metadata
-from bgjobs.stores.occurrences import dump_occurrence
+from bgjobs.stores.decoder import Decoder
+from bgjobs.stores.json_columns import dump_errors, dump_metadata, dump_occurrence
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres.timestamps import exact_instant
 

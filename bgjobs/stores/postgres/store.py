@@ -15,11 +15,11 @@ from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
-from bgjobs.stores.abc import Counts, Heartbeat, NewJob, Owner, Watcher, Written
-from bgjobs.stores.capping import earliest
-from bgjobs.stores.decoding import TABLES
+from bgjobs.stores.decoder import TABLES
+from bgjobs.stores.limits import earliest
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
+from bgjobs.stores.port import Counts, Heartbeat, NewJob, Owner, Watcher, Written
 from bgjobs.stores.postgres import (
     capping,
     completing,

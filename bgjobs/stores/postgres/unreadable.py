@@ -8,7 +8,7 @@ from attrs import evolve
 
 from bgjobs._core.jobs import LARGEST_COUNT, UnreadableJob
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.decoding import LONGEST_SHOWN, TABLES, first_of_each_job
+from bgjobs.stores.decoder import LONGEST_SHOWN, TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres import arrays, rows, timestamps
 from bgjobs.stores.postgres.calls import Calls, paged

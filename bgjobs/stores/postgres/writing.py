@@ -18,7 +18,7 @@ from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import Job, JobRequest, Reservation
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.abc import NewJob
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import rows
 from bgjobs.stores.postgres.statements import (
     BEGIN,

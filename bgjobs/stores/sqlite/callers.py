@@ -8,7 +8,7 @@ from functools import cache
 
 from bgjobs._core.text import visible
 from bgjobs.errors import StoreError
-from bgjobs.stores.callers import no_transaction, wrong_connection
+from bgjobs.stores.enqueue_in import no_transaction, wrong_connection
 from bgjobs.stores.sqlite.connection import MEMORY, read_text, run
 from bgjobs.stores.sqlite.faults import is_of_the_past
 from bgjobs.stores.sqlite.identity import leads_to

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.stores.abc import SCHEMA_VERSION
+from bgjobs.stores.port import SCHEMA_VERSION
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite.connection import Connection, Parameters, run
 from bgjobs.stores.sqlite.faults import translated

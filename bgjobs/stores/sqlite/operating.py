@@ -10,8 +10,6 @@ from attrs import frozen
 
 from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob, is_utf8
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
-from bgjobs.stores.abc import SCHEMA_VERSION, Orders
-from bgjobs.stores.odd_rows import owners_finding, pauses_finding
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancelled,
@@ -21,13 +19,14 @@ from bgjobs.stores.operations import (
     Migration,
 )
 from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
+from bgjobs.stores.port import SCHEMA_VERSION, Orders
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import diagnosing, rows, searching, unreadable, writing
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import bounded_age, listing, orders_of
+from bgjobs.stores.values import bounded_age, listing, orders_of, owners_finding, pauses_finding
 
 
 def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:

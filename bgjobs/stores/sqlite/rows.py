@@ -18,12 +18,10 @@ from bgjobs._core.timestamps import (
     from_microseconds,
     to_microseconds,
 )
-from bgjobs.stores.abc import NewJob
-from bgjobs.stores.attempt_errors import dump_errors
 from bgjobs.stores.columns import ColumnLists
-from bgjobs.stores.decoding import Decoder
-from bgjobs.stores.metadata import dump_metadata
-from bgjobs.stores.occurrences import dump_occurrence
+from bgjobs.stores.decoder import Decoder
+from bgjobs.stores.json_columns import dump_errors, dump_metadata, dump_occurrence
+from bgjobs.stores.port import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.values import as_asked
 

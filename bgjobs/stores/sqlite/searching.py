@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bgjobs._core.timestamps import as_instant, to_microseconds
 from bgjobs.stores.operations import Failures
-from bgjobs.stores.pages import Page
-from bgjobs.stores.search import FEW, are_in, checked
+from bgjobs.stores.pages import FEW, Page, are_in, checked
 from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row

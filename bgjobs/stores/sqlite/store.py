@@ -21,10 +21,18 @@ from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.errors import RowRefusedError, SchemaMismatchError
 from bgjobs.events import Listener
-from bgjobs.stores.abc import SCHEMA_VERSION, Counts, Heartbeat, NewJob, Owner, Watcher, Written
-from bgjobs.stores.capping import earliest
+from bgjobs.stores.limits import earliest
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
+from bgjobs.stores.port import (
+    SCHEMA_VERSION,
+    Counts,
+    Heartbeat,
+    NewJob,
+    Owner,
+    Watcher,
+    Written,
+)
 from bgjobs.stores.sql import check_identifier
 from bgjobs.stores.sqlite import capping, operating, rows, unreadable, writing
 from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of

@@ -10,7 +10,7 @@ from attrs import evolve
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import LARGEST_COUNT, UnreadableJob
 from bgjobs._core.timestamps import from_microseconds
-from bgjobs.stores.decoding import LONGEST_SHOWN, TABLES, first_of_each_job
+from bgjobs.stores.decoder import LONGEST_SHOWN, TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
 from bgjobs.stores.sqlite import rows, writing
 from bgjobs.stores.sqlite.calls import Calls

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from bgjobs.stores.abc import Store
 from bgjobs.stores.operations import OperatedStore
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract import (
     cancelling,
     capping,

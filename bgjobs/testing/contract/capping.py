@@ -9,7 +9,7 @@ from attrs import evolve
 
 from bgjobs._core.jobs import Job
 from bgjobs._core.limits import Cap, RateLimit
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

@@ -4,7 +4,7 @@
 from attrs import astuple
 
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.abc import Counts, Store
+from bgjobs.stores.port import Counts, Store
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

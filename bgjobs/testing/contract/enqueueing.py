@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs.errors import NaiveDatetimeError
-from bgjobs.stores.abc import NewJob, Store
+from bgjobs.stores.port import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,
     ERROR,

@@ -9,7 +9,7 @@ from attrs import evolve
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.abc import NewJob, Store
+from bgjobs.stores.port import NewJob, Store
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,

@@ -3,7 +3,7 @@
 
 from select import select
 
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import put_one, refuses
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from bgjobs._core.ids import new_id, new_ids
-from bgjobs.stores.abc import NewJob, Store
 from bgjobs.stores.pages import Page
+from bgjobs.stores.port import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

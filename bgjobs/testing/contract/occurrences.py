@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.occurrences import Occurrence, Plan
 from bgjobs.errors import NaiveDatetimeError
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
     DAY,
     LEASE,

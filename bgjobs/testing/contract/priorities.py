@@ -4,7 +4,7 @@ from datetime import timedelta
 from random import Random
 
 from bgjobs._core.jobs import Job
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

@@ -3,7 +3,7 @@
 
 from datetime import timedelta
 
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
     DAY,
     LEASE,

@@ -4,7 +4,7 @@
 from datetime import timedelta
 
 from bgjobs._core.ids import new_id, new_ids
-from bgjobs.stores.abc import NewJob, Store
+from bgjobs.stores.port import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,
     LEASE,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
     DAY,
     ERROR,

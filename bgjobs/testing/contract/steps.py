@@ -12,7 +12,7 @@ from bgjobs._core.jobs import AttemptError, Job, JobOptions, JobRequest
 from bgjobs._core.occurrences import Occurrence, Plan
 from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
-from bgjobs.stores.abc import NewJob, Owner, Store
+from bgjobs.stores.port import NewJob, Owner, Store
 
 T = TypeVar("T")
 

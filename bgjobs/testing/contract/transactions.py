@@ -8,7 +8,7 @@ from typing import Any
 
 from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import DuplicateJobError, NaiveDatetimeError
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import DAY, NOW, ask, ids, put_one, start, take
 
 Connect = Callable[[], AbstractContextManager[Any]]

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from bgjobs._core.ids import new_id
 from bgjobs.errors import DuplicateJobError
-from bgjobs.stores.abc import NewJob, Store
+from bgjobs.stores.port import NewJob, Store
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

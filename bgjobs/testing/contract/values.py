@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 from bgjobs._core.jobs import AttemptError, FailedJob, SucceededJob
-from bgjobs.stores.abc import Store
+from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
     ERROR,
     NOW,

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 import bgjobs
 from bgjobs.errors import SchemaMismatchError, StoreError
-from bgjobs.stores.abc import SCHEMA_VERSION
+from bgjobs.stores.port import SCHEMA_VERSION
 from bgjobs.stores.sql import Statements
 from tests.chaos import producer, worker
 from tests.chaos.arena import Arena

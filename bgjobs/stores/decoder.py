@@ -24,10 +24,14 @@ from bgjobs._core.jobs import (
 from bgjobs._core.text import value_text
 from bgjobs.errors import UnreadableJobError
 from bgjobs.stores import columns
-from bgjobs.stores.attempt_errors import NONE, load_errors
-from bgjobs.stores.json_columns import as_count, as_text
-from bgjobs.stores.metadata import load_metadata
-from bgjobs.stores.occurrences import load_occurrence
+from bgjobs.stores.json_columns import (
+    NONE,
+    as_count,
+    as_text,
+    load_errors,
+    load_metadata,
+    load_occurrence,
+)
 
 Row = Sequence[Any]
 """What a driver returns: values of any type, in the order of `columns`."""
