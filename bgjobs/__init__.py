@@ -33,7 +33,7 @@ from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.outcomes import Limits
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import BgJobsError
-from bgjobs.stores.operations import Cancelled, operations_of
+from bgjobs.stores.operations import Cancellation, operations_of
 from bgjobs.stores.pages import Cursor, Page
 from bgjobs.stores.port import Counts, Store
 
@@ -63,7 +63,7 @@ __all__ = [
     "AttemptError",
     "BgJobs",
     "BgJobsError",
-    "Cancelled",
+    "Cancellation",
     "Config",
     "Counts",
     "Cursor",

@@ -293,7 +293,7 @@ class ChildRestarted:
 
 @final
 @frozen
-class ChildGaveUp:
+class RestartLimitExceeded:
     """A child crashed more often than tolerated; the supervisor takes everything down."""
 
     child: str
@@ -374,7 +374,7 @@ class ClockSkew:
 
 @final
 @frozen
-class Operated:
+class AdminAction:
     """An operator has changed something through `Admin`, in this process."""
 
     action: str
@@ -445,7 +445,7 @@ Event = (
     | MonitorFailed
     | ChildCrashed
     | ChildRestarted
-    | ChildGaveUp
+    | RestartLimitExceeded
     | SetupFailed
     | StoreCalled
     | StoreResponded
@@ -454,7 +454,7 @@ Event = (
     | Migrated
     | LoopLag
     | ClockSkew
-    | Operated
+    | AdminAction
     | ChangeRefused
     | Pruned
     | ListenerFailed

@@ -14,7 +14,6 @@ from bgjobs.events import (
     CancellationIgnored,
     ChangeRefused,
     ChildCrashed,
-    ChildGaveUp,
     ClockSkew,
     Event,
     JobFailed,
@@ -27,6 +26,7 @@ from bgjobs.events import (
     OwnerDied,
     QueueError,
     ReservationLost,
+    RestartLimitExceeded,
     SetupFailed,
     StoreCalled,
     StoreFailed,
@@ -57,7 +57,7 @@ _ERROR = (
     SetupFailed,
     NoWorkerForJob,
     ChildCrashed,
-    ChildGaveUp,
+    RestartLimitExceeded,
     ListenerFailed,
 )
 

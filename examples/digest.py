@@ -93,7 +93,7 @@ def prepare(database: Database, root: Path) -> int:
         jobs = store.count([digest.name])
     finally:
         store.close()
-    return jobs.due + jobs.delayed + jobs.reserved
+    return jobs.waiting + jobs.delayed + jobs.running
 
 
 async def work(database: Database, concurrency: int, listener: bgjobs.Listener) -> bool:

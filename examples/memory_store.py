@@ -24,7 +24,7 @@ from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import StoreError
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import Counts, Heartbeat, NewJob, Owner, Written
+from bgjobs.stores.port import Counts, NewJob, Owner, Renewal, Written
 from bgjobs.stores.values import bounded_age
 from memory_rows import J, Rows, newest_first, oldest_first
 
@@ -155,12 +155,12 @@ class MemoryStore:
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
-    ) -> Heartbeat:
+    ) -> Renewal:
         moment = _moment(now)
         with self._pulse:
             alive = [owner for owner in owners if self._is_alive(owner, moment)]
             self._leases.update((owner, moment + lease) for owner in alive)
-        return Heartbeat(alive, moment)
+        return Renewal(alive, moment)
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None

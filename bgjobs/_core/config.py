@@ -14,7 +14,7 @@ from attrs import Factory, evolve, field, frozen
 from bgjobs._core.checks import LONGEST_TIME, Problems, duplicates
 from bgjobs._core.clock import Clock, SystemClock
 from bgjobs._core.jobs import JobOptions, JobRequest
-from bgjobs._core.occurrences import Plan
+from bgjobs._core.occurrences import Recurrence
 from bgjobs._core.outcomes import Limits
 from bgjobs._core.text import value_text
 from bgjobs._core.timestamps import as_duration
@@ -218,12 +218,12 @@ class ScheduledJob:
         return self.worker.request() if self.request is None else self.request
 
     @property
-    def plan(self) -> Plan:
+    def recurrence(self) -> Recurrence:
         """What its rows carry of this."""
         grace = self.misfire_grace
         if grace is None and self.catch_up == "never":
             grace = ON_TIME
-        return Plan(
+        return Recurrence(
             name=self.name,
             schedule=self.schedule.text,
             catch_up=self.catch_up if isinstance(self.catch_up, int) else 0,

@@ -16,7 +16,7 @@ KEY_PREFIX = "schedule:"
 
 @final
 @frozen(kw_only=True)
-class Plan:
+class Recurrence:
     """How a scheduled job recurs, as its rows carry it."""
 
     name: str
@@ -41,7 +41,7 @@ class Plan:
 class Occurrence:
     """One time of a schedule, and what came before it."""
 
-    plan: Plan
+    recurrence: Recurrence
     at: datetime
     """When the schedule wants it, without jitter."""
     previous: datetime | None = None

@@ -14,7 +14,7 @@ from random import Random
 from attrs import evolve
 
 from bgjobs._core.jobs import LONGEST_DELAY, Job, JobOptions, JobRequest
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.timestamps import MICROSECOND
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_text
@@ -42,9 +42,9 @@ LARGEST_SHIFT = timedelta(hours=3)
 """By so much a change of time zone data may move a local time, that of a date line excepted."""
 
 
-def first(plan: Plan, now: datetime) -> Occurrence:
+def first(recurrence: Recurrence, now: datetime) -> Occurrence:
     """Plan the first occurrence: the first thing that a scheduled job does is wait."""
-    return Occurrence(plan=plan, at=from_text(plan.schedule).next_after(now))
+    return Occurrence(recurrence=recurrence, at=from_text(recurrence.schedule).next_after(now))
 
 
 def following(served: Occurrence, now: datetime) -> Occurrence:
@@ -53,18 +53,20 @@ def following(served: Occurrence, now: datetime) -> Occurrence:
     It lies in the future: what a long run has missed coalesces into it. Only with `catch_up`
     the missed ones are made up, one by one and so many in a row.
     """
-    plan, now = served.plan, max(now, served.at)
-    schedule = from_text(plan.schedule)
+    recurrence, now = served.recurrence, max(now, served.at)
+    schedule = from_text(recurrence.schedule)
     missed = next(schedule.slots(served.at, now), None)
-    if missed is not None and served.made_up < plan.catch_up:
-        return Occurrence(plan=plan, at=missed, previous=served.at, made_up=served.made_up + 1)
-    return Occurrence(plan=plan, at=schedule.next_after(now), previous=served.at)
+    if missed is not None and served.made_up < recurrence.catch_up:
+        return Occurrence(
+            recurrence=recurrence, at=missed, previous=served.at, made_up=served.made_up + 1
+        )
+    return Occurrence(recurrence=recurrence, at=schedule.next_after(now), previous=served.at)
 
 
 def instead_of(missed: Occurrence, now: datetime) -> Occurrence:
     """Plan the first occurrence that is not too late, in the place of one that is."""
-    grace = missed.plan.misfire_grace or timedelta(0)
-    at = from_text(missed.plan.schedule).next_after(max(now - grace, missed.at))
+    grace = missed.recurrence.misfire_grace or timedelta(0)
+    at = from_text(missed.recurrence.schedule).next_after(max(now - grace, missed.at))
     return evolve(missed, at=at, made_up=0)
 
 
@@ -78,11 +80,11 @@ def resumed(standing: Occurrence, now: datetime) -> Occurrence:
     return evolve(_moved(standing, now), paused=False) if standing.paused else standing
 
 
-def restarted(standing: Occurrence, now: datetime, *, plan: Plan) -> Occurrence:
+def restarted(standing: Occurrence, now: datetime, *, recurrence: Recurrence) -> Occurrence:
     """Plan a waiting occurrence as a process that starts with `plan` wants it."""
     with suppress(NoOccurrenceError, ScheduleValidationError):  # then `plan` decides
         standing = put_right(standing, now)
-    return replanned(standing, now, plan=plan)
+    return replanned(standing, now, recurrence=recurrence)
 
 
 def put_right(standing: Occurrence, now: datetime) -> Occurrence:
@@ -94,7 +96,7 @@ def put_right(standing: Occurrence, now: datetime) -> Occurrence:
     if standing.paused:
         return standing
     standing = _without_the_future(standing, now)
-    schedule = from_text(standing.plan.schedule)
+    schedule = from_text(standing.recurrence.schedule)
     at = standing.at if _may_occur(schedule, standing.at) else _nearest(schedule, standing, now)
     if at > now:
         soonest = schedule.next_after(max(now, _served(schedule, standing, now)))
@@ -125,18 +127,18 @@ def is_ahead(job: Job, now: datetime) -> bool:
 
 def is_plausible(occurrence: Occurrence, name: str) -> bool:
     """Whether a scheduled job of this name, with any settings, could have planned it."""
-    plan, previous = occurrence.plan, occurrence.previous
-    grace = timedelta(0) if plan.misfire_grace is None else plan.misfire_grace
+    recurrence, previous = occurrence.recurrence, occurrence.previous
+    grace = timedelta(0) if recurrence.misfire_grace is None else recurrence.misfire_grace
     return (
-        plan.name == name
-        and all(timedelta(0) <= one <= LONGEST_DELAY for one in (grace, plan.jitter))
+        recurrence.name == name
+        and all(timedelta(0) <= one <= LONGEST_DELAY for one in (grace, recurrence.jitter))
         and min(occurrence.at, previous or occurrence.at) >= EARLIEST
-        and all(0 <= one <= MOST_MADE_UP for one in (plan.catch_up, occurrence.made_up))
+        and all(0 <= one <= MOST_MADE_UP for one in (recurrence.catch_up, occurrence.made_up))
         and (previous is None or previous - occurrence.at <= DAY)
     )
 
 
-def is_foreign(waiting: Job, plan: Plan, now: datetime) -> bool:
+def is_foreign(waiting: Job, recurrence: Recurrence, now: datetime) -> bool:
     """Whether a row that has the key of a scheduled job, and waits, was not planned by one.
 
     Judged by the row's own plan, which may be that of a process with other settings. What
@@ -144,41 +146,43 @@ def is_foreign(waiting: Job, plan: Plan, now: datetime) -> bool:
     fro. A pause that is written as this library writes it holds.
     """
     occurrence = waiting.occurrence
-    if occurrence is None or not is_plausible(occurrence, plan.name):
+    if occurrence is None or not is_plausible(occurrence, recurrence.name):
         return True
     if occurrence.paused:
         return waiting.available_at != PARKED_UNTIL
     wait, now = waiting.available_at - occurrence.at, now + CLOCK_NOISE
     if not waiting.reservations:  # what was never reserved is not snoozed
-        if not timedelta(0) <= wait <= occurrence.plan.jitter:
+        if not timedelta(0) <= wait <= occurrence.recurrence.jitter:
             return True
-        if waiting.available_at - now > _longest_here(occurrence, plan, now):
+        if waiting.available_at - now > _longest_here(occurrence, recurrence, now):
             return True
-    return not has_begun(waiting) and _is_too_far(occurrence, plan, now)
+    return not has_begun(waiting) and _is_too_far(occurrence, recurrence, now)
 
 
-def _longest_here(standing: Occurrence, plan: Plan, now: datetime) -> timedelta:
+def _longest_here(standing: Occurrence, recurrence: Recurrence, now: datetime) -> timedelta:
     """Return for how long a row may wait, whatever its own plan says.
 
     By the plan of this process, and not less than a year: the plan of another process may be
     newer, and stands.
     """
-    longest = _longest_wait(standing, plan, now) or LONGEST_OF_OTHERS
-    return max(longest + plan.jitter, LONGEST_OF_OTHERS)
+    longest = _longest_wait(standing, recurrence, now) or LONGEST_OF_OTHERS
+    return max(longest + recurrence.jitter, LONGEST_OF_OTHERS)
 
 
-def _is_too_far(standing: Occurrence, plan: Plan, now: datetime) -> bool:
-    for judge in (standing.plan, plan):
+def _is_too_far(standing: Occurrence, recurrence: Recurrence, now: datetime) -> bool:
+    for judge in (standing.recurrence, recurrence):
         longest = _longest_wait(standing, judge, now)
         if longest is not None:
             return standing.at - now > longest
     return False
 
 
-def _longest_wait(standing: Occurrence, plan: Plan, now: datetime) -> timedelta | None:
+def _longest_wait(
+    standing: Occurrence, recurrence: Recurrence, now: datetime
+) -> timedelta | None:
     """Return how far ahead a plan has its next occurrence; None if it cannot be told."""
     try:
-        schedule = from_text(plan.schedule)
+        schedule = from_text(recurrence.schedule)
         served = _served(schedule, _without_the_future(standing, now), now)
         latest = schedule.next_after(max(now, served))
     except (NoOccurrenceError, ScheduleValidationError):
@@ -192,13 +196,13 @@ def _shift_of(schedule: Schedule) -> timedelta:
     return timedelta(0) if is_in_utc else LARGEST_SHIFT
 
 
-def replanned(standing: Occurrence, now: datetime, *, plan: Plan) -> Occurrence:
+def replanned(standing: Occurrence, now: datetime, *, recurrence: Recurrence) -> Occurrence:
     """Plan a waiting occurrence anew, because its scheduled job was changed.
 
     Its time stays if the schedule is the same, or if it is due already: it is run late.
     """
-    changed = standing.plan.schedule != plan.schedule
-    standing = evolve(standing, plan=plan)
+    changed = standing.recurrence.schedule != recurrence.schedule
+    standing = evolve(standing, recurrence=recurrence)
     return _moved(standing, now) if changed and standing.at > now else standing
 
 
@@ -214,7 +218,7 @@ def has_begun(job: Job) -> bool:
     occurrence = job.occurrence
     if occurrence is None or occurrence.paused:
         return False
-    return job.available_at - occurrence.at > occurrence.plan.jitter  # snoozed
+    return job.available_at - occurrence.at > occurrence.recurrence.jitter  # snoozed
 
 
 def is_too_late(job: Job) -> bool:
@@ -224,13 +228,13 @@ def is_too_late(job: Job) -> bool:
     """
     if job.occurrence is None or job.reserved_at is None or has_begun(job):
         return False
-    grace = job.occurrence.plan.misfire_grace
+    grace = job.occurrence.recurrence.misfire_grace
     return grace is not None and job.reserved_at - job.available_at > grace
 
 
 def _moved(standing: Occurrence, now: datetime) -> Occurrence:
     standing = _without_the_future(standing, now)
-    at = from_text(standing.plan.schedule).next_after(max(now, standing.previous or now))
+    at = from_text(standing.recurrence.schedule).next_after(max(now, standing.previous or now))
     return evolve(standing, at=at, made_up=0)
 
 
@@ -310,21 +314,25 @@ def _last_between(schedule: Schedule, after: datetime, before: datetime) -> date
     return found
 
 
-def missed_between(plan: Plan, after: datetime, before: datetime) -> list[datetime]:
+def missed_between(recurrence: Recurrence, after: datetime, before: datetime) -> list[datetime]:
     """Give the occurrences later than `after` and earlier than `before`, up to a thousand."""
-    schedule: Schedule = from_text(plan.schedule)
+    schedule: Schedule = from_text(recurrence.schedule)
     slots = schedule.slots(after, before - MICROSECOND)
     return list(islice(slots, MOST_COUNTED))
 
 
 def request_of(asked: JobRequest, occurrence: Occurrence, random: Random) -> JobRequest:
     """Ask for the job that serves an occurrence, called as `asked` says."""
-    plan = occurrence.plan
-    due = PARKED_UNTIL if occurrence.paused else occurrence.at + random.random() * plan.jitter
+    recurrence = occurrence.recurrence
+    due = (
+        PARKED_UNTIL
+        if occurrence.paused
+        else occurrence.at + random.random() * recurrence.jitter
+    )
     options = JobOptions(
         available_at=due,
         priority=asked.options.priority,
-        unique_key=plan.unique_key,
+        unique_key=recurrence.unique_key,
         occurrence=occurrence,
     )
     return JobRequest(asked.name, asked.payload, options)

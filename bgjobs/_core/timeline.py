@@ -12,7 +12,7 @@ from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob
 
 @final
 @frozen
-class Moment:
+class TimelineEntry:
     """One thing that happened to a job."""
 
     at: datetime
@@ -21,7 +21,7 @@ class Moment:
     """What was raised, or why the job ended."""
 
 
-def story(job: StoredJob) -> Sequence[Moment]:
+def timeline(job: StoredJob) -> Sequence[TimelineEntry]:
     """Tell a job's life as far as its row knows it: the last 20 attempts that raised.
 
     Of those before it knows only the number; crashes and interruptions are counted, without
@@ -31,25 +31,25 @@ def story(job: StoredJob) -> Sequence[Moment]:
     return sorted(_moments(job), key=lambda moment: moment.at)
 
 
-def _moments(job: StoredJob) -> Iterator[Moment]:
-    yield Moment(job.created_at, "enqueued")
+def _moments(job: StoredJob) -> Iterator[TimelineEntry]:
+    yield TimelineEntry(job.created_at, "enqueued")
     for one in job.errors:
         if one.reserved_at is not None:
-            yield Moment(one.reserved_at, f"attempt {one.attempt} reserved")
-        yield Moment(one.failed_at, f"attempt {one.attempt} failed", one.error)
+            yield TimelineEntry(one.reserved_at, f"attempt {one.attempt} reserved")
+        yield TimelineEntry(one.failed_at, f"attempt {one.attempt} failed", one.error)
     if job.reserved_at is not None and job.reserved_at not in _reserved(job):
-        yield Moment(job.reserved_at, f"attempt {job.attempts} reserved")
+        yield TimelineEntry(job.reserved_at, f"attempt {job.attempts} reserved")
     yield from _end(job)
 
 
-def _end(job: StoredJob) -> Iterator[Moment]:
+def _end(job: StoredJob) -> Iterator[TimelineEntry]:
     if isinstance(job, SucceededJob):
-        yield Moment(job.succeeded_at, "succeeded")
+        yield TimelineEntry(job.succeeded_at, "succeeded")
     elif isinstance(job, FailedJob):
         said = bool(job.errors) and job.errors[-1].error == job.error
-        yield Moment(job.failed_at, "failed for good", None if said else job.error)
+        yield TimelineEntry(job.failed_at, "failed for good", None if said else job.error)
     elif isinstance(job, Job) and job.reserved_by is None:
-        yield Moment(job.available_at, "due")
+        yield TimelineEntry(job.available_at, "due")
 
 
 def _reserved(job: StoredJob) -> set[datetime | None]:

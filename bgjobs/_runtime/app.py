@@ -27,12 +27,12 @@ from bgjobs._core.config import Config
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.admin.jobs import Admin
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.cancellation import native_task, outliving
+from bgjobs._runtime.cancellation import native_task, run_shielded
 from bgjobs._runtime.client import BgJobs
 from bgjobs._runtime.leases.monitor import Monitor
-from bgjobs._runtime.lifecycle import LastCall
-from bgjobs._runtime.services import Engine
-from bgjobs._runtime.supervision.children import Tree
+from bgjobs._runtime.lifecycle import ShutdownTimeout
+from bgjobs._runtime.services import Services
+from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.supervisor import Supervisor
 from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped
 from bgjobs.events import Migrated, SetupFailed
@@ -80,17 +80,17 @@ async def _run(config: Config, known: Config) -> AsyncGenerator[BgJobs]:
     known.check()
     listeners = [*config.store.listeners, *config.listeners]
     bus = Bus(listeners, logs_failures=config.log_failures)
-    engine = Engine.assemble(config, bus)
-    engine.life.host = native_task()
-    last_call = LastCall(config.store, config.clock)
+    services = Services.assemble(config, bus)
+    services.lifecycle.host = native_task()
+    shutdown_timeout = ShutdownTimeout(config.store, config.clock)
     async with (
         _beside(bus.deliveries.run, stop=bus.close),
-        _beside(engine.dispatch.threads.run, stop=engine.dispatch.threads.finish),
-        _open_store(engine),
-        _beside(last_call.run, stop=last_call.cancel),
-        _beside(engine.settlements.run, stop=engine.settlements.finish),
-        _beside(engine.enqueues.run, stop=engine.enqueues.finish),
-        _tree(engine, known, last_call.begun) as bg,
+        _beside(services.dispatch.threads.run, stop=services.dispatch.threads.finish),
+        _open_store(services),
+        _beside(shutdown_timeout.run, stop=shutdown_timeout.cancel),
+        _beside(services.settlements.run, stop=services.settlements.finish),
+        _beside(services.enqueues.run, stop=services.enqueues.finish),
+        _children(services, known, shutdown_timeout.begun) as bg,
     ):
         yield bg
 
@@ -109,8 +109,8 @@ async def serve(
 
 
 @asynccontextmanager
-async def _open_store(engine: Engine) -> AsyncGenerator[None]:
-    dispatch, store = engine.dispatch, engine.store
+async def _open_store(services: Services) -> AsyncGenerator[None]:
+    dispatch, store = services.dispatch, services.store
     is_ours = False
 
     @wraps(store.open)
@@ -126,14 +126,14 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
     try:
         try:
             await dispatch.once(connect)
-            if engine.config.migrate:
+            if services.config.migrate:
                 applied = await dispatch.call(store.migrate)
                 if applied:
-                    engine.bus.emit(Migrated, tuple(applied))
+                    services.bus.emit(Migrated, tuple(applied))
             await dispatch.call(store.check_schema)
-            await dispatch.call(engine.time.heartbeat, (), as_duration(engine.config.lease))
+            await dispatch.call(services.time.heartbeat, (), as_duration(services.config.lease))
         except StoreError as error:
-            engine.bus.emit(SetupFailed, error)
+            services.bus.emit(SetupFailed, error)
             raise
         yield
     finally:
@@ -143,41 +143,43 @@ async def _open_store(engine: Engine) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _tree(engine: Engine, known: Config, queues_ended: Event) -> AsyncGenerator[BgJobs]:
-    supervisor = Supervisor(engine.config.restart_tolerance, engine.clock)
-    tree = Tree(engine, supervisor)
+async def _children(
+    services: Services, known: Config, queues_ended: Event
+) -> AsyncGenerator[BgJobs]:
+    supervisor = Supervisor(services.config.restart_tolerance, services.clock)
+    children = Children(services, supervisor)
     try:
-        async with _services(queues_ended) as services, _group() as queues:
-            tree.start(services, queues)
-            bg = BgJobs(engine, tree, known)
+        async with _background(queues_ended) as background, _group() as queues:
+            children.start(background, queues)
+            bg = BgJobs(services, children, known)
             try:
                 yield bg
             except BaseException:
                 queues.cancel_scope.cancel()
                 raise
             finally:
-                engine.life.left = True
-                engine.wakeups.idle()  # handlers that wait for the end of others give up
+                services.lifecycle.left = True
+                services.wakeups.idle()  # handlers that wait for the end of others give up
             bg.stop()
     except Exception:
         supervisor.raise_failures()  # they came first, if there are any
         raise
     finally:
-        engine.life.ended = True  # not before: handlers enqueue until they end
-        await outliving(partial(_finish, engine, tree))
+        services.lifecycle.ended = True  # not before: handlers enqueue until they end
+        await run_shielded(partial(_finish, services, children))
     supervisor.raise_failures()
 
 
-async def _finish(engine: Engine, tree: Tree) -> None:
+async def _finish(services: Services, children: Children) -> None:
     """Do what can be done only when all queues have ended."""
     with suppress(StoreError):
-        await Monitor(engine).release_dead()
-        await tree.bring_about_last_changes()
-        await engine.notifier.flush()
+        await Monitor(services).release_dead()
+        await children.bring_about_last_changes()
+        await services.notifier.flush()
 
 
 @asynccontextmanager
-async def _services(ended: Event) -> AsyncGenerator[TaskGroup]:
+async def _background(ended: Event) -> AsyncGenerator[TaskGroup]:
     """Give a task group that is cancelled when the block has ended, and not before.
 
     Whatever cancels the block: the thread of a plain handler may go on for a while, and its
@@ -187,14 +189,14 @@ async def _services(ended: Event) -> AsyncGenerator[TaskGroup]:
     groups: list[TaskGroup] = []
 
     async def keep() -> None:
-        async with create_task_group() as services:
-            groups.append(services)
+        async with create_task_group() as group:
+            groups.append(group)
             started.set()
             await ended.wait()
-            services.cancel_scope.cancel()
+            group.cancel_scope.cancel()
 
     async with _group() as around:
-        around.start_soon(outliving, keep)
+        around.start_soon(run_shielded, keep)
         try:
             with CancelScope(shield=True):  # it is there at the next turn of the loop
                 await started.wait()

@@ -24,7 +24,7 @@ from bgjobs._core.text import error_text
 from bgjobs._runtime.cancellation import (
     is_natively_cancelled,
     native_task,
-    outliving,
+    run_shielded,
     took_back_native_cancellation,
 )
 from bgjobs.errors import BgJobsError, leaves
@@ -64,7 +64,7 @@ P = ParamSpec("P")
 
 MAILBOX_SIZE = 10_000
 """Events that wait for one async listener; a few megabytes, seconds of the fastest queue."""
-FAREWELL = 5.0
+DRAIN_TIMEOUT = 5.0
 """Seconds that async listeners get at the end for what still waits for them."""
 
 _logger = logging.getLogger("bgjobs")
@@ -116,7 +116,7 @@ class Mailbox:
     def close(self) -> None:
         """Take no more events."""
         self._send.close()
-        self._farewell.deadline = current_time() + FAREWELL
+        self._farewell.deadline = current_time() + DRAIN_TIMEOUT
 
     async def _tell(self, event: Event) -> None:
         try:
@@ -190,7 +190,7 @@ class Deliveries:
 
     async def run(self) -> None:
         """Serve until `close`, and then until what is left has been heard."""
-        await outliving(self._serve)
+        await run_shielded(self._serve)
 
     async def _serve(self) -> None:
         async with create_task_group() as self._tasks:

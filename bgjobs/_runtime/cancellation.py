@@ -18,7 +18,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 T = TypeVar("T")
 
 
-async def outliving(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+async def run_shielded(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Do `work` to its end, whatever cancels this task meanwhile.
 
     A cancel scope inside `work` cancels it as ever. A cancellation by `Task.cancel` is raised

@@ -29,8 +29,8 @@ from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, listed
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.services import Engine
-from bgjobs._runtime.supervision.children import Tree
+from bgjobs._runtime.services import Services
+from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.signals import on_each_signal
 from bgjobs.errors import NotRunningError, UnknownJobError, UnknownNameError
 from bgjobs.stores.pages import FIRST_PAGE, Page
@@ -40,13 +40,13 @@ FIRST_LOOK, LONGEST_LOOK = 0.02, 1.0
 """Seconds between two looks at the store, which double: nothing tells of ends elsewhere."""
 
 
-async def wait_for(engine: Engine, job_id: UUID) -> SucceededJob | FailedJob:
+async def wait_for(services: Services, job_id: UUID) -> SucceededJob | FailedJob:
     """See `BgJobs.wait_for`."""
     pause = FIRST_LOOK
-    with engine.wakeups.endings() as news:
+    with services.wakeups.endings() as news:
         while True:
-            engine.life.check()
-            found = await find(engine, job_id)
+            services.lifecycle.check()
+            found = await find(services, job_id)
             if found is None:
                 raise UnknownJobError(job_id)
             if not isinstance(found, Job):
@@ -76,10 +76,10 @@ class BgJobs:
     they use their grace or clean up. After that its methods raise `NotRunningError`.
     """
 
-    def __init__(self, engine: Engine, tree: Tree, config: Config) -> None:
-        self._engine = engine
-        self._tree = tree
-        self.admin: Admin = Admin(engine, tree, config)
+    def __init__(self, services: Services, children: Children, config: Config) -> None:
+        self._services = services
+        self._children = children
+        self.admin: Admin = Admin(services, children, config)
         """What operators do: look, retry, cancel, pause, and more."""
 
     async def enqueue(self, request: JobRequest) -> Job:
@@ -102,8 +102,8 @@ class BgJobs:
 
         Raises the same as `enqueue`.
         """
-        self._engine.life.check()
-        return await enqueue(self._engine, requests)
+        self._services.lifecycle.check()
+        return await enqueue(self._services, requests)
 
     async def drain(self, *, with_delayed: bool = False) -> bool:
         """Wait until no job of this application's queues is due or running.
@@ -115,13 +115,13 @@ class BgJobs:
         Jobs that other processes run are waited for, too; their end is noticed at the next
         poll.
         """
-        self._engine.life.check()
+        self._services.lifecycle.check()
         check_flag("drain: with_delayed", with_delayed)
-        queues = self._engine.queues
+        queues = self._services.queues
         check = min((queue.config.poll_interval for queue in queues), default=0.0)
-        with self._engine.wakeups.idleness() as idle:
+        with self._services.wakeups.idleness() as idle:
             while not await self._is_drained(with_delayed=with_delayed):
-                if self._engine.life.is_ending:
+                if self._services.lifecycle.is_ending:
                     return False
                 with move_on_after(check):
                     await idle.wait()
@@ -134,8 +134,8 @@ class BgJobs:
         `UnknownJobError` when there is no such job, or none any more. Bound it with
         ``anyio.fail_after``; cancelling the wait does nothing to the job.
         """
-        self._engine.life.check()
-        return await wait_for(self._engine, id_of("wait_for", job))
+        self._services.lifecycle.check()
+        return await wait_for(self._services, id_of("wait_for", job))
 
     def stop(self, *, grace: float | None = None) -> None:
         """Begin to stop; returns at once. The end of the block waits for it.
@@ -145,14 +145,14 @@ class BgJobs:
         """
         if grace is not None:
             check_seconds("stop: grace", grace)
-        for queue in self._engine.queues:
-            queue.stop(self._engine.config.grace if grace is None else grace)
-        self._engine.life.stopping.set()
-        self._engine.wakeups.idle()
+        for queue in self._services.queues:
+            queue.stop(self._services.config.grace if grace is None else grace)
+        self._services.lifecycle.stopping.set()
+        self._services.wakeups.idle()
 
     async def wait_stopping(self) -> None:
         """Wait until `stop` is called."""
-        await self._engine.life.stopping.wait()
+        await self._services.lifecycle.stopping.wait()
 
     async def run_until_stopped(self) -> None:
         """Wait until `stop` is called; SIGTERM and SIGINT (Ctrl-C) call it."""
@@ -165,27 +165,27 @@ class BgJobs:
         A second signal ends the grace. Several applications in one event loop all hear it.
         Signals reach the main thread only; elsewhere this does nothing.
         """
-        self._engine.life.check()
+        self._services.lifecycle.check()
         if threading.current_thread() is threading.main_thread():
-            self._tree.serve("signals", partial(on_each_signal, self._stop_for_signal))
+            self._children.serve("signals", partial(on_each_signal, self._stop_for_signal))
 
     def queue(self, name: str) -> QueueControl:
         """Give a queue of this application; `UnknownNameError` when there is none."""
-        return _named("queue", name, self._tree.queues)
+        return _named("queue", name, self._children.queues)
 
     @property
     def queues(self) -> tuple[QueueControl, ...]:
         """The queues of this application, in their order."""
-        return tuple(self._tree.queues)
+        return tuple(self._children.queues)
 
     def scheduled_job(self, name: str) -> ScheduledJobControl:
         """Give a scheduled job of this application; `UnknownNameError` when there is none."""
-        return _named("scheduled job", name, self._tree.scheduled_jobs)
+        return _named("scheduled job", name, self._children.scheduled_jobs)
 
     @property
     def scheduled_jobs(self) -> tuple[ScheduledJobControl, ...]:
         """The scheduled jobs of this application, in their order."""
-        return tuple(self._tree.scheduled_jobs)
+        return tuple(self._children.scheduled_jobs)
 
     async def add_scheduled_job(self, job: ScheduledJob) -> ScheduledJobControl:
         """Plan and run another scheduled job from now on; its row is stored when this returns.
@@ -196,13 +196,13 @@ class BgJobs:
         this application stops; a handler that raises it then is given back like one that is cut
         off, and spends no attempt.
         """
-        self._engine.life.check()
-        if self._engine.life.is_ending:
+        self._services.lifecycle.check()
+        if self._services.lifecycle.is_ending:
             raise NotRunningError
         check_type("add_scheduled_job", job, ScheduledJob)
-        job.schedule.next_after(self._engine.time.now())
-        check_handlers([*self._engine.workers(), job.worker])
-        row = self._tree.start_scheduled_job(job)
+        job.schedule.next_after(self._services.time.now())
+        check_handlers([*self._services.workers(), job.worker])
+        row = self._children.start_scheduled_job(job)
         await row.bring_about()
         return self.scheduled_job(job.name)
 
@@ -214,17 +214,17 @@ class BgJobs:
         A process that has it in its settings too plans it again, at the latest at its next
         poll. `UnknownNameError` when there is none.
         """
-        self._engine.life.check()
-        await self._tree.remove_scheduled_job(self.scheduled_job(name)).bring_about()
+        self._services.lifecycle.check()
+        await self._children.remove_scheduled_job(self.scheduled_job(name)).bring_about()
 
     def events(self, *, buffer: int = 1000) -> AbstractAsyncContextManager[EventStream]:
         """Listen from now on: ``async with bg.events() as events: async for event in events``.
 
         What does not fit into the buffer is dropped and counted in `EventStream.dropped`.
         """
-        self._engine.life.check()
+        self._services.lifecycle.check()
         check_whole("events: buffer", buffer, least=1)
-        return self._engine.bus.subscribe(buffer)
+        return self._services.bus.subscribe(buffer)
 
     async def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
         """Return a job by its id, live or ended, or None.
@@ -232,99 +232,99 @@ class BgJobs:
         `UnreadableJobError` when there is one whose stored row is no job.
         """
         check_id("find", job_id)
-        self._engine.life.check()
-        return await find(self._engine, job_id)
+        self._services.lifecycle.check()
+        return await find(self._services, job_id)
 
     async def enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return waiting and delayed jobs, of one worker or of all, oldest first."""
-        self._engine.life.check()
+        self._services.lifecycle.check()
         _check_listing("enqueued", name, page)
-        return await listed(self._engine, self._engine.store.get_enqueued, name, page)
+        return await listed(self._services, self._services.store.get_enqueued, name, page)
 
     async def running(
         self, owner: UUID | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
         """Return reserved jobs, of one owner or of all and on any node, oldest first."""
-        self._engine.life.check()
+        self._services.lifecycle.check()
         if owner is not None:
             check_type("running: owner", owner, UUID)
         check_type("running: page", page, Page)
-        return await listed(self._engine, self._engine.store.get_running, owner, page)
+        return await listed(self._services, self._services.store.get_running, owner, page)
 
     async def succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
         """Return succeeded jobs, of one worker or of all, the newest first."""
-        self._engine.life.check()
+        self._services.lifecycle.check()
         _check_listing("succeeded", name, page)
-        return await listed(self._engine, self._engine.store.get_succeeded, name, page)
+        return await listed(self._services, self._services.store.get_succeeded, name, page)
 
     async def failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Return failed jobs, of one worker or of all, the newest first."""
-        self._engine.life.check()
+        self._services.lifecycle.check()
         _check_listing("failed", name, page)
-        return await listed(self._engine, self._engine.store.get_failed, name, page)
+        return await listed(self._services, self._services.store.get_failed, name, page)
 
     async def count(self, names: Collection[str] | None = None) -> Counts:
         """Count the jobs of these workers, or of all."""
-        self._engine.life.check()
+        self._services.lifecycle.check()
         check_names("count: names", names)
-        now = self._engine.clock.store_now()
-        return await self._engine.dispatch.call(self._engine.store.count, names, now=now)
+        now = self._services.clock.store_now()
+        return await self._services.dispatch.call(self._services.store.count, names, now=now)
 
     async def next_due(self) -> timedelta | None:
         """Say how long until the first job is due that the queues here wait for.
 
         Less than zero when it has been due for so long; None when there is none.
         """
-        self._engine.life.check()
+        self._services.lifecycle.check()
         return await self._next_due(planned=True)
 
     async def _is_drained(self, *, with_delayed: bool) -> bool:
-        taken = [queue.taken for queue in self._engine.queues]
+        taken = [queue.taken for queue in self._services.queues]
         if self._has_work or (with_delayed and await self._has_delayed()):
             return False
         # One question for both: between two, a job may move from one answer to the other, and
         # back, before this process hears that it has reserved it.
-        counts = await self._engine.dispatch.call(
-            self._engine.store.count,
+        counts = await self._services.dispatch.call(
+            self._services.store.count,
             self._handled,
             at_most=1,
-            now=self._engine.clock.store_now(),
+            now=self._services.clock.store_now(),
         )
-        if counts.due or counts.reserved:
+        if counts.waiting or counts.running:
             return False
         if with_delayed and counts.delayed and await self._has_delayed():
             return False
-        return not self._has_work and taken == [queue.taken for queue in self._engine.queues]
+        return not self._has_work and taken == [queue.taken for queue in self._services.queues]
 
     @property
     def _has_work(self) -> bool:
-        now = self._engine.clock.monotonic()
-        return any(queue.held or queue.postponed_until > now for queue in self._engine.queues)
+        now = self._services.clock.monotonic()
+        return any(queue.held or queue.postponed_until > now for queue in self._services.queues)
 
     async def _has_delayed(self) -> bool:
         # There is always a next run of a scheduled job, so nobody can wait for the last one.
         return await self._next_due(planned=False) is not None
 
     async def _next_due(self, *, planned: bool) -> timedelta | None:
-        return await self._engine.dispatch.call(
-            self._engine.store.next_due,
+        return await self._services.dispatch.call(
+            self._services.store.next_due,
             self._handled,
             planned=planned,
-            now=self._engine.clock.store_now(),
+            now=self._services.clock.store_now(),
         )
 
     @property
     def _handled(self) -> frozenset[str]:
         return frozenset(
-            worker.name for queue in self._engine.queues for worker in queue.config.workers
+            worker.name for queue in self._services.queues for worker in queue.config.workers
         )
 
     def _stop_for_signal(self) -> None:
-        self.stop(grace=0.0 if self._engine.life.stopping.is_set() else None)
+        self.stop(grace=0.0 if self._services.lifecycle.stopping.is_set() else None)
 
 
 def _check_listing(verb: str, name: object, page: object) -> None:

@@ -5,13 +5,13 @@ from typing import Any, final
 from anyio import CancelScope, CapacityLimiter, Event, sleep, to_thread
 
 from bgjobs._core.clock import Clock
-from bgjobs._runtime.cancellation import is_natively_cancelled, native_task, outliving
+from bgjobs._runtime.cancellation import is_natively_cancelled, native_task, run_shielded
 from bgjobs.errors import NotRunningError
 from bgjobs.stores.port import Store
 
 
 @final
-class Life:
+class Lifecycle:
     """Shared by all that users hold in their hands."""
 
     def __init__(self) -> None:
@@ -45,12 +45,12 @@ class Life:
             raise NotRunningError
 
 
-LAST_RELEASE = 10.0
+RELEASE_TIMEOUT = 10.0
 """Seconds, after the queues have ended, to give back what is left; then the leases do it."""
 
 
 @final
-class LastCall:
+class ShutdownTimeout:
     """Closes the store under those who still wait for it, when that is over.
 
     A call in a thread cannot be cancelled, and a server that is silent ends none.
@@ -65,12 +65,12 @@ class LastCall:
 
     async def run(self) -> None:
         """Wait for the end of the queues, then for the time that is left; until cancelled."""
-        await outliving(self._wait_and_close)
+        await run_shielded(self._wait_and_close)
 
     async def _wait_and_close(self) -> None:
         with self._scope:
             await self.begun.wait()
-            await sleep(LAST_RELEASE)
+            await sleep(RELEASE_TIMEOUT)
             if self._clock.inline:
                 self._store.close()
             else:

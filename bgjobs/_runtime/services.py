@@ -13,11 +13,11 @@ from bgjobs._core.config import AnyWorker, Config
 from bgjobs._core.jobs import Job
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.leases.registry import Registry
-from bgjobs._runtime.lifecycle import Life
+from bgjobs._runtime.lifecycle import Lifecycle
 from bgjobs._runtime.notifications.wakeups import Notifier, Wakeups
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.group_commit import GroupCommit
-from bgjobs._runtime.persistence.store_clock import StoreTime
+from bgjobs._runtime.persistence.store_clock import StoreClock
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.planner import Planner
 from bgjobs.errors import StoreError
@@ -26,7 +26,7 @@ from bgjobs.stores.port import Store
 
 @final
 @frozen(eq=False)
-class Engine:
+class Services:
     """The tools of one `run`; made by it, handed to every part, owned by none of them."""
 
     config: Config
@@ -39,9 +39,9 @@ class Engine:
     registry: Registry
     wakeups: Wakeups
     notifier: Notifier
-    time: StoreTime
+    time: StoreClock
     planner: Planner
-    life: Life
+    lifecycle: Lifecycle
     configured: frozenset[str]
     """The names of the workers of the configuration."""
     queues: list[QueueControl] = field(factory=list[QueueControl], init=False)
@@ -58,11 +58,11 @@ class Engine:
         return self.config.clock
 
     @classmethod
-    def assemble(cls, config: Config, bus: Bus) -> "Engine":
+    def assemble(cls, config: Config, bus: Bus) -> "Services":
         """Put the parts together; nothing runs yet."""
         dispatch = Dispatch(config.store, config.clock, bus, config.store_timeout)
         notifier = Notifier(dispatch, config.clock)
-        time = StoreTime(config.store, config.clock)
+        time = StoreClock(config.store, config.clock)
         return cls(
             config=config,
             bus=bus,
@@ -74,7 +74,7 @@ class Engine:
             notifier=notifier,
             time=time,
             planner=Planner(time),
-            life=Life(),
+            lifecycle=Lifecycle(),
             configured=frozenset(worker.name for worker in config.all_workers()),
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import bgjobs
-from bgjobs._core.timeline import Moment
+from bgjobs._core.timeline import TimelineEntry
 from bgjobs.cli.ages import iso
 from bgjobs.cli.looks import QueueRow
 from bgjobs.cli.states import AnyJob, State, headline, last_error
@@ -30,7 +30,7 @@ def job(found: AnyJob, state: State) -> dict[str, Json]:
         "reserved_by": None if found.reserved_by is None else str(found.reserved_by),
         "ended_at": _ended(found),
         "unique_key": found.unique_key,
-        "schedule": None if found.occurrence is None else found.occurrence.plan.name,
+        "schedule": None if found.occurrence is None else found.occurrence.recurrence.name,
         "metadata": dict(found.metadata),
         "error": headline(last_error(found)) or None,
     }
@@ -43,7 +43,7 @@ def _ended(found: AnyJob) -> str | None:
 
 
 def whole_job(
-    found: AnyJob, state: State, story: Sequence[Moment], *, with_payload: bool
+    found: AnyJob, state: State, story: Sequence[TimelineEntry], *, with_payload: bool
 ) -> dict[str, Json]:
     """Give one job with all that happened to it."""
     shown = job(found, state)
@@ -85,9 +85,9 @@ def payload(text: str) -> Json:
 def counts(found: bgjobs.Counts) -> dict[str, Json]:
     """Give how many jobs there are."""
     return {
-        "waiting": found.due,
+        "waiting": found.waiting,
         "delayed": found.delayed,
-        "running": found.reserved,
+        "running": found.running,
         "succeeded": found.succeeded,
         "failed": found.failed,
     }

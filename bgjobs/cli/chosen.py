@@ -84,7 +84,7 @@ async def _why(admin: bgjobs.Admin, job_id: UUID, reasons: Mapping[State, str]) 
         return f"its row cannot be read: {error.job.reason}"
     state = state_of(job, datetime.now(UTC))
     if job.occurrence is not None and state in ("waiting", "delayed"):
-        return f"it waits for schedule {job.occurrence.plan.name}: pause or trigger that"
+        return f"it waits for schedule {job.occurrence.recurrence.name}: pause or trigger that"
     return reasons[state]
 
 

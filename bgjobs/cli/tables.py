@@ -9,7 +9,7 @@ from rich.text import Text
 
 import bgjobs
 from bgjobs._core.text import visible, visible_lines
-from bgjobs._core.timeline import Moment
+from bgjobs._core.timeline import TimelineEntry
 from bgjobs.cli.ages import exact, short, since
 from bgjobs.cli.drawing import Column, Facts, Grid
 from bgjobs.cli.looks import QueueRow
@@ -120,7 +120,7 @@ def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Fact
     pairs += [("crashes", found.crashes)] if found.crashes else []
     pairs += [("interruptions", found.interruptions)] if found.interruptions else []
     pairs += [("unique key", found.unique_key)] if found.unique_key else []
-    pairs += [("schedule", found.occurrence.plan.name)] if found.occurrence else []
+    pairs += [("schedule", found.occurrence.recurrence.name)] if found.occurrence else []
     pairs += [("owner", str(found.reserved_by))] if state == "running" else []
     pairs += [(f"metadata {name}", value) for name, value in sorted(found.metadata.items())]
     return facts(pairs)
@@ -175,7 +175,7 @@ def column(value: str | int | None) -> str:
     return "null" if value is None else str(value) if isinstance(value, int) else value
 
 
-def story(moments: Iterable[Moment], zone: tzinfo | None) -> Grid:
+def story(moments: Iterable[TimelineEntry], zone: tzinfo | None) -> Grid:
     """Draw what happened to a job, in order."""
     return table(
         "at",
@@ -194,9 +194,9 @@ def trace(error: str) -> Text:
 def counts(found: bgjobs.Counts, at_most: int) -> list[tuple[str, str]]:
     """Name how many jobs there are; a number that reaches `at_most` means at least so many."""
     pairs = [
-        ("waiting", found.due),
+        ("waiting", found.waiting),
         ("delayed", found.delayed),
-        ("running", found.reserved),
+        ("running", found.running),
         ("succeeded", found.succeeded),
         ("failed", found.failed),
     ]

@@ -77,9 +77,9 @@ def _queues(before: Look | None, now: Look) -> RenderableType:
                 row.name,
                 tables.state_of_queue(row),
                 row.owners,
-                tables.number(row.counts.due, AT_MOST),
+                tables.number(row.counts.waiting, AT_MOST),
                 tables.number(row.counts.delayed, AT_MOST),
-                tables.number(row.counts.reserved, AT_MOST),
+                tables.number(row.counts.running, AT_MOST),
                 _shown(rate("succeeded", before, now, row.name)),
                 _shown(rate("failed", before, now, row.name)),
             )

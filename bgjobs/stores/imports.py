@@ -22,7 +22,7 @@ from bgjobs._core.jobs import (
     JobRequest,
     check_storable,
 )
-from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Plan
+from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
 from bgjobs._core.outcomes import KEPT_ERRORS
 from bgjobs._core.text import LONGEST_ERROR, is_visible
 from bgjobs._core.timestamps import as_instant, from_microseconds
@@ -196,7 +196,7 @@ def _error(found: object) -> str:
 def _key_for(occurrence: Occurrence | None) -> Callable[[object], str]:
     def read(found: object) -> str:
         text = _text(found)
-        if occurrence is not None and text == occurrence.plan.unique_key:
+        if occurrence is not None and text == occurrence.recurrence.unique_key:
             return text
         text = _text_of(LONGEST_KEY)(text)
         if not is_visible(text):
@@ -245,7 +245,7 @@ def _occurrence(found: object) -> Occurrence:
         _refuse(f"at most {BYTES['occurrence']:,} bytes", "more")
     fields = _Fields(_loaded(text, "the text of a JSON object"))
     return Occurrence(
-        plan=Plan(
+        recurrence=Recurrence(
             name=fields.take("name", _printable),
             schedule=fields.take("schedule", _text_of(BYTES["occurrence"])),
             catch_up=fields.take("catch_up", _COUNTER),

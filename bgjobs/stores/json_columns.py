@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from bgjobs._core.jobs import LONGEST_DELAY, AttemptError, is_utf8
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
@@ -123,13 +123,13 @@ def dump_occurrence(occurrence: Occurrence | None) -> str | None:
     """Write it as a JSON object; instants and durations are whole microseconds."""
     if occurrence is None:
         return None
-    plan = occurrence.plan
+    recurrence = occurrence.recurrence
     values = {
-        "name": plan.name,
-        "schedule": plan.schedule,
-        "catch_up": plan.catch_up,
-        "misfire_grace": _length(plan.misfire_grace),
-        "jitter": _length(plan.jitter),
+        "name": recurrence.name,
+        "schedule": recurrence.schedule,
+        "catch_up": recurrence.catch_up,
+        "misfire_grace": _length(recurrence.misfire_grace),
+        "jitter": _length(recurrence.jitter),
         "at": _count("at", occurrence.at),
         "previous": _count("previous", occurrence.previous),
         "made_up": occurrence.made_up,
@@ -148,7 +148,7 @@ def load_occurrence(text: str | None) -> Occurrence | None:
 
 def _load_occurrence(values: Mapping[str, Any]) -> Occurrence:
     grace, previous = values.get("misfire_grace"), values.get("previous")
-    plan = Plan(
+    recurrence = Recurrence(
         name=as_text(values.get("name")),
         schedule=as_text(values.get("schedule")),
         catch_up=as_count(values.get("catch_up", 0)),
@@ -156,7 +156,7 @@ def _load_occurrence(values: Mapping[str, Any]) -> Occurrence:
         jitter=_duration(values.get("jitter", 0)),
     )
     return Occurrence(
-        plan=plan,
+        recurrence=recurrence,
         at=_instant(values.get("at")),
         previous=None if previous is None else _instant(previous),
         made_up=as_count(values.get("made_up", 0)),

@@ -15,12 +15,12 @@ from attrs import field, frozen
 from bgjobs._core.arguments import check_instant, check_name
 from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
 from bgjobs.stores.pages import FIRST_PAGE, Page
-from bgjobs.stores.port import Orders, Store
+from bgjobs.stores.port import Commands, Store
 
 
 @final
 @frozen
-class Cancelled:
+class Cancellation:
     """What became of jobs that were to be cancelled."""
 
     ended: Sequence[UUID]
@@ -96,7 +96,7 @@ class Finding:
 class Operations(Protocol):
     """What operators do with a store."""
 
-    def orders(self, owners: Collection[UUID]) -> Orders:
+    def commands(self, owners: Collection[UUID]) -> Commands:
         """Give what is wanted of these owners now, as heartbeats do."""
         ...
 
@@ -110,7 +110,7 @@ class Operations(Protocol):
 
     def cancel(
         self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
-    ) -> Cancelled:
+    ) -> Cancellation:
         """End waiting jobs as failed, and ask the owners of running ones to cancel them.
 
         The error of the failed ones is ``Cancelled:`` and the reason. An occurrence that waits

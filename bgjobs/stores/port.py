@@ -91,7 +91,7 @@ class Owner:
 
 @final
 @frozen
-class Orders:
+class Commands:
     """What operators want of the queues of a process."""
 
     paused: frozenset[str] = frozenset()
@@ -102,14 +102,14 @@ class Orders:
 
 @final
 @frozen
-class Heartbeat:
+class Renewal:
     """What `Store.heartbeat` found."""
 
     alive: Collection[UUID]
     """The owners whose lease was renewed; for the others it had ended, and stays so."""
     now: datetime
     """The store's clock at that moment."""
-    orders: Orders = Orders()
+    commands: Commands = Commands()
     """What operators want of these owners; nothing where the store has no `Operations`."""
 
 
@@ -118,18 +118,19 @@ class Heartbeat:
 class Counts:
     """How many jobs there are; a number that reaches the limit asked for means "or more"."""
 
-    due: int
-    """Waiting and free to be reserved."""
+    waiting: int
+    """Jobs that may be reserved now."""
     delayed: int
-    """Waiting for a later instant."""
-    reserved: int
+    """Jobs that wait for a later time."""
+    running: int
+    """Jobs that are reserved."""
     succeeded: int
     failed: int
     unreadable: int = 0
     """Stored rows that are no jobs and were set apart; counted by `Admin.count` alone."""
 
 
-class Watcher(Protocol):
+class ChangeSource(Protocol):
     """Tells that another process changed the store. It never blocks.
 
     Used by one thread at a time. It may miss a change and may tell of one that is none:
@@ -312,7 +313,7 @@ class Store(Protocol):
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
-    ) -> Heartbeat:
+    ) -> Renewal:
         """Renew these owners' leases, so that they end `lease` from now.
 
         A lease that has ended cannot be renewed. Uses a connection of its own, so that it
@@ -395,7 +396,7 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self) -> Watcher | None:
+    def watch(self) -> ChangeSource | None:
         """Open a watcher for other processes' changes; None where polling has to do."""
         ...
 

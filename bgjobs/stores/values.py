@@ -22,7 +22,7 @@ from bgjobs.errors import DuplicateJobError, UnreadableJobError
 from bgjobs.stores.json_columns import in_utc
 from bgjobs.stores.operations import Finding, LiveOwner
 from bgjobs.stores.pages import Cursor, Listing, Page
-from bgjobs.stores.port import NewJob, Orders
+from bgjobs.stores.port import Commands, NewJob
 
 J = TypeVar("J", Job, SucceededJob, FailedJob)
 _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
@@ -187,7 +187,7 @@ def as_planned(
     ]
 
 
-def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:
+def commands_of(found: Iterable[tuple[UUID | None, str]]) -> Commands:
     """Return what the rows of orders.sql want, but for pauses whose name cannot be read."""
     paused: set[str] = set()
     cancelled: dict[UUID, str] = {}
@@ -196,7 +196,7 @@ def orders_of(found: Iterable[tuple[UUID | None, str]]) -> Orders:
             cancelled[job_id] = text.encode(errors="replace").decode()
         elif is_utf8(text):
             paused.add(text)
-    return Orders(frozenset(paused), cancelled)
+    return Commands(frozenset(paused), cancelled)
 
 
 def check_duplicates(wanted: Collection[NewJob], stored: Iterable[Job]) -> None:
@@ -235,9 +235,9 @@ def owners_finding(owners: Sequence[LiveOwner | None]) -> Finding:
     return Finding("owners", "warning", "; ".join(found))
 
 
-def pauses_finding(orders: Sequence[tuple[Any, ...]]) -> Finding:
+def pauses_finding(commands: Sequence[tuple[Any, ...]]) -> Finding:
     """Judge the pauses among the rows of orders.sql."""
-    names = [text for job_id, text in orders if job_id is None]
+    names = [text for job_id, text in commands if job_id is None]
     unreadable = sum(not is_utf8(name) for name in names)
     if unreadable:
         text = f"{unreadable:,} have names that cannot be read, and pause no queue"

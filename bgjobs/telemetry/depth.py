@@ -54,9 +54,9 @@ class Depth:
         if self._answer is None:
             return
         counts = self._answer.counts
-        yield Observation(counts.due, {"state": "waiting"})
+        yield Observation(counts.waiting, {"state": "waiting"})
         yield Observation(counts.delayed, {"state": "delayed"})
-        yield Observation(counts.reserved, {"state": "running"})
+        yield Observation(counts.running, {"state": "running"})
         yield Observation(counts.succeeded, {"state": "succeeded"})
         yield Observation(counts.failed, {"state": "failed"})
 

@@ -69,7 +69,7 @@ class Metrics:
         self._wait.record(late, {"queue": event.queue, "kind": job.name})
         if job.occurrence is not None and not job.attempts:
             late = _seconds(job.occurrence.at, job.reserved_at)
-            self._schedule_lag.record(late, {"schedule": job.occurrence.plan.name})
+            self._schedule_lag.record(late, {"schedule": job.occurrence.recurrence.name})
 
     def took(self, queue: str, job: Job, ending: Ending, seconds: float) -> None:
         """Measure how long an attempt took."""

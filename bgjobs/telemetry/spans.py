@@ -133,5 +133,5 @@ def _attributes(queue: str, job: Job) -> dict[str, str | int]:
         ATTEMPT: job.attempts,
     }
     if job.occurrence is not None:
-        attributes[SCHEDULED_JOB] = job.occurrence.plan.name
+        attributes[SCHEDULED_JOB] = job.occurrence.recurrence.name
     return attributes

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from bgjobs._core.config import AnyWorker
 from bgjobs._runtime.queues.attempt import call_in_thread
-from bgjobs._runtime.queues.isolated_context import InOwnContext
+from bgjobs._runtime.queues.isolated_context import IsolatedContext
 from bgjobs.testing.virtual_time import time_held
 
 
@@ -41,7 +41,7 @@ class HeldWorkers:
             with time_held():
                 answer, context = await call_in_thread(handler, args, kwargs, self._limiter)
             if isawaitable(answer):
-                return await InOwnContext(_awaited(answer), context)
+                return await IsolatedContext(_awaited(answer), context)
             return answer
 
         return call

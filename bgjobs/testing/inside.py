@@ -15,20 +15,20 @@ def store_of(where: BgJobs | Store) -> Store:
         _check_store(where, "where: expected a running BgJobs or a store")
         return where
     # The engine is nobody's business but of the runtime and of these tools.
-    return where._engine.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return where._services.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def workers_of(where: BgJobs | Store) -> dict[str, AnyWorker]:
     """Give the workers that are known there, by name; a store knows none."""
     if not isinstance(where, BgJobs):
         return {}
-    workers = where._engine.workers()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+    workers = where._services.workers()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
     return {worker.name: worker for worker in workers}
 
 
 def look_now(bg: BgJobs) -> None:
     """Let the queues look for jobs that came past this application, as by `enqueue_in`."""
-    bg._engine.wakeups.wake(None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+    bg._services.wakeups.wake(None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def _occurrence(job: StoredJob) -> tuple[str, int, int | None] | None:
     if served is None:
         return None
     before = None if served.previous is None else to_microseconds(served.previous)
-    return served.plan.name, to_microseconds(served.at), before
+    return served.recurrence.name, to_microseconds(served.at), before
 
 
 def told(journal: Path) -> Told:

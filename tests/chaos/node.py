@@ -66,7 +66,7 @@ class Node:
         assert served is not None
         due = to_microseconds(served.at)
         before = None if served.previous is None else to_microseconds(served.previous)
-        row = [served.plan.name, due, before, os.getpid(), began]
+        row = [served.recurrence.name, due, before, os.getpid(), began]
         late = time.time() - due / 1e6
         # One write of one short line: the lines of all processes stay whole.
         os.write(self._journal, f"{json.dumps([*row, late])}\n".encode())

@@ -73,7 +73,7 @@ class Producer:
         while True:
             try:
                 await self._enqueue_some(bg)
-                if (await bg.count()).due > ENOUGH:
+                if (await bg.count()).waiting > ENOUGH:
                     await anyio.sleep(0.1)
             except (StoreError, sqlite3.Error, psycopg.Error) as error:
                 self._journal.write("not stored", repr(error))

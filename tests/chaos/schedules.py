@@ -65,7 +65,7 @@ def _waiting(job: Job) -> Waiting:
     planned = job.occurrence
     assert planned is not None, job
     previous = None if planned.previous is None else to_microseconds(planned.previous)
-    return Waiting(planned.plan.name, to_microseconds(planned.at), previous)
+    return Waiting(planned.recurrence.name, to_microseconds(planned.at), previous)
 
 
 def _execute(database: Database, statement: str) -> list[Any]:

@@ -77,7 +77,7 @@ def test_a_file_that_may_not_grow(file: SQLiteFile, tmp_path: Path) -> None:
         stored = fill(store)
         fault.end(arena)
         store.write([NewJob(new_id(), JobRequest("work", LARGE))])
-        assert store.count().due == stored + 1
+        assert store.count().waiting == stored + 1
     check(file.path, stored + 1)
 
 
@@ -95,7 +95,7 @@ def test_a_full_disk(file: SQLiteFile, tmp_path: Path) -> None:
         stored = fill(store)
         fault.end(arena)
         store.write([NewJob(new_id(), JobRequest("work", LARGE))])
-        assert store.count().due == stored + 1
+        assert store.count().waiting == stored + 1
     check(file.path, stored + 1)
     fault.close()
     assert not file.path.exists()

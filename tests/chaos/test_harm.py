@@ -156,4 +156,4 @@ def test_without_the_fence_a_stale_settlement_counts_as_the_holders(
 ) -> None:
     first, _ = taken_over(store)
     assert not unfenced(store, tmp_path).write(settle=[settle(first.reservation)]).lost
-    assert store.count().reserved == 0
+    assert store.count().running == 0

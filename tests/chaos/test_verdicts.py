@@ -29,7 +29,7 @@ AWAY = ("StoreFailed", "reserve", "StoreUnavailableError('SQLite: locked')")
 REFUSED = ("StoreFailed", "write", "StoreError('SQLite: no such table')")
 BUG = ("ChildCrashed", "monitor", "RuntimeError('a bug')")
 BOTH = ("ChildCrashed", "queue 'storm'", "LeaseLostError('…')", "RuntimeError('a bug')")
-END = ("ChildGaveUp", "monitor", "RuntimeError('a bug')")
+END = ("RestartLimitExceeded", "monitor", "RuntimeError('a bug')")
 
 
 @pytest.mark.parametrize("what", [LOST_LEASE, AWAY])

@@ -116,7 +116,7 @@ def events(told: Told, *, is_wild: bool, is_upgrade: bool = False) -> Iterator[s
         name, _, *errors = what
         is_weather = all(one.startswith(expected) for one in errors)
         is_trouble = name in _TROUBLE and not is_wild and not is_weather
-        if name == "ChildGaveUp" or is_trouble:
+        if name == "RestartLimitExceeded" or is_trouble:
             yield f"{count} times {' '.join(what)}"
 
 

@@ -18,12 +18,12 @@ from bgjobs.errors import StoreError
 from bgjobs.events import (
     CancellationIgnored,
     ChildCrashed,
-    ChildGaveUp,
     ListenerFailed,
     LoopLag,
     MonitorFailed,
     QueueError,
     ReservationLost,
+    RestartLimitExceeded,
     StoreFailed,
 )
 from bgjobs.stores.port import Store
@@ -42,7 +42,7 @@ STORE_AWAY = 75
 _TOLD = (
     CancellationIgnored
     | ChildCrashed
-    | ChildGaveUp
+    | RestartLimitExceeded
     | ListenerFailed
     | LoopLag
     | MonitorFailed

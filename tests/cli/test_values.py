@@ -39,7 +39,7 @@ FAILED = bgjobs.FailedJob(
     error="ValueError: no \x1b[31mbox\n\nTraceback:\n  line 1",
     failed_at=NOON,
 )
-COUNTS = bgjobs.Counts(due=1, delayed=2, reserved=3, succeeded=AT_MOST, failed=4_000)
+COUNTS = bgjobs.Counts(waiting=1, delayed=2, running=3, succeeded=AT_MOST, failed=4_000)
 
 
 def plain(what: RenderableType, width: int = 200) -> list[str]:
@@ -145,8 +145,10 @@ def look(seconds: float, counts: bgjobs.Counts, *running: bgjobs.Job) -> looks.L
     return looks.Look(NOON, seconds, rows, counts, running, [FAILED])
 
 
-FIRST = look(10, bgjobs.Counts(due=9, delayed=0, reserved=1, succeeded=100, failed=4))
-SECOND = look(12, bgjobs.Counts(due=5, delayed=0, reserved=1, succeeded=125, failed=5), RUNNING)
+FIRST = look(10, bgjobs.Counts(waiting=9, delayed=0, running=1, succeeded=100, failed=4))
+SECOND = look(
+    12, bgjobs.Counts(waiting=5, delayed=0, running=1, succeeded=125, failed=5), RUNNING
+)
 
 
 def test_rates_are_what_ended_between_two_looks() -> None:

@@ -43,19 +43,19 @@ class Orders:
 
 
 @contextmanager
-def opened(orders: Orders) -> Generator[bgjobs.PostgresStore]:
+def opened(commands: Orders) -> Generator[bgjobs.PostgresStore]:
     """Give a store over the pool that is asked for."""
-    if not orders.callers_pool:
-        yield bgjobs.PostgresStore(orders.dsn, schema=orders.schema, pool_size=2)
+    if not commands.callers_pool:
+        yield bgjobs.PostgresStore(commands.dsn, schema=commands.schema, pool_size=2)
         return
     # As it comes: this one prepares a statement when it is run for the sixth time.
-    with ConnectionPool(orders.dsn, min_size=1, max_size=2, open=True) as pool:
-        yield bgjobs.PostgresStore(pool, schema=orders.schema)
+    with ConnectionPool(commands.dsn, min_size=1, max_size=2, open=True) as pool:
+        yield bgjobs.PostgresStore(pool, schema=commands.schema)
 
 
-async def main(orders: Orders) -> None:
+async def main(commands: Orders) -> None:
     """Work until all jobs have succeeded."""
-    folder, trouble = Path(orders.folder), list[str]()
+    folder, trouble = Path(commands.folder), list[str]()
 
     @bgjobs.worker(name="hold")
     async def hold(context: bgjobs.JobContext) -> None:
@@ -73,13 +73,13 @@ async def main(orders: Orders) -> None:
         if isinstance(event, _TROUBLE):
             trouble.append(repr(event))
 
-    with opened(orders) as store:
-        queue = bgjobs.Queue("all", workers=[hold], concurrency=orders.jobs // 2)
+    with opened(commands) as store:
+        queue = bgjobs.Queue("all", workers=[hold], concurrency=commands.jobs // 2)
         config = bgjobs.Config(
-            store=store, queues=[queue], listeners=[listen], **orders.settings
+            store=store, queues=[queue], listeners=[listen], **commands.settings
         )
         async with bgjobs.run(config) as bg:
-            while (await bg.count()).succeeded < orders.jobs:
+            while (await bg.count()).succeeded < commands.jobs:
                 await anyio.sleep(0.05)
     sys.stdout.write(json.dumps(trouble))
 

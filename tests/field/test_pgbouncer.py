@@ -118,7 +118,7 @@ def start(
     dsn: str, schema: str, folder: Path, *, callers_pool: bool
 ) -> "subprocess.Popen[str]":
     settings = {"lease": _LEASE, "heartbeat_interval": 0.1}
-    orders = {
+    commands = {
         "dsn": dsn,
         "schema": schema,
         "folder": str(folder),
@@ -126,7 +126,7 @@ def start(
         "jobs": _JOBS,
         "settings": settings,
     }
-    command = [sys.executable, "-m", "tests.field.pooled_worker", json.dumps(orders)]
+    command = [sys.executable, "-m", "tests.field.pooled_worker", json.dumps(commands)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -237,7 +237,7 @@ def test_a_connection_of_the_callers_that_comes_again_prepares_nothing(
         for _ in range(10):
             store.enqueue_in(connection, [JobRequest("work", "{}")])
             connection.commit()
-        assert store.count().due == 10
+        assert store.count().waiting == 10
     check_clean(bouncer)
 
 
@@ -252,7 +252,7 @@ async def test_an_async_connection_that_comes_again_prepares_nothing(
             for _ in range(10):
                 await store.enqueue_in_async(connection, [JobRequest("work", "{}")])
                 await connection.commit()
-        assert store.count().due == 10
+        assert store.count().waiting == 10
     check_clean(bouncer)
 
 

@@ -225,10 +225,10 @@ async def test_what_only_reads_leaves_a_server_that_takes_no_writes(
     )
     with anyio.fail_after(PATIENCE):
         async with bgjobs.run(config) as bg:
-            assert (await bg.count()).due == 0
+            assert (await bg.count()).waiting == 0
             await run_sync(fence, old)
             await run_sync(new.promote)
             await bg.count()  # by its answer it is noticed
             await run_sync(enqueue_elsewhere, new, 0)
-            assert (await bg.count()).due == 1
+            assert (await bg.count()).waiting == 1
     assert old.ask(OURS) == [(0,)]

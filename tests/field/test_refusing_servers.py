@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 import bgjobs
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.events import ChildCrashed, ChildGaveUp, JobSucceeded, StoreFailed
+from bgjobs.events import ChildCrashed, JobSucceeded, RestartLimitExceeded, StoreFailed
 from bgjobs.testing import Recorder
 from tests.chaos.small_disk import SmallDisk, may_mount
 from tests.field.working import check_work, effect, make_table, running
@@ -95,7 +95,7 @@ async def test_a_server_without_a_connection_to_spare_is_waited_for(server: Clus
             assert job is None
             await recorder.wait_for(StoreFailed)
         await check_work(bg, dsn, first=5)
-    assert recorder.of(ChildGaveUp) == []
+    assert recorder.of(RestartLimitExceeded) == []
 
 
 @contextmanager
@@ -182,4 +182,4 @@ async def test_a_full_server_keeps_all_that_it_has_acknowledged(
         for job in acknowledged:
             assert await bg.find(job.id) == job
         assert (await bg.count()).delayed in {len(acknowledged), len(acknowledged) + 1}
-    assert recorder.of(ChildGaveUp) == []
+    assert recorder.of(RestartLimitExceeded) == []

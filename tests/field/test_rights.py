@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 import bgjobs
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.events import ChildCrashed, ChildGaveUp
+from bgjobs.events import ChildCrashed, RestartLimitExceeded
 from bgjobs.testing import Recorder
 from tests.field.test_servers import new_database
 from tests.field.working import check_work, effect, effects, make_table, running
@@ -74,7 +74,10 @@ async def test_a_right_that_stays_away_ends_the_application_and_is_named(place: 
             await bg.wait_stopping()
     assert caught.group_contains(StoreError, match=DENIED)
     # The monitor writes to this table, too.
-    assert {one.child for one in recorder.of(ChildGaveUp)} <= {"queue 'all'", "monitor"}
+    assert {one.child for one in recorder.of(RestartLimitExceeded)} <= {
+        "queue 'all'",
+        "monitor",
+    }
     await run_sync(place.ask, "grant update on bgjobs.jobs to app")
     async with running(place.dsn) as bg:
         await bg.drain(with_delayed=True)
@@ -104,7 +107,7 @@ async def test_a_role_that_may_not_log_in_any_longer_works_on_once_it_may(place:
             await bg.enqueue(effect.request(1000))
         await run_sync(place.ask, "alter role app login")
         await check_work(bg, place.admin, first=5)
-    assert recorder.of(ChildGaveUp) == []
+    assert recorder.of(RestartLimitExceeded) == []
 
 
 async def test_rows_that_are_hidden_wait_and_new_ones_are_refused(place: Place) -> None:

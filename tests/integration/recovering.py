@@ -41,8 +41,8 @@ class Recovery:
 
     def __init__(self, database: Database, folder: Path, **others: Any) -> None:
         self.database = database
-        self._orders = orders_on(database, folder, **others)
-        self._journal = Path(self._orders.journal)
+        self._commands = orders_on(database, folder, **others)
+        self._journal = Path(self._commands.journal)
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._stack = ExitStack()
         self.store = database.store()
@@ -68,7 +68,7 @@ class Recovery:
         """Start a process; gives its number when it runs."""
         command = [sys.executable, "-m", "tests.integration.recovery_worker"]
         process = subprocess.Popen(
-            [*command, json.dumps(asdict(self._orders))],
+            [*command, json.dumps(asdict(self._commands))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

@@ -59,17 +59,17 @@ def write(context: bgjobs.JobContext) -> None:
     os.write(JOURNAL, f"{json.dumps(line)}\n".encode())
 
 
-def store_of(orders: Orders) -> bgjobs.Store:
+def store_of(commands: Orders) -> bgjobs.Store:
     """Give the store, not open."""
-    if orders.store == "postgres":
-        return bgjobs.PostgresStore(orders.place, schema=orders.schema, pool_size=2)
-    return bgjobs.SQLiteStore(orders.place)
+    if commands.store == "postgres":
+        return bgjobs.PostgresStore(commands.place, schema=commands.schema, pool_size=2)
+    return bgjobs.SQLiteStore(commands.place)
 
 
-async def main(orders: Orders) -> None:
+async def main(commands: Orders) -> None:
     """Work until killed."""
-    queue = bgjobs.Queue("all", workers=[note, hang, die], concurrency=orders.concurrency)
-    config = bgjobs.Config(store=store_of(orders), queues=[queue], **orders.settings)
+    queue = bgjobs.Queue("all", workers=[note, hang, die], concurrency=commands.concurrency)
+    config = bgjobs.Config(store=store_of(commands), queues=[queue], **commands.settings)
     async with bgjobs.run(config) as bg:
         sys.stdout.write("started\n")
         sys.stdout.flush()

@@ -182,7 +182,7 @@ def runs_as_ever(place: Place) -> None:
     assert {job.id for job in held} == {first.id, second.id}
     beat = store.heartbeat([owner.id, other.id], LEASE)
     assert set(beat.alive) == {owner.id, other.id}
-    assert beat.orders.cancelled == {}
+    assert beat.commands.cancelled == {}
     assert not store.write(settle=[Succeed(held[0].reservation)]).lost
     assert [job.id for job in store.abandoned(now=_later())] == [held[1].id]
     assert owner.id in {one.id for one in store.operations.get_owners()}
@@ -190,7 +190,7 @@ def runs_as_ever(place: Place) -> None:
     store.close_owners([owner.id])
     store.close_owners([], now=_later())
     assert owner.id not in {one.id for one in store.operations.get_owners()}
-    assert store.count().reserved == 0
+    assert store.count().running == 0
     assert store.prune(succeeded_for=timedelta(0), failed_for=None, limit=10, now=_later()) == 2
 
 
@@ -251,11 +251,11 @@ def test_owners_with_hostile_names(place: Place, name: str) -> None:
 def test_pauses_of_hostile_names(place: Place, name: str, paused: int) -> None:
     put(place, "paused_queues", name=name, paused_at=ABSURD[place.kind][paused])
     operations = place.store.operations
-    assert operations.orders([]).paused == {name}
+    assert operations.commands([]).paused == {name}
     assert not operations.pause_queue(name)
     assert operations.resume_queue(name)
     assert operations.pause_queue("q")
-    assert operations.orders([]).paused == {"q"}
+    assert operations.commands([]).paused == {"q"}
     runs_as_ever(place)
 
 
@@ -269,9 +269,9 @@ def test_cancellations_at_absurd_times_and_for_long_reasons(place: Place, asked:
     at = ABSURD[place.kind][asked]
     for one in (job.id, new_id()):
         put(place, "cancellations", job_id=one, reason=reason, asked_at=at)
-    assert store.heartbeat([owner.id], LEASE).orders.cancelled == {job.id: reason[:1000]}
+    assert store.heartbeat([owner.id], LEASE).commands.cancelled == {job.id: reason[:1000]}
     assert store.operations.cancel([job.id], "no").asked == [job.id]
-    assert store.operations.orders([owner.id]).cancelled == {job.id: "no"}
+    assert store.operations.commands([owner.id]).cancelled == {job.id: "no"}
     assert not store.write(settle=[Succeed(held.reservation)]).lost
     store.close_owners([owner.id])
 
@@ -327,7 +327,7 @@ def test_jobs_that_are_due_at_absurd_times(
     assert store.next_due(["other"]) is None
     assert store.next_due(["work"], planned=False, caps=[RATE]) is not None
     counts = store.count()
-    assert (counts.due, counts.delayed) == ((0, 1) if due in (0, 2) else (1, 0))
+    assert (counts.waiting, counts.delayed) == ((0, 1) if due in (0, 2) else (1, 0))
     assert store.count(["work"], at_most=1) == counts
     assert store.operations.get_waiting_names(10) == ["work"]
 
@@ -338,7 +338,7 @@ def test_jobs_of_hostile_names_are_counted(place: Place, name: str) -> None:
     values: Mapping[str, Any] = {"available_at": now, "created_at": now, "payload": "{}"}
     put(place, "jobs", id=new_id(), name=name[:2000], priority=0, **values)
     store = place.store
-    assert store.count().due == store.count([name[:2000]]).due == 1
+    assert store.count().waiting == store.count([name[:2000]]).waiting == 1
     assert store.operations.get_waiting_names(10) == [name[:2000]]
     wait = store.next_due([name[:2000]])
     assert wait is not None
@@ -385,7 +385,7 @@ def test_pauses_whose_name_is_no_utf_8(sqlite_place: InSQLite) -> None:
     put_text(sqlite_place, "paused_queues", "name", paused_at=0)
     operations = sqlite_place.store.operations
     assert operations.pause_queue("q")
-    assert operations.orders([]).paused == {"q"}
+    assert operations.commands([]).paused == {"q"}
     found = finding(sqlite_place, "paused queues")
     assert found.level == "warning"
     assert found.text == "1 have names that cannot be read, and pause no queue"
@@ -405,9 +405,9 @@ def test_cancellations_that_are_no_utf_8(sqlite_place: InSQLite) -> None:
     more = {"reserved_by": str(owner.id), "reservations": 1, "priority": 0, "payload": "{}"}
     put(place, "jobs", id=no_id, name="other", **at, **more)
     put(place, "cancellations", job_id=no_id, reason="no", asked_at=0)
-    cancelled = store.heartbeat([owner.id], LEASE).orders.cancelled
+    cancelled = store.heartbeat([owner.id], LEASE).commands.cancelled
     assert cancelled == {job.id: "???"}
-    assert store.operations.orders([owner.id]).cancelled == cancelled
+    assert store.operations.commands([owner.id]).cancelled == cancelled
     store.close_owners([])
 
 

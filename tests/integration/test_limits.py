@@ -88,7 +88,7 @@ def test_owners_beyond_the_bounds_are_forgotten(
     rows.execute("paused_queues", {"name": "q" * 900, "paused_at": now})
     store.migrate()
     assert _operations(store).get_owners() == []
-    assert _operations(store).orders([]).paused == frozenset()
+    assert _operations(store).commands([]).paused == frozenset()
     with pytest.raises(Exception, match="owners_limits"):
         rows.execute("owners", {**owner, "lease_expires_at": far})
 

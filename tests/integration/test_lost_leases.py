@@ -13,7 +13,7 @@ import bgjobs
 from bgjobs._runtime.leases import registry
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied
-from bgjobs.stores.port import Heartbeat
+from bgjobs.stores.port import Renewal
 from bgjobs.testing import Recorder
 from tests.fixtures.databases import Database
 
@@ -52,7 +52,7 @@ class Pulse:
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
-    ) -> Heartbeat:
+    ) -> Renewal:
         if self._stopped == "hangs":
             self._gone_on.wait()
         if self._stopped == "fails":

@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.stores.port import NewJob, Watcher
+from bgjobs.stores.port import ChangeSource, NewJob
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import as_store_error, run_again
 from bgjobs.stores.postgres.source import with_defaults
@@ -49,7 +49,7 @@ def test_killed_connections_are_replaced(store: PostgresStore, postgres_dsn: str
         _kill_connections(postgres_dsn)
         enqueue(store, *requests(1))
         assert store.heartbeat([owner], LEASE).alive == {owner}
-    assert store.count().due == 3
+    assert store.count().waiting == 3
 
 
 def test_a_whole_pool_of_killed_connections(store: PostgresStore, postgres_dsn: str) -> None:
@@ -60,7 +60,7 @@ def test_a_whole_pool_of_killed_connections(store: PostgresStore, postgres_dsn: 
         other.open()
         _kill_connections(postgres_dsn)
         enqueue(other, *requests(1))
-        assert other.count().due == 1
+        assert other.count().waiting == 1
         other.close()
 
 
@@ -132,7 +132,7 @@ def test_while_all_writes_are_refused_the_other_sessions_stay(postgres_dsn: str)
         for _ in range(3):
             with pytest.raises(StoreUnavailableError, match="25006"):
                 enqueue(store, *requests(1))
-            assert store.count().due == 0
+            assert store.count().waiting == 0
         watcher = store.watch()
         assert watcher is not None
         with pytest.raises(StoreUnavailableError, match="25006"):
@@ -169,7 +169,7 @@ def test_a_killed_watcher_says_so(store: PostgresStore, postgres_dsn: str) -> No
     watcher.close()
 
 
-def _poll_for_ever(watcher: Watcher) -> None:
+def _poll_for_ever(watcher: ChangeSource) -> None:
     while True:
         watcher.poll()
 
@@ -192,7 +192,7 @@ def test_work_that_leaves_no_transaction_is_not_a_success(
     job = reserve_one(store)
     with pytest.raises(StoreError, match=f"expected an open transaction, found {found}"):
         store.complete(job.reservation, work)
-    assert store.count().due == 0
+    assert store.count().waiting == 0
 
 
 @pytest.mark.parametrize(
@@ -343,13 +343,13 @@ def test_a_fork_is_refused_and_leaves_the_parent_alone(store: PostgresStore) -> 
         store.close()
         store.close()
         store.open()
-        assert store.count().due == 0
+        assert store.count().waiting == 0
         store.close()
 
     assert _in_fork(child) == 0
     assert store.heartbeat([owner], LEASE).alive == {owner}
     enqueue(store, *requests(1))
-    assert store.count().due == 1
+    assert store.count().waiting == 1
 
 
 def test_an_ended_job_is_not_stored_again(store: PostgresStore) -> None:
@@ -357,5 +357,5 @@ def test_an_ended_job_is_not_stored_again(store: PostgresStore) -> None:
     assert store.complete(job.reservation, lambda _: None)
     [again] = store.write([NewJob(job.id, JobRequest("work", "[]"))]).jobs
     assert again.id == job.id
-    assert store.count().due == 0
+    assert store.count().waiting == 0
     assert store.prune(succeeded_for=timedelta(0), failed_for=timedelta(0), limit=10) == 1

@@ -120,7 +120,7 @@ def test_a_job_that_was_stored_once_more_is_cancelled_without_a_trace(
         store_again(connection, schema_of(store), "jobs_succeeded")
     assert store.operations.cancel([done.id], "no").ended == [done.id]
     counts = store.count()
-    assert (counts.due, counts.succeeded, counts.failed) == (0, 1, 0)
+    assert (counts.waiting, counts.succeeded, counts.failed) == (0, 1, 0)
 
 
 def test_a_job_that_is_retried_while_it_is_restored_is_live_only(
@@ -137,7 +137,7 @@ def test_a_job_that_is_retried_while_it_is_restored_is_live_only(
             other.commit()
     assert future.result() == []
     counts = store.count()
-    assert (counts.due, counts.failed) == (1, 0)
+    assert (counts.waiting, counts.failed) == (1, 0)
 
 
 @pytest.mark.anyio

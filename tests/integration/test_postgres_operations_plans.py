@@ -179,7 +179,7 @@ def test_pruning_a_worker_reads_its_own_jobs_alone(
 def test_orders_and_owners_read_what_their_owners_hold(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
-    assert _read(store, postgres_dsn, "orders", owners=[new_id()]) <= 10
+    assert _read(store, postgres_dsn, "commands", owners=[new_id()]) <= 10
     assert _read(store, postgres_dsn, "get_owners", now=None) <= 10
     assert _read(store, postgres_dsn, "forget_cancellations") <= 10
 

@@ -138,7 +138,7 @@ def test_a_job_that_is_there_once_more_ends_as_lost_and_is_gone(
             assert store.write(settle=[end(again)]).lost == [again.reservation]
         assert called == []
         assert store.find(job.id) == ended
-        assert store.count(["work"]).reserved == 0
+        assert store.count(["work"]).running == 0
     assert store.prune(succeeded_for=timedelta(0), failed_for=timedelta(0), limit=9) == 1
 
 

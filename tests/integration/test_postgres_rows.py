@@ -7,7 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from bgjobs._core.jobs import JobRequest
-from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Plan
+from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
 from bgjobs.stores.json_columns import load_occurrence
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store
@@ -38,6 +38,6 @@ def test_instants_do_not_depend_on_the_time_zone_of_the_session(
 
 def test_an_occurrence_of_a_newer_version_may_say_more_and_less() -> None:
     found = load_occurrence('{"name":"n","schedule":"cron 0 3 * * *","at":0,"color":"red"}')
-    plan = Plan(name="n", schedule="cron 0 3 * * *")
-    assert found == Occurrence(plan=plan, at=datetime(1970, 1, 1, tzinfo=UTC))
+    plan = Recurrence(name="n", schedule="cron 0 3 * * *")
+    assert found == Occurrence(recurrence=plan, at=datetime(1970, 1, 1, tzinfo=UTC))
     assert plan.unique_key == f"{KEY_PREFIX}n"

@@ -91,7 +91,7 @@ def test_a_role_that_may_only_use_the_tables(postgres_dsn: str, schema: str) -> 
         store.check_schema()
         assert store.migrate() == []
         enqueue(store, *requests(2))
-        assert store.count().due == 2
+        assert store.count().waiting == 2
         store.close()
     finally:
         _execute(postgres_dsn, f"drop owned by {role}", f"drop role {role}")

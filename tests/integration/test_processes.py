@@ -78,5 +78,5 @@ def test_eight_applications_run_every_job_once_though_one_is_killed(
     rows = execute(database, f"select number from {effects_table(database)}")
     assert Counter(number for (number,) in rows) == Counter(range(JOBS))
     counts = stored.count()
-    assert (counts.due, counts.delayed, counts.reserved) == (0, 0, 0)
+    assert (counts.waiting, counts.delayed, counts.running) == (0, 0, 0)
     assert (counts.succeeded, counts.failed) == (JOBS, 0)

@@ -40,8 +40,8 @@ def kill_one(fleet: Fleet) -> None:
 def outcome_of(
     database: Database, folder: Path, meanwhile: Any = run_some, **others: Any
 ) -> Outcome:
-    orders = orders_for(database, str(folder / "journal"), schedules=SCHEDULES, **others)
-    return run_fleet(database, orders, PROCESSES, meanwhile)
+    commands = orders_for(database, str(folder / "journal"), schedules=SCHEDULES, **others)
+    return run_fleet(database, commands, PROCESSES, meanwhile)
 
 
 def test_of_four_processes_one_runs_each_occurrence(database: Database, tmp_path: Path) -> None:

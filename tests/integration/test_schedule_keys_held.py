@@ -166,7 +166,7 @@ async def test_a_run_without_the_key_of_its_schedule_is_followed_by_nothing(
     with closed_store(postgres_dsn) as store, held(postgres_dsn, store, "held") as holder:
         async with running(store, "held") as bg:
             control = bg.scheduled_job("held")
-            past = Occurrence(plan=control.config.plan, at=datetime.now(UTC) - HOUR)
+            past = Occurrence(recurrence=control.config.recurrence, at=datetime.now(UTC) - HOUR)
             insert = (
                 f'insert into "{schema_of(store)}".jobs'
                 " (id, name, payload, created_at, available_at, occurrence)"

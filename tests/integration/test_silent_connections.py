@@ -193,19 +193,21 @@ async def test_an_application_ends_though_nobody_answers(
                 await anyio.sleep(0.01)
             proxy.swallow()
             begun = monotonic()
-        assert monotonic() - begun < config.grace + lifecycle.LAST_RELEASE + LENIENT * TIMEOUT
+        assert (
+            monotonic() - begun < config.grace + lifecycle.RELEASE_TIMEOUT + LENIENT * TIMEOUT
+        )
 
 
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> float:
     """The silence after which a listener is put to the test, shorter than it is."""
     silence = 0.3
-    monkeypatch.setattr(listener, "SILENCE", silence)
+    monkeypatch.setattr(listener, "LISTENER_TIMEOUT", silence)
     return silence
 
 
 def test_a_deaf_listener_is_noticed_within_half_a_minute() -> None:
-    assert 2 * listener.SILENCE + LONGEST_RETRY <= 30
+    assert 2 * listener.LISTENER_TIMEOUT + LONGEST_RETRY <= 30
 
 
 @pytest.mark.trio
@@ -253,7 +255,7 @@ async def test_a_deaf_listener_is_replaced(
 async def test_a_listener_that_hears_only_itself_is_not_replaced(
     store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "SILENCE", 1.5)
+    monkeypatch.setattr(listener, "LISTENER_TIMEOUT", 1.5)
     recorder, sounds = Recorder(), list[int]()
     real = PostgresStore(postgres_dsn, schema=store.label.split()[-1])
 
@@ -304,5 +306,5 @@ async def test_polling_bounds_the_delay_while_nobody_has_noticed(
             store.write([NewJob(new_id(), work.request())])
             store.notify(["work"])
             await ran.wait()
-            assert monotonic() - begun < listener.SILENCE
+            assert monotonic() - begun < listener.LISTENER_TIMEOUT
             proxy.heal()

@@ -136,7 +136,7 @@ def test_a_checkpoint_that_fails_leaves_the_commit_as_it_is(sqlite_path: Path) -
         for _ in range(30):
             store.write(_many(100), now=NOW)
         assert _frames(sqlite_path) > LONG + _MARGIN
-        assert store.count(now=NOW).due == 3000
+        assert store.count(now=NOW).waiting == 3000
 
 
 def test_no_process_commits_while_another_one_checkpoints(sqlite_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_what_becomes_of_failed_jobs_is_indexed_alone(
 def test_orders_and_owners_read_what_their_owners_hold(
     raw: tuple[SQLiteStore, sqlite3.Connection],
 ) -> None:
-    cost, _ = _cost(raw, "orders", {"owners": str(IDS[:1]).replace("'", '"')})
+    cost, _ = _cost(raw, "commands", {"owners": str(IDS[:1]).replace("'", '"')})
     assert cost <= 500
     assert _cost(raw, "get_owners", {"now": 0})[0] <= 500
     assert _cost(raw, "forget_cancellations", {})[0] <= 500

@@ -27,4 +27,4 @@ def test_eight_processes_run_every_job_exactly_once(sqlite_path: Path) -> None:
     assert len(set(settled)) == total
     with fresh_sqlite_store(sqlite_path) as store:
         counts = store.count()
-    assert (counts.due, counts.reserved, counts.succeeded) == (0, 0, total)
+    assert (counts.waiting, counts.running, counts.succeeded) == (0, 0, total)

@@ -142,7 +142,7 @@ def test_no_commit_of_another_process_is_missed(
             pauses += [0] * random.choice((0, 0, 0, 1, 2))
             write(*pauses)
             stored += len(pauses)
-            while sqlite_store.count().due < stored:
+            while sqlite_store.count().waiting < stored:
                 assert hears(watcher), step
 
 
@@ -393,7 +393,7 @@ def test_without_epoll_there_is_no_bell(
 def silence(monkeypatch: pytest.MonkeyPatch) -> float:
     """What is taken for a long silence, shorter than it is."""
     silence = 0.2
-    monkeypatch.setattr(listener, "SILENCE", silence)
+    monkeypatch.setattr(listener, "LISTENER_TIMEOUT", silence)
     monkeypatch.setattr(pace, "HORIZON", silence)
     return silence
 

@@ -253,7 +253,9 @@ def _kind(job: StoredJob) -> str:
         return "reserved"
     if job.occurrence is None:
         return "waiting"
-    return "paused" if job.occurrence.paused else f"planned {job.occurrence.plan.schedule}"
+    return (
+        "paused" if job.occurrence.paused else f"planned {job.occurrence.recurrence.schedule}"
+    )
 
 
 CURRENT: ContextVar[World] = ContextVar("CURRENT")
@@ -274,7 +276,7 @@ class Operation:
     """What is stored when it was cancelled before it began; None: it has begun all the same."""
     stride: int = 1
     """Cancelled before each step, or each second one where others meet the same points."""
-    orders: int = 1
+    commands: int = 1
     """In how many orders of tasks it is tried out."""
     finish: Callable[[World, State], Awaitable[None]]
     """Runs the application anew and looks whether all comes to the right end."""
@@ -323,7 +325,7 @@ class Sweep:
 
     def _in_other_orders(self) -> Iterator[Disturbance]:
         """Give the steps anew, with another order among tasks that run at the same moment."""
-        for order in range(1, self._operation.orders):
+        for order in range(1, self._operation.commands):
             whole = self._play(Disturbance(order=order))
             yield from (Disturbance(step=n, order=order) for n in range(whole.steps + 1))
 

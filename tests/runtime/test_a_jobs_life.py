@@ -106,7 +106,7 @@ async def test_a_request_without_a_worker_is_refused_before_anything_is_written(
         with pytest.raises(NoWorkerForJobError) as refused:
             await bg.enqueue_many([log.log.request("fine"), log.failing.request()])
         assert str(refused.value) == "no worker for job 'failing'; known workers: 'log'"
-        assert (await bg.count()).due == 0
+        assert (await bg.count()).waiting == 0
         await bg.enqueue(log.log.request("still works"))
         await bg.drain()
     assert log.lines == ["still works"]
@@ -116,7 +116,7 @@ async def test_a_producer_may_enqueue_what_it_names(app: Harness, log: Log) -> N
     config = bgjobs.Config(store=app.database.store(), enqueue_only=[log.log])
     async with bgjobs.run(config) as bg:
         await bg.enqueue(log.log.request("for somebody else"))
-        assert (await bg.count()).due == 1
+        assert (await bg.count()).waiting == 1
         with pytest.raises(NoWorkerForJobError):
             await bg.enqueue(log.failing.request())
     assert log.lines == []

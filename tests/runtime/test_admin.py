@@ -21,7 +21,7 @@ from bgjobs.errors import (
     UnknownJobError,
     UnknownNameError,
 )
-from bgjobs.events import JobCancelled, JobEnqueued, Operated, QueuePaused, QueueResumed
+from bgjobs.events import AdminAction, JobCancelled, JobEnqueued, QueuePaused, QueueResumed
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +56,7 @@ async def test_failed_jobs_are_found_told_and_run_again(app: Harness) -> None:
         assert [error.attempt for error in again.errors] == [0, 0]
         assert again.reservations == 2
         assert await bg.admin.retry_failed(search="alpha") == 1
-    assert [(told.action, told.count) for told in app.recorder.of(Operated)] == [
+    assert [(told.action, told.count) for told in app.recorder.of(AdminAction)] == [
         ("retry", 1),
         ("retry_failed", 1),
     ]
@@ -89,7 +89,7 @@ async def test_every_state_is_listed_and_counted(sqlite_app: Harness) -> None:
         assert [job.name for job in await bg.admin.list("succeeded", name="fine")] == ["fine"]
         assert await bg.admin.list("running", name="fine") == []
         counts = await bg.admin.count()
-        assert counts == bgjobs.Counts(due=1, delayed=1, reserved=1, succeeded=1, failed=1)
+        assert counts == bgjobs.Counts(waiting=1, delayed=1, running=1, succeeded=1, failed=1)
         assert (await bg.admin.count(["broken"])).failed == 1
         gate.set()
 
@@ -220,7 +220,7 @@ async def test_waiting_jobs_are_cancelled_and_changed(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         later = fine.request().available_in(hours=1)
         one, other, third = await bg.enqueue_many([later, later, later])
-        assert await bg.admin.cancel(one.id, reason="not needed") == bgjobs.Cancelled(
+        assert await bg.admin.cancel(one.id, reason="not needed") == bgjobs.Cancellation(
             [one.id], []
         )
         ended = await bg.wait_for(one)
@@ -273,7 +273,7 @@ async def test_a_handler_that_returns_all_the_same_has_succeeded(sqlite_app: Har
     async def stubborn() -> None:
         with anyio.CancelScope(shield=True):
             running.set()
-            await sqlite_app.recorder.wait_for(Operated)
+            await sqlite_app.recorder.wait_for(AdminAction)
             await anyio.sleep(0.5)
 
     async with bgjobs.run(sqlite_app.config(stubborn, fine)) as bg:

@@ -12,7 +12,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, JobRequest
-from bgjobs.events import Operated, Pruned
+from bgjobs.events import AdminAction, Pruned
 from bgjobs.stores.pages import Page
 from bgjobs.stores.port import NewJob
 from tests.runtime.conftest import Harness, Wrapped
@@ -71,12 +71,12 @@ async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
 
         assert sorted(deleted) == sorted(ended)
         assert await bg.count() == bgjobs.Counts(
-            due=0, delayed=0, reserved=1, succeeded=0, failed=0
+            waiting=0, delayed=0, running=1, succeeded=0, failed=0
         )
         assert await bg.admin.delete() == []
         gate.set()
         assert isinstance(await bg.wait_for(running), bgjobs.SucceededJob)
-    told = [(one.action, one.count) for one in app.recorder.of(Operated)]
+    told = [(one.action, one.count) for one in app.recorder.of(AdminAction)]
     assert told == [("delete", 4), ("delete", 0)]
 
 
@@ -89,7 +89,7 @@ async def test_a_waiting_run_is_ended_and_its_schedule_plans_anew(
         assert await bg.admin.reschedule(first.id, in_=timedelta(0)) == []
         if ending == "cancel":
             found = await bg.admin.cancel(first.id, reason="x")
-            assert found == bgjobs.Cancelled([first.id], [])
+            assert found == bgjobs.Cancellation([first.id], [])
             assert isinstance(await bg.find(first.id), FailedJob)
         else:
             assert await bg.admin.delete(first.id) == [first.id]
@@ -151,7 +151,7 @@ async def test_cancelling_does_not_follow_what_is_enqueued_meanwhile(
         before = await bg.enqueue_many([fine.request()] * 5)
         assert await bg.admin.cancel_waiting(reason="x") == 5
         assert {job.id for job in await bg.admin.list("failed")} == {job.id for job in before}
-        assert (await bg.count()).due == 2 * len(pages)
+        assert (await bg.count()).waiting == 2 * len(pages)
 
 
 async def test_pruning_does_not_follow_what_ends_meanwhile(app: Harness) -> None:

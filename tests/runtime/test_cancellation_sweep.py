@@ -237,19 +237,19 @@ async def drain(world: World) -> None:
         await bg.enqueue_many([plain.request(), completing.request()])
         with world.disturbed():
             assert await bg.drain(with_delayed=True)
-        assert bg._engine.wakeups._idle == []
+        assert bg._services.wakeups._idle == []
 
 
 async def listen(world: World) -> None:
     async with world.running(queues=[queue()]) as bg:
-        listening = list(bg._engine.bus.listening())
+        listening = list(bg._services.bus.listening())
         with world.disturbed():
             async with bg.events() as events:
                 await bg.enqueue(plain.request())
                 async for event in events:
                     if isinstance(event, JobSucceeded):
                         break
-        assert list(bg._engine.bus.listening()) == listening
+        assert list(bg._services.bus.listening()) == listening
 
 
 async def look_up(world: World) -> None:
@@ -304,7 +304,7 @@ OPERATIONS = [
             name=f"run a job that is {worker.name}",
             live=partial(run_job, worker),
             allowed=allowed_of(worker.name),
-            orders=2 if worker is plain else 1,
+            commands=2 if worker is plain else 1,
             finish=drained,
         )
         for worker in (plain, completing, stumbling, raising, snoozing)

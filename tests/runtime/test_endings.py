@@ -152,7 +152,7 @@ async def test_a_batch_is_bounded_by_its_weight(
 def real_count(app: Harness) -> int:
     store = app.open_store()
     try:
-        return store.count().due
+        return store.count().waiting
     finally:
         store.close()
 

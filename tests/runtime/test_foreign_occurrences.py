@@ -11,7 +11,7 @@ from anyio import fail_after, sleep
 import bgjobs
 from bgjobs import ScheduledJob, every
 from bgjobs._core.ids import new_id
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.recurrence import PARKED_UNTIL
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.json_columns import dump_occurrence
@@ -66,7 +66,7 @@ def soon() -> datetime:
 def text_of(changed: Mapping[str, Any] | None) -> str | None:
     if changed is None:
         return None
-    as_planned = dump_occurrence(Occurrence(plan=JOB.plan, at=soon()))
+    as_planned = dump_occurrence(Occurrence(recurrence=JOB.recurrence, at=soon()))
     assert as_planned is not None
     return json.dumps({**json.loads(as_planned), **changed})
 
@@ -83,7 +83,7 @@ def plant(database: Database, occurrence: str | None, available_at: datetime) ->
     is_postgres = isinstance(database, PostgresSchema)
     instants = [datetime.now(UTC), available_at]
     stamps = instants if is_postgres else [to_microseconds(one) for one in instants]
-    row = [str(new_id()), "tidy", 0, "{}", *stamps, JOB.plan.unique_key, occurrence]
+    row = [str(new_id()), "tidy", 0, "{}", *stamps, JOB.recurrence.unique_key, occurrence]
     marks = ", ".join(["%s" if is_postgres else "?"] * len(row))
     connection = database.connect()
     try:
@@ -112,7 +112,7 @@ def is_first(occurrence: Occurrence | None) -> bool:
     """Whether it is planned by the settings, as if nothing had been there."""
     if occurrence is None or not is_next(occurrence):
         return False
-    return occurrence == Occurrence(plan=JOB.plan, at=occurrence.at)
+    return occurrence == Occurrence(recurrence=JOB.recurrence, at=occurrence.at)
 
 
 async def until_planned(bg: bgjobs.BgJobs) -> None:
@@ -169,7 +169,7 @@ async def test_a_pause_that_is_written_as_ours_stays(app: Harness) -> None:
         await bg.scheduled_job("tidy").replace(other)  # looks at the row, and keeps it paused
         occurrence = await bg.scheduled_job("tidy").occurrence()
         assert occurrence is not None
-        assert (occurrence.paused, occurrence.plan.schedule) == (True, other.text)
+        assert (occurrence.paused, occurrence.recurrence.schedule) == (True, other.text)
         await bg.scheduled_job("tidy").resume()
         occurrence = await bg.scheduled_job("tidy").occurrence()
         assert occurrence is not None
@@ -202,12 +202,12 @@ async def test_what_follows_a_run_that_was_not_planned_is_planned_by_the_schedul
 async def test_a_process_that_has_other_settings_does_not_undo_what_stands(
     app: Harness,
 ) -> None:
-    daily = Plan(name="tidy", schedule=every(days=1).text)
+    daily = Recurrence(name="tidy", schedule=every(days=1).text)
     async with bgjobs.run(config_of(app)) as bg:
         await until_planned(bg)
-        standing = Occurrence(plan=daily, at=datetime.now(UTC) + timedelta(hours=23))
+        standing = Occurrence(recurrence=daily, at=datetime.now(UTC) + timedelta(hours=23))
         plant(app.database, dump_occurrence(standing), standing.at)
         await bg.scheduled_job("tidy").pause()
         found = await bg.scheduled_job("tidy").occurrence()
         assert found is not None
-        assert found.plan == daily
+        assert found.recurrence == daily

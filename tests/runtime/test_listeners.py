@@ -15,7 +15,7 @@ from trio.testing import MockClock
 import bgjobs
 from bgjobs import events
 from bgjobs._runtime import bus as bus_module
-from bgjobs._runtime.bus import FAREWELL, Bus
+from bgjobs._runtime.bus import DRAIN_TIMEOUT, Bus
 from bgjobs.events import (
     Event,
     JobEnqueued,
@@ -239,7 +239,7 @@ async def test_a_listener_that_never_returns_keeps_the_end_for_the_farewell_only
         await bg.enqueue(note.request("a"))
         await bg.drain()
         left = anyio.current_time()
-    assert anyio.current_time() - left == FAREWELL == 5.0
+    assert anyio.current_time() - left == DRAIN_TIMEOUT == 5.0
     assert len(virtual_app.recorder.of(JobSucceeded)) == 1
 
 
@@ -275,7 +275,7 @@ async def test_a_listener_that_is_too_slow_loses_events_and_they_are_counted(
         for number in range(20):
             await bg.enqueue(note.request(str(number)))
         await bg.drain()
-        (mailbox,) = bg._engine.bus.deliveries._mailboxes
+        (mailbox,) = bg._services.bus.deliveries._mailboxes
         go_on.set()
     told = sqlite_app.recorder.events
     assert heard[:4] == told[:4]  # one in hand and three in the box

@@ -9,7 +9,7 @@ import pytest
 
 import bgjobs
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.notifications.wakeups import NOTIFY_PAUSE, Notifier, Signal
+from bgjobs._runtime.notifications.wakeups import NOTIFY_PAUSE, Notifier, Wakeup
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.errors import StoreError
 from tests.runtime.conftest import Harness, Wrapped
@@ -120,7 +120,7 @@ async def test_jobs_that_come_one_by_one_are_told_of_with_their_write(app: Harne
 
 
 async def test_a_signal_is_heard_once_however_often_it_was_set() -> None:
-    signal = Signal()
+    signal = Wakeup()
     signal.set()
     signal.set()
     await signal.wait()

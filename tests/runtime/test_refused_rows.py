@@ -11,7 +11,7 @@ import pytest
 
 import bgjobs
 from bgjobs.errors import ExportedLineError, RowRefusedError, StoreError
-from bgjobs.events import ChangeRefused, Operated, Pruned, StoreFailed
+from bgjobs.events import AdminAction, ChangeRefused, Pruned, StoreFailed
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped
 
@@ -109,7 +109,7 @@ async def test_a_refused_row_does_not_keep_others_from_running_again(
     again = await admin.retry(*ids)
     assert sorted(again) == sorted(set(ids) - {ids[2], ids[5]})
     assert told(app, "retry") == [ids[2], ids[5]]
-    assert [one.count for one in app.recorder.of(Operated) if one.action == "retry"] == [5]
+    assert [one.count for one in app.recorder.of(AdminAction) if one.action == "retry"] == [5]
 
 
 async def test_ids_are_not_compared_each_with_each(app: Harness, admin: bgjobs.Admin) -> None:
@@ -126,7 +126,7 @@ async def test_ids_are_not_compared_each_with_each(app: Harness, admin: bgjobs.A
     ids = [Counted(str(one)) for one in await fail(admin, 60)]
     assert len(await admin.retry(*ids)) == 60
     assert compared <= 2 * 60
-    assert [one.count for one in app.recorder.of(Operated) if one.action == "retry"] == [60]
+    assert [one.count for one in app.recorder.of(AdminAction) if one.action == "retry"] == [60]
 
 
 async def test_all_that_failed_run_again_but_what_is_refused(
@@ -206,7 +206,7 @@ async def test_a_refused_row_does_not_keep_others_from_being_deleted(
     refuse(app, "delete", "jobs_failed", ids[1], ids[4])
     assert sorted(await admin.delete(*ids)) == sorted(set(ids) - {ids[1], ids[4]})
     assert told(app, "delete") == [ids[1], ids[4]]
-    assert [one.count for one in app.recorder.of(Operated) if one.action == "delete"] == [4]
+    assert [one.count for one in app.recorder.of(AdminAction) if one.action == "delete"] == [4]
 
 
 async def test_a_succeeded_row_that_is_refused_keeps_no_others_from_being_pruned(

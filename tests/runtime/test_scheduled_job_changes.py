@@ -124,12 +124,12 @@ async def test_what_another_process_has_changed_is_not_undone(virtual_app: Harne
         await other.scheduled_job("tick").replace(at_five)
         assert (await standing(one, "tick")).paused
         await one.scheduled_job("tick").resume()
-        assert (await standing(one, "tick")).plan.schedule == at_five.text
+        assert (await standing(one, "tick")).recurrence.schedule == at_five.text
         await other.scheduled_job("tick").pause()
         await other.scheduled_job("tick").resume()
         await one.scheduled_job("tick").replace(daily)
         assert (await standing(other, "tick")) == bgjobs.Occurrence(
-            plan=one.scheduled_job("tick").config.plan, at=START + DAY
+            recurrence=one.scheduled_job("tick").config.recurrence, at=START + DAY
         )
 
 
@@ -141,7 +141,7 @@ async def test_what_waits_for_longer_than_a_year_is_given_up_once(virtual_app: H
     often, other = (config(virtual_app, one) for one in jobs)
     async with bgjobs.run(often) as one, bgjobs.run(other):
         await anyio.sleep(5.5 * HOUR.total_seconds())
-        assert (await standing(one, "tick")).plan.schedule == every(hours=1).text
+        assert (await standing(one, "tick")).recurrence.schedule == every(hours=1).text
     assert len(virtual_app.recorder.of(JobStarted)) == 5
     moves = virtual_app.recorder.of(OccurrenceReplanned)
     assert [move.at > move.before for move in moves] == [True, False]
@@ -171,8 +171,8 @@ async def test_changes_that_come_at_once_are_all_made_in_their_order(
                 tasks.start_soon(control.replace, every(hours=hours))
                 tasks.start_soon(control.resume)
         occurrence = await standing(bg, "tick")
-        assert occurrence.plan == control.config.plan
-        assert bg._tree._rows["tick"].pending == []
+        assert occurrence.recurrence == control.config.recurrence
+        assert bg._children._rows["tick"].pending == []
 
 
 @virtual_time
@@ -189,7 +189,7 @@ async def test_a_control_of_what_was_removed_does_not_touch_its_successor(
         with pytest.raises(NotRunningError):
             await old.replace(every(hours=3))
         assert await standing(bg, "tick") == bgjobs.Occurrence(
-            plan=bg.scheduled_job("tick").config.plan, at=START + 2 * HOUR
+            recurrence=bg.scheduled_job("tick").config.recurrence, at=START + 2 * HOUR
         )
         new = bg.scheduled_job("tick")
     with pytest.raises(NotRunningError, match="this BgJobs has stopped"):
@@ -244,7 +244,7 @@ async def test_a_retry_keeps_its_backoff_when_the_settings_change(
         await rest(HOUR)
         (failed,) = await bg.failed()
         assert failed.attempts == 1
-        assert (await standing(bg, "failing")).plan == changed.plan
+        assert (await standing(bg, "failing")).recurrence == changed.recurrence
 
 
 class Away:
@@ -414,7 +414,9 @@ async def test_a_schedule_that_cannot_be_read_here_is_replaced_by_the_configured
         make_unreadable(virtual_app)
         await rest(HOUR)
         assert len(await bg.succeeded()) == 1
-        assert (await standing(bg, "tick")).plan == bg.scheduled_job("tick").config.plan
+        assert (await standing(bg, "tick")).recurrence == bg.scheduled_job(
+            "tick"
+        ).config.recurrence
         await bg.scheduled_job("tick").pause()
         make_unreadable(virtual_app)
         await bg.scheduled_job("tick").resume()
@@ -436,7 +438,7 @@ async def test_removing_does_not_cut_an_extra_run(virtual_app: Harness) -> None:
         assert await bg.enqueued() == []
         await rest(HOUR)
         assert len(await bg.succeeded()) == 1
-        assert len(bg._engine.queues) == 0
+        assert len(bg._services.queues) == 0
 
 
 @virtual_time

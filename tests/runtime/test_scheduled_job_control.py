@@ -209,9 +209,9 @@ async def test_a_scheduled_job_can_be_added_and_removed_and_added_again(
             assert await bg.enqueued("tick") == []
             await anyio.sleep(21 * 3600 - 60)
         assert bg.scheduled_jobs == ()
-        assert len(bg._engine.queues) == 1
-        assert len(bg._engine.wakeups._signals) == 2  # of the queue, and of orders
-        assert bg._engine.bus.deliveries._mailboxes == []
+        assert len(bg._services.queues) == 1
+        assert len(bg._services.wakeups._signals) == 2  # of the queue, and of orders
+        assert bg._services.bus.deliveries._mailboxes == []
     assert len(virtual_app.recorder.of(JobSucceeded)) == heard.count("JobSucceeded") == 12
     assert virtual_app.recorder.of(ChildCrashed) == []
 
@@ -301,7 +301,7 @@ async def test_a_row_that_was_deleted_by_hand_is_planned_again(app: Harness) -> 
     async with bgjobs.run(app.config(queues=[], scheduled_jobs=[job])) as bg:
         await app.recorder.wait_for(OccurrencePlanned)
         (waiting,) = await bg.enqueued("tick")
-        assert bg._engine.store.replace(waiting, None)
+        assert bg._services.store.replace(waiting, None)
         await app.recorder.wait_for(OccurrencePlanned, 2)
         assert len(await bg.enqueued("tick")) == 1
 

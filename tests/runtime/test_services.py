@@ -10,7 +10,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import ClockSkew, JobSucceeded, Migrated, Pruned, QueueStarted
-from bgjobs.stores.port import Heartbeat
+from bgjobs.stores.port import Renewal
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -46,9 +46,9 @@ async def test_ended_jobs_are_pruned_when_they_are_old_enough(virtual_app: Harne
 async def test_a_skewed_clock_is_told(sqlite_app: Harness) -> None:
     store = sqlite_app.database.store()
 
-    def heartbeat(*args: Any, **kwargs: Any) -> Heartbeat:
+    def heartbeat(*args: Any, **kwargs: Any) -> Renewal:
         beat = store.heartbeat(*args, **kwargs)
-        return Heartbeat(beat.alive, beat.now - timedelta(hours=1))
+        return Renewal(beat.alive, beat.now - timedelta(hours=1))
 
     config = sqlite_app.config(
         note, store=Wrapped(store, heartbeat=heartbeat), lease=3.0, heartbeat_interval=0.1

@@ -286,7 +286,7 @@ async def test_what_cannot_be_written_is_tried_a_few_times_only(virtual_app: Har
         switch.set()
         real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
         await anyio.lowlevel.checkpoint()
-        bg._engine.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
         virtual_app.recorder.clear()
         await anyio.sleep(10)
         failed = virtual_app.recorder.of(StoreFailed)
@@ -310,7 +310,7 @@ async def test_work_resumes_soon_after_the_store_takes_writes_again(
         await anyio.sleep(30)  # the last heartbeat is long ago
         switch.set()
         real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
-        bg._engine.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
         await anyio.sleep(outage)
         switch.clear()
         begun = anyio.current_time()

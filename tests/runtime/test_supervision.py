@@ -16,7 +16,6 @@ from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs.errors import LeaseLostError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
-    ChildGaveUp,
     ChildRestarted,
     JobAttemptFailed,
     JobStarted,
@@ -27,6 +26,7 @@ from bgjobs.events import (
     QueueStarted,
     QueueStopped,
     ReservationLost,
+    RestartLimitExceeded,
 )
 from bgjobs.stores.port import NewJob, Owner
 from tests.fixtures.faulty_store import FaultyStore
@@ -161,7 +161,7 @@ async def test_a_child_past_its_tolerance_leaves_as_a_group_that_names_it(
         "queue 'default' crashed more than 2 times within 60 seconds (1 sub-exception)"
     )
     assert [str(error) for error in caught.value.exceptions] == ["bug 2"]
-    assert len(sqlite_app.recorder.of(ChildGaveUp)) == 1
+    assert len(sqlite_app.recorder.of(RestartLimitExceeded)) == 1
 
 
 async def test_one_child_s_crashes_do_not_count_for_another(sqlite_app: Harness) -> None:
@@ -174,7 +174,7 @@ async def test_one_child_s_crashes_do_not_count_for_another(sqlite_app: Harness)
         await sqlite_app.recorder.wait_for(ChildRestarted, 4)
         await bg.enqueue(note.request([1]))
         await sqlite_app.recorder.wait_for(JobSucceeded)
-    assert sqlite_app.recorder.of(ChildGaveUp) == []
+    assert sqlite_app.recorder.of(RestartLimitExceeded) == []
 
 
 async def test_an_outage_is_no_crash(app: Harness) -> None:
@@ -213,7 +213,7 @@ async def test_an_enqueue_whose_answer_was_lost_stores_one_job(app: Harness) -> 
         await app.recorder.wait_for(JobSucceeded)
         await bg.drain()
         counts = await bg.count()
-    assert (counts.succeeded, counts.due, counts.reserved) == (1, 0, 0)
+    assert (counts.succeeded, counts.waiting, counts.running) == (1, 0, 0)
     assert len(app.recorder.of(JobStarted)) == 1
 
 
@@ -310,9 +310,9 @@ async def test_the_monitor_of_a_stopped_application_has_nothing_left(app: Harnes
     async with bgjobs.run(app.config(note)) as bg:
         await bg.enqueue(note.request([1]))
         await bg.drain()
-        monitor = Monitor(bg._engine)
-    assert monitor._engine.registry.dead() == ()
-    assert monitor._engine.registry.alive() == ()
+        monitor = Monitor(bg._services)
+    assert monitor._services.registry.dead() == ()
+    assert monitor._services.registry.alive() == ()
 
 
 async def test_a_job_reserved_anew_before_its_last_end_was_heard_stays_held(

@@ -5,7 +5,7 @@ import pytest
 
 import bgjobs
 from bgjobs.errors import UnreadableJobError
-from bgjobs.events import JobSucceeded, JobUnreadable, Operated
+from bgjobs.events import AdminAction, JobSucceeded, JobUnreadable
 from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, YEAR_2030, HostileRows
 from tests.runtime.conftest import Harness
@@ -109,7 +109,7 @@ async def test_a_look_up_of_an_unreadable_row_says_what_is_wrong(app: Harness) -
         assert (await admin.count()).unreadable == 1
         rows.run(f"update {rows.prefix}jobs_unreadable set metadata = null")
         assert list(await admin.retry(bad)) == [bad]
-        told = [(one.action, one.count) for one in app.recorder.of(Operated)]
+        told = [(one.action, one.count) for one in app.recorder.of(AdminAction)]
         assert told == [("retry", 1)]
         assert isinstance(await admin.get(bad), bgjobs.Job)
 

@@ -50,7 +50,7 @@ async def test_giving_up_leaves_the_job_alone(virtual_app: Harness) -> None:
         with anyio.move_on_after(60) as scope:
             await bg.wait_for(job)
         assert scope.cancelled_caught
-        assert bg._engine.wakeups._endings == []
+        assert bg._services.wakeups._endings == []
         assert isinstance(await bg.wait_for(job), SucceededJob)
 
 

@@ -17,11 +17,11 @@ from bgjobs.backoff import IMMEDIATE
 from bgjobs.errors import LeaseLostError, StoreError
 from bgjobs.events import (
     ChildCrashed,
-    ChildGaveUp,
     ChildRestarted,
     JobStarted,
     JobSucceeded,
     QueueStarted,
+    RestartLimitExceeded,
     StoreFailed,
 )
 from bgjobs.testing import Recorder
@@ -127,7 +127,7 @@ async def test_a_store_that_comes_and_goes_does_not_take_the_application_down(
             await recorder.wait_for(JobSucceeded, number + 1)
     crashes = recorder.of(ChildCrashed)
     assert [type(crash.error) for crash in crashes] == [LeaseLostError] * outages
-    assert recorder.of(ChildGaveUp) == []
+    assert recorder.of(RestartLimitExceeded) == []
 
 
 async def test_a_queue_takes_another_name_for_each_try_to_open(virtual_app: Harness) -> None:

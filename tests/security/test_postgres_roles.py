@@ -229,7 +229,7 @@ def operate(store: PostgresStore) -> None:
     assert admin.delete([failed.id]) == [failed.id]
     assert admin.prune_worker("work", succeeded_for=ALL, failed_for=ALL, limit=10) == 0
     assert admin.pause_queue("q")
-    assert admin.orders([new_id()]).paused == {"q"}
+    assert admin.commands([new_id()]).paused == {"q"}
     assert admin.resume_queue("q")
     assert admin.get_owners() == []
     assert store.heartbeat([], LEASE).alive == frozenset()

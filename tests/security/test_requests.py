@@ -48,7 +48,7 @@ def test_hostile_names_are_values(store: Store) -> None:
         assert store.find(job.id) == job
         assert store.find_unique(name, name) == job
         assert list(store.get_enqueued(name)) == [job]
-        assert store.count([name]).due == 1
+        assert store.count([name]).waiting == 1
         assert store.next_due([name]) is not None
         [held] = store.reserve(owner.id, [name], 10)
         assert (held.id, held.name, held.unique_key) == (job.id, name, name)
@@ -84,7 +84,7 @@ def test_hostile_names_from_end_to_end(database: Database) -> None:
                     control = bg.scheduled_job(job.name)
                     while (planned_for := await control.occurrence()) is None:
                         await trio.sleep(0.01)  # until its child has stored the first
-                    assert planned_for.plan.name == job.name
+                    assert planned_for.recurrence.name == job.name
 
     trio.run(main)
     assert sorted(ran) == sorted((name, name) for name in names[:6])

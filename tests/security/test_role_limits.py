@@ -99,7 +99,7 @@ def test_a_producer_fills_the_table(cluster: Cluster, store: PostgresStore) -> N
     rows = "select gen_random_uuid(), 'work', '{}', 0, now(), now()"
     many = f"insert into bgjobs.jobs ({JOB}) {rows} from generate_series(1, 1000)"
     does(cluster, "producer", many)
-    assert store.count().due == 1000
+    assert store.count().waiting == 1000
 
 
 def test_a_producer_runs_any_worker_with_any_arguments_before_others(
@@ -259,9 +259,9 @@ def test_a_worker_forgets_what_operators_have_asked_for(
     owner, held = running(store)
     with cluster.using("operator") as operator:
         assert operator.operations.cancel([held.id], "no").asked == [held.id]
-    assert store.heartbeat([owner.id], LEASE).orders.cancelled == {held.id: "no"}
+    assert store.heartbeat([owner.id], LEASE).commands.cancelled == {held.id: "no"}
     does(cluster, "worker", "delete from bgjobs.cancellations")
-    assert store.heartbeat([owner.id], LEASE).orders.cancelled == {}
+    assert store.heartbeat([owner.id], LEASE).commands.cancelled == {}
 
 
 @pytest.mark.parametrize("role", ["worker", "operator"])
@@ -305,9 +305,9 @@ def test_an_operator_pauses_queues_and_cancels_what_runs(
     does(cluster, "operator", "insert into bgjobs.paused_queues values ('q', now())")
     order = f"insert into bgjobs.cancellations values ('{held.id}', 'no', now())"
     does(cluster, "operator", order)
-    orders = store.heartbeat([owner.id], LEASE).orders
-    assert orders.paused == {"q"}
-    assert orders.cancelled == {held.id: "no"}
+    commands = store.heartbeat([owner.id], LEASE).commands
+    assert commands.paused == {"q"}
+    assert commands.cancelled == {held.id: "no"}
 
 
 def test_an_operator_runs_any_worker_with_any_arguments(

@@ -27,7 +27,7 @@ class Ear:
         self._kinds: dict[type, Callable[[Any], None]] = {
             events.OwnerDied: self._owner_died,
             events.ChildCrashed: self._crashed,
-            events.ChildGaveUp: self._never,
+            events.RestartLimitExceeded: self._never,
             events.ListenerFailed: self._never,
             events.CancellationIgnored: self._never,
             events.NoWorkerForJob: self._never,

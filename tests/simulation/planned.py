@@ -36,7 +36,7 @@ class Planned:
     def stored(self, change: Change) -> None:
         """Check a new occurrence."""
         occurrence = _occurrence(change)
-        name = occurrence.plan.name
+        name = occurrence.recurrence.name
         chain = self._chains.setdefault(name, _Chain())
         chain.live += 1
         is_later = chain.last is None or occurrence.at > chain.last
@@ -53,7 +53,7 @@ class Planned:
         old asked for another, and the store has planned by its own.
         """
         occurrence = _occurrence(change)
-        chain = self._chains[occurrence.plan.name]
+        chain = self._chains[occurrence.recurrence.name]
         chain.live -= 1
         if replaced:
             chain.last = chain.before

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 import bgjobs
 from bgjobs import events
 from bgjobs._core.jobs import Job
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from bgjobs.telemetry import Telemetry, names
 from bgjobs.telemetry.depth import Answer
@@ -34,7 +34,7 @@ JOB = Job(
     reserved_at=NOW + timedelta(seconds=7),
     reserved_by=UUID(int=2),
     reservations=1,
-    occurrence=Occurrence(plan=Plan(name="nightly", schedule=""), at=NOW),
+    occurrence=Occurrence(recurrence=Recurrence(name="nightly", schedule=""), at=NOW),
 )
 ERROR = StoreUnavailableError("away")
 EVERYTHING: list[events.Event] = [
@@ -54,7 +54,7 @@ EVERYTHING: list[events.Event] = [
 def tell_everything(telemetry: Telemetry) -> None:
     for event in EVERYTHING:
         copy_context().run(telemetry, event)
-    counts = bgjobs.Counts(due=1, delayed=0, reserved=0, succeeded=0, failed=0)
+    counts = bgjobs.Counts(waiting=1, delayed=0, running=0, succeeded=0, failed=0)
     telemetry._depth._answer = Answer(counts, timedelta(seconds=-1))
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgjobs._core.jobs import LARGEST_COUNT, AttemptError, FailedJob
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.text import is_visible
 from bgjobs.errors import ExportedLineError
 from bgjobs.stores.imports import LONGEST_LINE, from_line, to_line
@@ -35,7 +35,7 @@ JOB = FailedJob(
     error="ValueError: no",
     failed_at=NOW,
 )
-RUN = Occurrence(plan=Plan(name="nightly", schedule="every 1000ms"), at=NOW)
+RUN = Occurrence(recurrence=Recurrence(name="nightly", schedule="every 1000ms"), at=NOW)
 VALUES: dict[str, Any] = json.loads(to_line(JOB))
 
 
@@ -53,7 +53,7 @@ def run(**changes: object) -> str:
 
 def scheduled(occurrence: Occurrence) -> FailedJob:
     """Return the failed run of a schedule, as a database has it."""
-    return evolve(JOB, occurrence=occurrence, unique_key=occurrence.plan.unique_key)
+    return evolve(JOB, occurrence=occurrence, unique_key=occurrence.recurrence.unique_key)
 
 
 def refused(text: str) -> str:
@@ -76,7 +76,7 @@ SPANS = st.timedeltas(timedelta(0), timedelta(days=36_500))
 OCCURRENCES = st.builds(
     Occurrence,
     plan=st.builds(
-        Plan,
+        Recurrence,
         name=PRINTABLE,
         schedule=NAMES,
         catch_up=COUNTERS,
@@ -119,7 +119,7 @@ def jobs(draw: st.DrawFn) -> FailedJob:
         available_at=draw(INSTANTS),
         reserved_at=draw(INSTANTS) if is_run else None,
         reserved_by=draw(st.uuids()) if is_run else None,
-        unique_key=draw(KEYS) if occurrence is None else occurrence.plan.unique_key,
+        unique_key=draw(KEYS) if occurrence is None else occurrence.recurrence.unique_key,
         errors=draw(
             st.lists(
                 st.builds(AttemptError, COUNTERS, INSTANTS, TEXTS, st.none() | INSTANTS),

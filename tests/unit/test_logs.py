@@ -127,9 +127,9 @@ LINES: list[tuple[Event, int, str]] = [
         "ChildRestarted|child:monitor|restarts:2",
     ),
     (
-        events.ChildGaveUp("monitor", ERROR),
+        events.RestartLimitExceeded("monitor", ERROR),
         logging.ERROR,
-        "ChildGaveUp|child:monitor|error:ValueError",
+        "RestartLimitExceeded|child:monitor|error:ValueError",
     ),
     (events.SetupFailed(ERROR), logging.ERROR, "SetupFailed|error:ValueError"),
     (events.StoreCalled("write"), logging.DEBUG, "StoreCalled|verb:write"),
@@ -152,9 +152,9 @@ LINES: list[tuple[Event, int, str]] = [
     (events.LoopLag(1.5, None), logging.WARNING, "LoopLag|seconds:1.500000|worker:None"),
     (events.ClockSkew(-2.0), logging.WARNING, "ClockSkew|seconds:-2.000000"),
     (
-        events.Operated("retry", "mail", 2),
+        events.AdminAction("retry", "mail", 2),
         logging.INFO,
-        "Operated|action:retry|subject:mail|count:2",
+        "AdminAction|action:retry|subject:mail|count:2",
     ),
     (
         events.ChangeRefused("retry", UUID(int=7), ERROR),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bgjobs import every, schedule
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import AttemptError, Job, JobRequest
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.recurrence import (
     MOST_COUNTED,
     PARKED_UNTIL,
@@ -37,10 +37,10 @@ from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
 
 NOON = datetime(2031, 5, 17, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-MINUTELY = Plan(name="tick", schedule=schedule().build().text)
-HOURLY = Plan(name="tick", schedule=every(hours=1).text)
+MINUTELY = Recurrence(name="tick", schedule=schedule().build().text)
+HOURLY = Recurrence(name="tick", schedule=every(hours=1).text)
 ASKED = JobRequest("tick", "{}").priority(7)
-SERVED = Occurrence(plan=MINUTELY, at=NOON, previous=NOON - MINUTE)
+SERVED = Occurrence(recurrence=MINUTELY, at=NOON, previous=NOON - MINUTE)
 
 
 def waiting(occurrence: Occurrence | None, **counters: Any) -> Job:
@@ -55,16 +55,16 @@ def waiting(occurrence: Occurrence | None, **counters: Any) -> Job:
 
 
 def test_the_first_one_lies_in_the_future() -> None:
-    assert first(MINUTELY, NOON) == Occurrence(plan=MINUTELY, at=NOON + MINUTE)
+    assert first(MINUTELY, NOON) == Occurrence(recurrence=MINUTELY, at=NOON + MINUTE)
     assert first(HOURLY, NOON + SECOND).at == NOON + SECOND + HOUR
 
 
 def test_the_next_one_is_counted_from_the_end_of_the_run() -> None:
     late = NOON + 90 * SECOND
     assert following(SERVED, late) == Occurrence(
-        plan=MINUTELY, at=NOON + 2 * MINUTE, previous=NOON
+        recurrence=MINUTELY, at=NOON + 2 * MINUTE, previous=NOON
     )
-    assert following(evolve(SERVED, plan=HOURLY), late).at == late + HOUR
+    assert following(evolve(SERVED, recurrence=HOURLY), late).at == late + HOUR
 
 
 def test_a_clock_that_is_behind_repeats_nothing() -> None:
@@ -73,7 +73,7 @@ def test_a_clock_that_is_behind_repeats_nothing() -> None:
 
 def test_with_catch_up_the_missed_ones_come_one_by_one_and_then_the_future() -> None:
     now = NOON + 10 * MINUTE + SECOND
-    served, planned = evolve(SERVED, plan=evolve(MINUTELY, catch_up=3)), []
+    served, planned = evolve(SERVED, recurrence=evolve(MINUTELY, catch_up=3)), []
     for _ in range(5):
         served = following(served, now)
         planned.append((served.at - NOON) / MINUTE)
@@ -81,34 +81,38 @@ def test_with_catch_up_the_missed_ones_come_one_by_one_and_then_the_future() -> 
 
 
 def test_an_interval_has_nothing_to_catch_up() -> None:
-    plan = evolve(HOURLY, catch_up=100)
+    recurrence = evolve(HOURLY, catch_up=100)
     now = NOON + 5 * HOUR
-    assert following(evolve(SERVED, plan=plan), now).at == now + HOUR
+    assert following(evolve(SERVED, recurrence=recurrence), now).at == now + HOUR
 
 
 def test_in_the_place_of_one_that_is_too_late_comes_the_first_that_is_not() -> None:
-    plan = evolve(MINUTELY, misfire_grace=150 * SECOND)
-    missed = evolve(SERVED, plan=plan)
+    recurrence = evolve(MINUTELY, misfire_grace=150 * SECOND)
+    missed = evolve(SERVED, recurrence=recurrence)
     now = NOON + 10 * MINUTE + SECOND
     assert instead_of(missed, now) == evolve(missed, at=NOON + 8 * MINUTE)
 
 
 def test_the_same_schedule_keeps_the_time_of_the_waiting_one() -> None:
-    plan = evolve(MINUTELY, catch_up=2)
-    kept = replanned(SERVED, NOON - 2 * HOUR, plan=plan)
-    assert kept == evolve(SERVED, plan=plan)
+    recurrence = evolve(MINUTELY, catch_up=2)
+    kept = replanned(SERVED, NOON - 2 * HOUR, recurrence=recurrence)
+    assert kept == evolve(SERVED, recurrence=recurrence)
 
 
 def test_another_schedule_begins_now_and_not_before_what_was_served() -> None:
-    plan = evolve(MINUTELY, schedule=every(minutes=5).text)
+    recurrence = evolve(MINUTELY, schedule=every(minutes=5).text)
     waits = evolve(SERVED, at=NOON + HOUR)
-    assert replanned(waits, NOON, plan=plan) == evolve(waits, plan=plan, at=NOON + 5 * MINUTE)
-    assert replanned(waits, NOON - HOUR, plan=plan).at == NOON + 4 * MINUTE
+    assert replanned(waits, NOON, recurrence=recurrence) == evolve(
+        waits, recurrence=recurrence, at=NOON + 5 * MINUTE
+    )
+    assert replanned(waits, NOON - HOUR, recurrence=recurrence).at == NOON + 4 * MINUTE
 
 
 def test_what_is_due_already_is_run_before_another_schedule_begins() -> None:
-    plan = evolve(MINUTELY, schedule=every(minutes=5).text)
-    assert replanned(SERVED, NOON, plan=plan) == evolve(SERVED, plan=plan)
+    recurrence = evolve(MINUTELY, schedule=every(minutes=5).text)
+    assert replanned(SERVED, NOON, recurrence=recurrence) == evolve(
+        SERVED, recurrence=recurrence
+    )
 
 
 def test_a_paused_one_is_parked_and_a_resumed_one_lies_in_the_future() -> None:
@@ -135,7 +139,7 @@ def test_a_paused_one_is_parked_and_a_resumed_one_lies_in_the_future() -> None:
 def test_only_a_run_that_never_began_can_be_too_late(
     late: timedelta, begun: dict[str, Any], too_late: bool
 ) -> None:
-    strict = evolve(SERVED, plan=evolve(MINUTELY, misfire_grace=10 * SECOND))
+    strict = evolve(SERVED, recurrence=evolve(MINUTELY, misfire_grace=10 * SECOND))
     assert is_too_late(waiting(strict, **{"reserved_at": NOON + late, **begun})) is too_late
 
 
@@ -149,7 +153,7 @@ def test_a_paused_one_has_not_begun() -> None:
     parked = evolve(SERVED, paused=True)
     assert not has_begun(waiting(parked, available_at=PARKED_UNTIL))
     assert has_begun(waiting(SERVED, available_at=NOON + SECOND))
-    jittery = evolve(SERVED, plan=evolve(MINUTELY, jitter=MINUTE))
+    jittery = evolve(SERVED, recurrence=evolve(MINUTELY, jitter=MINUTE))
     assert not has_begun(waiting(jittery, available_at=NOON + MINUTE))
 
 
@@ -161,7 +165,7 @@ def test_the_missed_ones_are_counted_up_to_a_limit() -> None:
 
 
 def test_jitter_delays_the_run_and_leaves_the_occurrence() -> None:
-    jittery = evolve(SERVED, plan=evolve(MINUTELY, jitter=MINUTE))
+    jittery = evolve(SERVED, recurrence=evolve(MINUTELY, jitter=MINUTE))
     delays = set()
     for seed in range(50):
         request = request_of(ASKED, jittery, Random(seed))
@@ -183,7 +187,7 @@ def test_whatever_the_clock_does_occurrences_only_rise(
     steps: list[int], catch_up: int, text: str
 ) -> None:
     now = NOON
-    occurrence = first(Plan(name="tick", schedule=text, catch_up=catch_up), now)
+    occurrence = first(Recurrence(name="tick", schedule=text, catch_up=catch_up), now)
     for step in steps:
         now += step * SECOND
         after = following(occurrence, now)
@@ -195,8 +199,8 @@ def test_whatever_the_clock_does_occurrences_only_rise(
         occurrence = after
 
 
-DAILY = Plan(name="tick", schedule=schedule().at(9).build().text)
-WAITS = Occurrence(plan=MINUTELY, at=NOON + MINUTE, previous=NOON)
+DAILY = Recurrence(name="tick", schedule=schedule().at(9).build().text)
+WAITS = Occurrence(recurrence=MINUTELY, at=NOON + MINUTE, previous=NOON)
 MONTH = timedelta(days=30)
 
 
@@ -205,7 +209,7 @@ def test_what_its_schedule_would_plan_stays() -> None:
         assert put_right(WAITS, now) == WAITS
     parked = evolve(WAITS, paused=True)
     assert put_right(parked, NOON - MONTH) == parked
-    hourly = Occurrence(plan=HOURLY, at=NOON + HOUR, previous=NOON)
+    hourly = Occurrence(recurrence=HOURLY, at=NOON + HOUR, previous=NOON)
     assert put_right(hourly, NOON + MINUTE) == hourly
 
 
@@ -218,7 +222,7 @@ def test_a_small_step_back_repeats_nothing(step: timedelta) -> None:
 def test_a_large_step_back_takes_the_clock_before_for_wrong(step: timedelta) -> None:
     now = NOON - step
     assert put_right(WAITS, now) == evolve(WAITS, at=now + MINUTE, previous=None)
-    interval = Occurrence(plan=HOURLY, at=NOON + MONTH, previous=NOON - HOUR)
+    interval = Occurrence(recurrence=HOURLY, at=NOON + MONTH, previous=NOON - HOUR)
     assert put_right(interval, now + MONTH / 2).at <= now + MONTH / 2 + HOUR
 
 
@@ -227,7 +231,7 @@ def test_what_is_a_small_step_depends_on_the_schedule_up_to_an_hour(
     step: timedelta, repeated: bool
 ) -> None:
     nine = datetime(2031, 5, 17, 9, tzinfo=UTC)
-    waits = Occurrence(plan=DAILY, at=nine + timedelta(days=1), previous=nine)
+    waits = Occurrence(recurrence=DAILY, at=nine + timedelta(days=1), previous=nine)
     assert (put_right(waits, nine - step).at == nine) is repeated
 
 
@@ -238,7 +242,7 @@ def test_an_occurrence_beyond_the_next_one_is_planned_anew() -> None:
 
 
 def test_what_is_due_by_an_older_schedule_is_not_moved_far() -> None:
-    due = Occurrence(plan=DAILY, at=NOON, previous=NOON - HOUR)
+    due = Occurrence(recurrence=DAILY, at=NOON, previous=NOON - HOUR)
     assert put_right(due, NOON + HOUR) == due
 
 
@@ -281,15 +285,15 @@ def test_a_retry_says_so_by_the_end_of_its_last_attempt() -> None:
 
 def test_an_interval_is_late_by_its_length_at_most_however_late_it_was_before() -> None:
     often = Occurrence(
-        plan=evolve(HOURLY, schedule=every(minutes=6).text), at=NOON, previous=NOON - HOUR
+        recurrence=evolve(HOURLY, schedule=every(minutes=6).text), at=NOON, previous=NOON - HOUR
     )
     assert put_right(often, NOON - 12 * MINUTE) == often
     assert put_right(often, NOON - 13 * MINUTE).at == NOON - 7 * MINUTE
 
 
 def test_a_start_with_a_schedule_that_cannot_be_read_here_goes_by_its_own() -> None:
-    strange = evolve(WAITS, plan=evolve(MINUTELY, schedule="lunar day=1"))
-    assert restarted(strange, NOON, plan=DAILY).plan == DAILY
+    strange = evolve(WAITS, recurrence=evolve(MINUTELY, schedule="lunar day=1"))
+    assert restarted(strange, NOON, recurrence=DAILY).recurrence == DAILY
     assert not is_ahead(waiting(strange), NOON - MONTH)
 
 
@@ -299,15 +303,15 @@ def planned_row(occurrence: Occurrence, **columns: Any) -> Job:
 
 def test_what_a_schedule_has_planned_is_not_foreign() -> None:
     """With any settings, at any time after it was planned, run before or not."""
-    jittered = evolve(WAITS, plan=evolve(WAITS.plan, jitter=HOUR))
+    jittered = evolve(WAITS, recurrence=evolve(WAITS.recurrence, jitter=HOUR))
     for row in (
         planned_row(WAITS),
         planned_row(jittered, available_at=WAITS.at + HOUR),
         planned_row(WAITS, available_at=NOON + MONTH, reservations=1),  # snoozed
         planned_row(WAITS, available_at=NOON + MONTH, reservations=1, attempts=1),
         planned_row(paused(WAITS, NOON), available_at=PARKED_UNTIL),
-        planned_row(evolve(WAITS, plan=evolve(WAITS.plan, schedule="whenever"))),
-        planned_row(Occurrence(plan=HOURLY, at=NOON + HOUR)),
+        planned_row(evolve(WAITS, recurrence=evolve(WAITS.recurrence, schedule="whenever"))),
+        planned_row(Occurrence(recurrence=HOURLY, at=NOON + HOUR)),
         planned_row(WAITS, available_at=NOON + MONTH, reserved_at=NOON, reserved_by=new_id()),
     ):
         for later in (timedelta(0), SECOND, MINUTE, HOUR, MONTH):
@@ -322,38 +326,42 @@ def test_a_clock_that_differs_a_little_makes_nothing_foreign() -> None:
 
 
 def test_what_waits_too_long_is_foreign_by_the_row_s_own_schedule() -> None:
-    daily = Plan(name="tick", schedule=every(days=1).text)
-    tomorrow = planned_row(Occurrence(plan=daily, at=NOON + timedelta(days=1)))
+    daily = Recurrence(name="tick", schedule=every(days=1).text)
+    tomorrow = planned_row(Occurrence(recurrence=daily, at=NOON + timedelta(days=1)))
     assert not is_foreign(tomorrow, MINUTELY, NOON)
-    later = planned_row(Occurrence(plan=daily, at=NOON + timedelta(days=2)))
+    later = planned_row(Occurrence(recurrence=daily, at=NOON + timedelta(days=2)))
     assert is_foreign(later, MINUTELY, NOON)
 
 
 def test_what_other_data_of_a_time_zone_would_plan_is_not_foreign() -> None:
-    plan = Plan(name="tick", schedule=schedule().at(9).in_timezone("Europe/Paris").build().text)
-    planned = first(plan, NOON)
+    recurrence = Recurrence(
+        name="tick", schedule=schedule().at(9).in_timezone("Europe/Paris").build().text
+    )
+    planned = first(recurrence, NOON)
     for shift, foreign in ((HOUR, False), (3 * HOUR, False), (4 * HOUR, True)):
         shifted = planned_row(evolve(planned, at=planned.at + shift))
         assert is_foreign(shifted, MINUTELY, NOON) is foreign
 
 
 def test_where_its_schedule_cannot_be_read_the_settings_judge() -> None:
-    strange = evolve(WAITS, plan=Plan(name="tick", schedule="whenever"))
+    strange = evolve(WAITS, recurrence=Recurrence(name="tick", schedule="whenever"))
     assert not is_foreign(planned_row(strange), MINUTELY, NOON)
     far = evolve(strange, at=NOON + HOUR)
     assert is_foreign(planned_row(far), MINUTELY, NOON)
     assert not is_foreign(planned_row(far), HOURLY, NOON)
-    ended = Plan(name="tick", schedule="nothing that can be read")
+    ended = Recurrence(name="tick", schedule="nothing that can be read")
     assert not is_foreign(planned_row(far), ended, NOON)
 
 
 AGE, YEAR = timedelta(days=34_700), timedelta(days=366)
-RARELY = Plan(name="tick", schedule=every(seconds=3_000_000_000).text)
+RARELY = Recurrence(name="tick", schedule=every(seconds=3_000_000_000).text)
 
 
 def test_jitter_of_an_age_parks_nothing() -> None:
-    often = Plan(name="tick", schedule=every(seconds=1).text, jitter=timedelta(days=36_000))
-    soon = Occurrence(plan=often, at=NOON + SECOND)
+    often = Recurrence(
+        name="tick", schedule=every(seconds=1).text, jitter=timedelta(days=36_000)
+    )
+    soon = Occurrence(recurrence=often, at=NOON + SECOND)
     assert is_foreign(planned_row(soon, available_at=NOON + AGE), MINUTELY, NOON)
     assert not is_foreign(planned_row(soon, available_at=NOON + YEAR), MINUTELY, NOON)
     ours = evolve(MINUTELY, jitter=often.jitter)
@@ -362,12 +370,12 @@ def test_jitter_of_an_age_parks_nothing() -> None:
 
 
 def test_a_schedule_of_an_age_is_only_planned_by_one_that_waits_as_long() -> None:
-    row = planned_row(Occurrence(plan=RARELY, at=NOON + AGE))
+    row = planned_row(Occurrence(recurrence=RARELY, at=NOON + AGE))
     assert is_foreign(row, MINUTELY, NOON)
     assert not is_foreign(row, RARELY, NOON)
-    unknown = Plan(name="tick", schedule="whenever")
+    unknown = Recurrence(name="tick", schedule="whenever")
     assert is_foreign(row, unknown, NOON)
-    yearly = Plan(name="tick", schedule=every(days=365).text)
+    yearly = Recurrence(name="tick", schedule=every(days=365).text)
     assert not is_foreign(planned_row(first(yearly, NOON)), MINUTELY, NOON)
 
 
@@ -377,11 +385,13 @@ def test_a_schedule_of_an_age_is_only_planned_by_one_that_waits_as_long() -> Non
 def test_two_processes_do_not_move_a_row_to_and_fro(
     days: int, others: int, jitter: int, seed: int
 ) -> None:
-    ours = Plan(name="tick", schedule=every(days=days).text, jitter=timedelta(days=jitter))
-    theirs = Plan(name="tick", schedule=every(days=others).text)
+    ours = Recurrence(
+        name="tick", schedule=every(days=days).text, jitter=timedelta(days=jitter)
+    )
+    theirs = Recurrence(name="tick", schedule=every(days=others).text)
     rows = list[Job]()
-    for plan in (ours, theirs):
-        planned = first(plan, NOON)
+    for recurrence in (ours, theirs):
+        planned = first(recurrence, NOON)
         due = request_of(ASKED, planned, Random(seed)).options.available_at
         assert due is not None
         rows.append(planned_row(planned, available_at=due))
@@ -393,7 +403,7 @@ def test_two_processes_do_not_move_a_row_to_and_fro(
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 DURATIONS = st.timedeltas()
 PLANS = st.builds(
-    Plan,
+    Recurrence,
     name=st.sampled_from(["tick", "other"]),
     schedule=st.sampled_from([MINUTELY.schedule, HOURLY.schedule, "whenever", ""]),
     catch_up=st.integers(),
@@ -402,7 +412,7 @@ PLANS = st.builds(
 )
 OCCURRENCES = st.builds(
     Occurrence,
-    plan=PLANS,
+    recurrence=PLANS,
     at=INSTANTS,
     previous=st.none() | INSTANTS,
     made_up=st.integers(),

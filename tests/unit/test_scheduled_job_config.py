@@ -8,7 +8,7 @@ import pytest
 
 import bgjobs
 from bgjobs import every, schedule
-from bgjobs._core.occurrences import Plan
+from bgjobs._core.occurrences import Recurrence
 from bgjobs.backoff import Constant, Exponential
 from bgjobs.errors import ConfigError
 
@@ -38,8 +38,8 @@ def test_it_has_the_name_of_its_worker_and_careful_defaults() -> None:
     assert (job.catch_up, job.misfire_grace, job.jitter) == ("once", None, 0.0)
     assert job.listeners == ()
     assert job.asked() == purge.request()
-    assert job.plan == Plan(name="purge", schedule="every 3600000ms")
-    assert job.plan.unique_key == "schedule:purge"
+    assert job.recurrence == Recurrence(name="purge", schedule="every 3600000ms")
+    assert job.recurrence.unique_key == "schedule:purge"
 
 
 def test_every_setting_is_kept() -> None:
@@ -57,7 +57,7 @@ def test_every_setting_is_kept() -> None:
         listeners=[listener],
     )
     assert (job.name, job.asked(), job.listeners) == ("report-eu", request, (listener,))
-    assert job.plan == Plan(
+    assert job.recurrence == Recurrence(
         name="report-eu",
         schedule="fixed second=0 minute=0 hour=6",
         catch_up=5,
@@ -72,11 +72,11 @@ def test_it_is_frozen() -> None:
 
 
 def test_without_catching_up_a_run_may_be_a_second_late() -> None:
-    assert bgjobs.ScheduledJob(purge, HOURLY, catch_up="never").plan.misfire_grace == timedelta(
-        seconds=1
-    )
+    assert bgjobs.ScheduledJob(
+        purge, HOURLY, catch_up="never"
+    ).recurrence.misfire_grace == timedelta(seconds=1)
     job = bgjobs.ScheduledJob(purge, HOURLY, catch_up="never", misfire_grace=30)
-    assert job.plan.misfire_grace == timedelta(seconds=30)
+    assert job.recurrence.misfire_grace == timedelta(seconds=30)
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

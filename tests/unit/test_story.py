@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from bgjobs._core.jobs import AttemptError, FailedJob, Job, StoredJob, SucceededJob
-from bgjobs._core.timeline import Moment, story
+from bgjobs._core.timeline import TimelineEntry, timeline
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -26,20 +26,20 @@ SHARED: dict[str, Any] = {
     "errors": ERRORS,
 }
 BEGINNING = [
-    Moment(T0, "enqueued"),
-    Moment(at(2), "attempt 0 failed", "ValueError: a"),
-    Moment(at(7), "attempt 1 reserved"),
-    Moment(at(9), "attempt 1 failed", "b"),
+    TimelineEntry(T0, "enqueued"),
+    TimelineEntry(at(2), "attempt 0 failed", "ValueError: a"),
+    TimelineEntry(at(7), "attempt 1 reserved"),
+    TimelineEntry(at(9), "attempt 1 failed", "b"),
 ]
 
 
 @pytest.mark.parametrize(
     ("job", "end"),
     [
-        (Job(**{**SHARED, "available_at": at(20)}), [Moment(at(20), "due")]),
+        (Job(**{**SHARED, "available_at": at(20)}), [TimelineEntry(at(20), "due")]),
         (
             Job(**SHARED, attempts=2, reserved_at=at(20), reserved_by=UUID(int=2)),
-            [Moment(at(20), "attempt 2 reserved")],
+            [TimelineEntry(at(20), "attempt 2 reserved")],
         ),
         (
             SucceededJob(
@@ -49,23 +49,25 @@ BEGINNING = [
                 reserved_by=UUID(int=2),
                 succeeded_at=at(21),
             ),
-            [Moment(at(20), "attempt 2 reserved"), Moment(at(21), "succeeded")],
+            [TimelineEntry(at(20), "attempt 2 reserved"), TimelineEntry(at(21), "succeeded")],
         ),
         (
             FailedJob(**SHARED, reserved_at=at(7), error="b", failed_at=at(9)),
-            [Moment(at(9), "failed for good")],
+            [TimelineEntry(at(9), "failed for good")],
         ),
         (
             FailedJob(**SHARED, error="Cancelled: by hand", failed_at=at(30)),
-            [Moment(at(30), "failed for good", "Cancelled: by hand")],
+            [TimelineEntry(at(30), "failed for good", "Cancelled: by hand")],
         ),
     ],
     ids=["waiting", "running", "succeeded", "failed", "cancelled"],
 )
-def test_it_goes_from_the_beginning_to_the_end(job: StoredJob, end: list[Moment]) -> None:
-    assert list(story(job)) == BEGINNING + end
+def test_it_goes_from_the_beginning_to_the_end(
+    job: StoredJob, end: list[TimelineEntry]
+) -> None:
+    assert list(timeline(job)) == BEGINNING + end
 
 
 def test_no_moment_shows_its_error() -> None:
     """An error may hold what is in the arguments."""
-    assert "ValueError" not in repr(story(Job(**SHARED)))
+    assert "ValueError" not in repr(timeline(Job(**SHARED)))

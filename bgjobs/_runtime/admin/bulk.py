@@ -21,13 +21,13 @@ from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.admin.imports import Imported, Importing, parts_of
 from bgjobs._runtime.admin.pruner import Chosen, prune_kind
-from bgjobs._runtime.notifications.commands import NEWS
+from bgjobs._runtime.notifications.commands import COMMANDS
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
 from bgjobs._runtime.persistence.unreadable import listed
-from bgjobs._runtime.services import Engine
-from bgjobs.events import ChangeRefused, Operated, Pruned
+from bgjobs._runtime.services import Services
+from bgjobs.events import AdminAction, ChangeRefused, Pruned
 from bgjobs.stores.imports import to_line
-from bgjobs.stores.operations import Cancelled, Failures, Operations
+from bgjobs.stores.operations import Cancellation, Failures, Operations
 from bgjobs.stores.pages import Page
 
 P = ParamSpec("P")
@@ -47,10 +47,10 @@ Progress = Callable[[int], None]
 class Bulk:
     """Goes through all jobs that are meant, and through ids batch by batch."""
 
-    def __init__(self, engine: Engine, operations: Operations) -> None:
-        self._engine = engine
+    def __init__(self, services: Services, operations: Operations) -> None:
+        self._services = services
         self._operations = operations
-        self._call = engine.dispatch.call
+        self._call = services.dispatch.call
 
     async def retry(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """See `Admin.retry`."""
@@ -73,7 +73,7 @@ class Bulk:
         """Put back what was set apart and can be read by now, and add it to the others."""
 
         async def put_back(part: Sequence[UUID]) -> None:
-            now = self._engine.clock.store_now()
+            now = self._services.clock.store_now()
             again.extend(await self._try(self._operations.put_back, part, now=now))
 
         for batch in _batches(job_ids):
@@ -94,10 +94,10 @@ class Bulk:
                     await self._isolate("retry_failed", batch, retry)
                     await self._report(done, progress)
         finally:
-            self._engine.bus.emit(Operated, "retry_failed", failures.name or "all", done)
+            self._services.bus.emit(AdminAction, "retry_failed", failures.name or "all", done)
         return done
 
-    async def cancel(self, job_ids: Collection[UUID], reason: str) -> Cancelled:
+    async def cancel(self, job_ids: Collection[UUID], reason: str) -> Cancellation:
         """See `Admin.cancel`."""
         ended: list[UUID] = []
         asked: list[UUID] = []
@@ -110,8 +110,8 @@ class Bulk:
         for batch in _batches(job_ids):
             await self._isolate("cancel", batch, cancel)
         self._tell("cancel", job_ids, len(ended) + len(asked))
-        await self._engine.announce_now([NEWS])
-        return Cancelled(ended, asked)
+        await self._services.announce_now([COMMANDS])
+        return Cancellation(ended, asked)
 
     async def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """See `Admin.delete`."""
@@ -142,7 +142,7 @@ class Bulk:
                     await self._isolate("cancel_waiting", batch, cancel)
                     _report_to(progress, done)
         finally:
-            self._engine.bus.emit(Operated, "cancel_waiting", name or "all", done)
+            self._services.bus.emit(AdminAction, "cancel_waiting", name or "all", done)
         return done
 
     async def change(
@@ -164,7 +164,7 @@ class Bulk:
                     available_at=available_at,
                     available_in=available_in,
                     priority=priority,
-                    now=self._engine.clock.store_now(),
+                    now=self._services.clock.store_now(),
                 )
             )
 
@@ -189,7 +189,7 @@ class Bulk:
                 done += count
                 _report_to(progress, done)
         if done:
-            self._engine.bus.emit(Pruned, done)
+            self._services.bus.emit(Pruned, done)
         return done
 
     async def _pruned(
@@ -202,7 +202,7 @@ class Bulk:
         for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
             if age is not None:
                 chosen = Chosen(self._operations, name, kind)
-                counts = prune_kind(self._engine, chosen, age, BATCH, now)
+                counts = prune_kind(self._services, chosen, age, BATCH, now)
                 async with aclosing(counts):
                     async for count in counts:
                         yield count
@@ -210,7 +210,7 @@ class Bulk:
     async def export_failed(self, failures: Failures) -> AsyncIterator[str]:
         """See `Admin.export_failed`."""
         page = Page(BATCH)
-        while jobs := await listed(self._engine, self._operations.get_failed, failures, page):
+        while jobs := await listed(self._services, self._operations.get_failed, failures, page):
             for job in jobs:
                 yield to_line(job)
             page = page.behind(jobs)
@@ -222,17 +222,17 @@ class Bulk:
         if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
             raise TypeError(f"import_failed: expected lines, found {_not_lines(lines)}")
         _check(progress)
-        importing = Importing(self._engine, self._operations)
+        importing = Importing(self._services, self._operations)
         for part in parts_of(lines, BATCH):
             _report_to(progress, await importing.store(part, skips=skip_bad))
         return importing.end()
 
     async def _retried(self, part: Sequence[UUID]) -> Sequence[UUID]:
-        now = self._engine.clock.store_now()
+        now = self._services.clock.store_now()
         return await self._try(self._operations.retry, part, now=now)
 
-    async def _cancelled(self, part: Sequence[UUID], reason: str) -> Cancelled:
-        now = self._engine.clock.store_now()
+    async def _cancelled(self, part: Sequence[UUID], reason: str) -> Cancellation:
+        now = self._services.clock.store_now()
         return await self._try(self._operations.cancel, part, reason, now=now)
 
     async def _try(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -244,13 +244,13 @@ class Bulk:
         batch: Sequence[UUID],
         change: Callable[[Sequence[UUID]], Awaitable[None]],
     ) -> None:
-        emit = self._engine.bus.emit
+        emit = self._services.bus.emit
         await isolate(batch, change, lambda one, error: emit(ChangeRefused, action, one, error))
 
     async def _store_now(self) -> datetime:
-        engine = self._engine
-        lease, now = as_duration(engine.config.lease), engine.clock.store_now()
-        return (await self._call(engine.store.heartbeat, (), lease, now=now)).now
+        services = self._services
+        lease, now = as_duration(services.config.lease), services.clock.store_now()
+        return (await self._call(services.store.heartbeat, (), lease, now=now)).now
 
     async def _waiting_ids(self, name: str | None) -> AsyncGenerator[Sequence[UUID]]:
         """Yield the ids of what waits now, page by page, and none of what comes meanwhile.
@@ -258,8 +258,8 @@ class Bulk:
         Without runs of schedules, which would be planned again, or begin to run when paused.
         """
         last, page = new_id(), Page(BATCH)
-        get = self._engine.store.get_enqueued
-        while waiting := await listed(self._engine, get, name, page):
+        get = self._services.store.get_enqueued
+        while waiting := await listed(self._services, get, name, page):
             yield [job.id for job in waiting if job.id <= last and job.occurrence is None]
             page = page.behind(waiting)
             if waiting[-1].id > last:
@@ -277,12 +277,12 @@ class Bulk:
         _report_to(progress, done)
 
     async def _wake_workers(self) -> None:
-        await self._engine.announce_now(self._engine.configured)
+        await self._services.announce_now(self._services.configured)
 
     def _tell(self, action: str, job_ids: Collection[UUID], count: int) -> None:
         subject = ", ".join(str(one) for one in islice(job_ids, NAMED))
         more = f" and {len(job_ids) - NAMED} more" if len(job_ids) > NAMED else ""
-        self._engine.bus.emit(Operated, action, subject + more, count)
+        self._services.bus.emit(AdminAction, action, subject + more, count)
 
 
 def _batches(job_ids: Collection[UUID]) -> "Iterable[Sequence[UUID]]":

@@ -9,9 +9,9 @@ from attrs import frozen
 from bgjobs._core.arguments import check_text
 from bgjobs._core.jobs import FailedJob
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import ExportedLineError, RowRefusedError
-from bgjobs.events import ChangeRefused, Operated
+from bgjobs.events import AdminAction, ChangeRefused
 from bgjobs.stores.imports import from_line
 from bgjobs.stores.operations import Operations
 
@@ -40,8 +40,8 @@ class Imported:
 class Importing:
     """One import."""
 
-    def __init__(self, engine: Engine, operations: Operations) -> None:
-        self._engine = engine
+    def __init__(self, services: Services, operations: Operations) -> None:
+        self._services = services
         self._operations = operations
         self._stored = self._present = self._refused = 0
         self._errors: list[ExportedLineError] = []
@@ -74,7 +74,7 @@ class Importing:
 
     def end(self) -> Imported:
         """Emit that lines were imported, and return what became of them."""
-        self._engine.bus.emit(Operated, "import_failed", "lines", self._stored)
+        self._services.bus.emit(AdminAction, "import_failed", "lines", self._stored)
         return Imported(
             stored=self._stored,
             present=self._present,
@@ -85,13 +85,13 @@ class Importing:
     async def _restore(self, part: Sequence[Numbered]) -> None:
         jobs = [job for _, job in part]
         restore = answering(self._operations.restore)
-        stored = answered(await self._engine.dispatch.call(restore, jobs))
+        stored = answered(await self._services.dispatch.call(restore, jobs))
         self._stored += len(stored)
         self._present += len(jobs) - len(stored)
 
     def _told(self, one: Numbered, error: RowRefusedError) -> ExportedLineError:
         number, job = one
-        self._engine.bus.emit(ChangeRefused, "import_failed", job.id, error)
+        self._services.bus.emit(ChangeRefused, "import_failed", job.id, error)
         refused = ExportedLineError(number, str(error))
         refused.__cause__ = error
         return refused

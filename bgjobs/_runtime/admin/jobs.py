@@ -43,12 +43,12 @@ from bgjobs._runtime.admin.bulk import Bulk, Progress
 from bgjobs._runtime.admin.imports import Imported
 from bgjobs._runtime.admin.lists import State, list_jobs
 from bgjobs._runtime.admin.schedules import ScheduleAdmin, ScheduleState
-from bgjobs._runtime.notifications.commands import NEWS
+from bgjobs._runtime.notifications.commands import COMMANDS
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.services import Engine
-from bgjobs._runtime.supervision.children import Tree
+from bgjobs._runtime.services import Services
+from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.unhandled import (
     MOST_TOLD,
     UnhandledJobs,
@@ -56,9 +56,9 @@ from bgjobs._runtime.supervision.unhandled import (
     findings,
 )
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
-from bgjobs.events import Operated
+from bgjobs.events import AdminAction
 from bgjobs.stores.operations import (
-    Cancelled,
+    Cancellation,
     Failures,
     Finding,
     LiveOwner,
@@ -93,10 +93,10 @@ class Admin:
     every process and on both stores; whatever it changes holds for all processes.
     """
 
-    def __init__(self, engine: Engine, tree: Tree, config: Config) -> None:
-        self._engine = engine
+    def __init__(self, services: Services, children: Children, config: Config) -> None:
+        self._services = services
         self._config = config
-        self._schedules = ScheduleAdmin(engine, tree, config.scheduled_jobs)
+        self._schedules = ScheduleAdmin(services, children, config.scheduled_jobs)
 
     async def list(
         self,
@@ -125,7 +125,9 @@ class Admin:
             found = value_text(search)
             raise ValueError(f"search: expected none for {state} jobs, found {found}")
         failures = Failures(name=name, words=_words(search))
-        return await list_jobs(self._engine, self._operations, state, failures, metadata, page)
+        return await list_jobs(
+            self._services, self._operations, state, failures, metadata, page
+        )
 
     async def unreadable(
         self, page: Page = FIRST_PAGE, *, longest: int = 1_000
@@ -150,11 +152,11 @@ class Admin:
         """
         if at_most is not None:
             check_whole("count: at_most", at_most, least=0)
-        self._engine.life.check()
+        self._services.lifecycle.check()
         check_names("count: names", names)
-        now = self._engine.clock.store_now()
-        count = self._engine.store.count
-        counts = await self._engine.dispatch.call(count, names, at_most=at_most, now=now)
+        now = self._services.clock.store_now()
+        count = self._services.store.count
+        counts = await self._services.dispatch.call(count, names, at_most=at_most, now=now)
         unreadable = await self._ask(self._operations.count_unreadable, at_most=at_most)
         return evolve(counts, unreadable=unreadable)
 
@@ -166,8 +168,8 @@ class Admin:
             UnreadableJobError: Its stored row is no job.
         """
         check_id("get", job_id)
-        self._engine.life.check()
-        found = await find(self._engine, job_id)
+        self._services.lifecycle.check()
+        found = await find(self._services, job_id)
         if found is None:
             raise UnknownJobError(job_id)
         return found
@@ -184,8 +186,8 @@ class Admin:
 
     async def enqueue(self, request: JobRequest) -> Job:
         """Store a job; raises the same as `BgJobs.enqueue`."""
-        self._engine.life.check()
-        [job] = await enqueue(self._engine, [request])
+        self._services.lifecycle.check()
+        [job] = await enqueue(self._services, [request])
         return job
 
     async def retry(self, *job_ids: UUID) -> Sequence[UUID]:
@@ -217,7 +219,7 @@ class Admin:
         chosen = Failures(name=name, words=_words(search), before=before)
         return await self._bulk.retry_failed(chosen, progress)
 
-    async def cancel(self, *job_ids: UUID, reason: str) -> Cancelled:
+    async def cancel(self, *job_ids: UUID, reason: str) -> Cancellation:
         """End waiting jobs as failed, and ask the processes that run the others to cancel them.
 
         A handler is cancelled as by its timeout, as soon as its process hears of it: by news of
@@ -274,8 +276,8 @@ class Admin:
         What runs goes on. `UnknownNameError` when the configuration has no such queue.
         """
         self._check_queue(name)
-        now = self._engine.clock.store_now()
-        await self._engine.dispatch.call(self._operations.pause_queue, name, now=now)
+        now = self._services.clock.store_now()
+        await self._services.dispatch.call(self._operations.pause_queue, name, now=now)
         await self._switched("pause_queue", name)
 
     async def resume_queue(self, name: str) -> None:
@@ -286,13 +288,13 @@ class Admin:
 
     async def paused_queues(self) -> frozenset[str]:
         """Give the names of the queues that are paused everywhere."""
-        return (await self._ask(self._operations.orders, ())).paused
+        return (await self._ask(self._operations.commands, ())).paused
 
     async def owners(self) -> Sequence[LiveOwner]:
         """Give the queues and scheduled jobs that run now, of all processes."""
-        self._engine.life.check()
-        now = self._engine.clock.store_now()
-        return await self._engine.dispatch.call(self._operations.get_owners, now=now)
+        self._services.lifecycle.check()
+        now = self._services.clock.store_now()
+        return await self._services.dispatch.call(self._operations.get_owners, now=now)
 
     async def prune(
         self,
@@ -336,7 +338,7 @@ class Admin:
         Those of the configuration, those that this process has added, and those of others, as
         far as their rows tell: they are not `is_configured`.
         """
-        self._engine.life.check()
+        self._services.lifecycle.check()
         return await self._schedules.states()
 
     def schedule(self, name: str) -> ScheduledJobControl:
@@ -346,7 +348,7 @@ class Admin:
     async def diagnose(self) -> Sequence[Finding]:
         """Look for trouble in the database, its settings, its statistics and what waits."""
         found = await self._ask(self._operations.diagnose)
-        unhandled = await find_unhandled(self._engine, self._operations, self._config)
+        unhandled = await find_unhandled(self._services, self._operations, self._config)
         apart = await self._ask(self._operations.count_unreadable, at_most=COUNTED)
         return [
             *found,
@@ -361,7 +363,7 @@ class Admin:
         asked whether one of their queues runs; others are unhandled, unless a queue that the
         configuration does not have may be theirs.
         """
-        found = await find_unhandled(self._engine, self._operations, self._config)
+        found = await find_unhandled(self._services, self._operations, self._config)
         return found[:MOST_TOLD]
 
     async def schema(self) -> Schema:
@@ -370,8 +372,8 @@ class Admin:
 
     @property
     def _operations(self) -> Operations:
-        self._engine.life.check()
-        store = self._engine.store
+        self._services.lifecycle.check()
+        store = self._services.store
         operations = operations_of(store)
         if operations is None:
             raise StoreError(f"{store.label}: expected a store with operations, found none")
@@ -379,12 +381,12 @@ class Admin:
 
     @property
     def _bulk(self) -> Bulk:
-        self._engine.life.check()
-        return Bulk(self._engine, self._operations)
+        self._services.lifecycle.check()
+        return Bulk(self._services, self._operations)
 
     async def _ask(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self._engine.life.check()
-        return await self._engine.dispatch.call(verb, *args, **kwargs)
+        self._services.lifecycle.check()
+        return await self._services.dispatch.call(verb, *args, **kwargs)
 
     async def _change(
         self,
@@ -404,8 +406,8 @@ class Admin:
             raise UnknownNameError("queue", name, known)
 
     async def _switched(self, action: str, name: str) -> None:
-        self._engine.bus.emit(Operated, action, name, 1)
-        await self._engine.announce_now([NEWS])
+        self._services.bus.emit(AdminAction, action, name, 1)
+        await self._services.announce_now([COMMANDS])
 
 
 def _words(search: str | None) -> Sequence[str]:

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob
 from bgjobs._runtime.persistence.unreadable import listed, readable
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.stores.operations import Failures, Operations
 from bgjobs.stores.pages import Cursor, Listing, Page
 
@@ -18,7 +18,7 @@ READ = 500
 J = TypeVar("J", bound=StoredJob)
 
 
-async def sifted(
+async def filtered(
     read: Callable[[Page], Awaitable[Sequence[J]]], metadata: Mapping[str, str], page: Page
 ) -> Sequence[J]:
     """Return the page of those that have all of this in their metadata, reading all others."""
@@ -33,7 +33,7 @@ async def sifted(
     return found[: page.limit]
 
 
-async def sifted_search(
+async def filtered_search(
     read: Callable[[Page], Awaitable[Sequence[J]]], metadata: Mapping[str, str], page: Page
 ) -> Sequence[J]:
     """Return the same of a search.
@@ -54,7 +54,7 @@ Jobs = Sequence[Job | SucceededJob | FailedJob]
 
 
 async def list_jobs(
-    engine: Engine,
+    services: Services,
     operations: Operations,
     state: State,
     failures: Failures,
@@ -62,26 +62,26 @@ async def list_jobs(
     page: Page,
 ) -> Jobs:
     """Return a page of the jobs in a state; `failures` has the name and the words wanted."""
-    read = partial(_listed, engine, operations, state, failures)
+    read = partial(_listed, services, operations, state, failures)
     if not metadata:
         return await read(page)
-    sift = sifted_search if failures.words else sifted
+    sift = filtered_search if failures.words else filtered
     return await sift(read, metadata, page)
 
 
 async def _listed(
-    engine: Engine, operations: Operations, state: State, failures: Failures, page: Page
+    services: Services, operations: Operations, state: State, failures: Failures, page: Page
 ) -> Jobs:
     if state == "failed":
-        return await listed(engine, operations.get_failed, failures, page)
+        return await listed(services, operations.get_failed, failures, page)
     if state == "succeeded":
-        return await listed(engine, engine.store.get_succeeded, failures.name, page)
+        return await listed(services, services.store.get_succeeded, failures.name, page)
     if state == "running":
-        return await listed(engine, operations.get_named_running, failures.name, page)
-    verb, now = operations.get_waiting, engine.clock.store_now()
+        return await listed(services, operations.get_named_running, failures.name, page)
+    verb, now = operations.get_waiting, services.clock.store_now()
 
     async def ask(page: Page) -> Sequence[Job]:
-        call, is_delayed = engine.dispatch.call, state == "delayed"
+        call, is_delayed = services.dispatch.call, state == "delayed"
         return await call(verb, failures.name, delayed=is_delayed, page=page, now=now)
 
-    return await readable(engine, ask, page)
+    return await readable(services, ask, page)

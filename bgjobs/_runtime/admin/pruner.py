@@ -23,7 +23,7 @@ from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.persistence.refusals import answered, answering, prune_past_refused
 from bgjobs._runtime.persistence.unreadable import listed
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import ChangeRefused, Pruned, StoreFailed
 from bgjobs.stores.operations import Operations
@@ -40,8 +40,8 @@ MOST_REFUSED = 10
 class Pruner:
     """Applies the retention."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._skips: dict[str, int] = {}
         """How many of each kind the last round has passed over, and ended at the next one."""
 
@@ -51,11 +51,11 @@ class Pruner:
             # Told as StoreFailed; the old stays a round, and nothing else depends on it.
             with suppress(StoreError):
                 await self.prune()
-            await sleep(self._engine.config.retention.interval)
+            await sleep(self._services.config.retention.interval)
 
     async def prune(self) -> None:
         """Delete everything that is old enough now, but what the database refuses to delete."""
-        engine, retention = self._engine, self._engine.config.retention
+        services, retention = self._services, self._services.config.retention
         total = 0
         ages = {"succeeded_for": retention.succeeded, "failed_for": retention.failed}
         for kind, age in ages.items():
@@ -66,7 +66,7 @@ class Pruner:
                 async for deleted in counts:
                     total += deleted
         if total:
-            engine.bus.emit(Pruned, total)
+            services.bus.emit(Pruned, total)
 
     async def _pruned(
         self, kind: str, prune: Callable[[int, int], Awaitable[int]]
@@ -75,7 +75,7 @@ class Pruner:
 
         The next round begins behind those, and the one that reaches the end lets all be tried.
         """
-        refused = partial(_pass_over, self._engine.bus, count(1))
+        refused = partial(_pass_over, self._services.bus, count(1))
         skip = self._skips.get(kind, 0)
         try:
             async with aclosing(prune_past_refused(prune, BATCH, refused, skip)) as counts:
@@ -87,11 +87,11 @@ class Pruner:
             self._skips[kind] = 0
 
     async def _prune(self, ages: dict[str, timedelta | None], limit: int, skip: int) -> int:
-        engine = self._engine
-        now = engine.clock.store_now()
-        prune = answering(engine.store.prune)
+        services = self._services
+        now = services.clock.store_now()
+        prune = answering(services.store.prune)
         return answered(
-            await engine.dispatch.once(prune, **ages, limit=limit, skip=skip, now=now)
+            await services.dispatch.once(prune, **ages, limit=limit, skip=skip, now=now)
         )
 
 
@@ -128,20 +128,20 @@ class Chosen:
 
 
 async def prune_kind(
-    engine: Engine, chosen: Chosen, age: timedelta, limit: int, now: datetime
+    services: Services, chosen: Chosen, age: timedelta, limit: int, now: datetime
 ) -> AsyncGenerator[int]:
     """Yield how many of the chosen jobs each transaction has deleted.
 
     `ChangeRefused` tells those that the database refused, when all others are gone.
     """
-    call, errors = engine.dispatch.call, list[RowRefusedError]()
+    call, errors = services.dispatch.call, list[RowRefusedError]()
 
     async def prune(most: int, skip: int) -> int:
         values: dict[str, Any] = {**chosen.ages(age), "limit": most, "now": now}
         if skip:
             values["skip"] = skip
         if chosen.name is None:
-            return answered(await call(answering(engine.store.prune), **values))
+            return answered(await call(answering(services.store.prune), **values))
         verb = answering(chosen.operations.prune_worker)
         return answered(await call(verb, chosen.name, **values))
 
@@ -149,21 +149,23 @@ async def prune_kind(
         async for count in counts:
             yield count
     if errors:
-        left = await _first(engine, chosen, now - age, len(errors))
+        left = await _first(services, chosen, now - age, len(errors))
         for job, error in zip(left, errors, strict=False):
-            engine.bus.emit(ChangeRefused, "prune", job.id, error)
+            services.bus.emit(ChangeRefused, "prune", job.id, error)
 
 
-async def _first(engine: Engine, chosen: Chosen, before: datetime, most: int) -> list[Ended]:
+async def _first(
+    services: Services, chosen: Chosen, before: datetime, most: int
+) -> list[Ended]:
     """Return the jobs that are passed over first, and ended before an instant."""
-    old = [job async for job in _all(engine, chosen) if ended_at(job) < before]
+    old = [job async for job in _all(services, chosen) if ended_at(job) < before]
     # In the order in which the store passes over them.
     return nsmallest(most, old, key=ended_at if chosen.name is None else _id)
 
 
-async def _all(engine: Engine, chosen: Chosen) -> AsyncIterator[Ended]:
+async def _all(services: Services, chosen: Chosen) -> AsyncIterator[Ended]:
     page = Page(500)
-    while jobs := await listed(engine, chosen.verb(engine.store), chosen.name, page):
+    while jobs := await listed(services, chosen.verb(services.store), chosen.name, page):
         for job in jobs:
             yield job
         page = page.behind(jobs)

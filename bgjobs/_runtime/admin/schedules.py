@@ -12,8 +12,8 @@ from bgjobs._core.occurrences import Occurrence
 from bgjobs._runtime.persistence.unreadable import readable
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.scheduled.row import ScheduledRow
-from bgjobs._runtime.services import Engine
-from bgjobs._runtime.supervision.children import Tree
+from bgjobs._runtime.services import Services
+from bgjobs._runtime.supervision.children import Children
 from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.reading import from_text
@@ -48,14 +48,14 @@ class ScheduleState:
 def _state_of(row: Job) -> ScheduleState | None:
     """Describe a scheduled job by its row alone; None if it is the row of none."""
     occurrence = row.occurrence
-    if occurrence is None or row.unique_key != occurrence.plan.unique_key:
+    if occurrence is None or row.unique_key != occurrence.recurrence.unique_key:
         return None
     try:
-        schedule = from_text(occurrence.plan.schedule)
+        schedule = from_text(occurrence.recurrence.schedule)
     except ScheduleValidationError:  # of another version, or in a zone that is unknown here
         schedule = None
     return ScheduleState(
-        name=occurrence.plan.name,
+        name=occurrence.recurrence.name,
         worker=row.name,
         schedule=schedule,
         occurrence=occurrence,
@@ -68,9 +68,11 @@ def _state_of(row: Job) -> ScheduleState | None:
 class ScheduleAdmin:
     """Looks scheduled jobs up, and changes their rows."""
 
-    def __init__(self, engine: Engine, tree: Tree, jobs: Sequence[ScheduledJob]) -> None:
-        self._engine = engine
-        self._tree = tree
+    def __init__(
+        self, services: Services, children: Children, jobs: Sequence[ScheduledJob]
+    ) -> None:
+        self._services = services
+        self._children = children
         self._jobs = jobs
         self._controls: dict[str, ScheduledJobControl] = {}
 
@@ -82,16 +84,16 @@ class ScheduleAdmin:
         return [*here, *await self._elsewhere(workers)]
 
     async def _elsewhere(self, known: Collection[tuple[str, str]]) -> list[ScheduleState]:
-        operations = operations_of(self._engine.store)
+        operations = operations_of(self._services.store)
         if operations is None:
             return []
 
         async def ask(page: Page) -> Sequence[Job]:
-            return await self._engine.dispatch.call(operations.get_occurrences, page)
+            return await self._services.dispatch.call(operations.get_occurrences, page)
 
         found: list[ScheduleState] = []
         page = Page(MOST_ROWS)
-        while len(found) < MOST_ROWS and (rows := await readable(self._engine, ask, page)):
+        while len(found) < MOST_ROWS and (rows := await readable(self._services, ask, page)):
             states = map(_state_of, rows)
             found += [one for one in states if one and (one.name, one.worker) not in known]
             page = page.behind(rows)
@@ -103,24 +105,24 @@ class ScheduleAdmin:
         known = self._known()
         if name not in known:
             raise UnknownNameError("scheduled job", name, known)
-        running = {control.name: control for control in self._tree.scheduled_jobs}
+        running = {control.name: control for control in self._children.scheduled_jobs}
         return running.get(name) or self._control_of(known[name])
 
     def _known(self) -> dict[str, ScheduledJob]:
-        running = {control.name: control.config for control in self._tree.scheduled_jobs}
+        running = {control.name: control.config for control in self._children.scheduled_jobs}
         return {job.name: job for job in self._jobs} | running
 
     def _control_of(self, job: ScheduledJob) -> ScheduledJobControl:
         if job.name not in self._controls:
-            row = ScheduledRow(job, self._engine, self._engine.bus)
+            row = ScheduledRow(job, self._services, self._services.bus)
             row.pending.clear()  # to plan it as configured is for those that run it
-            self._controls[job.name] = ScheduledJobControl(row, self._engine)
+            self._controls[job.name] = ScheduledJobControl(row, self._services)
         return self._controls[job.name]
 
     async def _state(self, job: ScheduledJob) -> ScheduleState:
-        find, key = self._engine.store.find_unique, job.plan.unique_key
+        find, key = self._services.store.find_unique, job.recurrence.unique_key
         try:
-            row = await self._engine.dispatch.call(find, job.worker.name, key)
+            row = await self._services.dispatch.call(find, job.worker.name, key)
         except UnreadableJobError:  # the scheduled job plans another one
             row = None
         return ScheduleState(

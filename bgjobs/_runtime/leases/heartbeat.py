@@ -14,13 +14,13 @@ from anyio import current_time, move_on_after, sleep
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.notifications.commands import NEWS, are_news
+from bgjobs._runtime.notifications.commands import COMMANDS, are_new
 from bgjobs._runtime.persistence.dispatch import PROBE, PROMPT
 from bgjobs._runtime.persistence.threads import thread_beside
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
-from bgjobs.stores.port import Orders
+from bgjobs.stores.port import Commands
 
 LOOP_CHECK = 0.25
 """Seconds between two signs of life of the event loop."""
@@ -34,24 +34,24 @@ SKEW_LIMIT = 1.0
 class Heartbeat:
     """Keeps the registry's living owners alive in the store."""
 
-    def __init__(self, engine: Engine) -> None:
-        config = engine.config
+    def __init__(self, services: Services) -> None:
+        config = services.config
         self._clock: Clock = config.clock
         self._lease = config.lease
         self._interval = config.heartbeat_interval
-        self._time = engine.time
-        self._bus = engine.bus
-        self._registry = engine.registry
-        self._workers = engine.workers
+        self._time = services.time
+        self._bus = services.bus
+        self._registry = services.registry
+        self._workers = services.workers
         self._loop_seen = 0.0
         self._loop_thread = 0
         self._blocker: str | None = None
         self._skew = 0.0
         self._failure: StoreError | None = None
-        self._orders: Orders | None = None
-        self._recovery = engine.dispatch.recovery
+        self._commands: Commands | None = None
+        self._recovery = services.dispatch.recovery
         self._recovered = False
-        self._engine = engine
+        self._services = services
 
     async def run(self) -> None:
         """Renew until cancelled."""
@@ -96,7 +96,7 @@ class Heartbeat:
             else:
                 lease.refused = True
         self._skew = self._time.ahead
-        self._orders = heartbeat.orders
+        self._commands = heartbeat.commands
         self._recovered = self._recovery.is_awaited
         return self._interval
 
@@ -133,12 +133,12 @@ class Heartbeat:
         recovered, self._recovered = self._recovered, False
         if recovered:
             self._recovery.tell()
-        orders, self._orders = self._orders, None
-        if orders is not None and are_news(self._engine, orders):
+        commands, self._commands = self._commands, None
+        if commands is not None and are_new(self._services, commands):
             # Read anew: what the thread has found may be older than what was heeded since.
-            self._engine.wakeups.wake((NEWS,))
+            self._services.wakeups.wake((COMMANDS,))
         if self._time.was_set_back():
-            self._engine.planner.clock_was_set()
+            self._services.planner.clock_was_set()
         skew, self._skew = self._skew, 0.0
         if abs(skew) > SKEW_LIMIT:
             self._bus.emit(ClockSkew, skew)

@@ -9,70 +9,70 @@ from typing import final
 from anyio import sleep
 
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError
 from bgjobs.stores.operations import Operations, operations_of
-from bgjobs.stores.port import Orders
+from bgjobs.stores.port import Commands
 
-NEWS = "\x1borders"
+COMMANDS = "\x1borders"
 """What a notification of new orders names: no worker's name has a control character."""
 PAUSE = 0.2
 """Seconds between two looks: on SQLite, every commit of another process may bring orders."""
 
 
 @final
-class OrderDesk:
+class CommandListener:
     """Reads orders and passes them to the queues that they are for."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def run(self) -> None:
         """Look whenever there may be news, until cancelled."""
-        operations = operations_of(self._engine.store)
+        operations = operations_of(self._services.store)
         if operations is None:
             return
-        with self._engine.wakeups.subscribed([NEWS]) as news:
+        with self._services.wakeups.subscribed([COMMANDS]) as news:
             tries = 0
             while True:
                 await news.wait()
                 try:
                     await self._look(operations)
                 except StoreError:  # told as StoreFailed; the next heartbeat has them
-                    await sleep(self._engine.dispatch.retry_delay(tries))
+                    await sleep(self._services.dispatch.retry_delay(tries))
                     tries += 1
                 else:
                     tries = 0
                 await sleep(PAUSE)
 
     async def _look(self, operations: Operations) -> None:
-        owners = [lease.owner.id for lease in self._engine.registry.alive()]
-        heed(self._engine, await self._engine.dispatch.once(operations.orders, owners))
+        owners = [lease.owner.id for lease in self._services.registry.alive()]
+        apply(self._services, await self._services.dispatch.once(operations.commands, owners))
 
 
-async def first_orders(engine: Engine, control: QueueControl) -> None:
+async def first_commands(services: Services, control: QueueControl) -> None:
     """Learn whether a queue that starts is paused everywhere, before it reserves anything."""
-    operations = operations_of(engine.store)
+    operations = operations_of(services.store)
     if operations is not None:
-        orders = await engine.dispatch.once(operations.orders, ())
-        control.heed(paused=control.name in orders.paused)
+        commands = await services.dispatch.once(operations.commands, ())
+        control.heed(paused=control.name in commands.paused)
 
 
-def are_news(engine: Engine, orders: Orders) -> bool:
+def are_new(services: Services, commands: Commands) -> bool:
     """Say whether these ask for anything that is not so already."""
-    queues = [queue for queue in engine.queues if not queue.is_scheduled]
-    return bool(orders.cancelled) or any(
-        queue.paused_everywhere != (queue.name in orders.paused) for queue in queues
+    queues = [queue for queue in services.queues if not queue.is_scheduled]
+    return bool(commands.cancelled) or any(
+        queue.paused_everywhere != (queue.name in commands.paused) for queue in queues
     )
 
 
-def heed(engine: Engine, orders: Orders) -> None:
+def apply(services: Services, commands: Commands) -> None:
     """Pause and resume queues, and cancel jobs that they hold."""
-    for queue in engine.queues:
+    for queue in services.queues:
         if not queue.is_scheduled:
-            queue.heed(paused=queue.name in orders.paused)
-        if orders.cancelled:
+            queue.heed(paused=queue.name in commands.paused)
+        if commands.cancelled:
             for attempt, job in tuple(queue.held.items()):
-                reason = orders.cancelled.get(job.id)
+                reason = commands.cancelled.get(job.id)
                 if reason is not None:
                     attempt.cancel(reason)

@@ -17,12 +17,12 @@ from anyio import (
 )
 
 from bgjobs._runtime.persistence.threads import thread_beside
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
-from bgjobs.stores.port import Watcher
+from bgjobs.stores.port import ChangeSource
 
-SILENCE = 14.0
+LISTENER_TIMEOUT = 14.0
 """Seconds without news after which a watcher is put to the test, and those that the test takes.
 
 A connection can die without a word: its peer vanishes, or something between forgets it.
@@ -30,30 +30,30 @@ A connection can die without a word: its peer vanishes, or something between for
 
 
 @final
-class Watch:
+class ChangeListener:
     """Hears of jobs that other processes have stored."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._dispatch = engine.dispatch
-        self._wakeups = engine.wakeups
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._dispatch = services.dispatch
+        self._wakeups = services.wakeups
 
     async def run(self) -> None:
         """Watch until cancelled, with a new watcher when one breaks."""
-        if self._engine.clock.inline:
+        if self._services.clock.inline:
             await sleep_forever()
         tries = 0
         while True:
-            began = self._engine.clock.monotonic()
+            began = self._services.clock.monotonic()
             with suppress(StoreError):  # told as StoreFailed; polling goes on without it
                 await self._watch()
-            lasted = self._engine.clock.monotonic() - began
-            tries = 0 if lasted > SILENCE else tries + 1
+            lasted = self._services.clock.monotonic() - began
+            tries = 0 if lasted > LISTENER_TIMEOUT else tries + 1
             await sleep(self._dispatch.retry_delay(tries))
 
     async def _watch(self) -> None:
         """Open a watcher and follow it until it breaks."""
-        store, opened = self._dispatch.store, list[Watcher]()
+        store, opened = self._dispatch.store, list[ChangeSource]()
 
         @wraps(store.watch)
         def watch() -> None:
@@ -70,7 +70,7 @@ class Watch:
                 for watcher in opened:
                     await self._dispatch.once(watcher.close)
 
-    async def _follow(self, opened: Sequence[Watcher]) -> None:
+    async def _follow(self, opened: Sequence[ChangeSource]) -> None:
         """Pass on what a watcher tells, until it breaks; there may be none."""
         if not opened:
             await sleep_forever()
@@ -80,30 +80,30 @@ class Watch:
             else:
                 await self._look_every(watcher.interval, watcher)
 
-    async def _listen(self, watcher: Watcher) -> None:
+    async def _listen(self, watcher: ChangeSource) -> None:
         try:
             while await self._hears_something(watcher) or await self._stands_the_test(watcher):
                 self._wakeups.wake(watcher.poll())
         except StoreUnavailableError as error:
             fault = error
         else:
-            fault = StoreUnavailableError(f"{self._engine.store.label}: the watcher is deaf")
-        self._engine.bus.emit(StoreFailed, "watch", fault)
+            fault = StoreUnavailableError(f"{self._services.store.label}: the watcher is deaf")
+        self._services.bus.emit(StoreFailed, "watch", fault)
 
-    async def _stands_the_test(self, watcher: Watcher) -> bool:
+    async def _stands_the_test(self, watcher: ChangeSource) -> bool:
         """Make all watchers hear something; the first that asks spares the others."""
         if not self._dispatch.store.needs_notify:
             return True  # the look that follows is the test, as the watcher sees by itself
-        self._engine.notifier.sound()
+        self._services.notifier.sound()
         return await self._hears_something(watcher)
 
-    async def _hears_something(self, watcher: Watcher) -> bool:
-        with move_on_after(SILENCE):
+    async def _hears_something(self, watcher: ChangeSource) -> bool:
+        with move_on_after(LISTENER_TIMEOUT):
             await wait_readable(watcher.fileno())
             return True
         return False
 
-    async def _look_every(self, interval: float, watcher: Watcher) -> None:
+    async def _look_every(self, interval: float, watcher: ChangeSource) -> None:
         """Look from a thread: a timer of the event loop costs several times as much."""
         broken, faults = Event(), list[StoreUnavailableError]()
 
@@ -121,4 +121,4 @@ class Watch:
         async with thread_beside(look):
             await broken.wait()
         for fault in faults:
-            self._engine.bus.emit(StoreFailed, "watch", fault)
+            self._services.bus.emit(StoreFailed, "watch", fault)

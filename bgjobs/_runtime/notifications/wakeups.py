@@ -21,7 +21,7 @@ SLACK = 0.002
 
 
 @final
-class Signal:
+class Wakeup:
     """One bit of news: set by many, waited for by one, coalesced."""
 
     def __init__(self) -> None:
@@ -51,22 +51,22 @@ class Wakeups:
     """Who wants to know of which worker's jobs."""
 
     def __init__(self) -> None:
-        self._signals: list[tuple[frozenset[str], Signal]] = []
-        self._idle: list[Signal] = []
-        self._endings: list[Signal] = []
+        self._signals: list[tuple[frozenset[str], Wakeup]] = []
+        self._idle: list[Wakeup] = []
+        self._endings: list[Wakeup] = []
 
-    def subscribe(self, names: Iterable[str]) -> Signal:
+    def subscribe(self, names: Iterable[str]) -> Wakeup:
         """Give a signal that is set whenever there may be jobs for one of these workers."""
-        signal = Signal()
+        signal = Wakeup()
         self._signals.append((frozenset(names), signal))
         return signal
 
-    def unsubscribe(self, signal: Signal) -> None:
+    def unsubscribe(self, signal: Wakeup) -> None:
         """Set this signal no more."""
         self._signals = [entry for entry in self._signals if entry[1] is not signal]
 
     @contextmanager
-    def subscribed(self, names: Iterable[str]) -> Generator[Signal]:
+    def subscribed(self, names: Iterable[str]) -> Generator[Wakeup]:
         """Give the same for the length of a block."""
         signal = self.subscribe(names)
         try:
@@ -81,9 +81,9 @@ class Wakeups:
                 signal.set()
 
     @contextmanager
-    def idleness(self) -> Generator[Signal]:
+    def idleness(self) -> Generator[Wakeup]:
         """Give a signal that is set whenever there may be nothing left to run."""
-        signal = Signal()
+        signal = Wakeup()
         self._idle.append(signal)
         try:
             yield signal
@@ -91,7 +91,7 @@ class Wakeups:
             self._idle.remove(signal)
 
     @contextmanager
-    def endings(self) -> Generator[Signal]:
+    def endings(self) -> Generator[Wakeup]:
         """Give a signal that is set when a run ends here, or something happens elsewhere."""
         with self.subscribed(()) as signal:
             self._endings.append(signal)
@@ -123,7 +123,7 @@ class Notifier:
         self._dispatch = dispatch
         self._clock = clock
         self._names: set[str] = set()
-        self._news = Signal()
+        self._news = Wakeup()
         self._sounds = False
         self._told_at = -inf
 

@@ -8,7 +8,7 @@ from bgjobs._core.arguments import as_requests, check_request
 from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import Job, JobRequest
 from bgjobs._runtime.persistence.unreadable import set_apart
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import NoWorkerForJobError, UnreadableJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
 from bgjobs.stores.port import NewJob
@@ -17,35 +17,35 @@ _TRIES = 3
 """How many rows that are no jobs may stand in the way of one call."""
 
 
-async def enqueue(engine: Engine, requests: Iterable[JobRequest]) -> Sequence[Job]:
+async def enqueue(services: Services, requests: Iterable[JobRequest]) -> Sequence[Job]:
     """Store jobs in one transaction; see `BgJobs.enqueue_many`."""
-    new = _stamped(engine, requests)
+    new = _stamped(services, requests)
     names = {request.name for request in new}
-    _check_known(engine, names)
+    _check_known(services, names)
     ids = new_ids(len(new))
     stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
-    jobs = await _stored(engine, stored) if stored else ()
+    jobs = await _stored(services, stored) if stored else ()
     for job_id, job in zip(ids, jobs, strict=True):
         if job.id == job_id:
-            engine.bus.emit(JobEnqueued, job)
-    engine.wakeups.wake(names)
+            services.bus.emit(JobEnqueued, job)
+    services.wakeups.wake(names)
     return jobs
 
 
-async def _stored(engine: Engine, new: Sequence[NewJob]) -> Sequence[Job]:
+async def _stored(services: Services, new: Sequence[NewJob]) -> Sequence[Job]:
     """Store jobs; where a row that is no job has a key of theirs, it is set apart before."""
     for _ in range(_TRIES):
         try:
-            return await engine.enqueues.enqueue(new)
+            return await services.enqueues.enqueue(new)
         except UnreadableJobError as error:
-            if not await set_apart(engine, [error.job]):
+            if not await set_apart(services, [error.job]):
                 raise
             new = [evolve(one, repeated=True) for one in new]
-    return await engine.enqueues.enqueue(new)
+    return await services.enqueues.enqueue(new)
 
 
-def _stamped(engine: Engine, requests: Iterable[JobRequest]) -> list[JobRequest]:
-    asked, stamp = as_requests("enqueue_many", requests), engine.config.before_enqueue
+def _stamped(services: Services, requests: Iterable[JobRequest]) -> list[JobRequest]:
+    asked, stamp = as_requests("enqueue_many", requests), services.config.before_enqueue
     if stamp is None:
         return asked
     stamped = [stamp(request) for request in asked]
@@ -54,11 +54,11 @@ def _stamped(engine: Engine, requests: Iterable[JobRequest]) -> list[JobRequest]
     return stamped
 
 
-def _check_known(engine: Engine, names: set[str]) -> None:
-    if names <= engine.configured:
+def _check_known(services: Services, names: set[str]) -> None:
+    if names <= services.configured:
         return
-    known = {worker.name for worker in engine.workers()}
+    known = {worker.name for worker in services.workers()}
     for name in sorted(names):
         if name not in known:
-            engine.bus.emit(NoWorkerForJob, name)
+            services.bus.emit(NoWorkerForJob, name)
             raise NoWorkerForJobError(name, known)

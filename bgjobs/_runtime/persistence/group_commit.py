@@ -16,7 +16,7 @@ from attrs import field, frozen
 from bgjobs._core.clock import Clock
 from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs._core.settlements import Drop, Requeue, Settlement, Succeed
-from bgjobs._runtime.cancellation import outliving, raise_if_cancelled
+from bgjobs._runtime.cancellation import raise_if_cancelled, run_shielded
 from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.ticket import Ticket, cancelled_before, fault_in, is_settled
@@ -143,7 +143,7 @@ class GroupCommit:
         whatever comes later gets a `StoreError`.
         """
         try:
-            await outliving(self._commit_until_finished)
+            await run_shielded(self._commit_until_finished)
         finally:
             self._ended = True
             for ticket in (*self._batch, *self._waiting):

@@ -6,14 +6,14 @@ from typing import final
 from uuid import UUID
 
 from bgjobs._core.clock import Clock
-from bgjobs.stores.port import Heartbeat, Store
+from bgjobs.stores.port import Renewal, Store
 
 JUMP = timedelta(seconds=1)
 """A difference between this machine's two clocks that is no drift but a jump of one of them."""
 
 
 @final
-class StoreTime:
+class StoreClock:
     """Says what the store's clock shows, without asking it each time.
 
     Schedules are judged by it: the clocks of the nodes may be wrong, the store is one. It is
@@ -58,7 +58,7 @@ class StoreTime:
         was_set_back, self._was_set_back = self._was_set_back, False
         return was_set_back
 
-    def heartbeat(self, owners: Collection[UUID], lease: timedelta) -> Heartbeat:
+    def heartbeat(self, owners: Collection[UUID], lease: timedelta) -> Renewal:
         """Call `Store.heartbeat`, and compare the clocks by its answer.
 
         Nobody knows at which moment of the call it was made, so the smallest difference that

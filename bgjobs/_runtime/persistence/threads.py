@@ -27,15 +27,15 @@ from anyio import (
 from attrs import define, field
 
 from bgjobs._runtime.cancellation import (
-    outliving,
     raise_if_cancelled,
+    run_shielded,
     took_back_native_cancellation,
 )
 from bgjobs.errors import StoreError
 
 T = TypeVar("T")
 
-HAND_OVER = 1e-5
+GIL_YIELD = 1e-5
 """Seconds for which the event loop lets go of the interpreter, so that a thread takes the call.
 
 A loop that is busy lets go of it between its tasks only for an instant, and a thread that waits
@@ -141,7 +141,7 @@ class StoreThreads:
             then(call.answer, call.error)
             return
         self._calls.put(call)
-        time.sleep(HAND_OVER)
+        time.sleep(GIL_YIELD)
 
     async def _listen(self, ear: socket.socket) -> None:
         try:
@@ -218,7 +218,7 @@ async def thread_beside(work: Callable[[threading.Event], None]) -> AsyncGenerat
         await to_thread.run_sync(work, stop, limiter=own)
 
     async with create_task_group() as tasks:
-        tasks.start_soon(outliving, in_thread)  # no thread may go on behind its task
+        tasks.start_soon(run_shielded, in_thread)  # no thread may go on behind its task
         try:
             yield
         finally:

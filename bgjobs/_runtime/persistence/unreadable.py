@@ -7,7 +7,7 @@ from uuid import UUID
 from attrs import evolve
 
 from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.events import JobUnreadable
 from bgjobs.stores.operations import Finding, operations_of
@@ -21,28 +21,28 @@ HAS_RETURNED = "its handler has returned, but the database refuses its end"
 """Of a run that has succeeded, and that a retry repeats."""
 
 
-async def set_apart(engine: Engine, found: Sequence[UnreadableJob]) -> bool:
+async def set_apart(services: Services, found: Sequence[UnreadableJob]) -> bool:
     """Move rows that cannot be read to their own table; whether any was moved.
 
     A process may lack the right to move them. It goes on without them, and one that has the
     right moves them when it meets them.
     """
-    operations = operations_of(engine.store)
+    operations = operations_of(services.store)
     if operations is None or not found:
         return False
-    now = engine.clock.store_now()
+    now = services.clock.store_now()
     try:
-        moved = await engine.dispatch.once(operations.set_apart, found, now=now)
+        moved = await services.dispatch.once(operations.set_apart, found, now=now)
     except StoreUnavailableError:
         raise
     except StoreError:  # told as StoreFailed
         return False
     for one in moved:
-        engine.bus.emit(JobUnreadable, one)
+        services.bus.emit(JobUnreadable, one)
     return bool(moved)
 
 
-async def set_refused_apart(engine: Engine, job: Job, reason: str = REFUSED) -> bool:
+async def set_refused_apart(services: Services, job: Job, reason: str = REFUSED) -> bool:
     """Move the row of a job that we hold and whose end the database refuses.
 
     Tried again it would be refused again, and its queue would end each time. False if it is
@@ -56,19 +56,19 @@ async def set_refused_apart(engine: Engine, job: Job, reason: str = REFUSED) -> 
         columns=columns,
         key=(job.id, job.reserved_by, job.reservations),
     )
-    return await set_apart(engine, [held]) or not await _is_held(engine, job)
+    return await set_apart(services, [held]) or not await _is_held(services, job)
 
 
-async def _is_held(engine: Engine, job: Job) -> bool:
+async def _is_held(services: Services, job: Job) -> bool:
     try:
-        found = await find(engine, job.id)
+        found = await find(services, job.id)
     except UnreadableJobError:  # it has changed while it ran
         return False
     return isinstance(found, Job) and found.reservation == job.reservation
 
 
 async def readable(
-    engine: Engine, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
+    services: Services, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
 ) -> list[J]:
     """Return the jobs of a page; what cannot be read is set apart, and the page filled up."""
     kept: list[J] = []
@@ -78,7 +78,7 @@ async def readable(
         unreadable = unreadable_in(jobs)
         if not unreadable:
             return Listing(kept, after=jobs.after) if isinstance(jobs, Listing) else kept
-        is_less = await set_apart(engine, unreadable)
+        is_less = await set_apart(services, unreadable)
         following = evolve(page.behind(jobs), limit=page.limit - len(jobs))
         if following == page and not is_less:
             return kept  # the same rows would be met again, and nothing tells what is behind
@@ -86,30 +86,30 @@ async def readable(
 
 
 async def listed(
-    engine: Engine, verb: Callable[[K, Page], Sequence[J]], key: K, page: Page
+    services: Services, verb: Callable[[K, Page], Sequence[J]], key: K, page: Page
 ) -> list[J]:
     """Return the jobs of a page that a verb of the store lists by a name or an owner."""
 
     async def ask(page: Page) -> Sequence[J]:
-        return await engine.dispatch.call(verb, key, page)
+        return await services.dispatch.call(verb, key, page)
 
-    return await readable(engine, ask, page)
+    return await readable(services, ask, page)
 
 
-async def find(engine: Engine, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+async def find(services: Services, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
     """Return a job by its id, live or ended, or None.
 
     Raises:
         UnreadableJobError: There is one, and its row cannot be read. It is set apart.
     """
     try:
-        found = await engine.dispatch.call(engine.store.find, job_id)
+        found = await services.dispatch.call(services.store.find, job_id)
     except UnreadableJobError as error:
-        await set_apart(engine, [error.job])
+        await set_apart(services, [error.job])
         raise
-    operations = operations_of(engine.store)
+    operations = operations_of(services.store)
     if found is None and operations is not None:
-        apart = await engine.dispatch.call(operations.find_unreadable, job_id)
+        apart = await services.dispatch.call(operations.find_unreadable, job_id)
         if apart is not None:
             raise UnreadableJobError(apart)
     return found

@@ -21,7 +21,7 @@ from bgjobs._core.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
 from bgjobs._core.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, holds
-from bgjobs._runtime.queues.isolated_context import InOwnContext, other_loop_hint
+from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, leaves, unwrapped
 
 MOST_AWAITS = 10
@@ -123,7 +123,7 @@ class Attempt:
                 context = copy_context()
                 answer: Any = context.run(worker.handler, *args, **kwargs)
                 if type(answer) is CoroutineType:  # one may only look like an async function
-                    answer = await InOwnContext(answer, context)  # pyright: ignore[reportUnknownArgumentType] - whatever it returns
+                    answer = await IsolatedContext(answer, context)  # pyright: ignore[reportUnknownArgumentType] - whatever it returns
             else:
                 answer, context = await call_in_thread(
                     worker.handler, args, kwargs, self._threads
@@ -199,7 +199,7 @@ class Attempt:
         except BaseException:
             discard(answer)
             raise
-        await InOwnContext(self._awaited(answer), context)
+        await IsolatedContext(self._awaited(answer), context)
 
     async def _awaited(self, answer: Any) -> None:
         for _ in range(MOST_AWAITS):

@@ -21,30 +21,30 @@ from bgjobs._core.jobs import Job
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.registry import DeadOwner, Lease
-from bgjobs._runtime.notifications.commands import first_orders
+from bgjobs._runtime.notifications.commands import first_commands
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
 from bgjobs._runtime.queues.slot import Slot, Slots
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
 from bgjobs.stores.port import Owner
 
-STUBBORN_AFTER = 5.0
+CANCEL_WARNING_AFTER = 5.0
 """Seconds after which a handler that goes on although it was cancelled is named."""
 
 
 @final
-class QueueRun:
+class Consumer:
     """Runs the jobs of one queue until it is stopped."""
 
-    def __init__(self, control: QueueControl, engine: Engine, node: str) -> None:
+    def __init__(self, control: QueueControl, services: Services, node: str) -> None:
         self._control = control
         self._queue = control.config
-        self._engine = engine
+        self._services = services
         self._bus = control.bus
         self._node = node
         self._workers = {worker.name: worker for worker in control.config.workers}
@@ -67,14 +67,14 @@ class QueueRun:
             raise
         finally:
             self._control.forget_all()
-            self._engine.registry.ended(DeadOwner(self._owner, self._culprits, died))
+            self._services.registry.ended(DeadOwner(self._owner, self._culprits, died))
             self._bus.emit(QueueStopped, self._queue.name, self._owner.id)
             if died:
                 self._bus.emit(OwnerDied, self._owner.id, self._owner.name)
 
     async def _open(self) -> Lease | None:
         """Take a lease, waiting for a store that is away; None when stopped before."""
-        dispatch, tries = self._engine.dispatch, 0
+        dispatch, tries = self._services.dispatch, 0
         while not self._control.stopping:
             try:
                 return await self._try_to_open()
@@ -85,25 +85,25 @@ class QueueRun:
         return None
 
     async def _try_to_open(self) -> Lease:
-        clock, seconds = self._engine.clock, self._engine.config.lease
+        clock, seconds = self._services.clock, self._services.config.lease
         if not self._control.is_scheduled:
-            await first_orders(self._engine, self._control)
+            await first_commands(self._services, self._control)
         # A new owner for each try: one whose answer was lost has an older lease.
         self._owner = Owner(new_id(), self._queue.name, self._node)
         lease = Lease(self._owner, seconds, until=0.0)
         lease.renew(clock.monotonic())
-        await self._engine.dispatch.once(
-            self._engine.store.open_owner,
+        await self._services.dispatch.once(
+            self._services.store.open_owner,
             self._owner,
             as_duration(seconds),
             now=clock.store_now(),
         )
-        self._engine.registry.add(lease)
+        self._services.registry.add(lease)
         return lease
 
     async def _serve(self, lease: Lease) -> None:
-        guard = LeaseGuard(lease, self._engine.clock)
-        settler = Settler(self._control, self._engine, guard, self._culprits)
+        guard = LeaseGuard(lease, self._services.clock)
+        settler = Settler(self._control, self._services, guard, self._culprits)
         async with create_task_group() as guards:
             guards.start_soon(guard.run)
             guards.start_soon(self._end_the_grace)
@@ -117,14 +117,14 @@ class QueueRun:
 
     async def _run_slots(self, settler: Settler) -> None:
         inbox = Inbox()
-        shared = Slots(self._control, self._engine, inbox, settler, self._culprits)
+        shared = Slots(self._control, self._services, inbox, settler, self._culprits)
         self._slots = [Slot(shared) for _ in range(self._queue.concurrency)]
         async with create_task_group() as slots:
             for slot in self._slots:
                 slots.start_soon(slot.run)
             try:
                 await Fetcher(
-                    self._control, self._engine, self._owner, inbox, self._attempt
+                    self._control, self._services, self._owner, inbox, self._attempt
                 ).run()
             finally:
                 inbox.close()
@@ -142,9 +142,9 @@ class QueueRun:
                 await control.hurry.wait()
         for attempt in self._running():
             attempt.interrupt()
-        await sleep(STUBBORN_AFTER)
+        await sleep(CANCEL_WARNING_AFTER)
         for attempt in self._running():
-            bus = self._engine.planner.bus_of(attempt.job, self._bus)
+            bus = self._services.planner.bus_of(attempt.job, self._bus)
             bus.emit(CancellationIgnored, self._queue.name, attempt.job)
 
     def _running(self) -> list[Attempt]:

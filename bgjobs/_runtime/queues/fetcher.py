@@ -14,7 +14,7 @@ from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.pages import unreadable_in
@@ -89,13 +89,13 @@ class Fetcher:
     def __init__(
         self,
         control: QueueControl,
-        engine: Engine,
+        services: Services,
         owner: Owner,
         inbox: Inbox,
         attempt: Callable[[Job], Attempt],
     ) -> None:
         self._control = control
-        self._engine = engine
+        self._services = services
         self._owner = owner
         self._inbox = inbox
         self._attempt = attempt
@@ -139,7 +139,7 @@ class Fetcher:
         self._hand_out_suspect()  # to be given back, like all that was not started
 
     async def _wait_for_the_store(self, tries: int) -> None:
-        dispatch = self._engine.dispatch
+        dispatch = self._services.dispatch
         wait = dispatch.retry_delay(tries, factor=RETRY_FACTOR, longest=LONGEST_RETRY)
         # News of jobs make it no better.
         await dispatch.recovery.wait(wait, or_until=self._control.stopped)
@@ -168,7 +168,7 @@ class Fetcher:
         return self._pace.room - self._control.unfinished
 
     def _now(self) -> float:
-        return self._engine.clock.monotonic()
+        return self._services.clock.monotonic()
 
     async def _look(self) -> float:
         """Look once; says how many seconds to wait for the next look.
@@ -192,23 +192,23 @@ class Fetcher:
             return 0
         if jobs:
             self._vain_looks = 0
-        suspects = [job for job in jobs if is_suspect(job, self._engine.config.limits)]
+        suspects = [job for job in jobs if is_suspect(job, self._services.config.limits)]
         await self._hold_one_of(suspects)
         self._put([self._hold(job) for job in jobs if not suspects or job not in suspects])
         is_alone = not (suspects and self._free)
         if is_alone or self._now() >= self._hold_until:
             self._hand_out_suspect()
         others = unreadable_in(jobs)
-        again = bool(others) and await set_apart(self._engine, others)
+        again = bool(others) and await set_apart(self._services, others)
         hurry = again or self._suspect is not None or len(jobs) == free
         return 0 if hurry else await self._until_next_due()
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:
         """Keep one back until the others are out of reach, if none is held; leave these."""
-        config, others = self._engine.config, suspects
+        config, others = self._services.config, suspects
         if not suspects:
             return
-        if not any(is_suspect(job, config.limits) for job in self._engine.held()):
+        if not any(is_suspect(job, config.limits) for job in self._services.held()):
             first, *others = suspects
             self._suspect = self._hold(first)
             self._hold_until = self._now() + POSTPONED / 2
@@ -231,7 +231,7 @@ class Fetcher:
         return attempt
 
     def _put(self, attempts: Sequence[Attempt]) -> None:
-        name, bus, planner = self._control.name, self._control.bus, self._engine.planner
+        name, bus, planner = self._control.name, self._control.bus, self._services.planner
         for attempt in attempts:
             job = attempt.job
             planner.bus_of(job, bus).emit(JobReserved, name, job)
@@ -249,23 +249,23 @@ class Fetcher:
         await self._give_back([attempt.job for attempt in stock])
 
     async def _reserve(self, limit: int) -> Sequence[Job]:
-        jobs = await self._engine.dispatch.once(
-            self._engine.store.reserve,
+        jobs = await self._services.dispatch.once(
+            self._services.store.reserve,
             self._owner.id,
             self._names,
             limit,
             caps=self._control.caps,
-            now=self._engine.clock.store_now(),
+            now=self._services.clock.store_now(),
         )
         self._control.taken += len(jobs)
         return jobs
 
     async def _until_next_due(self) -> float:
-        due_in = await self._engine.dispatch.once(
-            self._engine.store.next_due,
+        due_in = await self._services.dispatch.once(
+            self._services.store.next_due,
             self._names,
             caps=self._control.caps,
-            now=self._engine.clock.store_now(),
+            now=self._services.clock.store_now(),
         )
         longest = self._control.config.poll_interval
         self._is_quiet = due_in is None or due_in.total_seconds() > longest
@@ -275,7 +275,7 @@ class Fetcher:
             self._vain_looks = 0
             return min(due_in.total_seconds(), longest)
         # Somebody has it locked for a moment, or our lease has ended and we have not heard yet.
-        wait = self._engine.dispatch.retry_delay(self._vain_looks)
+        wait = self._services.dispatch.retry_delay(self._vain_looks)
         self._vain_looks += 1
         return min(wait, longest)
 
@@ -284,28 +284,28 @@ class Fetcher:
         known = {job.reservation for job in self._control.running}
         unknown = [
             job
-            async for job in running_jobs(self._engine, self._owner.id)
+            async for job in running_jobs(self._services, self._owner.id)
             if job.reservation not in known
         ]
         await self._give_back(unknown)
-        self._compare_at = self._now() + self._engine.config.lease
+        self._compare_at = self._now() + self._services.config.lease
 
     async def _give_back(self, jobs: Sequence[Job], delay: timedelta | None = None) -> None:
         """Put back jobs that were not started; what is lost by now is not ours any more."""
         if not jobs:
             return
         try:
-            written = await self._engine.dispatch.once(
-                self._engine.store.write,
+            written = await self._services.dispatch.once(
+                self._services.store.write,
                 (),
                 [put_back(job, delay) for job in jobs],
-                now=self._engine.clock.store_now(),
+                now=self._services.clock.store_now(),
             )
         except RowRefusedError:
             if len(jobs) > 1:
                 for job in jobs:  # so that the others are given back
                     await self._give_back([job], delay)
-            elif not await set_refused_apart(self._engine, jobs[0]):
+            elif not await set_refused_apart(self._services, jobs[0]):
                 raise
             return
         for job in jobs if written.cancelled else ():
@@ -315,11 +315,11 @@ class Fetcher:
 
     async def _cancel(self, job: Job, reason: str) -> None:
         """Emit the end of a job that an operator had cancelled before it was given back."""
-        engine = self._engine
-        ended = await end_cancelled(engine, job, put_back(job), reason)
+        services = self._services
+        ended = await end_cancelled(services, job, put_back(job), reason)
         if ended.kept:
-            bus = engine.planner.bus_of(job, self._control.bus)
+            bus = services.planner.bus_of(job, self._control.bus)
             bus.emit(JobCancelled, self._control.name, job, reason)
-            engine.planner.tell(job, ended.settlement, ended.followers)
-        engine.wakeups.ended()
-        engine.wakeups.idle()
+            services.planner.tell(job, ended.settlement, ended.followers)
+        services.wakeups.ended()
+        services.wakeups.idle()

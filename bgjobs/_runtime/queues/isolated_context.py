@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @final
-class InOwnContext:
+class IsolatedContext:
     """Awaiting it awaits the coroutine, each step of which sees `context`."""
 
     __slots__ = ("_context", "_coroutine")

@@ -23,15 +23,15 @@ from bgjobs._core.outcomes import (
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.text import error_text
 from bgjobs._runtime.bus import Bus, failure_of
-from bgjobs._runtime.cancellation import outliving
+from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.monitor import end_cancelled
-from bgjobs._runtime.notifications.wakeups import Signal
+from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.group_commit import LARGEST_BATCH, Settled
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt, HandlerCrashedError, raised_by_work
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import (
@@ -107,14 +107,14 @@ class Settler:
     def __init__(
         self,
         control: QueueControl,
-        engine: Engine,
+        services: Services,
         guard: LeaseGuard,
         culprits: set[UUID],
     ) -> None:
         queue = control.config
         self._culprits = culprits
         self._control = control
-        self._engine = engine
+        self._services = services
         self._guard = guard
         self._policy = RetryPolicy(
             max_retries=queue.max_retries, backoff=queue.backoff, random=Random()
@@ -123,12 +123,12 @@ class Settler:
         self._ends: list[End] = []
         self._refused: dict[type[Settlement], int] = {}
         """How many of each kind were refused since one was written."""
-        self._news = Signal()
+        self._news = Wakeup()
         self._closed = False
 
     async def run(self) -> None:
         """Write ends until `close`, and then the rest; only the lease cuts it off."""
-        await outliving(self._write_until_closed)
+        await run_shielded(self._write_until_closed)
 
     def close(self) -> None:
         """Let `run` end once everything is written."""
@@ -140,7 +140,7 @@ class Settler:
 
         Or give it back: then the slot has to write it with `write_alone`.
         """
-        attempt.ended = self._engine.clock.monotonic()
+        attempt.ended = self._services.clock.monotonic()
         end = self._end(attempt, outcome)
         self._control.finish_one()
         if end.goes_alone:
@@ -151,7 +151,7 @@ class Settler:
 
     async def write_alone(self, end: End) -> None:
         """Write an end that goes alone."""
-        await outliving(partial(self._write_in_time, end))
+        await run_shielded(partial(self._write_in_time, end))
 
     async def _write_until_closed(self) -> None:
         while self._ends or not self._closed:
@@ -173,23 +173,27 @@ class Settler:
             settlement = self._decide(attempt, outcome)
         job = attempt.job
         followers = (
-            () if job.occurrence is None else self._engine.planner.followers(job, settlement)
+            () if job.occurrence is None else self._services.planner.followers(job, settlement)
         )
         return End(attempt, outcome, settlement, followers)
 
     def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:
-        job, limits, now = attempt.job, self._engine.config.limits, self._engine.time.shown()
-        scheduled = self._engine.planner.scheduled(job)
+        job, limits, now = (
+            attempt.job,
+            self._services.config.limits,
+            self._services.time.shown(),
+        )
+        scheduled = self._services.planner.scheduled(job)
         policy = self._policy if scheduled is None else scheduled.policy
         try:
             return settle(job, outcome, policy, limits, now)
         except BaseException as error:  # noqa: BLE001 - a backoff of the user's may raise anything
-            bus = self._engine.planner.bus_of(job, self._control.bus)
+            bus = self._services.planner.bus_of(job, self._control.bus)
             bus.emit(QueueError, self._control.name, failure_of("backoff", error))
             return settle(job, outcome, evolve(policy, backoff=Exponential()), limits, now)
 
     async def _write(self, ends: Sequence[End]) -> None:
-        settled = await self._engine.settlements.settle_all([end.settlement for end in ends])
+        settled = await self._services.settlements.settle_all([end.settlement for end in ends])
         if not (settled.refused or settled.lost or settled.cancelled):
             for end in ends:  # mostly; looking up hashes each of them
                 self._tell(end, kept=True)
@@ -225,7 +229,7 @@ class Settler:
         if not isinstance(error, RowRefusedError) or count >= MOST_REFUSED:
             return False
         reason = HAS_RETURNED if kind is Succeed else REFUSED
-        if not await set_refused_apart(self._engine, job, reason):
+        if not await set_refused_apart(self._services, job, reason):
             return False
         self._refused[kind] = count + 1
         self._let_go(end)
@@ -243,7 +247,7 @@ class Settler:
                 raise
 
     async def _write_one(self, end: End) -> None:
-        attempt, settlements = end.attempt, self._engine.settlements
+        attempt, settlements = end.attempt, self._services.settlements
         if isinstance(end.settlement, Requeue):
             settled = await settlements.put_back(end.settlement)
             if settled.cancelled:
@@ -271,14 +275,14 @@ class Settler:
 
     async def _cancel(self, end: End, put_back: Requeue, reason: str) -> None:
         """Emit the end of a job that an operator had cancelled before it was put back."""
-        ended = await end_cancelled(self._engine, end.attempt.job, put_back, reason)
+        ended = await end_cancelled(self._services, end.attempt.job, put_back, reason)
         cancelled = End(end.attempt, Cancelled(reason), ended.settlement, ended.followers)
         self._tell(cancelled, kept=ended.kept)
 
     def _tell(self, end: End, *, kept: bool) -> None:
         """Forget the job, and emit what became of it."""
-        job, engine = end.attempt.job, self._engine
-        bus = engine.planner.bus_of(job, self._control.bus)
+        job, services = end.attempt.job, self._services
+        bus = services.planner.bus_of(job, self._control.bus)
         if not kept:
             bus.emit(ReservationLost, self._control.name, job)
         else:
@@ -286,14 +290,14 @@ class Settler:
                 name = self._control.name
                 seconds = end.attempt.ended - end.attempt.started
                 report_end(bus, name, job, end.outcome, end.settlement, seconds)
-            engine.planner.tell(job, end.settlement, end.followers)
+            services.planner.tell(job, end.settlement, end.followers)
             if end.followers or job.name in self._capped:
-                engine.announce((job.name,))
+                services.announce((job.name,))
             elif isinstance(end.settlement, Requeue):
-                engine.wakeups.wake((job.name,))
+                services.wakeups.wake((job.name,))
         self._let_go(end)
 
     def _let_go(self, end: End) -> None:
-        self._engine.wakeups.ended()
+        self._services.wakeups.ended()
         if self._control.let_go(end.attempt):
-            self._engine.wakeups.idle()
+            self._services.wakeups.idle()

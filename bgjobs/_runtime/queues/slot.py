@@ -20,7 +20,7 @@ from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
 from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import LeaseLostError, NotRunningError, unwrapped
 from bgjobs.events import JobStarted, QueueError
 
@@ -33,7 +33,7 @@ class Slots:
     """What the slots of one start of a queue share."""
 
     control: QueueControl
-    engine: Engine
+    services: Services
     inbox: Inbox
     settler: Settler
     culprits: set[UUID]
@@ -86,8 +86,8 @@ class Slot:
 
     async def _run_jobs(self, scope: CancelScope) -> bool:
         """Run jobs until there will be no more, or the scope is spent; then it gives True."""
-        shared, clock = self._shared, self._shared.engine.clock
-        inbox, host = shared.inbox, shared.engine.life.host
+        shared, clock = self._shared, self._shared.services.clock
+        inbox, host = shared.inbox, shared.services.lifecycle.host
         while (attempt := inbox.pop() or await inbox.next()) is not None:
             attempt.started = clock.monotonic()
             if host is not None:
@@ -106,7 +106,7 @@ class Slot:
 
     def _reason_not_to_start(self, attempt: Attempt) -> Outcome | None:
         """Give the outcome of a job that is not to be started now; else tell that it is."""
-        control, planner = self._shared.control, self._shared.engine.planner
+        control, planner = self._shared.control, self._shared.services.planner
         job = attempt.job
         if attempt.order is not None:
             return attempt.order
@@ -118,8 +118,8 @@ class Slot:
         return None
 
     async def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:
-        cancelled, life = get_cancelled_exc_class(), self._shared.engine.life
-        if isinstance(error, cancelled) and life.is_torn_down(self._cancellations):
+        cancelled, lifecycle = get_cancelled_exc_class(), self._shared.services.lifecycle
+        if isinstance(error, cancelled) and lifecycle.is_torn_down(self._cancellations):
             raise error  # no failure of the handler's: the whole process ends
         if self._shared.control.stopping and _says_that_it_stops(error):
             return Interrupted()

@@ -8,7 +8,7 @@ from bgjobs._core.config import Queue
 from bgjobs._core.jobs import Job
 from bgjobs._core.limits import Cap
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.notifications.wakeups import Signal
+from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs.events import QueuePaused, QueueResumed
 
@@ -18,7 +18,7 @@ class QueueControl:
     """A queue of a running application: hold it up, let it go on, see what it runs."""
 
     def __init__(
-        self, queue: Queue, bus: Bus, news: Signal, *, is_scheduled: bool = False
+        self, queue: Queue, bus: Bus, news: Wakeup, *, is_scheduled: bool = False
     ) -> None:
         self._paused = False
         self._paused_everywhere = False
@@ -34,9 +34,9 @@ class QueueControl:
         """The settings."""
         self.news = news
         """Set when there may be jobs to reserve."""
-        self.room: Signal = Signal()
+        self.room: Wakeup = Wakeup()
         """Set when a slot is free again, an end is committed, or a switch was turned."""
-        self.hurry: Signal = Signal()
+        self.hurry: Wakeup = Wakeup()
         """Set when it was told to stop, and when it was told to stop sooner."""
         self.held: dict[Attempt, Job] = {}
         """What is reserved and not settled yet.

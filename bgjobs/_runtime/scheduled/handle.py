@@ -13,7 +13,7 @@ from bgjobs._core.recurrence import paused, replanned, resumed
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.scheduled.planner import Change
 from bgjobs._runtime.scheduled.row import ScheduledRow
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import NotRunningError
 from bgjobs.events import ScheduledJobPaused, ScheduledJobResumed
 from bgjobs.schedules.base import Schedule
@@ -30,9 +30,9 @@ class ScheduledJobControl:
     when it stops, once more is tried and no longer waited.
     """
 
-    def __init__(self, row: ScheduledRow, engine: Engine) -> None:
+    def __init__(self, row: ScheduledRow, services: Services) -> None:
         self._row = row
-        self._engine = engine
+        self._services = services
 
     @property
     def name(self) -> str:
@@ -71,14 +71,14 @@ class ScheduledJobControl:
         """
         self._check()
         check_schedule("replace", schedule)
-        schedule.next_after(self._engine.time.now())
+        schedule.next_after(self._services.time.now())
         self._row.job = evolve(self._row.job, schedule=schedule)
-        await self._change(Change(partial(replanned, plan=self._row.job.plan)))
+        await self._change(Change(partial(replanned, recurrence=self._row.job.recurrence)))
 
     async def trigger(self) -> Job:
         """Run it once now, beside what is planned; raises the same as `BgJobs.enqueue`."""
         self._check()
-        return (await enqueue(self._engine, [self._row.job.asked()]))[0]
+        return (await enqueue(self._services, [self._row.job.asked()]))[0]
 
     async def _change(self, change: Change) -> None:
         self._check()
@@ -86,6 +86,6 @@ class ScheduledJobControl:
         await self._row.bring_about()
 
     def _check(self) -> None:
-        self._engine.life.check()
+        self._services.lifecycle.check()
         if self._row.removed:
             raise NotRunningError(self.name)

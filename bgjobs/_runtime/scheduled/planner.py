@@ -14,7 +14,7 @@ from bgjobs._core.outcomes import RetryPolicy
 from bgjobs._core.recurrence import missed_between, request_of
 from bgjobs._core.settlements import Drop, Requeue, Settlement
 from bgjobs._runtime.bus import Bus
-from bgjobs._runtime.persistence.store_clock import StoreTime
+from bgjobs._runtime.persistence.store_clock import StoreClock
 from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
 from bgjobs.events import OccurrencePlanned, OccurrencesMissed
 from bgjobs.stores.port import NewJob
@@ -116,7 +116,7 @@ class Planner:
     its row is gone.
     """
 
-    def __init__(self, time: StoreTime) -> None:
+    def __init__(self, time: StoreClock) -> None:
         self._time = time
         self._scheduled: dict[str, Scheduled] = {}
 
@@ -131,9 +131,9 @@ class Planner:
         followed would have to wait for the one that holds the key.
         """
         occurrence = job.occurrence
-        if occurrence is None or job.unique_key != occurrence.plan.unique_key:
+        if occurrence is None or job.unique_key != occurrence.recurrence.unique_key:
             return None
-        scheduled = self._scheduled.get(occurrence.plan.name)
+        scheduled = self._scheduled.get(occurrence.recurrence.name)
         return scheduled if scheduled is not None and scheduled.worker == job.name else None
 
     def bus_of(self, job: Job, otherwise: Bus) -> Bus:
@@ -164,7 +164,7 @@ class Planner:
             if scheduled.bus.has_listeners:
                 _tell_missed(scheduled.bus, job.occurrence, settlement, run)
                 if not planned.paused:
-                    scheduled.bus.emit(OccurrencePlanned, planned.plan.name, planned.at)
+                    scheduled.bus.emit(OccurrencePlanned, planned.recurrence.name, planned.at)
 
     def clock_was_set(self) -> None:
         """Make all scheduled jobs look at their rows: the store's clock was set back."""
@@ -175,8 +175,8 @@ class Planner:
 def _tell_missed(bus: Bus, ended: Occurrence, settlement: Settlement, run: PlannedRun) -> None:
     missed = [ended.at] if isinstance(settlement, Drop) else []
     with suppress(ScheduleValidationError):  # what cannot be read here cannot be counted
-        follows = run.occurrence.plan.schedule == ended.plan.schedule
+        follows = run.occurrence.recurrence.schedule == ended.recurrence.schedule
         until = run.occurrence.at if follows else min(run.occurrence.at, run.now)
-        missed += missed_between(ended.plan, ended.at, until)
+        missed += missed_between(ended.recurrence, ended.at, until)
     if missed:
-        bus.emit(OccurrencesMissed, ended.plan.name, missed[0], len(missed))
+        bus.emit(OccurrencesMissed, ended.recurrence.name, missed[0], len(missed))

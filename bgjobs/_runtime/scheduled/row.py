@@ -36,11 +36,11 @@ from bgjobs._core.recurrence import (
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import raise_if_cancelled
-from bgjobs._runtime.notifications.wakeups import Signal
+from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.ticket import fault_in
 from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.scheduled.planner import IMPOSSIBLE, Change, PlannedRun, occurrence_of
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import (
     NoOccurrenceError,
     ScheduleValidationError,
@@ -58,7 +58,7 @@ RECHECK = 0.5
 class ScheduledRow:
     """Keeps the row of a scheduled job as this application wants it."""
 
-    def __init__(self, job: ScheduledJob, engine: Engine, bus: Bus) -> None:
+    def __init__(self, job: ScheduledJob, services: Services, bus: Bus) -> None:
         self.job = job
         """The settings in force here."""
         self.worker: str = job.worker.name
@@ -67,12 +67,12 @@ class ScheduledRow:
         self.pending: list[Change] = []
         """Oldest first."""
         self.removed: bool = False
-        self.news: Signal = Signal()
+        self.news: Wakeup = Wakeup()
         """Set when there may be something to do."""
-        self._engine = engine
+        self._services = services
         self._random = Random()
         self._lock = Lock()
-        self._elsewhere = engine.wakeups.subscribe([self.worker])
+        self._elsewhere = services.wakeups.subscribe([self.worker])
         self._unsure: tuple[UUID, Occurrence | None] | None = None
         self.add(self._as_configured())
 
@@ -89,16 +89,16 @@ class ScheduledRow:
 
     def close(self) -> None:
         """Hear and tell no more."""
-        self._engine.wakeups.unsubscribe(self._elsewhere)
+        self._services.wakeups.unsubscribe(self._elsewhere)
         self.bus.leave()
 
     async def standing(self) -> Job | None:
         """Return the row, or None where there is none that can be read."""
-        find, key = self._engine.store.find_unique, self.job.plan.unique_key
+        find, key = self._services.store.find_unique, self.job.recurrence.unique_key
         try:
-            return await self._engine.dispatch.call(find, self.worker, key)
+            return await self._services.dispatch.call(find, self.worker, key)
         except UnreadableJobError as error:
-            await set_apart(self._engine, [error.job])
+            await set_apart(self._services, [error.job])
             return None
 
     async def look_after(self) -> None:
@@ -136,7 +136,7 @@ class ScheduledRow:
         await raise_if_cancelled()  # before the lock, which uses AnyIO's own
         async with self._lock:
             while self.pending and not await self._step():
-                if self._engine.life.is_ending:
+                if self._services.lifecycle.is_ending:
                     return
                 with move_on_after(RECHECK):
                     await self._elsewhere.wait()
@@ -175,17 +175,17 @@ class ScheduledRow:
     def _planned_after(self, ended: Occurrence, now: datetime, *, dropped: bool) -> Occurrence:
         step = instead_of if dropped else following
         if not is_plausible(ended, self.job.name):
-            return first(self.job.plan, now)
+            return first(self.job.recurrence, now)
         try:
             planned = step(ended, now)
         except ScheduleValidationError:  # a newer version wrote it, or its zone is unknown here
-            planned = evolve(first(self.job.plan, max(now, ended.at)), previous=ended.at)
+            planned = evolve(first(self.job.recurrence, max(now, ended.at)), previous=ended.at)
         was_set_back = planned.previous is not None and planned.previous > now
         return put_right(planned, now) if was_set_back else planned
 
     async def _is_foreign(self, standing: Job) -> bool:
         """Whether it is to be replaced: only the row's holder ends one that is reserved."""
-        plan, time = self.job.plan, self._engine.time
+        plan, time = self.job.recurrence, self._services.time
         if standing.reserved_by is not None or not is_foreign(standing, plan, time.now()):
             return False
         await self._compare_clocks()  # it is planned by the store's, which may have been set
@@ -193,15 +193,15 @@ class ScheduledRow:
 
     async def _is_ahead(self, standing: Job) -> bool:
         """Whether its time has to be put right, by the store's clock where that was set."""
-        time = self._engine.time
+        time = self._services.time
         if time.is_unsure or is_ahead(standing, time.now()):
             await self._compare_clocks()
         return is_ahead(standing, time.now())
 
     async def _compare_clocks(self) -> None:
-        engine = self._engine
-        lease = as_duration(engine.config.lease)
-        await engine.dispatch.call(engine.time.heartbeat, (), lease)
+        services = self._services
+        lease = as_duration(services.config.lease)
+        await services.dispatch.call(services.time.heartbeat, (), lease)
 
     async def _step(self) -> bool:
         """Bring about what can be now; False when another process is in the way."""
@@ -230,12 +230,14 @@ class ScheduledRow:
             return None
         before = None if standing is None else standing.occurrence
         return self._changed(
-            lambda now: before or first(self.job.plan, now), self._engine.time.now(), standing
+            lambda now: before or first(self.job.recurrence, now),
+            self._services.time.now(),
+            standing,
         )
 
     def _is_put_off(self, standing: Job) -> bool:
         if standing.reserved_by is not None:
-            return self._engine.holds(standing.id)
+            return self._services.holds(standing.id)
         return has_begun(standing) and not any(one.begun_too for one in self.pending)
 
     async def _store_first(self, new: NewJob) -> bool:
@@ -243,27 +245,27 @@ class ScheduledRow:
 
         Another one may hold its key for as long as it likes, and no other job waits with it.
         """
-        engine = self._engine
+        services = self._services
         self._unsure = new.id, None
-        write, now = engine.store.write, engine.clock.store_now()
+        write, now = services.store.write, services.clock.store_now()
         asked = evolve(new, repeated=True)  # an earlier try may have stored it
         try:
-            written = await engine.dispatch.call(write, [asked], now=now)
+            written = await services.dispatch.call(write, [asked], now=now)
         except UnreadableJobError as error:
-            await set_apart(engine, [error.job])
+            await set_apart(services, [error.job])
             return False
-        if fault := fault_in(written, 1, engine.store.label):
+        if fault := fault_in(written, 1, services.store.label):
             raise fault
         [stored] = written.jobs
         self._tell_what_was_unsure(stored)
         return stored.id == new.id
 
     async def _replace(self, standing: Job, new: NewJob | None) -> bool:
-        engine = self._engine
+        services = self._services
         if new is not None:
             self._unsure = new.id, standing.occurrence
-        now = engine.clock.store_now()
-        replaced = await engine.dispatch.call(engine.store.replace, standing, new, now=now)
+        now = services.clock.store_now()
+        replaced = await services.dispatch.call(services.store.replace, standing, new, now=now)
         if replaced and new is not None:
             self._tell(standing.occurrence, occurrence_of(new))
         return replaced
@@ -280,7 +282,7 @@ class ScheduledRow:
                 self.bus.emit(OccurrencePlanned, self.job.name, now.at)
             elif (before.at, before.paused) != (now.at, now.paused):
                 self.bus.emit(OccurrenceReplanned, self.job.name, before.at, now.at)
-        self._engine.announce([self.worker])
+        self._services.announce([self.worker])
 
     def _changed(
         self, begin: Callable[[datetime], Occurrence], now: datetime, job: Job | None
@@ -307,7 +309,7 @@ class ScheduledRow:
         return NewJob(new_id(), run.request(), plan=run)
 
     def _as_configured(self) -> Change:
-        step = partial(restarted, plan=self.job.plan)
+        step = partial(restarted, recurrence=self.job.recurrence)
         return Change(step, request=self.job.asked(), configured=True)
 
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 from anyio import create_task_group, move_on_after, sleep
 
 from bgjobs._core.config import Queue, ScheduledJob
-from bgjobs._runtime.queues.consumer import QueueRun
+from bgjobs._runtime.queues.consumer import Consumer
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.planner import IMPOSSIBLE
 from bgjobs._runtime.scheduled.row import ScheduledRow
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import QueueError
 
@@ -31,13 +31,13 @@ def queue_of(job: ScheduledJob) -> Queue:
 
 
 async def run_scheduled(
-    row: ScheduledRow, queue: QueueControl, engine: Engine, node: str
+    row: ScheduledRow, queue: QueueControl, services: Services, node: str
 ) -> None:
     """Serve the occurrences until the queue is stopped or the scheduled job removed."""
     await _prepare(row)
     async with create_task_group() as tasks:
-        tasks.start_soon(_look_after, row, queue, engine)
-        await QueueRun(queue, engine, node).run()
+        tasks.start_soon(_look_after, row, queue, services)
+        await Consumer(queue, services, node).run()
         tasks.cancel_scope.cancel()
 
 
@@ -47,7 +47,7 @@ async def _prepare(row: ScheduledRow) -> None:
         await row.look_once()
 
 
-async def _look_after(row: ScheduledRow, queue: QueueControl, engine: Engine) -> None:
+async def _look_after(row: ScheduledRow, queue: QueueControl, services: Services) -> None:
     """Bring changes about at once, and now and then look whether the row is there."""
     tries = 0
     while not row.removed or row.pending:
@@ -57,7 +57,7 @@ async def _look_after(row: ScheduledRow, queue: QueueControl, engine: Engine) ->
             await row.look_after()
         except StoreUnavailableError as error:
             row.bus.emit(QueueError, row.job.name, error)
-            await sleep(engine.dispatch.retry_delay(tries))
+            await sleep(services.dispatch.retry_delay(tries))
             tries += 1
             row.news.set()
         except IMPOSSIBLE as error:

@@ -15,51 +15,51 @@ from bgjobs._core.config import Queue, ScheduledJob
 from bgjobs._runtime.admin.pruner import Pruner
 from bgjobs._runtime.leases.heartbeat import Heartbeat
 from bgjobs._runtime.leases.monitor import Monitor
-from bgjobs._runtime.notifications.commands import OrderDesk
-from bgjobs._runtime.notifications.listener import Watch
-from bgjobs._runtime.queues.consumer import QueueRun
+from bgjobs._runtime.notifications.commands import CommandListener
+from bgjobs._runtime.notifications.listener import ChangeListener
+from bgjobs._runtime.queues.consumer import Consumer
 from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.scheduled.row import ScheduledRow
 from bgjobs._runtime.scheduled.runner import queue_of, run_scheduled
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs._runtime.supervision.supervisor import Child, Supervisor
 from bgjobs.errors import ConfigError
 from bgjobs.events import ScheduledJobRemoved
 
 
 @final
-class Tree:
+class Children:
     """Starts children under the supervisor, each in its place."""
 
-    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+    def __init__(self, services: Services, supervisor: Supervisor) -> None:
         self.queues: list[QueueControl] = []
         """In the order of the configuration."""
         self.scheduled_jobs: list[ScheduledJobControl] = []
         """In the order of the configuration, and then as they were added."""
-        self._engine = engine
+        self._services = services
         self._supervisor = supervisor
         self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._running_jobs = False
         self._rows: dict[str, ScheduledRow] = {}
 
-    def start(self, services: TaskGroup, queues: TaskGroup) -> None:
+    def start(self, background: TaskGroup, queues: TaskGroup) -> None:
         """Start what the configuration asks for, in these task groups."""
-        self._services, self._group = services, queues
-        self.serve("notifier", self._engine.notifier.run)
-        for queue in self._engine.config.queues:
+        self._background, self._group = background, queues
+        self.serve("notifier", self._services.notifier.run)
+        for queue in self._services.config.queues:
             self.start_queue(queue)
-        for job in self._engine.config.scheduled_jobs:
+        for job in self._services.config.scheduled_jobs:
             self.start_scheduled_job(job)
 
     def start_queue(self, queue: Queue) -> None:
         """Run a queue until it is stopped."""
-        engine = self._engine
-        news = engine.wakeups.subscribe(worker.name for worker in queue.workers)
-        control = QueueControl(queue, engine.bus.scoped(queue.listeners), news)
+        services = self._services
+        news = services.wakeups.subscribe(worker.name for worker in queue.workers)
+        control = QueueControl(queue, services.bus.scoped(queue.listeners), news)
 
         async def run() -> None:
-            await QueueRun(control, engine, self._node).run()
+            await Consumer(control, services, self._node).run()
 
         self.queues.append(control)
         self._start(control, f"queue {control.name!r}", run)
@@ -70,19 +70,19 @@ class Tree:
         `ConfigError` while another one of its name is there.
         """
         self._check_name(job.name)
-        engine = self._engine
-        row = ScheduledRow(job, engine, engine.bus.scoped(job.listeners))
-        news = engine.wakeups.subscribe([job.worker.name])
+        services = self._services
+        row = ScheduledRow(job, services, services.bus.scoped(job.listeners))
+        news = services.wakeups.subscribe([job.worker.name])
         queue = QueueControl(queue_of(job), row.bus, news, is_scheduled=True)
 
         async def run() -> None:
-            await run_scheduled(row, queue, engine, self._node)
+            await run_scheduled(row, queue, services, self._node)
             if row.removed:
                 row.close()
 
         self._rows[job.name] = row
-        self.scheduled_jobs.append(ScheduledJobControl(row, engine))
-        engine.planner.add(job.name, row)
+        self.scheduled_jobs.append(ScheduledJobControl(row, services))
+        services.planner.add(job.name, row)
         self._start(queue, f"scheduled job {job.name!r}", run)
         return row
 
@@ -112,26 +112,28 @@ class Tree:
         if not self._running_jobs:
             self._running_jobs = True
             self._start_services()
-        self._engine.queues.append(control)
+        self._services.queues.append(control)
         self._group.start_soon(
             self._keep_queue, Child(name, run, control.bus, control.stopped), control
         )
 
     async def _keep_queue(self, child: Child, control: QueueControl) -> None:
         await self._supervisor.keep(child, self._group.cancel_scope)
-        if not self._engine.life.is_ending:  # else handlers may enqueue for its workers yet
-            self._engine.queues.remove(control)
-        self._engine.wakeups.unsubscribe(control.news)
+        if (
+            not self._services.lifecycle.is_ending
+        ):  # else handlers may enqueue for its workers yet
+            self._services.queues.remove(control)
+        self._services.wakeups.unsubscribe(control.news)
 
     def _start_services(self) -> None:
-        engine = self._engine
-        self.serve("heartbeat", Heartbeat(engine).run)
-        self.serve("orders", OrderDesk(engine).run)
-        self.serve("monitor", Monitor(engine).run)
-        self.serve("watch", Watch(engine).run)
-        self.serve("pruner", Pruner(engine).run)
+        services = self._services
+        self.serve("heartbeat", Heartbeat(services).run)
+        self.serve("commands", CommandListener(services).run)
+        self.serve("monitor", Monitor(services).run)
+        self.serve("watch", ChangeListener(services).run)
+        self.serve("pruner", Pruner(services).run)
 
     def serve(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep a service running until everything has ended."""
-        child = Child(name, run, self._engine.bus)
-        self._services.start_soon(self._supervisor.keep, child, self._group.cancel_scope)
+        child = Child(name, run, self._services.bus)
+        self._background.start_soon(self._supervisor.keep, child, self._group.cancel_scope)

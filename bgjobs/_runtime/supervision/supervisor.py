@@ -20,7 +20,7 @@ from bgjobs._runtime.bus import Bus, failure_of
 from bgjobs._runtime.cancellation import took_back_native_cancellation
 from bgjobs.backoff import delay_of
 from bgjobs.errors import BgJobsError, LeaseLostError, unwrapped
-from bgjobs.events import ChildCrashed, ChildGaveUp, ChildRestarted, QueueError
+from bgjobs.events import ChildCrashed, ChildRestarted, QueueError, RestartLimitExceeded
 
 
 class NativelyCancelledError(BgJobsError):
@@ -53,12 +53,12 @@ class Supervisor:
         self._random = Random()
         self._failures: list[ExceptionGroup[Exception]] = []
 
-    async def keep(self, child: Child, tree: CancelScope) -> None:
+    async def keep(self, child: Child, children: CancelScope) -> None:
         """Run `child` until it ends by itself; cancel `tree` when it is past tolerance."""
         crashes: deque[float] = deque()
         while (error := await _crash_of(child)) is not None:
             if not isinstance(error, NO_CRASH) and not self._tolerates(crashes):
-                self._give_up(child, error, tree)
+                self._give_up(child, error, children)
                 return
             delay = self._delay(child, max(0, len(crashes) - 1))
             if await _is_stopped_within(child, delay.total_seconds()):
@@ -86,14 +86,14 @@ class Supervisor:
             crashes.popleft()
         return len(crashes) <= self._tolerance.restarts
 
-    def _give_up(self, child: Child, error: Exception, tree: CancelScope) -> None:
-        child.bus.emit(ChildGaveUp, child.name, error)
+    def _give_up(self, child: Child, error: Exception, children: CancelScope) -> None:
+        child.bus.emit(RestartLimitExceeded, child.name, error)
         message = (
             f"{child.name} crashed more than {self._tolerance.restarts} times "
             f"within {self._tolerance.within:g} seconds"
         )
         self._failures.append(ExceptionGroup(message, [error]))
-        tree.cancel()
+        children.cancel()
 
 
 async def _is_stopped_within(child: Child, seconds: float) -> bool:

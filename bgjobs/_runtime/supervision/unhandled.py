@@ -10,7 +10,7 @@ from attrs import frozen
 
 from bgjobs._core.config import Config
 from bgjobs._core.timestamps import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
-from bgjobs._runtime.services import Engine
+from bgjobs._runtime.services import Services
 from bgjobs.stores.operations import Finding, Level, Operations
 
 MOST_NAMES = 1_000
@@ -42,21 +42,21 @@ class UnhandledJobs:
 
 
 async def find_unhandled(
-    engine: Engine, operations: Operations, config: Config
+    services: Services, operations: Operations, config: Config
 ) -> list[UnhandledJobs]:
     """Ask the store for jobs that wait, and whether their queues run anywhere.
 
     One worker more than `MOST_TOLD` is returned where there are more.
     """
-    names = await engine.dispatch.call(operations.get_waiting_names, MOST_NAMES)
+    names = await services.dispatch.call(operations.get_waiting_names, MOST_NAMES)
     if not names:
         return []
-    now = engine.clock.store_now()
-    owners = await engine.dispatch.call(operations.get_owners, now=now)
+    now = services.clock.store_now()
+    owners = await services.dispatch.call(operations.get_owners, now=now)
     running = {owner.name for owner in owners}
     found: list[UnhandledJobs] = []
     for suspect in suspects(config, names, running):
-        if len(found) <= MOST_TOLD and (jobs := await _looked_at(engine, suspect)):
+        if len(found) <= MOST_TOLD and (jobs := await _looked_at(services, suspect)):
             found.append(jobs)
     return found
 
@@ -101,19 +101,19 @@ def _runners(config: Config) -> dict[str, list[str]]:
     return found
 
 
-async def _looked_at(engine: Engine, suspect: Suspect) -> UnhandledJobs | None:
+async def _looked_at(services: Services, suspect: Suspect) -> UnhandledJobs | None:
     """Look at the jobs of a worker; None where they would not run yet in any case."""
-    ask, store, now = engine.dispatch.call, engine.store, engine.clock.store_now()
+    ask, store, now = services.dispatch.call, services.store, services.clock.store_now()
     worker = [suspect.worker]
     counts = await ask(store.count, worker, at_most=COUNTED, now=now)
     first = await ask(store.next_due, worker, planned=True, now=now)
-    if first is None or (suspect.runners and not counts.due):
+    if first is None or (suspect.runners and not counts.waiting):
         return None
     unplanned = await ask(store.next_due, worker, planned=False, now=now)
     return UnhandledJobs(
         worker=suspect.worker,
-        waiting=min(counts.due + counts.delayed, COUNTED),
-        since=_moved(engine.clock.now(), first),
+        waiting=min(counts.waiting + counts.delayed, COUNTED),
+        since=_moved(services.clock.now(), first),
         runners=suspect.runners,
         others=suspect.others,
         is_configured=suspect.is_configured,

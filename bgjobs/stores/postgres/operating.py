@@ -11,20 +11,20 @@ from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.operations import (
     ALL_FAILURES,
-    Cancelled,
+    Cancellation,
     Failures,
     Finding,
     LiveOwner,
     Migration,
 )
 from bgjobs.stores.pages import FEW, FIRST_PAGE, Cursor, Listing, Page, checked, unreadable_in
-from bgjobs.stores.port import Orders
+from bgjobs.stores.port import Commands
 from bgjobs.stores.postgres import diagnosing, migrating, rows, unreadable
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
-from bgjobs.stores.values import bounded_age, cursor_of, listing, orders_of, owners_finding
+from bgjobs.stores.values import bounded_age, commands_of, cursor_of, listing, owners_finding
 
 
 @final
@@ -35,9 +35,9 @@ class PostgresOperations:
     _calls: Calls
     _listening: Listening
 
-    def orders(self, owners: Collection[UUID]) -> Orders:
+    def commands(self, owners: Collection[UUID]) -> Commands:
         """Give what is wanted of these owners now."""
-        return orders_of(self._calls.rows("orders", {"owners": rows.unique_ids(owners)}))
+        return commands_of(self._calls.rows("commands", {"owners": rows.unique_ids(owners)}))
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
         """Let the queue of this name reserve nothing; False if it was paused before."""
@@ -50,7 +50,7 @@ class PostgresOperations:
 
     def cancel(
         self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
-    ) -> Cancelled:
+    ) -> Cancellation:
         """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
         values = {
             "ids": rows.unique_ids(job_ids),
@@ -62,7 +62,7 @@ class PostgresOperations:
         steps = [(statement, values) for statement in (waiting, running, waiting)]
         first, asked, later = self._calls.all_rows(steps)
         ended = _ids([*first, *later])
-        return Cancelled(ended, [one for one in _ids(asked) if one not in ended])
+        return Cancellation(ended, [one for one in _ids(asked) if one not in ended])
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""

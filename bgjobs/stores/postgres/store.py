@@ -19,7 +19,7 @@ from bgjobs.stores.decoder import TABLES
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.port import Counts, Heartbeat, NewJob, Owner, Watcher, Written
+from bgjobs.stores.port import ChangeSource, Counts, NewJob, Owner, Renewal, Written
 from bgjobs.stores.postgres import (
     capping,
     completing,
@@ -46,9 +46,9 @@ from bgjobs.stores.postgres.watcher import NO_NEWS
 from bgjobs.stores.values import (
     bounded_age,
     by_verb,
+    commands_of,
     in_claim_order,
     listing,
-    orders_of,
     single,
 )
 
@@ -269,7 +269,7 @@ class PostgresStore:
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
-    ) -> Heartbeat:
+    ) -> Renewal:
         """Renew these owners' leases on the heartbeat's own connection."""
         values = {
             "owners": rows.unique_ids(owners),
@@ -279,10 +279,10 @@ class PostgresStore:
         with self._calls.live.heartbeat(lease.total_seconds() / 4) as connection:
             if not owners:  # by a role, maybe, that may write to no owner
                 [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
-                return Heartbeat(frozenset(), timestamps.instant(found))
-            steps = [(self._sql[verb], values) for verb in ("heartbeat", "orders")]
-            [[found, alive]], orders = self._calls.run_all(connection, steps)
-        return Heartbeat(frozenset(alive), timestamps.instant(found), orders_of(orders))
+                return Renewal(frozenset(), timestamps.instant(found))
+            steps = [(self._sql[verb], values) for verb in ("heartbeat", "commands")]
+            [[found, alive]], commands = self._calls.run_all(connection, steps)
+        return Renewal(frozenset(alive), timestamps.instant(found), commands_of(commands))
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
@@ -381,7 +381,7 @@ class PostgresStore:
         step = writing.notifying(self._sql, names or (NO_NEWS,))
         self._calls.alone(lambda connection: self._sql.run(connection, *step))
 
-    def watch(self) -> Watcher | None:
+    def watch(self) -> ChangeSource | None:
         """Open a watcher on a connection of its own; None where queues have to poll.
 
         That is so with `listen=False`, and behind a pooler without a `listen_dsn`.

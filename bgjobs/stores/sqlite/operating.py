@@ -12,28 +12,36 @@ from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob, is_utf8
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
 from bgjobs.stores.operations import (
     ALL_FAILURES,
-    Cancelled,
+    Cancellation,
     Failures,
     Finding,
     LiveOwner,
     Migration,
 )
 from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
-from bgjobs.stores.port import SCHEMA_VERSION, Orders
+from bgjobs.stores.port import SCHEMA_VERSION, Commands
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import diagnosing, rows, searching, unreadable, writing
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
-from bgjobs.stores.values import bounded_age, listing, orders_of, owners_finding, pauses_finding
+from bgjobs.stores.values import (
+    bounded_age,
+    commands_of,
+    listing,
+    owners_finding,
+    pauses_finding,
+)
 
 
-def orders_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Orders:
+def commands_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Commands:
     """Return what is wanted of these owners, inside a transaction or not."""
-    found = run(raw, sql["orders"][0], {"owners": rows.uuids_json(owners)})
+    found = run(raw, sql["commands"][0], {"owners": rows.uuids_json(owners)})
     parsed = ((one, None if one is None else rows.id_or_none(one), text) for one, text in found)
-    return orders_of((job, text) for one, job, text in parsed if (one is None) is (job is None))
+    return commands_of(
+        (job, text) for one, job, text in parsed if (one is None) is (job is None)
+    )
 
 
 @final
@@ -44,10 +52,10 @@ class SQLiteOperations:
     _calls: Calls
     _migrations_table: str
 
-    def orders(self, owners: Collection[UUID]) -> Orders:
+    def commands(self, owners: Collection[UUID]) -> Commands:
         """Give what is wanted of these owners now."""
         return self._calls.roles.reader.look(
-            lambda raw: orders_in(raw, self._calls.sql, owners)
+            lambda raw: commands_in(raw, self._calls.sql, owners)
         )
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
@@ -60,7 +68,7 @@ class SQLiteOperations:
 
     def cancel(
         self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
-    ) -> Cancelled:
+    ) -> Cancellation:
         """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
         values = {
             "ids": rows.uuids_json(job_ids),
@@ -68,7 +76,7 @@ class SQLiteOperations:
             "error": CANCELLED + reason,
         }
         asked, _, ended = self._change_failures("cancel", now, values)
-        return Cancelled(_ids(ended), _ids(asked))
+        return Cancellation(_ids(ended), _ids(asked))
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
@@ -239,7 +247,7 @@ class SQLiteOperations:
         return [
             *diagnosing.diagnose(self._calls),
             owners_finding(owners),
-            pauses_finding(self._calls.read("orders", {"owners": "[]"})),
+            pauses_finding(self._calls.read("commands", {"owners": "[]"})),
         ]
 
     def _owners(self, now: datetime | None) -> Sequence[LiveOwner | None]:

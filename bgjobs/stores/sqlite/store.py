@@ -26,11 +26,11 @@ from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import (
     SCHEMA_VERSION,
+    ChangeSource,
     Counts,
-    Heartbeat,
     NewJob,
     Owner,
-    Watcher,
+    Renewal,
     Written,
 )
 from bgjobs.stores.sql import check_identifier
@@ -245,7 +245,7 @@ class SQLiteStore:
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
-    ) -> Heartbeat:
+    ) -> Renewal:
         """Renew these owners' leases, so that they end `lease` from now."""
         with self._roles.pulse.writing() as raw, translated(self.label):
             moment = self._calls.microseconds(now)
@@ -255,8 +255,8 @@ class SQLiteStore:
                 "now": moment,
             }
             found = run(raw, self._sql["heartbeat"][0], renewed)
-            orders = operating.orders_in(raw, self._sql, owners)
-        return Heartbeat([UUID(row[0]) for row in found], from_microseconds(moment), orders)
+            commands = operating.commands_in(raw, self._sql, owners)
+        return Renewal([UUID(row[0]) for row in found], from_microseconds(moment), commands)
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
@@ -348,7 +348,7 @@ class SQLiteStore:
     def notify(self, names: Collection[str]) -> None:
         """Do nothing: watchers see the file change."""
 
-    def watch(self) -> Watcher | None:
+    def watch(self) -> ChangeSource | None:
         """Open a watcher of the file; None for memory, which no other process sees."""
         if self._path == MEMORY:
             return None

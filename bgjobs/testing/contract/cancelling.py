@@ -60,17 +60,17 @@ def check_the_owner_of_a_running_job_is_asked(store: OperatedStore) -> None:
     held = hold(store)
     assert held.reserved_by is not None
     other = start(store)
-    assert store.operations.orders([held.reserved_by]).cancelled == {}
+    assert store.operations.commands([held.reserved_by]).cancelled == {}
     found = store.operations.cancel([held.id], "no", now=NOW)
     assert (found.ended, found.asked) == ([], [held.id])
     assert store.find(held.id) == held
-    orders = {held.id: "no"}
-    assert store.operations.orders([other, held.reserved_by]).cancelled == orders
+    commands = {held.id: "no"}
+    assert store.operations.commands([other, held.reserved_by]).cancelled == commands
     beat = store.heartbeat([held.reserved_by], LEASE, now=NOW)
-    assert beat.orders.cancelled == orders
-    assert store.operations.orders([other]).cancelled == {}
-    assert store.heartbeat([other], LEASE, now=NOW).orders.cancelled == {}
-    assert store.operations.orders([]).cancelled == {}
+    assert beat.commands.cancelled == commands
+    assert store.operations.commands([other]).cancelled == {}
+    assert store.heartbeat([other], LEASE, now=NOW).commands.cancelled == {}
+    assert store.operations.commands([]).cancelled == {}
 
 
 def check_the_last_reason_counts(store: OperatedStore) -> None:
@@ -79,7 +79,7 @@ def check_the_last_reason_counts(store: OperatedStore) -> None:
     assert held.reserved_by is not None
     for reason in ("first", 'second: "ünïcödé"'):
         assert store.operations.cancel([held.id, held.id], reason, now=NOW).asked == [held.id]
-    asked = store.operations.orders([held.reserved_by]).cancelled
+    asked = store.operations.commands([held.reserved_by]).cancelled
     assert asked == {held.id: 'second: "ünïcödé"'}
 
 
@@ -89,7 +89,7 @@ def check_a_job_that_has_ended_is_not_wanted_any_more(store: OperatedStore) -> N
     assert held.reserved_by is not None
     store.operations.cancel([held.id], "no", now=NOW)
     store.write(settle=[succeed(held)], now=NOW)
-    assert store.operations.orders([held.reserved_by]).cancelled == {}
+    assert store.operations.commands([held.reserved_by]).cancelled == {}
     failed = hold(store)
     store.write(settle=[fail(failed)], now=NOW)
     found = store.operations.cancel([held.id, failed.id, new_id()], "no", now=NOW)
@@ -120,7 +120,7 @@ def check_closing_owners_forgets_only_what_has_ended(store: OperatedStore) -> No
     store.operations.cancel(ids([ended, running]), "no", now=NOW)
     store.write(settle=[fail(ended)], now=NOW)
     store.close_owners([start(store)], now=NOW)
-    assert store.operations.orders([owner]).cancelled == {running.id: "no"}
+    assert store.operations.commands([owner]).cancelled == {running.id: "no"}
 
 
 def check_each_job_ends_once_though_it_is_cancelled(store: OperatedStore) -> None:
@@ -269,7 +269,7 @@ def check_what_was_asked_is_forgotten_with_the_end(store: OperatedStore) -> None
     assert store.operations.retry([held.id], now=NOW) == [held.id]
     owner = start(store)
     [again] = take(store, owner)
-    assert store.operations.orders([owner]).cancelled == {}
+    assert store.operations.commands([owner]).cancelled == {}
     assert store.write(settle=[requeue(again)], now=NOW).cancelled == {}
     assert ids(store.get_enqueued()) == [held.id]
 

@@ -150,7 +150,7 @@ def check_threads_keep_to_a_cap(store: Store) -> None:
         owner, most, done = start(store), 0, 0
         while done < 4:
             held = _take(store, owner, cap, limit=5)
-            most = max(most, store.count(["mail"], now=NOW).reserved)
+            most = max(most, store.count(["mail"], now=NOW).running)
             store.write(settle=[succeed(job) for job in held], now=NOW)
             done += len(held)
             if not store.get_enqueued() and not held:

@@ -67,15 +67,15 @@ def check_only_waiting_jobs_of_no_schedule_are_changed(store: OperatedStore) -> 
 def check_a_queue_is_paused_until_it_is_resumed(store: OperatedStore) -> None:
     """Whoever asks or beats hears of it; the store reserves all the same."""
     admin, owner = store.operations, start(store)
-    assert admin.orders([]).paused == frozenset()
+    assert admin.commands([]).paused == frozenset()
     assert admin.pause_queue("mail", now=NOW)
     assert not admin.pause_queue("mail", now=NOW + SECOND)
     assert admin.pause_queue('qüeue "2"')
-    assert admin.orders([]).paused == {"mail", 'qüeue "2"'}
-    assert store.heartbeat([owner], LEASE, now=NOW).orders.paused == {"mail", 'qüeue "2"'}
+    assert admin.commands([]).paused == {"mail", 'qüeue "2"'}
+    assert store.heartbeat([owner], LEASE, now=NOW).commands.paused == {"mail", 'qüeue "2"'}
     assert admin.resume_queue('qüeue "2"')
     assert not admin.resume_queue('qüeue "2"')
-    assert admin.orders([owner]).paused == {"mail"}
+    assert admin.commands([owner]).paused == {"mail"}
     assert put_one(store).id == take(store, owner)[0].id
 
 

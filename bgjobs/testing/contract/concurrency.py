@@ -134,7 +134,7 @@ def check_a_job_that_changes_hands_is_counted_once(store: Store) -> None:
     def work(number: int) -> list[tuple[int, int]]:
         if number % 2:
             counts = [store.count(["mail"], at_most=1, now=NOW) for _ in range(25)]
-            return [(one.due + one.reserved, one.delayed) for one in counts]
+            return [(one.waiting + one.running, one.delayed) for one in counts]
         owner = start(store)
         for _ in range(25):
             back = [requeue(job) for job in take(store, owner)]

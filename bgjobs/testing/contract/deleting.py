@@ -41,7 +41,7 @@ def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
     assert sorted(gone) == sorted(wanted)
     assert [store.find(one) for one in wanted] == [None] * 4
     counts = store.count(now=NOW)
-    assert (counts.due, counts.delayed, counts.succeeded, counts.failed) == (0, 0, 0, 0)
+    assert (counts.waiting, counts.delayed, counts.succeeded, counts.failed) == (0, 0, 0, 0)
     assert list(store.operations.delete(wanted)) == []
     assert list(store.operations.delete([])) == []
 
@@ -53,7 +53,7 @@ def check_delete_leaves_running_jobs_alone(store: OperatedStore) -> None:
     assert list(store.operations.delete([held.id])) == []
     assert store.find(held.id) == held
     assert held.reserved_by is not None
-    assert store.operations.orders([held.reserved_by]).cancelled == {held.id: "no"}
+    assert store.operations.commands([held.reserved_by]).cancelled == {held.id: "no"}
     assert not store.write(settle=[succeed(held)], now=NOW).lost
 
 
@@ -94,7 +94,7 @@ def check_what_was_asked_is_forgotten_with_a_deleted_job(store: OperatedStore) -
     owner = start(store)
     [again] = take(store, owner)
     assert again.id == held.id
-    assert store.operations.orders([owner]).cancelled == {}
+    assert store.operations.commands([owner]).cancelled == {}
 
 
 def check_a_job_is_deleted_or_runs_and_never_both(store: OperatedStore) -> None:

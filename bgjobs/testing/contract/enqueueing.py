@@ -176,7 +176,7 @@ def check_a_thousand_jobs_go_into_one_write(store: Store) -> None:
     """A group commit may be large."""
     jobs = put(store, *(ask(payload=str(number)) for number in range(1000)))
     assert [job.payload for job in jobs] == [str(number) for number in range(1000)]
-    assert store.count(now=NOW).due == 1000
+    assert store.count(now=NOW).waiting == 1000
 
 
 def check_an_unknown_id_is_not_found(store: Store) -> None:

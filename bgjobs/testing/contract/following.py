@@ -127,7 +127,7 @@ def check_a_repeated_write_does_not_revive_a_follower(store: Store) -> None:
     store.write(settle=[drop(following)], now=NOW)
     store.write([new], [succeed(held)], now=NOW + SECOND)
     assert store.find(new.id) is None
-    assert store.count(now=NOW).due == 0
+    assert store.count(now=NOW).waiting == 0
 
 
 def check_a_follower_gives_way_to_the_holder_of_its_key(store: Store) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs.errors import NaiveDatetimeError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
@@ -24,7 +24,7 @@ from bgjobs.testing.contract.steps import (
 )
 
 _FULL = Occurrence(
-    plan=Plan(
+    recurrence=Recurrence(
         name='ünïcödé 🦉 "quoted" \\ \' {}',
         schedule="cron */5 * * * 1-5 in Europe/Berlin\n%s $1 :name",
         catch_up=2**31,
@@ -38,7 +38,9 @@ _FULL = Occurrence(
 )
 """Every field said, each with a value that rounding or quoting would spoil."""
 _ZERO = Occurrence(
-    plan=Plan(name="x", schedule="", misfire_grace=timedelta(0)), at=NOW, previous=NOW - TICK
+    recurrence=Recurrence(name="x", schedule="", misfire_grace=timedelta(0)),
+    at=NOW,
+    previous=NOW - TICK,
 )
 """No grace at all is not the same as any grace."""
 
@@ -57,7 +59,9 @@ def check_an_occurrence_comes_out_in_utc(store: Store) -> None:
     """Whatever time zone its schedule thinks in."""
     there = timezone(timedelta(hours=5, minutes=30))
     at, previous = NOW.astimezone(there), (NOW - DAY).astimezone(there)
-    job = put_one(store, occurrence=Occurrence(plan=_ZERO.plan, at=at, previous=previous))
+    job = put_one(
+        store, occurrence=Occurrence(recurrence=_ZERO.recurrence, at=at, previous=previous)
+    )
     for found in (job, store.find(job.id)):
         assert found is not None
         assert found.occurrence is not None
@@ -70,7 +74,10 @@ def check_an_occurrence_comes_out_in_utc(store: Store) -> None:
 def check_a_naive_occurrence_is_refused(store: Store) -> None:
     """And nothing is stored."""
     try:
-        put_one(store, occurrence=Occurrence(plan=_ZERO.plan, at=NOW.replace(tzinfo=None)))
+        put_one(
+            store,
+            occurrence=Occurrence(recurrence=_ZERO.recurrence, at=NOW.replace(tzinfo=None)),
+        )
     except NaiveDatetimeError:
         assert list(store.get_enqueued()) == []
     else:

@@ -92,7 +92,7 @@ def check_what_is_asked_of_a_running_job_outlives_a_retry(store: OperatedStore) 
     assert store.operations.retry([running.id, failed.id], now=NOW) == [failed.id]
     owner = start(store)
     assert ids(take(store, owner)) == [failed.id]
-    wanted = store.operations.orders([running.reserved_by, owner]).cancelled
+    wanted = store.operations.commands([running.reserved_by, owner]).cancelled
     assert wanted == {running.id: "no"}
 
 
@@ -129,7 +129,7 @@ def check_only_one_of_several_threads_retries(store: OperatedStore) -> None:
     jobs = [lose(store).id for _ in range(12)]
     again = at_once(lambda _: list(store.operations.retry(jobs, now=NOW)))
     assert sorted(one for part in again for one in part) == sorted(jobs)
-    assert store.count(now=NOW).due == len(jobs)
+    assert store.count(now=NOW).waiting == len(jobs)
 
 
 def _failed(store: OperatedStore) -> FailedJob:
@@ -194,4 +194,4 @@ def check_restoring_and_retrying_at_once_leaves_one_job(store: OperatedStore) ->
 
     at_once(work)
     counts = store.count(now=NOW)
-    assert counts.due + counts.failed == 1
+    assert counts.waiting + counts.failed == 1

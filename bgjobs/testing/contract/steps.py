@@ -9,7 +9,7 @@ from uuid import UUID
 
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs._core.jobs import AttemptError, Job, JobOptions, JobRequest
-from bgjobs._core.occurrences import Occurrence, Plan
+from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
 from bgjobs.stores.port import NewJob, Owner, Store
@@ -21,8 +21,8 @@ TICK = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 LEASE = timedelta(seconds=60)
-PLAN = Plan(name="nightly", schedule="cron 0 3 * * *")
-OCCURRENCE = Occurrence(plan=PLAN, at=NOW)
+PLAN = Recurrence(name="nightly", schedule="cron 0 3 * * *")
+OCCURRENCE = Occurrence(recurrence=PLAN, at=NOW)
 ERROR = AttemptError(0, NOW, 'ValueError: no such user\n  ünïcödé 🦉 "quoted" \\ \'')
 
 THREADS = 8

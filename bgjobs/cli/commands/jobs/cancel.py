@@ -85,7 +85,7 @@ def _all(
     async def waiting(admin: bgjobs.Admin) -> Count:
         wanted = None if worker is None else [worker]
         counts = await admin.count(wanted, at_most=AT_MOST)
-        return Count(min(counts.due + counts.delayed, AT_MOST), "waiting job")
+        return Count(min(counts.waiting + counts.delayed, AT_MOST), "waiting job")
 
     async def work(admin: bgjobs.Admin, progress: Progress) -> int:
         return await admin.cancel_waiting(name=worker, reason=reason, progress=progress)

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 import bgjobs
-from bgjobs._core.timeline import story
+from bgjobs._core.timeline import timeline
 from bgjobs.cli import as_json, screen, tables
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import job_id as an_id
@@ -35,7 +35,7 @@ def show(session: Session, wanted: str, *, with_payload: bool, with_json: bool) 
         return
     if with_json:
         state = state_of(job, datetime.now(UTC))
-        screen.json(as_json.whole_job(job, state, story(job), with_payload=with_payload))
+        screen.json(as_json.whole_job(job, state, timeline(job), with_payload=with_payload))
         return
     _draw(job, session.zone, with_payload=with_payload)
 
@@ -56,7 +56,7 @@ def _draw(job: AnyJob, zone: tzinfo | None, *, with_payload: bool) -> None:
     now = datetime.now(UTC)
     parts: list[RenderableType] = [
         tables.job(job, state_of(job, now), now, zone),
-        tables.story(story(job), zone),
+        tables.story(timeline(job), zone),
     ]
     error = last_error(job)
     screen.show(tables.several(*parts, *([tables.trace(error)] if error else [])))

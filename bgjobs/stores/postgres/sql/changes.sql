@@ -35,7 +35,7 @@ on conflict (job_id) do update set reason = excluded.reason
 returning job_id;
 
 
--- name: orders
+-- name: commands
 -- The paused queues have no id; the jobs to be cancelled have a reason.
 select null::uuid, name from {paused_queues}
 union all

@@ -28,7 +28,7 @@ delete from {jobs} where rowid in (
 returning id;
 
 
--- name: orders
+-- name: commands
 -- The paused queues have no id; the jobs to be cancelled have a reason.
 select null, name from {paused_queues}
 union all
