@@ -19,7 +19,7 @@ from benchmarks.workload import opened
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.settlements import Requeue
-from bgjobs.stores.port import Owner
+from bgjobs.stores.types import Owner
 
 FEW = 1000
 """Waiting jobs in the populations that the others are compared with."""

@@ -19,23 +19,22 @@ from bgjobs._core.config import Config, Queue, RestartTolerance, Retention, Sche
 from bgjobs._core.context import JobContext
 from bgjobs._core.jobs import (
     AttemptError,
-    Discard,
     FailedJob,
     Job,
-    JobRequest,
     Reservation,
-    Snooze,
     SucceededJob,
     UnreadableJob,
 )
 from bgjobs._core.limits import RateLimit
 from bgjobs._core.occurrences import Occurrence
-from bgjobs._core.outcomes import Limits
+from bgjobs._core.outcomes import Discard, Limits, Snooze
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import BgJobsError
 from bgjobs.stores.operations import Cancellation, operations_of
 from bgjobs.stores.pages import Cursor, Page
-from bgjobs.stores.port import Counts, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import Counts
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules

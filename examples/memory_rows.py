@@ -12,7 +12,7 @@ from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import as_asked, as_planned, check_duplicates, which_are_free
 
 J = TypeVar("J", bound=StoredJob)

@@ -17,14 +17,15 @@ from uuid import UUID
 import trio
 
 import bgjobs
-from bgjobs._core.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs._core.limits import Cap
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import StoreError
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import Counts, NewJob, Owner, Renewal, Written
+from bgjobs.stores.types import Counts, NewJob, Owner, Renewal, Written
 from bgjobs.stores.values import bounded_age
 from memory_rows import J, Rows, newest_first, oldest_first
 

@@ -11,15 +11,10 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from bgjobs._core.deferred import is_generator_function, why_not_plain
-from bgjobs._core.jobs import (
-    LARGEST_WHOLE,
-    LONGEST_DELAY,
-    JobRequest,
-    StoredJob,
-    check_storable,
-)
-from bgjobs._core.text import number_text
-from bgjobs._core.timestamps import as_instant
+from bgjobs._core.jobs import LARGEST_WHOLE, StoredJob
+from bgjobs._core.requests import JobRequest
+from bgjobs._core.text import check_storable, number_text
+from bgjobs._core.timestamps import LONGEST_DELAY, as_instant
 
 LONGEST_WAIT = 1e6
 """Seconds, eleven days; as milliseconds they fit into the 32 bits of both databases."""

@@ -7,8 +7,10 @@ from types import TracebackType
 from typing import Self, cast
 
 from bgjobs._core.deferred import is_generator_function, why_not_plain
-from bgjobs._core.jobs import LARGEST_WHOLE, LONGEST_DELAY, LONGEST_NAME
+from bgjobs._core.jobs import LARGEST_WHOLE
+from bgjobs._core.requests import LONGEST_NAME
 from bgjobs._core.text import number_text, value_text
+from bgjobs._core.timestamps import LONGEST_DELAY
 from bgjobs._core.workers import Worker
 from bgjobs.backoff import Custom, is_policy
 from bgjobs.errors import ConfigError

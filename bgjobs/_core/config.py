@@ -13,9 +13,9 @@ from attrs import Factory, evolve, field, frozen
 
 from bgjobs._core.checks import LONGEST_TIME, Problems, duplicates
 from bgjobs._core.clock import Clock, SystemClock
-from bgjobs._core.jobs import JobOptions, JobRequest
 from bgjobs._core.occurrences import Recurrence
 from bgjobs._core.outcomes import Limits
+from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.text import value_text
 from bgjobs._core.timestamps import as_duration
 from bgjobs._core.workers import Worker

@@ -4,7 +4,9 @@ Three counters with three limits: `attempts` counts handlers that raised, `crash
 owners that died while holding the job, `interruptions` counts shutdowns that handed it back.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import final
 
@@ -13,6 +15,7 @@ from attrs import evolve, field, frozen
 from bgjobs._core.arguments import check_whole
 from bgjobs._core.jobs import CANCELLED, AttemptError, Job
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.timestamps import check_delay
 from bgjobs.backoff import Backoff, delay_of
 
 KEPT_ERRORS = 20
@@ -206,3 +209,42 @@ def put_back(job: Job, delay: timedelta | None = None) -> Requeue:
         errors=job.errors,
         delay=delay,
     )
+
+
+class Discard(Exception):  # noqa: N818 - an order to the queue, not an error
+    """Raise it in a handler to fail the job at once, whatever retries are left."""
+
+    reason: str = ""
+    """Also that of a subclass which calls no `__init__` of ours."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = as_reason(reason)
+        super().__init__(reason)
+
+
+class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
+    """Raise it in a handler to put the job back for a while without spending an attempt."""
+
+    delay: timedelta = timedelta(0)
+    """Also that of a subclass which calls no `__init__` of ours."""
+
+    def __init__(self, *, for_: float | timedelta) -> None:
+        self.delay = as_snooze_delay(for_)
+        super().__init__(f"for {self.delay}")
+
+    def __reduce__(self) -> "tuple[Callable[[], Snooze], tuple[()]]":
+        return partial(Snooze, for_=self.delay), ()
+
+
+def as_reason(found: object) -> str:
+    """Return the reason of a `Discard` as a text, whatever it is.
+
+    An order is never refused: then the job would be tried again, against the order.
+    """
+    return str.__str__(found) if isinstance(found, str) else ascii(found)
+
+
+def as_snooze_delay(found: float | timedelta) -> timedelta:
+    """Return the delay of a `Snooze`; `TypeError` or `ValueError` for what is none."""
+    seconds = found.total_seconds() if isinstance(found, timedelta) else found
+    return check_delay("Snooze", seconds)

@@ -13,9 +13,10 @@ from random import Random
 
 from attrs import evolve
 
-from bgjobs._core.jobs import LONGEST_DELAY, Job, JobOptions, JobRequest
+from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence, Recurrence
-from bgjobs._core.timestamps import MICROSECOND
+from bgjobs._core.requests import JobOptions, JobRequest
+from bgjobs._core.timestamps import LONGEST_DELAY, MICROSECOND
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_text
 

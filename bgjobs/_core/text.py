@@ -176,3 +176,21 @@ def _escape_json(found: "re.Match[str]") -> str:
         units = character.encode("utf-16-be")
         return f"\\u{units[:2].hex()}\\u{units[2:].hex()}"
     return f"\\u{ord(character):04x}"
+
+
+def check_storable(what: str, text: object) -> str:
+    """Expect a text that every database stores; it is not shown, as it may be a payload."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what}: expected str, found {type(text).__name__}")
+    if "\0" in text or not (text.isascii() or is_utf8(text)):
+        raise ValueError(f"{what}: expected text without NUL and lone surrogates, found one")
+    return text
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be encoded: it has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from math import inf
 
 from bgjobs.errors import NaiveDatetimeError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+LONGEST_DELAY = timedelta(days=36_500)
+"""A hundred years: every calendar here can count so far ahead, and so far back."""
 
 
 def as_instant(what: str, moment: datetime) -> datetime:
@@ -55,3 +58,27 @@ FIRST_MICROSECOND, LAST_MICROSECOND = (
     to_microseconds(datetime.max.replace(tzinfo=UTC)),
 )
 """The counts of the first and the last instant that a `datetime` can say."""
+
+
+def check_delay(what: str, seconds: float) -> timedelta:
+    """Give a delay that every calendar here can count."""
+    check_number(what, seconds)
+    if not 0 <= seconds <= LONGEST_DELAY.total_seconds():
+        raise ValueError(
+            f"{what}: expected 0 seconds to {LONGEST_DELAY.days:,} days, "
+            f"found {_as_float(seconds):g} seconds"
+        )
+    return timedelta(seconds=seconds)
+
+
+def _as_float(number: float) -> float:
+    """Return a number as a float, to be shown; infinity if it is beyond all floats."""
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
+
+
+def check_number(what: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{what}: expected a number, found {type(value).__name__}")

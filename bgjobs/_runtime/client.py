@@ -22,7 +22,8 @@ from bgjobs._core.arguments import (
     id_of,
 )
 from bgjobs._core.config import Config, ScheduledJob, check_handlers
-from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.admin.jobs import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.persistence.enqueue import enqueue
@@ -34,7 +35,7 @@ from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.signals import on_each_signal
 from bgjobs.errors import NotRunningError, UnknownJobError, UnknownNameError
 from bgjobs.stores.pages import FIRST_PAGE, Page
-from bgjobs.stores.port import Counts
+from bgjobs.stores.types import Counts
 
 FIRST_LOOK, LONGEST_LOOK = 0.02, 1.0
 """Seconds between two looks at the store, which double: nothing tells of ends elsewhere."""

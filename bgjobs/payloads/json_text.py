@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
-from bgjobs._core.jobs import LARGEST_PAYLOAD
+from bgjobs._core.requests import LARGEST_PAYLOAD
 from bgjobs.payloads.hidden import HiddenDict, HiddenList
 from bgjobs.payloads.mismatch import LONGEST_KEY, SHOWN, Mismatch, key_step, refused
 

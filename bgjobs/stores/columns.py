@@ -10,15 +10,10 @@ from typing import final
 
 from attrs import frozen
 
-from bgjobs._core.jobs import (
-    LARGEST_COUNT,
-    LARGEST_PAYLOAD,
-    LONGEST_KEY,
-    LONGEST_METADATA,
-    LONGEST_NAME,
-)
+from bgjobs._core.jobs import LARGEST_COUNT
 from bgjobs._core.occurrences import KEY_PREFIX
 from bgjobs._core.outcomes import KEPT_ERRORS
+from bgjobs._core.requests import LARGEST_PAYLOAD, LONGEST_KEY, LONGEST_METADATA, LONGEST_NAME
 from bgjobs._core.text import LONGEST_ERROR
 
 LONGEST_CHARACTER = 4

@@ -12,16 +12,9 @@ from uuid import UUID, uuid5
 
 from attrs import asdict, frozen
 
-from bgjobs._core.jobs import (
-    LARGEST_COUNT,
-    LOWEST_PRIORITY,
-    FailedJob,
-    Job,
-    SucceededJob,
-    UnreadableJob,
-    is_utf8,
-)
-from bgjobs._core.text import value_text
+from bgjobs._core.jobs import LARGEST_COUNT, FailedJob, Job, SucceededJob, UnreadableJob
+from bgjobs._core.requests import LOWEST_PRIORITY
+from bgjobs._core.text import is_utf8, value_text
 from bgjobs.errors import UnreadableJobError
 from bgjobs.stores import columns
 from bgjobs.stores.json_columns import (

@@ -10,22 +10,18 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar, cast, final
 from uuid import UUID
 
-from bgjobs._core.jobs import (
-    LARGEST_COUNT,
-    LARGEST_PAYLOAD,
-    LONGEST_DELAY,
-    LONGEST_KEY,
-    LOWEST_PRIORITY,
-    AttemptError,
-    FailedJob,
-    JobOptions,
-    JobRequest,
-    check_storable,
-)
+from bgjobs._core.jobs import LARGEST_COUNT, AttemptError, FailedJob
 from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
 from bgjobs._core.outcomes import KEPT_ERRORS
-from bgjobs._core.text import LONGEST_ERROR, is_visible
-from bgjobs._core.timestamps import as_instant, from_microseconds
+from bgjobs._core.requests import (
+    LARGEST_PAYLOAD,
+    LONGEST_KEY,
+    LOWEST_PRIORITY,
+    JobOptions,
+    JobRequest,
+)
+from bgjobs._core.text import LONGEST_ERROR, check_storable, is_visible
+from bgjobs._core.timestamps import LONGEST_DELAY, as_instant, from_microseconds
 from bgjobs.errors import ExportedLineError
 from bgjobs.payloads import json_text
 from bgjobs.payloads.mismatch import Mismatch

@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from bgjobs._core.jobs import LONGEST_DELAY, AttemptError, is_utf8
+from bgjobs._core.jobs import AttemptError
 from bgjobs._core.occurrences import Occurrence, Recurrence
+from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
+    LONGEST_DELAY,
     MICROSECOND,
     as_instant,
     from_microseconds,

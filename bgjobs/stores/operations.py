@@ -15,7 +15,8 @@ from attrs import field, frozen
 from bgjobs._core.arguments import check_instant, check_name
 from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
 from bgjobs.stores.pages import FIRST_PAGE, Page
-from bgjobs.stores.port import Commands, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import Commands
 
 
 @final

@@ -7,22 +7,15 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from bgjobs._core.jobs import (
-    LONGEST_DELAY,
-    FailedJob,
-    Job,
-    Reservation,
-    SucceededJob,
-    UnreadableJob,
-    is_utf8,
-)
+from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob, UnreadableJob
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
-from bgjobs._core.timestamps import as_instant
+from bgjobs._core.text import is_utf8
+from bgjobs._core.timestamps import LONGEST_DELAY, as_instant
 from bgjobs.errors import DuplicateJobError, UnreadableJobError
 from bgjobs.stores.json_columns import in_utc
 from bgjobs.stores.operations import Finding, LiveOwner
 from bgjobs.stores.pages import Cursor, Listing, Page
-from bgjobs.stores.port import Commands, NewJob
+from bgjobs.stores.types import Commands, NewJob
 
 J = TypeVar("J", Job, SucceededJob, FailedJob)
 _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bgjobs._core.config import AnyWorker
-from bgjobs._core.jobs import JobRequest, StoredJob
+from bgjobs._core.jobs import StoredJob
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import PayloadError
 from bgjobs.payloads.equality import difference
 

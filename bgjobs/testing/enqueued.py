@@ -7,7 +7,8 @@ from typing import Any, ParamSpec, overload
 from uuid import UUID
 
 from bgjobs._core.arguments import as_span, check_whole
-from bgjobs._core.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
+from bgjobs._core.jobs import FailedJob, StoredJob, SucceededJob
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.client import BgJobs
 from bgjobs.stores.pages import Page

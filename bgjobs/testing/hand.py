@@ -12,7 +12,7 @@ from bgjobs._core.arguments import check_type
 from bgjobs._core.clock import Clock, SystemClock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import (
     Crashed,
     Limits,
@@ -23,6 +23,7 @@ from bgjobs._core.outcomes import (
     settle,
     settle_unfinished,
 )
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._core.text import error_text
 from bgjobs._core.workers import Worker
@@ -33,7 +34,8 @@ from bgjobs._runtime.queues.attempt import (
     raised_by_work,
 )
 from bgjobs.backoff import IMMEDIATE
-from bgjobs.stores.port import NewJob, Owner, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Owner
 from bgjobs.testing.clock import VirtualClock
 from bgjobs.testing.held import HeldWorkers
 from bgjobs.testing.virtual_time import virtual_clock

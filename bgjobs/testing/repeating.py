@@ -23,7 +23,8 @@ from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.deferred import refuse_deferred
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore

@@ -8,8 +8,9 @@ from attrs import field, frozen
 from bgjobs._core.arguments import check_flag
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.outcomes import Discarded, Snoozed
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Requeue, Succeed
 from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore

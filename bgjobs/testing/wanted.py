@@ -10,7 +10,8 @@ from attrs import frozen
 from bgjobs._core.arguments import check_callable
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.deferred import refuse_deferred
-from bgjobs._core.jobs import JobOptions, JobRequest, StoredJob
+from bgjobs._core.jobs import StoredJob
+from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.timestamps import as_instant
 from bgjobs._core.workers import Worker
 from bgjobs.testing.arguments import bound_arguments, call_text, differences

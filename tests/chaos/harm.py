@@ -15,7 +15,8 @@ from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import Settlement
 from bgjobs.stores.pages import FIRST_PAGE, Page
-from bgjobs.stores.port import NewJob, Store, Written
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Written
 from tests.chaos.journal import Journal
 from tests.chaos.storm_orders import Orders
 

@@ -15,7 +15,7 @@ from anyio import to_thread
 
 import bgjobs
 from bgjobs._core.config import AnyWorker
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import StoreError
 from tests.chaos import zoo
 from tests.chaos.handlers import Tools, workers

@@ -9,9 +9,9 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
-from bgjobs.stores.port import NewJob, Owner
+from bgjobs.stores.types import NewJob, Owner
 from tests.chaos import audit, history
 from tests.chaos.storm_orders import Orders, orders_on
 from tests.fixtures.databases import Database

@@ -12,7 +12,7 @@ import bgjobs
 from bgjobs._core.clock import SystemClock
 from bgjobs._core.ids import new_id
 from bgjobs.events import ClockSkew, OwnerDied, ReservationLost
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
 from tests.chaos.arenas import arena_on, strike_until
 from tests.chaos.dressing import inner_store

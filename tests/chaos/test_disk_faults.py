@@ -9,9 +9,9 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from tests.chaos.arena import Arena
 from tests.chaos.arenas import arena_on, strike_until
 from tests.chaos.dressing import inner_store

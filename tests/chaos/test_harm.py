@@ -11,9 +11,10 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Requeue, Succeed
-from bgjobs.stores.port import NewJob, Owner, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Owner
 from tests.chaos.harm import HarmingStore, Points
 from tests.chaos.journal import Journal, lines_of
 from tests.chaos.storm_orders import Orders

@@ -11,7 +11,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.stores.port import SCHEMA_VERSION, NewJob, Owner
+from bgjobs.stores.types import SCHEMA_VERSION, NewJob, Owner
 from tests.chaos.arenas import arena_on, strike_until
 from tests.chaos.faults.versions import FAULTS, NEWER, newer_producer, newer_worker, too_late
 from tests.chaos.named import named

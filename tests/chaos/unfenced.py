@@ -11,7 +11,8 @@ from attrs import evolve
 
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.port import NewJob, Store, Written
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Written
 from tests.fixtures.databases import Database
 
 

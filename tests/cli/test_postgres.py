@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobOptions, JobRequest
+from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs.cli.application import load_config
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from tests.cli.conftest import Call
 from tests.cli.hostile import HOSTILE, forged, raw
 from tests.fixtures.postgres import drop_schema, random_schema

@@ -15,8 +15,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
 from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore

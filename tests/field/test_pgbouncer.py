@@ -20,9 +20,9 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
-from bgjobs.stores.port import NewJob
+from bgjobs._core.requests import JobRequest
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import NewJob
 from tests.fixtures.debian import PgBouncer, started_pgbouncer
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_jobs import LEASE, open_owner

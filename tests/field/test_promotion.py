@@ -18,7 +18,7 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.errors import LeaseLostError
 from bgjobs.events import ChildCrashed, JobReserved, JobSucceeded
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
 from tests.fixtures.clusters import Cluster, started_cluster, started_standby
 

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from attrs import define, field
 
-from bgjobs._core.jobs import LARGEST_PAYLOAD
+from bgjobs._core.requests import LARGEST_PAYLOAD
 from bgjobs._core.timestamps import LAST_MICROSECOND
 
 NOW = "now"

@@ -5,10 +5,10 @@ import sys
 from datetime import timedelta
 
 from bgjobs._core.ids import new_id, new_ids
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import NewJob, Owner
 
 
 def main(dsn: str, schema: str, own: int, total: int) -> None:

@@ -13,8 +13,9 @@ from typing import Any, final
 from attrs import asdict, frozen
 
 from bgjobs._core.ids import new_ids
-from bgjobs._core.jobs import Job, JobRequest
-from bgjobs.stores.port import NewJob
+from bgjobs._core.jobs import Job
+from bgjobs._core.requests import JobRequest
+from bgjobs.stores.types import NewJob
 from tests.chaos.orders import moment
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 from tests.integration.recovery_worker import Orders

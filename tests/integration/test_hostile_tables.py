@@ -15,13 +15,13 @@ import psycopg
 import pytest
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
 from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.stores.operations import Finding
-from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.hostile_rows import LIMITED
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store

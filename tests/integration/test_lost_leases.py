@@ -13,7 +13,7 @@ import bgjobs
 from bgjobs._runtime.leases import registry
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied
-from bgjobs.stores.port import Renewal
+from bgjobs.stores.types import Renewal
 from bgjobs.testing import Recorder
 from tests.fixtures.databases import Database
 

@@ -12,7 +12,7 @@ from bgjobs._core.jobs import AttemptError, FailedJob, Job, SucceededJob
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.json_columns import dump_errors
-from bgjobs.stores.port import Owner
+from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import OCCURRENCE, put_one
 from tests.fixtures.databases import Database, PostgresSchema
 

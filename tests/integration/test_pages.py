@@ -10,11 +10,12 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.stores.operations import Failures, Operations, operations_of
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import NewJob, Owner
+from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import Database
 
 _LEASE = timedelta(days=1)

@@ -10,7 +10,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
-from bgjobs._core.jobs import FailedJob, JobRequest
+from bgjobs._core.jobs import FailedJob
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail
 from bgjobs.errors import StoreError
 from bgjobs.stores.operations import Failures

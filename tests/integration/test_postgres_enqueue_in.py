@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError, StoreError
 from bgjobs.stores.postgres import PostgresStore, writing
 from tests.fixtures.postgres import fresh_postgres_store

@@ -12,12 +12,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.stores.port import ChangeSource, NewJob
+from bgjobs.stores.port import ChangeSource
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import as_store_error, run_again
 from bgjobs.stores.postgres.source import with_defaults
+from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests, reserve_one
 

@@ -14,9 +14,9 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs.errors import DuplicateJobError
-from bgjobs.stores.port import Owner
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import LOCK_NAMES
+from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import ask, fail, put_one, requeue, succeed
 from tests.fixtures.postgres import fresh_postgres_store
 

@@ -8,11 +8,11 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, NullConnectionPool
 
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests
 

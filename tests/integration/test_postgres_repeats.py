@@ -9,11 +9,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Settlement, Succeed
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
 from tests.fixtures.postgres_locks import named, wait_until_waiting

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from bgjobs._core.jobs import JobRequest
 from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
+from bgjobs._core.requests import JobRequest
 from bgjobs.stores.json_columns import load_occurrence
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.stores.port import SCHEMA_VERSION
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import SCHEMA_VERSION
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_jobs import enqueue, requests
 

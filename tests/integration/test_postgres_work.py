@@ -7,13 +7,14 @@ import psycopg
 import pytest
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, JobRequest, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail
 from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue, open_owner, requests, reserve_one
 

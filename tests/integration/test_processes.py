@@ -10,7 +10,7 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_ids
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 
 JOBS = 400

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import bgjobs
-from bgjobs.stores.port import Counts
+from bgjobs.stores.types import Counts
 from tests.chaos.orders import moment
 from tests.chaos.server import PostgresServer, running_server
 from tests.fixtures.databases import Database, PostgresSchema

@@ -15,8 +15,8 @@ from bgjobs import ScheduledJob, every
 from bgjobs._core.ids import new_id
 from bgjobs._core.occurrences import Occurrence
 from bgjobs.stores.json_columns import dump_occurrence
-from bgjobs.stores.port import NewJob, Written
 from bgjobs.stores.postgres import PostgresStore, writing
+from bgjobs.stores.types import NewJob, Written
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_locks import named, wait_until_waiting
 

@@ -16,8 +16,8 @@ from bgjobs._runtime.notifications import listener
 from bgjobs._runtime.persistence.dispatch import LONGEST_RETRY
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied, StoreFailed
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
 from tests.chaos.proxy import Proxy, target_of
 from tests.fixtures.postgres import fresh_postgres_store

@@ -13,11 +13,11 @@ import pytest
 
 import tests.fixtures.sqlite_checkpointing as program
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.sqlite.log_length import AGAIN, LONG
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import LEASE, NOW, put_one, start
 from tests.fixtures.sqlite import fresh_sqlite_store
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one

@@ -18,8 +18,8 @@ from bgjobs.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one, start, succeed, take
 from tests.fixtures.sqlite import fresh_sqlite_store
 

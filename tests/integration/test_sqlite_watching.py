@@ -22,11 +22,11 @@ from bgjobs._core.ids import new_id
 from bgjobs._runtime.notifications import listener
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import StoreFailed
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore, inotify, pace
 from bgjobs.stores.sqlite import watcher as watching_module
 from bgjobs.stores.sqlite.bell import Bell
 from bgjobs.stores.sqlite.watcher import FileWatcher
+from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
 from bgjobs.testing.contract.steps import put_one
 from tests.fixtures.sqlite import fresh_sqlite_store

@@ -8,12 +8,12 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import RowRefusedError, StoreError, UnreadableJobError
 from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import Page, unreadable_in
-from bgjobs.stores.port import NewJob, Owner
+from bgjobs.stores.types import NewJob, Owner
 from bgjobs.testing.contract.steps import LEASE
 from tests.fixtures.databases import Database, SQLiteFile
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows

@@ -11,7 +11,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import define, field
 
 import bgjobs
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from tests.fixtures.databases import Database
 from tests.misuse.callees import Callee
 from tests.misuse.probing import PATIENCE, faults_of

@@ -8,8 +8,8 @@ from typing import Any
 NOT_ASKED: dict[str, str] = {
     "the library makes it, for callers to read": """
         Job SucceededJob FailedJob UnreadableJob Cursor AttemptError Reservation
-        Occurrence Cancelled Imported Counts Finding LiveOwner Migration Schema ScheduleState
-        UnhandledJobs Preview PreviewLine Drained Ended ScheduleFault Moment
+        Occurrence Cancellation Imported Counts Finding LiveOwner Migration Schema ScheduleState
+        UnhandledJobs Preview PreviewLine Drained Ended ScheduleFault TimelineEntry
         JobContext *Error""",
     "another function makes it, and checks what it is given": """
         BgJobs Admin EventStream QueueControl ScheduledJobControl Worker VirtualRun Custom

@@ -11,10 +11,11 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, JobRequest
+from bgjobs._core.jobs import FailedJob
+from bgjobs._core.requests import JobRequest
 from bgjobs.events import AdminAction, Pruned
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ from bgjobs._core.ids import new_id
 from bgjobs.backoff import Custom
 from bgjobs.errors import ConfigError
 from bgjobs.events import JobSucceeded, ListenerFailed, QueueError
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from bgjobs.testing import check_repeatable, refute_enqueued, run_one
 from tests.runtime.conftest import Harness
 

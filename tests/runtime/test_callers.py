@@ -14,10 +14,10 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.admin.lists import State
 from bgjobs.errors import ConfigError, StoreError
-from bgjobs.stores.port import Written
+from bgjobs.stores.types import Written
 from bgjobs.testing import check_repeatable, run_one
 from tests.fixtures.databases import Database
 from tests.runtime.conftest import Harness, Wrapped

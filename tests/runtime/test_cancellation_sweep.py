@@ -11,7 +11,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.events import Event, JobSucceeded
-from bgjobs.stores.port import NewJob, Owner
+from bgjobs.stores.types import NewJob, Owner
 from tests.runtime.sweeping import CURRENT, RARELY, Operation, State, Sweep, World
 from tests.runtime.sweeping_schedules import HOUR, PLANNED, Ends, hourly, operations
 

@@ -13,7 +13,7 @@ from bgjobs._core.jobs import Job, SucceededJob
 from bgjobs._core.outcomes import put_back
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import Event, StoreResponded
-from bgjobs.stores.port import NewJob, Owner
+from bgjobs.stores.types import NewJob, Owner
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from bgjobs._core.jobs import Job
 from bgjobs._runtime.persistence import group_commit
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import JobEnqueued, StoreCalled
-from bgjobs.stores.port import NewJob, Written
+from bgjobs.stores.types import NewJob, Written
 from tests.runtime.conftest import Harness, virtual_time
 
 pytestmark = pytest.mark.anyio

@@ -25,7 +25,7 @@ from bgjobs.events import (
     QueueStarted,
     StoreFailed,
 )
-from bgjobs.stores.port import Written
+from bgjobs.stores.types import Written
 from tests.fixtures.faulty_store import FaultyStore
 from tests.fixtures.prepared_rows import left_behind
 from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both

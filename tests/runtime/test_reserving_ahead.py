@@ -13,7 +13,7 @@ from bgjobs._runtime.queues import fetcher
 from bgjobs._runtime.queues.fetcher import Pace
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobStarted, JobSucceeded, QueueError
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import ClockSkew, JobSucceeded, Migrated, Pruned, QueueStarted
-from bgjobs.stores.port import Renewal
+from bgjobs.stores.types import Renewal
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
 
 pytestmark = pytest.mark.anyio

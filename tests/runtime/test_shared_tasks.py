@@ -24,7 +24,8 @@ from bgjobs.events import (
     StoreCalled,
     StoreFailed,
 )
-from bgjobs.stores.port import NewJob, Owner, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
 

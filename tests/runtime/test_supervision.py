@@ -28,7 +28,7 @@ from bgjobs.events import (
     ReservationLost,
     RestartLimitExceeded,
 )
-from bgjobs.stores.port import NewJob, Owner
+from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped
 

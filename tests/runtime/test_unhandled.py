@@ -10,7 +10,7 @@ from bgjobs import every
 from bgjobs._core.ids import new_id
 from bgjobs._runtime.supervision.unhandled import MOST_TOLD
 from bgjobs.events import OccurrencePlanned, QueueStarted
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio

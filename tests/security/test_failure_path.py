@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import bgjobs
-from bgjobs._core.jobs import Discard, Snooze
+from bgjobs._core.outcomes import Discard, Snooze
 from tests.fixtures.databases import Database
 
 REASONS: list[Any] = [

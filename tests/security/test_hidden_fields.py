@@ -11,7 +11,7 @@ import pytest
 import trio
 
 import bgjobs
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import PayloadError
 from bgjobs.logs import log_listener
 from tests.fixtures.databases import Database

@@ -18,13 +18,14 @@ from psycopg.conninfo import make_conninfo
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import AttemptError, Job, JobOptions, JobRequest, UnreadableJob
+from bgjobs._core.jobs import AttemptError, Job, UnreadableJob
 from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
 from bgjobs.stores.operations import Failures
-from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.postgres import drop_schema, random_schema
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once

@@ -9,8 +9,9 @@ import trio
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import LONGEST_NAME, Job, JobOptions, JobRequest
+from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import KEY_PREFIX
+from bgjobs._core.requests import LONGEST_NAME, JobOptions, JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import (
     NotRunningError,
@@ -18,7 +19,8 @@ from bgjobs.errors import (
     PayloadError,
     UnknownNameError,
 )
-from bgjobs.stores.port import NewJob, Owner, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import Database
 from tests.security.corpus import NAMES, UNSTORABLE
 

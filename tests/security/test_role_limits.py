@@ -11,12 +11,13 @@ import psycopg
 import pytest
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, JobOptions, JobRequest, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.settlements import Fail, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.port import NewJob, Owner
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.security.test_postgres_roles import Cluster, clustered
 

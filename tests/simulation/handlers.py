@@ -8,7 +8,8 @@ import trio
 from attrs import frozen
 
 import bgjobs
-from bgjobs._core.jobs import Discard, JobRequest, Snooze
+from bgjobs._core.outcomes import Discard, Snooze
+from bgjobs._core.requests import JobRequest
 from tests.simulation.plan import TIMEOUT, Order, Step
 from tests.simulation.process import PROCESS
 from tests.simulation.runs import Run, Runs

@@ -13,7 +13,7 @@ from bgjobs._runtime.leases.registry import Lease
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.queues.fetcher import Fetcher
-from bgjobs.stores.port import Written
+from bgjobs.stores.types import Written
 from tests.simulation.disk import shared_disk
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceState, use_span
 
 import bgjobs
-from bgjobs._core.jobs import LONGEST_METADATA
+from bgjobs._core.requests import LONGEST_METADATA
 from bgjobs.telemetry import Telemetry
 from tests.telemetry.conftest import Sight, Traced
 

@@ -75,7 +75,7 @@ INSTANTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZON
 SPANS = st.timedeltas(timedelta(0), timedelta(days=36_500))
 OCCURRENCES = st.builds(
     Occurrence,
-    plan=st.builds(
+    recurrence=st.builds(
         Recurrence,
         name=PRINTABLE,
         schedule=NAMES,

@@ -12,17 +12,9 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs._core.jobs import (
-    AttemptError,
-    Discard,
-    FailedJob,
-    Job,
-    JobOptions,
-    JobRequest,
-    Reservation,
-    Snooze,
-    SucceededJob,
-)
+from bgjobs._core.jobs import AttemptError, FailedJob, Job, Reservation, SucceededJob
+from bgjobs._core.outcomes import Discard, Snooze
+from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs.errors import NaiveDatetimeError
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

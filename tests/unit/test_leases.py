@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgjobs._runtime.leases.registry import TRUSTED_SHARE, DeadOwner, Lease, Registry
-from bgjobs.stores.port import Owner
+from bgjobs.stores.types import Owner
 
 
 def a_lease(number: int = 1, seconds: float = 20.0) -> Lease:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bgjobs import every, schedule
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import AttemptError, Job, JobRequest
+from bgjobs._core.jobs import AttemptError, Job
 from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.recurrence import (
     MOST_COUNTED,
@@ -33,6 +33,7 @@ from bgjobs._core.recurrence import (
     restarted,
     resumed,
 )
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
 
 NOON = datetime(2031, 5, 17, 12, tzinfo=UTC)

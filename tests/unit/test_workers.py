@@ -12,7 +12,8 @@ from attrs.exceptions import FrozenInstanceError
 
 from bgjobs._core.context import JobContext
 from bgjobs._core.ids import new_ids
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.workers import worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
 

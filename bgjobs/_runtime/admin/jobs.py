@@ -29,16 +29,10 @@ from bgjobs._core.arguments import (
 )
 from bgjobs._core.config import Config
 from bgjobs._core.ids import ids_between
-from bgjobs._core.jobs import (
-    FailedJob,
-    Job,
-    JobRequest,
-    SucceededJob,
-    UnreadableJob,
-    check_delay,
-    check_priority,
-)
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob, UnreadableJob
+from bgjobs._core.requests import JobRequest, check_priority
 from bgjobs._core.text import clean_text, value_text
+from bgjobs._core.timestamps import check_delay
 from bgjobs._runtime.admin.bulk import Bulk, Progress
 from bgjobs._runtime.admin.imports import Imported
 from bgjobs._runtime.admin.lists import State, list_jobs
@@ -66,7 +60,7 @@ from bgjobs.stores.operations import (
     operations_of,
 )
 from bgjobs.stores.pages import FIRST_PAGE, Page, words_of
-from bgjobs.stores.port import SCHEMA_VERSION, Counts
+from bgjobs.stores.types import SCHEMA_VERSION, Counts
 
 P = ParamSpec("P")
 T = TypeVar("T")

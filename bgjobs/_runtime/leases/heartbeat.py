@@ -20,7 +20,7 @@ from bgjobs._runtime.persistence.threads import thread_beside
 from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
-from bgjobs.stores.port import Commands
+from bgjobs.stores.types import Commands
 
 LOOP_CHECK = 0.25
 """Seconds between two signs of life of the event loop."""

@@ -26,7 +26,7 @@ from bgjobs.events import (
     MonitorReleasing,
 )
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 
 PAGE = 500
 """Jobs that are released in one transaction."""

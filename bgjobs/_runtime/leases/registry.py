@@ -13,7 +13,7 @@ from anyio import Event
 from attrs import define, field, frozen
 
 from bgjobs.errors import StoreError
-from bgjobs.stores.port import Owner
+from bgjobs.stores.types import Owner
 
 TRUSTED_SHARE = 0.9
 """The share of a lease that its owner believes in: handlers end before others may take over."""

@@ -12,7 +12,7 @@ from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError
 from bgjobs.stores.operations import Operations, operations_of
-from bgjobs.stores.port import Commands
+from bgjobs.stores.types import Commands
 
 COMMANDS = "\x1borders"
 """What a notification of new orders names: no worker's name has a control character."""

@@ -6,12 +6,13 @@ from attrs import evolve
 
 from bgjobs._core.arguments import as_requests, check_request
 from bgjobs._core.ids import new_ids
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
+from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.services import Services
 from bgjobs.errors import NoWorkerForJobError, UnreadableJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 
 _TRIES = 3
 """How many rows that are no jobs may stand in the way of one call."""

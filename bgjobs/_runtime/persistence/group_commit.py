@@ -26,7 +26,7 @@ from bgjobs.errors import (
     StoreUnavailableError,
     UnreadableJobError,
 )
-from bgjobs.stores.port import NewJob, Written
+from bgjobs.stores.types import NewJob, Written
 
 LARGEST_BATCH = 1000
 """Rows in one transaction; beyond a few hundred a larger batch is no faster, only later."""

@@ -6,7 +6,8 @@ from typing import final
 from uuid import UUID
 
 from bgjobs._core.clock import Clock
-from bgjobs.stores.port import Renewal, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import Renewal
 
 JUMP = timedelta(seconds=1)
 """A difference between this machine's two clocks that is no drift but a jump of one of them."""

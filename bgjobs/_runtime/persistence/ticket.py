@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 from bgjobs._core.jobs import CANCELLED, FailedJob, Job, Reservation, StoredJob, SucceededJob
 from bgjobs._core.settlements import Requeue, Settlement, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.port import NewJob, Written
+from bgjobs.stores.types import NewJob, Written
 
 
 @final

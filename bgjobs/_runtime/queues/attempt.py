@@ -17,8 +17,19 @@ from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.context import JobContext
 from bgjobs._core.deferred import discard, is_unfinished, refuse_unfinished, shown
-from bgjobs._core.jobs import Discard, Job, Snooze, as_reason, as_snooze_delay
-from bgjobs._core.outcomes import Cancelled, Discarded, Interrupted, Outcome, Raised, Snoozed
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import (
+    Cancelled,
+    Discard,
+    Discarded,
+    Interrupted,
+    Outcome,
+    Raised,
+    Snooze,
+    Snoozed,
+    as_reason,
+    as_snooze_delay,
+)
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, holds
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint

@@ -31,7 +31,7 @@ from bgjobs._runtime.queues.state import QueueControl
 from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
-from bgjobs.stores.port import Owner
+from bgjobs.stores.types import Owner
 
 CANCEL_WARNING_AFTER = 5.0
 """Seconds after which a handler that goes on although it was cancelled is named."""

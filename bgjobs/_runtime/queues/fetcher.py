@@ -18,7 +18,7 @@ from bgjobs._runtime.services import Services
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.pages import unreadable_in
-from bgjobs.stores.port import Owner
+from bgjobs.stores.types import Owner
 
 MARGIN = 4.0
 """Times what one look needs: one part is fetched while the others lie ready.

@@ -45,7 +45,7 @@ from bgjobs.events import (
     QueueError,
     ReservationLost,
 )
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 
 
 def report_end(

@@ -8,16 +8,17 @@ from typing import Protocol, final
 
 from attrs import define, frozen
 
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.outcomes import RetryPolicy
 from bgjobs._core.recurrence import missed_between, request_of
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Drop, Requeue, Settlement
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.persistence.store_clock import StoreClock
 from bgjobs.errors import NoOccurrenceError, ScheduleValidationError
 from bgjobs.events import OccurrencePlanned, OccurrencesMissed
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 
 IMPOSSIBLE = (NoOccurrenceError, ScheduleValidationError)
 """What a schedule raises that has ended, or whose text or time zone is unknown here."""

@@ -18,7 +18,7 @@ from attrs import evolve
 
 from bgjobs._core.config import ScheduledJob
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
 from bgjobs._core.outcomes import RetryPolicy
 from bgjobs._core.recurrence import (
@@ -33,6 +33,7 @@ from bgjobs._core.recurrence import (
     restarted,
     unchanged,
 )
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import raise_if_cancelled
@@ -48,7 +49,7 @@ from bgjobs.errors import (
     UnreadableJobError,
 )
 from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
-from bgjobs.stores.port import NewJob
+from bgjobs.stores.types import NewJob
 
 RECHECK = 0.5
 """Seconds between two looks at a row that another process is running, if nothing is heard."""

@@ -10,7 +10,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from bgjobs._core.arguments import as_requests
-from bgjobs._core.jobs import Job, JobRequest
+from bgjobs._core.jobs import Job
+from bgjobs._core.requests import JobRequest
 from bgjobs.stores.enqueue_in import no_transaction, wrong_connection
 from bgjobs.stores.postgres import writing
 from bgjobs.stores.postgres.faults import translated

@@ -10,11 +10,11 @@ import psycopg
 from bgjobs._core.jobs import Reservation
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreError
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import rows, writing
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.faults import read_only_explained, weather_told
 from bgjobs.stores.postgres.statements import Dialect
+from bgjobs.stores.types import NewJob
 
 _TRANSACTION = b"select pg_catalog.pg_current_xact_id_if_assigned()::text"
 _HOLD, _FREE_KEY, _COMPLETE = 1, 2, 3

@@ -14,7 +14,7 @@ from bgjobs.errors import (
     StoreUnavailableError,
     origin_of,
 )
-from bgjobs.stores.port import SCHEMA_VERSION
+from bgjobs.stores.types import SCHEMA_VERSION
 
 _READ_ONLY = "25006"
 _PASSING = frozenset(

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.stores.port import SCHEMA_VERSION
 from bgjobs.stores.postgres.faults import run_again
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import Dialect, lock_wait
+from bgjobs.stores.types import SCHEMA_VERSION
 
 # By their full names: where others may create functions in a schema of the search path, one of
 # theirs whose arguments fit better would be called, with the rights of the migrator.

@@ -18,12 +18,12 @@ from bgjobs.stores.operations import (
     Migration,
 )
 from bgjobs.stores.pages import FEW, FIRST_PAGE, Cursor, Listing, Page, checked, unreadable_in
-from bgjobs.stores.port import Commands
 from bgjobs.stores.postgres import diagnosing, migrating, rows, unreadable
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.listening import Listening
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
+from bgjobs.stores.types import Commands
 from bgjobs.stores.values import bounded_age, commands_of, cursor_of, listing, owners_finding
 
 

@@ -10,9 +10,9 @@ from bgjobs._core.settlements import Fail, Requeue, Settlement
 from bgjobs._core.timestamps import MICROSECOND, as_instant
 from bgjobs.stores.decoder import Decoder
 from bgjobs.stores.json_columns import dump_errors, dump_metadata, dump_occurrence
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres.timestamps import exact_instant
+from bgjobs.stores.types import NewJob
 
 Row = tuple[Any, ...]
 """What the driver gives: values of the types that the columns have; instants as counts."""

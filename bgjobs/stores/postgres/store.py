@@ -10,8 +10,9 @@ from uuid import UUID
 import psycopg
 
 from bgjobs._core.arguments import as_listeners
-from bgjobs._core.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs._core.limits import Cap
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
@@ -19,7 +20,7 @@ from bgjobs.stores.decoder import TABLES
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.port import ChangeSource, Counts, NewJob, Owner, Renewal, Written
+from bgjobs.stores.port import ChangeSource
 from bgjobs.stores.postgres import (
     capping,
     completing,
@@ -43,6 +44,7 @@ from bgjobs.stores.postgres.source import (
 )
 from bgjobs.stores.postgres.statements import CLOCK, Dialect
 from bgjobs.stores.postgres.watcher import NO_NEWS
+from bgjobs.stores.types import Counts, NewJob, Owner, Renewal, Written
 from bgjobs.stores.values import (
     bounded_age,
     by_verb,

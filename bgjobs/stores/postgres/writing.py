@@ -15,10 +15,10 @@ import psycopg
 from attrs import frozen
 
 from bgjobs._core.ids import new_ids
-from bgjobs._core.jobs import Job, JobRequest, Reservation
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import StoreUnavailableError
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import rows
 from bgjobs.stores.postgres.statements import (
     BEGIN,
@@ -31,6 +31,7 @@ from bgjobs.stores.postgres.statements import (
 )
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.postgres.watcher import channel_of
+from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import (
     Ends,
     as_asked,

@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.stores.port import SCHEMA_VERSION
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite.connection import Connection, Parameters, run
 from bgjobs.stores.sqlite.faults import translated
+from bgjobs.stores.types import SCHEMA_VERSION
 
 
 def found_version(raw: sqlite3.Connection, sql: Statements, table: str) -> int:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from attrs import frozen
 
-from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob, is_utf8
+from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob
+from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
 from bgjobs.stores.operations import (
     ALL_FAILURES,
@@ -19,13 +20,13 @@ from bgjobs.stores.operations import (
     Migration,
 )
 from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
-from bgjobs.stores.port import SCHEMA_VERSION, Commands
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import diagnosing, rows, searching, unreadable, writing
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
 from bgjobs.stores.sqlite.faults import translated
 from bgjobs.stores.sqlite.migrating import found_version
+from bgjobs.stores.types import SCHEMA_VERSION, Commands
 from bgjobs.stores.values import (
     bounded_age,
     commands_of,

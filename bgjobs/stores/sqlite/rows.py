@@ -21,8 +21,8 @@ from bgjobs._core.timestamps import (
 from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.decoder import Decoder
 from bgjobs.stores.json_columns import dump_errors, dump_metadata, dump_occurrence
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.sql import Statements
+from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import as_asked
 
 _owner = lru_cache(maxsize=16)(parsed_id)

@@ -15,8 +15,9 @@ from bgjobs._core.arguments import (
     check_seconds,
 )
 from bgjobs._core.ids import new_ids
-from bgjobs._core.jobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs._core.limits import Cap
+from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.errors import RowRefusedError, SchemaMismatchError
@@ -24,15 +25,7 @@ from bgjobs.events import Listener
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.port import (
-    SCHEMA_VERSION,
-    ChangeSource,
-    Counts,
-    NewJob,
-    Owner,
-    Renewal,
-    Written,
-)
+from bgjobs.stores.port import ChangeSource
 from bgjobs.stores.sql import check_identifier
 from bgjobs.stores.sqlite import capping, operating, rows, unreadable, writing
 from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of
@@ -44,6 +37,7 @@ from bgjobs.stores.sqlite.migrating import found_version, migrate
 from bgjobs.stores.sqlite.operating import SQLiteOperations
 from bgjobs.stores.sqlite.roles import Roles
 from bgjobs.stores.sqlite.watcher import FileWatcher
+from bgjobs.stores.types import SCHEMA_VERSION, Counts, NewJob, Owner, Renewal, Written
 from bgjobs.stores.values import bounded_age, listing, single
 
 

@@ -13,10 +13,10 @@ from bgjobs._core.outcomes import cancelled_instead
 from bgjobs._core.settlements import Fail, Requeue, Settlement
 from bgjobs._core.text import LONGEST_ERROR, clean_text
 from bgjobs._core.timestamps import from_microseconds
-from bgjobs.stores.port import NewJob
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite import rows
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
+from bgjobs.stores.types import NewJob
 from bgjobs.stores.values import (
     Ends,
     as_planned,

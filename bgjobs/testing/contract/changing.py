@@ -9,7 +9,7 @@ from attrs import evolve
 from bgjobs._core.ids import new_id
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import SCHEMA_VERSION, Owner
+from bgjobs.stores.types import SCHEMA_VERSION, Owner
 from bgjobs.testing.contract.steps import (
     DAY,
     LEASE,

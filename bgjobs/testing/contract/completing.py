@@ -8,7 +8,8 @@ from typing import Any
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job, SucceededJob
 from bgjobs.errors import StoreError
-from bgjobs.stores.port import NewJob, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     NOW,
     SECOND,

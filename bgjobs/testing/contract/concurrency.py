@@ -6,7 +6,8 @@ from uuid import UUID
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
-from bgjobs.stores.port import NewJob, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,

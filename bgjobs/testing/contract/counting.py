@@ -4,7 +4,8 @@
 from attrs import astuple
 
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.port import Counts, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import Counts
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs.errors import NaiveDatetimeError
-from bgjobs.stores.port import NewJob, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
     ERROR,

@@ -9,7 +9,8 @@ from attrs import evolve
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.port import NewJob, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from attrs import evolve
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import JobRequest
-from bgjobs.stores.port import NewJob, Store
+from bgjobs._core.requests import JobRequest
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

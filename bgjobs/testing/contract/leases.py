@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Settlement
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import Owner, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs.stores.pages import Page
-from bgjobs.stores.port import NewJob, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

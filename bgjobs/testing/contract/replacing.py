@@ -8,7 +8,8 @@ from attrs import evolve
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs.errors import DuplicateJobError
-from bgjobs.stores.port import NewJob, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
     NOW,

@@ -4,7 +4,8 @@
 from datetime import timedelta
 
 from bgjobs._core.ids import new_id, new_ids
-from bgjobs.stores.port import NewJob, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
     LEASE,

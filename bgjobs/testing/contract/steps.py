@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from bgjobs._core.ids import new_id, new_ids
-from bgjobs._core.jobs import AttemptError, Job, JobOptions, JobRequest
+from bgjobs._core.jobs import AttemptError, Job
 from bgjobs._core.occurrences import Occurrence, Recurrence
+from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
-from bgjobs.stores.port import NewJob, Owner, Store
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Owner
 
 T = TypeVar("T")
 

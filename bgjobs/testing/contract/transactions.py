@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from bgjobs._core.jobs import JobRequest
+from bgjobs._core.requests import JobRequest
 from bgjobs.errors import DuplicateJobError, NaiveDatetimeError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import DAY, NOW, ask, ids, put_one, start, take

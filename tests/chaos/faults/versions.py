@@ -14,8 +14,8 @@ from attrs import evolve, frozen
 
 import bgjobs
 from bgjobs.errors import SchemaMismatchError, StoreError
-from bgjobs.stores.port import SCHEMA_VERSION
 from bgjobs.stores.sql import Statements
+from bgjobs.stores.types import SCHEMA_VERSION
 from tests.chaos import producer, worker
 from tests.chaos.arena import Arena
 from tests.chaos.faults import Fault

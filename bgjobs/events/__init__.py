@@ -1,0 +1,151 @@
+"""Everything that happens, as one frozen class each; `Event` is their union.
+
+Listeners get these values and nothing else. No event shows a payload in its `repr`.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from bgjobs.events.jobs import (
+    CancellationIgnored,
+    JobAttemptFailed,
+    JobCancelled,
+    JobDiscarded,
+    JobEnqueued,
+    JobFailed,
+    JobReleased,
+    JobReserved,
+    JobSnoozed,
+    JobStarted,
+    JobSucceeded,
+    JobUnreadable,
+    NoWorkerForJob,
+    ReservationLost,
+)
+from bgjobs.events.processes import (
+    AdminAction,
+    ChangeRefused,
+    ChildCrashed,
+    ChildRestarted,
+    ClockSkew,
+    ListenerFailed,
+    LoopLag,
+    Migrated,
+    MonitorFailed,
+    MonitorReleased,
+    MonitorReleasing,
+    OccurrencePlanned,
+    OccurrenceReplanned,
+    OccurrencesMissed,
+    OwnerDied,
+    Pruned,
+    QueueError,
+    QueuePaused,
+    QueueResumed,
+    QueueStarted,
+    QueueStopped,
+    RestartLimitExceeded,
+    ScheduledJobPaused,
+    ScheduledJobRemoved,
+    ScheduledJobResumed,
+    SetupFailed,
+    StoreCalled,
+    StoreFailed,
+    StoreResponded,
+)
+
+__all__ = [
+    "AdminAction",
+    "CancellationIgnored",
+    "ChangeRefused",
+    "ChildCrashed",
+    "ChildRestarted",
+    "ClockSkew",
+    "Event",
+    "JobAttemptFailed",
+    "JobCancelled",
+    "JobDiscarded",
+    "JobEnqueued",
+    "JobFailed",
+    "JobReleased",
+    "JobReserved",
+    "JobSnoozed",
+    "JobStarted",
+    "JobSucceeded",
+    "JobUnreadable",
+    "Listener",
+    "ListenerFailed",
+    "LoopLag",
+    "Migrated",
+    "MonitorFailed",
+    "MonitorReleased",
+    "MonitorReleasing",
+    "NoWorkerForJob",
+    "OccurrencePlanned",
+    "OccurrenceReplanned",
+    "OccurrencesMissed",
+    "OwnerDied",
+    "Pruned",
+    "QueueError",
+    "QueuePaused",
+    "QueueResumed",
+    "QueueStarted",
+    "QueueStopped",
+    "ReservationLost",
+    "RestartLimitExceeded",
+    "ScheduledJobPaused",
+    "ScheduledJobRemoved",
+    "ScheduledJobResumed",
+    "SetupFailed",
+    "StoreCalled",
+    "StoreFailed",
+    "StoreResponded",
+]
+
+Event = (
+    JobEnqueued
+    | NoWorkerForJob
+    | JobReserved
+    | JobStarted
+    | JobSucceeded
+    | JobAttemptFailed
+    | JobFailed
+    | JobDiscarded
+    | JobCancelled
+    | JobSnoozed
+    | JobReleased
+    | CancellationIgnored
+    | ReservationLost
+    | OccurrencePlanned
+    | OccurrenceReplanned
+    | OccurrencesMissed
+    | ScheduledJobPaused
+    | ScheduledJobResumed
+    | ScheduledJobRemoved
+    | QueueStarted
+    | QueueStopped
+    | QueuePaused
+    | QueueResumed
+    | QueueError
+    | OwnerDied
+    | MonitorReleasing
+    | MonitorReleased
+    | MonitorFailed
+    | ChildCrashed
+    | ChildRestarted
+    | RestartLimitExceeded
+    | SetupFailed
+    | StoreCalled
+    | StoreResponded
+    | StoreFailed
+    | JobUnreadable
+    | Migrated
+    | LoopLag
+    | ClockSkew
+    | AdminAction
+    | ChangeRefused
+    | Pruned
+    | ListenerFailed
+)
+
+Listener = Callable[[Event], Awaitable[None] | None]
+"""Told of events, in the order in which they happen; a plain function or an async one."""
