@@ -16,7 +16,7 @@ from bgjobs.runtime.scheduled_row import ScheduledRow
 from bgjobs.runtime.tree import Tree
 from bgjobs.runtime.unreadable import readable
 from bgjobs.schedules.base import Schedule
-from bgjobs.schedules.reading import from_text
+from bgjobs.schedules.text import from_text
 from bgjobs.stores.operations import operations_of
 from bgjobs.stores.pages import Page
 

@@ -14,7 +14,7 @@ from bgjobs.schedules.calendar import Calendar
 from bgjobs.schedules.cron import from_cron
 from bgjobs.schedules.interval import Interval, every
 from bgjobs.schedules.preview import Preview, PreviewLine
-from bgjobs.schedules.reading import from_text
+from bgjobs.schedules.text import from_text
 from bgjobs.schedules.units import (
     DayOfMonth,
     Hour,

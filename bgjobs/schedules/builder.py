@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
+from bgjobs.schedules._compiler import compiled
+from bgjobs.schedules._zones import name_of
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.calendar_days import LAST_DAY, LAST_WORKDAY
-from bgjobs.schedules.compiling import compiled
 from bgjobs.schedules.entries import (
     At,
     Entry,
@@ -41,7 +42,6 @@ from bgjobs.schedules.units import (
     Unit,
     Weekday,
 )
-from bgjobs.schedules.zones import name_of
 
 
 @final

@@ -8,12 +8,8 @@ from attrs import field, frozen
 
 from bgjobs.errors import NoOccurrenceError
 from bgjobs.instants import as_instant
-from bgjobs.schedules.base import Schedule, start_of_search
-from bgjobs.schedules.describe import describe_calendar
-from bgjobs.schedules.remarks import remark_on
-from bgjobs.schedules.search import CYCLE, next_wall_time
-from bgjobs.schedules.texts import calendar_text
-from bgjobs.schedules.zones import (
+from bgjobs.schedules._masks import CYCLE, next_wall_time
+from bgjobs.schedules._zones import (
     DAY,
     SECOND,
     WallTime,
@@ -22,6 +18,10 @@ from bgjobs.schedules.zones import (
     wall_time,
     zone_of,
 )
+from bgjobs.schedules.base import Schedule, start_of_search
+from bgjobs.schedules.description import describe_calendar
+from bgjobs.schedules.remarks import remark_on
+from bgjobs.schedules.texts import calendar_text
 
 _SECOND_DAY = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 

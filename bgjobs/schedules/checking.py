@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
 from bgjobs.schedules.calendar import Calendar
 from bgjobs.schedules.calendar_days import SHAPES, matching_days
-from bgjobs.schedules.describe import describe_days
+from bgjobs.schedules.description import describe_days
 
 _LENGTHS = {2: (28, 29), 4: (30,), 6: (30,), 9: (30,), 11: (30,)}
 _A_YEAR = datetime(2024, 1, 1, tzinfo=UTC)

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.schedules._zones import name_of, zone_of
 from bgjobs.schedules.base import Schedule, any_of
 from bgjobs.schedules.calendar import Calendar
 from bgjobs.schedules.calendar_days import (
@@ -29,7 +30,6 @@ from bgjobs.schedules.calendar_days import (
 from bgjobs.schedules.checking import checked, days_exist
 from bgjobs.schedules.faults import gathered
 from bgjobs.schedules.units import DAY_OF_MONTH, MONTHS, union
-from bgjobs.schedules.zones import name_of, zone_of
 
 LONGEST_TEXT = 256
 PRESETS = {

@@ -9,7 +9,7 @@ from attrs import frozen
 from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
 from bgjobs.instants import as_instant
 from bgjobs.schedules.base import Schedule, start_of_search
-from bgjobs.schedules.describe import describe_interval
+from bgjobs.schedules.description import describe_interval
 from bgjobs.texts import value_text
 
 MILLISECOND = timedelta(milliseconds=1)

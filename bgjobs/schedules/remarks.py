@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
-from bgjobs.schedules.search import Masks, next_wall_time
+from bgjobs.schedules._masks import Masks, next_wall_time
+from bgjobs.schedules._zones import SECOND, wall_clock, wall_time
 from bgjobs.schedules.units import WEEKDAYS
-from bgjobs.schedules.zones import SECOND, wall_clock, wall_time
 
 NOTHING = timedelta(0)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from bgjobs.schedules._masks import Masks, lowest
 from bgjobs.schedules.calendar_days import EVERY_WEEKDAY, LAST, LAST_DAY, LAST_WORKDAY
-from bgjobs.schedules.search import Masks, lowest
 from bgjobs.schedules.units import DAY_OF_MONTH, HOUR, MINUTE, MONTH, SECOND
 
 SHORTEST_RANGE = 3

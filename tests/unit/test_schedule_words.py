@@ -15,7 +15,7 @@ from bgjobs.schedules.calendar_days import (
     LAST_WORKDAY,
     nth_weekday,
 )
-from bgjobs.schedules.describe import describe_days
+from bgjobs.schedules.description import describe_days
 from bgjobs.schedules.interval import Interval
 from bgjobs.schedules.units import DAY_OF_MONTH, HOUR, MINUTE, MONTH, SECOND
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.schedules import CRONSIM, FRESH, ITERATING, RARE, measure
 from bgjobs.errors import ScheduleValidationError
-from bgjobs.schedules import Schedule, from_cron, hour, schedule, search
+from bgjobs.schedules import Schedule, _masks, from_cron, hour, schedule
 from bgjobs.schedules.calendar_days import month_shape
 from tests.unit.schedules.listing import utc
 from tests.unit.schedules.test_builder_faults import SKIPPED
@@ -20,7 +20,7 @@ class Looks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        monkeypatch.setattr(search, "month_shape", self.shape)
+        monkeypatch.setattr(_masks, "month_shape", self.shape)
 
     def shape(self, year: int, month: int) -> tuple[int, int]:
         self.count += 1

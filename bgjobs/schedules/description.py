@@ -5,8 +5,8 @@ from functools import reduce
 from itertools import product
 from math import prod
 
+from bgjobs.schedules._masks import Masks
 from bgjobs.schedules.calendar_days import EVERY_WEEKDAY, LAST, LAST_DAY, LAST_WORKDAY
-from bgjobs.schedules.search import Masks
 from bgjobs.schedules.texts import numbers, ranges, runs
 from bgjobs.schedules.units import (
     DAY_OF_MONTH,

@@ -14,8 +14,8 @@ from attrs import frozen
 
 from bgjobs import Schedule, every, schedule
 from bgjobs.schedules import from_cron
-from tests.clock_jumps.clocks import Jump
-from tests.clock_jumps.forms import Beat, Either, Form, Pause, Wall
+from tests.reliability.clock_jumps.clocks import Jump
+from tests.reliability.clock_jumps.forms import Beat, Either, Form, Pause, Wall
 
 CITY = "City"
 """The zone whose data change between two lives."""

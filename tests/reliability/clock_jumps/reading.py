@@ -16,9 +16,9 @@ from bgjobs.events import (
     OccurrencesMissed,
 )
 from bgjobs.jobs import Job
-from tests.clock_jumps.links import History, Link, Run, Told
-from tests.clock_jumps.trace import Born, Entry, HandlerEnded, Trace, What
-from tests.clock_jumps.worlds import Timed, World
+from tests.reliability.clock_jumps.links import History, Link, Run, Told
+from tests.reliability.clock_jumps.trace import Born, Entry, HandlerEnded, Trace, What
+from tests.reliability.clock_jumps.worlds import Timed, World
 
 
 def history_of(job: Timed, trace: Trace, world: World) -> History:

@@ -19,7 +19,7 @@ from bgjobs.events import (
     OccurrencesMissed,
     QueueError,
 )
-from tests.clock_jumps.clocks import Clocks, Jump
+from tests.reliability.clock_jumps.clocks import Clocks, Jump
 
 KEPT = (
     JobFailed,

@@ -5,12 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bgjobs import SQLiteStore, Store
-from tests.clock_jumps.liveness import no_standstill, on_time
-from tests.clock_jumps.play import Loop, play
-from tests.clock_jumps.promises import PROMISES, no_errors
-from tests.clock_jumps.reading import history_of
-from tests.clock_jumps.trace import Trace
-from tests.clock_jumps.worlds import AGES, World, world_of
+from tests.reliability.clock_jumps.liveness import no_standstill, on_time
+from tests.reliability.clock_jumps.play import Loop, play
+from tests.reliability.clock_jumps.promises import PROMISES, no_errors
+from tests.reliability.clock_jumps.reading import history_of
+from tests.reliability.clock_jumps.trace import Trace
+from tests.reliability.clock_jumps.worlds import AGES, World, world_of
 
 
 def problems_of(world: World, trace: Trace) -> Sequence[str]:
@@ -57,5 +57,5 @@ def check(seed: int, loop: Loop = "trio") -> None:
 def raise_if_wrong(seed: int, loop: Loop, problems: Sequence[str]) -> None:
     """Raise `BrokenPromiseError` if there are problems."""
     if problems:
-        replay = f"replay: python -m tests.clock_jumps --seed {seed} --loop {loop}"
+        replay = f"replay: python -m tests.reliability.clock_jumps --seed {seed} --loop {loop}"
         raise BrokenPromiseError("\n".join([*problems, replay]))

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from tests.clock_jumps.forms import next_of
-from tests.clock_jumps.links import History
-from tests.clock_jumps.promises import LITTLE, MUCH
-from tests.clock_jumps.trace import Born, Entry, Gone, Jumped
-from tests.clock_jumps.worlds import AGES
+from tests.reliability.clock_jumps.forms import next_of
+from tests.reliability.clock_jumps.links import History
+from tests.reliability.clock_jumps.promises import LITTLE, MUCH
+from tests.reliability.clock_jumps.trace import Born, Entry, Gone, Jumped
+from tests.reliability.clock_jumps.worlds import AGES
 
 NOISE = timedelta(seconds=0.1)
 """More than rounding takes, and less than any distance of two occurrences."""

@@ -15,10 +15,10 @@ import bgjobs
 from bgjobs.backoff import Constant
 from bgjobs.config import RestartTolerance
 from bgjobs.testing import virtual_backend
-from tests.clock_jumps.clocks import Clocks, Jump, ProcessClock
-from tests.clock_jumps.trace import Born, Gone, HandlerEnded, Trace
-from tests.clock_jumps.worlds import AGES, CITY, Life, Timed, World
 from tests.fixtures.zone_data import zones
+from tests.reliability.clock_jumps.clocks import Clocks, Jump, ProcessClock
+from tests.reliability.clock_jumps.trace import Born, Gone, HandlerEnded, Trace
+from tests.reliability.clock_jumps.worlds import AGES, CITY, Life, Timed, World
 from tests.simulation.entropy import entropy_of
 
 Loop = Literal["trio", "asyncio"]

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import pytest
 
 from bgjobs.events import OccurrenceReplanned, OccurrencesMissed
-from tests.clock_jumps.mutants import MUTANTS
-from tests.clock_jumps.play import Loop
-from tests.clock_jumps.trace import Jumped
-from tests.clock_jumps.verdict import (
+from tests.fixtures.databases import Database
+from tests.reliability.clock_jumps.mutants import MUTANTS
+from tests.reliability.clock_jumps.play import Loop
+from tests.reliability.clock_jumps.trace import Jumped
+from tests.reliability.clock_jumps.verdict import (
     BrokenPromiseError,
     check,
     raise_if_wrong,
     verdict,
     verdict_on,
 )
-from tests.clock_jumps.worlds import CITY, world_of
-from tests.fixtures.databases import Database
+from tests.reliability.clock_jumps.worlds import CITY, world_of
 
 CHUNKS = [
     range(20),

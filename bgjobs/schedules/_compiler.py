@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.schedules._zones import zone_of
 from bgjobs.schedules.base import Schedule, any_of
 from bgjobs.schedules.calendar import Calendar
 from bgjobs.schedules.checking import checked
@@ -21,7 +22,6 @@ from bgjobs.schedules.units import (
     UnitName,
     union,
 )
-from bgjobs.schedules.zones import zone_of
 
 _FIELDS: dict[UnitName, str] = {
     "second": "seconds",

@@ -8,10 +8,10 @@ from typing import final
 from attrs import frozen
 
 from bgjobs.events import QueueError
-from tests.clock_jumps.forms import Wall, between
-from tests.clock_jumps.links import History
-from tests.clock_jumps.trace import Born, Jumped
-from tests.clock_jumps.worlds import CITY
+from tests.reliability.clock_jumps.forms import Wall, between
+from tests.reliability.clock_jumps.links import History
+from tests.reliability.clock_jumps.trace import Born, Jumped
+from tests.reliability.clock_jumps.worlds import CITY
 
 MICROSECOND = timedelta(microseconds=1)
 MOST_TOLD = 1000

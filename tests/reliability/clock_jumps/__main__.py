@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from time import monotonic, process_time
 
 from bgjobs.jobs import Job
-from tests.clock_jumps.play import Loop
-from tests.clock_jumps.trace import Born, What
-from tests.clock_jumps.verdict import verdict
-from tests.clock_jumps.worlds import world_of
+from tests.reliability.clock_jumps.play import Loop
+from tests.reliability.clock_jumps.trace import Born, What
+from tests.reliability.clock_jumps.verdict import verdict
+from tests.reliability.clock_jumps.worlds import world_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for and give the exit code."""
-    parser = argparse.ArgumentParser("python -m tests.clock_jumps", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m tests.reliability.clock_jumps", description=__doc__
+    )
     parser.add_argument("--seed", type=int, help="replay this one and show what was heard")
     parser.add_argument("--seeds", type=int, default=1000, help="how many to run")
     parser.add_argument("--start", type=int, default=0, help="the first of them")

@@ -1,7 +1,7 @@
 """A property of time: whatever the clocks do, schedules neither rush, stand still nor repeat.
 
 The runtime and the SQL are the real ones, in virtual time; one seed decides everything.
-``python -m tests.clock_jumps --help``.
+``python -m tests.reliability.clock_jumps --help``.
 
 forms        schedules, and an oracle that finds their occurrences without the library
 worlds       what a seed means: scheduled jobs, and lives of a process with jumps of clocks

@@ -8,8 +8,8 @@ from uuid import UUID
 from attrs import define, field, frozen
 
 from bgjobs.events import JobReserved, OccurrenceReplanned
-from tests.clock_jumps.trace import Entry, Jumped
-from tests.clock_jumps.worlds import Timed, World
+from tests.reliability.clock_jumps.trace import Entry, Jumped
+from tests.reliability.clock_jumps.worlds import Timed, World
 
 
 @final
