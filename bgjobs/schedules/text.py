@@ -1,28 +1,29 @@
-"""`from_text`: reads back the form in which schedules are stored.
+"""`from_text`: schedules from the text in which they are stored.
 
     every 90000ms
     fixed minute=30 hour=2 second=0 zone=Europe/Paris
     elapsed second=0 minute=0,15,30,45 month=6-8 weekday=1-5,5#L | every 1000ms
 
-Not cron: units narrow each other down, weekdays are numbered from Monday 1 to Sunday 7, and
-no rule is hidden in a star.
+This is not cron text: all units have to match, weekdays are numbered from Monday, 1, to
+Sunday, 7, and the first word says which rule the times follow when clocks are changed.
 """
 
 import re
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
-from bgjobs.schedules.base import Schedule, any_of
-from bgjobs.schedules.calendar import Calendar
-from bgjobs.schedules.calendar_days import (
+from bgjobs.schedules._compiler import ensure_occurs
+from bgjobs.schedules._masks import (
     EVERY_WEEKDAY,
     LAST,
     LAST_DAY,
     LAST_WORKDAY,
     nth_weekday,
+    union,
 )
-from bgjobs.schedules.checking import checked
+from bgjobs.schedules.base import Schedule, any_of
+from bgjobs.schedules.calendar import Calendar
 from bgjobs.schedules.interval import every
-from bgjobs.schedules.units import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, union
+from bgjobs.schedules.units import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND
 from bgjobs.texts import value_text
 
 LONGEST_TEXT = 100_000
@@ -48,10 +49,15 @@ _RANGE = re.compile(r"([0-9]{1,2})(?:-([0-9]{1,2}))?")
 
 
 def from_text(text: str) -> Schedule:
-    """Read the text of a schedule; `ScheduleValidationError` when it is none."""
+    """Return the schedule that `Schedule.text` has written.
+
+    Raises:
+        ScheduleValidationError: The text, of at most 100,000 characters, cannot be read. Only
+            its first problem is listed.
+    """
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         raise _unreadable(text)
-    # The first fault ends it: what is stored was checked, so nobody has a list to work through.
+    # Stored texts were valid when they were written, so a list of all problems has no reader.
     return any_of(map(_member, text.split(" | ")))
 
 
@@ -68,7 +74,7 @@ def _member(text: str) -> Schedule:
     masks = {name: unit.every for name, unit in _UNITS.items()}
     masks["weekday"] = EVERY_WEEKDAY
     masks.update({name: _mask(name, terms) for name, terms in given.items()})
-    return checked(
+    return ensure_occurs(
         Calendar(
             seconds=masks["second"],
             minutes=masks["minute"],

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bgjobs.schedules import Calendar, Schedule, ScheduleBuilder, every, from_cron, schedule
-from bgjobs.schedules.calendar_days import (
+from bgjobs.schedules._masks import (
     EVERY_WEEKDAY,
     LAST,
     LAST_DAY,

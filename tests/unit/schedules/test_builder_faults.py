@@ -135,8 +135,8 @@ def test_hours_and_minutes_cannot_be_said_beside_times_of_the_day(
     fault = only_fault(builder)
     assert (fault.unit, fault.kind) == (unit, "conflict")
     assert fault.message == (
-        f"{label} cannot be said beside at(): say every time with at(), or unite two "
-        "schedules with |"
+        f"{label} cannot be combined with at(): give every time with at(), or join "
+        "two schedules with |"
     )
 
 
@@ -169,7 +169,7 @@ def test_days_without_a_time_of_day_are_refused(builder: ScheduleBuilder) -> Non
     fault = only_fault(builder)
     assert (fault.unit, fault.kind, fault.value) == ("hour", "no_time", None)
     assert fault.message == (
-        "No time of day is said, so it would occur every minute of these days: say a time, "
+        "No time of day is given, so it would occur every minute of these days: add a time, "
         "such as at(9), or every_minute()"
     )
     assert builder.at(9).build().describe().startswith("at 09:00")

@@ -10,7 +10,7 @@ from benchmarks.__main__ import main
 from benchmarks.schedules import CRONSIM, FRESH, ITERATING, RARE, measure
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import Schedule, _masks, from_cron, hour, schedule
-from bgjobs.schedules.calendar_days import month_shape
+from bgjobs.schedules._masks import month_shape
 from tests.unit.schedules.listing import utc
 from tests.unit.schedules.test_builder_faults import SKIPPED
 

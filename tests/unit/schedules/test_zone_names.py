@@ -90,7 +90,7 @@ def test_a_zone_without_a_name_is_refused(
     assert (fault.kind, fault.value) == ("unknown_zone", nameless)
     assert fault.message == (
         "Time zone must be an IANA name such as 'Europe/Paris', found: a ZoneInfo without "
-        "a key, by which it could be stored"
+        "a key, which cannot be stored"
     )
     with pytest.raises(ScheduleValidationError, match=r"found: 'UTC\+01:00'"):
         make(timezone(timedelta(hours=1)))
