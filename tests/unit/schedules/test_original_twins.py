@@ -10,9 +10,9 @@ import pytest
 from bgjobs.errors import ScheduleFault
 from bgjobs.schedules import Calendar, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
-from tests.unit.schedules.listing import after, only_fault, refusal
-from tests.unit.schedules.listing import built as at_any_time
-from tests.unit.schedules.test_builder_faults import BOUNDS, RANGES, say
+from tests.unit.schedules.helpers import after, only_fault, refusal
+from tests.unit.schedules.helpers import built as at_any_time
+from tests.unit.schedules.test_builder_problems import BOUNDS, RANGES, say
 
 JANUARY_1 = "2024-01-01"  # a Monday
 

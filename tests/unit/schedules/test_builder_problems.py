@@ -5,7 +5,7 @@ import pytest
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
 from bgjobs.schedules import schedule
 from bgjobs.schedules.builder import ScheduleBuilder
-from tests.unit.schedules.listing import built, only_fault, refusal, utc
+from tests.unit.schedules.helpers import built, only_fault, refusal, utc
 
 BOUNDS = [
     ("second", "Seconds", 0, 59),

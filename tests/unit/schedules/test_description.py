@@ -1,13 +1,12 @@
 """What schedules say of themselves: in words, as a preview, and of clocks that are changed."""
 
-from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bgjobs.schedules import Calendar, Schedule, ScheduleBuilder, every, from_cron, schedule
+from bgjobs.schedules import Calendar, ScheduleBuilder, every, schedule
 from bgjobs.schedules._masks import (
     EVERY_WEEKDAY,
     LAST,
@@ -21,10 +20,6 @@ from bgjobs.schedules.units import DAY_OF_MONTH, HOUR, MINUTE, MONTH, SECOND
 
 NEW_YORK = "America/New_York"
 NTH_WEEKDAYS = [nth_weekday(nth, day) for nth in range(1, LAST + 1) for day in range(1, 8)]
-
-
-def instant(*fields: int) -> datetime:
-    return datetime(*fields, tzinfo=UTC)  # type: ignore[misc, arg-type] # as many as were given
 
 
 SAID = schedule()
@@ -294,158 +289,3 @@ def test_common_calendars_all_read_differently() -> None:
     ]
 
     assert len(set(texts)) == len(texts)
-
-
-PREVIEWS = {
-    "New York, a time in the gap": (
-        from_cron("30 2 * * *", NEW_YORK),
-        instant(2026, 3, 7),
-        """\
-Sat 2026-03-07 02:30 EST   2026-03-07 07:30 UTC
-Sun 2026-03-08 03:00 EDT   2026-03-08 07:00 UTC   02:30 does not exist: moved to 03:00
-Mon 2026-03-09 02:30 EDT   2026-03-09 06:30 UTC""",
-    ),
-    "New York, two times in the gap": (
-        from_cron("15,45 2 * * *", NEW_YORK),
-        instant(2026, 3, 8),
-        """\
-Sun 2026-03-08 03:00 EDT   2026-03-08 07:00 UTC   02:15 and later do not exist: moved to 03:00
-Mon 2026-03-09 02:15 EDT   2026-03-09 06:15 UTC
-Mon 2026-03-09 02:45 EDT   2026-03-09 06:45 UTC""",
-    ),
-    "New York, elapsed time over the gap": (
-        from_cron("30 */2 * * *", NEW_YORK),
-        instant(2026, 3, 8, 5),
-        """\
-Sun 2026-03-08 00:30 EST   2026-03-08 05:30 UTC
-Sun 2026-03-08 04:30 EDT   2026-03-08 08:30 UTC
-Sun 2026-03-08 06:30 EDT   2026-03-08 10:30 UTC""",
-    ),
-    "New York, a time in the overlap": (
-        from_cron("30 1 * * *", NEW_YORK),
-        instant(2026, 10, 31),
-        """\
-Sat 2026-10-31 01:30 EDT   2026-10-31 05:30 UTC
-Sun 2026-11-01 01:30 EDT   2026-11-01 05:30 UTC   01:30 comes twice: only the first counts
-Mon 2026-11-02 01:30 EST   2026-11-02 06:30 UTC""",
-    ),
-    "New York, elapsed time over the overlap": (
-        from_cron("30 * * * *", NEW_YORK),
-        instant(2026, 11, 1, 5),
-        """\
-Sun 2026-11-01 01:30 EDT   2026-11-01 05:30 UTC   01:30 comes twice: the first
-Sun 2026-11-01 01:30 EST   2026-11-01 06:30 UTC   01:30 comes twice: the second
-Sun 2026-11-01 02:30 EST   2026-11-01 07:30 UTC""",
-    ),
-    "Lord Howe, the gap of half an hour": (
-        from_cron("15 2 * * *", "Australia/Lord_Howe"),
-        instant(2026, 10, 2),
-        """\
-Sat 2026-10-03 02:15 +1030   2026-10-02 15:45 UTC
-Sun 2026-10-04 02:30 +11     2026-10-03 15:30 UTC   02:15 does not exist: moved to 02:30
-Mon 2026-10-05 02:15 +11     2026-10-04 15:15 UTC""",
-    ),
-    "Lord Howe, the overlap of half an hour": (
-        from_cron("45 1 * * *", "Australia/Lord_Howe"),
-        instant(2026, 4, 4),
-        """\
-Sun 2026-04-05 01:45 +11     2026-04-04 14:45 UTC   01:45 comes twice: only the first counts
-Mon 2026-04-06 01:45 +1030   2026-04-05 15:15 UTC
-Tue 2026-04-07 01:45 +1030   2026-04-06 15:15 UTC""",
-    ),
-    "Cairo, the gap at midnight": (
-        from_cron("0 0 * * *", "Africa/Cairo"),
-        instant(2026, 4, 22),
-        """\
-Thu 2026-04-23 00:00 EET    2026-04-22 22:00 UTC
-Fri 2026-04-24 01:00 EEST   2026-04-23 22:00 UTC   00:00 does not exist: moved to 01:00
-Sat 2026-04-25 00:00 EEST   2026-04-24 21:00 UTC""",
-    ),
-    "Apia, the day that was skipped": (
-        from_cron("0 9 * * *", "Pacific/Apia"),
-        instant(2011, 12, 29),
-        """\
-Thu 2011-12-29 09:00 -10   2011-12-29 19:00 UTC
-Sat 2011-12-31 00:00 +14   2011-12-30 10:00 UTC   Fri 09:00 does not exist: moved to Sat 00:00
-Sat 2011-12-31 09:00 +14   2011-12-30 19:00 UTC""",
-    ),
-    "two zones": (
-        from_cron("30 2 * * *", NEW_YORK) | from_cron("30 8 * * *", "Europe/Paris"),
-        instant(2026, 3, 8, 7),
-        """\
-Sun 2026-03-08 03:00 EDT   2026-03-08 07:00 UTC   02:30 does not exist: moved to 03:00
-Sun 2026-03-08 08:30 CET   2026-03-08 07:30 UTC
-Mon 2026-03-09 02:30 EDT   2026-03-09 06:30 UTC""",
-    ),
-    "UTC": (
-        schedule().every_hours(6).on_minute(0).build(),
-        instant(2026, 1, 1),
-        """\
-Thu 2026-01-01 06:00 UTC
-Thu 2026-01-01 12:00 UTC
-Thu 2026-01-01 18:00 UTC""",
-    ),
-    "seconds": (
-        schedule().every_seconds(30).in_timezone("Asia/Kathmandu").build(),
-        instant(2026, 1, 1),
-        """\
-Thu 2026-01-01 05:45:30 +0545   2026-01-01 00:00:30 UTC
-Thu 2026-01-01 05:46:00 +0545   2026-01-01 00:01:00 UTC
-Thu 2026-01-01 05:46:30 +0545   2026-01-01 00:01:30 UTC""",
-    ),
-    "milliseconds": (
-        every(milliseconds=250),
-        instant(2026, 1, 1),
-        """\
-Thu 2026-01-01 00:00:00.250 UTC
-Thu 2026-01-01 00:00:00.500 UTC
-Thu 2026-01-01 00:00:00.750 UTC""",
-    ),
-}
-
-
-@pytest.mark.parametrize(("planned", "after", "table"), PREVIEWS.values(), ids=PREVIEWS)
-def test_a_preview_is_a_table(planned: Schedule, after: datetime, table: str) -> None:
-    just_before = after - timedelta(microseconds=1) if after.hour else after
-
-    assert str(planned.preview(3, after=just_before)) == table
-
-
-def test_the_lines_of_a_preview_have_their_facts() -> None:
-    preview = from_cron("30 2 * * *", NEW_YORK).preview(2, after=instant(2026, 3, 8, 6))
-
-    first, second = preview
-    assert len(preview) == 2
-    assert first.utc == instant(2026, 3, 8, 7)
-    assert first.local.isoformat() == "2026-03-08T03:00:00-04:00"
-    assert first.remark == "02:30 does not exist: moved to 03:00"
-    assert second.remark == ""
-    assert str(second) == "Mon 2026-03-09 02:30 EDT   2026-03-09 06:30 UTC"
-
-
-def test_a_preview_begins_now_with_five_lines() -> None:
-    preview = schedule().every_second().build().preview()
-
-    assert len(preview) == 5
-    assert preview.lines[0].utc - datetime.now(UTC) < timedelta(seconds=2)
-
-
-def test_a_preview_of_nothing_is_empty() -> None:
-    preview = schedule().build().preview(3, after=instant(9999, 12, 31, 23, 59, 30))
-
-    assert len(preview) == 0
-    assert str(preview) == ""
-
-
-def test_seconds_are_remarked_on_to_the_second() -> None:
-    planned = from_cron("15 30 2 * * *", NEW_YORK)
-
-    assert planned.remark(instant(2026, 3, 8, 7)) == ("02:30:15 does not exist: moved to 03:00")
-
-
-@pytest.mark.parametrize("text", ["30 5 * * *", "*/5 4 * * *"])
-def test_an_instant_that_is_no_occurrence_gets_no_remark(text: str) -> None:
-    planned = from_cron(text, NEW_YORK)
-
-    assert planned.remark(instant(2026, 3, 8, 7)) == ""
-    assert planned.remark(instant(2026, 11, 1, 5, 30)) == ""

@@ -8,7 +8,7 @@ import pytest
 from bgjobs.errors import NaiveDatetimeError, NoOccurrenceError
 from bgjobs.schedules import Calendar, Schedule, every, from_cron, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
-from tests.unit.schedules.listing import after, built, utc
+from tests.unit.schedules.helpers import after, built, utc
 
 
 def test_the_next_minute_is_counted_from_the_second_that_is_given() -> None:
