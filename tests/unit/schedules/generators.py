@@ -1,4 +1,4 @@
-"""Builders at random, each with what it means in plain sets and dates."""
+"""Random builders and cron texts, each with its meaning in plain sets and dates."""
 
 from calendar import monthrange
 from collections.abc import Callable, Sequence
@@ -42,11 +42,11 @@ PLURALS = {
 @final
 @define
 class Said:
-    """What was said about one unit since the last `every_x()`."""
+    """The conditions on one unit since the last `every_x()`."""
 
     numbers: set[int] = Factory(set)
     days: list[Day] = Factory(list)
-    """For what is no number."""
+    """Conditions that are not numbers."""
     steps: bool = False
     every: bool = False
 
@@ -58,7 +58,7 @@ class Said:
 @final
 @define
 class Words:
-    """A builder, and what was said to it."""
+    """A builder, and the calls that were made on it."""
 
     random: Random
     zone: str = "UTC"
@@ -67,7 +67,7 @@ class Words:
     times: list[tuple[int, int]] = Factory(list)
 
     def say(self, unit: str) -> None:
-        """Say something about a unit."""
+        """Add a condition on a unit."""
         kinds = [self._values, self._values, self._range, self._every]
         if unit != "day_of_week":
             kinds.append(self._step)
@@ -78,13 +78,13 @@ class Words:
         self.random.choice(kinds)(unit)
 
     def say_time(self) -> None:
-        """Say a time of the day."""
+        """Add a time of the day."""
         hour, minute = self._number("hour"), self._number("minute")
         self.builder = self.builder.at(cast("Hour", hour), cast("Minute", minute))
         self.times.append((hour, minute))
 
     def meanings(self) -> list[Meaning]:
-        """Give one meaning; with times of the day, one for each of them."""
+        """Return one meaning; with times of the day, one for each of them."""
         hours, minutes = self._numbers("hour"), self._numbers("minute")
         times = [({hour}, {minute}) for hour, minute in self.times] or [(hours, minutes)]
         return [
@@ -100,7 +100,7 @@ class Words:
         ]
 
     def day(self, day: date) -> bool:
-        """Say whether a day matches."""
+        """Whether a day matches."""
         return (
             day.month in self._numbers("month")
             and self._day_matches("day_of_month", day.day, day)
@@ -169,7 +169,7 @@ class Words:
 
 
 def random_words(random: Random, zone: str) -> Words:
-    """Say a few things about a few units."""
+    """Return a builder with a few conditions on a few units."""
     words = Words(random, zone)
     words.builder = words.builder.in_timezone(zone)
     units = ["second", "day_of_month", "month", "day_of_week"]
@@ -184,19 +184,19 @@ def random_words(random: Random, zone: str) -> Words:
 
 
 def is_last_day(day: date) -> bool:
-    """Say whether no other day of the month follows."""
+    """Whether it is the last day of its month."""
     return day.day == monthrange(day.year, day.month)[1]
 
 
 def is_last_workday(day: date) -> bool:
-    """Say whether only Saturdays and Sundays of the month follow."""
+    """Whether it is a workday, and only Saturdays and Sundays of its month follow."""
     last = monthrange(day.year, day.month)[1]
     later = (day.replace(day=number) for number in range(day.day + 1, last + 1))
     return day.isoweekday() <= 5 and all(one.isoweekday() > 5 for one in later)
 
 
 def is_nth(day: date, nth: int | str, weekday: int) -> bool:
-    """Say whether it is the nth such weekday of its month, or the last."""
+    """Whether it is the nth such weekday of its month, or the last."""
     last = monthrange(day.year, day.month)[1]
     every = [day.replace(day=number) for number in range(1, last + 1)]
     same = [one for one in every if one.isoweekday() == weekday]
@@ -208,7 +208,7 @@ CRON_DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 
 def cron_text(random: Random) -> str:
-    """Give a text of five fields or, in one of three cases, six."""
+    """Return a text of five fields or, in three of ten cases, six."""
     fields = [
         _field(random, 0, 59, star=0.35),
         _field(random, 0, 23, star=0.3),
@@ -223,14 +223,14 @@ def cron_text(random: Random) -> str:
 
 
 def is_fixed(text: str) -> bool:
-    """Say whether hour and minute do not begin with a star."""
+    """Whether neither hour nor minute begins with a star."""
     minute, hour = text.split()[-5:-3]
     return not minute.startswith("*") and not hour.startswith("*")
 
 
 def meaning_of(text: str, zone: str) -> Meaning:
-    """Read a text with the reader of cronsim."""
-    read = CronSim(text, datetime(2000, 1, 1))  # noqa: DTZ001 - only its fields are wanted
+    """Return the meaning of a text as cronsim parses it."""
+    read = CronSim(text, datetime(2000, 1, 1))  # noqa: DTZ001 - only its fields are used
 
     def day(day: date) -> bool:
         return day.month in read.months and read.match_day(day)
@@ -263,7 +263,7 @@ def _field(
 
 def _term(random: Random, least: int, most: int) -> str:
     number = random.randint(least, most)
-    # Not 5-5/2: cronsim takes it for 5/2, see test_against_cronsim.
+    # Not 5-5/2: cronsim reads it as 5/2, see test_oracles.
     start, end = sorted(random.sample(range(least, most + 1), 2))
     step = random.randint(1, most)
     forms = (f"{number}", f"{start}-{end}", f"{start}-{end}/{step}", f"*/{step}", "*")

@@ -1,4 +1,4 @@
-"""Zones whose clocks are changed in every way there is, and instants around those changes."""
+"""Time zones with every kind of change, instants around the changes, and shorthands."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
@@ -22,7 +22,7 @@ UNUSUAL = (
     "America/Los_Angeles",
     "Europe/Paris",
     "Europe/London",
-    "Europe/Dublin",  # winter is what is saved there
+    "Europe/Dublin",  # its winter time is the one that differs from standard time
     "Australia/Lord_Howe",  # by half an hour
     "Australia/Sydney",
     "Pacific/Norfolk",
@@ -45,13 +45,13 @@ UNUSUAL = (
     "America/Havana",
     "America/St_Johns",  # at a minute past midnight, until 2011
     "America/Miquelon",
-    "America/Caracas",  # by half an hour, for good
+    "America/Caracas",  # by half an hour, permanently
     "America/Godthab",
     "Atlantic/Azores",
     "Asia/Pyongyang",
     "Asia/Kathmandu",
     "Asia/Kolkata",
-    "Africa/Casablanca",  # back for Ramadan
+    "Africa/Casablanca",  # set back during Ramadan
     "Africa/El_Aaiun",
     "Africa/Juba",
     "Africa/Windhoek",
@@ -62,13 +62,13 @@ ZONES = UNUSUAL + OTHERS
 
 
 def zone_named(name: str) -> tzinfo:
-    """Give a zone, UTC as the one of `datetime`."""
+    """Return a zone; UTC is that of `datetime`."""
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
 @cache
 def changes(name: str) -> tuple[datetime, ...]:
-    """Give the instants from 2000 to 2037 at which clocks in a zone are changed."""
+    """Return the instants from 2000 to 2037 at which clocks in a zone are changed."""
     zone = zone_named(name)
     found = []
     day = BEGIN
@@ -80,7 +80,7 @@ def changes(name: str) -> tuple[datetime, ...]:
 
 
 def some_instant(random: Random, name: str) -> datetime:
-    """Give an instant, mostly close to a change of the clocks."""
+    """Return a random instant, mostly close to a change of the clocks."""
     around = changes(name)
     if around and random.random() < 0.85:
         near = random.choice((60, 7_200, 90_000))
@@ -108,18 +108,18 @@ def _change_between(low: datetime, high: datetime, zone: tzinfo) -> datetime:
 
 
 def utc(text: str) -> datetime:
-    """Read a time of the clock in UTC: ``2026-03-08 02:30``."""
+    """Parse a time in UTC: ``2026-03-08 02:30``."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def after(schedule: Schedule, start: str, count: int = 1) -> list[str]:
-    """Give the next occurrences as times in UTC."""
+    """Return the next occurrences as times in UTC."""
     found = islice(schedule.occurrences(utc(start)), count)
     return [f"{one:%Y-%m-%d %H:%M:%S}".removesuffix(":00") for one in found]
 
 
 def local(schedule: Schedule | str, zone: str, start: str, count: int) -> list[str]:
-    """Give the next occurrences after a local time, as local times with their offset."""
+    """Return the next occurrences after a local time, as local times with their offset."""
     if isinstance(schedule, str):
         schedule = from_cron(schedule, zone)
     begin = datetime.fromisoformat(start).replace(tzinfo=ZoneInfo(zone))
@@ -129,20 +129,20 @@ def local(schedule: Schedule | str, zone: str, start: str, count: int) -> list[s
 
 
 def refusal(builder: ScheduleBuilder) -> ScheduleValidationError:
-    """Give the error of a build that has to fail."""
+    """Return the error of a build that has to fail."""
     with pytest.raises(ScheduleValidationError) as caught:
         builder.build()
     return caught.value
 
 
 def only_fault(builder: ScheduleBuilder) -> ScheduleFault:
-    """Give the one fault of a build that has to fail."""
+    """Return the only problem of a build that has to fail."""
     (fault,) = refusal(builder).faults
     return fault
 
 
 def built(builder: ScheduleBuilder) -> Schedule:
-    """Build it; days that were said without a time occur every minute."""
+    """Build it; days without a time occur every minute."""
     try:
         return builder.build()
     except ScheduleValidationError as error:

@@ -1,4 +1,4 @@
-"""What cannot be is refused at build, all of it at once, in words and for machines."""
+"""`build` refuses invalid conditions and lists all problems, as text and as values."""
 
 import pytest
 
@@ -32,8 +32,8 @@ STEPS = [
 ]
 
 
-def say(name: str, *values: object) -> ScheduleBuilder:
-    """Call a method of a new builder with what a type checker would refuse."""
+def call(name: str, *values: object) -> ScheduleBuilder:
+    """Call a method of a new builder with arguments that a type checker would refuse."""
     said: ScheduleBuilder = getattr(schedule(), name)(*values)
     return said
 
@@ -42,10 +42,10 @@ def say(name: str, *values: object) -> ScheduleBuilder:
 def test_numbers_outside_of_a_unit_are_refused_at_both_ends(
     unit: str, label: str, least: int, most: int
 ) -> None:
-    built(say(f"on_{unit}", least, most))
+    built(call(f"on_{unit}", least, most))
     for found in (least - 1, most + 1):
         text = f"{label} must be between {least} and {most}, found: {found}"
-        fault = only_fault(say(f"on_{unit}", found))
+        fault = only_fault(call(f"on_{unit}", found))
         assert fault == ScheduleFault(unit, "out_of_bounds", found, text, (least, most))
 
 
@@ -53,15 +53,15 @@ def test_numbers_outside_of_a_unit_are_refused_at_both_ends(
 def test_both_ends_of_a_range_are_looked_at(
     unit: str, label: str, least: int, most: int
 ) -> None:
-    built(say(RANGES[unit], least, most))
-    faults = refusal(say(RANGES[unit], least - 1, most + 1)).faults
+    built(call(RANGES[unit], least, most))
+    faults = refusal(call(RANGES[unit], least - 1, most + 1)).faults
     assert [fault.value for fault in faults] == [least - 1, most + 1]
 
 
 @pytest.mark.parametrize("found", [5.0, True, "5", None, [], {}])
 @pytest.mark.parametrize("unit", ["second", "minute", "hour", "day_of_month"])
 def test_what_is_no_int_is_refused(unit: str, found: object) -> None:
-    fault = only_fault(say(f"on_{unit}", found))
+    fault = only_fault(call(f"on_{unit}", found))
     assert (fault.unit, fault.kind, fault.value) == (unit, "out_of_bounds", found)
     assert fault.message.endswith(f"found: {found!r}")
 
@@ -72,7 +72,7 @@ def test_the_start_of_a_range_is_before_its_end(
 ) -> None:
     for start, end in ((least + 2, least), (most, most)):
         text = f"{label}: Range start must be smaller than end, got start:{start} end:{end}"
-        fault = only_fault(say(RANGES[unit], start, end))
+        fault = only_fault(call(RANGES[unit], start, end))
         assert fault == ScheduleFault(unit, "reversed_range", (start, end), text)
 
 
@@ -85,17 +85,17 @@ def test_a_range_of_names_is_reversed_by_their_order() -> None:
 
 @pytest.mark.parametrize(("unit", "label", "name", "most"), STEPS)
 def test_a_step_is_within_its_unit(unit: str, label: str, name: str, most: int) -> None:
-    built(say(name, 1))
-    built(say(name, most))
+    built(call(name, 1))
+    built(call(name, most))
     for step in (0, -1, most + 1, 1.0, True, "2", None):
         text = f"{label}: Step must be between 1 and {most}, found: {step!r}"
-        fault = only_fault(say(name, step))
+        fault = only_fault(call(name, step))
         assert fault == ScheduleFault(unit, "out_of_bounds", step, text, (1, most))
 
 
 @pytest.mark.parametrize("name", ["Monday", "mon", "munday", ""])
 def test_an_unknown_weekday_is_refused_with_the_names_there_are(name: str) -> None:
-    fault = only_fault(say("on_day_of_week", name))
+    fault = only_fault(call("on_day_of_week", name))
     assert (fault.unit, fault.kind, fault.value) == ("day_of_week", "unknown_name", name)
     assert fault.message == (
         "Day of week must be one of monday, tuesday, wednesday, thursday, friday, saturday, "
@@ -104,7 +104,7 @@ def test_an_unknown_weekday_is_refused_with_the_names_there_are(name: str) -> No
 
 
 def test_an_unknown_month_is_refused_with_the_names_there_are() -> None:
-    fault = only_fault(say("on_month", "Jan"))
+    fault = only_fault(call("on_month", "Jan"))
     assert (fault.unit, fault.kind, fault.value) == ("month", "unknown_name", "Jan")
     assert fault.message.startswith("Month must be one of january, february, march, april, ")
 
@@ -112,12 +112,12 @@ def test_an_unknown_month_is_refused_with_the_names_there_are() -> None:
 @pytest.mark.parametrize("nth", [0, 6, -1, True, "first", None, 1.0, []])
 def test_an_nth_weekday_that_no_month_has_is_refused(nth: object) -> None:
     text = f"Nth weekday must be between 1 and 5 or 'last', found: {nth!r}"
-    fault = only_fault(say("on_nth_weekday", nth, "monday"))
+    fault = only_fault(call("on_nth_weekday", nth, "monday"))
     assert fault == ScheduleFault("day_of_week", "out_of_bounds", nth, text, (1, 5))
 
 
 def test_a_time_of_the_day_is_looked_at_in_both_parts() -> None:
-    faults = refusal(say("at", 24, 60)).faults
+    faults = refusal(call("at", 24, 60)).faults
     assert [(fault.unit, fault.value) for fault in faults] == [("hour", 24), ("minute", 60)]
 
 
@@ -141,7 +141,7 @@ def test_hours_and_minutes_cannot_be_said_beside_times_of_the_day(
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    wrong = say("on_second", 60, -1).between_hours(5, 3).on_nth_weekday(5, "monday")
+    wrong = call("on_second", 60, -1).between_hours(5, 3).on_nth_weekday(5, "monday")
     wrong = wrong.in_timezone("Europe/Pariss").on_day_of_month(28)
     assert str(refusal(wrong)) == (
         "invalid schedule, 4 faults:"
@@ -184,15 +184,15 @@ def test_without_any_word_it_is_every_minute() -> None:
 
 
 def test_nothing_is_looked_at_before_build() -> None:
-    wrong = say("on_second", 99).in_timezone("nowhere").at(99, 99)  # type: ignore[arg-type]
+    wrong = call("on_second", 99).in_timezone("nowhere").at(99, 99)  # type: ignore[arg-type]
     assert isinstance(wrong, ScheduleBuilder)
 
 
 def test_what_every_x_forgets_is_not_looked_at() -> None:
-    assert say("on_second", 99).every_second().build() == schedule().every_second().build()
+    assert call("on_second", 99).every_second().build() == schedule().every_second().build()
 
 
-# What never occurs.
+# Calendars that never occur.
 
 APRIL_31 = schedule().on_day_of_month(31).on_april()
 

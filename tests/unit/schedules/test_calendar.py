@@ -1,4 +1,4 @@
-"""Which times of which days match: what the original got wrong, leap years, months' ends."""
+"""Which times of which days match: mistakes of the original, leap years, ends of months."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from tests.unit.schedules.helpers import after, built, utc
 
 
 def test_the_next_minute_is_counted_from_the_second_that_is_given() -> None:
-    # 13:30 and 90 seconds more.
+    # 13:30 plus 90 seconds.
     assert after(schedule().build(), "2026-01-05 13:31:30") == ["2026-01-05 13:32"]
 
 
@@ -50,7 +50,7 @@ def test_an_instant_without_a_time_zone_is_refused(one: Schedule) -> None:
         one.occurrences(utc("2026-01-05"), naive)
 
 
-# What the original got wrong, under the numbers of its inventory.
+# Mistakes of the original, b1 to b10 in the inventory of its behaviour.
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_b3_a_sunday_of_cron_is_0_and_7_and_its_name(sunday: str) -> None:
 def test_b4_what_the_original_searched_for_ever_is_found_or_refused() -> None:
     neighbours = schedule().between_hours(14, 15).on_minute(0).build()
     assert after(neighbours, "2026-01-05 14:30") == ["2026-01-05 15:00"]
-    # The others, such as second 60, are refused: see test_builder_faults.
+    # The others, such as second 60, are refused: see test_builder_problems.
 
 
 def test_b9_leap_days_can_be_scheduled() -> None:

@@ -1,4 +1,4 @@
-"""What schedules say of themselves: in words, as a preview, and of clocks that are changed."""
+"""Descriptions are sentences, and calendars that differ read differently."""
 
 from itertools import product
 
@@ -240,7 +240,7 @@ def test_calendars_that_differ_by_one_number_read_differently(
 
 
 def meaning(calendar: Calendar) -> tuple[int, ...]:
-    """Give the masks without what they say twice."""
+    """Return the masks without redundant bits."""
     days, weekdays = calendar.days, calendar.weekdays
     if days & DAY_OF_MONTH.every == DAY_OF_MONTH.every:
         days = DAY_OF_MONTH.every

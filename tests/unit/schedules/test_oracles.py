@@ -1,8 +1,8 @@
-"""The next occurrence is the one that cronsim finds, or there is a documented reason.
+"""Schedules occur when cronsim and a walk through real time say that they occur.
 
-All that is known to differ stands here. The reasons of `Reason` come from changes of the
-clocks, and the walker of `oracle` decides each case. What is read differently stands at the
-end. In zones whose clocks are not changed nothing differs.
+Every known difference from cronsim is listed here. Those of `Reason` come from changes of the
+clocks, and the walker of `oracle` decides each case; in zones without changes nothing differs.
+Texts that only one of the two accepts follow the examples.
 """
 
 from collections.abc import Sequence
@@ -36,21 +36,21 @@ STEPS = 3
 
 
 class Reason(Enum):
-    """Why cronsim gives another instant."""
+    """Why cronsim returns another instant."""
 
-    ENDLESS = "cronsim adds an hour for ever where clocks go back over midnight"
-    ELAPSED = "cronsim takes hour and minute of six fields as elapsed time, we as a fixed time"
-    PAST = "in the second pass of an overlap cronsim answers with an instant that is over"
-    UNREAL = "cronsim takes midnight as its start where it is missing, and answers with it"
-    ASTRAY = "cronsim adds hours across a change, and lands beside the time that is due"
+    ENDLESS = "cronsim adds hours without end where clocks are set back over midnight"
+    ELAPSED = "cronsim treats hour and minute of six fields as elapsed time, bgjobs as fixed"
+    PAST = "in the second pass of an overlap cronsim returns an instant of the past"
+    UNREAL = "cronsim starts at midnight even where that is missing, and returns it"
+    ASTRAY = "cronsim adds hours across a change, and misses the time that is due"
 
 
 class EndlessError(Exception):
-    """A search did not end."""
+    """A search of cronsim does not end."""
 
 
 class Sim(CronSim):
-    """cronsim with an end to its search; fifty years have 18,300 days."""
+    """cronsim with a limit to its search; fifty years have 18,300 days."""
 
     searched_days = 0
 
@@ -64,7 +64,7 @@ class Sim(CronSim):
 def next_of_cronsim(text: str, zone: tzinfo, after: datetime) -> datetime | None:
     try:
         return next(Sim(text, after.astimezone(zone)), None)
-    except CronSimError:  # it knows that some days do not exist
+    except CronSimError:  # it detects some days that do not exist
         return None
 
 
@@ -81,14 +81,14 @@ def reason_for(
     if theirs != found.astimezone(theirs.tzinfo):
         return Reason.UNREAL
     earliest, latest = sorted((ours, found))
-    # It begins with the start of the hour, so that a change shortly before is one on its way.
+    # cronsim starts at the beginning of the hour, so a change shortly before counts too.
     start, day = after - timedelta(hours=1), timedelta(hours=25)
     assert any(start < one <= latest and earliest < one + day for one in changes(zone)), text
     return Reason.ASTRAY
 
 
 def compare(text: str, name: str, after: datetime) -> tuple[datetime, Reason | None] | None:
-    """Compare one occurrence; gives it, and the reason if cronsim differs."""
+    """Return the next occurrence, and the reason if cronsim differs; None if refused."""
     try:
         ours = from_cron(text, name).next_after(after)
     except ScheduleValidationError:
@@ -110,7 +110,7 @@ def compare(text: str, name: str, after: datetime) -> tuple[datetime, Reason | N
 
 
 def compare_some(name: str, seed: str, texts: int) -> list[Reason]:
-    """Compare the occurrences of random texts; gives the reasons of those that differ."""
+    """Compare the occurrences of random texts; return the reasons of those that differ."""
     random = Random(f"{seed} {name}")
     reasons = []
     for _ in range(texts):
@@ -137,7 +137,7 @@ def test_nothing_differs_in_utc() -> None:
     assert compare_some("UTC", "utc", 400) == []
 
 
-# One example of each reason, and who is right.
+# One example of each reason, with the right occurrence.
 
 EXAMPLES = [
     # The clock shows 23:01 to 00:01 twice.
@@ -145,7 +145,7 @@ EXAMPLES = [
         *(Reason.ENDLESS, "12-49 */16,5-17 * * *", "America/St_Johns"),
         *("2009-11-01T02:30:08+00:00", "2009-11-01T00:12:00-03:30", None),
     ),
-    # 01:30 comes twice, and the first is over.
+    # 01:30 occurs twice, and the first one has passed.
     (
         *(Reason.ELAPSED, "0 30 1 * * *", "America/New_York"),
         *(
@@ -196,7 +196,7 @@ def test_each_reason_has_an_example_that_still_holds(
         assert theirs.isoformat() == cronsim
 
 
-# What one of the two reads, and the other does not, or not in the same way.
+# Texts that only one of the two accepts, or that they read differently.
 
 
 def test_a_range_of_one_number_with_a_step_is_that_number_as_in_cron_itself() -> None:
@@ -233,14 +233,14 @@ OFTEN = settings(max_examples=100, deadline=None)
 
 
 def built(words: Words) -> Schedule | None:
-    """Build, or check that there is nothing to be built."""
+    """Return the schedule; None if it is refused, after a check that it never occurs."""
     try:
         return at_any_time(words.builder)
     except ScheduleValidationError as error:
         refused = error
     assert [fault.kind for fault in refused.faults] == ["impossible"]
     if "no year has such a day" in str(refused):
-        # In forty years each month begins with each weekday, leap years included.
+        # In forty years each month begins on each weekday, leap years included.
         assert not any(words.day(date(2000, 1, 1) + n * DAY) for n in range(40 * 366))
     else:
         start = datetime(2030, 1, 1, tzinfo=UTC)
@@ -250,7 +250,7 @@ def built(words: Words) -> Schedule | None:
 
 
 def check(schedule: Schedule, meanings: Sequence[Meaning], after: datetime) -> datetime:
-    """Check the next occurrence; gives it."""
+    """Return the next occurrence, after a comparison with the walker."""
     found = schedule.next_after(after)
     assert found > after
     assert found.tzinfo is UTC
@@ -334,7 +334,7 @@ def test_the_walker_leaves_out_nothing_that_matches(zone: str, seed: int) -> Non
 
 
 def _plainly(meaning: Meaning, after: datetime, until: datetime) -> datetime | None:
-    """Do the same for every second, in the fewest words."""
+    """Do the same for every second, as simply as possible."""
     zone = meaning.zone
     reached = max(shown(after - n * SECOND, zone) for n in range(5 * 3600))
     while after < until:
@@ -355,5 +355,5 @@ def test_zones_include_some_that_are_never_changed() -> None:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_no_zone_sets_its_clocks_back_and_forward_within_a_day(zone: str) -> None:
-    # Calendar.next_after and the walker count on it.
+    # Calendar.next_after and the walker rely on it.
     assert all(later - earlier > DAY for earlier, later in pairwise(changes(zone)))

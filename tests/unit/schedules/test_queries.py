@@ -1,4 +1,4 @@
-"""What a schedule answers to arguments that are no instants, or lie at the calendar's ends."""
+"""Previews, remarks, and the arguments that the methods of a schedule refuse."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone

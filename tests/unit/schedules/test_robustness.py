@@ -1,4 +1,4 @@
-"""Whatever somebody writes, the answer is a schedule or one kind of error, and soon."""
+"""Any input ends quickly, in a schedule or in a `ScheduleValidationError`."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.unit.schedules.helpers import utc
 from tests.unit.schedules.test_builder_problems import SKIPPED
 
 NOW = utc("2026-01-05 10:00")
-# A loop without an end is to be seen; a busy machine is not.
+# Long enough for a busy machine, and short enough to find an endless loop.
 SOON = settings(deadline=30_000, max_examples=200)
 CRON_PARTS = st.sampled_from(
     [*"0123456789*/-,#LW?@ \t", "5L", "LW", "MON", "jan", "*/", "1-5", "31", "#5", " * ", " 2 "]
@@ -36,7 +36,7 @@ TEXT_PARTS = st.sampled_from(
 
 
 def answers(read: Callable[[str], Schedule], text: str) -> None:
-    """Check what is read; any other error than the one that is promised gets out."""
+    """Check the schedule that is read; any error other than the documented one propagates."""
     try:
         one = read(text)
     except ScheduleValidationError as error:
@@ -144,7 +144,7 @@ def test_any_builder_is_answered(calls: list[tuple[str, list[object]]]) -> None:
         if name != "build":
             try:
                 said = getattr(said, name)(*values)
-            except TypeError:  # the number of the arguments
+            except TypeError:  # wrong number of arguments
                 continue
     answers(lambda _: said.build(), "")
 
@@ -162,7 +162,7 @@ def test_two_thousand_times_of_the_day_become_a_few_calendars() -> None:
 
 
 class Looks:
-    """Counts the months that searches look at."""
+    """Counts the months that searches examine."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -228,7 +228,7 @@ def test_the_next_of_ten_unlike_schedules_costs_ten_looks(looks: Looks) -> None:
 
 
 def test_a_mixed_set_is_not_slower_than_cronsim() -> None:
-    # Measured by turns in one process, the best of three; it is about five times as fast.
+    # Measured alternately in one process, the best of three.
     ratios = measure(rounds=3, calls=10, schedules=60).ratios
     assert ratios[CRONSIM, ITERATING] > 1
     assert ratios[CRONSIM, FRESH] > 1

@@ -1,7 +1,7 @@
-"""Days on which clocks are changed: a fixed time occurs once, any other follows elapsed time.
+"""Names of time zones, and days on which clocks are changed.
 
-The first ones are the cases in which other libraries were measured to lose, double or invent
-an occurrence.
+A fixed time occurs once on such a day; any other time follows elapsed time. The first cases
+are those in which other libraries were found to lose, repeat or invent an occurrence.
 """
 
 from collections.abc import Callable
@@ -182,11 +182,11 @@ def test_a_day_that_no_year_has_is_refused() -> None:
             *("Antarctica/Troll", "2026-03-28 13:00", "30 2 * * *"),
             ["2026-03-29 03:00+02:00", "2026-03-30 02:30+02:00"],
         ),
-        (  # in Ireland it is winter that differs from the standard time
+        (  # in Ireland winter time is the one that differs from standard time
             *("Europe/Dublin", "2026-10-24 13:00", "30 1 * * *"),
             ["2026-10-25 01:30+01:00", "2026-10-26 01:30+00:00"],
         ),
-        (  # back for Ramadan
+        (  # set back during Ramadan
             *("Africa/Casablanca", "2026-02-14 13:00", "30 2 * * *"),
             ["2026-02-15 02:30+01:00", "2026-02-16 02:30+00:00"],
         ),
@@ -280,7 +280,7 @@ WAYS: list[Callable[[str], Schedule]] = [
         "./UTC",
         "Europe/Paris\0",
         "\ud800",
-        "tzdata.zi",  # a file beside the zones
+        "tzdata.zi",  # a file next to the zones
         "x" * 300,
         None,
         7,

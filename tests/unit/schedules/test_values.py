@@ -1,4 +1,4 @@
-"""Schedules and builders are values: frozen, hashable, equal by meaning, and text and back."""
+"""Schedules and builders are values: frozen, hashable, equal by meaning, stored as text."""
 
 import pickle
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ MEANWHILE = settings(deadline=None, max_examples=100)
 
 
 def built(random: Random) -> Schedule:
-    """Build what can be built."""
+    """Return a random schedule that is valid."""
     while True:
         try:
             return random_words(random, random.choice(UNUSUAL)).builder.build()
