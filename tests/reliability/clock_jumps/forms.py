@@ -1,7 +1,7 @@
-"""Schedules of many forms, and their occurrences by another way than the library's.
+"""Schedules of many forms, and an oracle that finds their occurrences without the library.
 
-A form says what a schedule means as a list of times of the day; the oracle goes through all
-of these, day by day, and asks the zone about each. Nothing of it is taken from the library.
+A form states the meaning of a schedule as a list of times of the day. The oracle goes through
+all of them, day by day, and asks the zone about each.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ LONGEST_SEARCH = 800
 
 
 class Form(Protocol):
-    """One schedule, as the library makes it and as the oracle reads it."""
+    """One schedule, for the library and for the oracle."""
 
     @property
     def zone(self) -> str:
@@ -34,11 +34,11 @@ class Form(Protocol):
         ...
 
     def build(self) -> Schedule:
-        """Make it with the library."""
+        """Return it as a schedule of the library."""
         ...
 
     def slots(self, after: datetime, zone: tzinfo) -> Iterator[datetime]:
-        """Return the occurrences that stand fixed, later than `after`, in their order."""
+        """Yield the occurrences later than `after`, in ascending order; none of intervals."""
         ...
 
 
@@ -59,7 +59,7 @@ class Pause:
 @final
 @frozen
 class Beat:
-    """Whenever the seconds since midnight in UTC can be divided by a number."""
+    """Whenever the seconds since midnight in UTC are a multiple of a number."""
 
     build: Callable[[], Schedule]
     seconds: int
@@ -84,7 +84,7 @@ class Wall:
     build: Callable[[], Schedule]
     times: tuple[time, ...]
     fixed: bool
-    """Whether it occurs once at each local time, whatever the clocks do."""
+    """Whether it occurs once at each local time, also when clocks are changed."""
     zone: str = "UTC"
     weekdays: frozenset[int] = frozenset(range(1, 8))
     days: frozenset[int] = frozenset(range(1, 32))
@@ -103,7 +103,7 @@ class Wall:
 @final
 @frozen
 class Either:
-    """A union; of the members of one zone only."""
+    """A union of members that share a zone."""
 
     members: tuple[Form, ...]
 
@@ -114,7 +114,7 @@ class Either:
 
     @property
     def length(self) -> timedelta | None:
-        """That of the shortest interval among them."""
+        """The length of the shortest interval among them."""
         return min((one.length for one in self.members if one.length), default=None)
 
     def build(self) -> Schedule:
@@ -131,14 +131,14 @@ class Either:
 
 
 def next_of(form: Form, after: datetime, zone: tzinfo) -> datetime:
-    """Return the first occurrence later than `after`, for a run that ends then."""
+    """Return the first occurrence later than `after`, the end of a run."""
     fixed = next(form.slots(after, zone), None)
     found = [at for at in (fixed, form.length and after + form.length) if at]
     return min(found)
 
 
 def between(form: Form, after: datetime, before: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Return the fixed occurrences later than `after` and earlier than `before`."""
+    """Yield the occurrences later than `after` and earlier than `before`."""
     for at in form.slots(after, zone):
         if at >= before:
             return
@@ -147,7 +147,7 @@ def between(form: Form, after: datetime, before: datetime, zone: tzinfo) -> Iter
 
 @lru_cache(maxsize=4000)
 def _on(day: date, times: tuple[time, ...], fixed: bool, zone: tzinfo) -> tuple[datetime, ...]:
-    """Return the instants of a local day, in their order."""
+    """Return the instants of a local day in ascending order."""
     walls = (datetime.combine(day, one) for one in times)
     found = (at for wall in walls for at in _instants(wall, fixed, zone))
     return tuple(sorted(set(found)))
@@ -155,7 +155,7 @@ def _on(day: date, times: tuple[time, ...], fixed: bool, zone: tzinfo) -> tuple[
 
 def _instants(wall: datetime, fixed: bool, zone: tzinfo) -> Iterator[datetime]:
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    if first > second:  # the clock leaves it out
+    if first > second:  # it lies in a gap
         if fixed:
             yield _end_of_gap(second, first, zone)
         return
@@ -165,7 +165,7 @@ def _instants(wall: datetime, fixed: bool, zone: tzinfo) -> Iterator[datetime]:
 
 
 def _end_of_gap(start: datetime, end: datetime, zone: tzinfo) -> datetime:
-    """Return the instant between the two at which the clock is set forward."""
+    """Return the instant between the two at which clocks are set forward."""
     at = start.replace(second=0)
     while at.astimezone(zone).utcoffset() != end.astimezone(zone).utcoffset():
         at += MINUTE

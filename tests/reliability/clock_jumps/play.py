@@ -1,10 +1,11 @@
-"""A world, lived through by the real runtime in virtual time."""
+"""The play of one seed: its world, run by the real runtime in virtual time, and its verdict."""
 
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import tzinfo
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, final
 from zoneinfo import ZoneInfo
 
@@ -12,20 +13,30 @@ import anyio
 from attrs import field, frozen
 
 import bgjobs
+from bgjobs import SQLiteStore, Store
 from bgjobs.backoff import Constant
 from bgjobs.config import RestartTolerance
 from bgjobs.testing import virtual_backend
 from tests.fixtures.zone_data import zones
-from tests.reliability.clock_jumps.clocks import Clocks, Jump, ProcessClock
-from tests.reliability.clock_jumps.trace import Born, Gone, HandlerEnded, Trace
-from tests.reliability.clock_jumps.worlds import AGES, CITY, Life, Timed, World
+from tests.reliability.clock_jumps.history import history_of
+from tests.reliability.clock_jumps.promises import PROMISES, no_errors, no_standstill, on_time
+from tests.reliability.clock_jumps.trace import (
+    Clocks,
+    HandlerEnded,
+    Jump,
+    ProcessClock,
+    Started,
+    Stopped,
+    Trace,
+)
+from tests.reliability.clock_jumps.worlds import AGES, CITY, Life, TimedJob, World, world_of
 from tests.simulation.entropy import entropy_of
 
 Loop = Literal["trio", "asyncio"]
 
 
-class Kept:
-    """A store that stays open while processes over it come and go."""
+class SharedStore:
+    """A store that stays open while processes over it start and stop."""
 
     def __init__(self, store: bgjobs.Store) -> None:
         self._store = store
@@ -38,10 +49,10 @@ class Kept:
 
 
 def play(world: World, store: Any, folder: Path, loop: Loop = "trio") -> Trace:
-    """Live through a world, over a store that is open and has its schema."""
+    """Run a world over a store that is open and migrated; return what was observed."""
     name, options = virtual_backend(loop)
     clocks = Clocks(world.start)
-    stage = _Stage(world, Kept(store), folder, Trace(clocks))
+    stage = _Stage(world, SharedStore(store), folder, Trace(clocks))
     with entropy_of(world.seed, clocks):
         anyio.run(stage.play, backend=name, backend_options=options)
     return stage.trace
@@ -69,7 +80,7 @@ class _Stage:
         trace = self.trace
         trace.steps, trace.jumps = 0, [one for one in life.jumps if one.at is None]
         async with AsyncExitStack() as processes:
-            trace.note(Born(self._known_zones()))
+            trace.note(Started(self._known_zones()))
             for node in range(life.nodes):
                 await processes.enter_async_context(bgjobs.run(self._config(node)))
             async with anyio.create_task_group() as tasks:
@@ -78,7 +89,7 @@ class _Stage:
                         tasks.start_soon(self._jump_at, jump, jump.at)
                 await anyio.sleep(life.span)
             trace.jumps = []
-            trace.note(Gone())
+            trace.note(Stopped())
 
     async def _jump_at(self, jump: Jump, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -109,7 +120,7 @@ class _Stage:
             restart_tolerance=RestartTolerance(restarts=1_000),
         )
 
-    def _scheduled(self, job: Timed) -> bgjobs.ScheduledJob:
+    def _scheduled(self, job: TimedJob) -> bgjobs.ScheduledJob:
         return bgjobs.ScheduledJob(
             bgjobs.worker(name=job.name)(self._handler(job)),
             job.form.build(),
@@ -122,7 +133,9 @@ class _Stage:
             poll_interval=job.poll,
         )
 
-    def _handler(self, job: Timed) -> Callable[[bgjobs.JobContext], Coroutine[Any, Any, None]]:
+    def _handler(
+        self, job: TimedJob
+    ) -> Callable[[bgjobs.JobContext], Coroutine[Any, Any, None]]:
         async def handle(context: bgjobs.JobContext) -> None:
             fails = job.fails and next(self._numbers) % job.fails == 0
             await anyio.sleep(job.lasts)
@@ -131,3 +144,51 @@ class _Stage:
                 raise ConnectionError("reset")
 
         return handle
+
+
+def problems_of(world: World, trace: Trace) -> Sequence[str]:
+    """Return the broken promises of a trace."""
+    problems: list[str] = []
+    for job in world.jobs:
+        history = history_of(job, trace, world)
+        checks = [*PROMISES, no_standstill, on_time]
+        if world.lease == AGES:
+            checks.append(no_errors)
+        for check in checks:
+            problems += [f"{job.name}: {text}" for text in check(history)]
+    return problems
+
+
+class BrokenPromiseError(AssertionError):
+    """A seed breaks a promise."""
+
+
+def run_seed(seed: int, loop: Loop = "trio") -> tuple[Trace, Sequence[str]]:
+    """Run a seed over a store in memory; return its trace and the broken promises."""
+    store = SQLiteStore(":memory:")
+    store.open()
+    try:
+        store.migrate()
+        return run_seed_on(store, seed, loop)
+    finally:
+        store.close()
+
+
+def run_seed_on(store: Store, seed: int, loop: Loop) -> tuple[Trace, Sequence[str]]:
+    """Run a seed over an open store, which several seeds may share; see `run_seed`."""
+    world = world_of(seed)
+    with TemporaryDirectory() as folder:
+        trace = play(world, store, Path(folder), loop)
+    return trace, problems_of(world, trace)
+
+
+def check(seed: int, loop: Loop = "trio") -> None:
+    """Raise `BrokenPromiseError`, with the command that replays the seed, if it fails."""
+    raise_if_wrong(seed, loop, run_seed(seed, loop)[1])
+
+
+def raise_if_wrong(seed: int, loop: Loop, problems: Sequence[str]) -> None:
+    """Raise `BrokenPromiseError`, with the command that replays the seed, if any."""
+    if problems:
+        replay = f"replay: python -m tests.reliability.clock_jumps --seed {seed} --loop {loop}"
+        raise BrokenPromiseError("\n".join([*problems, replay]))

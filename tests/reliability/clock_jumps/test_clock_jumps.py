@@ -1,21 +1,25 @@
-"""Whatever clocks and zones do, schedules neither rush, stand still, repeat nor lose a run."""
+"""Schedules neither rush, stop, repeat nor lose a run, however clocks and zones change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
+from unittest.mock import patch
 
 import pytest
 
 from bgjobs.events import OccurrenceReplanned, OccurrencesMissed
+from bgjobs.planning import replanned
+from bgjobs.runtime.planned_run import PlannedRun
 from tests.fixtures.databases import Database
-from tests.reliability.clock_jumps.mutants import MUTANTS
-from tests.reliability.clock_jumps.play import Loop
-from tests.reliability.clock_jumps.trace import Jumped
-from tests.reliability.clock_jumps.verdict import (
+from tests.reliability.clock_jumps.play import (
     BrokenPromiseError,
+    Loop,
     check,
     raise_if_wrong,
-    verdict,
-    verdict_on,
+    run_seed,
+    run_seed_on,
 )
+from tests.reliability.clock_jumps.trace import Jumped
 from tests.reliability.clock_jumps.worlds import CITY, world_of
 
 CHUNKS = [
@@ -23,7 +27,48 @@ CHUNKS = [
     *(pytest.param(range(at, at + 20), marks=pytest.mark.slow) for at in (20, 40)),
 ]
 MOST = 60
-"""Within so many seeds each mutant is found."""
+"""The number of seeds within which each mutant is found."""
+
+
+Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]
+ROW = "bgjobs.runtime.scheduled_row."
+
+
+@contextmanager
+def planned_early() -> Generator[None]:
+    """Plan by the time that this process assumed before the end of the run was stored."""
+    with patch.object(PlannedRun, "__call__", lambda run, now: run.request()):
+        yield
+
+
+@contextmanager
+def patient() -> Generator[None]:
+    """Let a row wait for the time of a clock that was ahead."""
+    with patch(f"{ROW}is_ahead", lambda job, now: False), patch(f"{ROW}restarted", replanned):
+        yield
+
+
+@contextmanager
+def provincial() -> Generator[None]:
+    """Treat an instant that was planned with other time zone data as an occurrence."""
+    with patch("bgjobs.planning._may_occur", lambda schedule, at: True):
+        yield
+
+
+@contextmanager
+def silent() -> Generator[None]:
+    """Report no occurrences that were missed during another run."""
+    with patch("bgjobs.runtime.planner.missed_between", lambda plan, after, before: []):
+        yield
+
+
+MUTANTS: Mapping[str, tuple[Mutant, str]] = {
+    "planned_early": (planned_early, "rush"),
+    "patient": (patient, "standstill"),
+    "provincial": (provincial, "no occurrence"),
+    "silent": (silent, "missed"),
+}
+"""Bugs that are put into the library, each with the promise that it breaks first."""
 
 
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"from-{seeds[0]}")
@@ -44,7 +89,7 @@ def test_they_keep_them_on_each_store(database: Database, loop: Loop) -> None:
     try:
         store.migrate()
         for seed in range(200, 202):
-            _, problems = verdict_on(store, seed, loop)
+            _, problems = run_seed_on(store, seed, loop)
             raise_if_wrong(seed, loop, problems)
     finally:
         store.close()
@@ -66,7 +111,7 @@ def test_the_worlds_are_as_rough_as_they_should_be() -> None:
 
 
 def test_much_is_heard_of_them() -> None:
-    heard = {type(entry.what) for seed in range(5) for entry in verdict(seed)[0].entries}
+    heard = {type(entry.what) for seed in range(5) for entry in run_seed(seed)[0].entries}
     assert heard >= {Jumped, OccurrenceReplanned, OccurrencesMissed}
 
 
@@ -89,4 +134,4 @@ def test_a_failure_says_how_to_replay_it() -> None:
 
 def _broken_by(seed: int) -> set[str]:
     """Return the kinds of promises that a seed breaks."""
-    return {problem.split(": ")[1] for problem in verdict(seed)[1]}
+    return {problem.split(": ")[1] for problem in run_seed(seed)[1]}

@@ -1,8 +1,8 @@
-"""What was heard of a world, in its order, with what the store's clock showed meanwhile."""
+"""Clocks that jump, and the trace of everything observed, in order and with their times."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
-from typing import TypeAlias, final
+from datetime import datetime, timedelta, tzinfo
+from typing import Literal, TypeAlias, final
 from uuid import UUID
 
 from anyio import current_time
@@ -19,7 +19,81 @@ from bgjobs.events import (
     OccurrencesMissed,
     QueueError,
 )
-from tests.reliability.clock_jumps.clocks import Clocks, Jump
+from bgjobs.instants import to_microseconds
+
+Which = Literal["store", "processes", "all"]
+
+
+@final
+@frozen
+class Jump:
+    """A change of one clock, or of all of them, by some seconds."""
+
+    by: float
+    """Seconds; negative sets them back."""
+    which: Which = "all"
+    at: float | None = None
+    """Seconds after the start of its life; None if `step` determines the moment."""
+    step: int = 0
+    """The number of events of its life after which it happens."""
+    back: bool = False
+    """Whether the clocks are set to the right time instead."""
+
+
+@final
+@define(eq=False)
+class Clocks:
+    """All clocks of a world, except that of the event loop, which is monotonic."""
+
+    start: datetime
+    store: timedelta = timedelta(0)
+    """How far the store's clock is ahead of the right time."""
+    processes: timedelta = timedelta(0)
+    _began: float | None = field(default=None, init=False)
+
+    def right(self) -> datetime:
+        """Return the right time."""
+        if self._began is None:
+            self._began = current_time()
+        return self.start + timedelta(seconds=current_time() - self._began)
+
+    def shown(self) -> datetime:
+        """Return the time of the store's clock."""
+        return self.right() + self.store
+
+    def microseconds(self) -> int:
+        """Return the time of the store's clock, in microseconds since 1970."""
+        return to_microseconds(self.shown())
+
+    def jump(self, jump: Jump) -> None:
+        """Set the clocks."""
+        by = timedelta(seconds=jump.by)
+        if jump.which in ("store", "all"):
+            self.store = timedelta(0) if jump.back else self.store + by
+        if jump.which in ("processes", "all"):
+            self.processes = timedelta(0) if jump.back else self.processes + by
+
+
+@final
+@frozen
+class ProcessClock:
+    """A `bgjobs.clock.Clock` of one process; the store has its own."""
+
+    clocks: Clocks
+    inline: bool = field(default=True, init=False)
+
+    def now(self) -> datetime:
+        """See `Clock.now`."""
+        return self.clocks.right() + self.clocks.processes
+
+    def store_now(self) -> datetime | None:
+        """See `Clock.store_now`."""
+        return self.clocks.shown()
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return current_time()
+
 
 KEPT = (
     JobFailed,
@@ -35,22 +109,22 @@ KEPT = (
 
 @final
 @frozen
-class Born:
-    """A life begins, with these time zones."""
+class Started:
+    """The start of a life, with these time zones."""
 
     zones: Mapping[str, tzinfo]
 
 
 @final
 @frozen
-class Gone:
-    """A life has ended."""
+class Stopped:
+    """The end of a life."""
 
 
 @final
 @frozen
 class Jumped:
-    """The clocks were set; `before` is what the store's showed."""
+    """A jump; `before` is the time of the store's clock before it."""
 
     jump: Jump
     before: datetime
@@ -64,37 +138,37 @@ class HandlerEnded:
     job: UUID
 
 
-What: TypeAlias = Event | Born | Gone | Jumped | HandlerEnded
+Observation: TypeAlias = Event | Started | Stopped | Jumped | HandlerEnded
 
 
 @final
 @frozen
 class Entry:
-    """One thing that happened."""
+    """One observation."""
 
     loop: float
-    """When, by the clock that never jumps."""
+    """The time of the event loop's clock."""
     shown: datetime
-    """What the store's clock showed then, or after it."""
+    """The time of the store's clock, after a jump."""
     node: int
-    """The process that told it; -1 for what happens to all."""
-    what: What
+    """The process that reported it; -1 for all."""
+    what: Observation
 
 
 @final
 @define(eq=False)
 class Trace:
-    """Keeps what happens, and lets clocks jump at the steps for which that was asked."""
+    """Records observations, and lets clocks jump after the number of events they wait for."""
 
     clocks: Clocks
     entries: list[Entry] = field(factory=list[Entry], init=False)
     steps: int = field(default=0, init=False)
-    """Events that were heard since the life has begun."""
+    """The events since the start of the life."""
     jumps: list[Jump] = field(factory=list[Jump], init=False)
-    """Those of this life that wait for their step."""
+    """The jumps of this life that wait for their step."""
 
-    def note(self, what: What, node: int = -1) -> None:
-        """Write it down."""
+    def note(self, what: Observation, node: int = -1) -> None:
+        """Record an observation."""
         self.entries.append(Entry(current_time(), self.clocks.shown(), node, what))
 
     def jump(self, jump: Jump) -> None:
@@ -104,7 +178,7 @@ class Trace:
         self.note(Jumped(jump, before))
 
     def listener(self, node: int) -> Callable[[Event], None]:
-        """Make the listener of a process."""
+        """Return the listener of a process."""
 
         def hear(event: Event) -> None:
             if isinstance(event, KEPT):

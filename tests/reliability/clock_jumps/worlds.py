@@ -1,7 +1,7 @@
-"""What a seed means: some scheduled jobs, and lives of their process with jumps of clocks.
+"""What a seed decides: scheduled jobs, and lives of their processes with jumps of clocks.
 
-The jobs of one world have occurrences at distances of the same order, so that a life has a
-handful of each. Jumps are as short as a second or as long as weeks, whatever the distances.
+The jobs of one world have occurrences at similar distances, so that a life has a few of each.
+Jumps are from a second to weeks long, independently of the distances.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,32 +14,36 @@ from attrs import frozen
 
 from bgjobs import Schedule, every, schedule
 from bgjobs.schedules import from_cron
-from tests.reliability.clock_jumps.clocks import Jump
 from tests.reliability.clock_jumps.forms import Beat, Either, Form, Pause, Wall
+from tests.reliability.clock_jumps.trace import Jump
 
 CITY = "City"
-"""The zone whose data change between two lives."""
+"""The zone whose rule changes between two lives."""
 RULES = (
-    ("CST6CDT,M4.1.0,M10.5.0", "CST6"),  # summer time is given up,
-    ("CST6", "CST6CDT,M4.1.0,M10.5.0"),  # or begun;
-    ("CST6", "EST5"),  # another offset for good,
+    ("CST6CDT,M4.1.0,M10.5.0", "CST6"),  # summer time is abolished,
+    ("CST6", "CST6CDT,M4.1.0,M10.5.0"),  # or introduced;
+    ("CST6", "EST5"),  # another offset permanently,
     ("EST5", "CST6"),
     ("<+0430>-4:30", "<+04>-4"),  # by half an hour
 )
 STARTS = (
     datetime(2030, 1, 1, tzinfo=UTC),
-    datetime(2030, 3, 9, 23, 13, tzinfo=UTC),  # New York goes to summer time,
+    datetime(2030, 3, 9, 23, 13, tzinfo=UTC),  # before New York sets its clocks forward,
     datetime(2030, 3, 30, 21, 40, tzinfo=UTC),  # and Paris,
-    datetime(2030, 4, 6, 2, 7, tzinfo=UTC),  # and back goes Lord Howe, by half an hour,
+    datetime(
+        2030, 4, 6, 2, 7, tzinfo=UTC
+    ),  # before Lord Howe sets its clocks back by half an hour,
     datetime(2030, 10, 26, 22, 31, tzinfo=UTC),  # and Paris,
     datetime(2030, 11, 2, 20, 59, tzinfo=UTC),  # and New York
-    datetime(2030, 4, 25, 18, 30, tzinfo=UTC),  # Cairo goes to summer time at midnight
+    datetime(
+        2030, 4, 25, 18, 30, tzinfo=UTC
+    ),  # before Cairo sets its clocks forward at midnight
     datetime(2030, 6, 28, 5, 0, tzinfo=UTC),
 )
 WEEK = 7 * 86_400.0
 LEASE, AGES = 40.0, 1e9
 LONGEST_BESIDE = 300.0
-"""Seconds that a handler may take beside another process, which looks twice a second."""
+"""The most seconds of a handler with a second process, which polls twice a second."""
 
 
 def _at(*times: tuple[int, int]) -> tuple[time, ...]:
@@ -206,7 +210,7 @@ PACES: Mapping[float, Sequence[Form]] = {
 
 @final
 @frozen(kw_only=True)
-class Timed:
+class TimedJob:
     """One scheduled job."""
 
     name: str
@@ -215,21 +219,21 @@ class Timed:
     misfire_grace: float | None
     jitter: float
     lasts: float
-    """Seconds that its handler takes."""
+    """The duration of its handler in seconds."""
     fails: int
-    """Every so many handlers raise; 0 for none."""
+    """Every nth call of the handler raises; 0 for none."""
     backoff: float
     poll: float
 
     @property
     def grace(self) -> float | None:
-        """How late a run may be that has not begun; see the table of the documentation."""
+        """How late a run may begin, in seconds; see the table of the documentation."""
         default = 1.0 if self.catch_up == "never" else None
         return default if self.misfire_grace is None else self.misfire_grace
 
     @property
     def made_up(self) -> int:
-        """How many missed ones are run in a row."""
+        """How many missed occurrences are run in a row."""
         return self.catch_up if isinstance(self.catch_up, int) else 0
 
 
@@ -241,26 +245,26 @@ class Life:
     down: float
     """Seconds between the last stop and this start."""
     before: Sequence[Jump]
-    """While none lives."""
+    """Jumps while no process runs."""
     span: float
     nodes: int
     jumps: Sequence[Jump]
     rule: str | None
-    """What the data of `CITY` are; None for those of this machine."""
+    """The rule of `CITY`; None for the time zone data of this machine."""
 
 
 @final
 @frozen(kw_only=True)
 class World:
-    """All that a seed decides."""
+    """Everything that a seed decides."""
 
     seed: int
     start: datetime
     lease: float
     heartbeat: float
-    jobs: Sequence[Timed]
+    jobs: Sequence[TimedJob]
     lives: Sequence[Life]
-    """In the last of them no clock jumps."""
+    """No clock jumps in the last of them."""
 
 
 def world_of(seed: int) -> World:
@@ -274,7 +278,7 @@ def world_of(seed: int) -> World:
     jobs = jobs[:1] if pace == 3600.0 and has_days_off(jobs[:1]) else jobs
     rules = random.choice(RULES) if city else (None, None)
     count = random.choice((1, 2, 3))
-    change = random.randint(0, count)  # the life in which the data are new
+    change = random.randint(0, count)  # the first life with the new rule
     most = 1 if max(one.lasts for one in jobs) > LONGEST_BESIDE else 2
     lives = [_life(random, pace, rules[number >= change], most) for number in range(count)]
     return World(
@@ -287,8 +291,10 @@ def world_of(seed: int) -> World:
     )
 
 
-def _job(random: Random, seed: int, number: int, pace: float, forms: Sequence[Form]) -> Timed:
-    return Timed(
+def _job(
+    random: Random, seed: int, number: int, pace: float, forms: Sequence[Form]
+) -> TimedJob:
+    return TimedJob(
         name=f"job-{seed}-{number}",
         form=random.choice(forms),
         catch_up=random.choice(("once", "once", "never", 1, 3, 30)),
@@ -313,15 +319,15 @@ def _life(random: Random, pace: float, rule: str | None, nodes: int) -> Life:
     )
 
 
-def has_days_off(jobs: Sequence[Timed]) -> bool:
-    """Whether one of them is not run on all days."""
+def has_days_off(jobs: Sequence[TimedJob]) -> bool:
+    """Whether one of them does not run on every day."""
     return any(isinstance(job.form, Wall) and job.form.weekdays != EVERY_DAY for job in jobs)
 
 
 def _last_life(
-    random: Random, pace: float, rule: str | None, nodes: int, jobs: Sequence[Timed]
+    random: Random, pace: float, rule: str | None, nodes: int, jobs: Sequence[TimedJob]
 ) -> Life:
-    """One in which no clock jumps, after they were set right or not."""
+    """Draw a life without jumps; before it, the clocks may be set to the right time."""
     right = [Jump(0.0, back=True)] if random.random() < 0.5 else []
     longest = max(one.poll + one.jitter + 4 * one.lasts + one.backoff for one in jobs)
     rest = 16 * 86_400.0 if pace == WEEK else 3 * 86_400.0 if has_days_off(jobs) else 0.0
