@@ -1,16 +1,17 @@
-"""A plugin for mypy, which finds what the types of schedules cannot say.
+"""A plugin for mypy, which checks schedules made of literals.
 
-Switch it on in the settings of mypy: ``plugins = ["bgjobs.mypy_plugin"]``. Then these are
-errors, with the code ``bgjobs-schedule``, at the call that is wrong::
+Enable it in the settings of mypy: ``plugins = ["bgjobs.mypy_plugin"]``. Each of these calls is
+then an error with the code ``bgjobs-schedule``, at the method that is wrong::
 
     schedule().between_hours(17, 8)                         a range that runs backwards
-    schedule().in_timezone("Europe/Pari")                   no such time zone
-    schedule().on_day_of_month(30).on_february().build()    a day that never comes
+    schedule().in_timezone("Europe/Pari")                   an unknown time zone
+    schedule().on_day_of_month(30).on_february().build()    a day that no year has
     schedule().on_weekdays().build()                        every minute of these days
     from_cron("61 * * * *"), every(seconds=0)
 
-It knows no rules. A call whose arguments are literals is made, and the library says what is
-wrong with it; what is known only at run time is left alone.
+The plugin has no rules of its own. It makes every call whose arguments are literals and
+reports the `ScheduleValidationError`; arguments that are known only at run time are ignored.
+See https://mypy.readthedocs.io/en/stable/extending_mypy.html.
 """
 
 from collections.abc import Callable, Iterable
@@ -51,50 +52,50 @@ from bgjobs.schedules import (
 SCHEDULE = ErrorCode("bgjobs-schedule", "Check schedules made of literals", "bgjobs")
 
 _LARGEST = 100_000
-"""Bits of a number, or characters of a text, that an expression is worked out to."""
+"""The most bits of a number, or characters of a text, to which expressions are evaluated."""
 _DEEPEST = 50
-"""Operators within each other that are worked out."""
+"""The most nested operators that are evaluated."""
 
 T = TypeVar("T")
 CallContext: TypeAlias = FunctionContext | MethodContext
 Hook: TypeAlias = Callable[[CallContext], Type]
-Word: TypeAlias = Callable[[ScheduleBuilder], ScheduleBuilder]
-"""The call of a builder's method, with its arguments."""
+Step: TypeAlias = Callable[[ScheduleBuilder], ScheduleBuilder]
+"""A call of a method of the builder, with its arguments."""
 
 
-def plugin(version: str) -> type[Plugin]:  # noqa: ARG001 - mypy tells its version
-    """Give the plugin; mypy calls this."""
+def plugin(version: str) -> type[Plugin]:  # noqa: ARG001 - mypy passes its version
+    """Return the class of the plugin; mypy calls this."""
     return SchedulePlugin
 
 
 class SchedulePlugin(Plugin):
-    """Tries literal schedules out."""
+    """Makes the calls of literal schedules and reports their problems."""
 
     def get_function_hook(self, fullname: str) -> Hook | None:
-        """Try `every` and `from_cron`."""
+        """Return the check of `every` or `from_cron`."""
         function = _FUNCTIONS.get(fullname)
         return partial(self._try_call, fullname, function) if function else None
 
     def get_method_hook(self, fullname: str) -> Hook | None:
-        """Try each word of a builder by itself, and all of them together at `build`."""
+        """Return the check of a builder's method; at `build`, that of the whole chain."""
         owner, _, name = fullname.rpartition(".")
         if owner != _BUILDER or name.startswith("_"):
             return None
         if name == "build":
             return _try_chain
-        return partial(self._try_call, fullname, partial(_say, name))
+        return partial(self._try_call, fullname, partial(_build_step, name))
 
     def _try_call(
         self, fullname: str, function: Callable[..., object], ctx: CallContext
     ) -> Type:
-        # To mypy a decorator is a call too; there is nothing to try about it.
+        # To mypy a decorator is a call too, but it has no arguments to check.
         if isinstance(ctx.context, CallExpr) and self._fits(fullname, ctx):
             call = _with_arguments(function, ctx.context, ctx.api)
-            _report(_of_a_word(_faults(call)) if call else (), ctx)
+            _report(_of_one_step(_faults(call)) if call else (), ctx)
         return ctx.default_return_type
 
     def _fits(self, fullname: str, ctx: CallContext) -> bool:
-        """Say whether the arguments have the right types: else mypy has told already."""
+        """Whether the arguments have the right types; if not, mypy reports that itself."""
         found = self.lookup_fully_qualified(fullname)
         node = found.node if found else None
         if not isinstance(node, FuncDef) or not isinstance(node.type, CallableType):
@@ -106,25 +107,27 @@ class SchedulePlugin(Plugin):
 
 def _try_chain(ctx: CallContext) -> Type:
     if isinstance(ctx.context, CallExpr) and isinstance(ctx.context.callee, MemberExpr):
-        words = _words(ctx.context.callee.expr, ctx.api)
-        told = [one for word in words for one in _of_a_word(_faults(partial(_build, [word])))]
-        found = _faults(partial(_build, words))
-        _report([fault for fault in found if fault not in told], ctx)
+        steps = _steps(ctx.context.callee.expr, ctx.api)
+        reported = [
+            fault for step in steps for fault in _of_one_step(_faults(partial(_build, [step])))
+        ]
+        found = _faults(partial(_build, steps))
+        _report([fault for fault in found if fault not in reported], ctx)
     return ctx.default_return_type
 
 
-def _words(chain: Expression, api: CheckerPluginInterface) -> list[Word]:
-    """Give the words of a chain from `schedule()` on; none unless all of it is known."""
-    words: list[Word] = []
+def _steps(chain: Expression, api: CheckerPluginInterface) -> list[Step]:
+    """Return the calls of a chain that begins with `schedule()`; none if any is unknown."""
+    steps: list[Step] = []
     while isinstance(chain, CallExpr) and isinstance(chain.callee, RefExpr):
         if chain.callee.fullname in _STARTS and not chain.args:
-            return words[::-1]
+            return steps[::-1]
         if not isinstance(chain.callee, MemberExpr):
             break
-        word = _with_arguments(partial(methodcaller, chain.callee.name), chain, api)
-        if word is None:
+        step = _with_arguments(partial(methodcaller, chain.callee.name), chain, api)
+        if step is None:
             break
-        words.append(word())
+        steps.append(step())
         chain = chain.callee.expr
     return []
 
@@ -132,7 +135,7 @@ def _words(chain: Expression, api: CheckerPluginInterface) -> list[Word]:
 def _with_arguments(
     function: Callable[..., T], call: CallExpr, api: CheckerPluginInterface
 ) -> Callable[[], T] | None:
-    """Give the function with the arguments of this call, if all of them are known."""
+    """Return the function with the arguments of this call; None if any is unknown."""
     positional: list[object] = []
     named: dict[str, object] = {}
     for expression, kind, name in zip(call.args, call.arg_kinds, call.arg_names, strict=True):
@@ -147,20 +150,20 @@ def _with_arguments(
 
 
 def _value(expression: Expression, api: CheckerPluginInterface) -> object:
-    """Return what a literal, or the name of a constant, stands for; None if not known."""
+    """Return the value of a literal or of the name of a constant; None if unknown."""
     if not isinstance(expression, RefExpr):
         return _folded(expression)
     found = get_proper_type(api.get_expression_type(expression))
     if isinstance(found, Instance) and found.last_known_value:
         found = found.last_known_value
-    # In the type of an enum's member the value is the member's name.
+    # For a member of an enum, `found.value` is the name of the member, not its value.
     if isinstance(found, LiteralType) and found.fallback.type.fullname in _PLAIN:
         return found.value
     return None
 
 
 def _folded(expression: Expression, depth: int = 0) -> Any:
-    """Return the value of literals and operators; None if it is not known, or is huge."""
+    """Return the value of literals and operators; None if it is unknown or huge."""
     if not isinstance(expression, OpExpr | UnaryExpr):
         return constant_fold_expr(expression, "")
     if depth == _DEEPEST:
@@ -173,12 +176,12 @@ def _folded(expression: Expression, depth: int = 0) -> Any:
         if left is None or right is None or _is_huge(expression.op, left, right):
             return None
         return constant_fold_binary_op(expression.op, left, right)
-    except ArithmeticError:  # a float cannot hold it
+    except ArithmeticError:  # it does not fit into a float
         return None
 
 
 def _is_huge(operator: str, left: Any, right: Any) -> bool:
-    """Whether the answer may be longer than anything that a schedule takes."""
+    """Whether the result may be longer than any argument of a schedule."""
     if isinstance(left, int) and isinstance(right, int):
         bits = {
             "**": left.bit_length() * right,
@@ -191,12 +194,12 @@ def _is_huge(operator: str, left: Any, right: Any) -> bool:
     return isinstance(left, int) and isinstance(right, str) and left * len(right) > _LARGEST
 
 
-def _say(name: str, /, *arguments: Any, **named: Any) -> Schedule:
+def _build_step(name: str, /, *arguments: Any, **named: Any) -> Schedule:
     return _build([methodcaller(name, *arguments, **named)])
 
 
-def _build(words: Iterable[Word]) -> Schedule:
-    return reduce(lambda builder, word: word(builder), words, schedule()).build()
+def _build(steps: Iterable[Step]) -> Schedule:
+    return reduce(lambda builder, step: step(builder), steps, schedule()).build()
 
 
 def _faults(call: Callable[[], object]) -> tuple[ScheduleFault, ...]:
@@ -209,8 +212,8 @@ def _faults(call: Callable[[], object]) -> tuple[ScheduleFault, ...]:
     return ()
 
 
-def _of_a_word(faults: Iterable[ScheduleFault]) -> list[ScheduleFault]:
-    """Leave out what other words of the chain may set right."""
+def _of_one_step(faults: Iterable[ScheduleFault]) -> list[ScheduleFault]:
+    """Return the problems that other calls of the chain cannot solve."""
     return [fault for fault in faults if fault.kind != "no_time"]
 
 
@@ -220,7 +223,7 @@ def _report(faults: Iterable[ScheduleFault], ctx: CallContext) -> None:
 
 
 def _place(call: Context) -> Context:
-    """Give the place of the method's name: all calls of a chain begin where the chain does."""
+    """Return the place of the method's name, since all calls of a chain begin at its start."""
     callee = call.callee if isinstance(call, CallExpr) else call
     if not isinstance(callee, MemberExpr) or not callee.end_line or not callee.end_column:
         return call

@@ -34,7 +34,6 @@ nitpick_ignore_regex = [
     ("py:class", ".*"),
     ("py:obj", r"(?!bgjobs\.).*"),
     ("py:obj", r"bgjobs\.\w+\.[A-Z]"),  # type variables
-    ("py:obj", r"bgjobs\.schedules\.calendar_days"),  # for those who read the code
 ]
 
 ROOT_PAGES = {

@@ -1,10 +1,10 @@
-"""When scheduled jobs recur: pure values over the calendar, without a clock of their own.
+"""Schedules: when scheduled jobs recur, as values without a clock of their own.
 
-schedule()    a calendar in words: `ScheduleBuilder`, then ``.build()``
-every         an interval, counted from the end of the last run
+schedule()    a calendar, built with the methods of `ScheduleBuilder` and ``.build()``
+every         an interval, which counts from the end of the last run
 from_cron     a calendar from cron text
-a | b         whichever is next
-from_text     what `Schedule.text` has written
+a | b         the union of two schedules
+from_text     a schedule from the text that `Schedule.text` has written
 """
 
 from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
@@ -12,9 +12,9 @@ from bgjobs.schedules.base import AnyOf, Schedule
 from bgjobs.schedules.builder import ScheduleBuilder, schedule
 from bgjobs.schedules.calendar import Calendar
 from bgjobs.schedules.cron import from_cron
+from bgjobs.schedules.description import Preview, PreviewLine
 from bgjobs.schedules.interval import Interval, every
-from bgjobs.schedules.preview import Preview, PreviewLine
-from bgjobs.schedules.reading import from_text
+from bgjobs.schedules.text import from_text
 from bgjobs.schedules.units import (
     DayOfMonth,
     Hour,

@@ -1,4 +1,4 @@
-"""What every schedule can do, and the union of several."""
+"""`Schedule`, the operations of every schedule, and `AnyOf`, the union of several."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from attrs import frozen
 
 from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import NaiveDatetimeError, NoOccurrenceError
-from bgjobs.schedules.preview import Preview, PreviewLine, check_count
+from bgjobs.schedules.description import Preview, PreviewLine, check_count
 
 MICROSECOND = timedelta(microseconds=1)
 _FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
@@ -20,7 +20,9 @@ _FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 class Schedule(ABC):
     """When something recurs: a frozen, hashable, picklable value.
 
-    Made by `schedule()`, `every`, `from_cron` and ``|``; there are no other kinds.
+    Create one with `schedule()`, `every`, `from_cron` or ``|``; subclasses of your own are not
+    supported. All instants that are passed in need a time zone, and all that are returned are
+    in UTC.
     """
 
     __slots__ = ()
@@ -28,7 +30,7 @@ class Schedule(ABC):
     @property
     @abstractmethod
     def text(self) -> str:
-        """The schedule as text that can be stored; `from_text` gives an equal schedule."""
+        """The form in which the schedule is stored; `from_text` returns an equal schedule."""
 
     @property
     @abstractmethod
@@ -37,43 +39,68 @@ class Schedule(ABC):
 
     @abstractmethod
     def next_after(self, instant: datetime) -> datetime:
-        """Give the first occurrence later than `instant`, in UTC.
+        """Return the first occurrence later than `instant`, in UTC.
 
         Raises:
             NaiveDatetimeError: `instant` has no time zone.
-            ValueError: `instant` lies before the year 1.
-            NoOccurrenceError: The calendar ends before there is one, with the year 9999.
+            ValueError: `instant` lies before the year 1 in UTC.
+            NoOccurrenceError: There is none up to the year 9999, where the calendar ends.
         """
 
     @abstractmethod
     def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Give the occurrences later than `after`, up to and with `until`, that stand fixed.
+        """Return the occurrences later than `after`, up to and including `until`, lazily.
 
-        Lazy. What is counted from the end of the last run stands nowhere before that end.
+        Intervals are left out: they count from the end of the last run, so their occurrences
+        are not known before that end.
+
+        Raises:
+            NaiveDatetimeError: `after` or `until` has no time zone.
+            ValueError: `after` or `until` lies outside the years 1 to 9999 in UTC.
         """
 
     @abstractmethod
     def describe(self) -> str:
-        """Say in plain English when it recurs."""
+        """Return a sentence in English that says when it recurs: ``at 02:30 every day``."""
 
     @abstractmethod
     def remark(self, occurrence: datetime) -> str:
-        """Say what a change of the clocks did to one of its occurrences; empty if nothing."""
+        """Return what a change of the clocks did to an occurrence; empty if nothing.
+
+        Raises:
+            NaiveDatetimeError: `occurrence` has no time zone.
+            ValueError: `occurrence` lies outside the years 1 to 9999 in UTC.
+        """
 
     def occurrences(self, after: datetime, until: datetime | None = None) -> Iterator[datetime]:
-        """Give the occurrences later than `after`, in order and in UTC, up to and with `until`.
+        """Return the occurrences later than `after`, in ascending order and in UTC, lazily.
 
-        Lazy, and endless without `until`. Both instants need a time zone.
+        Args:
+            after: The instant after which they begin.
+            until: The last instant that is included; None for no end but the year 9999.
+
+        Raises:
+            NaiveDatetimeError: `after` or `until` has no time zone.
+            ValueError: `after` or `until` lies outside the years 1 to 9999 in UTC.
         """
         after = as_instant("after", after)
         end = None if until is None else as_instant("until", until)
         return self._follow(after, end)
 
     def preview(self, count: int = 5, *, after: datetime | None = None) -> Preview:
-        """Give the next occurrences for people to read: print it.
+        """Return the next occurrences for people to read: print it.
 
-        Up to `count` of them, from now on or after `after`. Each line has the local time, UTC,
-        and a remark where the clocks were changed.
+        Args:
+            count: How many at most, from 0 to 10,000.
+            after: The instant after which they begin; None for now.
+
+        Returns:
+            A table; each line has the local time, UTC, and a remark where clocks are changed.
+
+        Raises:
+            NaiveDatetimeError: `after` has no time zone.
+            TypeError: `count` is not an int.
+            ValueError: `count` is out of range, or `after` lies outside the years 1 to 9999.
         """
         check_count(count)
         start = datetime.now(UTC) if after is None else as_instant("after", after)
@@ -84,7 +111,7 @@ class Schedule(ABC):
         return Preview(tuple(lines))
 
     def __or__(self, other: "Schedule") -> "Schedule":
-        """Give the schedule that occurs whenever one of the two does."""
+        """Return the schedule that occurs whenever at least one of the two does."""
         if not isinstance(other, Schedule):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
             return NotImplemented
         return any_of([self, other])
@@ -105,11 +132,22 @@ class Schedule(ABC):
     def _timezone_at(self, occurrence: datetime) -> tzinfo:  # noqa: ARG002 - a union needs it
         return self.timezone
 
+    def _start_of_search(self, instant: datetime) -> datetime:
+        """Return the instant in UTC; raise `NoOccurrenceError` if it is after the year 9999."""
+        try:
+            return as_instant("instant", instant)
+        except NaiveDatetimeError:
+            raise
+        except ValueError:
+            if instant.year == MAXYEAR:
+                raise NoOccurrenceError(self.text, instant) from None
+            raise
+
 
 @final
 @frozen(str=False)
 class AnyOf(Schedule):
-    """Occurs whenever one of its members does; made by ``|``."""
+    """Occurs whenever at least one of its members does; created by ``|``."""
 
     members: tuple[Schedule, ...]
     """Two or more, none of them a union, in the order of their texts."""
@@ -121,7 +159,7 @@ class AnyOf(Schedule):
 
     @property
     def timezone(self) -> tzinfo:
-        """That of its members if they agree, else UTC."""
+        """The time zone of its members if they agree, else UTC."""
         zones = {member.timezone for member in self.members}
         return zones.pop() if len(zones) == 1 else UTC
 
@@ -133,7 +171,7 @@ class AnyOf(Schedule):
         return min(found)
 
     def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """See `Schedule.slots`."""
+        """See `Schedule.slots`; an instant that several members share is returned once."""
         merged = merge(*(member.slots(after, until) for member in self.members))
         return (occurrence for occurrence, _ in groupby(merged))
 
@@ -152,8 +190,8 @@ class AnyOf(Schedule):
         return members[0].timezone if members else self.timezone
 
     def _members_at(self, occurrence: datetime) -> list[Schedule]:
-        """Give the members whose wall clock makes this an occurrence."""
-        if occurrence == _FIRST_INSTANT:  # nothing is before it, so no occurrence is later
+        """Return the members of which this is an occurrence, intervals excepted."""
+        if occurrence == _FIRST_INSTANT:  # no instant is before it, so it cannot be found
             return []
         just_before = occurrence - MICROSECOND
         return [
@@ -164,25 +202,13 @@ class AnyOf(Schedule):
 
 
 def any_of(schedules: Iterable[Schedule]) -> Schedule:
-    """Unite schedules; equal ones count once."""
+    """Return the union of schedules; equal ones count once."""
     members: set[Schedule] = set()
     for one in schedules:
         members.update(one.members if isinstance(one, AnyOf) else [one])
     if len(members) == 1:
         return members.pop()
     return AnyOf(tuple(sorted(members, key=lambda member: member.text)))
-
-
-def start_of_search(text: str, instant: datetime) -> datetime:
-    """Return the instant in UTC; `NoOccurrenceError` if the calendar has ended before it."""
-    try:
-        return as_instant("instant", instant)
-    except NaiveDatetimeError:
-        raise
-    except ValueError:
-        if instant.year == MAXYEAR:
-            raise NoOccurrenceError(text, instant) from None
-        raise
 
 
 def _next_of_each(members: Iterable[Schedule], instant: datetime) -> Iterator[datetime]:

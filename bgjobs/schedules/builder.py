@@ -1,10 +1,10 @@
-"""`schedule()`: a calendar schedule said in words.
+"""`schedule()`: a builder of calendar schedules.
 
-Within a unit words add up (OR), across units they narrow down (AND)::
+Within a unit, conditions add up (OR); across units, they narrow down (AND)::
 
     schedule().on_weekdays().on_hour(8).on_hour(20).on_minute(0).build()
 
-Nothing is checked before `build`, which then tells everything that is wrong.
+Only `build` checks, and its error lists every problem.
 """
 
 from typing import final
@@ -12,10 +12,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from bgjobs.schedules.base import Schedule
-from bgjobs.schedules.calendar_days import LAST_DAY, LAST_WORKDAY
-from bgjobs.schedules.compiling import compiled
-from bgjobs.schedules.entries import (
+from bgjobs.schedules._compiler import (
     At,
     Entry,
     Every,
@@ -24,7 +21,11 @@ from bgjobs.schedules.entries import (
     Special,
     Steps,
     Values,
+    compile_entries,
 )
+from bgjobs.schedules._masks import LAST_DAY, LAST_WORKDAY
+from bgjobs.schedules._zones import zone_name
+from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.units import (
     DAY_OF_MONTH,
     DAY_OF_WEEK,
@@ -41,221 +42,268 @@ from bgjobs.schedules.units import (
     Unit,
     Weekday,
 )
-from bgjobs.schedules.zones import name_of
 
 
 @final
 @frozen
 class ScheduleBuilder:
-    """The words said so far. Immutable: keep it, and branch from it as often as you like."""
+    """The conditions of a calendar. Immutable: every method returns a new builder.
+
+    Keep a builder and branch from it as often as you like. A unit without a condition always
+    matches, except for the second, which is 0. No method but `build` checks its arguments.
+    """
 
     _entries: tuple[Entry, ...] = ()
     _zone: str = "UTC"
 
     def build(self) -> Schedule:
-        """Give the schedule; `ScheduleValidationError` lists everything that is wrong."""
-        return compiled(self._entries, self._zone)
+        """Return the schedule.
+
+        Raises:
+            ScheduleValidationError: It lists every problem: values out of range, ranges that
+                run backwards, an unknown time zone. If there is none of these: days without a
+                time of day, or a calendar that would never occur.
+        """
+        return compile_entries(self._entries, self._zone)
 
     def in_timezone(self, name: str | ZoneInfo) -> "ScheduleBuilder":
-        """Follow the wall clock of this IANA time zone, such as ``Europe/Paris``; else UTC.
+        """Follow the wall clock of a time zone instead of UTC. The last call counts.
 
-        A `ZoneInfo` counts by its key.
+        Args:
+            name: An IANA name such as ``Europe/Paris``, see https://www.iana.org/time-zones,
+                or a `ZoneInfo` that has such a key.
         """
-        return evolve(self, zone=name_of(name))
+        return evolve(self, zone=zone_name(name))
 
     def at(self, hour: Hour, minute: Minute = 0) -> "ScheduleBuilder":
-        """Occur at this time of the day; several times can be said, each is kept as it is."""
+        """Match this time of the day. Several calls match several times.
+
+        It cannot be combined with conditions on hours and minutes. Such a time occurs exactly
+        once a day, also when clocks are changed: see `Calendar.fixed`.
+
+        Args:
+            hour: 0 to 23.
+            minute: 0 to 59.
+        """
         return self._add(At(hour, minute))
 
     def every_second(self) -> "ScheduleBuilder":
-        """Take all seconds; forgets the ones said before."""
+        """Match every second; earlier conditions on seconds are dropped."""
         return self._every(SECOND)
 
     def every_seconds(self, step: int) -> "ScheduleBuilder":
-        """Take second 0 and every `step`-th one after it, within each minute."""
+        """Match second 0 and every `step`-th second after it, within each minute.
+
+        Args:
+            step: 1 to 60; 20 matches seconds 0, 20 and 40.
+        """
         return self._add(Steps(SECOND, step))
 
     def on_second(self, second: Second, *more: Second) -> "ScheduleBuilder":
-        """Take these seconds; the first ones said replace the default, second 0."""
+        """Match these seconds, 0 to 59, instead of second 0."""
         return self._add(Values(SECOND, (second, *more)))
 
     def between_seconds(self, start: Second, end: Second) -> "ScheduleBuilder":
-        """Take the seconds from `start` to `end`, both included."""
+        """Match the seconds from `start` to a greater `end`, both included and 0 to 59."""
         return self._add(Range(SECOND, start, end))
 
     def every_minute(self) -> "ScheduleBuilder":
-        """Take all minutes; forgets the ones said before."""
+        """Match every minute; earlier conditions on minutes are dropped."""
         return self._every(MINUTE)
 
     def every_minutes(self, step: int) -> "ScheduleBuilder":
-        """Take minute 0 and every `step`-th one after it, within each hour."""
+        """Match minute 0 and every `step`-th minute after it, within each hour.
+
+        Args:
+            step: 1 to 60; 25 matches minutes 0, 25 and 50 of each hour.
+        """
         return self._add(Steps(MINUTE, step))
 
     def on_minute(self, minute: Minute, *more: Minute) -> "ScheduleBuilder":
-        """Take these minutes."""
+        """Match these minutes, 0 to 59."""
         return self._add(Values(MINUTE, (minute, *more)))
 
     def between_minutes(self, start: Minute, end: Minute) -> "ScheduleBuilder":
-        """Take the minutes from `start` to `end`, both included."""
+        """Match the minutes from `start` to a greater `end`, both included and 0 to 59."""
         return self._add(Range(MINUTE, start, end))
 
     def every_hour(self) -> "ScheduleBuilder":
-        """Take all hours; forgets the ones said before."""
+        """Match every hour; earlier conditions on hours are dropped."""
         return self._every(HOUR)
 
     def every_hours(self, step: int) -> "ScheduleBuilder":
-        """Take hour 0 and every `step`-th one after it, within each day."""
+        """Match hour 0 and every `step`-th hour after it, within each day.
+
+        Args:
+            step: 1 to 24; 9 matches hours 0, 9 and 18 of each day.
+        """
         return self._add(Steps(HOUR, step))
 
     def on_hour(self, hour: Hour, *more: Hour) -> "ScheduleBuilder":
-        """Take these hours."""
+        """Match all minutes of these hours, 0 to 23; for a time of the day, use `at`."""
         return self._add(Values(HOUR, (hour, *more)))
 
     def between_hours(self, start: Hour, end: Hour) -> "ScheduleBuilder":
-        """Take the hours from `start` to `end`, both included: 8 to 17 ends at 17:59:59."""
+        """Match the hours from `start` to a greater `end`, both included and 0 to 23.
+
+        8 to 17 ends at 17:59:59. For a night, use two ranges.
+        """
         return self._add(Range(HOUR, start, end))
 
     def every_day_of_month(self) -> "ScheduleBuilder":
-        """Take all days of the month; forgets the ones said before."""
+        """Match every day of the month; earlier conditions on days of the month are dropped."""
         return self._every(DAY_OF_MONTH)
 
     def every_days_of_month(self, step: int) -> "ScheduleBuilder":
-        """Take the 1st and every `step`-th day after it, within each month."""
+        """Match day 1 and every `step`-th day after it, within each month.
+
+        Args:
+            step: 1 to 31; 10 matches days 1, 11, 21 and 31.
+        """
         return self._add(Steps(DAY_OF_MONTH, step))
 
     def on_day_of_month(self, day: DayOfMonth, *more: DayOfMonth) -> "ScheduleBuilder":
-        """Take these days of the month; months that are too short are left out."""
+        """Match these days of the month, 1 to 31; shorter months are left out."""
         return self._add(Values(DAY_OF_MONTH, (day, *more)))
 
     def between_days_of_month(self, start: DayOfMonth, end: DayOfMonth) -> "ScheduleBuilder":
-        """Take the days of the month from `start` to `end`, both included."""
+        """Match the days from `start` to a greater `end`, both included and 1 to 31."""
         return self._add(Range(DAY_OF_MONTH, start, end))
 
     def on_last_day_of_month(self) -> "ScheduleBuilder":
-        """Take the last day of each month."""
+        """Match the last day of each month."""
         return self._add(Special(DAY_OF_MONTH, LAST_DAY))
 
     def on_last_workday_of_month(self) -> "ScheduleBuilder":
-        """Take the last day of each month that is neither a Saturday nor a Sunday."""
+        """Match the last day of each month that is neither a Saturday nor a Sunday."""
         return self._add(Special(DAY_OF_MONTH, LAST_WORKDAY))
 
     def every_month(self) -> "ScheduleBuilder":
-        """Take all months; forgets the ones said before."""
+        """Match every month; earlier conditions on months are dropped."""
         return self._every(MONTH)
 
     def every_months(self, step: int) -> "ScheduleBuilder":
-        """Take January and every `step`-th month after it, within each year."""
+        """Match January and every `step`-th month after it, within each year.
+
+        Args:
+            step: 1 to 12; 3 matches January, April, July and October.
+        """
         return self._add(Steps(MONTH, step))
 
     def on_month(self, month: Month, *more: Month) -> "ScheduleBuilder":
-        """Take these months, by number or by name."""
+        """Match these months, by number, 1 to 12, or by name, such as ``june``."""
         return self._add(Values(MONTH, (month, *more)))
 
     def between_months(self, start: Month, end: Month) -> "ScheduleBuilder":
-        """Take the months from `start` to `end`, both included."""
+        """Match the months from `start` to a later `end`, both included."""
         return self._add(Range(MONTH, start, end))
 
     def every_day_of_week(self) -> "ScheduleBuilder":
-        """Take all weekdays; forgets the ones said before."""
+        """Match every weekday; earlier conditions on weekdays are dropped."""
         return self._every(DAY_OF_WEEK)
 
     def on_day_of_week(self, weekday: Weekday, *more: Weekday) -> "ScheduleBuilder":
-        """Take these weekdays, by name or by number, Monday being 1 and Sunday 7."""
+        """Match these weekdays, by number, 1, Monday, to 7, or by name, such as ``monday``."""
         return self._add(Values(DAY_OF_WEEK, (weekday, *more)))
 
     def between_days_of_week(self, start: Weekday, end: Weekday) -> "ScheduleBuilder":
-        """Take the weekdays from `start` to `end`, both included; the week begins on Monday."""
+        """Match the weekdays from `start` to a later `end`, both included.
+
+        The week begins on Monday, as in ISO 8601.
+        """
         return self._add(Range(DAY_OF_WEEK, start, end))
 
     def on_nth_weekday(self, nth: Nth, weekday: Weekday) -> "ScheduleBuilder":
-        """Take the nth such weekday of each month: ``on_nth_weekday("last", "friday")``.
+        """Match the nth such weekday of each month: ``on_nth_weekday("last", "friday")``.
 
-        Months without a fifth one are left out.
+        Args:
+            nth: 1 to 5 or ``"last"``. Months without a fifth one are left out.
+            weekday: 1, Monday, to 7, or a name.
         """
         return self._add(NthWeekday(nth, weekday))
 
     def on_weekdays(self) -> "ScheduleBuilder":
-        """Take Monday to Friday."""
+        """Match Monday to Friday."""
         return self.between_days_of_week("monday", "friday")
 
     def on_weekends(self) -> "ScheduleBuilder":
-        """Take Saturday and Sunday."""
+        """Match Saturday and Sunday."""
         return self.between_days_of_week("saturday", "sunday")
 
     def on_monday(self) -> "ScheduleBuilder":
-        """Take Mondays."""
+        """Match Mondays."""
         return self.on_day_of_week("monday")
 
     def on_tuesday(self) -> "ScheduleBuilder":
-        """Take Tuesdays."""
+        """Match Tuesdays."""
         return self.on_day_of_week("tuesday")
 
     def on_wednesday(self) -> "ScheduleBuilder":
-        """Take Wednesdays."""
+        """Match Wednesdays."""
         return self.on_day_of_week("wednesday")
 
     def on_thursday(self) -> "ScheduleBuilder":
-        """Take Thursdays."""
+        """Match Thursdays."""
         return self.on_day_of_week("thursday")
 
     def on_friday(self) -> "ScheduleBuilder":
-        """Take Fridays."""
+        """Match Fridays."""
         return self.on_day_of_week("friday")
 
     def on_saturday(self) -> "ScheduleBuilder":
-        """Take Saturdays."""
+        """Match Saturdays."""
         return self.on_day_of_week("saturday")
 
     def on_sunday(self) -> "ScheduleBuilder":
-        """Take Sundays."""
+        """Match Sundays."""
         return self.on_day_of_week("sunday")
 
     def on_january(self) -> "ScheduleBuilder":
-        """Take January."""
+        """Match January."""
         return self.on_month("january")
 
     def on_february(self) -> "ScheduleBuilder":
-        """Take February."""
+        """Match February."""
         return self.on_month("february")
 
     def on_march(self) -> "ScheduleBuilder":
-        """Take March."""
+        """Match March."""
         return self.on_month("march")
 
     def on_april(self) -> "ScheduleBuilder":
-        """Take April."""
+        """Match April."""
         return self.on_month("april")
 
     def on_may(self) -> "ScheduleBuilder":
-        """Take May."""
+        """Match May."""
         return self.on_month("may")
 
     def on_june(self) -> "ScheduleBuilder":
-        """Take June."""
+        """Match June."""
         return self.on_month("june")
 
     def on_july(self) -> "ScheduleBuilder":
-        """Take July."""
+        """Match July."""
         return self.on_month("july")
 
     def on_august(self) -> "ScheduleBuilder":
-        """Take August."""
+        """Match August."""
         return self.on_month("august")
 
     def on_september(self) -> "ScheduleBuilder":
-        """Take September."""
+        """Match September."""
         return self.on_month("september")
 
     def on_october(self) -> "ScheduleBuilder":
-        """Take October."""
+        """Match October."""
         return self.on_month("october")
 
     def on_november(self) -> "ScheduleBuilder":
-        """Take November."""
+        """Match November."""
         return self.on_month("november")
 
     def on_december(self) -> "ScheduleBuilder":
-        """Take December."""
+        """Match December."""
         return self.on_month("december")
 
     def _add(self, entry: Entry) -> "ScheduleBuilder":
@@ -267,8 +315,9 @@ class ScheduleBuilder:
 
 
 def schedule() -> ScheduleBuilder:
-    """Begin a schedule: second 0 of every minute, in UTC, until you say more.
+    """Return a builder that matches second 0 of every minute, in UTC.
 
-    Where you say days you have to say a time, too: ``every_minute()`` for all of them.
+    Conditions on days need a time of day: add ``at(9)`` or, for all of them,
+    ``every_minute()``.
     """
     return ScheduleBuilder()

@@ -1,4 +1,4 @@
-"""A schedule on a wall clock: which seconds, minutes, hours, days and months match."""
+"""`Calendar`: the seconds, minutes, hours, days and months at which a wall clock matches."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -8,20 +8,19 @@ from attrs import field, frozen
 
 from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import NoOccurrenceError
-from bgjobs.schedules.base import Schedule, start_of_search
-from bgjobs.schedules.describe import describe_calendar
-from bgjobs.schedules.remarks import remark_on
-from bgjobs.schedules.search import CYCLE, next_wall_time
-from bgjobs.schedules.texts import calendar_text
-from bgjobs.schedules.zones import (
+from bgjobs.schedules._masks import CYCLE, calendar_text, next_wall_time
+from bgjobs.schedules._zones import (
     DAY,
     SECOND,
     WallTime,
-    comes_once,
+    is_unambiguous,
+    load_zone,
+    remark_on,
     wall_clock,
     wall_time,
-    zone_of,
 )
+from bgjobs.schedules.base import Schedule
+from bgjobs.schedules.description import describe_calendar
 
 _SECOND_DAY = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 
@@ -29,27 +28,38 @@ _SECOND_DAY = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 @final
 @frozen(str=False, kw_only=True)
 class Calendar(Schedule):
-    """Occurs when all units match at once; made by `schedule()` and `from_cron`.
+    """Occurs when all units match at once; created by `schedule()` and `from_cron`.
 
-    Units are masks in which bit n stands for number n; see `bgjobs.schedules.calendar_days`
-    for the special days. A `fixed` calendar occurs once at each of its local times, whatever
-    the clocks do: a time that is missing at the first instant after the gap, a repeated one
-    the first time. Any other follows elapsed time: what is missing is left out and what is
-    repeated occurs twice. The rule is that of Debian's cron.
+    The rule for changes of the clocks is that of Debian's cron, see cron(8),
+    https://manpages.debian.org/stable/cron/cron.8.en.html. It has no limit of three hours.
     """
 
     seconds: int
+    """A mask, as are the next ones: bit n is number n, here 0 to 59."""
     minutes: int
+    """Bits 0 to 59."""
     hours: int
+    """Bits 0 to 23."""
     days: int
+    """Bits 1 to 31; bit 32 is the last day of the month and bit 33 its last workday."""
     months: int
+    """Bits 1 to 12."""
     weekdays: int
+    """Bits 1, Monday, to 7. Bit 8n + d is the nth weekday d of the month, with n = 6 for the
+    last one."""
     zone: str = "UTC"
+    """An IANA name, see https://www.iana.org/time-zones."""
     fixed: bool
+    """Whether it occurs exactly once at each of its local times.
+
+    A time that clocks skip occurs at the first instant after the gap, and a time that they
+    show twice occurs the first time. Otherwise it follows elapsed time: skipped times are left
+    out, and repeated times occur twice.
+    """
     _clock: tzinfo = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_clock", zone_of(self.zone))
+        object.__setattr__(self, "_clock", load_zone(self.zone))
 
     @property
     def text(self) -> str:
@@ -63,16 +73,16 @@ class Calendar(Schedule):
 
     def next_after(self, instant: datetime) -> datetime:
         """See `Schedule.next_after`."""
-        instant = start_of_search(self.text, instant)
+        instant = self._start_of_search(instant)
         try:
             return self._next_after(instant)
         except OverflowError:
-            if instant < _SECOND_DAY:  # the zone's clock shows no date yet
+            if instant < _SECOND_DAY:  # local time may be before the year 1
                 return self._next_after(_SECOND_DAY)
             raise NoOccurrenceError(self.text, instant) from None
 
     def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """See `Schedule.slots`; all occurrences stand fixed."""
+        """See `Schedule.slots`; they are all its occurrences."""
         return self._follow(as_instant("after", after), as_instant("until", until))
 
     def describe(self) -> str:
@@ -84,14 +94,14 @@ class Calendar(Schedule):
         occurrence = as_instant("occurrence", occurrence)
         try:
             return remark_on(self, occurrence)
-        except OverflowError:  # at the end of the calendar no clock is changed
+        except OverflowError:  # no clock is changed at the ends of the calendar
             return ""
 
     def _next_after(self, instant: datetime) -> datetime:
-        # Sums and differences of datetimes in a zone are those of what its clock shows. What
-        # follows is quick, and right unless a change is near: an elapsed schedule may be due
-        # in a second pass before `wall`, if `now` is in the first one. No clock is set back
-        # and forward again within a day.
+        # Python adds and subtracts datetimes of one zone by their wall clock. The short way is
+        # right unless a change is near: if `now` is in the first pass of an overlap, an elapsed
+        # schedule may be due in the second pass, before `wall`. No zone sets its clocks back
+        # and forward within a day.
         now = instant.astimezone(self._clock)
         wall = self._wall_time_from(now + SECOND, instant)
         if self._clock is UTC:
@@ -99,8 +109,8 @@ class Calendar(Schedule):
         found = wall.astimezone(UTC)
         if (
             found > instant
-            and found.astimezone(self._clock) == wall  # or else it is missing
-            and (self.fixed or wall - now == found - instant < DAY or comes_once(now))
+            and found.astimezone(self._clock) == wall  # otherwise it is in a gap
+            and (self.fixed or wall - now == found - instant < DAY or is_unambiguous(now))
         ):
             return found
         return self._next_fixed(instant) if self.fixed else self._next_elapsed(instant)
@@ -119,7 +129,7 @@ class Calendar(Schedule):
                 return time.change()
             if time.first > instant:
                 return time.first
-            # The clock shows these times for the second time, so all of them are over.
+            # This is the second pass of an overlap, so all of its times have occurred.
             start = _end_of_first_pass(time)
 
     def _next_elapsed(self, instant: datetime) -> datetime:
@@ -134,9 +144,9 @@ class Calendar(Schedule):
         return time.first if time.first > instant else time.second
 
     def _in_second_pass(self, now: WallTime, time: WallTime) -> WallTime:
-        """Look among the times that the clock is about to show again.
+        """Return the first matching time that clocks are about to show again, else `time`.
 
-        If one of them comes before `time`, it is given without its first occurrence.
+        It has the offset of the second pass only.
         """
         end = _end_of_first_pass(now)
         if time.wall < end:
@@ -149,5 +159,5 @@ class Calendar(Schedule):
 
 
 def _end_of_first_pass(time: WallTime) -> datetime:
-    """Give the wall time at which the clock is set back."""
+    """Return the wall time at which clocks are set back."""
     return (time.change() + time.before).replace(tzinfo=None)

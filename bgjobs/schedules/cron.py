@@ -2,10 +2,12 @@
 
 Five fields, or six with the seconds first. Within a field ``,`` ``-`` ``/`` and names; ``L`` is
 the last day of a month, ``LW`` its last workday, ``5L`` its last Friday, ``5#2`` its second.
-When both the day of the month and the day of the week are restricted, either will do (unless
-one of them begins with a star): such a text becomes the union of two calendars.
+If both the day of the month and the day of the week are restricted, and neither field begins
+with a star, a day matches when one of the two does: such a text becomes a union.
 
-Source: crontab(5) of Debian; ``L`` and ``#`` as in Quartz.
+Source: crontab(5) of Debian, https://manpages.debian.org/stable/cron/crontab.5.en.html; ``L``
+and ``#`` as in Quartz,
+https://www.quartz-scheduler.org/documentation/quartz-2.3.0/tutorials/crontrigger.html.
 """
 
 import re
@@ -17,19 +19,19 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from bgjobs.errors import ScheduleFault, ScheduleValidationError
-from bgjobs.schedules.base import Schedule, any_of
-from bgjobs.schedules.calendar import Calendar
-from bgjobs.schedules.calendar_days import (
+from bgjobs.schedules._compiler import collect, days_exist, ensure_occurs
+from bgjobs.schedules._masks import (
     EVERY_WEEKDAY,
     LAST,
     LAST_DAY,
     LAST_WORKDAY,
     nth_weekday,
+    union,
 )
-from bgjobs.schedules.checking import checked, days_exist
-from bgjobs.schedules.faults import gathered
-from bgjobs.schedules.units import DAY_OF_MONTH, MONTHS, union
-from bgjobs.schedules.zones import name_of, zone_of
+from bgjobs.schedules._zones import load_zone, zone_name
+from bgjobs.schedules.base import Schedule, any_of
+from bgjobs.schedules.calendar import Calendar
+from bgjobs.schedules.units import DAY_OF_MONTH, MONTHS
 
 LONGEST_TEXT = 256
 PRESETS = {
@@ -51,17 +53,28 @@ _LAST_NAMED = re.compile(r"(?P<day>[0-7])L")
 
 
 def from_cron(text: str, tz: str | ZoneInfo = "UTC") -> Schedule:
-    """Read cron text; it follows the wall clock of `tz`, an IANA time zone or a `ZoneInfo`.
+    """Return the schedule of a cron text.
 
-    At most 256 characters. `ScheduleValidationError` lists every field that cannot be read.
+    Differences from crontab(5), https://manpages.debian.org/stable/cron/crontab.5.en.html: an
+    optional field of seconds, ``L``, ``LW`` and ``#`` as in Quartz, and no ``@reboot``.
+
+    Args:
+        text: Five fields, six with the seconds first, or a name such as ``@daily``; at most
+            256 characters.
+        tz: An IANA time zone, https://www.iana.org/time-zones, by name or as a `ZoneInfo`,
+            whose wall clock the schedule follows.
+
+    Raises:
+        ScheduleValidationError: The text or the time zone is invalid, or the schedule would
+            never occur. It lists every field that cannot be read.
     """
-    fields, zone = _split(text), name_of(tz)
-    *masks, _ = gathered(
-        [
-            *(partial(field.mask, part) for field, part in zip(_FIELDS, fields, strict=True)),
-            partial(_no_mask, zone),
-        ]
-    )
+    fields, zone = _split(text), zone_name(tz)
+    faults: list[ScheduleFault] = []
+    readers = zip(_FIELDS, fields, strict=True)
+    masks = collect([partial(field.mask, part) for field, part in readers], faults)
+    collect([partial(load_zone, zone)], faults)
+    if faults:
+        raise ScheduleValidationError(faults)
     return _united(masks, fields, zone)
 
 
@@ -80,16 +93,10 @@ def _split(text: str) -> list[str]:
             "Cron text must have 5 fields, 6 with the seconds first, or be a name such as "
             f"@daily, found: {text!r}",
         )
-    return fields if len(fields) == 6 else ["0", *fields]  # noqa: PLR2004 - as the text says
+    return fields if len(fields) == 6 else ["0", *fields]  # noqa: PLR2004 - see the message
 
 
-def _no_mask(tz: str) -> int:
-    """Give no bits; `ScheduleValidationError` for an unknown time zone, like a wrong field."""
-    zone_of(tz)
-    return 0
-
-
-def _united(masks: list[int], fields: list[str], tz: str) -> Schedule:
+def _united(masks: list[int], fields: list[str], zone: str) -> Schedule:
     seconds, minutes, hours, days, months, weekdays = masks
     fixed = not fields[1].startswith("*") and not fields[2].startswith("*")
     make: Callable[..., Calendar] = partial(
@@ -98,20 +105,20 @@ def _united(masks: list[int], fields: list[str], tz: str) -> Schedule:
         minutes=minutes,
         hours=hours,
         months=months,
-        zone=tz,
+        zone=zone,
         fixed=fixed,
     )
     if fields[3].startswith("*") or fields[5].startswith("*"):
-        return checked(make(days=days, weekdays=weekdays))
-    by_weekday = checked(make(days=DAY_OF_MONTH.every, weekdays=weekdays))
+        return ensure_occurs(make(days=days, weekdays=weekdays))
+    by_weekday = ensure_occurs(make(days=DAY_OF_MONTH.every, weekdays=weekdays))
     if not days_exist(days, EVERY_WEEKDAY, months):
         return by_weekday
-    return any_of([checked(make(days=days, weekdays=EVERY_WEEKDAY)), by_weekday])
+    return any_of([ensure_occurs(make(days=days, weekdays=EVERY_WEEKDAY)), by_weekday])
 
 
 @final
 @frozen
-class Field:
+class _Field:
     """One field of a cron text."""
 
     unit: str
@@ -120,7 +127,7 @@ class Field:
     names: tuple[str, ...] = ()
 
     def mask(self, text: str) -> int:
-        """Read the field; `ScheduleValidationError` for what cannot be read."""
+        """Return the bits of a field; raise `ScheduleValidationError` if it cannot be read."""
         return union(self._term(term) for term in text.split(","))
 
     def _term(self, written: str) -> int:
@@ -176,18 +183,18 @@ class Field:
         return None
 
     def _bit(self, number: int) -> int:
-        """Give the bit of a number; cron's Sunday is both 0 and 7."""
+        """Return the bit of a number; cron's Sunday is both 0 and 7."""
         return 7 if self.unit == "day_of_week" and number == 0 else number
 
     @property
     def label(self) -> str:
-        """How error texts call it."""
+        """Its name in error messages."""
         return self.unit.replace("_", " ")
 
     def _reversed(
         self, term: re.Match[str], written: str, start: int, end: int
     ) -> ScheduleValidationError:
-        """Refuse a range such as 22-2, as cron does, and say how to write it."""
+        """Return the error of a range such as 22-2, with the way to write it."""
         most = self.most - 1 if self.unit == "day_of_week" else self.most  # Sunday is 0, too
         step = int(term["step"] or 1)
         named = self._shown if term["start"] in self.names else str
@@ -221,10 +228,10 @@ def _refused(unit: str, value: object, message: str) -> ScheduleValidationError:
 
 
 _FIELDS = (
-    Field("second", 0, 59),
-    Field("minute", 0, 59),
-    Field("hour", 0, 23),
-    Field("day_of_month", 1, 31),
-    Field("month", 1, 12, tuple(month[:3].upper() for month in MONTHS)),
-    Field("day_of_week", 0, 7, _DAYS),
+    _Field("second", 0, 59),
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day_of_month", 1, 31),
+    _Field("month", 1, 12, tuple(month[:3].upper() for month in MONTHS)),
+    _Field("day_of_week", 0, 7, _DAYS),
 )

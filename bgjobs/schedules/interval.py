@@ -1,4 +1,4 @@
-"""`every`: the same time again and again, counted from the end of the last run."""
+"""`every`: intervals, which count from the end of the last run."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -9,24 +9,25 @@ from attrs import frozen
 from bgjobs._core.text import value_text
 from bgjobs._core.timestamps import as_instant
 from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
-from bgjobs.schedules.base import Schedule, start_of_search
-from bgjobs.schedules.describe import describe_interval
+from bgjobs.schedules.base import Schedule
+from bgjobs.schedules.description import describe_interval
 
 MILLISECOND = timedelta(milliseconds=1)
 LONGEST = timedelta(days=36_500)
-"""A hundred years, as for the delay of a job."""
+"""A hundred years, which is also the longest delay of a job."""
 
 
 @final
 @frozen(str=False)
 class Interval(Schedule):
-    """Occurs again a fixed time after the last run has ended; made by `every`."""
+    """Occurs a fixed time after the end of the last run; created by `every`."""
 
     milliseconds: int
+    """1 to 3,153,600,000,000, which is a hundred years."""
 
     @property
     def length(self) -> timedelta:
-        """How long it is."""
+        """The time from the end of a run to the next occurrence."""
         return self.milliseconds * MILLISECOND
 
     @property
@@ -36,19 +37,19 @@ class Interval(Schedule):
 
     @property
     def timezone(self) -> tzinfo:
-        """UTC: no wall clock has to do with it."""
+        """UTC: intervals follow no wall clock."""
         return UTC
 
     def next_after(self, instant: datetime) -> datetime:
-        """Give `instant` plus the interval; see `Schedule.next_after`."""
-        instant = start_of_search(self.text, instant)
+        """Return `instant` plus the interval; see `Schedule.next_after`."""
+        instant = self._start_of_search(instant)
         try:
             return instant + self.length
         except OverflowError:
             raise NoOccurrenceError(self.text, instant) from None
 
     def slots(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Give none: it is counted from the end of the last run."""
+        """Return none: see `Schedule.slots`."""
         as_instant("after", after)
         as_instant("until", until)
         return iter(())
@@ -58,7 +59,7 @@ class Interval(Schedule):
         return describe_interval(self.milliseconds)
 
     def remark(self, occurrence: datetime) -> str:
-        """Give nothing: no clock that is changed has to do with it."""
+        """Return an empty text: changes of the clocks do not affect intervals."""
         as_instant("occurrence", occurrence)
         return ""
 
@@ -72,10 +73,13 @@ def every(
     days: float = 0,
     weeks: float = 0,
 ) -> Interval:
-    """Make the interval that is the sum of these: ``every(minutes=1, seconds=30)``.
+    """Return the interval that is the sum of these: ``every(minutes=1, seconds=30)``.
 
-    A positive whole number of milliseconds, up to a hundred years; else
-    `ScheduleValidationError`. A day is 24 hours, whatever the clocks do.
+    It counts from the end of the last run. A day is 24 hours, also when clocks are changed.
+
+    Raises:
+        ScheduleValidationError: The sum is not a whole number of milliseconds, or is not from
+            1 millisecond to a hundred years.
     """
     given = {
         "milliseconds": milliseconds,
@@ -86,7 +90,7 @@ def every(
         "weeks": weeks,
     }
     try:
-        # timedelta would take a truth value for 0 or 1.
+        # timedelta would accept a bool as 0 or 1.
         flags = any(isinstance(value, bool) for value in given.values())
         length = timedelta(0) if flags else timedelta(**given)
     except (TypeError, ValueError, OverflowError):

@@ -1,11 +1,11 @@
-"""The units of a calendar: their types, their bounds, and values known only at run time.
+"""The units of a calendar: their types, their bounds, and checks for values at run time.
 
-The aliases are `Literal` types, so a type checker refuses `on_hour(24)` and `"munday"`. A
-number that is known only at run time goes through a constructor such as `hour`, or through a
-predicate such as `is_hour`.
+The aliases are `Literal` types, so a type checker rejects `on_hour(24)` and `"munday"`. Pass a
+number that is known only at run time through a constructor such as `hour` or a predicate such
+as `is_hour`.
 """
 
-from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal, TypeGuard, cast, final
 
 from attrs import frozen
@@ -41,7 +41,7 @@ Weekday = Literal[
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
 ]
 Nth = Literal[1, 2, 3, 4, 5, "last"]
-"""Which of the Mondays, Tuesdays, ... of a month."""
+"""Which one of the Mondays, of the Tuesdays, ... of a month."""
 # fmt: on
 
 MONTHS = (
@@ -49,7 +49,7 @@ MONTHS = (
     *("july", "august", "september", "october", "november", "december"),
 )
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-"""Numbered from 1, as in ISO 8601."""
+"""Numbered from 1, as in ISO 8601, https://www.iso.org/iso-8601-date-and-time-format.html."""
 
 UnitName = Literal["second", "minute", "hour", "day_of_month", "month", "day_of_week"]
 
@@ -57,23 +57,23 @@ UnitName = Literal["second", "minute", "hour", "day_of_month", "month", "day_of_
 @final
 @frozen
 class Unit:
-    """One unit: where its numbers begin and end, and how people call it and them."""
+    """One unit: its bounds, and the names of it and of its numbers."""
 
     name: UnitName
     label: str
-    """How error texts begin."""
+    """The beginning of error messages."""
     least: int
     most: int
     names: tuple[str, ...] = ()
-    """Of the numbers from `least` on, for units whose numbers have names."""
+    """The names of the numbers from `least` on; empty if they have none."""
 
     @property
     def every(self) -> int:
-        """The mask of all its numbers: bit n is number n."""
+        """The mask of all its numbers, in which bit n is number n."""
         return (2 << self.most) - (1 << self.least)
 
     def number(self, value: object) -> int:
-        """Give the number of a value or name; `ScheduleValidationError` for any other."""
+        """Return the number of a number or name; raise `ScheduleValidationError` for others."""
         if isinstance(value, str):
             if value in self.names:
                 return self.least + self.names.index(value)
@@ -105,71 +105,93 @@ DAY_OF_WEEK = Unit("day_of_week", "Day of week", 1, 7, WEEKDAYS)
 UNITS = (SECOND, MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK)
 
 
-def union(masks: Iterable[int]) -> int:
-    """Give the mask of all numbers that are in one of these."""
-    united = 0
-    for mask in masks:
-        united |= mask
-    return united
+def weekday_abbreviation(moment: datetime) -> str:
+    """Return ``Mon`` to ``Sun``, in English in every locale."""
+    return WEEKDAYS[moment.weekday()][:3].title()
 
 
 def second(value: int) -> Second:
-    """Check a number that is known only at run time; `ScheduleValidationError` outside 0-59."""
+    """Return `value`, which is known only at run time, as a `Second`.
+
+    Raises:
+        ScheduleValidationError: It is not an int from 0 to 59.
+    """
     return cast("Second", SECOND.number(value))
 
 
 def minute(value: int) -> Minute:
-    """Check a number that is known only at run time; `ScheduleValidationError` outside 0-59."""
+    """Return `value`, which is known only at run time, as a `Minute`.
+
+    Raises:
+        ScheduleValidationError: It is not an int from 0 to 59.
+    """
     return cast("Minute", MINUTE.number(value))
 
 
 def hour(value: int) -> Hour:
-    """Check a number that is known only at run time; `ScheduleValidationError` outside 0-23."""
+    """Return `value`, which is known only at run time, as an `Hour`.
+
+    Raises:
+        ScheduleValidationError: It is not an int from 0 to 23.
+    """
     return cast("Hour", HOUR.number(value))
 
 
 def day_of_month(value: int) -> DayOfMonth:
-    """Check a number that is known only at run time; `ScheduleValidationError` outside 1-31."""
+    """Return `value`, which is known only at run time, as a `DayOfMonth`.
+
+    Raises:
+        ScheduleValidationError: It is not an int from 1 to 31.
+    """
     return cast("DayOfMonth", DAY_OF_MONTH.number(value))
 
 
 def month(value: int | str) -> Month:
-    """Check a number from 1 to 12 or an English name; `ScheduleValidationError` for others."""
+    """Return `value`, which is known only at run time, as a `Month`.
+
+    Raises:
+        ScheduleValidationError: It is neither an int from 1 to 12 nor a name such as ``june``.
+    """
     return cast("Month", MONTH.number(value))
 
 
 def weekday(value: int | str) -> Weekday:
-    """Check a number from 1, Monday, to 7 or an English name, as `month` does."""
+    """Return `value`, which is known only at run time, as a `Weekday`.
+
+    Raises:
+        ScheduleValidationError: It is neither an int from 1, Monday, to 7 nor a name such as
+            ``monday``.
+    """
     return cast("Weekday", DAY_OF_WEEK.number(value))
 
 
 def is_second(value: object) -> TypeGuard[Second]:
-    """Say whether it is a number from 0 to 59."""
+    """Whether `value` is an int from 0 to 59."""
     return _fits(SECOND, value)
 
 
 def is_minute(value: object) -> TypeGuard[Minute]:
-    """Say whether it is a number from 0 to 59."""
+    """Whether `value` is an int from 0 to 59."""
     return _fits(MINUTE, value)
 
 
 def is_hour(value: object) -> TypeGuard[Hour]:
-    """Say whether it is a number from 0 to 23."""
+    """Whether `value` is an int from 0 to 23."""
     return _fits(HOUR, value)
 
 
 def is_day_of_month(value: object) -> TypeGuard[DayOfMonth]:
-    """Say whether it is a number from 1 to 31."""
+    """Whether `value` is an int from 1 to 31."""
     return _fits(DAY_OF_MONTH, value)
 
 
 def is_month(value: object) -> TypeGuard[Month]:
-    """Say whether it is a number from 1 to 12 or the English name of a month."""
+    """Whether `value` is an int from 1 to 12 or an English name such as ``june``."""
     return _fits(MONTH, value)
 
 
 def is_weekday(value: object) -> TypeGuard[Weekday]:
-    """Say whether it is a number from 1 to 7 or the English name of a weekday."""
+    """Whether `value` is an int from 1, Monday, to 7 or a name such as ``monday``."""
     return _fits(DAY_OF_WEEK, value)
 
 

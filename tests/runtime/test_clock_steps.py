@@ -38,7 +38,7 @@ on_a_real_clock = pytest.mark.parametrize(
     ],
     indirect=["anyio_backend", "database"],
 )
-"""With threads; `tests.clock_jumps` has both stores, loops and clocks in virtual time."""
+"""With threads; `tests.reliability.clock_jumps` has both stores and loops in virtual time."""
 
 
 class SteppingClock:

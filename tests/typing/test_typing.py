@@ -1,4 +1,4 @@
-"""The types of the public face, as mypy and pyright see them.
+"""The types of the public interface, as mypy and pyright see them.
 
 `pyright` from PyPI fetches its Node.js program at the first run, unless the `nodejs` extra
 and an earlier run have brought it.
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("typing")  # mypy reads the package once
+pytestmark = pytest.mark.xdist_group("typing")  # so that mypy reads the package once
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -31,7 +31,7 @@ Findings = dict[Place, set[str]]
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which mypy keeps what it found out about the package."""
+    """A folder for the cache of mypy."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -50,7 +50,7 @@ def run(*arguments: str) -> str:
 def mypy_errors(
     files: list[Path], cache: Path, *options: str
 ) -> Iterator[tuple[Place, str, str]]:
-    """Give the place, the code and the message of each error."""
+    """Yield the place, the code and the message of each error."""
     report = run(
         "mypy",
         "--strict",
@@ -76,7 +76,7 @@ def mypy(files: list[Path], cache: Path) -> Findings:
 
 
 def pyright(files: list[Path], folder: Path) -> Findings:
-    # In a folder of its own: the project's settings leave the rejected files out.
+    # In a folder of its own, because the settings of the project exclude the rejected files.
     for file in files:
         shutil.copy(file, folder)
     settings = {
@@ -97,7 +97,7 @@ def pyright(files: list[Path], folder: Path) -> Findings:
 
 
 def marks(files: list[Path], sign: str) -> Iterator[tuple[Place, str]]:
-    """Give what stands behind this sign, and where."""
+    """Yield the place and the text of each mark that this sign begins."""
     for file in files:
         for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
             _, found, mark = line.partition(sign)
@@ -106,7 +106,7 @@ def marks(files: list[Path], sign: str) -> Iterator[tuple[Place, str]]:
 
 
 def marked(column: int) -> Findings:
-    """Read the codes behind `# E: mypy codes | pyright rules`."""
+    """Return the codes after `# E: mypy codes | pyright rules`."""
     return {
         place: {code.strip() for code in mark.split("|")[column].split(",")}
         for place, mark in marks(REJECTED, "# E: ")
@@ -114,12 +114,12 @@ def marked(column: int) -> Findings:
 
 
 def marked_for_plugin() -> dict[Place, list[str]]:
-    """Read the parts of messages behind `# P: part of one + part of another`."""
+    """Return the parts of messages after `# P: part of one + part of another`."""
     return {place: mark.split(" + ") for place, mark in marks(REJECTED_BY_PLUGIN, "# P: ")}
 
 
 def shortened(messages: list[str], parts: list[str]) -> list[str]:
-    """Leave of each message the part that is expected of it, if it has that."""
+    """Replace each message by the part that is expected of it, if it has that part."""
     pairs = zip_longest(messages, parts, fillvalue="(nothing)")
     return [part if part in message else message for message, part in pairs]
 

@@ -1,4 +1,4 @@
-"""The plugin for mypy works out what is written, but nothing without bounds."""
+"""The plugin for mypy evaluates expressions of literals, within limits."""
 
 from functools import reduce
 from typing import Any

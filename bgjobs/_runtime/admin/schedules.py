@@ -16,7 +16,7 @@ from bgjobs._runtime.services import Services
 from bgjobs._runtime.supervision.children import Children
 from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
 from bgjobs.schedules.base import Schedule
-from bgjobs.schedules.reading import from_text
+from bgjobs.schedules.text import from_text
 from bgjobs.stores.operations import operations_of
 from bgjobs.stores.pages import Page
 

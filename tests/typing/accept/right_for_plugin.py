@@ -1,4 +1,4 @@
-"""Schedules that cannot be tried out before run time: the plugin is silent about them."""
+"""Schedules that are known only at run time: the plugin reports nothing."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -8,13 +8,13 @@ from bgjobs.schedules import Hour, ScheduleBuilder, every, from_cron, hour, sche
 
 
 class Zone(StrEnum):
-    """To mypy a member of it is a literal that is no string."""
+    """To mypy its members are literals, but not strings."""
 
     PARIS = "Europe/Paris"
 
 
 def read() -> str:
-    """Give a text from somewhere."""
+    """Return a text that is known only at run time."""
     return ""
 
 
@@ -22,7 +22,7 @@ def read() -> str:
 schedule().between_hours(hour(17), 8)
 schedule().in_timezone(read()).build()
 schedule().on_weekdays().every_minute().build()
-schedule().on_monday()  # the time may come later
+schedule().on_monday()  # the time may be added later
 schedule().in_timezone(f"Europe/{read()}").build()
 schedule().in_timezone(Zone.PARIS).build()
 from_cron(read())
@@ -38,7 +38,7 @@ schedule().between_hours(*BOUNDS)
 schedule().on_hour(*BOUNDS).build()
 every(**SETTINGS)
 
-# Not one expression: what was said before is not known.
+# Not one expression: the earlier conditions are unknown.
 february = schedule().on_february()
 february.on_day_of_month(29, 30).build()
 february.on_day_of_month(30).build()
@@ -46,11 +46,11 @@ february.build()
 
 
 def branch(builder: ScheduleBuilder, step: Literal[5, 10], begin: Literal[7, 19]) -> None:
-    """One of the two values is right."""
+    """One of the two values is valid."""
     builder.every_minutes(step).between_hours(begin, 8)
 
 
-# Not a call of the builder, or none that stands here.
+# Not a call of the builder itself.
 add: Callable[[Hour, Hour], ScheduleBuilder] = schedule().between_hours
 add(17, 8)
 ScheduleBuilder.on_hour(schedule(), 3).build()

@@ -1,4 +1,4 @@
-"""Right schedules: checked by mypy, with and without its plugin, and by pyright; never run."""
+"""Valid schedules: checked by mypy, with and without its plugin, and by pyright; never run."""
 
 from datetime import UTC, datetime
 from typing import Final, Literal, assert_type

@@ -1,4 +1,4 @@
-"""Wrong schedules: each marked line must be an error to mypy and to pyright, no other line."""
+"""Invalid schedules: mypy and pyright must report each marked line and no other line."""
 
 import bgjobs
 from bgjobs import ScheduledJob, worker
@@ -48,7 +48,7 @@ schedule().at(24)  # E: arg-type | reportArgumentType
 schedule().at(8, 60)  # E: arg-type | reportArgumentType
 schedule().on_hour(24).build()  # E: arg-type | reportArgumentType
 
-# Names and types that are none.
+# Unknown names and wrong types.
 schedule().on_month("febuary")  # E: arg-type | reportArgumentType
 schedule().on_month("February")  # E: arg-type | reportArgumentType
 schedule().on_day_of_week("munday")  # E: arg-type | reportArgumentType
@@ -93,7 +93,7 @@ def unchecked(number: int, text: str) -> None:
     hour(late, 5)  # E: call-arg | reportCallIssue
 
 
-# A builder is no schedule before it is built.
+# A builder is not a schedule.
 recur(schedule())  # E: arg-type | reportArgumentType
 recur(schedule().on_hour(3))  # E: arg-type | reportArgumentType
 recur(bgjobs.schedule().on_hour(3))  # E: arg-type | reportArgumentType

@@ -1,9 +1,9 @@
-"""What a schedule means, found by walking through real time: slow, and without any masks.
+"""The meaning of a schedule, found by walking through real time: slowly, and without masks.
 
-The walker asks, instant by instant in UTC, what the clock on the wall shows. Elapsed schedules
-occur whenever the clock shows a time that matches. Fixed ones occur whenever the clock reaches
-or passes, for the first time, a time that matches: so what a gap leaves out is due when the
-gap ends, and what an overlap shows again is not due again.
+The walker advances instant by instant in UTC and reads what wall clocks show. An elapsed
+schedule occurs whenever clocks show a matching time. A fixed one occurs whenever clocks reach
+or pass a matching time for the first time, so a time in a gap is due when the gap ends, and a
+time that an overlap repeats is not due again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ class Meaning:
     zone: tzinfo
 
     def matches(self, wall: datetime) -> bool:
-        """Say whether all units match what a clock shows."""
+        """Whether all units match what clocks show."""
         return (
             wall.second in self.seconds
             and wall.minute in self.minutes
@@ -41,12 +41,12 @@ class Meaning:
 
 
 def shown(instant: datetime, zone: tzinfo) -> datetime:
-    """Give what the clock shows, naive."""
+    """Return what clocks show, naive."""
     return instant.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def walk(meaning: Meaning, after: datetime, until: datetime) -> datetime | None:
-    """Give the first occurrence later than `after`, None when there is none up to `until`."""
+    """Return the first occurrence later than `after`; None if there is none up to `until`."""
     step = MINUTE if meaning.seconds == {0} else SECOND
     now = after.replace(microsecond=0)
     if step is MINUTE:  # exact, as all clocks since 2000 differ by whole minutes
@@ -65,22 +65,22 @@ def walk(meaning: Meaning, after: datetime, until: datetime) -> datetime | None:
 
 
 def walk_any(meanings: Sequence[Meaning], after: datetime, until: datetime) -> datetime | None:
-    """Give the first occurrence of any of these."""
+    """Return the first occurrence of any of these."""
     found = [walk(meaning, after, until) for meaning in meanings]
     return min((one for one in found if one is not None), default=None)
 
 
 def _passed(reached: datetime, wall: datetime, step: timedelta) -> Iterator[datetime]:
-    """Give the times that the clock reaches or leaves out when it comes to show `wall`."""
+    """Yield the times that clocks reach or skip when they begin to show `wall`."""
     while reached < wall:
         reached += step
         yield reached
 
 
 def _reached(instant: datetime, zone: tzinfo, step: timedelta) -> datetime:
-    """Give the latest time that the clock has shown up to an instant.
+    """Return the latest time that clocks have shown up to an instant.
 
-    What it shows at the end of each minute is enough, as clocks are changed between minutes.
+    The end of each minute is enough, because clocks are changed between minutes.
     """
     ends = instant.replace(second=0) - (SECOND if step is SECOND else MINUTE)
     before = (ends - minutes * MINUTE for minutes in range(5 * 60))
@@ -88,9 +88,9 @@ def _reached(instant: datetime, zone: tzinfo, step: timedelta) -> datetime:
 
 
 def _quiet(meaning: Meaning, now: datetime, step: timedelta) -> datetime:
-    """Give the end of this day, hour or minute, if it does not match and clocks go on.
+    """Return the end of this day, hour or minute if it has no match and no change.
 
-    Just to be quick: nothing would be found there. No zone changes its clocks twice a day.
+    This only saves time. No zone changes its clocks twice a day.
     """
     wall = shown(now, meaning.zone)
     hour, minute = timedelta(minutes=wall.minute), timedelta(seconds=wall.second)

@@ -1,8 +1,8 @@
 """The schedule tests of the original, bg_jobs for Gleam, each with its twin.
 
-Where the original enshrined a mistake the twin asserts what is right, and says so. The tests of
-its actor have their twins in tests/runtime. `to_gtempo` converts to units of a library and has
-no counterpart.
+Where a test of the original asserts a mistake, the twin asserts the right result, and its
+docstring states the difference. Twins of the tests of its actor are in tests/runtime.
+`to_gtempo`, which converts to the units of another library, has no counterpart.
 """
 
 import pytest
@@ -10,9 +10,9 @@ import pytest
 from bgjobs.errors import ScheduleFault
 from bgjobs.schedules import Calendar, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
-from tests.unit.schedules.listing import after, only_fault, refusal
-from tests.unit.schedules.listing import built as at_any_time
-from tests.unit.schedules.test_builder_faults import BOUNDS, RANGES, say
+from tests.unit.schedules.helpers import after, only_fault, refusal
+from tests.unit.schedules.helpers import built as at_any_time
+from tests.unit.schedules.test_builder_problems import BOUNDS, RANGES, call
 
 JANUARY_1 = "2024-01-01"  # a Monday
 
@@ -23,7 +23,7 @@ def next_of(builder: ScheduleBuilder, start: str) -> str:
 
 
 def built(builder: ScheduleBuilder) -> Calendar:
-    """The original takes days without a time for every minute of them; here one says so."""
+    """The original reads days without a time as every minute; here that is explicit."""
     one = at_any_time(builder)
     assert isinstance(one, Calendar)
     return one
@@ -45,7 +45,7 @@ def test_align_seconds() -> None:
 
 
 def test_align_seconds_in_a_range() -> None:
-    """The original tried second 5 of 4 to 6 only, as its ranges left out their ends."""
+    """The original matched only second 5 of 4 to 6: its ranges excluded their ends."""
     few = schedule().between_seconds(4, 6)
     found = after(few.build(), f"{JANUARY_1} 01:01:03", 4)
     assert [time[-2:] for time in found] == ["04", "05", "06", "04"]
@@ -60,7 +60,7 @@ def test_align_minutes() -> None:
 
 
 def test_align_hours() -> None:
-    """The original kept minute 01; an hour begins with minute 0."""
+    """The original kept minute 01; here an hour begins with minute 0."""
     four = schedule().on_hour(4)
     assert next_of(four, f"{JANUARY_1} 01:01:00") == "2024-01-01 04:00"
     assert next_of(four, f"{JANUARY_1} 05:01:00") == "2024-01-02 04:00"
@@ -82,7 +82,7 @@ def test_align_hours() -> None:
     ],
 )
 def test_align_day_of_month(builder: ScheduleBuilder, start: str, right: str) -> None:
-    """The original kept the time of the day; a day begins with its first time that matches."""
+    """The original kept the time of the day; here a day begins with its first match."""
     assert next_of(builder, start) == right
 
 
@@ -95,7 +95,7 @@ def test_align_day_of_month(builder: ScheduleBuilder, start: str, right: str) ->
     ],
 )
 def test_align_months(start: str, right: str) -> None:
-    """Never run upstream, where two of its three expectations are wrong."""
+    """The original never runs this test, and two of its three expectations are wrong."""
     assert next_of(schedule().on_march(), start) == right
 
 
@@ -111,22 +111,22 @@ def test_align_months(start: str, right: str) -> None:
     ],
 )
 def test_success_build_schedule(unit: str, field: str) -> None:
-    """The original kept a list, and second 0 beside an explicit one; here both are one set."""
-    one = built(getattr(say(f"on_{unit}", 3), RANGES[unit])(3, 5))
+    """The original kept a list, with second 0 in addition; here numbers form a set."""
+    one = built(getattr(call(f"on_{unit}", 3), RANGES[unit])(3, 5))
     assert numbers(getattr(one, field)) == [3, 4, 5]
 
 
 @pytest.mark.parametrize(("unit", "label", "least", "most"), BOUNDS)
 def test_error_build_schedule(unit: str, label: str, least: int, most: int) -> None:
-    """The original took second and minute 60 and hour 24, which never come."""
+    """The original accepted second and minute 60 and hour 24, which never occur."""
     for found in (least - 1, most + 1):
-        assert only_fault(say(f"on_{unit}", found)).message == (
+        assert only_fault(call(f"on_{unit}", found)).message == (
             f"{label} must be between {least} and {most}, found: {found}"
         )
 
 
 def test_on_named_day() -> None:
-    """The original's Sunday was a 7 that its calendar did not know."""
+    """The original's Sunday was 7, which never matched in its calendar."""
     b = schedule
     named = [
         *(b().on_monday(), b().on_tuesday(), b().on_wednesday(), b().on_thursday()),
@@ -174,6 +174,6 @@ def test_error_month_with_different_days() -> None:
 @pytest.mark.parametrize(("unit", "label", "least", "most"), BOUNDS)
 def test_invalid_range(unit: str, label: str, least: int, most: int) -> None:
     text = f"{label}: Range start must be smaller than end, got start:3 end:1"
-    assert refusal(say(RANGES[unit], 3, 1)).faults == (
+    assert refusal(call(RANGES[unit], 3, 1)).faults == (
         ScheduleFault(unit, "reversed_range", (3, 1), text),
     )

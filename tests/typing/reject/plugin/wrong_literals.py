@@ -1,7 +1,7 @@
-"""Schedules that the types allow and that cannot be.
+"""Invalid schedules that the types allow.
 
-With the plugin each marked line must be an error to mypy for every part of a message behind
-its mark, and no other line.
+With the plugin, mypy must report every part of a message after the mark of a line, and no
+error in any other line.
 """
 
 from typing import Final, Literal
@@ -36,7 +36,7 @@ schedule().between_hours(BEGIN, 8)  # P: got start:17 end:8
 schedule().between_hours(EVENING, 8).build()  # P: got start:20 end:8
 bgjobs.schedule().between_hours(17, 8).on_monday().build()  # P: got start:17 end:8
 
-# Steps that leave nothing, or are too long.
+# Steps below 1, or longer than the unit.
 schedule().every_minutes(0)  # P: Minutes: Step must be between 1 and 60, found: 0
 schedule().every_minutes(-5).build()  # P: found: -5
 schedule().every_hours(48 // 2 + 1)  # P: between 1 and 24, found: 25
@@ -49,7 +49,7 @@ schedule().in_timezone(ZONE)  # P: did you mean 'Europe/Paris'?
 schedule().in_timezone(Settings.ZONE)  # P: found: 'Mars/Olympus'
 schedule().in_timezone("")  # P: found: ''
 
-# Days that never come: told once, at `build`.
+# Days that no year has: reported once, at `build`.
 schedule().on_day_of_month(30).on_february().build()  # P: Schedule never occurs: no year has
 schedule().on_month(4, "june").on_day_of_month(31).build()  # P: Schedule never occurs
 schedule().on_nth_weekday(5, "monday").between_days_of_month(1, 28).build()  # P: never occurs
@@ -57,21 +57,21 @@ ScheduleBuilder().on_last_workday_of_month().on_weekends().build()  # P: Schedul
 bgjobs.schedules.schedule().on_february().on_day_of_month(30).at(3).build()  # P: never occurs
 schedule().on_february().on_day_of_month(30)
 
-# Days without a time of day: told at `build`, when no other word can say one.
-schedule().on_weekdays().build()  # P: No time of day is said
-schedule().on_monday().on_june().in_timezone("Europe/Paris").build()  # P: say a time, such as
+# Days without a time of day: reported at `build`, when no later call can add one.
+schedule().on_weekdays().build()  # P: No time of day is given
+schedule().on_monday().on_june().in_timezone("Europe/Paris").build()  # P: add a time, such as
 schedule().on_weekdays()
 
-# Words that do not go together.
-schedule().at(8).on_hour(9).build()  # P: Hours cannot be said beside at()
+# Conditions that cannot be combined.
+schedule().at(8).on_hour(9).build()  # P: Hours cannot be combined with at()
 schedule().at(8).every_hour().every_minute().build()  # P: Hours cannot be + Minutes cannot be
 
-# What was said by a variable is not known, the call is.
+# The conditions of a variable are unknown, the arguments of the call are not.
 builder = schedule().on_february()
 builder.between_hours(17, 8).build()  # P: got start:17 end:8
 builder.on_day_of_month(30).in_timezone("X/Y").build()  # P: found: 'X/Y'
 
-# Several at once, each at its word.
+# Several at once, each at its method.
 recur(schedule().at(3).build(), schedule().between_hours(17, 8))  # P: got start:17 end:8
 recur(
     schedule()
@@ -84,11 +84,11 @@ recur(
     .in_timezone("Europe/Pari")  # P: did you mean 'Europe/Paris'?
     .build(),
     schedule()
-    .on_february()  # with a word in its midst
+    .on_february()  # with a comment inside the chain
     .on_day_of_month(30)
     .build(),  # P: Schedule never occurs
 )
-schedule().between_hours(17, 8).at(9).build()  # P: got start:17 end:8 + beside at()
+schedule().between_hours(17, 8).at(9).build()  # P: got start:17 end:8 + combined with at()
 
 # Cron text.
 from_cron("61 * * * *")  # P: Cron minute must be between 0 and 59, found: '61'
@@ -110,7 +110,7 @@ bgjobs.every(weeks=10_000) | every(hours=1)  # P: found: weeks=10000
 every(seconds=10**5000)  # P: found: seconds=a huge int
 every(seconds=60 - 20 * 3)  # P: found: 0
 
-# What is not worked out, as it would take for ever.
+# Not evaluated, because it would take too long.
 every(seconds=2 ** (2**33))
 every(seconds=10**10**10)
 every(seconds=1 << 10**12)
@@ -134,4 +134,4 @@ def read() -> bool:
 
 later = [every(hours=1)] if read() else []
 
-schedule().between_hours(17, 8)  # type: ignore[bgjobs-schedule]  # as a user may
+schedule().between_hours(17, 8)  # type: ignore[bgjobs-schedule]  # as users may

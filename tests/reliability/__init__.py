@@ -1,0 +1,1 @@
+"""Long runs: chaos, simulation, clock jumps and hostile rows."""
