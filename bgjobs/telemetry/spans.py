@@ -1,23 +1,27 @@
-"""One span for each attempt, current while its handler runs, linked to who enqueued the job.
+"""One span for each attempt, linked to the span in which its job was enqueued."""
 
-The end of an attempt is told in another task than its beginning. So the context that is
-attached in the slot's task is not detached, but replaced: each attempt attaches one that is
-made from nothing, and so shows nothing of the attempt before, whatever its handler left.
-"""
-
+import logging
+from collections.abc import Mapping, Sequence
 from time import perf_counter, time_ns
 from typing import Final, final
 from uuid import UUID
 
 from attrs import frozen
-from opentelemetry.context import attach
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.context import Context, attach
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from bgjobs import Job, JobRequest
 from bgjobs.events import JobStarted
-from bgjobs.telemetry.carrier import NO_CONTEXT, carrying, links
-from bgjobs.telemetry.endings import Ending
-from bgjobs.telemetry.names import (
+from bgjobs.telemetry.attributes import (
     ATTEMPT,
     CREATE,
     ERROR_TYPE,
@@ -27,8 +31,10 @@ from bgjobs.telemetry.names import (
     OUTCOME,
     PROCESS,
     SCHEDULED_JOB,
+    Ending,
     messaging,
 )
+from bgjobs.visible import visible
 
 _SECOND: Final = 1_000_000_000
 
@@ -135,3 +141,36 @@ def _attributes(queue: str, job: Job) -> dict[str, str | int]:
     if job.occurrence is not None:
         attributes[SCHEDULED_JOB] = job.occurrence.plan.name
     return attributes
+
+
+_log = logging.getLogger("bgjobs.telemetry")
+
+# Not the application's own propagators: baggage may be private, and would stand in the row.
+_W3C: Final = TraceContextTextMapPropagator()
+_STATE = "tracestate"
+
+NO_CONTEXT: Final = Context()
+"""What stands around a handler: nothing of whoever started the application."""
+
+
+def carrying(request: JobRequest, span: Span) -> JobRequest:
+    """Return a request with the context of this span, if there is one and it fits."""
+    headers: dict[str, str] = {}
+    _W3C.inject(headers, set_span_in_context(span, NO_CONTEXT))
+    if not headers:
+        return request
+    if _STATE in dict(request.options.metadata):  # of an earlier stamp, and another trace
+        headers.setdefault(_STATE, "")
+    try:
+        return request.with_metadata(**headers)
+    except ValueError:  # no trace is worth a job that is not stored
+        _log.warning("a job of %s has no room for a trace context", visible(request.name))
+        return request
+
+
+def links(metadata: Mapping[str, str]) -> Sequence[Link]:
+    """Give the link to the span that a job carries; none when it carries none."""
+    if not metadata:
+        return ()
+    carried = get_current_span(_W3C.extract(metadata, NO_CONTEXT)).get_span_context()
+    return (Link(carried),) if carried.is_valid else ()

@@ -31,10 +31,8 @@ from bgjobs.expecting import (
     check_seconds,
     check_type,
 )
-from bgjobs.telemetry.depth import Depth
-from bgjobs.telemetry.endings import CUT_OFF, OUTCOMES, JobEnded, ending_of
-from bgjobs.telemetry.metrics import Metrics
-from bgjobs.telemetry.names import BGJOBS
+from bgjobs.telemetry.attributes import BGJOBS, CUT_OFF, OUTCOMES, JobEnded, ending_of
+from bgjobs.telemetry.metrics import Depth, Metrics
 from bgjobs.telemetry.spans import Spans
 
 

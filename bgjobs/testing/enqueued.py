@@ -1,20 +1,125 @@
-"""`assert_enqueued` and `refute_enqueued`: which jobs somebody has asked for."""
+"""`assert_enqueued` and `refute_enqueued`: assertions about stored jobs."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import inspect
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
-from typing import Any, ParamSpec, overload
+from inspect import BoundArguments
+from typing import Any, ParamSpec, final, overload
 from uuid import UUID
 
-from bgjobs.expecting import as_span, check_whole
-from bgjobs.jobs import FailedJob, JobRequest, StoredJob, SucceededJob
+from attrs import frozen
+
+from bgjobs.config import AnyWorker
+from bgjobs.deferred import refuse_deferred
+from bgjobs.errors import PayloadError
+from bgjobs.expecting import as_span, check_callable, check_whole
+from bgjobs.instants import as_instant
+from bgjobs.jobs import FailedJob, JobOptions, JobRequest, StoredJob, SucceededJob
+from bgjobs.payloads.equality import difference
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.stores.abc import Store
 from bgjobs.stores.pages import Page
-from bgjobs.testing.arguments import call_text
-from bgjobs.testing.inside import opened, store_of, workers_of
-from bgjobs.testing.wanted import Wanted
+from bgjobs.testing.internals import opened, store_of, workers_of
 from bgjobs.workers import Worker
+
+
+@final
+@frozen(kw_only=True)
+class Wanted:
+    """A worker, or a request, and when it is due."""
+
+    name: str
+    request: JobRequest | None
+    """None: whatever the arguments are."""
+    workers: Mapping[str, AnyWorker]
+    matching: Callable[..., bool] | None
+    at: datetime | None
+    within: timedelta
+
+    @classmethod
+    def of(
+        cls,
+        wanted: JobRequest | AnyWorker,
+        workers: Mapping[str, AnyWorker],
+        *,
+        matching: Callable[..., bool] | None = None,
+        at: datetime | None = None,
+        within: timedelta = timedelta(seconds=1),
+    ) -> "Wanted":
+        """Understand what a test gives; `workers` are those that are known."""
+        if isinstance(wanted, JobRequest):
+            request, known = wanted, workers
+        elif isinstance(wanted, Worker):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+            request, known = None, {**workers, wanted.name: wanted}
+        else:
+            found = type(wanted).__name__
+            raise TypeError(f"wanted: expected a worker or worker.request(...), found {found}")
+        if matching is not None:
+            check_callable("matching", matching, "a function of the arguments")
+        due = request.options.available_at if at is None and request is not None else at
+        return cls(
+            name=wanted.name,
+            request=request,
+            workers=known,
+            matching=matching,
+            at=None if due is None else as_instant("at", due),
+            within=within,
+        )
+
+    def __str__(self) -> str:
+        if self.request is not None:
+            shown = call_text(self.request, self.workers)
+        else:
+            shown = f"{self.name}(...)"
+        return f"{shown}{' with what matches' if self.matching else ''}"
+
+    def differences(self, job: StoredJob) -> list[str]:
+        """Say in what a job differs from this; nothing when it is one."""
+        if job.name != self.name:
+            return [f"worker: expected {self.name!r}, found {job.name!r}"]
+        return [*self._of_arguments(job), *self._of_time(job), *self._of_options(job)]
+
+    def _of_arguments(self, job: StoredJob) -> Iterator[str]:
+        worker = self.workers.get(self.name)
+        if self.request is not None:
+            yield from differences(self.request, job, worker)
+        if self.matching is not None:
+            bound = bound_arguments(job, worker)
+            if bound is None:
+                yield "arguments: they do not fit the worker"
+            elif not _matches(self.matching, bound):
+                yield "arguments: they do not match"
+
+    def _of_time(self, job: StoredJob) -> Iterator[str]:
+        delay = self._options.available_in
+        if self.at is not None:
+            due = self.at
+        elif delay is not None:
+            due = job.created_at + delay
+        else:
+            return
+        if abs(job.available_at - due) > self.within:
+            yield f"due: expected {due.isoformat()}, found {job.available_at.isoformat()}"
+
+    def _of_options(self, job: StoredJob) -> Iterator[str]:
+        wanted = self._options
+        if wanted.priority not in (0, job.priority):
+            yield f"priority: expected {wanted.priority}, found {job.priority}"
+        if wanted.unique_key not in (None, job.unique_key):
+            yield f"unique key: expected {wanted.unique_key!r}, found {job.unique_key!r}"
+
+    @property
+    def _options(self) -> JobOptions:
+        return JobOptions() if self.request is None else self.request.options
+
+
+LONGEST = 300
+"""Characters that are shown of one call, and of one argument."""
+
+AnyJob = JobRequest | StoredJob
+
 
 P = ParamSpec("P")
 
@@ -160,3 +265,77 @@ def _state(job: StoredJob) -> str:
     if job.reserved_by is not None:
         return "running"
     return f"due {job.available_at.isoformat()}"
+
+
+def _matches(matching: Callable[..., bool], bound: BoundArguments) -> bool:
+    answer = matching(*bound.args, **bound.kwargs)
+    refuse_deferred("matching", answer)  # a coroutine would count as true
+    return answer
+
+
+def call_text(job: AnyJob, workers: Mapping[str, AnyWorker]) -> str:
+    """Write a job as the call that it is, or with its JSON where its worker is not known."""
+    bound = bound_arguments(job, workers.get(job.name))
+    if bound is None:
+        return _cut(f"{job.name} {job.payload}")
+    shown = ", ".join(f"{name}={value!r}" for name, value in bound.arguments.items())
+    return _cut(f"{job.name}({shown})")
+
+
+def bound_arguments(job: AnyJob, worker: AnyWorker | None) -> inspect.BoundArguments | None:
+    """Give the arguments by their names, with defaults, or None if they cannot be read."""
+    if worker is None:
+        return None
+    try:
+        args, kwargs = worker.decode(job.payload)
+    except PayloadError:
+        return None
+    python = inspect.signature(worker.handler)
+    if worker.takes_context:
+        python = python.replace(parameters=list(python.parameters.values())[1:])
+    bound = python.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound
+
+
+def differences(wanted: JobRequest, job: StoredJob, worker: AnyWorker | None) -> Iterator[str]:
+    """Say in which arguments a job differs from what is wanted."""
+    if _canonical(wanted.payload) == _canonical(job.payload):
+        return
+    expected, found = bound_arguments(wanted, worker), bound_arguments(job, worker)
+    if worker is None or expected is None or found is None:
+        yield f"arguments: expected {_cut(wanted.payload)}, found {_cut(job.payload)}"
+        return
+    written, stored = _as_json(worker, expected), _as_json(worker, found)
+    for name, value in expected.arguments.items():
+        is_same = difference(value, found.arguments[name]) is None
+        if not is_same and written.get(name) != stored.get(name):
+            yield _difference(name, value, found.arguments[name])
+
+
+def _canonical(payload: str) -> str:
+    try:
+        # As text: to Python, True equals 1 and 1 equals 1.0.
+        return json.dumps(json.loads(payload), sort_keys=True)
+    except (ValueError, RecursionError):  # a row that another program wrote
+        return payload
+
+
+def _as_json(worker: AnyWorker, bound: inspect.BoundArguments) -> dict[str, str]:
+    """Write arguments as they are stored: objects need not know when they are equal."""
+    try:
+        payload = worker.request(*bound.args, **bound.kwargs).payload
+    except PayloadError:  # a default that no job can carry
+        return {name: repr(value) for name, value in bound.arguments.items()}
+    written: dict[str, Any] = json.loads(payload)
+    return {name: json.dumps(value, sort_keys=True) for name, value in written.items()}
+
+
+def _difference(name: str, expected: object, found: object) -> str:
+    if repr(expected) == repr(found):
+        return f"{name}: differs where its repr does not show it"
+    return f"{name}: expected {_cut(repr(expected))}, found {_cut(repr(found))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

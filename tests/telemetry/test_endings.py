@@ -15,7 +15,7 @@ import bgjobs
 from bgjobs.events import JobAttemptFailed, JobStarted, JobSucceeded, MonitorReleased
 from bgjobs.jobs import Job
 from bgjobs.outcomes import put_back
-from bgjobs.telemetry.endings import error_type
+from bgjobs.telemetry.attributes import error_type
 from tests.fixtures.databases import SQLiteFile
 from tests.telemetry.conftest import Sight, Traced
 

@@ -17,9 +17,8 @@ from bgjobs import events
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from bgjobs.jobs import Job
 from bgjobs.occurrences import Occurrence, Plan
-from bgjobs.telemetry import Telemetry, names
-from bgjobs.telemetry.depth import Answer
-from bgjobs.telemetry.instruments import INSTRUMENTS, Instrument
+from bgjobs.telemetry import Telemetry, attributes
+from bgjobs.telemetry.metrics import INSTRUMENTS, Answer, Instrument
 from tests.docs.documents import ROOT
 from tests.telemetry.conftest import Sight
 
@@ -123,12 +122,12 @@ def test_what_the_page_says_of_buckets_is_so() -> None:
 @pytest.mark.parametrize(
     ("name", "conventional"),
     [
-        (names.SYSTEM, convention.MESSAGING_SYSTEM),
-        (names.OPERATION, convention.MESSAGING_OPERATION_NAME),
-        (names.OPERATION_TYPE, convention.MESSAGING_OPERATION_TYPE),
-        (names.DESTINATION, convention.MESSAGING_DESTINATION_NAME),
-        (names.GROUP, convention.MESSAGING_CONSUMER_GROUP_NAME),
-        (names.MESSAGE_ID, convention.MESSAGING_MESSAGE_ID),
+        (attributes.SYSTEM, convention.MESSAGING_SYSTEM),
+        (attributes.OPERATION, convention.MESSAGING_OPERATION_NAME),
+        (attributes.OPERATION_TYPE, convention.MESSAGING_OPERATION_TYPE),
+        (attributes.DESTINATION, convention.MESSAGING_DESTINATION_NAME),
+        (attributes.GROUP, convention.MESSAGING_CONSUMER_GROUP_NAME),
+        (attributes.MESSAGE_ID, convention.MESSAGING_MESSAGE_ID),
     ],
 )
 def test_attributes_have_the_names_of_the_convention(name: str, conventional: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import NotRunningError
 from bgjobs.testing import VirtualClock, drain, run_virtual
-from bgjobs.testing.virtual_time import patience
+from bgjobs.testing.clock import patience
 from tests.testing.conftest import real_time
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ import pytest
 
 import bgjobs
 from bgjobs.testing import check_repeatable
-from bgjobs.testing.repeating import ENDED
+from bgjobs.testing.repeatable import ENDED
 from tests.fixtures.databases import Database
 from tests.testing.conftest import real_time
 

@@ -1,4 +1,4 @@
-"""`complete`: success and the user's own writes in one transaction."""
+"""`complete`: success and the writes of the user in one transaction."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What tests may see of a running application and others may not."""
+"""The parts of a running application that the test tools read."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

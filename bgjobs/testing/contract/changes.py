@@ -1,16 +1,20 @@
-"""`delete`, `prune_worker` and `get_occurrences`: what an operator wants to be gone or seen."""
+"""`change`, `delete`, `prune_worker`, paused queues, diagnosis and unreadable rows."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from attrs import evolve
+
 from bgjobs.ids import new_id
 from bgjobs.settlements import Settlement
+from bgjobs.stores.abc import SCHEMA_VERSION
 from bgjobs.stores.operations import Failures, OperatedStore
-from bgjobs.stores.pages import Page
+from bgjobs.stores.pages import unreadable_in
 from bgjobs.testing.contract.steps import (
     DAY,
+    LEASE,
     NOW,
     OCCURRENCE,
     SECOND,
@@ -28,6 +32,74 @@ from bgjobs.testing.contract.steps import (
     succeed,
     take,
 )
+
+
+def check_a_waiting_job_is_changed(store: OperatedStore) -> None:
+    """Its time, its priority or both; nothing else of it."""
+    job = put_one(store, unique_key="k")
+    change = store.operations.change
+    assert change([job.id], available_at=NOW + DAY, now=NOW) == [job.id]
+    assert store.find(job.id) == evolve(job, available_at=NOW + DAY)
+    assert change([job.id, job.id], available_in=SECOND, priority=-3, now=NOW) == [job.id]
+    assert store.find(job.id) == evolve(job, available_at=NOW + SECOND, priority=-3)
+    assert change([job.id], priority=32767, now=NOW) == [job.id]
+    assert store.find(job.id) == evolve(job, available_at=NOW + SECOND, priority=32767)
+
+
+def check_a_changed_job_is_reserved_in_its_new_place(store: OperatedStore) -> None:
+    """By its new priority, and not before its new time."""
+    first, second, third = put(store, ask(), ask(), ask())
+    store.operations.change([third.id], priority=-1, now=NOW)
+    store.operations.change([first.id], available_in=SECOND, now=NOW)
+    owner = start(store)
+    assert ids(take(store, owner)) == [third.id, second.id]
+    assert store.next_due(["mail"], now=NOW) == SECOND
+    assert ids(take(store, owner, now=NOW + SECOND)) == [first.id]
+
+
+def check_only_waiting_jobs_of_no_schedule_are_changed(store: OperatedStore) -> None:
+    """Not what runs, has ended, never was or is an occurrence."""
+    failed, running = lose(store), hold(store)
+    planned = put_one(store, occurrence=OCCURRENCE)
+    wanted = [running.id, failed.id, planned.id, new_id()]
+    assert store.operations.change(wanted, available_in=DAY, priority=1, now=NOW) == []
+    assert store.operations.change([], priority=1, now=NOW) == []
+    assert (store.find(running.id), store.find(planned.id)) == (running, planned)
+    assert not store.write(settle=[requeue(running)], now=NOW).lost
+
+
+def check_a_queue_is_paused_until_it_is_resumed(store: OperatedStore) -> None:
+    """Whoever asks or beats hears of it; the store reserves all the same."""
+    admin, owner = store.operations, start(store)
+    assert admin.orders([]).paused == frozenset()
+    assert admin.pause_queue("mail", now=NOW)
+    assert not admin.pause_queue("mail", now=NOW + SECOND)
+    assert admin.pause_queue('qüeue "2"')
+    assert admin.orders([]).paused == {"mail", 'qüeue "2"'}
+    assert store.heartbeat([owner], LEASE, now=NOW).orders.paused == {"mail", 'qüeue "2"'}
+    assert admin.resume_queue('qüeue "2"')
+    assert not admin.resume_queue('qüeue "2"')
+    assert admin.orders([owner]).paused == {"mail"}
+    assert put_one(store).id == take(store, owner)[0].id
+
+
+def check_a_migrated_store_has_nothing_pending(store: OperatedStore) -> None:
+    """And the version that this bgjobs knows; nothing is a problem."""
+    assert store.operations.schema_version() == SCHEMA_VERSION
+    assert store.operations.pending_migrations() == []
+    found = store.operations.diagnose()
+    assert found
+    assert [one for one in found if one.level == "problem"] == []
+
+
+def check_a_long_delay_is_kept_to_the_microsecond(store: OperatedStore) -> None:
+    """Of a century less one."""
+    job = put_one(store)
+    delay = timedelta(days=36_500) - TICK
+    store.operations.change([job.id], available_in=delay, now=NOW)
+    found = store.find(job.id)
+    assert found is not None
+    assert found.available_at == NOW + delay
 
 
 def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
@@ -180,30 +252,23 @@ def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: Operated
     assert prune("mail", succeeded_for=age, failed_for=age, limit=9, now=NOW + DAY) == 0
 
 
-def check_live_occurrences_are_found_among_all_jobs(store: OperatedStore) -> None:
-    """Waiting or running, of whatever worker, and none that has ended."""
-    put(store, ask(), ask("sms"))
-    put_one(store, unique_key="schedule:ended", occurrence=OCCURRENCE)
-    [*_, ended] = take(store, start(store))
-    assert ids(store.operations.get_occurrences()) == [ended.id]
-    store.write(settle=[succeed(ended)], now=NOW)
-    waiting = put_one(store, "sms", unique_key="schedule:nightly", occurrence=OCCURRENCE)
-    found = store.operations.get_occurrences()
-    assert list(found) == [waiting]
-    assert found[0].occurrence == OCCURRENCE
-    assert list(store.operations.get_occurrences(Page(0))) == []
+def check_what_a_store_has_written_can_be_read(store: OperatedStore) -> None:
+    """So nothing is set apart, found, counted or put back."""
+    job = put_one(store)
+    assert unreadable_in(store.get_enqueued()) == ()
+    operations = store.operations
+    assert operations.set_apart([], now=NOW) == []
+    assert list(operations.get_unreadable()) == []
+    assert operations.find_unreadable(job.id) is None
+    assert operations.count_unreadable() == 0
+    assert list(operations.put_back([job.id, new_id()], now=NOW)) == []
+    assert store.find(job.id) == job
 
 
-def check_live_occurrences_have_the_key_of_a_schedule_and_come_in_pages(
-    store: OperatedStore,
-) -> None:
-    """The oldest first; any other job may carry an occurrence."""
-    for key in (None, "k", "Schedule:a", "xschedule:a"):
-        put_one(store, unique_key=key, occurrence=OCCURRENCE)
-    put_one(store, unique_key="schedule:d")
-    wanted = [
-        put_one(store, unique_key=f"schedule:{one}", occurrence=OCCURRENCE).id for one in "cab"
-    ]
-    found = store.operations.get_occurrences(Page(2))
-    assert ids(found) == sorted(wanted)[:2]
-    assert ids(store.operations.get_occurrences(Page(2).behind(found))) == sorted(wanted)[2:]
+def check_a_constraint_that_is_valid_is_not_validated_again(store: OperatedStore) -> None:
+    """Validate each; then there are none that older rows may break."""
+    operations = store.operations
+    for constraint in operations.unvalidated():
+        assert operations.validate(constraint, now=NOW) == 0
+    assert list(operations.unvalidated()) == []
+    assert operations.validate("unknown", now=NOW) == 0

@@ -1,21 +1,16 @@
-"""`check_repeatable`: whether a handler may be run again, which at-least-once delivery does.
-
-A job is run again when the end of a run was not stored: its process died, or was held up for
-so long that its lease ended and another owner took the job. The first run may then have done
-everything, or a part, and it may even go on beside or after the second one. What was given to
-`complete_with` is the exception: it is written with the end, so once.
-"""
+"""`check_repeatable`: whether a handler may run more than once."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from copy import deepcopy
 from datetime import timedelta
 from difflib import ndiff
+from functools import partial
 from pprint import pformat
 from typing import Any, TypeVar, final
 from uuid import UUID
 
-from anyio import Event, create_task_group, move_on_after
+from anyio import CancelScope, Event, create_task_group, move_on_after
 from attrs import define, evolve, field, frozen
 
 from bgjobs.clock import Clock
@@ -27,10 +22,9 @@ from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.stores.abc import Store
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.hand import LEASE, POLICY, Hand, check_request, clock_of_loop, put
-from bgjobs.testing.inside import opened
-from bgjobs.testing.stepping import Stepped
-from bgjobs.testing.virtual_time import patience
+from bgjobs.testing.clock import patience
+from bgjobs.testing.internals import opened
+from bgjobs.testing.run_one import LEASE, POLICY, Hand, check_request, clock_of_loop, put
 
 T = TypeVar("T")
 
@@ -297,3 +291,45 @@ def _difference(worker: str, history: History, once: object, found: object) -> s
     shown = "\n".join(f"  {line}" for line in lines if not line.startswith("?"))
     what = f"{_about(worker, history)}- is what one run does, + is what this did:"
     return f"{what}\n{shown}\n\n{_ADVICE}"
+
+
+T = TypeVar("T")
+
+
+@final
+class Stepped(Awaitable[T]):
+    """Awaits a coroutine, and `at_step(number)` each time before that goes on, from 1.
+
+    Nothing cancels `at_step`. What a coroutine and its event loop say to each other is theirs,
+    hence Any.
+    """
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, T], at_step: Callable[[int], Awaitable[None]]
+    ) -> None:
+        self._coroutine = coroutine
+        self._at_step = at_step
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Pass on what goes in and out."""
+        go_on: Callable[[], Any] = partial(self._coroutine.send, None)
+        step = 0
+        while True:
+            try:
+                wish = go_on()
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            try:
+                answer = yield wish
+            except BaseException as error:  # noqa: BLE001 - the coroutine has to hear it, whatever it is
+                go_on = partial(self._coroutine.throw, error)
+            else:
+                go_on = partial(self._coroutine.send, answer)
+            step += 1
+            yield from self._held_up(step).__await__()
+
+    async def _held_up(self, step: int) -> None:
+        # Trio ends a sleep with a cancellation, which is not meant for us.
+        with CancelScope(shield=True):
+            await self._at_step(step)

@@ -1,4 +1,4 @@
-"""What the events that end an attempt say of it, as one pure decision."""
+"""The attributes of spans and metrics, and how an event maps to an outcome."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,33 @@ from bgjobs.events import (
     JobSucceeded,
     ReservationLost,
 )
-from bgjobs.telemetry.names import OTHER_ERROR
+
+SYSTEM = "messaging.system"
+OPERATION = "messaging.operation.name"
+OPERATION_TYPE = "messaging.operation.type"
+DESTINATION = "messaging.destination.name"
+GROUP = "messaging.consumer.group.name"
+MESSAGE_ID = "messaging.message.id"
+ERROR_TYPE = "error.type"
+
+ATTEMPT = "bgjobs.attempt"
+OUTCOME = "bgjobs.outcome"
+SCHEDULED_JOB = "bgjobs.scheduled_job"
+
+BGJOBS = "bgjobs"
+"""The system, and the name under which spans and metrics are told to come from here."""
+CREATE = "create"
+SEND = "send"
+PROCESS = "process"
+
+OTHER_ERROR = "_OTHER"
+"""What the conventions say for an error whose type is not known."""
+
+
+def messaging(operation: str, worker: str) -> dict[str, str]:
+    """Give what is said of every operation on a job of this worker."""
+    return {SYSTEM: BGJOBS, OPERATION: operation, DESTINATION: worker}
+
 
 JobEnded = (
     JobSucceeded

@@ -1,4 +1,4 @@
-"""`retry` and `restore`: failed jobs that run again, and those that come from elsewhere."""
+"""`retry` and `restore`."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from attrs import evolve

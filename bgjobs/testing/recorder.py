@@ -1,4 +1,4 @@
-"""A listener that keeps what it hears."""
+"""`Recorder`: a listener that keeps events."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,7 +10,7 @@ from anyio import move_on_after
 from bgjobs.config import AnyWorker
 from bgjobs.events import Event
 from bgjobs.expecting import check_type, check_whole
-from bgjobs.testing.virtual_time import patience
+from bgjobs.testing.clock import patience
 from bgjobs.workers import Worker
 
 E = TypeVar("E", bound=Event)

@@ -1,22 +1,26 @@
-"""A `BgJobs` of the user's own configuration, in virtual time."""
+"""`run_virtual`: run an application in virtual time."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import final
+from functools import wraps
+from inspect import isawaitable
+from math import inf
+from typing import Any, final
 
+from anyio import CapacityLimiter
 from attrs import evolve, frozen
 
 from bgjobs.checks import LONGEST_TIME
-from bgjobs.config import Config, Retention
+from bgjobs.config import AnyWorker, Config, Retention
 from bgjobs.events import Listener
 from bgjobs.expecting import as_listeners, check_flag, check_type
 from bgjobs.runtime.app import run
+from bgjobs.runtime.attempt import call_in_thread
 from bgjobs.runtime.bgjobs import BgJobs
+from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.stores.abc import Store
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.clock import VirtualClock
-from bgjobs.testing.held import HeldWorkers
-from bgjobs.testing.virtual_time import check_virtual
+from bgjobs.testing.clock import VirtualClock, check_virtual, time_held
 
 POLL_INTERVAL = 3600.0
 """Seconds: every look at the store ends a jump of the clock, and a year has 8,760 of these."""
@@ -109,3 +113,39 @@ def _in_virtual_time(
         sweep_interval=LONGEST_TIME / 4,
         retention=Retention(succeeded=None, failed=None, interval=LONGEST_TIME),
     )
+
+
+@final
+class HeldWorkers:
+    """Makes workers whose threads hold the time; one handler stays one."""
+
+    def __init__(self) -> None:
+        self._limiter = CapacityLimiter(inf)  # a queue has its slots
+        self._made: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+    def all(self, workers: Iterable[AnyWorker]) -> list[AnyWorker]:
+        """Make them of these workers."""
+        return [self.one(worker) for worker in workers]
+
+    def one(self, worker: AnyWorker) -> AnyWorker:
+        """Make one; an async worker is as it should be."""
+        if worker.is_async:
+            return worker
+        if worker.handler not in self._made:
+            self._made[worker.handler] = self._held(worker.handler)
+        return evolve(worker, handler=self._made[worker.handler], is_async=True)
+
+    def _held(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(handler)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            with time_held():
+                answer, context = await call_in_thread(handler, args, kwargs, self._limiter)
+            if isawaitable(answer):
+                return await InOwnContext(_awaited(answer), context)
+            return answer
+
+        return call
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer

@@ -1,4 +1,4 @@
-"""`get_failed` and `get_failed_ids`: by worker, by time and by the words of the error."""
+"""The listings of `Operations`, and the search for failed jobs."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from collections.abc import Sequence
@@ -6,20 +6,28 @@ from uuid import UUID
 
 from attrs import evolve
 
+from bgjobs.ids import new_id
 from bgjobs.jobs import Job
+from bgjobs.stores.abc import Owner
 from bgjobs.stores.operations import Failures, OperatedStore
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.testing.contract.steps import (
     DAY,
+    LEASE,
     NOW,
+    OCCURRENCE,
     SECOND,
+    TICK,
     ask,
     at_once,
     fail,
+    hold,
     ids,
     lose,
     put,
+    put_one,
     start,
+    succeed,
     take,
 )
 
@@ -234,3 +242,110 @@ def check_threads_that_fail_and_retry_keep_the_index(store: OperatedStore) -> No
 
     for number, job_id in enumerate(at_once(work)):
         assert _find(store, f"word{number}") == [job_id]
+
+
+def check_live_owners_are_listed(store: OperatedStore) -> None:
+    """By name, with what is left of their lease and how many jobs they hold."""
+    later = Owner(new_id(), "b", "node-2")
+    first = Owner(new_id(), "a", "node-1")
+    for one, lease in ((later, LEASE), (first, 2 * LEASE)):
+        store.open_owner(one, lease, now=NOW)
+    put(store, ask(), ask())
+    take(store, later.id)
+    found = store.operations.get_owners(now=NOW + SECOND)
+    assert [(one.id, one.name, one.node) for one in found] == [
+        (first.id, "a", "node-1"),
+        (later.id, "b", "node-2"),
+    ]
+    assert [one.running for one in found] == [0, 2]
+    assert [one.lease_left for one in found] == [2 * LEASE - SECOND, LEASE - SECOND]
+    assert [one.opened_at for one in found] == [NOW, NOW]
+    assert len(store.operations.get_owners(now=NOW + LEASE - TICK)) == 2
+    assert ids(store.operations.get_owners(now=NOW + LEASE)) == [first.id]
+    store.close_owners([first.id], now=NOW)
+    assert ids(store.operations.get_owners(now=NOW)) == [later.id]
+
+
+def check_waiting_jobs_are_listed_as_due_or_delayed(store: OperatedStore) -> None:
+    """The oldest first, page by page, of one worker or of all."""
+    due = put(store, ask(), ask(available_in=SECOND), ask("purge"))
+    delayed = put(store, ask(available_in=DAY), ask("purge", available_in=DAY))
+    hold_until = NOW + SECOND
+    get = store.operations.get_waiting
+    assert ids(get(delayed=False, now=hold_until)) == ids(due)
+    assert ids(get(delayed=True, now=hold_until)) == ids(delayed)
+    assert ids(get("purge", delayed=False, now=hold_until)) == [due[2].id]
+    assert ids(get("purge", delayed=True, now=hold_until)) == [delayed[1].id]
+    assert ids(get(delayed=True, now=hold_until - TICK)) == [due[1].id, *ids(delayed)]
+    page = Page(1, after=due[0].id)
+    assert ids(get(delayed=False, page=page, now=hold_until)) == [due[1].id]
+    take(store, start(store))
+    assert ids(get("mail", delayed=False, now=hold_until)) == [due[1].id]
+
+
+def check_running_jobs_of_a_worker_are_listed(store: OperatedStore) -> None:
+    """The oldest first, whoever holds them."""
+    jobs = put(store, ask(), ask("purge"), ask())
+    take(store, start(store), limit=1)
+    take(store, start(store), ["mail", "purge"])
+    get = store.operations.get_named_running
+    assert ids(get()) == ids(jobs)
+    assert ids(get("mail")) == [jobs[0].id, jobs[2].id]
+    assert ids(get("mail", Page(5, after=jobs[0].id))) == [jobs[2].id]
+    assert get("other") == []
+
+
+def check_the_names_of_waiting_jobs_are_told_once(store: OperatedStore) -> None:
+    """Of due and delayed ones, and not of those that run or have ended."""
+    names = store.operations.get_waiting_names
+    assert list(names(10)) == []
+    hold(store)
+    lose(store, "ValueError: gone")
+    put(store, ask("b"), ask("a", available_in=DAY), ask("b", priority=-3), ask("B"), ask("é"))
+    assert sorted(names(10)) == sorted(["a", "b", "B", "é"])
+    assert sorted(names(4)) == sorted(["a", "b", "B", "é"])
+    assert len(set(names(3))) == 3
+    assert list(names(0)) == []
+
+
+def check_ids_are_found_between_two(store: OperatedStore) -> None:
+    """Both included, of live and ended jobs, the lowest first, up to a limit."""
+    failed, done, running = lose(store, "ValueError: gone"), hold(store), hold(store)
+    store.write(settle=[succeed(done)], now=NOW)
+    waiting = put_one(store)
+    find, every = store.operations.find_ids, sorted(ids([waiting, running, failed, done]))
+    assert list(find(every[0], every[-1], 10)) == every
+    assert list(find(every[0], every[-1], 2)) == every[:2]
+    assert list(find(every[1], every[2], 10)) == every[1:3]
+    assert list(find(every[1], every[1], 10)) == [every[1]]
+    assert list(find(every[-1], every[0], 10)) == []
+    assert list(find(new_id(), UUID(int=2**128 - 1), 10)) == []
+
+
+def check_live_occurrences_are_found_among_all_jobs(store: OperatedStore) -> None:
+    """Waiting or running, of whatever worker, and none that has ended."""
+    put(store, ask(), ask("sms"))
+    put_one(store, unique_key="schedule:ended", occurrence=OCCURRENCE)
+    [*_, ended] = take(store, start(store))
+    assert ids(store.operations.get_occurrences()) == [ended.id]
+    store.write(settle=[succeed(ended)], now=NOW)
+    waiting = put_one(store, "sms", unique_key="schedule:nightly", occurrence=OCCURRENCE)
+    found = store.operations.get_occurrences()
+    assert list(found) == [waiting]
+    assert found[0].occurrence == OCCURRENCE
+    assert list(store.operations.get_occurrences(Page(0))) == []
+
+
+def check_live_occurrences_have_the_key_of_a_schedule_and_come_in_pages(
+    store: OperatedStore,
+) -> None:
+    """The oldest first; any other job may carry an occurrence."""
+    for key in (None, "k", "Schedule:a", "xschedule:a"):
+        put_one(store, unique_key=key, occurrence=OCCURRENCE)
+    put_one(store, unique_key="schedule:d")
+    wanted = [
+        put_one(store, unique_key=f"schedule:{one}", occurrence=OCCURRENCE).id for one in "cab"
+    ]
+    found = store.operations.get_occurrences(Page(2))
+    assert ids(found) == sorted(wanted)[:2]
+    assert ids(store.operations.get_occurrences(Page(2).behind(found))) == sorted(wanted)[2:]

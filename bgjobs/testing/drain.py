@@ -1,4 +1,4 @@
-"""`drain`: everything that is due is run now, and the test is told what came of it."""
+"""`drain`: run every job that is due and report how each one ended."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ from bgjobs.expecting import check_flag, check_type, check_whole
 from bgjobs.jobs import Job
 from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.bus import EventStream
-from bgjobs.testing.inside import look_now
-from bgjobs.testing.virtual_time import patience
+from bgjobs.testing.clock import patience
+from bgjobs.testing.internals import look_now
 
 _End = JobSucceeded | JobFailed | JobDiscarded | JobCancelled | JobSnoozed | JobAttemptFailed
 

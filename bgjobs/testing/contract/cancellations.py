@@ -1,4 +1,4 @@
-"""`cancel` and `orders`: jobs that an operator does not want to run."""
+"""`cancel` and `orders`."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import timedelta

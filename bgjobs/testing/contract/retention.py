@@ -1,4 +1,4 @@
-"""`prune`: forgetting ended jobs."""
+"""`prune`: deletion of old ended jobs."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import timedelta

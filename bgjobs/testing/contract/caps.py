@@ -1,4 +1,4 @@
-"""`caps` of `reserve` and `next_due`: how much of a worker goes on, on all nodes together."""
+"""`caps` of `reserve` and `next_due`: limits on a worker over all nodes."""
 # ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from collections.abc import Sequence
