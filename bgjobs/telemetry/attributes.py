@@ -1,4 +1,10 @@
-"""The attributes of spans and metrics, and how an event maps to an outcome."""
+"""The attributes of spans and metrics, and the outcome that each event stands for.
+
+The names follow the OpenTelemetry conventions for messaging
+(https://opentelemetry.io/docs/specs/semconv/messaging/), which are still in development. In
+their terms a job is a message, its worker is the destination, and a queue is the group of
+consumers.
+"""
 
 import re
 from collections.abc import Mapping
@@ -30,21 +36,21 @@ OUTCOME = "bgjobs.outcome"
 SCHEDULED_JOB = "bgjobs.scheduled_job"
 
 BGJOBS = "bgjobs"
-"""The system, and the name under which spans and metrics are told to come from here."""
+"""The messaging system, and the instrumentation scope of all spans and metrics."""
 CREATE = "create"
 SEND = "send"
 PROCESS = "process"
 
 OTHER_ERROR = "_OTHER"
-"""What the conventions say for an error whose type is not known."""
+"""The conventional value for an error whose type is not known."""
 
 
 def messaging(operation: str, worker: str) -> dict[str, str]:
-    """Give what is said of every operation on a job of this worker."""
+    """Return the attributes that all operations on jobs of this worker have in common."""
     return {SYSTEM: BGJOBS, OPERATION: operation, DESTINATION: worker}
 
 
-JobEnded = (
+EndEvent = (
     JobSucceeded
     | JobAttemptFailed
     | JobFailed
@@ -54,8 +60,9 @@ JobEnded = (
     | JobReleased
     | ReservationLost
 )
+"""The events that end an attempt."""
 
-OUTCOMES: Mapping[type[JobEnded], str] = {
+OUTCOMES: Mapping[type[EndEvent], str] = {
     JobSucceeded: "succeeded",
     JobAttemptFailed: "retried",
     JobFailed: "failed",
@@ -66,41 +73,41 @@ OUTCOMES: Mapping[type[JobEnded], str] = {
     ReservationLost: "lost",
 }
 _TYPE = re.compile(r"(?P<type>[\w.<>]+)(?=:|\n|$)")
-"""How an error begins that a handler raised; other texts are whole sentences."""
+"""Matches the class name that begins the text of an exception; other errors are sentences."""
 
 
 @final
 @frozen
-class Ending:
-    """How an attempt ended: well, or with an error."""
+class AttemptEnd:
+    """How an attempt ended."""
 
     outcome: str
     error_type: str | None = None
-    """Set exactly when it is to be shown as an error."""
+    """Set if the span has the status error."""
     error: str = field(default="", repr=False)
-    """Its text, which may quote arguments."""
+    """The text of the error, which may quote arguments."""
 
 
-CUT_OFF = Ending("cut_off", "cut_off")
-"""The queue ended first; what becomes of the job is told later, by whoever gives it back."""
+CUT_OFF = AttemptEnd("cut_off", "cut_off")
+"""The queue ended before the attempt; the event that ends the job comes from another owner."""
 
 
-def ending_of(event: JobEnded) -> Ending:
-    """Say how an attempt ended.
+def attempt_end(event: EndEvent) -> AttemptEnd:
+    """Return how an attempt ended.
 
-    What a handler or an operator has ordered is no error, nor is a stop. A result that could
-    not be written is one.
+    Only an exception, a timeout and a lost reservation are errors. `Discard`, `Snooze`, a
+    cancellation and a stop of the queue are not.
     """
     match event:
         case JobAttemptFailed(error=error) | JobFailed(error=error):
-            return Ending(OUTCOMES[type(event)], error_type(error), error)
+            return AttemptEnd(OUTCOMES[type(event)], error_type(error), error)
         case ReservationLost():
-            return Ending(OUTCOMES[type(event)], "reservation_lost")
+            return AttemptEnd(OUTCOMES[type(event)], "reservation_lost")
         case _:
-            return Ending(OUTCOMES[type(event)])
+            return AttemptEnd(OUTCOMES[type(event)])
 
 
 def error_type(text: str) -> str:
-    """Give the type that the text of an error begins with."""
+    """Return the class name that the text of an error begins with, or `OTHER_ERROR`."""
     found = _TYPE.match(text)
     return OTHER_ERROR if found is None else found["type"]
