@@ -1,4 +1,11 @@
-"""`check_repeatable`: whether a handler may run more than once."""
+"""`check_repeatable`: whether a handler may run more than once for a job.
+
+Delivery is at least once. A job runs again if the end of its run was not stored, because the
+process died, or was suspended until the lease of its owner ended and another owner took the
+job. The first run may have done all of its work or a part of it, and it may continue beside the
+second run or after it. Only what was given to `complete_with` is written once, together with
+the end of the job.
+"""
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
@@ -22,39 +29,40 @@ from bgjobs.jobs import FailedJob, Job, JobRequest, SucceededJob
 from bgjobs.runtime.attempt import Attempt
 from bgjobs.stores.abc import Store
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.clock import patience
+from bgjobs.testing.clock import wait_limit
 from bgjobs.testing.internals import opened
-from bgjobs.testing.run_one import LEASE, POLICY, Hand, check_request, clock_of_loop, put
+from bgjobs.testing.run_one import LEASE, POLICY, ManualOwner, check_request, clock_of_loop, put
 
 T = TypeVar("T")
 
 _ADVICE = """\
-A job is run at least once: what a handler does before its end is stored may be done again.
-Let it find what is done already (a unique key and `on conflict do nothing`, the job's id as the
-key of a request), or write it with `context.complete_with`: that is done exactly once."""
+A job runs at least once: what a handler does before its end is stored may be done again.
+Make the handler detect work that is already done, for example with a unique key and `on
+conflict do nothing`, or with the job id as the idempotency key of a request. Or write its
+effects with `context.complete_with`, which does that exactly once."""
 
 
 @final
 @frozen
 class History:
-    """One way in which a job comes to be run by two owners."""
+    """One sequence of events in which two owners run the same job."""
 
     text: str
     place: int = 0
-    """At which `await` the first owner loses the job; 0 is before its handler begins."""
-    goes_on: bool = False
-    """Whether its handler goes on after that, or is cancelled."""
+    """The `await` at which the first owner loses the job; 0 is before its handler begins."""
+    continues: bool = False
+    """Whether the first handler continues afterwards; otherwise it is cancelled."""
 
 
 ONCE = History("One owner ran the job.")
 ENDED = History(
-    "An owner ran the handler to its end and died before that was stored; another one ran the "
-    "job again."
+    "The first owner ran the handler to its end, but died before the end was stored; the "
+    "second owner ran the job again."
 )
 LATE = History(
-    "An owner was held up before it began, lost the job to another one that ran it to its end, "
-    "and then ran the handler all the same.",
-    goes_on=True,
+    "The first owner was suspended before it called the handler; the second owner ran the job "
+    "to its end; then the first owner called the handler.",
+    continues=True,
 )
 
 
@@ -67,19 +75,30 @@ async def check_repeatable(
     store: Store | None = None,
     most_places: int = 10,
 ) -> Sequence[str]:
-    """Run a job once, and then again in each way in which that may happen; compare.
+    """Check that running a job again has the same effects as running it once.
 
-    `effects` reads what the handler has done, and `reset` undoes it; both may be async. The
-    job is run twice as if the first end had been lost, and with its reservation stolen: an
-    async handler is held up at each `await`, at up to `most_places` of them, while another
-    owner runs the job, and then goes on or is cancelled. A plain handler cannot be held up.
+    The job runs once alone. Then it runs again, from the same start, in each sequence of events
+    in which two owners run it: the end of the first run is lost; the first owner starts late;
+    and the first owner loses the job while its handler waits at an `await`, after which the
+    handler is cancelled or continues. A plain handler has no `await`, so only the first two
+    apply.
 
-    The store is a new one in memory unless you give one, with the tables that `complete_with`
-    needs; **ended jobs in it are deleted**. Gives what was tried, in words.
+    Args:
+        worker: The worker of the job.
+        request: The job. It has the same id in all runs.
+        effects: Returns what the handler has done, as a value to compare; may be async.
+        reset: Undoes it; may be async.
+        store: The store to use, for example one with the tables of `complete_with`; by default
+            a new SQLite store in memory. **Ended jobs in it are deleted.**
+        most_places: At how many of the `await` of the handler to take the job away.
+
+    Returns:
+        A sentence for each sequence of events that was tried.
 
     Raises:
-        AssertionError: Something was changed that one run alone does not change, or the job
-            did not succeed in the end; the text says how it came to that.
+        AssertionError: A sequence had other effects than one run, or the job did not succeed in
+            it; the message describes the sequence and the difference.
+        Exception: What the handler raised in its first run.
     """
     check_request(worker, request)
     check_whole("most_places", most_places, least=1)
@@ -99,22 +118,22 @@ async def check_repeatable(
 
 
 def _stolen(steps: int, most: int) -> Sequence[History]:
-    """Give the histories in which the first owner has begun, evenly spread."""
+    """Return the histories for evenly spread places of the handler."""
     count = min(steps, most)
     places = sorted({round(1 + at * (steps - 1) / max(count - 1, 1)) for at in range(count)})
     return [history for place in places for history in _stolen_at(place, steps)]
 
 
 def _stolen_at(place: int, steps: int) -> Sequence[History]:
-    where = f"An owner lost its lease when its handler was at await {place} of {steps}"
+    where = f"The first owner lost its lease while its handler was at await {place} of {steps}"
     return (
         History(
-            f"{where}, and the handler was cancelled; another one ran the job.", place=place
+            f"{where}; the handler was cancelled; the second owner ran the job.", place=place
         ),
         History(
-            f"{where}; another one ran the job to its end, and then the first handler went on.",
+            f"{where}; the second owner ran the job to its end; the first handler continued.",
             place=place,
-            goes_on=True,
+            continues=True,
         ),
     )
 
@@ -122,7 +141,7 @@ def _stolen_at(place: int, steps: int) -> Sequence[History]:
 @final
 @define(eq=False)
 class _Trial:
-    """Runs one job, with the same id each time, in a world that is as before each time."""
+    """Runs one job several times, with the same id and from the same start."""
 
     worker: AnyWorker
     request: JobRequest
@@ -131,10 +150,10 @@ class _Trial:
     reset: Callable[[], object]
     clock: Clock
     job_id: UUID = field(factory=new_id)
-    before: Any = None  # whatever the user's `effects` gives
+    before: Any = None  # whatever the `effects` of the user returns
 
     async def once(self) -> tuple[Any, int]:
-        """Run the job once; give its effects and the number of its steps."""
+        """Run the job once; return its effects and the number of times that it waited."""
         self.before = await self._prepare()
         steps = 0
 
@@ -142,98 +161,98 @@ class _Trial:
             nonlocal steps
             steps = step
 
-        hand = self._hand(count)
-        run, _, _ = hand.settle(await hand.run(hand.begin(hand.reserve(self.job_id))))
+        owner = self._owner(count)
+        run, _, _ = owner.settle(await owner.run(owner.begin(owner.reserve(self.job_id))))
         if failure := run.failure():
             raise failure
         self._check_succeeded(ONCE)
         found = await _read(self.effects)
         if found == self.before:
             raise AssertionError(
-                f"effects: one run of {self.worker.name!r} changed nothing that they read, so "
+                f"effects: one run of {self.worker.name!r} did not change what they return, so "
                 f"there is nothing to compare; found {found!r}"
             )
         return found, steps
 
     async def again(self, history: History) -> Any:
-        """Run the job as in `history`; give its effects."""
+        """Run the job as in `history`; return its effects."""
         before = await self._prepare()
         if before != self.before:
             raise AssertionError(
                 f"reset: expected the same effects before each run, found {before!r} "
                 f"after {self.before!r}"
             )
-        with move_on_after(patience(None)) as scope:
+        with move_on_after(wait_limit(None)) as scope:
             await self._first_owner(history)
             await self._finish()
         if scope.cancelled_caught:
             raise AssertionError(
-                f"{_about(self.worker.name, history)}That did not end: does the handler hold a "
-                f"lock of this process where it waits?"
+                f"{_about(self.worker.name, history)}This did not end; does the handler wait "
+                f"while it holds a lock of this process?"
             )
         self._check_succeeded(history)
         return await _read(self.effects)
 
     async def _first_owner(self, history: History) -> None:
-        if history is ENDED or not history.goes_on:
-            await self._lose_it(history.place)
+        if history is ENDED or not history.continues:
+            await self._run_and_lose(history.place)
         elif history.place:
-            await self._lose_it_and_go_on(history.place)
+            await self._run_beside(history.place)
         else:
-            hand = Hand(self.store, self.worker, self.clock)
-            job = hand.reserve(self.job_id)
-            hand.die(job)
+            owner = ManualOwner(self.store, self.worker, self.clock)
+            job = owner.reserve(self.job_id)
+            owner.lose(job)
             await self._finish()
-            await hand.run(hand.begin(job))
+            await owner.run(owner.begin(job))
 
-    async def _lose_it(self, place: int) -> None:
-        """Run the handler, cancelled at this place, and store nothing of its end."""
+    async def _run_and_lose(self, place: int) -> None:
+        """Run the handler, cancel it at this place, and do not store its end."""
         attempts: list[Attempt] = []
 
         async def cut(step: int) -> None:
             if step == place:
                 attempts[0].interrupt()
 
-        hand = self._hand(cut)
-        job = hand.reserve(self.job_id)
-        attempts.append(hand.begin(job))
-        await hand.run(attempts[0])
-        hand.die(job)
+        owner = self._owner(cut)
+        job = owner.reserve(self.job_id)
+        attempts.append(owner.begin(job))
+        await owner.run(attempts[0])
+        owner.lose(job)
 
-    async def _lose_it_and_go_on(self, place: int) -> None:
-        """Run the handler up to this place, then the whole job elsewhere, then the rest."""
-        stopped, goes_on = Event(), Event()
+    async def _run_beside(self, place: int) -> None:
+        """Run the handler up to this place, then the job with another owner, then the rest."""
+        stopped, resume = Event(), Event()
 
         async def wait(step: int) -> None:
             if step == place:
                 stopped.set()
-                await goes_on.wait()
+                await resume.wait()
 
-        hand = self._hand(wait)
-        job = hand.reserve(self.job_id)
+        owner = self._owner(wait)
+        job = owner.reserve(self.job_id)
 
         async def run_first() -> None:
-            run = await hand.run(hand.begin(job))
-            stopped.set()  # it may have ended before that place
-            await goes_on.wait()
-            hand.settle(run)  # in vain: that is what its fence is for
+            run = await owner.run(owner.begin(job))
+            stopped.set()  # the handler may end before that place
+            await resume.wait()
+            owner.settle(run)  # without effect, as the fence rejects it
 
         async with create_task_group() as group:
             group.start_soon(run_first)
             try:
                 await stopped.wait()
-                hand.die(job)
+                owner.lose(job)
                 await self._finish()
             finally:
-                goes_on.set()
+                resume.set()
 
     async def _finish(self) -> None:
-        """Let another owner run the job until it has ended, as often as a queue would."""
+        """Run the job with other owners until it has ended, at most as often as a queue."""
         for _ in range(POLICY.max_retries + 1):
             if not isinstance(self.store.find(self.job_id), Job):
                 return
-            hand = Hand(self.store, self.worker, self.clock)
-            hand.settle(await hand.run(hand.begin(hand.reserve(self.job_id))))
+            owner = ManualOwner(self.store, self.worker, self.clock)
+            owner.settle(await owner.run(owner.begin(owner.reserve(self.job_id))))
 
     async def _prepare(self) -> Any:
         await _called("reset", self.reset)
@@ -245,16 +264,16 @@ class _Trial:
         put(self.store, self.request, self.job_id, self.clock.now())
         return await _read(self.effects)
 
-    def _hand(self, at_step: Callable[[int], Awaitable[None]]) -> Hand:
+    def _owner(self, at_step: Callable[[int], Awaitable[None]]) -> ManualOwner:
         worker = self.worker
         if not worker.is_async:
-            return Hand(self.store, worker, self.clock)
+            return ManualOwner(self.store, worker, self.clock)
 
         async def call(*args: Any, **kwargs: Any) -> object:
             answer = worker.handler(*args, **kwargs)
             return await Stepped(answer, at_step) if inspect.iscoroutine(answer) else answer
 
-        return Hand(self.store, evolve(worker, handler=call), self.clock)
+        return ManualOwner(self.store, evolve(worker, handler=call), self.clock)
 
     def _check_succeeded(self, history: History) -> None:
         job = self.store.find(self.job_id)
@@ -263,9 +282,9 @@ class _Trial:
         if isinstance(job, FailedJob):
             found = f"It failed: {job.error}"
         elif job is not None and job.errors:
-            found = f"It waits for another try: {job.errors[-1].error}"
+            found = f"It waits for a retry: {job.errors[-1].error}"
         else:
-            found = "It is put off again and again."
+            found = "It was snoozed each time."
         raise AssertionError(
             f"{_about(self.worker.name, history)}The job did not succeed. {found}"
         )
@@ -279,7 +298,7 @@ async def _called(what: str, function: Callable[[], Any]) -> Any:
 
 
 async def _read(effects: Callable[[], Any]) -> Any:
-    return deepcopy(await _called("effects", effects))  # it may be a list that goes on growing
+    return deepcopy(await _called("effects", effects))  # a list may grow in the next run
 
 
 def _about(worker: str, history: History) -> str:
@@ -289,19 +308,16 @@ def _about(worker: str, history: History) -> str:
 def _difference(worker: str, history: History, once: object, found: object) -> str:
     lines = ndiff(pformat(once).splitlines(), pformat(found).splitlines())
     shown = "\n".join(f"  {line}" for line in lines if not line.startswith("?"))
-    what = f"{_about(worker, history)}- is what one run does, + is what this did:"
+    what = f"{_about(worker, history)}- is the effect of one run, + is the effect of this:"
     return f"{what}\n{shown}\n\n{_ADVICE}"
-
-
-T = TypeVar("T")
 
 
 @final
 class Stepped(Awaitable[T]):
-    """Awaits a coroutine, and `at_step(number)` each time before that goes on, from 1.
+    """Awaits a coroutine, and `at_step(number)` each time before the coroutine resumes.
 
-    Nothing cancels `at_step`. What a coroutine and its event loop say to each other is theirs,
-    hence Any.
+    The number counts from 1. `at_step` cannot be cancelled. The values that a coroutine and its
+    event loop exchange are private to the event loop, hence Any.
     """
 
     def __init__(
@@ -311,25 +327,25 @@ class Stepped(Awaitable[T]):
         self._at_step = at_step
 
     def __await__(self) -> Generator[Any, Any, T]:
-        """Pass on what goes in and out."""
-        go_on: Callable[[], Any] = partial(self._coroutine.send, None)
+        """Pass values between the coroutine and the event loop."""
+        resume: Callable[[], Any] = partial(self._coroutine.send, None)
         step = 0
         while True:
             try:
-                wish = go_on()
+                request = resume()
             except StopIteration as end:
                 value: T = end.value
                 return value
             try:
-                answer = yield wish
-            except BaseException as error:  # noqa: BLE001 - the coroutine has to hear it, whatever it is
-                go_on = partial(self._coroutine.throw, error)
+                answer = yield request
+            except BaseException as error:  # noqa: BLE001 - thrown into the coroutine
+                resume = partial(self._coroutine.throw, error)
             else:
-                go_on = partial(self._coroutine.send, answer)
+                resume = partial(self._coroutine.send, answer)
             step += 1
-            yield from self._held_up(step).__await__()
+            yield from self._pause(step).__await__()
 
-    async def _held_up(self, step: int) -> None:
-        # Trio ends a sleep with a cancellation, which is not meant for us.
+    async def _pause(self, step: int) -> None:
+        # Trio ends a sleep by a cancellation, which is meant for the coroutine.
         with CancelScope(shield=True):
             await self._at_step(step)

@@ -20,10 +20,10 @@ from bgjobs.runtime.bgjobs import BgJobs
 from bgjobs.runtime.own_context import InOwnContext
 from bgjobs.stores.abc import Store
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.clock import VirtualClock, check_virtual, time_held
+from bgjobs.testing.clock import VirtualClock, check_virtual, clock_paused
 
 POLL_INTERVAL = 3600.0
-"""Seconds: every look at the store ends a jump of the clock, and a year has 8,760 of these."""
+"""Seconds; each poll ends a jump of the clock, so a year takes 8,760 jumps."""
 
 
 @asynccontextmanager
@@ -35,38 +35,45 @@ async def run_virtual(
     listeners: Sequence[Listener] = (),
     scheduled: bool = True,
 ) -> AsyncGenerator[BgJobs]:
-    """Run an application in virtual time: what would take days is over at once.
+    """Run an application in virtual time: days pass as soon as all tasks wait.
 
-    Everything is as `config` has it, except for the time and for the store: **never the one of
-    the configuration**, which may be the real one. Without `store` it is a new one in memory.
-    The store is called on the event loop, leases do not end, and ended jobs are kept.
+    The application has the settings of `config`, except for the clock and the store. The store
+    of the configuration is **never used**, as it may be that of production. The store is called
+    on the event loop, leases do not end, and ended jobs are kept.
 
-    Plain handlers run in threads, as ever; time stands still meanwhile, so such a handler must
-    not wait for the event loop to let time pass.
+    Plain handlers run in threads as usual. Virtual time stands still while they run, so a plain
+    handler must not wait for the event loop to let time pass: that would never end.
 
-    With ``scheduled=False`` no scheduled job runs, as its runs would fill the days for which a
-    test waits; their workers may be enqueued as ever.
+    Args:
+        config: The configuration of the application.
+        store: The store to use, such as one with the tables of `complete_with`; by default a
+            new SQLite store in memory.
+        clock: The clock to use; by default one that starts at 2030-01-01.
+        listeners: Listeners in addition to those of the configuration.
+        scheduled: False runs no scheduled jobs, which would otherwise fill the days that a test
+            waits for. Their workers can still be enqueued.
 
     Raises:
-        RealTimeError: The event loop is not in virtual time; the text says how to get one.
+        RealTimeError: The event loop runs in real time. The message lists how to get one in
+            virtual time; nothing was started.
     """
     check_type("run_virtual", config, Config, "a Config")
     check_flag("scheduled", scheduled)
     if clock is not None:
         check_type("clock", clock, VirtualClock)
-    heard = as_listeners("listeners", listeners)
+    added = as_listeners("listeners", listeners)
     check_virtual()
     used = SQLiteStore(":memory:") if store is None else store
     time = VirtualClock() if clock is None else clock
     chosen = config if scheduled else _unscheduled(config)
-    async with run(_in_virtual_time(chosen, used, time, heard)) as bg:
+    async with run(_in_virtual_time(chosen, used, time, added)) as bg:
         yield bg
 
 
 @final
 @frozen(eq=False)
 class VirtualRun:
-    """`run_virtual` with a store, a clock and a listener of its own: `bgjobs_run` in pytest."""
+    """`run_virtual` with a fixed store, clock and listener: the pytest fixture `bgjobs_run`."""
 
     store: Store
     clock: VirtualClock
@@ -75,7 +82,7 @@ class VirtualRun:
     def __call__(
         self, config: Config, *, scheduled: bool = True
     ) -> AbstractAsyncContextManager[BgJobs]:
-        """Run this application: ``async with bgjobs_run(config) as bg``."""
+        """Run an application: ``async with bgjobs_run(config) as bg``; see `run_virtual`."""
         return run_virtual(
             config,
             store=self.store,
@@ -93,21 +100,21 @@ def _unscheduled(config: Config) -> Config:
 def _in_virtual_time(
     config: Config, store: Store, clock: VirtualClock, listeners: Iterable[Listener]
 ) -> Config:
-    held = HeldWorkers()
+    pausing = PausingWorkers()
     return evolve(
         config,
         store=store,
         clock=clock,
         listeners=(*config.listeners, *listeners),
         queues=[
-            evolve(queue, workers=held.all(queue.workers), poll_interval=POLL_INTERVAL)
+            evolve(queue, workers=pausing.all(queue.workers), poll_interval=POLL_INTERVAL)
             for queue in config.queues
         ],
         scheduled_jobs=[
-            evolve(job, worker=held.one(job.worker), poll_interval=POLL_INTERVAL)
+            evolve(job, worker=pausing.one(job.worker), poll_interval=POLL_INTERVAL)
             for job in config.scheduled_jobs
         ],
-        enqueue_only=held.all(config.enqueue_only),
+        enqueue_only=pausing.all(config.enqueue_only),
         lease=LONGEST_TIME,
         heartbeat_interval=LONGEST_TIME / 4,
         sweep_interval=LONGEST_TIME / 4,
@@ -116,29 +123,33 @@ def _in_virtual_time(
 
 
 @final
-class HeldWorkers:
-    """Makes workers whose threads hold the time; one handler stays one."""
+class PausingWorkers:
+    """Replaces plain handlers by async ones that pause virtual time while their thread runs.
+
+    Otherwise the event loop, which has nothing else to do, would jump to the timeout of the
+    handler. Workers with the same handler still have the same handler afterwards.
+    """
 
     def __init__(self) -> None:
-        self._limiter = CapacityLimiter(inf)  # a queue has its slots
-        self._made: dict[Callable[..., Any], Callable[..., Any]] = {}
+        self._limiter = CapacityLimiter(inf)  # the queue has limited its slots
+        self._handlers: dict[Callable[..., Any], Callable[..., Any]] = {}
 
     def all(self, workers: Iterable[AnyWorker]) -> list[AnyWorker]:
-        """Make them of these workers."""
+        """Return these workers, plain ones with a pausing handler."""
         return [self.one(worker) for worker in workers]
 
     def one(self, worker: AnyWorker) -> AnyWorker:
-        """Make one; an async worker is as it should be."""
+        """Return this worker if it is async, otherwise a copy with a pausing handler."""
         if worker.is_async:
             return worker
-        if worker.handler not in self._made:
-            self._made[worker.handler] = self._held(worker.handler)
-        return evolve(worker, handler=self._made[worker.handler], is_async=True)
+        if worker.handler not in self._handlers:
+            self._handlers[worker.handler] = self._pausing(worker.handler)
+        return evolve(worker, handler=self._handlers[worker.handler], is_async=True)
 
-    def _held(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+    def _pausing(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(handler)
         async def call(*args: Any, **kwargs: Any) -> Any:
-            with time_held():
+            with clock_paused():
                 answer, context = await call_in_thread(handler, args, kwargs, self._limiter)
             if isawaitable(answer):
                 return await InOwnContext(_awaited(answer), context)
