@@ -1,5 +1,4 @@
 """`change`, `delete`, `prune_worker`, paused queues, diagnosis and unreadable rows."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import timedelta
 from typing import Any
@@ -35,7 +34,7 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_a_waiting_job_is_changed(store: OperatedStore) -> None:
-    """Its time, its priority or both; nothing else of it."""
+    """The due time, the priority or both change; other fields do not."""
     job = put_one(store, unique_key="k")
     change = store.operations.change
     assert change([job.id], available_at=NOW + DAY, now=NOW) == [job.id]
@@ -47,7 +46,7 @@ def check_a_waiting_job_is_changed(store: OperatedStore) -> None:
 
 
 def check_a_changed_job_is_reserved_in_its_new_place(store: OperatedStore) -> None:
-    """By its new priority, and not before its new time."""
+    """The new priority and the new due time count."""
     first, second, third = put(store, ask(), ask(), ask())
     store.operations.change([third.id], priority=-1, now=NOW)
     store.operations.change([first.id], available_in=SECOND, now=NOW)
@@ -58,7 +57,7 @@ def check_a_changed_job_is_reserved_in_its_new_place(store: OperatedStore) -> No
 
 
 def check_only_waiting_jobs_of_no_schedule_are_changed(store: OperatedStore) -> None:
-    """Not what runs, has ended, never was or is an occurrence."""
+    """Running, ended and unknown jobs and occurrences are not."""
     failed, running = lose(store), hold(store)
     planned = put_one(store, occurrence=OCCURRENCE)
     wanted = [running.id, failed.id, planned.id, new_id()]
@@ -69,7 +68,7 @@ def check_only_waiting_jobs_of_no_schedule_are_changed(store: OperatedStore) -> 
 
 
 def check_a_queue_is_paused_until_it_is_resumed(store: OperatedStore) -> None:
-    """Whoever asks or beats hears of it; the store reserves all the same."""
+    """`orders` and `heartbeat` name paused queues; `reserve` still works."""
     admin, owner = store.operations, start(store)
     assert admin.orders([]).paused == frozenset()
     assert admin.pause_queue("mail", now=NOW)
@@ -84,7 +83,7 @@ def check_a_queue_is_paused_until_it_is_resumed(store: OperatedStore) -> None:
 
 
 def check_a_migrated_store_has_nothing_pending(store: OperatedStore) -> None:
-    """And the version that this bgjobs knows; nothing is a problem."""
+    """The schema has the version of this bgjobs, and `diagnose` finds no problem."""
     assert store.operations.schema_version() == SCHEMA_VERSION
     assert store.operations.pending_migrations() == []
     found = store.operations.diagnose()
@@ -93,7 +92,7 @@ def check_a_migrated_store_has_nothing_pending(store: OperatedStore) -> None:
 
 
 def check_a_long_delay_is_kept_to_the_microsecond(store: OperatedStore) -> None:
-    """Of a century less one."""
+    """The delay here is a century less a microsecond."""
     job = put_one(store)
     delay = timedelta(days=36_500) - TICK
     store.operations.change([job.id], available_in=delay, now=NOW)
@@ -103,7 +102,7 @@ def check_a_long_delay_is_kept_to_the_microsecond(store: OperatedStore) -> None:
 
 
 def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
-    """Each id once, whatever was asked of it; the counts have none of them."""
+    """Each id is returned once, and the counts are 0 afterwards."""
     good, bad = hold(store), hold(store)
     store.write(settle=[succeed(good), fail(bad)], now=NOW)
     waiting = put_one(store)
@@ -119,7 +118,7 @@ def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
 
 
 def check_delete_leaves_running_jobs_alone(store: OperatedStore) -> None:
-    """And what was asked of them; they settle as if nothing had been."""
+    """The orders about them are kept, and they can be settled."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     assert list(store.operations.delete([held.id])) == []
@@ -130,14 +129,14 @@ def check_delete_leaves_running_jobs_alone(store: OperatedStore) -> None:
 
 
 def check_delete_frees_the_unique_key(store: OperatedStore) -> None:
-    """Another job may have it at once."""
+    """Another job may have the key at once."""
     waiting = put_one(store, unique_key="k")
     assert store.operations.delete([waiting.id]) == [waiting.id]
     assert put_one(store, unique_key="k").id != waiting.id
 
 
 def check_an_occurrence_that_waits_is_deleted_too(store: OperatedStore) -> None:
-    """Its schedule plans anew."""
+    """Its schedule can store the next occurrence."""
     waiting = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
     assert store.operations.delete([waiting.id]) == [waiting.id]
     anew = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
@@ -145,7 +144,7 @@ def check_an_occurrence_that_waits_is_deleted_too(store: OperatedStore) -> None:
 
 
 def check_a_deleted_failure_is_not_found_any_more(store: OperatedStore) -> None:
-    """Neither by its words; the others are."""
+    """The search does not find its words either; other jobs are found."""
     put(store, ask(), ask())
     one, other = take(store, start(store))
     store.write(settle=[fail(one, "lost mail"), fail(other, "lost mail")], now=NOW)
@@ -155,7 +154,7 @@ def check_a_deleted_failure_is_not_found_any_more(store: OperatedStore) -> None:
 
 
 def check_what_was_asked_is_forgotten_with_a_deleted_job(store: OperatedStore) -> None:
-    """One that is stored again under its id is not cancelled by it."""
+    """A job that is restored with the same id is not cancelled."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     store.write(settle=[fail(held)], now=NOW)
@@ -170,7 +169,7 @@ def check_what_was_asked_is_forgotten_with_a_deleted_job(store: OperatedStore) -
 
 
 def check_a_job_is_deleted_or_runs_and_never_both(store: OperatedStore) -> None:
-    """While others reserve, put back and settle."""
+    """Threads delete, reserve, put back and settle at once."""
     jobs = ids(put(store, *(ask() for _ in range(60))))
 
     def delete() -> list[UUID]:
@@ -202,7 +201,7 @@ def _win(store: OperatedStore, name: str) -> UUID:
 
 
 def check_prune_worker_deletes_of_one_worker_alone(store: OperatedStore) -> None:
-    """Each kind by its own age, and None keeps that kind."""
+    """Each state has its own age, and None keeps the state."""
     mails, others = [_win(store, name) for name in ("mail", "mail")], _win(store, "sms")
     mine, theirs = lose(store, name="mail"), lose(store, name="sms")
     prune = store.operations.prune_worker
@@ -219,7 +218,7 @@ def check_prune_worker_deletes_of_one_worker_alone(store: OperatedStore) -> None
 
 
 def check_prune_worker_deletes_up_to_its_limit_of_each_kind(store: OperatedStore) -> None:
-    """The rest is for the next call; the index of errors forgets what is gone."""
+    """The next call deletes the next jobs; the search does not find deleted jobs."""
     for _ in range(3):
         _win(store, "mail")
         lose(store, "lost mail", name="mail")
@@ -230,7 +229,7 @@ def check_prune_worker_deletes_up_to_its_limit_of_each_kind(store: OperatedStore
 
 
 def check_prune_worker_passes_over_the_lowest_ids_of_each_kind(store: OperatedStore) -> None:
-    """As many as it is told, and none of other workers."""
+    """`skip` is a number of jobs of each state; other workers do not count."""
     _win(store, "sms")
     won = [_win(store, "mail") for _ in range(3)]
     lost = [lose(store, name="mail").id for _ in range(3)]
@@ -245,7 +244,7 @@ def check_prune_worker_passes_over_the_lowest_ids_of_each_kind(store: OperatedSt
 
 
 def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: OperatedStore) -> None:
-    """It is no error of the database."""
+    """Such an age is no error of the database."""
     _win(store, "mail")
     age = timedelta.max
     prune = store.operations.prune_worker
@@ -253,7 +252,7 @@ def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: Operated
 
 
 def check_what_a_store_has_written_can_be_read(store: OperatedStore) -> None:
-    """So nothing is set apart, found, counted or put back."""
+    """No row is set apart, found, counted or put back as unreadable."""
     job = put_one(store)
     assert unreadable_in(store.get_enqueued()) == ()
     operations = store.operations
@@ -266,7 +265,7 @@ def check_what_a_store_has_written_can_be_read(store: OperatedStore) -> None:
 
 
 def check_a_constraint_that_is_valid_is_not_validated_again(store: OperatedStore) -> None:
-    """Validate each; then there are none that older rows may break."""
+    """After all constraints were validated, none is listed."""
     operations = store.operations
     for constraint in operations.unvalidated():
         assert operations.validate(constraint, now=NOW) == 0

@@ -1,5 +1,4 @@
 """`write` with new jobs, `find` and `replace`."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -29,7 +28,7 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_an_enqueued_job_is_stored_as_it_was_given_back(store: Store) -> None:
-    """One row, available at once, held by nobody."""
+    """The row equals the returned job: due now, without an owner, and all counters 0."""
     [job] = put(store, ask("mail", '{"to":"a"}'))
     assert list(store.get_enqueued()) == [job]
     assert store.find(job.id) == job
@@ -41,27 +40,27 @@ def check_an_enqueued_job_is_stored_as_it_was_given_back(store: Store) -> None:
 
 
 def check_a_job_is_stored_under_the_id_it_was_given(store: Store) -> None:
-    """Ids are made by the caller."""
+    """The caller chooses the id."""
     job_id = new_id()
     assert ids(store.write([NewJob(job_id, ask())], now=NOW).jobs) == [job_id]
 
 
 def check_jobs_come_back_in_the_order_asked(store: Store) -> None:
-    """Whatever their ids and priorities."""
+    """The order of the requests counts, not ids or priorities."""
     backwards = new_ids(20)[::-1]
     new = [NewJob(one, ask(priority=place % 3)) for place, one in enumerate(backwards)]
     assert ids(store.write(new, now=NOW).jobs) == backwards
 
 
 def check_writing_nothing_changes_nothing(store: Store) -> None:
-    """An empty write is allowed."""
+    """A write without jobs and settlements is allowed."""
     written = store.write(now=NOW)
     assert list(written.jobs) == []
     assert list(written.lost) == []
 
 
 def check_options_are_stored(store: Store) -> None:
-    """Each one, and read back as equal."""
+    """Each option is read back with an equal value."""
     moment = NOW + 3 * DAY
     job = put_one(store, available_at=moment, priority=-7, unique_key="k")
     assert (job.available_at, job.priority, job.unique_key) == (moment, -7, "k")
@@ -69,13 +68,13 @@ def check_options_are_stored(store: Store) -> None:
 
 
 def check_a_delay_is_counted_from_now(store: Store) -> None:
-    """To the microsecond."""
+    """A delay is exact to the microsecond."""
     delay = timedelta(hours=1, microseconds=7)
     assert put_one(store, available_in=delay).available_at == NOW + delay
 
 
 def check_instants_of_other_zones_come_out_in_utc(store: Store) -> None:
-    """The same instant, said in UTC."""
+    """A timestamp of another time zone is read back as the same instant in UTC."""
     there = timezone(timedelta(hours=5, minutes=30))
     job = put_one(store, available_at=NOW.astimezone(there))
     found = store.find(job.id)
@@ -85,34 +84,34 @@ def check_instants_of_other_zones_come_out_in_utc(store: Store) -> None:
 
 
 def check_now_of_another_zone_is_the_same_instant(store: Store) -> None:
-    """`now` is converted too."""
+    """`now` is converted to UTC."""
     there = timezone(timedelta(hours=-8))
     assert put_one(store, now=NOW.astimezone(there)).created_at == NOW
 
 
 def check_a_naive_now_is_refused(store: Store) -> None:
-    """And nothing is stored."""
+    """A `now` without a time zone raises, and nothing is stored."""
     naive = NOW.replace(tzinfo=None)
     try:
         put_one(store, now=naive)
     except NaiveDatetimeError:
         assert list(store.get_enqueued()) == []
     else:
-        raise AssertionError("a naive now was taken")
+        raise AssertionError("write accepted a naive now")
 
 
 def check_a_naive_available_at_is_refused(store: Store) -> None:
-    """And nothing is stored, not even the other jobs of the write."""
+    """The other jobs of the same write are not stored either."""
     try:
         put(store, ask(), ask(available_at=NOW.replace(tzinfo=None)))
     except NaiveDatetimeError:
         assert list(store.get_enqueued()) == []
     else:
-        raise AssertionError("a naive available_at was taken")
+        raise AssertionError("write accepted a naive available_at")
 
 
 def check_without_now_the_store_has_its_own_clock(store: Store) -> None:
-    """A job that is written now is due now, and carries this century's instant in UTC."""
+    """A job written without `now` is due now, and its timestamp is in UTC."""
     [job] = store.write([NewJob(new_id(), ask())]).jobs
     assert job.created_at.utcoffset() == timedelta(0)
     assert job.created_at > datetime(2020, 1, 1, tzinfo=UTC)
@@ -122,7 +121,7 @@ def check_without_now_the_store_has_its_own_clock(store: Store) -> None:
 
 
 def check_a_repeated_write_stores_nothing_twice(store: Store) -> None:
-    """The first answer may have been lost."""
+    """A write may be repeated after its answer was lost."""
     new = [NewJob(one, ask()) for one in new_ids(3)]
     first = store.write(new, now=NOW)
     again = store.write(new, now=NOW + SECOND)
@@ -131,7 +130,7 @@ def check_a_repeated_write_stores_nothing_twice(store: Store) -> None:
 
 
 def check_an_id_twice_in_one_write_is_stored_once(store: Store) -> None:
-    """Both places of the answer show it."""
+    """The answer contains the job at both places."""
     new = NewJob(new_id(), ask())
     one, other = store.write([new, new], now=NOW).jobs
     assert one == other
@@ -139,7 +138,7 @@ def check_an_id_twice_in_one_write_is_stored_once(store: Store) -> None:
 
 
 def check_a_repeated_write_leaves_a_reserved_job_as_it_is(store: Store) -> None:
-    """And gives it back with its holder."""
+    """The repeated write returns the job with its owner."""
     new = NewJob(new_id(), ask())
     store.write([new], now=NOW)
     [held] = take(store, start(store))
@@ -148,7 +147,7 @@ def check_a_repeated_write_leaves_a_reserved_job_as_it_is(store: Store) -> None:
 
 
 def check_a_repeated_write_does_not_revive_an_ended_job(store: Store) -> None:
-    """The job ran and ended before the write was repeated; it must not run twice."""
+    """A job that ended before the write was repeated must not run again."""
     done, broken = (NewJob(one, ask()) for one in new_ids(2))
     store.write([done, broken], now=NOW)
     held = {job.id: job for job in take(store, start(store))}
@@ -159,7 +158,7 @@ def check_a_repeated_write_does_not_revive_an_ended_job(store: Store) -> None:
 
 
 def check_a_repeated_write_gives_an_ended_job_as_it_was_asked(store: Store) -> None:
-    """Not as somebody's who holds it."""
+    """The returned job has no owner."""
     done, broken = (NewJob(one, ask(unique_key=str(one))) for one in new_ids(2))
     asked = store.write([done, broken], now=NOW).jobs
     held = {job.id: job for job in take(store, start(store))}
@@ -169,7 +168,7 @@ def check_a_repeated_write_gives_an_ended_job_as_it_was_asked(store: Store) -> N
 
 
 def check_one_write_enqueues_and_settles(store: Store) -> None:
-    """Both are done, and only the settled job is gone from the live ones."""
+    """A write may contain new jobs and settlements."""
     held = hold(store)
     written = store.write([NewJob(new_id(), ask("next"))], [succeed(held)], now=NOW)
     assert list(written.lost) == []
@@ -185,13 +184,13 @@ def check_a_thousand_jobs_go_into_one_write(store: Store) -> None:
 
 
 def check_an_unknown_id_is_not_found(store: Store) -> None:
-    """None, not an error."""
+    """`find` returns None."""
     put_one(store)
     assert store.find(new_id()) is None
 
 
 def _assert_refused(store: Store, waiting: Job) -> None:
-    """Neither replacing nor deleting it does anything."""
+    """Assert that `replace` with a new job and without one changes nothing."""
     before = store.find(waiting.id)
     new = NewJob(new_id(), ask("other"))
     assert store.replace(waiting, new, now=NOW) is False
@@ -201,7 +200,7 @@ def _assert_refused(store: Store, waiting: Job) -> None:
 
 
 def check_a_waiting_job_is_replaced(store: Store) -> None:
-    """The new one takes its unique key; the old one is gone for good."""
+    """The new job takes over the unique key, and the old job is deleted."""
     waiting = put_one(store, unique_key="k", occurrence=OCCURRENCE)
     later = evolve(OCCURRENCE, at=NOW + DAY, paused=True)
     new = NewJob(new_id(), ask(unique_key="k", available_in=DAY, occurrence=later))
@@ -215,7 +214,7 @@ def check_a_waiting_job_is_replaced(store: Store) -> None:
 
 
 def check_a_delayed_job_is_replaced(store: Store) -> None:
-    """It waits, too."""
+    """A delayed job counts as waiting."""
     waiting = put_one(store, unique_key="k", available_in=DAY)
     new = NewJob(new_id(), ask(unique_key="k"))
     assert store.replace(waiting, new, now=NOW) is True
@@ -223,7 +222,7 @@ def check_a_delayed_job_is_replaced(store: Store) -> None:
 
 
 def check_what_replaces_a_job_is_planned_by_the_time_of_the_change(store: Store) -> None:
-    """And not at all if nothing is changed."""
+    """`plan` gets the time of the write, and is not called if nothing is replaced."""
     waiting = put_one(store, unique_key="k")
     asked = ask(unique_key="k")
     new = NewJob(new_id(), asked, plan=lambda now: asked.available_at(now + DAY))
@@ -235,7 +234,7 @@ def check_what_replaces_a_job_is_planned_by_the_time_of_the_change(store: Store)
 
 
 def check_replacing_by_nothing_deletes(store: Store) -> None:
-    """Only this job."""
+    """Only the given job is deleted."""
     waiting, other = put(store, ask(unique_key="k"), ask())
     assert store.replace(waiting, None, now=NOW) is True
     assert store.find(waiting.id) is None
@@ -244,7 +243,7 @@ def check_replacing_by_nothing_deletes(store: Store) -> None:
 
 
 def check_a_reserved_job_is_not_replaced(store: Store) -> None:
-    """Neither as it was read while it waited nor as its holder has it."""
+    """Neither the job as it waited nor the job as it is reserved can be replaced."""
     waiting = put_one(store, unique_key="k")
     [held] = take(store, start(store))
     for job in (waiting, held):
@@ -253,7 +252,7 @@ def check_a_reserved_job_is_not_replaced(store: Store) -> None:
 
 
 def check_a_job_reserved_meanwhile_is_not_replaced(store: Store) -> None:
-    """It waits again, but it is not what was read; as read anew it is replaced."""
+    """A job that was reserved and put back has changed; read again, it can be replaced."""
     waiting = put_one(store)
     [held] = take(store, start(store))
     store.write(settle=[requeue(held, delay=timedelta(0))], now=NOW)
@@ -263,7 +262,7 @@ def check_a_job_reserved_meanwhile_is_not_replaced(store: Store) -> None:
 
 
 def check_an_ended_job_is_not_replaced(store: Store) -> None:
-    """Nor one that never was."""
+    """An unknown job is not replaced either."""
     for settle in (succeed, fail):
         held = hold(store)
         store.write(settle=[settle(held)], now=NOW)
@@ -272,7 +271,7 @@ def check_an_ended_job_is_not_replaced(store: Store) -> None:
 
 
 def check_replacing_twice_is_refused_the_second_time(store: Store) -> None:
-    """The new job stays."""
+    """The new job of the first call stays."""
     waiting = put_one(store, unique_key="k")
     new = NewJob(new_id(), ask(unique_key="k"))
     assert store.replace(waiting, new, now=NOW) is True
@@ -281,7 +280,7 @@ def check_replacing_twice_is_refused_the_second_time(store: Store) -> None:
 
 
 def check_a_new_job_that_is_refused_leaves_the_old_one(store: Store) -> None:
-    """Both or neither."""
+    """The deletion and the insertion are one transaction."""
     holder, waiting = put(store, ask(unique_key="k"), ask())
     new = NewJob(new_id(), ask(unique_key="k", refuses_duplicates=True))
     try:
@@ -289,4 +288,4 @@ def check_a_new_job_that_is_refused_leaves_the_old_one(store: Store) -> None:
     except DuplicateJobError:
         assert list(store.get_enqueued()) == [holder, waiting]
     else:
-        raise AssertionError("a duplicate was taken that refuses to be one")
+        raise AssertionError("replace accepted a duplicate that the request refuses")

@@ -1,5 +1,4 @@
 """`reserve` and `next_due`: which job an owner gets, and when."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import timedelta
 from random import Random
@@ -25,12 +24,12 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_reserving_from_an_empty_table_gives_nothing(store: Store) -> None:
-    """No error."""
+    """`reserve` returns an empty sequence."""
     assert list(take(store, start(store))) == []
 
 
 def check_a_reserved_job_has_its_owner_and_instant(store: Store) -> None:
-    """And its first number; the rest is as it was."""
+    """The first reservation has the number 1; other fields do not change."""
     job = put_one(store)
     owner = start(store)
     [held] = take(store, owner, now=NOW + SECOND)
@@ -42,21 +41,21 @@ def check_a_reserved_job_has_its_owner_and_instant(store: Store) -> None:
 
 
 def check_reserve_gives_up_to_its_limit(store: Store) -> None:
-    """Two rows with a limit of one: 1, 1, 0."""
+    """With a limit of 1, two jobs take two calls."""
     put(store, ask(), ask())
     owner = start(store)
     assert [len(take(store, owner, limit=1)) for _ in range(3)] == [1, 1, 0]
 
 
 def check_reserve_with_limit_0_gives_nothing(store: Store) -> None:
-    """And holds nothing."""
+    """Nothing is reserved."""
     put_one(store)
     assert list(take(store, start(store), limit=0)) == []
     assert list(store.get_running()) == []
 
 
 def check_reserve_takes_only_the_named_workers(store: Store) -> None:
-    """Another name, a prefix and another case are others."""
+    """Prefixes and other cases of a name do not match."""
     put(store, ask("mail"), ask("mailer"), ask("Mail"), ask("purge"))
     owner = start(store)
     assert list(take(store, owner, ["other", "mai"])) == []
@@ -64,19 +63,19 @@ def check_reserve_takes_only_the_named_workers(store: Store) -> None:
 
 
 def check_reserve_of_no_worker_gives_nothing(store: Store) -> None:
-    """An empty collection of names is no wildcard."""
+    """An empty collection of names is not a wildcard."""
     put_one(store)
     assert list(take(store, start(store), [])) == []
 
 
 def check_a_name_given_twice_gives_each_job_once(store: Store) -> None:
-    """`names` is a collection."""
+    """Duplicate names do not duplicate jobs."""
     put(store, ask(), ask())
     assert len(take(store, start(store), ["mail", "mail"])) == 2
 
 
 def check_reserve_skips_a_delayed_job(store: Store) -> None:
-    """Until its instant, and from exactly then on."""
+    """A delayed job can be reserved from exactly its due time on."""
     job = put_one(store, available_in=SECOND)
     owner = start(store)
     assert list(take(store, owner, now=NOW)) == []
@@ -85,7 +84,7 @@ def check_reserve_skips_a_delayed_job(store: Store) -> None:
 
 
 def check_delayed_jobs_do_not_hide_due_ones(store: Store) -> None:
-    """Neither of the same worker nor of a better priority."""
+    """Delayed jobs of the same worker or a higher priority are skipped."""
     put(store, *(ask(available_in=DAY, priority=-5) for _ in range(5)))
     job = put_one(store)
     put(store, *(ask(available_in=DAY) for _ in range(5)))
@@ -93,13 +92,13 @@ def check_delayed_jobs_do_not_hide_due_ones(store: Store) -> None:
 
 
 def check_reserve_prefers_the_lower_priority(store: Store) -> None:
-    """Whatever the age."""
+    """The priority counts before the age."""
     late, normal, urgent = put(store, ask(priority=9), ask(), ask(priority=-9))
     assert ids(take(store, start(store))) == [urgent.id, normal.id, late.id]
 
 
 def check_reserve_prefers_the_earlier_instant(store: Store) -> None:
-    """Within a priority."""
+    """Within a priority, the earlier due time comes first."""
     last, first, middle = put(
         store,
         ask(available_at=NOW - TICK),
@@ -110,7 +109,7 @@ def check_reserve_prefers_the_earlier_instant(store: Store) -> None:
 
 
 def check_equal_jobs_are_reserved_first_in_first_out(store: Store) -> None:
-    """By id, in whatever order they were written."""
+    """Jobs with equal priority and due time are ordered by id."""
     ascending = new_ids(10)
     store.write([NewJob(one, ask()) for one in ascending[::-1]], now=NOW)
     owner = start(store)
@@ -119,7 +118,7 @@ def check_equal_jobs_are_reserved_first_in_first_out(store: Store) -> None:
 
 
 def check_the_order_goes_across_workers(store: Store) -> None:
-    """The limit takes the best of all names together."""
+    """The limit applies to the jobs of all names together."""
     put(
         store,
         ask("a", "1", priority=1),
@@ -136,7 +135,7 @@ def check_the_order_goes_across_workers(store: Store) -> None:
 
 
 def check_many_names_and_priorities_keep_their_order(store: Store) -> None:
-    """A hundred workers with five priorities each."""
+    """The order holds for 100 workers with five priorities each."""
     names = [f"worker-{number}" for number in range(100)]
     asked = [ask(name, priority=level) for level in (3, 0, -3, 7, -7) for name in names]
     put(store, *asked)
@@ -149,7 +148,7 @@ def check_many_names_and_priorities_keep_their_order(store: Store) -> None:
 
 
 def check_two_owners_never_get_the_same_job(store: Store) -> None:
-    """One after the other; `concurrency` has them at once."""
+    """Here the owners reserve one after the other; see also `concurrency`."""
     put(store, *(ask() for _ in range(4)))
     one = ids(take(store, start(store), limit=3))
     other = ids(take(store, start(store), limit=3))
@@ -158,7 +157,7 @@ def check_two_owners_never_get_the_same_job(store: Store) -> None:
 
 
 def check_every_reservation_raises_the_number(store: Store) -> None:
-    """By one, whoever holds it; giving it back does not lower it."""
+    """Each reservation adds 1, for any owner, and putting the job back keeps it."""
     put_one(store)
     numbers: list[int] = []
     for _ in range(3):
@@ -169,14 +168,14 @@ def check_every_reservation_raises_the_number(store: Store) -> None:
 
 
 def check_an_unknown_owner_gets_nothing(store: Store) -> None:
-    """Who has no lease cannot hold a job."""
+    """An owner without a lease cannot reserve."""
     put_one(store)
     assert list(take(store, new_id())) == []
     assert list(store.get_running()) == []
 
 
 def check_an_owner_gets_jobs_until_its_lease_ends(store: Store) -> None:
-    """Up to the last microsecond, and none from the end on."""
+    """The last microsecond belongs to the lease; its end does not."""
     put(store, ask(), ask())
     owner = start(store, LEASE)
     assert len(take(store, owner, limit=1, now=NOW + LEASE - TICK)) == 1
@@ -184,7 +183,7 @@ def check_an_owner_gets_jobs_until_its_lease_ends(store: Store) -> None:
 
 
 def check_a_closed_owner_gets_nothing(store: Store) -> None:
-    """Its lease is gone."""
+    """A closed owner has no lease."""
     put_one(store)
     owner = start(store)
     store.close_owners([owner], now=NOW)
@@ -192,13 +191,13 @@ def check_a_closed_owner_gets_nothing(store: Store) -> None:
 
 
 def check_next_due_of_an_empty_table_is_none(store: Store) -> None:
-    """There is nothing to wait for."""
+    """`next_due` returns None if no job waits."""
     assert store.next_due(["mail"], now=NOW) is None
     assert store.next_due([], now=NOW) is None
 
 
 def check_next_due_says_how_long_until_the_first_job(store: Store) -> None:
-    """The soonest of all names and priorities, to the microsecond."""
+    """The soonest job of all names and priorities counts, to the microsecond."""
     put(store, ask("a", available_in=DAY, priority=-3), ask("b", available_in=SECOND + TICK))
     put_one(store, "c", available_in=TICK)
     assert store.next_due(["a", "b"], now=NOW) == SECOND + TICK
@@ -208,7 +207,7 @@ def check_next_due_says_how_long_until_the_first_job(store: Store) -> None:
 
 
 def check_next_due_is_zero_or_less_for_a_due_job(store: Store) -> None:
-    """A due job is not waited for, and neither hides nor is hidden by a delayed one."""
+    """A due job is found beside delayed ones, and counts before them."""
     put(store, ask(available_in=DAY, priority=-1), ask())
     at_once = store.next_due(["mail"], now=NOW)
     later = store.next_due(["mail"], now=NOW + SECOND)
@@ -219,7 +218,7 @@ def check_next_due_is_zero_or_less_for_a_due_job(store: Store) -> None:
 
 
 def check_next_due_sees_scheduled_jobs_unless_told(store: Store) -> None:
-    """Whatever stands before or behind them, in the same priority or another."""
+    """`planned=False` ignores occurrences, whatever their priority and due time."""
     put(
         store,
         ask(available_in=TICK, occurrence=OCCURRENCE),
@@ -234,14 +233,14 @@ def check_next_due_sees_scheduled_jobs_unless_told(store: Store) -> None:
 
 
 def check_next_due_does_not_see_reserved_jobs(store: Store) -> None:
-    """They are somebody's already."""
+    """A reserved job is not waiting."""
     put_one(store)
     take(store, start(store))
     assert store.next_due(["mail"], now=NOW) is None
 
 
 LAST = 32_767
-"""The least urgent priority; the most urgent one has the same number below zero."""
+"""The lowest priority; the highest one is its negative."""
 
 
 def _order(job: Job) -> tuple[int, object, object]:
@@ -249,7 +248,7 @@ def _order(job: Job) -> tuple[int, object, object]:
 
 
 def check_delayed_jobs_of_many_priorities_hide_no_due_one(store: Store) -> None:
-    """Ten at each of 70 priorities, and one job that is due behind, between or before them."""
+    """A due job of any priority is found beside 700 delayed jobs of 70 priorities."""
     put(store, *(ask(priority=n - 35, available_in=DAY) for n in range(70) for _ in range(10)))
     owner = start(store)
     assert list(take(store, owner)) == []
@@ -260,7 +259,7 @@ def check_delayed_jobs_of_many_priorities_hide_no_due_one(store: Store) -> None:
 
 
 def check_one_job_at_each_of_many_priorities_is_taken_one_by_one(store: Store) -> None:
-    """As a queue of one slot takes them."""
+    """A queue with one slot gets the jobs in the order of their priorities."""
     jobs = put(store, *(ask(priority=n) for n in range(31, -31, -1)))
     owner = start(store)
     taken = [one for _ in jobs for one in ids(take(store, owner, limit=1))]
@@ -269,7 +268,7 @@ def check_one_job_at_each_of_many_priorities_is_taken_one_by_one(store: Store) -
 
 
 def check_the_first_and_the_last_priority_are_reserved(store: Store) -> None:
-    """At the ends of what a priority may be, due from the start or later."""
+    """The extreme priorities are reserved, whether due at once or later."""
     put(
         store,
         *(ask(priority=priority) for priority in (LAST, 0, -LAST)),
@@ -284,7 +283,7 @@ def check_the_first_and_the_last_priority_are_reserved(store: Store) -> None:
 
 
 def check_many_jobs_that_had_to_wait_keep_their_order(store: Store) -> None:
-    """More of them than a store may be willing to sort at once."""
+    """There are more jobs than a store may sort at once."""
     put(store, *(ask(priority=n % 7 - 3, available_in=n % 50 * TICK) for n in range(700)))
     put(store, *(ask(priority=n, available_in=DAY) for n in range(-50, 50)))
     owner, later = start(store), NOW + SECOND
@@ -297,7 +296,7 @@ def check_many_jobs_that_had_to_wait_keep_their_order(store: Store) -> None:
 
 
 def check_priorities_and_times_of_all_kinds_keep_their_order(store: Store) -> None:
-    """Those that never had to wait, those that had to, those put back, and those that wait."""
+    """New, delayed, overdue and returned jobs of three workers are ordered together."""
     random, names = Random(4711), ["mail", "purge", "index"]
     levels = [-LAST, -300, -2, -1, 0, 1, 2, 3, 300, LAST]
     put(
@@ -327,7 +326,7 @@ def check_priorities_and_times_of_all_kinds_keep_their_order(store: Store) -> No
 
 
 def check_next_due_of_many_priorities_is_the_soonest(store: Store) -> None:
-    """Of all of them, whatever the priority, and without occurrences when told."""
+    """The priority does not count, and `planned=False` ignores occurrences."""
     put(store, *(ask(priority=n, available_in=DAY - n * SECOND) for n in range(-60, 60)))
     assert store.next_due(["mail"], now=NOW) == DAY - 59 * SECOND
     put_one(store, priority=-7, available_in=SECOND, occurrence=OCCURRENCE)
@@ -338,7 +337,7 @@ def check_next_due_of_many_priorities_is_the_soonest(store: Store) -> None:
 
 
 def check_a_clock_that_was_set_back_hides_no_job(store: Store) -> None:
-    """Jobs that were due when they were stored are due again when it is that time again."""
+    """After a clock was set back, jobs are due again at the stored time."""
     ahead = NOW + DAY
     put(store, *(ask(priority=n) for n in range(-20, 20)), now=ahead)
     soon = put_one(store, priority=3, now=NOW + SECOND)

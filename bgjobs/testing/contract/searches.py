@@ -1,5 +1,4 @@
 """The listings of `Operations`, and the search for failed jobs."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -35,7 +34,7 @@ from bgjobs.testing.contract.steps import (
 def _find(
     store: OperatedStore, *words: str, page: Page = FIRST_PAGE, name: str | None = None
 ) -> Sequence[UUID]:
-    """Search, and see that both verbs give the same."""
+    """Search; assert that `get_failed` and `get_failed_ids` agree."""
     chosen = Failures(name=name, words=words)
     found = store.operations.get_failed_ids(chosen, page)
     assert found == ids(store.operations.get_failed(chosen, page))
@@ -43,7 +42,7 @@ def _find(
 
 
 def check_failed_jobs_are_found_by_their_words(store: OperatedStore) -> None:
-    """By all of them, in any order and case, the last that failed first."""
+    """All words must match, in any order and case; the last failure comes first."""
     first = lose(store, "ConnectionError: db-1.example.org refused port 5432")
     second = lose(store, "ConnectionError: db-2.example.org timed out")
     assert _find(store, "connectionerror") == [second.id, first.id]
@@ -54,7 +53,7 @@ def check_failed_jobs_are_found_by_their_words(store: OperatedStore) -> None:
 
 
 def check_a_star_lets_the_last_word_be_a_beginning(store: OperatedStore) -> None:
-    """No other word is one, and without it a word is meant whole."""
+    """Other words, and words without a star, must match as a whole."""
     job = lose(store, "TimeoutError: no answer")
     assert _find(store, "timeout") == []
     assert _find(store, "timeout*") == [job.id]
@@ -64,7 +63,7 @@ def check_a_star_lets_the_last_word_be_a_beginning(store: OperatedStore) -> None
 
 
 def check_no_language_of_the_database_is_spoken(store: OperatedStore) -> None:
-    """Operators, quotes and signs are words, or divide them."""
+    """Operators, quotes and symbols of the database are words or separators."""
     job = lose(store, 'ValueError: a OR b NOT c NEAR d, summary: it\'s "quoted" 50% (x) & y|z!')
     for word in ("or", "not", "near", "summary", "quoted", "x", "y", "z", "OR", "NOT", "AND*"):
         found = _find(store, word)
@@ -96,7 +95,7 @@ def check_no_language_of_the_database_is_spoken(store: OperatedStore) -> None:
 
 
 def check_words_of_all_scripts_are_found(store: OperatedStore) -> None:
-    """Also those that a database may not take for letters: they are no error."""
+    """Characters that the database does not take for letters are no error."""
     job = lose(store, "ValueError: größe Привет 日本 cafe\u0301 x²")
     assert _find(store, "valueerror") == [job.id]
     for word in ("größe", "Größe", "привет", "cafe\u0301"):
@@ -107,7 +106,7 @@ def check_words_of_all_scripts_are_found(store: OperatedStore) -> None:
 
 
 def check_words_that_only_divide_find_nothing_more(store: OperatedStore) -> None:
-    """What is left of a search are its words; where none is left, nothing is found."""
+    """A search without any word finds nothing; separators beside words are ignored."""
     job = lose(store, "ValueError: x")
     assert _find(store, "²") == []
     assert _find(store, "½*") == []
@@ -115,7 +114,7 @@ def check_words_that_only_divide_find_nothing_more(store: OperatedStore) -> None
 
 
 def check_only_the_first_line_is_searched(store: OperatedStore) -> None:
-    """And of that the first 200 characters; the traceback has the same words for all."""
+    """Of the first line, 200 characters are searched; the traceback is not."""
     short = lose(store, "ValueError: short\n\nTraceback (most recent call last):\n  deep")
     long = lose(store, "ValueError: " + "y" * 170 + " early " + "z" * 20 + " late")
     assert _find(store, "short") == [short.id]
@@ -126,7 +125,7 @@ def check_only_the_first_line_is_searched(store: OperatedStore) -> None:
 
 
 def check_found_jobs_come_page_by_page(store: OperatedStore) -> None:
-    """None twice and none left out, also those that failed at one instant."""
+    """Pages are complete and disjoint, also for jobs that failed at the same instant."""
     put(store, *(ask() for _ in range(6)), ask("purge"))
     held = take(store, start(store), ["mail", "purge"])
     store.write(settle=[fail(job, "ValueError: same") for job in held], now=NOW)
@@ -145,7 +144,7 @@ def check_found_jobs_come_page_by_page(store: OperatedStore) -> None:
 
 
 def check_beginnings_of_words_come_page_by_page(store: OperatedStore) -> None:
-    """Whatever a store does to find frequent ones sooner than rare ones."""
+    """Pages are complete for frequent and for rare prefixes."""
     errors = ("route alpha-1", "Router", "en route", "ROUTES x", "detour", "route B", "Route")
     jobs = [lose(store, error, now=NOW + place * SECOND) for place, error in enumerate(errors)]
     expected = [job.id for job, error in zip(jobs, errors, strict=True) if error != "detour"]
@@ -161,7 +160,7 @@ def check_beginnings_of_words_come_page_by_page(store: OperatedStore) -> None:
 
 
 def check_a_search_goes_on_behind_what_has_gone(store: OperatedStore) -> None:
-    """Its cursor holds the place, whatever becomes of the row that was the last."""
+    """The cursor stays valid after its job was retried."""
     first, second, third = lose(store), lose(store), lose(store)
     for name in (None, "mail"):
         found = _find(store, "gone", name=name, page=Page(1))
@@ -184,7 +183,7 @@ def check_a_search_goes_on_behind_what_has_gone(store: OperatedStore) -> None:
 
 
 def check_a_search_does_not_go_on_behind_an_id(store: OperatedStore) -> None:
-    """An id does not tell where the search was, once its job has gone."""
+    """An id does not locate the next page once its job is deleted."""
     job = lose(store)
     refused = ""
     try:
@@ -195,7 +194,7 @@ def check_a_search_does_not_go_on_behind_an_id(store: OperatedStore) -> None:
 
 
 def check_failed_jobs_of_a_worker_and_of_a_time(store: OperatedStore) -> None:
-    """The newest first; `before` leaves out the instant itself."""
+    """The newest job comes first; `before` excludes the instant itself."""
     jobs: list[Job] = [
         lose(store, "ValueError: x", name=name, now=NOW + place * SECOND)
         for place, name in enumerate(["mail", "purge", "mail"])
@@ -213,7 +212,7 @@ def check_failed_jobs_of_a_worker_and_of_a_time(store: OperatedStore) -> None:
 
 
 def check_what_has_gone_is_not_found(store: OperatedStore) -> None:
-    """Pruned, retried or restored: the index of words goes along."""
+    """Pruned and retried jobs leave the search index; restored and cancelled ones enter it."""
     old, new = lose(store, "E: word", now=NOW - DAY), lose(store, "E: word")
     assert _find(store, "word") == [new.id, old.id]
     [kept] = store.operations.get_failed(Failures(before=NOW))
@@ -229,7 +228,7 @@ def check_what_has_gone_is_not_found(store: OperatedStore) -> None:
 
 
 def check_threads_that_fail_and_retry_keep_the_index(store: OperatedStore) -> None:
-    """In the end each failed job is found once, by its own word."""
+    """In the end the search finds each failed job once, by its own word."""
 
     def work(number: int) -> UUID:
         name = f"w{number}"
@@ -245,7 +244,7 @@ def check_threads_that_fail_and_retry_keep_the_index(store: OperatedStore) -> No
 
 
 def check_live_owners_are_listed(store: OperatedStore) -> None:
-    """By name, with what is left of their lease and how many jobs they hold."""
+    """They are ordered by name, with the rest of their lease and their number of jobs."""
     later = Owner(new_id(), "b", "node-2")
     first = Owner(new_id(), "a", "node-1")
     for one, lease in ((later, LEASE), (first, 2 * LEASE)):
@@ -267,7 +266,7 @@ def check_live_owners_are_listed(store: OperatedStore) -> None:
 
 
 def check_waiting_jobs_are_listed_as_due_or_delayed(store: OperatedStore) -> None:
-    """The oldest first, page by page, of one worker or of all."""
+    """The oldest job comes first, in pages, for one worker or for all."""
     due = put(store, ask(), ask(available_in=SECOND), ask("purge"))
     delayed = put(store, ask(available_in=DAY), ask("purge", available_in=DAY))
     hold_until = NOW + SECOND
@@ -284,7 +283,7 @@ def check_waiting_jobs_are_listed_as_due_or_delayed(store: OperatedStore) -> Non
 
 
 def check_running_jobs_of_a_worker_are_listed(store: OperatedStore) -> None:
-    """The oldest first, whoever holds them."""
+    """The oldest job comes first; any owner may have it."""
     jobs = put(store, ask(), ask("purge"), ask())
     take(store, start(store), limit=1)
     take(store, start(store), ["mail", "purge"])
@@ -296,7 +295,7 @@ def check_running_jobs_of_a_worker_are_listed(store: OperatedStore) -> None:
 
 
 def check_the_names_of_waiting_jobs_are_told_once(store: OperatedStore) -> None:
-    """Of due and delayed ones, and not of those that run or have ended."""
+    """Due and delayed jobs count; running and ended ones do not."""
     names = store.operations.get_waiting_names
     assert list(names(10)) == []
     hold(store)
@@ -309,7 +308,7 @@ def check_the_names_of_waiting_jobs_are_told_once(store: OperatedStore) -> None:
 
 
 def check_ids_are_found_between_two(store: OperatedStore) -> None:
-    """Both included, of live and ended jobs, the lowest first, up to a limit."""
+    """Both bounds are included; live and ended jobs are listed, the lowest id first."""
     failed, done, running = lose(store, "ValueError: gone"), hold(store), hold(store)
     store.write(settle=[succeed(done)], now=NOW)
     waiting = put_one(store)
@@ -323,7 +322,7 @@ def check_ids_are_found_between_two(store: OperatedStore) -> None:
 
 
 def check_live_occurrences_are_found_among_all_jobs(store: OperatedStore) -> None:
-    """Waiting or running, of whatever worker, and none that has ended."""
+    """Waiting and running ones of any worker count; ended ones do not."""
     put(store, ask(), ask("sms"))
     put_one(store, unique_key="schedule:ended", occurrence=OCCURRENCE)
     [*_, ended] = take(store, start(store))
@@ -339,7 +338,7 @@ def check_live_occurrences_are_found_among_all_jobs(store: OperatedStore) -> Non
 def check_live_occurrences_have_the_key_of_a_schedule_and_come_in_pages(
     store: OperatedStore,
 ) -> None:
-    """The oldest first; any other job may carry an occurrence."""
+    """The oldest comes first; other jobs with an occurrence do not count."""
     for key in (None, "k", "Schedule:a", "xschedule:a"):
         put_one(store, unique_key=key, occurrence=OCCURRENCE)
     put_one(store, unique_key="schedule:d")

@@ -1,5 +1,4 @@
 """`write` with settlements, and the fence that protects each job."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -40,7 +39,7 @@ def _shared(job: Job | SucceededJob | FailedJob) -> list[object]:
 
 
 def check_a_succeeded_job_carries_all_its_fields(store: Store) -> None:
-    """It leaves the live jobs and has its end."""
+    """The job moves from the live jobs to the succeeded ones."""
     held = hold(store, available_at=NOW - DAY, priority=4, unique_key="k")
     written = store.write(settle=[succeed(held)], now=NOW + SECOND)
     assert not written.lost
@@ -54,7 +53,7 @@ def check_a_succeeded_job_carries_all_its_fields(store: Store) -> None:
 
 
 def check_a_failed_job_carries_all_its_fields(store: Store) -> None:
-    """Its counters and errors are the new ones, and it has its reason and its end."""
+    """The job has the counters, the errors and the reason of the settlement."""
     held = hold(store, available_at=NOW - DAY, priority=4, unique_key="k")
     settlement = fail(held, "no", attempts=3, crashes=2, interruptions=1, errors=(ERROR,))
     assert not store.write(settle=[settlement], now=NOW + SECOND).lost
@@ -69,7 +68,7 @@ def check_a_failed_job_carries_all_its_fields(store: Store) -> None:
 
 
 def check_a_succeeded_job_keeps_its_counters(store: Store) -> None:
-    """What earlier runs left behind goes along."""
+    """The counters and errors of earlier attempts are kept."""
     held = hold(store)
     raised = requeue(held, attempts=2, crashes=3, interruptions=4, errors=(ERROR,))
     store.write(settle=[raised], now=NOW)
@@ -82,7 +81,7 @@ def check_a_succeeded_job_keeps_its_counters(store: Store) -> None:
 
 
 def check_a_requeued_job_has_the_new_counters(store: Store) -> None:
-    """Attempts, crashes and interruptions are written as they are given."""
+    """The counters and errors are those of the settlement."""
     held = hold(store)
     raised = requeue(held, attempts=1, crashes=2, interruptions=3, errors=(ERROR,))
     assert not store.write(settle=[raised], now=NOW).lost
@@ -92,7 +91,7 @@ def check_a_requeued_job_has_the_new_counters(store: Store) -> None:
 
 
 def check_a_released_job_can_be_reserved_again(store: Store) -> None:
-    """It is held by nobody and has kept its place."""
+    """The job has no owner and keeps its due time and its reservation number."""
     held = hold(store)
     store.write(settle=[requeue(held)], now=NOW + SECOND)
     [waiting] = store.get_enqueued()
@@ -103,7 +102,7 @@ def check_a_released_job_can_be_reserved_again(store: Store) -> None:
 
 
 def check_a_delay_of_requeue_is_counted_from_now(store: Store) -> None:
-    """Not from the old instant."""
+    """The old due time does not count."""
     held = hold(store, available_at=NOW - DAY)
     store.write(settle=[requeue(held, delay=SECOND)], now=NOW + DAY)
     [waiting] = store.get_enqueued()
@@ -114,14 +113,14 @@ def check_a_delay_of_requeue_is_counted_from_now(store: Store) -> None:
 
 
 def check_a_delay_of_zero_is_now(store: Store) -> None:
-    """Zero is not None."""
+    """A delay of zero sets the due time; None keeps it."""
     held = hold(store, available_at=NOW - DAY)
     store.write(settle=[requeue(held, delay=timedelta(0))], now=NOW + SECOND)
     assert store.get_enqueued()[0].available_at == NOW + SECOND
 
 
 def check_requeueing_keeps_priority_payload_and_key(store: Store) -> None:
-    """Only what the settlement names is changed."""
+    """Only the fields of the settlement change."""
     held = hold(store, priority=-4, unique_key="k")
     store.write(settle=[requeue(held, attempts=1)], now=NOW)
     [waiting] = store.get_enqueued()
@@ -129,7 +128,7 @@ def check_requeueing_keeps_priority_payload_and_key(store: Store) -> None:
 
 
 def check_a_dropped_job_is_gone_for_good(store: Store) -> None:
-    """It ran never, so it is neither live nor ended, and its unique key is free."""
+    """The job is deleted, and its unique key is free."""
     held = hold(store, unique_key="k")
     assert not store.write(settle=[drop(held)], now=NOW).lost
     assert store.find(held.id) is None
@@ -140,7 +139,7 @@ def check_a_dropped_job_is_gone_for_good(store: Store) -> None:
 
 
 def check_dropping_leaves_the_other_jobs(store: Store) -> None:
-    """Even those of the same owner."""
+    """Other jobs of the same owner are kept."""
     put(store, ask(), ask())
     held = take(store, start(store))
     store.write(settle=[drop(held[0])], now=NOW)
@@ -148,7 +147,7 @@ def check_dropping_leaves_the_other_jobs(store: Store) -> None:
 
 
 def check_one_write_settles_every_kind(store: Store) -> None:
-    """Each with its own values."""
+    """One write may contain all kinds of settlements, each with its own values."""
     put(store, *(ask(payload=str(number)) for number in range(7)))
     held = take(store, start(store))
     settlements: list[Settlement] = [
@@ -183,7 +182,7 @@ _KINDS: tuple[Callable[[Job], Settlement], ...] = (succeed, fail, requeue, drop)
 
 
 def _assert_lost(store: Store, job: Job, reservation: Reservation) -> None:
-    """Every settlement, and `complete`, under this reservation changes nothing of `job`."""
+    """Assert that no settlement with this reservation, nor `complete`, changes the job."""
     before = store.find(job.id)
     for kind in _KINDS:
         settlement = evolve(kind(job), reservation=reservation)
@@ -196,34 +195,34 @@ def _assert_lost(store: Store, job: Job, reservation: Reservation) -> None:
 
 
 def check_another_owner_cannot_settle(store: Store) -> None:
-    """Even with the right number."""
+    """The owner must match, even if the reservation number does."""
     held = hold(store)
     _assert_lost(store, held, evolve(held.reservation, owner=start(store)))
     assert list(store.get_running()) == [held]
 
 
 def check_another_number_cannot_settle(store: Store) -> None:
-    """Even by the right owner: neither an older nor a newer one."""
+    """An older or newer reservation number is rejected, even for the same owner."""
     held = hold(store)
     for number in (0, 2):
         _assert_lost(store, held, evolve(held.reservation, number=number))
 
 
 def check_an_unknown_job_cannot_be_settled(store: Store) -> None:
-    """It is reported as lost, not as an error."""
+    """The settlement is reported as lost and does not raise."""
     held = hold(store)
     _assert_lost(store, held, evolve(held.reservation, job_id=new_id()))
 
 
 def check_a_released_job_cannot_be_settled(store: Store) -> None:
-    """The reservation was given back."""
+    """Putting a job back ends its reservation."""
     held = hold(store)
     store.write(settle=[requeue(held)], now=NOW)
     _assert_lost(store, held, held.reservation)
 
 
 def check_a_job_reserved_by_another_cannot_be_settled(store: Store) -> None:
-    """The former holder was declared dead."""
+    """The former owner has lost the job to another one."""
     held = hold(store)
     store.write(settle=[requeue(held)], now=NOW)
     [taken] = take(store, start(store))
@@ -232,7 +231,7 @@ def check_a_job_reserved_by_another_cannot_be_settled(store: Store) -> None:
 
 
 def check_a_job_reserved_again_by_its_owner_cannot_be_settled_twice(store: Store) -> None:
-    """The number tells the two reservations apart."""
+    """The reservation number distinguishes the two reservations."""
     put_one(store)
     owner = start(store)
     [first] = take(store, owner)
@@ -243,35 +242,35 @@ def check_a_job_reserved_again_by_its_owner_cannot_be_settled_twice(store: Store
 
 
 def check_a_succeeded_job_cannot_be_settled(store: Store) -> None:
-    """It has ended."""
+    """A succeeded job does not change."""
     held = hold(store)
     store.write(settle=[succeed(held)], now=NOW)
     _assert_lost(store, held, held.reservation)
 
 
 def check_a_failed_job_cannot_be_settled(store: Store) -> None:
-    """It has ended."""
+    """A failed job does not change."""
     held = hold(store)
     store.write(settle=[fail(held)], now=NOW)
     _assert_lost(store, held, held.reservation)
 
 
 def check_a_dropped_job_cannot_be_settled(store: Store) -> None:
-    """It is gone."""
+    """A dropped job does not exist."""
     held = hold(store)
     store.write(settle=[drop(held)], now=NOW)
     _assert_lost(store, held, held.reservation)
 
 
 def check_a_waiting_job_cannot_be_settled(store: Store) -> None:
-    """Nobody holds it yet."""
+    """A job that was never reserved does not change."""
     job = put_one(store)
     owner = start(store)
     _assert_lost(store, evolve(job, reserved_by=owner), Reservation(job.id, owner, 0))
 
 
 def check_a_lost_settlement_does_not_stop_the_others(store: Store) -> None:
-    """Those that hold are written, and so are the new jobs."""
+    """The other settlements and the new jobs of the write are stored."""
     mine, theirs = hold(store), hold(store)
     store.write(settle=[requeue(theirs)], now=NOW)
     new = NewJob(new_id(), ask("next"))
@@ -282,6 +281,6 @@ def check_a_lost_settlement_does_not_stop_the_others(store: Store) -> None:
 
 
 def check_the_fence_does_not_ask_for_the_lease(store: Store) -> None:
-    """Who still holds the job may settle it: nobody has taken it away."""
+    """An owner may settle after its lease has ended, if no one has taken the job."""
     held = hold(store)
     assert not store.write(settle=[succeed(held)], now=NOW + 2 * LEASE).lost

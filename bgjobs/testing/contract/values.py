@@ -1,5 +1,4 @@
 """Values that a store keeps exactly: text, timestamps, metadata and occurrences."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -31,7 +30,7 @@ _LARGE = 1 << 20  # 1 MiB
 
 
 def check_awkward_text_is_kept(store: Store) -> None:
-    """In names, payloads and unique keys: quotes, signs of SQL, any script."""
+    """Names, payloads and unique keys may contain quotes, SQL syntax and any script."""
     payload = json.dumps([_AWKWARD], ensure_ascii=False)
     job = put(store, ask(_AWKWARD, payload, unique_key=_AWKWARD))[0]
     assert store.find(job.id) == job
@@ -42,14 +41,14 @@ def check_awkward_text_is_kept(store: Store) -> None:
 
 
 def check_a_payload_is_kept_letter_for_letter(store: Store) -> None:
-    """It is text: no other spacing, order or spelling of numbers."""
+    """Spaces, the order of keys and the spelling of numbers do not change."""
     payload = '{ "b":1.0,  "a":[1e3,"\\u00e4",12345678901234567890] }'
     put(store, ask(payload=payload))
     assert take(store, start(store))[0].payload == payload
 
 
 def check_a_mebibyte_of_payload_is_kept(store: Store) -> None:
-    """Through every table that it passes."""
+    """A large payload is kept in every table."""
     payload = json.dumps("ä" * (_LARGE // 2 - 1), ensure_ascii=False)
     put(store, ask(payload=payload))
     [held] = take(store, start(store))
@@ -61,7 +60,7 @@ def check_a_mebibyte_of_payload_is_kept(store: Store) -> None:
 
 
 def check_error_texts_are_kept(store: Store) -> None:
-    """The reason of a failed job and the errors of its attempts."""
+    """The error of a failed job and the errors of its attempts are kept."""
     errors = (ERROR, AttemptError(1, NOW, _AWKWARD), AttemptError(2, NOW, "x" * 8192))
     held = hold(store)
     store.write(settle=[fail(held, _AWKWARD, attempts=3, errors=errors)], now=NOW)
@@ -72,7 +71,7 @@ def check_error_texts_are_kept(store: Store) -> None:
 
 
 def check_errors_survive_being_put_back(store: Store) -> None:
-    """They go along with the job."""
+    """A job that is put back keeps the errors of its attempts."""
     held = hold(store)
     store.write(settle=[requeue(held, attempts=1, errors=(ERROR,))], now=NOW)
     [again] = take(store, start(store))
@@ -80,20 +79,20 @@ def check_errors_survive_being_put_back(store: Store) -> None:
 
 
 def check_the_widest_priorities_are_kept(store: Store) -> None:
-    """Both ends of the small integer."""
+    """The lowest and the highest priority are kept and ordered."""
     low, high = put(store, ask(priority=32_767), ask(priority=-32_767))
     assert (low.priority, high.priority) == (32_767, -32_767)
     assert [job.id for job in take(store, start(store))] == [high.id, low.id]
 
 
 def check_the_longest_unique_key_is_kept(store: Store) -> None:
-    """200 characters, of four bytes each."""
+    """A unique key may have 200 characters of four bytes each."""
     key = "\U0001f989" * 200
     assert put_one(store, unique_key=key).unique_key == key
 
 
 def check_far_instants_are_kept(store: Store) -> None:
-    """Before 1970 and in the year 9999, to the microsecond."""
+    """Timestamps before 1970 and in the year 9999 are exact to the microsecond."""
     old = datetime(1901, 2, 3, 4, 5, 6, 7, tzinfo=UTC)
     far = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     jobs = put(store, ask(available_at=old), ask(available_at=far))
@@ -102,7 +101,7 @@ def check_far_instants_are_kept(store: Store) -> None:
 
 
 def check_metadata_is_kept_to_the_end(store: Store) -> None:
-    """Through every table that the job passes; none is an empty mapping."""
+    """Metadata is kept in every table; no metadata is an empty mapping."""
     told = (("color", _AWKWARD), ("traceparent", "00-1-2-01"))
     good, bad, plain = put(store, ask(metadata=told), ask(metadata=told), ask())
     assert (good.metadata, plain.metadata) == (dict(told), {})
@@ -128,15 +127,15 @@ _FULL = Occurrence(
     made_up=7,
     paused=True,
 )
-"""Every field said, each with a value that rounding or quoting would spoil."""
+"""Every field is set, to a value that rounding or quoting would change."""
 _ZERO = Occurrence(
     plan=Plan(name="x", schedule="", misfire_grace=timedelta(0)), at=NOW, previous=NOW - TICK
 )
-"""No grace at all is not the same as any grace."""
+"""A grace of zero differs from None, which is no limit."""
 
 
 def check_an_occurrence_is_stored_exactly(store: Store) -> None:
-    """With every field, with none that may be left out, and beside jobs that have none."""
+    """Every field is kept, optional fields may be missing, and other jobs have None."""
     for occurrence in (_FULL, _ZERO, OCCURRENCE, None):
         job = put_one(store, occurrence=occurrence)
         assert job.occurrence == occurrence
@@ -146,7 +145,7 @@ def check_an_occurrence_is_stored_exactly(store: Store) -> None:
 
 
 def check_an_occurrence_comes_out_in_utc(store: Store) -> None:
-    """Whatever time zone its schedule thinks in."""
+    """Timestamps of other time zones are read back in UTC."""
     there = timezone(timedelta(hours=5, minutes=30))
     at, previous = NOW.astimezone(there), (NOW - DAY).astimezone(there)
     job = put_one(store, occurrence=Occurrence(plan=_ZERO.plan, at=at, previous=previous))
@@ -160,17 +159,17 @@ def check_an_occurrence_comes_out_in_utc(store: Store) -> None:
 
 
 def check_a_naive_occurrence_is_refused(store: Store) -> None:
-    """And nothing is stored."""
+    """An occurrence without a time zone raises, and nothing is stored."""
     try:
         put_one(store, occurrence=Occurrence(plan=_ZERO.plan, at=NOW.replace(tzinfo=None)))
     except NaiveDatetimeError:
         assert list(store.get_enqueued()) == []
     else:
-        raise AssertionError("a naive occurrence was taken")
+        raise AssertionError("write accepted a naive occurrence")
 
 
 def check_a_reserved_job_has_its_occurrence(store: Store) -> None:
-    """As it is reserved, listed, and found with a holder that died."""
+    """`reserve`, `find`, `get_running` and `abandoned` return the occurrence."""
     held = hold(store, occurrence=_FULL)
     assert held.occurrence == _FULL
     assert store.find(held.id) == held
@@ -179,7 +178,7 @@ def check_a_reserved_job_has_its_occurrence(store: Store) -> None:
 
 
 def check_requeueing_keeps_the_occurrence(store: Store) -> None:
-    """However often."""
+    """A job may be put back any number of times."""
     held = hold(store, occurrence=_FULL, unique_key="k")
     for delay in (None, timedelta(0)):
         store.write(settle=[requeue(held, attempts=1, delay=delay)], now=NOW)
@@ -190,7 +189,7 @@ def check_requeueing_keeps_the_occurrence(store: Store) -> None:
 
 
 def check_a_succeeded_job_keeps_its_occurrence(store: Store) -> None:
-    """One that was enqueued by hand has none."""
+    """A job that was enqueued without an occurrence has none."""
     first, second = hold(store, occurrence=_FULL), hold(store)
     store.write(settle=[succeed(first), succeed(second)], now=NOW)
     ended = store.find(first.id)
@@ -200,14 +199,14 @@ def check_a_succeeded_job_keeps_its_occurrence(store: Store) -> None:
 
 
 def check_a_completed_job_keeps_its_occurrence(store: Store) -> None:
-    """As one that succeeded by a settlement."""
+    """`complete` keeps the occurrence as a settlement does."""
     held = hold(store, occurrence=_FULL)
     assert store.complete(held.reservation, lambda _: None, now=NOW)
     assert [job.occurrence for job in store.get_succeeded()] == [_FULL]
 
 
 def check_a_failed_job_keeps_its_occurrence(store: Store) -> None:
-    """One that was enqueued by hand has none."""
+    """A job that was enqueued without an occurrence has none."""
     first, second = hold(store, occurrence=_FULL), hold(store)
     store.write(settle=[fail(first), fail(second)], now=NOW)
     ended = store.find(first.id)
@@ -217,7 +216,7 @@ def check_a_failed_job_keeps_its_occurrence(store: Store) -> None:
 
 
 def check_the_holder_of_a_unique_key_has_its_occurrence(store: Store) -> None:
-    """Not that of the job that was asked for."""
+    """The returned job has its own occurrence, not that of the request."""
     holder = put_one(store, unique_key="k", occurrence=_FULL)
     assert put(store, ask(unique_key="k", occurrence=_ZERO)) == [holder]
     assert put(store, ask(unique_key="k")) == [holder]
