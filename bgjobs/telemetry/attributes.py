@@ -1,4 +1,4 @@
-"""The attributes of spans and metrics, and the outcome that each event stands for.
+"""The attributes of spans and metrics, and the outcome of each event that ends an attempt.
 
 The names follow the OpenTelemetry conventions for messaging
 (https://opentelemetry.io/docs/specs/semconv/messaging/), which are still in development. In

@@ -182,7 +182,7 @@ async def test_requests_of_enqueue_in_are_stamped_explicitly(sqlite_app: Traced)
     ]
 
 
-async def test_what_is_in_before_enqueue_already_goes_first(sqlite_app: Traced) -> None:
+async def test_the_before_enqueue_of_the_configuration_runs_first(sqlite_app: Traced) -> None:
     config = sqlite_app.config(
         mail, before_enqueue=lambda request: request.with_metadata(by="us")
     )

@@ -108,8 +108,8 @@ def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
     waiting = put_one(store)
     delayed = put_one(store, available_in=timedelta(hours=1))
     wanted = ids([waiting, delayed, good, bad])
-    gone = store.operations.delete([*wanted, *wanted, new_id()])
-    assert sorted(gone) == sorted(wanted)
+    deleted = store.operations.delete([*wanted, *wanted, new_id()])
+    assert sorted(deleted) == sorted(wanted)
     assert [store.find(one) for one in wanted] == [None] * 4
     counts = store.count(now=NOW)
     assert (counts.due, counts.delayed, counts.succeeded, counts.failed) == (0, 0, 0, 0)

@@ -102,16 +102,16 @@ def check_far_instants_are_kept(store: Store) -> None:
 
 def check_metadata_is_kept_to_the_end(store: Store) -> None:
     """Metadata is kept in every table; no metadata is an empty mapping."""
-    told = (("color", _AWKWARD), ("traceparent", "00-1-2-01"))
-    good, bad, plain = put(store, ask(metadata=told), ask(metadata=told), ask())
-    assert (good.metadata, plain.metadata) == (dict(told), {})
+    metadata = (("color", _AWKWARD), ("traceparent", "00-1-2-01"))
+    good, bad, plain = put(store, ask(metadata=metadata), ask(metadata=metadata), ask())
+    assert (good.metadata, plain.metadata) == (dict(metadata), {})
     held = {job.id: job for job in take(store, start(store))}
-    assert held[good.id].metadata == dict(told)
+    assert held[good.id].metadata == dict(metadata)
     store.write(settle=[requeue(held[good.id])], now=NOW)
     [held[good.id]] = take(store, start(store))
     store.write(settle=[succeed(held[good.id]), fail(held[bad.id])], now=NOW)
     ended = [store.find(good.id), store.find(bad.id)]
-    assert [job and job.metadata for job in ended] == [dict(told)] * 2
+    assert [job and job.metadata for job in ended] == [dict(metadata)] * 2
 
 
 _FULL = Occurrence(
