@@ -1,16 +1,16 @@
-"""The pytest plugin of bgjobs: fixtures over `bgjobs.testing`, made when a test asks for them.
+"""The pytest plugin of bgjobs: fixtures for `bgjobs.testing`.
 
-Outside the package: pytest loads it at every start, and a session without jobs shall not pay
-for importing bgjobs.
-
-    bgjobs_clock      the virtual clock of this test's application
-    bgjobs_recorder   hears everything that happens in it
-    bgjobs_path       a path for a SQLite file
-    bgjobs_store      the store in that file, migrated and not open
-    bgjobs_run        ``async with bgjobs_run(config) as bg``: all of these together
+    bgjobs_run        runs an application in virtual time, with all of the following
+    bgjobs_clock      the virtual clock
+    bgjobs_recorder   a listener that keeps every event
+    bgjobs_store      a SQLite store in a new file, migrated and not open
+    bgjobs_path       the path of that file
 
 A test with the argument `bgjobs_store_check` runs once for each check of the store contract,
-and one with `bgjobs_transaction_check` for each of those that need a second connection.
+and a test with `bgjobs_transaction_check` once for each check that needs a second connection.
+
+This module is outside the package, because pytest imports it at every start, and importing
+bgjobs would slow down sessions that do not use it.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ TRANSACTION_CHECK = "bgjobs_transaction_check"
 
 @pytest.fixture
 def bgjobs_clock() -> "VirtualClock":
-    """Give the clock of `bgjobs_run`, which begins with 2030; it needs a virtual loop."""
+    """Return the clock of `bgjobs_run`, which starts at 2030-01-01; it needs a virtual loop."""
     from bgjobs.testing import VirtualClock
 
     return VirtualClock()
@@ -36,7 +36,7 @@ def bgjobs_clock() -> "VirtualClock":
 
 @pytest.fixture
 def bgjobs_recorder() -> "Recorder":
-    """Give what hears every event of `bgjobs_run`, and is a listener for others."""
+    """Return the `Recorder` that `bgjobs_run` adds as a listener."""
     from bgjobs.testing import Recorder
 
     return Recorder()
@@ -44,16 +44,16 @@ def bgjobs_recorder() -> "Recorder":
 
 @pytest.fixture
 def bgjobs_path(tmp_path: Path) -> Path:
-    """Give the path of the file of `bgjobs_store`, for connections and tables of your own."""
+    """Return the path of the file of `bgjobs_store`, for tables and connections of your own."""
     return tmp_path / "bgjobs.db"
 
 
 @pytest.fixture
 def bgjobs_store(bgjobs_path: Path) -> "SQLiteStore":
-    """Give a new SQLite store, migrated and not open: to run, to enqueue in, to look at."""
+    """Return a SQLite store in a new file, migrated and not open."""
     from bgjobs import SQLiteStore
 
-    # Nobody pulls the plug in a test.
+    # A test need not survive a power failure, and commits are faster without the sync.
     store = SQLiteStore(bgjobs_path, synchronous="NORMAL")
     store.open()
     try:
@@ -67,14 +67,20 @@ def bgjobs_store(bgjobs_path: Path) -> "SQLiteStore":
 def bgjobs_run(
     bgjobs_store: "SQLiteStore", bgjobs_clock: "VirtualClock", bgjobs_recorder: "Recorder"
 ) -> "VirtualRun":
-    """Give a function that runs an application over all of these: see `VirtualRun`."""
+    """Return a function that runs an application in virtual time.
+
+    Use it as ``async with bgjobs_run(config) as bg``. It is `bgjobs.testing.run_virtual` with
+    the store, the clock and the recorder of the other fixtures. ``bgjobs_run(config,
+    scheduled=False)`` runs no scheduled jobs. It raises `bgjobs.testing.RealTimeError` in an
+    event loop of real time.
+    """
     from bgjobs.testing import VirtualRun
 
     return VirtualRun(bgjobs_store, bgjobs_clock, bgjobs_recorder)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Repeat the tests of a store for each check of the contract."""
+    """Run tests of a store once for each check of the contract."""
     if not {STORE_CHECK, TRANSACTION_CHECK}.isdisjoint(metafunc.fixturenames):
         from bgjobs.testing.contract import CHECKS, TRANSACTION_CHECKS
 

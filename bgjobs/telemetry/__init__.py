@@ -1,6 +1,6 @@
-"""Traces and metrics of jobs for OpenTelemetry: give a `Telemetry` to your configuration.
+"""Traces and metrics of jobs for OpenTelemetry.
 
-Importing this needs ``pip install 'bgjobs[otel]'``; importing `bgjobs` does not.
+Importing this module needs ``pip install 'bgjobs[otel]'``; importing `bgjobs` does not.
 """
 
 try:

@@ -1,23 +1,33 @@
-"""One span for each attempt, current while its handler runs, linked to who enqueued the job.
+"""One span for each attempt, linked to the span in which its job was enqueued.
 
-The end of an attempt is told in another task than its beginning. So the context that is
-attached in the slot's task is not detached, but replaced: each attempt attaches one that is
-made from nothing, and so shows nothing of the attempt before, whatever its handler left.
+The event that ends an attempt may arrive in another task than the one that began it, so the
+context that was attached in the task of the slot cannot be detached there. Instead each attempt
+attaches a new context, made from an empty one, which hides whatever the last handler left.
 """
 
+import logging
+from collections.abc import Mapping, Sequence
 from time import perf_counter, time_ns
 from typing import Final, final
 from uuid import UUID
 
 from attrs import frozen
-from opentelemetry.context import attach
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.context import Context, attach
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from bgjobs import Job, JobRequest
+from bgjobs._core.text import visible
 from bgjobs.events import JobStarted
-from bgjobs.telemetry.carrier import NO_CONTEXT, carrying, links
-from bgjobs.telemetry.endings import Ending
-from bgjobs.telemetry.names import (
+from bgjobs.telemetry.attributes import (
     ATTEMPT,
     CREATE,
     ERROR_TYPE,
@@ -27,97 +37,143 @@ from bgjobs.telemetry.names import (
     OUTCOME,
     PROCESS,
     SCHEDULED_JOB,
+    AttemptEnd,
     messaging,
 )
 
+_log = logging.getLogger("bgjobs.telemetry")
+
 _SECOND: Final = 1_000_000_000
+# Not the propagators of the application: baggage may be private, and would be stored.
+_W3C: Final = TraceContextTextMapPropagator()
+_STATE = "tracestate"
+
+_EMPTY: Final = Context()
+"""The parent context of handlers, so that they inherit nothing from the application."""
 
 
 @final
 @frozen(eq=False)
-class Begun:
-    """An attempt whose handler is running, or whose end is not stored yet."""
+class OpenSpan:
+    """The span of an attempt whose end is not stored yet."""
 
     event: JobStarted
     span: Span
     started: float
-    """By the monotonic clock, which gives the length."""
+    """Seconds of the monotonic clock, from which the length is computed."""
     started_at: int
-    """In nanoseconds of the epoch, for the span."""
+    """Nanoseconds since the epoch, which spans use."""
 
 
 @final
 class Spans:
-    """Begins and ends the spans of one application."""
+    """Starts and ends the spans of one application."""
 
     def __init__(self, tracer: Tracer, *, error_texts: bool) -> None:
         self._tracer = tracer
         self._error_texts = error_texts
-        # By reservation: a job that is tried again at once may start before the end of its
-        # last attempt has been told.
-        self._begun: dict[tuple[UUID, int], Begun] = {}
+        # By reservation, not by job: a job that is retried at once may start before the event
+        # that ends its last attempt.
+        self._open: dict[tuple[UUID, int], OpenSpan] = {}
 
     def stamp(self, request: JobRequest) -> JobRequest:
-        """Let a request carry a span of its own, made where it is asked for.
+        """Return the request with the context of a new producer span.
 
-        It is as short as the call: storing the job comes later, and may be a batch.
+        The span ends here, as the job is stored later and perhaps in a batch.
         """
         attributes = {**messaging(CREATE, request.name), OPERATION_TYPE: CREATE}
         name = f"{CREATE} {request.name}"
         span = self._tracer.start_span(name, kind=SpanKind.PRODUCER, attributes=attributes)
-        stamped = carrying(request, span)
+        stamped = with_trace_context(request, span)
         span.end()
         return stamped
 
-    def begin(self, event: JobStarted) -> None:
-        """Begin a span and make it current in this task, for its handler."""
+    def start(self, event: JobStarted) -> None:
+        """Start a span and make it current in this task, in which the handler runs."""
         started, started_at = perf_counter(), time_ns()
         job = event.job
         span = self._tracer.start_span(
             f"{PROCESS} {job.name}",
-            NO_CONTEXT,
+            _EMPTY,
             SpanKind.CONSUMER,
             _attributes(event.queue, job),
-            links(job.metadata),
+            trace_links(job.metadata),
             start_time=started_at,
         )
-        attach(set_span_in_context(span, NO_CONTEXT))
-        self._begun[_key(job)] = Begun(event, span, started, started_at)
+        attach(set_span_in_context(span, _EMPTY))
+        self._open[_key(job)] = OpenSpan(event, span, started, started_at)
 
-    def end(self, job: Job, ending: Ending, ran: float | None = None) -> float | None:
-        """End the span of an attempt, and say how many seconds it took.
+    def end(self, job: Job, end: AttemptEnd, ran: float | None = None) -> float | None:
+        """End the span of an attempt.
 
-        `ran` is how long its handler ran, where that is known; else it is taken until now.
-        None for an attempt that was never begun, as its queue was stopping, say.
+        Args:
+            job: The job as it was reserved.
+            end: How the attempt ended.
+            ran: Seconds that the handler ran; None ends the span now.
+
+        Returns:
+            The length of the span in seconds, or None if no span was started for the attempt,
+            for example because its queue was stopping.
         """
-        begun = self._begun.pop(_key(job), None)
-        if begun is None:
+        found = self._open.pop(_key(job), None)
+        if found is None:
             return None
-        seconds = perf_counter() - begun.started if ran is None else ran
-        if begun.span.is_recording():
-            self._describe(begun.span, ending)
-        begun.span.end(begun.started_at + int(seconds * _SECOND))
+        seconds = perf_counter() - found.started if ran is None else ran
+        if found.span.is_recording():
+            self._describe(found.span, end)
+        found.span.end(found.started_at + int(seconds * _SECOND))
         return seconds
 
-    def unended(self, owner: UUID) -> list[JobStarted]:
-        """Give the attempts of an owner whose end was not told."""
-        begun = [one.event for one in list(self._begun.values())]
-        return [event for event in begun if event.job.reserved_by == owner]
+    def open_of(self, owner: UUID) -> list[JobStarted]:
+        """Return the events that started the open spans of an owner."""
+        events = [one.event for one in list(self._open.values())]
+        return [event for event in events if event.job.reserved_by == owner]
 
-    def _describe(self, span: Span, ending: Ending) -> None:
-        span.set_attribute(OUTCOME, ending.outcome)
-        if ending.error_type is None:
+    def _describe(self, span: Span, end: AttemptEnd) -> None:
+        span.set_attribute(OUTCOME, end.outcome)
+        if end.error_type is None:
             return
-        span.set_attribute(ERROR_TYPE, ending.error_type)
+        span.set_attribute(ERROR_TYPE, end.error_type)
         span.set_status(StatusCode.ERROR)
-        if self._error_texts and ending.error:
-            summary, _, trace = ending.error.partition("\n\n")
+        if self._error_texts and end.error:
+            summary, _, trace = end.error.partition("\n\n")
             exception = {
-                "exception.type": ending.error_type,
-                "exception.message": summary.removeprefix(f"{ending.error_type}: "),
+                "exception.type": end.error_type,
+                "exception.message": summary.removeprefix(f"{end.error_type}: "),
                 "exception.stacktrace": trace,
             }
             span.add_event("exception", exception)
+
+
+def with_trace_context(request: JobRequest, span: Span) -> JobRequest:
+    """Return the request with the context of the span as W3C headers in its metadata.
+
+    The headers are those of https://www.w3.org/TR/trace-context/. The request is returned as it
+    is if the span has no valid context or the metadata has no room for the headers.
+    """
+    headers: dict[str, str] = {}
+    _W3C.inject(headers, set_span_in_context(span, _EMPTY))
+    if not headers:
+        return request
+    if _STATE in dict(request.options.metadata):  # from an earlier stamp, of another trace
+        headers.setdefault(_STATE, "")
+    try:
+        return request.with_metadata(**headers)
+    except ValueError:  # a job without its trace is better than no job
+        _log.warning(
+            "the metadata of a job of %s has no room for a trace context; "
+            "its span will have no link",
+            visible(request.name),
+        )
+        return request
+
+
+def trace_links(metadata: Mapping[str, str]) -> Sequence[Link]:
+    """Return the link to the span whose context the metadata has; empty if it has none."""
+    if not metadata:
+        return ()
+    carried = get_current_span(_W3C.extract(metadata, _EMPTY)).get_span_context()
+    return (Link(carried),) if carried.is_valid else ()
 
 
 def _key(job: Job) -> tuple[UUID, int]:

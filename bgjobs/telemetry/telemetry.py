@@ -1,4 +1,4 @@
-"""`Telemetry`: a listener that traces and measures, and what stamps requests for it."""
+"""`Telemetry`: the listener that traces and measures, and the hook that stamps requests."""
 
 from collections.abc import Callable
 from importlib.metadata import version
@@ -31,10 +31,8 @@ from bgjobs.events import (
     StoreFailed,
     StoreResponded,
 )
-from bgjobs.telemetry.depth import Depth
-from bgjobs.telemetry.endings import CUT_OFF, OUTCOMES, JobEnded, ending_of
-from bgjobs.telemetry.metrics import Metrics
-from bgjobs.telemetry.names import BGJOBS
+from bgjobs.telemetry.attributes import BGJOBS, CUT_OFF, OUTCOMES, EndEvent, attempt_end
+from bgjobs.telemetry.metrics import Metrics, QueueDepth
 from bgjobs.telemetry.spans import Spans
 
 
@@ -42,12 +40,19 @@ from bgjobs.telemetry.spans import Spans
 class Telemetry:
     """Traces and metrics for OpenTelemetry: ``bgjobs.run(telemetry.instrument(config))``.
 
-    An attempt has a span that links to the span in which its job was enqueued, in whatever
-    process. It is current while the handler runs, async or in a thread. Metrics are counted
-    from events; `docs/operate/telemetry.md` lists them. Neither shows a payload, nor the text
-    of an error unless `error_texts` asks for it, in the spans: such a text may quote arguments.
+    Each attempt has a span, which links to the span in which its job was enqueued, in the same
+    or another process. The span is current while the handler runs, async or in a thread. Events
+    feed the metrics, which docs/operate/telemetry.md lists. The names follow the OpenTelemetry
+    conventions for messaging (https://opentelemetry.io/docs/specs/semconv/messaging/).
 
-    Without providers it uses those that the application has set, whenever it does.
+    Spans and metrics contain no payloads.
+
+    Args:
+        tracer_provider: The provider of the spans; without one, the global provider, also if
+            the application sets it later.
+        meter_provider: The provider of the metrics; without one, the global provider, likewise.
+        error_texts: Add the text and the traceback of an exception to the span of its attempt.
+            They may quote arguments.
     """
 
     def __init__(
@@ -66,28 +71,31 @@ class Telemetry:
         meter = get_meter(BGJOBS, version(BGJOBS), meter_provider)
         self._spans = Spans(tracer, error_texts=error_texts)
         self._metrics = Metrics(meter)
-        self._depth = Depth(meter)
-        self._heard = self._by_event()
+        self._depth = QueueDepth(meter)
+        self._actions = self._by_event()
 
     def __call__(self, event: Event) -> None:
-        """Hear an event. A listener, therefore."""
-        hear = self._heard.get(type(event))
-        if hear is not None:
-            hear(event)
+        """Record an event; a `Telemetry` is a listener."""
+        action = self._actions.get(type(event))
+        if action is not None:
+            action(event)
 
     def stamp(self, request: JobRequest) -> JobRequest:
-        """Let a request carry the trace context in its metadata; for `before_enqueue`.
+        """Return the request with the trace context in its metadata, for `before_enqueue`.
 
-        Call it yourself for a request that you give to a store's `enqueue_in`.
+        The context of a new `create` span is stored as the headers `traceparent` and
+        `tracestate` of https://www.w3.org/TR/trace-context/. Call `stamp` yourself for requests
+        that you pass to the `enqueue_in` of a store. A request whose metadata has no room for
+        the headers is returned as it is, and a warning is logged.
         """
         check_request(request, "stamp: ")
         return self._spans.stamp(request)
 
     def instrument(self, config: Config) -> Config:
-        """Give the configuration with this as its first listener, and with `stamp`.
+        """Return the configuration with this `Telemetry` as a listener and `stamp` as a hook.
 
-        First, so that the other listeners hear of a start inside the span. What is in
-        `before_enqueue` already goes before `stamp`.
+        It becomes the first listener, so the other listeners receive `JobStarted` inside the
+        span. A `before_enqueue` of the configuration is called before `stamp`.
         """
         check_type("instrument", config, Config, "a Config")
         before = config.before_enqueue
@@ -95,17 +103,21 @@ class Telemetry:
         return evolve(config, listeners=(self, *config.listeners), before_enqueue=stamp)
 
     async def observe(self, bg: BgJobs, *, every: float = 15.0) -> None:
-        """Measure what no event tells, how much waits, until the application stops.
+        """Sample the depth of the queues until the application stops.
 
-        Run it as a task inside the block of `run`. It counts rows every so many seconds, so
-        let one process do it.
+        Run it as a task inside the block of `run`. It counts rows, so one process is enough. If
+        it is cancelled, the gauges have no value from then on.
+
+        Args:
+            bg: The running application.
+            every: Seconds between two samples.
         """
         check_seconds("observe: every", every, above_0=True, most=LONGEST_WAIT)
         check_type("observe", bg, BgJobs, "a running BgJobs")
         await self._depth.observe(bg, every)
 
     def _by_event(self) -> dict[type, Callable[[Any], None]]:
-        # Any: each is called with the events of its own kind only.
+        # Any: each function is called with the events of its own class only.
         metrics = self._metrics
         return {
             **dict.fromkeys(OUTCOMES, self._ended),
@@ -123,22 +135,22 @@ class Telemetry:
         }
 
     def _started(self, event: JobStarted) -> None:
-        self._spans.begin(event)
+        self._spans.start(event)
         self._metrics.started(event)
 
-    def _ended(self, event: JobEnded) -> None:
-        ending = ending_of(event)
+    def _ended(self, event: EndEvent) -> None:
+        end = attempt_end(event)
         ran = event.seconds if isinstance(event, JobSucceeded) else None
-        seconds = self._spans.end(event.job, ending, ran)
+        seconds = self._spans.end(event.job, end, ran)
         if seconds is not None:
-            self._metrics.took(event.queue, event.job, ending, seconds)
-        self._metrics.ended(event.queue, event.job, ending)
+            self._metrics.attempt_duration(event.queue, event.job, end, seconds)
+        self._metrics.attempt_ended(event.queue, event.job, end)
 
     def _queue_stopped(self, event: QueueStopped) -> None:
-        for begun in self._spans.unended(event.owner):
+        for begun in self._spans.open_of(event.owner):
             seconds = self._spans.end(begun.job, CUT_OFF)
             if seconds is not None:
-                self._metrics.took(begun.queue, begun.job, CUT_OFF, seconds)
+                self._metrics.attempt_duration(begun.queue, begun.job, CUT_OFF, seconds)
 
 
 def _in_turn(

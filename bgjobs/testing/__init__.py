@@ -1,14 +1,12 @@
 """Tools for testing jobs and stores."""
 
-from bgjobs.testing.clock import VirtualClock
-from bgjobs.testing.draining import Drained, drain
+from bgjobs.testing.clock import RealTimeError, VirtualClock, VirtualEventLoop, virtual_backend
+from bgjobs.testing.drain import Drained, drain
 from bgjobs.testing.enqueued import assert_enqueued, refute_enqueued
-from bgjobs.testing.loop import VirtualEventLoop
-from bgjobs.testing.recording import Recorder
-from bgjobs.testing.repeating import check_repeatable
+from bgjobs.testing.recorder import Recorder
+from bgjobs.testing.repeatable import check_repeatable
 from bgjobs.testing.run_one import Ended, run_one
-from bgjobs.testing.running import VirtualRun, run_virtual
-from bgjobs.testing.virtual_time import RealTimeError, virtual_backend
+from bgjobs.testing.run_virtual import VirtualRun, run_virtual
 
 __all__ = [
     "Drained",

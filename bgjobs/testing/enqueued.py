@@ -1,26 +1,37 @@
-"""`assert_enqueued` and `refute_enqueued`: which jobs somebody has asked for."""
+"""`assert_enqueued` and `refute_enqueued`: assertions about the jobs in a store."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import inspect
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
-from typing import Any, ParamSpec, overload
+from inspect import BoundArguments
+from typing import Any, ParamSpec, final, overload
 from uuid import UUID
 
-from bgjobs._core.arguments import as_span, check_whole
+from attrs import frozen
+
+from bgjobs._core.arguments import as_span, check_callable, check_whole
+from bgjobs._core.config import AnyWorker
+from bgjobs._core.deferred import refuse_deferred
 from bgjobs._core.jobs import FailedJob, StoredJob, SucceededJob
-from bgjobs._core.requests import JobRequest
+from bgjobs._core.requests import JobOptions, JobRequest
+from bgjobs._core.timestamps import as_instant
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.client import BgJobs
+from bgjobs.errors import PayloadError
+from bgjobs.payloads.equality import difference
 from bgjobs.stores.pages import Page
 from bgjobs.stores.port import Store
-from bgjobs.testing.arguments import call_text
-from bgjobs.testing.inside import opened, store_of, workers_of
-from bgjobs.testing.wanted import Wanted
+from bgjobs.testing.internals import opened, store_of, workers_of
 
 P = ParamSpec("P")
 
+AnyJob = JobRequest | StoredJob
+
 _PAGE = 500
 _SHOWN = 10  # jobs in one message
+_LONGEST = 300  # characters of one call, and of one argument, in a message
 
 
 @overload
@@ -51,22 +62,31 @@ def assert_enqueued(
     at: datetime | None = None,
     within: float | timedelta = 1.0,
 ) -> Sequence[StoredJob]:
-    """Expect that a job like this was enqueued, whatever has become of it; give all like it.
+    """Assert that a job like this was enqueued.
 
-    `wanted` is a worker, for any arguments or for those for which `matching(...)` is true, or
-    a request: then the arguments are compared, and of its time, priority and unique key what
-    it says. Times may differ by `within` seconds; a job that was tried before, or snoozed, has
-    the time of its next run. With `count`, exactly so many are expected.
+    Jobs count in every state, also after they have ended. Jobs of schedules and jobs of
+    transactions that are not committed do not count. This is a plain function, so that a
+    missing `await` cannot disable the assertion.
 
-    Jobs of schedules are left out, and what a transaction has not committed is not seen. A
-    plain function, so that no `await` can be forgotten; `where` is a running `BgJobs` or a
-    store, open or not.
+    Args:
+        where: A running `BgJobs`, or a store, which may be open or closed.
+        wanted: A worker, for jobs with any arguments; or a request, for jobs with the same
+            arguments, and with the same time, priority and unique key if the request has them.
+        matching: Count only jobs for which this function of their arguments is true.
+        count: The exact number of jobs; by default at least one.
+        at: When the jobs are due; by default the time of the request, or any time. A job that
+            was retried or snoozed is due at its next run.
+        within: The tolerance of that time, in seconds or as a `timedelta`.
+
+    Returns:
+        The matching jobs, the first that was enqueued first.
 
     Raises:
-        AssertionError: There is none; it shows the nearest one, and which there are.
+        AssertionError: No job, or another number of jobs, was found. The message shows the most
+            similar job, how it differs, and what was enqueued.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
-    expected = Wanted.of(
+    expected = ExpectedJob.of(
         wanted, workers_of(where), matching=matching, at=at, within=as_span("within", within)
     )
     if count is not None:
@@ -78,7 +98,7 @@ def assert_enqueued(
     number = "a job" if count is None else f"{count}"
     lines = [f"expected {number} like {expected}, found {len(found) or 'none'}"]
     if not found:
-        lines += _nearest(expected, jobs)
+        lines += _most_similar(expected, jobs)
     raise AssertionError("\n".join([*lines, *_listed(expected, jobs)]))
 
 
@@ -97,20 +117,120 @@ def refute_enqueued(
     *,
     matching: Callable[..., bool] | None = None,
 ) -> None:
-    """Expect that no job like this was enqueued; see `assert_enqueued`."""
+    """Assert that no job like this was enqueued; the arguments are those of `assert_enqueued`.
+
+    Raises:
+        AssertionError: Such a job was found; the message lists all of them.
+    """
     __tracebackhide__ = True  # pytest shows the line of the test
-    expected = Wanted.of(wanted, workers_of(where), matching=matching)
+    expected = ExpectedJob.of(wanted, workers_of(where), matching=matching)
     found = [job for job in _all_jobs(where) if not expected.differences(job)]
     if found:
         problem = f"expected no job like {expected}, found {len(found)}"
         raise AssertionError("\n".join([problem, *_listed(expected, found)]))
 
 
+@final
+@frozen(kw_only=True)
+class ExpectedJob:
+    """What a test expects of a job."""
+
+    name: str
+    request: JobRequest | None
+    """None accepts any arguments."""
+    workers: Mapping[str, AnyWorker]
+    matching: Callable[..., bool] | None
+    at: datetime | None
+    within: timedelta
+
+    @classmethod
+    def of(
+        cls,
+        wanted: JobRequest | AnyWorker,
+        workers: Mapping[str, AnyWorker],
+        *,
+        matching: Callable[..., bool] | None = None,
+        at: datetime | None = None,
+        within: timedelta = timedelta(seconds=1),
+    ) -> "ExpectedJob":
+        """Check and combine the arguments of an assertion; `workers` are the known ones."""
+        if isinstance(wanted, JobRequest):
+            request, known = wanted, workers
+        elif isinstance(wanted, Worker):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+            request, known = None, {**workers, wanted.name: wanted}
+        else:
+            found = type(wanted).__name__
+            raise TypeError(f"wanted: expected a worker or worker.request(...), found {found}")
+        if matching is not None:
+            check_callable("matching", matching, "a function of the arguments")
+        due = request.options.available_at if at is None and request is not None else at
+        return cls(
+            name=wanted.name,
+            request=request,
+            workers=known,
+            matching=matching,
+            at=None if due is None else as_instant("at", due),
+            within=within,
+        )
+
+    def __str__(self) -> str:
+        if self.request is not None:
+            shown = call_text(self.request, self.workers)
+        else:
+            shown = f"{self.name}(...)"
+        return f"{shown}{' for which `matching` is true' if self.matching else ''}"
+
+    def differences(self, job: StoredJob) -> list[str]:
+        """Return how a job differs from this; empty if it matches."""
+        if job.name != self.name:
+            return [f"worker: expected {self.name!r}, found {job.name!r}"]
+        return [*self._of_arguments(job), *self._of_time(job), *self._of_options(job)]
+
+    def _of_arguments(self, job: StoredJob) -> Iterator[str]:
+        worker = self.workers.get(self.name)
+        if self.request is not None:
+            yield from argument_differences(self.request, job, worker)
+        if self.matching is not None:
+            bound = bound_arguments(job, worker)
+            if bound is None:
+                yield "arguments: the worker cannot read them"
+            elif not _matches(self.matching, bound):
+                yield "arguments: `matching` is false"
+
+    def _of_time(self, job: StoredJob) -> Iterator[str]:
+        delay = self._options.available_in
+        if self.at is not None:
+            due = self.at
+        elif delay is not None:
+            due = job.created_at + delay
+        else:
+            return
+        if abs(job.available_at - due) > self.within:
+            yield f"due: expected {due.isoformat()}, found {job.available_at.isoformat()}"
+
+    def _of_options(self, job: StoredJob) -> Iterator[str]:
+        wanted = self._options
+        if wanted.priority not in (0, job.priority):
+            yield f"priority: expected {wanted.priority}, found {job.priority}"
+        if wanted.unique_key not in (None, job.unique_key):
+            yield f"unique key: expected {wanted.unique_key!r}, found {job.unique_key!r}"
+
+    @property
+    def _options(self) -> JobOptions:
+        return JobOptions() if self.request is None else self.request.options
+
+
+def _matches(matching: Callable[..., bool], bound: BoundArguments) -> bool:
+    answer = matching(*bound.args, **bound.kwargs)
+    refuse_deferred("matching", answer)  # a coroutine would count as true
+    return answer
+
+
 def _all_jobs(where: BgJobs | Store) -> Sequence[StoredJob]:
-    """Give all jobs that were asked for, live and ended, in their order."""
+    """Return all live and ended jobs except occurrences, ordered by creation."""
     store = store_of(where)
     with opened(store):
-        jobs: dict[UUID, StoredJob] = {}  # one may move on between two listings
+        jobs: dict[UUID, StoredJob] = {}  # a job may change its state between two listings
         for listing in (
             store.get_enqueued,
             store.get_running,
@@ -118,8 +238,8 @@ def _all_jobs(where: BgJobs | Store) -> Sequence[StoredJob]:
             store.get_failed,
         ):
             jobs |= {job.id: job for job in _listing(listing)}
-    asked = [job for job in jobs.values() if job.occurrence is None]
-    return sorted(asked, key=lambda job: (job.created_at, job.id))
+    enqueued = [job for job in jobs.values() if job.occurrence is None]
+    return sorted(enqueued, key=lambda job: (job.created_at, job.id))
 
 
 def _listing(listing: Callable[[None, Page], Sequence[StoredJob]]) -> Iterator[StoredJob]:
@@ -129,8 +249,8 @@ def _listing(listing: Callable[[None, Page], Sequence[StoredJob]]) -> Iterator[S
         page = page.behind(jobs)
 
 
-def _nearest(wanted: Wanted, jobs: Iterable[StoredJob]) -> Iterator[str]:
-    """Show the job of the worker that differs least, and in what."""
+def _most_similar(wanted: ExpectedJob, jobs: Iterable[StoredJob]) -> Iterator[str]:
+    """Return lines about the job of the worker with the fewest differences."""
     same = [job for job in jobs if job.name == wanted.name]
     if same:
         text = "" if wanted.request is None else call_text(wanted.request, wanted.workers)
@@ -140,13 +260,12 @@ def _nearest(wanted: Wanted, jobs: Iterable[StoredJob]) -> Iterator[str]:
             return len(wanted.differences(job)), -alike
 
         nearest = min(same, key=distance)
-        yield f"the nearest is {call_text(nearest, wanted.workers)}"
+        yield f"the most similar job is {call_text(nearest, wanted.workers)}"
         yield from (f"  {difference}" for difference in wanted.differences(nearest))
 
 
-def _listed(wanted: Wanted, jobs: Sequence[StoredJob]) -> Iterator[str]:
-    """Show what there is."""
-    yield f"enqueued: {len(jobs) or 'nothing'}"
+def _listed(wanted: ExpectedJob, jobs: Sequence[StoredJob]) -> Iterator[str]:
+    yield f"enqueued jobs: {len(jobs) or 'none'}"
     for job in jobs[:_SHOWN]:
         yield f"  {call_text(job, wanted.workers)}, {_state(job)}"
     if len(jobs) > _SHOWN:
@@ -161,3 +280,73 @@ def _state(job: StoredJob) -> str:
     if job.reserved_by is not None:
         return "running"
     return f"due {job.available_at.isoformat()}"
+
+
+def call_text(job: AnyJob, workers: Mapping[str, AnyWorker]) -> str:
+    """Return the job as a Python call, or with its JSON if its worker is not known."""
+    bound = bound_arguments(job, workers.get(job.name))
+    if bound is None:
+        return _cut(f"{job.name} {job.payload}")
+    shown = ", ".join(f"{name}={value!r}" for name, value in bound.arguments.items())
+    return _cut(f"{job.name}({shown})")
+
+
+def bound_arguments(job: AnyJob, worker: AnyWorker | None) -> BoundArguments | None:
+    """Return the arguments by name, with defaults; None if they cannot be read."""
+    if worker is None:
+        return None
+    try:
+        args, kwargs = worker.decode(job.payload)
+    except PayloadError:
+        return None
+    signature = inspect.signature(worker.handler)
+    if worker.takes_context:
+        signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound
+
+
+def argument_differences(
+    wanted: JobRequest, job: StoredJob, worker: AnyWorker | None
+) -> Iterator[str]:
+    """Return the arguments in which a job differs from a request."""
+    if _canonical(wanted.payload) == _canonical(job.payload):
+        return
+    expected, found = bound_arguments(wanted, worker), bound_arguments(job, worker)
+    if worker is None or expected is None or found is None:
+        yield f"arguments: expected {_cut(wanted.payload)}, found {_cut(job.payload)}"
+        return
+    written, stored = _as_json(worker, expected), _as_json(worker, found)
+    for name, value in expected.arguments.items():
+        is_same = difference(value, found.arguments[name]) is None
+        if not is_same and written.get(name) != stored.get(name):
+            yield _argument_difference(name, value, found.arguments[name])
+
+
+def _canonical(payload: str) -> str:
+    try:
+        # Compared as text, because in Python True equals 1 and 1 equals 1.0.
+        return json.dumps(json.loads(payload), sort_keys=True)
+    except (ValueError, RecursionError):  # a row that another program wrote
+        return payload
+
+
+def _as_json(worker: AnyWorker, bound: BoundArguments) -> dict[str, str]:
+    """Return each argument as it is stored, for classes that do not define equality."""
+    try:
+        payload = worker.request(*bound.args, **bound.kwargs).payload
+    except PayloadError:  # a default value that no job can carry
+        return {name: repr(value) for name, value in bound.arguments.items()}
+    written: dict[str, Any] = json.loads(payload)
+    return {name: json.dumps(value, sort_keys=True) for name, value in written.items()}
+
+
+def _argument_difference(name: str, expected: object, found: object) -> str:
+    if repr(expected) == repr(found):
+        return f"{name}: the values differ, although their reprs are the same"
+    return f"{name}: expected {_cut(repr(expected))}, found {_cut(repr(found))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,21 +1,52 @@
-"""`run_one`: one job, once, the way that it goes in earnest."""
+"""`run_one`: run one job once, the way a queue does."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, final
+from uuid import UUID
 
-from attrs import field, frozen
+from anyio import CancelScope, CapacityLimiter
+from attrs import evolve, field, frozen
 
-from bgjobs._core.arguments import check_flag
+from bgjobs._core.arguments import check_flag, check_type
+from bgjobs._core.arguments import check_request as check_is_request
+from bgjobs._core.clock import Clock, SystemClock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
-from bgjobs._core.outcomes import Discarded, Snoozed
+from bgjobs._core.outcomes import (
+    Crashed,
+    Discarded,
+    Limits,
+    Outcome,
+    Raised,
+    RetryPolicy,
+    Returned,
+    Snoozed,
+    settle,
+    settle_unfinished,
+)
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Requeue, Succeed
+from bgjobs._core.settlements import Requeue, Settlement, Succeed
+from bgjobs._core.text import error_text
+from bgjobs._core.workers import Worker
+from bgjobs._runtime.queues.attempt import (
+    Attempt,
+    HandlerCrashedError,
+    is_failure,
+    raised_by_work,
+)
+from bgjobs.backoff import IMMEDIATE
 from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.hand import Hand, Run, check_request, clock_of_loop, put
-from bgjobs.testing.inside import opened
+from bgjobs.stores.types import NewJob, Owner
+from bgjobs.testing.clock import VirtualClock, current_virtual_clock
+from bgjobs.testing.internals import opened
+from bgjobs.testing.run_virtual import PausingWorkers
+
+LEASE = timedelta(days=36_500)
+"""Longer than any test, as no heartbeat renews the lease."""
+POLICY = RetryPolicy(max_retries=3, backoff=IMMEDIATE)
+"""The default policy of a queue, but without delays."""
 
 How: TypeAlias = Literal["succeeded", "raised", "discarded", "snoozed"]
 
@@ -23,15 +54,15 @@ How: TypeAlias = Literal["succeeded", "raised", "discarded", "snoozed"]
 @final
 @frozen
 class Ended:
-    """How one run ended."""
+    """How the run of `run_one` ended."""
 
     how: How
     job: Job | SucceededJob | FailedJob
-    """As it is stored now: after a first run that raised, it waits for the next one."""
+    """The job as it is stored now; a `Job` if it was snoozed or would be retried."""
     error: BaseException | None = field(default=None, repr=False)
     """What the handler raised: an `Exception`, or `SystemExit`."""
     delay: timedelta | None = None
-    """For how long it is snoozed."""
+    """How long the job is snoozed."""
 
 
 async def run_one(
@@ -41,21 +72,34 @@ async def run_one(
     store: Store | None = None,
     raising: bool = True,
 ) -> Ended:
-    """Store one job, run it once at once and store its end, with nothing else around it.
+    """Store one job, run it once now, and store its end, without queues or other tasks.
 
-    What the handler raises, its timeout included, comes out of this; without `raising` it is
-    in `Ended.error`. `Discard` and `Snooze` never come out. The store is a new one in memory
-    unless you give one, with the tables that `complete_with` needs; no other job of this
-    worker may wait in it. Works in real and in virtual time.
+    `Discard` and `Snooze` are not raised here. It works in real and in virtual time.
+
+    Args:
+        worker: The worker of the job.
+        request: The job. A delay is ignored.
+        store: The store to use, for example one with the tables of `complete_with`; by default
+            a new SQLite store in memory. No other job of this worker may wait in it.
+        raising: False returns what the handler raised as `Ended.error` instead of raising it.
+
+    Returns:
+        How the run ended, and the job as it is stored now.
+
+    Raises:
+        Exception: What the handler raised, or `TimeoutError` for its timeout. The job is stored
+            and waits for a retry.
+        ValueError: The request is for another worker, or jobs of this worker wait in the store.
+            Nothing was stored.
     """
     check_request(worker, request)
     check_flag("raising", raising)
     used = SQLiteStore(":memory:") if store is None else store
     with opened(used):
-        hand, job_id = Hand(used, worker, clock_of_loop()), new_id()
-        put(used, request, job_id, hand.clock.now())
-        run = await hand.run(hand.begin(hand.reserve(job_id)))
-        run, settlement, _ = hand.settle(run)
+        owner, job_id = ManualOwner(used, worker, clock_of_loop()), new_id()
+        put(used, request, job_id, owner.clock.now())
+        run = await owner.run(owner.begin(owner.reserve(job_id)))
+        run, settlement, _ = owner.settle(run)
         failure = run.failure()
         if raising and failure is not None:
             raise failure
@@ -65,7 +109,120 @@ async def run_one(
     return Ended(how, stored, run.error or failure, delay if how == "snoozed" else None)
 
 
-def _how(run: Run) -> How:
+@final
+@frozen(eq=False)
+class FinishedAttempt:
+    """An attempt whose handler has ended and whose end is not stored yet."""
+
+    attempt: Attempt
+    outcome: Outcome
+    error: BaseException | None = None
+    """What the handler raised."""
+
+    @property
+    def job(self) -> Job:
+        """The job as it was reserved."""
+        return self.attempt.job
+
+    def failure(self) -> BaseException | None:
+        """Return the exception of the handler; None if it returned, discarded or snoozed."""
+        if not isinstance(self.outcome, Raised):
+            return None
+        text = self.outcome.error.partition("\n")[0].removeprefix("TimeoutError: ")
+        return self.error or TimeoutError(text)
+
+
+@final
+@frozen(eq=False)
+class ManualOwner:
+    """An owner that runs jobs of one worker on the event loop, one step per call."""
+
+    store: Store
+    worker: AnyWorker
+    clock: Clock
+    owner: UUID = field(factory=new_id, init=False)
+
+    def reserve(self, job_id: UUID) -> Job:
+        """Reserve this job, even before it is due; no other job of the worker may wait."""
+        waiting = self.store.find(job_id)
+        due = self.clock.now() if waiting is None else waiting.available_at
+        now = max(self.clock.now(), due)
+        name = self.worker.name
+        self.store.open_owner(Owner(self.owner, name, "testing"), LEASE, now=now)
+        [job] = self.store.reserve(self.owner, [name], 1, now=now)
+        return job
+
+    def begin(self, job: Job) -> Attempt:
+        """Return an attempt at a reserved job, for `run`."""
+        return Attempt(PausingWorkers().one(self.worker), job, CapacityLimiter(1))
+
+    async def run(self, attempt: Attempt) -> FinishedAttempt:
+        """Call the handler."""
+        outcome: Outcome | None = None
+        try:
+            with CancelScope() as scope:
+                await attempt.call(scope, self.clock)
+                outcome = Returned()
+        except BaseException as error:  # noqa: BLE001 - outcome_of raises what is not of the handler
+            outcome = await attempt.outcome_of(error)
+            raised = error if is_failure(error) else None
+            return FinishedAttempt(attempt, outcome, raised)
+        return FinishedAttempt(attempt, outcome or attempt.cancelled())
+
+    def settle(self, run: FinishedAttempt) -> tuple[FinishedAttempt, Settlement, bool]:
+        """Store how the attempt ended.
+
+        Returns:
+            The attempt, which has failed if `complete_with` raised; the settlement; and whether
+            it was stored, which is False if another owner holds the job.
+        """
+        now = self.clock.now()
+        settlement = settle(run.job, run.outcome, POLICY, Limits(), now)
+        if not isinstance(settlement, Succeed) or not run.attempt.completions:
+            lost = self.store.write(settle=[settlement], now=now).lost
+            return run, settlement, not lost
+        try:
+            work = run.attempt.completing()
+            kept = self.store.complete(run.job.reservation, work, now=now)
+        except HandlerCrashedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the functions of complete_with are user code
+            raised = raised_by_work(error)
+            failed = FinishedAttempt(run.attempt, Raised(error_text(raised)), raised)
+            return self.settle(failed)
+        return run, settlement, kept
+
+    def lose(self, job: Job) -> None:
+        """Put a job back as the monitor does after the lease of its owner has ended."""
+        lost = settle_unfinished(job, Crashed(), Limits())
+        self.store.write(settle=[lost], now=self.clock.now())
+
+
+def put(store: Store, request: JobRequest, job_id: UUID, now: datetime) -> None:
+    """Store a job that is due now; `ValueError` if other jobs of its worker wait."""
+    if store.get_enqueued(request.name):
+        raise ValueError(
+            f"store: expected no waiting jobs of {request.name!r}, found some; "
+            f"run them with run_virtual and drain"
+        )
+    due = evolve(request, options=evolve(request.options, available_at=None, available_in=None))
+    store.write([NewJob(job_id, due)], now=now)
+
+
+def check_request(worker: AnyWorker, request: JobRequest) -> None:
+    """Raise unless the arguments are a worker and a request for it."""
+    check_type("worker", worker, Worker, "a worker made by @bgjobs.worker")
+    check_is_request(request, "request: ")
+    if request.name != worker.name:
+        raise ValueError(f"request: expected one of {worker.name!r}, found {request.name!r}")
+
+
+def clock_of_loop() -> Clock:
+    """Return a clock with the time of the running event loop, real or virtual."""
+    return SystemClock() if current_virtual_clock() is None else VirtualClock()
+
+
+def _how(run: FinishedAttempt) -> How:
     if isinstance(run.outcome, Discarded):
         return "discarded"
     return "snoozed" if isinstance(run.outcome, Snoozed) else "raised"

@@ -1,4 +1,4 @@
-"""An application that is traced and measured into memory."""
+"""An application whose spans and metrics are exported to memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
@@ -23,8 +23,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-class Sight:
-    """Sees what OpenTelemetry is told."""
+class Exports:
+    """What a `Telemetry` exports, kept in memory."""
 
     def __init__(self, **options: Any) -> None:
         self._spans = InMemorySpanExporter()
@@ -39,13 +39,13 @@ class Sight:
         self.traces.shutdown()
         self.meters.shutdown()
 
-    def tell(self, *told: Event) -> None:
-        """Let it hear events in a context of their own, as those of a slot are."""
-        for event in told:
+    def send(self, *events: Event) -> None:
+        """Pass events to the listener, each in a context of its own like that of a slot."""
+        for event in events:
             copy_context().run(self.telemetry, event)
 
     def spans(self, name: str | None = None) -> Sequence[ReadableSpan]:
-        """Give the spans that have ended, of this name or all."""
+        """Return the ended spans, of this name or all."""
         ended = self._spans.get_finished_spans()
         return [span for span in ended if name is None or span.name == name]
 
@@ -54,7 +54,7 @@ class Sight:
         return span
 
     def points(self, metric: str) -> Mapping[frozenset[tuple[str, Any]], Any]:
-        """Give the values of a metric by their attributes; of a histogram, the whole point."""
+        """Return the values of a metric by their attributes; for a histogram, the points."""
         return {
             frozenset((point.attributes or {}).items()): (
                 point if isinstance(point, HistogramDataPoint) else point.value
@@ -65,7 +65,7 @@ class Sight:
         }
 
     def value(self, metric: str, **attributes: Any) -> Any:
-        """Give a number, or how often a histogram has recorded; 0 where there is nothing."""
+        """Return a number, or the count of a histogram; 0 if there is none."""
         named = {key.replace("__", "."): value for key, value in attributes.items()}
         point = self.points(metric).get(frozenset(named.items()), 0)
         return point.count if isinstance(point, HistogramDataPoint) else point
@@ -77,30 +77,30 @@ class Sight:
 
 
 class Traced(Harness):
-    """Makes configurations that are traced and measured."""
+    """Creates instrumented configurations."""
 
-    def __init__(self, database: Database, sight: Sight) -> None:
+    def __init__(self, database: Database, exports: Exports) -> None:
         super().__init__(database)
-        self.sight = sight
+        self.exports = exports
 
     def config(self, *workers: Any, **more: Any) -> bgjobs.Config:
-        return self.sight.telemetry.instrument(super().config(*workers, **more))
+        return self.exports.telemetry.instrument(super().config(*workers, **more))
 
 
 @pytest.fixture
-def sight() -> Iterator[Sight]:
-    sight = Sight()
-    yield sight
-    sight.close()
+def exports() -> Iterator[Exports]:
+    exports = Exports()
+    yield exports
+    exports.close()
 
 
 @pytest.fixture
-def app(database: Database, sight: Sight) -> Traced:
+def app(database: Database, exports: Exports) -> Traced:
     """Both stores."""
-    return Traced(database, sight)
+    return Traced(database, exports)
 
 
 @pytest.fixture
-def sqlite_app(sqlite_file: SQLiteFile, sight: Sight) -> Traced:
-    """SQLite only: for what no store can make different."""
-    return Traced(sqlite_file, sight)
+def sqlite_app(sqlite_file: SQLiteFile, exports: Exports) -> Traced:
+    """SQLite only, for what does not depend on the store."""
+    return Traced(sqlite_file, exports)

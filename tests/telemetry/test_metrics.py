@@ -1,4 +1,4 @@
-"""What is counted and measured."""
+"""What events record into the metrics."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from bgjobs import events
 from bgjobs._core.jobs import Job
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from tests.runtime.conftest import Wrapped
-from tests.telemetry.conftest import Sight, Traced
+from tests.telemetry.conftest import Exports, Traced
 
 pytestmark = pytest.mark.anyio
 OWNER = UUID(int=2)
@@ -35,14 +35,14 @@ ERROR = StoreUnavailableError("away")
 async def mail(to: str) -> None: ...
 
 
-async def test_a_job_is_counted_where_it_is_sent_and_where_it_is_run(app: Traced) -> None:
+async def test_a_job_is_counted_where_it_is_enqueued_and_where_it_runs(app: Traced) -> None:
     async with bgjobs.run(app.config(mail)) as bg:
         await bg.enqueue_many(mail.request(str(number)) for number in range(3))
         await bg.drain()
     message = {"messaging__system": "bgjobs", "messaging__destination__name": "mail"}
     sent = {**message, "messaging__operation__name": "send"}
     processed = {**message, "messaging__operation__name": "process"}
-    value = app.sight.value
+    value = app.exports.value
     assert value("messaging.client.sent.messages", **sent) == 3
     assert value("messaging.client.consumed.messages", **processed) == 3
     assert value("messaging.process.duration", **processed) == 3
@@ -80,22 +80,22 @@ RARE: list[tuple[events.Event, str, dict[str, str], float]] = [
 
 
 @pytest.mark.parametrize(("event", "metric", "attributes", "value"), RARE)
-def test_what_happens_rarely_is_counted(
-    sight: Sight, event: events.Event, metric: str, attributes: dict[str, str], value: float
+def test_rare_events_are_recorded(
+    exports: Exports, event: events.Event, metric: str, attributes: dict[str, str], value: float
 ) -> None:
-    sight.tell(event)
-    assert [found.name for found in sight.metrics()] == [metric]
-    assert sight.value(metric, **attributes) == value
+    exports.send(event)
+    assert [found.name for found in exports.metrics()] == [metric]
+    assert exports.value(metric, **attributes) == value
 
 
-def test_another_crash_is_no_lost_lease(sight: Sight) -> None:
-    sight.tell(events.ChildCrashed("queue 'q'", ERROR))
-    assert sight.metrics() == []
+def test_other_crashes_are_not_lost_leases(exports: Exports) -> None:
+    exports.send(events.ChildCrashed("queue 'q'", ERROR))
+    assert exports.metrics() == []
 
 
-def test_waiting_is_measured_by_the_clock_of_the_database(sight: Sight) -> None:
-    sight.tell(events.JobStarted("q", JOB))
-    [point] = sight.points("bgjobs.queue.wait").values()
+def test_waiting_is_measured_by_the_clock_of_the_database(exports: Exports) -> None:
+    exports.send(events.JobStarted("q", JOB))
+    [point] = exports.points("bgjobs.queue.wait").values()
     assert point.sum == 7
 
 
@@ -117,17 +117,17 @@ async def test_the_lag_of_a_schedule_is_measured_once_for_each_occurrence(
     started = sqlite_app.recorder.of(events.JobStarted)
     firsts = [event for event in started if event.job.attempts == 0]
     assert len(firsts) < len(started)
-    assert sqlite_app.sight.value("bgjobs.schedule.lag", schedule="tick") == len(firsts)
-    [span, *_] = sqlite_app.sight.spans("process tick")
+    assert sqlite_app.exports.value("bgjobs.schedule.lag", schedule="tick") == len(firsts)
+    [span, *_] = sqlite_app.exports.spans("process tick")
     assert (span.attributes or {})["bgjobs.scheduled_job"] == "tick"
 
 
 async def observed(app: Traced, bg: bgjobs.BgJobs, until: Callable[[], Any]) -> None:
-    """Observe until something is seen; the test's own timeout ends it otherwise."""
+    """Observe until the condition holds; the timeout of the test is the limit."""
     async with anyio.create_task_group() as tasks:
 
         async def observe() -> None:
-            await app.sight.telemetry.observe(bg, every=0.01)
+            await app.exports.telemetry.observe(bg, every=0.01)
 
         tasks.start_soon(observe)
         while not until():
@@ -135,24 +135,24 @@ async def observed(app: Traced, bg: bgjobs.BgJobs, until: Callable[[], Any]) -> 
         tasks.cancel_scope.cancel()
 
 
-async def test_how_much_waits_is_asked_of_the_database(app: Traced) -> None:
-    sight = app.sight
+async def test_the_depth_is_sampled_from_the_database(app: Traced) -> None:
+    exports = app.exports
     async with bgjobs.run(app.config(mail)) as bg:
         bg.queue("default").pause()
         await bg.enqueue(mail.request("a"))
         await bg.enqueue(mail.request("b").available_in(days=1))
-        assert sight.points("bgjobs.queue.depth") == {}
+        assert exports.points("bgjobs.queue.depth") == {}
         oldest = frozenset[tuple[str, Any]]()
 
         def seen() -> bool:
-            return bool(sight.points("bgjobs.oldest_ready_age").get(oldest, 0) > 0)
+            return bool(exports.points("bgjobs.oldest_ready_age").get(oldest, 0) > 0)
 
         states: dict[str, int] = {}
 
         def counted() -> bool:
             if not seen():
                 return False
-            for attributes, value in sight.points("bgjobs.queue.depth").items():
+            for attributes, value in exports.points("bgjobs.queue.depth").items():
                 states[dict(attributes)["state"]] = value
             return True
 
@@ -160,7 +160,7 @@ async def test_how_much_waits_is_asked_of_the_database(app: Traced) -> None:
         assert states == {
             "waiting": 1, "delayed": 1, "running": 0, "succeeded": 0, "failed": 0,
         }  # fmt: skip
-        assert sight.points("bgjobs.queue.depth") == {}, "nobody asks any more"
+        assert exports.points("bgjobs.queue.depth") == {}, "a stopped observer leaves no value"
 
 
 async def test_observing_ends_with_the_application(sqlite_app: Traced) -> None:
@@ -168,11 +168,11 @@ async def test_observing_ends_with_the_application(sqlite_app: Traced) -> None:
         anyio.create_task_group() as tasks,
         bgjobs.run(sqlite_app.config(mail)) as bg,
     ):
-        tasks.start_soon(sqlite_app.sight.telemetry.observe, bg)
+        tasks.start_soon(sqlite_app.exports.telemetry.observe, bg)
         bg.stop()
 
 
-async def test_a_database_that_is_away_has_no_depth(sqlite_app: Traced) -> None:
+async def test_there_is_no_depth_while_the_database_is_unavailable(sqlite_app: Traced) -> None:
     real, away = sqlite_app.database.store(), list[bool]()
 
     def count(*args: Any, **kwargs: Any) -> Any:
@@ -180,16 +180,16 @@ async def test_a_database_that_is_away_has_no_depth(sqlite_app: Traced) -> None:
             raise StoreUnavailableError("away")
         return real.count(*args, **kwargs)
 
-    sight, store = sqlite_app.sight, Wrapped(real, count=count)
+    exports, store = sqlite_app.exports, Wrapped(real, count=count)
 
     def sees() -> bool:
-        return sight.points("bgjobs.queue.depth") != {}
+        return exports.points("bgjobs.queue.depth") != {}
 
     config = sqlite_app.config(mail, store=store, store_timeout=0.01)
     async with bgjobs.run(config) as bg, anyio.create_task_group() as tasks:
 
         async def observe() -> None:
-            await sight.telemetry.observe(bg, every=0.01)
+            await exports.telemetry.observe(bg, every=0.01)
 
         tasks.start_soon(observe)
         for wanted in (True, False, True):
@@ -200,8 +200,10 @@ async def test_a_database_that_is_away_has_no_depth(sqlite_app: Traced) -> None:
 
 
 @pytest.mark.parametrize("every", [0, -1.0, float("nan")])
-async def test_observing_needs_time_in_between(sight: Sight, every: float) -> None:
+async def test_the_interval_of_samples_must_be_above_zero(
+    exports: Exports, every: float
+) -> None:
     bg: Any = None
     expected = r"^observe: every: expected seconds above 0, found (0|-1\.0|nan)$"
     with pytest.raises(ValueError, match=expected):
-        await sight.telemetry.observe(bg, every=every)
+        await exports.telemetry.observe(bg, every=every)

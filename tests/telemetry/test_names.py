@@ -1,4 +1,4 @@
-"""The metrics are called what docs/operate/telemetry.md and the research before it say."""
+"""The names of metrics and attributes match docs/operate/telemetry.md and the conventions."""
 
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,10 @@ from bgjobs import events
 from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
-from bgjobs.telemetry import Telemetry, names
-from bgjobs.telemetry.depth import Answer
-from bgjobs.telemetry.instruments import INSTRUMENTS, Instrument
+from bgjobs.telemetry import Telemetry, attributes
+from bgjobs.telemetry.metrics import INSTRUMENTS, DepthSample, Instrument
 from tests.docs.documents import ROOT
-from tests.telemetry.conftest import Sight
+from tests.telemetry.conftest import Exports
 
 PAGE = (ROOT / "docs" / "operate" / "telemetry.md").read_text("utf-8")
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -51,27 +50,27 @@ EVERYTHING: list[events.Event] = [
 ]
 
 
-def tell_everything(telemetry: Telemetry) -> None:
+def send_everything(telemetry: Telemetry) -> None:
     for event in EVERYTHING:
         copy_context().run(telemetry, event)
     counts = bgjobs.Counts(waiting=1, delayed=0, running=0, succeeded=0, failed=0)
-    telemetry._depth._answer = Answer(counts, timedelta(seconds=-1))
+    telemetry._depth._sample = DepthSample(counts, timedelta(seconds=-1))
 
 
 def in_prometheus(instrument: Instrument) -> str:
-    """Give the name under which it is exported."""
+    """Return the name that the Prometheus exporter uses."""
     name = instrument.name.replace(".", "_") + ("_seconds" if instrument.unit == "s" else "")
     return f"{name}_total" if instrument.kind == "counter" else name
 
 
 def rows() -> list[list[str]]:
-    """Give the cells of the page's table of metrics."""
-    table = PAGE.split("\n## The metrics\n")[1].split("\n## ")[0]
+    """Return the cells of the table of metrics on the page."""
+    table = PAGE.split("\n## Metrics\n")[1].split("\n## ")[0]
     lines = [line for line in table.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
-def test_the_page_lists_all_of_them_as_they_are() -> None:
+def test_the_page_lists_all_metrics_as_they_are() -> None:
     assert rows() == [
         [
             f"`{one.name}`",
@@ -85,10 +84,10 @@ def test_the_page_lists_all_of_them_as_they_are() -> None:
     ]
 
 
-def test_prometheus_sees_them_under_the_names_on_the_page() -> None:
+def test_prometheus_exports_the_names_on_the_page() -> None:
     registry = CollectorRegistry()
     meters = MeterProvider([PrometheusMetricReader(registry=registry)], shutdown_on_exit=False)
-    tell_everything(Telemetry(meter_provider=meters))
+    send_everything(Telemetry(meter_provider=meters))
     samples = [sample.name for metric in registry.collect() for sample in metric.samples]
     found = {
         name.removesuffix("_bucket") for name in samples if name.startswith(("bg", "mess"))
@@ -100,9 +99,11 @@ def test_prometheus_sees_them_under_the_names_on_the_page() -> None:
     }
 
 
-def test_they_have_the_units_attributes_and_buckets_of_the_table(sight: Sight) -> None:
-    tell_everything(sight.telemetry)
-    found = {metric.name: metric for metric in sight.metrics()}
+def test_exported_metrics_have_the_units_attributes_and_buckets_of_the_table(
+    exports: Exports,
+) -> None:
+    send_everything(exports.telemetry)
+    found = {metric.name: metric for metric in exports.metrics()}
     assert set(found) == {one.name for one in INSTRUMENTS}
     for one in INSTRUMENTS:
         metric = found[one.name]
@@ -113,7 +114,7 @@ def test_they_have_the_units_attributes_and_buckets_of_the_table(sight: Sight) -
             assert first.explicit_bounds == one.buckets
 
 
-def test_what_the_page_says_of_buckets_is_so() -> None:
+def test_the_buckets_are_those_on_the_page() -> None:
     for one in INSTRUMENTS:
         if one.kind == "histogram":
             most = 10 if one.name.startswith("messaging.") else 3600
@@ -123,12 +124,12 @@ def test_what_the_page_says_of_buckets_is_so() -> None:
 @pytest.mark.parametrize(
     ("name", "conventional"),
     [
-        (names.SYSTEM, convention.MESSAGING_SYSTEM),
-        (names.OPERATION, convention.MESSAGING_OPERATION_NAME),
-        (names.OPERATION_TYPE, convention.MESSAGING_OPERATION_TYPE),
-        (names.DESTINATION, convention.MESSAGING_DESTINATION_NAME),
-        (names.GROUP, convention.MESSAGING_CONSUMER_GROUP_NAME),
-        (names.MESSAGE_ID, convention.MESSAGING_MESSAGE_ID),
+        (attributes.SYSTEM, convention.MESSAGING_SYSTEM),
+        (attributes.OPERATION, convention.MESSAGING_OPERATION_NAME),
+        (attributes.OPERATION_TYPE, convention.MESSAGING_OPERATION_TYPE),
+        (attributes.DESTINATION, convention.MESSAGING_DESTINATION_NAME),
+        (attributes.GROUP, convention.MESSAGING_CONSUMER_GROUP_NAME),
+        (attributes.MESSAGE_ID, convention.MESSAGING_MESSAGE_ID),
     ],
 )
 def test_attributes_have_the_names_of_the_convention(name: str, conventional: str) -> None:
@@ -143,8 +144,8 @@ def test_metrics_of_the_convention_have_its_names() -> None:
     assert ours <= known
 
 
-def test_an_event_that_nothing_is_measured_of_is_let_pass(sight: Sight) -> None:
-    sight.tell(events.Pruned(9))
-    sight.tell(events.JobReleased("q", attrs.evolve(JOB, reservations=7)))
-    assert [metric.name for metric in sight.metrics()] == ["bgjobs.jobs"]
-    assert sight.spans() == []
+def test_events_without_a_metric_are_ignored(exports: Exports) -> None:
+    exports.send(events.Pruned(9))
+    exports.send(events.JobReleased("q", attrs.evolve(JOB, reservations=7)))
+    assert [metric.name for metric in exports.metrics()] == ["bgjobs.jobs"]
+    assert exports.spans() == []

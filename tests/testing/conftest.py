@@ -1,4 +1,4 @@
-"""Event loops for the tests of the testing kit."""
+"""Event loops for the tests of the test tools."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from bgjobs.testing import virtual_backend
 
 @pytest.fixture(params=["trio", "asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """In virtual time unless a test says otherwise."""
+    """Virtual time, unless a test has the mark `real_time`."""
     return virtual_backend(request.param)
 
 
 real_time = pytest.mark.parametrize("anyio_backend", ["trio", "asyncio"])
-"""For what works in real time as well, or says that it does not."""
+"""For what also works in real time, or refuses it."""

@@ -1,4 +1,4 @@
-"""`drain`: what was run, what was raised, and no test that hangs."""
+"""`drain`: what it reports, what it raises, and how it gives up."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import NotRunningError
 from bgjobs.testing import VirtualClock, drain, run_virtual
-from bgjobs.testing.virtual_time import patience
+from bgjobs.testing.clock import wait_limit
 from tests.testing.conftest import real_time
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +42,7 @@ def config(*workers: Any, **queue: Any) -> bgjobs.Config:
     return bgjobs.Config(store=store, queues=[bgjobs.Queue("web", workers=workers, **queue)])
 
 
-async def test_it_says_how_everything_ended() -> None:
+async def test_it_reports_how_each_job_ended() -> None:
     pages = ("/", "/moved", "/busy", "/shaky", "/broken")
     async with run_virtual(config(visit, max_retries=1)) as bg:
         jobs = await bg.enqueue_many([visit.request(page) for page in pages])
@@ -63,7 +63,7 @@ async def test_it_says_how_everything_ended() -> None:
     assert second.runs == 3
 
 
-async def test_it_waits_for_what_jobs_enqueue() -> None:
+async def test_it_waits_for_jobs_that_jobs_enqueue() -> None:
     apps: list[bgjobs.BgJobs] = []
 
     @bgjobs.worker
@@ -91,8 +91,8 @@ async def test_check_raises_what_handlers_raised() -> None:
     assert "Traceback" in text
 
 
-async def test_what_came_past_the_application_is_run_now(tmp_path: Path) -> None:
-    """In virtual time nobody watches the file; a poll would find it an hour later."""
+async def test_jobs_of_enqueue_in_are_run_at_once(tmp_path: Path) -> None:
+    """No event announces the job; a poll would find it an hour later."""
     clock = VirtualClock()
     store = bgjobs.SQLiteStore(tmp_path / "jobs.db", clock=clock.now)
     async with run_virtual(config(visit), store=store, clock=clock) as bg:
@@ -117,7 +117,7 @@ async def test_a_job_that_enqueues_itself_does_not_hang_the_test() -> None:
             await drain(bg, most_runs=20)
 
 
-async def test_what_never_ends_is_named() -> None:
+async def test_jobs_that_never_end_are_named() -> None:
     @bgjobs.worker
     async def stuck() -> None:
         await anyio.sleep_forever()
@@ -128,8 +128,8 @@ async def test_what_never_ends_is_named() -> None:
             await drain(bg, within=timedelta(days=3))
         bg.stop(grace=0)
     assert str(caught.value) == (
-        "drain: not done within 3 days, 0:00:00; running: 1 of 'stuck'; waiting: 2 of 'visit'; "
-        "paused queues: none"
+        "drain: jobs are left after 3 days, 0:00:00; running: 1 of 'stuck'; "
+        "waiting: 2 of 'visit'; paused queues: none"
     )
 
 
@@ -143,17 +143,17 @@ async def test_a_paused_queue_is_named() -> None:
             await drain(bg, within=DAY)
 
 
-async def test_the_patience_suits_the_time() -> None:
-    assert patience(None) == 366 * DAY
-    assert patience(timedelta(minutes=1)) == patience(60) == 60
+async def test_the_limit_in_virtual_time_is_a_year() -> None:
+    assert wait_limit(None) == 366 * DAY
+    assert wait_limit(timedelta(minutes=1)) == wait_limit(60) == 60
 
 
 @real_time
-async def test_the_patience_is_short_in_real_time() -> None:
-    assert patience(None) == 30
+async def test_the_limit_in_real_time_is_30_seconds() -> None:
+    assert wait_limit(None) == 30
 
 
-async def test_jobs_that_an_operator_cancels_are_told() -> None:
+async def test_jobs_that_an_operator_cancels_are_reported() -> None:
     apps: list[bgjobs.BgJobs] = []
 
     @bgjobs.worker
@@ -180,7 +180,7 @@ async def test_it_works_in_real_time() -> None:
 
 
 @real_time
-async def test_how_to_drain_is_checked() -> None:
+async def test_arguments_are_checked() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"most_runs": "x"}, "most_runs: expected int, found str"),
         ({"with_delayed": "x"}, "with_delayed: expected True or False, found str"),

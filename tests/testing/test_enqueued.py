@@ -1,4 +1,4 @@
-"""`assert_enqueued` and `refute_enqueued`: what they find, and what they show."""
+"""`assert_enqueued` and `refute_enqueued`: what they find, and their messages."""
 
 import sqlite3
 from contextlib import closing
@@ -77,7 +77,7 @@ def test_an_open_store_stays_open(store: bgjobs.Store, enqueue: Any) -> None:
 
 @pytest.fixture
 def sqlite_only(sqlite_file: SQLiteFile) -> Any:
-    """A store and what enqueues, where the database makes no difference."""
+    """A store and a function that enqueues; for tests that do not depend on the database."""
     store = sqlite_file.store()
     store.open()
     store.migrate()
@@ -97,14 +97,14 @@ def text_of(where: Any, *wanted: Any, **more: Any) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_a_failure_shows_the_nearest_and_all(sqlite_only: Any) -> None:
+def test_a_failure_shows_the_most_similar_job_and_all_jobs(sqlite_only: Any) -> None:
     store, enqueue = sqlite_only
     enqueue(send.request(Mail("someone@else.com"), copies=3), HI, purge.request(3))
     assert text_of(store, send, matching=lambda mail, copies: copies == 2) == [
-        "expected a job like send(...) with what matches, found none",
-        "the nearest is send(mail=Mail(to='someone@else.com'), copies=3)",
-        "  arguments: they do not match",
-        "enqueued: 3",
+        "expected a job like send(...) for which `matching` is true, found none",
+        "the most similar job is send(mail=Mail(to='someone@else.com'), copies=3)",
+        "  arguments: `matching` is false",
+        "enqueued jobs: 3",
         "  send(mail=Mail(to='someone@else.com'), copies=3), due 2030-01-01T00:00:00+00:00",
         "  send(mail=Mail(to='hi@b.c'), copies=1), due 2030-01-01T00:00:00+00:00",
         '  purge {"days":3}, due 2030-01-01T00:00:00+00:00',
@@ -117,7 +117,7 @@ def test_a_store_knows_no_workers_so_a_request_is_compared_as_json(sqlite_only: 
     lines = text_of(store, HO.available_in(hours=1).priority(3).unique("k"))
     assert lines[:6] == [
         'expected a job like send {"mail":{"to":"ho@b.c","password":""}}, found none',
-        'the nearest is send {"mail":{"to":"hi@b.c","password":""}}',
+        'the most similar job is send {"mail":{"to":"hi@b.c","password":""}}',
         (
             '  arguments: expected {"mail":{"to":"ho@b.c","password":""}}, '
             'found {"mail":{"to":"hi@b.c","password":""}}'
@@ -128,25 +128,27 @@ def test_a_store_knows_no_workers_so_a_request_is_compared_as_json(sqlite_only: 
     ]
 
 
-def test_nothing_is_said_so(sqlite_only: Any) -> None:
+def test_an_empty_store_is_reported(sqlite_only: Any) -> None:
     store, _ = sqlite_only
     assert text_of(store, send) == [
         "expected a job like send(...), found none",
-        "enqueued: nothing",
+        "enqueued jobs: none",
     ]
 
 
-def test_a_wrong_number(sqlite_only: Any) -> None:
+def test_a_wrong_count_is_reported(sqlite_only: Any) -> None:
     store, enqueue = sqlite_only
     enqueue(*[HI] * 12)
     lines = text_of(store, send, count=2)
     assert lines[0] == "expected 2 like send(...), found 12"
-    assert (lines[1], lines[-1]) == ("enqueued: 12", "  and 2 more")
+    assert (lines[1], lines[-1]) == ("enqueued jobs: 12", "  and 2 more")
     assert text_of(store, purge, count=1)[0] == "expected 1 like purge(...), found none"
     assert_enqueued(store, purge, count=0)
 
 
-def test_times_priorities_and_keys_are_compared_if_they_are_asked_for(sqlite_only: Any) -> None:
+def test_times_priorities_and_keys_are_compared_if_the_request_has_them(
+    sqlite_only: Any,
+) -> None:
     store, enqueue = sqlite_only
     start = datetime(2030, 1, 1, tzinfo=UTC)
     later = HI.available_in(hours=1).priority(-5).unique("k")
@@ -167,19 +169,19 @@ def test_times_priorities_and_keys_are_compared_if_they_are_asked_for(sqlite_onl
         assert_enqueued(store, send, at=start)
 
 
-def test_refuting_shows_what_was_found(sqlite_only: Any) -> None:
+def test_a_failed_refutation_shows_what_was_found(sqlite_only: Any) -> None:
     store, enqueue = sqlite_only
     enqueue(HI, purge.request(1))
     with pytest.raises(AssertionError) as caught:
         refute_enqueued(store, send)
     assert str(caught.value).splitlines() == [
         "expected no job like send(...), found 1",
-        "enqueued: 1",
+        "enqueued jobs: 1",
         "  send(mail=Mail(to='hi@b.c'), copies=1), due 2030-01-01T00:00:00+00:00",
     ]
 
 
-def test_wrong_use_is_told(sqlite_only: Any) -> None:
+def test_the_arguments_are_checked(sqlite_only: Any) -> None:
     store, _ = sqlite_only
     with pytest.raises(TypeError, match=r"worker or worker.request\(...\), found function"):
         assert_enqueued(store, send.handler)  # type: ignore[call-overload]  # untyped callers
@@ -188,7 +190,7 @@ def test_wrong_use_is_told(sqlite_only: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_running_application_whatever_became_of_the_jobs() -> None:
+async def test_jobs_of_a_running_application_are_found_in_every_state() -> None:
     @bgjobs.worker
     async def broken() -> None:
         raise bgjobs.Discard("no")
@@ -205,19 +207,19 @@ async def test_a_running_application_whatever_became_of_the_jobs() -> None:
         assert_enqueued(bg, HI)
         assert_enqueued(bg, broken, count=1)
         assert_enqueued(bg, HO.available_in(hours=1))
-        refute_enqueued(bg, purge)  # planned by its schedule, asked for by nobody
-        # The same call, although one was written with the default and the other without.
+        refute_enqueued(bg, purge)  # its only job is one of a schedule
+        # The same call, although only one of the two stores the default value.
         assert_enqueued(bg, send.request(Mail("hi@b.c"), copies=1))
         lines = text_of(bg, send.request(Mail("hi@b.c"), copies=4))
         secret = text_of(bg, send.request(Mail("hi@b.c", password="secret")))
     assert lines[:3] == [
         "expected a job like send(mail=Mail(to='hi@b.c'), copies=4), found none",
-        "the nearest is send(mail=Mail(to='hi@b.c'), copies=1)",
+        "the most similar job is send(mail=Mail(to='hi@b.c'), copies=1)",
         "  copies: expected 4, found 1",
     ]
     assert lines[4].endswith(", succeeded")
     assert lines[5] == "  broken(), failed"
-    assert secret[2] == "  mail: differs where its repr does not show it"
+    assert secret[2] == "  mail: the values differ, although their reprs are the same"
     assert "secret" not in "".join(secret)
 
 
@@ -282,7 +284,7 @@ def test_an_instant_is_the_same_in_every_zone(sqlite_only: Any) -> None:
         (timedelta.max, ValueError, "expected at most 36,500 days, found 999,999,999 days"),
     ],
 )
-def test_the_tolerance_is_a_time(
+def test_the_tolerance_is_checked(
     store: bgjobs.Store, within: Any, kind: type[Exception], text: str
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -303,7 +305,7 @@ def test_the_tolerance_is_a_time(
         ({"at": "x"}, TypeError, "at: expected a datetime with a time zone, found str"),
     ],
 )
-def test_what_is_expected_can_be_expected(
+def test_the_expectation_is_checked(
     store: bgjobs.Store, settings: dict[str, Any], kind: type[Exception], text: str
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -311,7 +313,7 @@ def test_what_is_expected_can_be_expected(
     assert str(caught.value) == text
 
 
-def test_a_class_of_stores_is_no_store() -> None:
+def test_a_class_is_no_store() -> None:
     wrong: Any = bgjobs.SQLiteStore
     expected = "where: expected a running BgJobs or a store, found the class SQLiteStore"
     with pytest.raises(TypeError, match=f"^{expected}$"):

@@ -1,4 +1,4 @@
-"""The pytest plugin, as sessions of pytest meet it that are not this one."""
+"""The pytest plugin, in separate pytest sessions."""
 
 from importlib.metadata import entry_points
 
@@ -97,12 +97,12 @@ def test_transactions(bgjobs_transaction_check, store, tmp_path):
 
 @pytest.fixture(autouse=True)
 def project(pytester: pytest.Pytester) -> None:
-    """A folder whose tests a pytest of its own runs; warnings are errors there too."""
+    """A folder of tests for a separate session, in which warnings are errors."""
     pytester.makeini("[pytest]\nfilterwarnings = error\npythonpath = .\n")
     pytester.makepyfile(app=APP)
 
 
-def test_it_is_found_when_bgjobs_is_installed() -> None:
+def test_installing_bgjobs_installs_the_plugin() -> None:
     [found] = entry_points(group="pytest11", name="bgjobs")
     assert found.value == "pytest_bgjobs"
 
@@ -122,7 +122,7 @@ def test_with_the_plugin_of_anyio_on_both_event_loops(pytester: pytest.Pytester)
 @pytest.mark.parametrize(
     ("mark", "passed", "failed"), [("@pytest.mark.trio", 1, 2), ("@pytest.mark.anyio", 1, 4)]
 )
-def test_without_a_virtual_clock_it_says_what_to_do(
+def test_without_a_virtual_clock_the_error_lists_how_to_get_one(
     pytester: pytest.Pytester, mark: str, passed: int, failed: int
 ) -> None:
     pytester.makepyfile(test_app=TESTS.format(mark=mark, clock=""))
@@ -130,8 +130,8 @@ def test_without_a_virtual_clock_it_says_what_to_do(
     result.assert_outcomes(passed=passed, failed=failed)
     result.stdout.fnmatch_lines(
         [
-            "*RealTimeError: expected an event loop in virtual time, found *; take one of",
-            "*give the test the fixture autojump_clock",
+            "*RealTimeError: expected an event loop in virtual time, found *; use one of these",
+            "*add the fixture autojump_clock to the test",
         ]
     )
 

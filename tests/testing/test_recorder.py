@@ -1,4 +1,4 @@
-"""`Recorder`: looking at what happened, and waiting for it."""
+"""`Recorder`: find events, and wait for them."""
 
 from datetime import timedelta
 
@@ -41,11 +41,11 @@ async def test_events_are_found_by_kind_and_by_worker() -> None:
         assert recorder.events == []
 
 
-async def test_one_says_what_else_was_heard() -> None:
+async def test_one_names_the_last_events() -> None:
     recorder = Recorder()
     with pytest.raises(AssertionError) as caught:
         recorder.one(events.JobFailed)
-    expected = "expected one JobFailed, found 0; the last that was heard: nothing"
+    expected = "expected one JobFailed, found 0; the last events were: none"
     assert str(caught.value) == expected
     for _ in range(2):
         recorder(events.NoWorkerForJob("mail"))
@@ -53,7 +53,7 @@ async def test_one_says_what_else_was_heard() -> None:
         recorder.one(events.NoWorkerForJob)
 
 
-async def test_it_waits_for_events_to_come_and_takes_those_that_came() -> None:
+async def test_wait_for_counts_earlier_events_too() -> None:
     recorder = Recorder()
     async with run_virtual(CONFIG, listeners=[recorder]) as bg:
         await bg.enqueue(good.request().available_in(days=30))
@@ -64,26 +64,26 @@ async def test_it_waits_for_events_to_come_and_takes_those_that_came() -> None:
 
 
 @real_time
-async def test_several_may_wait_at_once() -> None:
-    recorder, heard = Recorder(), list[str]()
+async def test_several_tasks_may_wait_at_once() -> None:
+    recorder, arrived = Recorder(), list[str]()
 
     async def wait(name: str) -> None:
         await recorder.wait_for(events.NoWorkerForJob)
-        heard.append(name)
+        arrived.append(name)
 
     async with anyio.create_task_group() as group:
         for name in ("a", "b"):
             group.start_soon(wait, name)
         await anyio.wait_all_tasks_blocked()
         recorder(events.NoWorkerForJob("mail"))
-    assert sorted(heard) == ["a", "b"]
+    assert sorted(arrived) == ["a", "b"]
 
 
-async def test_waiting_in_vain_says_what_was_heard() -> None:
+async def test_a_timeout_names_the_last_events() -> None:
     recorder = Recorder()
     recorder(events.NoWorkerForJob("mail"))
     with pytest.raises(TimeoutError) as caught:
         await recorder.wait_for(events.JobFailed, 2, within=timedelta(days=3))
     assert str(caught.value) == (
-        "expected 2 of JobFailed, found 0; the last that was heard: NoWorkerForJob"
+        "expected 2 of JobFailed, found 0; the last events were: NoWorkerForJob"
     )

@@ -1,4 +1,4 @@
-"""`check_repeatable`: handlers that may be run again, and those that may not."""
+"""`check_repeatable`: handlers that may run again, and those that may not."""
 
 import sqlite3
 import time
@@ -12,7 +12,7 @@ import pytest
 
 import bgjobs
 from bgjobs.testing import check_repeatable
-from bgjobs.testing.repeating import ENDED
+from bgjobs.testing.repeatable import ENDED
 from tests.fixtures.databases import Database
 from tests.testing.conftest import real_time
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 class World:
-    """What handlers do something to."""
+    """State that handlers change."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -47,7 +47,7 @@ def world() -> World:
 
 
 @real_time
-async def test_a_handler_that_looks_first_is_repeatable(world: World) -> None:
+async def test_a_handler_that_checks_first_is_repeatable(world: World) -> None:
     @bgjobs.worker
     async def send(to: str) -> None:
         await anyio.lowlevel.checkpoint()
@@ -60,7 +60,7 @@ async def test_a_handler_that_looks_first_is_repeatable(world: World) -> None:
     assert sum("was cancelled" in one for one in tried) == len(tried) // 2 - 1
 
 
-async def test_one_that_just_does_it_again_is_not(world: World) -> None:
+async def test_a_handler_that_does_not_check_is_not_repeatable(world: World) -> None:
     @bgjobs.worker
     async def send(to: str) -> None:
         world.sent.append(to)
@@ -70,11 +70,11 @@ async def test_one_that_just_does_it_again_is_not(world: World) -> None:
         "worker 'send' is not repeatable",
         "",
         ENDED.text,
-        "- is what one run does, + is what this did:",
+        "- is the effect of one run, + is the effect of this:",
         "  - ['a']",
         "  + ['a', 'a']",
     ]
-    assert advice.startswith("A job is run at least once: ")
+    assert advice.startswith("A job runs at least once: ")
     assert "`context.complete_with`" in advice
 
 
@@ -85,16 +85,16 @@ async def test_plain_handlers_are_checked_too(world: World) -> None:
 
     @bgjobs.worker
     def send_once(context: bgjobs.JobContext, to: str) -> None:
-        time.sleep(0.01)  # the clock shall not run ahead of it
+        time.sleep(0.01)  # virtual time must not pass meanwhile
         if f"{to} {context.job.id}" not in world.sent:
             world.sent.append(f"{to} {context.job.id}")
 
-    assert "to its end and died before that was stored" in await world.text(send)
+    assert "to its end, but died before the end was stored" in await world.text(send)
     assert len(await world.check(send_once)) == 2
 
 
-async def test_a_wait_between_looking_and_doing_is_found(world: World) -> None:
-    """Run one after the other it is right; only a theft in the middle shows the gap."""
+async def test_a_wait_between_check_and_effect_is_found(world: World) -> None:
+    """The handler is correct if its runs do not overlap."""
 
     @bgjobs.worker
     async def send(to: str) -> None:
@@ -104,12 +104,12 @@ async def test_a_wait_between_looking_and_doing_is_found(world: World) -> None:
         world.sent.append(to)
 
     text = await world.text(send)
-    assert "An owner lost its lease when its handler was at await 1 of" in text
-    assert "another one ran the job to its end, and then the first handler went on." in text
+    assert "The first owner lost its lease while its handler was at await 1 of" in text
+    assert "the second owner ran the job to its end; the first handler continued." in text
     assert "  + ['a', 'a']" in text
 
 
-async def test_what_a_cancelled_handler_leaves_half_done_is_found(world: World) -> None:
+async def test_partial_work_of_a_cancelled_handler_is_found(world: World) -> None:
     @bgjobs.worker
     async def send(to: str) -> None:
         if "done" in world.sent:
@@ -120,15 +120,15 @@ async def test_what_a_cancelled_handler_leaves_half_done_is_found(world: World) 
         world.sent.append("done")
 
     text = await world.text(send)
-    assert "and the handler was cancelled; another one ran the job." in text
+    assert "; the handler was cancelled; the second owner ran the job." in text
     assert "  + ['began', 'began', 'done']" in text
 
 
-async def test_half_done_work_that_stops_the_next_run_is_found(world: World) -> None:
+async def test_partial_work_that_blocks_the_next_run_is_found(world: World) -> None:
     @bgjobs.worker
     async def send(to: str) -> None:
         if "lock" in world.sent:
-            raise RuntimeError("somebody is at it")
+            raise RuntimeError("the lock is taken")
         world.sent.append("lock")
         await anyio.sleep(1)
         await anyio.sleep(1)
@@ -137,12 +137,12 @@ async def test_half_done_work_that_stops_the_next_run_is_found(world: World) -> 
             world.sent.append(to)
 
     text = await world.text(send)
-    assert text.startswith("worker 'send' is not repeatable\n\nAn owner lost its lease")
-    assert "The job did not succeed. It failed: RuntimeError: somebody is at it" in text
+    assert text.startswith("worker 'send' is not repeatable\n\nThe first owner lost")
+    assert "The job did not succeed. It failed: RuntimeError: the lock is taken" in text
 
 
-async def test_a_handler_may_wait_for_the_other_one(world: World) -> None:
-    """It snoozes while the first one is at it; the job is run again when that has ended."""
+async def test_a_handler_may_snooze_while_another_run_is_active(world: World) -> None:
+    """The handler snoozes while the first run is active; the job runs again afterwards."""
     busy: list[str] = []
 
     @bgjobs.worker
@@ -161,7 +161,7 @@ async def test_a_handler_may_wait_for_the_other_one(world: World) -> None:
     assert len(await world.check(send)) > 3
 
 
-async def test_a_lock_of_the_process_is_named_instead_of_a_hang(world: World) -> None:
+async def test_a_lock_of_the_process_is_an_error_and_not_a_hang(world: World) -> None:
     lock = anyio.Lock()
 
     @bgjobs.worker
@@ -171,7 +171,9 @@ async def test_a_lock_of_the_process_is_named_instead_of_a_hang(world: World) ->
             if to not in world.sent:
                 world.sent.append(to)
 
-    assert "does the handler hold a lock of this process" in await world.text(send)
+    assert "does the handler wait while it holds a lock of this process" in await world.text(
+        send
+    )
 
 
 @pytest.fixture
@@ -181,7 +183,7 @@ def app(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def test_what_is_written_with_the_end_is_written_once(
+async def test_effects_of_complete_with_are_written_once(
     tmp_path: Path, app: sqlite3.Connection
 ) -> None:
     @bgjobs.worker
@@ -200,7 +202,7 @@ async def test_what_is_written_with_the_end_is_written_once(
     assert len(tried) == 4
 
 
-async def test_what_is_written_before_the_end_is_not(
+async def test_effects_before_the_end_are_written_twice(
     tmp_path: Path, app: sqlite3.Connection
 ) -> None:
     @bgjobs.worker
@@ -242,7 +244,7 @@ async def test_effects_and_reset_may_be_async(world: World) -> None:
     assert len(await world.check(send, effects=effects, reset=reset)) == 2
 
 
-async def test_long_waits_are_tried_at_some_places(world: World) -> None:
+async def test_of_many_waits_some_are_tried(world: World) -> None:
     @bgjobs.worker
     async def send(to: str) -> None:
         for _ in range(50):
@@ -275,14 +277,14 @@ async def test_the_first_run_has_to_succeed(world: World) -> None:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"effects": lambda: 1}, "effects: one run of 'send' changed nothing that they read"),
+        ({"effects": lambda: 1}, "effects: one run of 'send' did not change what they return"),
         (
             {"reset": lambda: None},
             r"reset: expected the same effects before each run, found ['a']",
         ),
     ],
 )
-async def test_a_check_that_checks_nothing_is_refused(
+async def test_a_check_without_an_effect_is_refused(
     world: World, more: Any, expected: str
 ) -> None:
     @bgjobs.worker

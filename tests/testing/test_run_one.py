@@ -1,4 +1,4 @@
-"""`run_one`: one run through the real path, and how it ended."""
+"""`run_one`: one run through the real path, and its result."""
 
 import sqlite3
 import sys
@@ -36,7 +36,7 @@ async def send(context: bgjobs.JobContext, mail: Mail, copies: int = 1) -> None:
 
 
 @real_time
-async def test_the_arguments_come_as_they_would_from_the_database() -> None:
+async def test_the_arguments_are_encoded_and_decoded() -> None:
     seen.clear()
     ended = await run_one(send, send.request(Mail("a@b.c"), copies=2))
     assert seen == [("send", 0, Mail("a@b.c"), 2)]
@@ -44,19 +44,19 @@ async def test_the_arguments_come_as_they_would_from_the_database() -> None:
     assert isinstance(ended.job, bgjobs.SucceededJob)
 
 
-async def test_what_the_handler_raises_comes_out() -> None:
-    fault = ValueError("no")
+async def test_the_exception_of_the_handler_is_raised() -> None:
+    error_of_handler = ValueError("no")
 
     @bgjobs.worker
     async def broken() -> None:
-        raise fault
+        raise error_of_handler
 
     with pytest.raises(ValueError, match="no") as caught:
         await run_one(broken, broken.request())
-    assert caught.value is fault
+    assert caught.value is error_of_handler
 
 
-async def test_or_is_told() -> None:
+async def test_the_exception_of_the_handler_is_returned_on_request() -> None:
     @bgjobs.worker
     def broken() -> None:
         raise ValueError("no")
@@ -68,7 +68,7 @@ async def test_or_is_told() -> None:
     assert ended.job.errors[0].error.startswith("ValueError: no")
 
 
-async def test_orders_never_come_out() -> None:
+async def test_discard_and_snooze_are_returned() -> None:
     @bgjobs.worker
     async def obey(order: str) -> None:
         if order == "snooze":
@@ -84,7 +84,7 @@ async def test_orders_never_come_out() -> None:
     assert discarded.job.error == "not needed"
 
 
-async def test_a_timeout_comes_out_and_takes_no_time() -> None:
+async def test_a_timeout_is_raised_and_takes_no_real_time() -> None:
     @bgjobs.worker(timeout=3600)
     async def slow() -> None:
         await anyio.sleep_forever()
@@ -96,8 +96,8 @@ async def test_a_timeout_comes_out_and_takes_no_time() -> None:
     assert str(ended.error) == "timed out after 3600 seconds"
 
 
-async def test_a_plain_handler_has_its_time() -> None:
-    """Its timeout is virtual, and the thread is not: the one must not outrun the other."""
+async def test_virtual_time_does_not_pass_while_a_plain_handler_runs() -> None:
+    """The timeout is virtual and the thread is real; otherwise the handler would time out."""
 
     @bgjobs.worker(timeout=3600)
     def plain() -> None:
@@ -117,7 +117,7 @@ async def book(context: bgjobs.JobContext, amount: int) -> None:
     context.complete_with(lambda raw: raw.execute(f"insert into bookings values ({amount})"))
 
 
-async def test_complete_with_writes_into_the_store_that_is_given(tmp_path: Path) -> None:
+async def test_complete_with_writes_to_the_given_store(tmp_path: Path) -> None:
     path = tmp_path / "app.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("create table bookings (amount integer check (amount > 0))")
@@ -144,7 +144,7 @@ async def test_waiting_jobs_of_the_worker_are_refused(tmp_path: Path) -> None:
     store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
     snooze = bgjobs.worker(name="snooze")(_snooze)
     await run_one(snooze, snooze.request(), store=store)
-    with pytest.raises(ValueError, match="no waiting jobs of 'snooze', found some; run those"):
+    with pytest.raises(ValueError, match="no waiting jobs of 'snooze', found some; run them"):
         await run_one(snooze, snooze.request(), store=store)
 
 
@@ -152,7 +152,7 @@ async def _snooze() -> None:
     raise bgjobs.Snooze(for_=1)
 
 
-async def test_what_is_no_exception_comes_out() -> None:
+async def test_a_base_exception_is_raised_as_a_crash() -> None:
     @bgjobs.worker
     async def leave() -> None:
         raise GeneratorExit
@@ -183,7 +183,7 @@ async def test_system_exit_is_raised_like_any_exception(*, inside: bool) -> None
         await run_one(leave, leave.request())
 
 
-async def test_a_payload_that_fits_no_more_comes_out() -> None:
+async def test_an_unreadable_payload_is_raised() -> None:
     @bgjobs.worker(name="send")
     async def newer(mail: int) -> None: ...
 
@@ -191,7 +191,7 @@ async def test_a_payload_that_fits_no_more_comes_out() -> None:
         await run_one(newer, send.request(Mail("a@b.c")))
 
 
-async def test_what_is_run_is_a_worker() -> None:
+async def test_the_worker_is_checked() -> None:
     for wrong, shown in [(5, "int"), (None, "None"), (send.handler, "function 'send'")]:
         worker: Any = wrong
         with pytest.raises(TypeError) as caught:
@@ -200,7 +200,7 @@ async def test_what_is_run_is_a_worker() -> None:
         assert str(caught.value) == f"{expected}, found {shown}"
 
 
-async def test_the_store_of_a_run_is_a_store() -> None:
+async def test_the_store_is_checked() -> None:
     cases: list[tuple[Any, str]] = [(5, "int"), (bgjobs.SQLiteStore, "the class SQLiteStore")]
     for wrong, shown in cases:
         with pytest.raises(TypeError) as caught:

@@ -1,4 +1,4 @@
-"""`run_virtual`: the user's configuration, in a time of its own."""
+"""`run_virtual`: the configuration of the user in virtual time."""
 
 import threading
 import time
@@ -40,7 +40,7 @@ def config(*workers: Any, path: Path | str = "not-there/app.db") -> bgjobs.Confi
     return bgjobs.Config(store=bgjobs.SQLiteStore(path), queues=[queue])
 
 
-async def test_what_takes_days_is_over_at_once() -> None:
+async def test_days_pass_at_once() -> None:
     begun = time.monotonic()
     async with run_virtual(config(nap)) as bg:
         await bg.enqueue(nap.request(30 * DAY))
@@ -52,7 +52,7 @@ async def test_what_takes_days_is_over_at_once() -> None:
     assert time.monotonic() - begun < 30 * DAY
 
 
-async def test_the_store_of_the_configuration_is_left_alone(tmp_path: Path) -> None:
+async def test_the_store_of_the_configuration_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "real.db"
     async with run_virtual(config(nap, path=path)) as bg:
         await bg.enqueue(nap.request(0.0))
@@ -60,7 +60,7 @@ async def test_the_store_of_the_configuration_is_left_alone(tmp_path: Path) -> N
     assert not path.exists()
 
 
-async def test_a_store_that_is_given_keeps_the_jobs(database: Database) -> None:
+async def test_a_given_store_keeps_the_jobs(database: Database) -> None:
     store, start = database.store(), VirtualClock().start
     async with run_virtual(config(nap), store=store) as bg:
         job = await bg.enqueue(nap.request(60.0).available_in(days=3))
@@ -71,7 +71,7 @@ async def test_a_store_that_is_given_keeps_the_jobs(database: Database) -> None:
     assert done.succeeded_at == start + timedelta(days=3, minutes=1)
 
 
-async def test_the_clock_and_the_listeners_are_those_that_are_given() -> None:
+async def test_the_given_clock_and_listeners_are_used() -> None:
     clock, recorder = VirtualClock(datetime(2040, 2, 29, tzinfo=UTC)), Recorder()
     async with run_virtual(config(nap), clock=clock, listeners=[recorder]) as bg:
         job = await bg.enqueue(nap.request(60.0))
@@ -97,7 +97,7 @@ async def test_scheduled_jobs_keep_their_times() -> None:
 
 
 async def test_scheduled_jobs_may_be_left_out() -> None:
-    """Twenty days of a schedule of five seconds are 345,600 runs."""
+    """A schedule of five seconds has 345,600 runs in twenty days."""
 
     @bgjobs.worker
     async def pulse() -> None: ...
@@ -123,7 +123,7 @@ async def test_scheduled_jobs_may_be_left_out() -> None:
     assert recorder.of(JobStarted, pulse) == []
 
 
-async def test_what_leaves_them_out_is_a_flag() -> None:
+async def test_scheduled_is_a_flag() -> None:
     wrong: Any = "no"
     with pytest.raises(TypeError, match=r"scheduled: expected .*found"):
         async with run_virtual(config(nap), scheduled=wrong):
@@ -143,12 +143,12 @@ async def test_an_application_of_scheduled_jobs_alone_may_run_without_them() -> 
 
 
 async def test_time_stands_still_while_plain_handlers_run() -> None:
-    """Else their timeouts would be over at once, and every retry and schedule beside them."""
+    """Otherwise their timeouts, and all other timers, would be over at once."""
     both = threading.Barrier(2, timeout=30)
 
     @bgjobs.worker(timeout=60)
     def plain() -> None:
-        both.wait()  # two at once, and neither ends before the other is here
+        both.wait()  # both must run at once
         time.sleep(0.05)
 
     @bgjobs.worker
@@ -160,12 +160,12 @@ async def test_time_stands_still_while_plain_handlers_run() -> None:
         drained = (await drain(bg)).check()
         assert len(drained.succeeded) == 3
         assert clock.now() == clock.start
-        await anyio.sleep(DAY)  # and it goes on afterwards
+        await anyio.sleep(DAY)  # time passes again afterwards
         assert clock.now() == clock.start + timedelta(days=1)
 
 
 async def test_a_plain_handler_may_be_in_several_places() -> None:
-    """It is one handler to the checks of the configuration, as it was before."""
+    """To the checks of the configuration it is one handler, as before."""
 
     @bgjobs.worker
     def plain() -> None: ...
@@ -183,7 +183,7 @@ async def test_a_plain_handler_may_be_in_several_places() -> None:
 
 
 @real_time
-async def test_real_time_is_refused_with_what_to_do() -> None:
+async def test_real_time_is_refused_with_the_alternatives() -> None:
     with pytest.raises(RealTimeError) as caught:
         async with run_virtual(config(nap)):
             pass
@@ -198,7 +198,7 @@ async def test_an_unknown_event_loop_is_refused() -> None:
         virtual_backend("curio")  # type: ignore[arg-type]  # untyped callers
 
 
-async def test_what_runs_in_virtual_time_is_a_configuration() -> None:
+async def test_the_configuration_is_checked() -> None:
     wrong: Any = nap
     with pytest.raises(
         TypeError, match=r"^run_virtual: expected a Config, found Worker 'nap'$"

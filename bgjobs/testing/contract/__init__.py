@@ -1,22 +1,21 @@
-"""The contract of `Store` as checks, for authors of adapters.
+"""The contract of `Store` as checks, for authors of stores.
 
-Each check is a plain function that gets a store of its own, open, migrated and empty. Run all
-of `CHECKS`, for example with pytest::
+Each check is a plain function that takes a new store, open, migrated and empty. A check raises
+`AssertionError` if the store breaks the contract. Run all `CHECKS`, for example with pytest::
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_contract(check, my_store):
         check(my_store)
 
-Those of `TRANSACTION_CHECKS` get a second argument: `connect()`, a context manager that gives
-a new connection of your database's driver, with no transaction open, to the same database. Its
-`commit()` and `rollback()` end what `enqueue_in` wrote. Leave them out for a store that no
-second connection can reach, such as one in memory.
+`TRANSACTION_CHECKS` take a second argument, `connect`. ``connect()`` is a context manager for a
+new connection of your database driver to the same database, without an open transaction. The
+methods ``commit()`` and ``rollback()`` of the connection end the transaction of `enqueue_in`.
+Leave these checks out for a store that a second connection cannot reach, such as one in memory.
 
-Those of `OPERATIONS_CHECKS` are for a store that has the second port, too, as its `operations`;
-leave them out for another.
+`OPERATIONS_CHECKS` take a store that also has `operations`. Leave them out for other stores.
 
-No check sleeps: time is stepped by the argument `now`. The functions given to `complete` call
-`connection.execute(sql).fetchall()` with plain SQL; `execute` may give back any cursor.
+No check sleeps: the argument `now` moves the time. The functions passed to `complete` call
+``connection.execute(sql).fetchall()`` with plain SQL; `execute` may return any cursor.
 """
 
 from collections.abc import Callable
@@ -26,30 +25,23 @@ from typing import Any
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract import (
-    cancelling,
-    capping,
-    changing,
-    completing,
+    cancellations,
+    caps,
+    changes,
+    completions,
     concurrency,
-    counting,
-    deleting,
-    enqueueing,
-    fences,
-    following,
+    enqueue,
+    followers,
     leases,
     lifecycle,
-    listing,
-    occurrences,
-    priorities,
-    pruning,
-    replacing,
-    reserving,
-    retrying,
-    searching,
-    settling,
+    listings,
+    reservations,
+    retention,
+    retries,
+    searches,
+    settlements,
     transactions,
     unique_keys,
-    unreadable,
     values,
 )
 from bgjobs.testing.contract.transactions import Connect
@@ -68,30 +60,20 @@ def _checks(*modules: ModuleType) -> tuple[Callable[..., Any], ...]:
 
 CHECKS: tuple[Callable[[Store], None], ...] = _checks(
     lifecycle,
-    enqueueing,
+    enqueue,
     values,
     unique_keys,
-    reserving,
-    priorities,
-    capping,
-    settling,
-    fences,
-    completing,
-    following,
-    occurrences,
-    replacing,
+    reservations,
+    caps,
+    settlements,
+    completions,
+    followers,
     leases,
-    listing,
-    counting,
-    pruning,
+    listings,
+    retention,
     concurrency,
 )
 TRANSACTION_CHECKS: tuple[Callable[[Store, Connect], None], ...] = _checks(transactions)
 OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
-    cancelling,
-    deleting,
-    retrying,
-    changing,
-    searching,
-    unreadable,
+    cancellations, retries, changes, searches
 )

@@ -1,5 +1,4 @@
-"""Verbs from several threads at once."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""Calls from several threads at once."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -27,13 +26,13 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_threads_reserve_each_job_once(store: Store) -> None:
-    """Every job goes to one owner, and none is left."""
+    """Each job goes to one owner, and all are reserved."""
     jobs = put(store, *(ask(priority=place % 3) for place in range(400)))
 
     def reserve_all(_: int) -> list[UUID]:
         owner = start(store)
         mine: list[UUID] = []
-        # Another thread may lock the rows that this one looks at, so ask the listing, too.
+        # `reserve` may skip rows that another thread has locked, so an empty result is no end.
         while (got := take(store, owner, limit=7)) or store.get_enqueued():
             mine += ids(got)
         return mine
@@ -43,7 +42,7 @@ def check_threads_reserve_each_job_once(store: Store) -> None:
 
 
 def check_threads_enqueue_and_settle_without_loss(store: Store) -> None:
-    """Each runs its jobs from the beginning to the end."""
+    """Each thread enqueues, reserves and settles jobs of its own worker."""
 
     def run_ten(number: int) -> list[UUID]:
         name = f"worker-{number}"
@@ -60,7 +59,7 @@ def check_threads_enqueue_and_settle_without_loss(store: Store) -> None:
 
 
 def check_threads_agree_on_the_holder_of_a_unique_key(store: Store) -> None:
-    """One of them stores it, all get the same."""
+    """One thread stores the job; all get the same job."""
 
     def enqueue(_: int) -> UUID:
         return put_one(store, unique_key="k").id
@@ -70,7 +69,7 @@ def check_threads_agree_on_the_holder_of_a_unique_key(store: Store) -> None:
 
 
 def check_only_one_of_several_threads_settles(store: Store) -> None:
-    """The others are told that the reservation is lost."""
+    """For the others the reservation is lost."""
     held = hold(store)
 
     def settle(_: int) -> Sequence[object]:
@@ -80,7 +79,7 @@ def check_only_one_of_several_threads_settles(store: Store) -> None:
 
 
 def check_threads_keep_one_job_of_a_key(store: Store) -> None:
-    """While all of them plan it, run it with its follower and replace it."""
+    """All threads enqueue, run with a follower and replace jobs of the same keys."""
     keys = ["a", "b", "c"]
     put(store, *(ask(unique_key=key) for key in keys))
 
@@ -104,7 +103,7 @@ def check_threads_keep_one_job_of_a_key(store: Store) -> None:
 
 
 def check_only_one_of_several_threads_replaces(store: Store) -> None:
-    """The others are told that the job does not wait any more; one new job is there."""
+    """For the others the job no longer waits; one new job is stored."""
     waiting = put_one(store, unique_key="k")
 
     def replace(_: int) -> bool:
@@ -116,7 +115,7 @@ def check_only_one_of_several_threads_replaces(store: Store) -> None:
 
 
 def check_a_job_is_reserved_or_replaced(store: Store) -> None:
-    """By threads of both kinds at once: either it runs or it is gone, never both."""
+    """Each job is either reserved or deleted, never both."""
     jobs = put(store, *(ask(unique_key=str(place)) for place in range(THREADS)))
 
     def work(number: int) -> int:
@@ -129,7 +128,7 @@ def check_a_job_is_reserved_or_replaced(store: Store) -> None:
 
 
 def check_a_job_that_changes_hands_is_counted_once(store: Store) -> None:
-    """As due or as reserved, at whichever moment the counting falls."""
+    """It counts as due or as reserved, whenever the count is taken."""
     put_one(store)
 
     def work(number: int) -> list[tuple[int, int]]:
@@ -146,12 +145,12 @@ def check_a_job_that_changes_hands_is_counted_once(store: Store) -> None:
 
 
 def check_threads_migrate_at_once(store: Store) -> None:
-    """There is nothing left to apply, and nobody fails."""
+    """No thread applies a migration, and none fails."""
     assert at_once(lambda _: list(store.migrate())) == [[]] * THREADS
 
 
 def check_readers_see_each_job_in_one_place(store: Store) -> None:
-    """A job that ends while it is looked for is found: live or ended."""
+    """A job that ends during `find` is found, live or ended."""
     jobs: Sequence[Job] = put(store, *(ask() for _ in range(50)))
     held = take(store, start(store))
 

@@ -1,5 +1,4 @@
 """Owners and their leases: `open_owner`, `heartbeat`, `abandoned`, `close_owners`."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +26,7 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_a_heartbeat_renews_a_live_lease(store: Store) -> None:
-    """From now on, for as long as is said."""
+    """The new lease has the given length."""
     owner = start(store, LEASE)
     put_one(store)
     beat = store.heartbeat([owner], 2 * LEASE, now=NOW + LEASE - TICK)
@@ -36,7 +35,7 @@ def check_a_heartbeat_renews_a_live_lease(store: Store) -> None:
 
 
 def check_a_renewed_lease_ends_a_lease_from_now(store: Store) -> None:
-    """Counted from the heartbeat, not from the old end."""
+    """The length counts from the heartbeat, not from the old end."""
     owner = start(store, LEASE)
     put_one(store)
     store.heartbeat([owner], LEASE, now=NOW + SECOND)
@@ -45,7 +44,7 @@ def check_a_renewed_lease_ends_a_lease_from_now(store: Store) -> None:
 
 
 def check_an_ended_lease_cannot_be_renewed(store: Store) -> None:
-    """It ends at its last instant and stays so."""
+    """A lease has ended at its last instant."""
     owner = start(store, LEASE)
     assert set(store.heartbeat([owner], LEASE, now=NOW + LEASE).alive) == set()
     assert set(store.heartbeat([owner], LEASE, now=NOW + 2 * LEASE).alive) == set()
@@ -54,7 +53,7 @@ def check_an_ended_lease_cannot_be_renewed(store: Store) -> None:
 
 
 def check_a_heartbeat_tells_the_live_from_the_dead(store: Store) -> None:
-    """Only those asked for, each by its own lease."""
+    """Only the given owners count, each with its own lease."""
     long, short, other = start(store, 2 * LEASE), start(store, LEASE), start(store, 2 * LEASE)
     beat = store.heartbeat([long, short, new_id()], LEASE, now=NOW + LEASE)
     assert set(beat.alive) == {long}
@@ -64,14 +63,14 @@ def check_a_heartbeat_tells_the_live_from_the_dead(store: Store) -> None:
 
 
 def check_a_heartbeat_of_nobody_is_harmless(store: Store) -> None:
-    """It still tells the time."""
+    """A heartbeat without owners returns the time."""
     beat = store.heartbeat([], LEASE, now=NOW)
     assert list(beat.alive) == []
     assert beat.now == NOW
 
 
 def check_a_heartbeat_tells_the_clock_of_the_store(store: Store) -> None:
-    """An instant of this century in UTC, never going back."""
+    """The time is in UTC and does not decrease."""
     first = store.heartbeat([], LEASE).now
     assert first.utcoffset() == timedelta(0)
     assert first > datetime(2020, 1, 1, tzinfo=UTC)
@@ -79,7 +78,7 @@ def check_a_heartbeat_tells_the_clock_of_the_store(store: Store) -> None:
 
 
 def check_opening_an_owner_again_changes_nothing(store: Store) -> None:
-    """Its lease is not made longer: the first answer may have been lost."""
+    """A repeated call does not extend the lease, as the first answer may have been lost."""
     owner = Owner(new_id(), "default", "node-1")
     store.open_owner(owner, LEASE, now=NOW)
     store.open_owner(owner, 10 * LEASE, now=NOW + SECOND)
@@ -87,28 +86,28 @@ def check_opening_an_owner_again_changes_nothing(store: Store) -> None:
 
 
 def check_owners_may_have_the_same_name_and_node(store: Store) -> None:
-    """The id is who they are."""
+    """Owners are identified by their ids."""
     one, other = start(store), start(store)
     assert set(store.heartbeat([one, other], LEASE, now=NOW).alive) == {one, other}
 
 
 def check_jobs_of_a_live_owner_are_not_abandoned(store: Store) -> None:
-    """Up to the last microsecond of the lease."""
+    """The last microsecond belongs to the lease."""
     hold(store)
     assert list(store.abandoned(now=NOW)) == []
     assert list(store.abandoned(now=NOW + LEASE - TICK)) == []
 
 
 def check_jobs_of_an_ended_lease_are_abandoned(store: Store) -> None:
-    """From its end on; they are given as they are held."""
+    """From the end of the lease on, `abandoned` returns the reserved jobs unchanged."""
     held = hold(store)
     put_one(store, "waiting")
     assert list(store.abandoned(now=NOW + LEASE)) == [held]
-    assert store.find(held.id) == held, "looking changes nothing"
+    assert store.find(held.id) == held, "abandoned must not change the job"
 
 
 def check_jobs_of_a_closed_owner_are_abandoned(store: Store) -> None:
-    """It has no lease any more."""
+    """A closed owner has no lease."""
     held = hold(store)
     assert held.reserved_by is not None
     store.close_owners([held.reserved_by], now=NOW)
@@ -116,7 +115,7 @@ def check_jobs_of_a_closed_owner_are_abandoned(store: Store) -> None:
 
 
 def check_abandoned_gives_page_after_page_by_id(store: Store) -> None:
-    """Across owners, the oldest first."""
+    """Jobs of all owners are listed together, the oldest first."""
     jobs = put(store, *(ask(priority=-place) for place in range(6)))
     one, other = start(store), start(store)
     for owner in (one, other, one, other, one, other):
@@ -130,7 +129,7 @@ def check_abandoned_gives_page_after_page_by_id(store: Store) -> None:
 
 
 def check_ended_and_released_jobs_are_not_abandoned(store: Store) -> None:
-    """Nobody holds them."""
+    """Such jobs have no owner."""
     settlements: list[Settlement] = [succeed(hold(store)), fail(hold(store))]
     settlements.append(requeue(hold(store)))
     store.write(settle=settlements, now=NOW)
@@ -138,7 +137,7 @@ def check_ended_and_released_jobs_are_not_abandoned(store: Store) -> None:
 
 
 def check_an_abandoned_job_can_be_settled_for_its_owner(store: Store) -> None:
-    """The monitor writes under the dead holder's reservation, once."""
+    """The monitor writes with the reservation of the dead owner; a second write is lost."""
     hold(store)
     [left] = store.abandoned(now=NOW + LEASE)
     settlement = requeue(left, crashes=1)
@@ -149,14 +148,14 @@ def check_an_abandoned_job_can_be_settled_for_its_owner(store: Store) -> None:
 
 
 def check_closing_an_owner_ends_its_lease(store: Store) -> None:
-    """And nobody else's."""
+    """Other owners keep their leases."""
     one, other = start(store), start(store)
     store.close_owners([one], now=NOW)
     assert set(store.heartbeat([one, other], LEASE, now=NOW).alive) == {other}
 
 
 def check_closing_owners_forgets_those_whose_lease_has_ended(store: Store) -> None:
-    """They could even be opened anew, as nothing is left of them."""
+    """Their rows are deleted, so an owner with the same id can be opened."""
     owner = Owner(new_id(), "default", "node-1")
     store.open_owner(owner, LEASE, now=NOW)
     live = start(store, 2 * LEASE)
@@ -170,6 +169,6 @@ def check_closing_owners_forgets_those_whose_lease_has_ended(store: Store) -> No
 
 
 def check_closing_unknown_owners_is_harmless(store: Store) -> None:
-    """And so is closing none."""
+    """Closing without owners is harmless too."""
     store.close_owners([new_id()], now=NOW)
     store.close_owners(now=NOW)

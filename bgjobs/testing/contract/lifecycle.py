@@ -1,5 +1,4 @@
-"""Opening, closing and the schema."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""Opening, closing, the schema, notifications and watchers."""
 
 from select import select
 
@@ -8,7 +7,7 @@ from bgjobs.testing.contract.steps import put_one, refuses
 
 
 def check_migrating_makes_the_tables(store: Store) -> None:
-    """Every listing works and is empty."""
+    """Every listing of a migrated store works and is empty."""
     assert list(store.get_enqueued()) == []
     assert list(store.get_running()) == []
     assert list(store.get_succeeded()) == []
@@ -16,19 +15,19 @@ def check_migrating_makes_the_tables(store: Store) -> None:
 
 
 def check_migrating_again_applies_nothing(store: Store) -> None:
-    """And keeps what is stored."""
+    """A second migration keeps all rows."""
     job = put_one(store)
     assert list(store.migrate()) == []
     assert store.find(job.id) == job
 
 
 def check_a_migrated_schema_is_accepted(store: Store) -> None:
-    """It is exactly the version that this bgjobs knows."""
+    """`check_schema` accepts the version that this bgjobs knows."""
     store.check_schema()
 
 
 def check_the_label_says_what_it_is(store: Store) -> None:
-    """And stays the same while the store is open or closed."""
+    """The label is not empty and does not change when the store is closed."""
     label = store.label
     assert label
     store.close()
@@ -36,31 +35,31 @@ def check_the_label_says_what_it_is(store: Store) -> None:
 
 
 def check_at_least_one_verb_can_go_on(store: Store) -> None:
-    """A limit of 0 would stop everything."""
+    """A store has at least one connection."""
     assert store.connections >= 1
 
 
 def check_opening_twice_is_an_error(store: Store) -> None:
-    """The store stays usable."""
+    """The error leaves the store open."""
     assert refuses(store, "open")
     assert store.find(put_one(store).id) is not None
 
 
 def check_closing_twice_is_harmless(store: Store) -> None:
-    """Also for a store that was never opened again."""
+    """`close` accepts a store that is closed."""
     store.close()
     store.close()
 
 
 def check_a_closed_store_refuses_verbs(store: Store) -> None:
-    """With an error of bgjobs, not of the driver."""
+    """Methods of a closed store raise an error of bgjobs, not of the driver."""
     store.close()
     assert refuses(store, "get_enqueued")
     assert refuses(store, "write")
 
 
 def check_a_closed_store_can_be_opened_again(store: Store) -> None:
-    """Its verbs work then; a store in memory is empty and has to be migrated."""
+    """A store in memory is empty after that and needs a migration."""
     store.close()
     store.open()
     store.migrate()
@@ -68,26 +67,26 @@ def check_a_closed_store_can_be_opened_again(store: Store) -> None:
 
 
 def check_listeners_are_given(store: Store) -> None:
-    """An empty sequence where none were asked for."""
+    """`listeners` is empty for a store that was created without listeners."""
     assert list(store.listeners) == []
 
 
 def check_a_store_says_whether_to_notify(store: Store) -> None:
-    """It does not depend on being open."""
+    """`needs_notify` is the same for an open and a closed store."""
     needed = store.needs_notify
     store.close()
     assert store.needs_notify is needed
 
 
 def check_notifying_is_harmless(store: Store) -> None:
-    """For known names, for unknown ones and for none."""
+    """`notify` accepts known names, unknown names and no names."""
     put_one(store)
     store.notify(["mail", "ünknown"])
     store.notify([])
 
 
 def check_a_watcher_with_a_descriptor_hears_a_notification_without_names(store: Store) -> None:
-    """So that one that is dead can be told from one that has no news."""
+    """A notification without names proves that the watcher still receives notifications."""
     watcher = store.watch()
     if watcher is None:
         return
@@ -99,7 +98,7 @@ def check_a_watcher_with_a_descriptor_hears_a_notification_without_names(store: 
 
 
 def check_a_watcher_never_blocks(store: Store) -> None:
-    """Whatever it has seen; and it can be closed with the store still open."""
+    """`poll` returns at once, and a watcher can be closed while the store is open."""
     watcher = store.watch()
     if watcher is None:
         return

@@ -1,4 +1,4 @@
-"""What the checks have in common: a fixed instant and short ways to bring a store somewhere."""
+"""Constants and short functions that the checks share."""
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ THREADS = 8
 
 
 def at_once(work: Callable[[int], T]) -> list[T]:
-    """Call `work` from all threads at the same moment."""
+    """Call `work` with its number in all threads at once; return the results in order."""
     barrier = Barrier(THREADS)
 
     def begin(number: int) -> T:
@@ -43,12 +43,12 @@ def at_once(work: Callable[[int], T]) -> list[T]:
 
 
 def ask(name: str = "mail", payload: str = "{}", **options: Any) -> JobRequest:
-    """Make a request; `options` are those of `JobOptions`."""
+    """Return a request; `options` are those of `JobOptions`."""
     return JobRequest(name, payload, JobOptions(**options))
 
 
 def put(store: Store, *requests: JobRequest, now: datetime = NOW) -> Sequence[Job]:
-    """Enqueue these requests in one write."""
+    """Enqueue these requests in one write; return the jobs in the same order."""
     new = [
         NewJob(one, asked) for one, asked in zip(new_ids(len(requests)), requests, strict=True)
     ]
@@ -61,7 +61,7 @@ def put_one(store: Store, name: str = "mail", now: datetime = NOW, **options: An
 
 
 def start(store: Store, lease: timedelta = LEASE, now: datetime = NOW) -> UUID:
-    """Open a new owner."""
+    """Open a new owner; return its id."""
     owner = Owner(new_id(), "default", "node-1")
     store.open_owner(owner, lease, now=now)
     return owner.id
@@ -74,39 +74,39 @@ def take(
     limit: int = 100,
     now: datetime = NOW,
 ) -> Sequence[Job]:
-    """Reserve for this owner."""
+    """Reserve jobs for this owner."""
     return store.reserve(owner, names, limit, now=now)
 
 
 def hold(store: Store, now: datetime = NOW, **options: Any) -> Job:
-    """Enqueue one job and let a new owner reserve it."""
+    """Enqueue one job and reserve it for a new owner."""
     put_one(store, now=now, **options)
     [job] = take(store, start(store, now=now), now=now)
     return job
 
 
 def succeed(job: Job) -> Succeed:
-    """Settle it as succeeded."""
+    """Return the settlement of a success."""
     return Succeed(job.reservation)
 
 
 def fail(job: Job, error: str = "gone", **changes: Any) -> Fail:
-    """Settle it as failed, the counters as they are unless said."""
+    """Return the settlement of a failure, with the counters of the job and these changes."""
     return Fail(reservation=job.reservation, error=error, **{**_counters(job), **changes})
 
 
 def requeue(job: Job, **changes: Any) -> Requeue:
-    """Give it back, the counters as they are unless said."""
+    """Return the settlement that puts a job back, with its counters and these changes."""
     return Requeue(reservation=job.reservation, **{**_counters(job), **changes})
 
 
 def drop(job: Job) -> Drop:
-    """Settle it as never run."""
+    """Return the settlement that deletes a job which never ran."""
     return Drop(job.reservation)
 
 
 def follow(job: Job, **options: Any) -> NewJob:
-    """Make a new job that is stored only if this one's settlement takes effect."""
+    """Return a new job that is stored only with the settlement of this one."""
     return NewJob(new_id(), ask(**options), after=job.reservation)
 
 
@@ -120,12 +120,12 @@ def _counters(job: Job) -> dict[str, Any]:
 
 
 def ids(jobs: Collection[Any]) -> list[UUID]:
-    """Give the ids of jobs, in their order."""
+    """Return the ids of jobs in their order."""
     return [job.id for job in jobs]
 
 
 def refuses(store: Store, verb: str, *arguments: Any) -> bool:
-    """Say whether this verb raises `StoreError`."""
+    """Whether this method raises `StoreError`."""
     try:
         getattr(store, verb)(*arguments)
     except StoreError:
@@ -134,7 +134,7 @@ def refuses(store: Store, verb: str, *arguments: Any) -> bool:
 
 
 def lose(store: Store, error: str = "gone", now: datetime = NOW, **options: Any) -> Job:
-    """Enqueue one job and let it fail; give it as it was when it was held."""
+    """Enqueue one job and settle it as failed; return it as it was reserved."""
     put_one(store, now=now, **options)
     [job] = take(store, start(store, now=now), [options.get("name", "mail")], now=now)
     store.write(settle=[fail(job, error)], now=now)

@@ -1,5 +1,4 @@
-"""`enqueue_in`: jobs inside the caller's own transaction."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`enqueue_in`: jobs in the transaction of the caller."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,11 +11,11 @@ from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import DAY, NOW, ask, ids, put_one, start, take
 
 Connect = Callable[[], AbstractContextManager[Any]]
-"""Gives a new connection of the driver's, hence Any, to the database of the store."""
+"""Opens a connection to the database of the store; Any, as it is of the driver."""
 
 
 def check_jobs_exist_once_the_caller_commits(store: Store, connect: Connect) -> None:
-    """Not before, as others see it."""
+    """Other connections do not see the jobs before the commit."""
     with connect() as connection:
         jobs = store.enqueue_in(connection, [ask(payload="1"), ask(payload="2")], now=NOW)
         assert list(store.get_enqueued()) == []
@@ -26,7 +25,7 @@ def check_jobs_exist_once_the_caller_commits(store: Store, connect: Connect) -> 
 
 
 def check_jobs_do_not_exist_if_the_caller_rolls_back(store: Store, connect: Connect) -> None:
-    """There is no trace of them."""
+    """No row and no unique key is left."""
     with connect() as connection:
         [job] = store.enqueue_in(connection, [ask(unique_key="k")], now=NOW)
         connection.rollback()
@@ -37,7 +36,7 @@ def check_jobs_do_not_exist_if_the_caller_rolls_back(store: Store, connect: Conn
 def check_jobs_and_the_callers_writes_are_one_transaction(
     store: Store, connect: Connect
 ) -> None:
-    """Both are there, or neither."""
+    """A rollback discards the jobs and the writes of the caller."""
     with connect() as connection:
         connection.execute("drop table if exists contract_orders")
         connection.execute("create table contract_orders (number integer)")
@@ -54,7 +53,7 @@ def check_jobs_and_the_callers_writes_are_one_transaction(
 
 
 def check_enqueue_in_needs_no_open_store(store: Store, connect: Connect) -> None:
-    """Only the schema."""
+    """It needs only the schema."""
     store.close()
     with connect() as connection:
         jobs = store.enqueue_in(connection, [ask()], now=NOW)
@@ -64,7 +63,7 @@ def check_enqueue_in_needs_no_open_store(store: Store, connect: Connect) -> None
 
 
 def check_enqueue_in_takes_all_options(store: Store, connect: Connect) -> None:
-    """As `write` does."""
+    """The options have the same effect as in `write`."""
     with connect() as connection:
         [job] = store.enqueue_in(
             connection, [ask(priority=-2, unique_key="k", available_in=DAY)], now=NOW
@@ -75,7 +74,7 @@ def check_enqueue_in_takes_all_options(store: Store, connect: Connect) -> None:
 
 
 def check_enqueue_in_gives_the_holder_of_a_unique_key(store: Store, connect: Connect) -> None:
-    """A live job, or one of the same call."""
+    """The holder is a live job, or an earlier request of the same call."""
     holder = put_one(store, unique_key="k")
     with connect() as connection:
         requests = [ask(unique_key="k"), ask(unique_key="l"), ask(unique_key="l")]
@@ -87,14 +86,14 @@ def check_enqueue_in_gives_the_holder_of_a_unique_key(store: Store, connect: Con
 
 
 def check_enqueue_in_of_nothing_is_harmless(store: Store, connect: Connect) -> None:
-    """An empty sequence of requests."""
+    """An empty sequence of requests is allowed."""
     with connect() as connection:
         assert list(store.enqueue_in(connection, [], now=NOW)) == []
         connection.commit()
 
 
 def check_a_request_may_be_enqueued_twice(store: Store, connect: Connect) -> None:
-    """It is a value; each time it is a job of its own."""
+    """A request is a value; each use is a new job."""
     request = ask()
     with connect() as connection:
         one, other = store.enqueue_in(connection, [request, request], now=NOW)
@@ -103,19 +102,19 @@ def check_a_request_may_be_enqueued_twice(store: Store, connect: Connect) -> Non
 
 
 def check_enqueue_in_refuses_a_naive_now(store: Store, connect: Connect) -> None:
-    """And stores nothing."""
+    """A `now` without a time zone raises, and nothing is stored."""
     with connect() as connection:
         try:
             store.enqueue_in(connection, [ask()], now=NOW.replace(tzinfo=None))
         except NaiveDatetimeError:
             connection.rollback()
         else:
-            raise AssertionError("a naive now was taken")
+            raise AssertionError("enqueue_in accepted a naive now")
     assert list(store.get_enqueued()) == []
 
 
 def check_enqueue_in_has_the_clock_of_the_store(store: Store, connect: Connect) -> None:
-    """Such a job is due once it is committed."""
+    """Without `now`, the job is due once it is committed."""
     with connect() as connection:
         [job] = store.enqueue_in(connection, [ask()])
         connection.commit()
@@ -128,7 +127,7 @@ def check_enqueue_in_has_the_clock_of_the_store(store: Store, connect: Connect) 
 def check_a_job_enqueued_in_a_transaction_can_be_reserved(
     store: Store, connect: Connect
 ) -> None:
-    """It is a job as any other."""
+    """It is reserved like a job of `write`."""
     with connect() as connection:
         jobs = store.enqueue_in(connection, [ask()], now=NOW)
         connection.commit()
@@ -138,7 +137,7 @@ def check_a_job_enqueued_in_a_transaction_can_be_reserved(
 def check_a_refused_duplicate_stores_nothing_in_the_transaction(
     store: Store, connect: Connect
 ) -> None:
-    """The caller's other writes are left to the caller, who may go on and commit them."""
+    """The transaction stays open: the caller may commit its other writes."""
     holder = put_one(store, unique_key="k")
     refusing = ask(unique_key="k", refuses_duplicates=True)
     with connect() as connection:
@@ -153,7 +152,7 @@ def check_a_refused_duplicate_stores_nothing_in_the_transaction(
 def check_two_requests_with_one_key_name_no_holder_in_the_transaction(
     store: Store, connect: Connect
 ) -> None:
-    """Neither of them is stored."""
+    """None of the requests is stored, and the error has no holder."""
     refusing = ask(unique_key="k", refuses_duplicates=True)
     with connect() as connection:
         refused = _refusal(store, connection, ask(unique_key="k"), refusing)

@@ -1,5 +1,4 @@
-"""Unique keys: one live job of a worker and a key."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""Unique keys: at most one live job of a worker has a key."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,34 +27,34 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_a_taken_unique_key_gives_its_holder(store: Store) -> None:
-    """And stores nothing."""
+    """The write returns the job that holds the key, and stores nothing."""
     holder = put_one(store, unique_key="k")
     assert put_one(store, unique_key="k", now=NOW + DAY) == holder
     assert list(store.get_enqueued()) == [holder]
 
 
 def check_a_unique_key_is_taken_while_the_job_is_delayed(store: Store) -> None:
-    """Waiting for an instant is waiting too."""
+    """A delayed job holds its key."""
     holder = put_one(store, unique_key="k", available_in=DAY)
     assert put_one(store, unique_key="k") == holder
 
 
 def check_a_unique_key_is_taken_while_the_job_runs(store: Store) -> None:
-    """The holder comes back as it is: reserved."""
+    """The returned job is the reserved one."""
     held = hold(store, unique_key="k")
     assert put_one(store, unique_key="k") == held
     assert list(store.get_enqueued()) == []
 
 
 def check_a_unique_key_is_taken_after_a_release(store: Store) -> None:
-    """A job that was put back is live."""
+    """A job that was put back holds its key."""
     held = hold(store, unique_key="k")
     store.write(settle=[requeue(held)], now=NOW)
     assert put_one(store, unique_key="k").id == held.id
 
 
 def check_a_unique_key_twice_in_one_write_is_stored_once(store: Store) -> None:
-    """The first one holds it."""
+    """The first request of the write gets the key."""
     first, second, other = put(
         store, ask(unique_key="k"), ask(unique_key="k"), ask(unique_key="l")
     )
@@ -65,32 +64,32 @@ def check_a_unique_key_twice_in_one_write_is_stored_once(store: Store) -> None:
 
 
 def check_a_unique_key_belongs_to_one_worker(store: Store) -> None:
-    """Another worker may use the same key."""
+    """Jobs of another worker may have the same key."""
     assert put_one(store, "a", unique_key="k").id != put_one(store, "b", unique_key="k").id
 
 
 def check_jobs_without_a_unique_key_are_never_the_same(store: Store) -> None:
-    """However alike they are."""
+    """Equal requests without a key are two jobs."""
     put(store, ask(), ask())
     assert len(store.get_enqueued()) == 2
 
 
 def check_success_frees_the_unique_key(store: Store) -> None:
-    """The next one is a job of its own."""
+    """The next request with the key is a new job."""
     held = hold(store, unique_key="k")
     store.write(settle=[succeed(held)], now=NOW)
     assert put_one(store, unique_key="k").id != held.id
 
 
 def check_failure_frees_the_unique_key(store: Store) -> None:
-    """The next one is a job of its own."""
+    """The next request with the key is a new job."""
     held = hold(store, unique_key="k")
     store.write(settle=[fail(held)], now=NOW)
     assert put_one(store, unique_key="k").id != held.id
 
 
 def check_ended_jobs_may_share_a_unique_key(store: Store) -> None:
-    """One after the other, in both tables of ended jobs."""
+    """Several succeeded and failed jobs may have the same key."""
     for settle in (succeed, fail, succeed, fail):
         store.write(settle=[settle(hold(store, unique_key="k"))], now=NOW)
     assert [job.unique_key for job in store.get_succeeded()] == ["k", "k"]
@@ -98,7 +97,7 @@ def check_ended_jobs_may_share_a_unique_key(store: Store) -> None:
 
 
 def check_the_holder_of_a_unique_key_is_found(store: Store) -> None:
-    """Waiting, delayed or reserved, as `find` gives it."""
+    """`find_unique` returns waiting, delayed and reserved jobs as `find` does."""
     held = hold(store, unique_key="h")
     waiting, delayed = put(store, ask(unique_key="w"), ask(unique_key="d", available_in=DAY))
     found = [store.find_unique("mail", key) for key in ("h", "w", "d")]
@@ -106,7 +105,7 @@ def check_the_holder_of_a_unique_key_is_found(store: Store) -> None:
 
 
 def check_an_unknown_unique_key_has_no_holder(store: Store) -> None:
-    """None for another key, for another worker's, and for a job that has none."""
+    """`find_unique` returns None for other keys, other workers and an empty key."""
     put(store, ask("mail", unique_key="k"), ask("mail"), ask("purge"))
     assert store.find_unique("mail", "K") is None
     assert store.find_unique("purge", "k") is None
@@ -114,14 +113,14 @@ def check_an_unknown_unique_key_has_no_holder(store: Store) -> None:
 
 
 def check_an_ended_job_holds_no_unique_key(store: Store) -> None:
-    """Whichever way it ended."""
+    """The key is free after success, failure and a drop."""
     for settle in (succeed, fail, drop):
         store.write(settle=[settle(hold(store, unique_key="k"))], now=NOW)
         assert store.find_unique("mail", "k") is None
 
 
 def check_settling_frees_the_key_for_the_same_write(store: Store) -> None:
-    """A scheduled job ends and plans its next occurrence in one transaction."""
+    """A scheduled job ends and its next occurrence is stored in one transaction."""
     held = hold(store, unique_key="k")
     following = NewJob(new_id(), ask(unique_key="k", available_in=DAY))
     written = store.write([following], [succeed(held)], now=NOW)
@@ -130,7 +129,7 @@ def check_settling_frees_the_key_for_the_same_write(store: Store) -> None:
 
 
 def check_a_request_may_refuse_a_taken_key(store: Store) -> None:
-    """The write changes nothing then, whatever else was in it; the error names the holder."""
+    """The whole write is rolled back, and the error has the id of the holder."""
     running = hold(store)
     holder = put_one(store, unique_key="k")
     refusing = ask(unique_key="k", refuses_duplicates=True)
@@ -144,7 +143,7 @@ def check_a_request_may_refuse_a_taken_key(store: Store) -> None:
 
 
 def check_a_request_that_refuses_is_stored_where_the_key_is_free(store: Store) -> None:
-    """Also when it is repeated, or takes the key of a job that ends in the same write."""
+    """The write may be repeated, and a job that ends in the same write frees its key."""
     new = NewJob(new_id(), ask(unique_key="k", refuses_duplicates=True))
     [job] = store.write([new], now=NOW).jobs
     assert store.write([evolve(new, repeated=True)], now=NOW).jobs == [job]
@@ -156,7 +155,7 @@ def check_a_request_that_refuses_is_stored_where_the_key_is_free(store: Store) -
 
 
 def check_two_requests_that_refuse_are_not_stored_together(store: Store) -> None:
-    """None of both, so the error names none of them as the holder of the key."""
+    """None of the requests is stored, and the error has no holder."""
     refusing = ask(unique_key="k", refuses_duplicates=True)
     other = ask(unique_key="k")
     for requests in ((refusing, refusing), (other, refusing), (ask(), other, refusing)):
@@ -167,7 +166,7 @@ def check_two_requests_that_refuse_are_not_stored_together(store: Store) -> None
 def check_a_refused_request_names_the_holder_that_others_of_its_write_are_given(
     store: Store,
 ) -> None:
-    """Also where another request of the same write is given it."""
+    """The error has the id of the holder, also if another request would accept it."""
     holder = put_one(store, unique_key="k")
     refusing = ask(unique_key="k", refuses_duplicates=True)
     refused = _refused(lambda: put(store, ask(unique_key="k"), refusing))
@@ -176,7 +175,7 @@ def check_a_refused_request_names_the_holder_that_others_of_its_write_are_given(
 
 
 def _refused(write: Callable[[], object]) -> tuple[str, str, UUID | None] | None:
-    """Return what the error says: worker, key and holder."""
+    """Return the worker, the key and the holder of the error; None if there is none."""
     try:
         write()
     except DuplicateJobError as error:

@@ -1,14 +1,19 @@
-"""Values at the edge of what may be stored."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""Values that a store keeps exactly: text, timestamps, metadata and occurrences."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
-from bgjobs._core.jobs import AttemptError, FailedJob, SucceededJob
+from bgjobs._core.jobs import AttemptError, FailedJob, Job, SucceededJob
+from bgjobs._core.occurrences import Occurrence, Recurrence
+from bgjobs.errors import NaiveDatetimeError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
+    DAY,
     ERROR,
+    LEASE,
     NOW,
+    OCCURRENCE,
+    TICK,
     ask,
     fail,
     hold,
@@ -25,7 +30,7 @@ _LARGE = 1 << 20  # 1 MiB
 
 
 def check_awkward_text_is_kept(store: Store) -> None:
-    """In names, payloads and unique keys: quotes, signs of SQL, any script."""
+    """Names, payloads and unique keys may contain quotes, SQL syntax and any script."""
     payload = json.dumps([_AWKWARD], ensure_ascii=False)
     job = put(store, ask(_AWKWARD, payload, unique_key=_AWKWARD))[0]
     assert store.find(job.id) == job
@@ -36,14 +41,14 @@ def check_awkward_text_is_kept(store: Store) -> None:
 
 
 def check_a_payload_is_kept_letter_for_letter(store: Store) -> None:
-    """It is text: no other spacing, order or spelling of numbers."""
+    """Spaces, the order of keys and the spelling of numbers do not change."""
     payload = '{ "b":1.0,  "a":[1e3,"\\u00e4",12345678901234567890] }'
     put(store, ask(payload=payload))
     assert take(store, start(store))[0].payload == payload
 
 
 def check_a_mebibyte_of_payload_is_kept(store: Store) -> None:
-    """Through every table that it passes."""
+    """A large payload is kept in every table."""
     payload = json.dumps("ä" * (_LARGE // 2 - 1), ensure_ascii=False)
     put(store, ask(payload=payload))
     [held] = take(store, start(store))
@@ -55,7 +60,7 @@ def check_a_mebibyte_of_payload_is_kept(store: Store) -> None:
 
 
 def check_error_texts_are_kept(store: Store) -> None:
-    """The reason of a failed job and the errors of its attempts."""
+    """The error of a failed job and the errors of its attempts are kept."""
     errors = (ERROR, AttemptError(1, NOW, _AWKWARD), AttemptError(2, NOW, "x" * 8192))
     held = hold(store)
     store.write(settle=[fail(held, _AWKWARD, attempts=3, errors=errors)], now=NOW)
@@ -66,7 +71,7 @@ def check_error_texts_are_kept(store: Store) -> None:
 
 
 def check_errors_survive_being_put_back(store: Store) -> None:
-    """They go along with the job."""
+    """A job that is put back keeps the errors of its attempts."""
     held = hold(store)
     store.write(settle=[requeue(held, attempts=1, errors=(ERROR,))], now=NOW)
     [again] = take(store, start(store))
@@ -74,20 +79,20 @@ def check_errors_survive_being_put_back(store: Store) -> None:
 
 
 def check_the_widest_priorities_are_kept(store: Store) -> None:
-    """Both ends of the small integer."""
+    """The lowest and the highest priority are kept and ordered."""
     low, high = put(store, ask(priority=32_767), ask(priority=-32_767))
     assert (low.priority, high.priority) == (32_767, -32_767)
     assert [job.id for job in take(store, start(store))] == [high.id, low.id]
 
 
 def check_the_longest_unique_key_is_kept(store: Store) -> None:
-    """200 characters, of four bytes each."""
+    """A unique key may have 200 characters of four bytes each."""
     key = "\U0001f989" * 200
     assert put_one(store, unique_key=key).unique_key == key
 
 
 def check_far_instants_are_kept(store: Store) -> None:
-    """Before 1970 and in the year 9999, to the microsecond."""
+    """Timestamps before 1970 and in the year 9999 are exact to the microsecond."""
     old = datetime(1901, 2, 3, 4, 5, 6, 7, tzinfo=UTC)
     far = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     jobs = put(store, ask(available_at=old), ask(available_at=far))
@@ -96,14 +101,132 @@ def check_far_instants_are_kept(store: Store) -> None:
 
 
 def check_metadata_is_kept_to_the_end(store: Store) -> None:
-    """Through every table that the job passes; none is an empty mapping."""
-    told = (("color", _AWKWARD), ("traceparent", "00-1-2-01"))
-    good, bad, plain = put(store, ask(metadata=told), ask(metadata=told), ask())
-    assert (good.metadata, plain.metadata) == (dict(told), {})
+    """Metadata is kept in every table; no metadata is an empty mapping."""
+    metadata = (("color", _AWKWARD), ("traceparent", "00-1-2-01"))
+    good, bad, plain = put(store, ask(metadata=metadata), ask(metadata=metadata), ask())
+    assert (good.metadata, plain.metadata) == (dict(metadata), {})
     held = {job.id: job for job in take(store, start(store))}
-    assert held[good.id].metadata == dict(told)
+    assert held[good.id].metadata == dict(metadata)
     store.write(settle=[requeue(held[good.id])], now=NOW)
     [held[good.id]] = take(store, start(store))
     store.write(settle=[succeed(held[good.id]), fail(held[bad.id])], now=NOW)
     ended = [store.find(good.id), store.find(bad.id)]
-    assert [job and job.metadata for job in ended] == [dict(told)] * 2
+    assert [job and job.metadata for job in ended] == [dict(metadata)] * 2
+
+
+_FULL = Occurrence(
+    recurrence=Recurrence(
+        name='ünïcödé 🦉 "quoted" \\ \' {}',
+        schedule="cron */5 * * * 1-5 in Europe/Berlin\n%s $1 :name",
+        catch_up=2**31,
+        misfire_grace=timedelta(days=36_500, microseconds=1),
+        jitter=timedelta(hours=1, microseconds=999_999),
+    ),
+    at=datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    previous=datetime(1901, 2, 3, 4, 5, 6, 7, tzinfo=UTC),
+    made_up=7,
+    paused=True,
+)
+"""Every field is set, to a value that rounding or quoting would change."""
+_ZERO = Occurrence(
+    recurrence=Recurrence(name="x", schedule="", misfire_grace=timedelta(0)),
+    at=NOW,
+    previous=NOW - TICK,
+)
+"""A grace of zero differs from None, which is no limit."""
+
+
+def check_an_occurrence_is_stored_exactly(store: Store) -> None:
+    """Every field is kept, optional fields may be missing, and other jobs have None."""
+    for occurrence in (_FULL, _ZERO, OCCURRENCE, None):
+        job = put_one(store, occurrence=occurrence)
+        assert job.occurrence == occurrence
+        assert store.find(job.id) == job
+    listed = store.get_enqueued()
+    assert [job.occurrence for job in listed] == [_FULL, _ZERO, OCCURRENCE, None]
+
+
+def check_an_occurrence_comes_out_in_utc(store: Store) -> None:
+    """Timestamps of other time zones are read back in UTC."""
+    there = timezone(timedelta(hours=5, minutes=30))
+    at, previous = NOW.astimezone(there), (NOW - DAY).astimezone(there)
+    job = put_one(
+        store, occurrence=Occurrence(recurrence=_ZERO.recurrence, at=at, previous=previous)
+    )
+    for found in (job, store.find(job.id)):
+        assert found is not None
+        assert found.occurrence is not None
+        assert found.occurrence.previous is not None
+        assert (found.occurrence.at, found.occurrence.previous) == (NOW, NOW - DAY)
+        assert found.occurrence.at.utcoffset() == timedelta(0)
+        assert found.occurrence.previous.utcoffset() == timedelta(0)
+
+
+def check_a_naive_occurrence_is_refused(store: Store) -> None:
+    """An occurrence without a time zone raises, and nothing is stored."""
+    try:
+        put_one(
+            store,
+            occurrence=Occurrence(recurrence=_ZERO.recurrence, at=NOW.replace(tzinfo=None)),
+        )
+    except NaiveDatetimeError:
+        assert list(store.get_enqueued()) == []
+    else:
+        raise AssertionError("write accepted a naive occurrence")
+
+
+def check_a_reserved_job_has_its_occurrence(store: Store) -> None:
+    """`reserve`, `find`, `get_running` and `abandoned` return the occurrence."""
+    held = hold(store, occurrence=_FULL)
+    assert held.occurrence == _FULL
+    assert store.find(held.id) == held
+    assert list(store.get_running()) == [held]
+    assert list(store.abandoned(now=NOW + LEASE)) == [held]
+
+
+def check_requeueing_keeps_the_occurrence(store: Store) -> None:
+    """A job may be put back any number of times."""
+    held = hold(store, occurrence=_FULL, unique_key="k")
+    for delay in (None, timedelta(0)):
+        store.write(settle=[requeue(held, attempts=1, delay=delay)], now=NOW)
+        [waiting] = store.get_enqueued()
+        assert waiting.occurrence == _FULL
+        [held] = take(store, start(store))
+    assert held.occurrence == _FULL
+
+
+def check_a_succeeded_job_keeps_its_occurrence(store: Store) -> None:
+    """A job that was enqueued without an occurrence has none."""
+    first, second = hold(store, occurrence=_FULL), hold(store)
+    store.write(settle=[succeed(first), succeed(second)], now=NOW)
+    ended = store.find(first.id)
+    assert isinstance(ended, SucceededJob)
+    assert ended.occurrence == _FULL
+    assert [job.occurrence for job in store.get_succeeded()] == [None, _FULL]
+
+
+def check_a_completed_job_keeps_its_occurrence(store: Store) -> None:
+    """`complete` keeps the occurrence as a settlement does."""
+    held = hold(store, occurrence=_FULL)
+    assert store.complete(held.reservation, lambda _: None, now=NOW)
+    assert [job.occurrence for job in store.get_succeeded()] == [_FULL]
+
+
+def check_a_failed_job_keeps_its_occurrence(store: Store) -> None:
+    """A job that was enqueued without an occurrence has none."""
+    first, second = hold(store, occurrence=_FULL), hold(store)
+    store.write(settle=[fail(first), fail(second)], now=NOW)
+    ended = store.find(first.id)
+    assert isinstance(ended, FailedJob)
+    assert ended.occurrence == _FULL
+    assert [job.occurrence for job in store.get_failed()] == [None, _FULL]
+
+
+def check_the_holder_of_a_unique_key_has_its_occurrence(store: Store) -> None:
+    """The returned job has its own occurrence, not that of the request."""
+    holder = put_one(store, unique_key="k", occurrence=_FULL)
+    assert put(store, ask(unique_key="k", occurrence=_ZERO)) == [holder]
+    assert put(store, ask(unique_key="k")) == [holder]
+    found = store.find_unique("mail", "k")
+    assert isinstance(found, Job)
+    assert found.occurrence == _FULL

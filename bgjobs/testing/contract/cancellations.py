@@ -1,5 +1,4 @@
-"""`cancel` and `orders`: jobs that an operator does not want to run."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`cancel` and `orders`: ending jobs that must not run."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -32,7 +31,7 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_a_waiting_job_is_cancelled_at_once(store: OperatedStore) -> None:
-    """It is stored as failed, with the reason and all that it was, and frees its unique key."""
+    """It is stored as failed with the reason, keeps its fields, and frees its unique key."""
     waiting = put_one(store, unique_key="k", priority=7)
     found = store.operations.cancel([waiting.id, waiting.id], "not wanted", now=NOW + SECOND)
     assert (found.ended, found.asked) == ([waiting.id], [])
@@ -46,7 +45,7 @@ def check_a_waiting_job_is_cancelled_at_once(store: OperatedStore) -> None:
 
 
 def check_a_delayed_job_is_cancelled_too(store: OperatedStore) -> None:
-    """And so is one that has run before; its counters are kept."""
+    """So is a job that has run before; its counters are kept."""
     held = hold(store)
     later = requeue(held, attempts=2, delay=timedelta(hours=1))
     store.write(settle=[later], now=NOW)
@@ -56,7 +55,7 @@ def check_a_delayed_job_is_cancelled_too(store: OperatedStore) -> None:
 
 
 def check_the_owner_of_a_running_job_is_asked(store: OperatedStore) -> None:
-    """It alone, by its heartbeat and by `orders`; the job itself stays as it was."""
+    """Only its owner gets the order, by `heartbeat` and `orders`; the job does not change."""
     held = hold(store)
     assert held.reserved_by is not None
     other = start(store)
@@ -74,7 +73,7 @@ def check_the_owner_of_a_running_job_is_asked(store: OperatedStore) -> None:
 
 
 def check_the_last_reason_counts(store: OperatedStore) -> None:
-    """Whoever asks again for the same running job says why anew."""
+    """A second cancellation of the same running job replaces the reason."""
     held = hold(store)
     assert held.reserved_by is not None
     for reason in ("first", 'second: "ünïcödé"'):
@@ -84,7 +83,7 @@ def check_the_last_reason_counts(store: OperatedStore) -> None:
 
 
 def check_a_job_that_has_ended_is_not_wanted_any_more(store: OperatedStore) -> None:
-    """Neither is it asked for after its end, nor cancelled then; nor is what is unknown."""
+    """Orders end with the job; ended and unknown jobs cannot be cancelled."""
     held = hold(store)
     assert held.reserved_by is not None
     store.operations.cancel([held.id], "no", now=NOW)
@@ -99,7 +98,7 @@ def check_a_job_that_has_ended_is_not_wanted_any_more(store: OperatedStore) -> N
 
 
 def check_an_occurrence_is_cancelled_like_any_job(store: OperatedStore) -> None:
-    """One that waits ends as failed, with nothing to follow it: its schedule plans anew."""
+    """A waiting occurrence fails without a follower; its schedule stores the next one."""
     waiting = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
     found = store.operations.cancel([waiting.id], "no", now=NOW)
     assert (found.ended, found.asked) == ([waiting.id], [])
@@ -113,7 +112,7 @@ def check_an_occurrence_is_cancelled_like_any_job(store: OperatedStore) -> None:
 
 
 def check_closing_owners_forgets_only_what_has_ended(store: OperatedStore) -> None:
-    """What is asked of a job that runs stays."""
+    """Orders about running jobs are kept."""
     put(store, ask(), ask())
     owner = start(store)
     ended, running = take(store, owner)
@@ -124,7 +123,7 @@ def check_closing_owners_forgets_only_what_has_ended(store: OperatedStore) -> No
 
 
 def check_each_job_ends_once_though_it_is_cancelled(store: OperatedStore) -> None:
-    """While others reserve, put back and settle: ended here or there, and never both."""
+    """Threads cancel, reserve, put back and settle at once; each job ends exactly once."""
     jobs = ids(put(store, *(ask() for _ in range(80))))
     cancelled: list[UUID] = []
 
@@ -153,7 +152,7 @@ def check_each_job_ends_once_though_it_is_cancelled(store: OperatedStore) -> Non
 
 
 def check_only_one_of_several_threads_cancels(store: OperatedStore) -> None:
-    """A waiting job ends for one of them; the others find it ended."""
+    """One thread ends the waiting job; the others find it ended."""
     jobs = ids(put(store, *(ask() for _ in range(20))))
     ended = at_once(lambda _: list(store.operations.cancel(jobs, "no", now=NOW).ended))
     assert sorted(one for part in ended for one in part) == sorted(jobs)
@@ -161,7 +160,7 @@ def check_only_one_of_several_threads_cancels(store: OperatedStore) -> None:
 
 
 def check_a_job_that_is_put_back_ends_as_cancelled(store: OperatedStore) -> None:
-    """At that moment, with the reason, and with what the settlement says of its counters."""
+    """It fails with the reason, the time of the write and the counters of the settlement."""
     held = hold(store, unique_key="k", priority=7)
     store.operations.cancel([held.id], "no", now=NOW)
     back = requeue(held, attempts=2, interruptions=1, errors=(ERROR,), delay=SECOND)
@@ -178,7 +177,7 @@ def check_a_job_that_is_put_back_ends_as_cancelled(store: OperatedStore) -> None
 
 
 def check_only_jobs_that_were_cancelled_are_not_put_back(store: OperatedStore) -> None:
-    """The others of the same write wait again; what has ended otherwise ends so."""
+    """The other jobs of the write wait again or end as settled."""
     put(store, *(ask() for _ in range(4)))
     back, cancelled, done, failed = take(store, start(store))
     store.operations.cancel(ids([cancelled, done, failed]), "no", now=NOW)
@@ -196,7 +195,7 @@ def check_only_jobs_that_were_cancelled_are_not_put_back(store: OperatedStore) -
 
 
 def check_a_write_without_cancelled_jobs_names_none(store: OperatedStore) -> None:
-    """Neither does one whose reservation was lost before the job was cancelled."""
+    """A lost reservation does not count, also if the job was cancelled later."""
     held, other = hold(store), hold(store)
     assert store.write(settle=[requeue(held), succeed(other)], now=NOW).cancelled == {}
     [again] = take(store, start(store))
@@ -207,7 +206,7 @@ def check_a_write_without_cancelled_jobs_names_none(store: OperatedStore) -> Non
 
 
 def check_a_cancelled_end_is_lost_when_it_is_repeated(store: OperatedStore) -> None:
-    """It is there already: written once, and not again."""
+    """The repeated settlement changes nothing."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     store.write(settle=[requeue(held)], now=NOW)
@@ -218,7 +217,7 @@ def check_a_cancelled_end_is_lost_when_it_is_repeated(store: OperatedStore) -> N
 
 
 def check_what_follows_a_job_that_was_cancelled_is_not_stored(store: OperatedStore) -> None:
-    """It was to follow a job that waits again."""
+    """The follower belongs to a job that waits again, and this one has ended."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     store.write([follow(held, name="next")], [requeue(held)], now=NOW)
@@ -227,7 +226,7 @@ def check_what_follows_a_job_that_was_cancelled_is_not_stored(store: OperatedSto
 
 
 def check_a_run_of_a_schedule_is_not_put_back_either(store: OperatedStore) -> None:
-    """It stays reserved, and is named each time, until it ends together with what follows."""
+    """It stays reserved and is named by each write, until it ends with its follower."""
     put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
     [held] = take(store, start(store))
     store.operations.cancel([held.id], "no", now=NOW)
@@ -241,7 +240,7 @@ def check_a_run_of_a_schedule_is_not_put_back_either(store: OperatedStore) -> No
 
 
 def check_a_job_that_an_owner_left_behind_ends_as_cancelled(store: OperatedStore) -> None:
-    """Whoever gives it back."""
+    """It does so when the monitor puts it back."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     late = NOW + LEASE
@@ -252,7 +251,7 @@ def check_a_job_that_an_owner_left_behind_ends_as_cancelled(store: OperatedStore
 
 
 def check_a_job_beyond_a_cap_is_put_back_unless_it_was_cancelled(store: OperatedStore) -> None:
-    """A reservation that is taken back at once, because of a cap, is looked at as well."""
+    """A reservation that a cap rejects is checked for a cancellation too."""
     put(store, *(ask() for _ in range(3)))
     held = take(store, start(store), limit=1)
     store.operations.cancel(ids(held), "no", now=NOW)
@@ -262,7 +261,7 @@ def check_a_job_beyond_a_cap_is_put_back_unless_it_was_cancelled(store: Operated
 
 
 def check_what_was_asked_is_forgotten_with_the_end(store: OperatedStore) -> None:
-    """A retry of the job is not cancelled again, and neither is it put back in vain."""
+    """A retry of the job is not cancelled again."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     store.write(settle=[requeue(held)], now=NOW)
@@ -275,7 +274,7 @@ def check_what_was_asked_is_forgotten_with_the_end(store: OperatedStore) -> None
 
 
 def check_jobs_that_are_put_back_at_once_end_when_cancelled(store: OperatedStore) -> None:
-    """Runs that are shorter than the way to their owner, which never hears of it."""
+    """The runs are too short for their owner to get the order."""
     jobs = ids(put(store, *(ask() for _ in range(20))))
     half = set(jobs[::2])
 
@@ -290,7 +289,7 @@ def check_jobs_that_are_put_back_at_once_end_when_cancelled(store: OperatedStore
             assert not store.write(settle=[requeue(job) for job in held], now=NOW).lost
 
     at_once(lambda number: run() if number else cancel())
-    for _ in range(2):  # one that was put back while it was cancelled runs once more
+    for _ in range(2):  # a job that was put back during its cancellation runs once more
         held = take(store, start(store))
         store.write(settle=[requeue(job) for job in held], now=NOW)
     assert set(ids(store.get_enqueued())) == set(jobs) - half

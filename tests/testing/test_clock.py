@@ -1,4 +1,4 @@
-"""The virtual loop of asyncio: its time, and what it does not race."""
+"""`VirtualEventLoop`: asyncio in virtual time."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ def run(main: Any) -> Any:
         return runner.run(main())
 
 
-def test_waits_are_over_at_once_and_in_order() -> None:
+def test_waits_end_at_once_and_in_order() -> None:
     async def main() -> list[float]:
         ended: list[float] = []
 
@@ -30,8 +30,8 @@ def test_waits_are_over_at_once_and_in_order() -> None:
     assert run(main) == [1 / 3, 1.0, 1e6]
 
 
-def test_deadlines_that_are_due_by_rounding_only_come_too() -> None:
-    """A sum of floats is off by a little, and the next look must not be the same one again."""
+def test_deadlines_that_are_due_only_by_rounding_expire() -> None:
+    """Rounding errors of floats must not make the loop check the same timer forever."""
 
     async def main() -> int:
         over = 0
@@ -48,7 +48,7 @@ def test_deadlines_that_are_due_by_rounding_only_come_too() -> None:
     assert time.monotonic() - begun < 3600
 
 
-def test_it_goes_on_for_centuries() -> None:
+def test_it_works_after_centuries() -> None:
     async def main() -> tuple[float, float]:
         for _ in range(2):
             with anyio.move_on_after(1e10):

@@ -1,5 +1,4 @@
-"""`retry` and `restore`: failed jobs that run again, and those that come from elsewhere."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`retry` and `restore`: running failed jobs again, and importing them."""
 
 from attrs import evolve
 
@@ -25,7 +24,7 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_a_failed_job_runs_again(store: OperatedStore) -> None:
-    """At once, with all its retries; id, arguments, errors and the rest are as they were."""
+    """It is due at once with a full retry budget; other fields are kept."""
     held = hold(store, priority=4, unique_key="k", metadata=(("trace", "ü"),))
     end = fail(held, attempts=3, crashes=1, interruptions=2, errors=(ERROR,))
     store.write(settle=[end], now=NOW)
@@ -48,7 +47,7 @@ def check_a_failed_job_runs_again(store: OperatedStore) -> None:
 
 
 def check_an_old_holder_of_a_retried_job_has_lost_it(store: OperatedStore) -> None:
-    """The number of reservations goes on, also for the same owner."""
+    """The reservation number keeps counting, also for the same owner."""
     held = hold(store)
     assert held.reserved_by is not None
     store.write(settle=[fail(held)], now=NOW)
@@ -62,7 +61,7 @@ def check_an_old_holder_of_a_retried_job_has_lost_it(store: OperatedStore) -> No
 
 
 def check_a_retried_job_can_fail_again(store: OperatedStore) -> None:
-    """And be found by the words of its new error alone."""
+    """The search then finds only the words of the new error."""
     first = lose(store, "ValueError: first")
     store.operations.retry([first.id], now=NOW)
     [held] = take(store, start(store))
@@ -72,7 +71,7 @@ def check_a_retried_job_can_fail_again(store: OperatedStore) -> None:
 
 
 def check_only_failed_jobs_are_retried(store: OperatedStore) -> None:
-    """Not one that waits, runs, has succeeded or never was."""
+    """Waiting, running, succeeded and unknown jobs are not."""
     done = hold(store)
     store.write(settle=[succeed(done)], now=NOW)
     running = hold(store)
@@ -84,7 +83,7 @@ def check_only_failed_jobs_are_retried(store: OperatedStore) -> None:
 
 
 def check_what_is_asked_of_a_running_job_outlives_a_retry(store: OperatedStore) -> None:
-    """It is none that failed; what was asked of one that did is forgotten."""
+    """Only the order about the failed job is deleted."""
     running, failed = hold(store), hold(store)
     assert running.reserved_by is not None
     store.operations.cancel([running.id, failed.id], "no", now=NOW)
@@ -97,7 +96,7 @@ def check_what_is_asked_of_a_running_job_outlives_a_retry(store: OperatedStore) 
 
 
 def check_a_taken_unique_key_refuses_a_retry(store: OperatedStore) -> None:
-    """That job stays failed; the others run again."""
+    """That job stays failed; the others are retried."""
     taken, free = lose(store, unique_key="k"), lose(store, unique_key="l")
     holder = put_one(store, unique_key="k")
     assert store.operations.retry([taken.id, free.id], now=NOW) == [free.id]
@@ -107,7 +106,7 @@ def check_a_taken_unique_key_refuses_a_retry(store: OperatedStore) -> None:
 
 
 def check_of_two_failed_jobs_with_one_key_one_is_retried(store: OperatedStore) -> None:
-    """The other one stays failed."""
+    """The other job stays failed."""
     both = {lose(store, unique_key="k").id, lose(store, unique_key="k").id}
     [again] = store.operations.retry(list(both), now=NOW)
     [left] = both - {again}
@@ -115,7 +114,7 @@ def check_of_two_failed_jobs_with_one_key_one_is_retried(store: OperatedStore) -
 
 
 def check_a_failed_occurrence_runs_beside_its_schedule(store: OperatedStore) -> None:
-    """It is a job like others, without the key of the schedule, which the next one may have."""
+    """It becomes a job without an occurrence and without the unique key of the schedule."""
     failed = lose(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
     put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE, available_in=DAY)
     assert store.operations.retry([failed.id], now=NOW) == [failed.id]
@@ -125,7 +124,7 @@ def check_a_failed_occurrence_runs_beside_its_schedule(store: OperatedStore) -> 
 
 
 def check_only_one_of_several_threads_retries(store: OperatedStore) -> None:
-    """Each job runs again once."""
+    """Each job is retried once."""
     jobs = [lose(store).id for _ in range(12)]
     again = at_once(lambda _: list(store.operations.retry(jobs, now=NOW)))
     assert sorted(one for part in again for one in part) == sorted(jobs)
@@ -140,7 +139,7 @@ def _failed(store: OperatedStore) -> FailedJob:
 
 
 def check_a_failed_job_is_restored_as_it_was(store: OperatedStore) -> None:
-    """Once: what is there already, here or in the same call, is left as it is."""
+    """A job that exists, in the store or earlier in the call, is not changed."""
     failed = _failed(store)
     other = evolve(failed, id=new_id(), reserved_at=None, reserved_by=None, reservations=0)
     assert store.prune(succeeded_for=None, failed_for=-DAY, limit=9, now=NOW) == 1
@@ -159,7 +158,7 @@ def check_a_failed_job_is_restored_as_it_was(store: OperatedStore) -> None:
 
 
 def check_a_live_or_succeeded_job_is_not_restored(store: OperatedStore) -> None:
-    """Its id is taken: it would be in two states."""
+    """Otherwise the job would be in two states."""
     failed = _failed(store)
     done, running = hold(store), hold(store)
     store.write(settle=[succeed(done)], now=NOW)
@@ -170,7 +169,7 @@ def check_a_live_or_succeeded_job_is_not_restored(store: OperatedStore) -> None:
 
 
 def check_a_restored_job_runs_again(store: OperatedStore) -> None:
-    """As any other failed one."""
+    """It can be retried like any failed job."""
     failed = _failed(store)
     assert store.prune(succeeded_for=None, failed_for=-DAY, limit=9, now=NOW) == 1
     store.operations.restore([failed])
@@ -182,7 +181,7 @@ def check_a_restored_job_runs_again(store: OperatedStore) -> None:
 
 
 def check_restoring_and_retrying_at_once_leaves_one_job(store: OperatedStore) -> None:
-    """Live or failed, and never both."""
+    """The job is live or failed, never both."""
     failed = _failed(store)
 
     def work(number: int) -> None:

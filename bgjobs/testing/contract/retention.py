@@ -1,5 +1,4 @@
-"""`prune`: forgetting ended jobs."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`prune`: deletion of old ended jobs."""
 
 from datetime import timedelta
 
@@ -23,14 +22,14 @@ from bgjobs.testing.contract.steps import (
 
 
 def _end(store: Store, number: int = 3) -> None:
-    """Let so many jobs succeed and fail, a second between the ends of each kind."""
+    """Settle so many jobs as succeeded and as failed, one of each kind per second."""
     for place in range(number):
         good, bad = hold(store), hold(store)
         store.write(settle=[succeed(good), fail(bad)], now=NOW + place * SECOND)
 
 
 def check_prune_deletes_what_ended_longer_ago(store: Store) -> None:
-    """Not what ended just so long ago; each kind by its own time."""
+    """A job of exactly the age is kept; each state has its own age."""
     _end(store)
     moment = NOW + DAY + SECOND
     assert store.prune(succeeded_for=DAY, failed_for=2 * DAY, limit=100, now=moment) == 1
@@ -42,14 +41,14 @@ def check_prune_deletes_what_ended_longer_ago(store: Store) -> None:
 
 
 def check_prune_keeps_for_ever_with_none(store: Store) -> None:
-    """Both kinds."""
+    """None keeps succeeded and failed jobs."""
     _end(store)
     assert store.prune(succeeded_for=None, failed_for=None, limit=9, now=NOW + 999 * DAY) == 0
     assert (len(store.get_succeeded()), len(store.get_failed())) == (3, 3)
 
 
 def check_prune_with_zero_deletes_all_that_ended_before(store: Store) -> None:
-    """Zero is not None."""
+    """An age of zero differs from None."""
     _end(store)
     none = timedelta(0)
     assert store.prune(succeeded_for=none, failed_for=none, limit=9, now=NOW + DAY) == 6
@@ -58,7 +57,7 @@ def check_prune_with_zero_deletes_all_that_ended_before(store: Store) -> None:
 
 
 def check_prune_deletes_up_to_its_limit_of_each_kind(store: Store) -> None:
-    """The longest ended ones; the rest is for the next call."""
+    """The next call deletes the next jobs."""
     _end(store)
     deleted = [
         store.prune(succeeded_for=DAY, failed_for=DAY, limit=2, now=NOW + 9 * DAY)
@@ -68,7 +67,7 @@ def check_prune_deletes_up_to_its_limit_of_each_kind(store: Store) -> None:
 
 
 def check_prune_passes_over_the_longest_ended_of_each_kind(store: Store) -> None:
-    """As many as it is told."""
+    """`skip` is the number of jobs of each state to skip."""
     _end(store)
     oldest = store.get_succeeded()[-1], store.get_failed()[-1]
     moment, ages = NOW + 9 * DAY, {"succeeded_for": DAY, "failed_for": DAY}
@@ -79,7 +78,7 @@ def check_prune_passes_over_the_longest_ended_of_each_kind(store: Store) -> None
 
 
 def check_prune_begins_with_the_longest_ended(store: Store) -> None:
-    """By their end, not by their id."""
+    """The order is that of the ends, not that of ids."""
     put(store, ask(), ask())
     first, second = take(store, start(store))
     store.write(settle=[succeed(second)], now=NOW)
@@ -89,7 +88,7 @@ def check_prune_begins_with_the_longest_ended(store: Store) -> None:
 
 
 def check_prune_leaves_live_jobs_alone(store: Store) -> None:
-    """However old they are."""
+    """Their age does not count."""
     held, waiting = hold(store), put_one(store)
     assert store.prune(succeeded_for=LEASE, failed_for=LEASE, limit=9, now=NOW + 999 * DAY) == 0
     assert store.find(held.id) == held
@@ -97,7 +96,7 @@ def check_prune_leaves_live_jobs_alone(store: Store) -> None:
 
 
 def check_prune_with_an_age_beyond_the_calendar_keeps_all(store: Store) -> None:
-    """Nothing ended so long ago; it is no error of the database."""
+    """Such an age is no error of the database."""
     _end(store)
     for age in (timedelta.max, timedelta(days=36_500)):
         assert store.prune(succeeded_for=age, failed_for=age, limit=9, now=NOW + DAY) == 0

@@ -1,4 +1,4 @@
-"""What happens where OpenTelemetry is not installed, and where only its API is."""
+"""Import without OpenTelemetry, and with its API alone."""
 
 import subprocess
 import sys

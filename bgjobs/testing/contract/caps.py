@@ -1,5 +1,4 @@
-"""`caps` of `reserve` and `next_due`: how much of a worker goes on, on all nodes together."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`caps` of `reserve` and `next_due`: limits on a worker over all nodes."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,7 +26,7 @@ from bgjobs.testing.contract.steps import (
 
 TWO = Cap("mail", running=2)
 FAST = Cap("mail", rate=RateLimit(3, 10))
-"""Three in ten seconds."""
+"""Three starts in ten seconds."""
 PERIOD = timedelta(seconds=10)
 
 
@@ -38,7 +37,7 @@ def _take(
 
 
 def check_no_more_are_reserved_than_the_cap_says(store: Store) -> None:
-    """Whoever holds them; one that ends makes room for one."""
+    """The cap counts the running jobs of all owners; a job that ends frees a place."""
     jobs = put(store, *(ask() for _ in range(5)))
     one, other = start(store), start(store)
     held = _take(store, one, TWO)
@@ -50,7 +49,7 @@ def check_no_more_are_reserved_than_the_cap_says(store: Store) -> None:
 
 
 def check_a_cap_is_of_its_worker_alone(store: Store) -> None:
-    """Others are reserved beside it, by the next look at the latest."""
+    """Jobs of other workers are reserved, at the latest by the next call."""
     put(store, *(ask() for _ in range(8)))
     others = put(store, *(ask("purge", priority=1) for _ in range(3)))
     owner = start(store)
@@ -61,7 +60,7 @@ def check_a_cap_is_of_its_worker_alone(store: Store) -> None:
 
 
 def check_what_is_beyond_a_cap_is_put_back_as_it_was(store: Store) -> None:
-    """But for the number of its reservations: it waits, it has not run, it counts nothing."""
+    """Only the reservation number of such a job may change."""
     jobs = put(store, *(ask(unique_key=str(place)) for place in range(5)))
     held = _take(store, start(store), TWO)
     assert ids(held) == ids(jobs[:2])
@@ -72,7 +71,7 @@ def check_what_is_beyond_a_cap_is_put_back_as_it_was(store: Store) -> None:
 
 
 def check_a_rate_holds_in_any_period(store: Store) -> None:
-    """Not only in those that begin with a round number; an ended job has started, too."""
+    """The rate limits every period, wherever it begins; ended jobs count."""
     put(store, *(ask() for _ in range(40)))
     owner, begun = start(store, lease=DAY), list[datetime]()
     for step in range(100):
@@ -86,7 +85,7 @@ def check_a_rate_holds_in_any_period(store: Store) -> None:
 
 
 def check_a_rate_allows_another_start_at_the_end_of_its_period(store: Store) -> None:
-    """Not a microsecond before."""
+    """A microsecond earlier it does not."""
     put(store, *(ask() for _ in range(9)))
     owner = start(store, lease=DAY)
     assert len(_take(store, owner, FAST)) == 3
@@ -95,7 +94,7 @@ def check_a_rate_allows_another_start_at_the_end_of_its_period(store: Store) -> 
 
 
 def check_what_is_put_back_has_not_started(store: Store) -> None:
-    """It leaves its place in the rate to others."""
+    """A job beyond the cap does not count in the rate."""
     put(store, *(ask() for _ in range(9)))
     owner = start(store)
     both = Cap("mail", running=1, rate=RateLimit(3, 10))
@@ -107,7 +106,7 @@ def check_what_is_put_back_has_not_started(store: Store) -> None:
 
 
 def check_a_rate_outlives_a_clock_that_is_put_back(store: Store) -> None:
-    """What has begun by a later clock counts as well."""
+    """Starts at a later time than now count."""
     put(store, *(ask() for _ in range(9)))
     owner = start(store, lease=DAY)
     assert len(_take(store, owner, FAST)) == 3
@@ -115,7 +114,7 @@ def check_a_rate_outlives_a_clock_that_is_put_back(store: Store) -> None:
 
 
 def check_an_owner_without_a_lease_gets_nothing_within_a_cap(store: Store) -> None:
-    """And nothing has started."""
+    """The rejected reservation does not count in the rate."""
     put_one(store)
     owner = start(store, lease=SECOND)
     once = Cap("mail", rate=RateLimit(1, 10))
@@ -124,7 +123,7 @@ def check_an_owner_without_a_lease_gets_nothing_within_a_cap(store: Store) -> No
 
 
 def check_the_next_due_job_is_one_that_may_begin(store: Store) -> None:
-    """None of a worker at its limit; of one at its rate when that allows it again."""
+    """A worker at its running limit is ignored; one at its rate is due when the rate allows."""
     put(store, *(ask() for _ in range(5)))
     owner = start(store, lease=DAY)
 
@@ -142,7 +141,7 @@ def check_the_next_due_job_is_one_that_may_begin(store: Store) -> None:
 
 
 def check_threads_keep_to_a_cap(store: Store) -> None:
-    """However many reserve at once: the rows never show more than the limit."""
+    """Eight threads reserve at once; the rows never show more jobs than the cap."""
     put(store, *(ask(priority=place % 2) for place in range(60)))
     cap = Cap("mail", running=3)
 
@@ -163,7 +162,7 @@ def check_threads_keep_to_a_cap(store: Store) -> None:
 
 
 def check_threads_keep_to_a_rate(store: Store) -> None:
-    """All that they reserve at one instant is within it."""
+    """The jobs that eight threads reserve at one instant stay within the rate."""
     put(store, *(ask() for _ in range(30)))
 
     def work(_: int) -> int:

@@ -1,4 +1,4 @@
-"""Each attempt has one span, which says how it ended, and one duration."""
+"""Each attempt has one span with its outcome, and one duration."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -15,16 +15,16 @@ import bgjobs
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import put_back
 from bgjobs.events import JobAttemptFailed, JobStarted, JobSucceeded, MonitorReleased
-from bgjobs.telemetry.endings import error_type
+from bgjobs.telemetry.attributes import error_type
 from tests.fixtures.databases import SQLiteFile
-from tests.telemetry.conftest import Sight, Traced
+from tests.telemetry.conftest import Exports, Traced
 
 pytestmark = pytest.mark.anyio
 SECRET = "4111-1111"
 
 
-def told(span: ReadableSpan) -> tuple[Any, ...]:
-    """Give the attempt, the outcome, the type of the error and the status."""
+def summary(span: ReadableSpan) -> tuple[Any, ...]:
+    """Return the attempt, the outcome, the type of the error and the status of a span."""
     attributes = span.attributes or {}
     kept = ("bgjobs.attempt", "bgjobs.outcome", "error.type")
     assert span.end_time is not None
@@ -32,21 +32,21 @@ def told(span: ReadableSpan) -> tuple[Any, ...]:
 
 
 async def run_one(app: Traced, worker: Any, **settings: Any) -> list[tuple[Any, ...]]:
-    """Run one job to its end; give what the spans of its attempts tell."""
+    """Run one job to its end; return the summaries of the spans of its attempts."""
     async with bgjobs.run(app.config(worker, **settings)) as bg:
         await bg.enqueue(worker.request())
         await bg.drain(with_delayed=True)
-    return [told(span) for span in app.sight.spans(f"process {worker.name}")]
+    return [summary(span) for span in app.exports.spans(f"process {worker.name}")]
 
 
-def outcomes(sight: Sight, worker: str) -> dict[str, int]:
-    """Give how many jobs had which outcome, and check that as many have a duration."""
+def outcomes(exports: Exports, worker: str) -> dict[str, int]:
+    """Return the number of jobs by outcome; check that as many durations were recorded."""
     labels = {"queue": "default", "kind": worker}
     found: dict[str, int] = {}
-    for attributes, count in sight.points("bgjobs.jobs").items():
+    for attributes, count in exports.points("bgjobs.jobs").items():
         outcome = dict(attributes)["outcome"]
         found[outcome] = count
-        assert sight.value("bgjobs.job.duration", **labels, outcome=outcome) == count
+        assert exports.value("bgjobs.job.duration", **labels, outcome=outcome) == count
     return found
 
 
@@ -61,23 +61,25 @@ async def test_each_attempt_has_a_span_with_its_number(app: Traced) -> None:
         (1, "retried", "ConnectionError", StatusCode.ERROR),
         (2, "succeeded", None, StatusCode.UNSET),
     ]
-    assert outcomes(app.sight, "shaky") == {"retried": 2, "succeeded": 1}
+    assert outcomes(app.exports, "shaky") == {"retried": 2, "succeeded": 1}
     links = [
-        link.context.span_id for span in app.sight.spans("process shaky") for link in span.links
+        link.context.span_id
+        for span in app.exports.spans("process shaky")
+        for link in span.links
     ]
-    created = app.sight.span("create shaky").context
+    created = app.exports.span("create shaky").context
     assert created is not None
     assert links == [created.span_id] * 3
 
 
-async def test_a_span_says_which_job_it_is(sqlite_app: Traced) -> None:
+async def test_a_span_identifies_its_job(sqlite_app: Traced) -> None:
     @bgjobs.worker
     async def work() -> None: ...
 
     async with bgjobs.run(sqlite_app.config(work)) as bg:
         job = await bg.enqueue(work.request())
         await bg.drain()
-    span = sqlite_app.sight.span("process work")
+    span = sqlite_app.exports.span("process work")
     assert dict(span.attributes or {}) == {
         "messaging.system": "bgjobs",
         "messaging.operation.name": "process",
@@ -88,7 +90,7 @@ async def test_a_span_says_which_job_it_is(sqlite_app: Traced) -> None:
         "bgjobs.attempt": 0,
         "bgjobs.outcome": "succeeded",
     }
-    assert dict(sqlite_app.sight.span("create work").attributes or {}) == {
+    assert dict(sqlite_app.exports.span("create work").attributes or {}) == {
         "messaging.system": "bgjobs",
         "messaging.operation.name": "create",
         "messaging.operation.type": "create",
@@ -111,10 +113,10 @@ async def test_the_last_failure_fails_the_job(sqlite_app: Traced) -> None:
         "messaging__destination__name": "failing",
         "error__type": "LookupError",
     }
-    assert sqlite_app.sight.value("messaging.process.duration", **labels) == 2
+    assert sqlite_app.exports.value("messaging.process.duration", **labels) == 2
 
 
-async def test_what_a_handler_orders_is_no_error(sqlite_app: Traced) -> None:
+async def test_discard_and_snooze_are_not_errors(sqlite_app: Traced) -> None:
     @bgjobs.worker
     async def ordering(context: bgjobs.JobContext) -> None:
         if context.job.reservations == 1:
@@ -125,10 +127,10 @@ async def test_what_a_handler_orders_is_no_error(sqlite_app: Traced) -> None:
         (0, "snoozed", None, StatusCode.UNSET),
         (0, "discarded", None, StatusCode.UNSET),
     ]
-    assert outcomes(sqlite_app.sight, "ordering") == {"snoozed": 1, "discarded": 1}
+    assert outcomes(sqlite_app.exports, "ordering") == {"snoozed": 1, "discarded": 1}
 
 
-async def test_a_timeout_is_an_error_of_its_type(sqlite_app: Traced) -> None:
+async def test_a_timeout_is_an_error(sqlite_app: Traced) -> None:
     @bgjobs.worker(timeout=0.01)
     async def slow() -> None:
         await anyio.sleep_forever()
@@ -138,7 +140,7 @@ async def test_a_timeout_is_an_error_of_its_type(sqlite_app: Traced) -> None:
     ]
 
 
-async def test_what_a_stop_cancels_is_released(sqlite_app: Traced) -> None:
+async def test_a_handler_that_a_stop_cancels_is_released(sqlite_app: Traced) -> None:
     @bgjobs.worker
     async def forever() -> None:
         await anyio.sleep_forever()
@@ -146,12 +148,12 @@ async def test_what_a_stop_cancels_is_released(sqlite_app: Traced) -> None:
     async with bgjobs.run(sqlite_app.config(forever, grace=0)) as bg:
         await bg.enqueue(forever.request())
         await sqlite_app.recorder.wait_for(JobStarted)
-    span = sqlite_app.sight.span("process forever")
-    assert told(span) == (0, "released", None, StatusCode.UNSET)
-    assert outcomes(sqlite_app.sight, "forever") == {"released": 1}
+    span = sqlite_app.exports.span("process forever")
+    assert summary(span) == (0, "released", None, StatusCode.UNSET)
+    assert outcomes(sqlite_app.exports, "forever") == {"released": 1}
 
 
-async def test_what_an_operator_cancels_is_cancelled(app: Traced) -> None:
+async def test_a_job_that_an_operator_cancels_is_cancelled(app: Traced) -> None:
     @bgjobs.worker
     async def forever() -> None:
         await anyio.sleep_forever()
@@ -161,13 +163,13 @@ async def test_what_an_operator_cancels_is_cancelled(app: Traced) -> None:
         await app.recorder.wait_for(JobStarted)
         await bg.admin.cancel(job.id, reason=SECRET)
         await bg.drain()
-    span = app.sight.span("process forever")
-    assert told(span) == (0, "cancelled", None, StatusCode.UNSET)
+    span = app.exports.span("process forever")
+    assert summary(span) == (0, "cancelled", None, StatusCode.UNSET)
     assert SECRET not in span.to_json()
-    assert outcomes(app.sight, "forever") == {"cancelled": 1}
+    assert outcomes(app.exports, "forever") == {"cancelled": 1}
 
 
-async def test_a_result_that_somebody_else_s_has_overtaken_is_lost(app: Traced) -> None:
+async def test_the_end_of_a_lost_reservation_is_lost(app: Traced) -> None:
     other = app.open_store()
 
     @bgjobs.worker
@@ -182,31 +184,33 @@ async def test_a_result_that_somebody_else_s_has_overtaken_is_lost(app: Traced) 
         ]
     finally:
         other.close()
-    assert outcomes(app.sight, "overtaken") == {"lost": 1, "succeeded": 1}
+    assert outcomes(app.exports, "overtaken") == {"lost": 1, "succeeded": 1}
 
 
-def test_the_next_attempt_may_begin_before_the_end_of_the_last_is_told(sight: Sight) -> None:
-    """It is tried again at once, by another slot, while its end is being committed."""
+def test_the_next_attempt_may_start_before_the_end_of_the_last_is_reported(
+    exports: Exports,
+) -> None:
+    """Another slot retries the job while the end of its last attempt is being committed."""
     now = datetime.now(UTC)
     first = Job(
         id=UUID(int=1), name="work", payload="{}", created_at=now, available_at=now,
         reserved_at=now, reserved_by=UUID(int=2), reservations=1,
     )  # fmt: skip
     second = attrs.evolve(first, attempts=1, reservations=2)
-    sight.tell(
+    exports.send(
         JobStarted("q", first),
         JobStarted("q", second),
         JobAttemptFailed("q", first, "LookupError: x", timedelta(0)),
         JobSucceeded("q", second, 0.5),
     )
-    assert [told(span)[:2] for span in sight.spans()] == [(0, "retried"), (1, "succeeded")]
+    assert [summary(span)[:2] for span in exports.spans()] == [(0, "retried"), (1, "succeeded")]
 
 
 class Fatal(BaseException):
-    """What is no error of a handler."""
+    """An exception that is not an `Exception`."""
 
 
-async def test_a_queue_that_goes_down_ends_its_spans(sqlite_app: Traced) -> None:
+async def test_a_queue_that_crashes_ends_its_spans(sqlite_app: Traced) -> None:
     begun = threading.Event()
 
     @bgjobs.worker
@@ -227,16 +231,16 @@ async def test_a_queue_that_goes_down_ends_its_spans(sqlite_app: Traced) -> None
         await bg.enqueue_many([deadly.request(), beside.request()])
         await sqlite_app.recorder.wait_for(MonitorReleased)
         await bg.drain()
-    sight = sqlite_app.sight
+    exports = sqlite_app.exports
     for worker in ("deadly", "beside"):
-        assert [told(span) for span in sight.spans(f"process {worker}")] == [
+        assert [summary(span) for span in exports.spans(f"process {worker}")] == [
             (0, "cut_off", "cut_off", StatusCode.ERROR),
             (0, "succeeded", None, StatusCode.UNSET),
         ]
-    assert sight.value("bgjobs.released_by_monitor", kind="deadly") == 1
+    assert exports.value("bgjobs.released_by_monitor", kind="deadly") == 1
 
 
-async def test_what_a_cancelled_application_was_running_is_cut_off(sqlite_app: Traced) -> None:
+async def test_attempts_of_a_cancelled_application_are_cut_off(sqlite_app: Traced) -> None:
     @bgjobs.worker
     async def forever() -> None:
         await anyio.sleep_forever()
@@ -246,20 +250,20 @@ async def test_what_a_cancelled_application_was_running_is_cut_off(sqlite_app: T
             await bg.enqueue(forever.request())
             await sqlite_app.recorder.wait_for(JobStarted)
             scope.cancel()
-    span = sqlite_app.sight.span("process forever")
-    assert told(span) == (0, "cut_off", "cut_off", StatusCode.ERROR)
-    assert sqlite_app.sight.telemetry._spans._begun == {}
+    span = sqlite_app.exports.span("process forever")
+    assert summary(span) == (0, "cut_off", "cut_off", StatusCode.ERROR)
+    assert sqlite_app.exports.telemetry._spans._open == {}
 
 
-async def test_the_length_of_a_span_is_that_of_the_handler(sqlite_app: Traced) -> None:
-    """Not until the commit, which may wait for a database that is away."""
+async def test_a_span_is_as_long_as_its_handler_ran(sqlite_app: Traced) -> None:
+    """The commit, which may wait for an unavailable database, is not included."""
 
     @bgjobs.worker
     async def work() -> None:
         await anyio.sleep(0.01)
 
     await run_one(sqlite_app, work)
-    span = sqlite_app.sight.span("process work")
+    span = sqlite_app.exports.span("process work")
     assert span.start_time is not None
     assert span.end_time is not None
     [ended] = sqlite_app.recorder.of(JobSucceeded)
@@ -271,20 +275,20 @@ async def quoting() -> None:
     raise ValueError(f"no card\n\n{SECRET}")
 
 
-async def test_the_text_of_an_error_is_not_shown(sqlite_app: Traced) -> None:
+async def test_the_text_of_an_error_is_not_exported(sqlite_app: Traced) -> None:
     await run_one(sqlite_app, quoting, queue={"max_retries": 0})
-    shown = [span.to_json() for span in sqlite_app.sight.spans()]
-    shown.append(repr(sqlite_app.sight.metrics()))
+    shown = [span.to_json() for span in sqlite_app.exports.spans()]
+    shown.append(repr(sqlite_app.exports.metrics()))
     assert SECRET not in "".join(shown)
 
 
-async def test_the_text_of_an_error_is_shown_where_it_is_asked_for(
+async def test_the_text_of_an_error_is_exported_on_request(
     sqlite_file: SQLiteFile,
 ) -> None:
-    sight = Sight(error_texts=True)
-    await run_one(Traced(sqlite_file, sight), quoting, queue={"max_retries": 0})
-    [event] = sight.span("process quoting").events
-    sight.close()
+    exports = Exports(error_texts=True)
+    await run_one(Traced(sqlite_file, exports), quoting, queue={"max_retries": 0})
+    [event] = exports.span("process quoting").events
+    exports.close()
     attributes = event.attributes or {}
     assert event.name == "exception"
     assert attributes["exception.type"] == "ValueError"
@@ -304,5 +308,5 @@ async def test_the_text_of_an_error_is_shown_where_it_is_asked_for(
         ("", "_OTHER"),
     ],
 )
-def test_the_type_of_an_error_is_what_its_text_begins_with(text: str, found: str) -> None:
+def test_the_type_of_an_error_is_the_class_that_begins_its_text(text: str, found: str) -> None:
     assert error_type(text) == found

@@ -1,4 +1,4 @@
-"""`drain`: everything that is due is run now, and the test is told what came of it."""
+"""`drain`: run every job that is due and report how each one ended."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,40 +22,44 @@ from bgjobs.events import (
     JobStarted,
     JobSucceeded,
 )
-from bgjobs.testing.inside import look_now
-from bgjobs.testing.virtual_time import patience
+from bgjobs.testing.clock import wait_limit
+from bgjobs.testing.internals import poll_now
 
 _End = JobSucceeded | JobFailed | JobDiscarded | JobCancelled | JobSnoozed | JobAttemptFailed
 
 BUFFER = 1_000_000
-"""Events; they are taken at each turn of the loop, so never so many wait."""
+"""Events; far more than can arrive in one turn of the event loop, after which they are read."""
 
 
 @final
 @frozen
 class Drained:
-    """What `drain` has run, each in the order in which it ended."""
+    """What `drain` has run; each sequence is in the order in which the attempts ended."""
 
     succeeded: Sequence[Job] = ()
     failed: Sequence[Job] = ()
-    """Those that will not run again, because they raised too often."""
+    """Jobs that raised and have no retries left."""
     discarded: Sequence[Job] = ()
     cancelled: Sequence[Job] = ()
-    """Those that an operator cancelled while they ran."""
+    """Jobs that `bg.admin.cancel` ended while they ran."""
     snoozed: Sequence[Job] = ()
     retried: Sequence[Job] = ()
-    """Those that raised and were put back, once for each time."""
+    """Jobs that raised and were put back, once for each time."""
     errors: Sequence[str] = field(default=(), repr=False)
-    """What handlers raised, with tracebacks."""
+    """The exceptions of `failed` and `retried`, each with the worker and the traceback."""
 
     @property
     def runs(self) -> int:
-        """How many attempts there were."""
+        """The number of attempts."""
         ended = (self.succeeded, self.failed, self.discarded, self.cancelled)
         return sum(map(len, (*ended, self.snoozed, self.retried)))
 
     def check(self) -> "Drained":
-        """Raise `AssertionError` with all that handlers raised; else give this back."""
+        """Return this object if no handler raised.
+
+        Raises:
+            AssertionError: A handler raised; the message has all exceptions with tracebacks.
+        """
         __tracebackhide__ = True  # pytest shows the line of the test
         if self.errors:
             count = f"{len(self.errors)} attempts" if len(self.errors) > 1 else "1 attempt"
@@ -70,30 +74,40 @@ async def drain(
     within: float | timedelta | None = None,
     most_runs: int = 10_000,
 ) -> Drained:
-    """Wait until no job is due or running, also none that a job has enqueued; say what ran.
+    """Wait until no job is due or running, including jobs that were enqueued meanwhile.
 
-    Delayed jobs, and with them the retries that wait for their backoff, are waited for only
-    `with_delayed`: in virtual time that takes no time. Those of scheduled jobs never are.
-    `drain(bg).check()` raises what handlers raised.
+    It never waits for the runs of scheduled jobs. ``(await drain(bg)).check()`` raises if a
+    handler raised.
+
+    Args:
+        bg: A running application, in real or in virtual time.
+        with_delayed: Also wait for delayed jobs and for retries that wait for their backoff. In
+            virtual time this takes no real time.
+        within: How long to wait, in seconds or as a `timedelta`; by default 30 seconds of real
+            time or 366 days of virtual time.
+        most_runs: The number of attempts after which to give up, as with a job that enqueues
+            itself.
+
+    Returns:
+        The jobs that ran during the call, by how they ended.
 
     Raises:
-        AssertionError: It was not done `within` so many seconds, which are 30 in real time and
-            a year in virtual time unless said, or not after `most_runs` attempts: a job that
-            enqueues itself would never end.
+        AssertionError: The limit of `within` or `most_runs` was reached; the message names the
+            running jobs, the waiting jobs and the paused queues. Jobs keep running.
     """
     check_type("bg", bg, BgJobs, "a running BgJobs")
     check_flag("with_delayed", with_delayed)
     check_whole("most_runs", most_runs, least=1)
     tally, failure = _Tally(most_runs), None
-    seconds = patience(within)
+    seconds = wait_limit(within)
     async with bg.events(buffer=BUFFER) as events, create_task_group() as group:
         group.start_soon(tally.listen, events)
-        look_now(bg)
+        poll_now(bg)
         tally.scope.deadline = current_time() + seconds
         with tally.scope:
             try:
                 await bg.drain(with_delayed=with_delayed)
-            except Exception as error:  # noqa: BLE001 - raised below, without a group around it
+            except Exception as error:  # noqa: BLE001 - raised below, without an exception group
                 failure = error
         events.end()
     if failure is not None:
@@ -105,7 +119,7 @@ async def drain(
 
 @final
 class _Tally:
-    """Listens, and ends the wait when there are too many runs."""
+    """Collects events, and ends the wait after too many attempts."""
 
     def __init__(self, most_runs: int) -> None:
         self._events: list[Event] = []
@@ -115,11 +129,11 @@ class _Tally:
 
     @property
     def too_many(self) -> bool:
-        """Whether there were too many runs."""
+        """Whether there were more attempts than allowed."""
         return self._runs > self.most_runs
 
     async def listen(self, events: EventStream) -> None:
-        """Take all events until their end."""
+        """Collect all events until the stream ends."""
         async for event in events:
             self._events.append(event)
             self._runs += isinstance(event, JobStarted)
@@ -127,7 +141,7 @@ class _Tally:
                 self.scope.cancel()
 
     def drained(self) -> Drained:
-        """Give what has ended."""
+        """Return the jobs that ended."""
         raised = [one for one in self._events if isinstance(one, JobAttemptFailed | JobFailed)]
         return Drained(
             succeeded=self._jobs(JobSucceeded),
@@ -144,14 +158,14 @@ class _Tally:
 
 
 async def _why(bg: BgJobs, tally: _Tally, seconds: float) -> str:
-    """Say why it was given up."""
+    """Return why `drain` gave up."""
     running = _names(job.name for job in await bg.running())
     waiting = _names(job.name for job in await bg.enqueued())
     paused = _names(queue.name for queue in bg.queues if queue.paused)
     if tally.too_many:
         why = f"more than {tally.most_runs} attempts; does a job enqueue itself?"
     else:
-        why = f"not done within {timedelta(seconds=seconds)}"
+        why = f"jobs are left after {timedelta(seconds=seconds)}"
     return f"drain: {why}; running: {running}; waiting: {waiting}; paused queues: {paused}"
 
 

@@ -1,14 +1,20 @@
-"""`write` with settlements: success, failure and giving back."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`write` with settlements, and the fence that protects each job."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
-from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from attrs import evolve
+
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs._core.settlements import Settlement
 from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
     ERROR,
+    LEASE,
     NOW,
     SECOND,
     TICK,
@@ -34,7 +40,7 @@ def _shared(job: Job | SucceededJob | FailedJob) -> list[object]:
 
 
 def check_a_succeeded_job_carries_all_its_fields(store: Store) -> None:
-    """It leaves the live jobs and has its end."""
+    """The job moves from the live jobs to the succeeded ones."""
     held = hold(store, available_at=NOW - DAY, priority=4, unique_key="k")
     written = store.write(settle=[succeed(held)], now=NOW + SECOND)
     assert not written.lost
@@ -48,7 +54,7 @@ def check_a_succeeded_job_carries_all_its_fields(store: Store) -> None:
 
 
 def check_a_failed_job_carries_all_its_fields(store: Store) -> None:
-    """Its counters and errors are the new ones, and it has its reason and its end."""
+    """The job has the counters, the errors and the reason of the settlement."""
     held = hold(store, available_at=NOW - DAY, priority=4, unique_key="k")
     settlement = fail(held, "no", attempts=3, crashes=2, interruptions=1, errors=(ERROR,))
     assert not store.write(settle=[settlement], now=NOW + SECOND).lost
@@ -63,7 +69,7 @@ def check_a_failed_job_carries_all_its_fields(store: Store) -> None:
 
 
 def check_a_succeeded_job_keeps_its_counters(store: Store) -> None:
-    """What earlier runs left behind goes along."""
+    """The counters and errors of earlier attempts are kept."""
     held = hold(store)
     raised = requeue(held, attempts=2, crashes=3, interruptions=4, errors=(ERROR,))
     store.write(settle=[raised], now=NOW)
@@ -76,7 +82,7 @@ def check_a_succeeded_job_keeps_its_counters(store: Store) -> None:
 
 
 def check_a_requeued_job_has_the_new_counters(store: Store) -> None:
-    """Attempts, crashes and interruptions are written as they are given."""
+    """The counters and errors are those of the settlement."""
     held = hold(store)
     raised = requeue(held, attempts=1, crashes=2, interruptions=3, errors=(ERROR,))
     assert not store.write(settle=[raised], now=NOW).lost
@@ -86,7 +92,7 @@ def check_a_requeued_job_has_the_new_counters(store: Store) -> None:
 
 
 def check_a_released_job_can_be_reserved_again(store: Store) -> None:
-    """It is held by nobody and has kept its place."""
+    """The job has no owner and keeps its due time and its reservation number."""
     held = hold(store)
     store.write(settle=[requeue(held)], now=NOW + SECOND)
     [waiting] = store.get_enqueued()
@@ -97,7 +103,7 @@ def check_a_released_job_can_be_reserved_again(store: Store) -> None:
 
 
 def check_a_delay_of_requeue_is_counted_from_now(store: Store) -> None:
-    """Not from the old instant."""
+    """The old due time does not count."""
     held = hold(store, available_at=NOW - DAY)
     store.write(settle=[requeue(held, delay=SECOND)], now=NOW + DAY)
     [waiting] = store.get_enqueued()
@@ -108,14 +114,14 @@ def check_a_delay_of_requeue_is_counted_from_now(store: Store) -> None:
 
 
 def check_a_delay_of_zero_is_now(store: Store) -> None:
-    """Zero is not None."""
+    """A delay of zero sets the due time; None keeps it."""
     held = hold(store, available_at=NOW - DAY)
     store.write(settle=[requeue(held, delay=timedelta(0))], now=NOW + SECOND)
     assert store.get_enqueued()[0].available_at == NOW + SECOND
 
 
 def check_requeueing_keeps_priority_payload_and_key(store: Store) -> None:
-    """Only what the settlement names is changed."""
+    """Only the fields of the settlement change."""
     held = hold(store, priority=-4, unique_key="k")
     store.write(settle=[requeue(held, attempts=1)], now=NOW)
     [waiting] = store.get_enqueued()
@@ -123,7 +129,7 @@ def check_requeueing_keeps_priority_payload_and_key(store: Store) -> None:
 
 
 def check_a_dropped_job_is_gone_for_good(store: Store) -> None:
-    """It ran never, so it is neither live nor ended, and its unique key is free."""
+    """The job is deleted, and its unique key is free."""
     held = hold(store, unique_key="k")
     assert not store.write(settle=[drop(held)], now=NOW).lost
     assert store.find(held.id) is None
@@ -134,7 +140,7 @@ def check_a_dropped_job_is_gone_for_good(store: Store) -> None:
 
 
 def check_dropping_leaves_the_other_jobs(store: Store) -> None:
-    """Even those of the same owner."""
+    """Other jobs of the same owner are kept."""
     put(store, ask(), ask())
     held = take(store, start(store))
     store.write(settle=[drop(held[0])], now=NOW)
@@ -142,7 +148,7 @@ def check_dropping_leaves_the_other_jobs(store: Store) -> None:
 
 
 def check_one_write_settles_every_kind(store: Store) -> None:
-    """Each with its own values."""
+    """One write may contain all kinds of settlements, each with its own values."""
     put(store, *(ask(payload=str(number)) for number in range(7)))
     held = take(store, start(store))
     settlements: list[Settlement] = [
@@ -171,3 +177,111 @@ def check_a_thousand_jobs_are_settled_in_one_write(store: Store) -> None:
     held = take(store, start(store), limit=1000)
     assert not store.write(settle=[succeed(job) for job in held], now=NOW).lost
     assert store.count(now=NOW).succeeded == 1000
+
+
+_KINDS: tuple[Callable[[Job], Settlement], ...] = (succeed, fail, requeue, drop)
+
+
+def _assert_lost(store: Store, job: Job, reservation: Reservation) -> None:
+    """Assert that no settlement with this reservation, nor `complete`, changes the job."""
+    before = store.find(job.id)
+    for kind in _KINDS:
+        settlement = evolve(kind(job), reservation=reservation)
+        assert list(store.write(settle=[settlement], now=NOW).lost) == [reservation]
+        assert store.find(job.id) == before
+    called: list[Any] = []
+    assert store.complete(reservation, called.append, now=NOW) is False
+    assert called == []
+    assert store.find(job.id) == before
+
+
+def check_another_owner_cannot_settle(store: Store) -> None:
+    """The owner must match, even if the reservation number does."""
+    held = hold(store)
+    _assert_lost(store, held, evolve(held.reservation, owner=start(store)))
+    assert list(store.get_running()) == [held]
+
+
+def check_another_number_cannot_settle(store: Store) -> None:
+    """An older or newer reservation number is rejected, even for the same owner."""
+    held = hold(store)
+    for number in (0, 2):
+        _assert_lost(store, held, evolve(held.reservation, number=number))
+
+
+def check_an_unknown_job_cannot_be_settled(store: Store) -> None:
+    """The settlement is reported as lost and does not raise."""
+    held = hold(store)
+    _assert_lost(store, held, evolve(held.reservation, job_id=new_id()))
+
+
+def check_a_released_job_cannot_be_settled(store: Store) -> None:
+    """Putting a job back ends its reservation."""
+    held = hold(store)
+    store.write(settle=[requeue(held)], now=NOW)
+    _assert_lost(store, held, held.reservation)
+
+
+def check_a_job_reserved_by_another_cannot_be_settled(store: Store) -> None:
+    """The former owner has lost the job to another one."""
+    held = hold(store)
+    store.write(settle=[requeue(held)], now=NOW)
+    [taken] = take(store, start(store))
+    _assert_lost(store, held, held.reservation)
+    assert store.find(held.id) == taken
+
+
+def check_a_job_reserved_again_by_its_owner_cannot_be_settled_twice(store: Store) -> None:
+    """The reservation number distinguishes the two reservations."""
+    put_one(store)
+    owner = start(store)
+    [first] = take(store, owner)
+    store.write(settle=[requeue(first)], now=NOW)
+    [second] = take(store, owner)
+    _assert_lost(store, first, first.reservation)
+    assert not store.write(settle=[succeed(second)], now=NOW).lost
+
+
+def check_a_succeeded_job_cannot_be_settled(store: Store) -> None:
+    """A succeeded job does not change."""
+    held = hold(store)
+    store.write(settle=[succeed(held)], now=NOW)
+    _assert_lost(store, held, held.reservation)
+
+
+def check_a_failed_job_cannot_be_settled(store: Store) -> None:
+    """A failed job does not change."""
+    held = hold(store)
+    store.write(settle=[fail(held)], now=NOW)
+    _assert_lost(store, held, held.reservation)
+
+
+def check_a_dropped_job_cannot_be_settled(store: Store) -> None:
+    """A dropped job does not exist."""
+    held = hold(store)
+    store.write(settle=[drop(held)], now=NOW)
+    _assert_lost(store, held, held.reservation)
+
+
+def check_a_waiting_job_cannot_be_settled(store: Store) -> None:
+    """A job that was never reserved does not change."""
+    job = put_one(store)
+    owner = start(store)
+    _assert_lost(store, evolve(job, reserved_by=owner), Reservation(job.id, owner, 0))
+
+
+def check_a_lost_settlement_does_not_stop_the_others(store: Store) -> None:
+    """The other settlements and the new jobs of the write are stored."""
+    mine, theirs = hold(store), hold(store)
+    store.write(settle=[requeue(theirs)], now=NOW)
+    new = NewJob(new_id(), ask("next"))
+    written = store.write([new], [succeed(theirs), succeed(mine)], now=NOW)
+    assert list(written.lost) == [theirs.reservation]
+    assert ids(store.get_succeeded()) == [mine.id]
+    assert ids(store.get_enqueued("next")) == [new.id]
+
+
+def check_the_fence_does_not_ask_for_the_lease(store: Store) -> None:
+    """An owner may settle after its lease has ended, if no one has taken the job."""
+    held = hold(store)
+    assert not store.write(settle=[succeed(held)], now=NOW + 2 * LEASE).lost

@@ -1,5 +1,4 @@
-"""`complete`: success and the user's own writes in one transaction."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`complete`: success and the writes of the user in one transaction."""
 
 from collections.abc import Callable
 from operator import methodcaller
@@ -31,7 +30,7 @@ _COUNT = "select count(*) from contract_effects"
 
 
 def _run(store: Store, *statements: str) -> list[Any]:
-    """Run SQL on the store's database: in a `complete` of a job made for it."""
+    """Run SQL on the database of the store, in the `complete` of a new job."""
     found: list[Any] = []
 
     def work(connection: Any) -> None:
@@ -50,7 +49,7 @@ def _effects(store: Store) -> int:
 
 
 def check_complete_lets_the_job_succeed(store: Store) -> None:
-    """As a settlement would."""
+    """The stored job equals one that was settled as succeeded."""
     held = hold(store, unique_key="k")
     assert store.complete(held.reservation, lambda _: None, now=NOW + SECOND) is True
     ended = store.find(held.id)
@@ -61,7 +60,7 @@ def check_complete_lets_the_job_succeed(store: Store) -> None:
 
 
 def check_complete_writes_the_effects_of_work(store: Store) -> None:
-    """They are there when it returns."""
+    """The writes of `work` are committed when `complete` returns."""
     _run(store, _DROP, _MAKE)
     held = hold(store)
     assert store.complete(held.reservation, lambda raw: raw.execute(_ADD), now=NOW)
@@ -70,7 +69,7 @@ def check_complete_writes_the_effects_of_work(store: Store) -> None:
 
 
 def check_work_is_called_once_with_a_connection(store: Store) -> None:
-    """The driver's own."""
+    """The argument is a connection of the driver."""
     seen: list[Any] = []
     assert store.complete(hold(store).reservation, seen.append, now=NOW)
     assert len(seen) == 1
@@ -78,7 +77,7 @@ def check_work_is_called_once_with_a_connection(store: Store) -> None:
 
 
 def check_complete_stores_what_follows(store: Store) -> None:
-    """The next one may take the unique key of the job that ends."""
+    """A new job may take the unique key of the job that ends."""
     held = hold(store, unique_key="k")
     following = [follow(held, unique_key="k"), NewJob(new_id(), ask("other"))]
     assert store.complete(held.reservation, lambda _: None, following, now=NOW) is True
@@ -88,7 +87,7 @@ def check_complete_stores_what_follows(store: Store) -> None:
 
 
 def check_what_work_raises_takes_back_what_follows(store: Store) -> None:
-    """The next one is not stored, and the job is held and has its key as before."""
+    """The new jobs are not stored; the job stays reserved and keeps its unique key."""
     held = hold(store, unique_key="k")
     try:
         store.complete(held.reservation, _raise, [follow(held, unique_key="k")], now=NOW)
@@ -96,11 +95,11 @@ def check_what_work_raises_takes_back_what_follows(store: Store) -> None:
         assert store.find_unique("mail", "k") == held
         assert list(store.get_enqueued()) == []
     else:
-        raise AssertionError("the error did not come out")
+        raise AssertionError("complete did not raise the error of work")
 
 
 def check_a_lost_reservation_stores_nothing_that_follows(store: Store) -> None:
-    """Not even a job that does not name the settlement."""
+    """New jobs without `after` are not stored either."""
     held = hold(store)
     store.write(settle=[succeed(held)], now=NOW)
     following = [follow(held), NewJob(new_id(), ask())]
@@ -113,49 +112,51 @@ def _raise(_: Any) -> None:
 
 
 def check_what_work_gives_back_is_ignored(store: Store) -> None:
-    """False is no veto."""
+    """False does not stop the completion."""
     held = hold(store)
     assert store.complete(held.reservation, lambda _: False, now=NOW) is True
     assert ids(store.get_succeeded()) == [held.id]
 
 
 def check_what_work_raises_rolls_back_and_comes_out(store: Store) -> None:
-    """The very exception; the job is held as before and nothing else is written."""
+    """`complete` raises the same exception; the job stays reserved and nothing is stored."""
     _run(store, _DROP, _MAKE)
     held = hold(store)
-    fault = ValueError("no")
+    expected = ValueError("no")
 
     def work(connection: Any) -> None:
         connection.execute(_ADD)
-        raise fault
+        raise expected
 
     raised: Exception | None = None
     try:
         store.complete(held.reservation, work, now=NOW)
     except ValueError as error:
         raised = error
-    assert raised is fault
+    assert raised is expected
     assert store.find(held.id) == held
     assert _effects(store) == 0
-    assert store.complete(held.reservation, lambda _: None, now=NOW), "the fence still holds"
+    assert store.complete(held.reservation, lambda _: None, now=NOW), (
+        "the reservation is still valid"
+    )
     _run(store, _DROP)
 
 
 def check_an_error_of_the_driver_in_work_comes_out_as_it_is(store: Store) -> None:
-    """It is the user's statement that failed, not a verb of the store."""
+    """The statement is that of the user, so its error is not translated."""
     held = hold(store)
     try:
         store.complete(held.reservation, lambda raw: raw.execute("selekt 1"), now=NOW)
     except StoreError as error:
-        raise AssertionError("the driver's error was translated") from error
-    except Exception:  # noqa: BLE001 - each driver has its own class
+        raise AssertionError("complete translated the error of the driver") from error
+    except Exception:  # noqa: BLE001 - each driver has its own error classes
         assert store.find(held.id) == held
     else:
-        raise AssertionError("a wrong statement was taken")
+        raise AssertionError("complete accepted an invalid statement")
 
 
 def check_a_lost_reservation_does_not_call_work(store: Store) -> None:
-    """The answer is False, and the holder keeps the job."""
+    """`complete` returns False, and the new owner keeps the job."""
     held = hold(store)
     store.write(settle=[requeue(held)], now=NOW)
     [taken] = take(store, start(store))
@@ -166,7 +167,7 @@ def check_a_lost_reservation_does_not_call_work(store: Store) -> None:
 
 
 def check_complete_twice_is_lost_the_second_time(store: Store) -> None:
-    """The effects are written once."""
+    """`work` is called once."""
     held = hold(store)
     calls: list[Any] = []
     assert store.complete(held.reservation, calls.append, now=NOW) is True
@@ -175,14 +176,14 @@ def check_complete_twice_is_lost_the_second_time(store: Store) -> None:
 
 
 def check_work_that_commits_is_an_error(store: Store) -> None:
-    """Said by the store or by the driver; the job is held as before."""
+    """The store or the driver raises; the job stays reserved."""
     held = _assert_refused(store, methodcaller("commit"))
     assert store.find(held.id) == held
     assert list(store.get_enqueued("next")) == []
 
 
 def check_work_that_commits_by_a_statement_is_an_error(store: Store) -> None:
-    """The job has not succeeded, and nothing follows it: it is held, and can fail."""
+    """The job has not succeeded, nothing follows it, and it can still fail."""
 
     def commit(connection: Any) -> None:
         connection.execute("commit")
@@ -205,7 +206,7 @@ def check_work_that_commits_by_a_statement_is_an_error(store: Store) -> None:
 
 
 def check_work_may_use_savepoints(store: Store) -> None:
-    """What it takes back is not written; the rest is."""
+    """A rollback to a savepoint discards only the writes after it."""
     _run(store, _DROP, _MAKE)
 
     def work(connection: Any) -> None:
@@ -221,7 +222,7 @@ def check_work_may_use_savepoints(store: Store) -> None:
 
 
 def check_a_completed_job_keeps_its_unique_key(store: Store) -> None:
-    """And the next job may have it."""
+    """Another job may have the same key afterwards."""
     held = hold(store, unique_key="k")
     assert store.complete(held.reservation, lambda _: None, now=NOW)
     ended = store.find(held.id)
@@ -231,14 +232,14 @@ def check_a_completed_job_keeps_its_unique_key(store: Store) -> None:
 
 
 def check_work_that_rolls_back_is_an_error(store: Store) -> None:
-    """Said by the store or by the driver; the job is held as before."""
+    """The store or the driver raises; the job stays reserved."""
     held = _assert_refused(store, methodcaller("rollback"))
     assert store.find(held.id) == held
     assert list(store.get_enqueued("next")) == []
 
 
 def check_work_that_begins_another_transaction_is_an_error(store: Store) -> None:
-    """What it wrote there is taken back; the job is held as before."""
+    """The writes of that transaction are rolled back; the job stays reserved."""
     _run(store, _DROP, _MAKE)
 
     def work(connection: Any) -> None:
@@ -256,8 +257,8 @@ def _assert_refused(store: Store, work: Callable[[Any], object], **options: Any)
     try:
         following = [follow(held, name="next")]
         store.complete(held.reservation, work, following, now=NOW)
-    except Exception:  # noqa: BLE001 - a driver that refuses by itself has its own class
+    except Exception:  # noqa: BLE001 - a driver may raise an error of its own class
         other = hold(store, priority=-1)
         assert not store.write(settle=[succeed(other)], now=NOW).lost
         return held
-    raise AssertionError("work ended the transaction and nothing was said")
+    raise AssertionError("work ended the transaction, and complete did not raise")

@@ -1,16 +1,19 @@
-"""`delete`, `prune_worker` and `get_occurrences`: what an operator wants to be gone or seen."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
+"""`change`, `delete`, `prune_worker`, paused queues, diagnosis and unreadable rows."""
 
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from attrs import evolve
+
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Settlement
 from bgjobs.stores.operations import Failures, OperatedStore
-from bgjobs.stores.pages import Page
+from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.types import SCHEMA_VERSION
 from bgjobs.testing.contract.steps import (
     DAY,
+    LEASE,
     NOW,
     OCCURRENCE,
     SECOND,
@@ -30,15 +33,83 @@ from bgjobs.testing.contract.steps import (
 )
 
 
+def check_a_waiting_job_is_changed(store: OperatedStore) -> None:
+    """The due time, the priority or both change; other fields do not."""
+    job = put_one(store, unique_key="k")
+    change = store.operations.change
+    assert change([job.id], available_at=NOW + DAY, now=NOW) == [job.id]
+    assert store.find(job.id) == evolve(job, available_at=NOW + DAY)
+    assert change([job.id, job.id], available_in=SECOND, priority=-3, now=NOW) == [job.id]
+    assert store.find(job.id) == evolve(job, available_at=NOW + SECOND, priority=-3)
+    assert change([job.id], priority=32767, now=NOW) == [job.id]
+    assert store.find(job.id) == evolve(job, available_at=NOW + SECOND, priority=32767)
+
+
+def check_a_changed_job_is_reserved_in_its_new_place(store: OperatedStore) -> None:
+    """The new priority and the new due time count."""
+    first, second, third = put(store, ask(), ask(), ask())
+    store.operations.change([third.id], priority=-1, now=NOW)
+    store.operations.change([first.id], available_in=SECOND, now=NOW)
+    owner = start(store)
+    assert ids(take(store, owner)) == [third.id, second.id]
+    assert store.next_due(["mail"], now=NOW) == SECOND
+    assert ids(take(store, owner, now=NOW + SECOND)) == [first.id]
+
+
+def check_only_waiting_jobs_of_no_schedule_are_changed(store: OperatedStore) -> None:
+    """Running, ended and unknown jobs and occurrences are not."""
+    failed, running = lose(store), hold(store)
+    planned = put_one(store, occurrence=OCCURRENCE)
+    wanted = [running.id, failed.id, planned.id, new_id()]
+    assert store.operations.change(wanted, available_in=DAY, priority=1, now=NOW) == []
+    assert store.operations.change([], priority=1, now=NOW) == []
+    assert (store.find(running.id), store.find(planned.id)) == (running, planned)
+    assert not store.write(settle=[requeue(running)], now=NOW).lost
+
+
+def check_a_queue_is_paused_until_it_is_resumed(store: OperatedStore) -> None:
+    """`orders` and `heartbeat` name paused queues; `reserve` still works."""
+    admin, owner = store.operations, start(store)
+    assert admin.commands([]).paused == frozenset()
+    assert admin.pause_queue("mail", now=NOW)
+    assert not admin.pause_queue("mail", now=NOW + SECOND)
+    assert admin.pause_queue('qüeue "2"')
+    assert admin.commands([]).paused == {"mail", 'qüeue "2"'}
+    assert store.heartbeat([owner], LEASE, now=NOW).commands.paused == {"mail", 'qüeue "2"'}
+    assert admin.resume_queue('qüeue "2"')
+    assert not admin.resume_queue('qüeue "2"')
+    assert admin.commands([owner]).paused == {"mail"}
+    assert put_one(store).id == take(store, owner)[0].id
+
+
+def check_a_migrated_store_has_nothing_pending(store: OperatedStore) -> None:
+    """The schema has the version of this bgjobs, and `diagnose` finds no problem."""
+    assert store.operations.schema_version() == SCHEMA_VERSION
+    assert store.operations.pending_migrations() == []
+    found = store.operations.diagnose()
+    assert found
+    assert [one for one in found if one.level == "problem"] == []
+
+
+def check_a_long_delay_is_kept_to_the_microsecond(store: OperatedStore) -> None:
+    """The delay here is a century less a microsecond."""
+    job = put_one(store)
+    delay = timedelta(days=36_500) - TICK
+    store.operations.change([job.id], available_in=delay, now=NOW)
+    found = store.find(job.id)
+    assert found is not None
+    assert found.available_at == NOW + delay
+
+
 def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
-    """Each id once, whatever was asked of it; the counts have none of them."""
+    """Each id is returned once, and the counts are 0 afterwards."""
     good, bad = hold(store), hold(store)
     store.write(settle=[succeed(good), fail(bad)], now=NOW)
     waiting = put_one(store)
     delayed = put_one(store, available_in=timedelta(hours=1))
     wanted = ids([waiting, delayed, good, bad])
-    gone = store.operations.delete([*wanted, *wanted, new_id()])
-    assert sorted(gone) == sorted(wanted)
+    deleted = store.operations.delete([*wanted, *wanted, new_id()])
+    assert sorted(deleted) == sorted(wanted)
     assert [store.find(one) for one in wanted] == [None] * 4
     counts = store.count(now=NOW)
     assert (counts.waiting, counts.delayed, counts.succeeded, counts.failed) == (0, 0, 0, 0)
@@ -47,7 +118,7 @@ def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
 
 
 def check_delete_leaves_running_jobs_alone(store: OperatedStore) -> None:
-    """And what was asked of them; they settle as if nothing had been."""
+    """The orders about them are kept, and they can be settled."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     assert list(store.operations.delete([held.id])) == []
@@ -58,14 +129,14 @@ def check_delete_leaves_running_jobs_alone(store: OperatedStore) -> None:
 
 
 def check_delete_frees_the_unique_key(store: OperatedStore) -> None:
-    """Another job may have it at once."""
+    """Another job may have the key at once."""
     waiting = put_one(store, unique_key="k")
     assert store.operations.delete([waiting.id]) == [waiting.id]
     assert put_one(store, unique_key="k").id != waiting.id
 
 
 def check_an_occurrence_that_waits_is_deleted_too(store: OperatedStore) -> None:
-    """Its schedule plans anew."""
+    """Its schedule can store the next occurrence."""
     waiting = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
     assert store.operations.delete([waiting.id]) == [waiting.id]
     anew = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
@@ -73,7 +144,7 @@ def check_an_occurrence_that_waits_is_deleted_too(store: OperatedStore) -> None:
 
 
 def check_a_deleted_failure_is_not_found_any_more(store: OperatedStore) -> None:
-    """Neither by its words; the others are."""
+    """The search does not find its words either; other jobs are found."""
     put(store, ask(), ask())
     one, other = take(store, start(store))
     store.write(settle=[fail(one, "lost mail"), fail(other, "lost mail")], now=NOW)
@@ -83,7 +154,7 @@ def check_a_deleted_failure_is_not_found_any_more(store: OperatedStore) -> None:
 
 
 def check_what_was_asked_is_forgotten_with_a_deleted_job(store: OperatedStore) -> None:
-    """One that is stored again under its id is not cancelled by it."""
+    """A job that is restored with the same id is not cancelled."""
     held = hold(store)
     store.operations.cancel([held.id], "no", now=NOW)
     store.write(settle=[fail(held)], now=NOW)
@@ -98,7 +169,7 @@ def check_what_was_asked_is_forgotten_with_a_deleted_job(store: OperatedStore) -
 
 
 def check_a_job_is_deleted_or_runs_and_never_both(store: OperatedStore) -> None:
-    """While others reserve, put back and settle."""
+    """Threads delete, reserve, put back and settle at once."""
     jobs = ids(put(store, *(ask() for _ in range(60))))
 
     def delete() -> list[UUID]:
@@ -130,7 +201,7 @@ def _win(store: OperatedStore, name: str) -> UUID:
 
 
 def check_prune_worker_deletes_of_one_worker_alone(store: OperatedStore) -> None:
-    """Each kind by its own age, and None keeps that kind."""
+    """Each state has its own age, and None keeps the state."""
     mails, others = [_win(store, name) for name in ("mail", "mail")], _win(store, "sms")
     mine, theirs = lose(store, name="mail"), lose(store, name="sms")
     prune = store.operations.prune_worker
@@ -147,7 +218,7 @@ def check_prune_worker_deletes_of_one_worker_alone(store: OperatedStore) -> None
 
 
 def check_prune_worker_deletes_up_to_its_limit_of_each_kind(store: OperatedStore) -> None:
-    """The rest is for the next call; the index of errors forgets what is gone."""
+    """The next call deletes the next jobs; the search does not find deleted jobs."""
     for _ in range(3):
         _win(store, "mail")
         lose(store, "lost mail", name="mail")
@@ -158,7 +229,7 @@ def check_prune_worker_deletes_up_to_its_limit_of_each_kind(store: OperatedStore
 
 
 def check_prune_worker_passes_over_the_lowest_ids_of_each_kind(store: OperatedStore) -> None:
-    """As many as it is told, and none of other workers."""
+    """`skip` is a number of jobs of each state; other workers do not count."""
     _win(store, "sms")
     won = [_win(store, "mail") for _ in range(3)]
     lost = [lose(store, name="mail").id for _ in range(3)]
@@ -173,37 +244,30 @@ def check_prune_worker_passes_over_the_lowest_ids_of_each_kind(store: OperatedSt
 
 
 def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: OperatedStore) -> None:
-    """It is no error of the database."""
+    """Such an age is no error of the database."""
     _win(store, "mail")
     age = timedelta.max
     prune = store.operations.prune_worker
     assert prune("mail", succeeded_for=age, failed_for=age, limit=9, now=NOW + DAY) == 0
 
 
-def check_live_occurrences_are_found_among_all_jobs(store: OperatedStore) -> None:
-    """Waiting or running, of whatever worker, and none that has ended."""
-    put(store, ask(), ask("sms"))
-    put_one(store, unique_key="schedule:ended", occurrence=OCCURRENCE)
-    [*_, ended] = take(store, start(store))
-    assert ids(store.operations.get_occurrences()) == [ended.id]
-    store.write(settle=[succeed(ended)], now=NOW)
-    waiting = put_one(store, "sms", unique_key="schedule:nightly", occurrence=OCCURRENCE)
-    found = store.operations.get_occurrences()
-    assert list(found) == [waiting]
-    assert found[0].occurrence == OCCURRENCE
-    assert list(store.operations.get_occurrences(Page(0))) == []
+def check_what_a_store_has_written_can_be_read(store: OperatedStore) -> None:
+    """No row is set apart, found, counted or put back as unreadable."""
+    job = put_one(store)
+    assert unreadable_in(store.get_enqueued()) == ()
+    operations = store.operations
+    assert operations.set_apart([], now=NOW) == []
+    assert list(operations.get_unreadable()) == []
+    assert operations.find_unreadable(job.id) is None
+    assert operations.count_unreadable() == 0
+    assert list(operations.put_back([job.id, new_id()], now=NOW)) == []
+    assert store.find(job.id) == job
 
 
-def check_live_occurrences_have_the_key_of_a_schedule_and_come_in_pages(
-    store: OperatedStore,
-) -> None:
-    """The oldest first; any other job may carry an occurrence."""
-    for key in (None, "k", "Schedule:a", "xschedule:a"):
-        put_one(store, unique_key=key, occurrence=OCCURRENCE)
-    put_one(store, unique_key="schedule:d")
-    wanted = [
-        put_one(store, unique_key=f"schedule:{one}", occurrence=OCCURRENCE).id for one in "cab"
-    ]
-    found = store.operations.get_occurrences(Page(2))
-    assert ids(found) == sorted(wanted)[:2]
-    assert ids(store.operations.get_occurrences(Page(2).behind(found))) == sorted(wanted)[2:]
+def check_a_constraint_that_is_valid_is_not_validated_again(store: OperatedStore) -> None:
+    """After all constraints were validated, none is listed."""
+    operations = store.operations
+    for constraint in operations.unvalidated():
+        assert operations.validate(constraint, now=NOW) == 0
+    assert list(operations.unvalidated()) == []
+    assert operations.validate("unknown", now=NOW) == 0

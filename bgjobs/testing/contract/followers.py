@@ -1,5 +1,4 @@
 """Jobs that follow a settlement: stored together with it, or not at all."""
-# ruff: noqa: D401 - the docstring of a check goes on where its name ends
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -30,7 +29,7 @@ from bgjobs.testing.contract.steps import (
 
 
 def check_a_follower_is_stored_with_its_settlement(store: Store) -> None:
-    """Of whichever kind."""
+    """It may follow any kind of settlement."""
     for settle in (succeed, fail, requeue, drop):
         held = hold(store, priority=-1)
         new = follow(held, name="next")
@@ -42,7 +41,7 @@ def check_a_follower_is_stored_with_its_settlement(store: Store) -> None:
 
 
 def check_a_follower_takes_the_key_of_the_job_that_ends(store: Store) -> None:
-    """Whichever way it ends: one live job at any time."""
+    """At any time exactly one live job has the key."""
     held = hold(store, unique_key="k", occurrence=OCCURRENCE)
     for settle in (succeed, fail, drop):
         new = follow(held, unique_key="k", occurrence=evolve(OCCURRENCE, previous=NOW))
@@ -53,7 +52,7 @@ def check_a_follower_takes_the_key_of_the_job_that_ends(store: Store) -> None:
 
 
 def check_a_follower_of_a_lost_settlement_is_not_stored(store: Store) -> None:
-    """It is given as it was asked for; the rest of the write is done."""
+    """It is returned as requested; the rest of the write is stored."""
     mine, theirs = hold(store), hold(store)
     store.write(settle=[fail(theirs)], now=NOW)
     holder = put_one(store, unique_key="held")
@@ -75,7 +74,7 @@ def check_a_follower_of_a_lost_settlement_is_not_stored(store: Store) -> None:
 
 
 def check_a_lost_follower_has_the_instant_it_asked_for(store: Store) -> None:
-    """And the clock of the store, where no `now` was given."""
+    """Without `now`, its timestamps come from the clock of the store."""
     held = hold(store)
     store.write(settle=[drop(held)], now=NOW)
     new = [follow(held, available_at=NOW - DAY), follow(held)]
@@ -87,7 +86,7 @@ def check_a_lost_follower_has_the_instant_it_asked_for(store: Store) -> None:
 
 
 def check_a_follower_of_no_settlement_is_not_stored(store: Store) -> None:
-    """Neither of one in another write nor of another reservation of the same job."""
+    """A settlement of another write or another reservation does not count."""
     held = hold(store)
     store.write([follow(held)], now=NOW)
     store.write(settle=[requeue(held)], now=NOW)
@@ -98,7 +97,7 @@ def check_a_follower_of_no_settlement_is_not_stored(store: Store) -> None:
 
 
 def check_a_settlement_said_twice_still_has_its_follower(store: Store) -> None:
-    """The second time it is lost, but the first it took effect."""
+    """Only the second one of two equal settlements is lost."""
     held = hold(store)
     new = follow(held)
     written = store.write([new], [succeed(held), succeed(held)], now=NOW)
@@ -107,7 +106,7 @@ def check_a_settlement_said_twice_still_has_its_follower(store: Store) -> None:
 
 
 def check_a_repeated_write_does_not_double_a_follower(store: Store) -> None:
-    """The first answer may have been lost; the follower is there once."""
+    """A write may be repeated after its answer was lost."""
     for settle in (succeed, fail, requeue, drop):
         held = hold(store, priority=-1)
         new = follow(held, name="next")
@@ -120,7 +119,7 @@ def check_a_repeated_write_does_not_double_a_follower(store: Store) -> None:
 
 
 def check_a_repeated_write_does_not_revive_a_follower(store: Store) -> None:
-    """It ran, and even left no trace, before the write was repeated."""
+    """A follower that was dropped before the write was repeated is not stored again."""
     held = hold(store)
     new = follow(held)
     store.write([new], [succeed(held)], now=NOW)
@@ -132,7 +131,7 @@ def check_a_repeated_write_does_not_revive_a_follower(store: Store) -> None:
 
 
 def check_a_follower_gives_way_to_the_holder_of_its_key(store: Store) -> None:
-    """As every new job does."""
+    """The write returns the holder of the key, as for any new job."""
     holder = put_one(store, unique_key="k", available_in=DAY)
     held = hold(store)
     written = store.write([follow(held, unique_key="k")], [succeed(held)], now=NOW)
@@ -141,7 +140,7 @@ def check_a_follower_gives_way_to_the_holder_of_its_key(store: Store) -> None:
 
 
 def check_a_follower_is_planned_by_the_time_of_its_write(store: Store) -> None:
-    """Not by the time at which somebody asked for it."""
+    """`plan` gets the time of the write, not of the request."""
     for settle in (succeed, fail, drop):
         held = hold(store, priority=-1)
         new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
@@ -152,7 +151,7 @@ def check_a_follower_is_planned_by_the_time_of_its_write(store: Store) -> None:
 
 
 def check_a_follower_is_planned_by_the_clock_of_the_store(store: Store) -> None:
-    """Where no `now` is given, it is told the time at which the row is made, or just before."""
+    """Without `now`, `plan` gets the time of the write by the clock of the store."""
     held = hold(store)
     new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
     [job] = store.write([new], [succeed(held)]).jobs
@@ -160,7 +159,7 @@ def check_a_follower_is_planned_by_the_clock_of_the_store(store: Store) -> None:
 
 
 def check_a_follower_of_a_lost_settlement_is_not_planned(store: Store) -> None:
-    """A plan that is made once more, for nothing, would hide the one that was stored."""
+    """`plan` is not called again, as its result would be discarded."""
     held, asked = hold(store), list[datetime]()
 
     def plan(now: datetime) -> JobRequest:
@@ -175,7 +174,7 @@ def check_a_follower_of_a_lost_settlement_is_not_planned(store: Store) -> None:
 
 
 def check_the_follower_of_a_completion_is_planned_by_its_time(store: Store) -> None:
-    """As that of any other end."""
+    """`plan` gets the time of the completion."""
     held = hold(store)
     new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
     assert store.complete(held.reservation, lambda _: None, [new], now=NOW + SECOND)
@@ -184,7 +183,7 @@ def check_the_follower_of_a_completion_is_planned_by_its_time(store: Store) -> N
 
 
 def check_a_plan_that_fails_takes_the_write_back(store: Store) -> None:
-    """The run is then settled by another write."""
+    """If `plan` raises, nothing is stored and the job stays reserved."""
     held = hold(store)
 
     def plan(now: datetime) -> JobRequest:

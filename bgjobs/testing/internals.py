@@ -1,4 +1,4 @@
-"""What tests may see of a running application and others may not."""
+"""The parts of a running application that the test tools need and its users do not."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,36 +10,36 @@ from bgjobs.stores.port import Store
 
 
 def store_of(where: BgJobs | Store) -> Store:
-    """Give the store, whatever was given."""
+    """Return the store of an application, or the store itself."""
     if not isinstance(where, BgJobs):
         _check_store(where, "where: expected a running BgJobs or a store")
         return where
-    # The engine is nobody's business but of the runtime and of these tools.
+    # The engine is private to the runtime and to these tools.
     return where._services.store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def workers_of(where: BgJobs | Store) -> dict[str, AnyWorker]:
-    """Give the workers that are known there, by name; a store knows none."""
+    """Return the workers of an application by name; empty for a store, which has none."""
     if not isinstance(where, BgJobs):
         return {}
     workers = where._services.workers()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
     return {worker.name: worker for worker in workers}
 
 
-def look_now(bg: BgJobs) -> None:
-    """Let the queues look for jobs that came past this application, as by `enqueue_in`."""
+def poll_now(bg: BgJobs) -> None:
+    """Wake all queues, as no event announces jobs that `enqueue_in` has stored."""
     bg._services.wakeups.wake(None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
 
 
 @contextmanager
 def opened(store: Store) -> Generator[None]:
-    """Have a store open in the block, which it may be before."""
+    """Open and migrate a store for the block; leave a store that is open as it is."""
     _check_store(store, "store: expected a store such as SQLiteStore(...)")
     try:
         store.open()
     except StoreUnavailableError:
         raise
-    except StoreError:  # it is open; if that was not it, the next verb says so
+    except StoreError:  # it is open; after any other error the next call raises again
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""A listener that keeps what it hears."""
+"""`Recorder`: a listener that keeps the events it receives."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,7 +11,7 @@ from bgjobs._core.arguments import check_type, check_whole
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.workers import Worker
 from bgjobs.events import Event
-from bgjobs.testing.virtual_time import patience
+from bgjobs.testing.clock import wait_limit
 
 E = TypeVar("E", bound=Event)
 
@@ -20,7 +20,10 @@ _SHOWN = 20  # names in one message
 
 @final
 class Recorder:
-    """Give it to `Config(listeners=[...])`, then look at what happened, or wait for it."""
+    """A listener that keeps all events, for `Config(listeners=[...])`.
+
+    `events` is the list of all events in the order in which they arrived.
+    """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -34,7 +37,12 @@ class Recorder:
             flag.set()
 
     def of(self, kind: type[E], worker: AnyWorker | None = None) -> list[E]:
-        """Give the events of one kind, in their order; with `worker`, those of its jobs."""
+        """Return the events of a class in the order in which they arrived.
+
+        Args:
+            kind: The class of the events.
+            worker: Only events about jobs of this worker.
+        """
         check_type("kind", kind, type, "a class of events")
         if worker is not None:
             check_type("worker", worker, Worker, "a worker made by @bgjobs.worker")
@@ -45,15 +53,19 @@ class Recorder:
         ]
 
     def one(self, kind: type[E], worker: AnyWorker | None = None) -> E:
-        """Give the only event of a kind; `AssertionError` when there is none, or another."""
+        """Return the only event of a class; the arguments are those of `of`.
+
+        Raises:
+            AssertionError: There is none, or more than one.
+        """
         __tracebackhide__ = True  # pytest shows the line of the test
         found = self.of(kind, worker)
         if len(found) != 1:
-            raise AssertionError(f"expected one {kind.__name__}, found {self._found(found)}")
+            raise AssertionError(f"expected one {kind.__name__}, found {self._text(found)}")
         return found[0]
 
     def names(self, *kinds: type[Event]) -> list[str]:
-        """Give the names of the events, of these kinds or of all, in their order."""
+        """Return the class names of the events of these classes, or of all, in their order."""
         for kind in kinds:
             check_type("kinds", kind, type, "classes of events")
         return [
@@ -63,7 +75,7 @@ class Recorder:
         ]
 
     def clear(self) -> None:
-        """Forget what was heard so far."""
+        """Delete the events received so far."""
         self.events.clear()
 
     async def wait_for(
@@ -74,28 +86,40 @@ class Recorder:
         worker: AnyWorker | None = None,
         within: float | timedelta | None = None,
     ) -> list[E]:
-        """Wait until `count` events of a kind were heard, earlier ones too.
+        """Wait for events of a class; those that arrived before the call count.
 
-        `TimeoutError` after 30 seconds, or a year of virtual time, unless said.
+        Args:
+            kind: The class of the events.
+            count: How many events to wait for.
+            worker: Only events about jobs of this worker.
+            within: How long to wait, in seconds or as a `timedelta`; by default 30 seconds of
+                real time or 366 days of virtual time.
+
+        Returns:
+            All events of the class so far, at least `count`, in the order in which they
+            arrived.
+
+        Raises:
+            TimeoutError: Too few events arrived in time; the message lists the last events.
         """
         check_whole("count", count, least=0)
-        with move_on_after(patience(within)):
+        with move_on_after(wait_limit(within)):
             while len(self.of(kind, worker)) < count:
-                heard = Flag()
-                self._waiting.append(heard)
-                await heard.wait()
+                arrived = Flag()
+                self._waiting.append(arrived)
+                await arrived.wait()
         found = self.of(kind, worker)
         if len(found) < count:
             raise TimeoutError(
-                f"expected {count} of {kind.__name__}, found {self._found(found)}"
+                f"expected {count} of {kind.__name__}, found {self._text(found)}"
             )
         return found
 
-    def _found(self, found: Sequence[Event]) -> str:
-        last = ", ".join(self.names()[-_SHOWN:]) or "nothing"
-        return f"{len(found)}; the last that was heard: {last}"
+    def _text(self, found: Sequence[Event]) -> str:
+        last = ", ".join(self.names()[-_SHOWN:]) or "none"
+        return f"{len(found)}; the last events were: {last}"
 
 
 def _worker_of(event: Event) -> str | None:
-    job = getattr(event, "job", None)  # not every event is about a job
+    job = getattr(event, "job", None)  # some events are not about a job
     return None if job is None else job.name
