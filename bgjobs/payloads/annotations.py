@@ -50,6 +50,7 @@ from bgjobs.payloads.fields import (
 )
 from bgjobs.payloads.generics import UnfitClassError, evaluated, paired, substituted
 from bgjobs.payloads.hidden import hidden
+from bgjobs.payloads.records import record_shape
 from bgjobs.payloads.scalars import SCALARS
 from bgjobs.payloads.shapes import ARRAY, OBJECT, TEXT, LateShape, Shape
 from bgjobs.payloads.unions import UnfitUnionError, union_shape
@@ -201,9 +202,6 @@ class ShapeBuilder:
             fields = fields_of(annotation)
         except UnfitClassError as error:
             return self._problem(path, f"expected a plain {described(annotation)}, but {error}")
-        # Late: it loads cattrs, which workers without such classes do not need.
-        from bgjobs.payloads.records import record_shape  # noqa: PLC0415
-
         self.compares |= not is_remade_as_it_was(kind)
         parts = tuple((one, self._field(one, path)) for one in fields)
         return record_shape(annotation, parts)

@@ -58,7 +58,7 @@ def is_record(kind: Any) -> bool:
 
 
 def told_apart_classes(kind: Any) -> tuple[type[Any], ...]:
-    """Give `kind` if cattrs can tell it from other classes by its fields."""
+    """Return `kind` if a union can tell it from other classes by its fields."""
     found: tuple[type[Any], ...] = (kind,)
     return found if attrs.has(kind) or dataclasses.is_dataclass(kind) else ()
 
@@ -72,9 +72,7 @@ def fields_of(annotation: Any) -> tuple[Field, ...]:
     kind: type[Any] = get_origin(annotation) or annotation
     arguments = arguments_by_class(annotation)
     found = tuple(_resolved(kind, raw, arguments) for raw in _raw_fields(kind))
-    if is_typed_dict(kind):
-        _check_keys(found)
-    else:
+    if not is_typed_dict(kind):
         _check_state(kind, found)
         _check_constructor(kind, found)
     return found
@@ -164,13 +162,6 @@ def _raw_attribute(one: "attrs.Attribute[Any]") -> Field:
 
 def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _check_keys(fields: tuple[Field, ...]) -> None:
-    # Up to version 25, cattrs writes keys between plain quotes into the code that it makes.
-    for one in fields:
-        if repr(one.name) != f"'{one.name}'":
-            raise UnfitClassError(f"its key {one.name!r} has quotes or escapes")
 
 
 def _check_state(kind: type[Any], fields: tuple[Field, ...]) -> None:

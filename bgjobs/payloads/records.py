@@ -1,19 +1,10 @@
-"""The shapes of classes with fields: attrs, dataclass, TypedDict, NamedTuple, by cattrs.
+"""The shapes of classes with fields: attrs, dataclass, TypedDict, NamedTuple."""
 
-Importing cattrs takes longer than the rest of bgjobs together, so this module is loaded by
-the first worker that has such a class among its parameters.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from functools import cache
-from itertools import islice, product
-from typing import Any, Literal, cast, get_args, get_origin
-
-import attrs
-from cattrs import Converter, gen
-from cattrs.disambiguators import create_default_dis_func
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
+from functools import partial
+from typing import Any, Literal, get_args, get_origin
 
 from bgjobs.payloads.construction import (
     is_remade_as_it_was,
@@ -34,12 +25,8 @@ from bgjobs.payloads.mismatch import (
 )
 from bgjobs.payloads.shapes import OBJECT, Code, Shape
 
-_PROBES = 1_000
-
-
-@cache
-def _converter() -> Converter:
-    return Converter(detailed_validation=True, forbid_extra_keys=True)
+Choice = Callable[[dict[str, Any]], type | None]
+"""Chooses the class of an object by its fields."""
 
 
 def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Shape:
@@ -140,150 +127,115 @@ def _encode_keys(
 
 
 def _decoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
-    # cattrs takes the fields as keyword arguments; numbered ones cannot clash with its own.
-    names = {f"field_{number}": field.name for number, (field, _) in enumerate(parts)}
-    structure = _structure(kind, parts)
+    plan = tuple(
+        (field.name, field.alias, field.required, shape.decode) for field, shape in parts
+    )
+    names = [field.name for field, _ in parts]
+    is_dict = is_typed_dict(kind)
 
     def decode(value: Any) -> Any:
         if type(value) is not dict:
             raise unfit(kind.__name__, value)
-        try:
-            return structure(value, kind)  # pyright: ignore[reportUnknownArgumentType] - a row
-        except ClassValidationError as error:
-            raise Mismatch(_problems(kind, error, names)) from None
+        entries: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - a row
+        result: dict[str, Any] = {}
+        problems: list[tuple[str, str]] = []
+        for name, alias, required, code in plan:
+            if name in entries:
+                try:
+                    result[alias] = code(entries[name])
+                except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+                    problems += as_mismatch(error).under(f".{name}")
+            elif required:
+                problems.append(("", f"missing field {name!r}"))
+        if problems or len(result) != len(entries):
+            raise Mismatch([*problems, *_extra(entries, names)])
+        return result if is_dict else _constructed(kind, result)
 
     return decode
 
 
-def _structure(
-    kind: type, parts: tuple[tuple[Field, Shape], ...]
-) -> Callable[[Mapping[str, Any], Any], Any]:
-    stand_in: Any = attrs.make_class(
-        "Fields",
-        {
-            f"field_{number}": attrs.field(
-                default=attrs.NOTHING if field.required else None,
-                alias=f"field_{number}" if is_typed_dict(kind) else field.alias,
-                kw_only=True,
-            )
-            for number, (field, _) in enumerate(parts)
-        },
-    )
-    overrides: dict[str, Any] = {
-        f"field_{number}": gen.override(rename=field.name, struct_hook=_hook(shape.decode))
-        for number, (field, shape) in enumerate(parts)
-    }
-    make: Any = gen.make_dict_structure_fn_from_attrs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - cattrs annotates it with a bare Attribute
-    return cast(
-        "Callable[[Mapping[str, Any], Any], Any]",
-        make(
-            list(attrs.fields(stand_in)),
-            _dict_maker(kind, parts) if is_typed_dict(kind) else kind,
-            _converter(),
-            {one.__name__: object for one in getattr(kind, "__parameters__", ())},
-            **overrides,
-        ),
-    )
+def _constructed(kind: type, fields: dict[str, Any]) -> Any:
+    try:
+        return kind(**fields)
+    except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+        # The message of a user's own check may quote the value.
+        problem = f"expected what {kind.__name__} takes, it raised {type_name(error)}"
+        raise refused(problem) from None
 
 
-def _hook(decode: Code) -> Callable[[Any, Any], Any]:
-    return lambda value, _: decode(value)
+def _extra(entries: dict[str, Any], names: list[str]) -> Iterator[tuple[str, str]]:
+    count = len(entries.keys() - names)
+    if count:
+        yield "", unexpected("field", count, names)
 
 
-def _dict_maker(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Any:
-    # The keys of a TypedDict need not be names, as keyword arguments must.
-    names = {f"field_{number}": field.name for number, (field, _) in enumerate(parts)}
-
-    def make(**fields: Any) -> dict[str, Any]:
-        return {names[number]: value for number, value in fields.items()}
-
-    make.__name__ = make.__qualname__ = kind.__name__
-    return make
-
-
-def _problems(
-    kind: type, error: ClassValidationError, names: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    noted, others = error.group_exceptions()
-    for cause, note in noted:
-        name = names[note.name]
-        if isinstance(cause, Mismatch):
-            yield from cause.under(f".{name}")
-        elif isinstance(cause, KeyError):
-            yield "", f"missing field {name!r}"
-        else:
-            yield f".{name}", f"raised {type_name(cause)}"
-    for cause in others:
-        if isinstance(cause, ForbiddenExtraKeysError):
-            yield "", unexpected("field", len(cause.extra_fields), names.values())
-        else:
-            # The message of a user's own check may quote the value.
-            yield "", f"expected what {kind.__name__} takes, it raised {type_name(cause)}"
-
-
-def told_apart(shapes: tuple[Shape, ...]) -> Code:
-    """Decode an object into one of several classes, by the fields that differ.
-
-    `TypeError` when cattrs finds no such fields.
-    """
+def told_apart(shapes: tuple[Shape, ...]) -> Code | None:
+    """Return what decodes an object into the class whose fields it has; None if none can."""
     decoders = {kind: shape.decode for shape in shapes for kind in shape.classes}
     expected = " or ".join(kind.__name__ for kind in decoders)
-    by_fields = create_default_dis_func(_converter(), *decoders, overrides={})
-    members = _members_in_literals(decoders)
+    fields = {kind: fields_of(kind) for kind in decoders}
+    choose = _by_literal(fields) or _by_required_field(fields)
+    if choose is None:
+        return None
 
-    def choose(value: dict[Any, Any]) -> Any:
-        return by_fields(_with_members(value, members) if members else value)
-
-    for kind in decoders:
-        _check_choice(choose, kind)
-
-    def decode(value: Any) -> Any:
-        try:
-            kind = choose(value)
-        except (KeyError, ValueError, TypeError):
-            kind = None
-        if kind not in decoders:
+    def decode(value: dict[str, Any]) -> Any:
+        kind = choose(value)
+        if kind is None:
             raise refused(f"expected {expected}, found an object of other fields")
         return decoders[kind](value)
 
     return decode
 
 
-def _members_in_literals(kinds: Iterable[type]) -> dict[str, dict[Any, Enum]]:
-    """List the enumeration members in `Literal` fields, by field and by what is written."""
-    found: dict[str, dict[Any, Enum]] = {}
-    for kind in kinds:
-        for one in fields_of(kind):
-            members = [value for value in _choices(one.annotation) if isinstance(value, Enum)]
-            if members:
-                found.setdefault(one.name, {}).update((each.value, each) for each in members)
-    return found
+def _by_literal(fields: Mapping[type, tuple[Field, ...]]) -> Choice | None:
+    """Choose by a `Literal` that all classes have, each with values of its own."""
+    choices = {kind: _written_choices(some) for kind, some in fields.items()}
+    for name in next(iter(choices.values())):
+        if not all(name in some for some in choices.values()):
+            continue
+        kinds = {one: kind for kind, some in choices.items() for one in some[name]}
+        if len(kinds) == sum(len(some[name]) for some in choices.values()):
+            return partial(_kind_by_value, name, kinds)
+    return None
 
 
-def _with_members(value: dict[Any, Any], members: dict[str, dict[Any, Enum]]) -> dict[Any, Any]:
-    # cattrs compares a field with the values of a `Literal`, and not with how they are written.
+def _kind_by_value(name: str, kinds: dict[Any, type], value: dict[str, Any]) -> type | None:
+    try:
+        return kinds.get(value[name])
+    except (KeyError, TypeError):  # not there, or a list or dict
+        return None
+
+
+def _written_choices(fields: tuple[Field, ...]) -> dict[str, set[Any]]:
     return {
-        key: members[key].get(one, one)
-        if key in members and isinstance(one, str | int)
-        else one
-        for key, one in value.items()
+        one.name: {
+            choice.value if isinstance(choice, Enum) else choice
+            for choice in get_args(one.annotation)
+        }
+        for one in fields
+        if get_origin(one.annotation) is Literal
     }
 
 
-def _check_choice(choose: Callable[[dict[Any, Any]], Any], kind: type) -> None:
-    # cattrs also accepts Literal fields that split the classes only in part.
-    fields = fields_of(kind)
-    values = [_written_choices(field.annotation) for field in fields]
-    for row in islice(product(*values), _PROBES):
-        example = dict(zip((field.name for field in fields), row, strict=True))
-        if choose(example) is not kind:
-            raise TypeError(f"{kind.__name__} cannot be told apart")
+def _by_required_field(fields: Mapping[type, tuple[Field, ...]]) -> Choice | None:
+    """Choose by a required field that no other class has; one class may be without."""
+    owners: dict[str, type] = {}
+    left = dict(fields)
+    while found := _owners(left):
+        owners |= found
+        # Without these classes, some of the others may have fields of their own.
+        left = {kind: some for kind, some in left.items() if kind not in found.values()}
+    if len(left) > 1:
+        return None
+    fallback = next(iter(left), None)
+    return lambda value: next((owners[name] for name in owners if name in value), fallback)
 
 
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
-def _written_choices(annotation: Any) -> list[Any]:
-    choices = _choices(annotation) or (None,)
-    return [one.value if isinstance(one, Enum) else one for one in choices]
+def _owners(fields: Mapping[type, tuple[Field, ...]]) -> dict[str, type]:
+    times = Counter(one.name for some in fields.values() for one in some)
+    return {
+        one.name: kind
+        for kind, some in fields.items()
+        for one in some
+        if one.required and times[one.name] == 1
+    }

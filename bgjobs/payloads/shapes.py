@@ -45,7 +45,7 @@ class Shape:
     encode: Code
     decode: Code
     classes: tuple[type, ...] = ()
-    """The attrs class or dataclass; cattrs can tell several of them apart."""
+    """The attrs classes and dataclasses among it; a union can tell several of them apart."""
     exact: bool = False
     """It takes one class only, so a union asks it before its wider neighbours."""
     keeps_equality: bool = False

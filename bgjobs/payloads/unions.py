@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from bgjobs.payloads.mismatch import unfit
+from bgjobs.payloads.records import told_apart
 from bgjobs.payloads.shapes import FLOAT, KIND_NAMES, OBJECT, Code, Shape
 
 
@@ -57,19 +58,16 @@ def _readers(members: tuple[Shape, ...]) -> dict[type, Code]:
 
 
 def _told_apart(records: tuple[Shape, ...]) -> Code:
-    # Late: it loads cattrs, and there are classes among the members only if that is done.
-    from bgjobs.payloads.records import told_apart  # noqa: PLC0415
-
     names = ", ".join(kind.__name__ for record in records for kind in record.classes)
     kinds = [kind for record in records for kind in record.classes]
     if len(set(kinds)) < len(kinds):
         raise UnfitUnionError("expected classes that differ, found one class twice")
-    try:
-        return told_apart(records)
-    except (TypeError, NameError, ValueError, KeyError):
+    decode = told_apart(records)
+    if decode is None:
         raise UnfitUnionError(
             f"expected classes with a required field or a Literal of their own, found {names}"
-        ) from None
+        )
+    return decode
 
 
 def _clash(kind: type) -> str:

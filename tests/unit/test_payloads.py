@@ -80,7 +80,7 @@ class Options(TypedDict):
     size: NotRequired[int]
 
 
-Odd = TypedDict("Odd", {"content-type": int, "a b": int}, total=False)
+Odd = TypedDict("Odd", {"content-type": int, "a b": int, "it's\n": int}, total=False)
 
 
 @attrs.frozen
@@ -201,6 +201,7 @@ SOME_ID = UUID("12345678-1234-5678-1234-567812345678")
         (Options, {"name": "a", "size": 1}, '{"name":"a","size":1}'),
         (Options, {"size": 1, "name": "a"}, '{"name":"a","size":1}'),
         (Odd, {"content-type": 1, "a b": 2}, '{"content-type":1,"a b":2}'),
+        (Odd, {"it's\n": 3}, '{"it\'s\\n":3}'),
         (Tree, Tree({"a": Tree({})}, Tree({})), '{"leaves":{"a":{"leaves":{},"next":null}},"next":{"leaves":{},"next":null}}'),
         (Box[str], Box("a", ["b"]), '{"item":"a","items":["b"]}'),
         (Box[Box[int]], Box(Box(1)), '{"item":{"item":1,"items":[]},"items":[]}'),

@@ -98,8 +98,6 @@ class Dict(TypedDict):
     x: Plain
 
 
-Quoted = TypedDict("Quoted", {"it's": int})
-
 HERE = __name__
 JSON = "expected a type that JSON can carry, found "
 BOTH = "expected members that JSON can tell apart, found two that are both written as "
@@ -143,7 +141,6 @@ BARE = "expected the types of its items, found bare "
         (Bare, ", at it.it: expected an annotation, found none"),
         (Box, f", at it.item: {JSON}~T"),
         (Box[Plain], f", at it.item: {JSON}{HERE}.Plain"),
-        (Quoted, f": expected a plain {HERE}.Quoted, but its key \"it's\" has quotes or escapes"),
         (WithInit, f": expected a plain {HERE}.WithInit, but its constructor wants 'seed', which is no field"),
         (Handmade, f": expected a plain {HERE}.Handmade, but its constructor does not take the field 'size'"),
         (Holder, f": expected a plain {HERE}.Holder, but its annotations cannot be resolved: name 'Missing' is not defined"),
