@@ -30,8 +30,6 @@ from typing import (
 from attrs import define, field
 
 from bgjobs.context import JobContext
-from bgjobs.payloads.choices import UnfitChoiceError, enum_shape, literal_shape
-from bgjobs.payloads.construction import is_remade_as_it_was
 from bgjobs.payloads.containers import (
     Kind,
     array_shape,
@@ -41,19 +39,21 @@ from bgjobs.payloads.containers import (
     set_shape,
     tuple_shape,
 )
+from bgjobs.payloads.equality import is_remade_as_it_was
 from bgjobs.payloads.fields import (
     Field,
+    UnfitClassError,
+    evaluated,
     fields_of,
     is_read_only,
     is_record,
+    paired,
+    substituted,
     told_apart_classes,
 )
-from bgjobs.payloads.generics import UnfitClassError, evaluated, paired, substituted
-from bgjobs.payloads.hidden import hidden
-from bgjobs.payloads.records import record_shape
-from bgjobs.payloads.scalars import SCALARS
-from bgjobs.payloads.shapes import ARRAY, OBJECT, TEXT, LateShape, Shape
-from bgjobs.payloads.unions import UnfitUnionError, union_shape
+from bgjobs.payloads.records import UnfitUnionError, record_shape, union_shape
+from bgjobs.payloads.scalars import SCALARS, UnfitChoiceError, enum_shape, literal_shape
+from bgjobs.payloads.shapes import ARRAY, OBJECT, TEXT, LateShape, Shape, hidden
 
 _LISTS: dict[Any, Kind] = {
     list: exactly(list),

@@ -6,16 +6,19 @@ from typing import Any, final
 from attrs import frozen
 
 from bgjobs.payloads.json_text import text_of
-from bgjobs.payloads.mismatch import (
+from bgjobs.payloads.shapes import (
+    ARRAY,
+    OBJECT,
     SHOWN,
+    Code,
     Mismatch,
+    Shape,
     as_mismatch,
     key_step,
     refused,
     shown,
     unfit,
 )
-from bgjobs.payloads.shapes import ARRAY, OBJECT, Code, Shape
 
 _PLAIN = (list, tuple, set, frozenset, zip)
 

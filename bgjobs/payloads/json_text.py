@@ -6,8 +6,15 @@ from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 from bgjobs.jobs import LARGEST_PAYLOAD
-from bgjobs.payloads.hidden import HiddenDict, HiddenList
-from bgjobs.payloads.mismatch import LONGEST_KEY, SHOWN, Mismatch, key_step, refused
+from bgjobs.payloads.shapes import (
+    LONGEST_KEY,
+    SHOWN,
+    HiddenDict,
+    HiddenList,
+    Mismatch,
+    key_step,
+    refused,
+)
 
 DEEPEST = 64
 """Levels of arrays and objects in one payload, the outermost included."""

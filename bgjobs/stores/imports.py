@@ -27,7 +27,7 @@ from bgjobs.jobs import (
 from bgjobs.occurrences import KEY_PREFIX, Occurrence, Plan
 from bgjobs.outcomes import KEPT_ERRORS
 from bgjobs.payloads import json_text
-from bgjobs.payloads.mismatch import Mismatch
+from bgjobs.payloads.shapes import Mismatch
 from bgjobs.stores.columns import BYTES
 from bgjobs.stores.exports import FORMAT
 from bgjobs.texts import LONGEST_ERROR

@@ -19,7 +19,7 @@ import attrs
 import pytest
 
 from bgjobs.errors import PayloadError
-from bgjobs.payloads.construction import is_remade_as_it_was
+from bgjobs.payloads.equality import is_remade_as_it_was
 from bgjobs.workers import Worker, worker
 from tests.unit.payload_cases.scalars import (
     Blob,
