@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType, TypeVar
 
-from tests.unit.payload_cases.containers import Cases
-from tests.unit.payload_cases.generics import instances_of
-from tests.unit.payload_cases.samples import Case, Sample, Samples, all_misfits, fits, kinds, of
-from tests.unit.payload_cases.scalars import integers, text, words
+from tests.unit.payloads.cases.containers import Cases
+from tests.unit.payloads.cases.generics import instances_of
+from tests.unit.payloads.cases.samples import Case, Sample, Samples, all_misfits, fits, kinds, of
+from tests.unit.payloads.cases.scalars import integers, text, words
 
 T = TypeVar("T")
 alias: Any = TypeAliasType

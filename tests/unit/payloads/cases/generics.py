@@ -7,8 +7,8 @@ from typing import Any, Generic, NamedTuple, TypedDict
 import attrs
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.containers import Cases, dict_of, list_of, optional, row_of
-from tests.unit.payload_cases.samples import (
+from tests.unit.payloads.cases.containers import Cases, dict_of, list_of, optional, row_of
+from tests.unit.payloads.cases.samples import (
     Case,
     Sample,
     Samples,
@@ -18,7 +18,7 @@ from tests.unit.payload_cases.samples import (
     mostly,
     of,
 )
-from tests.unit.payload_cases.tuples_and_dicts import T, new_class, typed_values
+from tests.unit.payloads.cases.tuples_and_dicts import T, new_class, typed_values
 
 GENERIC = of(Generic, T)
 Form = tuple[Any, Callable[[Case], Case]]

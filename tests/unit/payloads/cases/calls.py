@@ -9,9 +9,9 @@ from attrs import frozen
 from hypothesis import strategies as st
 
 from bgjobs.context import JobContext
-from tests.unit.payload_cases.all_cases import CASES, ODD, SHALLOW
-from tests.unit.payload_cases.containers import Cases, full_set
-from tests.unit.payload_cases.samples import Case, Sample, evenly
+from tests.unit.payloads.cases.all_cases import CASES, ODD, SHALLOW
+from tests.unit.payloads.cases.containers import Cases, full_set
+from tests.unit.payloads.cases.samples import Case, Sample, evenly
 
 CONTEXTS: list[Any] = [
     JobContext,

@@ -10,10 +10,10 @@ import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.choices import Level, Word
-from tests.unit.payload_cases.containers import Cases, joined_of
-from tests.unit.payload_cases.sameness import is_same
-from tests.unit.payload_cases.samples import HERE, Case, Sample, Samples, kinds
+from tests.unit.payloads.cases.choices import Level, Word
+from tests.unit.payloads.cases.containers import Cases, joined_of
+from tests.unit.payloads.cases.sameness import is_same
+from tests.unit.payloads.cases.samples import HERE, Case, Sample, Samples, kinds
 
 Converter = Callable[[Any], Any]
 

@@ -10,8 +10,8 @@ from attrs import evolve
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from tests.unit.payload_cases.choices import CHOICES
-from tests.unit.payload_cases.samples import (
+from tests.unit.payloads.cases.choices import CHOICES
+from tests.unit.payloads.cases.samples import (
     HERE,
     Case,
     Lost,
@@ -24,7 +24,7 @@ from tests.unit.payload_cases.samples import (
     mostly,
     of,
 )
-from tests.unit.payload_cases.scalars import SCALARS, Text
+from tests.unit.payloads.cases.scalars import SCALARS, Text
 
 Cases = st.SearchStrategy[Case]
 Make = Callable[[Any], Any]

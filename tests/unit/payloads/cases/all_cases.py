@@ -3,15 +3,15 @@
 from attrs import evolve
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.aliases import ALIASES, aliases
-from tests.unit.payload_cases.choices import CHOICES, made_enum
-from tests.unit.payload_cases.classes import attrs_class, data_class, tagged_union
-from tests.unit.payload_cases.containers import Cases, containers
-from tests.unit.payload_cases.fixed_classes import FIXED
-from tests.unit.payload_cases.generics import generics
-from tests.unit.payload_cases.samples import evenly
-from tests.unit.payload_cases.scalars import SCALARS
-from tests.unit.payload_cases.tuples_and_dicts import named_tuple, typed_dict
+from tests.unit.payloads.cases.aliases import ALIASES, aliases
+from tests.unit.payloads.cases.choices import CHOICES, made_enum
+from tests.unit.payloads.cases.classes import attrs_class, data_class, tagged_union
+from tests.unit.payloads.cases.containers import Cases, containers
+from tests.unit.payloads.cases.fixed_classes import FIXED
+from tests.unit.payloads.cases.generics import generics
+from tests.unit.payloads.cases.samples import evenly
+from tests.unit.payloads.cases.scalars import SCALARS
+from tests.unit.payloads.cases.tuples_and_dicts import named_tuple, typed_dict
 
 SINGLE: Cases = evenly(
     st.sampled_from(SCALARS),

@@ -6,8 +6,8 @@ from typing import Any
 import attrs
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.classes import grown, split
-from tests.unit.payload_cases.samples import Case, Sample, Samples, fits, kinds, misfits
+from tests.unit.payloads.cases.classes import grown, split
+from tests.unit.payloads.cases.samples import Case, Sample, Samples, fits, kinds, misfits
 
 
 @attrs.define

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.samples import (
+from tests.unit.payloads.cases.samples import (
     Case,
     Samples,
     Values,

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, NotRequired, Required, TypedDict, TypeVar, c
 from hypothesis import strategies as st
 from typing_extensions import ReadOnly
 
-from tests.unit.payload_cases.containers import Cases
-from tests.unit.payload_cases.samples import (
+from tests.unit.payloads.cases.containers import Cases
+from tests.unit.payloads.cases.samples import (
     HERE,
     Case,
     Sample,

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from bgjobs.errors import PayloadError, WorkerDefinitionError
 from bgjobs.workers import Worker, worker
-from tests.unit.payload_cases.calls import Call, calls, calls_with_sets
-from tests.unit.payload_cases.samples import evenly
+from tests.unit.payloads.cases.calls import Call, calls, calls_with_sets
+from tests.unit.payloads.cases.samples import evenly
 
 
 def payload_of(call: Call) -> str:

@@ -21,7 +21,7 @@ import pytest
 from bgjobs.errors import PayloadError
 from bgjobs.payloads.equality import is_remade_as_it_was
 from bgjobs.workers import Worker, worker
-from tests.unit.payload_cases.scalars import (
+from tests.unit.payloads.cases.scalars import (
     Blob,
     Clock,
     Day,

@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.samples import Case, fits, kinds, misfits, mostly, of
-from tests.unit.payload_cases.scalars import Number, Text, case, words
+from tests.unit.payloads.cases.samples import Case, fits, kinds, misfits, mostly, of
+from tests.unit.payloads.cases.scalars import Number, Text, case, words
 
 
 class Colour(enum.Enum):
