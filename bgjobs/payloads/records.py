@@ -1,4 +1,4 @@
-"""The shapes of classes with fields: attrs, dataclass, TypedDict, NamedTuple."""
+"""The shapes of classes with fields, and of unions, which may have several such members."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -7,89 +7,84 @@ from functools import partial
 from typing import Any, Literal, cast, get_args, get_origin
 
 from bgjobs.payloads.equality import (
-    is_remade_as_it_was,
+    extra_attributes,
+    is_rebuilt_from_fields,
     is_slot,
-    other_state,
 )
 from bgjobs.payloads.fields import (
     Field,
+    field_names,
     fields_of,
     is_typed_dict,
-    names_of_fields,
-    told_apart_classes,
+    union_classes,
 )
 from bgjobs.payloads.shapes import (
     FLOAT,
     KIND_NAMES,
     OBJECT,
+    AnnotationError,
     Code,
     Mismatch,
     Shape,
     as_mismatch,
-    refused,
-    shown,
+    key_text,
+    type_mismatch,
     type_name,
     unexpected,
-    unfit,
+    value_mismatch,
 )
 
 Choice = Callable[[dict[str, Any]], type | None]
-"""Chooses the class of an object by its fields."""
+"""Returns the class that an object belongs to, or None."""
+Fields = Mapping[type, tuple[Field, ...]]
 
 
 def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Shape:
-    """Write an instance as an object of its fields; no other field is let in."""
+    """Return the shape of a class, which is written as an object with exactly its fields."""
     kind: type[Any] = get_origin(annotation) or annotation
+    keeps = all(shape.keeps_equality for _, shape in parts)
     if is_typed_dict(kind):
-        encode, stands_for = _dict_encoder(kind, parts), dict[str, Any]
-        keeps = all(shape.keeps_equality for _, shape in parts)
         return Shape(
             kind.__name__,
             OBJECT,
-            _is(dict),
-            encode,
+            lambda value: type(value) is dict,
+            _dict_encoder(kind, parts),
             _decoder(kind, parts),
             keeps_equality=keeps,
         )
-    encode, stands_for = _instance_encoder(kind, parts), kind
     return Shape(
         kind.__name__,
         OBJECT,
-        _is(stands_for),
-        encode,
+        # A subclass may have more fields, which would be lost.
+        lambda value: type(value) is kind,
+        _instance_encoder(kind, parts),
         _decoder(kind, parts),
-        classes=told_apart_classes(kind),
+        classes=union_classes(kind),
         exact=True,
-        keeps_equality=is_remade_as_it_was(kind)
-        and all(shape.keeps_equality for _, shape in parts),
+        keeps_equality=keeps and is_rebuilt_from_fields(kind),
     )
-
-
-def _is(kind: type) -> Callable[[Any], bool]:
-    # A subclass may have fields of its own, which would be lost without a word.
-    return lambda value: type(value) is kind
 
 
 def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
     plan = tuple((field.name, shape.encode) for field, shape in parts)
-    known = names_of_fields(kind)
+    known = field_names(kind)
     kept = len(known) - sum(is_slot(kind, name) for name in known)
-    # Classes with code of their own may make the same again, which is compared later.
-    checks = kind.__dictoffset__ != 0 and is_remade_as_it_was(kind)
+    # A class with code of its own may set such attributes; they are compared after decoding.
+    checks = kind.__dictoffset__ != 0 and is_rebuilt_from_fields(kind)
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not kind:
-            raise unfit(kind.__name__, value)
+            raise type_mismatch(kind.__name__, value)
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
-        if checks and len(value.__dict__) != kept and other_state(value, known):
-            problems.append(("", _other_state(kind, value, known)))
+        if checks and len(value.__dict__) != kept and extra_attributes(value, known):
+            problems.append(("", _extra_attribute(kind, value, known)))
         for name, code in plan:
             try:
                 result[name] = code(getattr(value, name))
             except AttributeError:
                 problems.append((f".{name}", "expected a value, found none"))
-            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            except Exception as error:  # noqa: BLE001 - user code may raise anything
                 problems += as_mismatch(error).under(f".{name}")
         if problems:
             raise Mismatch(problems)
@@ -98,9 +93,11 @@ def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Cod
     return encode
 
 
-def _other_state(kind: type, value: Any, known: frozenset[str]) -> str:
-    name = next(iter(other_state(value, known)))
-    return f"expected only the fields of {kind.__name__}, found the attribute {shown(name)} too"
+def _extra_attribute(kind: type, value: Any, known: frozenset[str]) -> str:
+    name = next(iter(extra_attributes(value, known)))
+    return (
+        f"expected only the fields of {kind.__name__}, found the attribute {key_text(name)} too"
+    )
 
 
 def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
@@ -109,7 +106,7 @@ def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise unfit(kind.__name__, value)
+            raise type_mismatch(kind.__name__, value)
         return _encode_keys(value, plan, required)  # pyright: ignore[reportUnknownArgumentType] - a user's value
 
     return encode
@@ -122,15 +119,15 @@ def _encode_keys(
     problems = [("", f"missing field {name!r}") for name in required if name not in value]
     for key, item in value.items():
         if type(key) is not str or key not in plan:
-            problems.append(("", f"unexpected field {shown(key)}"))
+            problems.append(("", f"unexpected field {key_text(key)}"))
             continue
         try:
             result[key] = plan[key](item)
-        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+        except Exception as error:  # noqa: BLE001 - user code may raise anything
             problems += as_mismatch(error).under(f".{key}")
     if problems:
         raise Mismatch(problems)
-    # In the order of the class: equal values have one text, as for all other classes.
+    # The order of the class, so that equal values have the same text.
     return {name: result[name] for name in plan if name in result}
 
 
@@ -143,7 +140,7 @@ def _decoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
 
     def decode(value: Any) -> Any:
         if type(value) is not dict:
-            raise unfit(kind.__name__, value)
+            raise type_mismatch(kind.__name__, value)
         entries: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - a row
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
@@ -151,126 +148,54 @@ def _decoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
             if name in entries:
                 try:
                     result[alias] = code(entries[name])
-                except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+                except Exception as error:  # noqa: BLE001 - user code may raise anything
                     problems += as_mismatch(error).under(f".{name}")
             elif required:
                 problems.append(("", f"missing field {name!r}"))
         if problems or len(result) != len(entries):
-            raise Mismatch([*problems, *_extra(entries, names)])
-        return result if is_dict else _constructed(kind, result)
+            raise Mismatch([*problems, *_unknown_fields(entries, names)])
+        return result if is_dict else _construct(kind, result)
 
     return decode
 
 
-def _constructed(kind: type, fields: dict[str, Any]) -> Any:
+def _construct(kind: type, fields: dict[str, Any]) -> Any:
     try:
         return kind(**fields)
-    except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
-        # The message of a user's own check may quote the value.
-        problem = f"expected what {kind.__name__} takes, it raised {type_name(error)}"
-        raise refused(problem) from None
+    except Exception as error:  # noqa: BLE001 - user code may raise anything
+        # The message of the error may quote the value.
+        problem = f"expected fields that {kind.__name__} accepts, it raised {type_name(error)}"
+        raise value_mismatch(problem) from None
 
 
-def _extra(entries: dict[str, Any], names: list[str]) -> Iterator[tuple[str, str]]:
+def _unknown_fields(entries: dict[str, Any], names: list[str]) -> Iterator[tuple[str, str]]:
     count = len(entries.keys() - names)
     if count:
         yield "", unexpected("field", count, names)
 
 
-def told_apart(shapes: tuple[Shape, ...]) -> Code | None:
-    """Return what decodes an object into the class whose fields it has; None if none can."""
-    decoders = {kind: shape.decode for shape in shapes for kind in shape.classes}
-    expected = " or ".join(kind.__name__ for kind in decoders)
-    fields = {kind: fields_of(kind) for kind in decoders}
-    choose = _by_literal(fields) or _by_required_field(fields)
-    if choose is None:
-        return None
-
-    def decode(value: dict[str, Any]) -> Any:
-        kind = choose(value)
-        if kind is None:
-            raise refused(f"expected {expected}, found an object of other fields")
-        return decoders[kind](value)
-
-    return decode
-
-
-def _by_literal(fields: Mapping[type, tuple[Field, ...]]) -> Choice | None:
-    """Choose by a `Literal` that all classes have, each with values of its own."""
-    choices = {kind: _written_choices(some) for kind, some in fields.items()}
-    for name in next(iter(choices.values())):
-        if not all(name in some for some in choices.values()):
-            continue
-        kinds = {one: kind for kind, some in choices.items() for one in some[name]}
-        if len(kinds) == sum(len(some[name]) for some in choices.values()):
-            return partial(_kind_by_value, name, kinds)
-    return None
-
-
-def _kind_by_value(name: str, kinds: dict[Any, type], value: dict[str, Any]) -> type | None:
-    try:
-        return kinds.get(value[name])
-    except (KeyError, TypeError):  # not there, or a list or dict
-        return None
-
-
-def _written_choices(fields: tuple[Field, ...]) -> dict[str, set[Any]]:
-    return {
-        one.name: {
-            choice.value if isinstance(choice, Enum) else choice
-            for choice in get_args(one.annotation)
-        }
-        for one in fields
-        if get_origin(one.annotation) is Literal
-    }
-
-
-def _by_required_field(fields: Mapping[type, tuple[Field, ...]]) -> Choice | None:
-    """Choose by a required field that no other class has; one class may be without."""
-    owners: dict[str, type] = {}
-    left = dict(fields)
-    while found := _owners(left):
-        owners |= found
-        # Without these classes, some of the others may have fields of their own.
-        left = {kind: some for kind, some in left.items() if kind not in found.values()}
-    if len(left) > 1:
-        return None
-    fallback = next(iter(left), None)
-    return lambda value: next((owners[name] for name in owners if name in value), fallback)
-
-
-def _owners(fields: Mapping[type, tuple[Field, ...]]) -> dict[str, type]:
-    times = Counter(one.name for some in fields.values() for one in some)
-    return {
-        one.name: kind
-        for kind, some in fields.items()
-        for one in some
-        if one.required and times[one.name] == 1
-    }
-
-
-class UnfitUnionError(Exception):
-    """Members of a union that look the same in JSON."""
-
-
 def union_shape(members: tuple[Shape, ...]) -> Shape:
-    """Encode by the type of the value, decode by the kind of the JSON."""
-    readers = _readers(members)
+    """Return the shape of a union, which decodes by the kind of JSON, objects by their fields.
+
+    Raises:
+        AnnotationError: JSON does not tell the members apart.
+    """
+    decoders = _decoders_by_kind(members)
     expected = " or ".join(member.expected for member in members)
-    # Widest last: float also takes an int, and tuple a NamedTuple.
-    asked = sorted(members, key=lambda member: (not member.exact, member.kinds == FLOAT))
+    # Last the members that accept more: float also accepts an int, Sequence a NamedTuple.
+    ordered = sorted(members, key=lambda member: (not member.exact, member.kinds == FLOAT))
 
     def encode(value: Any) -> Any:
-        for member in asked:
+        for member in ordered:
             if member.accepts(value):
                 return member.encode(value)
-        raise unfit(expected, value)
+        raise type_mismatch(expected, value)
 
     def decode(value: Any) -> Any:
-        reader = readers.get(cast("Any", type(value)))
-        if reader is None:
-            raise unfit(expected, value)
-        return reader(value)
+        decoder = decoders.get(cast("Any", type(value)))
+        if decoder is None:
+            raise type_mismatch(expected, value)
+        return decoder(value)
 
     return Shape(
         expected,
@@ -283,37 +208,106 @@ def union_shape(members: tuple[Shape, ...]) -> Shape:
     )
 
 
-def _readers(members: tuple[Shape, ...]) -> dict[type, Code]:
+def _decoders_by_kind(members: tuple[Shape, ...]) -> dict[type, Code]:
     records = tuple(member for member in members if member.classes and member.kinds == OBJECT)
-    readers: dict[type, Code] = {}
+    decoders: dict[type, Code] = {}
     if len(records) > 1:
-        readers[dict] = _told_apart(records)
+        decoders[dict] = discriminate(records)
         members = tuple(member for member in members if member not in records)
     for member in members:
         for kind in member.kinds:
-            if kind in readers:
-                raise UnfitUnionError(_clash(kind))
-            readers[kind] = member.decode
-    if float in readers:
-        readers.setdefault(int, readers[float])
-    return readers
+            if kind in decoders:
+                raise AnnotationError(
+                    "expected union members that differ in JSON, found two that are both "
+                    f"written as {KIND_NAMES[kind]}"
+                )
+            decoders[kind] = member.decode
+    if float in decoders:
+        decoders.setdefault(int, decoders[float])
+    return decoders
 
 
-def _told_apart(records: tuple[Shape, ...]) -> Code:
-    names = ", ".join(kind.__name__ for record in records for kind in record.classes)
-    kinds = [kind for record in records for kind in record.classes]
-    if len(set(kinds)) < len(kinds):
-        raise UnfitUnionError("expected classes that differ, found one class twice")
-    decode = told_apart(records)
-    if decode is None:
-        raise UnfitUnionError(
-            f"expected classes with a required field or a Literal of their own, found {names}"
+def discriminate(members: tuple[Shape, ...]) -> Code:
+    """Return what decodes an object into the class that it belongs to.
+
+    The class is found by a `Literal` field that all classes have, or by a required field that
+    no other class has.
+
+    Raises:
+        AnnotationError: The classes have no such fields.
+    """
+    kinds = [kind for member in members for kind in member.classes]
+    decoders = {kind: member.decode for member in members for kind in member.classes}
+    if len(decoders) < len(kinds):
+        raise AnnotationError("expected classes that differ, found one class twice")
+    names = [kind.__name__ for kind in kinds]
+    fields = {kind: fields_of(kind) for kind in kinds}
+    choose = _by_literal(fields) or _by_required_field(fields)
+    if choose is None:
+        raise AnnotationError(
+            "expected classes with a required field or a Literal of their own, "
+            f"found {', '.join(names)}"
         )
+
+    def decode(value: dict[str, Any]) -> Any:
+        kind = choose(value)
+        if kind is None:
+            expected = " or ".join(names)
+            raise value_mismatch(f"expected {expected}, found an object of other fields")
+        return decoders[kind](value)
+
     return decode
 
 
-def _clash(kind: type) -> str:
-    return (
-        "expected members that JSON can tell apart, found two that are both "
-        f"written as {KIND_NAMES[kind]}"
-    )
+def _by_literal(fields: Fields) -> Choice | None:
+    choices = {kind: _literal_values(some) for kind, some in fields.items()}
+    for name in next(iter(choices.values())):
+        if not all(name in some for some in choices.values()):
+            continue
+        kinds = {one: kind for kind, some in choices.items() for one in some[name]}
+        if len(kinds) == sum(len(some[name]) for some in choices.values()):
+            return partial(_kind_by_value, name, kinds)
+    return None
+
+
+def _literal_values(fields: tuple[Field, ...]) -> dict[str, set[Any]]:
+    """Return the values of each `Literal` field as they are in JSON."""
+    return {
+        one.name: {
+            choice.value if isinstance(choice, Enum) else choice
+            for choice in get_args(one.annotation)
+        }
+        for one in fields
+        if get_origin(one.annotation) is Literal
+    }
+
+
+def _kind_by_value(name: str, kinds: dict[Any, type], value: dict[str, Any]) -> type | None:
+    try:
+        return kinds.get(value[name])
+    except (KeyError, TypeError):  # it is missing, or a list or dict
+        return None
+
+
+def _by_required_field(fields: Fields) -> Choice | None:
+    owners: dict[str, type] = {}
+    left = dict(fields)
+    while found := _owners(left):
+        owners |= found
+        # A field that only these classes shared with another one is now its own.
+        left = {kind: some for kind, some in left.items() if kind not in found.values()}
+    if len(left) > 1:
+        return None
+    fallback = next(iter(left), None)
+    return lambda value: next((owners[name] for name in owners if name in value), fallback)
+
+
+def _owners(fields: Fields) -> dict[str, type]:
+    """Return the classes that have a required field alone, by the name of the field."""
+    times = Counter(one.name for some in fields.values() for one in some)
+    return {
+        one.name: kind
+        for kind, some in fields.items()
+        for one in some
+        if one.required and times[one.name] == 1
+    }

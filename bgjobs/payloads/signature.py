@@ -1,4 +1,4 @@
-"""The codec of one worker: a call's arguments to JSON text, and back to a call."""
+"""The signature of a handler, and the codec that stores its arguments as JSON text."""
 
 import ast
 import inspect
@@ -18,19 +18,28 @@ from bgjobs.payloads.annotations import ShapeBuilder
 from bgjobs.payloads.containers import array_shape, exactly, mapping_shape
 from bgjobs.payloads.equality import difference
 from bgjobs.payloads.scalars import SCALARS
-from bgjobs.payloads.shapes import Mismatch, Shape, as_mismatch, type_name, unexpected, unfit
+from bgjobs.payloads.shapes import (
+    Mismatch,
+    Shape,
+    as_mismatch,
+    type_mismatch,
+    type_name,
+    unexpected,
+)
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
-"""Positional and keyword arguments; their types are the handler's own."""
+"""Positional and keyword arguments; the handler determines their types."""
 
 _CONTEXT = object()
-_OTHER = "expected a value that is read back as it is, found one that would come back changed"
-_DEEP = "arguments: nested deeper than Python can follow"
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_CONTEXT_ELSEWHERE = "JobContext is passed to the first parameter only; move it there"
+_CHANGED = "expected a value that is read back unchanged, found one that would change"
+_TOO_DEEP = "arguments: nested deeper than the recursion limit of Python"
 
 
 @final
 class Codec:
-    """Writes and reads the arguments of one handler; made once, when it is declared."""
+    """Encodes and decodes the arguments of one handler; made when its worker is declared."""
 
     __slots__ = (
         "_compares",
@@ -65,34 +74,44 @@ class Codec:
         ]
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """Write a call; `TypeError` for one that Python would not make, else `PayloadError`."""
-        given = self._bound(args, kwargs)
+        """Return the arguments of a call as JSON text.
+
+        Raises:
+            TypeError: The handler does not take such arguments.
+            PayloadError: An argument does not fit its annotation or cannot be stored.
+        """
+        given = self._bind(args, kwargs)
         try:
-            text = json_text.dump(self._encoded(given))
+            text = json_text.dump(self._encode_arguments(given))
             return self._read_back(given, text) if self._compares else text
         except Mismatch as mismatch:
-            problems = mismatch.texts()
+            problems = mismatch.messages()
         except RecursionError:
-            problems = (_DEEP,)
-        # Out here it has no context: the errors that led to it quote what they found.
+            problems = (_TOO_DEEP,)
+        # Outside the except clause, because the context of the error may quote values.
         raise PayloadError(self._worker, problems) from None
 
     def decode(self, payload: str) -> Call:
-        """Read a call back; `PayloadError` for a payload that does not fit the handler."""
-        if not isinstance(payload, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
+        """Return the call that a payload stores.
+
+        Raises:
+            TypeError: The payload is not a str.
+            PayloadError: The payload does not fit the handler.
+        """
+        if not isinstance(payload, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
             found = type_name(payload)
             raise TypeError(f"payload of worker {self._worker!r}: expected str, found {found}")
         try:
-            return self._call(self._decoded(json_text.load(payload, self._decoders)))
+            return self._call(self._decode_arguments(json_text.load(payload, self._decoders)))
         except Mismatch as mismatch:
-            problems = mismatch.texts()
+            problems = mismatch.messages()
         except RecursionError:
-            problems = (_DEEP,)
+            problems = (_TOO_DEEP,)
         raise PayloadError(self._worker, problems) from None
 
-    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if not kwargs and len(self._required) <= len(args) <= len(self._plain):
-            # Binding through inspect takes longer than all the rest.
+            # inspect.Signature.bind takes longer than all other steps together.
             return dict(zip(self._plain, args, strict=False))
         python = self._signature.python
         try:
@@ -104,23 +123,23 @@ class Codec:
         del given[next(iter(given))]
         return given
 
-    def _encoded(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _encode_arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         encoders = self._encoders
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
         for name, value in given.items():
             try:
                 result[name] = encoders[name](value)
-            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            except Exception as error:  # noqa: BLE001 - user code may raise anything
                 problems += as_mismatch(error).under(name)
         if problems:
             raise Mismatch(problems)
         return result
 
     def _read_back(self, given: dict[str, Any], text: str) -> str:
-        """Read the text as its run will: classes with code of their own may not allow it."""
+        """Return `text` if it is read back as `given`; code of the classes may prevent that."""
         try:
-            found = self._decoded(json_text.load(text, self._decoders))
+            found = self._decode_arguments(json_text.load(text, self._decoders))
         except Mismatch as mismatch:
             raise Mismatch(
                 (path, f"could not be read back: {problem}")
@@ -129,24 +148,24 @@ class Codec:
         for name, value in found.items():
             try:
                 path = difference(given[name], value)
-            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            except Exception as error:  # noqa: BLE001 - user code may raise anything
                 raise Mismatch(as_mismatch(error).under(name)) from None
             if path is not None:
-                raise Mismatch([(name + path, _OTHER)])
+                raise Mismatch([(name + path, _CHANGED)])
         return text
 
-    def _decoded(self, stored: Any) -> dict[str, Any]:
+    def _decode_arguments(self, stored: Any) -> dict[str, Any]:
         if not isinstance(stored, dict):
-            raise unfit("an object of arguments", stored)
+            raise type_mismatch("an object of arguments", stored)
         given: dict[str, Any] = stored  # pyright: ignore[reportUnknownVariableType] - JSON keys
         decoders = self._decoders
         if given.keys() == decoders.keys():
             try:
                 return {name: decode(given[name]) for name, decode in decoders.items()}
             except Mismatch:
-                pass  # all that does not fit is named below
+                pass  # the loop below finds all problems
         result: dict[str, Any] = {}
-        problems = list(self._misfits(given))
+        problems = list(self._argument_problems(given))
         for name, decode in decoders.items():
             if name not in given:
                 continue
@@ -158,7 +177,7 @@ class Codec:
             raise Mismatch(problems)
         return result
 
-    def _misfits(self, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    def _argument_problems(self, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for name in self._required:
             if name not in given:
                 yield "", f"missing argument {name!r}"
@@ -169,7 +188,7 @@ class Codec:
         if self._plain or not given:
             return (), given
         parameters = [self._signature.python.parameters[name] for name in self._encoders]
-        positional = _passed_by_position(parameters, given)
+        positional = _positional_names(parameters, given)
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         for one in parameters:
@@ -184,8 +203,8 @@ class Codec:
         return tuple(args), kwargs
 
 
-def _passed_by_position(parameters: list[inspect.Parameter], given: dict[str, Any]) -> set[str]:
-    """Name what must go by position; a default is filled in where a later one was given."""
+def _positional_names(parameters: list[inspect.Parameter], given: dict[str, Any]) -> set[str]:
+    """Return the parameters to pass by position, including defaults before a given one."""
     more = any(given.get(one.name) for one in parameters if one.kind is one.VAR_POSITIONAL)
     names = [
         one.name
@@ -197,50 +216,52 @@ def _passed_by_position(parameters: list[inspect.Parameter], given: dict[str, An
     return set(names)
 
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_CONTEXT_ELSEWHERE = "JobContext is given to the first parameter only; move it there"
-
-
 @final
 @frozen(eq=False)
 class Signature:
-    """The call of a handler, without its context."""
+    """The parameters of a handler, without its context."""
 
     python: inspect.Signature
     takes_context: bool
     shapes: Mapping[str, Shape]
     """By parameter, in the order of the signature."""
     compares: bool
-    """Whether what is read back has to be compared with what was given."""
+    """Whether a request must compare its arguments with what its payload is read back as."""
 
 
 def read_signature(worker: str, handler: Callable[..., object]) -> Signature:
-    """Read a handler's signature; `WorkerDefinitionError` lists all that is wrong with it."""
+    """Return the signature of a handler.
+
+    Raises:
+        WorkerDefinitionError: Its arguments cannot be stored; the error lists all problems.
+    """
     try:
         python = inspect.signature(handler)
     except (TypeError, ValueError, NameError) as error:
         raise WorkerDefinitionError(worker, f"its signature cannot be read: {error}") from error
     names = _globals_of(handler)
-    parameters = [_resolved(one, names) for one in python.parameters.values()]
+    parameters = [_resolve_parameter(one, names) for one in python.parameters.values()]
     takes_context = bool(parameters) and _is_context(parameters[0])
     arguments = parameters[1:] if takes_context else parameters
     builder = ShapeBuilder()
     try:
         shapes = {one.name: _shape(one, builder) for one in arguments}
     except RecursionError:
-        raise WorkerDefinitionError(worker, "its annotations contain themselves") from None
+        raise WorkerDefinitionError(
+            worker, "its annotations contain themselves without end"
+        ) from None
     if builder.problems:
-        raise WorkerDefinitionError(worker, "; ".join(_sentences(builder.problems)))
+        raise WorkerDefinitionError(worker, "; ".join(_messages(builder.problems)))
     return Signature(python, takes_context, shapes, builder.compares)
 
 
-def _sentences(problems: list[tuple[str, str]]) -> list[str]:
-    sentences: list[str] = []
+def _messages(problems: list[tuple[str, str]]) -> list[str]:
+    messages: list[str] = []
     for path, problem in problems:
         parameter = path.partition(".")[0].partition("[")[0].partition(" ")[0]
         inside = "" if path == parameter else f", at {path}"
-        sentences.append(f"parameter {parameter!r}{inside}: {problem}")
-    return list(dict.fromkeys(sentences))
+        messages.append(f"parameter {parameter!r}{inside}: {problem}")
+    return list(dict.fromkeys(messages))
 
 
 def _globals_of(handler: Any) -> dict[str, Any]:
@@ -255,8 +276,10 @@ def _globals_of(handler: Any) -> dict[str, Any]:
     return found
 
 
-def _resolved(parameter: inspect.Parameter, names: dict[str, Any]) -> inspect.Parameter:
-    """Evaluate the names in one annotation; each alone, so that one failure hides no other."""
+def _resolve_parameter(
+    parameter: inspect.Parameter, names: dict[str, Any]
+) -> inspect.Parameter:
+    """Return the parameter with its annotation evaluated, independent of the other ones."""
     annotation = parameter.annotation
     if annotation is parameter.empty:
         return parameter
@@ -264,10 +287,10 @@ def _resolved(parameter: inspect.Parameter, names: dict[str, Any]) -> inspect.Pa
     try:
         found = typing.get_type_hints(holder, names)["it"]
     except (NameError, AttributeError, TypeError, SyntaxError):
-        # Imported for type checkers only, the context is still known by its name.
-        by_name = written_as_context(annotation)
+        # JobContext may be imported for type checkers only.
+        by_name = is_context_text(annotation)
         found = JobContext if by_name else typing.ForwardRef(_as_expression(annotation))
-    return parameter.replace(annotation=as_context(found))
+    return parameter.replace(annotation=resolve_context(found))
 
 
 def _as_expression(annotation: object) -> str:
@@ -298,8 +321,8 @@ def _shape(parameter: inspect.Parameter, builder: ShapeBuilder) -> Shape:
     return shape
 
 
-def as_context(annotation: Any) -> Any:
-    """Return `JobContext` for what means it; with None too, for a context is always given."""
+def resolve_context(annotation: Any) -> Any:
+    """Return `JobContext` for an annotation that is it or it with None, else the annotation."""
     plain = _plain(annotation)
     if get_origin(plain) in (Union, types.UnionType):
         members = {_plain(one) for one in get_args(plain)} - {types.NoneType}
@@ -314,8 +337,8 @@ def _plain(annotation: Any) -> Any:
     return annotation
 
 
-def written_as_context(annotation: object) -> bool:
-    """Whether the text of an annotation means it, where its names are not imported."""
+def is_context_text(annotation: object) -> bool:
+    """Whether an annotation is text that means `JobContext`, without importing its names."""
     if not isinstance(annotation, str):
         return False
     try:
@@ -326,19 +349,19 @@ def written_as_context(annotation: object) -> bool:
 
 def _means_context(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
-        return written_as_context(node.value)
+        return is_context_text(node.value)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _is_one_beside_none([node.left, node.right])
+        return _is_optional_context([node.left, node.right])
     if isinstance(node, ast.Subscript):
         inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         wrapper = _last_name(node.value)
         if wrapper in ("Optional", "Union"):
-            return _is_one_beside_none(inside)
+            return _is_optional_context(inside)
         return wrapper == "Annotated" and _means_context(inside[0])
     return _last_name(node) == "JobContext"
 
 
-def _is_one_beside_none(members: list[ast.expr]) -> bool:
+def _is_optional_context(members: list[ast.expr]) -> bool:
     left = [one for one in members if not (isinstance(one, ast.Constant) and one.value is None)]
     return len(left) == 1 and _means_context(left[0])
 

@@ -153,7 +153,7 @@ def _payload(found: object) -> str:
     try:
         json_text.load(text)
     except Mismatch as mismatch:
-        raise _Refused("; ".join(mismatch.texts())) from None
+        raise _Refused("; ".join(mismatch.messages())) from None
     return text
 
 

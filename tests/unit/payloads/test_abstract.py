@@ -160,7 +160,7 @@ class Liar:
 
 
 BROKEN_TIME = datetime(2026, 1, 1, tzinfo=FailingZone())
-RAISED = "expected a value that can be read, reading it raised"
+RAISED = "expected a readable value, reading it raised"
 
 
 @pytest.mark.parametrize(

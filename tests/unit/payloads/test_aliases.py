@@ -152,20 +152,20 @@ def test_a_generic_alias_holds_itself_with_its_arguments(names: Any) -> None:
 
 
 def test_aliases_without_an_end_are_refused_at_declaration(names: Any) -> None:
-    endless = "but it contains itself outside any list or dict"
-    assert refusal_of(names.Self_) == f"parameter 'it': expected a plain Self_, {endless}"
-    assert refusal_of(names.Ping) == f"parameter 'it': expected a plain Ping, {endless}"
+    endless = "it contains itself outside any list or dict"
+    assert refusal_of(names.Self_) == f"parameter 'it': Self_ cannot be stored: {endless}"
+    assert refusal_of(names.Ping) == f"parameter 'it': Ping cannot be stored: {endless}"
     assert refusal_of(list[names.Ping]) == (
-        f"parameter 'it', at it[]: expected a plain Ping, {endless}"
+        f"parameter 'it', at it[]: Ping cannot be stored: {endless}"
     )
-    assert refusal_of(names.Growing[int]) == "its annotations contain themselves"
+    assert refusal_of(names.Growing[int]) == "its annotations contain themselves without end"
 
 
 def test_aliases_that_json_cannot_carry_are_refused_at_declaration(names: Any) -> None:
-    assert refusal_of(names.Lost).startswith("parameter 'it': expected a plain Lost, but its ")
+    assert refusal_of(names.Lost).startswith("parameter 'it': Lost cannot be stored: its ")
     assert "name 'Nowhere' is not defined" in refusal_of(names.Lost)
     assert refusal_of(names.Twice) == (
-        "parameter 'it': expected members that JSON can tell apart, found two that are both "
+        "parameter 'it': expected union members that differ in JSON, found two that are both "
         "written as array"
     )
 
@@ -173,7 +173,7 @@ def test_aliases_that_json_cannot_carry_are_refused_at_declaration(names: Any) -
 def test_an_alias_without_a_name_of_its_own_cannot_hold_itself() -> None:
     """Python puts no object behind the inner name, so nothing could be followed."""
     assert refusal_of(OldTree) == (
-        "parameter 'it', at it[][]: expected a type that JSON can carry, "
+        "parameter 'it', at it[][]: expected a type that can be stored as JSON, "
         "found an unresolved name 'OldTree | None'"
     )
 
@@ -223,7 +223,7 @@ def test_a_union_takes_in_the_unions_behind_names(annotation: Any, values: list[
 
 
 def test_a_name_without_an_end_is_refused_inside_a_union_too() -> None:
-    endless = "but it contains itself outside any list or dict"
-    assert refusal_of(Ping | None) == f"parameter 'it': expected a plain Ping, {endless}"
-    assert refusal_of(Self_ | None) == f"parameter 'it': expected a plain Self_, {endless}"
+    endless = "it contains itself outside any list or dict"
+    assert refusal_of(Ping | None) == f"parameter 'it': Ping cannot be stored: {endless}"
+    assert refusal_of(Self_ | None) == f"parameter 'it': Self_ cannot be stored: {endless}"
     assert "name 'Nowhere' is not defined" in refusal_of(Lost | None)

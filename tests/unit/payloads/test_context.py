@@ -19,7 +19,7 @@ INSIDE = (
     "JobContext cannot be stored; annotate the first parameter with JobContext alone, or with "
     "JobContext | None"
 )
-ELSEWHERE = "JobContext is given to the first parameter only; move it there"
+ELSEWHERE = "JobContext is passed to the first parameter only; move it there"
 
 
 @attrs.frozen

@@ -183,8 +183,8 @@ def test_values_that_do_not_fit_are_refused(annotation: Any, value: Any, problem
     assert list(caught.value.problems) == [problem]
 
 
-JSON = "expected a type that JSON can carry, found"
-EACH = "but its type parameters do not take one type each"
+JSON = "expected a type that can be stored as JSON, found"
+EACH = "it has type parameters that do not take one type each"
 HERE = __name__
 
 
@@ -194,7 +194,7 @@ HERE = __name__
         (Unbound[int], f", at it.key: {JSON} ~T"),
         (Tagged, f", at it.value: {JSON} ~T"),
         (Many, f", at it.items[0]: {JSON} Ts"),
-        (Many[int, str], f": expected a plain {HERE}.Many[int, str], {EACH}"),
+        (Many[int, str], f": {HERE}.Many[int, str] cannot be stored: {EACH}"),
         (Calling, f", at it.call: {JSON} collections.abc.Callable[~P, ~T]"),
         (Deeper[int], None),
     ],
@@ -204,7 +204,7 @@ def test_classes_with_open_parameters_are_refused(annotation: Any, problem: str 
         worker_of(annotation)
     found = str(caught.value)
     if problem is None:
-        assert found == "worker 'w': its annotations contain themselves"
+        assert found == "worker 'w': its annotations contain themselves without end"
     else:
         assert found.startswith(f"worker 'w': parameter 'it'{problem}")
 

@@ -95,7 +95,7 @@ PARIS = ZoneInfo("Europe/Paris")
 SKIPPED = datetime(2026, 3, 29, 2, 30, tzinfo=PARIS)
 SKIPPED_TOO = datetime(2026, 3, 29, 3, 30, tzinfo=PARIS)
 REPEATED = datetime(2026, 10, 25, 2, 30, tzinfo=PARIS, fold=1)
-EQUAL = "expected items that differ when they are read back, found two that would be equal"
+EQUAL = "expected items that still differ when read back, found two that would be equal"
 EQUAL_KEYS = "found two keys that are equal when read back"
 
 

@@ -99,8 +99,8 @@ class Dict(TypedDict):
 
 
 HERE = __name__
-JSON = "expected a type that JSON can carry, found "
-BOTH = "expected members that JSON can tell apart, found two that are both written as "
+JSON = "expected a type that can be stored as JSON, found "
+BOTH = "expected union members that differ in JSON, found two that are both written as "
 BARE = "expected the types of its items, found bare "
 
 
@@ -141,9 +141,9 @@ BARE = "expected the types of its items, found bare "
         (Bare, ", at it.it: expected an annotation, found none"),
         (Box, f", at it.item: {JSON}~T"),
         (Box[Plain], f", at it.item: {JSON}{HERE}.Plain"),
-        (WithInit, f": expected a plain {HERE}.WithInit, but its constructor wants 'seed', which is no field"),
-        (Handmade, f": expected a plain {HERE}.Handmade, but its constructor does not take the field 'size'"),
-        (Holder, f": expected a plain {HERE}.Holder, but its annotations cannot be resolved: name 'Missing' is not defined"),
+        (WithInit, f": {HERE}.WithInit cannot be stored: its constructor requires 'seed', which is not a field"),
+        (Handmade, f": {HERE}.Handmade cannot be stored: its constructor does not accept the field 'size'"),
+        (Holder, f": {HERE}.Holder cannot be stored: its annotations cannot be resolved: name 'Missing' is not defined"),
         ("Missing", f": {JSON}an unresolved name 'Missing'"),
         ("list[Missing]", f": {JSON}an unresolved name 'list[Missing]'"),
         ("not a name", f": {JSON}an unresolved name 'unreadable'"),
@@ -173,7 +173,7 @@ def test_all_problems_of_a_signature_at_once() -> None:
     assert str(caught.value) == "worker 'digest': " + "; ".join([
         f"parameter 'callback': {JSON}collections.abc.Callable[[], None]",
         "parameter 'nameless': expected an annotation, found none",
-        "parameter 'ctx': JobContext is given to the first parameter only; move it there",
+        "parameter 'ctx': JobContext is passed to the first parameter only; move it there",
         f"parameter 'rest': {JSON}{HERE}.Plain",
         f"parameter 'more', at more[]: {JSON}Any",
     ])  # fmt: skip

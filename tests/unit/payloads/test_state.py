@@ -98,18 +98,21 @@ def worker_of(annotation: Any) -> Worker[[Any], None]:
 @pytest.mark.parametrize(
     ("kind", "problem"),
     [
-        (OwnInit, "its constructor takes 'y', which is no field"),
-        (Seeded, "its constructor takes 'seed', which is no field"),
-        (Annotated, "Annotated adds 'y', which is no field; decorate Annotated too"),
-        (AnnotatedRow, "AnnotatedRow adds 'y', which is no field; decorate AnnotatedRow too"),
-        (MoreSlots, "MoreSlots adds 'y', which is no field; decorate MoreSlots too"),
-        (Bag, "it extends list, whose contents are in no field"),
-        (Table, "it extends dict, whose contents are in no field"),
-        (Group, "it extends set, whose contents are in no field"),
-        (Line, "it extends deque, whose contents are in no field"),
-        (Text, "it extends str, whose contents are in no field"),
-        (Number, "it extends int, whose contents are in no field"),
-        (Failure, "it extends Exception, whose contents are in no field"),
+        (OwnInit, "its constructor accepts 'y', which is not a field"),
+        (Seeded, "its constructor accepts 'seed', which is not a field"),
+        (Annotated, "Annotated adds 'y', which is not a field; decorate Annotated too"),
+        (
+            AnnotatedRow,
+            "AnnotatedRow adds 'y', which is not a field; decorate AnnotatedRow too",
+        ),
+        (MoreSlots, "MoreSlots adds 'y', which is not a field; decorate MoreSlots too"),
+        (Bag, "it extends list, whose contents are not in a field"),
+        (Table, "it extends dict, whose contents are not in a field"),
+        (Group, "it extends set, whose contents are not in a field"),
+        (Line, "it extends deque, whose contents are not in a field"),
+        (Text, "it extends str, whose contents are not in a field"),
+        (Number, "it extends int, whose contents are not in a field"),
+        (Failure, "it extends Exception, whose contents are not in a field"),
     ],
 )
 def test_a_class_with_state_beside_its_fields_is_refused_at_declaration(
@@ -119,8 +122,7 @@ def test_a_class_with_state_beside_its_fields_is_refused_at_declaration(
         worker_of(kind)
     name = f"{__name__}.{kind.__name__}"
     assert (
-        str(caught.value)
-        == f"worker 'w': parameter 'it': expected a plain {name}, but {problem}"
+        str(caught.value) == f"worker 'w': parameter 'it': {name} cannot be stored: {problem}"
     )
 
 
@@ -171,7 +173,7 @@ def with_attribute(value: Any) -> Any:
 
 
 MORE = "expected only the fields of {}, found the attribute 'by_hand' too"
-CHANGED = "expected a value that is read back as it is, found one that would come back changed"
+CHANGED = "expected a value that is read back unchanged, found one that would change"
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_all_fields_are_read_and_each_once() -> None:
             '{"it":[{"counts":{"red":1},"counted":{"a":1},"more":1}]}'
         )
     assert list(caught.value.problems) == [
-        "it[0].counts: expected a value that can be read, reading it raised RuntimeError",
+        "it[0].counts: expected a readable value, reading it raised RuntimeError",
         "it[0]: found 1 unexpected field, expected only 'counts', 'counted'",
     ]
     assert Counted.made == 2  # the second time, all that does not fit is named

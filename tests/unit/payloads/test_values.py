@@ -241,7 +241,7 @@ def test_a_value_travels_there_and_back(annotation: Any, value: Any, json: str) 
         (date, NOON, ["it: expected date, found datetime"]),
         (time, time(1, tzinfo=ZoneInfo("Europe/Berlin")), ["it: expected time with a fixed offset or none, found a named zone"]),
         (timedelta, 5, ["it: expected timedelta, found int"]),
-        (timedelta, timedelta.max, ["it: expected timedelta that seconds carry exactly, found too long a one"]),
+        (timedelta, timedelta.max, ["it: expected timedelta that seconds as a float keep exactly, found a longer one"]),
         (Decimal, Decimal("NaN"), ["it: expected a finite Decimal, found NaN or Infinity"]),
         (Decimal, 1.0, ["it: expected Decimal, found float"]),
         (UUID, str(SOME_ID), ["it: expected UUID, found str"]),
@@ -267,7 +267,7 @@ def test_a_value_travels_there_and_back(annotation: Any, value: Any, json: str) 
         (list[int], ["x"] * 50, [f"it[{index}]: expected int, found str" for index in range(10)]),
         (Cat | Dog, Point(1), ["it: expected Cat or Dog, found Point"]),
         (list[list[str]], [["a", "b\0"]], ["it[0][1]: found a NUL character, which a database cannot store"]),
-        (Mail, Mail(["a\ud800"]), ["it.to[0]: found a lone surrogate, which UTF-8 cannot carry"]),
+        (Mail, Mail(["a\ud800"]), ["it.to[0]: found a lone surrogate, which UTF-8 cannot encode"]),
         (dict[str, int], {"a\0": 1}, ["it keys: found a NUL character, which a database cannot store"]),
     ],
 )  # fmt: skip
@@ -312,12 +312,12 @@ def test_encoding_refuses(annotation: Any, value: Any, problems: list[str]) -> N
         (Options, '{"size":1}', ["it: missing field 'name'"]),
         (Odd, '{"a b":"a"}', ["it.a b: expected int, found str"]),
         (Tree, '{"leaves":{"a":{"leaves":5}}}', ["it.leaves[0].leaves: expected dict, found int"]),
-        (Picky, '{"age":5}', ["it: expected what Picky takes, it raised ValueError"]),
+        (Picky, '{"age":5}', ["it: expected fields that Picky accepts, it raised ValueError"]),
         (Cat | Dog, '{"kind":"cow"}', ["it: expected Cat or Dog, found an object of other fields"]),
         (Cat | Dog, '{"kind":["cow"]}', ["it: expected Cat or Dog, found an object of other fields"]),
         (Cat | Dog, "{}", ["it: expected Cat or Dog, found an object of other fields"]),
         (str, '"a\\u0000"', ["it: found a NUL character, which a database cannot store"]),
-        (str, '"\\ud800"', ["it: found a lone surrogate, which UTF-8 cannot carry"]),
+        (str, '"\\ud800"', ["it: found a lone surrogate, which UTF-8 cannot encode"]),
         (int, "1" * 5000, ["expected JSON, found other text"]),
     ],
 )  # fmt: skip
@@ -374,7 +374,7 @@ def test_a_bottomless_value_is_refused() -> None:
     one = worker_of(Tree)
     deep = nested(100_000)
     try:
-        expected = ["arguments: nested deeper than Python can follow"]
+        expected = ["arguments: nested deeper than the recursion limit of Python"]
         assert problems_of(lambda: one.request(deep)) == expected
     finally:
         while deep.next is not None:  # or its destruction would recurse as well

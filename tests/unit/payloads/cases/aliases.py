@@ -9,7 +9,15 @@ from typing_extensions import TypeAliasType, TypeVar
 
 from tests.unit.payloads.cases.containers import Cases
 from tests.unit.payloads.cases.generics import instances_of
-from tests.unit.payloads.cases.samples import Case, Sample, Samples, all_misfits, fits, kinds, of
+from tests.unit.payloads.cases.samples import (
+    Case,
+    Sample,
+    Samples,
+    all_misfits,
+    fits,
+    kinds,
+    of,
+)
 from tests.unit.payloads.cases.scalars import integers, text, words
 
 T = TypeVar("T")
