@@ -5,13 +5,21 @@ import dataclasses
 import enum
 import math
 import sys
-from collections import OrderedDict, defaultdict, namedtuple
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict, UserDict, UserList, defaultdict, deque, namedtuple
+from collections.abc import (
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+)
 from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path, PosixPath, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any, Literal, NamedTuple, Self, TypedDict
+from types import MappingProxyType
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,9 +27,8 @@ import attrs
 import pytest
 
 from bgjobs.errors import PayloadError
-from bgjobs.payloads.equality import is_rebuilt_from_fields
 from bgjobs.workers import Worker, worker
-from tests.unit.payloads.cases.scalars import (
+from tests.unit.payloads.cases.samples import (
     Blob,
     Clock,
     Day,
@@ -97,212 +104,8 @@ class Strange(enum.IntFlag):
 Plain = namedtuple("Plain", ["x"])  # noqa: PYI024 - as collections makes it
 
 
-class Pair(NamedTuple):
-    left: int
-    right: list[int]
-
-
-@attrs.frozen
-class Base:
-    a: int
-
-
-@attrs.frozen
-class Sub(Base):
-    b: int = 0
-
-
 class Loose(TypedDict, total=False):
     a: int
-
-
-@attrs.define
-class Counted:
-    """With a field that its constructor does not take."""
-
-    a: int
-    seen: bool = attrs.field(default=False, init=False)
-
-
-@attrs.define
-class Cached:
-    """With a field that is no part of its value."""
-
-    a: int
-    text: str = attrs.field(default="", init=False, eq=False)
-
-
-@dataclasses.dataclass
-class Derived:
-    a: int
-    twice: int = dataclasses.field(init=False)
-    cached: int = dataclasses.field(default=0, init=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self.twice = 2 * self.a
-
-
-def split(text: str) -> list[str]:
-    return text.split(",")
-
-
-def grown(text: str) -> str:
-    return text + "!"
-
-
-def in_tuples(parts: Sequence[str]) -> Sequence[str]:
-    return tuple(parts)
-
-
-def in_order(entries: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
-    return OrderedDict((key, tuple(value)) for key, value in entries.items())
-
-
-@attrs.frozen
-class OneWay:
-    parts: list[str] = attrs.field(converter=split)
-
-
-@attrs.frozen
-class Growing:
-    name: str = attrs.field(converter=grown)
-
-
-@attrs.frozen
-class Noted:
-    """Equal to others with other notes."""
-
-    a: int
-    note: str = attrs.field(converter=grown, eq=False)
-
-
-@attrs.frozen
-class Frozen:
-    """Makes tuples, and such, of what JSON gives."""
-
-    parts: Sequence[str] = attrs.field(converter=in_tuples)
-    entries: Mapping[str, Sequence[int]] | None = attrs.field(
-        default=None, converter=attrs.converters.optional(in_order)
-    )
-
-
-@attrs.define(on_setattr=[])
-class Validated:
-    age: int = attrs.field(validator=attrs.validators.ge(18))
-
-
-@dataclasses.dataclass
-class Sorting:
-    items: list[int]
-
-    def __post_init__(self) -> None:
-        self.items = sorted(self.items)
-
-
-@dataclasses.dataclass
-class Listing:
-    a: int
-    parts: object = dataclasses.field(default=(), init=False)
-
-    def __post_init__(self) -> None:
-        self.parts = ["a"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Concealed:
-    """Its hidden field is read again, for a class with code of its own is compared."""
-
-    secrets: dict[str, list[int]] = dataclasses.field(repr=False, hash=False)
-
-    def __post_init__(self) -> None: ...
-
-
-@dataclasses.dataclass
-class OwnInit:
-    size: int
-
-    def __init__(self, size: int) -> None:
-        self.size = size + 1
-
-
-@attrs.define
-class OwnAttrsInit:
-    size: int
-
-    def __init__(self, size: int) -> None:
-        self.__attrs_init__(size + 1)  # type: ignore[attr-defined]  # attrs adds it
-
-
-@dataclasses.dataclass
-class OwnSetter:
-    size: int
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value + 1)
-
-
-class Once:
-    """A descriptor that adds one."""
-
-    def __get__(self, holder: Any, owner: object = None) -> int:
-        return 0 if holder is None else holder.__dict__["size"] + 1
-
-    def __set__(self, holder: Any, value: int) -> None:
-        holder.__dict__["size"] = value
-
-
-@dataclasses.dataclass
-class Described:
-    size: Once = Once()
-
-
-Described.__dataclass_fields__["size"].type = int  # what it gives
-
-
-@dataclasses.dataclass
-class OwnNew:
-    size: int
-
-    def __new__(cls, size: int) -> Self:
-        return super().__new__(cls)
-
-    def __post_init__(self) -> None:
-        self.size += 1
-
-
-class Adding(NamedTuple):
-    size: int
-
-
-class Added(Adding):
-    __slots__ = ()
-
-    def __new__(cls, size: int) -> Self:
-        return super().__new__(cls, size + 1)
-
-
-@dataclasses.dataclass(eq=False)
-class Identity:
-    """Its instances are equal to themselves only, so their fields are compared."""
-
-    items: list[int]
-
-
-@attrs.define(eq=False)
-class Stamped:
-    number: int
-    at: object = attrs.field(factory=object, init=False)
-
-
-@attrs.define
-class Vault:
-    secret: dict[str, Counted] = attrs.field(repr=False)
-
-
-def changed(value: Any, **fields: Any) -> Any:
-    for name, one in fields.items():
-        object.__setattr__(value, name, one)
-    return value
 
 
 def worker_of(annotation: Any) -> Worker[[Any], None]:
@@ -318,7 +121,6 @@ CHANGED = "expected a value that is read back unchanged, found one that would ch
 ROUNDED = "expected a float, found an int that a float would round"
 TINY = timezone(timedelta(microseconds=-1))
 OFFSET = "a UTC offset of zero or at least one second, found a shorter one"
-UNREAD = "could not be read back: expected fields that"
 
 
 @pytest.mark.parametrize(
@@ -363,30 +165,6 @@ UNREAD = "could not be read back: expected fields that"
         (Literal[1], True, "it: expected one of 1, found bool"),
         (Open, Open("c"), "it: expected a member of Open, found one that is not declared"),
         (Open, Open(["c"]), "it: expected a member of Open, found one that is not declared"),
-        (Base, Sub(1), "it: expected Base, found Sub"),
-        (Base | None, Sub(1), "it: expected Base or None, found Sub"),
-        (Counted, changed(Counted(1), seen=True), f"it.seen: {CHANGED}"),
-        (list[Counted], [Counted(1), changed(Counted(1), seen=True)], f"it[1].seen: {CHANGED}"),
-        (dict[str, Counted], {"a": changed(Counted(1), seen=1)}, f"it['a'].seen: {CHANGED}"),
-        (Derived, changed(Derived(1), twice=3), f"it.twice: {CHANGED}"),
-        (OneWay, OneWay("a,b"), f"it: {UNREAD} OneWay accepts, it raised AttributeError"),
-        (Growing, Growing("a"), f"it.name: {CHANGED}"),
-        (frozenset[Noted], frozenset({Noted(1, "a"), Noted(2, "b")}), f"it: {CHANGED}"),
-        (AbstractSet[tuple[Noted, int]], {(Noted(1, "a"), 1)}, f"it: {CHANGED}"),
-        (Growing | int, Growing("a"), f"it.name: {CHANGED}"),
-        (Frozen, changed(Frozen("ab"), parts=["a"]), f"it.parts: {CHANGED}"),
-        (Validated, changed(Validated(18), age=17), f"it: {UNREAD} Validated accepts, it raised ValueError"),
-        (Sorting, changed(Sorting([1]), items=[2, 1]), f"it.items[0]: {CHANGED}"),
-        (Listing, changed(Listing(1), parts="a"), f"it.parts: {CHANGED}"),
-        (OwnInit, OwnInit(1), f"it.size: {CHANGED}"),
-        (OwnAttrsInit, OwnAttrsInit(1), f"it.size: {CHANGED}"),
-        (OwnSetter, OwnSetter(1), f"it.size: {CHANGED}"),
-        (Described, Described(1), f"it.size: {CHANGED}"),
-        (OwnNew, OwnNew(1), f"it.size: {CHANGED}"),
-        (Added, Added(1), f"it.size: {CHANGED}"),
-        (Stamped, Stamped(1), f"it.at: {CHANGED}"),
-        (Base, object.__new__(Base), "it.a: expected a value, found none"),
-        (Vault, Vault({"password": changed(Counted(1), seen=True)}), f"it.secret: {CHANGED}"),
         (datetime, datetime(2026, 1, 1, tzinfo=TINY), f"it: expected datetime with {OFFSET}"),
         (time, time(1, tzinfo=TINY), f"it: expected time with {OFFSET}"),
         (set[int], {10**5000, 1}, "it: found an int of too many digits"),
@@ -426,14 +204,6 @@ def test_what_would_not_come_back_is_refused(annotation: Any, value: Any, proble
         (Rights, Rights(0)),
         (Rights, ~Rights.READ),
         (Strange, Strange.ONE),
-        (Pair, Pair(1, [2])),
-        (Counted, Counted(1)),
-        (Cached, changed(Cached(1), text="kept by nobody")),
-        (Derived, changed(Derived(1), cached=5)),
-        (Frozen, Frozen(["a"], {"b": [1]})),
-        (Validated, Validated(18)),
-        (Sorting, Sorting([2, 1])),
-        (frozenset[Concealed], frozenset({Concealed({"a": [1]}), Concealed({})})),
         (dict[date, int], {date(2024, 1, 1): 1}),
         (dict[Decimal, int], {Decimal("1.0"): 1, Decimal("1e3"): 2}),
     ],
@@ -457,76 +227,174 @@ def test_an_hour_that_occurs_twice_comes_back_as_the_right_one(fold: int) -> Non
     found = one.decode(one.request(twice).payload)[1]["it"]
     assert found.astimezone(UTC) == twice.astimezone(UTC)
     assert found.utcoffset() == twice.utcoffset()
-    beside = worker_of(tuple[datetime, Counted])
-    assert beside.request((twice, Counted(1))).payload  # compared with what is read back
-
-
-def test_two_that_are_written_the_same_are_refused() -> None:
-    twice = datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN)
-    fixed = twice.replace(tzinfo=timezone(timedelta(hours=2)))
-    assert len({twice, fixed}) == 2
-    with pytest.raises(PayloadError) as caught:
-        worker_of(set[datetime]).request({twice, fixed})
-    assert list(caught.value.problems) == [
-        "it: expected items that differ in JSON, found two with the same JSON"
-    ]
-    with pytest.raises(PayloadError) as caught:
-        worker_of(dict[datetime, int]).request({twice: 1, fixed: 2})
-    assert list(caught.value.problems) == [
-        "it: key '2024-10-27T02:30:00+02:00': found two keys with this text"
-    ]
-
-
-def test_instances_that_know_no_equality_come_back_field_by_field() -> None:
-    one = worker_of(list[Identity])
-    [found] = one.decode(one.request([Identity([1]), Identity([2])]).payload)[1].values()
-    assert [each.items for each in found] == [[1], [2]]
-    several = worker_of(tuple[Counted, frozenset[Identity]])
-    twins = frozenset([Identity([1]), Identity([1])])
-    [found] = several.decode(several.request((Counted(1), twins)).payload)[1].values()
-    assert [each.items for each in found[1]] == [[1], [1]]
-
-
-def test_classes_with_code_of_their_own_are_made_once_more_by_a_request() -> None:
-    made: list[int] = []
-
-    @dataclasses.dataclass
-    class Loud:
-        a: int
-
-        def __post_init__(self) -> None:
-            made.append(self.a)
-
-    loud = Loud(1)
-    worker_of(Loud).request(loud)
-    assert made == [1, 1]
-
-
-@attrs.frozen
-class PlainAttrs:
-    a: int
-    b: str = attrs.field(default="", kw_only=True)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PlainData:
-    a: int = 0
-
-
-@dataclasses.dataclass
-class PlainBase:
-    a: int
-
-
-class PlainHeir(PlainBase): ...
-
-
-@pytest.mark.parametrize("kind", [PlainAttrs, PlainData, PlainBase, PlainHeir, Pair, Base, Sub])
-def test_other_classes_are_not(kind: type) -> None:
-    assert is_rebuilt_from_fields(kind)
+    beside = worker_of(tuple[datetime, Hooked])
+    assert beside.request((twice, Hooked())).payload  # compared with what is read back
 
 
 def test_flags_that_a_class_refuses_are_refused_in_words() -> None:
     with pytest.raises(PayloadError) as caught:
         worker_of(Strange).decode('{"it":8}')
     assert list(caught.value.problems) == ["it: expected a value of Strange, found another int"]
+
+
+@dataclasses.dataclass
+class Post:
+    tags: Sequence[str] = ()
+    counts: Mapping[str, int] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclasses.dataclass
+class Hooked:
+    tags: Sequence[Sequence[str]] = ()
+    counts: Mapping[str, Sequence[int]] = dataclasses.field(
+        default_factory=lambda: MappingProxyType({"a": (1, 2)})
+    )
+    names: AbstractSet[str] = dataclasses.field(default_factory={"a": 1}.keys)
+
+    def __post_init__(self) -> None: ...
+
+
+@attrs.frozen
+class Parts:
+    parts: Sequence[str]
+
+
+def through(annotation: Any, value: Any) -> Any:
+    one = worker_of(annotation)
+    [found] = one.decode(one.request(value).payload)[1].values()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "found"),
+    [
+        (Sequence[str], ("a", "b"), ["a", "b"]),
+        (Sequence[int], range(3), [0, 1, 2]),
+        (Sequence[Sequence[int]], ((1,), [2]), [[1], [2]]),
+        (MutableSequence[int], deque([1, 2]), [1, 2]),
+        (MutableSequence[int], UserList([1]), [1]),
+        (AbstractSet[str], {"b": 1, "a": 2}.keys(), frozenset({"a", "b"})),
+        (AbstractSet[str], {"a"}, frozenset({"a"})),
+        (MutableSet[int], {1}, {1}),
+        (Mapping[str, int], MappingProxyType({"a": 1}), {"a": 1}),
+        (Mapping[str, int], OrderedDict(a=1), {"a": 1}),
+        (MutableMapping[str, int], defaultdict(int, a=1), {"a": 1}),
+        (MutableMapping[str, int], UserDict({"a": 1}), {"a": 1}),
+        (Mapping[str, int] | None, MappingProxyType({}), {}),
+        (Post, Post(), Post([], {})),
+        (Post, Post(("a",)), Post(["a"], {})),
+        (Hooked, Hooked(), Hooked([], {"a": [1, 2]}, frozenset({"a"}))),
+        (Hooked, Hooked((("a", "b"), ["c"])), Hooked([["a", "b"], ["c"]], {"a": [1, 2]}, {"a"})),
+    ],
+)  # fmt: skip
+def test_what_an_abstract_class_takes_comes_back_with_the_same_contents(
+    annotation: Any, value: Any, found: Any
+) -> None:
+    assert through(annotation, value) == found
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "problem"),
+    [
+        (list[str], ("a",), "it: expected list, found tuple"),
+        (tuple[str, ...], ["a"], "it: expected tuple, found list"),
+        (dict[str, int], MappingProxyType({"a": 1}), "it: expected dict, found mappingproxy"),
+        (Sequence[str], "abc", "it: expected sequence, found str"),
+        (Sequence[int], bytearray(b"a"), "it: expected sequence, found bytearray"),
+        (Sequence[str], {"a"}, "it: expected sequence, found set"),
+        (MutableSequence[int], (1,), "it: expected sequence, found tuple"),
+        (MutableSet[int], frozenset({1}), "it: expected set, found frozenset"),
+        (MutableMapping[str, int], MappingProxyType({}), "it: expected mapping, found mappingproxy"),
+        (set[Sequence[str]], {("a",)}, "it: could not be read back: expected set of items that can be hashed"),
+        (set[Parts], {Parts(("a",))}, "it: could not be read back: expected set of items that can be hashed"),
+    ],
+)  # fmt: skip
+def test_a_concrete_class_stays_exact(annotation: Any, value: Any, problem: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        worker_of(annotation).request(value)
+    assert list(caught.value.problems) == [problem]
+
+
+class Failing(Mapping[str, int]):
+    """It has keys, of which some have no value."""
+
+    def __init__(self, *keys: str, listing: bool = True) -> None:
+        self.keys_, self.listing = keys, listing
+
+    def __getitem__(self, key: str) -> int:
+        raise RuntimeError("a secret")
+
+    def __iter__(self) -> Iterator[str]:
+        if not self.listing:
+            raise OSError("a secret")
+        return iter(self.keys_)
+
+    def __len__(self) -> int:
+        return len(self.keys_)
+
+
+class FailingSequence(Sequence[int]):
+    def __getitem__(self, index: Any) -> Any:
+        if index:
+            raise ZeroDivisionError("a secret")
+        return 1
+
+    def __len__(self) -> int:
+        return 2
+
+
+class FailingZone(tzinfo):
+    def utcoffset(self, when: object) -> Any:
+        raise RuntimeError("a secret")
+
+    dst = tzname = utcoffset
+
+
+@dataclasses.dataclass
+class Broken:
+    size: int
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "size":
+            raise RuntimeError("a secret")
+        return object.__getattribute__(self, name)
+
+
+class Liar:
+    @property  # type: ignore[misc]  # the point
+    def __class__(self) -> Any:
+        raise RuntimeError("a secret")
+
+
+BROKEN_TIME = datetime(2026, 1, 1, tzinfo=FailingZone())
+RAISED = "expected a readable value, reading it raised"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "problems"),
+    [
+        (Mapping[str, int], Failing("a", "b"), [f"it['a']: {RAISED} RuntimeError", f"it['b']: {RAISED} RuntimeError"]),
+        (Mapping[str, int], Failing(listing=False), [f"it: {RAISED} OSError"]),
+        (list[Mapping[str, int]], [{}, Failing("a")], [f"it[1]['a']: {RAISED} RuntimeError"]),
+        (Sequence[int], FailingSequence(), [f"it: {RAISED} ZeroDivisionError"]),
+        (Broken, Broken(1), [f"it.size: {RAISED} RuntimeError"]),
+        (list[Broken], [Broken(1)], [f"it[0].size: {RAISED} RuntimeError"]),
+        (datetime, BROKEN_TIME, [f"it: {RAISED} RuntimeError"]),
+        (dict[str, datetime], {"a": BROKEN_TIME}, [f"it['a']: {RAISED} RuntimeError"]),
+    ],
+)  # fmt: skip
+def test_what_a_class_raises_while_it_is_read_is_told_with_the_place_and_without_the_value(
+    annotation: Any, value: Any, problems: list[str]
+) -> None:
+    with pytest.raises(PayloadError) as caught:
+        worker_of(annotation).request(value)
+    assert list(caught.value.problems) == problems
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_an_object_that_hides_its_class_is_refused_too() -> None:
+    with pytest.raises(PayloadError) as caught:
+        worker_of(list[Sequence[int]]).request([Liar()])
+    assert list(caught.value.problems) == [f"it[0]: {RAISED} RuntimeError"]

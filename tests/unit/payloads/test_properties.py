@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from bgjobs.errors import PayloadError, WorkerDefinitionError
 from bgjobs.workers import Worker, worker
-from tests.unit.payloads.cases.calls import Call, calls
-from tests.unit.payloads.cases.fixed_classes import Branch, Leaf
-from tests.unit.payloads.cases.rows import anything, damaged
-from tests.unit.payloads.cases.sameness import is_same
+from tests.unit.payloads.cases.calls import Call, anything, calls, damaged
+from tests.unit.payloads.cases.classes import Branch, Leaf
+from tests.unit.payloads.cases.samples import is_same
 
 
 @worker
@@ -118,7 +117,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def printed(seed: int) -> bytes:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.payloads.cases.texts"],
+        [sys.executable, "-m", "tests.unit.payloads.cases.calls"],
         env={**os.environ, "PYTHONHASHSEED": str(seed)},
         cwd=Path(__file__).parents[3],
         capture_output=True,

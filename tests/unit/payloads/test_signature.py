@@ -1,17 +1,31 @@
 # ruff: noqa: E501 - a table reads by its rows
-"""Annotations that a worker cannot have, refused when it is declared."""
+"""The signature of a handler: its annotations, its context, and every kind of parameter."""
 
 import collections.abc
 import dataclasses
 import enum
 import typing
-from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from collections.abc import Callable
+from types import FunctionType
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
+)
 
 import attrs
 import pytest
 
+import bgjobs
 from bgjobs.context import JobContext
-from bgjobs.errors import WorkerDefinitionError
+from bgjobs.errors import PayloadError, WorkerDefinitionError
 from bgjobs.workers import Worker, worker
 
 if typing.TYPE_CHECKING:
@@ -208,13 +222,172 @@ def test_the_return_annotation_does_not_matter() -> None:
     assert worker(handler).request(1).payload == '{"size":1}'
 
 
-def test_a_local_class_may_hold_itself() -> None:
-    @attrs.frozen
-    class Node:
-        next: "Node | None" = None
+Named = NewType("Named", JobContext)
 
-    def handler(it: Node) -> None: ...
+INSIDE = (
+    "JobContext cannot be stored; annotate the first parameter with JobContext alone, or with "
+    "JobContext | None"
+)
+ELSEWHERE = "JobContext is passed to the first parameter only; move it there"
+
+
+@attrs.frozen
+class ContextHolder:
+    context: JobContext
+
+
+def handler_of(annotation: Any, names: dict[str, Any]) -> Callable[..., None]:
+    """Make a function with this annotation, in a module that knows these names."""
+
+    def handler(context: Any, n: int) -> None: ...
+
+    made = FunctionType(handler.__code__, names, "handler")
+    made.__annotations__ = {"context": annotation, "n": int}
+    return made
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        JobContext,
+        JobContext | None,
+        None | JobContext,
+        Optional[JobContext],  # noqa: UP045 - the old spelling
+        Union[None, JobContext],  # noqa: UP007 - the old spelling
+        Annotated[JobContext, "mine"],
+        Annotated[JobContext | None, "mine"],
+        Annotated[JobContext, "mine"] | None,
+    ],
+)
+def test_a_first_parameter_that_may_be_none_is_a_context(annotation: Any) -> None:
+    made = worker(handler_of(annotation, {}))
+    assert made.takes_context
+    assert made.request(3).payload == '{"n":3}'
+    assert made.decode('{"n":3}') == ((), {"n": 3})
+
+
+@pytest.mark.parametrize(
+    "names", [{}, vars(typing) | {"JobContext": JobContext, "bgjobs": bgjobs}]
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "JobContext",
+        "bgjobs.JobContext",
+        "JobContext | None",
+        "None | bgjobs.JobContext",
+        "Optional[JobContext]",
+        "Optional['JobContext']",
+        "'JobContext | None'",
+        "Union[JobContext, None]",
+        "Annotated[JobContext, 'mine']",
+        " JobContext ",
+    ],
+)
+def test_a_context_is_known_by_its_name_where_it_is_not_imported(
+    text: str, names: dict[str, Any]
+) -> None:
+    assert worker(handler_of(text, names)).takes_context
+
+
+@pytest.mark.parametrize("text", ["JobContext | int", "JobContext | Missing", "Missing", "a b"])
+def test_what_only_resembles_a_context_is_refused_where_it_is_not_imported(text: str) -> None:
+    with pytest.raises(WorkerDefinitionError, match="parameter 'context': expected a type"):
+        worker(handler_of(text, {}))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "problem"),
+    [
+        (JobContext | int, f"parameter 'context': {INSIDE}"),
+        (JobContext | int | None, f"parameter 'context': {INSIDE}"),
+        (Named, f"parameter 'context': {INSIDE}"),
+        (list[JobContext], f"parameter 'context', at context[]: {INSIDE}"),
+        (dict[str, JobContext | None], f"parameter 'context', at context[]: {INSIDE}"),
+        (ContextHolder, f"parameter 'context', at context.context: {INSIDE}"),
+    ],
+)
+def test_a_context_inside_of_data_is_refused(annotation: Any, problem: str) -> None:
+    with pytest.raises(WorkerDefinitionError) as caught:
+        worker(handler_of(annotation, {}))
+    assert str(caught.value) == f"worker 'handler': {problem}"
+
+
+def second(n: int, context: JobContext | None = None) -> None: ...
+
+
+def by_name(*, context: JobContext | None = None) -> None: ...
+
+
+def several(*context: JobContext) -> None: ...
+
+
+def named(**context: JobContext) -> None: ...
+
+
+@pytest.mark.parametrize("handler", [second, by_name, several, named])
+def test_a_context_elsewhere_is_refused(handler: Callable[..., None]) -> None:
+    with pytest.raises(WorkerDefinitionError) as caught:
+        worker(handler)
+    assert str(caught.value) == f"worker {handler.__name__!r}: parameter 'context': {ELSEWHERE}"
+
+
+def test_a_context_with_a_default_is_given_all_the_same() -> None:
+    def handler(context: JobContext | None = None, n: int = 1) -> None: ...
 
     made = worker(handler)
-    payload = made.request(Node(Node())).payload
-    assert made.decode(payload) == ((), {"it": Node(Node())})
+    assert made.takes_context
+    assert made.request(3).payload == '{"n":3}'
+    assert made.request().payload == "{}"
+
+
+def worker_of(annotation: Any) -> Worker[[Any], None]:
+    def handler(it: Any) -> None: ...
+
+    handler.__annotations__ = {"it": annotation}
+    return worker(name="w")(handler)
+
+
+def problems_of(call: Callable[[], object]) -> list[str]:
+    with pytest.raises(PayloadError) as caught:
+        call()
+    return list(caught.value.problems)
+
+
+def test_every_kind_of_parameter() -> None:
+    def handler(
+        a: int, b: int = 2, /, c: int = 3, *more: str, d: int, **rest: float
+    ) -> None: ...
+
+    one = worker(handler)
+    for args, kwargs, payload in [
+        ((1,), {"d": 4}, '{"a":1,"d":4}'),
+        ((1, 5), {"d": 4, "c": 6}, '{"a":1,"b":5,"c":6,"d":4}'),
+        ((1, 2, 3, "x", "y"), {"d": 4, "e": 1.0}, '{"a":1,"b":2,"c":3,"more":["x","y"],"d":4,"rest":{"e":1.0}}'),
+        ((1,), {"d": 4, "a": 2.0}, '{"a":1,"d":4,"rest":{"a":2.0}}'),
+    ]:  # fmt: skip
+        assert one.request(*args, **kwargs).payload == payload  # type: ignore[arg-type]  # a table
+        again = one.decode(payload)
+        assert one.request(*again[0], **again[1]).payload == payload
+        one(*again[0], **again[1])
+    expected = [
+        "more[1]: expected str, found int",
+        "d: expected int, found str",
+        "rest['e']: expected float, found str",
+    ]
+    assert problems_of(lambda: one.request(1, 2, 3, "x", 5, d="a", e="b")) == expected  # type: ignore[arg-type]  # the point
+    args, kwargs = one.decode('{"a":1,"more":["x"],"d":4}')
+    assert (args, kwargs) == ((1, 2, 3, "x"), {"d": 4})
+
+
+def test_an_omitted_argument_takes_the_default_of_the_day() -> None:
+    def first(size: int = 1) -> int:
+        return size
+
+    def second(size: int = 2) -> int:
+        return size
+
+    payload = worker(name="w")(first).request().payload
+    args, kwargs = worker(name="w")(second).decode(payload)
+    assert payload == "{}"
+    assert second(*args, **kwargs) == 2

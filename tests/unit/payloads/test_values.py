@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import (
     Annotated,
@@ -336,98 +335,6 @@ def test_the_values_are_never_shown() -> None:
     assert error.__suppress_context__
 
 
-def test_a_literal_backslash_before_u0000_is_no_nul() -> None:
-    one = worker_of(str)
-    value = "\\u0000"
-    assert one.decode(one.request(value).payload)[1] == {"it": value}
-
-
-def test_exactly_one_mebibyte_passes() -> None:
-    one = worker_of(str)
-    room = 1_048_576 - len('{"it":""}')
-    for text in ("x" * room, "é" * (room // 2) + "x" * (room % 2)):
-        payload = one.request(text).payload
-        assert len(payload.encode()) == 1_048_576
-        assert one.decode(payload)[1] == {"it": text}
-        expected = ["arguments: expected at most 1,048,576 bytes of JSON, found 1,048,577"]
-        assert problems_of(partial(one.request, text + "x")) == expected
-        assert problems_of(partial(one.decode, payload + " ")) == expected
-
-
-def nested(levels: int) -> Tree:
-    tree = Tree({})
-    for _ in range(levels):
-        tree = Tree({}, tree)
-    return tree
-
-
-def test_nesting_of_64_levels_passes() -> None:
-    one = worker_of(Tree)
-    deepest = nested(61)  # with the arguments around it and the empty dict inside: 64
-    assert one.decode(one.request(deepest).payload)[1] == {"it": deepest}
-    [problem] = problems_of(lambda: one.request(nested(62)))
-    assert problem.startswith("it.next.next.next.")
-    assert problem.endswith("...: nested deeper than 64 levels")
-
-
-def test_a_bottomless_value_is_refused() -> None:
-    one = worker_of(Tree)
-    deep = nested(100_000)
-    try:
-        expected = ["arguments: nested deeper than the recursion limit of Python"]
-        assert problems_of(lambda: one.request(deep)) == expected
-    finally:
-        while deep.next is not None:  # or its destruction would recurse as well
-            deep = deep.next
-
-
-def test_a_hostile_row_is_refused() -> None:
-    one = worker_of(Tree)
-    for levels in (65, 5_000, 300_000):
-        payload = "[" * levels + "]" * levels
-        [problem] = problems_of(partial(one.decode, payload))
-        assert problem.endswith("nested deeper than 64 levels")
-
-
-def test_every_kind_of_parameter() -> None:
-    def handler(
-        a: int, b: int = 2, /, c: int = 3, *more: str, d: int, **rest: float
-    ) -> None: ...
-
-    one = worker(handler)
-    for args, kwargs, payload in [
-        ((1,), {"d": 4}, '{"a":1,"d":4}'),
-        ((1, 5), {"d": 4, "c": 6}, '{"a":1,"b":5,"c":6,"d":4}'),
-        ((1, 2, 3, "x", "y"), {"d": 4, "e": 1.0}, '{"a":1,"b":2,"c":3,"more":["x","y"],"d":4,"rest":{"e":1.0}}'),
-        ((1,), {"d": 4, "a": 2.0}, '{"a":1,"d":4,"rest":{"a":2.0}}'),
-    ]:  # fmt: skip
-        assert one.request(*args, **kwargs).payload == payload  # type: ignore[arg-type]  # a table
-        again = one.decode(payload)
-        assert one.request(*again[0], **again[1]).payload == payload
-        one(*again[0], **again[1])
-    expected = [
-        "more[1]: expected str, found int",
-        "d: expected int, found str",
-        "rest['e']: expected float, found str",
-    ]
-    assert problems_of(lambda: one.request(1, 2, 3, "x", 5, d="a", e="b")) == expected  # type: ignore[arg-type]  # the point
-    args, kwargs = one.decode('{"a":1,"more":["x"],"d":4}')
-    assert (args, kwargs) == ((1, 2, 3, "x"), {"d": 4})
-
-
-def test_an_omitted_argument_takes_the_default_of_the_day() -> None:
-    def first(size: int = 1) -> int:
-        return size
-
-    def second(size: int = 2) -> int:
-        return size
-
-    payload = worker(name="w")(first).request().payload
-    args, kwargs = worker(name="w")(second).decode(payload)
-    assert payload == "{}"
-    assert second(*args, **kwargs) == 2
-
-
 def test_instants_keep_their_offset() -> None:
     one = worker_of(datetime)
     berlin = datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
@@ -435,13 +342,3 @@ def test_instants_keep_their_offset() -> None:
     assert again == berlin
     assert again.utcoffset() == timedelta(hours=2)
     assert one.decode('{"it":"2024-07-01T10:00:00Z"}')[1]["it"].tzinfo == UTC
-
-
-def test_an_int_of_more_digits_than_python_writes_is_refused() -> None:
-    one = worker_of(int)
-    assert problems_of(lambda: one.request(10**5000)) == ["it: found an int of too many digits"]
-    several = worker_of(dict[str, list[int | None]])
-    assert problems_of(lambda: several.request({"a b": [1, 10**5000, None, -(10**5000)]})) == [
-        "it['a b'][1]: found an int of too many digits",
-        "it['a b'][3]: found an int of too many digits",
-    ]

@@ -1,17 +1,67 @@
-"""Calls: parameters of all kinds, in front of which a handler may have a context."""
+"""Calls with parameters of all kinds, and rows that are damaged."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from inspect import Parameter
 from typing import Annotated, Any, Optional
 
-from attrs import frozen
+from attrs import evolve, frozen
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bgjobs.context import JobContext
-from tests.unit.payloads.cases.all_cases import CASES, ODD, SHALLOW
-from tests.unit.payloads.cases.containers import Cases, full_set
-from tests.unit.payloads.cases.samples import Case, Sample, evenly
+from bgjobs.errors import PayloadError, WorkerDefinitionError
+from bgjobs.workers import Worker, worker
+from tests.unit.payloads.cases.classes import FIXED, attrs_class, data_class, tagged_union
+from tests.unit.payloads.cases.containers import (
+    CHOICES,
+    Cases,
+    containers,
+    frozen_set_of,
+    gathered,
+    made_enum,
+)
+from tests.unit.payloads.cases.generics import (
+    ALIASES,
+    aliases,
+    generics,
+    named_tuple,
+    typed_dict,
+)
+from tests.unit.payloads.cases.samples import SCALARS, Case, Sample, evenly
+
+SINGLE: Cases = evenly(
+    st.sampled_from(SCALARS),
+    st.sampled_from(SCALARS),
+    st.sampled_from(CHOICES),
+    st.sampled_from(ALIASES),
+    st.sampled_from(FIXED),
+    made_enum(),
+)
+
+
+def around(cases: Cases) -> Cases:
+    return evenly(
+        containers(cases),
+        containers(cases),
+        containers(cases),
+        attrs_class(cases),
+        data_class(cases),
+        tagged_union(cases),
+        named_tuple(cases),
+        typed_dict(cases),
+        generics(cases),
+        aliases(cases),
+    )
+
+
+CASES: Cases = st.recursive(SINGLE, around, max_leaves=4)
+ODD: Cases = st.sampled_from([
+    evolve(one, values=one.odd) for one in (*SCALARS, *CHOICES) if not one.odd.is_empty
+])  # fmt: skip
+"""Single values that do not fit."""
+SHALLOW: Cases = evenly(SINGLE, around(SINGLE), around(SINGLE))
 
 CONTEXTS: list[Any] = [
     JobContext,
@@ -167,6 +217,78 @@ class Making:
         )
 
 
+@st.composite
+def full_set(draw: st.DrawFn, cases: Cases) -> Case:
+    """Fill a set with enough for its order to be up to the hashes of its items."""
+    inner = draw(cases)
+    items = draw(st.lists(inner.values, min_size=6, max_size=8))
+    filled = gathered([one for one in items if not one.misfits], frozenset, frozenset)
+    return evolve(frozen_set_of(inner), values=st.just(filled))
+
+
 calls_with_sets = single_call(full_set(SHALLOW))
 """Calls whose texts would differ between processes if the order of a set were Python's."""
 calls = evenly(*[single_call(evenly(CASES, SHALLOW, ODD))] * 5, calls_with_sets, any_call())
+
+json_scalars = st.sampled_from([
+    None, True, False, 0, 1, -1, 2**53 + 1, 10**400, 0.5, -0.0, 1e300, "", "a", "red", "1",
+    "-0", "1_0", " 1", "NaN", "2026-01-01", "2026-01-01T00:00:00", "2026-01-01T00:00Z", "24:00",
+    "YQ", "YQ==", "\0", "\ud800", "{12345678-1234-5678-1234-567812345678}",
+])  # fmt: skip
+json_names = st.sampled_from(["it", "a", "_b", "kind", "item", "key", "value", "size", "", "é"])
+anything: st.SearchStrategy[Any] = st.recursive(
+    json_scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(json_names, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, json: Any) -> Any:
+    """Put something else in the place of one part, or leave it out, or add one."""
+    children: list[Any] = list(json) if isinstance(json, dict) else []
+    children = list(range(len(json))) if isinstance(json, list) else children
+    if not children or draw(st.sampled_from([True, False, False])):
+        return draw(anything)
+    step = draw(st.sampled_from(children))
+    done = draw(st.sampled_from(["deeper", "deeper", "deeper", "less", "twice"]))
+    copy = json.copy()
+    if done == "less":
+        del copy[step]
+    elif done == "twice" and isinstance(copy, list):
+        copy.append(copy[step])
+    elif done == "twice":
+        copy[draw(json_names)] = copy[step]
+    else:
+        copy[step] = draw(damaged(copy[step]))
+    return copy
+
+
+def payload_of(call: Call) -> str:
+    try:
+        made: Worker[..., None] = worker(call.handler())
+    except WorkerDefinitionError:
+        return "cannot be declared"
+    args, kwargs = call.given()
+    try:
+        return made.request(*args, **kwargs).payload
+    except PayloadError:
+        return "refused"
+
+
+@settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(evenly(calls_with_sets, calls))
+def print_payload(call: Call) -> None:
+    sys.stdout.write(f"{payload_of(call)}\n")
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a text stream here
+    print_payload()

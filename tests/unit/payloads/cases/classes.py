@@ -1,4 +1,4 @@
-"""attrs classes and dataclasses with all that they offer, and instances that were changed."""
+"""attrs classes and dataclasses with all their options, and instances that were changed."""
 
 import dataclasses
 import types
@@ -10,10 +10,17 @@ import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
-from tests.unit.payloads.cases.choices import Level, Word
-from tests.unit.payloads.cases.containers import Cases, joined_of
-from tests.unit.payloads.cases.sameness import is_same
-from tests.unit.payloads.cases.samples import HERE, Case, Sample, Samples, kinds
+from tests.unit.payloads.cases.containers import Cases, Level, Word, joined_of
+from tests.unit.payloads.cases.samples import (
+    HERE,
+    Case,
+    Sample,
+    Samples,
+    fits,
+    is_same,
+    kinds,
+    misfits,
+)
 
 Converter = Callable[[Any], Any]
 
@@ -258,3 +265,89 @@ def _tagged(draw: st.DrawFn, tag: Any, cases: Cases) -> Case:
         lambda one: Sample(kind(tag, one.given), kind(tag, one.back), one.below(".item"))
     )
     return Case(kind, values, f"Tag[{tag!r}, {inner.called}]", kinds("object"), inner.is_sure)
+
+
+@attrs.define
+class Leaf:
+    size: int
+
+
+@attrs.define
+class Branch:
+    """It holds itself, and by another class."""
+
+    children: "list[Leaf | Branch]"
+    chain: "Chain | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    next: "Chain | Branch | None" = None
+    number: "int" = 0
+
+
+@dataclasses.dataclass
+class Derived:
+    size: int
+    twice: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.twice = 2 * self.size
+        self.thrice = 3 * self.size
+
+
+@attrs.frozen
+class Split:
+    """Its converter does not take what it has made."""
+
+    a: list[str] = attrs.field(converter=split)
+
+
+@attrs.frozen
+class Noted:
+    """Equal to others with another note, which grows whenever one is made."""
+
+    size: int
+    note: str = attrs.field(converter=grown, eq=False)
+
+
+@attrs.frozen(slots=False, cache_hash=True)
+class Hashed:
+    size: int
+
+
+def _derived(size: int, twice: int) -> Sample:
+    made = Derived(size)
+    made.twice = twice
+    return Sample(made, made, () if twice == 2 * size else (".twice",))
+
+
+sizes = st.integers(-3, 3)
+leaves = sizes.map(Leaf)
+branches: st.SearchStrategy[Any] = st.recursive(
+    st.builds(Branch, st.just([])),
+    lambda inner: st.builds(
+        Branch,
+        st.lists(leaves | inner, max_size=2),
+        st.none() | st.builds(Chain, st.none() | inner, sizes),
+    ),
+    max_leaves=4,
+)
+
+
+texts = st.sampled_from(["", "a", "a,b"])
+
+
+def fixed_case(kind: Any, values: Samples, *, is_sure: bool = True) -> Case:
+    return Case(kind, values, kind.__name__, kinds("object"), is_sure)
+
+
+FIXED: list[Case] = [
+    fixed_case(Branch, fits(branches)),
+    fixed_case(
+        Derived, st.builds(_derived, sizes, sizes) | sizes.map(lambda n: _derived(n, 2 * n))
+    ),
+    fixed_case(Hashed, fits(sizes.map(Hashed))),
+    fixed_case(Noted, misfits(st.builds(Noted, sizes, texts)), is_sure=False),
+    fixed_case(Split, misfits(texts.map(Split)), is_sure=False),
+]
