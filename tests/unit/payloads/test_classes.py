@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a table reads by its rows
-"""Classes with code of their own: instances come back equal, or are refused."""
+"""Instances of classes with own code are read back equal or refused."""
 
 import dataclasses
 from collections import OrderedDict
@@ -32,7 +32,7 @@ class Sub(Base):
 
 @attrs.define
 class Counted:
-    """With a field that its constructor does not take."""
+    """It has a field that its constructor does not accept."""
 
     a: int
     seen: bool = attrs.field(default=False, init=False)
@@ -40,7 +40,7 @@ class Counted:
 
 @attrs.define
 class Cached:
-    """With a field that is no part of its value."""
+    """It has a field that does not belong to its value."""
 
     a: int
     text: str = attrs.field(default="", init=False, eq=False)
@@ -84,7 +84,7 @@ class Growing:
 
 @attrs.frozen
 class Noted:
-    """Equal to others with other notes."""
+    """Its note is not compared."""
 
     a: int
     note: str = attrs.field(converter=grown, eq=False)
@@ -92,7 +92,7 @@ class Noted:
 
 @attrs.frozen
 class Frozen:
-    """Makes tuples, and such, of what JSON gives."""
+    """Its converters make tuples of lists."""
 
     parts: Sequence[str] = attrs.field(converter=in_tuples)
     entries: Mapping[str, Sequence[int]] | None = attrs.field(
@@ -124,7 +124,7 @@ class Listing:
 
 @dataclasses.dataclass(frozen=True)
 class Concealed:
-    """Its hidden field is read again, for a class with code of its own is compared."""
+    """It has own code, so its redacted field is compared."""
 
     secrets: dict[str, list[int]] = dataclasses.field(repr=False, hash=False)
 
@@ -170,7 +170,7 @@ class Described:
     size: Once = Once()
 
 
-Described.__dataclass_fields__["size"].type = int  # what it gives
+Described.__dataclass_fields__["size"].type = int  # the type of what it returns
 
 
 @dataclasses.dataclass
@@ -197,7 +197,7 @@ class Added(Adding):
 
 @dataclasses.dataclass(eq=False)
 class Identity:
-    """Its instances are equal to themselves only, so their fields are compared."""
+    """Its instances are equal to themselves only."""
 
     items: list[int]
 
@@ -281,13 +281,13 @@ def test_an_instance_that_would_change_is_refused(
         (frozenset[Concealed], frozenset({Concealed({"a": [1]}), Concealed({})})),
     ],
 )
-def test_an_instance_comes_back_equal(annotation: Any, value: Any) -> None:
+def test_an_instance_is_read_back_equal(annotation: Any, value: Any) -> None:
     one = worker_of(annotation)
     [found] = one.decode(one.request(value).payload)[1].values()
     assert found == value
 
 
-def test_instances_that_know_no_equality_come_back_field_by_field() -> None:
+def test_instances_without_eq_are_compared_by_their_fields() -> None:
     one = worker_of(list[Identity])
     [found] = one.decode(one.request([Identity([1]), Identity([2])]).payload)[1].values()
     assert [each.items for each in found] == [[1], [2]]
@@ -297,7 +297,7 @@ def test_instances_that_know_no_equality_come_back_field_by_field() -> None:
     assert [each.items for each in found[1]] == [[1], [1]]
 
 
-def test_classes_with_code_of_their_own_are_made_once_more_by_a_request() -> None:
+def test_a_request_rebuilds_instances_of_classes_with_own_code() -> None:
     made: list[int] = []
 
     @dataclasses.dataclass
@@ -332,11 +332,11 @@ class PlainHeir(PlainBase): ...
 
 
 @pytest.mark.parametrize("kind", [PlainAttrs, PlainData, PlainBase, PlainHeir, Pair, Base, Sub])
-def test_other_classes_are_not(kind: type) -> None:
+def test_classes_without_own_code_depend_on_their_fields_only(kind: type) -> None:
     assert is_rebuilt_from_fields(kind)
 
 
-def test_a_local_class_may_hold_itself() -> None:
+def test_a_local_class_may_contain_itself() -> None:
     @attrs.frozen
     class Node:
         next: "Node | None" = None

@@ -193,7 +193,7 @@ def test_all_problems_of_a_signature_at_once() -> None:
     ])  # fmt: skip
 
 
-def test_a_method_without_its_object_is_refused() -> None:
+def test_an_unbound_method_is_refused() -> None:
     class Service:
         def run(self, size: int) -> None: ...
 
@@ -211,7 +211,7 @@ def positional(ctx: JobContext, /, **sizes: int) -> None: ...
 
 
 @pytest.mark.parametrize("handler", [in_words, dotted, positional])
-def test_the_context_is_known_by_its_annotation(handler: Any) -> None:
+def test_the_context_is_found_by_its_annotation(handler: Any) -> None:
     made: Worker[..., None] = worker(handler)
     assert made.takes_context
 
@@ -237,7 +237,7 @@ class ContextHolder:
 
 
 def handler_of(annotation: Any, names: dict[str, Any]) -> Callable[..., None]:
-    """Make a function with this annotation, in a module that knows these names."""
+    """Return a function with this annotation in a module with these names."""
 
     def handler(context: Any, n: int) -> None: ...
 
@@ -284,14 +284,14 @@ def test_a_first_parameter_that_may_be_none_is_a_context(annotation: Any) -> Non
         " JobContext ",
     ],
 )
-def test_a_context_is_known_by_its_name_where_it_is_not_imported(
+def test_a_context_is_found_by_name_without_its_import(
     text: str, names: dict[str, Any]
 ) -> None:
     assert worker(handler_of(text, names)).takes_context
 
 
 @pytest.mark.parametrize("text", ["JobContext | int", "JobContext | Missing", "Missing", "a b"])
-def test_what_only_resembles_a_context_is_refused_where_it_is_not_imported(text: str) -> None:
+def test_other_names_are_refused_without_their_import(text: str) -> None:
     with pytest.raises(WorkerDefinitionError, match="parameter 'context': expected a type"):
         worker(handler_of(text, {}))
 
@@ -307,7 +307,7 @@ def test_what_only_resembles_a_context_is_refused_where_it_is_not_imported(text:
         (ContextHolder, f"parameter 'context', at context.context: {INSIDE}"),
     ],
 )
-def test_a_context_inside_of_data_is_refused(annotation: Any, problem: str) -> None:
+def test_a_context_inside_an_argument_is_refused(annotation: Any, problem: str) -> None:
     with pytest.raises(WorkerDefinitionError) as caught:
         worker(handler_of(annotation, {}))
     assert str(caught.value) == f"worker 'handler': {problem}"
@@ -332,7 +332,7 @@ def test_a_context_elsewhere_is_refused(handler: Callable[..., None]) -> None:
     assert str(caught.value) == f"worker {handler.__name__!r}: parameter 'context': {ELSEWHERE}"
 
 
-def test_a_context_with_a_default_is_given_all_the_same() -> None:
+def test_a_context_may_have_a_default() -> None:
     def handler(context: JobContext | None = None, n: int = 1) -> None: ...
 
     made = worker(handler)
@@ -380,7 +380,7 @@ def test_every_kind_of_parameter() -> None:
     assert (args, kwargs) == ((1, 2, 3, "x"), {"d": 4})
 
 
-def test_an_omitted_argument_takes_the_default_of_the_day() -> None:
+def test_an_omitted_argument_takes_the_default_at_run_time() -> None:
     def first(size: int = 1) -> int:
         return size
 

@@ -1,4 +1,4 @@
-"""What an instance holds beside its fields is refused, or comes back: it is never dropped."""
+"""Attributes of an instance that are not fields are refused or read back, never lost."""
 
 import dataclasses
 from collections import deque
@@ -115,7 +115,7 @@ def worker_of(annotation: Any) -> Worker[[Any], None]:
         (Failure, "it extends Exception, whose contents are not in a field"),
     ],
 )
-def test_a_class_with_state_beside_its_fields_is_refused_at_declaration(
+def test_a_class_with_state_outside_its_fields_is_refused_at_declaration(
     kind: type, problem: str
 ) -> None:
     with pytest.raises(WorkerDefinitionError) as caught:
@@ -140,7 +140,7 @@ class RowHeir(Row): ...
 
 
 class SlottedHeir(Slotted):
-    """It has a `__dict__`, in which no field is."""
+    """It has a `__dict__` without any field."""
 
 
 @attrs.define(slots=False)
@@ -189,7 +189,7 @@ CHANGED = "expected a value that is read back unchanged, found one that would ch
         (Derived, with_attribute(Derived(1)), f"it: {CHANGED}"),
     ],
 )
-def test_an_attribute_that_is_no_field_is_refused(
+def test_an_attribute_that_is_not_a_field_is_refused(
     annotation: Any, value: Any, problem: str
 ) -> None:
     with pytest.raises(PayloadError) as caught:
@@ -197,7 +197,7 @@ def test_an_attribute_that_is_no_field_is_refused(
     assert list(caught.value.problems) == [problem]
 
 
-def test_an_attribute_that_a_class_sets_anew_is_compared() -> None:
+def test_an_attribute_that_post_init_sets_is_compared() -> None:
     one = worker_of(Derived)
     value = Derived(2)
     [found] = one.decode(one.request(value).payload)[1].values()
@@ -208,7 +208,7 @@ def test_an_attribute_that_a_class_sets_anew_is_compared() -> None:
     assert list(caught.value.problems) == [f"it.twice: {CHANGED}"]
 
 
-def test_what_python_keeps_in_an_instance_by_itself_is_no_state() -> None:
+def test_cached_properties_and_hashes_are_no_state() -> None:
     heir = Heir(2)
     assert heir.twice == 4
     assert worker_of(Heir).request(heir).payload == '{"it":{"x":2}}'
@@ -218,6 +218,6 @@ def test_what_python_keeps_in_an_instance_by_itself_is_no_state() -> None:
     assert worker_of(Hashed).request(hashed).payload == '{"it":{"x":3}}'
 
 
-def test_a_field_that_a_subclass_annotates_again_is_no_state() -> None:
+def test_a_field_that_a_subclass_annotates_again_is_no_new_state() -> None:
     again = type("Again", (Base,), {"__annotations__": {"x": "Nowhere"}})
     assert worker_of(again).request(again(1)).payload == '{"it":{"x":1}}'

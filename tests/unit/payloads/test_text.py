@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a table reads by its rows
-"""The JSON text: its limits, the order of sets, and what errors quote of it."""
+"""The JSON text: its limits, the order of sets, and what errors quote."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ def problems_of(call: Callable[[], object]) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_a_literal_backslash_before_u0000_is_no_nul() -> None:
+def test_a_backslash_before_u0000_is_no_nul() -> None:
     one = worker_of(str)
     value = "\\u0000"
     assert one.decode(one.request(value).payload)[1] == {"it": value}
@@ -68,21 +68,21 @@ def nested(levels: int) -> Tree:
 
 def test_nesting_of_64_levels_passes() -> None:
     one = worker_of(Tree)
-    deepest = nested(61)  # with the arguments around it and the empty dict inside: 64
+    deepest = nested(61)  # 64 with the arguments around it and the empty dict inside
     assert one.decode(one.request(deepest).payload)[1] == {"it": deepest}
     [problem] = problems_of(lambda: one.request(nested(62)))
     assert problem.startswith("it.next.next.next.")
     assert problem.endswith("...: nested deeper than 64 levels")
 
 
-def test_a_bottomless_value_is_refused() -> None:
+def test_a_value_deeper_than_the_recursion_limit_is_refused() -> None:
     one = worker_of(Tree)
     deep = nested(100_000)
     try:
         expected = ["arguments: nested deeper than the recursion limit of Python"]
         assert problems_of(lambda: one.request(deep)) == expected
     finally:
-        while deep.next is not None:  # or its destruction would recurse as well
+        while deep.next is not None:  # or its deletion would recurse too
             deep = deep.next
 
 
@@ -94,7 +94,7 @@ def test_a_hostile_row_is_refused() -> None:
         assert problem.endswith("nested deeper than 64 levels")
 
 
-def test_an_int_of_more_digits_than_python_writes_is_refused() -> None:
+def test_an_int_with_too_many_digits_is_refused() -> None:
     one = worker_of(int)
     assert problems_of(lambda: one.request(10**5000)) == ["it: found an int of too many digits"]
     several = worker_of(dict[str, list[int | None]])
@@ -172,21 +172,21 @@ def send(
         ([{SECRET: "\0"}], "found a NUL character"),
     ],
 )
-def test_what_is_stored_is_not_quoted(stored: Any, problem: str) -> None:
+def test_errors_do_not_quote_stored_payloads(stored: Any, problem: str) -> None:
     with pytest.raises(PayloadError) as caught:
         send.decode(json.dumps(stored))
     assert caught.value.problems[0].startswith(problem)
     assert SECRET not in str(caught.value)
 
 
-def test_a_stored_payload_that_is_too_deep_is_not_quoted() -> None:
+def test_the_error_of_a_deep_payload_does_not_quote_it() -> None:
     deep = f'{{"{SECRET}":' * 70 + "1" + "}" * 70
     with pytest.raises(PayloadError, match="nested deeper than 64 levels") as caught:
         send.decode(deep)
     assert SECRET not in str(caught.value)
 
 
-def test_who_passes_arguments_is_told_their_names() -> None:
+def test_errors_of_requests_name_unknown_fields_and_keys() -> None:
     wrong: Any = {"siez": 5}
     with pytest.raises(PayloadError, match="options: unexpected field 'siez'"):
         send.request(options=wrong)
@@ -254,7 +254,7 @@ def printed(seed: int) -> str:
     return done.stdout.decode()
 
 
-def test_processes_with_different_hash_seeds_write_one_text() -> None:
+def test_sets_have_the_same_text_under_any_hash_seed() -> None:
     texts = {printed(seed) for seed in (1, 2, 3, 4)}
     expected = (
         '{"names":["","a!","a","b","é"],"colours":["blue","red"],'
@@ -265,9 +265,9 @@ def test_processes_with_different_hash_seeds_write_one_text() -> None:
 
 
 @pytest.mark.parametrize("annotation", [set[int], set[int | str], set[float | None]])
-def test_equal_sets_have_one_text_whatever_their_history(annotation: Any) -> None:
+def test_equal_sets_have_the_same_text(annotation: Any) -> None:
     one = worker_of(annotation)
-    # A set keeps the room that it had, and with it another order of the same items.
+    # A set that was larger keeps its capacity, and so another order.
     filled = set(range(1000))
     for number in range(1000):
         if number % 100:
@@ -277,7 +277,7 @@ def test_equal_sets_have_one_text_whatever_their_history(annotation: Any) -> Non
     assert one.request(filled).payload == one.request(small).payload
 
 
-def test_a_row_in_another_order_is_read_as_ever() -> None:
+def test_a_set_is_read_from_items_in_any_order() -> None:
     assert worker_of(set[int]).decode('{"it":[3,1,2,1]}') == ((), {"it": {1, 2, 3}})
 
 
@@ -325,7 +325,7 @@ class Diary:
         (list[dict[datetime, int]], [{SKIPPED: 1, SKIPPED_TOO: 2}], f"it[0]: key '2026-03-29T03:30:00+02:00': {EQUAL_KEYS}"),
     ],
 )  # fmt: skip
-def test_what_would_be_equal_when_it_is_read_back_is_refused(
+def test_items_and_keys_that_would_become_equal_are_refused(
     annotation: Any, value: Any, problem: str
 ) -> None:
     one = worker_of(annotation)
@@ -334,7 +334,7 @@ def test_what_would_be_equal_when_it_is_read_back_is_refused(
     assert list(caught.value.problems) == [problem]
 
 
-def test_instants_that_differ_come_back_as_they_were() -> None:
+def test_different_instants_stay_different() -> None:
     days = {SKIPPED, REPEATED, REPEATED.replace(fold=0).astimezone(UTC)}
     one = worker_of(set[datetime])
     [found] = one.decode(one.request(days).payload)[1].values()
@@ -345,14 +345,14 @@ def test_instants_that_differ_come_back_as_they_were() -> None:
     assert len(found) == 3
 
 
-def test_a_repeated_hour_may_be_a_key_where_what_is_read_back_is_compared() -> None:
+def test_a_repeated_hour_may_be_a_key_in_a_compared_class() -> None:
     diary = Diary({REPEATED: 1, SKIPPED: 2})
     one = worker_of(Diary)
     [found] = one.decode(one.request(diary).payload)[1].values()
     assert [key.timestamp() for key in found.notes] == [key.timestamp() for key in diary.notes]
 
 
-def test_two_that_are_written_the_same_are_refused() -> None:
+def test_items_and_keys_with_the_same_text_are_refused() -> None:
     twice = datetime(2024, 10, 27, 2, 30, tzinfo=PARIS)
     fixed = twice.replace(tzinfo=timezone(timedelta(hours=2)))
     assert len({twice, fixed}) == 2

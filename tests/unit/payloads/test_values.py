@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a table reads by its rows
-"""Values through a worker's codec: what travels, and what is refused with which words."""
+"""The JSON of values of all annotations, and the errors for values that do not fit."""
 
 import dataclasses
 import enum
@@ -211,7 +211,9 @@ SOME_ID = UUID("12345678-1234-5678-1234-567812345678")
         (Point | Fallback, Fallback(3), '{"to":3}'),
     ],
 )  # fmt: skip
-def test_a_value_travels_there_and_back(annotation: Any, value: Any, json: str) -> None:
+def test_a_value_is_stored_as_json_and_read_back(
+    annotation: Any, value: Any, json: str
+) -> None:
     one = worker_of(annotation)
     payload = one.request(value).payload
     assert payload == f'{{"it":{json}}}'
@@ -270,7 +272,9 @@ def test_a_value_travels_there_and_back(annotation: Any, value: Any, json: str) 
         (dict[str, int], {"a\0": 1}, ["it keys: found a NUL character, which a database cannot store"]),
     ],
 )  # fmt: skip
-def test_encoding_refuses(annotation: Any, value: Any, problems: list[str]) -> None:
+def test_encoding_refuses_values_that_do_not_fit(
+    annotation: Any, value: Any, problems: list[str]
+) -> None:
     one = worker_of(annotation)
     assert problems_of(lambda: one.request(value)) == problems
 
@@ -320,12 +324,14 @@ def test_encoding_refuses(annotation: Any, value: Any, problems: list[str]) -> N
         (int, "1" * 5000, ["expected JSON, found other text"]),
     ],
 )  # fmt: skip
-def test_decoding_refuses(annotation: Any, json: str, problems: list[str]) -> None:
+def test_decoding_refuses_json_that_does_not_fit(
+    annotation: Any, json: str, problems: list[str]
+) -> None:
     one = worker_of(annotation)
     assert problems_of(lambda: one.decode(f'{{"it":{json}}}')) == problems
 
 
-def test_the_values_are_never_shown() -> None:
+def test_errors_do_not_show_values() -> None:
     one = worker_of(Picky)
     with pytest.raises(PayloadError) as caught:
         one.decode('{"it":{"age":17}}')
@@ -342,3 +348,8 @@ def test_instants_keep_their_offset() -> None:
     assert again == berlin
     assert again.utcoffset() == timedelta(hours=2)
     assert one.decode('{"it":"2024-07-01T10:00:00Z"}')[1]["it"].tzinfo == UTC
+
+
+def test_zero_keeps_its_sign() -> None:
+    one = worker_of(float)
+    assert math.copysign(1, one.decode(one.request(-0.0).payload)[1]["it"]) == -1

@@ -1,4 +1,4 @@
-"""Calls with parameters of all kinds, and rows that are damaged."""
+"""Calls with parameters of all kinds, and damaged rows."""
 
 import inspect
 import sys
@@ -80,7 +80,7 @@ class Call:
     signature: inspect.Signature
     """Without the context."""
     context: Any
-    """How it is annotated; None without one."""
+    """The annotation of the context; None without a context."""
     args: list[Sample]
     kwargs: dict[str, Sample]
     misfits: tuple[str, ...]
@@ -90,7 +90,7 @@ class Call:
     def __repr__(self) -> str:
         try:
             given = repr(self.given())
-        except ValueError:  # an int of more digits than Python writes
+        except ValueError:  # an int with more digits than Python writes
             given = "arguments that cannot be shown"
         return f"({self.called}) {self.signature} {given}, unfit: {self.misfits}"
 
@@ -109,7 +109,7 @@ class Call:
         return [x.given for x in self.args], {name: x.given for name, x in self.kwargs.items()}
 
     def expected(self) -> dict[str, Any]:
-        """Return what each parameter has to be when the handler is called."""
+        """Return the argument that the handler must receive for each parameter."""
         kwargs = {name: one.back for name, one in self.kwargs.items()}
         return self.bound([one.back for one in self.args], kwargs)
 
@@ -121,7 +121,7 @@ class Call:
 
 @st.composite
 def single_call(draw: st.DrawFn, cases: Cases) -> Call:
-    """Call a handler of one parameter, as most examples do: the annotations are the point."""
+    """Call a handler of one parameter."""
     case = draw(cases)
     sample = draw(case.values)
     it = Parameter("it", Parameter.POSITIONAL_OR_KEYWORD, annotation=case.annotation)
@@ -132,7 +132,7 @@ def single_call(draw: st.DrawFn, cases: Cases) -> Call:
 
 @st.composite
 def any_call(draw: st.DrawFn) -> Call:
-    """Call a handler of several parameters, each passed in one of the ways that it may be."""
+    """Call a handler of several parameters, passed by position or by name."""
     made = Making(draw)
     made.add_plain(Parameter.POSITIONAL_ONLY, ["first", "second"])
     made.add_plain(Parameter.POSITIONAL_OR_KEYWORD, ["third", "fourth"])
@@ -143,7 +143,7 @@ def any_call(draw: st.DrawFn) -> Call:
 
 
 class Making:
-    """Gathers the parameters of one signature, and what is given for them."""
+    """Collects the parameters of one signature and their arguments."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
@@ -168,7 +168,7 @@ class Making:
 
     def _give(self, name: str, kind: Any, sample: Sample) -> None:
         if kind is Parameter.POSITIONAL_ONLY and self.is_by_name:
-            return  # one before it was left out, so this one is too
+            return  # an earlier parameter was omitted
         by_name = kind is Parameter.KEYWORD_ONLY or (
             kind is Parameter.POSITIONAL_OR_KEYWORD
             and (self.is_by_name or self.draw(st.booleans()))
@@ -219,7 +219,7 @@ class Making:
 
 @st.composite
 def full_set(draw: st.DrawFn, cases: Cases) -> Case:
-    """Fill a set with enough for its order to be up to the hashes of its items."""
+    """Make a set with enough items for its order to depend on their hashes."""
     inner = draw(cases)
     items = draw(st.lists(inner.values, min_size=6, max_size=8))
     filled = gathered([one for one in items if not one.misfits], frozenset, frozenset)
@@ -227,7 +227,7 @@ def full_set(draw: st.DrawFn, cases: Cases) -> Case:
 
 
 calls_with_sets = single_call(full_set(SHALLOW))
-"""Calls whose texts would differ between processes if the order of a set were Python's."""
+"""Calls whose texts would differ between processes if sets were written in their own order."""
 calls = evenly(*[single_call(evenly(CASES, SHALLOW, ODD))] * 5, calls_with_sets, any_call())
 
 json_scalars = st.sampled_from([
@@ -245,7 +245,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
 
 @st.composite
 def damaged(draw: st.DrawFn, json: Any) -> Any:
-    """Put something else in the place of one part, or leave it out, or add one."""
+    """Replace, remove or add one part of a JSON value."""
     children: list[Any] = list(json) if isinstance(json, dict) else []
     children = list(range(len(json))) if isinstance(json, list) else children
     if not children or draw(st.sampled_from([True, False, False])):

@@ -175,7 +175,7 @@ def in_order(samples: list[Sample], make: Make, back: Make) -> Sample:
 
 
 def wrong(values: Samples, make: Make) -> Samples:
-    """Put what fits into what does not."""
+    """Return samples in a container that does not fit."""
 
     def change(one: Sample) -> Sample:
         back = one.back if isinstance(one.back, Lost) else make(one.back)
@@ -236,13 +236,13 @@ EMPTY_ROW = Case(
 
 
 def gathered(samples: list[Sample], make: Make, back: Make) -> Sample:
-    """Fill a set; items that would be equal when they come back can only be refused."""
+    """Make a set; items that would become equal must be refused."""
     once = each_once(samples)
     given = make(one.given for one in once)
     paths = HERE if any(one.misfits for one in once) else ()
     try:
         found = back(one.back for one in once)
-    except TypeError:  # what comes back has no hash
+    except TypeError:  # the value that is read back is not hashable
         return Sample(given, Lost(), HERE)
     return Sample(
         given, found if len(found) == len(given) else Lost(), paths or _lost(once, found)
@@ -283,7 +283,7 @@ def with_default(found: dict[Any, Any]) -> defaultdict[Any, Any]:
 
 
 def entered(pairs: list[tuple[Sample, Sample]], make: Make) -> Sample:
-    """Fill a dict; keys that would be equal when they come back can only be refused."""
+    """Make a dict; keys that would become equal must be refused."""
     by_key = dict(zip((id(key) for key, _ in pairs), pairs, strict=True))
     once = [by_key[id(key)] for key in each_once(key for key, _ in pairs)]
     back = {key.back: value.back for key, value in once}
@@ -295,7 +295,7 @@ def entered(pairs: list[tuple[Sample, Sample]], make: Make) -> Sample:
 
 
 def _below_key(key: Any, value: Sample) -> tuple[str, ...]:
-    """Return the paths below a key; that of the whole where the key is not text."""
+    """Return the paths below a key, or of the whole value if the key is not text."""
     if type(key) in (str, Text):
         return value.below(f"[{str(key)!r}]")
     return HERE if value.misfits else ()
@@ -340,7 +340,7 @@ def optional(inner: Case) -> Case:
 
 
 def joined_of(members: list[Case], *, is_sure: bool) -> Case:
-    """Join cases; a value is meant for the one that takes it as it is."""
+    """Make a union of cases; a value belongs to the member that accepts it unchanged."""
     all_kinds = frozenset[str]().union(*(one.kinds for one in members))
     converts = any(one.converts for one in members)
     values = st.one_of(*(one.values for one in members))
@@ -357,7 +357,7 @@ def joined_of(members: list[Case], *, is_sure: bool) -> Case:
 
 @st.composite
 def joined(draw: st.DrawFn, cases: Cases) -> Case:
-    """Join two or three cases, most of which JSON can tell apart."""
+    """Make a union of two or three cases, which mostly differ in JSON."""
     found = draw(st.lists(cases, min_size=2, max_size=3))
     members, taken = found[:1], found[0].kinds
     may_overlap = draw(st.sampled_from([False, False, True]))
@@ -372,7 +372,7 @@ def joined(draw: st.DrawFn, cases: Cases) -> Case:
 
 
 def renamed(inner: Case) -> Cases:
-    """Put another name on an annotation, or something beside it."""
+    """Return the annotation behind a NewType, an alias or Annotated."""
     new_type, alias_type = cast("Any", NewType), cast("Any", TypeAliasType)
     new, alias = new_type("Named", inner.annotation), alias_type("Alias", inner.annotation)
     noted: Any = Annotated[inner.annotation, "a note"]

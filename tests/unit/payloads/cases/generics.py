@@ -35,7 +35,7 @@ T = TypeVar("T")
 def new_class(
     name: str, bases: tuple[Any, ...], annotations: dict[str, Any], **body: Any
 ) -> Any:
-    """Write a class as its author would, with its fields annotated."""
+    """Make a class with annotated fields, as a class statement does."""
     names = {"__module__": __name__, "__annotations__": annotations, **body}
     return types.new_class(name, bases, {}, lambda found: found.update(names))
 
@@ -90,7 +90,7 @@ def typed_dict(draw: st.DrawFn, cases: Cases) -> Case:
 
 
 def typed_values(inner: dict[str, Case], must: list[str]) -> Samples:
-    """Fill a TypedDict in any order; what comes back has the order of the class."""
+    """Make TypedDicts in any order of keys; they are read back in the order of the class."""
     given = st.fixed_dictionaries(
         {name: inner[name].values for name in must},
         optional={name: one.values for name, one in inner.items() if name not in must},
@@ -113,7 +113,7 @@ def _options(found: dict[str, Sample], names: list[str]) -> Sample:
 
 GENERIC = of(Generic, T)
 Form = tuple[Any, Callable[[Case], Case]]
-"""An annotation with `T` in it, and the case that it becomes with a case for `T`."""
+"""An annotation with `T` in it, and a function from the case of `T` to its case."""
 
 
 def as_it_is(case: Case) -> Case:
@@ -142,7 +142,7 @@ WRAPPERS: list[Callable[[Any], Any]] = [
 
 @st.composite
 def generic_heir(draw: st.DrawFn, cases: Cases) -> Case:
-    """Make `Heir[other]`, where `class Heir(Base[one], Generic[T])` has a `T` of its own."""
+    """Make `Heir[other]` of `class Heir(Base[one], Generic[T])`, whose base has its own `T`."""
     one, other = draw(cases), draw(cases)
     (base_form, base_case), (form, heir_case) = draw(forms), draw(forms)
     wrap = draw(st.sampled_from(WRAPPERS))
@@ -185,7 +185,7 @@ def _case(annotation: Any, inner: dict[str, Case], make: Callable[[Any], Any]) -
 
 
 def instances_of(inner: dict[str, Case], make: Callable[[Any], Any]) -> Samples:
-    """Make instances of the fields; none that fits but for a part is wrong."""
+    """Make samples of instances from samples of their fields."""
     found = st.fixed_dictionaries({name: one.values for name, one in inner.items()})
     values = found.map(
         lambda some: Sample(
@@ -247,7 +247,7 @@ class Pair[T](NamedTuple):
 
 
 def with_statements() -> list[Any]:
-    """Return this module, and one of the statements where Python knows them."""
+    """Return this module, and on Python 3.12 or newer also one made of the statements."""
     if sys.version_info < (3, 12):
         return [sys.modules[__name__]]
     module = ModuleType("payload_statements")
@@ -304,7 +304,7 @@ ALIASES: list[Case] = [case for module in MODULES for case in recursive_aliases(
 
 @st.composite
 def links(draw: st.DrawFn, cases: Cases) -> Case:
-    """Return the argument of a generic alias that contains itself with it."""
+    """Make a generic alias that contains itself."""
     inner = draw(cases)
     annotation = of(draw(st.sampled_from(MODULES)).Links, inner.annotation)
     values = st.lists(inner.values, min_size=1, max_size=3).map(_linked)
@@ -324,7 +324,7 @@ def _linked(samples: list[Sample]) -> Sample:
 
 @st.composite
 def new_generics(draw: st.DrawFn, cases: Cases) -> Case:
-    """Return the argument of a class in the syntax of newer Pythons."""
+    """Make a generic class in the syntax of Python 3.12."""
     inner = draw(cases)
     name = draw(st.sampled_from(["Tagged", "Pair"]))
     kind = getattr(MODULES[-1], name)

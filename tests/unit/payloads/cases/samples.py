@@ -18,25 +18,25 @@ from hypothesis import strategies as st
 
 Values = st.SearchStrategy[Any]
 HERE = ("",)
-"""The place of what is unfit as a whole."""
+"""The path to the whole value."""
 
 
 class Lost:
-    """Stands for what nothing can come back as, so that only a refusal is right."""
+    """The value of a sample that must be refused; no value is equal to it."""
 
 
 @frozen(eq=False)
 class Sample:
-    """A value, and what a handler has to get for it."""
+    """A value, and the value that the handler must receive for it."""
 
     given: Any
     back: Any
-    """Of the same types at every depth, unless the documents name another one."""
+    """It has the same types at every depth, except where the documentation names another."""
     misfits: tuple[str, ...] = ()
-    """Paths to what may be refused; without one the value has to come back."""
+    """Paths to parts that may be refused; without any, the value must be read back."""
 
     def below(self, step: str) -> tuple[str, ...]:
-        """Return the paths as seen from what holds the value."""
+        """Return the paths with `step` in front of them."""
         return tuple(step + path for path in self.misfits)
 
 
@@ -45,43 +45,43 @@ Samples = st.SearchStrategy[Sample]
 
 @frozen(eq=False)
 class Case:
-    """An annotation with values for it."""
+    """An annotation, and samples for it."""
 
     annotation: Any
     values: Samples = field(repr=False)
     called: str
     kinds: frozenset[str]
-    """What its values are in JSON; members of a union may not share one."""
+    """The JSON kinds of its values; members of a union may not share one."""
     is_sure: bool = True
-    """Whether it can be declared, and makes no values other than those that were read."""
+    """Whether it can be declared and its classes do not change their values."""
     converts: bool = False
-    """Whether it takes values that come back as another type."""
+    """Whether it accepts values that are read back as another type."""
     odd: Samples = field(factory=st.nothing, repr=False)
-    """Those of the values that do not fit."""
+    """Samples that do not fit."""
 
 
 def fits(values: Values) -> Samples:
-    """Values that come back as they are."""
+    """Return samples of values that are read back unchanged."""
     return values.map(lambda one: Sample(one, one))
 
 
 def becomes(values: Values, change: Callable[[Any], Any]) -> Samples:
-    """Values that come back as something that is equal, and of another type."""
+    """Return samples of values that are read back as an equal value of another type."""
     return values.map(lambda one: Sample(one, change(one)))
 
 
 def misfits(values: Values) -> Samples:
-    """Values that are refused, or come back as they are."""
+    """Return samples of values that are refused or read back unchanged."""
     return values.map(lambda one: Sample(one, one, HERE))
 
 
 def mostly(good: Samples, *others: Samples) -> Samples:
-    """Draw what fits three times as often as the others together."""
+    """Draw samples that fit three times as often as all others together."""
     return evenly(good, good, good, evenly(*others))
 
 
 def evenly(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw from each as often; `one_of` would count the parts of joined ones."""
+    """Draw from each with the same frequency; `one_of` would flatten nested strategies."""
     return st.sampled_from(strategies).flatmap(_itself)
 
 
@@ -102,12 +102,12 @@ def can_be_hashed(value: Any) -> bool:
 
 
 def all_misfits(parts: Iterable[tuple[str, Sample]]) -> tuple[str, ...]:
-    """Return the paths of all parts, each under its step."""
+    """Return the paths of all parts, each below its step."""
     return tuple(path for step, one in parts for path in one.below(step))
 
 
 def each_once(samples: Iterable[Sample]) -> list[Sample]:
-    """Drop what is equal to one before, as a set or the keys of a dict do."""
+    """Return the samples without those equal to an earlier one."""
     found: dict[Hashable, Sample] = {}
     for one in samples:
         if can_be_hashed(one.given):
@@ -116,17 +116,17 @@ def each_once(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def of(kind: Any, *arguments: Any) -> Any:
-    """Return `kind[arguments]`, which a type checker takes for a type if it is written so."""
+    """Return `kind[arguments]`, which a type checker would take for a type annotation."""
     return kind[arguments]
 
 
 MISSING = object()
 KEPT = ("__orig_class__", "_attrs_cached_hash")
-"""What `Generic` and attrs leave in an instance for themselves."""
+"""Attributes that `Generic` and attrs set in an instance."""
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether nothing tells the two apart, which `==` often says of different values."""
+    """Whether two values are the same in every respect, which is stricter than `==`."""
     if type(one) is not type(other):
         return False
     if isinstance(one, set | frozenset):
@@ -148,7 +148,7 @@ def _is_each_in(some: list[Any], others: list[Any]) -> bool:
 
 
 def _parts_of(value: Any) -> list[Any] | None:
-    """Return all that makes a value; None if `==` decides."""
+    """Return the parts of a value; None if `==` decides."""
     if isinstance(value, float):
         return [value.hex()]
     if isinstance(value, Decimal):
@@ -172,7 +172,7 @@ def _fields_of(kind: Any) -> list[str] | None:
 
 
 def _state(value: Any) -> dict[str, Any]:
-    """Return what an instance holds, but for results that it or Python keeps."""
+    """Return the attributes of an instance, without cached results."""
     found = getattr(value, "__dict__", {})
     return {
         name: found[name]
@@ -217,9 +217,9 @@ class Place(PurePosixPath): ...
 
 
 EXACT = 2**53
-"""Up to here a float has every int."""
+"""The limit up to which a float represents every int."""
 SECONDS = timedelta(microseconds=2**52)
-"""Up to here seconds as a float have every microsecond."""
+"""The limit up to which seconds as a float represent every microsecond."""
 DAYS = timedelta.max.days
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")
@@ -235,7 +235,7 @@ floats = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
 round_integers = st.integers(-EXACT, EXACT) | st.sampled_from([2**60, -(2**100), 10**22])
 unround_integers = st.sampled_from([EXACT + 1, -EXACT - 1, 2**60 + 1, 10**400])
 others = st.sampled_from([None, True, 1.5, "a", b"a", ..., int])
-"""What may be given by mistake. No int: it is right where a float is."""
+"""Values passed by mistake, without an int, which fits a float."""
 
 ZONES = [
     "Europe/Paris", "Europe/Dublin", "Asia/Kathmandu", "Africa/Monrovia", "America/St_Johns",
@@ -251,15 +251,15 @@ offsets = st.sampled_from([
 zones: st.SearchStrategy[tzinfo] = offsets | st.sampled_from(ZONES).map(ZoneInfo)
 PARIS = ZoneInfo("Europe/Paris")
 instants = st.datetimes(timezones=zones) | st.sampled_from([
-    datetime(2026, 3, 29, 2, 30, tzinfo=PARIS),  # an hour that is left out
+    datetime(2026, 3, 29, 2, 30, tzinfo=PARIS),  # a skipped hour
     datetime(2026, 3, 29, 3, 30, tzinfo=PARIS),
-    datetime(2026, 10, 25, 2, 30, tzinfo=PARIS),  # one that occurs twice
+    datetime(2026, 10, 25, 2, 30, tzinfo=PARIS),  # a repeated hour
     datetime(2026, 10, 25, 2, 30, tzinfo=PARIS, fold=1),
     datetime(2026, 10, 25, 1, 30, tzinfo=UTC, fold=1),
     datetime.min.replace(tzinfo=UTC),
     datetime.max.replace(tzinfo=PARIS),
 ])  # fmt: skip
-tiny = timezone(timedelta(microseconds=1))  # Python cannot read what it writes of it
+tiny = timezone(timedelta(microseconds=1))  # Python does not read back what it writes
 clocks = st.times() | st.times(timezones=offsets) | st.just(time(2, 30, fold=1))
 spans = (
     st.timedeltas(-SECONDS, SECONDS)
@@ -275,7 +275,7 @@ names = st.sampled_from(["", "a", "/", "//a", "a/../b", "é", "~", ".", "a b", "
 
 
 def fixed(one: Any) -> Any:
-    """Keep the offset, as the documents say, and neither the zone's name nor its fold."""
+    """Return the value with its offset, but without the name of its zone and its fold."""
     offset = one.utcoffset()
     zone = None if offset is None else UTC if not offset else timezone(offset)
     return one.replace(tzinfo=zone, fold=0)
@@ -286,7 +286,7 @@ def case(annotation: Any, kind: str, good: Values, *odd: Values) -> Case:
 
 
 def converting(annotation: Any, kind: str, good: Samples, *odd: Values) -> Case:
-    """Make a case of an annotation that takes what comes back as another type."""
+    """Make a case of an annotation whose values may be read back as another type."""
     return _case(annotation, kind, good, odd, converts=True)
 
 
