@@ -31,17 +31,17 @@ from attrs import define, field
 
 from bgjobs.context import JobContext
 from bgjobs.payloads.containers import (
-    Kind,
+    CollectionKind,
     array_shape,
     exactly,
-    like,
+    instances_of,
     mapping_shape,
     set_shape,
     tuple_shape,
 )
 from bgjobs.payloads.equality import is_rebuilt_from_fields
 from bgjobs.payloads.fields import (
-    Field,
+    RecordField,
     evaluate,
     fields_of,
     is_read_only,
@@ -62,21 +62,21 @@ from bgjobs.payloads.shapes import (
     redacted,
 )
 
-_LISTS: dict[Any, Kind] = {
+_LISTS: dict[Any, CollectionKind] = {
     list: exactly(list),
-    AbstractSequence: like("sequence", AbstractSequence),
-    MutableSequence: like("sequence", MutableSequence),
+    AbstractSequence: instances_of("sequence", AbstractSequence),
+    MutableSequence: instances_of("sequence", MutableSequence),
 }
-_SETS: dict[Any, tuple[Kind, Callable[[list[Any]], Any]]] = {
+_SETS: dict[Any, tuple[CollectionKind, Callable[[list[Any]], Any]]] = {
     set: (exactly(set), set),
-    MutableSet: (like("set", MutableSet), set),
+    MutableSet: (instances_of("set", MutableSet), set),
     frozenset: (exactly(frozenset), frozenset),
-    AbstractSet: (like("set", AbstractSet), frozenset),
+    AbstractSet: (instances_of("set", AbstractSet), frozenset),
 }
-_MAPPINGS: dict[Any, Kind] = {
+_MAPPINGS: dict[Any, CollectionKind] = {
     dict: exactly(dict),
-    Mapping: like("mapping", Mapping),
-    MutableMapping: like("mapping", MutableMapping),
+    Mapping: instances_of("mapping", Mapping),
+    MutableMapping: instances_of("mapping", MutableMapping),
 }
 _WRAPPERS = (Annotated, Final, typing.Required, typing.NotRequired)
 _CONTEXT_INSIDE = (
@@ -205,7 +205,7 @@ class ShapeBuilder:
         parts = tuple((one, self._field(one, path)) for one in fields)
         return record_shape(annotation, parts)
 
-    def _field(self, one: Field, path: str) -> Shape:
+    def _field(self, one: RecordField, path: str) -> Shape:
         if one.annotation is None:
             return self._problem(f"{path}.{one.name}", "expected an annotation, found none")
         shape = self.shape(one.annotation, f"{path}.{one.name}")

@@ -25,7 +25,7 @@ _CONCRETE = (list, tuple, set, frozenset, zip)
 
 @final
 @frozen
-class Kind:
+class CollectionKind:
     """The collections that one annotation accepts."""
 
     name: str
@@ -42,17 +42,17 @@ class Kind:
         return isinstance(value, self.base) and not isinstance(value, str | bytes | bytearray)
 
 
-def exactly(kind: type) -> Kind:
+def exactly(kind: type) -> CollectionKind:
     """Return the kind that accepts one class only."""
-    return Kind(kind.__name__, kind, is_exact=True)
+    return CollectionKind(kind.__name__, kind, is_exact=True)
 
 
-def like(name: str, kind: type) -> Kind:
+def instances_of(name: str, kind: type) -> CollectionKind:
     """Return the kind that accepts all instances of an abstract class."""
-    return Kind(name, kind, is_exact=False)
+    return CollectionKind(name, kind, is_exact=False)
 
 
-def array_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shape:
+def array_shape(kind: CollectionKind, make: Callable[[list[Any]], Any], item: Shape) -> Shape:
     """Return the shape of an ordered collection of any length; `make` rebuilds it."""
 
     def encode(value: Any) -> list[Any]:
@@ -69,7 +69,7 @@ def array_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Sh
     return Shape(kind.name, ARRAY, kind.accepts, encode, decode, keeps_equality=keeps)
 
 
-def set_shape(kind: Kind, make: Callable[[list[Any]], Any], item: Shape) -> Shape:
+def set_shape(kind: CollectionKind, make: Callable[[list[Any]], Any], item: Shape) -> Shape:
     """Return the shape of a set, which is written in the order of its items' JSON texts.
 
     The order of a Python set differs between processes, and between equal sets.
@@ -116,7 +116,7 @@ def tuple_shape(items: tuple[Shape, ...]) -> Shape:
     )
 
 
-def mapping_shape(kind: Kind, key: Shape, item: Shape) -> Shape:
+def mapping_shape(kind: CollectionKind, key: Shape, item: Shape) -> Shape:
     """Return the shape of a mapping, which is written as an object with keys of text."""
 
     def encode(value: Any) -> dict[Any, Any]:

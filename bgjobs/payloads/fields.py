@@ -33,7 +33,7 @@ _MARKS = ("__attrs_attrs__", "__dataclass_fields__", "_fields")
 
 @final
 @attrs.frozen
-class Field:
+class RecordField:
     """One field that the constructor accepts."""
 
     name: str
@@ -65,7 +65,7 @@ def _is_namedtuple(kind: Any) -> bool:
     return issubclass(kind, tuple) and hasattr(cast("Any", kind), "_fields")
 
 
-def fields_of(annotation: Any) -> tuple[Field, ...]:
+def fields_of(annotation: Any) -> tuple[RecordField, ...]:
     """Return the fields of a class, which may be generic with arguments, in their order.
 
     Raises:
@@ -80,7 +80,9 @@ def fields_of(annotation: Any) -> tuple[Field, ...]:
     return found
 
 
-def _resolve_field(kind: type, raw: Field, arguments: Mapping[type, Arguments]) -> Field:
+def _resolve_field(
+    kind: type, raw: RecordField, arguments: Mapping[type, Arguments]
+) -> RecordField:
     """Return the field with its annotation evaluated in the class that defines it."""
     definer, annotation = _definition(kind, raw)
     if annotation is None:
@@ -93,7 +95,7 @@ def _resolve_field(kind: type, raw: Field, arguments: Mapping[type, Arguments]) 
     return evolve(raw, annotation=substitute(found, arguments.get(definer, {})))
 
 
-def _definition(kind: Any, raw: Field) -> tuple[Any, Any]:
+def _definition(kind: Any, raw: RecordField) -> tuple[Any, Any]:
     """Return the class that defines a field, and its annotation there or None."""
     if is_typed_dict(kind):
         return _definition_of_key(kind, raw.name)
@@ -119,7 +121,7 @@ def _annotations(kind: type[Any]) -> dict[str, Any]:
     return found
 
 
-def _is_required(annotation: Any, raw: Field) -> bool:
+def _is_required(annotation: Any, raw: RecordField) -> bool:
     # Python ignores Required and NotRequired in annotations that are strings.
     while get_origin(annotation) is not None:
         if get_origin(annotation) in (Required, NotRequired):
@@ -135,12 +137,12 @@ def is_read_only(annotation: Any) -> bool:
     return getattr(get_origin(annotation), "_name", None) == "ReadOnly"
 
 
-def _raw_fields(kind: type[Any]) -> Iterable[Field]:
+def _raw_fields(kind: type[Any]) -> Iterable[RecordField]:
     if attrs.has(kind):
         return [_raw_attribute(one) for one in attrs.fields(kind) if one.init]
     if dataclasses.is_dataclass(kind):
         return [
-            Field(one.name, one.name, one.type, _has_no_default(one), not one.repr)
+            RecordField(one.name, one.name, one.type, _has_no_default(one), not one.repr)
             for one in dataclasses.fields(kind)
             if one.init
         ]
@@ -149,24 +151,26 @@ def _raw_fields(kind: type[Any]) -> Iterable[Field]:
         names = [*required, *kind.__optional_keys__]
         order = {name: index for index, name in enumerate(_annotations(kind))}
         names.sort(key=lambda name: order.get(name, len(order)))
-        return [Field(name, name, None, name in required, False) for name in names]
+        return [RecordField(name, name, None, name in required, False) for name in names]
     defaults: dict[str, Any] = kind._field_defaults
     names_of_tuple: tuple[str, ...] = kind._fields
-    return [Field(name, name, None, name not in defaults, False) for name in names_of_tuple]
+    return [
+        RecordField(name, name, None, name not in defaults, False) for name in names_of_tuple
+    ]
 
 
-def _raw_attribute(one: "attrs.Attribute[Any]") -> Field:
+def _raw_attribute(one: "attrs.Attribute[Any]") -> RecordField:
     # A class with a function as `repr` of a field does not want to show its value.
     is_redacted = one.repr is not True
     required = one.default is attrs.NOTHING
-    return Field(one.name, one.alias or one.name, one.type, required, is_redacted)
+    return RecordField(one.name, one.alias or one.name, one.type, required, is_redacted)
 
 
 def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _check_state(kind: type[Any], fields: tuple[Field, ...]) -> None:
+def _check_state(kind: type[Any], fields: tuple[RecordField, ...]) -> None:
     """Raise `AnnotationError` for a class whose instances have state outside their fields."""
     taken: tuple[Any, ...] = (object, tuple) if _is_namedtuple(kind) else (object,)
     known = {one.name for one in fields} | field_names(kind)
@@ -202,7 +206,7 @@ def _undeclared(one: type[Any], kind: type[Any], known: Collection[str]) -> Iter
             yield name
 
 
-def _check_constructor(kind: type, fields: tuple[Field, ...]) -> None:
+def _check_constructor(kind: type, fields: tuple[RecordField, ...]) -> None:
     parameters = inspect.signature(kind).parameters.values()
     open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters)
     by_name = {one.name: one for one in parameters if one.kind is not one.POSITIONAL_ONLY}

@@ -12,7 +12,7 @@ from bgjobs.payloads.equality import (
     is_slot,
 )
 from bgjobs.payloads.fields import (
-    Field,
+    RecordField,
     field_names,
     fields_of,
     is_typed_dict,
@@ -36,10 +36,10 @@ from bgjobs.payloads.shapes import (
 
 Choice = Callable[[dict[str, Any]], type | None]
 """Returns the class that an object belongs to, or None."""
-Fields = Mapping[type, tuple[Field, ...]]
+Fields = Mapping[type, tuple[RecordField, ...]]
 
 
-def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Shape:
+def record_shape(annotation: Any, parts: tuple[tuple[RecordField, Shape], ...]) -> Shape:
     """Return the shape of a class, which is written as an object with exactly its fields."""
     kind: type[Any] = get_origin(annotation) or annotation
     keeps = all(shape.keeps_equality for _, shape in parts)
@@ -65,7 +65,7 @@ def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Sha
     )
 
 
-def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+def _instance_encoder(kind: type, parts: tuple[tuple[RecordField, Shape], ...]) -> Code:
     plan = tuple((field.name, shape.encode) for field, shape in parts)
     known = field_names(kind)
     kept = len(known) - sum(is_slot(kind, name) for name in known)
@@ -100,7 +100,7 @@ def _extra_attribute(kind: type, value: Any, known: frozenset[str]) -> str:
     )
 
 
-def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+def _dict_encoder(kind: type, parts: tuple[tuple[RecordField, Shape], ...]) -> Code:
     plan = {field.name: shape.encode for field, shape in parts}
     required = tuple(field.name for field, _ in parts if field.required)
 
@@ -131,7 +131,7 @@ def _encode_keys(
     return {name: result[name] for name in plan if name in result}
 
 
-def _decoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+def _decoder(kind: type, parts: tuple[tuple[RecordField, Shape], ...]) -> Code:
     plan = tuple(
         (field.name, field.alias, field.required, shape.decode) for field, shape in parts
     )
@@ -270,7 +270,7 @@ def _by_literal(fields: Fields) -> Choice | None:
     return None
 
 
-def _literal_values(fields: tuple[Field, ...]) -> dict[str, set[Any]]:
+def _literal_values(fields: tuple[RecordField, ...]) -> dict[str, set[Any]]:
     """Return the values of each `Literal` field as they are in JSON."""
     return {
         one.name: {
