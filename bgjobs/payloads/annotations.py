@@ -1,4 +1,4 @@
-"""From an annotation to its shape, or to everything that is wrong with it."""
+"""The shapes of annotations, and the problems of annotations that cannot be stored."""
 
 import inspect
 import types
@@ -30,74 +30,91 @@ from typing import (
 from attrs import define, field
 
 from bgjobs._core.context import JobContext
-from bgjobs.payloads.choices import UnfitChoiceError, enum_shape, literal_shape
-from bgjobs.payloads.construction import is_remade_as_it_was
 from bgjobs.payloads.containers import (
-    Kind,
+    CollectionKind,
     array_shape,
     exactly,
-    like,
+    instances_of,
     mapping_shape,
     set_shape,
     tuple_shape,
 )
+from bgjobs.payloads.equality import is_rebuilt_from_fields
 from bgjobs.payloads.fields import (
-    Field,
+    RecordField,
+    evaluate,
     fields_of,
     is_read_only,
     is_record,
-    told_apart_classes,
+    pair_arguments,
+    substitute,
+    union_classes,
 )
-from bgjobs.payloads.generics import UnfitClassError, evaluated, paired, substituted
-from bgjobs.payloads.hidden import hidden
-from bgjobs.payloads.scalars import SCALARS
-from bgjobs.payloads.shapes import ARRAY, OBJECT, TEXT, LateShape, Shape
-from bgjobs.payloads.unions import UnfitUnionError, union_shape
+from bgjobs.payloads.records import record_shape, union_shape
+from bgjobs.payloads.scalars import SCALARS, enum_shape, literal_shape
+from bgjobs.payloads.shapes import (
+    ARRAY,
+    OBJECT,
+    TEXT,
+    AnnotationError,
+    DeferredShape,
+    Shape,
+    redacted,
+)
 
-_LISTS: dict[Any, Kind] = {
+_LISTS: dict[Any, CollectionKind] = {
     list: exactly(list),
-    AbstractSequence: like("sequence", AbstractSequence),
-    MutableSequence: like("sequence", MutableSequence),
+    AbstractSequence: instances_of("sequence", AbstractSequence),
+    MutableSequence: instances_of("sequence", MutableSequence),
 }
-_SETS: dict[Any, tuple[Kind, Callable[[list[Any]], Any]]] = {
+_SETS: dict[Any, tuple[CollectionKind, Callable[[list[Any]], Any]]] = {
     set: (exactly(set), set),
-    MutableSet: (like("set", MutableSet), set),
+    MutableSet: (instances_of("set", MutableSet), set),
     frozenset: (exactly(frozenset), frozenset),
-    AbstractSet: (like("set", AbstractSet), frozenset),
+    AbstractSet: (instances_of("set", AbstractSet), frozenset),
 }
-_MAPPINGS: dict[Any, Kind] = {
+_MAPPINGS: dict[Any, CollectionKind] = {
     dict: exactly(dict),
-    Mapping: like("mapping", Mapping),
-    MutableMapping: like("mapping", MutableMapping),
+    Mapping: instances_of("mapping", Mapping),
+    MutableMapping: instances_of("mapping", MutableMapping),
 }
-_PASSED_ON = (Annotated, Final, typing.Required, typing.NotRequired)
+_WRAPPERS = (Annotated, Final, typing.Required, typing.NotRequired)
 _CONTEXT_INSIDE = (
     "JobContext cannot be stored; annotate the first parameter with JobContext alone, or with "
     "JobContext | None"
 )
 
 
-def _refuse(value: Any) -> NoReturn:
-    raise RuntimeError(f"a refused annotation was used for a {type(value).__name__}")
+def _unreachable(value: Any) -> NoReturn:
+    raise RuntimeError(f"an invalid annotation was used for a {type(value).__name__}")
 
 
-_BROKEN = Shape("nothing", frozenset(), lambda _: False, _refuse, _refuse)
+_INVALID = Shape("nothing", frozenset(), lambda _: False, _unreachable, _unreachable)
 
 
 @final
 @define(eq=False)
 class ShapeBuilder:
-    """Makes the shapes of one signature and collects what is wrong with it."""
+    """Makes the shapes of one signature and collects the problems of its annotations."""
 
     problems: list[tuple[str, str]] = field(factory=list[tuple[str, str]])
     """Pairs of the path inside the parameter and the problem."""
     compares: bool = field(default=False, init=False)
-    """Whether what is read back has to be compared with what was given."""
+    """Whether a request must compare its arguments with what its payload is read back as."""
     _made: dict[Any, Shape] = field(factory=dict[Any, Shape], init=False)
 
-    def shape(self, annotation: Any, path: str) -> Shape:  # noqa: PLR0911 - a table of kinds
-        """Give the shape of `annotation`; one that is refused adds to `problems`."""
-        annotation = _stripped(annotation)
+    def shape(self, annotation: Any, path: str) -> Shape:
+        """Return the shape of `annotation`; add to `problems` what cannot be stored."""
+        try:
+            return self._shape(_strip(annotation), path)
+        except AnnotationError as error:
+            return self._problem(path, str(error))
+
+    def _problem(self, path: str, problem: str) -> Shape:
+        self.problems.append((path, problem))
+        return _INVALID
+
+    def _shape(self, annotation: Any, path: str) -> Shape:  # noqa: PLR0911 - a table of kinds
         origin: Any = get_origin(annotation)
         arguments = get_args(annotation)
         scalar = _scalar(annotation)
@@ -106,9 +123,9 @@ class ShapeBuilder:
         if origin in (Union, types.UnionType):
             return self._union(arguments, path)
         if origin is Literal:
-            return self._chosen(lambda: literal_shape(arguments), path)
+            return literal_shape(arguments)
         if isinstance(annotation, type) and issubclass(annotation, Enum):
-            return self._chosen(lambda: enum_shape(annotation), path)
+            return enum_shape(annotation)
         plain = origin or cast("Any", annotation)
         if plain in _COLLECTIONS:
             return self._collection(annotation, path)
@@ -116,37 +133,18 @@ class ShapeBuilder:
             return self._record(annotation, path)
         if _is_alias(plain):
             return self._alias(annotation, path)
-        return self._refused(annotation, path)
-
-    def _refused(self, annotation: Any, path: str) -> Shape:
-        found = described(annotation)
-        return self._problem(path, f"expected a type that JSON can carry, found {found}")
-
-    def _problem(self, path: str, problem: str) -> Shape:
-        self.problems.append((path, problem))
-        return _BROKEN
-
-    def _chosen(self, make: Callable[[], Shape], path: str) -> Shape:
-        try:
-            return make()
-        except UnfitChoiceError as error:
-            return self._problem(path, str(error))
+        found = annotation_text(annotation)
+        raise AnnotationError(f"expected a type that can be stored as JSON, found {found}")
 
     def _union(self, arguments: tuple[Any, ...], path: str) -> Shape:
-        members = tuple(self.shape(one, path) for one in _flat(arguments))
-        if any(member is _BROKEN for member in members):
-            return _BROKEN
-        try:
-            return union_shape(members)
-        except UnfitUnionError as error:
-            return self._problem(path, str(error))
+        members = tuple(self.shape(one, path) for one in _flatten_union(arguments))
+        return _INVALID if _INVALID in members else union_shape(members)
 
     def _collection(self, annotation: Any, path: str) -> Shape:
         origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
         if not arguments and (origin is annotation or annotation in _BARE):
-            return self._problem(
-                path, f"expected the types of its items, found bare {described(annotation)}"
-            )
+            found = annotation_text(annotation)
+            raise AnnotationError(f"expected the types of its items, found bare {found}")
         if origin is tuple:
             return self._tuple(arguments, path)
         if origin in _MAPPINGS:
@@ -168,30 +166,30 @@ class ShapeBuilder:
     def _mapping(self, origin: Any, arguments: tuple[Any, ...], path: str) -> Shape:
         key = self.shape(arguments[0], f"{path} keys")
         item = self.shape(arguments[1], f"{path}[]")
-        if key is not _BROKEN and key.kinds != TEXT:
+        if key is not _INVALID and key.kinds != TEXT:
             self._problem(
                 f"{path} keys",
-                f"expected a type written as a string, found {described(arguments[0])}",
+                f"expected a type written as a string, found {annotation_text(arguments[0])}",
             )
         return mapping_shape(_MAPPINGS[origin], key, item)
 
     def _record(self, annotation: Any, path: str) -> Shape:
         if annotation in self._made:
             return self._made[annotation]
-        late = LateShape()
+        deferred = DeferredShape()
         kind = get_origin(annotation) or annotation
         self._made[annotation] = Shape(
             kind.__name__,
             OBJECT,
-            late.accepts,
-            late.encode,
-            late.decode,
-            classes=told_apart_classes(kind),
+            deferred.accepts,
+            deferred.encode,
+            deferred.decode,
+            classes=union_classes(kind),
             exact=True,
         )
-        late.shape = self._finished_record(annotation, path)
-        self._made[annotation] = late.shape
-        return late.shape
+        deferred.shape = self._finished_record(annotation, path)
+        self._made[annotation] = deferred.shape
+        return deferred.shape
 
     def _finished_record(self, annotation: Any, path: str) -> Shape:
         kind = get_origin(annotation) or annotation
@@ -199,45 +197,50 @@ class ShapeBuilder:
             return self._problem(path, _CONTEXT_INSIDE)
         try:
             fields = fields_of(annotation)
-        except UnfitClassError as error:
-            return self._problem(path, f"expected a plain {described(annotation)}, but {error}")
-        # Late: it loads cattrs, which workers without such classes do not need.
-        from bgjobs.payloads.records import record_shape  # noqa: PLC0415
-
-        self.compares |= not is_remade_as_it_was(kind)
+        except AnnotationError as error:
+            return self._problem(
+                path, f"{annotation_text(annotation)} cannot be stored: {error}"
+            )
+        self.compares |= not is_rebuilt_from_fields(kind)
         parts = tuple((one, self._field(one, path)) for one in fields)
         return record_shape(annotation, parts)
 
-    def _field(self, one: Field, path: str) -> Shape:
+    def _field(self, one: RecordField, path: str) -> Shape:
         if one.annotation is None:
             return self._problem(f"{path}.{one.name}", "expected an annotation, found none")
         shape = self.shape(one.annotation, f"{path}.{one.name}")
-        return hidden(shape) if one.is_hidden and shape is not _BROKEN else shape
+        return redacted(shape) if one.is_redacted and shape is not _INVALID else shape
 
     def _alias(self, annotation: Any, path: str) -> Shape:
         if annotation in self._made:
             return self._made[annotation]
-        late = LateShape()
+        deferred = DeferredShape()
         try:
-            kinds = _kinds(annotation)
-            value = _value_of(annotation)
-        except UnfitClassError as error:
-            return self._problem(path, f"expected a plain {described(annotation)}, but {error}")
+            kinds = _alias_kinds(annotation)
+            value = _alias_value(annotation)
+        except AnnotationError as error:
+            return self._problem(
+                path, f"{annotation_text(annotation)} cannot be stored: {error}"
+            )
         self._made[annotation] = Shape(
-            described(annotation), kinds, late.accepts, late.encode, late.decode
+            annotation_text(annotation),
+            kinds,
+            deferred.accepts,
+            deferred.encode,
+            deferred.decode,
         )
-        late.shape = self.shape(value, path)
-        self._made[annotation] = late.shape
-        return late.shape
+        deferred.shape = self.shape(value, path)
+        self._made[annotation] = deferred.shape
+        return deferred.shape
 
 
 _COLLECTIONS = (tuple, *_LISTS, *_SETS, *_MAPPINGS)
 _BARE = (
-    typing.List,  # noqa: UP006 - a user may still write it
-    typing.Set,  # noqa: UP006
-    typing.FrozenSet,  # noqa: UP006
-    typing.Tuple,  # noqa: UP006
-    typing.Dict,  # noqa: UP006
+    typing.List,  # noqa: UP006 - user code may have the old name
+    typing.Set,  # noqa: UP006 - as above
+    typing.FrozenSet,  # noqa: UP006 - as above
+    typing.Tuple,  # noqa: UP006 - as above
+    typing.Dict,  # noqa: UP006 - as above
     typing.Sequence,
     typing.MutableSequence,
     typing.AbstractSet,
@@ -247,9 +250,9 @@ _BARE = (
 )
 
 
-def _stripped(annotation: Any) -> Any:
+def _strip(annotation: Any) -> Any:
     while True:
-        if get_origin(annotation) in _PASSED_ON or is_read_only(annotation):
+        if get_origin(annotation) in _WRAPPERS or is_read_only(annotation):
             annotation = get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
@@ -260,7 +263,7 @@ def _stripped(annotation: Any) -> Any:
 def _scalar(annotation: Any) -> Shape | None:
     try:
         return SCALARS.get(annotation)
-    except TypeError:  # some, such as `P.args`, have no hash
+    except TypeError:  # some annotations, such as `P.args`, are not hashable
         return None
 
 
@@ -269,43 +272,45 @@ def _same(items: list[Any]) -> list[Any]:
 
 
 def _is_alias(annotation: Any) -> bool:
-    # By its name: older Pythons have it from typing_extensions. Its value may not be there yet.
+    # By name, because older Pythons have it from typing_extensions only.
     return type(annotation).__name__ == "TypeAliasType"
 
 
-def _value_of(annotation: Any) -> Any:
+def _alias_value(annotation: Any) -> Any:
     alias = get_origin(annotation) or annotation
     try:
         value = alias.__value__
     except NameError as error:
-        raise UnfitClassError(f"its value cannot be resolved: {error}") from error
-    arguments = paired(alias.__type_params__, get_args(annotation))
-    return substituted(evaluated(value, alias), arguments)
+        raise AnnotationError(f"its value cannot be resolved: {error}") from error
+    arguments = pair_arguments(alias.__type_params__, get_args(annotation))
+    return substitute(evaluate(value, alias), arguments)
 
 
-def _kinds(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[type]:
-    """Find the JSON kinds of an alias before its shape is there, which may need them."""
-    annotation = _stripped(annotation)
+def _alias_kinds(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[type]:
+    """Return the JSON kinds of an alias; its shape needs them if the alias contains itself."""
+    annotation = _strip(annotation)
     plain = get_origin(annotation) or annotation
     if annotation in seen:
-        raise UnfitClassError("it contains itself outside any list or dict")
+        raise AnnotationError("it contains itself outside any list or dict")
     if _is_alias(plain):
-        return _kinds(_value_of(annotation), (*seen, annotation))
+        return _alias_kinds(_alias_value(annotation), (*seen, annotation))
     if plain in (Union, types.UnionType):
-        return frozenset[type]().union(*(_kinds(one, seen) for one in get_args(annotation)))
+        return frozenset[type]().union(
+            *(_alias_kinds(one, seen) for one in get_args(annotation))
+        )
     if plain in _MAPPINGS or is_record(plain):
         return OBJECT
     if plain in _COLLECTIONS:
         return ARRAY
-    # All else holds nothing, so its shape is made as well as it can be.
+    # Other annotations contain no aliases, so their shapes can be made here.
     return ShapeBuilder().shape(annotation, "").kinds
 
 
-def _flat(members: tuple[Any, ...]) -> list[Any]:
-    """Return the members of a union, each once: those of unions behind a name too."""
+def _flatten_union(members: tuple[Any, ...]) -> list[Any]:
+    """Return the distinct members of a union, including those of unions behind an alias."""
     found: list[Any] = []
-    for one in _unfolded(members, ()):
-        if one not in found:  # not by its hash, which some have not
+    for one in _union_members(members, ()):
+        if one not in found:  # no set: some annotations are not hashable
             found.append(one)
     literals = [one for one in found if get_origin(one) is Literal]
     choices = [value for one in literals for value in get_args(one)]
@@ -317,33 +322,33 @@ def _flat(members: tuple[Any, ...]) -> list[Any]:
     return found
 
 
-def _unfolded(members: tuple[Any, ...], seen: tuple[Any, ...]) -> Iterator[Any]:
+def _union_members(members: tuple[Any, ...], seen: tuple[Any, ...]) -> Iterator[Any]:
     for member in members:
-        one = _stripped(member)
-        inside = _named_by(one) if one not in seen else one
+        one = _strip(member)
+        inside = _alias_target(one) if one not in seen else one
         if inside is not one:
-            yield from _unfolded((inside,), (*seen, one))
+            yield from _union_members((inside,), (*seen, one))
         elif get_origin(one) in (Union, types.UnionType):
-            yield from _unfolded(get_args(one), seen)
+            yield from _union_members(get_args(one), seen)
         else:
             yield one
 
 
-def _named_by(annotation: Any) -> Any:
-    """Return what an alias stands for if a union can hold it as members of its own."""
+def _alias_target(annotation: Any) -> Any:
+    """Return the value of an alias that a union can take in as members of its own."""
     if not _is_alias(get_origin(annotation) or annotation):
         return annotation
     try:
-        found = _stripped(_value_of(annotation))
-    except UnfitClassError:  # refused where its shape is made
+        found = _strip(_alias_value(annotation))
+    except AnnotationError:  # reported where the shape of the alias is made
         return annotation
     is_choice = get_origin(found) in (Union, types.UnionType, Literal)
     is_name = _is_alias(get_origin(found) or found)
     return found if is_choice or is_name or found is types.NoneType else annotation
 
 
-def described(annotation: Any) -> str:
-    """Write an annotation as its author did, as far as Python remembers."""
+def annotation_text(annotation: Any) -> str:
+    """Return an annotation as text, close to how it was written."""
     if isinstance(annotation, typing.ForwardRef):
         return f"an unresolved name {annotation.__forward_arg__!r}"
     return inspect.formatannotation(annotation)

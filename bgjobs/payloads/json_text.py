@@ -1,4 +1,4 @@
-"""The one gate in front of both databases: JSON text that each of them stores as it is."""
+"""Payloads as JSON text that PostgreSQL and SQLite both store unchanged."""
 
 import json
 import re
@@ -6,73 +6,87 @@ from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 from bgjobs._core.requests import LARGEST_PAYLOAD
-from bgjobs.payloads.hidden import HiddenDict, HiddenList
-from bgjobs.payloads.mismatch import LONGEST_KEY, SHOWN, Mismatch, key_step, refused
+from bgjobs.payloads.shapes import (
+    MAX_KEY_LENGTH,
+    MAX_PROBLEMS,
+    Mismatch,
+    RedactedDict,
+    RedactedList,
+    key_step,
+    value_mismatch,
+)
 
-DEEPEST = 64
-"""Levels of arrays and objects in one payload, the outermost included."""
+MAX_DEPTH = 64
+"""Levels of arrays and objects in one payload, including the outermost object."""
 
-_LONG = 2_000
-"""Bits of an int that Python writes, whatever it was told."""
+_ALWAYS_WRITABLE = 2_000
+"""Bits of an int that Python writes under any `sys.set_int_max_str_digits`."""
 _TOO_LONG = "found an int of too many digits"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# check_circular would cost a dict entry for each container; the depth is bounded anyway.
+# check_circular costs a dict entry for each container, and the depth is limited anyway.
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 )
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise refused(f"expected JSON, found {name}")
+    raise value_mismatch(f"expected JSON, found {name}")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def dump(value: dict[str, Any]) -> str:
-    """Write `value` as JSON text; `Mismatch` for what a database would refuse."""
+    """Return `value` as JSON text.
+
+    Raises:
+        Mismatch: A database would refuse the text, or it is too large or too deep.
+    """
     try:
         text = text_of(value)
     except Mismatch:
         _check_tree(value)
         raise
     _check_size(text, value)
-    if "\\u0000" in text or _brackets(text) > DEEPEST:
+    if "\\u0000" in text or _brackets(text) > MAX_DEPTH:
         _check_tree(value)
     return text
 
 
 def text_of(value: Any) -> str:
-    """Write a part of a payload, not yet checked: something to compare it by."""
+    """Return a part of a payload as JSON text that is not checked yet."""
     try:
         return _ENCODER.encode(value)
     except ValueError:
-        # All else was refused by the shapes; Python writes 4,300 digits unless told otherwise.
-        raise refused(_TOO_LONG) from None
+        # The shapes exclude other causes; by default Python writes at most 4,300 digits.
+        raise value_mismatch(_TOO_LONG) from None
 
 
 def load(text: str, known: Collection[str] = ()) -> Any:
-    """Read JSON text of a row, however hostile; `Mismatch` for what `dump` never wrote.
+    """Return the value of JSON text from a row, which may be hostile.
 
-    Of its keys only the `known` ones, those of arguments, are in the text of an error.
+    Errors quote no keys except those in `known`, the names of arguments.
+
+    Raises:
+        Mismatch: The text is no JSON that `dump` can return.
     """
     if len(text) > LARGEST_PAYLOAD or not text.isascii():
         _check_size(text, None)
     try:
-        value = _decoded(text)
+        value = _parse(text)
     except RecursionError:
         raise _too_deep("") from None
     except ValueError:
-        raise refused("expected JSON, found other text") from None
-    if "\\u" in text or (len(text) > DEEPEST and _brackets(text) > DEEPEST):
-        # Which fields are hidden is not known here, so all that the arguments hold is.
+        raise value_mismatch("expected JSON, found other text") from None
+    if "\\u" in text or (len(text) > MAX_DEPTH and _brackets(text) > MAX_DEPTH):
+        # The redacted fields are not known here, so the contents of all arguments are redacted.
         _check_tree(value, known)
     return value
 
 
-def _decoded(text: str) -> Any:
+def _parse(text: str) -> Any:
     if text.startswith("{") and text.endswith("}"):
-        # As `dump` writes it; `decode` would look for blanks around it, twice as long.
+        # The form that `dump` writes; `decode` takes twice as long to search for blanks.
         value, end = _DECODER.raw_decode(text)
         if end == len(text):
             return value
@@ -90,44 +104,46 @@ def _check_size(text: str, value: Any) -> None:
             size = len(text.encode())
         except UnicodeEncodeError:
             _check_tree(value)
-            raise refused("found a lone surrogate") from None
+            raise value_mismatch("found a lone surrogate") from None
     if size > LARGEST_PAYLOAD:
         most = f"{LARGEST_PAYLOAD:,}"
-        raise refused(f"arguments: expected at most {most} bytes of JSON, found {size:,}")
+        raise value_mismatch(
+            f"arguments: expected at most {most} bytes of JSON, found {size:,}"
+        )
 
 
 def _too_deep(path: str) -> Mismatch:
-    return Mismatch([(path, f"nested deeper than {DEEPEST} levels")])
+    return Mismatch([(path, f"nested deeper than {MAX_DEPTH} levels")])
 
 
 def _check_tree(value: Any, known: Collection[str] | None = None) -> None:
-    """Raise `Mismatch` for what no database stores; None lets all keys be shown."""
+    """Raise `Mismatch` for what no database stores; it quotes all keys if `known` is None."""
     problems = dict.fromkeys(_tree_problems(value, known))
     if problems:
         raise Mismatch(problems)
 
 
 def _tree_problems(value: Any, known: Collection[str] | None) -> Iterator[tuple[str, str]]:
-    # A stack of its own, for the value may be nested deeper than Python can call.
+    # No recursion: the value may be nested deeper than Python's recursion limit.
     waiting: list[tuple[str, int, Any, bool]] = [("", 0, value, False)]
     found = 0
-    while waiting and found < SHOWN:
-        path, depth, one, is_hidden = waiting.pop()
+    while waiting and found < MAX_PROBLEMS:
+        path, depth, one, is_redacted = waiting.pop()
         problem = _problem(one)
         if problem:
             found += 1
             yield path, problem
-        elif depth == DEEPEST and isinstance(one, dict | list):
+        elif depth == MAX_DEPTH and isinstance(one, dict | list):
             raise _too_deep(_shortened(path))
         else:
-            is_hidden |= isinstance(one, HiddenDict | HiddenList)
-            is_hidden |= known is not None and depth > 0
+            is_redacted |= isinstance(one, RedactedDict | RedactedList)
+            is_redacted |= known is not None and depth > 0
             waiting += (
                 (
-                    path if is_hidden or not _may_show(step, known) else step,
+                    path if is_redacted or not _may_show(step, known) else step,
                     depth + 1,
                     child,
-                    is_hidden,
+                    is_redacted,
                 )
                 for step, child in _children(path, one)
             )
@@ -152,7 +168,7 @@ def _children(path: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def _step(path: str, key: Any) -> str:
-    if not str(key).isidentifier() or len(key) > LONGEST_KEY:
+    if not str(key).isidentifier() or len(key) > MAX_KEY_LENGTH:
         return path + key_step(key)
     return f"{path}.{key}" if path else str(key)
 
@@ -160,7 +176,7 @@ def _step(path: str, key: Any) -> str:
 def _problem(value: Any) -> str | None:
     if isinstance(value, str):
         return _text_problem(value)
-    if isinstance(value, int) and value.bit_length() > _LONG:
+    if isinstance(value, int) and value.bit_length() > _ALWAYS_WRITABLE:
         try:
             str(value)
         except ValueError:
@@ -172,9 +188,9 @@ def _text_problem(text: Any) -> str | None:
     if "\0" in text:
         return "found a NUL character, which a database cannot store"
     if _SURROGATE.search(text):
-        return "found a lone surrogate, which UTF-8 cannot carry"
+        return "found a lone surrogate, which UTF-8 cannot encode"
     return None
 
 
 def _shortened(path: str) -> str:
-    return path if len(path) <= DEEPEST else f"{path[:DEEPEST]}..."
+    return path if len(path) <= MAX_DEPTH else f"{path[:MAX_DEPTH]}..."

@@ -1,100 +1,90 @@
-"""The shapes of classes with fields: attrs, dataclass, TypedDict, NamedTuple, by cattrs.
+"""The shapes of classes with fields, and of unions, which may have several such members."""
 
-Importing cattrs takes longer than the rest of bgjobs together, so this module is loaded by
-the first worker that has such a class among its parameters.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from functools import cache
-from itertools import islice, product
+from functools import partial
 from typing import Any, Literal, cast, get_args, get_origin
 
-import attrs
-from cattrs import Converter, gen
-from cattrs.disambiguators import create_default_dis_func
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
-
-from bgjobs.payloads.construction import (
-    is_remade_as_it_was,
+from bgjobs.payloads.equality import (
+    extra_attributes,
+    is_rebuilt_from_fields,
     is_slot,
-    is_typed_dict,
-    names_of_fields,
-    other_state,
 )
-from bgjobs.payloads.fields import Field, fields_of, told_apart_classes
-from bgjobs.payloads.mismatch import (
+from bgjobs.payloads.fields import (
+    RecordField,
+    field_names,
+    fields_of,
+    is_typed_dict,
+    union_classes,
+)
+from bgjobs.payloads.shapes import (
+    FLOAT,
+    KIND_NAMES,
+    OBJECT,
+    AnnotationError,
+    Code,
     Mismatch,
+    Shape,
     as_mismatch,
-    refused,
-    shown,
+    key_text,
+    type_mismatch,
     type_name,
     unexpected,
-    unfit,
+    value_mismatch,
 )
-from bgjobs.payloads.shapes import OBJECT, Code, Shape
 
-_PROBES = 1_000
-
-
-@cache
-def _converter() -> Converter:
-    return Converter(detailed_validation=True, forbid_extra_keys=True)
+Choice = Callable[[dict[str, Any]], type | None]
+"""Returns the class that an object belongs to, or None."""
+Fields = Mapping[type, tuple[RecordField, ...]]
 
 
-def record_shape(annotation: Any, parts: tuple[tuple[Field, Shape], ...]) -> Shape:
-    """Write an instance as an object of its fields; no other field is let in."""
+def record_shape(annotation: Any, parts: tuple[tuple[RecordField, Shape], ...]) -> Shape:
+    """Return the shape of a class, which is written as an object with exactly its fields."""
     kind: type[Any] = get_origin(annotation) or annotation
+    keeps = all(shape.keeps_equality for _, shape in parts)
     if is_typed_dict(kind):
-        encode, stands_for = _dict_encoder(kind, parts), dict[str, Any]
-        keeps = all(shape.keeps_equality for _, shape in parts)
         return Shape(
             kind.__name__,
             OBJECT,
-            _is(dict),
-            encode,
+            lambda value: type(value) is dict,
+            _dict_encoder(kind, parts),
             _decoder(kind, parts),
             keeps_equality=keeps,
         )
-    encode, stands_for = _instance_encoder(kind, parts), kind
     return Shape(
         kind.__name__,
         OBJECT,
-        _is(stands_for),
-        encode,
+        # A subclass may have more fields, which would be lost.
+        lambda value: type(value) is kind,
+        _instance_encoder(kind, parts),
         _decoder(kind, parts),
-        classes=told_apart_classes(kind),
+        classes=union_classes(kind),
         exact=True,
-        keeps_equality=is_remade_as_it_was(kind)
-        and all(shape.keeps_equality for _, shape in parts),
+        keeps_equality=keeps and is_rebuilt_from_fields(kind),
     )
 
 
-def _is(kind: type) -> Callable[[Any], bool]:
-    # A subclass may have fields of its own, which would be lost without a word.
-    return lambda value: type(value) is kind
-
-
-def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+def _instance_encoder(kind: type, parts: tuple[tuple[RecordField, Shape], ...]) -> Code:
     plan = tuple((field.name, shape.encode) for field, shape in parts)
-    known = names_of_fields(kind)
+    known = field_names(kind)
     kept = len(known) - sum(is_slot(kind, name) for name in known)
-    # Classes with code of their own may make the same again, which is compared later.
-    checks = kind.__dictoffset__ != 0 and is_remade_as_it_was(kind)
+    # A class with code of its own may set such attributes; they are compared after decoding.
+    checks = kind.__dictoffset__ != 0 and is_rebuilt_from_fields(kind)
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not kind:
-            raise unfit(kind.__name__, value)
+            raise type_mismatch(kind.__name__, value)
         result: dict[str, Any] = {}
         problems: list[tuple[str, str]] = []
-        if checks and len(value.__dict__) != kept and other_state(value, known):
-            problems.append(("", _other_state(kind, value, known)))
+        if checks and len(value.__dict__) != kept and extra_attributes(value, known):
+            problems.append(("", _extra_attribute(kind, value, known)))
         for name, code in plan:
             try:
                 result[name] = code(getattr(value, name))
             except AttributeError:
                 problems.append((f".{name}", "expected a value, found none"))
-            except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+            except Exception as error:  # noqa: BLE001 - user code may raise anything
                 problems += as_mismatch(error).under(f".{name}")
         if problems:
             raise Mismatch(problems)
@@ -103,18 +93,20 @@ def _instance_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Cod
     return encode
 
 
-def _other_state(kind: type, value: Any, known: frozenset[str]) -> str:
-    name = next(iter(other_state(value, known)))
-    return f"expected only the fields of {kind.__name__}, found the attribute {shown(name)} too"
+def _extra_attribute(kind: type, value: Any, known: frozenset[str]) -> str:
+    name = next(iter(extra_attributes(value, known)))
+    return (
+        f"expected only the fields of {kind.__name__}, found the attribute {key_text(name)} too"
+    )
 
 
-def _dict_encoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
+def _dict_encoder(kind: type, parts: tuple[tuple[RecordField, Shape], ...]) -> Code:
     plan = {field.name: shape.encode for field, shape in parts}
     required = tuple(field.name for field, _ in parts if field.required)
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise unfit(kind.__name__, value)
+            raise type_mismatch(kind.__name__, value)
         return _encode_keys(value, plan, required)  # pyright: ignore[reportUnknownArgumentType] - a user's value
 
     return encode
@@ -127,163 +119,195 @@ def _encode_keys(
     problems = [("", f"missing field {name!r}") for name in required if name not in value]
     for key, item in value.items():
         if type(key) is not str or key not in plan:
-            problems.append(("", f"unexpected field {shown(key)}"))
+            problems.append(("", f"unexpected field {key_text(key)}"))
             continue
         try:
             result[key] = plan[key](item)
-        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+        except Exception as error:  # noqa: BLE001 - user code may raise anything
             problems += as_mismatch(error).under(f".{key}")
     if problems:
         raise Mismatch(problems)
-    # In the order of the class: equal values have one text, as for all other classes.
+    # The order of the class, so that equal values have the same text.
     return {name: result[name] for name in plan if name in result}
 
 
-def _decoder(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Code:
-    # cattrs takes the fields as keyword arguments; numbered ones cannot clash with its own.
-    names = {f"field_{number}": field.name for number, (field, _) in enumerate(parts)}
-    structure = _structure(kind, parts)
+def _decoder(kind: type, parts: tuple[tuple[RecordField, Shape], ...]) -> Code:
+    plan = tuple(
+        (field.name, field.alias, field.required, shape.decode) for field, shape in parts
+    )
+    names = [field.name for field, _ in parts]
+    is_dict = is_typed_dict(kind)
 
     def decode(value: Any) -> Any:
         if type(value) is not dict:
-            raise unfit(kind.__name__, value)
-        try:
-            return structure(value, kind)  # pyright: ignore[reportUnknownArgumentType] - a row
-        except ClassValidationError as error:
-            raise Mismatch(_problems(kind, error, names)) from None
+            raise type_mismatch(kind.__name__, value)
+        entries: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - a row
+        result: dict[str, Any] = {}
+        problems: list[tuple[str, str]] = []
+        for name, alias, required, code in plan:
+            if name in entries:
+                try:
+                    result[alias] = code(entries[name])
+                except Exception as error:  # noqa: BLE001 - user code may raise anything
+                    problems += as_mismatch(error).under(f".{name}")
+            elif required:
+                problems.append(("", f"missing field {name!r}"))
+        if problems or len(result) != len(entries):
+            raise Mismatch([*problems, *_unknown_fields(entries, names)])
+        return result if is_dict else _construct(kind, result)
 
     return decode
 
 
-def _structure(
-    kind: type, parts: tuple[tuple[Field, Shape], ...]
-) -> Callable[[Mapping[str, Any], Any], Any]:
-    stand_in: Any = attrs.make_class(
-        "Fields",
-        {
-            f"field_{number}": attrs.field(
-                default=attrs.NOTHING if field.required else None,
-                alias=f"field_{number}" if is_typed_dict(kind) else field.alias,
-                kw_only=True,
-            )
-            for number, (field, _) in enumerate(parts)
-        },
-    )
-    overrides: dict[str, Any] = {
-        f"field_{number}": gen.override(rename=field.name, struct_hook=_hook(shape.decode))
-        for number, (field, shape) in enumerate(parts)
-    }
-    make: Any = gen.make_dict_structure_fn_from_attrs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - cattrs annotates it with a bare Attribute
-    return cast(
-        "Callable[[Mapping[str, Any], Any], Any]",
-        make(
-            list(attrs.fields(stand_in)),
-            _dict_maker(kind, parts) if is_typed_dict(kind) else kind,
-            _converter(),
-            {one.__name__: object for one in getattr(kind, "__parameters__", ())},
-            **overrides,
-        ),
-    )
+def _construct(kind: type, fields: dict[str, Any]) -> Any:
+    try:
+        return kind(**fields)
+    except Exception as error:  # noqa: BLE001 - user code may raise anything
+        # The message of the error may quote the value.
+        problem = f"expected fields that {kind.__name__} accepts, it raised {type_name(error)}"
+        raise value_mismatch(problem) from None
 
 
-def _hook(decode: Code) -> Callable[[Any, Any], Any]:
-    return lambda value, _: decode(value)
+def _unknown_fields(entries: dict[str, Any], names: list[str]) -> Iterator[tuple[str, str]]:
+    count = len(entries.keys() - names)
+    if count:
+        yield "", unexpected("field", count, names)
 
 
-def _dict_maker(kind: type, parts: tuple[tuple[Field, Shape], ...]) -> Any:
-    # The keys of a TypedDict need not be names, as keyword arguments must.
-    names = {f"field_{number}": field.name for number, (field, _) in enumerate(parts)}
+def union_shape(members: tuple[Shape, ...]) -> Shape:
+    """Return the shape of a union, which decodes by the kind of JSON, objects by their fields.
 
-    def make(**fields: Any) -> dict[str, Any]:
-        return {names[number]: value for number, value in fields.items()}
-
-    make.__name__ = make.__qualname__ = kind.__name__
-    return make
-
-
-def _problems(
-    kind: type, error: ClassValidationError, names: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    noted, others = error.group_exceptions()
-    for cause, note in noted:
-        name = names[note.name]
-        if isinstance(cause, Mismatch):
-            yield from cause.under(f".{name}")
-        elif isinstance(cause, KeyError):
-            yield "", f"missing field {name!r}"
-        else:
-            yield f".{name}", f"raised {type_name(cause)}"
-    for cause in others:
-        if isinstance(cause, ForbiddenExtraKeysError):
-            yield "", unexpected("field", len(cause.extra_fields), names.values())
-        else:
-            # The message of a user's own check may quote the value.
-            yield "", f"expected what {kind.__name__} takes, it raised {type_name(cause)}"
-
-
-def told_apart(shapes: tuple[Shape, ...]) -> Code:
-    """Decode an object into one of several classes, by the fields that differ.
-
-    `TypeError` when cattrs finds no such fields.
+    Raises:
+        AnnotationError: JSON does not tell the members apart.
     """
-    decoders = {kind: shape.decode for shape in shapes for kind in shape.classes}
-    expected = " or ".join(kind.__name__ for kind in decoders)
-    by_fields = create_default_dis_func(_converter(), *decoders, overrides={})
-    members = _members_in_literals(decoders)
+    decoders = _decoders_by_kind(members)
+    expected = " or ".join(member.expected for member in members)
+    # Last the members that accept more: float also accepts an int, Sequence a NamedTuple.
+    ordered = sorted(members, key=lambda member: (not member.exact, member.kinds == FLOAT))
 
-    def choose(value: dict[Any, Any]) -> Any:
-        return by_fields(_with_members(value, members) if members else value)
-
-    for kind in decoders:
-        _check_choice(choose, kind)
+    def encode(value: Any) -> Any:
+        for member in ordered:
+            if member.accepts(value):
+                return member.encode(value)
+        raise type_mismatch(expected, value)
 
     def decode(value: Any) -> Any:
-        try:
-            kind = choose(value)
-        except (KeyError, ValueError, TypeError):
-            kind = None
-        if kind not in decoders:
-            raise refused(f"expected {expected}, found an object of other fields")
+        decoder = decoders.get(cast("Any", type(value)))
+        if decoder is None:
+            raise type_mismatch(expected, value)
+        return decoder(value)
+
+    return Shape(
+        expected,
+        frozenset(kind for member in members for kind in member.kinds),
+        lambda value: any(member.accepts(value) for member in members),
+        encode,
+        decode,
+        classes=tuple(kind for member in members for kind in member.classes),
+        keeps_equality=all(member.keeps_equality for member in members),
+    )
+
+
+def _decoders_by_kind(members: tuple[Shape, ...]) -> dict[type, Code]:
+    records = tuple(member for member in members if member.classes and member.kinds == OBJECT)
+    decoders: dict[type, Code] = {}
+    if len(records) > 1:
+        decoders[dict] = discriminate(records)
+        members = tuple(member for member in members if member not in records)
+    for member in members:
+        for kind in member.kinds:
+            if kind in decoders:
+                raise AnnotationError(
+                    "expected union members that differ in JSON, found two that are both "
+                    f"written as {KIND_NAMES[kind]}"
+                )
+            decoders[kind] = member.decode
+    if float in decoders:
+        decoders.setdefault(int, decoders[float])
+    return decoders
+
+
+def discriminate(members: tuple[Shape, ...]) -> Code:
+    """Return what decodes an object into the class that it belongs to.
+
+    The class is found by a `Literal` field that all classes have, or by a required field that
+    no other class has.
+
+    Raises:
+        AnnotationError: The classes have no such fields.
+    """
+    kinds = [kind for member in members for kind in member.classes]
+    decoders = {kind: member.decode for member in members for kind in member.classes}
+    if len(decoders) < len(kinds):
+        raise AnnotationError("expected classes that differ, found one class twice")
+    names = [kind.__name__ for kind in kinds]
+    fields = {kind: fields_of(kind) for kind in kinds}
+    choose = _by_literal(fields) or _by_required_field(fields)
+    if choose is None:
+        raise AnnotationError(
+            "expected classes with a required field or a Literal of their own, "
+            f"found {', '.join(names)}"
+        )
+
+    def decode(value: dict[str, Any]) -> Any:
+        kind = choose(value)
+        if kind is None:
+            expected = " or ".join(names)
+            raise value_mismatch(f"expected {expected}, found an object of other fields")
         return decoders[kind](value)
 
     return decode
 
 
-def _members_in_literals(kinds: Iterable[type]) -> dict[str, dict[Any, Enum]]:
-    """List the enumeration members in `Literal` fields, by field and by what is written."""
-    found: dict[str, dict[Any, Enum]] = {}
-    for kind in kinds:
-        for one in fields_of(kind):
-            members = [value for value in _choices(one.annotation) if isinstance(value, Enum)]
-            if members:
-                found.setdefault(one.name, {}).update((each.value, each) for each in members)
-    return found
+def _by_literal(fields: Fields) -> Choice | None:
+    choices = {kind: _literal_values(some) for kind, some in fields.items()}
+    for name in next(iter(choices.values())):
+        if not all(name in some for some in choices.values()):
+            continue
+        kinds = {one: kind for kind, some in choices.items() for one in some[name]}
+        if len(kinds) == sum(len(some[name]) for some in choices.values()):
+            return partial(_kind_by_value, name, kinds)
+    return None
 
 
-def _with_members(value: dict[Any, Any], members: dict[str, dict[Any, Enum]]) -> dict[Any, Any]:
-    # cattrs compares a field with the values of a `Literal`, and not with how they are written.
+def _literal_values(fields: tuple[RecordField, ...]) -> dict[str, set[Any]]:
+    """Return the values of each `Literal` field as they are in JSON."""
     return {
-        key: members[key].get(one, one)
-        if key in members and isinstance(one, str | int)
-        else one
-        for key, one in value.items()
+        one.name: {
+            choice.value if isinstance(choice, Enum) else choice
+            for choice in get_args(one.annotation)
+        }
+        for one in fields
+        if get_origin(one.annotation) is Literal
     }
 
 
-def _check_choice(choose: Callable[[dict[Any, Any]], Any], kind: type) -> None:
-    # cattrs also accepts Literal fields that split the classes only in part.
-    fields = fields_of(kind)
-    values = [_written_choices(field.annotation) for field in fields]
-    for row in islice(product(*values), _PROBES):
-        example = dict(zip((field.name for field in fields), row, strict=True))
-        if choose(example) is not kind:
-            raise TypeError(f"{kind.__name__} cannot be told apart")
+def _kind_by_value(name: str, kinds: dict[Any, type], value: dict[str, Any]) -> type | None:
+    try:
+        return kinds.get(value[name])
+    except (KeyError, TypeError):  # it is missing, or a list or dict
+        return None
 
 
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+def _by_required_field(fields: Fields) -> Choice | None:
+    owners: dict[str, type] = {}
+    left = dict(fields)
+    while found := _owners(left):
+        owners |= found
+        # A field that only these classes shared with another one is now its own.
+        left = {kind: some for kind, some in left.items() if kind not in found.values()}
+    if len(left) > 1:
+        return None
+    fallback = next(iter(left), None)
+    return lambda value: next((owners[name] for name in owners if name in value), fallback)
 
 
-def _written_choices(annotation: Any) -> list[Any]:
-    choices = _choices(annotation) or (None,)
-    return [one.value if isinstance(one, Enum) else one for one in choices]
+def _owners(fields: Fields) -> dict[str, type]:
+    """Return the classes that have a required field alone, by the name of the field."""
+    times = Counter(one.name for some in fields.values() for one in some)
+    return {
+        one.name: kind
+        for kind, some in fields.items()
+        for one in some
+        if one.required and times[one.name] == 1
+    }

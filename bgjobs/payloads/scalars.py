@@ -1,26 +1,38 @@
-"""The shapes of single values: those that JSON knows, and those that travel as text."""
+"""The shapes of single values: numbers, text, times, enumerations and literals."""
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from enum import Enum, Flag
 from pathlib import Path, PosixPath, PurePath, PurePosixPath
 from types import NoneType
 from typing import Any
 from uuid import UUID
 
-from bgjobs.payloads.mismatch import refused, unfit
-from bgjobs.payloads.shapes import BOOL, FLOAT, INT, NULL, NUMBER, TEXT, Code, Shape
+from bgjobs.payloads.shapes import (
+    BOOL,
+    FLOAT,
+    INT,
+    NULL,
+    NUMBER,
+    TEXT,
+    AnnotationError,
+    Code,
+    Shape,
+    type_mismatch,
+    value_mismatch,
+)
 
 _PURE_POSIX = (PurePosixPath, PosixPath)
-_EXACT = timedelta(microseconds=2**52)
-"""Beyond 142 years a float of seconds rounds microseconds."""
+_LONGEST_EXACT = timedelta(microseconds=2**52)
+"""About 142 years; a float of more seconds rounds the microseconds."""
 _SECOND = timedelta(seconds=1)
 
 
 def _one_of(*kinds: type) -> Callable[[Any], bool]:
-    # A subclass would come back as its base, and with it all that it has of its own is lost.
+    # A subclass would be read back as its base, without what it adds.
     return lambda value: type(value) in kinds
 
 
@@ -32,11 +44,11 @@ def _is_number(value: Any) -> bool:
     return type(value) is float or type(value) is int
 
 
-def _checked(expected: str, accepts: Callable[[Any], bool]) -> Code:
+def _checking(expected: str, accepts: Callable[[Any], bool]) -> Code:
     def check(value: Any) -> Any:
         if accepts(value):
             return value
-        raise unfit(expected, value)
+        raise type_mismatch(expected, value)
 
     return check
 
@@ -44,33 +56,33 @@ def _checked(expected: str, accepts: Callable[[Any], bool]) -> Code:
 def _int(value: Any) -> Any:
     if type(value) is int:
         return value
-    raise unfit("int", value)
+    raise type_mismatch("int", value)
 
 
 def _str(value: Any) -> Any:
     if type(value) is str:
         return value
-    raise unfit("str", value)
+    raise type_mismatch("str", value)
 
 
 def _float(value: Any) -> float:
     if type(value) is not float and not _is_number(value):
-        raise unfit("float", value)
+        raise type_mismatch("float", value)
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise refused("expected a finite float, found NaN, Infinity or an int beyond it")
+        raise value_mismatch("expected a finite float, found NaN, Infinity or an int beyond it")
     if number != value:
-        raise refused("expected a float, found an int that a float would round")
+        raise value_mismatch("expected a float, found an int that a float would round")
     return number
 
 
 def _aware(value: datetime) -> datetime:
     offset = value.utcoffset()
     if offset is None:
-        raise refused("expected datetime with a time zone, found a naive one")
+        raise value_mismatch("expected datetime with a time zone, found a naive one")
     _check_offset("datetime", offset)
     return value
 
@@ -79,16 +91,18 @@ def _time_text(value: time) -> str:
     if value.tzinfo is not None:
         offset = value.utcoffset()
         if offset is None:
-            raise refused("expected time with a fixed offset or none, found a named zone")
+            raise value_mismatch(
+                "expected time with a fixed offset or none, found a named zone"
+            )
         _check_offset("time", offset)
     return value.isoformat()
 
 
 def _check_offset(kind: str, offset: timedelta) -> None:
-    # Python writes a shorter one, and reads it as UTC.
+    # Python writes a shorter offset but reads it as UTC.
     if offset and abs(offset) < _SECOND:
-        problem = f"expected {kind} with an offset of none or at least a second"
-        raise refused(f"{problem}, found a shorter one")
+        problem = f"expected {kind} with a UTC offset of zero or at least one second"
+        raise value_mismatch(f"{problem}, found a shorter one")
 
 
 def _seconds(value: timedelta) -> int | float:
@@ -96,23 +110,27 @@ def _seconds(value: timedelta) -> int | float:
     if not rest:
         return whole
     seconds = value.total_seconds()
-    if abs(value) > _EXACT:
-        raise refused("expected timedelta that seconds carry exactly, found too long a one")
+    if abs(value) > _LONGEST_EXACT:
+        raise value_mismatch(
+            "expected timedelta that seconds as a float keep exactly, found a longer one"
+        )
     return seconds
 
 
 def _timedelta(value: Any) -> timedelta:
     if not _is_number(value):
-        raise unfit("timedelta as seconds", value)
+        raise type_mismatch("timedelta as seconds", value)
     try:
         return timedelta(seconds=value)
     except (OverflowError, ValueError):
-        raise refused("expected timedelta as seconds, found a number out of range") from None
+        raise value_mismatch(
+            "expected timedelta as seconds, found a number out of range"
+        ) from None
 
 
 def _decimal_text(value: Decimal) -> str:
     if not value.is_finite():
-        raise refused("expected a finite Decimal, found NaN or Infinity")
+        raise value_mismatch("expected a finite Decimal, found NaN or Infinity")
     return str(value)
 
 
@@ -153,29 +171,29 @@ def _as_text(
     def encode(value: Any) -> str:
         if fits(value):
             return write(value)
-        raise unfit(wanted or expected, value)
+        raise type_mismatch(wanted or expected, value)
 
     def decode(value: Any) -> Any:
         if not isinstance(value, str):
-            raise unfit(f"{expected} as text", value)
+            raise type_mismatch(f"{expected} as text", value)
         try:
             return read(value)
         except (ValueError, InvalidOperation):
-            raise refused(f"expected {expected} as text, found other text") from None
+            raise value_mismatch(f"expected {expected} as text, found other text") from None
 
     return Shape(expected, TEXT, fits, encode, decode, keeps_equality=keeps_equality)
 
 
 def _plain(kind: type, kinds: frozenset[type], accepts: Callable[[Any], bool]) -> Shape:
     expected = "None" if kind is NoneType else kind.__name__
-    check = _checked(expected, accepts)
+    check = _checking(expected, accepts)
     return Shape(expected, kinds, accepts, check, check, keeps_equality=True)
 
 
 def _encode_timedelta(value: Any) -> int | float:
     if type(value) is timedelta:
         return _seconds(value)
-    raise unfit("timedelta", value)
+    raise type_mismatch("timedelta", value)
 
 
 SCALARS: dict[Any, Shape] = {
@@ -189,7 +207,7 @@ SCALARS: dict[Any, Shape] = {
         datetime,
         lambda value: _aware(value).isoformat(),
         lambda text: _aware(datetime.fromisoformat(text)),
-        # Two of one named zone differ by their wall time, and may be one instant.
+        # Two wall times of one named zone may be the same instant.
         keeps_equality=False,
     ),
     date: _as_text(date, date.isoformat, date.fromisoformat),
@@ -204,7 +222,7 @@ SCALARS: dict[Any, Shape] = {
     ),
     UUID: _as_text(UUID, str, _uuid),
     Decimal: _as_text(Decimal, _decimal_text, _decimal),
-    # Made as a Path or a PurePath, a path is of the class of this system.
+    # Path() and PurePath() return the class of the current system.
     Path: _as_text(Path, str, Path, _one_of(type(Path()))),
     PurePath: _as_text(
         PurePath,
@@ -216,4 +234,114 @@ SCALARS: dict[Any, Shape] = {
     PosixPath: _as_text(PosixPath, str, PosixPath),
     PurePosixPath: _as_text(PurePosixPath, str, PurePosixPath, _one_of(*_PURE_POSIX)),
 }
-"""The shape of each class of single values that can be a parameter."""
+"""The shapes of classes of single values."""
+
+
+def enum_shape(kind: type[Enum]) -> Shape:
+    """Return the shape of an enumeration, whose members are written as their values."""
+    wrong = [member.name for member in kind if type(member.value) not in (str, int)]
+    if wrong or not len(kind):
+        found = f"{wrong[0]} with another value" if wrong else "no member"
+        raise AnnotationError(f"expected an Enum of str or int values, found {found}")
+    if issubclass(kind, Flag):
+        return _flag_shape(kind)
+    members = {_key(member.value): member for member in kind}
+
+    def encode(value: Any) -> Any:
+        if type(value) is not kind:
+            raise type_mismatch(kind.__name__, value)
+        # `_missing_` may have made a member that the class does not list.
+        json = value.value
+        if not _is_choice(json) or members.get(_key(json)) is not value:
+            raise value_mismatch(
+                f"expected a member of {kind.__name__}, found one that is not declared"
+            )
+        return json
+
+    decode = _chooser(f"a value of {kind.__name__}", members)
+    kinds = frozenset[type](key for key, _ in members)
+    return _shape_of_members(kind, kinds, encode, decode)
+
+
+def _flag_shape(kind: type[Flag]) -> Shape:
+    def encode(value: Any) -> Any:
+        if type(value) is not kind:
+            raise type_mismatch(kind.__name__, value)
+        if decode(value.value) != value:
+            raise value_mismatch(f"expected flags of {kind.__name__}, found undeclared ones")
+        return value.value
+
+    def decode(value: Any) -> Any:
+        if type(value) is not int:
+            raise type_mismatch(f"a value of {kind.__name__}", value)
+        try:
+            found = kind(value)
+        except Exception:  # noqa: BLE001 - a user's `_missing_` may raise anything
+            found = None
+        if type(found) is not kind:
+            raise value_mismatch(f"expected a value of {kind.__name__}, found another int")
+        return found
+
+    return _shape_of_members(kind, INT, encode, decode)
+
+
+def _shape_of_members(
+    kind: type[Enum], kinds: frozenset[type], encode: Code, decode: Code
+) -> Shape:
+    return Shape(
+        kind.__name__,
+        kinds,
+        lambda value: type(value) is kind,
+        encode,
+        decode,
+        exact=True,
+        keeps_equality=True,
+    )
+
+
+def literal_shape(choices: Iterable[Any]) -> Shape:
+    """Return the shape of a `Literal`; members of enumerations are written as their values."""
+    written = {_key(choice): _written(choice) for choice in choices}
+    read = {_key(json): choice for (_, choice), json in written.items()}
+    if len(read) < len(written):
+        raise AnnotationError("expected Literal values that differ, found equal ones")
+    expected = f"one of {', '.join(repr(json) for _, json in read)}"
+    return Shape(
+        expected,
+        frozenset[type](key for key, _ in read),
+        lambda value: _is_choice(value) and _key(value) in written,
+        _chooser(expected, written),
+        _chooser(expected, read),
+        exact=True,
+        keeps_equality=True,
+    )
+
+
+def _written(choice: Any) -> Any:
+    value = choice.value if isinstance(choice, Enum) else choice
+    if value is None or type(value) in (bool, int, str):
+        return value
+    raise AnnotationError(
+        f"expected a Literal of None, bool, int or str, found {type(value).__name__}"
+    )
+
+
+def _key(value: object) -> tuple[type[Any], Any]:
+    # True equals 1, so the type is part of the key.
+    return type(value), value
+
+
+def _is_choice(value: Any) -> bool:
+    # Subclasses of str and int are excluded; they may not be hashable.
+    return value is None or type(value) in (bool, int, str) or isinstance(value, Enum)
+
+
+def _chooser(expected: str, choices: dict[tuple[type, Any], Any]) -> Code:
+    def choose(value: Any) -> Any:
+        if _is_choice(value) and _key(value) in choices:
+            return choices[_key(value)]
+        if any(type(value) is kind for kind, _ in choices):
+            raise value_mismatch(f"expected {expected}, found another {type(value).__name__}")
+        raise type_mismatch(expected, value)
+
+    return choose

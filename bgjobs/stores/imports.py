@@ -24,7 +24,7 @@ from bgjobs._core.text import LONGEST_ERROR, check_storable, is_visible
 from bgjobs._core.timestamps import LONGEST_DELAY, as_instant, from_microseconds
 from bgjobs.errors import ExportedLineError
 from bgjobs.payloads import json_text
-from bgjobs.payloads.mismatch import Mismatch
+from bgjobs.payloads.shapes import Mismatch
 from bgjobs.stores.columns import BYTES
 from bgjobs.stores.json_columns import dump_errors, dump_occurrence
 
@@ -178,7 +178,7 @@ def _payload(found: object) -> str:
     try:
         json_text.load(text)
     except Mismatch as mismatch:
-        raise _Refused("; ".join(mismatch.texts())) from None
+        raise _Refused("; ".join(mismatch.messages())) from None
     return text
 
 

@@ -45,7 +45,7 @@ def test_the_help_imports_no_more_than_it_needs(call_of_it: str) -> None:
 
     loaded = set(done.stderr.split())
     assert {"bgjobs", "click"} <= loaded
-    costly = {"anyio", "trio", "asyncio", "rich", "cattrs", "sqlite3", "psycopg"}
+    costly = {"anyio", "trio", "asyncio", "rich", "sqlite3", "psycopg"}
     assert loaded.isdisjoint(costly | {"bgjobs._runtime", "bgjobs.cli.commands.run"})
 
 

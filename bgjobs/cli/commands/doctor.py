@@ -16,7 +16,7 @@ from bgjobs.cli.options import json_option
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import ConfigError, StoreError
 
-_LIBRARIES = ("bgjobs", "anyio", "trio", "attrs", "cattrs", "click", "rich", "psycopg")
+_LIBRARIES = ("bgjobs", "anyio", "trio", "attrs", "click", "rich", "psycopg")
 _LOOKS = 50
 _PAUSE = 0.01
 """Seconds; half a second of looking in all."""

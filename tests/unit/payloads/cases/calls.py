@@ -1,17 +1,67 @@
-"""Calls: parameters of all kinds, in front of which a handler may have a context."""
+"""Calls with parameters of all kinds, and damaged rows."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from inspect import Parameter
 from typing import Annotated, Any, Optional
 
-from attrs import frozen
+from attrs import evolve, frozen
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bgjobs._core.context import JobContext
-from tests.unit.payload_cases.all_cases import CASES, ODD, SHALLOW
-from tests.unit.payload_cases.containers import Cases, full_set
-from tests.unit.payload_cases.samples import Case, Sample, evenly
+from bgjobs._core.workers import Worker, worker
+from bgjobs.errors import PayloadError, WorkerDefinitionError
+from tests.unit.payloads.cases.classes import FIXED, attrs_class, data_class, tagged_union
+from tests.unit.payloads.cases.containers import (
+    CHOICES,
+    Cases,
+    containers,
+    frozen_set_of,
+    gathered,
+    made_enum,
+)
+from tests.unit.payloads.cases.generics import (
+    ALIASES,
+    aliases,
+    generics,
+    named_tuple,
+    typed_dict,
+)
+from tests.unit.payloads.cases.samples import SCALARS, Case, Sample, evenly
+
+SINGLE: Cases = evenly(
+    st.sampled_from(SCALARS),
+    st.sampled_from(SCALARS),
+    st.sampled_from(CHOICES),
+    st.sampled_from(ALIASES),
+    st.sampled_from(FIXED),
+    made_enum(),
+)
+
+
+def around(cases: Cases) -> Cases:
+    return evenly(
+        containers(cases),
+        containers(cases),
+        containers(cases),
+        attrs_class(cases),
+        data_class(cases),
+        tagged_union(cases),
+        named_tuple(cases),
+        typed_dict(cases),
+        generics(cases),
+        aliases(cases),
+    )
+
+
+CASES: Cases = st.recursive(SINGLE, around, max_leaves=4)
+ODD: Cases = st.sampled_from([
+    evolve(one, values=one.odd) for one in (*SCALARS, *CHOICES) if not one.odd.is_empty
+])  # fmt: skip
+"""Single values that do not fit."""
+SHALLOW: Cases = evenly(SINGLE, around(SINGLE), around(SINGLE))
 
 CONTEXTS: list[Any] = [
     JobContext,
@@ -30,7 +80,7 @@ class Call:
     signature: inspect.Signature
     """Without the context."""
     context: Any
-    """How it is annotated; None without one."""
+    """The annotation of the context; None without a context."""
     args: list[Sample]
     kwargs: dict[str, Sample]
     misfits: tuple[str, ...]
@@ -40,7 +90,7 @@ class Call:
     def __repr__(self) -> str:
         try:
             given = repr(self.given())
-        except ValueError:  # an int of more digits than Python writes
+        except ValueError:  # an int with more digits than Python writes
             given = "arguments that cannot be shown"
         return f"({self.called}) {self.signature} {given}, unfit: {self.misfits}"
 
@@ -59,7 +109,7 @@ class Call:
         return [x.given for x in self.args], {name: x.given for name, x in self.kwargs.items()}
 
     def expected(self) -> dict[str, Any]:
-        """Return what each parameter has to be when the handler is called."""
+        """Return the argument that the handler must receive for each parameter."""
         kwargs = {name: one.back for name, one in self.kwargs.items()}
         return self.bound([one.back for one in self.args], kwargs)
 
@@ -71,7 +121,7 @@ class Call:
 
 @st.composite
 def single_call(draw: st.DrawFn, cases: Cases) -> Call:
-    """Call a handler of one parameter, as most examples do: the annotations are the point."""
+    """Call a handler of one parameter."""
     case = draw(cases)
     sample = draw(case.values)
     it = Parameter("it", Parameter.POSITIONAL_OR_KEYWORD, annotation=case.annotation)
@@ -82,7 +132,7 @@ def single_call(draw: st.DrawFn, cases: Cases) -> Call:
 
 @st.composite
 def any_call(draw: st.DrawFn) -> Call:
-    """Call a handler of several parameters, each passed in one of the ways that it may be."""
+    """Call a handler of several parameters, passed by position or by name."""
     made = Making(draw)
     made.add_plain(Parameter.POSITIONAL_ONLY, ["first", "second"])
     made.add_plain(Parameter.POSITIONAL_OR_KEYWORD, ["third", "fourth"])
@@ -93,7 +143,7 @@ def any_call(draw: st.DrawFn) -> Call:
 
 
 class Making:
-    """Gathers the parameters of one signature, and what is given for them."""
+    """Collects the parameters of one signature and their arguments."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
@@ -118,7 +168,7 @@ class Making:
 
     def _give(self, name: str, kind: Any, sample: Sample) -> None:
         if kind is Parameter.POSITIONAL_ONLY and self.is_by_name:
-            return  # one before it was left out, so this one is too
+            return  # an earlier parameter was omitted
         by_name = kind is Parameter.KEYWORD_ONLY or (
             kind is Parameter.POSITIONAL_OR_KEYWORD
             and (self.is_by_name or self.draw(st.booleans()))
@@ -167,6 +217,78 @@ class Making:
         )
 
 
+@st.composite
+def full_set(draw: st.DrawFn, cases: Cases) -> Case:
+    """Make a set with enough items for its order to depend on their hashes."""
+    inner = draw(cases)
+    items = draw(st.lists(inner.values, min_size=6, max_size=8))
+    filled = gathered([one for one in items if not one.misfits], frozenset, frozenset)
+    return evolve(frozen_set_of(inner), values=st.just(filled))
+
+
 calls_with_sets = single_call(full_set(SHALLOW))
-"""Calls whose texts would differ between processes if the order of a set were Python's."""
+"""Calls whose texts would differ between processes if sets were written in their own order."""
 calls = evenly(*[single_call(evenly(CASES, SHALLOW, ODD))] * 5, calls_with_sets, any_call())
+
+json_scalars = st.sampled_from([
+    None, True, False, 0, 1, -1, 2**53 + 1, 10**400, 0.5, -0.0, 1e300, "", "a", "red", "1",
+    "-0", "1_0", " 1", "NaN", "2026-01-01", "2026-01-01T00:00:00", "2026-01-01T00:00Z", "24:00",
+    "YQ", "YQ==", "\0", "\ud800", "{12345678-1234-5678-1234-567812345678}",
+])  # fmt: skip
+json_names = st.sampled_from(["it", "a", "_b", "kind", "item", "key", "value", "size", "", "é"])
+anything: st.SearchStrategy[Any] = st.recursive(
+    json_scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(json_names, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, json: Any) -> Any:
+    """Replace, remove or add one part of a JSON value."""
+    children: list[Any] = list(json) if isinstance(json, dict) else []
+    children = list(range(len(json))) if isinstance(json, list) else children
+    if not children or draw(st.sampled_from([True, False, False])):
+        return draw(anything)
+    step = draw(st.sampled_from(children))
+    done = draw(st.sampled_from(["deeper", "deeper", "deeper", "less", "twice"]))
+    copy = json.copy()
+    if done == "less":
+        del copy[step]
+    elif done == "twice" and isinstance(copy, list):
+        copy.append(copy[step])
+    elif done == "twice":
+        copy[draw(json_names)] = copy[step]
+    else:
+        copy[step] = draw(damaged(copy[step]))
+    return copy
+
+
+def payload_of(call: Call) -> str:
+    try:
+        made: Worker[..., None] = worker(call.handler())
+    except WorkerDefinitionError:
+        return "cannot be declared"
+    args, kwargs = call.given()
+    try:
+        return made.request(*args, **kwargs).payload
+    except PayloadError:
+        return "refused"
+
+
+@settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(evenly(calls_with_sets, calls))
+def print_payload(call: Call) -> None:
+    sys.stdout.write(f"{payload_of(call)}\n")
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a text stream here
+    print_payload()

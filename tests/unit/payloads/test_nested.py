@@ -1,4 +1,4 @@
-"""Classes in the body of a class, in modules whose annotations are not evaluated."""
+"""Nested classes in a module with postponed annotations."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def worker_of(annotation: Any) -> Worker[[Any], None]:
         (Options | None, None),
     ],
 )
-def test_it_comes_back(annotation: Any, value: Any) -> None:
+def test_values_of_nested_classes_are_read_back_equal(annotation: Any, value: Any) -> None:
     one = worker_of(annotation)
     assert one.decode(one.request(value).payload) == ((), {"it": value})
 

@@ -1,4 +1,4 @@
-"""What an instance holds beside its fields is refused, or comes back: it is never dropped."""
+"""Attributes of an instance that are not fields are refused or read back, never lost."""
 
 import dataclasses
 from collections import deque
@@ -98,29 +98,31 @@ def worker_of(annotation: Any) -> Worker[[Any], None]:
 @pytest.mark.parametrize(
     ("kind", "problem"),
     [
-        (OwnInit, "its constructor takes 'y', which is no field"),
-        (Seeded, "its constructor takes 'seed', which is no field"),
-        (Annotated, "Annotated adds 'y', which is no field; decorate Annotated too"),
-        (AnnotatedRow, "AnnotatedRow adds 'y', which is no field; decorate AnnotatedRow too"),
-        (MoreSlots, "MoreSlots adds 'y', which is no field; decorate MoreSlots too"),
-        (Bag, "it extends list, whose contents are in no field"),
-        (Table, "it extends dict, whose contents are in no field"),
-        (Group, "it extends set, whose contents are in no field"),
-        (Line, "it extends deque, whose contents are in no field"),
-        (Text, "it extends str, whose contents are in no field"),
-        (Number, "it extends int, whose contents are in no field"),
-        (Failure, "it extends Exception, whose contents are in no field"),
+        (OwnInit, "its constructor accepts 'y', which is not a field"),
+        (Seeded, "its constructor accepts 'seed', which is not a field"),
+        (Annotated, "Annotated adds 'y', which is not a field; decorate Annotated too"),
+        (
+            AnnotatedRow,
+            "AnnotatedRow adds 'y', which is not a field; decorate AnnotatedRow too",
+        ),
+        (MoreSlots, "MoreSlots adds 'y', which is not a field; decorate MoreSlots too"),
+        (Bag, "it extends list, whose contents are not in a field"),
+        (Table, "it extends dict, whose contents are not in a field"),
+        (Group, "it extends set, whose contents are not in a field"),
+        (Line, "it extends deque, whose contents are not in a field"),
+        (Text, "it extends str, whose contents are not in a field"),
+        (Number, "it extends int, whose contents are not in a field"),
+        (Failure, "it extends Exception, whose contents are not in a field"),
     ],
 )
-def test_a_class_with_state_beside_its_fields_is_refused_at_declaration(
+def test_a_class_with_state_outside_its_fields_is_refused_at_declaration(
     kind: type, problem: str
 ) -> None:
     with pytest.raises(WorkerDefinitionError) as caught:
         worker_of(kind)
     name = f"{__name__}.{kind.__name__}"
     assert (
-        str(caught.value)
-        == f"worker 'w': parameter 'it': expected a plain {name}, but {problem}"
+        str(caught.value) == f"worker 'w': parameter 'it': {name} cannot be stored: {problem}"
     )
 
 
@@ -138,7 +140,7 @@ class RowHeir(Row): ...
 
 
 class SlottedHeir(Slotted):
-    """It has a `__dict__`, in which no field is."""
+    """It has a `__dict__` without any field."""
 
 
 @attrs.define(slots=False)
@@ -171,7 +173,7 @@ def with_attribute(value: Any) -> Any:
 
 
 MORE = "expected only the fields of {}, found the attribute 'by_hand' too"
-CHANGED = "expected a value that is read back as it is, found one that would come back changed"
+CHANGED = "expected a value that is read back unchanged, found one that would change"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ CHANGED = "expected a value that is read back as it is, found one that would com
         (Derived, with_attribute(Derived(1)), f"it: {CHANGED}"),
     ],
 )
-def test_an_attribute_that_is_no_field_is_refused(
+def test_an_attribute_that_is_not_a_field_is_refused(
     annotation: Any, value: Any, problem: str
 ) -> None:
     with pytest.raises(PayloadError) as caught:
@@ -195,7 +197,7 @@ def test_an_attribute_that_is_no_field_is_refused(
     assert list(caught.value.problems) == [problem]
 
 
-def test_an_attribute_that_a_class_sets_anew_is_compared() -> None:
+def test_an_attribute_that_post_init_sets_is_compared() -> None:
     one = worker_of(Derived)
     value = Derived(2)
     [found] = one.decode(one.request(value).payload)[1].values()
@@ -206,7 +208,7 @@ def test_an_attribute_that_a_class_sets_anew_is_compared() -> None:
     assert list(caught.value.problems) == [f"it.twice: {CHANGED}"]
 
 
-def test_what_python_keeps_in_an_instance_by_itself_is_no_state() -> None:
+def test_cached_properties_and_hashes_are_no_state() -> None:
     heir = Heir(2)
     assert heir.twice == 4
     assert worker_of(Heir).request(heir).payload == '{"it":{"x":2}}'
@@ -216,6 +218,6 @@ def test_what_python_keeps_in_an_instance_by_itself_is_no_state() -> None:
     assert worker_of(Hashed).request(hashed).payload == '{"it":{"x":3}}'
 
 
-def test_a_field_that_a_subclass_annotates_again_is_no_state() -> None:
+def test_a_field_that_a_subclass_annotates_again_is_no_new_state() -> None:
     again = type("Again", (Base,), {"__annotations__": {"x": "Nowhere"}})
     assert worker_of(again).request(again(1)).payload == '{"it":{"x":1}}'

@@ -1,30 +1,153 @@
-"""Arrays, sets, objects with keys that are data, unions, and names for another annotation."""
+"""Enumerations and literals, arrays, sets, objects with keys that are data, and unions."""
 
+import enum
 from collections import OrderedDict, UserList, defaultdict, deque
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from types import MappingProxyType
-from typing import Annotated, Any, NewType, Union, cast
+from typing import Annotated, Any, Literal, NewType, Self, Union, cast
 
 from attrs import evolve
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from tests.unit.payload_cases.choices import CHOICES
-from tests.unit.payload_cases.samples import (
+from tests.unit.payloads.cases.samples import (
     HERE,
+    SCALARS,
     Case,
     Lost,
+    Number,
     Sample,
     Samples,
+    Text,
     all_misfits,
+    case,
     each_once,
     evenly,
+    fits,
     kinds,
+    misfits,
     mostly,
     of,
+    words,
 )
-from tests.unit.payload_cases.scalars import SCALARS, Text
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    ONE = 1
+    ALSO_RED = "red"  # noqa: PIE796 - another name of a member
+
+
+class Word(enum.StrEnum):
+    YES = "yes"
+    NO = enum.auto()
+
+
+class Suit(str, enum.Enum):  # noqa: UP042 - as it was written before StrEnum
+    HEARTS = "♥"
+    NONE = ""
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2**64
+
+
+class Coded(enum.Enum):
+    """Its `__new__` changes the values of its members."""
+
+    ONE = ("first", 1)
+    TWO = ("second", 2)
+
+    def __new__(cls, label: str, number: int) -> Self:
+        made = object.__new__(cls)
+        made._value_ = label + str(number)
+        return made
+
+
+class Open(enum.Enum):
+    """Its `_missing_` makes members that it does not list."""
+
+    A = "a"
+
+    @classmethod
+    def _missing_(cls, value: Any) -> "Open":
+        made = object.__new__(cls)
+        made._name_, made._value_ = "X", value
+        return made
+
+
+class Rights(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class Modes(enum.Flag):
+    A = 1
+    B = 2
+    BOTH = 3
+
+
+class Kept(enum.Flag, boundary=enum.KEEP):
+    A = 1
+    B = 4
+
+
+def members_of(kind: type[enum.Enum]) -> Case:
+    made: list[str] = sorted({type(one.value).__name__ for one in kind})
+    names = {"str": "string", "int": "int"}
+    wrong = [one.value for one in kind if type(one.value) is str]
+    text = " ".join(names[one] for one in made)
+    return case(kind, text, st.sampled_from(kind), st.sampled_from([*wrong, "none of it"]))
+
+
+def flags(kind: type[enum.Flag], most: int) -> Case:
+    values = st.integers(0, most).map(kind) | st.integers(0, most).map(lambda one: ~kind(one))
+    return case(kind, "int", values)
+
+
+def literal(*choices: Any) -> Case:
+    json = [one.value if isinstance(one, enum.Enum) else one for one in choices]
+    found = {_kind(one) for one in json}
+    near: list[Any] = [Text("a"), Number(1), True, 1.0, "z", None, Level.LOW]
+    wrong = [one for one in near if all(type(one) is not type(x) or one != x for x in choices)]
+    odd = misfits(st.sampled_from(wrong))
+    values = mostly(fits(st.sampled_from(choices)), odd)
+    called = f"Literal{list(choices)}"
+    return Case(of(Literal, *choices), values, called, kinds(*found), odd=odd)
+
+
+def _kind(value: Any) -> str:
+    return {str: "string", int: "int", bool: "bool"}.get(type(value), "null")
+
+
+@st.composite
+def made_enum(draw: st.DrawFn) -> Case:
+    values = draw(st.lists(words | st.integers(-2, 2), min_size=1, max_size=3))
+    plain: Any = enum.Enum
+    made = plain
+    if all(type(one) is str for one in values):
+        made = draw(st.sampled_from([enum.Enum, enum.StrEnum, partial(plain, type=str)]))
+    return members_of(made("Made", {f"M{number}": one for number, one in enumerate(values)}))
+
+
+ENUMS: list[type[enum.Enum]] = [Colour, Word, Suit, Level, Coded]
+CHOICES: list[Case] = [
+    *(members_of(kind) for kind in ENUMS),
+    case(Open, "string", st.just(Open.A), st.sampled_from([Open("c"), Open(5)])),
+    flags(Rights, 9),
+    flags(Modes, 3),
+    flags(Kept, 15),
+    literal("a", 1),
+    literal("a", "b", "\u2028"),
+    literal("a", None),
+    literal(True, 1, "x"),
+    literal(Colour.RED, 1),
+    literal(Level.LOW),
+    literal(Word.YES, "b"),
+]
 
 Cases = st.SearchStrategy[Case]
 Make = Callable[[Any], Any]
@@ -52,7 +175,7 @@ def in_order(samples: list[Sample], make: Make, back: Make) -> Sample:
 
 
 def wrong(values: Samples, make: Make) -> Samples:
-    """Put what fits into what does not."""
+    """Return samples in a container that does not fit."""
 
     def change(one: Sample) -> Sample:
         back = one.back if isinstance(one.back, Lost) else make(one.back)
@@ -113,13 +236,13 @@ EMPTY_ROW = Case(
 
 
 def gathered(samples: list[Sample], make: Make, back: Make) -> Sample:
-    """Fill a set; items that would be equal when they come back can only be refused."""
+    """Make a set; items that would become equal must be refused."""
     once = each_once(samples)
     given = make(one.given for one in once)
     paths = HERE if any(one.misfits for one in once) else ()
     try:
         found = back(one.back for one in once)
-    except TypeError:  # what comes back has no hash
+    except TypeError:  # the value that is read back is not hashable
         return Sample(given, Lost(), HERE)
     return Sample(
         given, found if len(found) == len(given) else Lost(), paths or _lost(once, found)
@@ -160,7 +283,7 @@ def with_default(found: dict[Any, Any]) -> defaultdict[Any, Any]:
 
 
 def entered(pairs: list[tuple[Sample, Sample]], make: Make) -> Sample:
-    """Fill a dict; keys that would be equal when they come back can only be refused."""
+    """Make a dict; keys that would become equal must be refused."""
     by_key = dict(zip((id(key) for key, _ in pairs), pairs, strict=True))
     once = [by_key[id(key)] for key in each_once(key for key, _ in pairs)]
     back = {key.back: value.back for key, value in once}
@@ -172,7 +295,7 @@ def entered(pairs: list[tuple[Sample, Sample]], make: Make) -> Sample:
 
 
 def _below_key(key: Any, value: Sample) -> tuple[str, ...]:
-    """Return the paths below a key; that of the whole where the key is not text."""
+    """Return the paths below a key, or of the whole value if the key is not text."""
     if type(key) in (str, Text):
         return value.below(f"[{str(key)!r}]")
     return HERE if value.misfits else ()
@@ -217,7 +340,7 @@ def optional(inner: Case) -> Case:
 
 
 def joined_of(members: list[Case], *, is_sure: bool) -> Case:
-    """Join cases; a value is meant for the one that takes it as it is."""
+    """Make a union of cases; a value belongs to the member that accepts it unchanged."""
     all_kinds = frozenset[str]().union(*(one.kinds for one in members))
     converts = any(one.converts for one in members)
     values = st.one_of(*(one.values for one in members))
@@ -234,7 +357,7 @@ def joined_of(members: list[Case], *, is_sure: bool) -> Case:
 
 @st.composite
 def joined(draw: st.DrawFn, cases: Cases) -> Case:
-    """Join two or three cases, most of which JSON can tell apart."""
+    """Make a union of two or three cases, which mostly differ in JSON."""
     found = draw(st.lists(cases, min_size=2, max_size=3))
     members, taken = found[:1], found[0].kinds
     may_overlap = draw(st.sampled_from([False, False, True]))
@@ -249,20 +372,11 @@ def joined(draw: st.DrawFn, cases: Cases) -> Case:
 
 
 def renamed(inner: Case) -> Cases:
-    """Put another name on an annotation, or something beside it."""
+    """Return the annotation behind a NewType, an alias or Annotated."""
     new_type, alias_type = cast("Any", NewType), cast("Any", TypeAliasType)
     new, alias = new_type("Named", inner.annotation), alias_type("Alias", inner.annotation)
     noted: Any = Annotated[inner.annotation, "a note"]
     return st.sampled_from([new, alias, noted]).map(lambda one: evolve(inner, annotation=one))
-
-
-@st.composite
-def full_set(draw: st.DrawFn, cases: Cases) -> Case:
-    """Fill a set with enough for its order to be up to the hashes of its items."""
-    inner = draw(cases)
-    items = draw(st.lists(inner.values, min_size=6, max_size=8))
-    filled = gathered([one for one in items if not one.misfits], frozenset, frozenset)
-    return evolve(frozen_set_of(inner), values=st.just(filled))
 
 
 def containers(cases: Cases) -> Cases:

@@ -36,7 +36,7 @@ class Keyed(Generic[T]):
 
 @attrs.frozen
 class Tagged(Keyed[str], Generic[T]):
-    """`T` is another one here than in its base."""
+    """Its `T` is not the `T` of its base."""
 
     value: T
 
@@ -73,7 +73,7 @@ class DataTagged(DataKeyed[str], Generic[U, T]):
 
 
 class DataHeir(DataTagged[bool, int]):
-    """Undecorated, so what it annotates is no field, and changes none."""
+    """It is undecorated, so its annotation changes no field."""
 
     value: str  # type: ignore[assignment]  # the point
 
@@ -115,7 +115,7 @@ class Calling(Generic[P, T]):
 
 @attrs.frozen
 class Deeper(Generic[T]):
-    """Each step down is another class, without end."""
+    """Each level is another class, without end."""
 
     next: "Deeper[list[T]] | None" = None
 
@@ -146,7 +146,7 @@ def worker_of(annotation: Any) -> Worker[[Any], None]:
         (PartDict, {"must": 1, "may": 2}),
     ],
 )
-def test_values_that_fit_come_back(annotation: Any, value: Any) -> None:
+def test_values_of_generic_classes_are_read_back_equal(annotation: Any, value: Any) -> None:
     one = worker_of(annotation)
     assert one.decode(one.request(value).payload) == ((), {"it": value})
 
@@ -183,8 +183,8 @@ def test_values_that_do_not_fit_are_refused(annotation: Any, value: Any, problem
     assert list(caught.value.problems) == [problem]
 
 
-JSON = "expected a type that JSON can carry, found"
-EACH = "but its type parameters do not take one type each"
+JSON = "expected a type that can be stored as JSON, found"
+EACH = "it has type parameters that do not take one type each"
 HERE = __name__
 
 
@@ -194,17 +194,19 @@ HERE = __name__
         (Unbound[int], f", at it.key: {JSON} ~T"),
         (Tagged, f", at it.value: {JSON} ~T"),
         (Many, f", at it.items[0]: {JSON} Ts"),
-        (Many[int, str], f": expected a plain {HERE}.Many[int, str], {EACH}"),
+        (Many[int, str], f": {HERE}.Many[int, str] cannot be stored: {EACH}"),
         (Calling, f", at it.call: {JSON} collections.abc.Callable[~P, ~T]"),
         (Deeper[int], None),
     ],
 )
-def test_classes_with_open_parameters_are_refused(annotation: Any, problem: str | None) -> None:
+def test_classes_with_unbound_type_parameters_are_refused(
+    annotation: Any, problem: str | None
+) -> None:
     with pytest.raises(WorkerDefinitionError) as caught:
         worker_of(annotation)
     found = str(caught.value)
     if problem is None:
-        assert found == "worker 'w': its annotations contain themselves"
+        assert found == "worker 'w': its annotations contain themselves without end"
     else:
         assert found.startswith(f"worker 'w': parameter 'it'{problem}")
 
@@ -225,7 +227,7 @@ class Must(TypedDict, total=False):
 
 
 @pytest.mark.parametrize("name", ["Maybe", "Must"])
-def test_postponed_annotations_say_which_keys_are_required(
+def test_required_keys_are_known_from_postponed_annotations(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = type(sys)("postponed")
@@ -237,7 +239,7 @@ def test_postponed_annotations_say_which_keys_are_required(
         one.request({"b": 1})
 
 
-def test_a_generic_class_may_be_local_and_hold_itself() -> None:
+def test_a_local_generic_class_may_contain_itself() -> None:
     @attrs.frozen
     class Node(Generic[T]):
         value: T

@@ -1,4 +1,4 @@
-"""Whatever value an annotation allows comes back as it was, and no row breaks the reader."""
+"""Properties: values of any annotation are read back equal, and any row is read or refused."""
 
 import json
 import os
@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from tests.unit.payload_cases.calls import Call, calls
-from tests.unit.payload_cases.fixed_classes import Branch, Leaf
-from tests.unit.payload_cases.rows import anything, damaged
-from tests.unit.payload_cases.sameness import is_same
+from tests.unit.payloads.cases.calls import Call, anything, calls, damaged
+from tests.unit.payloads.cases.classes import Branch, Leaf
+from tests.unit.payloads.cases.samples import is_same
 
 
 @worker
@@ -26,7 +25,7 @@ cheap = settings(derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def declared(call: Call) -> Worker[..., None] | None:
-    """Make the worker; None if its annotations are refused, by the name of a parameter."""
+    """Return the worker, or None if its annotations are refused with the parameter's name."""
     try:
         made: Worker[..., None] = worker(call.handler())
     except WorkerDefinitionError as error:
@@ -42,12 +41,12 @@ def declared(call: Call) -> Worker[..., None] | None:
 
 
 def plain_path(path: str) -> str:
-    """Write a key as a field: the check of texts knows no difference."""
+    """Return a path with keys written as fields, as the check of texts does."""
     return re.sub(r"\['([\w ]*)'\]", r".\1", path)
 
 
 def is_told(problem: str, paths: tuple[str, ...]) -> bool:
-    """Whether a problem is at one of the places, or below it."""
+    """Whether a problem is at one of the paths or below it."""
     found = plain_path(problem)
     return any(
         found.startswith(one) and found[len(one)] in ":.[ " for one in map(plain_path, paths)
@@ -58,7 +57,7 @@ _PLACE = re.compile(r"\[[^\]]*\]")
 
 
 def requested(made: Worker[..., None], call: Call) -> str | None:
-    """Write the payload; None if what does not fit is refused, by the path to it."""
+    """Return the payload, or None if parts that do not fit are refused with their path."""
     args, kwargs = call.given()
     try:
         return made.request(*args, **kwargs).payload
@@ -68,7 +67,7 @@ def requested(made: Worker[..., None], call: Call) -> str | None:
     places = tuple(_PLACE.sub("[]", one) for one in call.misfits)
     assert all(
         is_told(one, call.misfits)
-        # What is read back is told as its run would tell it: by places, not by keys.
+        # Errors of reading back have positions instead of keys.
         or ("could not be read back" in one and is_told(_PLACE.sub("[]", one), places))
         for one in problems
     ), problems
@@ -77,7 +76,7 @@ def requested(made: Worker[..., None], call: Call) -> str | None:
 
 @settings(cheap, max_examples=300)
 @given(calls)
-def test_a_value_comes_back_equal_or_is_refused(call: Call) -> None:
+def test_a_value_is_read_back_equal_or_refused(call: Call) -> None:
     made = declared(call)
     text = None if made is None else requested(made, call)
     if made is None or text is None:
@@ -118,9 +117,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def printed(seed: int) -> bytes:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.payload_cases.texts"],
+        [sys.executable, "-m", "tests.unit.payloads.cases.calls"],
         env={**os.environ, "PYTHONHASHSEED": str(seed)},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         check=True,
     )

@@ -1,4 +1,4 @@
-"""attrs classes and dataclasses with all that they offer, and instances that were changed."""
+"""attrs classes and dataclasses with all their options, and instances that were changed."""
 
 import dataclasses
 import types
@@ -10,10 +10,17 @@ import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
-from tests.unit.payload_cases.choices import Level, Word
-from tests.unit.payload_cases.containers import Cases, joined_of
-from tests.unit.payload_cases.sameness import is_same
-from tests.unit.payload_cases.samples import HERE, Case, Sample, Samples, kinds
+from tests.unit.payloads.cases.containers import Cases, Level, Word, joined_of
+from tests.unit.payloads.cases.samples import (
+    HERE,
+    Case,
+    Sample,
+    Samples,
+    fits,
+    is_same,
+    kinds,
+    misfits,
+)
 
 Converter = Callable[[Any], Any]
 
@@ -47,12 +54,12 @@ CONVERTERS: list[Converter] = [same, in_list, as_tuple, as_text, grown, split]
 
 @frozen(eq=False)
 class Part:
-    """One field of a class that is made."""
+    """One field of a generated class."""
 
     name: str
     case: Case
     taken: bool
-    """Whether the constructor takes it."""
+    """Whether the constructor accepts it."""
     default: Any
     by_name: bool
     compared: bool
@@ -60,7 +67,7 @@ class Part:
     converter: Converter | None
 
     def step(self, one: Sample) -> tuple[str, ...]:
-        """Return the paths below the field, which go no deeper where it is hidden."""
+        """Return the paths below the field, or its own path if it is redacted."""
         step = f".{self.name}"
         if self.taken:
             return one.below(step) if self.shown or not one.misfits else (step,)
@@ -96,7 +103,7 @@ def part(draw: st.DrawFn, name: str, cases: Cases) -> Part:
 
 
 def annotation_of(one: Part) -> Any:
-    """Write some fields as `Final`, which says nothing about their values."""
+    """Return the annotation of a field, for some names inside `Final`."""
     found = type(None) if one.case.annotation is None else one.case.annotation
     return Final[found] if one.name == "c" else found
 
@@ -185,7 +192,7 @@ def with_instances(
 
 
 def heir_of(kind: Any) -> Any:
-    """Make a subclass that is not decorated, and keeps what it has computed."""
+    """Make an undecorated subclass with a cached property."""
     size: Any = cached_property(lambda _: 1)
     body = {"__module__": __name__, "size": size}
     return types.new_class(
@@ -195,12 +202,12 @@ def heir_of(kind: Any) -> Any:
 
 @st.composite
 def instances(draw: st.DrawFn, kind: Any, some: list[Part], aliases: dict[str, str]) -> Sample:
-    """Make an instance, and the one that is right to come back."""
+    """Make an instance, and the instance that must be read back."""
     found = {one.name: draw(_value_of(one)) for one in some}
     try:
         given = kind(**{aliases[x.name]: found[x.name].given for x in some if x.taken})
         back = kind(**{aliases[x.name]: found[x.name].back for x in some if x.taken})
-    except (ArithmeticError, AttributeError, TypeError, ValueError):  # of a converter
+    except (ArithmeticError, AttributeError, TypeError, ValueError):  # from a converter
         return Sample(None, None, HERE)
     paths = [path for one in some for path in one.step(found[one.name])]
     for one in some:
@@ -224,7 +231,7 @@ def _value_of(one: Part) -> Samples:
 
 @st.composite
 def _by_hand(draw: st.DrawFn, given: Any, back: Any) -> list[str]:
-    """Do to an instance what one may: look at it, or give it an attribute."""
+    """Read the cached property of an instance, add an attribute, or do nothing."""
     done = draw(st.sampled_from(["nothing", "nothing", "nothing", "computed", "added"]))
     if done == "computed" and hasattr(type(given), "size"):
         assert given.size
@@ -237,7 +244,7 @@ def _by_hand(draw: st.DrawFn, given: Any, back: Any) -> list[str]:
 
 @st.composite
 def tagged_union(draw: st.DrawFn, cases: Cases) -> Case:
-    """Join classes that a `Literal` tells apart, and that hold something else each."""
+    """Make a union of classes with different items, which a `Literal` distinguishes."""
     tags: list[Any] = draw(
         st.sampled_from([["x", "y"], [1, "1"], [Level.LOW, Word.YES], [True, 1], ["x", None]])
     )
@@ -258,3 +265,89 @@ def _tagged(draw: st.DrawFn, tag: Any, cases: Cases) -> Case:
         lambda one: Sample(kind(tag, one.given), kind(tag, one.back), one.below(".item"))
     )
     return Case(kind, values, f"Tag[{tag!r}, {inner.called}]", kinds("object"), inner.is_sure)
+
+
+@attrs.define
+class Leaf:
+    size: int
+
+
+@attrs.define
+class Branch:
+    """It contains itself, directly and through another class."""
+
+    children: "list[Leaf | Branch]"
+    chain: "Chain | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    next: "Chain | Branch | None" = None
+    number: "int" = 0
+
+
+@dataclasses.dataclass
+class Derived:
+    size: int
+    twice: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.twice = 2 * self.size
+        self.thrice = 3 * self.size
+
+
+@attrs.frozen
+class Split:
+    """Its converter does not accept its own results."""
+
+    a: list[str] = attrs.field(converter=split)
+
+
+@attrs.frozen
+class Noted:
+    """Its note is not compared, and grows with each instance that is made."""
+
+    size: int
+    note: str = attrs.field(converter=grown, eq=False)
+
+
+@attrs.frozen(slots=False, cache_hash=True)
+class Hashed:
+    size: int
+
+
+def _derived(size: int, twice: int) -> Sample:
+    made = Derived(size)
+    made.twice = twice
+    return Sample(made, made, () if twice == 2 * size else (".twice",))
+
+
+sizes = st.integers(-3, 3)
+leaves = sizes.map(Leaf)
+branches: st.SearchStrategy[Any] = st.recursive(
+    st.builds(Branch, st.just([])),
+    lambda inner: st.builds(
+        Branch,
+        st.lists(leaves | inner, max_size=2),
+        st.none() | st.builds(Chain, st.none() | inner, sizes),
+    ),
+    max_leaves=4,
+)
+
+
+texts = st.sampled_from(["", "a", "a,b"])
+
+
+def fixed_case(kind: Any, values: Samples, *, is_sure: bool = True) -> Case:
+    return Case(kind, values, kind.__name__, kinds("object"), is_sure)
+
+
+FIXED: list[Case] = [
+    fixed_case(Branch, fits(branches)),
+    fixed_case(
+        Derived, st.builds(_derived, sizes, sizes) | sizes.map(lambda n: _derived(n, 2 * n))
+    ),
+    fixed_case(Hashed, fits(sizes.map(Hashed))),
+    fixed_case(Noted, misfits(st.builds(Noted, sizes, texts)), is_sure=False),
+    fixed_case(Split, misfits(texts.map(Split)), is_sure=False),
+]
