@@ -12,11 +12,11 @@ from bgjobs._core.context import JobContext
 from bgjobs._core.deferred import is_async_function, is_generator_function
 from bgjobs._core.jobs import LARGEST_WHOLE
 from bgjobs._core.limits import Cap, RateLimit
+from bgjobs._core.payloads import Codec
 from bgjobs._core.requests import LONGEST_NAME, JobRequest
 from bgjobs._core.text import number_text, value_text
 from bgjobs._core.timestamps import LONGEST_DELAY, as_duration
 from bgjobs.errors import WorkerDefinitionError
-from bgjobs.payloads import Codec
 
 P = ParamSpec("P")
 R = TypeVar("R")

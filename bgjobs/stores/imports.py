@@ -13,6 +13,8 @@ from uuid import UUID
 from bgjobs._core.jobs import LARGEST_COUNT, AttemptError, FailedJob
 from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
 from bgjobs._core.outcomes import KEPT_ERRORS
+from bgjobs._core.payloads import json_text
+from bgjobs._core.payloads.shapes import Mismatch
 from bgjobs._core.requests import (
     LARGEST_PAYLOAD,
     LONGEST_KEY,
@@ -23,8 +25,6 @@ from bgjobs._core.requests import (
 from bgjobs._core.text import LONGEST_ERROR, check_storable, is_visible
 from bgjobs._core.timestamps import LONGEST_DELAY, as_instant, from_microseconds
 from bgjobs.errors import ExportedLineError
-from bgjobs.payloads import json_text
-from bgjobs.payloads.shapes import Mismatch
 from bgjobs.stores.columns import BYTES
 from bgjobs.stores.json_columns import dump_errors, dump_occurrence
 

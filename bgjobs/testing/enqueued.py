@@ -15,12 +15,12 @@ from bgjobs._core.arguments import as_span, check_callable, check_whole
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.deferred import refuse_deferred
 from bgjobs._core.jobs import FailedJob, StoredJob, SucceededJob
+from bgjobs._core.payloads.equality import difference
 from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.timestamps import as_instant
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.client import BgJobs
 from bgjobs.errors import PayloadError
-from bgjobs.payloads.equality import difference
 from bgjobs.stores.pages import Page
 from bgjobs.stores.port import Store
 from bgjobs.testing.internals import opened, store_of, workers_of

@@ -32,7 +32,10 @@ ALLOWED = {
     ("bgjobs/__init__.py", "import_module"),  # of its own modules, by a table of names
     ("bgjobs/cli/application.py", "import_module"),  # of the application that it shall run
     ("bgjobs/cli/root.py", "import_module"),  # of its own commands, by a table of names
-    ("bgjobs/payloads/signature.py", "compile"),  # of an annotation, and only for its syntax
+    (
+        "bgjobs/_core/payloads/signature.py",
+        "compile",
+    ),  # of an annotation, and only for its syntax
     ("bgjobs/stores/sqlite/completing.py", "set_authorizer"),  # which denies more, never less
 }
 """That look like it and are not."""

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Self
 import attrs
 import pytest
 
+from bgjobs._core.payloads.equality import is_rebuilt_from_fields
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
-from bgjobs.payloads.equality import is_rebuilt_from_fields
 
 
 class Pair(NamedTuple):

@@ -6,19 +6,15 @@ from enum import Enum
 from functools import partial
 from typing import Any, Literal, cast, get_args, get_origin
 
-from bgjobs.payloads.equality import (
-    extra_attributes,
-    is_rebuilt_from_fields,
-    is_slot,
-)
-from bgjobs.payloads.fields import (
+from bgjobs._core.payloads.equality import extra_attributes, is_rebuilt_from_fields, is_slot
+from bgjobs._core.payloads.fields import (
     RecordField,
     field_names,
     fields_of,
     is_typed_dict,
     union_classes,
 )
-from bgjobs.payloads.shapes import (
+from bgjobs._core.payloads.shapes import (
     FLOAT,
     KIND_NAMES,
     OBJECT,

@@ -5,8 +5,8 @@ from typing import Any, final
 
 from attrs import frozen
 
-from bgjobs.payloads.json_text import text_of
-from bgjobs.payloads.shapes import (
+from bgjobs._core.payloads.json_text import text_of
+from bgjobs._core.payloads.shapes import (
     ARRAY,
     MAX_PROBLEMS,
     OBJECT,

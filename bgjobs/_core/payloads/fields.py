@@ -23,7 +23,7 @@ from typing import (
 import attrs
 from attrs import evolve
 
-from bgjobs.payloads.shapes import AnnotationError
+from bgjobs._core.payloads.shapes import AnnotationError
 
 Arguments = Mapping[Any, Any]
 """The type arguments, by type parameter."""

@@ -12,13 +12,12 @@ from typing import Annotated, Any, Final, Union, final, get_args, get_origin
 from attrs import frozen
 
 from bgjobs._core.context import JobContext
-from bgjobs.errors import PayloadError, WorkerDefinitionError
-from bgjobs.payloads import json_text
-from bgjobs.payloads.annotations import ShapeBuilder
-from bgjobs.payloads.containers import array_shape, exactly, mapping_shape
-from bgjobs.payloads.equality import difference
-from bgjobs.payloads.scalars import SCALARS
-from bgjobs.payloads.shapes import (
+from bgjobs._core.payloads import json_text
+from bgjobs._core.payloads.annotations import ShapeBuilder
+from bgjobs._core.payloads.containers import array_shape, exactly, mapping_shape
+from bgjobs._core.payloads.equality import difference
+from bgjobs._core.payloads.scalars import SCALARS
+from bgjobs._core.payloads.shapes import (
     Mismatch,
     Shape,
     as_mismatch,
@@ -26,6 +25,7 @@ from bgjobs.payloads.shapes import (
     type_name,
     unexpected,
 )
+from bgjobs.errors import PayloadError, WorkerDefinitionError
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments; the handler determines their types."""

@@ -30,7 +30,7 @@ from typing import (
 from attrs import define, field
 
 from bgjobs._core.context import JobContext
-from bgjobs.payloads.containers import (
+from bgjobs._core.payloads.containers import (
     CollectionKind,
     array_shape,
     exactly,
@@ -39,8 +39,8 @@ from bgjobs.payloads.containers import (
     set_shape,
     tuple_shape,
 )
-from bgjobs.payloads.equality import is_rebuilt_from_fields
-from bgjobs.payloads.fields import (
+from bgjobs._core.payloads.equality import is_rebuilt_from_fields
+from bgjobs._core.payloads.fields import (
     RecordField,
     evaluate,
     fields_of,
@@ -50,9 +50,9 @@ from bgjobs.payloads.fields import (
     substitute,
     union_classes,
 )
-from bgjobs.payloads.records import record_shape, union_shape
-from bgjobs.payloads.scalars import SCALARS, enum_shape, literal_shape
-from bgjobs.payloads.shapes import (
+from bgjobs._core.payloads.records import record_shape, union_shape
+from bgjobs._core.payloads.scalars import SCALARS, enum_shape, literal_shape
+from bgjobs._core.payloads.shapes import (
     ARRAY,
     OBJECT,
     TEXT,

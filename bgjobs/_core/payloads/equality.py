@@ -16,8 +16,8 @@ from typing import Any, Generic, cast
 
 import attrs
 
-from bgjobs.payloads.fields import field_names, is_typed_dict
-from bgjobs.payloads.shapes import key_step
+from bgjobs._core.payloads.fields import field_names, is_typed_dict
+from bgjobs._core.payloads.shapes import key_step
 
 _MISSING = object()
 _TEXTS = (str, bytes, bytearray)

@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any
 from uuid import UUID
 
-from bgjobs.payloads.shapes import (
+from bgjobs._core.payloads.shapes import (
     BOOL,
     FLOAT,
     INT,

@@ -5,8 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
-from bgjobs._core.requests import LARGEST_PAYLOAD
-from bgjobs.payloads.shapes import (
+from bgjobs._core.payloads.shapes import (
     MAX_KEY_LENGTH,
     MAX_PROBLEMS,
     Mismatch,
@@ -15,6 +14,7 @@ from bgjobs.payloads.shapes import (
     key_step,
     value_mismatch,
 )
+from bgjobs._core.requests import LARGEST_PAYLOAD
 
 MAX_DEPTH = 64
 """Levels of arrays and objects in one payload, including the outermost object."""
