@@ -9,26 +9,17 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import (
-    chart,
-    claim,
-    compare,
-    extras,
-    goals,
-    growth,
-    guard,
-    operators,
-    schedules,
-)
 from benchmarks.command_line import REPORT, command, parser, stores
-from benchmarks.comparison_table import comparison
-from benchmarks.facts import machine_facts
-from benchmarks.places import Database
-from benchmarks.postgres_places import Postgres, postgres
-from benchmarks.processes import GoneError
-from benchmarks.report import Figure, as_rows, read_json, write_json
-from benchmarks.sqlite_places import sqlite
-from benchmarks.systems import POSTGRES, SQLITE, chosen
+from benchmarks.databases.ports import Database
+from benchmarks.databases.postgres import Postgres, postgres
+from benchmarks.databases.sqlite import sqlite
+from benchmarks.measures import claim, compare, extras, growth, guard, operators, schedules
+from benchmarks.processes.parent import GoneError
+from benchmarks.report import chart, goals
+from benchmarks.report.comparison_table import comparison
+from benchmarks.report.facts import machine_facts
+from benchmarks.report.figures import Figure, as_rows, read_json, write_json
+from benchmarks.systems.registry import POSTGRES, SQLITE, chosen
 
 STORES: Mapping[str, Callable[[], AbstractContextManager[Database]]] = {
     SQLITE: sqlite,

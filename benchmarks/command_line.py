@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import benchmarks
-from benchmarks import extras
-from benchmarks.plan import METRICS
-from benchmarks.systems import POSTGRES, SQLITE, SYSTEMS, chosen
+from benchmarks.measures import extras
+from benchmarks.processes.parameters import METRICS
+from benchmarks.systems.registry import POSTGRES, SQLITE, SYSTEMS, chosen
 
 BENCHMARKS = ("compare", "extras", "growth", "claim", "operators", "schedules", "guard")
 REPORT = "report"

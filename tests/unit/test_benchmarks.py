@@ -13,14 +13,17 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import evolve
 
-from benchmarks import chart, compare, goals, plan, running
 from benchmarks.__main__ import main
-from benchmarks.comparison_table import TITLES, comparison
-from benchmarks.goals import Goal, Verdict
-from benchmarks.plan import Plan, Sizes
-from benchmarks.recorder import Recorder, heard, runs_in
-from benchmarks.report import Figure, as_rows, quantile, read_json, write_json
-from benchmarks.systems import SYSTEMS, chosen
+from benchmarks.measures import compare
+from benchmarks.processes import parameters as plan
+from benchmarks.processes import workers as running
+from benchmarks.processes.messages import Recorder, heard, runs_in
+from benchmarks.processes.parameters import Plan, Sizes
+from benchmarks.report import chart, goals
+from benchmarks.report.comparison_table import TITLES, comparison
+from benchmarks.report.figures import Figure, as_rows, quantile, read_json, write_json
+from benchmarks.report.goals import Goal, Verdict
+from benchmarks.systems.registry import SYSTEMS, chosen
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--scale", "0.01", "--rounds", "1")
@@ -92,14 +95,14 @@ def test_bgjobs_is_compared_on_postgres(tmp_path: Path, postgres_dsn: str) -> No
 
 def test_a_library_that_is_not_installed_is_named_and_the_others_are_measured() -> None:
     huey, limit = chosen(["huey", "limit-sqlite"])[::-1]
-    absent = evolve(huey, name="absent", maker="benchmarks.peers.absent")
+    absent = evolve(huey, name="absent", maker="benchmarks.systems.peers.absent")
     found = compare.measure(
         compare.Wanted(
             systems=[absent, huey, limit], rounds=1, metrics=[plan.ENQUEUE_ONE], scale=0.01
         ),
         dsn="",
     )
-    expected = {"absent": "not measured: No module named 'benchmarks.peers.absent'"}
+    expected = {"absent": "not measured: No module named 'benchmarks.systems.peers.absent'"}
     if find_spec("huey") is None:
         expected["huey"] = "not measured: No module named 'huey'"
     assert found.missing == expected
@@ -281,7 +284,7 @@ def test_a_quick_look_does_less_of_everything() -> None:
 
 def test_a_plan_travels_as_json() -> None:
     one = Plan(
-        maker="benchmarks.ours",
+        maker="benchmarks.systems.bgjobs",
         options={"store": "sqlite", "fsync": True},
         dsn="",
         folder="/tmp/somewhere",

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import guard, plan
-from benchmarks.guard import Judged, UnknownCommitError
-from benchmarks.ratios import paired_ratio
-from benchmarks.report import Figure
+from benchmarks.measures import guard
+from benchmarks.measures.guard import Judged, UnknownCommitError
+from benchmarks.processes import parameters as plan
+from benchmarks.report.figures import Figure
+from benchmarks.report.ratios import paired_ratio
 
 ROOT = Path(__file__).parents[2]
 NOISE = (1.0, 1.02, 0.97, 1.01, 0.99, 1.04, 0.96, 1.0, 1.03, 0.98)

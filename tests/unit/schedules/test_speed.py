@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.schedules import CRONSIM, FRESH, ITERATING, RARE, measure
+from benchmarks.measures.schedules import CRONSIM, FRESH, ITERATING, RARE, measure
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import Schedule, from_cron, hour, schedule, search
 from bgjobs.schedules.calendar_days import month_shape

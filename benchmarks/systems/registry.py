@@ -6,14 +6,14 @@ from typing import Any, Literal, final
 
 from attrs import evolve, field, frozen
 
-from benchmarks.node import node_and_modules
-from benchmarks.plan import Plan, Sizes
-from benchmarks.processes import client_command
+from benchmarks.processes.parameters import Plan, Sizes
+from benchmarks.processes.parent import client_command
+from benchmarks.systems.peers.node import node_and_modules
 
 Kind = Literal["ours", "limit", "peer"]
 SQLITE, POSTGRES = "sqlite", "postgres"
 PEERS = Path(__file__).with_name("peers")
-OURS = "benchmarks.ours"
+OURS = "benchmarks.systems.bgjobs"
 
 
 @final
@@ -59,7 +59,7 @@ def _ours(store: str, backend: str) -> Listed:
 
 
 def _huey(name: str, *, fsync: bool) -> Listed:
-    maker = "benchmarks.peers.huey_peer"
+    maker = "benchmarks.systems.peers.huey"
     options = {"fsync": fsync}
     return Listed(
         name=name, store=SQLITE, kind="peer", maker=maker, options=options, drain=10_000
@@ -82,13 +82,16 @@ SYSTEMS: Sequence[Listed] = (
     _ours(POSTGRES, "trio"),
     _ours(POSTGRES, "asyncio"),
     Listed(
-        name="limit-postgres", store=POSTGRES, kind="limit", maker="benchmarks.bare_postgres"
+        name="limit-postgres",
+        store=POSTGRES,
+        kind="limit",
+        maker="benchmarks.systems.bare_postgres",
     ),
     Listed(
         name="pgqueuer",
         store=POSTGRES,
         kind="peer",
-        maker="benchmarks.peers.pgqueuer_peer",
+        maker="benchmarks.systems.peers.pgqueuer",
     ),
     _graphile("graphile-tuned", tuned=True, drain=50_000),
     _graphile("graphile", tuned=False, drain=10_000),
@@ -96,12 +99,14 @@ SYSTEMS: Sequence[Listed] = (
         name="procrastinate",
         store=POSTGRES,
         kind="peer",
-        maker="benchmarks.peers.procrastinate_peer",
+        maker="benchmarks.systems.peers.procrastinate",
         drain=3_000,
     ),
     _ours(SQLITE, "trio"),
     _ours(SQLITE, "asyncio"),
-    Listed(name="limit-sqlite", store=SQLITE, kind="limit", maker="benchmarks.bare_sqlite"),
+    Listed(
+        name="limit-sqlite", store=SQLITE, kind="limit", maker="benchmarks.systems.bare_sqlite"
+    ),
     _huey("huey", fsync=True),
     _huey("huey-nofsync", fsync=False),
 )

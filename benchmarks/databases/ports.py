@@ -33,7 +33,7 @@ class Population:
 @final
 @frozen(kw_only=True)
 class Address:
-    """How a worker process finds a place: see `benchmarks.plan` and `benchmarks.ours`."""
+    """How a worker process finds a place: see `benchmarks.processes.parameters` and `benchmarks.systems.bgjobs`."""
 
     dsn: str = ""
     database: str = ""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from benchmarks.places import ROW_ID, Address, Place, Population
+from benchmarks.databases.ports import ROW_ID, Address, Place, Population
 from bgjobs import SQLiteStore
 from bgjobs.stores.sqlite import rows
 

@@ -5,9 +5,9 @@ from typing import final
 
 from attrs import frozen
 
-from benchmarks import plan as names
-from benchmarks.report import Figure, table
-from benchmarks.systems import POSTGRES, SQLITE
+from benchmarks.processes import parameters as names
+from benchmarks.report.figures import Figure, table
+from benchmarks.systems.registry import POSTGRES, SQLITE
 
 Key = tuple[str, str]
 """A system and a measure."""

@@ -10,12 +10,12 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, final
 
-from benchmarks.plan import Plan
-from benchmarks.recorder import heard
+from benchmarks.processes.messages import heard
+from benchmarks.processes.parameters import Plan
 
 STOPPING = 15.0
 """Seconds that a process has between SIGTERM and SIGKILL."""
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class GoneError(Exception):
@@ -125,9 +125,16 @@ def worker_command(plan: Plan, jobs: int, expected: int, every: int = 0) -> list
     begins when it is told to.
     """
     numbers = [str(number) for number in (jobs, expected, every)]
-    return [sys.executable, "-m", "benchmarks.client", "worker", plan.to_json(), *numbers]
+    return [
+        sys.executable,
+        "-m",
+        "benchmarks.processes.child",
+        "worker",
+        plan.to_json(),
+        *numbers,
+    ]
 
 
 def client_command(plan: Plan) -> list[str]:
     """Say how to start the process that measures one system."""
-    return [sys.executable, "-m", "benchmarks.client", "measure", plan.to_json()]
+    return [sys.executable, "-m", "benchmarks.processes.child", "measure", plan.to_json()]

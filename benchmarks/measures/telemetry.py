@@ -1,4 +1,4 @@
-"""What traces and metrics add to a job: ``python -m benchmarks.telemetry_cost``.
+"""What traces and metrics add to a job: ``python -m benchmarks.measures.telemetry``.
 
 Drains the same number of jobs that do nothing from a SQLite file, with and without telemetry
 in turn, and shows the best of the rounds: whatever disturbs a run only makes it longer.

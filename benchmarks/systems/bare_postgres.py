@@ -15,10 +15,10 @@ import anyio
 import psycopg
 from attrs import frozen
 
-from benchmarks.plan import Plan
-from benchmarks.recorder import Recorder
-from benchmarks.sites import PostgresSite
-from benchmarks.system import Client, Numbered, System
+from benchmarks.databases.scratch import PostgresSite
+from benchmarks.processes.messages import Recorder
+from benchmarks.processes.parameters import Plan
+from benchmarks.systems.base import Client, Numbered, System
 
 BATCH = 500
 SCHEMA = (

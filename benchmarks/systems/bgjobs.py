@@ -9,10 +9,10 @@ from typing import Any, Literal, final
 import anyio
 from attrs import field, frozen
 
-from benchmarks.plan import Plan
-from benchmarks.recorder import Recorder
-from benchmarks.sites import PostgresSite, SQLiteSite
-from benchmarks.system import Client, Numbered, System
+from benchmarks.databases.scratch import PostgresSite, SQLiteSite
+from benchmarks.processes.messages import Recorder
+from benchmarks.processes.parameters import Plan
+from benchmarks.systems.base import Client, Numbered, System
 from bgjobs import BgJobs, Config, PostgresStore, Queue, SQLiteStore, Store, Worker, run, worker
 from bgjobs.events import Event
 

@@ -15,10 +15,10 @@ import anyio
 from attrs import frozen
 from huey import SqliteHuey
 
-from benchmarks.plan import Plan
-from benchmarks.recorder import Recorder
-from benchmarks.sites import SQLiteSite
-from benchmarks.system import Client, Numbered, System
+from benchmarks.databases.scratch import SQLiteSite
+from benchmarks.processes.messages import Recorder
+from benchmarks.processes.parameters import Plan
+from benchmarks.systems.base import Client, Numbered, System
 
 POLL = 0.01
 STARTING = 0.5

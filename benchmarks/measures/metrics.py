@@ -11,12 +11,12 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from benchmarks import plan as names
-from benchmarks.plan import Plan
-from benchmarks.processes import Process, worker_command
-from benchmarks.recorder import say
-from benchmarks.report import quantile
-from benchmarks.system import Client, System
+from benchmarks.processes import parameters as names
+from benchmarks.processes.messages import say
+from benchmarks.processes.parameters import Plan
+from benchmarks.processes.parent import Process, worker_command
+from benchmarks.report.figures import quantile
+from benchmarks.systems.base import Client, System
 
 WARM_UP = 50
 ELSEWHERE = 10_000_000

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import plan as names
-from benchmarks.report import Figure, table
-from benchmarks.systems import POSTGRES, SQLITE, SYSTEMS
+from benchmarks.processes import parameters as names
+from benchmarks.report.figures import Figure, table
+from benchmarks.systems.registry import POSTGRES, SQLITE, SYSTEMS
 
 TITLES: Mapping[str, str] = {
     names.ENQUEUE_ONE: "enqueue one by one, jobs/s",

@@ -9,11 +9,11 @@ from typing import Any, final
 
 from attrs import field, frozen
 
-from benchmarks.node import MissingError
-from benchmarks.plan import METRICS, Plan, Sizes
-from benchmarks.processes import GoneError, Process, child
-from benchmarks.report import Figure
-from benchmarks.systems import Listed
+from benchmarks.processes.parameters import METRICS, Plan, Sizes
+from benchmarks.processes.parent import GoneError, Process, child
+from benchmarks.report.figures import Figure
+from benchmarks.systems.peers.node import MissingError
+from benchmarks.systems.registry import Listed
 
 LONGEST = 400.0
 """Seconds that one system may take in one round."""

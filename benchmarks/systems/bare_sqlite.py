@@ -16,10 +16,10 @@ from typing import final
 import anyio
 from attrs import frozen
 
-from benchmarks.plan import Plan
-from benchmarks.recorder import Recorder
-from benchmarks.sites import SQLiteSite
-from benchmarks.system import Client, Numbered, System
+from benchmarks.databases.scratch import SQLiteSite
+from benchmarks.processes.messages import Recorder
+from benchmarks.processes.parameters import Plan
+from benchmarks.systems.base import Client, Numbered, System
 
 BATCH = 500
 LOOK = 0.001

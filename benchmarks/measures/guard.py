@@ -17,13 +17,13 @@ from typing import Final, final
 
 from attrs import field, frozen
 
-from benchmarks import compare
-from benchmarks import plan as names
-from benchmarks.plan import METRICS, Plan, Sizes
-from benchmarks.processes import ROOT, child, client_command
-from benchmarks.ratios import Ratio, paired_ratio
-from benchmarks.report import Figure, table
-from benchmarks.systems import OURS
+from benchmarks.measures import compare
+from benchmarks.processes import parameters as names
+from benchmarks.processes.parameters import METRICS, Plan, Sizes
+from benchmarks.processes.parent import ROOT, child, client_command
+from benchmarks.report.figures import Figure, table
+from benchmarks.report.ratios import Ratio, paired_ratio
+from benchmarks.systems.registry import OURS
 
 SIZES = Sizes(one=1_000, many=20_000, drain=20_000, pickups=80, cap=1.5)
 JUDGED = (

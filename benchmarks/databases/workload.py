@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.places import Place
+from benchmarks.databases.ports import Place
 from bgjobs import Store
 
 

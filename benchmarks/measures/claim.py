@@ -13,9 +13,9 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from benchmarks.places import Database, Place, Population
-from benchmarks.report import Figure, table
-from benchmarks.workload import opened
+from benchmarks.databases.ports import Database, Place, Population
+from benchmarks.databases.workload import opened
+from benchmarks.report.figures import Figure, table
 from bgjobs.ids import new_id
 from bgjobs.jobs import Job
 from bgjobs.settlements import Requeue

@@ -1,4 +1,4 @@
-"""The processes that are measured: ``python -m benchmarks.client measure|worker PLAN ...``."""
+"""The processes that are measured: ``python -m benchmarks.processes.child measure|worker PLAN ...``."""
 
 import logging
 import os
@@ -11,10 +11,10 @@ from importlib import import_module
 
 import anyio
 
-from benchmarks.measures import measure
-from benchmarks.plan import Plan
-from benchmarks.recorder import Recorder, end_with_parent, say
-from benchmarks.system import System
+from benchmarks.measures.metrics import measure
+from benchmarks.processes.messages import Recorder, end_with_parent, say
+from benchmarks.processes.parameters import Plan
+from benchmarks.systems.base import System
 
 LOOK = 0.002
 

@@ -9,12 +9,12 @@ from typing import Any, final
 
 from attrs import field, frozen
 
-from benchmarks.places import Place
-from benchmarks.plan import Plan
-from benchmarks.processes import Process, SilentError, child, worker_command
-from benchmarks.recorder import runs_in
-from benchmarks.systems import OURS
-from benchmarks.watching import peak_rss_mib
+from benchmarks.databases.ports import Place
+from benchmarks.processes.messages import runs_in
+from benchmarks.processes.parameters import Plan
+from benchmarks.processes.parent import Process, SilentError, child, worker_command
+from benchmarks.processes.watching import peak_rss_mib
+from benchmarks.systems.registry import OURS
 
 EVERY = 250
 """After how many jobs a worker tells how far it is."""

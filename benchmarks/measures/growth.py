@@ -7,12 +7,12 @@ from typing import final
 
 from attrs import frozen
 
-from benchmarks import claim
-from benchmarks.goals import WITHIN, Goal, Verdict
-from benchmarks.ours import CONCURRENCY
-from benchmarks.places import Database, Population
-from benchmarks.report import Figure, table
-from benchmarks.running import run_first
+from benchmarks.databases.ports import Database, Population
+from benchmarks.measures import claim
+from benchmarks.processes.workers import run_first
+from benchmarks.report.figures import Figure, table
+from benchmarks.report.goals import WITHIN, Goal, Verdict
+from benchmarks.systems.bgjobs import CONCURRENCY
 
 BACKLOGS = (1_000, 20_000, 100_000)
 MIDDLE = 100_000

@@ -14,8 +14,8 @@ from attrs import evolve, frozen
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from benchmarks.places import ROW_ID, Address, Place, Population
-from benchmarks.sites import PostgresSite, checkpoint, url_of
+from benchmarks.databases.ports import ROW_ID, Address, Place, Population
+from benchmarks.databases.scratch import PostgresSite, checkpoint, url_of
 from bgjobs import PostgresStore
 from bgjobs.stores.postgres.statements import Dialect
 

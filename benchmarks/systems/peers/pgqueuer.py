@@ -13,10 +13,10 @@ from attrs import frozen
 from pgqueuer import PgQueuer, Queries
 from pgqueuer.db import AsyncpgDriver
 
-from benchmarks.plan import Plan
-from benchmarks.recorder import Recorder
-from benchmarks.sites import PostgresSite
-from benchmarks.system import Client, Numbered, System
+from benchmarks.databases.scratch import PostgresSite
+from benchmarks.processes.messages import Recorder
+from benchmarks.processes.parameters import Plan
+from benchmarks.systems.base import Client, Numbered, System
 
 BATCH = 1000
 STARTING = 0.5

@@ -12,13 +12,13 @@ from typing import Any, final
 import anyio
 from attrs import frozen
 
-from benchmarks.goals import IDLE_CPU, IDLE_RSS, IDLE_STATEMENTS, ours
-from benchmarks.ours import CONCURRENCY
-from benchmarks.places import Database, Place, Population
-from benchmarks.postgres_places import Postgres
-from benchmarks.report import Figure, quantile, table
-from benchmarks.running import crew, run_all
-from benchmarks.watching import MIB, cpu_seconds_of, rss_mib
+from benchmarks.databases.ports import Database, Place, Population
+from benchmarks.databases.postgres import Postgres
+from benchmarks.processes.watching import MIB, cpu_seconds_of, rss_mib
+from benchmarks.processes.workers import crew, run_all
+from benchmarks.report.figures import Figure, quantile, table
+from benchmarks.report.goals import IDLE_CPU, IDLE_RSS, IDLE_STATEMENTS, ours
+from benchmarks.systems.bgjobs import CONCURRENCY
 from bgjobs import Config, run, worker
 
 SLOTS = (10, 100, 500)

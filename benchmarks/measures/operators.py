@@ -10,8 +10,8 @@ import anyio
 from attrs import field, frozen
 
 import bgjobs
-from benchmarks.places import ROW_ID, Database, Place
-from benchmarks.report import Figure, quantile, table
+from benchmarks.databases.ports import ROW_ID, Database, Place
+from benchmarks.report.figures import Figure, quantile, table
 
 UNREADABLE = 1_000
 """Rows that are no jobs and were set apart."""

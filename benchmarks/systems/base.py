@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import anyio
 
-from benchmarks.recorder import Recorder
-from benchmarks.sites import Site
+from benchmarks.databases.scratch import Site
+from benchmarks.processes.messages import Recorder
 
 Numbered = tuple[int, int]
 """The payload of every job: its number, and the instant it is measured from, or 0."""

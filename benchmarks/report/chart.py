@@ -6,10 +6,10 @@ from typing import Any, final
 
 from attrs import frozen
 
-from benchmarks import plan as names
-from benchmarks.comparison_table import DATABASES
-from benchmarks.report import Figure
-from benchmarks.systems import SYSTEMS, Listed
+from benchmarks.processes import parameters as names
+from benchmarks.report.comparison_table import DATABASES
+from benchmarks.report.figures import Figure
+from benchmarks.systems.registry import SYSTEMS, Listed
 
 MORE, LESS = "jobs/s, more is better", "ms, less is better"
 PANELS: Mapping[str, tuple[str, str]] = {

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 from cronsim import CronSim
 
-from benchmarks.report import Figure, table
+from benchmarks.report.figures import Figure, table
 from bgjobs.schedules import Schedule, from_cron, schedule
 
 SCHEDULES = 200
