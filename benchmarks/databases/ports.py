@@ -1,22 +1,22 @@
-"""What the benchmarks need of a database: tables of their own, empty or full at once."""
+"""What the benchmarks need of a database: filled bgjobs tables, and scratch databases."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from typing import Protocol, final
-from uuid import UUID
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 from attrs import frozen
 
-from bgjobs import Store
+if TYPE_CHECKING:  # the speed guard runs this module over an older bgjobs
+    from bgjobs import Store
 
 ROW_ID = "01900000-0000-7000-8000-"
-"""Ids of rows made in SQL begin with this and end with their number, so they ascend."""
+"""The prefix of the ids of rows made in SQL; the row's number follows, so the ids ascend."""
 
 
 @final
 @frozen(kw_only=True)
 class Population:
-    """How many rows of which kind stand in the tables."""
+    """How many rows of each kind the tables contain."""
 
     waiting: int
     names: int = 1
@@ -29,40 +29,50 @@ class Population:
         """The names of the live jobs' workers."""
         return [f"worker_{number}" for number in range(self.names)]
 
+    def __str__(self) -> str:
+        names = "1 name" if self.names == 1 else f"{self.names} names"
+        parts = [f"{self.waiting:,} waiting", names]
+        if self.finished:
+            parts.append(f"{self.finished:,} finished")
+        if self.delayed:
+            parts.append(f"{self.delayed:,} delayed")
+        return ", ".join(parts)
+
 
 @final
 @frozen(kw_only=True)
 class Address:
-    """How a worker process finds a place: see `benchmarks.processes.parameters` and `benchmarks.systems.bgjobs`."""
+    """Where a worker process finds the tables."""
 
     dsn: str = ""
     database: str = ""
     options: Mapping[str, str]
+    """A part of `benchmarks.systems.bgjobs.Settings`."""
 
 
-class Place(Protocol):
-    """A set of bgjobs tables, used by one benchmark and then thrown away."""
+class Tables(Protocol):
+    """A set of bgjobs tables, used by one measurement and then dropped."""
 
     @property
     def address(self) -> Address:
-        """Where it is."""
+        """Where they are."""
         ...
 
     @property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         """A store on these tables, migrated and not open."""
         ...
 
-    def tidy(self) -> None:
-        """Bring statistics up to date and write out what is dirty, as a quiet hour would."""
+    def analyze(self) -> None:
+        """Update the statistics and write dirty pages, as happens in a quiet hour."""
         ...
 
     def has_live_jobs(self) -> bool:
-        """Say, from a connection that is not the store's, whether anything is unfinished."""
+        """Whether a job is unfinished, read from a connection that is not the store's."""
         ...
 
-    def hold_still(self) -> None:
-        """Let the server not vacuum by itself, where single calls are timed."""
+    def disable_autovacuum(self) -> None:
+        """Keep the server from vacuuming while single calls are timed."""
         ...
 
     def fill(self, population: Population) -> None:
@@ -70,14 +80,14 @@ class Place(Protocol):
         ...
 
     def fill_failed(self, failed: int, unreadable: int) -> None:
-        """Store failed jobs of ten workers, and rows that were set apart.
+        """Store failed jobs of ten workers, and unreadable rows.
 
-        The error of each has the word ``timeout``, that of one in a hundred thousand ``rare``.
+        Each error contains the word ``timeout``, and one in a hundred thousand ``rare``.
         """
         ...
 
-    def plan(self, owner: UUID, names: list[str], limit: int) -> str:
-        """Explain how `reserve` is executed."""
+    def explain(self, statement: str | bytes, values: Mapping[str, Any]) -> str:
+        """Return how the database executes a statement, and undo what it changed."""
         ...
 
 
@@ -86,14 +96,44 @@ class Database(Protocol):
 
     @property
     def name(self) -> str:
-        """For the tables."""
+        """The name in tables."""
         ...
 
     @property
-    def facts(self) -> dict[str, str]:
-        """What must be known of it to read the figures."""
+    def environment(self) -> Mapping[str, str]:
+        """The version and the settings that the figures depend on."""
         ...
 
-    def place(self) -> AbstractContextManager[Place]:
-        """Give new tables for the length of the block."""
+    def tables(self) -> AbstractContextManager[Tables]:
+        """Create tables for the length of the block."""
         ...
+
+
+class ScratchDatabase(Protocol):
+    """A database or file of one system, new for each metric, which keeps out old bloat."""
+
+    def recreate(self) -> None:
+        """Drop it if it exists, and create it empty."""
+        ...
+
+    def analyze(self) -> None:
+        """Update the statistics and write dirty pages."""
+        ...
+
+    def query_number(self, query: str) -> int:
+        """Return the single number that a query selects, over a connection of its own."""
+        ...
+
+    def drop(self) -> None:
+        """Drop it."""
+        ...
+
+
+@contextmanager
+def opened(tables: Tables) -> "Iterator[Store]":
+    """Open the store of the tables for the length of the block."""
+    tables.store.open()
+    try:
+        yield tables.store
+    finally:
+        tables.store.close()

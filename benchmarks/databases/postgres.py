@@ -1,23 +1,22 @@
-"""PostgreSQL: each place is a schema of its own."""
+"""PostgreSQL: each set of bgjobs tables is a schema of its own."""
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 from attrs import evolve, frozen
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from benchmarks.databases.ports import ROW_ID, Address, Place, Population
-from benchmarks.databases.scratch import PostgresSite, checkpoint, url_of
+from benchmarks.databases.ports import ROW_ID, Address, Database, Population, Tables
+from benchmarks.databases.scratch import PostgresScratch, checkpoint, connected, url_of
 from bgjobs import PostgresStore
-from bgjobs.stores.postgres.statements import Dialect
 
 TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "jobs_unreadable", "owners")
 SETTINGS = (
@@ -62,7 +61,7 @@ select
     now() + n * interval '1 us'
 from generate_series(1, %(count)s::integer) as n
 """
-SET_APART = """
+UNREADABLE = """
 insert into {jobs_unreadable} (
     id, origin, reason, found_at, job_id, name, payload, metadata
 )
@@ -73,37 +72,36 @@ from (
     from generate_series(1, %(count)s::integer) as n
 ) as made
 """
-PAST = -1000
-FUTURE = 86_400
+PAST, FUTURE = -1000, 86_400
 """Seconds from now."""
 
 
 @final
-class PostgresPlace:
-    """One schema, removed afterwards."""
+class PostgresTables:
+    """The bgjobs tables of one schema."""
 
     def __init__(self, dsn: str, schema: str, connection: psycopg.Connection[Any]) -> None:
         self.store = PostgresStore(dsn, schema=schema)
+        self.schema = schema
         self.address = Address(
             dsn=dsn,
             database=connection.info.dbname,
             options={"store": "postgres", "schema": schema},
         )
-        self._schema = schema
         self._connection = connection
 
-    def tidy(self) -> None:
+    def analyze(self) -> None:
         for table in TABLES:
-            self._run("vacuum (analyze) {table}", table=table)
+            self._execute("vacuum (analyze) {table}", table=table)
         checkpoint(self._connection)
 
     def has_live_jobs(self) -> bool:
-        [[found]] = self._run("select exists (select from {jobs})").fetchall()
+        [[found]] = self._execute("select exists (select from {jobs})").fetchall()
         return bool(found)
 
-    def hold_still(self) -> None:
+    def disable_autovacuum(self) -> None:
         for table in TABLES:
-            self._run("alter table {table} set (autovacuum_enabled = false)", table=table)
+            self._execute("alter table {table} set (autovacuum_enabled = false)", table=table)
 
     def fill(self, population: Population) -> None:
         first = population.finished
@@ -112,8 +110,18 @@ class PostgresPlace:
         self._insert(JOBS, first + population.waiting, population.delayed, population, FUTURE)
 
     def fill_failed(self, failed: int, unreadable: int) -> None:
-        for statement, count in ((FAILED, failed), (SET_APART, unreadable)):
-            self._run(statement, {"row_id": ROW_ID, "count": count})
+        for statement, count in ((FAILED, failed), (UNREADABLE, unreadable)):
+            self._execute(statement, {"row_id": ROW_ID, "count": count})
+
+    def explain(self, statement: str | bytes, values: Mapping[str, Any]) -> str:
+        text = statement if isinstance(statement, bytes) else statement.encode()
+        explain = b"explain (analyze, buffers, timing off) " + text
+        with self._connection.transaction(force_rollback=True):
+            return "\n".join(row[0] for row in self._connection.execute(explain, values))
+
+    def drop(self) -> None:
+        """Drop the schema."""
+        self._execute("drop schema if exists {schema} cascade")
 
     def _insert(
         self, statement: str, first: int, count: int, population: Population, delay: int = 0
@@ -127,24 +135,14 @@ class PostgresPlace:
             "delay": delay,
         }
         if count:
-            self._run(statement, values)
+            self._execute(statement, values)
 
-    def plan(self, owner: UUID, names: list[str], limit: int) -> str:
-        dialect = Dialect(self._schema, "benchmark", prepared_statements=False)
-        statement = b"explain (analyze, buffers, timing off) " + dialect["reserve"]
-        values = {"owner": owner, "names": names, "limit": limit, "now": None}
-        with self._connection.transaction(force_rollback=True):
-            return "\n".join(row[0] for row in self._connection.execute(statement, values))
-
-    def remove(self) -> None:
-        self._run("drop schema if exists {schema} cascade")
-
-    def _run(
-        self, statement: str, values: dict[str, Any] | None = None, table: str = "jobs"
+    def _execute(
+        self, statement: str, values: Mapping[str, Any] | None = None, table: str = "jobs"
     ) -> psycopg.Cursor[Any]:
-        names = {name: sql.Identifier(self._schema, name) for name in TABLES}
+        names = {name: sql.Identifier(self.schema, name) for name in TABLES}
         filled = sql.SQL(statement).format(
-            **names, table=names[table], schema=sql.Identifier(self._schema)
+            **names, table=names[table], schema=sql.Identifier(self.schema)
         )
         return self._connection.execute(filled, values)
 
@@ -152,62 +150,65 @@ class PostgresPlace:
 @final
 @frozen
 class Postgres:
-    """One server."""
+    """One database of one server."""
 
     name: str
-    facts: dict[str, str]
+    environment: Mapping[str, str]
     dsn: str
-    watched_from: str = ""
-    """Another database of the server, when this one is apart."""
+    monitor_dsn: str = ""
+    """Another database of the server, for statistics that must not count their own query."""
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
-        schema = f"bgjobs_bench_{uuid4().hex[:12]}"
-        with closing(psycopg.connect(self.dsn, autocommit=True)) as connection:
-            place = PostgresPlace(self.dsn, schema, connection)
+    def tables(self) -> Iterator[Tables]:
+        with connected(self.dsn) as connection:
+            tables = PostgresTables(self.dsn, _new_name(), connection)
             try:
-                place.store.open()
-                place.store.migrate()
-                place.store.close()
-                yield place
+                tables.store.open()
+                tables.store.migrate()
+                tables.store.close()
+                yield tables
             finally:
-                place.remove()
+                tables.drop()
 
     @contextmanager
-    def apart(self) -> "Iterator[Postgres]":
-        """Give a database of its own on the same server, where nobody else does anything."""
-        site = PostgresSite(self.dsn, f"bgjobs_bench_{uuid4().hex[:12]}")
-        site.fresh()
+    def separate(self) -> "Iterator[Postgres]":
+        """Create a database on the same server that has no other users, for the block."""
+        scratch = PostgresScratch(self.dsn, _new_name())
+        scratch.recreate()
         try:
-            yield evolve(self, dsn=site.url, watched_from=self.dsn)
+            yield evolve(self, dsn=scratch.url, monitor_dsn=self.dsn)
         finally:
-            site.remove()
+            scratch.drop()
 
     def transactions(self) -> int:
-        """Say how many have ended here; asked elsewhere, so that asking adds none."""
+        """Return how many transactions have ended in a database made by `separate`."""
         query = "select xact_commit + xact_rollback from pg_stat_database where datname = %s"
         database = conninfo_to_dict(self.dsn)["dbname"]
-        with closing(psycopg.connect(self.watched_from, autocommit=True)) as connection:
+        with connected(self.monitor_dsn) as connection:
             [[found]] = connection.execute(query, (database,)).fetchall()
         return int(found)
 
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """Give the server of BGJOBS_TEST_POSTGRES, or one that is started for the benchmark."""
+    """Use the server of BGJOBS_TEST_POSTGRES, or start one for the length of the block."""
     dsn = os.environ.get("BGJOBS_TEST_POSTGRES")
     if dsn:
-        yield _server(dsn)
+        yield _database(dsn)
         return
     with _own_server() as own:
-        yield _server(own)
+        yield _database(own)
 
 
-def _server(dsn: str) -> Postgres:
-    """Name the server in the one form that all drivers understand."""
-    with closing(psycopg.connect(dsn)) as connection:
+def server_dsn(databases: Sequence[Database]) -> str:
+    """Return the DSN of the PostgreSQL server, or "" where none is needed."""
+    return next((one.dsn for one in databases if isinstance(one, Postgres)), "")
+
+
+def _database(dsn: str) -> Postgres:
+    with connected(dsn) as connection:
         url = url_of(dsn, connection.info.dbname)
-    return Postgres("postgres", _facts(url), url)
+    return Postgres("postgres", _environment(url), url)
 
 
 @contextmanager
@@ -225,12 +226,15 @@ def _own_server() -> Iterator[str]:
         shutil.rmtree(Path(folder), ignore_errors=True)
 
 
-def _facts(dsn: str) -> dict[str, str]:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        found = connection.execute(
-            "select name, current_setting(name) from pg_settings where name = any(%s)",
-            (["server_version", *SETTINGS],),
+def _environment(dsn: str) -> dict[str, str]:
+    query = "select name, current_setting(name) from pg_settings where name = any(%s)"
+    with connected(dsn) as connection:
+        values: dict[str, str] = dict(
+            connection.execute(query, (["server_version", *SETTINGS],))
         )
-        values: dict[str, str] = dict(found)
     settings = ", ".join(f"{name}={values[name]}" for name in SETTINGS)
     return {"PostgreSQL": f"{values['server_version']}, {settings}"}
+
+
+def _new_name() -> str:
+    return f"bgjobs_bench_{uuid4().hex[:12]}"

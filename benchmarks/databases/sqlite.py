@@ -1,19 +1,17 @@
-"""SQLite: each place is a file of its own."""
+"""SQLite: each set of bgjobs tables is a file of its own."""
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import final
-from uuid import UUID
+from typing import Any, final
 
 from attrs import frozen
 
-from benchmarks.databases.ports import ROW_ID, Address, Place, Population
+from benchmarks.databases.ports import ROW_ID, Address, Population, Tables, opened
 from bgjobs import SQLiteStore
-from bgjobs.stores.sqlite import rows
 
 JOBS = f"""
 with recursive numbers (n) as (
@@ -52,7 +50,7 @@ select
     n
 from numbers
 """
-SET_APART = f"""
+UNREADABLE = f"""
 with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < :count)
 insert into bgjobs_jobs_unreadable (
     id, origin, reason, found_at, job_id, name, payload, metadata
@@ -62,21 +60,20 @@ select
     '{ROW_ID}' || printf('ff%010x', n), 'worker_1', '[]', '{{'
 from numbers
 """
-PAST = -1_000_000_000
-FUTURE = 86_400_000_000
+PAST, FUTURE = -1_000_000_000, 86_400_000_000
 """Microseconds from now."""
 
 
 @final
-class SQLitePlace:
-    """One file with the default durability."""
+class SQLiteTables:
+    """The bgjobs tables of one file, with the default durability."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.store = SQLiteStore(path)
         self.address = Address(options={"store": "sqlite", "path": str(path)})
         self._connection = connection
 
-    def tidy(self) -> None:
+    def analyze(self) -> None:
         self._connection.execute("analyze")
         self._connection.execute("pragma wal_checkpoint(truncate)")
 
@@ -84,8 +81,8 @@ class SQLitePlace:
         [[found]] = self._connection.execute("select exists (select 1 from bgjobs_jobs)")
         return bool(found)
 
-    def hold_still(self) -> None:
-        """Do nothing: a file is never vacuumed by itself."""
+    def disable_autovacuum(self) -> None:
+        """Do nothing: SQLite does not vacuum in the background."""
 
     def fill(self, population: Population) -> None:
         first = population.finished
@@ -94,55 +91,47 @@ class SQLitePlace:
         self._insert(JOBS, first + population.waiting, population.delayed, population, FUTURE)
 
     def fill_failed(self, failed: int, unreadable: int) -> None:
-        for statement, count in ((FAILED, failed), (SET_APART, unreadable)):
+        for statement, count in ((FAILED, failed), (UNREADABLE, unreadable)):
             self._connection.execute(statement, {"count": count})
-        self.store.open()
-        self.store.operations.retry([])  # brings the words of the errors into their index
-        self.store.close()
+        with opened(self):
+            # A retry of no jobs adds the words of the new errors to the search index.
+            self.store.operations.retry([])
+
+    def explain(self, statement: str | bytes, values: Mapping[str, Any]) -> str:
+        text = statement.decode() if isinstance(statement, bytes) else statement
+        steps = self._connection.execute(f"explain query plan {text}", values).fetchall()
+        depths = {0: 0}
+        lines = []
+        for step, parent, _, detail in steps:
+            depths[step] = depths[parent] + 1
+            lines.append("  " * depths[parent] + detail)
+        return "\n".join(lines)
 
     def _insert(
         self, statement: str, first: int, count: int, population: Population, delay: int = 0
     ) -> None:
-        if count:
-            values = {
-                "first": first,
-                "last": first + count - 1,
-                "finished": population.finished,
-                "names": population.names,
-                "delay": delay,
-                "now": time.time_ns() // 1000,
-            }
-            self._connection.execute(statement, values)
-
-    def plan(self, owner: UUID, names: list[str], limit: int) -> str:
-        statements = rows.statements("bgjobs_")
         values = {
-            "owner": str(owner),
-            "names": rows.names_json(names),
-            "limit": limit,
-            "now": 0,
+            "first": first,
+            "last": first + count - 1,
+            "finished": population.finished,
+            "names": population.names,
+            "delay": delay,
+            "now": time.time_ns() // 1000,
         }
-        steps = self._connection.execute(
-            f"explain query plan {statements['reserve'][0]}", values
-        ).fetchall()
-        depths = {0: 0}
-        lines = []
-        for step, parent, _, text in steps:
-            depths[step] = depths[parent] + 1
-            lines.append("  " * depths[parent] + text)
-        return "\n".join(lines)
+        if count:
+            self._connection.execute(statement, values)
 
 
 @final
 @frozen
 class SQLite:
-    """A folder of files."""
+    """SQLite as it is installed here; every set of tables is a file in a folder of its own."""
 
     name: str
-    facts: dict[str, str]
+    environment: Mapping[str, str]
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
+    def tables(self) -> Iterator[Tables]:
         with TemporaryDirectory(prefix="bgjobs-bench-") as folder:
             path = Path(folder, "jobs.db")
             store = SQLiteStore(path)
@@ -151,12 +140,12 @@ class SQLite:
             store.close()
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             with closing(connection):
-                yield SQLitePlace(path, connection)
+                yield SQLiteTables(path, connection)
 
 
 @contextmanager
 def sqlite() -> Iterator[SQLite]:
-    """Give SQLite as it is installed here."""
+    """Describe SQLite as it is installed here."""
     yield SQLite(
         "sqlite",
         {"SQLite": f"{sqlite3.sqlite_version}, file in WAL mode, synchronous=FULL (default)"},

@@ -1,11 +1,12 @@
-"""What it costs to reserve jobs: this grows neither with what is stored nor with the names."""
+"""``claim``: what a reserve costs, which must not grow with the stored rows or the names."""
 
+import argparse
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from itertools import product
+from itertools import chain, product
 from statistics import median
 from time import perf_counter
 from typing import final
@@ -13,37 +14,38 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from benchmarks.databases.ports import Database, Place, Population
-from benchmarks.databases.workload import opened
-from benchmarks.report.figures import Figure, table
+from benchmarks.databases.ports import Database, Population, Tables, opened
+from benchmarks.databases.postgres import PostgresTables
+from benchmarks.report.figures import Figure, table, write_json
 from bgjobs.ids import new_id
 from bgjobs.jobs import Job
 from bgjobs.settlements import Requeue
 from bgjobs.stores.abc import Owner
+from bgjobs.stores.postgres.statements import Dialect
+from bgjobs.stores.sqlite import rows as sqlite_rows
 
 FEW = 1000
 """Waiting jobs in the populations that the others are compared with."""
 MANY_NAMES = 50
 LIMITS = (1, 10, 100)
-RESERVE, GIVE_BACK = "reserve", "give back"
-VERBS = (RESERVE, GIVE_BACK)
-"""Both must stay flat; a retry is a job that is given back."""
+RESERVE, RETURN = "reserve", "give back"
+VERBS = (RESERVE, RETURN)
+"""Both must stay flat; a retry puts a job back like this."""
 WARM_UP = 3
 LEASE = timedelta(hours=6)
 FLAT = 2.0
-"""By how much a call may be slower than with few rows or with one name."""
-
+"""The largest ratio of a call to one with few rows or with one name."""
 
 Ratios = dict[tuple[Population, str, int], float]
-"""How a call compares with another population, by population, verb and number of jobs."""
+"""The cost of a call relative to another population, by population, verb and number of jobs."""
 
 
 @final
 @frozen
-class Stand:
-    """Full tables, open for reserving."""
+class Scenario:
+    """Filled tables and an owner that reserves from them."""
 
-    place: Place
+    tables: Tables
     population: Population
     owner: UUID
     values: dict[tuple[str, int], list[float]] = field(factory=lambda: defaultdict(list))
@@ -52,8 +54,8 @@ class Stand:
 
 @final
 @frozen
-class Claims:
-    """Everything that was measured on one database."""
+class Result:
+    """The figures of one database."""
 
     database: str
     figures: Sequence[Figure]
@@ -62,20 +64,42 @@ class Claims:
     """The largest ratio to few rows, or of a reserve to one name."""
 
 
-def measure(database: Database, many: int, rounds: int, calls: int) -> Claims:
-    """Fill all populations, then measure call by call in turn, so that drift evens out."""
+def run(
+    options: argparse.Namespace, databases: Sequence[Database], environment: Mapping[str, str]
+) -> int:
+    """Run the subcommand and return its exit code."""
+    rounds = options.rounds or 5
+    print(
+        f"Median of {rounds * options.calls} calls, and the ratio to {FEW:,} "
+        f"waiting jobs, none finished, of as many names",
+        end="\n\n",
+    )
+    results = []
+    for database in databases:
+        results.append(measure(database, options.rows, rounds, options.calls))
+        print(results[-1].report, end="\n\n")
+    figures = chain.from_iterable(one.figures for one in results)
+    write_json(options.json, environment, figures, kind="claim")
+    for one in results:
+        verdict = "flat" if one.worst <= FLAT else f"NOT within {FLAT:g}x"
+        print(f"{one.database}: {verdict}, the largest ratio is {one.worst:.2f}")
+    return int(options.strict and any(one.worst > FLAT for one in results))
+
+
+def measure(database: Database, many: int, rounds: int, calls: int) -> Result:
+    """Fill all populations, then measure them call by call in turn, which cancels drift."""
     with ExitStack() as stack:
-        stands = [stack.enter_context(_stand(database, one)) for one in populations(many)]
+        scenarios = [stack.enter_context(_scenario(database, one)) for one in populations(many)]
         for number in range(rounds):
-            _take(stands[::-1] if number % 2 else stands, calls)
-        plans = _plans(stands)
-    figures = list(_figures(database.name, stands))
-    to_few, to_one = _ratios(stands, _with_few_rows), _ratios(stands, _with_one_name)
-    tables = (_table(database.name, stands, to_few), _names_table(database.name, to_one))
-    # To give back to many names changes the index in as many places, whatever the statement.
+            _measure_round(scenarios[::-1] if number % 2 else scenarios, calls)
+        plans = _plans(scenarios)
+    figures = list(_figures(database.name, scenarios))
+    to_few, to_one = _ratios(scenarios, _with_few_rows), _ratios(scenarios, _with_one_name)
+    tables = (_table(database.name, scenarios, to_few), _names_table(database.name, to_one))
+    # Jobs of many names are put back into as many places of the index, by any statement.
     reserves = [ratio for (_, verb, _), ratio in to_one.items() if verb == RESERVE]
     worst = max(*to_few.values(), *reserves)
-    return Claims(database.name, figures, "\n\n".join((*tables, plans)), worst)
+    return Result(database.name, figures, "\n\n".join((*tables, plans)), worst)
 
 
 def populations(many: int) -> list[Population]:
@@ -89,51 +113,51 @@ def populations(many: int) -> list[Population]:
 
 
 @contextmanager
-def _stand(database: Database, population: Population) -> Iterator[Stand]:
-    with database.place() as place:
-        place.hold_still()
-        place.fill(population)
-        with opened(place) as store:
+def _scenario(database: Database, population: Population) -> Iterator[Scenario]:
+    with database.tables() as tables:
+        tables.disable_autovacuum()
+        tables.fill(population)
+        with opened(tables) as store:
             owner = Owner(new_id(), "bench", "bench")
             store.open_owner(owner, LEASE)
-            yield Stand(place, population, owner.id)
+            yield Scenario(tables, population, owner.id)
 
 
-def _take(stands: Sequence[Stand], calls: int) -> None:
-    for stand in stands:
-        stand.place.tidy()
+def _measure_round(scenarios: Sequence[Scenario], calls: int) -> None:
+    for scenario in scenarios:
+        scenario.tables.analyze()
     for limit in LIMITS:
         for number in range(-WARM_UP, calls):
-            for stand in stands:
-                taken = _call(stand, limit)
+            for scenario in scenarios:
+                taken = _call(scenario, limit)
                 if number >= 0:
                     for verb, micros in zip(VERBS, taken, strict=True):
-                        stand.values[verb, limit].append(micros)
+                        scenario.values[verb, limit].append(micros)
 
 
-def _call(stand: Stand, limit: int) -> tuple[float, float]:
-    """Reserve jobs and give them back; says how many microseconds each of the two took."""
-    store, names = stand.place.store, stand.population.worker_names
+def _call(scenario: Scenario, limit: int) -> tuple[float, float]:
+    """Reserve jobs and put them back; return the microseconds of each of the two."""
+    store, names = scenario.tables.store, scenario.population.worker_names
     started = perf_counter()
-    jobs = store.reserve(stand.owner, names, limit)
+    jobs = store.reserve(scenario.owner, names, limit)
     reserved = perf_counter()
-    settlements = [_given_back(job) for job in jobs]
-    giving_back = perf_counter()
+    settlements = [_requeue(job) for job in jobs]
+    returning = perf_counter()
     written = store.write(settle=settlements)
-    given_back = perf_counter()
+    returned = perf_counter()
     if len(jobs) != limit or written.lost:
         raise AssertionError(f"expected {limit} jobs, found {len(jobs)}, {written.lost} lost")
-    return (reserved - started) * 1e6, (given_back - giving_back) * 1e6
+    return (reserved - started) * 1e6, (returned - returning) * 1e6
 
 
-def _given_back(job: Job) -> Requeue:
+def _requeue(job: Job) -> Requeue:
     return Requeue(reservation=job.reservation, attempts=0, crashes=0, interruptions=0)
 
 
-def _figures(system: str, stands: Sequence[Stand]) -> Iterator[Figure]:
-    for stand in stands:
-        for (verb, limit), values in stand.values.items():
-            measure = f"{verb} {limit}, {text_of(stand.population)}"
+def _figures(system: str, scenarios: Sequence[Scenario]) -> Iterator[Figure]:
+    for scenario in scenarios:
+        for (verb, limit), values in scenario.values.items():
+            measure = f"{verb} {limit}, {scenario.population}"
             yield Figure(system=system, measure=measure, unit="us", values=values)
 
 
@@ -145,20 +169,20 @@ def _with_one_name(population: Population) -> Population:
     return evolve(population, names=1)
 
 
-def _ratios(stands: Sequence[Stand], other: Callable[[Population], Population]) -> Ratios:
-    basis = {stand.population: stand for stand in stands}
+def _ratios(scenarios: Sequence[Scenario], other: Callable[[Population], Population]) -> Ratios:
+    basis = {scenario.population: scenario for scenario in scenarios}
     return {
-        (stand.population, *key): median(values)
-        / median(basis[other(stand.population)].values[key])
-        for stand in stands
-        for key, values in stand.values.items()
+        (scenario.population, *key): median(values)
+        / median(basis[other(scenario.population)].values[key])
+        for scenario in scenarios
+        for key, values in scenario.values.items()
     }
 
 
-def _table(system: str, stands: Sequence[Stand], ratios: Ratios) -> str:
+def _table(system: str, scenarios: Sequence[Scenario], ratios: Ratios) -> str:
     keys = list(product(VERBS, LIMITS))
     header = [f"{system}: us a call", *(f"{verb} {limit}" for verb, limit in keys)]
-    rows = [[text_of(stand.population), *_cells(stand, keys, ratios)] for stand in stands]
+    rows = [[f"{one.population}", *_cells(one, keys, ratios)] for one in scenarios]
     return table(header, rows)
 
 
@@ -166,43 +190,44 @@ def _names_table(system: str, ratios: Ratios) -> str:
     keys = list(product(VERBS, LIMITS))
     header = [f"{system}: to 1 name", *(f"{verb} {limit}" for verb, limit in keys)]
     many = dict.fromkeys(population for population, _, _ in ratios if population.names > 1)
-    rows = [[text_of(one), *(f"x{ratios[one, *key]:.2f}" for key in keys)] for one in many]
+    rows = [[f"{one}", *(f"x{ratios[one, *key]:.2f}" for key in keys)] for one in many]
     return table(header, rows)
 
 
-def _cells(stand: Stand, keys: list[tuple[str, int]], ratios: Ratios) -> Iterator[str]:
+def _cells(scenario: Scenario, keys: list[tuple[str, int]], ratios: Ratios) -> Iterator[str]:
     for key in keys:
-        yield f"{median(stand.values[key]):,.0f} (x{ratios[stand.population, *key]:.2f})"
+        ratio = ratios[scenario.population, *key]
+        yield f"{median(scenario.values[key]):,.0f} (x{ratio:.2f})"
 
 
-def text_of(population: Population) -> str:
-    parts = [
-        f"{population.waiting:,} waiting",
-        "1 name" if population.names == 1 else f"{population.names} names",
-    ]
-    if population.finished:
-        parts.append(f"{population.finished:,} finished")
-    if population.delayed:
-        parts.append(f"{population.delayed:,} delayed")
-    return ", ".join(parts)
-
-
-def _plans(stands: Sequence[Stand]) -> str:
-    """Explain the reserve on every population; a plan of the same shape stands once."""
+def _plans(scenarios: Sequence[Scenario]) -> str:
+    """Return the query plans of all reserves; plans of the same shape are printed once."""
     examples: dict[str, str] = {}
     users: dict[str, list[str]] = {}
-    for stand in stands:
-        plan = stand.place.plan(stand.owner, stand.population.worker_names, max(LIMITS))
+    for scenario in scenarios:
+        plan = _plan(scenario)
         shape = _shape(plan)
         examples.setdefault(shape, plan)
-        users.setdefault(shape, []).append(text_of(stand.population))
+        users.setdefault(shape, []).append(f"{scenario.population}")
     return "\n\n".join(
         f"Plan for {'; '.join(users[shape])}:\n{plan}" for shape, plan in examples.items()
     )
 
 
+def _plan(scenario: Scenario) -> str:
+    """Return the query plan of a reserve."""
+    tables, names = scenario.tables, scenario.population.worker_names
+    values = {"limit": max(LIMITS), "now": None}
+    if isinstance(tables, PostgresTables):
+        statement = Dialect(tables.schema, "benchmark", prepared_statements=False)["reserve"]
+        return tables.explain(statement, {**values, "owner": scenario.owner, "names": names})
+    [text, *_] = sqlite_rows.statements("bgjobs_")["reserve"]
+    owner, encoded = str(scenario.owner), sqlite_rows.names_json(names)
+    return tables.explain(text, {**values, "owner": owner, "names": encoded, "now": 0})
+
+
 def _shape(plan: str) -> str:
-    """Leave the figures out of a plan."""
+    """Return a query plan without its figures."""
     counted = ("Buffers:", "Execution Time:", "Planning Time:", "Rows Removed", "Heap Fetches:")
     lines = [line for line in plan.splitlines() if not line.strip().startswith(counted)]
     return "\n".join(re.sub(r"\(.*\)|\d+", "", line) for line in lines)

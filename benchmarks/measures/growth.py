@@ -1,7 +1,8 @@
-"""How the cost of claiming, the rate of a drain and its memory grow with what is stored."""
+"""``growth``: how claims, drains and memory grow with backlog, names and history."""
 
+import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import final
 
@@ -9,9 +10,9 @@ from attrs import frozen
 
 from benchmarks.databases.ports import Database, Population
 from benchmarks.measures import claim
-from benchmarks.processes.workers import run_first
-from benchmarks.report.figures import Figure, table
-from benchmarks.report.goals import WITHIN, Goal, Verdict
+from benchmarks.processes.workers import drain_first
+from benchmarks.report.figures import Figure, table, write_json
+from benchmarks.report.goals import GROWTH_LIMIT, Goal, Verdict, goals_table, is_missed
 from benchmarks.systems.bgjobs import CONCURRENCY
 
 BACKLOGS = (1_000, 20_000, 100_000)
@@ -19,16 +20,16 @@ MIDDLE = 100_000
 """The backlog with which names and history are varied."""
 NAMES = (1, 10, 50)
 MEASURED = 20_000
-"""Jobs that are run of a backlog, or all if there are fewer."""
+"""The jobs that are run of a backlog, or all if there are fewer."""
 CLAIM_ROUNDS = 3
-"""Each is short, and one alone is at the mercy of whatever else the machine does."""
+"""Several, because each is short and other work on the machine disturbs it."""
 RATE, MEMORY = "drain", "peak RSS"
 
 
 @final
 @frozen(kw_only=True)
-class Wanted:
-    """What is asked for."""
+class Options:
+    """What is measured, and how often."""
 
     backend: str
     rounds: int
@@ -39,7 +40,7 @@ class Wanted:
 @final
 @frozen
 class Series:
-    """Populations of which only one side grows; the first is the smallest."""
+    """Populations that differ in one respect only; the first is the smallest."""
 
     name: str
     populations: Sequence[Population]
@@ -47,8 +48,8 @@ class Series:
 
 @final
 @frozen
-class Grown:
-    """Everything that was measured on one database."""
+class Result:
+    """The figures of one database."""
 
     figures: Sequence[Figure]
     report: str
@@ -57,31 +58,50 @@ class Grown:
 
 @final
 @frozen
-class Measured:
-    """What the drains of one population gave, round by round."""
+class Drains:
+    """The drains of one population, with a value for each round."""
 
     rate: Figure
     memory: Figure
 
 
-def measure(database: Database, wanted: Wanted) -> Grown:
-    """Drain every population in every round; odd rounds go backwards."""
-    series = _series(wanted.rows)
-    everything = list(dict.fromkeys(chain(*(one.populations for one in series))))
-    found = {one: _new(database, one) for one in everything}
-    for number in range(wanted.rounds):
-        for one in reversed(everything) if number % 2 else everything:
-            print(f"{database.name}: {claim.text_of(one)}", file=sys.stderr, flush=True)
-            _take(database, wanted.backend, one, found[one])
-    claims = claim.measure(database, wanted.rows, CLAIM_ROUNDS, wanted.calls)
-    verdicts = [verdict for one in series for verdict in _verdicts(database, one, found)]
-    text = f"{database.name}, claims: at most so much dearer on the larger tables"
+def run(
+    options: argparse.Namespace, databases: Sequence[Database], environment: Mapping[str, str]
+) -> int:
+    """Run the subcommand and return its exit code."""
+    wanted = Options(
+        backend=options.backends[0],
+        rounds=options.rounds or 1,
+        rows=options.rows,
+        calls=options.calls,
+    )
+    results = [measure(database, wanted) for database in databases]
+    figures = chain.from_iterable(one.figures for one in results)
+    write_json(options.json, environment, figures, kind="growth")
+    print("\n\n".join(one.report for one in results), end="\n\n")
+    verdicts = [verdict for one in results for verdict in one.verdicts]
+    print(goals_table(verdicts))
+    return int(options.strict and is_missed(verdicts))
+
+
+def measure(database: Database, options: Options) -> Result:
+    """Drain each population in each round; odd rounds go backwards, which cancels drift."""
+    series = _series(options.rows)
+    populations = list(dict.fromkeys(chain(*(one.populations for one in series))))
+    drains = {one: _new_drains(database, one) for one in populations}
+    for number in range(options.rounds):
+        for one in reversed(populations) if number % 2 else populations:
+            print(f"{database.name}: {one}", file=sys.stderr, flush=True)
+            _drain(database, options.backend, one, drains[one])
+    claims = claim.measure(database, options.rows, CLAIM_ROUNDS, options.calls)
+    verdicts = [verdict for one in series for verdict in _verdicts(database, one, drains)]
+    text = f"{database.name}, claims: times the cost on the smallest tables"
     verdicts.append(_verdict(text, claims.worst))
-    rows = [[claim.text_of(one), found[one].rate.text, found[one].memory.text] for one in found]
+    rows = [[f"{one}", drains[one].rate.text, drains[one].memory.text] for one in drains]
     header = [f"{database.name}: drain of", "jobs/s", "peak RSS, MiB"]
-    figures = [figure for one in found.values() for figure in (one.rate, one.memory)]
+    figures = [figure for one in drains.values() for figure in (one.rate, one.memory)]
     report = f"{claims.report}\n\n{table(header, rows)}"
-    return Grown([*figures, *claims.figures], report, verdicts)
+    return Result([*figures, *claims.figures], report, verdicts)
 
 
 def _series(rows: int) -> list[Series]:
@@ -94,43 +114,41 @@ def _series(rows: int) -> list[Series]:
     ]
 
 
-def _new(database: Database, population: Population) -> Measured:
-    text = claim.text_of(population)
-    return Measured(
-        Figure(system=database.name, measure=f"{RATE}, {text}", unit="jobs/s"),
-        Figure(system=database.name, measure=f"{MEMORY}, {text}", unit="MiB"),
+def _new_drains(database: Database, population: Population) -> Drains:
+    return Drains(
+        Figure(system=database.name, measure=f"{RATE}, {population}", unit="jobs/s"),
+        Figure(system=database.name, measure=f"{MEMORY}, {population}", unit="MiB"),
     )
 
 
-def _take(database: Database, backend: str, population: Population, into: Measured) -> None:
-    options = {
+def _drain(database: Database, backend: str, population: Population, drains: Drains) -> None:
+    settings = {
         "backend": backend,
         "workers": population.worker_names,
         "concurrency": CONCURRENCY,
     }
-    with database.place() as place:
-        place.fill(population)
-        wanted = min(MEASURED, population.waiting)
-        ran = run_first(place, options, population.waiting, wanted)
-    into.rate.values.append(ran.jobs_per_second)
-    into.memory.values.append(ran.peak_rss)
+    with database.tables() as tables:
+        tables.fill(population)
+        measured = min(MEASURED, population.waiting)
+        drained = drain_first(tables, settings, population.waiting, measured)
+    drains.rate.values.append(drained.jobs_per_second)
+    drains.memory.values.append(drained.peak_rss)
 
 
 def _verdicts(
-    database: Database, series: Series, found: dict[Population, Measured]
+    database: Database, series: Series, drains: Mapping[Population, Drains]
 ) -> Iterator[Verdict]:
-    # The first claim is not timed, and it is much of a small drain, so that seems fast.
-    rates = [found[one].rate.median for one in series.populations if one.waiting >= MEASURED]
-    peaks = [found[one].memory.median for one in series.populations]
+    # The first claim is not timed; in a small drain it is so much that the rest looks fast.
+    rates = [drains[one].rate.median for one in series.populations if one.waiting >= MEASURED]
+    peaks = [drains[one].memory.median for one in series.populations]
     if len(rates) > 1:
-        slower = rates[0] / min(rates)
-        yield _verdict(
-            f"{database.name}, {series.name}: a drain at most so much slower", slower
-        )
-    more = max(peaks) / peaks[0]
-    yield _verdict(f"{database.name}, {series.name}: at most so much more memory", more)
+        text = f"{database.name}, {series.name}: times the duration of a drain"
+        yield _verdict(text, rates[0] / min(rates))
+    text = f"{database.name}, {series.name}: times the memory"
+    yield _verdict(text, max(peaks) / peaks[0])
 
 
 def _verdict(text: str, ratio: float) -> Verdict:
     larger = (text, "larger")
-    return Verdict(Goal(text=text, ours=larger, other=(text, "smallest"), most=WITHIN), ratio)
+    goal = Goal(text=text, ours=larger, other=(text, "smallest"), most=GROWTH_LIMIT)
+    return Verdict(goal, ratio)

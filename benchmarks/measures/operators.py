@@ -1,7 +1,9 @@
-"""What operators wait for: pages, searches, one job and counts, on many failed jobs."""
+"""``operators``: the duration of pages, searches, lookups and counts on many failed jobs."""
 
+import argparse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from time import perf_counter
 from typing import Any, final
 from uuid import UUID
@@ -10,61 +12,76 @@ import anyio
 from attrs import field, frozen
 
 import bgjobs
-from benchmarks.databases.ports import ROW_ID, Database, Place
-from benchmarks.report.figures import Figure, quantile, table
+from benchmarks.databases.ports import ROW_ID, Database, Tables
+from benchmarks.report.figures import Figure, quantile, table, write_json
 
 UNREADABLE = 1_000
-"""Rows that are no jobs and were set apart."""
+"""Rows that cannot be read, in a table of their own."""
 GOAL = 100.0
-"""Milliseconds for each look."""
+"""The median in milliseconds that each query stays below."""
 WARM_UP = 2
 
-Look = Callable[[bgjobs.Admin], Awaitable[Any]]
+Query = Callable[[bgjobs.Admin], Awaitable[Any]]
 
 
 @final
 @frozen
-class Looks:
-    """Everything that was measured on one database."""
+class Result:
+    """The figures of one database."""
 
     database: str
     figures: Sequence[Figure]
 
     @property
     def report(self) -> str:
-        """One line for each look."""
-        header = [f"{self.database}: ms a look", "median", "p95", "worst"]
+        """A table with a row for each query."""
+        header = [f"{self.database}: ms a query", "median", "p95", "worst"]
         rows = [[one.measure, *map(_text, _summary(one.values))] for one in self.figures]
         return table(header, rows)
 
     @property
     def slow(self) -> list[str]:
-        """The looks whose median is beyond the goal."""
+        """The queries whose median misses the goal."""
         return [one.measure for one in self.figures if one.median > GOAL]
 
 
-def measure(database: Database, failed: int, rounds: int, calls: int) -> Looks:
-    """Fill the tables and look at them, each look in turn."""
-    with database.place() as place:
-        place.fill_failed(failed, UNREADABLE)
-        place.tidy()
-        values = anyio.run(partial(_measured, place, rounds, calls), backend="trio")
+def run(
+    options: argparse.Namespace, databases: Sequence[Database], environment: Mapping[str, str]
+) -> int:
+    """Run the subcommand and return its exit code."""
+    print(f"{options.rows:,} failed jobs and {UNREADABLE:,} unreadable rows\n")
+    rounds = options.rounds or 1
+    results = [measure(one, options.rows, rounds, options.calls) for one in databases]
+    print("\n\n".join(one.report for one in results), end="\n\n")
+    figures = chain.from_iterable(one.figures for one in results)
+    write_json(options.json, environment, figures, kind="operators")
+    slow = [f"MISSED: {one.database}, {query}" for one in results for query in one.slow]
+    print("\n".join(slow) or f"The median of each query is below {GOAL:g} ms.")
+    return int(options.strict and bool(slow))
+
+
+def measure(database: Database, failed: int, rounds: int, calls: int) -> Result:
+    """Fill the tables and run the queries in turn."""
+    with database.tables() as tables:
+        tables.fill_failed(failed, UNREADABLE)
+        tables.analyze()
+        values = anyio.run(partial(_durations, tables, rounds, calls), backend="trio")
     figures = [
         Figure(system=database.name, measure=name, unit="ms", values=taken)
         for name, taken in values.items()
     ]
-    return Looks(database.name, figures)
+    return Result(database.name, figures)
 
 
-async def _measured(place: Place, rounds: int, calls: int) -> dict[str, list[float]]:
-    config = bgjobs.Config(store=place.store, enqueue_only=[_never])
+async def _durations(tables: Tables, rounds: int, calls: int) -> dict[str, list[float]]:
+    config = bgjobs.Config(store=tables.store, enqueue_only=[_never])
     values = dict[str, list[float]]()
     async with bgjobs.administer(config) as admin:
-        looks = await _looks(admin)
+        queries = await _queries(admin)
         for number in range(-WARM_UP, rounds * calls):
-            for name, look in looks.items():
+            for name, query in queries.items():
                 started = perf_counter()
-                await look(admin)
+                await query(admin)
                 if number >= 0:
                     values.setdefault(name, []).append((perf_counter() - started) * 1e3)
     return values
@@ -74,22 +91,22 @@ async def _measured(place: Place, rounds: int, calls: int) -> dict[str, list[flo
 def _never() -> None: ...
 
 
-async def _looks(admin: bgjobs.Admin) -> Mapping[str, Look]:
-    """Return the looks; those that go on behind others find out here where."""
+async def _queries(admin: bgjobs.Admin) -> Mapping[str, Query]:
+    """Return the queries by name; the first pages, which others continue, are read here."""
     first = await admin.list("failed")
     found = await admin.list("failed", search="timeout")
     middle = UUID(int=(first[0].id.int + int(UUID(f"{ROW_ID}000000000000"))) // 2)
     return {
-        "first page of failed jobs": _Listed(),
-        "the page behind it": _Listed(page=bgjobs.Page().behind(first)),
-        "a page in the middle": _Listed(page=bgjobs.Page(after=middle)),
-        "failed jobs of one worker": _Listed(name="worker_1"),
-        "search: a word of all": _Listed(search="timeout"),
-        "search: the page behind": _Listed(search="timeout", page=bgjobs.Page().behind(found)),
-        "search: a word of a few": _Listed(search="rare"),
-        "search: a word of none": _Listed(search="nothing"),
-        "search: of one worker": _Listed(name="worker_1", search="timeout"),
-        "search: the beginning of a word": _Listed(search="time*"),
+        "first page of failed jobs": _List(),
+        "the page after it": _List(page=bgjobs.Page().behind(first)),
+        "a page in the middle": _List(page=bgjobs.Page(after=middle)),
+        "failed jobs of one worker": _List(name="worker_1"),
+        "search: a word of all": _List(search="timeout"),
+        "search: the page after": _List(search="timeout", page=bgjobs.Page().behind(found)),
+        "search: a word of a few": _List(search="rare"),
+        "search: a word of none": _List(search="nothing"),
+        "search: of one worker": _List(name="worker_1", search="timeout"),
+        "search: the beginning of a word": _List(search="time*"),
         "one job": lambda admin: admin.get(first[0].id),
         "the beginning of an id": lambda admin: admin.find_ids(str(first[0].id)[:13]),
         "counts": lambda admin: admin.count(),
@@ -100,7 +117,7 @@ async def _looks(admin: bgjobs.Admin) -> Mapping[str, Look]:
 
 @final
 @frozen
-class _Listed:
+class _List:
     """Lists failed jobs."""
 
     name: str | None = None

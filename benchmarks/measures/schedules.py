@@ -1,5 +1,6 @@
-"""What it costs to find the next occurrence, beside cronsim and croniter."""
+"""``schedules``: the cost of finding the next occurrence, beside cronsim and croniter."""
 
+import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from importlib import import_module
@@ -14,7 +15,8 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 from cronsim import CronSim
 
-from benchmarks.report.figures import Figure, table
+from benchmarks.databases.ports import Database
+from benchmarks.report.figures import Figure, table, write_json
 from bgjobs.schedules import Schedule, from_cron, schedule
 
 SCHEDULES = 200
@@ -23,27 +25,27 @@ ZONES = ("UTC", "America/New_York", "Europe/Paris", "Australia/Lord_Howe", "Asia
 ITERATING, FRESH = "iterating", "from an instant"
 OURS, CRONSIM, CRONITER = "bgjobs", "cronsim", "croniter"
 GOALS = {CRONSIM: 1.0, CRONITER: 10.0}
-"""How many times faster we are to be, in the median."""
-LONGEST = 100.0
-"""Microseconds that the rarest schedules may take."""
+"""The factor by which bgjobs is faster at least, in the median."""
+RARE_LIMIT = 100.0
+"""The most microseconds that a search in the rarest schedules takes."""
 
 
 @final
 @frozen
 class Case:
-    """One schedule of the mixed set, and instants to begin from."""
+    """One schedule of the mixed set, and times to start from."""
 
     text: str
     zone: tzinfo
     schedule: Schedule
     starts: Sequence[datetime]
-    """Local times, as the others want them."""
+    """Local times, which the other libraries need."""
 
 
 @final
 @frozen
-class System:
-    """A library: how it iterates, and how it finds what follows a given instant."""
+class Library:
+    """How a library iterates, and how it finds the occurrence after a given time."""
 
     iterate: Callable[[Case], Iterator[datetime]]
     fresh: Callable[[Case, datetime], datetime]
@@ -51,74 +53,96 @@ class System:
 
 @final
 @frozen
-class Found:
-    """Everything that was measured."""
+class Result:
+    """The figures of all libraries."""
 
     figures: Sequence[Figure]
     ratios: Mapping[tuple[str, str], float]
-    """How many times faster we are, in the median over the schedules, by library and way."""
+    """The factor by which bgjobs is faster, the median of the schedules, by library and mode."""
     rare: Mapping[str, float]
     """Microseconds of the rarest schedules."""
 
     @property
     def misses(self) -> list[str]:
-        """Say what is not as fast as it has to be."""
+        """The goals that are missed, as text."""
         slow = [
-            f"{ratio:.1f} times as fast as {name} {way}, not {GOALS[name]:g} times"
-            for (name, way), ratio in self.ratios.items()
+            f"{ratio:.1f} times as fast as {name} {mode}, not {GOALS[name]:g} times"
+            for (name, mode), ratio in self.ratios.items()
             if ratio < GOALS[name]
         ]
-        late = [f"{us:.0f} us for {rare}" for rare, us in self.rare.items() if us > LONGEST]
+        late = [f"{us:.0f} us for {rare}" for rare, us in self.rare.items() if us > RARE_LIMIT]
         return slow + late
 
 
-def systems() -> dict[str, System]:
-    """Give the libraries that are installed; croniter has no types."""
+def run(
+    options: argparse.Namespace, _: Sequence[Database], environment: Mapping[str, str]
+) -> int:
+    """Run the subcommand, which needs no database, and return its exit code."""
+    rounds = options.rounds or 5
+    result = measure(rounds, options.calls)
+    print(
+        f"Median of {SCHEDULES} schedules, {rounds} rounds of {options.calls} calls; "
+        "the factor by which bgjobs is faster, in the median of the schedules",
+        end="\n\n",
+    )
+    print(report(result), end="\n\n")
+    write_json(options.json, environment, result.figures, kind="schedules")
+    print("\n".join(f"MISSED: {miss}" for miss in result.misses) or "All goals are met.")
+    return int(options.strict and bool(result.misses))
+
+
+def libraries() -> dict[str, Library]:
+    """Return the installed libraries by name."""
     found = {
-        OURS: System(
+        OURS: Library(
             lambda case: case.schedule.occurrences(START),
             lambda case, start: case.schedule.next_after(start),
         ),
-        CRONSIM: System(
+        CRONSIM: Library(
             lambda case: CronSim(case.text, START.astimezone(case.zone)),
             lambda case, start: next(CronSim(case.text, start)),
         ),
     }
     if find_spec("croniter"):
         croniter: Any = import_module("croniter").croniter
-        found[CRONITER] = System(
+        found[CRONITER] = Library(
             lambda case: croniter(case.text, START.astimezone(case.zone), ret_type=datetime),
             lambda case, start: next(croniter(case.text, start, ret_type=datetime)),
         )
     return found
 
 
-def measure(rounds: int, calls: int, schedules: int = SCHEDULES) -> Found:
-    """Measure all libraries on all schedules, in turn, so that drift evens out."""
+def measure(rounds: int, calls: int, schedules: int = SCHEDULES) -> Result:
+    """Measure all libraries on all schedules, in turn, which cancels drift."""
     cases = list(islice(mixed(Random(2026), calls), schedules))
-    ways = {ITERATING: _iterating, FRESH: _fresh}
+    modes = {ITERATING: _iterating, FRESH: _fresh}
     taken: dict[tuple[str, str], list[list[float]]] = {}
     for _ in range(rounds):
-        for way, take in ways.items():
-            by_case = [[take(one, case, calls) for one in systems().values()] for case in cases]
-            for name, values in zip(systems(), zip(*by_case, strict=True), strict=True):
-                taken.setdefault((name, way), []).append(list(values))
+        for mode, take in modes.items():
+            by_case = [
+                [take(one, case, calls) for one in libraries().values()] for case in cases
+            ]
+            for name, values in zip(libraries(), zip(*by_case, strict=True), strict=True):
+                taken.setdefault((name, mode), []).append(list(values))
     figures = [
         Figure(
-            system=name, measure=way, unit="us", values=[median(values) for values in of_rounds]
+            system=name,
+            measure=mode,
+            unit="us",
+            values=[median(values) for values in of_rounds],
         )
-        for (name, way), of_rounds in taken.items()
+        for (name, mode), of_rounds in taken.items()
     ]
     ratios = {
-        (name, way): _ratio(of_rounds, taken[OURS, way])
-        for (name, way), of_rounds in taken.items()
+        (name, mode): _ratio(of_rounds, taken[OURS, mode])
+        for (name, mode), of_rounds in taken.items()
         if name != OURS
     }
-    return Found(figures, ratios, {title: _rare(one, rounds) for title, one in RARE.items()})
+    return Result(figures, ratios, {title: _rare(one, rounds) for title, one in RARE.items()})
 
 
 def mixed(random: Random, calls: int) -> Iterator[Case]:
-    """Make schedules as people write them, in zones of all kinds."""
+    """Yield common schedules, in different time zones."""
     while True:
         text = " ".join(random.choice(SHAPES)(random))
         name = random.choice(ZONES)
@@ -130,35 +154,35 @@ def mixed(random: Random, calls: int) -> Iterator[Case]:
         yield Case(text, zone, from_cron(text, name), starts)
 
 
-def report(found: Found) -> str:
-    """Give the times and how they compare, then the rarest schedules."""
-    names = list(dict.fromkeys(figure.system for figure in found.figures))
+def report(result: Result) -> str:
+    """Return a table of the times and ratios, and one of the rarest schedules."""
+    names = list(dict.fromkeys(figure.system for figure in result.figures))
     times = {
-        (figure.system, figure.measure): f"{figure.median:,.1f}" for figure in found.figures
+        (figure.system, figure.measure): f"{figure.median:,.1f}" for figure in result.figures
     }
     header = ["us to the next", ITERATING, FRESH, f"{ITERATING}: ratio", f"{FRESH}: ratio"]
     rows = [
         [
             name,
-            *(times[name, way] for way in (ITERATING, FRESH)),
-            *(f"x{found.ratios.get((name, way), 1.0):.1f}" for way in (ITERATING, FRESH)),
+            *(times[name, mode] for mode in (ITERATING, FRESH)),
+            *(f"x{result.ratios.get((name, mode), 1.0):.1f}" for mode in (ITERATING, FRESH)),
         ]
         for name in names
     ]
-    rare = [[title, f"{us:.1f}"] for title, us in found.rare.items()]
+    rare = [[title, f"{us:.1f}"] for title, us in result.rare.items()]
     return f"{table(header, rows)}\n\n{table(['rarest schedules', 'us'], rare)}"
 
 
-def _iterating(system: System, case: Case, calls: int) -> float:
-    occurrences = system.iterate(case)
+def _iterating(library: Library, case: Case, calls: int) -> float:
+    occurrences = library.iterate(case)
     started = perf_counter()
     for _ in range(calls):
         next(occurrences)
     return (perf_counter() - started) / calls * 1e6
 
 
-def _fresh(system: System, case: Case, calls: int) -> float:
-    fresh = system.fresh
+def _fresh(library: Library, case: Case, calls: int) -> float:
+    fresh = library.fresh
     started = perf_counter()
     for start in case.starts[:calls]:
         fresh(case, start)
@@ -166,7 +190,7 @@ def _fresh(system: System, case: Case, calls: int) -> float:
 
 
 def _ratio(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> float:
-    """Compare schedule by schedule, each with its best round."""
+    """Return the median of the ratios of all schedules, each in its best round."""
     best_of_theirs, best_of_ours = _best(theirs), _best(ours)
     return median(a / b for a, b in zip(best_of_theirs, best_of_ours, strict=True))
 
@@ -176,7 +200,7 @@ def _best(rounds: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _rare(one: Schedule, rounds: int) -> float:
-    """Begin in each year of a century and take the longest search, each with its best round."""
+    """Return the longest search from any year of a century, each in its best round."""
     starts = [datetime(year, 3, 1, tzinfo=UTC) for year in range(2026, 2126)]
     return max(_best([[_search(one, start) for start in starts] for _ in range(rounds)]))
 
@@ -218,7 +242,7 @@ SHAPES: Sequence[Callable[[Random], list[str]]] = (
     lambda random: ["0", _hour(random), "1", f"*/{random.choice((2, 3, 6))}", "*"],
     lambda _: ["0", "0", "1,15", "*", "1"],
 )
-"""What both other libraries read, from every minute to every few months."""
+"""What all libraries can parse, from every minute to every few months."""
 LEAP_MONDAY = schedule().on_day_of_month(29).on_february().on_monday()
 RARE = {
     "29 February on a Monday": LEAP_MONDAY.at(0).build(),

@@ -1,7 +1,7 @@
-"""What traces and metrics add to a job: ``python -m benchmarks.measures.telemetry``.
+"""The cost of traces and metrics for a job: ``python -m benchmarks.measures.telemetry``.
 
-Drains the same number of jobs that do nothing from a SQLite file, with and without telemetry
-in turn, and shows the best of the rounds: whatever disturbs a run only makes it longer.
+The same number of empty jobs is drained from a SQLite file, with and without telemetry in turn.
+The best round counts, because disturbances only make a run longer.
 """
 
 import logging
@@ -26,37 +26,37 @@ JOBS, ROUNDS, BATCH = 10_000, 5, 500
 
 @bgjobs.worker
 async def nothing() -> None:
-    """Return."""
+    """Do nothing."""
 
 
-class Away(SpanExporter):
-    """Takes spans and forgets them: what the network costs is not ours to measure."""
+class NullExporter(SpanExporter):
+    """Discards spans, which leaves out the cost of the network."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002 - the port's
         return SpanExportResult.SUCCESS
 
 
-def traced(sampler: Sampler) -> TracerProvider:
+def tracer_provider(sampler: Sampler) -> TracerProvider:
     provider = TracerProvider(sampler=sampler)
-    provider.add_span_processor(BatchSpanProcessor(Away()))
+    provider.add_span_processor(BatchSpanProcessor(NullExporter()))
     return provider
 
 
-def measured() -> MeterProvider:
+def meter_provider() -> MeterProvider:
     return MeterProvider([InMemoryMetricReader()])
 
 
 def cases() -> Mapping[str, Telemetry | None]:
     return {
         "without telemetry": None,
-        "metrics only": Telemetry(NoOpTracerProvider(), measured()),
-        "metrics, spans not sampled": Telemetry(traced(ALWAYS_OFF), measured()),
-        "metrics and spans": Telemetry(traced(ALWAYS_ON), measured()),
+        "metrics only": Telemetry(NoOpTracerProvider(), meter_provider()),
+        "metrics, spans not sampled": Telemetry(tracer_provider(ALWAYS_OFF), meter_provider()),
+        "metrics and spans": Telemetry(tracer_provider(ALWAYS_ON), meter_provider()),
     }
 
 
 async def cost(telemetry: Telemetry | None, path: Path) -> float:
-    """Give the seconds of a processor that all jobs took, from the request to the end."""
+    """Return the seconds of processor time of all jobs, from the request to the end."""
     queue = bgjobs.Queue("q", workers=[nothing], concurrency=50)
     config = bgjobs.Config(store=bgjobs.SQLiteStore(path), queues=[queue])
     if telemetry is not None:

@@ -1,4 +1,7 @@
-"""The processes that are measured: ``python -m benchmarks.processes.child measure|worker PLAN ...``."""
+"""The processes that measure, and their workers: ``python -m benchmarks.processes.child``.
+
+The arguments are ``measure PARAMETERS``, or ``worker PARAMETERS JOBS EXPECTED EVERY``.
+"""
 
 import logging
 import os
@@ -12,65 +15,65 @@ from importlib import import_module
 import anyio
 
 from benchmarks.measures.metrics import measure
-from benchmarks.processes.messages import Recorder, end_with_parent, say
-from benchmarks.processes.parameters import Plan
+from benchmarks.processes.messages import Recorder, exit_with_parent, send
+from benchmarks.processes.parameters import Parameters
 from benchmarks.systems.base import System
 
-LOOK = 0.002
+POLL = 0.002
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure a system, or be its worker; then be gone, whatever threads are left."""
-    told_to_go = end_with_parent()
-    # Every opening of a store would warn of an old SQLite; the table says which one it is.
+    """Measure a system, or be its worker; then exit, whichever threads are left."""
+    go = exit_with_parent()
+    # Every opening of a store would warn of an old SQLite, whose version is in the report.
     logging.getLogger("bgjobs.stores.sqlite").setLevel(logging.ERROR)
     role, text, *numbers = arguments
-    plan = Plan.from_json(text)
+    parameters = Parameters.from_json(text)
     try:
-        system: System = import_module(plan.maker).make(plan)
+        system: System = import_module(parameters.module).make(parameters)
     except ImportError as error:
-        say("missing", text=f"{error}")
+        send("not_installed", text=f"{error}")
         os._exit(0)
     if role == "worker":
         jobs, expected, every = map(int, numbers)
         recorder = Recorder(jobs, expected, every)
-        _run(system, partial(_work, system, recorder, told_to_go if every else None))
+        _run(system, partial(_work, system, recorder, go if every else None))
     else:
-        _measure(system, plan)
+        _measure(system, parameters)
     os._exit(0)
 
 
-def _measure(system: System, plan: Plan) -> None:
-    """Measure and tidy up, and only then say how it went: the parent stops who has told."""
+def _measure(system: System, parameters: Parameters) -> None:
+    """Measure, drop the database, and only then report: the parent then stops this process."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     failure: Exception | None = None
     try:
-        _run(system, partial(measure, system, plan))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the table has to say it
+        _run(system, partial(measure, system, parameters))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the report names it
         failure = error
     finally:
-        system.site.remove()
+        system.scratch.drop()
     if failure is None:
-        say("done")
+        send("done")
     else:
         cause = _cause(failure)
         text = " ".join(f"{type(cause).__name__}: {cause}".split())
-        say("error", text=text, refused=isinstance(cause, AssertionError))
+        send("error", text=text, invalid=isinstance(cause, AssertionError))
 
 
-def _run(system: System, doing: Callable[[], Awaitable[None]]) -> None:
+def _run(system: System, function: Callable[[], Awaitable[None]]) -> None:
     options = {"use_uvloop": True} if system.uvloop else {}
-    anyio.run(doing, backend=system.backend, backend_options=options)
+    anyio.run(function, backend=system.backend, backend_options=options)
 
 
-async def _work(system: System, recorder: Recorder, told_to_go: threading.Event | None) -> None:
+async def _work(system: System, recorder: Recorder, go: threading.Event | None) -> None:
     stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
         await tasks.start(_stop_at_signal, stop)
-        if told_to_go is not None:
-            say("here")
-            while not (told_to_go.is_set() or stop.is_set()):
-                await anyio.sleep(LOOK)
+        if go is not None:
+            send("waiting")
+            while not (go.is_set() or stop.is_set()):
+                await anyio.sleep(POLL)
         await system.work(recorder, stop)
         tasks.cancel_scope.cancel()
     recorder.end()

@@ -1,4 +1,4 @@
-"""What is to be measured of one system; it travels to the processes that do it as JSON."""
+"""The parameters of one measurement, which travel to the measuring processes as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,41 +23,41 @@ PICKUP_P99: Final = "pickup_p99"
 @final
 @frozen(kw_only=True)
 class Sizes:
-    """How much is done for one figure."""
+    """How much work each metric does."""
 
     one: int = 10_000
-    """Jobs enqueued one by one, at most."""
+    """The maximum of jobs enqueued one by one."""
     many: int = 50_000
-    """Jobs enqueued by tasks or in portions, at most."""
+    """The maximum of jobs enqueued by tasks, or many in a call."""
     drain: int = 50_000
     pickups: int = 250
-    cap: float = 3.0
+    time_limit: float = 3.0
     """Seconds after which an enqueue loop ends early; the metric is a rate."""
 
     def scaled(self, scale: float) -> "Sizes":
-        """Make everything smaller, for a quick look."""
+        """Return smaller sizes, for a short run."""
         return Sizes(
             one=max(100, round(self.one * scale)),
             many=max(2000, round(self.many * scale)),
             drain=max(200, round(self.drain * scale)),
             pickups=max(20, round(self.pickups * scale)),
-            cap=self.cap * min(1.0, max(0.1, scale)),
+            time_limit=self.time_limit * min(1.0, max(0.1, scale)),
         )
 
 
 @final
 @frozen(kw_only=True)
-class Plan:
+class Parameters:
     """One system in one round."""
 
-    maker: str
-    """The module whose `make` gives the system, or the file of a program for Node."""
+    module: str
+    """The module whose `make` returns the system, or the file of a program for Node."""
     options: Mapping[str, Any]
-    """What that module understands: numbers, texts and flags."""
+    """JSON values that the module understands."""
     dsn: str
-    """The PostgreSQL server; empty where none is needed."""
+    """The PostgreSQL server, or "" where none is needed."""
     folder: str
-    """For files, and for what the processes complain about."""
+    """For files, and for the standard error of the processes."""
     database: str = "bgjobs_bench"
     metrics: Sequence[str] = METRICS
     sizes: Sizes = Sizes()
@@ -65,20 +65,20 @@ class Plan:
 
     @property
     def errors(self) -> Path:
-        """Where the standard error of the processes goes."""
+        """The file for the standard error of the processes."""
         return Path(self.folder, "errors.txt")
 
-    def with_options(self, **options: Any) -> "Plan":
-        """Change how the system is set up."""
+    def with_options(self, **options: Any) -> "Parameters":
+        """Return the parameters with more options."""
         return evolve(self, options={**self.options, **options})
 
     def to_json(self) -> str:
-        """Write it down for another process."""
+        """Return the parameters as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "Plan":
-        """Read what `to_json` wrote."""
+    def from_json(cls, text: str) -> "Parameters":
+        """Return the parameters that `to_json` wrote."""
         values = json.loads(text)
         sizes, metrics = Sizes(**values["sizes"]), tuple(values["metrics"])
         return cls(**{**values, "sizes": sizes, "metrics": metrics})

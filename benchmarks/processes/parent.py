@@ -1,4 +1,4 @@
-"""Processes that do the measuring: each tells what it finds, line by line."""
+"""Child processes that measure: start and stop them, and read their messages."""
 
 import subprocess
 import sys
@@ -10,30 +10,31 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, final
 
-from benchmarks.processes.messages import heard
-from benchmarks.processes.parameters import Plan
+from benchmarks.processes.messages import parse
+from benchmarks.processes.parameters import Parameters
 
-STOPPING = 15.0
-"""Seconds that a process has between SIGTERM and SIGKILL."""
+STOP_TIMEOUT = 15.0
+"""Seconds between SIGTERM and SIGKILL."""
 ROOT = Path(__file__).parents[2]
+CHILD = (sys.executable, "-m", "benchmarks.processes.child")
 
 
-class GoneError(Exception):
-    """A process ended before it told what was waited for."""
+class ProcessEndedError(Exception):
+    """A process ended before it sent an expected message."""
 
 
-class SilentError(GoneError):
-    """A process said nothing in the time that was given."""
+class ProcessTimeoutError(ProcessEndedError):
+    """A process sent no message in time."""
 
 
 @final
 class Process:
-    """A child. It ends when this process does, as the end of its input tells it."""
+    """A child process. It ends when this process does: then its standard input is closed."""
 
     def __init__(self, command: Sequence[str], errors: Path, folder: Path = ROOT) -> None:
         self._errors = errors
         with errors.open("ab") as file:
-            self._before = file.tell()
+            self._errors_start = file.tell()
             self._child = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,
@@ -42,75 +43,80 @@ class Process:
                 text=True,
                 cwd=folder,
             )
-        self._told: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._messages: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
 
     @property
     def pid(self) -> int:
         return self._child.pid
 
-    def _listen(self) -> None:
+    def _read(self) -> None:
         assert self._child.stdout is not None
         with self._child.stdout as lines:
             for line in lines:
-                facts = heard(line)
-                if facts is not None:
-                    self._told.put(facts)
-        self._told.put(None)
+                message = parse(line)
+                if message is not None:
+                    self._messages.put(message)
+        self._messages.put(None)
 
     def next(self, seconds: float) -> dict[str, Any]:
-        """Wait for what the child tells next."""
+        """Wait for the next message of the child.
+
+        Raises:
+            ProcessTimeoutError: No message came in `seconds`.
+            ProcessEndedError: The child has ended.
+        """
         try:
-            facts = self._told.get(timeout=max(0.0, seconds))
+            message = self._messages.get(timeout=max(0.0, seconds))
         except Empty:
-            raise SilentError(f"told nothing in time{self._complaint()}") from None
-        if facts is None:
-            code = self._child.wait(STOPPING)
-            raise GoneError(f"ended with code {code}{self._complaint()}")
-        return facts
+            raise ProcessTimeoutError(f"no message in time{self._last_error()}") from None
+        if message is None:
+            code = self._child.wait(STOP_TIMEOUT)
+            raise ProcessEndedError(f"ended with code {code}{self._last_error()}")
+        return message
 
     def wait(self, event: str, seconds: float) -> dict[str, Any]:
-        """Wait until the child tells this, and leave out what comes before."""
+        """Wait for a message of this kind, and skip others. Raises what `next` raises."""
         end = monotonic() + seconds
         while True:
-            facts = self.next(end - monotonic())
-            if facts["event"] == event:
-                return facts
-            if facts["event"] == "missing":
-                raise GoneError(facts["text"])
+            message = self.next(end - monotonic())
+            if message["event"] == event:
+                return message
+            if message["event"] == "not_installed":
+                raise ProcessEndedError(message["text"])
 
     def go(self) -> None:
-        """Let a worker begin that waits for the others of its crew."""
+        """Start a worker that waits until all workers of its group are there."""
         assert self._child.stdin is not None
         self._child.stdin.write("go\n")
         self._child.stdin.flush()
 
     def interrupt(self) -> None:
-        """Ask it to stop."""
+        """Send SIGTERM."""
         if self._child.poll() is None:
             self._child.terminate()
 
     def stop(self) -> None:
-        """Let it end, gently if it can."""
+        """Send SIGTERM, wait for the end, and kill the child when it does not end."""
         self.interrupt()
         try:
-            self._child.wait(STOPPING)
+            self._child.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
         if self._child.stdin is not None:
             self._child.stdin.close()
 
-    def _complaint(self) -> str:
+    def _last_error(self) -> str:
         with self._errors.open("rb") as file:
-            file.seek(self._before)
+            file.seek(self._errors_start)
             lines = file.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1].strip()}" if lines else ""
 
 
 @contextmanager
 def child(command: Sequence[str], errors: Path, folder: Path = ROOT) -> Iterator[Process]:
-    """Run a process for the length of the block, in a folder whose packages it imports."""
+    """Run a process for the length of the block, in the folder it imports packages from."""
     process = Process(command, errors, folder)
     try:
         yield process
@@ -118,23 +124,18 @@ def child(command: Sequence[str], errors: Path, folder: Path = ROOT) -> Iterator
         process.stop()
 
 
-def worker_command(plan: Plan, jobs: int, expected: int, every: int = 0) -> list[str]:
-    """Say how to start a worker that notes `jobs` and tells when it has run `expected`.
+def worker_command(
+    parameters: Parameters, jobs: int, expected: int, every: int = 0
+) -> list[str]:
+    """Return the command of a worker that records `jobs` and reports when it ran `expected`.
 
-    With `every` it is one of a crew: it tells how far it is after each so many jobs, and it
-    begins when it is told to.
+    With `every`, the worker is one of a group: it waits for `Process.go`, and reports its
+    progress each time it has run that many jobs.
     """
     numbers = [str(number) for number in (jobs, expected, every)]
-    return [
-        sys.executable,
-        "-m",
-        "benchmarks.processes.child",
-        "worker",
-        plan.to_json(),
-        *numbers,
-    ]
+    return [*CHILD, "worker", parameters.to_json(), *numbers]
 
 
-def client_command(plan: Plan) -> list[str]:
-    """Say how to start the process that measures one system."""
-    return [sys.executable, "-m", "benchmarks.processes.child", "measure", plan.to_json()]
+def measure_command(parameters: Parameters) -> list[str]:
+    """Return the command of the process that measures one system."""
+    return [*CHILD, "measure", parameters.to_json()]

@@ -1,4 +1,4 @@
-"""The comparison as a picture: plain SVG, with colours for white and for dark pages."""
+"""A comparison as a bar chart: plain SVG, with colours for light and dark pages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -7,9 +7,8 @@ from typing import Any, final
 from attrs import frozen
 
 from benchmarks.processes import parameters as names
-from benchmarks.report.comparison_table import DATABASES
 from benchmarks.report.figures import Figure
-from benchmarks.systems.registry import SYSTEMS, Listed
+from benchmarks.systems.registry import SYSTEMS, TITLES, SystemSpec
 
 MORE, LESS = "jobs/s, more is better", "ms, less is better"
 PANELS: Mapping[str, tuple[str, str]] = {
@@ -21,13 +20,13 @@ PANELS: Mapping[str, tuple[str, str]] = {
     names.PICKUP_P99: ("Pickup by an idle worker, 99th percentile", LESS),
 }
 LEGEND = (
-    "Green: bgjobs. Grey: others. Hollow: only the SQL that is needed, in one process. "
-    "Each panel has a scale of its own."
+    "Green: bgjobs. Grey: others. Hollow: only the necessary SQL, in one process. "
+    "Each panel has its own scale."
 )
 WIDTH, MARGIN, GAP = 980, 20, 40
 PANEL = (WIDTH - 2 * MARGIN - GAP) / 2
 NAMES, NUMBERS = 125, 60
-"""Room for the names to the left of the bars, and for the figures to the right."""
+"""The width of the names left of the bars, and of the figures right of them."""
 BAR, STEP, HEAD, LINE = 14, 20, 34, 15
 WRAP = 145
 """Characters in a line of the caption."""
@@ -54,7 +53,7 @@ text { fill: #e6edf3 } .caption, .unit { fill: #9da7b1 }
 class Bar:
     """One system in one panel."""
 
-    system: Listed
+    system: SystemSpec
     value: float
 
 
@@ -69,11 +68,11 @@ class Panel:
 
     @property
     def height(self) -> float:
-        """How much room it takes."""
+        """The height in pixels."""
         return HEAD + STEP * len(self.bars)
 
     def draw(self, left: float, top: float) -> Iterator[str]:
-        """Draw the title and the bars."""
+        """Return the SVG elements of the title and the bars."""
         yield _text(left, top + 14, self.title, "title", unit=self.unit)
         longest = max(bar.value for bar in self.bars)
         for number, bar in enumerate(self.bars):
@@ -90,10 +89,10 @@ class Panel:
 
 
 def draw(found: Mapping[str, Any], figures: Sequence[Figure]) -> str:
-    """Draw a panel for each metric, and below what was run where."""
+    """Return the SVG: a panel for each metric, then what was run and on which machine."""
     parts: list[str] = []
     top: float = MARGIN
-    for store, title in DATABASES.items():
+    for store, title in TITLES.items():
         panels = list(_panels(figures, store))
         if panels:
             parts.append(_text(MARGIN, top + 14, title, "database"))
@@ -130,18 +129,19 @@ def _panels(figures: Sequence[Figure], store: str) -> Iterator[Panel]:
 
 
 def _caption(found: Mapping[str, Any]) -> Iterator[str]:
-    facts = found["facts"]
+    environment = found["environment"]
     versions = {
-        name.partition("-")[0]: told["version"]
-        for name, told in found["systems"].items()
+        name.partition("-")[0]: system["version"]
+        for name, system in found["systems"].items()
         if not name.startswith("limit")
     }
     texts = [
         LEGEND,
-        f"$ {facts['command']} (medians; rounds: {found['rounds']}, scale: {found['scale']:g})",
+        f"$ {environment['command']} (medians; rounds: {found['rounds']}, "
+        f"scale: {found['scale']:g})",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
-        f"{facts['machine']}; {facts['Python']}, {facts['packages']}",
-        *(f"{name} {facts[name]}" for name in DATABASES.values() if name in facts),
+        f"{environment['machine']}; {environment['Python']}, {environment['packages']}",
+        *(f"{name} {environment[name]}" for name in TITLES.values() if name in environment),
         *(f"{name}: {why}" for name, why in found["missing"].items()),
     ]
     for text in texts:
@@ -159,10 +159,10 @@ def _wrapped(text: str) -> Iterator[str]:
         yield line
 
 
-def label(system: Listed) -> str:
-    """Name a system below the name of its database."""
-    named = system.name.replace(f"-{system.store}", "").replace("-", ", ")
-    return f"{named}, bare SQL" if system.kind == "limit" else named
+def label(system: SystemSpec) -> str:
+    """Return the name of a system without its database."""
+    name = system.name.replace(f"-{system.store}", "").replace("-", ", ")
+    return f"{name}, bare SQL" if system.kind == "limit" else name
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What we want to reach: each goal compares medians of one run, or bounds one of them."""
+"""The goals: each compares two medians of one run, or bounds one of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import final
@@ -7,13 +7,13 @@ from attrs import frozen
 
 from benchmarks.processes import parameters as names
 from benchmarks.report.figures import Figure, table
-from benchmarks.systems.registry import POSTGRES, SQLITE
+from benchmarks.systems.registry import POSTGRES, SQLITE, TITLES
 
 Key = tuple[str, str]
 """A system and a measure."""
 RATES = (names.ENQUEUE_ONE, names.ENQUEUE_TASKS, names.ENQUEUE_MANY, names.DRAIN)
-WITHIN = 1.5
-"""By how much costs may grow with the backlog, the names and the history."""
+GROWTH_LIMIT = 1.5
+"""The most by which costs may grow with the backlog, the names and the history."""
 LARGE_DRAIN = "RSS growth in a drain of 1,000,000"
 IDLE_RSS, IDLE_STATEMENTS, IDLE_CPU = "idle RSS", "idle statements", "idle CPU"
 
@@ -21,7 +21,7 @@ IDLE_RSS, IDLE_STATEMENTS, IDLE_CPU = "idle RSS", "idle statements", "idle CPU"
 @final
 @frozen(kw_only=True)
 class Goal:
-    """`ours` is to be at least, or at most, so many times `other`, or so much."""
+    """`ours` is at least or at most this many times `other`, or this much when that is None."""
 
     text: str
     ours: Key
@@ -30,7 +30,7 @@ class Goal:
     most: float | None = None
 
     def measured(self, medians: Mapping[Key, float]) -> float | None:
-        """Give the ratio, or the figure itself; None when something was not measured."""
+        """Return the ratio, or the figure itself; None when something was not measured."""
         ours = medians.get(self.ours)
         if self.other is None or ours is None:
             return ours
@@ -38,14 +38,14 @@ class Goal:
         return ours / other if other else None
 
     def is_met(self, measured: float) -> bool:
-        """Compare with what is wanted."""
+        """Whether a measured value reaches the goal."""
         if self.least is not None:
             return measured >= self.least
         return self.most is None or measured <= self.most
 
     @property
     def wanted(self) -> str:
-        """What is required, as a text."""
+        """The bound as text."""
         sign, bound = ("<=", self.most) if self.least is None else (">=", self.least)
         return f"{sign} {bound:g}{'x' if self.other else ''}"
 
@@ -53,31 +53,31 @@ class Goal:
 @final
 @frozen
 class Verdict:
-    """A goal beside what was measured."""
+    """A goal and the measured value."""
 
     goal: Goal
     measured: float | None
 
     @property
     def met(self) -> bool | None:
-        """None when it was not measured."""
+        """Whether the goal is met; None when it was not measured."""
         return None if self.measured is None else self.goal.is_met(self.measured)
 
     @property
     def row(self) -> list[str]:
-        """A line of the table."""
+        """The cells of a row of the table."""
         words = {True: "met", False: "MISSED", None: "not measured"}
         unit = "x" if self.goal.other else ""
         value = "-" if self.measured is None else f"{self.measured:.2f}{unit}"
         return [self.goal.text, self.goal.wanted, value, words[self.met]]
 
 
-def ours(store: str, backend: str = "trio") -> str:
-    """Name bgjobs on a store and under an event loop."""
+def bgjobs_on(store: str, backend: str = "trio") -> str:
+    """Return the name of bgjobs on a store and an event loop."""
     return f"bgjobs-{store}-{backend}"
 
 
-PG, LITE = ours(POSTGRES), ours(SQLITE)
+PG, LITE = bgjobs_on(POSTGRES), bgjobs_on(SQLITE)
 COMPARE: Sequence[Goal] = (
     Goal(
         text="PostgreSQL, drain beside pgqueuer",
@@ -155,19 +155,19 @@ COMPARE: Sequence[Goal] = (
     *(
         Goal(
             text=f"{title}, asyncio beside Trio: {rate.replace('_', ' ')}",
-            ours=(ours(store, "asyncio"), rate),
-            other=(ours(store), rate),
+            ours=(bgjobs_on(store, "asyncio"), rate),
+            other=(bgjobs_on(store), rate),
             least=0.8,
         )
-        for store, title in ((POSTGRES, "PostgreSQL"), (SQLITE, "SQLite"))
+        for store, title in TITLES.items()
         for rate in RATES
     ),
 )
 
 
 def _extras() -> Iterator[Goal]:
-    for store, title in ((POSTGRES, "PostgreSQL"), (SQLITE, "SQLite")):
-        system = ours(store)
+    for store, title in TITLES.items():
+        system = bgjobs_on(store)
         yield Goal(text=f"{title}, idle RSS in MiB", ours=(system, IDLE_RSS), most=60)
         yield Goal(text=f"{title}, {LARGE_DRAIN}, MiB", ours=(system, LARGE_DRAIN), most=30)
     yield Goal(
@@ -182,16 +182,16 @@ EXTRAS: Sequence[Goal] = tuple(_extras())
 
 
 def judge(goals: Sequence[Goal], figures: Sequence[Figure]) -> list[Verdict]:
-    """Compare all goals with what was measured."""
+    """Return a verdict for each goal, in order."""
     medians = {(one.system, one.measure): one.median for one in figures}
     return [Verdict(goal, goal.measured(medians)) for goal in goals]
 
 
 def goals_table(verdicts: Sequence[Verdict]) -> str:
-    """Lay out what was wanted and what was found."""
+    """Return a table of the goals and what was measured."""
     return table(["goal", "wanted", "found", ""], [verdict.row for verdict in verdicts])
 
 
 def is_missed(verdicts: Sequence[Verdict]) -> bool:
-    """Say whether anything was measured and not reached."""
+    """Whether a goal was measured and missed."""
     return any(verdict.met is False for verdict in verdicts)

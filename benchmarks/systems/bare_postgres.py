@@ -1,7 +1,8 @@
-"""The limit: only the SQL that is needed, in one Python process, over psycopg.
+"""The upper limit on PostgreSQL: only the necessary SQL, in one Python process, over psycopg.
 
-No retries, no heartbeats, no leases that anybody looks at. Three connections: one listens, one
-claims, one completes; while a batch is completed, the next is claimed and its handlers run.
+There are no retries and no heartbeats, and leases are written but never read. One connection
+listens, one claims and one completes: while a batch is completed, the next one is claimed and
+its handlers run.
 """
 
 import asyncio
@@ -15,9 +16,9 @@ import anyio
 import psycopg
 from attrs import frozen
 
-from benchmarks.databases.scratch import PostgresSite
+from benchmarks.databases.scratch import PostgresScratch
 from benchmarks.processes.messages import Recorder
-from benchmarks.processes.parameters import Plan
+from benchmarks.processes.parameters import Parameters
 from benchmarks.systems.base import Client, Numbered, System
 
 BATCH = 500
@@ -50,8 +51,8 @@ INSERT_MANY = """
 with new as (
     insert into jobs (queue, kind, args)
     select 'q', 'noop', one::jsonb from unnest(%s::text[]) as one returning id
-), told as (select pg_notify('bg', 'q'))
-select id from new, told
+), notified as (select pg_notify('bg', 'q'))
+select id from new, notified
 """
 CLAIM = """
 update jobs set
@@ -64,28 +65,28 @@ where id in (
 returning id, args::text
 """
 DONE = """
-with gone as (
+with deleted as (
     delete from jobs where id = any(%s::bigint[]) and state = 'running'
     returning id, queue, kind, args
 )
-insert into done (id, queue, kind, args) select * from gone
+insert into done (id, queue, kind, args) select * from deleted
 """
 
 
-def make(plan: Plan) -> "BarePostgres":
-    """Give it on a database of its own."""
-    return BarePostgres(PostgresSite(plan.dsn, plan.database))
+def make(parameters: Parameters) -> "BarePostgres":
+    """Return the loop on a database of its own."""
+    return BarePostgres(PostgresScratch(parameters.dsn, parameters.database))
 
 
 @final
 class BarePostgres(System):
-    """What one Python process can reach."""
+    """The most that one Python process can do."""
 
     live = "select count(*) from jobs"
     ended = "select count(*) from done"
 
-    def __init__(self, site: PostgresSite) -> None:
-        self.site: PostgresSite = site
+    def __init__(self, scratch: PostgresScratch) -> None:
+        self.scratch: PostgresScratch = scratch
         self.config = {"driver": "psycopg", "connections": 3, "batch": BATCH}
         self.version = version("psycopg")
 
@@ -119,7 +120,7 @@ class BarePostgres(System):
                 task.cancel()
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        connection = await psycopg.AsyncConnection.connect(self.site.url, autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(self.scratch.url, autocommit=True)
         connection.prepare_threshold = 1
         return connection
 
@@ -143,7 +144,7 @@ class BareClient:
 
 @final
 class Loop:
-    """Claims, runs and completes, all at once."""
+    """Tasks that claim, run and complete jobs concurrently."""
 
     def __init__(
         self,
@@ -190,4 +191,4 @@ class Loop:
         self._ended.set()
 
     async def _noop(self, i: int, t: int) -> None:
-        self._recorder.hit(i, t)
+        self._recorder.record(i, t)

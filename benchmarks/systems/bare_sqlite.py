@@ -1,7 +1,7 @@
-"""The limit: only the SQL that is needed, on the thread of the event loop, over sqlite3.
+"""The upper limit on SQLite: only the necessary SQL, on the event loop's thread, over sqlite3.
 
-The log is synced at every commit (synchronous=FULL), which is what bgjobs does unless told
-otherwise. An idle worker looks every millisecond whether the file has changed.
+The log is synced at every commit (synchronous=FULL), which is the default of bgjobs. An idle
+worker checks every millisecond whether the file has changed.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from typing import final
 import anyio
 from attrs import frozen
 
-from benchmarks.databases.scratch import SQLiteSite
+from benchmarks.databases.scratch import SQLiteScratch
 from benchmarks.processes.messages import Recorder
-from benchmarks.processes.parameters import Plan
+from benchmarks.processes.parameters import Parameters
 from benchmarks.systems.base import Client, Numbered, System
 
 BATCH = 500
-LOOK = 0.001
-# Without autoincrement the ids of rows that were moved away would be given again.
+POLL = 0.001
+# Without autoincrement the ids of rows that were moved away would be used again.
 SCHEMA = """
 create table jobs (
     id integer primary key autoincrement, queue text not null, kind text not null,
@@ -50,21 +50,21 @@ insert into done select id, kind, args, ? from jobs where id = ? and state = 'ru
 DELETE = "delete from jobs where id = ?"
 
 
-def make(plan: Plan) -> "BareSQLite":
-    """Give it on a file of its own."""
-    return BareSQLite(SQLiteSite(Path(plan.folder, f"{plan.database}.db")))
+def make(parameters: Parameters) -> "BareSQLite":
+    """Return the loop on a file of its own."""
+    return BareSQLite(SQLiteScratch(Path(parameters.folder, f"{parameters.database}.db")))
 
 
 @final
 class BareSQLite(System):
-    """What one Python process can reach with a durable commit for each call."""
+    """The most that one Python process can do with a durable commit for each call."""
 
     live = "select count(*) from jobs"
     ended = "select count(*) from done"
     version = sqlite3.sqlite_version
 
-    def __init__(self, site: SQLiteSite) -> None:
-        self.site: SQLiteSite = site
+    def __init__(self, scratch: SQLiteScratch) -> None:
+        self.scratch: SQLiteScratch = scratch
         self.config = {"synchronous": "FULL", "journal": "wal", "batch": BATCH}
 
     async def install(self) -> None:
@@ -79,16 +79,16 @@ class BareSQLite(System):
     async def work(self, recorder: Recorder, stop: anyio.Event) -> None:
         with closing(self._connect()) as connection:
             recorder.ready()
-            seen = None
+            checked = None
             while not stop.is_set():
                 [version] = connection.execute("pragma data_version").fetchone()
-                if version == seen:
-                    await asyncio.sleep(LOOK)
+                if version == checked:
+                    await asyncio.sleep(POLL)
                 elif not await _one_batch(connection, recorder):
-                    seen = version
+                    checked = version
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.site.file, isolation_level=None)
+        connection = sqlite3.connect(self.scratch.file, isolation_level=None)
         for setting in ("journal_mode=wal", "synchronous=full", "busy_timeout=5000"):
             connection.execute(f"pragma {setting}")
         return connection
@@ -97,7 +97,7 @@ class BareSQLite(System):
 @final
 @frozen
 class BareClient:
-    """One connection, used where the caller is."""
+    """One connection, used in the thread of the caller."""
 
     connection: sqlite3.Connection
 
@@ -113,7 +113,7 @@ class BareClient:
 
 
 async def _one_batch(connection: sqlite3.Connection, recorder: Recorder) -> int:
-    """Claim, run as tasks, complete; give how many there were."""
+    """Claim jobs, run them as tasks and complete them; return how many there were."""
     now = time.time()
     connection.execute("begin immediate")
     rows = connection.execute(CLAIM, (now + 30, now)).fetchall()
@@ -122,7 +122,7 @@ async def _one_batch(connection: sqlite3.Connection, recorder: Recorder) -> int:
         return 0
 
     async def noop(i: int, t: int) -> None:
-        recorder.hit(i, t)
+        recorder.record(i, t)
 
     async with asyncio.TaskGroup() as tasks:
         for _, args in rows:

@@ -1,4 +1,4 @@
-"""What the measures ask of a system: to be set up, to take jobs, to run them."""
+"""What the metrics need of a system: to be installed, to take jobs, to run them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import anyio
 
-from benchmarks.databases.scratch import Site
+from benchmarks.databases.ports import ScratchDatabase
 from benchmarks.processes.messages import Recorder
 
 Numbered = tuple[int, int]
-"""The payload of every job: its number, and the instant it is measured from, or 0."""
+"""The payload of every job: its number, and the time in ns that it is measured from, or 0."""
 
 
 class Client(Protocol):
@@ -27,12 +27,12 @@ class Client(Protocol):
 
 
 class System(ABC):
-    """A library in one configuration. Its job is a handler that only calls `Recorder.hit`."""
+    """A library in one configuration; the handler of its jobs only calls `Recorder.record`."""
 
     backend = "asyncio"
     uvloop = False
     has_many = True
-    """Whether it has a call for many jobs at once."""
+    """Whether the library has a call for many jobs at once."""
     has_tasks = False
     """Whether enqueueing from many tasks is measured too."""
     live: str
@@ -41,11 +41,11 @@ class System(ABC):
     """A query for the number of finished jobs, where the system keeps them."""
     version: str
     config: Mapping[str, Any]
-    site: Site
+    scratch: ScratchDatabase
 
     @abstractmethod
     async def install(self) -> None:
-        """Make the system's tables in the fresh site."""
+        """Create the system's tables in the empty scratch database."""
 
     @abstractmethod
     def client(self) -> AbstractAsyncContextManager[Client]:
@@ -53,4 +53,8 @@ class System(ABC):
 
     @abstractmethod
     async def work(self, recorder: Recorder, stop: anyio.Event) -> None:
-        """Run jobs until `stop` is set; say `recorder.ready()` once they are taken."""
+        """Run jobs until `stop` is set; call `recorder.ready()` once the worker takes jobs."""
+
+
+def ignore(_: int, __: int) -> None:
+    """Do nothing: the handler of a process that only enqueues."""

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measures import guard
-from benchmarks.measures.guard import Judged, UnknownCommitError
-from benchmarks.processes import parameters as plan
+from benchmarks.measures.guard import Comparison, UnknownCommitError, paired_ratio
+from benchmarks.processes import parameters as names
 from benchmarks.report.figures import Figure
-from benchmarks.report.ratios import paired_ratio
 
 ROOT = Path(__file__).parents[2]
 NOISE = (1.0, 1.02, 0.97, 1.01, 0.99, 1.04, 0.96, 1.0, 1.03, 0.98)
 
 
-def judged(unit: str, base: list[float], head: list[float]) -> Judged:
+def compared(unit: str, base: list[float], head: list[float]) -> Comparison:
     def figure(values: list[float]) -> Figure:
-        return Figure(system="", measure=plan.DRAIN, unit=unit, values=values)
+        return Figure(system="", measure=names.DRAIN, unit=unit, values=values)
 
-    return Judged("sqlite", figure(base), figure(head))
+    return Comparison("sqlite", figure(base), figure(head))
 
 
 def scaled(factor: float, noise: tuple[float, ...] = NOISE) -> list[float]:
@@ -56,20 +55,20 @@ def test_six_pairs_are_bounded_by_their_extremes() -> None:
 )
 def test_a_verdict_needs_the_whole_interval(factor: float, verdict: str) -> None:
     backwards = NOISE[::-1]
-    times = judged("us/job", scaled(1, backwards), scaled(factor))
-    rates = judged("jobs/s", scaled(factor), scaled(1, backwards))
+    times = compared("us/job", scaled(1, backwards), scaled(factor))
+    rates = compared("jobs/s", scaled(factor), scaled(1, backwards))
     assert times.verdict(0.03) == verdict
     assert rates.verdict(0.03) == verdict
 
 
 def test_a_tolerance_moves_the_bound() -> None:
-    times = judged("us/job", scaled(1), scaled(1.04))
+    times = compared("us/job", scaled(1), scaled(1.04))
     assert times.verdict(0.03) == "SLOWER"
     assert times.verdict(0.05) == "not slower"
 
 
 def test_the_report_names_ratio_interval_and_verdict() -> None:
-    text = guard.report([judged("us/job", scaled(1), scaled(1.2))], 0.03)
+    text = guard.report([compared("us/job", scaled(1), scaled(1.2))], 0.03)
     assert "sqlite drain" in text
     assert "1.200 (1.200-1.200)" in text
     assert text.rstrip().endswith("SLOWER |")
@@ -77,7 +76,7 @@ def test_the_report_names_ratio_interval_and_verdict() -> None:
 
 def test_an_unknown_commit_is_named() -> None:
     with pytest.raises(UnknownCommitError, match="no-such-commit"):
-        guard.named("no-such-commit")
+        guard.resolve("no-such-commit")
 
 
 def run_guard(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -1,9 +1,9 @@
-// graphile-worker, at its defaults but for ten slots, or with the preset its documentation gives for speed: a local queue,
-// and completion in batches.
-import { main, plan, require, sleep, url, versionOf } from "./harness.mjs";
+// graphile-worker with its defaults and ten slots, or with the preset that its documentation recommends for speed:
+// a local queue, and completion in batches.
+import { main, parameters, require, sleep, url, versionOf } from "./harness.mjs";
 const { Logger, makeWorkerUtils, run } = require("graphile-worker");
 
-const tuned = plan.options.tuned;
+const tuned = parameters.options.tuned;
 const concurrency = tuned ? 24 : 10, maxPoolSize = concurrency + 1, localQueue = 500, pollInterval = 2000, starting = 500;
 const logger = new Logger(() => () => {});
 const preset = tuned ? { worker: { localQueue: { size: localQueue }, completeJobBatchDelay: 0, failJobBatchDelay: 0 } } : {};
@@ -31,9 +31,9 @@ await main({
   async work(recorder) {
     await run({
       connectionString: url, concurrency, noHandleSignals: true, pollInterval, logger, maxPoolSize, preset,
-      taskList: { noop: async ({ i, t }) => { recorder.hit(i, t); } },
+      taskList: { noop: async ({ i, t }) => { recorder.record(i, t); } },
     });
-    await sleep(starting); // it does not say when it listens
+    await sleep(starting); // until it listens, which graphile-worker does not report
     recorder.ready();
   },
 });

@@ -1,6 +1,6 @@
-"""huey on SQLite: plain functions, as it has no others, on one thread.
+"""huey on SQLite, with one thread; its tasks are plain functions.
 
-It deletes a job before the handler runs and stores no end, so a crash loses what was running.
+huey deletes a job before its handler runs and stores no end, so a crash loses running jobs.
 """
 
 import asyncio
@@ -15,51 +15,51 @@ import anyio
 from attrs import frozen
 from huey import SqliteHuey
 
-from benchmarks.databases.scratch import SQLiteSite
+from benchmarks.databases.scratch import SQLiteScratch
 from benchmarks.processes.messages import Recorder
-from benchmarks.processes.parameters import Plan
-from benchmarks.systems.base import Client, Numbered, System
+from benchmarks.processes.parameters import Parameters
+from benchmarks.systems.base import Client, Numbered, System, ignore
 
 POLL = 0.01
-STARTING = 0.5
-"""Seconds until its thread looks for jobs; it does not say when."""
-Hit = Callable[[int, int], None]
+START = 0.5
+"""Seconds until its thread looks for jobs, which huey does not report."""
+Record = Callable[[int, int], None]
 
 
-def make(plan: Plan) -> "HueyPeer":
-    """Give it on a file of its own."""
+def make(parameters: Parameters) -> "HueyPeer":
+    """Return huey on a file of its own."""
     logging.getLogger("huey").setLevel(logging.ERROR)
-    site = SQLiteSite(Path(plan.folder, f"{plan.database}.db"))
-    return HueyPeer(site, fsync=plan.options["fsync"])
+    scratch = SQLiteScratch(Path(parameters.folder, f"{parameters.database}.db"))
+    return HueyPeer(scratch, fsync=parameters.options["fsync"])
 
 
 @final
 class HueyPeer(System):
-    """With a sync of the log at every commit, or with none at all."""
+    """huey with a sync of the log at every commit, or without any."""
 
     has_many = False
     live = "select count(*) from task"
 
-    def __init__(self, site: SQLiteSite, *, fsync: bool) -> None:
-        self.site = site
+    def __init__(self, scratch: SQLiteScratch, *, fsync: bool) -> None:
+        self.scratch = scratch
         self.version = version("huey")
         self.config = {"fsync": fsync, "workers": "1 thread", "poll": POLL, "journal": "wal"}
         self._fsync = fsync
 
     async def install(self) -> None:
-        huey, _ = self._huey(_ignore)
+        huey, _ = self._huey(ignore)
         huey.storage.close()
 
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[Client]:
-        huey, task = self._huey(_ignore)
+        huey, task = self._huey(ignore)
         try:
             yield HueyClient(task)
         finally:
             huey.storage.close()
 
     async def work(self, recorder: Recorder, stop: anyio.Event) -> None:
-        huey, _ = self._huey(recorder.hit)
+        huey, _ = self._huey(recorder.record)
         consumer = huey.create_consumer(
             workers=1,
             worker_type="thread",
@@ -70,18 +70,18 @@ class HueyPeer(System):
             check_worker_health=False,
         )
         consumer.start()
-        await asyncio.sleep(STARTING)
+        await asyncio.sleep(START)
         recorder.ready()
         await stop.wait()
 
-    def _huey(self, hit: Hit) -> tuple[Any, Any]:
+    def _huey(self, record: Record) -> tuple[Any, Any]:
         huey = SqliteHuey(
-            "bench", filename=str(self.site.file), fsync=self._fsync, results=False
+            "bench", filename=str(self.scratch.file), fsync=self._fsync, results=False
         )
 
         @huey.task()
         def noop(i: int, t: int) -> None:
-            hit(i, t)
+            record(i, t)
 
         return huey, noop
 
@@ -89,7 +89,7 @@ class HueyPeer(System):
 @final
 @frozen
 class HueyClient:
-    """Its task, which enqueues when it is called; on the thread of the caller."""
+    """A task, which enqueues when it is called, on the thread of the caller."""
 
     task: Any
 
@@ -98,7 +98,3 @@ class HueyClient:
 
     async def enqueue_many(self, jobs: Sequence[Numbered]) -> None:
         raise NotImplementedError
-
-
-def _ignore(_: int, __: int) -> None:
-    """Stand in for a handler that is never called."""

@@ -1,4 +1,4 @@
-"""pgqueuer over asyncpg, with uvloop as in its own benchmark."""
+"""pgqueuer over asyncpg, with uvloop as in pgqueuer's own benchmark."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -13,31 +13,31 @@ from attrs import frozen
 from pgqueuer import PgQueuer, Queries
 from pgqueuer.db import AsyncpgDriver
 
-from benchmarks.databases.scratch import PostgresSite
+from benchmarks.databases.scratch import PostgresScratch
 from benchmarks.processes.messages import Recorder
-from benchmarks.processes.parameters import Plan
+from benchmarks.processes.parameters import Parameters
 from benchmarks.systems.base import Client, Numbered, System
 
 BATCH = 1000
-STARTING = 0.5
-"""Seconds until it listens; it does not say when."""
-STOPPING = 3.0
+START = 0.5
+"""Seconds until pgqueuer listens, which it does not report."""
+STOP_TIMEOUT = 3.0
 
 
-def make(plan: Plan) -> "PgQueuerPeer":
-    """Give it on a database of its own."""
-    return PgQueuerPeer(PostgresSite(plan.dsn, plan.database))
+def make(parameters: Parameters) -> "PgQueuerPeer":
+    """Return pgqueuer on a database of its own."""
+    return PgQueuerPeer(PostgresScratch(parameters.dsn, parameters.database))
 
 
 @final
 class PgQueuerPeer(System):
-    """One connection; a finished job moves from its table to a log, many at once."""
+    """One connection; finished jobs move from their table to a log in batches."""
 
     uvloop = True
     live = "select count(*) from pgqueuer"
 
-    def __init__(self, site: PostgresSite) -> None:
-        self.site = site
+    def __init__(self, scratch: PostgresScratch) -> None:
+        self.scratch = scratch
         self.config = {"driver": "asyncpg", "uvloop": True, "batch_size": BATCH}
         self.version = version("pgqueuer")
 
@@ -57,30 +57,30 @@ class PgQueuerPeer(System):
             @app.entrypoint("noop")
             async def noop(job: Any) -> None:
                 i, t = job.payload.split()
-                recorder.hit(int(i), int(t))
+                recorder.record(int(i), int(t))
 
             running = asyncio.create_task(
                 app.run(batch_size=BATCH, dequeue_timeout=timedelta(seconds=30))
             )
-            await asyncio.sleep(STARTING)
+            await asyncio.sleep(START)
             recorder.ready()
             await stop.wait()
             app.shutdown.set()
-            await asyncio.wait([running], timeout=STOPPING)
+            await asyncio.wait([running], timeout=STOP_TIMEOUT)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[Any]:
-        connection = await asyncpg.connect(self.site.url)
+        connection = await asyncpg.connect(self.scratch.url)
         try:
             yield connection
         finally:
-            await connection.close(timeout=STOPPING)
+            await connection.close(timeout=STOP_TIMEOUT)
 
 
 @final
 @frozen
 class PgQueuerClient:
-    """Its queries, on one connection."""
+    """pgqueuer's queries, on one connection."""
 
     queries: Any
 

@@ -10,47 +10,47 @@ import anyio
 import procrastinate
 from attrs import frozen
 
-from benchmarks.databases.scratch import PostgresSite
+from benchmarks.databases.scratch import PostgresScratch
 from benchmarks.processes.messages import Recorder
-from benchmarks.processes.parameters import Plan
-from benchmarks.systems.base import Client, Numbered, System
+from benchmarks.processes.parameters import Parameters
+from benchmarks.systems.base import Client, Numbered, System, ignore
 
 CONCURRENCY = 10
-STARTING = 0.3
-"""Seconds until it listens; it does not say when."""
-STOPPING = 3.0
-Hit = Callable[[int, int], None]
+START = 0.3
+"""Seconds until procrastinate listens, which it does not report."""
+STOP_TIMEOUT = 3.0
+Record = Callable[[int, int], None]
 
 
-def make(plan: Plan) -> "ProcrastinatePeer":
-    """Give it on a database of its own."""
-    return ProcrastinatePeer(PostgresSite(plan.dsn, plan.database))
+def make(parameters: Parameters) -> "ProcrastinatePeer":
+    """Return procrastinate on a database of its own."""
+    return ProcrastinatePeer(PostgresScratch(parameters.dsn, parameters.database))
 
 
 @final
 class ProcrastinatePeer(System):
-    """It stores every job's end by itself, so more slots do not make it faster."""
+    """Ten slots; every end is a statement of its own, so more slots do not make it faster."""
 
     live = "select count(*) from procrastinate_jobs where status in ('todo', 'doing')"
 
-    def __init__(self, site: PostgresSite) -> None:
-        self.site = site
+    def __init__(self, scratch: PostgresScratch) -> None:
+        self.scratch = scratch
         self.config = {"driver": "psycopg", "concurrency": CONCURRENCY, "delete_jobs": "always"}
         self.version = version("procrastinate")
 
     async def install(self) -> None:
-        app, _ = self._app(_ignore, connections=2)
+        app, _ = self._app(ignore, connections=2)
         async with app.open_async():
             await app.schema_manager.apply_schema_async()
 
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[Client]:
-        app, task = self._app(_ignore, connections=4)
+        app, task = self._app(ignore, connections=4)
         async with app.open_async():
             yield ProcrastinateClient(task)
 
     async def work(self, recorder: Recorder, stop: anyio.Event) -> None:
-        app, _ = self._app(recorder.hit, connections=CONCURRENCY + 4)
+        app, _ = self._app(recorder.record, connections=CONCURRENCY + 4)
         async with app.open_async():
             running = asyncio.create_task(
                 app.run_worker_async(
@@ -60,21 +60,21 @@ class ProcrastinatePeer(System):
                     delete_jobs="always",
                 )
             )
-            await asyncio.sleep(STARTING)
+            await asyncio.sleep(START)
             recorder.ready()
             await stop.wait()
             running.cancel()
-            await asyncio.wait([running], timeout=STOPPING)
+            await asyncio.wait([running], timeout=STOP_TIMEOUT)
 
-    def _app(self, hit: Hit, connections: int) -> tuple[procrastinate.App, Any]:
+    def _app(self, record: Record, connections: int) -> tuple[procrastinate.App, Any]:
         connector = procrastinate.PsycopgConnector(
-            conninfo=self.site.url, min_size=2, max_size=connections
+            conninfo=self.scratch.url, min_size=2, max_size=connections
         )
         app = procrastinate.App(connector=connector)
 
         @app.task(name="noop")
         async def noop(i: int, t: int) -> None:
-            hit(i, t)
+            record(i, t)
 
         return app, noop
 
@@ -82,7 +82,7 @@ class ProcrastinatePeer(System):
 @final
 @frozen
 class ProcrastinateClient:
-    """Its task, which defers itself."""
+    """A task, which defers itself."""
 
     task: Any
 
@@ -91,7 +91,3 @@ class ProcrastinateClient:
 
     async def enqueue_many(self, jobs: Sequence[Numbered]) -> None:
         await self.task.batch_defer_async(*[{"i": i, "t": t} for i, t in jobs])
-
-
-def _ignore(_: int, __: int) -> None:
-    """Stand in for a handler that is never called."""
