@@ -213,7 +213,7 @@ def _measure_one(result: Result, one: SystemSpec, parameters: Parameters) -> Non
 
 
 def collect(result: Result, name: str, process: Process) -> None:
-    """Add the messages of a measuring process until it is done; raise what `Result.add` does."""
+    """Add the messages of a process until it is done; raise what `Result.add` raises."""
     end = monotonic() + TIMEOUT
     message: dict[str, Any] = {"event": ""}
     while message["event"] != "done":

@@ -60,9 +60,7 @@ async def enqueue_one(system: System, parameters: Parameters) -> None:
     """One task that waits for each call before the next; no worker is running."""
     sizes = parameters.sizes
     async with _fresh_client(system) as client:
-        await _one_by_one(
-            client, WARM_UP_NUMBER, WARM_UP, monotonic() + parameters.sizes.time_limit
-        )
+        await _one_by_one(client, WARM_UP_NUMBER, WARM_UP, monotonic() + sizes.time_limit)
         started = monotonic()
         done = await _one_by_one(client, 0, sizes.one, started + sizes.time_limit)
         taken = monotonic() - started
@@ -80,9 +78,7 @@ async def enqueue_tasks(system: System, parameters: Parameters) -> None:
     sizes = parameters.sizes
     share = max(1, sizes.many // TASKS)
     async with _fresh_client(system) as client:
-        await _one_by_one(
-            client, WARM_UP_NUMBER, WARM_UP, monotonic() + parameters.sizes.time_limit
-        )
+        await _one_by_one(client, WARM_UP_NUMBER, WARM_UP, monotonic() + sizes.time_limit)
         started = monotonic()
         async with anyio.create_task_group() as tasks:
             for number in range(TASKS):

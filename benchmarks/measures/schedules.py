@@ -58,7 +58,7 @@ class Result:
 
     figures: Sequence[Figure]
     ratios: Mapping[tuple[str, str], float]
-    """The factor by which bgjobs is faster, the median of the schedules, by library and mode."""
+    """The factor by which bgjobs is faster, by library and mode; the median of all schedules."""
     rare: Mapping[str, float]
     """Microseconds of the rarest schedules."""
 
@@ -118,9 +118,9 @@ def measure(rounds: int, calls: int, schedules: int = SCHEDULES) -> Result:
     modes = {ITERATING: _iterating, FRESH: _fresh}
     taken: dict[tuple[str, str], list[list[float]]] = {}
     for _ in range(rounds):
-        for mode, take in modes.items():
+        for mode, duration in modes.items():
             by_case = [
-                [take(one, case, calls) for one in libraries().values()] for case in cases
+                [duration(one, case, calls) for one in libraries().values()] for case in cases
             ]
             for name, values in zip(libraries(), zip(*by_case, strict=True), strict=True):
                 taken.setdefault((name, mode), []).append(list(values))

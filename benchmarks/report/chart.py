@@ -135,10 +135,10 @@ def _caption(found: Mapping[str, Any]) -> Iterator[str]:
         for name, system in found["systems"].items()
         if not name.startswith("limit")
     }
+    rounds = f"rounds: {found['rounds']}"
     texts = [
         LEGEND,
-        f"$ {environment['command']} (medians; rounds: {found['rounds']}, "
-        f"scale: {found['scale']:g})",
+        f"$ {environment['command']} (medians; {rounds}, scale: {found['scale']:g})",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
         f"{environment['machine']}; {environment['Python']}, {environment['packages']}",
         *(f"{name} {environment[name]}" for name in TITLES.values() if name in environment),
