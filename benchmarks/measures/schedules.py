@@ -58,7 +58,7 @@ class Result:
 
     figures: Sequence[Figure]
     ratios: Mapping[tuple[str, str], float]
-    """The factor by which bgjobs is faster, by library and mode; the median of all schedules."""
+    """The factor by which bgjobs is faster, by library and mode, in the median."""
     rare: Mapping[str, float]
     """Microseconds of the rarest schedules."""
 

@@ -1,12 +1,15 @@
 """The speed guard: what it concludes from pairs, and that it measures two commits."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 
 import pytest
 
+import bgjobs
 from benchmarks.measures import guard
 from benchmarks.measures.guard import Comparison, UnknownCommitError, paired_ratio
 from benchmarks.processes import parameters as names
@@ -77,6 +80,32 @@ def test_the_report_names_ratio_interval_and_verdict() -> None:
 def test_an_unknown_commit_is_named() -> None:
     with pytest.raises(UnknownCommitError, match="no-such-commit"):
         guard.resolve("no-such-commit")
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Yield what a module imports from bgjobs, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bgjobs"):
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (one.name for one in node.names if one.name.startswith("bgjobs"))
+
+
+def test_the_workload_imports_only_public_names_of_bgjobs() -> None:
+    # It runs over both commits, and other modules may have moved between these.
+    program = """
+import sys
+import benchmarks.processes.child, benchmarks.systems.bgjobs
+print(*(module.__file__ for name, module in sys.modules.items()
+        if name.startswith("benchmarks.") and module.__file__))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    modules = [Path(path) for path in done.stdout.split()]
+    assert ROOT / "benchmarks" / "systems" / "bgjobs.py" in modules
+    used = {name for path in modules for name in imported_names(path)}
+    assert "bgjobs.run" in used
+    assert used <= {f"bgjobs.{name}" for name in bgjobs.__all__}
 
 
 def run_guard(*arguments: str) -> "subprocess.CompletedProcess[str]":
