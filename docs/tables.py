@@ -60,8 +60,8 @@ To use it: `@bgjobs.worker` on an async or plain function with annotated paramet
 `bgjobs.Config(store=..., queues=[bgjobs.Queue("default", workers=[...])])`;
 `async with bgjobs.run(config) as bg:`; `await bg.enqueue(worker.request(...))`;
 `await bg.run_until_stopped()`. Stores are `bgjobs.SQLiteStore(path)` and
-`bgjobs.PostgresStore(conninfo)`. Handlers must be idempotent. There are no brokers, no pickle, no
-result backend and no global application object.
+`bgjobs.PostgresStore(conninfo)`. Handlers must be idempotent. There are no brokers, no pickle,
+no result backend and no global application object.
 """
 
 CLASSES = (
