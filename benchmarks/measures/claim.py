@@ -10,15 +10,14 @@ from itertools import chain, product
 from statistics import median
 from time import perf_counter
 from typing import final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from attrs import evolve, field, frozen
 
 from benchmarks.databases.ports import Database, Population, Tables, opened
 from benchmarks.databases.postgres import PostgresTables
 from benchmarks.report.figures import Figure, table, write_json
-from bgjobs.ids import new_id
-from bgjobs.jobs import Job
+from bgjobs import Job
 from bgjobs.settlements import Requeue
 from bgjobs.stores.abc import Owner
 from bgjobs.stores.postgres.statements import Dialect
@@ -118,7 +117,7 @@ def _scenario(database: Database, population: Population) -> Iterator[Scenario]:
         tables.disable_autovacuum()
         tables.fill(population)
         with opened(tables) as store:
-            owner = Owner(new_id(), "bench", "bench")
+            owner = Owner(uuid4(), "bench", "bench")
             store.open_owner(owner, LEASE)
             yield Scenario(tables, population, owner.id)
 
