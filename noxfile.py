@@ -86,13 +86,9 @@ def field(session: nox.Session) -> None:
         packages = " ".join(missing)
         session.error(f"run first: apt-get install --no-install-recommends {packages}")
     install(session, "test")
-    # Two processes, so that what is measured does not wait for a processor. The variable is
-    # cleared because Debian's server is compared with the one of the wheel.
-    session.run(
-        *("pytest", "-n", "2", "tests/field"),
-        *session.posargs,
-        env={"BGJOBS_TEST_POSTGRES": ""},
-    )
+    # Two processes, so that what is measured does not wait for a processor.
+    wheel = {"BGJOBS_TEST_POSTGRES": ""}  # the other server that Debian's is compared with
+    session.run("pytest", "-n", "2", "tests/field", *session.posargs, env=wheel)
 
 
 @nox.session(name="tests-all", python=PYTHONS)

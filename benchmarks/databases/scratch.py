@@ -58,7 +58,7 @@ class SQLiteScratch:
         self.drop()
 
     def analyze(self) -> None:
-        """Do nothing: closing the file has emptied its log, and a new file needs no more."""
+        """Do nothing: closing writes the log back, and applications analyze no new files."""
 
     def query_number(self, query: str) -> int:
         with closing(sqlite3.connect(self.file, timeout=10)) as connection:
