@@ -16,16 +16,16 @@ nox.options.sessions = ["lint", "types", "tests", "docs", "build"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-IN_PARALLEL = ["-n", "auto"]  # tests/conftest.py says how many; `-- -n 0` undoes it
+IN_PARALLEL = ["-n", "auto"]  # tests/conftest.py sets how many; `-- -n 0` turns it off
 PYTHONS = ["3.11", "3.12", "3.13"]
 OTHERS = [python for python in PYTHONS if python != "{}.{}".format(*sys.version_info)]
-"""All but the one that nox itself runs on, which sessions without a version use."""
+"""All except the one that nox itself runs on; sessions without a version use that one."""
 PLUGIN = "pytest_bgjobs.py"
 SERVERS = {
     "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
     "pgbouncer": "/usr/sbin/pgbouncer",
 }
-"""Debian's packages that `field` needs, and what they bring."""
+"""The Debian packages that `field` needs, and a program of each."""
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
     "tests/runtime/test_a_jobs_life.py",
@@ -34,10 +34,10 @@ TESTED_AS_INSTALLED = [
     "tests/e2e/test_examples.py",
 ]
 
-# Tests start hundreds of processes, which would all compile what they import.
+# Tests start hundreds of processes; without cached bytecode each compiles what it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# pyenv keeps its interpreters off the PATH, where nox looks for them.
+# nox looks for interpreters on the PATH, where those of pyenv are not.
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 BEHIND = [str(folder) for python in PYTHONS for folder in PYENV.glob(f"{python}.*/bin")]
 os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *BEHIND])
@@ -51,7 +51,7 @@ def install(session: nox.Session, *groups: str, package: bool = True) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting and the floors."""
+    """Check style, formatting and which package imports which."""
     install(session, "lint", package=False)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -60,7 +60,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types with mypy and with pyright, and that no public name lacks one."""
+    """Check the types with mypy and pyright, and that every public name has a type."""
     install(session, "types")
     session.install("nox")
     session.run("mypy")
@@ -77,40 +77,38 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def field(session: nox.Session) -> None:
-    """Run applications on servers as they are run; `nox -s field -- -k promotion` runs some.
+    """Run applications on real servers; `nox -s field -- -k promotion` runs some.
 
-    It needs Debian's packages postgresql-15 and pgbouncer, and says so where they are missing.
+    The session needs the Debian packages postgresql-15 and pgbouncer.
     """
     missing = [name for name, path in SERVERS.items() if not Path(path).exists()]
     if missing:
         packages = " ".join(missing)
         session.error(f"run first: apt-get install --no-install-recommends {packages}")
     install(session, "test")
-    # Two: what is measured is not to wait for a processor.
-    wheel = {"BGJOBS_TEST_POSTGRES": ""}  # the server that is compared with Debian's
+    # Two processes, so that what is measured does not wait for a processor.
+    wheel = {"BGJOBS_TEST_POSTGRES": ""}  # the other server that Debian's is compared with
     session.run("pytest", "-n", "2", "tests/field", *session.posargs, env=wheel)
 
 
 @nox.session(name="tests-all", python=PYTHONS)
 def tests_all(session: nox.Session) -> None:
-    """Run the tests on every Python that is supported and found here."""
+    """Run the tests on every supported Python that is installed."""
     install(session, "test", "types")
     session.run("pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session(name="tests-others", python=OTHERS)
 def tests_others(session: nox.Session) -> None:
-    """Run the tests that are not slow on the supported Pythons beside the one of nox."""
+    """Run the tests that are not slow on the supported Pythons other than that of nox."""
     install(session, "test", "types")
     session.run("pytest", *IN_PARALLEL, "-m", "not slow", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write what is made of the code, build the site, run every program in the documents."""
+    """Write the generated pages, build the site, and run every program in the documents."""
     install(session, "types")
-    session.run("python", "docs/pictures.py")
-    session.run("python", "docs/lease.py")
     session.run("python", "docs/tables.py")
     build = ("--jobs=auto", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
     session.run("sphinx-build", "--fresh-env", *build)
@@ -119,7 +117,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel and the sdist into dist/, and test them as a user would have them."""
+    """Build the wheel and the sdist into dist/, install them as a user would, and test them."""
     session.install("build", "hatchling", "twine")
     folder = emptied(Path(session.create_tmp()).resolve())
     dist, direct = emptied(ROOT / "dist"), folder / "direct"
@@ -129,24 +127,24 @@ def build(session: nox.Session) -> None:
     [wheel], [sdist] = dist.glob("*.whl"), dist.glob("*.tar.gz")
     session.run("twine", "check", "--strict", str(wheel), str(sdist))
     if not filecmp.cmp(wheel, direct / wheel.name, shallow=False):
-        session.error("the wheel that is built from the sdist is another one")
+        session.error("the wheel built from the sdist differs from the one built directly")
     check_is_complete(session, wheel)
     test_installed(session, wheel, sdist, folder)
 
 
 def check_is_complete(session: nox.Session, wheel: Path) -> None:
-    """Compare the wheel with the sources."""
+    """Stop the session unless the wheel contains every source file and no other."""
     with zipfile.ZipFile(wheel) as opened:
         built = {name for name in opened.namelist() if ".dist-info/" not in name}
     sources = [path for path in (ROOT / "bgjobs").rglob("*") if path.is_file()]
     wanted = {str(path.relative_to(ROOT)) for path in sources if path.suffix != ".pyc"}
     wanted.add(PLUGIN)
     if built != wanted:
-        session.error(f"in the wheel or in the sources alone: {sorted(built ^ wanted)}")
+        session.error(f"only in the wheel or only in the sources: {sorted(built ^ wanted)}")
 
 
 def test_installed(session: nox.Session, wheel: Path, sdist: Path, folder: Path) -> None:
-    """Run what needs the wheel alone, then tests of the sdist, whose package is taken away."""
+    """Run an example with the wheel alone, then tests of the sdist without its package."""
     python = str(folder / "venv" / "bin" / "python")
     session.run("python", "-m", "venv", str(folder / "venv"))
     with tarfile.open(sdist) as opened:
@@ -164,7 +162,7 @@ def test_installed(session: nox.Session, wheel: Path, sdist: Path, folder: Path)
 
 
 def emptied(folder: Path) -> Path:
-    """Give the folder with nothing in it."""
+    """Create the folder anew and return it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
@@ -172,34 +170,41 @@ def emptied(folder: Path) -> Path:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Digest the standard library; `nox -s demo -- PATH` takes another folder."""
+    """Run an example over the standard library; `nox -s demo -- PATH` takes another folder."""
     install(session, "demo")
     session.run("python", "examples/digest.py", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Compare with other libraries; `nox -s bench -- extras`, or `growth`, measures more."""
+    """Compare with other libraries; `nox -s bench -- extras` or `growth` measures more."""
     install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session
+def size(session: nox.Session) -> None:
+    """Count files and lines of code; `nox -s size -- COMMIT` counts those of a commit, too."""
+    session.install("attrs")
+    session.run("python", "-m", "benchmarks.report.code_size", *session.posargs)
+
+
+@nox.session
 def chaos(session: nox.Session) -> None:
-    """Break things at random; `nox -s chaos -- --store sqlite postgres --seconds 600`."""
+    """Inject random failures; `nox -s chaos -- --store sqlite postgres --seconds 600`."""
     install(session, "test")
     session.run("python", "-m", "tests.chaos", *session.posargs)
 
 
 @nox.session
 def hostile(session: nox.Session) -> None:
-    """Write hostile rows beside an application; `nox -s hostile -- --rows 10000 --seed 7`."""
+    """Run an application beside hostile rows; `nox -s hostile -- --rows 10000 --seed 7`."""
     install(session, "test")
     session.run("python", "-m", "tests.hostile_rows", *session.posargs)
 
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """Play worlds under a virtual clock; `nox -s simulate -- --seeds 20000`."""
+    """Simulate applications under a virtual clock; `nox -s simulate -- --seeds 20000`."""
     install(session, "test")
     session.run("python", "-m", "tests.simulation", *session.posargs)

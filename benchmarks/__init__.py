@@ -1,12 +1,14 @@
-"""bgjobs beside others and beside its limits: ``python -m benchmarks``, or one part of it.
+"""Benchmarks of bgjobs: ``python -m benchmarks``, or one of its subcommands.
 
-compare     other libraries and bare SQL, in one run and in alternation; judged by `goals`
-extras      more of bgjobs: other handlers, more processes, lateness, memory, idleness
+compare     bgjobs beside other libraries and bare SQL, in one run and in alternation
+extras      other handlers, more processes, lateness, memory and idle cost of bgjobs
 growth      how claims, drains and memory grow with the backlog, the names and the history
-claim       what one reserve costs, with its plan
-schedules   what it costs to find the next occurrence
+claim       what one reserve costs, with its query plan
+operators   the duration of pages, searches, lookups and counts on many failed jobs
+schedules   the cost of finding the next occurrence
+guard       two commits of bgjobs in alternating pairs, and whether the newer one is slower
 report      the tables and the chart of an earlier comparison, from its JSON
 
-`measures` says what each metric means, and `peers/harness.mjs` the same for Node; `systems`
-lists who is compared. Every worker is a process of its own, and so is every client.
+`measures.metrics` defines each metric, and `systems/peers/harness.mjs` the same for Node.
+`systems.registry` lists what is compared. Every worker and every client has its own process.
 """

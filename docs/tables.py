@@ -1,4 +1,4 @@
-"""Writes the pages that are made of the code: all events, all settings, and llms.txt."""
+"""Writes the pages generated from the code: events, settings, and llms.txt."""
 
 import ast
 import inspect
@@ -17,10 +17,10 @@ DOCS = Path(__file__).parent
 EVENTS = """\
 # Events
 
-What listeners are told. How to listen stands in [Events](../guide/events.md), what to do about
-each in [When something breaks](../operate/operations.md#what-each-event-means).
+What listeners receive. [Events](../guide/events.md) shows how to listen, and
+[When something breaks](../operate/operations.md#what-each-event-means) how to react to each.
 
-| Event | It carries | When |
+| Event | Fields | When |
 |---|---|---|
 """
 
@@ -37,16 +37,16 @@ CLASSES_OF_EVENTS = """
 
 .. py:data:: bgjobs.events.Listener
 
-   A function, plain or async, that takes an event; told of events in their order.
+   A function, plain or async, that is called with each event, in their order.
 ```
 """
 
 SETTINGS = """\
 # Settings
 
-All times are in seconds, unless a `timedelta` is wanted. What is wrong is refused where it is
-given, all of it in one `ConfigError`. What each setting trades stands in
-[Tuning](../operate/tuning.md).
+All times are in seconds where the type is not `timedelta`. Constructors check all values and
+raise one `ConfigError` that names every problem. [Tuning](../operate/tuning.md) shows what each
+setting costs and gains.
 """
 
 LLMS = """\
@@ -60,8 +60,8 @@ To use it: `@bgjobs.worker` on an async or plain function with annotated paramet
 `bgjobs.Config(store=..., queues=[bgjobs.Queue("default", workers=[...])])`;
 `async with bgjobs.run(config) as bg:`; `await bg.enqueue(worker.request(...))`;
 `await bg.run_until_stopped()`. Stores are `bgjobs.SQLiteStore(path)` and
-`bgjobs.PostgresStore(conninfo)`. Handlers must be harmless to repeat. There are no brokers, no
-pickle, no result backend and no global application object.
+`bgjobs.PostgresStore(conninfo)`. Handlers must be idempotent. There are no brokers, no pickle,
+no result backend and no global application object.
 """
 
 CLASSES = (
@@ -81,7 +81,7 @@ FUNCTIONS: tuple[tuple[str, Callable[..., object]], ...] = (
 
 @frozen
 class Field:
-    """One attribute of an attrs class, as its source says it."""
+    """One attribute of an attrs class, as in its source."""
 
     name: str
     type: str
@@ -90,7 +90,7 @@ class Field:
 
 
 def fields_of(kind: type) -> Iterator[Field]:
-    """Read the fields of a class in their order, with the texts below them."""
+    """Yield the fields of a class in their order, with the texts below them."""
     [node] = ast.parse(inspect.getsource(kind)).body
     assert isinstance(node, ast.ClassDef)  # noqa: S101 - for the type checker
     for one, after in zip(node.body, [*node.body[1:], None], strict=True):
@@ -100,18 +100,18 @@ def fields_of(kind: type) -> Iterator[Field]:
 
 
 def events_page() -> str:
-    """Give docs/reference/events.md."""
+    """Return docs/reference/events.md."""
     return EVENTS + "".join(map(_event_row, get_args(events.Event))) + CLASSES_OF_EVENTS
 
 
 def settings_page() -> str:
-    """Give docs/reference/settings.md."""
+    """Return docs/reference/settings.md."""
     sections = [*map(_class_section, CLASSES), *(_function_section(*one) for one in FUNCTIONS)]
     return SETTINGS + "".join(sections)
 
 
 def llms_text() -> str:
-    """Give docs/llms.txt: what the front page lists, below a summary."""
+    """Return docs/llms.txt: a summary, then the lists of the front page."""
     index = (DOCS / "index.md").read_text("utf-8")
     return f"{LLMS}\n{index[index.index('## ') :]}"
 
@@ -149,13 +149,13 @@ def _function_section(name: str, function: Callable[..., object]) -> str:
 
 
 def _parameters(given: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
-    """Give those that a caller may name, and what they are unless given."""
+    """Yield the parameters that a caller may name, with their defaults."""
     yield from ((one, None) for one in given.args if one.arg != "self")
     yield from zip(given.kwonlyargs, given.kw_defaults, strict=True)
 
 
 def _default(value: ast.expr | None) -> str:
-    """Say what a field is unless it is given; nothing, where its text has to say it."""
+    """Return the default of a field, or "" where the text of the field describes it."""
     if not isinstance(value, ast.Call) or ast.unparse(value.func) != "field":
         return "" if value is None else ast.unparse(value)
     given = {one.arg: ast.unparse(one.value) for one in value.keywords}

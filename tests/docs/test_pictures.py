@@ -1,38 +1,43 @@
-"""The pictures in docs/ are what the library says, and can be read in the dark and aloud."""
+"""The pictures in docs/ are small, readable in dark mode and aloud, and up to date."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from docs import lease, pictures
+import bgjobs
+from benchmarks.report import chart
+from benchmarks.report.figures import read_json
+from tests.docs.documents import BUILT, ROOT
 
+DOCS = ROOT / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
-PICTURES = {
-    pictures.PICTURE: (
-        pictures.year_picture,
-        "at 02:30 every day (Europe/Paris), in 2026",
-        "29 March",
-    ),
-    lease.PICTURE: (
-        lease.lease_picture,
-        "A process that is frozen for longer than its lease of 20 s",
-        "Until 28 s",
-    ),
-}
+PICTURES = sorted(path for path in DOCS.rglob("*.svg") if BUILT not in path.parents)
+BENCHMARKS = "docs/operate/benchmarks"
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
-def test_a_picture_is_up_to_date(path: Path) -> None:
-    draw, _, _ = PICTURES[path]
-    assert path.read_text("utf-8") == draw(), "run: nox -s docs"
+def test_a_picture_is_small_and_has_a_text_and_colours_for_the_dark(path: Path) -> None:
+    text = path.read_text("utf-8")
+    picture = ET.fromstring(text)
+
+    assert len(text) < 20_000
+    assert picture.attrib["role"] == "img"
+    assert picture.get("aria-label") or picture.findtext(f"{SVG}desc")
+    assert "prefers-color-scheme: dark" in text
 
 
-@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
-def test_a_picture_is_small_and_has_a_text_for_those_who_cannot_see_it(path: Path) -> None:
-    draw, title, told = PICTURES[path]
-    picture = ET.fromstring(draw())
+def test_the_picture_of_a_lease_shows_the_defaults() -> None:
+    config = bgjobs.Config(store=bgjobs.SQLiteStore(":memory:"))
+    description = ET.parse(DOCS / "design" / "lease.svg").findtext(f"{SVG}desc") or ""
 
-    assert len(draw()) < 20_000
-    assert picture.findtext(f"{SVG}title") == title
-    assert told in (picture.findtext(f"{SVG}desc") or "")
+    renewed = 2 * config.heartbeat_interval
+    assert f"renews its lease every {config.heartbeat_interval:g} s" in description
+    assert f"the lease ends at {renewed + config.lease:g} s" in description
+    assert f"At most {config.sweep_interval:g} s later" in description
+
+
+def test_the_chart_of_the_benchmarks_shows_the_committed_figures() -> None:
+    drawn = chart.draw(*read_json(ROOT / f"{BENCHMARKS}.json"))
+    command = f"python -m benchmarks report {BENCHMARKS}.json --chart {BENCHMARKS}.svg"
+    assert (ROOT / f"{BENCHMARKS}.svg").read_text("utf-8") == drawn, f"run: {command}"

@@ -1,4 +1,4 @@
-"""The benchmarks run and check themselves, here with next to nothing to do."""
+"""Benchmarks run with their smallest settings and check their results."""
 
 import json
 import os
@@ -13,19 +13,21 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import evolve
 
-from benchmarks import chart, compare, goals, plan, running
 from benchmarks.__main__ import main
-from benchmarks.comparison_table import TITLES, comparison
-from benchmarks.goals import Goal, Verdict
-from benchmarks.plan import Plan, Sizes
-from benchmarks.recorder import Recorder, heard, runs_in
-from benchmarks.report import Figure, as_rows, quantile, read_json, write_json
-from benchmarks.systems import SYSTEMS, chosen
+from benchmarks.measures import compare
+from benchmarks.processes import parameters as names
+from benchmarks.processes import workers
+from benchmarks.processes.messages import Recorder, parse, runs_in
+from benchmarks.processes.parameters import Parameters, Sizes
+from benchmarks.report import chart, goals
+from benchmarks.report.figures import Figure, quantile, read_json, write_json
+from benchmarks.report.goals import Goal, Verdict
+from benchmarks.systems.registry import SYSTEMS, select
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--scale", "0.01", "--rounds", "1")
 SVG = "{http://www.w3.org/2000/svg}"
-FACTS = {
+ENVIRONMENT = {
     "machine": "a <machine>",
     "Python": "CPython 3",
     "packages": "trio 1",
@@ -91,20 +93,20 @@ def test_bgjobs_is_compared_on_postgres(tmp_path: Path, postgres_dsn: str) -> No
 
 
 def test_a_library_that_is_not_installed_is_named_and_the_others_are_measured() -> None:
-    huey, limit = chosen(["huey", "limit-sqlite"])[::-1]
-    absent = evolve(huey, name="absent", maker="benchmarks.peers.absent")
+    huey, limit = select(["huey", "limit-sqlite"])[::-1]
+    absent = evolve(huey, name="absent", module="benchmarks.systems.peers.absent")
     found = compare.measure(
-        compare.Wanted(
-            systems=[absent, huey, limit], rounds=1, metrics=[plan.ENQUEUE_ONE], scale=0.01
+        compare.Options(
+            systems=[absent, huey, limit], rounds=1, metrics=[names.ENQUEUE_ONE], scale=0.01
         ),
         dsn="",
     )
-    expected = {"absent": "not measured: No module named 'benchmarks.peers.absent'"}
+    expected = {"absent": "not measured: No module named 'benchmarks.systems.peers.absent'"}
     if find_spec("huey") is None:
         expected["huey"] = "not measured: No module named 'huey'"
     assert found.missing == expected
-    assert ("limit-sqlite", plan.ENQUEUE_ONE) in found.figures
-    assert not found.refused
+    assert ("limit-sqlite", names.ENQUEUE_ONE) in found.figures
+    assert not found.invalid
 
 
 @pytest.mark.slow
@@ -143,10 +145,10 @@ def test_claims_are_measured_on_all_populations(tmp_path: Path, postgres_dsn: st
 
 
 def written(folder: Path, kind: str = "compare") -> Path:
-    figures = [figure("bgjobs-sqlite-trio", plan.DRAIN, 300.0, 100.0, 200.0)]
+    figures = [figure("bgjobs-sqlite-trio", names.DRAIN, 300.0, 100.0, 200.0)]
     systems = {"bgjobs-sqlite-trio": {"version": "1.2.3"}}
     more = {"scale": 1.0, "rounds": 3, "systems": systems, "missing": {"huey": "away"}}
-    write_json(folder / "found.json", FACTS, as_rows(figures), kind=kind, **more)
+    write_json(folder / "found.json", ENVIRONMENT, figures, kind=kind, **more)
     return folder / "found.json"
 
 
@@ -170,8 +172,8 @@ def test_only_a_comparison_is_shown_again(tmp_path: Path) -> None:
 
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
     found, figures = read_json(written(tmp_path))
-    assert found["facts"] == FACTS
-    assert figures == [figure("bgjobs-sqlite-trio", plan.DRAIN, 300.0, 100.0, 200.0)]
+    assert found["environment"] == ENVIRONMENT
+    assert figures == [figure("bgjobs-sqlite-trio", names.DRAIN, 300.0, 100.0, 200.0)]
 
 
 RATIO = Goal(text="a ratio", ours=("a", "rate"), other=("b", "rate"), least=2)
@@ -207,18 +209,18 @@ def test_goals_name_only_what_is_measured() -> None:
     systems = {one.name for one in SYSTEMS}
     keys = [key for goal in goals.COMPARE for key in (goal.ours, goal.other) if key]
     assert {system for system, _ in keys} <= systems
-    assert {measure for _, measure in keys} <= set(TITLES)
+    assert {measure for _, measure in keys} <= set(compare.COLUMNS)
     assert {goal.ours[0] for goal in goals.EXTRAS} <= systems
 
 
 def test_the_table_has_a_line_for_each_system_of_a_database() -> None:
     figures = [
-        figure("pgqueuer", plan.DRAIN, 7000.0),
-        figure("bgjobs-postgres-trio", plan.DRAIN, 9000.0),
-        figure("bgjobs-postgres-trio", plan.PICKUP_P50, 1.5),
-        figure("huey", plan.DRAIN, 800.0),
+        figure("pgqueuer", names.DRAIN, 7000.0),
+        figure("bgjobs-postgres-trio", names.DRAIN, 9000.0),
+        figure("bgjobs-postgres-trio", names.PICKUP_P50, 1.5),
+        figure("huey", names.DRAIN, 800.0),
     ]
-    text = comparison(figures, {"pgqueuer": {"version": "1.6"}})
+    text = compare.tables(figures, {"pgqueuer": {"version": "1.6"}})
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert [line for line in cells if line and line[0][0] != "-"] == [
         ["PostgreSQL", "version", "drain, jobs/s", "pickup p50, ms"],
@@ -235,7 +237,7 @@ def texts_of(svg: str) -> list[str]:
 
 def drawn_comparison() -> str:
     found = {
-        "facts": FACTS,
+        "environment": ENVIRONMENT,
         "rounds": 7,
         "scale": 1.0,
         "systems": {one.name: {"version": "9.8"} for one in SYSTEMS},
@@ -244,7 +246,7 @@ def drawn_comparison() -> str:
     figures = [
         figure(one.name, measure, 1000.0 + number)
         for number, one in enumerate(SYSTEMS)
-        for measure in TITLES
+        for measure in compare.COLUMNS
     ]
     return chart.draw(found, figures)
 
@@ -253,8 +255,8 @@ def test_the_chart_names_all_systems_and_how_they_were_measured() -> None:
     texts = texts_of(drawn_comparison())
     assert {chart.label(one) for one in SYSTEMS} <= set(texts)
     text = "\n".join(texts)
-    assert FACTS["command"] in text
-    assert FACTS["machine"] in text
+    assert ENVIRONMENT["command"] in text
+    assert ENVIRONMENT["machine"] in text
     assert "pgqueuer 9.8" in text
     assert "not measured to the end: <gone> & away" in text
 
@@ -272,29 +274,29 @@ def test_each_panel_says_what_is_better_and_has_a_scale_of_its_own() -> None:
 def test_a_quick_look_does_less_of_everything() -> None:
     assert Sizes().scaled(1) == Sizes()
     assert Sizes().scaled(0.5) == Sizes(
-        one=5000, many=25_000, drain=25_000, pickups=125, cap=1.5
+        one=5000, many=25_000, drain=25_000, pickups=125, time_limit=1.5
     )
     least = Sizes().scaled(0.0001)
     assert min(least.one, least.many, least.drain, least.pickups) > 0
-    assert least.cap > 0
+    assert least.time_limit > 0
 
 
-def test_a_plan_travels_as_json() -> None:
-    one = Plan(
-        maker="benchmarks.ours",
+def test_parameters_travel_as_json() -> None:
+    one = Parameters(
+        module="benchmarks.systems.bgjobs",
         options={"store": "sqlite", "fsync": True},
         dsn="",
         folder="/tmp/somewhere",
-        metrics=(plan.DRAIN, plan.PICKUP),
+        metrics=(names.DRAIN, names.PICKUP),
         sizes=Sizes(drain=7),
         round=3,
     )
-    assert Plan.from_json(one.to_json()) == one
+    assert Parameters.from_json(one.to_json()) == one
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def messages(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     lines = capsys.readouterr().out.splitlines()
-    return [facts for facts in map(heard, lines) if facts is not None]
+    return [one for one in map(parse, lines) if one is not None]
 
 
 def test_a_recorder_tells_which_jobs_ran_and_how_late(
@@ -302,15 +304,15 @@ def test_a_recorder_tells_which_jobs_ran_and_how_late(
 ) -> None:
     recorder = Recorder(jobs=4, expected=2, every=2)
     sys.stdout.write("what a library prints is left out\n")
-    recorder.hit(3, 1)
-    recorder.hit(1, 0)
-    recorder.hit(1, 0)
+    recorder.record(3, 1)
+    recorder.record(1, 0)
+    recorder.record(1, 0)
     recorder.end()
-    everything, seen, end = told(capsys)
-    assert everything["event"] == "all"
-    assert len(everything["late"]) == 1
-    assert seen == {"event": "seen", "jobs": 2}
-    assert (end["seen"], end["again"]) == (2, 1)
+    finished, progress, end = messages(capsys)
+    assert finished["event"] == "finished"
+    assert len(finished["latencies"]) == 1
+    assert progress == {"event": "progress", "ran": 2}
+    assert (end["ran"], end["repeated"]) == (2, 1)
     assert runs_in(end) == bytes([0, 1, 0, 1])
 
 
@@ -318,7 +320,7 @@ def test_a_worker_that_ran_nothing_has_spent_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Recorder(jobs=2, expected=2).end()
-    [end] = told(capsys)
+    [end] = messages(capsys)
     assert end["cpu"] == 0
 
 
@@ -329,10 +331,10 @@ def test_a_figure_is_refused_when_not_every_job_ran_once(
     for jobs in jobs_of_workers:
         recorder = Recorder(jobs=3, expected=3)
         for job in jobs:
-            recorder.hit(job, 0)
+            recorder.record(job, 0)
         recorder.end()
     with pytest.raises(AssertionError, match="2 of 3 jobs ran once"):
-        running._check_once(told(capsys), 3)
+        workers.check_ran_once(messages(capsys), 3)
 
 
 def test_a_quantile_is_one_of_the_values() -> None:
@@ -353,7 +355,7 @@ def test_a_quantile_is_one_of_the_values() -> None:
 def test_systems_are_chosen_by_name_or_by_how_it_begins(
     asked: list[str], names: list[str]
 ) -> None:
-    found = [one.name for one in chosen(asked)]
+    found = [one.name for one in select(asked)]
     assert [name for name in found if not name.startswith("limit")] == names
 
 

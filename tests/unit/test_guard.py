@@ -1,26 +1,29 @@
 """The speed guard: what it concludes from pairs, and that it measures two commits."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 
 import pytest
 
-from benchmarks import guard, plan
-from benchmarks.guard import Judged, UnknownCommitError
-from benchmarks.ratios import paired_ratio
-from benchmarks.report import Figure
+import bgjobs
+from benchmarks.measures import guard
+from benchmarks.measures.guard import Comparison, UnknownCommitError, paired_ratio
+from benchmarks.processes import parameters as names
+from benchmarks.report.figures import Figure
 
 ROOT = Path(__file__).parents[2]
 NOISE = (1.0, 1.02, 0.97, 1.01, 0.99, 1.04, 0.96, 1.0, 1.03, 0.98)
 
 
-def judged(unit: str, base: list[float], head: list[float]) -> Judged:
+def compared(unit: str, base: list[float], head: list[float]) -> Comparison:
     def figure(values: list[float]) -> Figure:
-        return Figure(system="", measure=plan.DRAIN, unit=unit, values=values)
+        return Figure(system="", measure=names.DRAIN, unit=unit, values=values)
 
-    return Judged("sqlite", figure(base), figure(head))
+    return Comparison("sqlite", figure(base), figure(head))
 
 
 def scaled(factor: float, noise: tuple[float, ...] = NOISE) -> list[float]:
@@ -55,20 +58,20 @@ def test_six_pairs_are_bounded_by_their_extremes() -> None:
 )
 def test_a_verdict_needs_the_whole_interval(factor: float, verdict: str) -> None:
     backwards = NOISE[::-1]
-    times = judged("us/job", scaled(1, backwards), scaled(factor))
-    rates = judged("jobs/s", scaled(factor), scaled(1, backwards))
+    times = compared("us/job", scaled(1, backwards), scaled(factor))
+    rates = compared("jobs/s", scaled(factor), scaled(1, backwards))
     assert times.verdict(0.03) == verdict
     assert rates.verdict(0.03) == verdict
 
 
 def test_a_tolerance_moves_the_bound() -> None:
-    times = judged("us/job", scaled(1), scaled(1.04))
+    times = compared("us/job", scaled(1), scaled(1.04))
     assert times.verdict(0.03) == "SLOWER"
     assert times.verdict(0.05) == "not slower"
 
 
 def test_the_report_names_ratio_interval_and_verdict() -> None:
-    text = guard.report([judged("us/job", scaled(1), scaled(1.2))], 0.03)
+    text = guard.report([compared("us/job", scaled(1), scaled(1.2))], 0.03)
     assert "sqlite drain" in text
     assert "1.200 (1.200-1.200)" in text
     assert text.rstrip().endswith("SLOWER |")
@@ -76,7 +79,33 @@ def test_the_report_names_ratio_interval_and_verdict() -> None:
 
 def test_an_unknown_commit_is_named() -> None:
     with pytest.raises(UnknownCommitError, match="no-such-commit"):
-        guard.named("no-such-commit")
+        guard.resolve("no-such-commit")
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Yield what a module imports from bgjobs, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bgjobs"):
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (one.name for one in node.names if one.name.startswith("bgjobs"))
+
+
+def test_the_workload_imports_only_public_names_of_bgjobs() -> None:
+    # It runs over both commits, and other modules may have moved between these.
+    program = """
+import sys
+import benchmarks.processes.child, benchmarks.systems.bgjobs
+print(*(module.__file__ for name, module in sys.modules.items()
+        if name.startswith("benchmarks.") and module.__file__))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    modules = [Path(path) for path in done.stdout.split()]
+    assert ROOT / "benchmarks" / "systems" / "bgjobs.py" in modules
+    used = {name for path in modules for name in imported_names(path)}
+    assert "bgjobs.run" in used
+    assert used <= {f"bgjobs.{name}" for name in bgjobs.__all__}
 
 
 def run_guard(*arguments: str) -> "subprocess.CompletedProcess[str]":

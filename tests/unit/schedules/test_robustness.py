@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
-from benchmarks.schedules import CRONSIM, FRESH, ITERATING, RARE, measure
+from benchmarks.measures.schedules import CRONSIM, FRESH, ITERATING, RARE, measure
 from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import Schedule, _masks, from_cron, from_text, hour, schedule
 from bgjobs.schedules._masks import month_shape
