@@ -17,7 +17,7 @@ def main() -> NoReturn:
     is_mute = fill()
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        from bgjobs.cli import screen  # noqa: PLC0415 - needs less than the commands
+        from bgjobs.cli.output import terminal as screen  # noqa: PLC0415 - needs less than the commands
 
         needed = " and ".join(missing)
         screen.note(f"bgjobs: the command line needs {needed}: pip install 'bgjobs[cli]'")
@@ -27,7 +27,7 @@ def main() -> NoReturn:
 
         code = run_command(sys.argv[1:], is_mute=is_mute)
     except KeyboardInterrupt:  # before or behind what run_command looks after
-        from bgjobs.cli import screen  # noqa: PLC0415 - as above
+        from bgjobs.cli.output import terminal as screen  # noqa: PLC0415 - as above
 
         screen.note("bgjobs: interrupted")
         code = 130

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import bgjobs
 from bgjobs.cli import loops
-from bgjobs.cli.faults import Fault, summary
+from bgjobs.cli.errors import Fault, summary
 from bgjobs.errors import ConfigError
 
 _EXAMPLE = "module:name, such as shop.jobs:config"

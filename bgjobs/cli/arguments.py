@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import bgjobs
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
 
 _ARRAY = "a JSON array such as '[\"Ada\", 3]'"
 _OBJECT = 'a JSON object such as \'{"name": "Ada"}\''

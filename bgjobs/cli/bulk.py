@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import bgjobs
-from bgjobs.cli import screen
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session
 
 T = TypeVar("T")

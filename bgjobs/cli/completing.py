@@ -7,7 +7,7 @@ import click
 
 import bgjobs
 from bgjobs.cli.application import load_config
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.streams import kept_for_answers_by_all
 from bgjobs.visible import is_visible
 

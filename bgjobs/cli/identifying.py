@@ -5,8 +5,8 @@ from uuid import UUID
 
 import bgjobs
 from bgjobs.cli import prefixes
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
 from bgjobs.cli.session import Session
 from bgjobs.errors import StoreError
 

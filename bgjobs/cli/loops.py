@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from bgjobs.cli import screen
+from bgjobs.cli.output import terminal as screen
 
 
 @contextmanager

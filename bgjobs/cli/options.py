@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 import click
 
 import bgjobs
-from bgjobs.cli import ages, completing
+from bgjobs.cli import completing
+from bgjobs.cli.output import formats as ages
 
 PRIORITY = click.IntRange(-32_767, 32_767)
 _LONGEST = timedelta(days=36_500)

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import BinaryIO
 
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
 
 
 @contextmanager

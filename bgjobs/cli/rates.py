@@ -5,7 +5,7 @@ from typing import Literal, final
 from attrs import frozen
 
 from bgjobs.cli.counting import AT_MOST
-from bgjobs.cli.looks import Look, QueueRow
+from bgjobs.cli.snapshot import Look, QueueRow
 from bgjobs.cli.states import moment_of
 
 Ended = Literal["succeeded", "failed"]

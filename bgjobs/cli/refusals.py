@@ -7,8 +7,8 @@ import click
 
 import bgjobs
 from bgjobs import events
-from bgjobs.cli import screen
 from bgjobs.cli.exits import ExitCode
+from bgjobs.cli.output import terminal as screen
 
 SHOWN = 20
 """Refusals that are told with their reason; of more it tells the number."""

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from bgjobs.cli import exits, quiet, screen
+from bgjobs.cli import exits, quiet
+from bgjobs.cli.errors import fault_of
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import fault_of
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session
 from bgjobs.cli.streams import abandon, finish, write_as_a_whole
 

@@ -11,8 +11,8 @@ from attrs import define, evolve
 
 import bgjobs
 from bgjobs.cli.application import load_config
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
 from bgjobs.cli.streams import kept_for_answers, kept_for_answers_by_all
 from bgjobs.errors import unwrapped
 

@@ -5,13 +5,13 @@ from datetime import tzinfo
 from rich.console import RenderableType
 from rich.text import Text
 
-from bgjobs.cli import as_json as shown
-from bgjobs.cli import tables
-from bgjobs.cli.ages import exact, iso, short
 from bgjobs.cli.counting import AT_MOST
-from bgjobs.cli.faults import one_line
-from bgjobs.cli.looks import Away, Look
+from bgjobs.cli.errors import one_line
+from bgjobs.cli.output import as_json as shown
+from bgjobs.cli.output import tables
+from bgjobs.cli.output.formats import exact, iso, short
 from bgjobs.cli.rates import Ended, Rate, rate
+from bgjobs.cli.snapshot import Away, Look
 from bgjobs.cli.states import AnyJob, State
 from bgjobs.visible import visible
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bgjobs.cli import ages
+from bgjobs.cli.output import formats as ages
 from bgjobs.instants import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)

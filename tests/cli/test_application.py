@@ -6,7 +6,7 @@ import pytest
 
 import bgjobs
 from bgjobs.cli.application import load_config
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from rich.text import Text
 
 import bgjobs
 from bgjobs.cli import prefixes
-from bgjobs.cli.drawing import Column, Facts, Grid, Seen, dealt
 from bgjobs.cli.identifying import shortened
+from bgjobs.cli.output.layout import Column, Facts, Grid, Seen, dealt
 from bgjobs.errors import StoreError
 
 WIDTHS = (5, 17, 24, 40, 60, 80, 100, 300)

@@ -7,8 +7,8 @@ import click
 import pytest
 
 from bgjobs import errors
+from bgjobs.cli.errors import Fault, fault_of, one_line
 from bgjobs.cli.exits import MEANINGS, ExitCode, table
-from bgjobs.cli.faults import Fault, fault_of, one_line
 
 JOB = UUID("01890000-0000-7000-8000-000000000000")
 

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from click.shell_completion import ShellComplete
 
-from bgjobs.cli import screen
 from bgjobs.cli.application import load_config
 from bgjobs.cli.arguments import request
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.root import root
 from tests.cli.conftest import Call
 from tests.cli.hostile import BLINK, DEEPER, HOSTILE, PLAUSIBLE, forged, prepare, raw

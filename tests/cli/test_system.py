@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bgjobs
-from bgjobs.cli import looks
+from bgjobs.cli import snapshot as looks
 from bgjobs.errors import StoreUnavailableError
 from tests.cli.conftest import Call
 

@@ -113,7 +113,7 @@ def test_many_ids_are_shown_whole(there: Terminal) -> None:
 AWAY = """
 import logging, sys
 import bgjobs
-from bgjobs.cli import looks
+from bgjobs.cli import snapshot as looks
 from shop import config
 
 logging.basicConfig(stream=sys.stderr, level="DEBUG")

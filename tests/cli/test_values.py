@@ -11,8 +11,10 @@ from attrs import evolve
 from rich.console import Console, RenderableType
 
 import bgjobs
-from bgjobs.cli import as_json, looks, tables, views
+from bgjobs.cli import snapshot as looks
+from bgjobs.cli import views
 from bgjobs.cli.counting import AT_MOST, Count
+from bgjobs.cli.output import as_json, tables
 from bgjobs.cli.rates import Rate, rate
 from bgjobs.cli.states import AnyJob, headline, moment_of, state_of
 

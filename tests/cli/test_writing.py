@@ -9,7 +9,7 @@ import pytest
 import bgjobs.cli
 
 FOLDER = Path(bgjobs.cli.__file__).parent
-SCREEN = FOLDER / "screen.py"
+SCREEN = FOLDER / "output" / "terminal.py"
 MODULES = sorted(path for path in FOLDER.rglob("*.py") if path != SCREEN)
 BUILT_IN = {"print", "input", "open", "breakpoint"}
 OF_MODULES = {
@@ -27,7 +27,7 @@ METHODS = {"write", "writelines", "write_text", "print_json"}
 RICH = {"console", "text", "segment"}
 """Modules of rich that draw nothing by themselves."""
 ALLOWED = {
-    ("commands/jobs/transfer.py", "write"),
+    ("commands/jobs/export_import.py", "write"),
     ("private_files.py", "os.fdopen"),
     *(("streams.py", name) for name in ("os.fdopen", "sys.stdout", "sys.stderr")),
 }

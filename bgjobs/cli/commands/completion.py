@@ -3,8 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
-from bgjobs.cli import screen
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
+from bgjobs.cli.output import terminal as screen
 
 _SHELLS = ("bash", "zsh", "fish")
 

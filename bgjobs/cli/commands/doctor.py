@@ -9,10 +9,11 @@ import anyio
 import click
 
 import bgjobs
-from bgjobs.cli import as_json, screen, tables
+from bgjobs.cli.errors import fault_of
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import fault_of
 from bgjobs.cli.options import json_option
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import ConfigError, StoreError
 

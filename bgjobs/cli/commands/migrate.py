@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import click
 
 import bgjobs
-from bgjobs.cli import as_json, screen
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
 from bgjobs.cli.options import json_option
+from bgjobs.cli.output import as_json
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.visible import visible

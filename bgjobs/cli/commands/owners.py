@@ -7,8 +7,10 @@ from uuid import UUID
 import click
 
 import bgjobs
-from bgjobs.cli import as_json, prefixes, screen, tables
+from bgjobs.cli import prefixes
 from bgjobs.cli.options import json_option
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 
 

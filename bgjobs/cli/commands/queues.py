@@ -2,9 +2,12 @@
 
 import click
 
-from bgjobs.cli import as_json, completing, looks, names, screen, tables
+from bgjobs.cli import completing, names
+from bgjobs.cli import snapshot as looks
 from bgjobs.cli.counting import AT_MOST
 from bgjobs.cli.options import json_option
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 
 _name = click.argument("name", shell_complete=completing.queues)

@@ -10,8 +10,9 @@ import click
 from attrs import define, evolve, field
 
 import bgjobs
-from bgjobs.cli import completing, names, screen
-from bgjobs.cli.faults import Fault
+from bgjobs.cli import completing, names
+from bgjobs.cli.errors import Fault
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.visible import visible
 

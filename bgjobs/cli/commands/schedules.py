@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 import click
 
 import bgjobs
-from bgjobs.cli import as_json, completing, names, screen, tables
+from bgjobs.cli import completing, names
 from bgjobs.cli.options import json_option
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.visible import visible
 

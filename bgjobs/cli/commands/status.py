@@ -8,9 +8,11 @@ from attrs import frozen
 from rich.console import RenderableType
 
 import bgjobs
-from bgjobs.cli import as_json, looks, screen, tables
+from bgjobs.cli import snapshot as looks
 from bgjobs.cli.counting import AT_MOST
 from bgjobs.cli.options import json_option
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 
 

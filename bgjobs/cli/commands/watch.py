@@ -11,10 +11,12 @@ from attrs import define, evolve, frozen
 from rich.console import RenderableType
 
 import bgjobs
-from bgjobs.cli import looks, quiet, screen, views
+from bgjobs.cli import quiet, views
+from bgjobs.cli import snapshot as looks
 from bgjobs.cli.identifying import shortened
-from bgjobs.cli.looks import Away, Look
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.snapshot import Away, Look
 from bgjobs.errors import StoreUnavailableError, unwrapped
 from bgjobs.events import Event, StoreFailed
 

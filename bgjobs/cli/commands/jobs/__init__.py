@@ -3,14 +3,14 @@
 import click
 
 from bgjobs.cli.commands.jobs.cancel import cancel
-from bgjobs.cli.commands.jobs.delete import delete
+from bgjobs.cli.commands.jobs.delete_prune import delete
 from bgjobs.cli.commands.jobs.enqueue import enqueue
-from bgjobs.cli.commands.jobs.listing import list_jobs
+from bgjobs.cli.commands.jobs.export_import import export, import_jobs
+from bgjobs.cli.commands.jobs.list_show import list_jobs
 from bgjobs.cli.commands.jobs.prune import prune
 from bgjobs.cli.commands.jobs.reschedule import reschedule
-from bgjobs.cli.commands.jobs.retry import retry
+from bgjobs.cli.commands.jobs.retry_cancel_reschedule import retry
 from bgjobs.cli.commands.jobs.show import show
-from bgjobs.cli.commands.jobs.transfer import export, import_jobs
 
 
 @click.group(no_args_is_help=False)

@@ -6,10 +6,11 @@ from uuid import UUID
 import click
 
 import bgjobs
-from bgjobs.cli import chosen, names, screen
+from bgjobs.cli import names
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
+from bgjobs.cli.commands.jobs import selection as chosen
 from bgjobs.cli.counting import AT_MOST, Count
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import (
     dry_run_option,
@@ -18,6 +19,7 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import click
 
 import bgjobs
-from bgjobs.cli import arguments, as_json, completing, names, screen
-from bgjobs.cli.faults import Fault
+from bgjobs.cli import arguments, completing, names
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.options import PRIORITY, at_option, delay_option, json_option
+from bgjobs.cli.output import as_json
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, state_of
 from bgjobs.errors import DuplicateJobError, UnknownJobError

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import click
 
 import bgjobs
-from bgjobs.cli import ages, chosen, names, screen
+from bgjobs.cli import names
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
+from bgjobs.cli.commands.jobs import selection as chosen
 from bgjobs.cli.counting import AT_MOST, Count, read
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.options import (
     dry_run_option,
     duration,
@@ -17,6 +18,8 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
+from bgjobs.cli.output import formats as ages
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, moment_of

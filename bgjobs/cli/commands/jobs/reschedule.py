@@ -7,8 +7,8 @@ from uuid import UUID
 import click
 
 import bgjobs
-from bgjobs.cli import chosen
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.commands.jobs import selection as chosen
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import (
     PRIORITY,

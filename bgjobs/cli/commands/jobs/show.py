@@ -8,10 +8,11 @@ from rich.console import RenderableType
 from rich.text import Text
 
 import bgjobs
-from bgjobs.cli import as_json, screen, tables
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import job_id as an_id
 from bgjobs.cli.options import json_option
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, last_error, state_of
 from bgjobs.errors import UnreadableJobError

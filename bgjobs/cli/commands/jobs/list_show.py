@@ -7,10 +7,12 @@ from uuid import UUID
 import click
 
 import bgjobs
-from bgjobs.cli import as_json, names, screen, tables
-from bgjobs.cli.faults import Fault
+from bgjobs.cli import names
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.identifying import identified, shortened
 from bgjobs.cli.options import json_option, pair, place, search_option, worker_option
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import AnyJob, State
 

@@ -195,6 +195,6 @@ def _takes(stream: TextIO | None, text: str) -> bool:
 
 def _seen(what: "RenderableType") -> "RenderableType":
     """Return the same drawing, but of characters that can be seen."""
-    from bgjobs.cli.drawing import Seen  # noqa: PLC0415 - as rich
+    from bgjobs.cli.output.layout import Seen  # noqa: PLC0415 - as rich
 
     return Seen(what)

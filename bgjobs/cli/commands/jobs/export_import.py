@@ -10,10 +10,10 @@ import click
 from attrs import frozen
 
 import bgjobs
-from bgjobs.cli import as_json, names, screen
+from bgjobs.cli import names
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
 from bgjobs.cli.counting import AT_MOST, Count, Failed
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.options import (
     dry_run_option,
     json_option,
@@ -21,6 +21,8 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
+from bgjobs.cli.output import as_json
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.private_files import written
 from bgjobs.cli.refusals import tell
 from bgjobs.cli.session import Session, pass_session

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import bgjobs
-from bgjobs.cli.ages import exact, short, since
-from bgjobs.cli.drawing import Column, Facts, Grid
-from bgjobs.cli.looks import QueueRow
+from bgjobs.cli.output.formats import exact, short, since
+from bgjobs.cli.output.layout import Column, Facts, Grid
+from bgjobs.cli.snapshot import QueueRow
 from bgjobs.cli.states import AnyJob, State, headline, last_error, moment_of
 from bgjobs.story import Moment
 from bgjobs.visible import visible, visible_lines

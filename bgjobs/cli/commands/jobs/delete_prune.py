@@ -6,12 +6,13 @@ from uuid import UUID
 import click
 
 import bgjobs
-from bgjobs.cli import chosen, screen
 from bgjobs.cli.bulk import Progress, confirm, in_bulk
+from bgjobs.cli.commands.jobs import selection as chosen
 from bgjobs.cli.counting import AT_MOST, Count
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.identifying import identified
 from bgjobs.cli.options import dry_run_option, job_id, json_option, yes_option
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.refusals import Refusals
 from bgjobs.cli.session import Session, pass_session
 from bgjobs.cli.states import UNREADABLE, State

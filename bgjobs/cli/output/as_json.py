@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import bgjobs
-from bgjobs.cli.ages import iso
-from bgjobs.cli.looks import QueueRow
+from bgjobs.cli.output.formats import iso
+from bgjobs.cli.snapshot import QueueRow
 from bgjobs.cli.states import AnyJob, State, headline, last_error
 from bgjobs.schedules import Preview
 from bgjobs.story import Moment

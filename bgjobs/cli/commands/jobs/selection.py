@@ -9,10 +9,10 @@ import click
 from attrs import frozen
 
 import bgjobs
-from bgjobs.cli import screen
 from bgjobs.cli.counting import Count
+from bgjobs.cli.errors import Fault
 from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.output import terminal as screen
 from bgjobs.cli.session import Session
 from bgjobs.cli.states import UNREADABLE, State, state_of
 from bgjobs.errors import UnknownJobError, UnreadableJobError
