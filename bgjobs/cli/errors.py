@@ -1,12 +1,12 @@
-"""What went wrong, in one line and an exit code."""
+"""The exit codes of `bgjobs`, and how any error becomes one line and an exit code."""
 
 import re
+from enum import IntEnum
 from pathlib import Path
 from typing import final
 
 import click
 
-from bgjobs.cli.exits import ExitCode
 from bgjobs.errors import (
     BgJobsError,
     ConfigError,
@@ -22,10 +22,41 @@ from bgjobs.errors import (
 )
 from bgjobs.visible import visible
 
-_LONGEST = 1_000
+_MAX_LENGTH = 1_000
 _BLANKS = re.compile(r"[ \t\r\n]+")
-"""The lines of a message become one, with a blank for each end."""
-_BEFORE_THE_COMMAND = ("--app", "--traceback")
+_BEFORE_THE_COMMAND = ("--app", "--utc", "--traceback")
+
+
+@final
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    NOT_DONE = 1
+    USAGE = 2
+    UNKNOWN_JOB = 3
+    STORE = 4
+    SCHEMA = 5
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+EXIT_CODE_MEANINGS = {
+    ExitCode.DONE: "done; `run` stopped in an orderly way",
+    ExitCode.NOT_DONE: "not done, or only in part; `doctor` found problems",
+    ExitCode.USAGE: "wrong use: an option, a name, the application or its configuration",
+    ExitCode.UNKNOWN_JOB: "there is no job with this id",
+    ExitCode.STORE: "the store cannot be reached, or refused the call",
+    ExitCode.SCHEMA: "the schema is older or newer than this version needs",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.BROKEN_PIPE: "the reader of the output ended first, as `head` does",
+}
+"""In the order of the help."""
+
+
+def exit_code_table() -> str:
+    """Return one line for each exit code."""
+    return "\n".join(f"{code:>4}  {meaning}" for code, meaning in EXIT_CODE_MEANINGS.items())
 
 
 _Kinds = tuple[type[BaseException], ...]
@@ -37,12 +68,12 @@ _CODES: tuple[tuple[_Kinds, ExitCode], ...] = (
     ((ConfigError, UnknownNameError, NoWorkerForJobError, PayloadError), ExitCode.USAGE),
     ((SearchError, click.UsageError), ExitCode.USAGE),
 )
-"""The first that fits; all else is `NOT_DONE`."""
+"""The first row that matches applies; any other error is `NOT_DONE`."""
 
 
 @final
-class Fault(Exception):  # noqa: N818 - it is told to people, not handled by programs
-    """A reason to stop that its text explains."""
+class CommandError(Exception):
+    """An error whose text explains it, so that no traceback is needed."""
 
     def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
         self.message: str = one_line(message)
@@ -50,10 +81,12 @@ class Fault(Exception):  # noqa: N818 - it is told to people, not handled by pro
         super().__init__(self.message)
 
 
-def fault_of(error: BaseException) -> Fault:
-    """Explain any error."""
+def explain(error: BaseException) -> CommandError:
+    """Return any error as one line and an exit code."""
     error = unwrapped(error)
-    return error if isinstance(error, Fault) else Fault(_message(error), _code(error))
+    if isinstance(error, CommandError):
+        return error
+    return CommandError(_message(error), _code(error))
 
 
 def _message(error: BaseException) -> str:
@@ -65,9 +98,9 @@ def _message(error: BaseException) -> str:
         case KeyboardInterrupt() | click.Abort():
             text = "interrupted"
         case BgJobsError():
-            text = _own(error)
+            text = _bgjobs_error(error)
         case BaseExceptionGroup():
-            text = _several(error)
+            text = _group(error)
         case OSError(filename=str() | bytes() | Path() as file):
             text = f"{file!s}: {error.strerror}"
         case _:
@@ -83,13 +116,13 @@ def _code(error: BaseException) -> ExitCode:
 
 
 def one_line(text: str) -> str:
-    """Return an error as one line of characters that can be seen, and not endless."""
+    """Return a text on one line, with invisible characters escaped and its length limited."""
     line = visible(_BLANKS.sub(" ", text).strip())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    return line if len(line) <= _MAX_LENGTH else f"{line[:_MAX_LENGTH]}..."
 
 
 def summary(error: BaseException) -> str:
-    """Give type and text of an error."""
+    """Return the type and the text of an error."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -98,16 +131,14 @@ def _usage(error: click.UsageError) -> str:
     command = "" if error.ctx is None else error.ctx.command_path.removeprefix("bgjobs")
     message = error.format_message().rstrip(".")
     if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE_THE_COMMAND:
-        message = (
-            f"{error.option_name} stands before the command: bgjobs {error.option_name} ..."
-        )
+        message = f"{error.option_name} goes before the command: bgjobs {error.option_name} ..."
     where = f"{command.strip()}: " if command else ""
     more = f"see bgjobs{command} --help"
     message = f"{message[:1].lower()}{message[1:]}"
     return f"{where}{message} ({more})"
 
 
-def _own(error: BgJobsError) -> str:
+def _bgjobs_error(error: BgJobsError) -> str:
     if isinstance(error, ConfigError):
         return f"invalid configuration: {'; '.join(error.problems)}"
     if isinstance(error, SchemaMismatchError):
@@ -119,7 +150,7 @@ def _own(error: BgJobsError) -> str:
 
 def _schema(error: SchemaMismatchError) -> str:
     if error.found > error.expected:
-        advice = "a newer version of bgjobs made it: upgrade this one"
+        advice = "a newer version of bgjobs created it: upgrade this one"
     else:
         advice = "run bgjobs migrate up"
     return (
@@ -128,6 +159,6 @@ def _schema(error: SchemaMismatchError) -> str:
     )
 
 
-def _several(group: BaseExceptionGroup[BaseException]) -> str:
+def _group(group: BaseExceptionGroup[BaseException]) -> str:
     found = [summary(unwrapped(one)) for one in group.exceptions]
     return f"{group.message}: {'; '.join(found)}"

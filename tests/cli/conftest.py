@@ -15,7 +15,7 @@ from attrs import frozen
 
 import bgjobs
 from bgjobs.cli.application import load_config
-from bgjobs.cli.arguments import request
+from bgjobs.cli.commands.jobs.enqueue import request
 from bgjobs.cli.root import run_command
 
 SHOP = Path(__file__).with_name("shop.py")

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bgjobs.cli.output import formats as ages
+from bgjobs.cli.output import formats
 from bgjobs.instants import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
@@ -24,12 +24,12 @@ NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
     ],
 )
 def test_a_duration_is_read(text: str, seconds: float) -> None:
-    assert ages.duration(text) == timedelta(seconds=seconds)
+    assert formats.parse_duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5m", "5 m", "m", "1m2h", "9" * 20 + "d", "٣m"])
 def test_other_text_is_none(text: str) -> None:
-    assert ages.duration(text) is None
+    assert formats.parse_duration(text) is None
 
 
 @pytest.mark.parametrize(
@@ -46,21 +46,24 @@ def test_other_text_is_none(text: str) -> None:
     ],
 )
 def test_a_duration_is_written_short(seconds: float, written: str) -> None:
-    assert ages.short(timedelta(seconds=seconds)) == written
+    assert formats.short_duration(timedelta(seconds=seconds)) == written
 
 
 def test_the_past_and_the_future_differ() -> None:
-    assert ages.since(NOON, NOON + timedelta(minutes=5)) == "5 min ago"
-    assert ages.since(NOON, NOON - timedelta(minutes=5)) == "in 5 min"
+    assert formats.relative_time(NOON, NOON + timedelta(minutes=5)) == "5 min ago"
+    assert formats.relative_time(NOON, NOON - timedelta(minutes=5)) == "in 5 min"
 
 
 def test_an_instant_is_written_for_people_in_a_zone_and_for_programs_in_utc() -> None:
     in_paris = NOON.astimezone(timezone(timedelta(hours=1)))
 
-    assert ages.exact(in_paris, UTC) == "2030-01-31 12:00:00 UTC"
-    assert ages.exact(in_paris, ZoneInfo("America/New_York")) == "2030-01-31 07:00:00 EST"
-    assert ages.iso(in_paris) == "2030-01-31T12:00:00Z"
-    assert ages.iso(None) is None
+    assert formats.absolute_time(in_paris, UTC) == "2030-01-31 12:00:00 UTC"
+    assert (
+        formats.absolute_time(in_paris, ZoneInfo("America/New_York"))
+        == "2030-01-31 07:00:00 EST"
+    )
+    assert formats.iso_time(in_paris) == "2030-01-31T12:00:00Z"
+    assert formats.iso_time(None) is None
 
 
 @pytest.mark.parametrize(
@@ -73,5 +76,5 @@ def test_an_instant_is_written_for_people_in_a_zone_and_for_programs_in_utc() ->
 def test_an_instant_beyond_the_calendar_of_a_zone_is_written_in_utc(
     microsecond: int, zone: str, written: str
 ) -> None:
-    found = ages.exact(from_microseconds(microsecond), ZoneInfo(zone))
+    found = formats.absolute_time(from_microseconds(microsecond), ZoneInfo(zone))
     assert found.lstrip("0") == written

@@ -6,7 +6,7 @@ import pytest
 
 import bgjobs
 from bgjobs.cli.application import load_config
-from bgjobs.cli.errors import Fault
+from bgjobs.cli.errors import CommandError
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +48,8 @@ def test_a_program_that_runs_itself_when_imported_is_told_of(
     assert isinstance(load_config("running:config"), bgjobs.Config)
 
     assert capsys.readouterr().err == (
-        "bgjobs: importing 'running' runs an event loop, with each command again: "
-        'put that below if __name__ == "__main__":\n'
+        "bgjobs: importing 'running' runs an event loop, and every command imports it: "
+        'move that code below if __name__ == "__main__":\n'
     )
 
 
@@ -73,8 +73,8 @@ def test_a_configuration_or_what_returns_one_is_taken(reference: str) -> None:
         ("shop", "expected module:name, such as shop.jobs:config, found 'shop'"),
         ("shop:", "expected module:name, such as shop.jobs:config, found 'shop:'"),
         (":config", "expected module:name, such as shop.jobs:config, found ':config'"),
-        ("shop.py:config", "expected a module, found a file; say shop:config"),
-        ("./src/shop.py", "expected a module, found a file; say src.shop:config"),
+        ("shop.py:config", "expected a module, found a file; write shop:config"),
+        ("./src/shop.py", "expected a module, found a file; write src.shop:config"),
         ("sohp:config", "no module 'sohp' in this folder or installed; did you mean 'shop'?"),
         ("no.where:x", "no module 'no.where' (no 'no') in this folder or installed"),
         ("shop:confg", "module 'shop' has no 'confg'; did you mean 'config'?"),
@@ -104,7 +104,7 @@ def test_a_configuration_or_what_returns_one_is_taken(reference: str) -> None:
 def test_anything_else_is_told_in_one_line(reference: str, told: str) -> None:
     expected = "expected a bgjobs.Config, or a function that returns one"
 
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         load_config(reference)
 
     assert caught.value.message.startswith("app: " + told.format(expected=expected))

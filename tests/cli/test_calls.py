@@ -9,7 +9,7 @@ import click
 import pytest
 
 from bgjobs.cli import main
-from bgjobs.cli.exits import MEANINGS
+from bgjobs.cli.errors import EXIT_CODE_MEANINGS
 from bgjobs.cli.root import root
 from tests.cli.conftest import Call
 from tests.cli.terminal import BGJOBS
@@ -27,7 +27,7 @@ def test_the_help_explains_the_exit_codes(call: Call) -> None:
     answer = call("--help")
 
     assert answer.code == 0
-    for code, meaning in MEANINGS.items():
+    for code, meaning in EXIT_CODE_MEANINGS.items():
         assert f"{code:>4}  {meaning}\n" in answer.out
 
 
@@ -67,10 +67,10 @@ def test_it_tells_its_version(call: Call) -> None:
     [
         ("lst", "no such command 'lst' (see bgjobs --help)"),
         ("jobs", "jobs: missing command (see bgjobs jobs --help)"),
-        ("jobs list --app x", "jobs list: --app stands before the command"),
+        ("jobs list --app x", "jobs list: --app goes before the command"),
         ("jobs list --faild", "jobs list: no such option"),
-        ("jobs show 12", "jobs show: invalid value for 'ID': expected a job id such as"),
-        ("jobs show 01g9", "jobs show: invalid value for 'ID': expected a job id such as"),
+        ("jobs show 12", "jobs show: invalid value for 'ID': expected a job id as"),
+        ("jobs show 01g9", "jobs show: invalid value for 'ID': expected a job id as"),
         ("jobs reschedule --in soon 0", "jobs reschedule: invalid value for"),
         ("completion tcsh", "completion: invalid value for '{bash|zsh|fish}': 'tcsh' is not"),
     ],
@@ -90,7 +90,7 @@ def test_without_an_application_it_says_how_to_name_one(
     answer = call("status")
 
     assert answer.code == 2
-    assert answer.line == "no application: say --app module:config, or set BGJOBS_APP"
+    assert answer.line == "no application: add --app module:config, or set BGJOBS_APP"
 
 
 def test_a_traceback_is_shown_when_asked_for(call: Call) -> None:

@@ -49,7 +49,7 @@ def test_a_running_job_is_not_deleted(call: Call) -> None:
     assert tried.out == f"would refuse {running}: running\nwould change {failed}: failed\n"
     assert answer.code == 1
     assert answer.json == {"deleted": [failed], "refused": [running]}
-    assert answer.err == f"refused {running}: it runs: cancel it first\n"
+    assert answer.err == f"refused {running}: it is running: cancel it first\n"
     assert (alone.code, alone.out) == (1, "")
     assert ids(call, "--running") == [running]
 
@@ -141,7 +141,7 @@ def test_jobs_are_listed_by_their_metadata(call: Call) -> None:
     assert len(ids(call, "--metadata", "tenant=c", "--search", "mail")) == 2
     first, second = ids(call, "--failed", "--metadata", "tenant=c")
     page = call("jobs", "list", "--failed", "--metadata", "tenant=c", "--limit", "1")
-    assert page.err == f"more failed ones: --failed --after {first}\n"
+    assert page.err == f"more failed jobs: --failed --after {first}\n"
     assert ids(call, "--failed", "--metadata", "tenant=c", "--after", first) == [second]
     assert ids(call, "--metadata", "tenant=c", "--worker", "greet") == []
 

@@ -12,9 +12,9 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 import bgjobs
-from bgjobs.cli import prefixes
-from bgjobs.cli.identifying import shortened
-from bgjobs.cli.output.layout import Column, Facts, Grid, Seen, dealt
+from bgjobs.cli.names import short_ids
+from bgjobs.cli.output import formats
+from bgjobs.cli.output.layout import Column, Escaped, Facts, Grid, assign_lines
 from bgjobs.errors import StoreError
 
 WIDTHS = (5, 17, 24, 40, 60, 80, 100, 300)
@@ -40,7 +40,7 @@ def grid(last: Column) -> Grid:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("last", [{}, {"is_folded": True}, {"is_number": True}])
+@pytest.mark.parametrize("last", [{}, {"is_wrapped": True}, {"is_number": True}])
 def test_each_header_and_value_is_there(last: dict[str, bool], width: int) -> None:
     lines = drawn(grid(Column(CELLS[0][3], **last)), width)
 
@@ -50,8 +50,8 @@ def test_each_header_and_value_is_there(last: dict[str, bool], width: int) -> No
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_what_is_cut_has_an_ellipsis(width: int) -> None:
-    lines = drawn(grid(Column(CELLS[0][3], is_cut=True)), width)
+def test_what_is_truncated_has_an_ellipsis(width: int) -> None:
+    lines = drawn(grid(Column(CELLS[0][3], is_truncated=True)), width)
 
     text = "".join(lines)
     assert max(map(cell_len, lines)) <= width
@@ -101,7 +101,7 @@ def test_wide_characters_take_their_room() -> None:
 def test_columns_are_dealt_in_their_order(
     widths: list[int], room: int, lines: list[list[int]]
 ) -> None:
-    assert dealt(widths, room) == lines
+    assert assign_lines(widths, room) == lines
 
 
 @pytest.mark.parametrize("width", WIDTHS[1:])
@@ -116,7 +116,7 @@ def test_facts_lose_nothing(width: int) -> None:
 
 
 def test_the_net_holds_what_was_not_written_out_before() -> None:
-    assert drawn(Seen(Text("a\x1b[2J\u202eb\nc", style="bold")), 80) == [
+    assert drawn(Escaped(Text("a\x1b[2J\u202eb\nc", style="bold")), 80) == [
         "a\\x1b[2J\\u202eb",
         "c",
     ]
@@ -129,12 +129,12 @@ def test_ids_are_as_short_as_they_can_be() -> None:
         UUID("0190aaaa-cccc-7ccc-8ddd-000000000001"),
     )
 
-    assert prefixes.beginnings([one, far]) == {one: "0190aaaa-b", far: "0190aaaa-c"}
-    assert prefixes.beginnings([one, near])[near] == "0190aaaa-bbbb-7ccc-8dde"
-    assert prefixes.beginnings([one, one]) == {one: "0190aaaa"}
-    assert prefixes.beginnings([]) == {}
-    assert prefixes.beginning(one, 32) == str(one)
-    assert prefixes.shared(one, one) == 32
+    assert formats.distinct_prefixes([one, far]) == {one: "0190aaaa-b", far: "0190aaaa-c"}
+    assert formats.distinct_prefixes([one, near])[near] == "0190aaaa-bbbb-7ccc-8dde"
+    assert formats.distinct_prefixes([one, one]) == {one: "0190aaaa"}
+    assert formats.distinct_prefixes([]) == {}
+    assert formats.id_prefix(one, 32) == str(one)
+    assert formats.shared_digits(one, one) == 32
 
 
 def test_ids_are_whole_where_the_store_cannot_tell() -> None:
@@ -144,4 +144,4 @@ def test_ids_are_whole_where_the_store_cannot_tell() -> None:
 
     one = UUID("0190aaaa-bbbb-7ccc-8ddd-000000000001")
 
-    assert anyio.run(shortened, cast("bgjobs.Admin", Admin()), [one]) == {}
+    assert anyio.run(short_ids, cast("bgjobs.Admin", Admin()), [one]) == {}

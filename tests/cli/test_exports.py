@@ -46,7 +46,7 @@ def test_a_link_is_not_followed(target: str, force: list[str], shop: Path, call:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left")])
-def test_what_is_there_stays_when_an_export_is_cut_off(
+def test_what_is_there_stays_when_an_export_is_truncated_off(
     error: BaseException, shop: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (shop / "failed.jsonl").write_text("kept", "utf-8")
@@ -59,7 +59,7 @@ def test_what_is_there_stays_when_an_export_is_cut_off(
     for arguments in (["failed.jsonl", "--force"], ["new.jsonl"]):
         answer = call("jobs", "export", *arguments)
         if isinstance(error, KeyboardInterrupt):
-            told = f"interrupted after 1; {arguments[0]} is as it was"
+            told = f"interrupted after 1; {arguments[0]} is unchanged"
             assert (answer.code, answer.line) == (130, told)
         else:
             assert answer.code == 1
@@ -80,7 +80,7 @@ def test_a_file_that_comes_meanwhile_is_not_replaced(
     answer = call("jobs", "export", "failed.jsonl")
 
     assert answer.code == 2
-    assert answer.line == "failed.jsonl: there is such a file; --force replaces it"
+    assert answer.line == "failed.jsonl: the file exists; add --force to replace it"
     assert (shop / "failed.jsonl").read_text("utf-8") == "theirs"
 
 

@@ -7,8 +7,14 @@ import click
 import pytest
 
 from bgjobs import errors
-from bgjobs.cli.errors import Fault, fault_of, one_line
-from bgjobs.cli.exits import MEANINGS, ExitCode, table
+from bgjobs.cli.errors import (
+    EXIT_CODE_MEANINGS,
+    CommandError,
+    ExitCode,
+    exit_code_table,
+    explain,
+    one_line,
+)
 
 JOB = UUID("01890000-0000-7000-8000-000000000000")
 
@@ -16,7 +22,7 @@ JOB = UUID("01890000-0000-7000-8000-000000000000")
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
-        (Fault("two\nlines"), 2, "two lines"),
+        (CommandError("two\nlines"), 2, "two lines"),
         (click.UsageError("No such thing."), 2, "no such thing (see bgjobs --help)"),
         (click.ClickException("it broke"), 1, "it broke"),
         (KeyboardInterrupt(), 130, "interrupted"),
@@ -32,7 +38,7 @@ JOB = UUID("01890000-0000-7000-8000-000000000000")
             5,
             (
                 "SQLite x.db: expected schema version 3, found 4; "
-                "a newer version of bgjobs made it: upgrade this one"
+                "a newer version of bgjobs created it: upgrade this one"
             ),
         ),
         (
@@ -68,14 +74,14 @@ JOB = UUID("01890000-0000-7000-8000-000000000000")
     ],
 )
 def test_it_is_explained(error: BaseException, code: int, told: str) -> None:
-    fault = fault_of(error)
+    fault = explain(error)
 
     assert fault.message == told
     assert fault.code == code
 
 
 def test_an_unknown_job_has_a_code_of_its_own() -> None:
-    assert fault_of(errors.UnknownJobError(JOB)).code == ExitCode.UNKNOWN_JOB
+    assert explain(errors.UnknownJobError(JOB)).code == ExitCode.UNKNOWN_JOB
 
 
 def test_a_line_moves_no_cursor_and_has_an_end() -> None:
@@ -84,5 +90,5 @@ def test_a_line_moves_no_cursor_and_has_an_end() -> None:
 
 
 def test_every_exit_code_is_explained() -> None:
-    assert set(MEANINGS) == set(ExitCode)
-    assert table().splitlines()[-2] == " 130  interrupted (Ctrl-C)"
+    assert set(EXIT_CODE_MEANINGS) == set(ExitCode)
+    assert exit_code_table().splitlines()[-2] == " 130  interrupted (Ctrl-C)"

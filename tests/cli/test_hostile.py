@@ -18,8 +18,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from bgjobs.cli.application import load_config
-from bgjobs.cli.arguments import request
-from bgjobs.cli.output import terminal as screen
+from bgjobs.cli.commands.jobs.enqueue import request
+from bgjobs.cli.output import terminal as output
 from bgjobs.cli.root import root
 from tests.cli.conftest import Call
 from tests.cli.hostile import BLINK, DEEPER, HOSTILE, PLAUSIBLE, forged, prepare, raw
@@ -108,7 +108,7 @@ def given() -> Commands:
         (["jobs", "import", f"file{HOSTILE}"], ["file"]),
         (["jobs", "export", f"no-folder/{HOSTILE}"], ["no-folder"]),
         (["jobs", "export", f"to{BLINK}{PLAUSIBLE}"], ["exported", "to"]),
-        (["jobs", "export", f"to{BLINK}{PLAUSIBLE}"], ["there is such a file"]),
+        (["jobs", "export", f"to{BLINK}{PLAUSIBLE}"], ["the file exists"]),
     ]
 
 
@@ -239,7 +239,7 @@ def test_nothing_reaches_the_log_of_run_raw(backend: str, hostile: Path, call: C
 
 
 def test_a_log_line_of_an_application_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    handler = screen.log_handler("%(levelname)s %(message)s")
+    handler = output.log_handler("%(levelname)s %(message)s")
 
     try:
         raise ValueError(f"raised{HOSTILE}")
@@ -260,7 +260,7 @@ def test_a_question_is_seen(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
 
-    assert screen.ask(f"Cancel {HOSTILE}?")
+    assert output.confirm(f"Cancel {HOSTILE}?")
 
     written = "".join(capsys.readouterr())
     assert "Cancel \\x1b[5;41m" in written

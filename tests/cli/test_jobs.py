@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bgjobs.cli.options import job_id, place
+from bgjobs.cli.options import job_id, list_position
 from tests.cli.conftest import Call
 from tests.cli.test_page import COMMANDS
 
@@ -59,7 +59,7 @@ def test_a_list_can_be_chosen_from_and_has_pages(call: Call) -> None:
     assert ids(call, "--search", "letter") == []
     first, second = ids(call, "--failed")
     page = call("jobs", "list", "--failed", "--limit", "1")
-    assert page.err == f"more failed ones: --failed --after {first}\n"
+    assert page.err == f"more failed jobs: --failed --after {first}\n"
     assert ids(call, "--failed", "--after", first) == [second]
 
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_retried_is_refused_and_the_rest_done(call: Call) -> None
     assert tried.out == f"would change {failed}: failed\nwould refuse {waiting}: waiting\n"
     assert answer.code == 1
     assert answer.out == f"retried {failed}\n"
-    assert answer.err == f"refused {waiting}: it waits\n"
+    assert answer.err == f"refused {waiting}: it is waiting\n"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_what_cannot_be_retried_is_refused_and_the_rest_done(call: Call) -> None
     [
         ("retry", "expected ids, or --all; found neither"),
         (f"retry {NOBODY} --all", "expected ids, or --all; found both"),
-        (f"retry {NOBODY} --worker send", "the options that choose jobs go with --all"),
+        (f"retry {NOBODY} --worker send", "the options that select jobs go with --all"),
         ("cancel", "expected ids, or --all; found neither"),
         ("retry --all", "there is no terminal to ask on: add --yes"),
         ("cancel --all", "there is no terminal to ask on: add --yes"),
@@ -220,7 +220,8 @@ def test_the_next_run_of_a_schedule_is_left_to_its_schedule(call: Call) -> None:
 
     assert answer.code == 1
     assert answer.err == (
-        f"refused {planned}: it waits for schedule cleaning: pause or trigger that\n"
+        f"refused {planned}: schedule cleaning has planned it: "
+        "pause or trigger the schedule instead\n"
     )
     assert call("jobs", "cancel", "--all", "--yes").out == "cancelled 2\n"
     assert ids(call, "--worker", "purge", "--delayed") == [planned]
@@ -390,7 +391,7 @@ def test_failed_jobs_go_out_as_lines_and_come_back(shop: Path, call: Call) -> No
     assert exported.err == "exported 2 to failed.jsonl\n"
     assert (again.code, again.line) == (
         2,
-        "failed.jsonl: there is such a file; --force replaces it",
+        "failed.jsonl: the file exists; add --force to replace it",
     )
     assert call("jobs", "export", "failed.jsonl", "--force").code == 0
     assert tried.out == "would import up to 2 failed jobs\n"
@@ -562,7 +563,9 @@ def test_every_command_that_takes_an_id_takes_its_beginning() -> None:
     taking = {
         path[-1]
         for path, command in COMMANDS.items()
-        if any(getattr(one.type, "func", None) in (job_id, place) for one in command.params)
+        if any(
+            getattr(one.type, "func", None) in (job_id, list_position) for one in command.params
+        )
     }
 
     assert taking == {command.split()[0] for command in TAKING_IDS}

@@ -28,7 +28,7 @@ def test_status_names_what_is_missing(shop: Path, call: Call) -> None:
     answer = call("migrate", "status")
 
     assert answer.code == 5
-    assert answer.out.startswith("missing 0001_jobs\n")
+    assert answer.out.startswith("pending 0001_jobs\n")
     assert answer.out.endswith("run bgjobs migrate up\n")
 
 
@@ -53,7 +53,7 @@ def test_sql_says_that_there_is_nothing_to_do(call: Call) -> None:
 
 
 def test_validate_compares_nothing_on_sqlite(call: Call) -> None:
-    nothing = "nothing to validate on SQLite: the bounds came with a look at all rows"
+    nothing = "nothing to validate on SQLite: the migration has checked all rows"
 
     answer = call("migrate", "validate")
 
@@ -79,4 +79,4 @@ def test_a_newer_schema_is_left_alone(shop: Path, call: Call) -> None:
     for command in ("migrate up", "migrate status", "migrate sql", "status"):
         answer = call(*command.split())
         assert answer.code == 5, command
-        assert answer.line.endswith("a newer version of bgjobs made it: upgrade this one")
+        assert answer.line.endswith("a newer version of bgjobs created it: upgrade this one")

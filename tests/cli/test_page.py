@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from bgjobs.cli.exits import MEANINGS
+from bgjobs.cli.errors import EXIT_CODE_MEANINGS
 from bgjobs.cli.root import root
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate" / "command-line.md"
@@ -65,6 +65,6 @@ def test_every_command_has_an_example() -> None:
 
 
 def test_the_exit_codes_are_those_of_the_help() -> None:
-    rows = [f"| {code} | {meaning} |" for code, meaning in MEANINGS.items()]
+    rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODE_MEANINGS.items()]
 
     assert "\n".join(rows) in TEXT

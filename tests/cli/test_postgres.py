@@ -110,7 +110,7 @@ def test_validate_compares_each_bound_once(schema: str, call: Call) -> None:
     second = call("migrate", "validate")
     third = call("migrate", "validate", "--json")
 
-    assert "validated jobs_limits, set apart 0\n" in first.out
-    assert second.out == "nothing to validate: all bounds are valid for all rows\n"
-    remark = "nothing to validate: all bounds are valid for all rows"
+    assert "validated jobs_limits, moved aside 0\n" in first.out
+    assert second.out == "nothing to validate: all constraints are valid for all rows\n"
+    remark = "nothing to validate: all constraints are valid for all rows"
     assert third.json == {"validated": {}, "remark": remark}

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from bgjobs.cli.quiet import quieted
+from bgjobs.cli.output.terminal import library_logs_disabled
 
 NAMES = ("bgjobs", "bgjobs.stores.sqlite", "psycopg", "psycopg.pool")
 
@@ -18,7 +18,7 @@ def test_libraries_are_quiet_within_and_heard_behind(
     logger.addHandler(own)
 
     try:
-        with quieted():
+        with library_logs_disabled():
             logger.error("within")
             logging.getLogger(f"{name}.made_later").error("within")
             logging.getLogger("shop").error("of the application")

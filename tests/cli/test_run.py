@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from bgjobs.cli.application import load_config
-from bgjobs.cli.arguments import request
+from bgjobs.cli.commands.jobs.enqueue import request
 from tests.cli.conftest import Call
 from tests.cli.terminal import BGJOBS, CTRL_C, terminal
 
@@ -32,7 +32,7 @@ def test_the_first_signal_lets_a_handler_end(backend: str, shop: Path) -> None:
     with terminal(*BGJOBS, "run", "--backend", backend, cwd=shop) as there:
         there.until("begun")
         there.signal(signal.SIGTERM)
-        there.until("stopping: handlers may go on for 10 s; a second signal cancels them")
+        there.until("stopping: handlers have 10 s to finish; a second signal cancels them")
         there.until("ended")
         code, rest = there.end()
 
@@ -123,7 +123,7 @@ def test_a_signal_ends_it_while_the_store_is_waited_for(shop: Path) -> None:
             code, rest = there.end()
 
     assert code == 0
-    assert rest.endswith("stopped before it ran\n")
+    assert rest.endswith("stopped before anything ran\n")
 
 
 LOOP = """

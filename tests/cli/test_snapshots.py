@@ -65,7 +65,7 @@ VALUES = {
         "owner,queue,node,since,lease left,running,default,mail,worker-7.eu-west-1.compute."
         "internal,019c2f00-50ee-7777-8,019c2f00-50ee-7777-9,2 d ago,10 h"
     ),
-    "queues": "queue,state,owners,waiting,delayed,running,succeeded,failed,default,mail,open",
+    "queues": "queue,state,owners,waiting,delayed,running,succeeded,failed,default,mail,active",
     "jobs list": (
         "id,worker,state,when,error,019c2f0e-4,019c2f0e-9,greet,send,slow,purge,running,delayed,"
         "ConnectionRefusedErr,20 min ago,in 2 h,in 5 h,3 h ago"
@@ -99,7 +99,7 @@ def steady_shop(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         doctor, "versions", lambda: ["bgjobs 1.0", "anyio 4.0", "trio 0.30"] * 3
     )
-    monkeypatch.setattr(doctor, "_examined", _examined)
+    monkeypatch.setattr(doctor, "_diagnose", _diagnose)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     return shop
@@ -119,7 +119,7 @@ FINDINGS = [
 ]
 
 
-def _examined(session: object, config: object) -> list[bgjobs.Finding]:
+def _diagnose(session: object, config: object) -> list[bgjobs.Finding]:
     return FINDINGS
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bgjobs
-from bgjobs.cli import snapshot as looks
+from bgjobs.cli import snapshot
 from bgjobs.errors import StoreUnavailableError
 from tests.cli.conftest import Call
 
@@ -44,20 +44,26 @@ def test_a_file_gets_no_colours_whatever_the_environment_says(
 
 
 def test_a_queue_is_paused_and_resumed(call: Call) -> None:
-    assert call("queues", "pause", "mail").out == "queue mail is paused on all nodes\n"
+    assert call("queues", "pause", "mail").out == "paused queue mail on all nodes\n"
     paused = {queue["name"]: queue["paused"] for queue in call("queues", "--json").json}
-    assert call("queues", "resume", "mail").out == "queue mail is open again\n"
+    assert call("queues", "resume", "mail").out == "resumed queue mail on all nodes\n"
     resumed = call("queues").out.splitlines()
 
     assert paused == {"default": False, "mail": True}
-    assert [line.split()[:2] for line in resumed[1:]] == [["default", "open"], ["mail", "open"]]
+    assert [line.split()[:2] for line in resumed[1:]] == [
+        ["default", "active"],
+        ["mail", "active"],
+    ]
 
 
 def test_schedules_are_listed_paused_resumed_and_triggered(call: Call) -> None:
     [before] = call("schedules", "list", "--json").json
-    assert call("schedules", "pause", "cleaning").out.startswith("schedule cleaning is paused")
+    assert call("schedules", "pause", "cleaning").out.startswith("paused schedule cleaning")
     [paused] = call("schedules", "list", "--json").json
-    assert call("schedules", "resume", "cleaning").out == "schedule cleaning goes on\n"
+    assert (
+        call("schedules", "resume", "cleaning").out
+        == "resumed schedule cleaning on all nodes\n"
+    )
     [resumed] = call("schedules", "list", "--json").json
     triggered = call("schedules", "trigger", "cleaning", "--json").json
 
@@ -105,31 +111,33 @@ def test_nobody_runs_queues(call: Call) -> None:
 
 def test_watch_writes_a_line_for_each_look(call: Call) -> None:
     lines = call("watch", "--count", "2", "--interval", "0.1").out.splitlines()
-    looks = call("watch", "--count", "1", "--json").out.splitlines()
+    documents = call("watch", "--count", "1", "--json").out.splitlines()
 
     assert [line.count("? succeeded/s") for line in lines] == [1, 0]
     assert "2 failed; 0.0 succeeded/s, 0.0 failed/s" in lines[1]
-    [look] = map(json.loads, looks)
-    assert look["jobs"]["failed"] == len(look["failed"]) == 2
+    [document] = map(json.loads, documents)
+    assert document["jobs"]["failed"] == len(document["failed"]) == 2
 
 
 def test_watch_goes_on_while_the_store_is_away(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = looks.look
-    weather = iter([True, False])
+    take_snapshot = snapshot.take_snapshot
+    outages = iter([True, False])
 
-    async def look_again(admin: bgjobs.Admin, config: bgjobs.Config) -> looks.Look:
-        if next(weather):
+    async def fail_once(admin: bgjobs.Admin, config: bgjobs.Config) -> snapshot.Snapshot:
+        if next(outages):
             raise StoreUnavailableError("no route")
-        return await look(admin, config)
+        return await take_snapshot(admin, config)
 
-    monkeypatch.setattr(looks, "look", look_again)
+    monkeypatch.setattr(snapshot, "take_snapshot", fail_once)
     answer = call("watch", "--count", "2", "--interval", "0.1")
 
     away, found = answer.out.splitlines()
     assert (answer.code, answer.err) == (0, "")
-    assert re.search(r": the store cannot be reached since .{10,} \(0\.\d s\): no route$", away)
+    assert re.search(
+        r": the store has been unreachable since .{10,} \(0\.\d s\): no route$", away
+    )
     assert "2 failed" in found
 
 
@@ -196,15 +204,15 @@ def test_jobs_that_nothing_runs_are_told(shop: Path, call: Call) -> None:
     assert told[0]["text"].startswith("2 jobs wait for worker 'gret' since 20")
     assert "no queue of the application has it (did you mean 'greet'?)" in told[0]["text"]
     assert "bgjobs jobs cancel --all --worker gret" in told[0]["text"]
-    assert "not run    2 of gret: see bgjobs doctor" in call("status").out
+    assert "unhandled  2 of gret: see bgjobs doctor" in call("status").out
     [unhandled] = call("status", "--json").json["unhandled"]
     assert (unhandled["worker"], unhandled["waiting"], unhandled["queues"]) == ("gret", 2, [])
-    assert "; not run: 2 of gret" in call("watch", "--count", "1").out
-    [look] = call("watch", "--count", "1", "--json").out.splitlines()
-    assert [one["worker"] for one in json.loads(look)["unhandled"]] == ["gret"]
+    assert "; unhandled: 2 of gret" in call("watch", "--count", "1").out
+    [line] = call("watch", "--count", "1", "--json").out.splitlines()
+    assert [one["worker"] for one in json.loads(line)["unhandled"]] == ["gret"]
     call("jobs", "cancel", "--all", "--worker", "gret", "--yes")
     assert call("doctor").code == 0
-    assert "not run" not in call("status").out + call("watch", "--count", "1").out
+    assert "unhandled" not in call("status").out + call("watch", "--count", "1").out
 
 
 def test_schedules_of_others_are_listed_as_such(shop: Path, call: Call) -> None:

@@ -51,14 +51,14 @@ def test_every_command_answers_on_a_terminal(there: Terminal) -> None:
         "migrate up": "the schema is up to date",
         "migrate sql": "",
         "status": "1 succeeded, 2 failed",
-        "queues": "mail     open",
-        "queues pause mail": "queue mail is paused on all nodes",
-        "queues resume mail": "queue mail is open again",
+        "queues": "mail     active",
+        "queues pause mail": "paused queue mail on all nodes",
+        "queues resume mail": "resumed queue mail on all nodes",
         "schedules list": "cleaning",
         "schedules next": "cleaning: ",
         "schedules trigger cleaning": "enqueued ",
-        "schedules pause cleaning": "schedule cleaning is paused on all nodes",
-        "schedules resume cleaning": "schedule cleaning goes on",
+        "schedules pause cleaning": "paused schedule cleaning on all nodes",
+        "schedules resume cleaning": "resumed schedule cleaning on all nodes",
         "owners": "lease left",
         "doctor": "versions",
         "watch --count 2 --interval 0.1": "succeeded/s",
@@ -113,22 +113,22 @@ def test_many_ids_are_shown_whole(there: Terminal) -> None:
 AWAY = """
 import logging, sys
 import bgjobs
-from bgjobs.cli import snapshot as looks
+from bgjobs.cli import snapshot
 from shop import config
 
 logging.basicConfig(stream=sys.stderr, level="DEBUG")
 seen = []
-look = looks.look
+take_snapshot = snapshot.take_snapshot
 
-async def look_again(admin, config):
+async def fail_twice(admin, config):
     seen.append(len(seen))
     for name in ("bgjobs", "bgjobs.stores.postgres", "psycopg.pool"):
         logging.getLogger(name).error("flooded by %s", name)
     if len(seen) in (2, 3):
         raise bgjobs.errors.StoreUnavailableError("no\\x1b[2Jroute")
-    return await look(admin, config)
+    return await take_snapshot(admin, config)
 
-looks.look = look_again
+snapshot.take_snapshot = fail_twice
 """
 
 
@@ -143,10 +143,10 @@ def test_watch_tells_since_when_the_store_is_away_and_no_log_line(shop: Path) ->
 
     picture = settled(STYLE.sub("", gone))
     assert (away, back) == (0, 0)
-    assert "the store cannot be reached since " in picture
-    assert "no\\x1b[2Jroute\nWhat follows is of " in picture.replace(" \n", "")
+    assert "the store has been unreachable since " in picture
+    assert "no\\x1b[2Jroute\nLast snapshot, of " in picture.replace(" \n", "")
     assert "2 failed" in picture
-    assert "the store cannot be reached since " in found
+    assert "the store has been unreachable since " in found
     assert "the store cannot be reached" not in settled(STYLE.sub("", found))
     assert "flooded" not in gone + found
 
@@ -171,7 +171,7 @@ def test_watch_tells_it_in_lines_and_in_json(option: tuple[str, ...], shop: Path
         since = [one["unreachable_since"] for one in told]
     else:
         told = re.findall(
-            r": the store cannot be reached since (.*) \(.*\): (.*)$",
+            r": the store has been unreachable since (.*) \(.*\): (.*)$",
             f"{second}\n{third}",
             re.MULTILINE,
         )
@@ -181,7 +181,7 @@ def test_watch_tells_it_in_lines_and_in_json(option: tuple[str, ...], shop: Path
 
 
 def test_bulk_work_asks_first_and_shows_its_progress(there: Terminal) -> None:
-    question = "Run 2 failed jobs again? [y/N]: "
+    question = "Retry 2 failed jobs? [y/N]: "
 
     there.type("jobs retry --all\n")
     there.until(question)

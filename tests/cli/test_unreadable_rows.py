@@ -51,7 +51,7 @@ def test_it_goes_on_behind_a_page(call: Call, bad: str) -> None:
     first = call("jobs", "list", "--unreadable", "--limit", "1")
     newest, oldest = sorted([bad, other], reverse=True)
 
-    assert first.err == f"more of them: --unreadable --after {newest}\n"
+    assert first.err == f"more unreadable rows: --unreadable --after {newest}\n"
     [row] = call("jobs", "list", "--unreadable", "--after", newest, "--json").json
     assert row["id"] == oldest
     refused = call("jobs", "list", "--unreadable", "--failed")
@@ -106,11 +106,11 @@ def test_a_search_goes_on_behind_what_it_has_told(call: Call) -> None:
     [job] = call("jobs", "list", "--search", "mail", "--limit", "1", "--json").json
     after = first.err.rpartition(" ")[2].strip()
 
-    assert first.err == f"more failed ones: --failed --after {after}\n"
+    assert first.err == f"more failed jobs: --failed --after {after}\n"
     assert after.startswith(f"{job['id']}@")
     call("jobs", "retry", job["id"])
     [other] = call("jobs", "list", "--search", "mail", "--after", after, "--json").json
     assert other["id"] != job["id"]
     odd = call("jobs", "list", "--failed", "--after", f"{job['id']}@x")
     assert odd.code == 2
-    assert "expected an id, or what jobs list has told" in odd.line
+    assert "expected an id, or a position that jobs list has shown" in odd.line

@@ -11,12 +11,10 @@ from attrs import evolve
 from rich.console import Console, RenderableType
 
 import bgjobs
-from bgjobs.cli import snapshot as looks
-from bgjobs.cli import views
-from bgjobs.cli.counting import AT_MOST, Count
+from bgjobs.cli.commands import watch
 from bgjobs.cli.output import as_json, tables
-from bgjobs.cli.rates import Rate, rate
-from bgjobs.cli.states import AnyJob, headline, moment_of, state_of
+from bgjobs.cli.snapshot import QueueRow, Rate, Snapshot, rate
+from bgjobs.cli.states import COUNT_LIMIT, AnyJob, Count, headline, state_of, state_time
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 ID = UUID("01890000-0000-7000-8000-000000000000")
@@ -41,7 +39,7 @@ FAILED = bgjobs.FailedJob(
     error="ValueError: no \x1b[31mbox\n\nTraceback:\n  line 1",
     failed_at=NOON,
 )
-COUNTS = bgjobs.Counts(due=1, delayed=2, reserved=3, succeeded=AT_MOST, failed=4_000)
+COUNTS = bgjobs.Counts(due=1, delayed=2, reserved=3, succeeded=COUNT_LIMIT, failed=4_000)
 
 
 def plain(what: RenderableType, width: int = 200) -> list[str]:
@@ -63,7 +61,7 @@ def plain(what: RenderableType, width: int = 200) -> list[str]:
 )
 def test_a_job_is_in_one_state(job: AnyJob, state: str, moment: datetime) -> None:
     assert state_of(job, NOON) == state
-    assert moment_of(job) == moment
+    assert state_time(job) == moment
 
 
 def test_a_list_of_jobs_has_a_line_for_each_and_hides_payloads() -> None:
@@ -76,7 +74,7 @@ def test_a_list_of_jobs_has_a_line_for_each_and_hides_payloads() -> None:
     ]
 
 
-def test_only_the_error_is_cut_where_the_terminal_ends() -> None:
+def test_only_the_error_is_truncated_where_the_terminal_ends() -> None:
     drawn = plain(tables.jobs([("failed", FAILED)], NOON), width=80)
 
     assert str(ID) in drawn[1]
@@ -103,15 +101,15 @@ def test_a_trace_keeps_its_lines_and_moves_no_cursor() -> None:
 
 
 def test_a_count_that_was_ended_early_says_so() -> None:
-    row = looks.QueueRow("mail", paused=True, owners=1, counts=COUNTS)
+    row = QueueRow("mail", paused=True, owners=1, counts=COUNTS)
 
-    assert plain(tables.queues([row], AT_MOST)) == [
+    assert plain(tables.queues([row])) == [
         "queue  state   owners  waiting  delayed  running  succeeded  failed",
         "mail   paused       1        1        2        3   100,000+   4,000",
     ]
-    assert str(Count(AT_MOST, "failed job")) == "at least 100,000 failed jobs"
+    assert str(Count(COUNT_LIMIT, "failed job")) == "at least 100,000 failed jobs"
     assert str(Count(1, "failed job")) == "1 failed job"
-    assert Count(AT_MOST, "failed job").exactly is None
+    assert Count(COUNT_LIMIT, "failed job").exactly is None
 
 
 def test_a_job_as_json_has_times_in_utc_ids_as_text_and_no_payload() -> None:
@@ -140,15 +138,17 @@ def test_the_first_line_of_an_error_stands_for_it() -> None:
     assert headline(None) == ""
 
 
-def look(seconds: float, counts: bgjobs.Counts, *running: bgjobs.Job) -> looks.Look:
-    """One look at one queue."""
+def snapshot(seconds: float, counts: bgjobs.Counts, *running: bgjobs.Job) -> Snapshot:
+    """A snapshot of one queue."""
     workers = frozenset(["send"])
-    rows = [looks.QueueRow("mail", paused=False, owners=1, counts=counts, workers=workers)]
-    return looks.Look(NOON, seconds, rows, counts, running, [FAILED])
+    rows = [QueueRow("mail", paused=False, owners=1, counts=counts, workers=workers)]
+    return Snapshot(NOON, seconds, rows, counts, running, [FAILED])
 
 
-FIRST = look(10, bgjobs.Counts(due=9, delayed=0, reserved=1, succeeded=100, failed=4))
-SECOND = look(12, bgjobs.Counts(due=5, delayed=0, reserved=1, succeeded=125, failed=5), RUNNING)
+FIRST = snapshot(10, bgjobs.Counts(due=9, delayed=0, reserved=1, succeeded=100, failed=4))
+SECOND = snapshot(
+    12, bgjobs.Counts(due=5, delayed=0, reserved=1, succeeded=125, failed=5), RUNNING
+)
 
 
 def test_rates_are_what_ended_between_two_looks() -> None:
@@ -168,8 +168,8 @@ def test_deleted_jobs_are_no_negative_rate() -> None:
 def test_what_is_too_much_to_count_is_told_from_the_newest() -> None:
     jobs = [evolve(SUCCEEDED, succeeded_at=NOON + timedelta(seconds=n)) for n in range(6)]
     other = evolve(jobs[5], name="greet")
-    before = evolve(look(10, COUNTS), samples={"succeeded": jobs[:2]})
-    now = evolve(look(12, COUNTS), samples={"succeeded": [*jobs[1:5], other]})
+    before = evolve(snapshot(10, COUNTS), samples={"succeeded": jobs[:2]})
+    now = evolve(snapshot(12, COUNTS), samples={"succeeded": [*jobs[1:5], other]})
     all_new = evolve(now, samples={"succeeded": jobs[2:4]})
 
     assert rate("succeeded", before, now) == Rate(2.0)
@@ -183,12 +183,12 @@ def test_a_look_is_a_line_a_picture_or_json() -> None:
         "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed; "
         "12.5 succeeded/s, 0.5 failed/s"
     )
-    drawn = plain(views.drawn(FIRST, SECOND, UTC))
-    shown = json.loads(json.dumps(views.as_json(FIRST, SECOND)))
+    drawn = plain(watch.snapshot_picture(FIRST, SECOND, UTC))
+    shown = json.loads(json.dumps(watch.snapshot_json(FIRST, SECOND)))
 
-    assert views.as_line(FIRST, SECOND, UTC) == line
+    assert watch.snapshot_line(FIRST, SECOND, UTC) == line
     assert "; ".join(drawn[:2]) == line
-    assert drawn[4].split() == ["mail", "open", "1", "5", "0", "1", "12.5", "0.5"]
+    assert drawn[4].split() == ["mail", "active", "1", "5", "0", "1", "12.5", "0.5"]
     assert drawn[7].split() == [str(ID), "send", "0.0", "s", "1"]
     assert drawn[10].startswith(f"{ID}  send    0.0 s ago")
     assert shown["at"] == "2030-01-31T12:00:00Z"
@@ -214,15 +214,18 @@ UNREADABLE = bgjobs.UnreadableJob(
 
 def test_a_row_that_is_no_job_is_shown_with_its_columns() -> None:
     assert plain(tables.unreadable([UNREADABLE], NOON, {ID: "01890000"})) == [
-        "id        worker         table        set apart  reason",
-        ("01890000  send\\x1b[2J\\n  jobs_failed  5 min ago  metadata: expected a JSON object"),
+        "id        worker         table        moved aside  reason",
+        (
+            "01890000  send\\x1b[2J\\n  jobs_failed  5 min ago    "
+            "metadata: expected a JSON object"
+        ),
     ]
     assert plain(tables.unreadable_job(UNREADABLE, NOON, UTC)) == [
         f"id                 {ID}",
         "state              unreadable",
         "reason             metadata: expected a JSON object",
         "table              jobs_failed",
-        "set apart          2030-01-31 11:55:00 UTC (5 min ago)",
+        "moved aside        2030-01-31 11:55:00 UTC (5 min ago)",
         "column name        send\\x1b[2J\\n",
         "column priority    5",
         "column metadata    [\\u202e",

@@ -9,8 +9,8 @@ import pytest
 import bgjobs.cli
 
 FOLDER = Path(bgjobs.cli.__file__).parent
-SCREEN = FOLDER / "output" / "terminal.py"
-MODULES = sorted(path for path in FOLDER.rglob("*.py") if path != SCREEN)
+TERMINAL = FOLDER / "output" / "terminal.py"
+MODULES = sorted(path for path in FOLDER.rglob("*.py") if path != TERMINAL)
 BUILT_IN = {"print", "input", "open", "breakpoint"}
 OF_MODULES = {
     "sys": {"stdout", "stderr", "__stdout__", "__stderr__", "displayhook", "excepthook"},
@@ -28,10 +28,9 @@ RICH = {"console", "text", "segment"}
 """Modules of rich that draw nothing by themselves."""
 ALLOWED = {
     ("commands/jobs/export_import.py", "write"),
-    ("private_files.py", "os.fdopen"),
-    *(("streams.py", name) for name in ("os.fdopen", "sys.stdout", "sys.stderr")),
+    ("commands/jobs/export_import.py", "os.fdopen"),
 }
-"""The file of an export, and what prepares the streams before anything is written."""
+"""The file of an export."""
 
 
 def writing(source: str) -> Iterator[str]:

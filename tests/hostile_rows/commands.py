@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve, frozen
 
 import bgjobs
-from bgjobs.cli.exits import ExitCode
+from bgjobs.cli.errors import ExitCode
 from bgjobs.cli.root import run_command
 from bgjobs.visible import is_visible
 from tests.fixtures.databases import SQLiteFile

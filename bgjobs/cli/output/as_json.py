@@ -1,11 +1,11 @@
-"""Values as JSON: times ISO 8601 in UTC, ids as text, durations in seconds."""
+"""Values as JSON: times as ISO 8601 in UTC, ids as text, durations in seconds."""
 
 import json
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import bgjobs
-from bgjobs.cli.output.formats import iso
+from bgjobs.cli.output.formats import iso_time
 from bgjobs.cli.snapshot import QueueRow
 from bgjobs.cli.states import AnyJob, State, headline, last_error
 from bgjobs.schedules import Preview
@@ -15,7 +15,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 def job(found: AnyJob, state: State) -> dict[str, Json]:
-    """Give one job as lists have it."""
+    """Return one job as lists show it."""
     return {
         "id": str(found.id),
         "worker": found.name,
@@ -24,9 +24,9 @@ def job(found: AnyJob, state: State) -> dict[str, Json]:
         "attempts": found.attempts,
         "crashes": found.crashes,
         "interruptions": found.interruptions,
-        "created_at": iso(found.created_at),
-        "available_at": iso(found.available_at),
-        "reserved_at": iso(found.reserved_at),
+        "created_at": iso_time(found.created_at),
+        "available_at": iso_time(found.available_at),
+        "reserved_at": iso_time(found.reserved_at),
         "reserved_by": None if found.reserved_by is None else str(found.reserved_by),
         "ended_at": _ended(found),
         "unique_key": found.unique_key,
@@ -38,18 +38,19 @@ def job(found: AnyJob, state: State) -> dict[str, Json]:
 
 def _ended(found: AnyJob) -> str | None:
     if isinstance(found, bgjobs.SucceededJob):
-        return iso(found.succeeded_at)
-    return iso(found.failed_at) if isinstance(found, bgjobs.FailedJob) else None
+        return iso_time(found.succeeded_at)
+    return iso_time(found.failed_at) if isinstance(found, bgjobs.FailedJob) else None
 
 
 def whole_job(
     found: AnyJob, state: State, story: Sequence[Moment], *, with_payload: bool
 ) -> dict[str, Json]:
-    """Give one job with all that happened to it."""
+    """Return one job with its timeline."""
     shown = job(found, state)
     shown["error"] = last_error(found)
     shown["story"] = [
-        {"at": iso(moment.at), "what": moment.what, "error": moment.error} for moment in story
+        {"at": iso_time(moment.at), "what": moment.what, "error": moment.error}
+        for moment in story
     ]
     if with_payload:
         shown["payload"] = payload(found.payload)
@@ -68,13 +69,13 @@ def unreadable(found: bgjobs.UnreadableJob, *, with_payload: bool = False) -> di
         "state": "unreadable",
         "table": found.table,
         "reason": found.reason,
-        "found_at": iso(found.found_at),
+        "found_at": iso_time(found.found_at),
         "columns": columns,
     }
 
 
 def payload(text: str) -> Json:
-    """Read the arguments of a stored job; what is no JSON is given as it is."""
+    """Decode the payload of a stored job; return text that is not JSON unchanged."""
     try:
         read: Json = json.loads(text)
     except (ValueError, RecursionError):
@@ -83,7 +84,7 @@ def payload(text: str) -> Json:
 
 
 def counts(found: bgjobs.Counts) -> dict[str, Json]:
-    """Give how many jobs there are."""
+    """Return the number of jobs in each state."""
     return {
         "waiting": found.due,
         "delayed": found.delayed,
@@ -94,12 +95,12 @@ def counts(found: bgjobs.Counts) -> dict[str, Json]:
 
 
 def all_counts(found: bgjobs.Counts) -> dict[str, Json]:
-    """Return how many jobs there are, and how many rows that are none."""
+    """Return the number of jobs in each state, and of unreadable rows."""
     return {**counts(found), "unreadable": found.unreadable}
 
 
 def queue(row: QueueRow) -> dict[str, Json]:
-    """Give one queue with what is in it."""
+    """Return one queue with its counts."""
     return {
         "name": row.name,
         "paused": row.paused,
@@ -109,9 +110,13 @@ def queue(row: QueueRow) -> dict[str, Json]:
 
 
 def preview(found: Preview) -> list[Json]:
-    """Give the next occurrences of a schedule."""
+    """Return the next occurrences of a schedule."""
     return [
-        {"at": iso(line.utc), "local": line.local.isoformat(), "remark": line.remark or None}
+        {
+            "at": iso_time(line.utc),
+            "local": line.local.isoformat(),
+            "remark": line.remark or None,
+        }
         for line in found
     ]
 
@@ -124,20 +129,20 @@ def schedule(state: bgjobs.ScheduleState) -> dict[str, Json]:
         "worker": state.worker,
         "schedule": None if state.schedule is None else state.schedule.describe(),
         "configured": state.is_configured,
-        "next": None if occurrence is None or state.paused else iso(occurrence.at),
-        "previous": None if occurrence is None else iso(occurrence.previous),
+        "next": None if occurrence is None or state.paused else iso_time(occurrence.at),
+        "previous": None if occurrence is None else iso_time(occurrence.previous),
         "paused": state.paused,
         "running": state.running,
     }
 
 
 def owner(found: bgjobs.LiveOwner) -> dict[str, Json]:
-    """Give one start of a queue."""
+    """Return one owner, which is one start of a queue."""
     return {
         "id": str(found.id),
         "queue": found.name,
         "node": found.node,
-        "opened_at": iso(found.opened_at),
+        "opened_at": iso_time(found.opened_at),
         "lease_left": found.lease_left.total_seconds(),
         "running": found.running,
     }
@@ -148,16 +153,16 @@ def unhandled(found: bgjobs.UnhandledJobs) -> dict[str, Json]:
     return {
         "worker": found.worker,
         "waiting": found.waiting,
-        "since": iso(found.since),
+        "since": iso_time(found.since),
         "queues": [*found.runners],
     }
 
 
 def findings(found: Iterable[bgjobs.Finding]) -> list[Json]:
-    """Give what was looked at, and how it is."""
+    """Return what `doctor` found."""
     return [{"check": one.check, "level": one.level, "text": one.text} for one in found]
 
 
 def migrations(found: Iterable[bgjobs.Migration]) -> list[Json]:
-    """Give steps of the schema."""
+    """Return migrations with their SQL."""
     return [{"name": one.name, "sql": one.sql} for one in found]

@@ -1,4 +1,4 @@
-"""Tables that lose nothing where there is little room, and the net under all that is drawn."""
+"""Tables and lists that fit the width of the terminal without losing a value."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -14,10 +14,10 @@ from bgjobs.visible import visible_lines
 _GAP = 2
 """Blanks between two columns."""
 _INDENT = 2
-"""Blanks before the further lines of a row."""
-_LEAST = 20
-"""A column that can be cut or folded is not made narrower than this."""
-_LONGEST_LABEL = 24
+"""Blanks before the second and later lines of a row."""
+_MIN_WIDTH = 20
+"""The smallest width of a column that is truncated or wrapped."""
+_MAX_LABEL = 24
 
 
 @final
@@ -27,22 +27,22 @@ class Column:
 
     name: str
     is_number: bool = False
-    is_cut: bool = False
-    """Ends with an ellipsis where there is no room for all of it."""
-    is_folded: bool = False
-    """Goes on below where there is no room for all of it, beside the other columns."""
+    is_truncated: bool = False
+    """Whether values end with an ellipsis where they do not fit."""
+    is_wrapped: bool = False
+    """Whether values continue on the next line where they do not fit."""
 
 
 @final
 @frozen
 class Grid:
-    """Rows under a header; columns that have no room beside the others stand below them."""
+    """Rows under a header; columns that do not fit beside the others are drawn below them."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Text]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw it as wide as there is room."""
+        """Draw it within the available width."""
         header = [Text(column.name, style="bold") for column in self.columns]
         rows = [header, *self.rows]
         natural = [max(cell.cell_len for cell in cells) for cells in zip(*rows, strict=True)]
@@ -56,14 +56,14 @@ class Grid:
             yield from lines
 
     def _layout(self, natural: Sequence[int], room: int) -> list[dict[int, int]]:
-        """Return the columns of each line of a row, with their widths."""
-        gives = [column.is_cut or column.is_folded for column in self.columns]
+        """Return, for each line of a row, the widths of its columns by their index."""
+        shrinks = [column.is_truncated or column.is_wrapped for column in self.columns]
         least = [
-            min(width, _LEAST) if give else width
-            for width, give in zip(natural, gives, strict=True)
+            min(width, _MIN_WIDTH) if shrink else width
+            for width, shrink in zip(natural, shrinks, strict=True)
         ]
         layout: list[dict[int, int]] = []
-        for number, band in enumerate(dealt(least, room)):
+        for number, band in enumerate(assign_lines(least, room)):
             free = max(1, room - (_INDENT if number else 0))
             taken = sum(least[index] for index in band) + _GAP * (len(band) - 1)
             widths: dict[int, int] = {}
@@ -89,10 +89,10 @@ class Grid:
             yield line
 
     def _cell(self, console: Console, cell: Text, index: int, width: int) -> Sequence[Text]:
-        if self.columns[index].is_cut:
+        if self.columns[index].is_truncated:
             cell = cell.copy()
             cell.truncate(width, overflow="ellipsis")
-        return [cell] if cell.cell_len <= width else _folded(console, cell, width)
+        return [cell] if cell.cell_len <= width else _wrapped(console, cell, width)
 
     def _padded(self, cell: Text, index: int, width: int) -> Text:
         padded = cell.copy()
@@ -104,8 +104,12 @@ class Grid:
         return padded
 
 
-def dealt(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Deal columns of these widths, in their order, to as few lines as have room for them."""
+def assign_lines(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Distribute columns of these widths, in order, over as few lines as possible.
+
+    Returns:
+        For each line the indexes of its columns.
+    """
     lines: list[list[int]] = []
     free = 0
     for index, width in enumerate(widths):
@@ -121,19 +125,19 @@ def dealt(widths: Sequence[int], room: int) -> list[list[int]]:
 @final
 @frozen
 class Facts:
-    """Names and values, one pair a line; what has no room goes on below."""
+    """Names and values, one pair on each line; long values are wrapped."""
 
     pairs: Sequence[tuple[Text, Text]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw it as wide as there is room."""
+        """Draw it within the available width."""
         room = options.max_width
         widest = max((name.cell_len for name, _ in self.pairs), default=0)
-        label = min(widest, _LONGEST_LABEL, room // 3)
+        label = min(widest, _MAX_LABEL, room // 3)
         for name, value in self.pairs:
-            values = _folded(console, value, room - label - _GAP)
+            values = _wrapped(console, value, room - label - _GAP)
             if name.cell_len > label:
-                yield from _folded(console, name, room)
+                yield from _wrapped(console, name, room)
                 heads = [Text()]
             else:
                 heads = [name]
@@ -150,20 +154,23 @@ def _beside(head: Text, width: int, value: Text) -> Text:
     return line
 
 
-def _folded(console: Console, text: Text, width: int) -> Sequence[Text]:
+def _wrapped(console: Console, text: Text, width: int) -> Sequence[Text]:
     return [*text.wrap(console, max(1, width), overflow="fold")]
 
 
 @final
 @frozen
-class Seen:
-    """A drawing of which each character is one that can be seen."""
+class Escaped:
+    """A drawing in which invisible characters are escaped.
+
+    It covers texts that were not escaped before they were drawn.
+    """
 
     what: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        """Draw what is in it, with the rest written out."""
+        """Draw the content with its invisible characters escaped."""
         for segment in console.render(self.what, options):
             text = visible_lines(segment.text)
-            is_left = segment.control or text == segment.text
-            yield segment if is_left else Segment(text, segment.style)
+            is_unchanged = segment.control or text == segment.text
+            yield segment if is_unchanged else Segment(text, segment.style)

@@ -1,4 +1,4 @@
-"""Values as tables for people; pure: nothing is asked and nothing printed here."""
+"""Values as tables for people. Nothing here reads the store or writes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -8,10 +8,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import bgjobs
-from bgjobs.cli.output.formats import exact, short, since
+from bgjobs.cli.output.formats import absolute_time, relative_time, short_duration
 from bgjobs.cli.output.layout import Column, Facts, Grid
 from bgjobs.cli.snapshot import QueueRow
-from bgjobs.cli.states import AnyJob, State, headline, last_error, moment_of
+from bgjobs.cli.states import (
+    COUNT_LIMIT,
+    AnyJob,
+    State,
+    headline,
+    last_error,
+    state_time,
+)
 from bgjobs.story import Moment
 from bgjobs.visible import visible, visible_lines
 
@@ -26,27 +33,30 @@ _COLOURS = {
     "problem": "red",
 }
 
-_NUMBERS = (
-    "attempts",
-    "owners",
-    "waiting",
-    "delayed",
-    "running",
-    "succeeded",
-    "failed",
-    "succeeded/s",
-    "failed/s",
-)
-_LONGEST = 1_000
+_NUMBERS = {
+    *("attempts", "owners", "waiting", "delayed", "running", "succeeded", "failed"),
+    *("succeeded/s", "failed/s"),
+}
+"""Columns that are aligned to the right."""
+_MAX_LENGTH = 1_000
 """Characters of one value that are shown."""
 
 
 def table(
-    *columns: str, rows: Iterable[Sequence[str | int]], cut: str = "", folded: str = ""
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | int]],
+    *,
+    truncated: str = "",
+    wrapped: str = "",
 ) -> Grid:
-    """Draw rows; of the columns, one may be `cut` or `folded` where the terminal ends."""
+    """Draw rows; the columns named as `truncated` or `wrapped` shrink on a narrow terminal."""
     drawn = [
-        Column(name, is_number=name in _NUMBERS, is_cut=name == cut, is_folded=name == folded)
+        Column(
+            name,
+            is_number=name in _NUMBERS,
+            is_truncated=name == truncated,
+            is_wrapped=name == wrapped,
+        )
         for name in columns
     ]
     return Grid(drawn, [[*map(_whole, row)] for row in rows])
@@ -58,18 +68,18 @@ def _whole(value: str | int) -> Text:
 
 
 def shown(value: str) -> str:
-    """Return a value as one line of characters that can be seen, and not endless."""
-    cut = f"{value[:_LONGEST]}..." if len(value) > _LONGEST else value
+    """Return a value on one line, with invisible characters escaped and its length limited."""
+    cut = f"{value[:_MAX_LENGTH]}..." if len(value) > _MAX_LENGTH else value
     return visible(cut)
 
 
 def facts(pairs: Iterable[tuple[str, str | int]]) -> Facts:
-    """Draw names and values, one pair a line."""
+    """Draw names and values, one pair on each line."""
     return Facts([(Text(shown(name), style="bold"), _whole(value)) for name, value in pairs])
 
 
-def several(*parts: RenderableType) -> Group:
-    """Draw one thing below the other, with an empty line in between."""
+def stacked(*parts: RenderableType) -> Group:
+    """Draw parts below each other, separated by empty lines."""
     spaced: list[RenderableType] = []
     for part in parts:
         spaced += ["", part] if spaced else [part]
@@ -79,41 +89,46 @@ def several(*parts: RenderableType) -> Group:
 def jobs(
     found: Sequence[tuple[State, AnyJob]], now: datetime, ids: Mapping[UUID, str] | None = None
 ) -> Grid:
-    """Draw a list of jobs; their state only where it differs, to leave room for errors.
+    """Draw a list of jobs, with a column of states only if they differ.
 
-    `ids` has what is shown of each id; those that it has not are shown whole.
+    Args:
+        found: The jobs and their states.
+        now: The time from which ages are counted.
+        ids: The short forms of ids; ids that are missing here are shown whole.
     """
     known = ids or {}
     several_states = len({state for state, _ in found}) > 1
     return table(
-        "id",
-        "worker",
-        *(["state"] if several_states else []),
-        "when",
-        "error",
-        rows=[
+        ("id", "worker", *(["state"] if several_states else []), "when", "error"),
+        [
             (
                 known.get(job.id, str(job.id)),
                 job.name,
                 *([state] if several_states else []),
-                since(moment_of(job), now),
+                relative_time(state_time(job), now),
                 headline(last_error(job)),
             )
             for state, job in found
         ],
-        cut="error",
+        truncated="error",
     )
 
 
 def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Facts:
-    """Draw the facts of one job."""
-    when = moment_of(found)
+    """Draw one job."""
+    when = state_time(found)
     pairs: list[tuple[str, str | int]] = [
         ("id", str(found.id)),
         ("worker", found.name),
         ("state", state),
-        ("since" if when <= now else "due", f"{exact(when, zone)} ({since(when, now)})"),
-        ("created", f"{exact(found.created_at, zone)} ({since(found.created_at, now)})"),
+        (
+            "since" if when <= now else "due",
+            f"{absolute_time(when, zone)} ({relative_time(when, now)})",
+        ),
+        (
+            "created",
+            f"{absolute_time(found.created_at, zone)} ({relative_time(found.created_at, now)})",
+        ),
         ("attempts", found.attempts),
         ("priority", found.priority),
     ]
@@ -129,30 +144,26 @@ def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Fact
 def unreadable(
     found: Iterable[bgjobs.UnreadableJob], now: datetime, ids: Mapping[UUID, str] | None = None
 ) -> Grid:
-    """Draw rows that are no jobs; `ids` as for `jobs`."""
+    """Draw rows that are no jobs; `ids` is as for `jobs`."""
     known = ids or {}
     return table(
-        "id",
-        "worker",
-        "table",
-        "set apart",
-        "reason",
-        rows=[
+        ("id", "worker", "table", "moved aside", "reason"),
+        [
             (
                 known.get(one.id, str(one.id)),
                 column(one.columns.get("name")),
                 one.table,
-                "-" if one.found_at is None else since(one.found_at, now),
+                "-" if one.found_at is None else relative_time(one.found_at, now),
                 one.reason,
             )
             for one in found
         ],
-        folded="reason",
+        wrapped="reason",
     )
 
 
 def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | None) -> Facts:
-    """Draw all that is known of a row that is no job, but for its arguments."""
+    """Draw a row that is no job, without its payload."""
     at = found.found_at
     return facts(
         [
@@ -160,7 +171,12 @@ def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | No
             ("state", "unreadable"),
             ("reason", found.reason),
             ("table", found.table),
-            ("set apart", "not yet" if at is None else f"{exact(at, zone)} ({since(at, now)})"),
+            (
+                "moved aside",
+                "not yet"
+                if at is None
+                else f"{absolute_time(at, zone)} ({relative_time(at, now)})",
+            ),
             *(
                 (f"column {name}", column(value))
                 for name, value in found.columns.items()
@@ -171,28 +187,26 @@ def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | No
 
 
 def column(value: str | int | None) -> str:
-    """Return a column of a row as it is stored; what is no text is told apart by its look."""
+    """Return the stored value of a column as text."""
     return "null" if value is None else str(value) if isinstance(value, int) else value
 
 
 def story(moments: Iterable[Moment], zone: tzinfo | None) -> Grid:
-    """Draw what happened to a job, in order."""
+    """Draw the timeline of a job."""
     return table(
-        "at",
-        "what",
-        "error",
-        rows=[(exact(one.at, zone), one.what, headline(one.error)) for one in moments],
-        cut="error",
+        ("at", "what", "error"),
+        [(absolute_time(one.at, zone), one.what, headline(one.error)) for one in moments],
+        truncated="error",
     )
 
 
 def trace(error: str) -> Text:
-    """Draw the whole text of an error, with its lines."""
+    """Draw the whole text of an error on its own lines."""
     return Text(visible_lines(error))
 
 
-def counts(found: bgjobs.Counts, at_most: int) -> list[tuple[str, str]]:
-    """Name how many jobs there are; a number that reaches `at_most` means at least so many."""
+def counts(found: bgjobs.Counts) -> list[tuple[str, str]]:
+    """Return the states and the number of jobs in each, as text."""
     pairs = [
         ("waiting", found.due),
         ("delayed", found.delayed),
@@ -200,39 +214,32 @@ def counts(found: bgjobs.Counts, at_most: int) -> list[tuple[str, str]]:
         ("succeeded", found.succeeded),
         ("failed", found.failed),
     ]
-    return [(name, number(count, at_most)) for name, count in pairs]
+    return [(name, number(count)) for name, count in pairs]
 
 
-def counts_text(found: bgjobs.Counts, at_most: int) -> str:
-    """Write all counts in one line; rows that are no jobs only if there are any."""
-    pairs = counts(found, at_most)
+def counts_text(found: bgjobs.Counts) -> str:
+    """Return all counts on one line, with unreadable rows only if there are any."""
+    pairs = counts(found)
     if found.unreadable:
-        pairs.append(("unreadable", number(found.unreadable, at_most)))
+        pairs.append(("unreadable", number(found.unreadable)))
     return ", ".join(f"{text} {name}" for name, text in pairs)
 
 
-def number(count: int, at_most: int) -> str:
-    """Write a count."""
-    return f"{count:,}+" if count >= at_most else f"{count:,}"
+def number(count: int) -> str:
+    """Return a count, with a plus sign if counting stopped at the limit."""
+    return f"{count:,}+" if count >= COUNT_LIMIT else f"{count:,}"
 
 
-def queues(rows: Iterable[QueueRow], at_most: int) -> Grid:
+def queues(rows: Iterable[QueueRow]) -> Grid:
     """Draw the queues of an application."""
     return table(
-        "queue",
-        "state",
-        "owners",
-        "waiting",
-        "delayed",
-        "running",
-        "succeeded",
-        "failed",
-        rows=[
+        ("queue", "state", "owners", "waiting", "delayed", "running", "succeeded", "failed"),
+        [
             (
                 row.name,
                 state_of_queue(row),
                 row.owners,
-                *(text for _, text in counts(row.counts, at_most)),
+                *(text for _, text in counts(row.counts)),
             )
             for row in rows
         ],
@@ -240,8 +247,8 @@ def queues(rows: Iterable[QueueRow], at_most: int) -> Grid:
 
 
 def state_of_queue(row: QueueRow) -> str:
-    """Say whether it starts jobs."""
-    return "paused" if row.paused else "open"
+    """Return whether a queue is paused or active."""
+    return "paused" if row.paused else "active"
 
 
 def schedules(
@@ -249,12 +256,8 @@ def schedules(
 ) -> Grid:
     """Draw the scheduled jobs of an application."""
     return table(
-        "schedule",
-        "worker",
-        "state",
-        "next",
-        "recurs",
-        rows=[
+        ("schedule", "worker", "state", "next", "recurs"),
+        [
             (
                 one.name,
                 one.worker,
@@ -264,7 +267,7 @@ def schedules(
             )
             for one in states
         ],
-        folded="recurs",
+        wrapped="recurs",
     )
 
 
@@ -279,28 +282,23 @@ def _next(state: bgjobs.ScheduleState, now: datetime, zone: tzinfo | None) -> st
     if state.occurrence is None:
         return "not planned yet"
     at = state.occurrence.at
-    return f"{exact(at, zone)} ({since(at, now)})"
+    return f"{absolute_time(at, zone)} ({relative_time(at, now)})"
 
 
 def owners(
     found: Iterable[bgjobs.LiveOwner], now: datetime, ids: Mapping[UUID, str] | None = None
 ) -> Grid:
-    """Draw who runs queues; `ids` as for `jobs`."""
+    """Draw the owners, which are the starts of queues; `ids` is as for `jobs`."""
     known = ids or {}
     return table(
-        "owner",
-        "queue",
-        "node",
-        "since",
-        "lease left",
-        "running",
-        rows=[
+        ("owner", "queue", "node", "since", "lease left", "running"),
+        [
             (
                 known.get(one.id, str(one.id)),
                 one.name,
                 one.node,
-                since(one.opened_at, now),
-                short(one.lease_left),
+                relative_time(one.opened_at, now),
+                short_duration(one.lease_left),
                 one.running,
             )
             for one in found
@@ -309,6 +307,6 @@ def owners(
 
 
 def findings(found: Iterable[bgjobs.Finding]) -> Grid:
-    """Draw what `doctor` looked at."""
+    """Draw what `doctor` found."""
     rows = [(one.check, one.level, one.text) for one in found]
-    return table("check", "level", "finding", rows=rows, folded="finding")
+    return table(("check", "level", "finding"), rows, wrapped="finding")

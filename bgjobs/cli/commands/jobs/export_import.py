@@ -1,19 +1,26 @@
 """`bgjobs jobs export` and `import`: failed jobs as JSON lines."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import mkstemp
 from typing import BinaryIO, TextIO, TypeAlias, final
 
 import click
 from attrs import frozen
 
 import bgjobs
-from bgjobs.cli import names
-from bgjobs.cli.bulk import Progress, confirm, in_bulk
-from bgjobs.cli.counting import AT_MOST, Count, Failed
-from bgjobs.cli.errors import Fault
+from bgjobs.cli.commands.jobs.selection import (
+    Progress,
+    confirm,
+    end_if_refused,
+    run_in_bulk,
+)
+from bgjobs.cli.errors import CommandError, ExitCode
+from bgjobs.cli.names import check_worker_or_jobs
 from bgjobs.cli.options import (
     dry_run_option,
     json_option,
@@ -21,31 +28,31 @@ from bgjobs.cli.options import (
     worker_option,
     yes_option,
 )
-from bgjobs.cli.output import as_json
-from bgjobs.cli.output import terminal as screen
-from bgjobs.cli.private_files import written
-from bgjobs.cli.refusals import tell
-from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.output import as_json, terminal
+from bgjobs.cli.session import CommandSession, pass_session
+from bgjobs.cli.states import Count, FailedJobs, count_unreadable
 from bgjobs.visible import visible_json
 
-Write = Callable[[str], object]
+WriteLine: TypeAlias = Callable[[str], object]
 """Writes one line of JSON."""
 
-_FEW, _WHOLE = 5, 2**28
-"""Unreadable rows that are read at once, and characters of a column: all that memory takes."""
-LONGEST_LINE = 2**23
-"""Characters of a line that are read: more than an import takes."""
+_UNREADABLE_PAGE, _MAX_COLUMN = 5, 2**28
+"""Unreadable rows that are read at once, and characters of a column: they bound the memory."""
+_MAX_LINE = 2**23
+"""Characters of a line that are read. It is more than an import accepts."""
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @worker_option
 @search_option
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--unreadable", is_flag=True, help="Rows that are no jobs, to be looked at.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option(
+    "--unreadable", is_flag=True, help="Stored rows that are no jobs, to inspect them."
+)
 @pass_session
 def export(
-    session: Session,
+    session: CommandSession,
     file: Path | None,
     worker: str | None,
     search: str | None,
@@ -53,82 +60,139 @@ def export(
     force: bool,
     unreadable: bool,
 ) -> None:
-    """Write failed jobs, payloads included, as JSON lines to FILE or stdout."""
+    """Write failed jobs with their payloads as JSON lines to FILE or stdout."""
     if unreadable and (worker or search):
-        raise Fault("--unreadable goes without --worker and --search")
-    choice = _Unreadable() if unreadable else _Failed(Failed(worker, search))
-    count = session.administered(choice.count)
-    names.check_found(session.config, worker, count.least)
+        raise CommandError("--unreadable goes without --worker and --search")
+    source = _UnreadableRows() if unreadable else _ExportedJobs(FailedJobs(worker, search))
+    count = session.run(source.count)
+    check_worker_or_jobs(session.config, worker, count.least)
     if file is None:
-        write = partial(screen.json_line, out=screen.stdout())
-        _export(session, choice, count.exactly, write, "the rest was not written")
+        write = partial(terminal.json_line, out=terminal.stdout())
+        _export(session, source, count.exactly, write, "the rest was not written")
         return
-    with written(file, replace=force) as stream:
-        done = _export(session, choice, count.exactly, _into(stream), f"{file} is as it was")
-    screen.note(f"exported {done:,} to {file}")
+    with _private_file(file, replace=force) as stream:
+        rest = f"{file} is unchanged"
+        done = _export(session, source, count.exactly, _writer(stream), rest)
+    terminal.note(f"exported {done:,} to {file}")
 
 
 def _export(
-    session: Session, choice: "_Choice", total: int | None, write: Write, rest: str
+    session: CommandSession, source: "_Source", total: int | None, write: WriteLine, rest: str
 ) -> int:
     async def work(admin: bgjobs.Admin, progress: Progress) -> int:
         done = 0
-        async for line in choice.lines(admin):
+        async for line in source.lines(admin):
             write(line.rstrip())
             done += 1
             progress(done)
         return done
 
-    return in_bulk(session, "exporting", total, work, rest=rest)
+    return run_in_bulk(session, "exporting", total, work, rest=rest)
 
 
 @final
 @frozen
-class _Failed:
-    """Failed jobs, as import takes them."""
+class _ExportedJobs:
+    """Failed jobs in the format that import reads."""
 
-    chosen: Failed
+    selected: FailedJobs
 
     async def count(self, admin: bgjobs.Admin) -> Count:
-        return await self.chosen.count(admin)
+        return await self.selected.count(admin)
 
     def lines(self, admin: bgjobs.Admin) -> AsyncIterator[str]:
-        return admin.export_failed(name=self.chosen.worker, search=self.chosen.search)
+        return admin.export_failed(name=self.selected.worker, search=self.selected.search)
 
 
 @final
 @frozen
-class _Unreadable:
-    """Rows that are no jobs, with their whole columns, few at a time."""
+class _UnreadableRows:
+    """Rows that are no jobs, with their whole columns."""
 
     async def count(self, admin: bgjobs.Admin) -> Count:
-        found = (await admin.count((), at_most=AT_MOST)).unreadable
-        return Count(min(found, AT_MOST), "unreadable row")
+        return await count_unreadable(admin)
 
     async def lines(self, admin: bgjobs.Admin) -> AsyncIterator[str]:
-        page = bgjobs.Page(_FEW)
-        while found := await admin.unreadable(page, longest=_WHOLE):
+        page = bgjobs.Page(_UNREADABLE_PAGE)
+        while found := await admin.unreadable(page, longest=_MAX_COLUMN):
             for one in found:
                 yield json.dumps(as_json.unreadable(one, with_payload=True))
             page = page.behind(found)
 
 
-_Choice: TypeAlias = _Failed | _Unreadable
+_Source: TypeAlias = _ExportedJobs | _UnreadableRows
 
 
-def _into(file: BinaryIO) -> Write:
+def _writer(file: BinaryIO) -> WriteLine:
     return lambda line: file.write(f"{visible_json(line)}\n".encode())
+
+
+@contextmanager
+def _private_file(file: Path, *, replace: bool) -> Generator[BinaryIO]:
+    """Write a file that only its owner may read, and that appears when it is complete.
+
+    The file is written under a temporary name in the same folder, so an existing file keeps its
+    contents if the export fails or is interrupted. A symbolic link is refused. A device is
+    written to directly.
+    """
+    _check_target(file, replace=replace)
+    if file.exists() and not file.is_file():
+        with file.open("wb") as stream:
+            yield stream
+        return
+    descriptor, name = _temporary_file(file)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        if replace:
+            Path(name).replace(file)
+        else:
+            _move_to_new(Path(name), file)
+    finally:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+
+
+def _temporary_file(file: Path) -> tuple[int, str]:
+    try:
+        return mkstemp(prefix=f".{file.name}.", dir=file.parent)  # with mode 0600
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}", ExitCode.NOT_DONE) from None
+
+
+def _check_target(file: Path, *, replace: bool) -> None:
+    if file.is_symlink():
+        raise CommandError(f"{file}: expected a file, found a link to {file.readlink()}")
+    if file.exists() and not replace:
+        raise _already_exists(file)
+
+
+def _move_to_new(made: Path, file: Path) -> None:
+    try:
+        file.hardlink_to(made)  # unlike a rename, it never replaces a file
+    except FileExistsError:
+        raise _already_exists(file) from None
+    except OSError:  # a file system without hard links
+        if file.exists():
+            raise _already_exists(file) from None
+        made.replace(file)
+
+
+def _already_exists(file: Path) -> CommandError:
+    return CommandError(f"{file}: the file exists; add --force to replace it")
 
 
 @click.command("import")
 @click.argument("file", type=click.File(encoding="utf-8", errors="surrogateescape"))
-@click.option("--skip-bad", is_flag=True, help="Import the rest where a line is refused.")
+@click.option("--skip-bad", is_flag=True, help="Import the other lines if one is refused.")
 @dry_run_option
 @yes_option
 @json_option
 @pass_session
 def import_jobs(
-    session: Session,
+    session: CommandSession,
     file: TextIO,
     *,
     skip_bad: bool,
@@ -138,29 +202,30 @@ def import_jobs(
 ) -> None:
     """Store the failed jobs of FILE (- is stdin), as export writes them.
 
-    Those whose id is there already are skipped. They stay failed until you retry them. A line
-    that is refused ends it with its number and the reason; what was stored before it stays.
+    Jobs whose id is stored already are skipped. They stay failed until you retry them. A line
+    that is refused ends the import, with the number of the line and the reason; the jobs
+    before it stay stored.
     """
-    total = _count(file)
+    total = _count_jobs(file)
     what = "the failed jobs of stdin" if total is None else f"up to {total:,} failed jobs"
     if dry_run:
-        screen.line(f"would import {what}")
+        terminal.line(f"would import {what}")
         return
     confirm(f"Import {what}?", yes=yes)
-    lines = _Lines(file)
+    lines = _CountedLines(file)
 
     async def work(admin: bgjobs.Admin, progress: Progress) -> bgjobs.Imported:
         return await admin.import_failed(
             lines, skip_bad=skip_bad, progress=lambda _: progress(lines.count)
         )
 
-    _tell(in_bulk(session, "importing", total, work), with_json=with_json)
+    _report(run_in_bulk(session, "importing", total, work), with_json=with_json)
 
 
-def _tell(found: bgjobs.Imported, *, with_json: bool) -> None:
-    """Print what became of the lines; a refused one ends the command as done in part."""
+def _report(found: bgjobs.Imported, *, with_json: bool) -> None:
+    """Write what was done; refused lines end the command as done in part."""
     if with_json:
-        screen.json(
+        terminal.json(
             {
                 "imported": found.stored,
                 "skipped": found.present,
@@ -170,36 +235,36 @@ def _tell(found: bgjobs.Imported, *, with_json: bool) -> None:
         )
     else:
         refused = f", refused {found.refused:,}" if found.refused else ""
-        screen.line(f"imported {found.stored:,}, skipped {found.present:,}{refused}")
-    tell([str(one) for one in found.errors], found.refused)
+        terminal.line(f"imported {found.stored:,}, skipped {found.present:,}{refused}")
+    end_if_refused([str(one) for one in found.errors], found.refused)
 
 
-def _count(file: TextIO) -> int | None:
-    """Count the jobs in a file that can be read twice; None for another."""
+def _count_jobs(file: TextIO) -> int | None:
+    """Count the jobs of a file, or return None if it cannot be read twice."""
     if not file.seekable():
         return None
-    count = sum(1 for line in _lines_of(file) if line.strip())
+    count = sum(1 for line in _lines(file) if line.strip())
     file.seek(0)
     return count
 
 
-def _lines_of(file: TextIO) -> Iterator[str]:
-    """Read the lines of a file; of one that is too long for any job only the beginning."""
-    while line := file.readline(LONGEST_LINE):
+def _lines(file: TextIO) -> Iterator[str]:
+    """Read the lines of a file; a line that is too long for any job is cut."""
+    while line := file.readline(_MAX_LINE):
         yield line
-        while len(line) == LONGEST_LINE and not line.endswith("\n"):
-            line = file.readline(LONGEST_LINE)
+        while len(line) == _MAX_LINE and not line.endswith("\n"):
+            line = file.readline(_MAX_LINE)
 
 
 @final
-class _Lines:
-    """The lines of a file, with the number of jobs that were read so far."""
+class _CountedLines:
+    """The lines of a file, and the number of jobs that were read so far."""
 
     def __init__(self, file: TextIO) -> None:
         self.count = 0
         self._file = file
 
     def __iter__(self) -> Iterator[str]:
-        for line in _lines_of(self._file):
+        for line in _lines(self._file):
             self.count += bool(line.strip())
             yield line

@@ -1,29 +1,39 @@
-"""`bgjobs jobs list`."""
+"""`bgjobs jobs list` and `show`."""
 
+import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from uuid import UUID
 
 import click
+from rich.console import RenderableType
+from rich.text import Text
 
 import bgjobs
-from bgjobs.cli import names
-from bgjobs.cli.errors import Fault
-from bgjobs.cli.identifying import identified, shortened
-from bgjobs.cli.options import json_option, pair, place, search_option, worker_option
-from bgjobs.cli.output import as_json, tables
-from bgjobs.cli.output import terminal as screen
-from bgjobs.cli.session import Session, pass_session
-from bgjobs.cli.states import AnyJob, State
+from bgjobs.cli.errors import CommandError
+from bgjobs.cli.names import check_worker_or_jobs, resolve_ids, short_ids
+from bgjobs.cli.options import (
+    job_id,
+    json_option,
+    key_value,
+    list_position,
+    search_option,
+    worker_option,
+)
+from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.session import CommandSession, pass_session
+from bgjobs.cli.states import AnyJob, State, last_error, state_of
+from bgjobs.errors import UnreadableJobError
+from bgjobs.story import story
 
 _STATES: Mapping[State, str] = {
-    "running": "Those that run now.",
-    "waiting": "Those that are due.",
-    "delayed": "Those that wait for their time.",
-    "failed": "Those that failed for good.",
-    "succeeded": "Those that succeeded.",
+    "running": "Jobs that are running.",
+    "waiting": "Jobs that are due and wait to run.",
+    "delayed": "Jobs that are due later.",
+    "failed": "Jobs that failed and will not be retried.",
+    "succeeded": "Jobs that succeeded.",
 }
-_UNLESS_SAID: tuple[State, ...] = ("running", "failed", "waiting", "delayed")
+_DEFAULT_STATES: tuple[State, ...] = ("running", "failed", "waiting", "delayed")
 
 
 def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
@@ -42,24 +52,24 @@ def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
 @click.option(
     "--metadata",
     "metadata",
-    type=pair,
+    type=key_value,
     multiple=True,
     metavar="KEY=VALUE",
-    help="Only jobs with this in their metadata; may be repeated. It reads the jobs.",
+    help="Only jobs with this metadata; may be repeated. No index helps, so it may be slow.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="At most so many of each state.",
+    help="At most this many jobs of each state.",
 )
-@click.option("--after", type=place, metavar="ID", help="Begin behind this job.")
-@click.option("--unreadable", is_flag=True, help="Stored rows that are no jobs, set apart.")
+@click.option("--after", type=list_position, metavar="ID", help="Begin after this job.")
+@click.option("--unreadable", is_flag=True, help="Stored rows that are no jobs.")
 @json_option
 @pass_session
 def list_jobs(
-    session: Session,
+    session: CommandSession,
     states: tuple[State, ...],
     worker: str | None,
     search: str | None,
@@ -70,24 +80,26 @@ def list_jobs(
     unreadable: bool,
     with_json: bool,
 ) -> None:
-    """List jobs; unless you say which, all but those that succeeded.
+    """List jobs, by default those of all states but succeeded.
 
-    Failed and succeeded ones come newest first, the others oldest first.
+    Failed and succeeded jobs are listed newest first, the others oldest first.
     """
     if unreadable:
         if states or worker or search or metadata:
-            raise Fault("--unreadable goes with --limit, --after and --json alone")
+            raise CommandError("--unreadable goes with --limit, --after and --json alone")
         _list_unreadable(session, _page(session, limit, after), with_json=with_json)
         return
     wanted = _wanted(states, search, after)
     if search is not None and after is not None and "@" not in after:
-        raise Fault("--after of a search: expected what jobs list has told, found an id")
+        raise CommandError(
+            "--after of a search: expected a position that jobs list has shown, found an id"
+        )
     page = _page(session, limit, after)
     more: dict[State, bgjobs.Cursor | UUID | None] = {}
     ids: dict[UUID, str] = {}
-    is_drawn = screen.draws() and not with_json
+    is_drawn = terminal.is_drawn() and not with_json
 
-    async def ask(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
+    async def read(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
         found: list[tuple[State, AnyJob]] = []
         for state in wanted:
             listed = await admin.list(
@@ -96,66 +108,119 @@ def list_jobs(
             found.extend((state, job) for job in listed)
             more[state] = page.behind(listed).after if len(listed) == limit else None
         if is_drawn:
-            ids.update(await shortened(admin, [job.id for _, job in found]))
+            ids.update(await short_ids(admin, [job.id for _, job in found]))
         return found
 
-    found = session.administered(ask)
-    names.check_found(session.config, worker, len(found))
+    found = session.run(read)
+    check_worker_or_jobs(session.config, worker, len(found))
     if with_json:
-        screen.json([as_json.job(job, state) for state, job in found])
+        terminal.json([as_json.job(job, state) for state, job in found])
         return
-    _show(found, wanted, more, ids)
+    _draw_list(found, wanted, more, ids)
 
 
 def _wanted(states: Sequence[State], search: str | None, after: str | None) -> Sequence[State]:
     if search is not None:
         if set(states) - {"failed"}:
-            raise Fault("--search looks in the errors of failed jobs, not at other states")
+            raise CommandError(
+                "--search looks in the errors of failed jobs, not at other states"
+            )
         return ("failed",)
     if after is not None and len(states) != 1:
-        raise Fault("--after continues the list of one state; say which, such as --failed")
-    return tuple(dict.fromkeys(states)) or _UNLESS_SAID
+        raise CommandError(
+            "--after continues the list of one state: add its option, such as --failed"
+        )
+    return tuple(dict.fromkeys(states)) or _DEFAULT_STATES
 
 
-def _show(
+def _page(session: CommandSession, limit: int, after: str | None) -> bgjobs.Page:
+    if after is None:
+        return bgjobs.Page(limit)
+    if "@" in after:
+        return bgjobs.Page(limit, bgjobs.Cursor.of(after))
+    return bgjobs.Page(limit, resolve_ids(session, [after])[0])
+
+
+def _draw_list(
     found: Sequence[tuple[State, AnyJob]],
     wanted: Sequence[State],
     more: Mapping[State, bgjobs.Cursor | UUID | None],
     ids: Mapping[UUID, str],
 ) -> None:
     if not found:
-        screen.note(f"no job is {' or '.join(wanted)}")
+        terminal.note(f"no job is {' or '.join(wanted)}")
         return
-    screen.show(tables.jobs(found, datetime.now(UTC), ids))
+    terminal.draw(tables.jobs(found, datetime.now(UTC), ids))
     for state in wanted:
         if (after := more.get(state)) is not None:
-            screen.note(f"more {state} ones: --{state} --after {after}")
+            terminal.note(f"more {state} jobs: --{state} --after {after}")
 
 
-def _page(session: Session, limit: int, after: str | None) -> bgjobs.Page:
-    if after is None:
-        return bgjobs.Page(limit)
-    if "@" in after:
-        return bgjobs.Page(limit, bgjobs.Cursor.of(after))
-    return bgjobs.Page(limit, identified(session, [after])[0])
-
-
-def _list_unreadable(session: Session, page: bgjobs.Page, *, with_json: bool) -> None:
+def _list_unreadable(session: CommandSession, page: bgjobs.Page, *, with_json: bool) -> None:
     ids: dict[UUID, str] = {}
-    is_drawn = screen.draws() and not with_json
+    is_drawn = terminal.is_drawn() and not with_json
 
-    async def ask(admin: bgjobs.Admin) -> Sequence[bgjobs.UnreadableJob]:
+    async def read(admin: bgjobs.Admin) -> Sequence[bgjobs.UnreadableJob]:
         found = await admin.unreadable(page)
         if is_drawn:
-            ids.update(await shortened(admin, [one.id for one in found]))
+            ids.update(await short_ids(admin, [one.id for one in found]))
         return found
 
-    found = session.administered(ask)
+    found = session.run(read)
     if with_json:
-        screen.json([as_json.unreadable(one) for one in found])
+        terminal.json([as_json.unreadable(one) for one in found])
     elif not found:
-        screen.note("no stored row is unreadable")
+        terminal.note("no stored row is unreadable")
     else:
-        screen.show(tables.unreadable(found, datetime.now(UTC), ids))
+        terminal.draw(tables.unreadable(found, datetime.now(UTC), ids))
         if len(found) == page.limit:
-            screen.note(f"more of them: --unreadable --after {found[-1].id}")
+            terminal.note(f"more unreadable rows: --unreadable --after {found[-1].id}")
+
+
+@click.command()
+@click.argument("text", metavar="ID", type=job_id)
+@click.option("--payload", "with_payload", is_flag=True, help="Show also its arguments.")
+@json_option
+@pass_session
+def show(session: CommandSession, text: str, *, with_payload: bool, with_json: bool) -> None:
+    """Show one job: its state, its timeline and its last error."""
+    [wanted] = resolve_ids(session, [text])
+    try:
+        job = session.run(lambda admin: admin.get(wanted))
+    except UnreadableJobError as error:
+        _show_unreadable(
+            error.job, session.zone, with_payload=with_payload, with_json=with_json
+        )
+        return
+    if with_json:
+        state = state_of(job, datetime.now(UTC))
+        terminal.json(as_json.whole_job(job, state, story(job), with_payload=with_payload))
+        return
+    _draw_job(job, session.zone, with_payload=with_payload)
+
+
+def _draw_job(job: AnyJob, zone: tzinfo | None, *, with_payload: bool) -> None:
+    now = datetime.now(UTC)
+    parts: list[RenderableType] = [
+        tables.job(job, state_of(job, now), now, zone),
+        tables.story(story(job), zone),
+    ]
+    error = last_error(job)
+    terminal.draw(tables.stacked(*parts, *([tables.trace(error)] if error else [])))
+    if with_payload:
+        _draw_payload(json.dumps(as_json.payload(job.payload), indent=2, ensure_ascii=False))
+
+
+def _show_unreadable(
+    found: bgjobs.UnreadableJob, zone: tzinfo | None, *, with_payload: bool, with_json: bool
+) -> None:
+    if with_json:
+        terminal.json(as_json.unreadable(found, with_payload=with_payload))
+        return
+    terminal.draw(tables.unreadable_job(found, datetime.now(UTC), zone))
+    if with_payload:
+        _draw_payload(tables.column(found.columns.get("payload")))
+
+
+def _draw_payload(text: str) -> None:
+    terminal.draw(tables.stacked("", Text("payload", style="bold"), tables.trace(text)))
