@@ -17,7 +17,7 @@ Exit codes:
 {exit_code_table()}
 
 \b
-Find out why a job failed, and run it again:
+Find out why a job failed, and retry it:
   bgjobs jobs list --failed
   bgjobs jobs retry ID
 """
@@ -26,7 +26,7 @@ Find out why a job failed, and run it again:
 _COMMANDS = {
     "run": "Run the queues and scheduled jobs until TERM or INT (Ctrl-C).",
     "migrate": "Bring the schema of the store up to date.",
-    "status": "Show the store, its jobs, the queues, and how many run.",
+    "status": "Show the store, its jobs, queues and schedules.",
     "jobs": "Show, change, enqueue, export and import jobs.",
     "queues": "List the queues with their jobs, pause or resume one.",
     "schedules": "Show scheduled jobs; trigger, pause or resume one.",

@@ -38,7 +38,10 @@ def up(session: CommandSession, *, with_json: bool) -> None:
 @json_option
 @pass_session
 def status(session: CommandSession, *, with_json: bool) -> None:
-    """List the pending migrations; the exit code is 0 if there are none, else 5."""
+    """List the pending migrations.
+
+    The exit code is 0 if there are none, else 5.
+    """
     pending = _pending(session.config.store)
     if with_json:
         terminal.json({"pending": [one.name for one in pending]})
@@ -53,7 +56,7 @@ def status(session: CommandSession, *, with_json: bool) -> None:
 @json_option
 @pass_session
 def sql(session: CommandSession, *, with_json: bool) -> None:
-    """Print the SQL of the pending migrations, to read it or to run it by hand."""
+    """Print the SQL of the pending migrations."""
     pending = _pending(session.config.store)
     if with_json:
         terminal.json(as_json.migrations(pending))
@@ -68,10 +71,10 @@ def sql(session: CommandSession, *, with_json: bool) -> None:
 @json_option
 @pass_session
 def validate(session: CommandSession, *, with_json: bool) -> None:
-    """Check all rows against the constraints of the schema; you can interrupt and repeat it.
+    """Check all rows against the constraints of the schema.
 
-    A row that violates one is moved aside: see bgjobs jobs list --unreadable. On SQLite there
-    is nothing to validate.
+    You can interrupt and repeat it. A row that violates a constraint is moved aside: see bgjobs
+    jobs list --unreadable. On SQLite there is nothing to validate.
     """
     done: dict[str, int] = {}
     with _opened(session.config.store):

@@ -38,7 +38,10 @@ def queues(context: click.Context, *, with_json: bool) -> None:
 @_name
 @pass_session
 def pause(session: CommandSession, name: str) -> None:
-    """Start no more jobs of this queue, on any node, until you resume it."""
+    """Start no more jobs of this queue until you resume it.
+
+    This applies to all nodes. Jobs that are running finish.
+    """
     check_queue(session.config, name)
     session.run(lambda admin: admin.pause_queue(name))
     terminal.line(f"paused queue {name} on all nodes")

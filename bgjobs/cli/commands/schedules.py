@@ -34,13 +34,22 @@ def list_schedules(session: CommandSession, *, with_json: bool) -> None:
 
 @schedules.command("next")
 @click.argument("name", required=False, shell_complete=complete_schedules)
-@click.option("--count", type=click.IntRange(1, 1_000), default=5, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 1_000),
+    default=5,
+    show_default=True,
+    help="Occurrences to show.",
+)
 @json_option
 @pass_session
 def next_runs(
     session: CommandSession, name: str | None, count: int, *, with_json: bool
 ) -> None:
-    """Show the next occurrences of one schedule, or of each, without asking the store."""
+    """Show the next occurrences of one schedule, or of each.
+
+    They are computed without asking the store.
+    """
     config = session.config
     selected = config.scheduled_jobs if name is None else [check_schedule(config, name)]
     if with_json:
@@ -73,7 +82,10 @@ def trigger(session: CommandSession, name: str, *, with_json: bool) -> None:
 @_name
 @pass_session
 def pause(session: CommandSession, name: str) -> None:
-    """Start no run of this schedule, on any node, until you resume it."""
+    """Start no run of this schedule until you resume it.
+
+    This applies to all nodes.
+    """
     check_schedule(session.config, name)
     session.run(lambda admin: admin.schedule(name).pause())
     terminal.line(f"paused schedule {name} on all nodes")
@@ -83,7 +95,10 @@ def pause(session: CommandSession, name: str) -> None:
 @_name
 @pass_session
 def resume(session: CommandSession, name: str) -> None:
-    """Plan the next run again; runs that were missed meanwhile are not made up."""
+    """Plan runs of this schedule again.
+
+    Runs that were missed meanwhile are not made up.
+    """
     check_schedule(session.config, name)
     session.run(lambda admin: admin.schedule(name).resume())
     terminal.line(f"resumed schedule {name} on all nodes")

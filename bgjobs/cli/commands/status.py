@@ -31,7 +31,7 @@ class _Status:
 @json_option
 @pass_session
 def status(session: CommandSession, *, with_json: bool) -> None:
-    """Show the store, its jobs, the queues, and how many run."""
+    """Show the store, its jobs, queues and schedules."""
     config = session.config
     found = session.run(lambda admin: _read(admin, config))
     terminal.answer(lambda: _as_json(found), lambda: _drawn(found), with_json=with_json)

@@ -61,7 +61,10 @@ def delete(
     yes: bool,
     with_json: bool,
 ) -> None:
-    """Delete waiting and ended jobs for ever; running jobs are refused."""
+    """Delete waiting and ended jobs for ever.
+
+    Running jobs are refused: cancel them first.
+    """
     if bool(texts) == unreadable:
         found = "both" if texts else "neither"
         raise CommandError(f"expected ids, or --unreadable; found {found}")
@@ -139,7 +142,10 @@ def prune(
     yes: bool,
     with_json: bool,
 ) -> None:
-    """Delete old ended jobs, by default those beyond the retention of the application."""
+    """Delete old ended jobs.
+
+    By default these are the jobs beyond the retention of the application.
+    """
     if succeeded_for is None and failed_for is None:
         retention = session.config.retention
         succeeded_for, failed_for = retention.succeeded, retention.failed

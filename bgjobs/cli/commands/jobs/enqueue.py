@@ -56,7 +56,10 @@ def enqueue(
     *,
     with_json: bool,
 ) -> None:
-    """Enqueue a job; its arguments are JSON and must match the annotations of the worker."""
+    """Enqueue a job.
+
+    Its arguments are JSON, and must match the annotations of the worker.
+    """
     if delay is not None and at is not None:
         raise CommandError("expected --in or --at, found both")
     plain = request(

@@ -60,7 +60,10 @@ def export(
     force: bool,
     unreadable: bool,
 ) -> None:
-    """Write failed jobs with their payloads as JSON lines to FILE or stdout."""
+    """Write failed jobs as JSON lines to FILE or stdout.
+
+    The lines contain the payloads of the jobs.
+    """
     if unreadable and (worker or search):
         raise CommandError("--unreadable goes without --worker and --search")
     source = _UnreadableRows() if unreadable else _ExportedJobs(FailedJobs(worker, search))
@@ -200,11 +203,11 @@ def import_jobs(
     yes: bool,
     with_json: bool,
 ) -> None:
-    """Store the failed jobs of FILE (- is stdin), as export writes them.
+    """Store the failed jobs of a file that export wrote.
 
-    Jobs whose id is stored already are skipped. They stay failed until you retry them. A line
-    that is refused ends the import, with the number of the line and the reason; the jobs
-    before it stay stored.
+    FILE may be - for stdin. Jobs whose id is stored already are skipped. The jobs stay failed
+    until you retry them. A line that is refused ends the import, with the number of the line
+    and the reason; the jobs before it stay stored.
     """
     total = _count_jobs(file)
     what = "the failed jobs of stdin" if total is None else f"up to {total:,} failed jobs"

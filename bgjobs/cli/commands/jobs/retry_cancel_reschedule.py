@@ -132,7 +132,10 @@ def cancel(
     yes: bool,
     with_json: bool,
 ) -> None:
-    """Cancel jobs: waiting jobs fail at once, running jobs are cancelled where they run."""
+    """Cancel waiting and running jobs.
+
+    Waiting jobs fail at once. Running jobs are cancelled in the process that runs them.
+    """
     if not reason.strip():
         raise CommandError("--reason: expected a text, found an empty one")
     check_selection(job_ids, all_of_them=all_of_them, is_narrowed=worker is not None)

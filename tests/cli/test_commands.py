@@ -1,26 +1,99 @@
-"""Pictures of what every command shows at 60, 80 and 100 columns; none of them loses anything.
+"""Every command has an example in the documentation, and a picture that shows all values.
 
-`BGJOBS_SNAPSHOTS=write pytest tests/cli/test_snapshots.py` draws them anew.
+`BGJOBS_SNAPSHOTS=write pytest tests/cli/test_commands.py` draws the pictures again.
 """
 
 import io
 import os
+import re
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from rich.cells import cell_len
 
 import bgjobs
 from bgjobs.cli.commands import doctor
-from bgjobs.cli.root import run_command
+from bgjobs.cli.errors import EXIT_CODE_MEANINGS
+from bgjobs.cli.root import root, run_command
 from tests.cli import steady
 from tests.cli.terminal import STYLE
-from tests.cli.test_page import COMMANDS
+
+PAGE = Path(__file__).parents[2] / "docs" / "operate" / "command-line.md"
+
+
+TEXT = PAGE.read_text("utf-8")
+
+
+EXAMPLES = [
+    line.partition("  #")[0].strip()
+    for block in re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("bgjobs ")
+]
+
+
+ID = "01890000-0000-7000-8000-000000000000"
+
+
+def leaves(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Return every command with its path, and groups that are commands themselves."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        here, command = (*path, name), group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from leaves(command, here)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield here, command
+
+
+COMMANDS = dict(leaves(root))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_documentation_is_accepted(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "failed.jsonl").touch()
+    called: list[tuple[str, ...]] = []
+    for path, command in COMMANDS.items():
+        monkeypatch.setattr(command, "callback", lambda path=path, **_: called.append(path))
+    shown = example.replace(" ID", f" {ID}").partition(" > ")[0]
+
+    root.main(shlex.split(shown)[1:], standalone_mode=False)
+
+    path = called[-1]
+    assert " ".join(path) in shown
+
+
+def test_every_command_has_an_example() -> None:
+    named = {
+        tuple(example.split()[1 : 1 + len(path)]) for path in COMMANDS for example in EXAMPLES
+    }
+
+    assert {*COMMANDS} <= named
+
+
+def test_the_documented_exit_codes_are_those_of_the_help() -> None:
+    rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODE_MEANINGS.items()]
+
+    assert "\n".join(rows) in TEXT
+
 
 FOLDER = Path(__file__).with_name("snapshots")
+
+
 WIDTHS = (60, 80, 100)
+
+
 CALLS = [
     "status",
     "queues",
@@ -56,10 +129,16 @@ CALLS = [
     "schedules pause cleaning",
     "schedules resume cleaning",
 ]
+
+
 NOT_DRAWN = {("run",)}
-"""It logs, line by line."""
+"""Commands that only log."""
+
+
 NOT_KEPT = ("completion bash", "migrate sql", "jobs export")
-"""These are data, whatever the width."""
+"""Output that does not depend on the width."""
+
+
 VALUES = {
     "owners": (
         "owner,queue,node,since,lease left,running,default,mail,worker-7.eu-west-1.compute."
@@ -82,11 +161,11 @@ VALUES = {
         "metadata request,acme,at,what,error,enqueued,failed for good,payload,copies"
     ),
 }
-"""What has to be there at any width."""
+"""Values that must be shown at any width."""
 
 
 class Screen(io.StringIO):
-    """A terminal, as far as a program can tell."""
+    """A text stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -124,7 +203,7 @@ def _diagnose(session: object, config: object) -> list[bgjobs.Finding]:
 
 
 def shown(call: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return what a call writes to a terminal of this width."""
+    """Return the output of a call on a terminal of this width."""
     screen = Screen()
     with monkeypatch.context() as patch:
         patch.setenv("COLUMNS", str(width))
@@ -135,7 +214,7 @@ def shown(call: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_lost_and_all_looks_as_it_did(
+def test_pictures_show_all_values_and_are_unchanged(
     width: int, steady_shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = {call: shown(call, width, monkeypatch) for call in CALLS}
@@ -155,7 +234,7 @@ def test_nothing_is_lost_and_all_looks_as_it_did(
     assert album == file.read_text("utf-8")
 
 
-def test_every_command_is_drawn() -> None:
+def test_every_command_has_a_picture() -> None:
     named: set[Any] = {
         path for path in COMMANDS for call in CALLS if tuple(call.split()[: len(path)]) == path
     }

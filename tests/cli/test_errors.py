@@ -20,7 +20,7 @@ JOB = UUID("01890000-0000-7000-8000-000000000000")
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "message"),
     [
         (CommandError("two\nlines"), 2, "two lines"),
         (click.UsageError("No such thing."), 2, "no such thing (see bgjobs --help)"),
@@ -73,18 +73,20 @@ JOB = UUID("01890000-0000-7000-8000-000000000000")
         (ZeroDivisionError(), 1, "ZeroDivisionError (--traceback shows where)"),
     ],
 )
-def test_it_is_explained(error: BaseException, code: int, told: str) -> None:
-    fault = explain(error)
+def test_an_error_becomes_one_line_and_an_exit_code(
+    error: BaseException, code: int, message: str
+) -> None:
+    explained = explain(error)
 
-    assert fault.message == told
-    assert fault.code == code
+    assert explained.message == message
+    assert explained.code == code
 
 
-def test_an_unknown_job_has_a_code_of_its_own() -> None:
+def test_an_unknown_job_has_its_own_exit_code() -> None:
     assert explain(errors.UnknownJobError(JOB)).code == ExitCode.UNKNOWN_JOB
 
 
-def test_a_line_moves_no_cursor_and_has_an_end() -> None:
+def test_an_error_line_is_escaped_and_limited() -> None:
     assert one_line("a\x1b[31mb\r\nc\td") == "a\\x1b[31mb c d"
     assert one_line("x" * 5_000) == "x" * 1_000 + "..."
 

@@ -1,9 +1,11 @@
-"""Tables at any width: nothing is lost, and what is cut shows it."""
+"""Times, durations and ids as text, and tables and lists of any width."""
 
 import io
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
 from typing import cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
@@ -16,15 +18,92 @@ from bgjobs.cli.names import short_ids
 from bgjobs.cli.output import formats
 from bgjobs.cli.output.layout import Column, Escaped, Facts, Grid, assign_lines
 from bgjobs.errors import StoreError
+from bgjobs.instants import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("0", 0),
+        ("1.5s", 1.5),
+        ("15m", 900),
+        ("1h30m", 5_400),
+        ("7d", 604_800),
+        ("1d2h3m4s", 93_784),
+    ],
+)
+def test_a_duration_is_parsed(text: str, seconds: float) -> None:
+    assert formats.parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5m", "5 m", "m", "1m2h", "9" * 20 + "d", "٣m"])
+def test_text_that_is_no_duration_is_none(text: str) -> None:
+    assert formats.parse_duration(text) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7_199, "120 min"),
+        (7_200, "2 h"),
+        (172_800, "2 d"),
+        (86_400 * 3_000, "3,000 d"),
+    ],
+)
+def test_a_duration_is_formatted_briefly(seconds: float, written: str) -> None:
+    assert formats.short_duration(timedelta(seconds=seconds)) == written
+
+
+def test_past_and_future_times_are_worded_differently() -> None:
+    assert formats.relative_time(NOON, NOON + timedelta(minutes=5)) == "5 min ago"
+    assert formats.relative_time(NOON, NOON - timedelta(minutes=5)) == "in 5 min"
+
+
+def test_a_time_is_in_a_zone_for_people_and_in_utc_for_programs() -> None:
+    in_paris = NOON.astimezone(timezone(timedelta(hours=1)))
+
+    assert formats.absolute_time(in_paris, UTC) == "2030-01-31 12:00:00 UTC"
+    assert (
+        formats.absolute_time(in_paris, ZoneInfo("America/New_York"))
+        == "2030-01-31 07:00:00 EST"
+    )
+    assert formats.iso_time(in_paris) == "2030-01-31T12:00:00Z"
+    assert formats.iso_time(None) is None
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "zone", "written"),
+    [
+        (FIRST_MICROSECOND, "America/New_York", "1-01-01 00:00:00 UTC"),
+        (LAST_MICROSECOND, "Asia/Tokyo", "9999-12-31 23:59:59 UTC"),
+    ],
+)
+def test_a_time_beyond_the_calendar_of_a_zone_is_in_utc(
+    microsecond: int, zone: str, written: str
+) -> None:
+    found = formats.absolute_time(from_microseconds(microsecond), ZoneInfo(zone))
+    assert found.lstrip("0") == written
+
 
 WIDTHS = (5, 17, 24, 40, 60, 80, 100, 300)
+
+
 SIZES = [(2, 6, 7, 5), (4, 9, 3, 12), (36, 30, 8, 90), (1, 5, 200, 1), (12, 6, 14, 600)]
-"""Of the header and of the rows."""
+"""Lengths of the cells of the header and of each row."""
+
+
 CELLS = [
     [chr(ord("a") + 4 * number + index) * size for index, size in enumerate(sizes)]
     for number, sizes in enumerate(SIZES)
 ]
-"""Each of a letter that no other cell has."""
+"""Each cell repeats a letter that no other cell has."""
 
 
 def drawn(what: RenderableType, width: int) -> list[str]:
@@ -41,7 +120,7 @@ def grid(last: Column) -> Grid:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("last", [{}, {"is_wrapped": True}, {"is_number": True}])
-def test_each_header_and_value_is_there(last: dict[str, bool], width: int) -> None:
+def test_a_grid_shows_each_header_and_value(last: dict[str, bool], width: int) -> None:
     lines = drawn(grid(Column(CELLS[0][3], **last)), width)
 
     assert max(map(cell_len, lines)) <= width
@@ -50,7 +129,7 @@ def test_each_header_and_value_is_there(last: dict[str, bool], width: int) -> No
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_what_is_truncated_has_an_ellipsis(width: int) -> None:
+def test_a_truncated_value_ends_with_an_ellipsis(width: int) -> None:
     lines = drawn(grid(Column(CELLS[0][3], is_truncated=True)), width)
 
     text = "".join(lines)
@@ -62,7 +141,7 @@ def test_what_is_truncated_has_an_ellipsis(width: int) -> None:
     assert ("…" in text) is (width < 700)
 
 
-def test_rows_are_not_stacked_where_there_is_room() -> None:
+def test_columns_share_a_line_if_they_fit() -> None:
     names = [Column(name) for name in ("id", "worker", "running")]
     rows = [[Text("0189aaaa"), Text("send_mail"), Text("12")]]
 
@@ -78,7 +157,7 @@ def test_rows_are_not_stacked_where_there_is_room() -> None:
     ]
 
 
-def test_wide_characters_take_their_room() -> None:
+def test_wide_characters_count_as_two_columns() -> None:
     rows = [[Text("日本"), Text("x")], [Text("ab"), Text("y")]]
 
     assert drawn(Grid([Column("a"), Column("b")], rows), 40) == [
@@ -98,14 +177,14 @@ def test_wide_characters_take_their_room() -> None:
         ([], 10, []),
     ],
 )
-def test_columns_are_dealt_in_their_order(
+def test_columns_are_assigned_to_lines_in_order(
     widths: list[int], room: int, lines: list[list[int]]
 ) -> None:
     assert assign_lines(widths, room) == lines
 
 
 @pytest.mark.parametrize("width", WIDTHS[1:])
-def test_facts_lose_nothing(width: int) -> None:
+def test_facts_show_each_name_and_value(width: int) -> None:
     pairs = [("a" * 3, "b" * 9), ("c" * 60, "d" * 400), ("e" * 20, "")]
 
     lines = drawn(Facts([(Text(name), Text(value)) for name, value in pairs]), width)
@@ -115,14 +194,14 @@ def test_facts_lose_nothing(width: int) -> None:
         assert "".join(lines).count(text[0]) == len(text)
 
 
-def test_the_net_holds_what_was_not_written_out_before() -> None:
+def test_texts_that_were_not_escaped_are_escaped_when_drawn() -> None:
     assert drawn(Escaped(Text("a\x1b[2J\u202eb\nc", style="bold")), 80) == [
         "a\\x1b[2J\\u202eb",
         "c",
     ]
 
 
-def test_ids_are_as_short_as_they_can_be() -> None:
+def test_ids_are_shortened_to_distinct_prefixes() -> None:
     one, near, far = (
         UUID("0190aaaa-bbbb-7ccc-8ddd-000000000001"),
         UUID("0190aaaa-bbbb-7ccc-8dde-000000000001"),
@@ -137,7 +216,7 @@ def test_ids_are_as_short_as_they_can_be() -> None:
     assert formats.shared_digits(one, one) == 32
 
 
-def test_ids_are_whole_where_the_store_cannot_tell() -> None:
+def test_ids_are_whole_if_the_store_cannot_search_prefixes() -> None:
     class Admin:
         async def find_ids(self, beginning: str, *, limit: int) -> Sequence[UUID]:
             raise StoreError("expected a store with operations, found none")

@@ -1,4 +1,4 @@
-"""Values as tables and as JSON; nothing is asked and nothing printed."""
+"""Jobs, queues and snapshots as tables, lines and JSON, and the rates of snapshots."""
 
 import io
 import json
@@ -43,7 +43,7 @@ COUNTS = bgjobs.Counts(due=1, delayed=2, reserved=3, succeeded=COUNT_LIMIT, fail
 
 
 def plain(what: RenderableType, width: int = 200) -> list[str]:
-    """Draw it as into a file, and give the lines without the blanks at their ends."""
+    """Return the lines of a drawing without trailing blanks."""
     drawn = io.StringIO()
     Console(file=drawn, width=width, color_system=None, highlight=False).print(what)
     return [line.rstrip() for line in drawn.getvalue().splitlines()]
@@ -64,7 +64,7 @@ def test_a_job_is_in_one_state(job: AnyJob, state: str, moment: datetime) -> Non
     assert state_time(job) == moment
 
 
-def test_a_list_of_jobs_has_a_line_for_each_and_hides_payloads() -> None:
+def test_a_list_of_jobs_hides_payloads() -> None:
     drawn = plain(tables.jobs([("delayed", DELAYED), ("failed", FAILED)], NOON + timedelta(1)))
 
     assert drawn == [
@@ -81,7 +81,7 @@ def test_only_the_error_is_truncated_where_the_terminal_ends() -> None:
     assert drawn[1].endswith("  0.0 s ago  ValueError: no \\x1b[31…")
 
 
-def test_one_job_is_shown_with_what_is_not_as_usual() -> None:
+def test_one_job_is_shown_with_its_special_facts() -> None:
     usual = plain(tables.job(WAITING, "waiting", NOON, UTC))
     special = plain(tables.job(RUNNING, "running", NOON, UTC))
 
@@ -91,7 +91,7 @@ def test_one_job_is_shown_with_what_is_not_as_usual() -> None:
     assert "secret" not in "".join(usual + special)
 
 
-def test_a_trace_keeps_its_lines_and_moves_no_cursor() -> None:
+def test_a_traceback_keeps_its_lines_and_is_escaped() -> None:
     assert plain(tables.trace(FAILED.error)) == [
         "ValueError: no \\x1b[31mbox",
         "",
@@ -100,7 +100,7 @@ def test_a_trace_keeps_its_lines_and_moves_no_cursor() -> None:
     ]
 
 
-def test_a_count_that_was_ended_early_says_so() -> None:
+def test_a_count_that_stopped_early_is_marked() -> None:
     row = QueueRow("mail", paused=True, owners=1, counts=COUNTS)
 
     assert plain(tables.queues([row])) == [
@@ -129,11 +129,11 @@ def test_a_job_as_json_has_times_in_utc_ids_as_text_and_no_payload() -> None:
     ("text", "shown"),
     [('{"a":[1]}', {"a": [1]}), ("no JSON", "no JSON"), ("[" * 99_999, "[" * 99_999)],
 )
-def test_a_payload_is_shown_as_what_it_is(text: str, shown: object) -> None:
+def test_a_payload_is_decoded_or_left_as_text(text: str, shown: object) -> None:
     assert as_json.payload(text) == shown
 
 
-def test_the_first_line_of_an_error_stands_for_it() -> None:
+def test_the_headline_is_the_first_line_of_an_error() -> None:
     assert headline("\n a\nb") == "a"
     assert headline(None) == ""
 
@@ -151,12 +151,12 @@ SECOND = snapshot(
 )
 
 
-def test_rates_are_what_ended_between_two_looks() -> None:
+def test_rates_come_from_two_snapshots() -> None:
     assert rate("succeeded", FIRST, SECOND) == Rate(12.5)
     assert rate("failed", FIRST, SECOND, "mail") == Rate(0.5)
 
 
-def test_rates_are_unknown_at_first() -> None:
+def test_the_first_snapshot_has_no_rates() -> None:
     assert rate("succeeded", None, FIRST) is None
     assert rate("succeeded", FIRST, evolve(SECOND, seconds=10)) is None
 
@@ -165,7 +165,7 @@ def test_deleted_jobs_are_no_negative_rate() -> None:
     assert rate("failed", SECOND, evolve(FIRST, seconds=20)) == Rate(0)
 
 
-def test_what_is_too_much_to_count_is_told_from_the_newest() -> None:
+def test_beyond_the_count_limit_rates_come_from_the_newest_jobs() -> None:
     jobs = [evolve(SUCCEEDED, succeeded_at=NOON + timedelta(seconds=n)) for n in range(6)]
     other = evolve(jobs[5], name="greet")
     before = evolve(snapshot(10, COUNTS), samples={"succeeded": jobs[:2]})
@@ -178,7 +178,7 @@ def test_what_is_too_much_to_count_is_told_from_the_newest() -> None:
     assert rate("succeeded", FIRST, now) is None
 
 
-def test_a_look_is_a_line_a_picture_or_json() -> None:
+def test_a_snapshot_is_a_line_a_picture_or_json() -> None:
     line = (
         "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed; "
         "12.5 succeeded/s, 0.5 failed/s"
