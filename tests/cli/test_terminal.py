@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bgjobs.cli.root import run_command
 from tests.cli.steady import settled
 from tests.cli.terminal import BGJOBS, CTRL_C, STYLE, Terminal, terminal
 
@@ -108,6 +110,28 @@ def test_many_ids_are_shown_whole(session: Terminal) -> None:
 
     ids = [line.split()[0] for line in listed.splitlines()[1:-1]]
     assert (len(ids), {*map(len, ids)}) == (250, {36})
+
+
+@pytest.mark.parametrize("options", ["--failed", "--unreadable"])
+def test_ids_in_a_pipe_are_whole_if_only_stderr_is_a_terminal(options: str, shop: Path) -> None:
+    spoil_one()
+    command = f"{shlex.join(BGJOBS)} --app shop:config jobs list {options} | cat"
+
+    with terminal("/bin/sh", "-c", command, cwd=shop) as session:
+        code, written = session.end()
+
+    assert code == 0
+    assert [len(line.split()[0]) for line in written.splitlines()[1:]] == [36]
+
+
+def spoil_one() -> None:
+    """Make the row of one failed job unreadable, and let a list find it."""
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute(
+            "update bgjobs_jobs_failed set metadata = '{'"
+            " where id = (select max(id) from bgjobs_jobs_failed)"
+        )
+    assert run_command(["jobs", "list", "--failed"]) == 0
 
 
 AWAY = """

@@ -59,6 +59,11 @@ def absolute_time(moment: datetime, zone: tzinfo | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
+def time_and_age(moment: datetime, now: datetime, zone: tzinfo | None) -> str:
+    """Return a time in a time zone, and how long ago it was or how far ahead it is."""
+    return f"{absolute_time(moment, zone)} ({relative_time(moment, now)})"
+
+
 def iso_time(moment: datetime | None) -> str | None:
     """Return a time for programs: ISO 8601 in UTC."""
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

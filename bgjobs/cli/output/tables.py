@@ -8,7 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import bgjobs
-from bgjobs.cli.output.formats import absolute_time, relative_time, short_duration
+from bgjobs.cli.output.formats import (
+    absolute_time,
+    relative_time,
+    short_duration,
+    time_and_age,
+)
 from bgjobs.cli.output.layout import Column, Facts, Grid
 from bgjobs.cli.snapshot import QueueRow
 from bgjobs.cli.states import (
@@ -121,14 +126,8 @@ def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Fact
         ("id", str(found.id)),
         ("worker", found.name),
         ("state", state),
-        (
-            "since" if when <= now else "due",
-            f"{absolute_time(when, zone)} ({relative_time(when, now)})",
-        ),
-        (
-            "created",
-            f"{absolute_time(found.created_at, zone)} ({relative_time(found.created_at, now)})",
-        ),
+        ("since" if when <= now else "due", time_and_age(when, now, zone)),
+        ("created", time_and_age(found.created_at, now, zone)),
         ("attempts", found.attempts),
         ("priority", found.priority),
     ]
@@ -171,12 +170,7 @@ def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | No
             ("state", "unreadable"),
             ("reason", found.reason),
             ("table", found.table),
-            (
-                "moved aside",
-                "not yet"
-                if at is None
-                else f"{absolute_time(at, zone)} ({relative_time(at, now)})",
-            ),
+            ("moved aside", "not yet" if at is None else time_and_age(at, now, zone)),
             *(
                 (f"column {name}", column(value))
                 for name, value in found.columns.items()
@@ -281,8 +275,7 @@ def _next(state: bgjobs.ScheduleState, now: datetime, zone: tzinfo | None) -> st
         return "-"
     if state.occurrence is None:
         return "not planned yet"
-    at = state.occurrence.at
-    return f"{absolute_time(at, zone)} ({relative_time(at, now)})"
+    return time_and_age(state.occurrence.at, now, zone)
 
 
 def owners(

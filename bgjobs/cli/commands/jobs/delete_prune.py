@@ -161,7 +161,7 @@ def prune(
         preview_count("would_delete", "would delete", count, with_json=with_json)
         return
     of_worker = "" if worker is None else f" of worker {worker}"
-    confirm(f"Delete jobs{of_worker} for ever that {_older(*ages)}?", yes=yes)
+    confirm(f"Delete for ever the jobs{of_worker} that {_older(*ages)}?", yes=yes)
 
     async def work(admin: bgjobs.Admin, progress: Progress) -> int:
         return await admin.prune(

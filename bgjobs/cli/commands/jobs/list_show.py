@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from typing import final
 from uuid import UUID
 
 import click
+from attrs import define, field
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -90,33 +92,28 @@ def list_jobs(
         _list_unreadable(session, _page(session, limit, after), with_json=with_json)
         return
     wanted = _wanted(states, search, after)
-    if search is not None and after is not None and "@" not in after:
-        raise CommandError(
-            "--after of a search: expected a position that jobs list has shown, found an id"
-        )
     page = _page(session, limit, after)
-    more: dict[State, bgjobs.Cursor | UUID | None] = {}
-    ids: dict[UUID, str] = {}
+    found = _List()
+    # Decided here, because `session.run` redirects stdout.
     is_drawn = terminal.is_drawn() and not with_json
 
-    async def read(admin: bgjobs.Admin) -> list[tuple[State, AnyJob]]:
-        found: list[tuple[State, AnyJob]] = []
+    async def read(admin: bgjobs.Admin) -> None:
         for state in wanted:
             listed = await admin.list(
                 state, name=worker, search=search, metadata=dict(metadata), page=page
             )
-            found.extend((state, job) for job in listed)
-            more[state] = page.behind(listed).after if len(listed) == limit else None
+            found.add(state, listed, page)
         if is_drawn:
-            ids.update(await short_ids(admin, [job.id for _, job in found]))
-        return found
+            found.ids = await short_ids(admin, [job.id for _, job in found.jobs])
 
-    found = session.run(read)
-    check_worker_or_jobs(session.config, worker, len(found))
+    session.run(read)
+    check_worker_or_jobs(session.config, worker, len(found.jobs))
     if with_json:
-        terminal.json([as_json.job(job, state) for state, job in found])
-        return
-    _draw_list(found, wanted, more, ids)
+        terminal.json([as_json.job(job, state) for state, job in found.jobs])
+    elif found.jobs:
+        found.draw()
+    else:
+        terminal.note(f"no job is {' or '.join(wanted)}")
 
 
 def _wanted(states: Sequence[State], search: str | None, after: str | None) -> Sequence[State]:
@@ -124,6 +121,10 @@ def _wanted(states: Sequence[State], search: str | None, after: str | None) -> S
         if set(states) - {"failed"}:
             raise CommandError(
                 "--search looks in the errors of failed jobs, not at other states"
+            )
+        if after is not None and "@" not in after:
+            raise CommandError(
+                "--after of a search: expected a position that jobs list has shown, found an id"
             )
         return ("failed",)
     if after is not None and len(states) != 1:
@@ -141,23 +142,32 @@ def _page(session: CommandSession, limit: int, after: str | None) -> bgjobs.Page
     return bgjobs.Page(limit, resolve_ids(session, [after])[0])
 
 
-def _draw_list(
-    found: Sequence[tuple[State, AnyJob]],
-    wanted: Sequence[State],
-    more: Mapping[State, bgjobs.Cursor | UUID | None],
-    ids: Mapping[UUID, str],
-) -> None:
-    if not found:
-        terminal.note(f"no job is {' or '.join(wanted)}")
-        return
-    terminal.draw(tables.jobs(found, datetime.now(UTC), ids))
-    for state in wanted:
-        if (after := more.get(state)) is not None:
+@final
+@define
+class _List:
+    """Jobs of several states, and where the list of each state continues."""
+
+    jobs: list[tuple[State, AnyJob]] = field(factory=list[tuple[State, AnyJob]])
+    next_pages: dict[State, object] = field(factory=dict[State, object])
+    ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
+    """The short forms of ids, for people."""
+
+    def add(self, state: State, jobs: Sequence[AnyJob], page: bgjobs.Page) -> None:
+        """Add a page of the jobs of a state; if it is full, the list may continue after it."""
+        self.jobs.extend((state, job) for job in jobs)
+        if len(jobs) == page.limit:
+            self.next_pages[state] = page.behind(jobs).after
+
+    def draw(self) -> None:
+        """Draw the jobs, and note how to list more of them."""
+        terminal.draw(tables.jobs(self.jobs, datetime.now(UTC), self.ids))
+        for state, after in self.next_pages.items():
             terminal.note(f"more {state} jobs: --{state} --after {after}")
 
 
 def _list_unreadable(session: CommandSession, page: bgjobs.Page, *, with_json: bool) -> None:
     ids: dict[UUID, str] = {}
+    # Decided here, because `session.run` redirects stdout.
     is_drawn = terminal.is_drawn() and not with_json
 
     async def read(admin: bgjobs.Admin) -> Sequence[bgjobs.UnreadableJob]:

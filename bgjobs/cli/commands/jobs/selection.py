@@ -114,7 +114,7 @@ def change_ids(
     async def work(admin: bgjobs.Admin) -> _Report:
         changed = await change(admin)
         handled = {one for done in changed.values() for one in done}
-        why = {**_REASONS, **(reasons or {})}
+        why: Mapping[State, str] = {**_REASONS, **(reasons or {})}
         refused = {
             one: refusals.reasons.get(one) or await _reason(admin, one, why)
             for one in ids
