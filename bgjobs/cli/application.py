@@ -1,49 +1,58 @@
-"""`--app module:name`: the configuration that a command works on."""
+"""`--app module:name`: import the configuration that the commands work on."""
 
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 import bgjobs
-from bgjobs.cli import loops
-from bgjobs.cli.faults import Fault, summary
+from bgjobs.cli.errors import CommandError, summary
+from bgjobs.cli.output import terminal
 from bgjobs.errors import ConfigError
 
 _EXAMPLE = "module:name, such as shop.jobs:config"
 
 
 def load_config(reference: str) -> bgjobs.Config:
-    """Import the configuration that `module:name` names, or that a function of it gives."""
+    """Import the configuration at `module:name`, or call the function there that returns it.
+
+    Raises:
+        CommandError: If there is no configuration.
+        ConfigError: If the configuration is invalid.
+    """
     module, _, name = reference.partition(":")
     if module.endswith(".py") or "/" in module:
         guess = module.removesuffix(".py").strip("./").replace("/", ".")
-        raise Fault(f"app: expected a module, found a file; say {guess}:{name or 'config'}")
+        raise CommandError(
+            f"app: expected a module, found a file; write {guess}:{name or 'config'}"
+        )
     if not module or not name:
-        raise Fault(f"app: expected {_EXAMPLE}, found {reference!r}")
-    return _as_config(reference, _attribute(_imported(module), name))
+        raise CommandError(f"app: expected {_EXAMPLE}, found {reference!r}")
+    return _as_config(reference, _attribute(_import(module), name))
 
 
-def _imported(name: str) -> ModuleType:
+def _import(name: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        with loops.told(name):
+        with _event_loops_noted(name):
             return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise Fault(_no_module(name, error.name)) from error
-        raise Fault(_broken(name, error)) from error
+            raise CommandError(_no_module(name, error.name)) from error
+        raise CommandError(_import_failed(name, error)) from error
     except ConfigError:
-        raise  # it says all by itself
+        raise  # its text needs no explanation
     except (Exception, SystemExit) as error:
-        raise Fault(_broken(name, error)) from error
+        raise CommandError(_import_failed(name, error)) from error
 
 
 def _no_module(name: str, missing: str) -> str:
@@ -61,7 +70,7 @@ def _modules_here() -> Iterator[str]:
             yield path.name
 
 
-def _broken(name: str, error: BaseException) -> str:
+def _import_failed(name: str, error: BaseException) -> str:
     return f"app: importing {name!r} failed{_place(error)}: {summary(error)}"
 
 
@@ -84,13 +93,10 @@ def _attribute(module: ModuleType, path: str) -> object:
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise Fault(_no_attribute(module.__name__, found, name)) from None
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # of a module or class that makes it when asked
+            raise CommandError(_no_attribute(module.__name__, found, name)) from None
+        except (Exception, SystemExit) as error:  # from a module's `__getattr__` or a property
             where = f"{module.__name__}:{path}{_place(error)}"
-            raise Fault(f"app: {where} failed: {summary(error)}") from error
+            raise CommandError(f"app: {where} failed: {summary(error)}") from error
     return found
 
 
@@ -106,22 +112,26 @@ def _as_config(reference: str, found: object) -> bgjobs.Config:
     if isinstance(found, bgjobs.Config):
         return found
     if not callable(found) or isinstance(found, bgjobs.Worker):
-        raise Fault(_no_config(reference, found))
-    made = _called(reference, cast("Callable[[], object]", found))
+        raise CommandError(_no_config(reference, found))
+    made = _call(reference, cast("Callable[[], object]", found))
     if not isinstance(made, bgjobs.Config):
-        raise Fault(_no_config(f"{reference}()", made))
+        raise CommandError(_no_config(f"{reference}()", made))
     return made
 
 
-def _called(reference: str, function: Callable[[], object]) -> object:
+def _call(reference: str, function: Callable[[], object]) -> object:
     if inspect.iscoroutinefunction(function):
-        raise Fault(f"app: {reference} is async; expected a function that returns a Config")
+        raise CommandError(
+            f"app: {reference} is async; expected a function that returns a Config"
+        )
     try:
         return function()
     except ConfigError:
-        raise  # it says all by itself
+        raise  # its text needs no explanation
     except (Exception, SystemExit) as error:
-        raise Fault(f"app: {reference}() failed{_place(error)}: {summary(error)}") from error
+        raise CommandError(
+            f"app: {reference}() failed{_place(error)}: {summary(error)}"
+        ) from error
 
 
 def _no_config(reference: str, found: Any) -> str:
@@ -129,3 +139,48 @@ def _no_config(reference: str, found: Any) -> str:
         f"app: expected a bgjobs.Config, or a function that returns one, "
         f"found {type(found).__name__} at {reference}"
     )
+
+
+@contextmanager
+def _event_loops_noted(module: str) -> Generator[None]:
+    """Write a note to stderr if the module runs an event loop while it is imported."""
+    import asyncio  # noqa: PLC0415 - the help needs no event loop
+
+    import trio  # noqa: PLC0415 - as above
+
+    # Every way to run an event loop calls one of these.
+    entries: tuple[tuple[Any, str], ...] = (
+        (trio, "run"),
+        (asyncio.BaseEventLoop, "run_forever"),
+    )
+    is_done = False
+
+    def note() -> None:
+        nonlocal is_done
+        if not is_done:
+            terminal.note(
+                f"bgjobs: importing {module!r} runs an event loop, and every command imports "
+                'it: move that code below if __name__ == "__main__":'
+            )
+        is_done = True
+
+    kept = [(owner, name, getattr(owner, name)) for owner, name in entries]
+    for owner, name, original in kept:
+        setattr(owner, name, _calling_first(note, original))
+    try:
+        yield
+    finally:
+        is_done = True  # the module may have kept a reference to a replaced function
+        for owner, name, original in kept:
+            setattr(owner, name, original)
+
+
+def _calling_first(
+    note: Callable[[], None], original: Callable[..., object]
+) -> Callable[..., object]:
+    @wraps(original)
+    def replacement(*args: Any, **kwargs: Any) -> object:
+        note()
+        return original(*args, **kwargs)
+
+    return replacement

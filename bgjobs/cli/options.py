@@ -8,38 +8,41 @@ from typing import Any, Protocol, TypeVar
 import click
 
 import bgjobs
-from bgjobs.cli import ages, completing
+from bgjobs.cli import names
+from bgjobs.cli.output import formats
 
 PRIORITY = click.IntRange(-32_767, 32_767)
-_LONGEST = timedelta(days=36_500)
-_FEWEST, _DIGITS = 4, 32
-"""Digits of an id: fewer would hardly mean one job, and a slip of the finger another one."""
+_MAX_DURATION = timedelta(days=36_500)
+_MIN_DIGITS = 4
+"""Digits of an id: a shorter prefix hardly ever means one job, and a typing error another."""
 
-# Any: commands have whatever parameters their options give them.
+# Any: each command has the parameters of its own options.
 C = TypeVar("C", bound=Callable[..., Any] | click.Command)
 
 
 class Decorator(Protocol):
-    """Gives a command an option or an argument."""
+    """Adds an option or an argument to a command."""
 
     def __call__(self, command: C, /) -> C:
-        """Give the same command."""
+        """Return the same command."""
         ...
 
 
 def job_id(text: str) -> str:
-    """Read the id of a job, or the beginning of one."""
+    """Check the id of a job, or a prefix of one."""
     digits = text.replace("-", "")
-    if not _FEWEST <= len(digits) <= _DIGITS or not set(digits) <= set(hexdigits):
+    if not _MIN_DIGITS <= len(digits) <= formats.MAX_DIGITS or not set(digits) <= set(
+        hexdigits
+    ):
         raise click.BadParameter(
-            f"expected a job id such as jobs list shows, or at least its first {_FEWEST} "
+            f"expected a job id as jobs list shows it, or at least its first {_MIN_DIGITS} "
             f"digits, found {text!r}"
         )
     return text
 
 
-def place(text: str) -> str:
-    """Read where a list goes on: an id, or its beginning, or what a search has told."""
+def list_position(text: str) -> str:
+    """Check where a list continues: after an id or a prefix of one, or after a cursor."""
     job, sign, _ = text.partition("@")
     job_id(job)
     if sign:
@@ -47,25 +50,25 @@ def place(text: str) -> str:
             bgjobs.Cursor.of(text)
         except ValueError:
             raise click.BadParameter(
-                f"expected an id, or what jobs list has told, found {text!r}"
+                f"expected an id, or a position that jobs list has shown, found {text!r}"
             ) from None
     return text
 
 
 def duration(text: str) -> timedelta:
-    """Read a length of time."""
-    found = ages.duration(text)
+    """Parse a duration."""
+    found = formats.parse_duration(text)
     if found is None:
         raise click.BadParameter(
             f"expected a duration such as 90s, 15m, 1h30m or 7d, found {text!r}"
         )
-    if found > _LONGEST:
-        raise click.BadParameter(f"expected at most {_LONGEST.days}d, found {text!r}")
+    if found > _MAX_DURATION:
+        raise click.BadParameter(f"expected at most {_MAX_DURATION.days}d, found {text!r}")
     return found
 
 
-def instant(text: str) -> datetime:
-    """Read a moment; one without a time zone is refused."""
+def timestamp(text: str) -> datetime:
+    """Parse a time; a time without a time zone is refused."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -77,8 +80,8 @@ def instant(text: str) -> datetime:
     return found
 
 
-def pair(text: str) -> tuple[str, str]:
-    """Read a key and its value, which may be empty."""
+def key_value(text: str) -> tuple[str, str]:
+    """Parse a key and its value, which may be empty."""
     key, sign, value = text.partition("=")
     if not key or not sign:
         raise click.BadParameter(f"expected KEY=VALUE, found {text!r}")
@@ -88,23 +91,23 @@ def pair(text: str) -> tuple[str, str]:
 json_option: Decorator = click.option("--json", "with_json", is_flag=True, help="Print JSON.")
 yes_option: Decorator = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 dry_run_option: Decorator = click.option(
-    "--dry-run", is_flag=True, help="Say what would be done."
+    "--dry-run", is_flag=True, help="Show what would be done, and change nothing."
 )
 worker_option: Decorator = click.option(
     "--worker",
     metavar="NAME",
-    shell_complete=completing.workers,
+    shell_complete=names.complete_workers,
     help="Only the jobs of this worker.",
 )
 search_option: Decorator = click.option(
     "--search",
     metavar="WORDS",
-    help="Only failed jobs with these words in the error's first line; db* begins one.",
+    help="Only failed jobs whose error has these words in its first line; db* is a prefix.",
 )
 delay_option: Decorator = click.option(
-    "--in", "delay", type=duration, metavar="TIME", help="Run it after this, such as 15m."
+    "--in", "delay", type=duration, metavar="TIME", help="Run it after this time, such as 15m."
 )
 at_option: Decorator = click.option(
-    "--at", type=instant, metavar="TIME", help="Run it at this time."
+    "--at", type=timestamp, metavar="TIME", help="Run it at this time."
 )
 ids_argument: Decorator = click.argument("job_ids", metavar="[ID]...", type=job_id, nargs=-1)

@@ -1,4 +1,4 @@
-"""What the commands of one call share: the application, and a way to its store."""
+"""One call of `bgjobs`: its application, its settings, and access to the store."""
 
 import signal
 from collections.abc import Awaitable, Callable
@@ -11,9 +11,8 @@ from attrs import define, evolve
 
 import bgjobs
 from bgjobs.cli.application import load_config
-from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
-from bgjobs.cli.streams import kept_for_answers, kept_for_answers_by_all
+from bgjobs.cli.errors import CommandError, ExitCode
+from bgjobs.cli.output import terminal
 from bgjobs.errors import unwrapped
 
 if TYPE_CHECKING:
@@ -24,38 +23,42 @@ T = TypeVar("T")
 
 
 @final
-@define(slots=False)  # no slots: the configuration is imported once, when it is first needed
-class Session:
+@define(slots=False)  # `cached_property` needs a `__dict__`
+class CommandSession:
     """One call of `bgjobs`."""
 
     app: str | None = None
     with_traceback: bool = False
     zone: tzinfo | None = None
-    """The time zone of what is shown; None is that of the machine."""
+    """The time zone in which times are shown; None is that of the machine."""
     is_mute: bool = False
-    """Whether stdout was closed when the process began."""
+    """Whether stdout was closed when the process started."""
     runs_jobs: bool = False
     """Whether stdout belongs to the handlers of jobs, and not to the answer of the command."""
 
     @cached_property
     def config(self) -> bgjobs.Config:
-        """The application's configuration."""
+        """The application's configuration, imported when it is first read."""
         if not self.app:
-            raise Fault("no application: say --app module:config, or set BGJOBS_APP")
+            raise CommandError("no application: add --app module:config, or set BGJOBS_APP")
         if self.runs_jobs:
             return load_config(self.app)
-        with kept_for_answers_by_all():
+        with terminal.all_output_to_stderr():
             return load_config(self.app)
 
     def check_stdout(self) -> None:
-        """Raise `Fault` where the answer would be lost, before anything is done."""
+        """Raise `CommandError` if the answer cannot be written, before anything is done."""
         if self.is_mute and not self.runs_jobs:
-            raise Fault("stdout is closed: expected one for the answer", ExitCode.NOT_DONE)
+            raise CommandError(
+                "stdout is closed, so nothing was done: the answer needs it", ExitCode.NOT_DONE
+            )
 
-    def administered(
-        self, work: "Callable[[Admin], Awaitable[T]]", *listeners: "bgjobs.Listener"
-    ) -> T:
-        """Run `work` over the application's store; Ctrl-C cancels it in order."""
+    def run(self, work: "Callable[[Admin], Awaitable[T]]", *listeners: "bgjobs.Listener") -> T:
+        """Run `work` with an `Admin` of the application's store, and return its result.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C, once `work` was cancelled and has ended.
+        """
         import anyio  # noqa: PLC0415 - the help needs no event loop
 
         config = evolve(self.config, listeners=[*self.config.listeners, *listeners])
@@ -65,15 +68,15 @@ class Session:
                 return await work(admin)
 
         try:
-            with kept_for_answers():
+            with terminal.prints_to_stderr():
                 return anyio.run(_until_interrupted, main, backend="trio")
         except BaseExceptionGroup as group:
             raise unwrapped(group) from None
 
 
-def pass_session(command: Callable[Concatenate[Session, P], T]) -> Callable[P, T]:
-    """Give a command its session as the first argument."""
-    return click.make_pass_decorator(Session)(command)
+def pass_session(command: Callable[Concatenate[CommandSession, P], T]) -> Callable[P, T]:
+    """Pass the session to a command as its first argument."""
+    return click.make_pass_decorator(CommandSession)(command)
 
 
 async def _until_interrupted(work: Callable[[], Awaitable[T]]) -> T:
@@ -97,7 +100,7 @@ async def _until_interrupted(work: Callable[[], Awaitable[T]]) -> T:
                     break
     except BaseException:
         if not is_interrupted:
-            raise  # else it is how the work was cut off, such as while it connected
+            raise  # otherwise it comes from the cancellation, such as of a connection attempt
     if not answers:
         raise KeyboardInterrupt
     return answers[0]

@@ -1,4 +1,4 @@
-"""An application in a folder of its own, with ended and waiting jobs, and ways to call it."""
+"""An application in its own folder, with ended and waiting jobs, and a way to call `bgjobs`."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from attrs import frozen
 
 import bgjobs
 from bgjobs.cli.application import load_config
-from bgjobs.cli.arguments import request
+from bgjobs.cli.commands.jobs.enqueue import request
 from bgjobs.cli.root import run_command
 
 SHOP = Path(__file__).with_name("shop.py")
@@ -23,7 +23,7 @@ SHOP = Path(__file__).with_name("shop.py")
 
 @frozen
 class Answer:
-    """What one call of `bgjobs` gave."""
+    """The result of one call of `bgjobs`."""
 
     code: int
     out: str
@@ -31,12 +31,12 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The one JSON document on stdout."""
+        """The JSON document on stdout."""
         return json.loads(self.out)
 
     @property
     def line(self) -> str:
-        """The one line on stderr, without the name of the program."""
+        """The only line on stderr, without the name of the program."""
         assert self.err.count("\n") == 1, self.err
         return self.err.removeprefix("bgjobs: ").rstrip()
 
@@ -46,20 +46,20 @@ Call = Callable[..., Answer]
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the application and the store of one that ran."""
+    """A folder with the application and a store in which jobs have run."""
     folder = tmp_path_factory.mktemp("prepared")
     shutil.copy(SHOP, folder)
-    with pytest.MonkeyPatch.context() as patch, _forgotten(folder):
+    with pytest.MonkeyPatch.context() as patch, _modules_removed(folder):
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
         config = load_config("shop:config")
         workers = {worker.name: worker for worker in config.all_workers()}
-        anyio.run(_end_some, config, workers, backend="trio")
-        _leave_some(config, workers)
+        anyio.run(_run_jobs, config, workers, backend="trio")
+        _leave_jobs(config, workers)
     return folder
 
 
-async def _end_some(config: bgjobs.Config, workers: dict[str, Any]) -> None:
+async def _run_jobs(config: bgjobs.Config, workers: dict[str, Any]) -> None:
     mail = request(workers["send"], [], {"mail": {"to": "secret"}})
     async with bgjobs.run(config) as bg:
         await bg.enqueue(workers["greet"].request("Ada"))
@@ -68,7 +68,7 @@ async def _end_some(config: bgjobs.Config, workers: dict[str, Any]) -> None:
         await bg.drain()
 
 
-def _leave_some(config: bgjobs.Config, workers: dict[str, Any]) -> None:
+def _leave_jobs(config: bgjobs.Config, workers: dict[str, Any]) -> None:
     greet = workers["greet"]
     with closing(sqlite3.connect("shop.db")) as connection:
         config.store.enqueue_in(
@@ -79,19 +79,19 @@ def _leave_some(config: bgjobs.Config, workers: dict[str, Any]) -> None:
 
 @pytest.fixture
 def shop(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
-    """The same in a folder of the test's own, where the commands are called."""
+    """A copy of the prepared folder, which is the current folder of the test."""
     folder = tmp_path / "shop"
     shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BGJOBS_APP", "shop:config")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    with _forgotten(folder):
+    with _modules_removed(folder):
         yield folder
 
 
 @contextmanager
-def _forgotten(folder: Path) -> Generator[None]:
-    """Forget afterwards what was imported from this folder."""
+def _modules_removed(folder: Path) -> Generator[None]:
+    """Remove the modules of this folder from `sys.modules` afterwards."""
     try:
         yield
     finally:
@@ -102,7 +102,7 @@ def _forgotten(folder: Path) -> Generator[None]:
 
 @pytest.fixture
 def call(shop: Path, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call `bgjobs` in this process, as if its output went to a file."""
+    """Call `bgjobs` in this process, with captured output."""
 
     def run(*arguments: str) -> Answer:
         capsys.readouterr()
@@ -110,3 +110,8 @@ def call(shop: Path, capsys: pytest.CaptureFixture[str]) -> Call:
         return Answer(code, *capsys.readouterr())
 
     return run
+
+
+def ids(call: Call, *options: str) -> list[str]:
+    """Return the ids of `bgjobs jobs list` with these options."""
+    return [job["id"] for job in call("jobs", "list", *options, "--json").json]

@@ -1,4 +1,4 @@
-"""A store whose every text was written to deceive who reads it, and an application over it."""
+"""An application, and a store in which every text has control and invisible characters."""
 
 import json
 import re
@@ -15,9 +15,9 @@ HOSTILE = (
     "\u200b\u200c\u200d\u2060\ufeff\xad\u2028FORGED\u2029\ue000\ufe0f\u3164[red]"
 )
 DEEPER = f"{HOSTILE}\0\ud800"
-"""What JSON can hold, in a payload or on the command line."""
+"""Characters that JSON can hold, in a payload or on the command line."""
 PLAUSIBLE = "\u202e\u200b\ufeff\u2066\ufe0f"
-"""What the name of a worker may hold."""
+"""Characters that the name of a worker may hold."""
 
 APPLICATION = f"""
 import bgjobs
@@ -41,7 +41,7 @@ _ESCAPES_OF_RICH = re.compile(r"\x1b\[[0-9;]*m|\x1b\[2K|\x1b\[1A|\x1b\[\?25[lh]|
 
 
 def prepare(shop: Path) -> None:
-    """Turn the shop of the other tests into such a one."""
+    """Turn the shop of the other tests into such a store."""
     (shop / "shop.db").rename(shop / f"shop{BLINK}{PLAUSIBLE}.db")
     (shop / "hostile.py").write_text(APPLICATION, "utf-8")
     with closing(sqlite3.connect(shop / f"shop{BLINK}{PLAUSIBLE}.db")) as database:
@@ -86,11 +86,11 @@ def _spoil(database: sqlite3.Connection) -> None:
 
 
 def raw(written: str) -> set[str]:
-    """Return what a terminal would obey, or not show, of what was written."""
+    """Return the characters that a terminal would execute or not show."""
     left = {one for one in _ESCAPES_OF_RICH.sub("", written) if not is_visible(one)}
     return left | ({BLINK} if BLINK in written else set())
 
 
 def forged(written: str) -> bool:
-    """Whether a stored text has made a line of its own."""
+    """Whether a stored text has begun a line of its own."""
     return re.search(r"^ ?FORGED", written, re.MULTILINE) is not None

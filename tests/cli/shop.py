@@ -1,4 +1,4 @@
-"""The application that the commands of these tests are given; its file is ``shop.db``."""
+"""The application of these tests; its database is ``shop.db``."""
 
 import sys
 
@@ -10,7 +10,7 @@ import bgjobs
 
 @frozen
 class Mail:
-    """What JSON has to become before a worker gets it."""
+    """An argument that is converted from JSON."""
 
     to: str
     copies: int = 1
@@ -23,13 +23,13 @@ async def greet(name: str, times: int = 1) -> None:
 
 @bgjobs.worker
 async def send(context: bgjobs.JobContext, mail: Mail) -> None:
-    """Fail with an error that tries to colour the terminal of whoever reads it."""
+    """Fail with an error that contains an escape sequence."""
     raise ValueError(f"no such \x1b[31m mail box, attempt {context.attempt}")
 
 
 @bgjobs.worker
 async def slow(seconds: float) -> None:
-    """Take time, and say when it begins."""
+    """Sleep, and print when it begins and ends."""
     sys.stdout.write("begun\n")
     sys.stdout.flush()
     await anyio.sleep(seconds)
@@ -39,7 +39,7 @@ async def slow(seconds: float) -> None:
 
 @bgjobs.worker
 async def purge() -> None:
-    """Run by the schedule."""
+    """Do nothing; the scheduled job runs it."""
 
 
 config = bgjobs.Config(

@@ -1,4 +1,4 @@
-"""A store whose ids, ages and texts are always the same, for pictures of what is shown."""
+"""A store whose ids, ages and texts are fixed, for pictures of the output."""
 
 import json
 import re
@@ -39,7 +39,7 @@ _KNOWN = {
 
 
 def prepare(shop: Path) -> None:
-    """Put these jobs in the place of those that are there; the run of the schedule stays."""
+    """Replace the stored jobs by fixed ones, but keep the planned run of the schedule."""
     with closing(sqlite3.connect(shop / "shop.db")) as database:
         for statement, values in _statements(datetime.now(UTC)):
             database.execute(statement, values)
@@ -117,7 +117,7 @@ def _statements(now: datetime) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def steadied(written: str) -> str:
-    """Return what was written with the instants and ids of this call by others as long."""
+    """Replace times and ids that differ between calls by fixed ones of the same length."""
     written = _OCCURRENCE.sub("Thu 2030-01-31 12:00:00 UTC", written)
     written = re.sub(r"(schema +version) \d+", r"\1 7", written)
     written = _BAR.sub(r"\1 (a bar) \2", written)
@@ -130,7 +130,7 @@ def steadied(written: str) -> str:
 
 
 def settled(written: str) -> str:
-    """Return what is left to be seen, where lines were taken back and written anew."""
+    """Return what the terminal shows at the end, after lines were erased and rewritten."""
     lines = [""]
     for part in _STEPS.split(written):
         match part:

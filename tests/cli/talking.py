@@ -1,6 +1,6 @@
-"""Many calls of `bgjobs` in one process: each line of the terminal is one; ends with it.
+"""Call `bgjobs` in this process with the arguments of each line of stdin.
 
-A line that begins with a bracket is a JSON array of arguments, for those that cannot be typed.
+A line that begins with a bracket is a JSON array of arguments, which may hold any character.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A real terminal: a program on a pseudo-terminal of its own, typed at and read from."""
+"""A pseudo-terminal that runs a program, types keys, and reads what the program writes."""
 
 import os
 import pty
@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import final
 
 DEADLINE = 60.0
-"""Seconds that a program may take for what takes it one."""
+"""Seconds after which a program that usually needs one is considered stuck."""
 _PATIENCE = 3.0
 """Seconds after which a person would press a key again."""
 CTRL_C = "\x03"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
-"""What colours a terminal."""
+"""Escape sequences for colours and styles."""
 
-# The first terminal that the leader of a session opens is the one whose Ctrl-C it gets; it must
-# not ignore that, as all do that were started in the background of a script.
+# The first terminal that a session leader opens becomes its controlling terminal, which sends
+# Ctrl-C to it. A process that was started in the background of a script ignores SIGINT.
 _TAKE_TERMINAL = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -35,7 +35,7 @@ BGJOBS = (sys.executable, "-m", "bgjobs.cli")
 
 @final
 class Terminal:
-    """A program and what it has written so far, with the line ends of a file."""
+    """A program and what it has written so far, with ``\\n`` as the line end."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", master: int) -> None:
         self.process = process
@@ -51,9 +51,9 @@ class Terminal:
         self.process.send_signal(number)
 
     def until(self, *texts: str) -> str:
-        """Read until all these were written; gives what came since the last call."""
+        """Read until all these texts were written; return the output since the last call."""
         while missing := [text for text in texts if text not in self.seen]:
-            assert self._read(), f"it ended before it wrote {missing}: {self.seen}"
+            assert self._read(), f"the program ended before it wrote {missing}: {self.seen}"
         end = max(self.seen.index(text) + len(text) for text in texts)
         found, self.seen = self.seen[:end], self.seen[end:]
         return found
@@ -61,21 +61,19 @@ class Terminal:
     def press_to_the_end(self, key: str) -> None:
         """Press a key until the program has ended, as a person would.
 
-        A signal that comes between a question and the read for its answer is seen by Python
-        when something else comes.
+        Python handles a signal that arrives between a question and the read of its answer only
+        when more input arrives.
         """
         presses = 0
         while self.process.poll() is None:
-            assert presses < DEADLINE / _PATIENCE, (
-                f"it goes on whatever is pressed: {self.seen}"
-            )
+            assert presses < DEADLINE / _PATIENCE, f"the program does not end: {self.seen}"
             self.type(key)
             presses += 1
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_PATIENCE)
 
     def end(self) -> tuple[int, str]:
-        """Read to the end; gives the exit code, and what was written since `until`."""
+        """Read to the end; return the exit code and what was written since `until`."""
         while self._read():
             pass
         return self.process.wait(DEADLINE), self.seen
@@ -85,7 +83,7 @@ class Terminal:
         assert readable, f"nothing was written for {DEADLINE} s: {self.seen}"
         try:
             found = os.read(self._master, 65_536)
-        except OSError:  # so Linux tells that nobody has the terminal open any more
+        except OSError:  # Linux reports this when the last process has closed the terminal
             return False
         self.seen += found.decode(errors="replace").replace("\r\n", "\n")
         return bool(found)
@@ -95,7 +93,7 @@ class Terminal:
 def terminal(
     *command: str, cwd: Path, env: Mapping[str, str] | None = None, columns: int = 160
 ) -> Generator[Terminal]:
-    """Start a program on a terminal; it is killed if the test does not get to its end."""
+    """Start a program on a terminal, and kill it at the end of the block."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (50, columns))
     settings = {"TERM": "xterm-256color", **(env or {})}

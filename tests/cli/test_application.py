@@ -1,4 +1,4 @@
-"""`--app module:name`, right and wrong."""
+"""Loading the application of `--app module:name`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 import bgjobs
 from bgjobs.cli.application import load_config
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import CommandError
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ config = shop.config
 
 
 @pytest.mark.parametrize(("loop", "call"), [("trio", ""), ("anyio", ""), ("asyncio", "()")])
-def test_a_program_that_runs_itself_when_imported_is_told_of(
+def test_a_note_says_that_importing_the_module_runs_an_event_loop(
     loop: str, call: str, shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (shop / "running.py").write_text(RUNS.format(loop=loop, call=call), "utf-8")
@@ -48,12 +48,12 @@ def test_a_program_that_runs_itself_when_imported_is_told_of(
     assert isinstance(load_config("running:config"), bgjobs.Config)
 
     assert capsys.readouterr().err == (
-        "bgjobs: importing 'running' runs an event loop, with each command again: "
-        'put that below if __name__ == "__main__":\n'
+        "bgjobs: importing 'running' runs an event loop, and every command imports it: "
+        'move that code below if __name__ == "__main__":\n'
     )
 
 
-def test_an_application_that_runs_nothing_is_not_told_of(
+def test_a_module_that_runs_no_event_loop_causes_no_note(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     load_config("factory:make")
@@ -63,18 +63,18 @@ def test_an_application_that_runs_nothing_is_not_told_of(
 @pytest.mark.parametrize(
     "reference", ["shop:config", "factory:make", "factory:settings.config"]
 )
-def test_a_configuration_or_what_returns_one_is_taken(reference: str) -> None:
+def test_a_configuration_or_a_function_that_returns_one_is_loaded(reference: str) -> None:
     assert isinstance(load_config(reference), bgjobs.Config)
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         ("shop", "expected module:name, such as shop.jobs:config, found 'shop'"),
         ("shop:", "expected module:name, such as shop.jobs:config, found 'shop:'"),
         (":config", "expected module:name, such as shop.jobs:config, found ':config'"),
-        ("shop.py:config", "expected a module, found a file; say shop:config"),
-        ("./src/shop.py", "expected a module, found a file; say src.shop:config"),
+        ("shop.py:config", "expected a module, found a file; write shop:config"),
+        ("./src/shop.py", "expected a module, found a file; write src.shop:config"),
         ("sohp:config", "no module 'sohp' in this folder or installed; did you mean 'shop'?"),
         ("no.where:x", "no module 'no.where' (no 'no') in this folder or installed"),
         ("shop:confg", "module 'shop' has no 'confg'; did you mean 'config'?"),
@@ -101,11 +101,11 @@ def test_a_configuration_or_what_returns_one_is_taken(reference: str) -> None:
         ("wrong:config", "importing 'wrong' failed: SyntaxError: '(' was never closed"),
     ],
 )
-def test_anything_else_is_told_in_one_line(reference: str, told: str) -> None:
+def test_anything_else_is_an_error_of_one_line(reference: str, message: str) -> None:
     expected = "expected a bgjobs.Config, or a function that returns one"
 
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(CommandError) as caught:
         load_config(reference)
 
-    assert caught.value.message.startswith("app: " + told.format(expected=expected))
+    assert caught.value.message.startswith("app: " + message.format(expected=expected))
     assert caught.value.code == 2

@@ -1,4 +1,4 @@
-"""Whatever is stored, or given, nothing of it reaches a terminal, a pipe, JSON or a log raw."""
+"""Stored and typed texts are escaped on a terminal, in a pipe, in JSON and in the log."""
 
 import io
 import json
@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from click.shell_completion import ShellComplete
 
-from bgjobs.cli import screen
 from bgjobs.cli.application import load_config
-from bgjobs.cli.arguments import request
+from bgjobs.cli.commands.jobs.enqueue import request
+from bgjobs.cli.output import terminal as cli_terminal
 from bgjobs.cli.root import root
 from tests.cli.conftest import Call
 from tests.cli.hostile import BLINK, DEEPER, HOSTILE, PLAUSIBLE, forged, prepare, raw
@@ -41,13 +41,13 @@ def hostile(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 END_OWNER: tuple[Sequence[str], Sequence[str]] = ([], [])
 UNHANDLED: "Commands" = [(["status"], ["worker"]), (["doctor"], ["worker"])]
-"""With what nothing runs, as far as no queue of another application may be meant to."""
+"""Commands that report unhandled jobs once no queue of another application runs."""
 Commands = Sequence[tuple[Sequence[str], Sequence[str]]]
-"""Arguments, and the beginnings of the texts that have to be in what is written."""
+"""Arguments, and the texts that the output must contain."""
 
 
-def looking(ids: Mapping[str, str]) -> Commands:
-    """Every command that shows something, and what of the store it shows."""
+def showing(ids: Mapping[str, str]) -> Commands:
+    """Return every command that shows stored texts, and which texts it shows."""
     failed, waiting, planned = ids["failed"], ids["waiting"], ids["planned"]
     return [
         (["owners"], ["owner", "node"]),
@@ -77,7 +77,7 @@ def looking(ids: Mapping[str, str]) -> Commands:
 
 
 def given() -> Commands:
-    """Every command that is given a text, and how the text begins."""
+    """Return every command that takes a text, and how the text begins."""
     text = f"given{DEEPER}"
     return [
         ([text], ["given"]),
@@ -108,7 +108,7 @@ def given() -> Commands:
         (["jobs", "import", f"file{HOSTILE}"], ["file"]),
         (["jobs", "export", f"no-folder/{HOSTILE}"], ["no-folder"]),
         (["jobs", "export", f"to{BLINK}{PLAUSIBLE}"], ["exported", "to"]),
-        (["jobs", "export", f"to{BLINK}{PLAUSIBLE}"], ["there is such a file"]),
+        (["jobs", "export", f"to{BLINK}{PLAUSIBLE}"], ["the file exists"]),
     ]
 
 
@@ -127,8 +127,8 @@ def ids_of(call: Call) -> dict[str, str]:
     return {**found, "waiting": waiting, "planned": planned}
 
 
-def test_nothing_reaches_a_pipe_raw(hostile: Path, call: Call) -> None:
-    for arguments, texts in [*looking(ids_of(call)), *given(), END_OWNER, *UNHANDLED]:
+def test_all_output_to_a_pipe_is_escaped(hostile: Path, call: Call) -> None:
+    for arguments, texts in [*showing(ids_of(call)), *given(), END_OWNER, *UNHANDLED]:
         if not arguments:
             end_owner(hostile)
             continue
@@ -142,26 +142,26 @@ def test_nothing_reaches_a_pipe_raw(hostile: Path, call: Call) -> None:
             assert answer.err.count("\n") == 1, answer
 
 
-def heard(there: Terminal, arguments: Sequence[str]) -> str:
-    """Type a command into a session, and read what it writes."""
+def output_of(session: Terminal, arguments: Sequence[str]) -> str:
+    """Type a command, and return what it writes."""
     typed = json.dumps(arguments)
-    there.type(typed)
-    there.until(typed)
-    there.type("\n")
-    written = there.until(EXIT).removesuffix(EXIT)
-    there.until("]\n")
+    session.type(typed)
+    session.until(typed)
+    session.type("\n")
+    written = session.until(EXIT).removesuffix(EXIT)
+    session.until("]\n")
     return written
 
 
-def test_nothing_reaches_a_terminal_raw(hostile: Path, call: Call) -> None:
-    commands = [*looking(ids_of(call)), *given(), END_OWNER, *UNHANDLED]
+def test_all_output_to_a_terminal_is_escaped(hostile: Path, call: Call) -> None:
+    commands = [*showing(ids_of(call)), *given(), END_OWNER, *UNHANDLED]
     environment = {"BGJOBS_APP": "hostile:config"}
-    with terminal(*TALKING, cwd=hostile, env=environment) as there:
+    with terminal(*TALKING, cwd=hostile, env=environment) as session:
         for arguments, texts in commands:
             if not arguments:
                 end_owner(hostile)
                 continue
-            written = heard(there, arguments)
+            written = output_of(session, arguments)
             assert not raw(written), arguments
             plain = STYLE.sub("", written)
             assert not [text for text in texts if text not in plain], arguments
@@ -169,7 +169,7 @@ def test_nothing_reaches_a_terminal_raw(hostile: Path, call: Call) -> None:
                 assert not forged(plain), arguments
 
 
-def test_json_is_seen_and_has_the_same_values(hostile: Path, call: Call) -> None:
+def test_json_is_escaped_and_keeps_its_values(hostile: Path, call: Call) -> None:
     ids = ids_of(call)
     for command in (
         "status",
@@ -217,7 +217,7 @@ config = evolve(hostile.config, listeners=[failing])
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_nothing_reaches_the_log_of_run_raw(backend: str, hostile: Path, call: Call) -> None:
+def test_the_log_of_run_is_escaped(backend: str, hostile: Path, call: Call) -> None:
     (hostile / "listening.py").write_text(LISTENING, "utf-8")
     config = load_config("hostile:config")
     declared = next(one for one in config.all_workers() if one.name.startswith("declared"))
@@ -226,10 +226,10 @@ def test_nothing_reaches_the_log_of_run_raw(backend: str, hostile: Path, call: C
         connection.commit()
     command = ("--app", "listening:config", "run", "--log-level", "debug")
 
-    with terminal(*BGJOBS, *command, "--backend", backend, cwd=hostile) as there:
-        first = there.until("JobFailed|queue:mail", "RuntimeError: ValueError: ")
-        there.signal(signal.SIGTERM)
-        code, rest = there.end()
+    with terminal(*BGJOBS, *command, "--backend", backend, cwd=hostile) as session:
+        first = session.until("JobFailed|queue:mail", "RuntimeError: ValueError: ")
+        session.signal(signal.SIGTERM)
+        code, rest = session.end()
 
     written = first + rest
     assert code == 0
@@ -239,28 +239,28 @@ def test_nothing_reaches_the_log_of_run_raw(backend: str, hostile: Path, call: C
 
 
 def test_a_log_line_of_an_application_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    handler = screen.log_handler("%(levelname)s %(message)s")
+    handler = cli_terminal.log_handler("%(levelname)s %(message)s")
 
     try:
         raise ValueError(f"raised{HOSTILE}")
     except ValueError:
         record = logging.LogRecord(
-            "shop", logging.ERROR, "shop.py", 1, "told %s", (HOSTILE,), sys.exc_info()
+            "shop", logging.ERROR, "shop.py", 1, "message %s", (HOSTILE,), sys.exc_info()
         )
     handler.handle(record)
 
     first, *lines = capsys.readouterr().err.splitlines()
-    assert first.startswith("ERROR told \\x1b[5;41m")
+    assert first.startswith("ERROR message \\x1b[5;41m")
     assert lines[0] == "Traceback (most recent call last):"
     assert not raw("".join([first, *lines]))
 
 
-def test_a_question_is_seen(
+def test_a_question_is_escaped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
 
-    assert screen.ask(f"Cancel {HOSTILE}?")
+    assert cli_terminal.confirm(f"Cancel {HOSTILE}?")
 
     written = "".join(capsys.readouterr())
     assert "Cancel \\x1b[5;41m" in written
@@ -268,7 +268,7 @@ def test_a_question_is_seen(
     assert not forged(written)
 
 
-def test_names_that_cannot_be_seen_are_not_completed(
+def test_names_with_invisible_characters_are_not_completed(
     hostile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BGJOBS_COMPLETE_NAMES", "1")
@@ -280,7 +280,7 @@ def test_names_that_cannot_be_seen_are_not_completed(
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_what_an_encoding_does_not_have_is_written_out(encoding: str, shop: Path) -> None:
+def test_characters_outside_the_encoding_are_escaped(encoding: str, shop: Path) -> None:
     with closing(sqlite3.connect("shop.db")) as connection, connection:
         connection.execute("update bgjobs_jobs_failed set name = 'caf\u00e9 \u65e5'")
 

@@ -1,4 +1,4 @@
-"""The commands over PostgreSQL: a few, as what differs from SQLite is the store's."""
+"""Some commands over PostgreSQL; the tests of the stores cover what differs from SQLite."""
 
 import shlex
 from collections.abc import Generator
@@ -29,7 +29,7 @@ config = evolve(
 
 @pytest.fixture
 def schema(shop: Path, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
-    """The application over a schema of the test's own, which is not made yet."""
+    """Return the name of a schema of this test that does not exist yet."""
     (shop / "shop_on_postgres.py").write_text(APP, "utf-8")
     name = random_schema()
     monkeypatch.setenv("BGJOBS_APP", "shop_on_postgres:config")
@@ -39,7 +39,7 @@ def schema(shop: Path, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Ge
     drop_schema(postgres_dsn, name)
 
 
-def test_a_schema_is_made_and_jobs_are_operated(schema: str, call: Call) -> None:
+def test_a_schema_is_created_and_jobs_are_changed(schema: str, call: Call) -> None:
     before = call("status")
     missing = call("migrate", "status")
     applied = call("migrate", "up", "--json").json["applied"]
@@ -64,7 +64,7 @@ def test_a_schema_is_made_and_jobs_are_operated(schema: str, call: Call) -> None
     assert sane.code == 0, sane.out
 
 
-def test_a_server_that_is_away_is_one_line_without_its_password(
+def test_an_unreachable_server_is_one_line_without_its_password(
     shop: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (shop / "shop_on_postgres.py").write_text(APP, "utf-8")
@@ -79,7 +79,7 @@ def test_a_server_that_is_away_is_one_line_without_its_password(
         assert "secret" not in answer.err
 
 
-def test_nothing_that_is_stored_is_shown_raw(schema: str, call: Call) -> None:
+def test_all_stored_texts_are_escaped(schema: str, call: Call) -> None:
     call("migrate", "up")
     store = load_config("shop_on_postgres:config").store
     store.open()
@@ -103,14 +103,14 @@ def test_nothing_that_is_stored_is_shown_raw(schema: str, call: Call) -> None:
     assert found.json["unique_key"] == HOSTILE
 
 
-def test_validate_compares_each_bound_once(schema: str, call: Call) -> None:
+def test_validate_checks_each_constraint_once(schema: str, call: Call) -> None:
     call("migrate", "up")
 
     first = call("migrate", "validate")
     second = call("migrate", "validate")
     third = call("migrate", "validate", "--json")
 
-    assert "validated jobs_limits, set apart 0\n" in first.out
-    assert second.out == "nothing to validate: all bounds are valid for all rows\n"
-    remark = "nothing to validate: all bounds are valid for all rows"
+    assert "validated jobs_limits, moved aside 0\n" in first.out
+    assert second.out == "nothing to validate: all constraints are valid for all rows\n"
+    remark = "nothing to validate: all constraints are valid for all rows"
     assert third.json == {"validated": {}, "remark": remark}

@@ -1,4 +1,4 @@
-"""`bgjobs run` on a real terminal: what it says, and how signals end it."""
+"""`bgjobs run` on a real terminal: its log, its options, and how signals end it."""
 
 import signal
 import sqlite3
@@ -10,13 +10,13 @@ from uuid import UUID
 import pytest
 
 from bgjobs.cli.application import load_config
-from bgjobs.cli.arguments import request
+from bgjobs.cli.commands.jobs.enqueue import request
 from tests.cli.conftest import Call
 from tests.cli.terminal import BGJOBS, CTRL_C, terminal
 
 
 def enqueue_slow(seconds: float) -> UUID:
-    """Let a job wait that takes so long."""
+    """Enqueue a job that runs for this time."""
     config = load_config("shop:config")
     slow = next(worker for worker in config.all_workers() if worker.name == "slow")
     with closing(sqlite3.connect("shop.db")) as connection:
@@ -26,43 +26,43 @@ def enqueue_slow(seconds: float) -> UUID:
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_the_first_signal_lets_a_handler_end(backend: str, shop: Path) -> None:
+def test_the_first_signal_lets_a_handler_finish(backend: str, shop: Path) -> None:
     job = enqueue_slow(0.5)
 
-    with terminal(*BGJOBS, "run", "--backend", backend, cwd=shop) as there:
-        there.until("begun")
-        there.signal(signal.SIGTERM)
-        there.until("stopping: handlers may go on for 10 s; a second signal cancels them")
-        there.until("ended")
-        code, rest = there.end()
+    with terminal(*BGJOBS, "run", "--backend", backend, cwd=shop) as session:
+        session.until("begun")
+        session.signal(signal.SIGTERM)
+        session.until("stopping: handlers have 10 s to finish; a second signal cancels them")
+        session.until("ended")
+        code, rest = session.end()
 
     assert code == 0
     assert f"JobSucceeded|queue:default|job:{job}" in rest
     assert rest.endswith("stopped\n")
 
 
-def test_a_second_signal_cancels_it_and_gives_it_back(shop: Path) -> None:
+def test_a_second_signal_cancels_the_handler_and_releases_the_job(shop: Path) -> None:
     job = enqueue_slow(3_600)
 
-    with terminal(*BGJOBS, "run", cwd=shop) as there:
-        there.until("begun")
-        there.type(CTRL_C)
-        there.until("stopping")
-        there.type(CTRL_C)
-        code, rest = there.end()
+    with terminal(*BGJOBS, "run", cwd=shop) as session:
+        session.until("begun")
+        session.type(CTRL_C)
+        session.until("stopping")
+        session.type(CTRL_C)
+        code, rest = session.end()
 
     assert code == 0
     assert f"JobReleased|queue:default|job:{job}" in rest
     assert rest.endswith("stopped\n")
 
 
-def test_logging_goes_to_stderr_in_the_level_asked_for(shop: Path) -> None:
+def test_logs_have_the_level_that_was_asked_for(shop: Path) -> None:
     enqueue_slow(0)
 
-    with terminal(*BGJOBS, "run", "--log-level", "error", cwd=shop) as there:
-        there.until("ended")
-        there.signal(signal.SIGINT)
-        code, rest = there.end()
+    with terminal(*BGJOBS, "run", "--log-level", "error", cwd=shop) as session:
+        session.until("ended")
+        session.signal(signal.SIGINT)
+        code, rest = session.end()
 
     assert code == 0
     assert rest == "\n"
@@ -73,19 +73,19 @@ def running(call: Call) -> list[dict[str, Any]]:
     return found
 
 
-def test_another_process_sees_what_runs_and_cancels_it(shop: Path, call: Call) -> None:
+def test_another_process_lists_and_cancels_a_running_job(shop: Path, call: Call) -> None:
     job = str(enqueue_slow(3_600))
 
-    with terminal(*BGJOBS, "run", cwd=shop) as there:
-        there.until("begun")
+    with terminal(*BGJOBS, "run", cwd=shop) as session:
+        session.until("begun")
         while len(owners := call("owners", "--json").json) < 3:
-            continue  # one queue may have begun while another takes its lease
+            continue  # one queue may have started while another has no lease yet
         while [one["id"] for one in running(call)] != [job]:
-            continue  # others that were enqueued before it may not have ended yet
+            continue  # jobs that were enqueued earlier may still be running
         cancelled = call("jobs", "cancel", job, "--reason", "no longer")
-        there.until(f"JobCancelled|queue:default|job:{job}")
-        there.signal(signal.SIGTERM)
-        code, _ = there.end()
+        session.until(f"JobCancelled|queue:default|job:{job}")
+        session.signal(signal.SIGTERM)
+        code, _ = session.end()
 
     assert code == 0
     assert [one["queue"] for one in owners] == ["cleaning", "default", "mail"]
@@ -107,8 +107,8 @@ def test_an_application_that_only_enqueues_has_nothing_to_run(shop: Path, call: 
     assert answer.line == "nothing to run: the application has no queues and no scheduled jobs"
 
 
-def test_a_signal_ends_it_while_the_store_is_waited_for(shop: Path) -> None:
-    (shop / "held_up.py").write_text(
+def test_a_signal_ends_run_while_it_waits_for_the_store(shop: Path) -> None:
+    (shop / "locked.py").write_text(
         "import bgjobs, shop\n"
         "store = bgjobs.SQLiteStore('shop.db', busy_timeout=0.05)\n"
         "config = bgjobs.Config(store=store, queues=shop.config.queues)\n",
@@ -116,14 +116,14 @@ def test_a_signal_ends_it_while_the_store_is_waited_for(shop: Path) -> None:
     )
     with closing(sqlite3.connect("shop.db", isolation_level=None)) as other:
         other.execute("begin immediate")
-        command = (*BGJOBS, "--app", "held_up:config", "run")
-        with terminal(*command, cwd=shop) as there:
-            there.until("StoreFailed|verb:migrate")
-            there.signal(signal.SIGTERM)
-            code, rest = there.end()
+        command = (*BGJOBS, "--app", "locked:config", "run")
+        with terminal(*command, cwd=shop) as session:
+            session.until("StoreFailed|verb:migrate")
+            session.signal(signal.SIGTERM)
+            code, rest = session.end()
 
     assert code == 0
-    assert rest.endswith("stopped before it ran\n")
+    assert rest.endswith("stopped before anything ran\n")
 
 
 LOOP = """
@@ -139,7 +139,7 @@ async def tell_loop() -> None:
 
 @bgjobs.worker
 async def ask_loop() -> None:
-    print("never here", flush=True)
+    print("unexpected", flush=True)
 
 
 config = bgjobs.Config(
@@ -156,7 +156,7 @@ config = bgjobs.Config(
 
 @pytest.fixture
 def loop(shop: Path, call: Call) -> Path:
-    """An application that names its event loop, with a job in each of its queues."""
+    """Return the folder of an application with an event loop and a job in each queue."""
     (shop / "loop.py").write_text(LOOP, "utf-8")
     assert call("--app", "loop:config", "migrate", "up").code == 0
     for worker in ("ask_loop", "tell_loop"):
@@ -167,14 +167,14 @@ def loop(shop: Path, call: Call) -> Path:
 @pytest.mark.parametrize(
     ("options", "found"), [([], "asyncio"), (["--backend", "trio"], "trio")]
 )
-def test_the_configuration_names_the_event_loop_and_an_option_another(
+def test_an_option_overrides_the_event_loop_of_the_configuration(
     options: list[str], found: str, loop: Path
 ) -> None:
     command = (*BGJOBS, "--app", "loop:config", "run", "--queue", "tell", *options)
-    with terminal(*command, cwd=loop) as there:
-        there.until(f"on {found}")
-        there.signal(signal.SIGTERM)
-        code, _ = there.end()
+    with terminal(*command, cwd=loop) as session:
+        session.until(f"on {found}")
+        session.signal(signal.SIGTERM)
+        code, _ = session.end()
 
     assert code == 0
 
@@ -189,35 +189,35 @@ def test_the_configuration_names_the_event_loop_and_an_option_another(
         (["--queue", "ask", "--schedules"], ["queue ask", "scheduled job cleaning"]),
     ],
 )
-def test_it_runs_what_was_named_and_nothing_else(
+def test_run_runs_only_what_was_named(
     options: list[str], running: list[str], loop: Path, call: Call
 ) -> None:
     command = (*BGJOBS, "--app", "loop:config", "run", *options)
-    with terminal(*command, cwd=loop) as there:
-        told = there.until("; Ctrl-C stops it")
+    with terminal(*command, cwd=loop) as session:
+        message = session.until("; Ctrl-C stops it")
         while len(owners := call("--app", "loop:config", "owners", "--json").json) < len(
             running
         ):
-            continue  # each takes its lease by itself
-        there.signal(signal.SIGTERM)
-        code, rest = there.end()
+            continue  # each has its own lease
+        session.signal(signal.SIGTERM)
+        code, rest = session.end()
 
     assert code == 0
-    assert told.endswith(f"running {', '.join(running)}; Ctrl-C stops it")
+    assert message.endswith(f"running {', '.join(running)}; Ctrl-C stops it")
     assert {one["queue"] for one in owners} == {name.split()[-1] for name in running}
-    assert ("never here" in told + rest) <= ("queue ask" in running)
+    assert ("unexpected" in message + rest) <= ("queue ask" in running)
 
 
 @pytest.mark.parametrize(
-    ("app", "options", "told"),
+    ("app", "options", "message"),
     [
         ("shop", ["--queue", "mial"], "no queue 'mial'; known queues: 'default', 'mail', did"),
         ("shop", ["--queue", "mail", "--queue", "x"], "no queue 'x'; known queues: 'default'"),
         ("plain", ["--schedules"], "--schedules: the application has no scheduled jobs"),
     ],
 )
-def test_what_is_not_there_cannot_be_run(
-    app: str, options: list[str], told: str, shop: Path, call: Call
+def test_an_unknown_name_cannot_be_run(
+    app: str, options: list[str], message: str, shop: Path, call: Call
 ) -> None:
     (shop / "plain.py").write_text(
         "import bgjobs, shop\n"
@@ -228,4 +228,4 @@ def test_what_is_not_there_cannot_be_run(
     answer = call("--app", f"{app}:config", "run", *options)
 
     assert answer.code == 2
-    assert answer.line.startswith(told)
+    assert answer.line.startswith(message)

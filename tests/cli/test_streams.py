@@ -1,4 +1,4 @@
-"""Streams that are closed, not UTF-8, without a reader, or written to by the application."""
+"""Streams that are closed, not UTF-8, without a reader, or used by the application."""
 
 import json
 import os
@@ -55,7 +55,7 @@ COMMANDS = [
 def in_shell(
     command: str, env: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a line in bash, and give the exit code of the first command of a pipe."""
+    """Run a line in bash, and return with the exit code of the first command of a pipe."""
     return subprocess.run(
         ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
@@ -67,7 +67,7 @@ def in_shell(
 
 
 def named(command: str) -> str:
-    """Put ids into a command."""
+    """Fill ids into a command."""
     with closing(sqlite3.connect("shop.db")) as connection:
         [[job]] = connection.execute("select id from bgjobs_jobs_failed limit 1")
         [[waiting]] = connection.execute(
@@ -76,35 +76,35 @@ def named(command: str) -> str:
     return command.format(job=job, waiting=waiting)
 
 
-def everything(call: Call) -> str:
+def all_jobs(call: Call) -> str:
     return call("jobs", "list", "--json", "--failed", "--succeeded", "--waiting").out
 
 
-MUTE = "bgjobs: stdout is closed: expected one for the answer\n"
+MUTE = "bgjobs: stdout is closed, so nothing was done: the answer needs it\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_without_stdout_nothing_is_done_and_that_is_told(
+def test_without_stdout_nothing_is_done(
     command: str, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, line = everything(call), shlex.split(named(command))
+    before, line = all_jobs(call), shlex.split(named(command))
     capsys.readouterr()
 
     code = run_command(line, is_mute=True)
 
     assert (code, capsys.readouterr().err) == (1, MUTE)
-    assert everything(call) == before
+    assert all_jobs(call) == before
 
 
 @pytest.mark.parametrize("command", ["jobs list", "watch --count 1 --json", "--version"])
-def test_with_stdout_closed_that_is_told(command: str, shop: Path) -> None:
+def test_a_closed_stdout_is_an_error(command: str, shop: Path) -> None:
     done = in_shell(f"{PROGRAM} {command} >&-")
 
     assert (done.returncode, done.stderr) == (1, MUTE)
 
 
 @pytest.mark.parametrize("command", ["jobs list --running", "jobs retry --all --yes", "doctor"])
-def test_with_stderr_closed_a_command_does_the_same(command: str, shop: Path) -> None:
+def test_a_closed_stderr_changes_nothing_else(command: str, shop: Path) -> None:
     done = in_shell(f"{PROGRAM} {command} 2>&- <&-")
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -114,7 +114,7 @@ def test_with_stderr_closed_a_command_does_the_same(command: str, shop: Path) ->
     ("command", "code"),
     [("jobs xx", 2), ("jobs retry --all", 2), ("jobs show 0000-00", 3), ("status", 0)],
 )
-def test_with_all_streams_closed_the_exit_code_is_left(
+def test_with_all_streams_closed_there_is_an_exit_code(
     command: str, code: int, shop: Path
 ) -> None:
     assert in_shell(f"{PROGRAM} {command} <&- 2>&- >/dev/null").returncode == code
@@ -122,7 +122,7 @@ def test_with_all_streams_closed_the_exit_code_is_left(
 
 
 def test_run_needs_no_stdout(shop: Path) -> None:
-    """As a service may be started; what handlers print goes nowhere."""
+    """A service may be started so; the output of handlers is lost."""
     command = f"{PROGRAM} jobs enqueue slow --args '[0]' && exec {PROGRAM} run >&- <&-"
     with subprocess.Popen(["bash", "-c", command], stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
@@ -155,7 +155,7 @@ def test_an_export_is_utf_8_whatever_the_terminal_is(call: Call) -> None:
 
 
 @pytest.mark.parametrize("command", ["jobs list --json", "jobs show {job}", "status"])
-def test_other_answers_are_given_on_an_ascii_terminal(command: str, shop: Path) -> None:
+def test_other_commands_work_on_an_ascii_terminal(command: str, shop: Path) -> None:
     done = in_shell(f"{PROGRAM} {named(command)}", ASCII)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -171,7 +171,7 @@ UNREAD = [
 
 
 @pytest.mark.parametrize("command", UNREAD)
-def test_a_reader_that_ends_first_ends_a_command_quietly(command: str, call: Call) -> None:
+def test_a_reader_that_ends_first_ends_a_command_silently(command: str, call: Call) -> None:
     fill(call)
 
     done = in_shell(f"{PROGRAM} {command} | head -c 1 >/dev/null")
@@ -180,8 +180,8 @@ def test_a_reader_that_ends_first_ends_a_command_quietly(command: str, call: Cal
 
 
 @pytest.mark.parametrize("command", ["jobs list --json", "jobs --help"])
-def test_a_short_answer_that_nobody_reads_is_no_error_text(command: str, shop: Path) -> None:
-    """The reader has ended when it is written."""
+def test_an_unread_short_answer_is_no_error_text(command: str, shop: Path) -> None:
+    """The reader has ended before the answer is written."""
     done = in_shell(f"(sleep 2; exec {PROGRAM} {command}) | true")
 
     assert done.returncode == 141
@@ -199,7 +199,7 @@ def fill(call: Call) -> None:
     assert call("jobs", "import", "many.jsonl", "--yes").code == 0
 
 
-def test_errors_that_nobody_reads_are_no_traceback(call: Call) -> None:
+def test_unread_errors_are_no_traceback(call: Call) -> None:
     done = in_shell(f"{PROGRAM} jobs xx 2>&1 >/dev/null | true")
 
     assert (done.returncode, done.stderr) == (2, "")
@@ -215,7 +215,7 @@ os.write(1, b"written\\n")
 subprocess.run(["echo", "called"])
 
 def listen(event):
-    print("heard", type(event).__name__)
+    print("event", type(event).__name__)
 
 def make():
     print("made")
@@ -244,7 +244,7 @@ JSON_COMMANDS = [
 
 
 @pytest.mark.parametrize("command", JSON_COMMANDS)
-def test_what_an_application_prints_goes_to_stderr(
+def test_output_of_the_application_goes_to_stderr(
     command: str, shop: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (shop / "chatty.py").write_text(CHATTY, "utf-8")
@@ -260,7 +260,7 @@ def test_what_an_application_prints_goes_to_stderr(
         assert f"{text}\n" in err
 
 
-def test_what_handlers_print_while_it_runs_stays_where_it_is(shop: Path, call: Call) -> None:
+def test_output_of_handlers_goes_to_stdout_during_run(shop: Path, call: Call) -> None:
     (shop / "chatty.py").write_text(CHATTY, "utf-8")
     call("jobs", "enqueue", "slow", "--args", "[0]")
     with subprocess.Popen(
@@ -273,22 +273,22 @@ def test_what_handlers_print_while_it_runs_stays_where_it_is(shop: Path, call: C
         seen: list[str] = []
         for line in run.stdout:
             seen.append(line.rstrip())
-            if "heard JobSucceeded" in line:
+            if "event JobSucceeded" in line:
                 run.send_signal(signal.SIGTERM)
         assert run.wait(DEADLINE) == 0
     assert {"imported", "made", "begun", "ended"} <= {*seen}
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ("sys.exit('no DATABASE_URL')", "SystemExit: no DATABASE_URL"),
         ("sys.exit(3)", "SystemExit: 3"),
         ("raise RuntimeError('no')", "RuntimeError: no"),
     ],
 )
-def test_an_application_that_cannot_be_made_is_wrong_use(
-    body: str, told: str, shop: Path, call: Call
+def test_an_application_that_cannot_be_loaded_is_wrong_use(
+    body: str, message: str, shop: Path, call: Call
 ) -> None:
     (shop / "leaving.py").write_text(
         f"import sys\ndef make():\n    {body}\n"
@@ -302,7 +302,7 @@ def test_an_application_that_cannot_be_made_is_wrong_use(
         for command in ("status", "jobs list", "migrate up", "doctor", "run", "schedules next"):
             answer = call("--app", app, *command.split())
             assert answer.code == 2, (app, command)
-            assert answer.line.endswith(told)
+            assert answer.line.endswith(message)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_search_without_a_word_is_wrong_use(command: str, call: Call) -> None:
 
 
 def interrupted(*arguments: str, ready: Path) -> "tuple[int, str]":
-    """Press Ctrl-C once a command is so far."""
+    """Send Ctrl-C once a file exists; return the exit code and stderr."""
     with subprocess.Popen(
         [sys.executable, "-c", _WITH_SIGINT, *BGJOBS, *arguments],
         stdout=subprocess.DEVNULL,
@@ -331,11 +331,11 @@ def interrupted(*arguments: str, ready: Path) -> "tuple[int, str]":
             assert time.monotonic() < until
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
-        return process.wait(DEADLINE), told
+        message = process.stderr.read()
+        return process.wait(DEADLINE), message
 
 
-# A child of a shell in the background would ignore it.
+# A child of a shell in the background would ignore SIGINT.
 _WITH_SIGINT = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -362,9 +362,9 @@ def test_ctrl_c_while_the_application_is_imported(
 ) -> None:
     (shop / "slowly.py").write_text(SLOW.format(at_import=at_import), "utf-8")
 
-    code, told = interrupted("--app", "slowly:make", *command.split(), ready=shop / "ready")
+    code, message = interrupted("--app", "slowly:make", *command.split(), ready=shop / "ready")
 
-    assert (code, told.strip()) == (130, "bgjobs: interrupted")
+    assert (code, message.strip()) == (130, "bgjobs: interrupted")
 
 
 SILENT = """
@@ -386,9 +386,9 @@ def test_ctrl_c_while_it_connects(command: str, shop: Path) -> None:
         port = server.getsockname()[1]
         (shop / "silent.py").write_text(SILENT.format(port=port), "utf-8")
 
-        code, told = interrupted(
+        code, message = interrupted(
             "--app", "silent:config", *command.split(), ready=shop / "ready"
         )
 
-    assert "Traceback" not in told
+    assert "Traceback" not in message
     assert code == 130

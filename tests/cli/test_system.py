@@ -1,4 +1,4 @@
-"""`bgjobs status`, `queues`, `schedules`, `owners`, `watch`, `doctor`, on a SQLite file."""
+"""`bgjobs status`, `queues`, `owners`, `schedules`, `watch`, `doctor`, `migrate` on SQLite."""
 
 import json
 import re
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import bgjobs
-from bgjobs.cli import looks
+from bgjobs.cli import snapshot
 from bgjobs.errors import StoreUnavailableError
 from tests.cli.conftest import Call
 
 
-def test_the_status_is_the_whole_on_one_screen(call: Call) -> None:
+def test_the_status_shows_store_jobs_queues_and_schedules(call: Call) -> None:
     shown = call("status").out
     found = call("status", "--json").json
 
@@ -34,7 +34,7 @@ def test_the_status_is_the_whole_on_one_screen(call: Call) -> None:
     assert [one["name"] for one in found["schedules"]] == ["cleaning"]
 
 
-def test_a_file_gets_no_colours_whatever_the_environment_says(
+def test_a_file_gets_no_colours_whatever_the_environment_is(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -44,20 +44,26 @@ def test_a_file_gets_no_colours_whatever_the_environment_says(
 
 
 def test_a_queue_is_paused_and_resumed(call: Call) -> None:
-    assert call("queues", "pause", "mail").out == "queue mail is paused on all nodes\n"
+    assert call("queues", "pause", "mail").out == "paused queue mail on all nodes\n"
     paused = {queue["name"]: queue["paused"] for queue in call("queues", "--json").json}
-    assert call("queues", "resume", "mail").out == "queue mail is open again\n"
+    assert call("queues", "resume", "mail").out == "resumed queue mail on all nodes\n"
     resumed = call("queues").out.splitlines()
 
     assert paused == {"default": False, "mail": True}
-    assert [line.split()[:2] for line in resumed[1:]] == [["default", "open"], ["mail", "open"]]
+    assert [line.split()[:2] for line in resumed[1:]] == [
+        ["default", "active"],
+        ["mail", "active"],
+    ]
 
 
 def test_schedules_are_listed_paused_resumed_and_triggered(call: Call) -> None:
     [before] = call("schedules", "list", "--json").json
-    assert call("schedules", "pause", "cleaning").out.startswith("schedule cleaning is paused")
+    assert call("schedules", "pause", "cleaning").out.startswith("paused schedule cleaning")
     [paused] = call("schedules", "list", "--json").json
-    assert call("schedules", "resume", "cleaning").out == "schedule cleaning goes on\n"
+    assert (
+        call("schedules", "resume", "cleaning").out
+        == "resumed schedule cleaning on all nodes\n"
+    )
     [resumed] = call("schedules", "list", "--json").json
     triggered = call("schedules", "trigger", "cleaning", "--json").json
 
@@ -79,7 +85,7 @@ def test_the_next_runs_of_a_schedule_are_shown(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "found"),
     [
         ("queues pause mial", "no queue 'mial'; known queues: 'default', 'mail', did you mean"),
         ("queues resume mial", "no queue 'mial'"),
@@ -89,51 +95,53 @@ def test_the_next_runs_of_a_schedule_are_shown(call: Call) -> None:
         ("schedules trigger claening", "no schedule 'claening'"),
     ],
 )
-def test_a_misspelt_name_is_told_with_those_near_it(
-    command: str, told: str, call: Call
+def test_a_misspelt_name_is_an_error_with_similar_names(
+    command: str, found: str, call: Call
 ) -> None:
     answer = call(*command.split())
 
     assert answer.code == 2
-    assert answer.line.startswith(told)
+    assert answer.line.startswith(found)
 
 
-def test_nobody_runs_queues(call: Call) -> None:
+def test_there_are_no_owners_if_no_queue_runs(call: Call) -> None:
     assert call("owners", "--json").json == []
     assert call("owners").out.split()[:3] == ["owner", "queue", "node"]
 
 
-def test_watch_writes_a_line_for_each_look(call: Call) -> None:
+def test_watch_writes_a_line_for_each_snapshot(call: Call) -> None:
     lines = call("watch", "--count", "2", "--interval", "0.1").out.splitlines()
-    looks = call("watch", "--count", "1", "--json").out.splitlines()
+    documents = call("watch", "--count", "1", "--json").out.splitlines()
 
     assert [line.count("? succeeded/s") for line in lines] == [1, 0]
     assert "2 failed; 0.0 succeeded/s, 0.0 failed/s" in lines[1]
-    [look] = map(json.loads, looks)
-    assert look["jobs"]["failed"] == len(look["failed"]) == 2
+    [document] = map(json.loads, documents)
+    assert document["jobs"]["failed"] == len(document["failed"]) == 2
 
 
-def test_watch_goes_on_while_the_store_is_away(
+def test_watch_continues_while_the_store_is_unreachable(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = looks.look
-    weather = iter([True, False])
+    take_snapshot = snapshot.take_snapshot
+    outages = iter([True, False])
 
-    async def look_again(admin: bgjobs.Admin, config: bgjobs.Config) -> looks.Look:
-        if next(weather):
+    async def fail_once(admin: bgjobs.Admin, config: bgjobs.Config) -> snapshot.Snapshot:
+        if next(outages):
             raise StoreUnavailableError("no route")
-        return await look(admin, config)
+        return await take_snapshot(admin, config)
 
-    monkeypatch.setattr(looks, "look", look_again)
+    monkeypatch.setattr(snapshot, "take_snapshot", fail_once)
     answer = call("watch", "--count", "2", "--interval", "0.1")
 
     away, found = answer.out.splitlines()
     assert (answer.code, answer.err) == (0, "")
-    assert re.search(r": the store cannot be reached since .{10,} \(0\.\d s\): no route$", away)
+    assert re.search(
+        r": the store has been unreachable since .{10,} \(0\.\d s\): no route$", away
+    )
     assert "2 failed" in found
 
 
-def test_the_doctor_finds_nothing_wrong_here(call: Call) -> None:
+def test_the_doctor_finds_no_problem_in_a_healthy_store(call: Call) -> None:
     answer = call("doctor", "--json")
 
     levels = {finding["check"]: finding["level"] for finding in answer.json}
@@ -144,10 +152,10 @@ def test_the_doctor_finds_nothing_wrong_here(call: Call) -> None:
 
 
 @pytest.mark.parametrize("version", [(3, 40, 1), (3, 51, 2)])
-def test_the_doctor_tells_how_a_bug_of_the_library_is_avoided(
+def test_the_doctor_explains_how_a_bug_of_sqlite_is_avoided(
     version: tuple[int, int, int], call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is nobody's fault, and nothing to do where no other program uses the file."""
+    """It is no problem unless another program uses the file."""
     monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
 
     [found] = [one for one in call("doctor", "--json").json if one["check"] == "SQLite library"]
@@ -158,7 +166,7 @@ def test_the_doctor_tells_how_a_bug_of_the_library_is_avoided(
     assert "'pragma wal_autocheckpoint = 0'" in found["text"]
 
 
-def test_the_doctor_tells_that_running_processes_have_another_log(call: Call) -> None:
+def test_the_doctor_reports_that_the_shared_memory_file_was_removed(call: Call) -> None:
     store = bgjobs.SQLiteStore("shop.db")
     store.open()
     store.count()
@@ -171,11 +179,11 @@ def test_the_doctor_tells_that_running_processes_have_another_log(call: Call) ->
     assert (
         "shop.db-shm was removed or replaced while other processes" in answer.json[-1]["text"]
     )
-    assert not Path("shop.db-shm").exists(), "it has not made another one"
+    assert not Path("shop.db-shm").exists(), "doctor must not create another one"
     store.close()
 
 
-def test_the_doctor_tells_what_keeps_the_others_from_working(call: Call) -> None:
+def test_the_doctor_reports_an_error_that_other_commands_fail_with(call: Call) -> None:
     Path("shop.db").unlink()
 
     answer = call("doctor", "--json")
@@ -185,29 +193,29 @@ def test_the_doctor_tells_what_keeps_the_others_from_working(call: Call) -> None
     assert answer.json[-1]["text"].endswith("run bgjobs migrate up")
 
 
-def test_jobs_that_nothing_runs_are_told(shop: Path, call: Call) -> None:
+def test_unhandled_jobs_are_reported(shop: Path, call: Call) -> None:
     with closing(sqlite3.connect("shop.db")) as connection, connection:
         connection.execute("update bgjobs_jobs set name = 'gret' where name = 'greet'")
     answer = call("doctor", "--json")
 
-    told = [one for one in answer.json if one["check"] == "jobs"]
+    found = [one for one in answer.json if one["check"] == "jobs"]
     assert answer.code == 1
-    assert [one["level"] for one in told] == ["problem"]
-    assert told[0]["text"].startswith("2 jobs wait for worker 'gret' since 20")
-    assert "no queue of the application has it (did you mean 'greet'?)" in told[0]["text"]
-    assert "bgjobs jobs cancel --all --worker gret" in told[0]["text"]
-    assert "not run    2 of gret: see bgjobs doctor" in call("status").out
+    assert [one["level"] for one in found] == ["problem"]
+    assert found[0]["text"].startswith("2 jobs wait for worker 'gret' since 20")
+    assert "no queue of the application has it (did you mean 'greet'?)" in found[0]["text"]
+    assert "bgjobs jobs cancel --all --worker gret" in found[0]["text"]
+    assert "unhandled  2 of gret: see bgjobs doctor" in call("status").out
     [unhandled] = call("status", "--json").json["unhandled"]
     assert (unhandled["worker"], unhandled["waiting"], unhandled["queues"]) == ("gret", 2, [])
-    assert "; not run: 2 of gret" in call("watch", "--count", "1").out
-    [look] = call("watch", "--count", "1", "--json").out.splitlines()
-    assert [one["worker"] for one in json.loads(look)["unhandled"]] == ["gret"]
+    assert "; unhandled: 2 of gret" in call("watch", "--count", "1").out
+    [line] = call("watch", "--count", "1", "--json").out.splitlines()
+    assert [one["worker"] for one in json.loads(line)["unhandled"]] == ["gret"]
     call("jobs", "cancel", "--all", "--worker", "gret", "--yes")
     assert call("doctor").code == 0
-    assert "not run" not in call("status").out + call("watch", "--count", "1").out
+    assert "of gret" not in call("status").out + call("watch", "--count", "1").out
 
 
-def test_schedules_of_others_are_listed_as_such(shop: Path, call: Call) -> None:
+def test_schedules_of_other_applications_are_marked(shop: Path, call: Call) -> None:
     (shop / "mail.py").write_text(
         "from attrs import evolve\nimport shop\n"
         "config = evolve(shop.config, scheduled_jobs=[])\n",
@@ -221,3 +229,78 @@ def test_schedules_of_others_are_listed_as_such(shop: Path, call: Call) -> None:
     shown = call("--app", "mail:config", "schedules", "list").out
     assert "waiting, not configured here" in shown
     assert "schedules  1" in call("--app", "mail:config", "status").out
+
+
+def test_up_applies_pending_migrations(shop: Path, call: Call) -> None:
+    (shop / "shop.db").unlink()
+
+    before = call("migrate", "status", "--json")
+    first = call("migrate", "up", "--json")
+    second = call("migrate", "up")
+    after = call("migrate", "status")
+
+    assert before.code == 5
+    assert before.json["pending"] == first.json["applied"]
+    assert first.json["applied"][0] == "0001_jobs"
+    assert second.out == after.out == "the schema is up to date\n"
+    assert (first.code, second.code, after.code) == (0, 0, 0)
+
+
+def test_status_lists_pending_migrations(shop: Path, call: Call) -> None:
+    (shop / "shop.db").unlink()
+
+    answer = call("migrate", "status")
+
+    assert answer.code == 5
+    assert answer.out.startswith("pending 0001_jobs\n")
+    assert answer.out.endswith("run bgjobs migrate up\n")
+
+
+def test_sql_prints_statements_that_a_database_accepts(shop: Path, call: Call) -> None:
+    (shop / "shop.db").unlink()
+
+    printed = call("migrate", "sql").out
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(printed)
+        tables = connection.execute("select name from sqlite_schema").fetchall()
+    assert ("bgjobs_jobs",) in tables
+    assert call("migrate", "sql", "--json").json[0]["name"] == "0001_jobs"
+
+
+def test_sql_notes_that_there_is_nothing_to_do(call: Call) -> None:
+    answer = call("migrate", "sql")
+
+    assert (answer.code, answer.out) == (0, "")
+    assert answer.err == "-- nothing to do: the schema is up to date\n"
+    assert call("migrate", "sql", "--json").json == []
+
+
+def test_there_is_nothing_to_validate_on_sqlite(call: Call) -> None:
+    nothing = "nothing to validate on SQLite: the migration has checked all rows"
+
+    answer = call("migrate", "validate")
+
+    assert (answer.code, answer.out, answer.err) == (0, f"{nothing}\n", "")
+    found = call("migrate", "validate", "--json").json
+    assert found == {"validated": {}, "remark": nothing}
+
+
+def test_without_a_schema_the_error_says_what_to_do(shop: Path, call: Call) -> None:
+    (shop / "shop.db").unlink()
+
+    answer = call("jobs", "list")
+
+    assert answer.code == 5
+    assert answer.line.endswith("found none; run bgjobs migrate up")
+
+
+def test_a_newer_schema_is_refused(shop: Path, call: Call) -> None:
+    with closing(sqlite3.connect(shop / "shop.db")) as connection:
+        connection.execute("insert into bgjobs_migrations values (99, '0099_later', 0)")
+        connection.commit()
+
+    for command in ("migrate up", "migrate status", "migrate sql", "status"):
+        answer = call(*command.split())
+        assert answer.code == 5, command
+        assert answer.line.endswith("a newer version of bgjobs created it: upgrade this one")

@@ -1,7 +1,8 @@
-"""The commands in a session on a real terminal: colours, questions, progress, Ctrl-C."""
+"""Commands on a real terminal: colours, questions, progress bars and Ctrl-C."""
 
 import json
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bgjobs.cli.root import run_command
 from tests.cli.steady import settled
 from tests.cli.terminal import BGJOBS, CTRL_C, STYLE, Terminal, terminal
 
@@ -20,45 +22,45 @@ RED = "\x1b[31m"
 
 
 @pytest.fixture
-def there(shop: Path) -> Generator[Terminal]:
-    """A session that takes one command after the other."""
+def session(shop: Path) -> Generator[Terminal]:
+    """A program on a terminal that runs one command after another."""
     with terminal(*TALKING, cwd=shop) as opened:
         yield opened
 
 
-def say(there: Terminal, command: str) -> tuple[int, str]:
-    """Type a command; gives its exit code and what it wrote, without colours."""
-    there.type(command)
-    there.until(command)  # the echo: that of a whole line may come behind the answer to it
-    there.type("\n")
-    return heard(there)
+def say(session: Terminal, command: str) -> tuple[int, str]:
+    """Type a command; return its exit code and its output without colours."""
+    session.type(command)
+    session.until(command)  # wait for the echo, which may otherwise come after the output
+    session.type("\n")
+    return read_output(session)
 
 
-def heard(there: Terminal) -> tuple[int, str]:
-    """Read what a command writes to its end."""
-    written = there.until(END)
-    code = there.until("]\n").removesuffix("]\n")
+def read_output(session: Terminal) -> tuple[int, str]:
+    """Read the output of a command to its end; return also its exit code."""
+    written = session.until(END)
+    code = session.until("]\n").removesuffix("]\n")
     return int(code), STYLE.sub("", written).removesuffix(END).removeprefix("\n")
 
 
-def test_every_command_answers_on_a_terminal(there: Terminal) -> None:
-    _, listed = say(there, "jobs list --failed")
+def test_every_command_works_on_a_terminal(session: Terminal) -> None:
+    _, listed = say(session, "jobs list --failed")
     failed, second = (line.split()[0] for line in listed.splitlines()[1:])
-    _, listed = say(there, "jobs list --waiting")
+    _, listed = say(session, "jobs list --waiting")
     waiting = listed.splitlines()[1].split()[0]
-    says = {
+    answers = {
         "migrate status": "the schema is up to date",
         "migrate up": "the schema is up to date",
         "migrate sql": "",
         "status": "1 succeeded, 2 failed",
-        "queues": "mail     open",
-        "queues pause mail": "queue mail is paused on all nodes",
-        "queues resume mail": "queue mail is open again",
+        "queues": "mail     active",
+        "queues pause mail": "paused queue mail on all nodes",
+        "queues resume mail": "resumed queue mail on all nodes",
         "schedules list": "cleaning",
         "schedules next": "cleaning: ",
         "schedules trigger cleaning": "enqueued ",
-        "schedules pause cleaning": "schedule cleaning is paused on all nodes",
-        "schedules resume cleaning": "schedule cleaning goes on",
+        "schedules pause cleaning": "paused schedule cleaning on all nodes",
+        "schedules resume cleaning": "resumed schedule cleaning on all nodes",
         "owners": "lease left",
         "doctor": "versions",
         "watch --count 2 --interval 0.1": "succeeded/s",
@@ -74,18 +76,18 @@ def test_every_command_answers_on_a_terminal(there: Terminal) -> None:
         f"jobs delete {failed} --yes": f"deleted {failed}",
     }
 
-    for command, told in says.items():
-        code, written = say(there, command)
+    for command, expected in answers.items():
+        code, written = say(session, command)
         assert code == 0, written
-        assert told in written, command
+        assert expected in written, command
 
-    assert second in say(there, "jobs list --failed")[1]
+    assert second in say(session, "jobs list --failed")[1]
 
 
-def test_ids_are_shortened_on_a_terminal_and_no_job_is_mistaken(there: Terminal) -> None:
-    """Each that is shown is the beginning of one id of the store, whatever else is in it."""
+def test_ids_on_a_terminal_are_short_and_unique(session: Terminal) -> None:
+    """Each short id is the prefix of exactly one id of the store."""
     fail_many(2_000)
-    _, listed = say(there, "jobs list --failed --limit 3")
+    _, listed = say(session, "jobs list --failed --limit 3")
     _, *rows, more = listed.splitlines()
 
     shown = [row.split()[0] for row in rows]
@@ -93,66 +95,90 @@ def test_ids_are_shortened_on_a_terminal_and_no_job_is_mistaken(there: Terminal)
     assert len(set(shown)) == 3
     assert max(map(len, shown)) < 36
     for one in shown:
-        code, told = say(there, f"jobs show {one}")
-        assert code == 0, told
-        assert re.search(rf"^id +{one}", told)
-    code, listed = say(there, f"jobs list --limit 3 {more.split(': ')[1]}")
+        code, shown_job = say(session, f"jobs show {one}")
+        assert code == 0, shown_job
+        assert re.search(rf"^id +{one}", shown_job)
+    code, listed = say(session, f"jobs list --limit 3 {more.split(': ')[1]}")
     assert code == 0, listed
     assert not {row.split()[0] for row in listed.splitlines()[1:-1]} & {*shown}
 
 
-def test_many_ids_are_shown_whole(there: Terminal) -> None:
+def test_many_ids_are_shown_whole(session: Terminal) -> None:
     fail_many(300)
 
-    _, listed = say(there, "jobs list --failed --limit 250")
+    _, listed = say(session, "jobs list --failed --limit 250")
 
     ids = [line.split()[0] for line in listed.splitlines()[1:-1]]
     assert (len(ids), {*map(len, ids)}) == (250, {36})
 
 
+@pytest.mark.parametrize("options", ["--failed", "--unreadable"])
+def test_ids_in_a_pipe_are_whole_if_only_stderr_is_a_terminal(options: str, shop: Path) -> None:
+    spoil_one()
+    command = f"{shlex.join(BGJOBS)} --app shop:config jobs list {options} | cat"
+
+    with terminal("/bin/sh", "-c", command, cwd=shop) as session:
+        code, written = session.end()
+
+    assert code == 0
+    assert [len(line.split()[0]) for line in written.splitlines()[1:]] == [36]
+
+
+def spoil_one() -> None:
+    """Make the row of one failed job unreadable, and let a list find it."""
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute(
+            "update bgjobs_jobs_failed set metadata = '{'"
+            " where id = (select max(id) from bgjobs_jobs_failed)"
+        )
+    assert run_command(["jobs", "list", "--failed"]) == 0
+
+
 AWAY = """
 import logging, sys
 import bgjobs
-from bgjobs.cli import looks
+from bgjobs.cli import snapshot
 from shop import config
 
 logging.basicConfig(stream=sys.stderr, level="DEBUG")
 seen = []
-look = looks.look
+take_snapshot = snapshot.take_snapshot
 
-async def look_again(admin, config):
+async def fail_twice(admin, config):
     seen.append(len(seen))
     for name in ("bgjobs", "bgjobs.stores.postgres", "psycopg.pool"):
         logging.getLogger(name).error("flooded by %s", name)
     if len(seen) in (2, 3):
         raise bgjobs.errors.StoreUnavailableError("no\\x1b[2Jroute")
-    return await look(admin, config)
+    return await take_snapshot(admin, config)
 
-looks.look = look_again
+snapshot.take_snapshot = fail_twice
 """
 
 
-def test_watch_tells_since_when_the_store_is_away_and_no_log_line(shop: Path) -> None:
+def test_watch_shows_an_outage_and_no_log_line(shop: Path) -> None:
     (shop / "away.py").write_text(AWAY, "utf-8")
     command = ("--app", "away:config", "watch", "--interval", "0.1", "--count")
 
-    with terminal(*BGJOBS, *command, "3", cwd=shop) as there:
-        away, gone = there.end()
-    with terminal(*BGJOBS, *command, "4", cwd=shop) as there:
-        back, found = there.end()
+    with terminal(*BGJOBS, *command, "3", cwd=shop) as session:
+        unreachable, last = session.end()
+    with terminal(*BGJOBS, *command, "4", cwd=shop) as session:
+        back, found = session.end()
 
-    picture = settled(STYLE.sub("", gone))
-    assert (away, back) == (0, 0)
-    assert "the store cannot be reached since " in picture
-    assert "no\\x1b[2Jroute\nWhat follows is of " in picture.replace(" \n", "")
+    picture = settled(STYLE.sub("", last))
+    assert (unreachable, back) == (0, 0)
+    assert "the store has been unreachable since " in picture
+    assert "no\\x1b[2Jroute\nLast snapshot, of " in picture.replace(" \n", "")
     assert "2 failed" in picture
-    assert "the store cannot be reached since " in found
-    assert "the store cannot be reached" not in settled(STYLE.sub("", found))
-    assert "flooded" not in gone + found
+    assert "the store has been unreachable since " in found
+    assert "the store has been unreachable" not in settled(STYLE.sub("", found))
+    assert "flooded" not in last + found
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])
-def test_watch_tells_it_in_lines_and_in_json(option: tuple[str, ...], shop: Path) -> None:
+def test_watch_writes_an_outage_as_a_line_or_as_json(
+    option: tuple[str, ...], shop: Path
+) -> None:
     (shop / "away.py").write_text(AWAY, "utf-8")
     command = ("--app", "away:config", "--utc", "watch", "--interval", "0.1", "--count", "4")
 
@@ -166,29 +192,29 @@ def test_watch_tells_it_in_lines_and_in_json(option: tuple[str, ...], shop: Path
         "jobs" in json.loads(one) if option else "2 failed" in one for one in (first, last)
     )
     if option:
-        told = [json.loads(second), json.loads(third)]
-        assert [one["error"] for one in told] == ["no\x1b[2Jroute"] * 2
-        since = [one["unreachable_since"] for one in told]
+        outages = [json.loads(second), json.loads(third)]
+        assert [one["error"] for one in outages] == ["no\x1b[2Jroute"] * 2
+        since = [one["unreachable_since"] for one in outages]
     else:
-        told = re.findall(
-            r": the store cannot be reached since (.*) \(.*\): (.*)$",
+        outages = re.findall(
+            r": the store has been unreachable since (.*) \(.*\): (.*)$",
             f"{second}\n{third}",
             re.MULTILINE,
         )
-        assert [one[1] for one in told] == ["no\\x1b[2Jroute"] * 2
-        since = [one[0] for one in told]
+        assert [one[1] for one in outages] == ["no\\x1b[2Jroute"] * 2
+        since = [one[0] for one in outages]
     assert since[0] == since[1]
 
 
-def test_bulk_work_asks_first_and_shows_its_progress(there: Terminal) -> None:
-    question = "Run 2 failed jobs again? [y/N]: "
+def test_bulk_changes_ask_first_and_show_their_progress(session: Terminal) -> None:
+    question = "Retry 2 failed jobs? [y/N]: "
 
-    there.type("jobs retry --all\n")
-    there.until(question)
-    refused = say(there, "n")
-    there.type("jobs retry --all\n")
-    there.until(question)
-    agreed = say(there, "y")
+    session.type("jobs retry --all\n")
+    session.until(question)
+    refused = say(session, "n")
+    session.type("jobs retry --all\n")
+    session.until(question)
+    agreed = say(session, "y")
 
     assert refused == (1, "bgjobs: nothing was changed\n")
     assert agreed[0] == 0
@@ -198,17 +224,17 @@ def test_bulk_work_asks_first_and_shows_its_progress(there: Terminal) -> None:
 
 
 def test_ctrl_c_at_a_question_ends_the_command(shop: Path) -> None:
-    with terminal(*BGJOBS, "jobs", "retry", "--all", cwd=shop) as there:
-        there.until("[y/N]: ")
-        there.press_to_the_end(CTRL_C)
-        code, written = there.end()
+    with terminal(*BGJOBS, "jobs", "retry", "--all", cwd=shop) as session:
+        session.until("[y/N]: ")
+        session.press_to_the_end(CTRL_C)
+        code, written = session.end()
 
     assert code == 130
     assert written.endswith("bgjobs: interrupted\n")
 
 
 def fail_many(count: int) -> None:
-    """Copy a failed job, so that there are so many more."""
+    """Store this many copies of a failed job."""
     with closing(sqlite3.connect("shop.db")) as connection:
         listed = connection.execute("select name from pragma_table_info('bgjobs_jobs_failed')")
         columns = ", ".join(name for (name,) in listed if name != "id")
@@ -223,32 +249,36 @@ def fail_many(count: int) -> None:
         connection.commit()
 
 
-def test_bulk_work_can_be_interrupted_and_loses_none(there: Terminal) -> None:
+def test_an_interrupted_bulk_change_loses_no_job(session: Terminal) -> None:
     fail_many(20_000)
 
-    there.type("jobs retry --all --yes\n")
-    there.until("retrying ")
-    there.type(CTRL_C)
-    code, written = heard(there)
-    answered, status = say(there, "status")
+    session.type("jobs retry --all --yes\n")
+    session.until("retrying ")
+    session.type(CTRL_C)
+    code, written = read_output(session)
+    answered, status = say(session, "status")
 
     assert (code, answered) == (130, 0), f"{written}\n{status}"
-    told = re.search(r"interrupted after ([\d,]+); the batch under way may be done", written)
+    interrupted = re.search(
+        r"interrupted after ([\d,]+); the batch under way may be done", written
+    )
     counts = re.search(r"([\d,]+) waiting, .* ([\d,]+) failed", status)
-    assert told is not None, written
+    assert interrupted is not None, written
     assert counts is not None, status
-    done, waiting, failed = (int(text.replace(",", "")) for text in (told[1], *counts.groups()))
+    done, waiting, failed = (
+        int(text.replace(",", "")) for text in (interrupted[1], *counts.groups())
+    )
     assert failed > 0
     assert waiting + failed == 1 + 2 + 20_000
     assert done <= waiting - 1
 
 
-def test_ctrl_c_ends_watch_as_it_is_meant_to_end(there: Terminal) -> None:
-    there.type("watch --interval 600\n")
-    there.until("succeeded/s")
-    there.type(CTRL_C)
+def test_ctrl_c_ends_watch_with_exit_code_0(session: Terminal) -> None:
+    session.type("watch --interval 600\n")
+    session.until("succeeded/s")
+    session.type(CTRL_C)
 
-    code, written = heard(there)
+    code, written = read_output(session)
 
     assert code == 0
     assert "Traceback" not in written
@@ -258,13 +288,13 @@ def test_ctrl_c_ends_watch_as_it_is_meant_to_end(there: Terminal) -> None:
     ("settings", "is_coloured"),
     [({}, True), ({"NO_COLOR": "1"}, False)],
 )
-def test_colours_are_for_terminals_that_want_them(
+def test_no_color_disables_colours(
     settings: dict[str, str], is_coloured: bool, shop: Path
 ) -> None:
-    with terminal(*TALKING, cwd=shop, env=settings) as there:
-        there.type("jobs list\n")
-        there.until("jobs list\n")
-        written = there.until(END)
+    with terminal(*TALKING, cwd=shop, env=settings) as session:
+        session.type("jobs list\n")
+        session.until("jobs list\n")
+        written = session.until(END)
 
     assert "failed" in written
     assert (RED in written) is is_coloured

@@ -55,17 +55,17 @@ def test_the_frame_tells_it_and_no_log_line_is_in_between(
     with watching(tmp_path, cluster, "watch", "--interval", "0.2") as there:
         seen = there.until("0.0 succeeded/s")
         cluster.crash()
-        seen += there.until("the store cannot be reached since ", "What follows is of ")
-        seen += there.until("the store cannot be reached since ", "default  open")
+        seen += there.until("the store has been unreachable since ", "Last snapshot, of ")
+        seen += there.until("the store has been unreachable since ", "default  active")
         there.type(CTRL_C)
         code, rest = there.end()
 
     picture = settled(STYLE.sub("", seen + rest))
     assert code == 0
     assert not re.search("INFO|WARNING|ERROR", seen + rest)
-    assert picture.count("the store cannot be reached since ") == 1
+    assert picture.count("the store has been unreachable since ") == 1
     assert re.search(r"\(\d\.\d s\): postgresql://", picture)
-    assert "default  open" in picture
+    assert "default  active" in picture
 
 
 def test_lines_tell_it_and_come_to_an_end(tmp_path: Path, cluster: Cluster) -> None:

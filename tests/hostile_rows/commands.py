@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 import bgjobs
 from bgjobs._core.text import is_visible
-from bgjobs.cli.exits import ExitCode
+from bgjobs.cli.errors import ExitCode
 from bgjobs.cli.root import run_command
 from tests.fixtures.databases import SQLiteFile
 from tests.hostile_rows.application import config_of

@@ -1,1 +1,1 @@
-"""The commands, one file for each or for each group: parse, ask the store, show."""
+"""The commands of `bgjobs`: each parses its options, asks the store, and writes the answer."""

@@ -3,8 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
-from bgjobs.cli import screen
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import CommandError
+from bgjobs.cli.output import terminal
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -22,11 +22,11 @@ fish:  bgjobs completion fish > ~/.config/fish/completions/bgjobs.fish
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 
-    Names of workers, queues and schedules are completed only where BGJOBS_COMPLETE_NAMES is 1,
-    as that imports the application of BGJOBS_APP or --app at each press of the key.
+    Names of workers, queues and schedules are completed only if BGJOBS_COMPLETE_NAMES is 1,
+    because each press of TAB then imports the application of BGJOBS_APP or --app.
     """
     made = get_completion_class(shell)
     if made is None:
-        raise Fault(f"click has no completion for {shell}")
+        raise CommandError(f"click has no completion for {shell}")
     root = context.find_root()
-    screen.lines(made(root.command, {}, "bgjobs", "_BGJOBS_COMPLETE").source().rstrip("\n"))
+    terminal.lines(made(root.command, {}, "bgjobs", "_BGJOBS_COMPLETE").source().rstrip("\n"))

@@ -1,4 +1,4 @@
-"""`bgjobs doctor`: what is wrong or will be, from the libraries to the lease."""
+"""`bgjobs doctor`: look for problems, from the installed libraries to the lease."""
 
 import platform
 import sqlite3
@@ -9,30 +9,29 @@ import anyio
 import click
 
 import bgjobs
-from bgjobs.cli import as_json, screen, tables
-from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import fault_of
+from bgjobs.cli.errors import ExitCode, explain
 from bgjobs.cli.options import json_option
-from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.session import CommandSession, pass_session
 from bgjobs.errors import ConfigError, StoreError
 
-_LIBRARIES = ("bgjobs", "anyio", "trio", "attrs", "click", "rich", "psycopg")
-_LOOKS = 50
-_PAUSE = 0.01
-"""Seconds; half a second of looking in all."""
+_LIBRARIES = ("bgjobs", "anyio", "trio", "attrs", "cattrs", "click", "rich", "psycopg")
+_LAG_SAMPLES = 50
+_LAG_INTERVAL = 0.01
+"""Seconds between two samples, so that measuring takes half a second in all."""
 
 
 @click.command()
 @json_option
 @pass_session
-def doctor(session: Session, *, with_json: bool) -> None:
-    """Look for what is wrong; the exit code is 1 if something is."""
+def doctor(session: CommandSession, *, with_json: bool) -> None:
+    """Look for problems; the exit code is 1 if there are any."""
     config = session.config
     found = [
         bgjobs.Finding("versions", "ok", ", ".join(versions())),
-        *_examined(session, config),
+        *_diagnose(session, config),
     ]
-    screen.answer(
+    terminal.answer(
         lambda: as_json.findings(found), lambda: tables.findings(found), with_json=with_json
     )
     if any(one.level == "problem" for one in found):
@@ -40,7 +39,7 @@ def doctor(session: Session, *, with_json: bool) -> None:
 
 
 def versions() -> Iterator[str]:
-    """Name what is installed, as far as it matters here."""
+    """Return the versions of Python, SQLite and the libraries that bgjobs uses."""
     yield f"Python {platform.python_version()}"
     for name in _LIBRARIES:
         try:
@@ -50,31 +49,31 @@ def versions() -> Iterator[str]:
     yield f"SQLite {sqlite3.sqlite_version}"
 
 
-def _examined(session: Session, config: bgjobs.Config) -> Sequence[bgjobs.Finding]:
-    async def examine(admin: bgjobs.Admin) -> Sequence[bgjobs.Finding]:
+def _diagnose(session: CommandSession, config: bgjobs.Config) -> Sequence[bgjobs.Finding]:
+    async def diagnose(admin: bgjobs.Admin) -> Sequence[bgjobs.Finding]:
         found = await admin.diagnose()
         return [*found, lease_margin(config, await loop_lag())]
 
     try:
-        return session.administered(examine)
+        return session.run(diagnose)
     except (ConfigError, StoreError) as error:
-        # What keeps every other command from working is what this one was asked for.
+        # An error that makes every other command fail is a finding of this one.
         what = "configuration" if isinstance(error, ConfigError) else "store"
-        return [bgjobs.Finding(what, "problem", fault_of(error).message)]
+        return [bgjobs.Finding(what, "problem", explain(error).message)]
 
 
 async def loop_lag() -> float:
-    """Measure by how many seconds the event loop is late at worst."""
+    """Return the largest delay of the event loop that was measured, in seconds."""
     worst = 0.0
-    for _ in range(_LOOKS):
-        due = anyio.current_time() + _PAUSE
-        await anyio.sleep(_PAUSE)
+    for _ in range(_LAG_SAMPLES):
+        due = anyio.current_time() + _LAG_INTERVAL
+        await anyio.sleep(_LAG_INTERVAL)
         worst = max(worst, anyio.current_time() - due)
     return worst
 
 
 def lease_margin(config: bgjobs.Config, lag: float) -> bgjobs.Finding:
-    """Compare what a lease leaves between two heartbeats with how late this machine is."""
+    """Compare the time that a lease leaves after a heartbeat with the lag of this machine."""
     margin = config.lease - config.heartbeat_interval - lag
     text = (
         f"the event loop is late by up to {lag * 1_000:.0f} ms here; "

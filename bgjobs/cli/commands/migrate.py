@@ -1,4 +1,4 @@
-"""`bgjobs migrate`: bring the schema up to date, or look at what that would do."""
+"""`bgjobs migrate`: bring the schema up to date, or show what that would do."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,11 +7,10 @@ import click
 
 import bgjobs
 from bgjobs._core.text import visible
-from bgjobs.cli import as_json, screen
-from bgjobs.cli.exits import ExitCode
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import CommandError, ExitCode
 from bgjobs.cli.options import json_option
-from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.output import as_json, terminal
+from bgjobs.cli.session import CommandSession, pass_session
 from bgjobs.errors import SchemaMismatchError
 
 
@@ -23,56 +22,59 @@ def migrate() -> None:
 @migrate.command()
 @json_option
 @pass_session
-def up(session: Session, *, with_json: bool) -> None:
-    """Apply what is missing, each migration in a transaction of its own."""
+def up(session: CommandSession, *, with_json: bool) -> None:
+    """Apply the pending migrations, each in a transaction of its own."""
     with _opened(session.config.store):
         applied = session.config.store.migrate()
     if with_json:
-        screen.json({"applied": list(applied)})
+        terminal.json({"applied": list(applied)})
         return
     for name in applied:
-        screen.line(f"applied {name}")
-    screen.line("the schema is up to date")
+        terminal.line(f"applied {name}")
+    terminal.line("the schema is up to date")
 
 
 @migrate.command()
 @json_option
 @pass_session
-def status(session: Session, *, with_json: bool) -> None:
-    """Say what is missing; the exit code is 0 when nothing is, else 5."""
+def status(session: CommandSession, *, with_json: bool) -> None:
+    """List the pending migrations.
+
+    The exit code is 0 if there are none, else 5.
+    """
     pending = _pending(session.config.store)
     if with_json:
-        screen.json({"pending": [one.name for one in pending]})
+        terminal.json({"pending": [one.name for one in pending]})
     else:
         for one in pending:
-            screen.line(f"missing {one.name}")
-        screen.line("run bgjobs migrate up" if pending else "the schema is up to date")
+            terminal.line(f"pending {one.name}")
+        terminal.line("run bgjobs migrate up" if pending else "the schema is up to date")
     raise click.exceptions.Exit(ExitCode.SCHEMA if pending else ExitCode.DONE)
 
 
 @migrate.command()
 @json_option
 @pass_session
-def sql(session: Session, *, with_json: bool) -> None:
-    """Print the SQL of what is missing, to be read or run by hand."""
+def sql(session: CommandSession, *, with_json: bool) -> None:
+    """Print the SQL of the pending migrations."""
     pending = _pending(session.config.store)
     if with_json:
-        screen.json(as_json.migrations(pending))
+        terminal.json(as_json.migrations(pending))
         return
     for one in pending:
-        screen.lines(f"-- {visible(one.name)}\n{one.sql}\n")
+        terminal.lines(f"-- {visible(one.name)}\n{one.sql}\n")
     if not pending:
-        screen.note("-- nothing to do: the schema is up to date")
+        terminal.note("-- nothing to do: the schema is up to date")
 
 
 @migrate.command()
 @json_option
 @pass_session
-def validate(session: Session, *, with_json: bool) -> None:
-    """Compare the bounds of the schema with all rows; it can be interrupted and repeated.
+def validate(session: CommandSession, *, with_json: bool) -> None:
+    """Check all rows against the constraints of the schema.
 
-    A row that is beyond them is set apart: see bgjobs jobs list --unreadable. On SQLite
-    there is nothing to validate.
+    You can interrupt and repeat it. A row that violates a constraint is moved aside: see bgjobs
+    jobs list --unreadable. On SQLite there is nothing to validate.
     """
     done: dict[str, int] = {}
     with _opened(session.config.store):
@@ -83,18 +85,18 @@ def validate(session: Session, *, with_json: bool) -> None:
         for constraint in operations.unvalidated():
             done[constraint] = operations.validate(constraint)
             if not with_json:
-                screen.line(f"validated {constraint}, set apart {done[constraint]:,}")
+                terminal.line(f"validated {constraint}, moved aside {done[constraint]:,}")
     remark = None if done else _nothing_to_validate(session.config.store)
     if with_json:
-        screen.json({"validated": done, "remark": remark})
+        terminal.json({"validated": done, "remark": remark})
     elif remark:
-        screen.line(remark)
+        terminal.line(remark)
 
 
 def _nothing_to_validate(store: bgjobs.Store) -> str:
     if isinstance(store, bgjobs.SQLiteStore):
-        return "nothing to validate on SQLite: the bounds came with a look at all rows"
-    return "nothing to validate: all bounds are valid for all rows"
+        return "nothing to validate on SQLite: the migration has checked all rows"
+    return "nothing to validate: all constraints are valid for all rows"
 
 
 def _pending(store: bgjobs.Store) -> list[bgjobs.Migration]:
@@ -102,15 +104,15 @@ def _pending(store: bgjobs.Store) -> list[bgjobs.Migration]:
         operations = bgjobs.operations_of(store)
         if operations is None:
             raise _no_operations(store)
-        _refuse_newer(store)
+        _refuse_newer_schema(store)
         return list(operations.pending_migrations())
 
 
-def _no_operations(store: bgjobs.Store) -> Fault:
-    return Fault(f"{store.label} does not tell its migrations", ExitCode.NOT_DONE)
+def _no_operations(store: bgjobs.Store) -> CommandError:
+    return CommandError(f"{store.label} cannot list its migrations", ExitCode.NOT_DONE)
 
 
-def _refuse_newer(store: bgjobs.Store) -> None:
+def _refuse_newer_schema(store: bgjobs.Store) -> None:
     try:
         store.check_schema()
     except SchemaMismatchError as error:

@@ -1,28 +1,35 @@
-"""`bgjobs queues`: how full they are; pause them and let them go on."""
+"""`bgjobs queues` and `bgjobs owners`: the queues, their jobs, and what runs them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
 
 import click
 
-from bgjobs.cli import as_json, completing, looks, names, screen, tables
-from bgjobs.cli.counting import AT_MOST
+import bgjobs
+from bgjobs.cli.names import check_queue, complete_queues
 from bgjobs.cli.options import json_option
-from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.output.formats import distinct_prefixes
+from bgjobs.cli.session import CommandSession, pass_session
+from bgjobs.cli.snapshot import queue_rows
 
-_name = click.argument("name", shell_complete=completing.queues)
+_name = click.argument("name", shell_complete=complete_queues)
 
 
 @click.group(invoke_without_command=True)
 @json_option
 @click.pass_context
 def queues(context: click.Context, *, with_json: bool) -> None:
-    """List the queues with their jobs, or pause one of them."""
+    """List the queues with their jobs, pause or resume one."""
     if context.invoked_subcommand is not None:
         return
-    session = context.ensure_object(Session)
+    session = context.ensure_object(CommandSession)
     config = session.config
-    rows = session.administered(lambda admin: looks.queue_rows(admin, config))
-    screen.answer(
+    rows = session.run(lambda admin: queue_rows(admin, config))
+    terminal.answer(
         lambda: [as_json.queue(row) for row in rows],
-        lambda: tables.queues(rows, AT_MOST),
+        lambda: tables.queues(rows),
         with_json=with_json,
     )
 
@@ -30,18 +37,41 @@ def queues(context: click.Context, *, with_json: bool) -> None:
 @queues.command()
 @_name
 @pass_session
-def pause(session: Session, name: str) -> None:
-    """Start no more jobs of this queue, on any node, until it is resumed."""
-    names.check_queue(session.config, name)
-    session.administered(lambda admin: admin.pause_queue(name))
-    screen.line(f"queue {name} is paused on all nodes")
+def pause(session: CommandSession, name: str) -> None:
+    """Start no more jobs of this queue until you resume it.
+
+    This applies to all nodes. Jobs that are running finish.
+    """
+    check_queue(session.config, name)
+    session.run(lambda admin: admin.pause_queue(name))
+    terminal.line(f"paused queue {name} on all nodes")
 
 
 @queues.command()
 @_name
 @pass_session
-def resume(session: Session, name: str) -> None:
-    """Let this queue start jobs again."""
-    names.check_queue(session.config, name)
-    session.administered(lambda admin: admin.resume_queue(name))
-    screen.line(f"queue {name} is open again")
+def resume(session: CommandSession, name: str) -> None:
+    """Start jobs of this queue again."""
+    check_queue(session.config, name)
+    session.run(lambda admin: admin.resume_queue(name))
+    terminal.line(f"resumed queue {name} on all nodes")
+
+
+@click.command()
+@json_option
+@pass_session
+def owners(session: CommandSession, *, with_json: bool) -> None:
+    """List the queues that run now, on all nodes.
+
+    An owner is one start of one queue.
+    """
+    found = session.run(lambda admin: admin.owners())
+    terminal.answer(
+        lambda: [as_json.owner(one) for one in found],
+        lambda: tables.owners(found, datetime.now(UTC), _short_ids(found)),
+        with_json=with_json,
+    )
+
+
+def _short_ids(found: Sequence[bgjobs.LiveOwner]) -> Mapping[UUID, str]:
+    return distinct_prefixes([one.id for one in found]) if terminal.is_drawn() else {}

@@ -1,4 +1,4 @@
-"""`bgjobs schedules`: when scheduled jobs run, and the switches of each."""
+"""`bgjobs schedules`: show scheduled jobs; trigger, pause or resume one."""
 
 from datetime import UTC, datetime
 
@@ -6,25 +6,26 @@ import click
 
 import bgjobs
 from bgjobs._core.text import visible
-from bgjobs.cli import as_json, completing, names, screen, tables
+from bgjobs.cli.names import check_schedule, complete_schedules
 from bgjobs.cli.options import json_option
-from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.session import CommandSession, pass_session
 
-_name = click.argument("name", shell_complete=completing.schedules)
+_name = click.argument("name", shell_complete=complete_schedules)
 
 
 @click.group(no_args_is_help=False)
 def schedules() -> None:
-    """Look at scheduled jobs, run one now, pause one."""
+    """Show scheduled jobs; trigger, pause or resume one."""
 
 
 @schedules.command("list")
 @json_option
 @pass_session
-def list_schedules(session: Session, *, with_json: bool) -> None:
-    """List the scheduled jobs, with the next run of each."""
-    states = session.administered(lambda admin: admin.schedules())
-    screen.answer(
+def list_schedules(session: CommandSession, *, with_json: bool) -> None:
+    """List the scheduled jobs with the next run of each."""
+    states = session.run(lambda admin: admin.schedules())
+    terminal.answer(
         lambda: [as_json.schedule(state) for state in states],
         lambda: tables.schedules(states, datetime.now(UTC), session.zone),
         with_json=with_json,
@@ -32,18 +33,31 @@ def list_schedules(session: Session, *, with_json: bool) -> None:
 
 
 @schedules.command("next")
-@click.argument("name", required=False, shell_complete=completing.schedules)
-@click.option("--count", type=click.IntRange(1, 1_000), default=5, show_default=True)
+@click.argument("name", required=False, shell_complete=complete_schedules)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 1_000),
+    default=5,
+    show_default=True,
+    help="Occurrences to show.",
+)
 @json_option
 @pass_session
-def next_runs(session: Session, name: str | None, count: int, *, with_json: bool) -> None:
-    """Show when a schedule, or each, recurs from now on; the store is not asked."""
+def next_runs(
+    session: CommandSession, name: str | None, count: int, *, with_json: bool
+) -> None:
+    """Show the next occurrences of one schedule, or of each.
+
+    They are computed without asking the store.
+    """
     config = session.config
-    chosen = config.scheduled_jobs if name is None else [names.check_schedule(config, name)]
+    selected = config.scheduled_jobs if name is None else [check_schedule(config, name)]
     if with_json:
-        screen.json({job.name: as_json.preview(job.schedule.preview(count)) for job in chosen})
+        terminal.json(
+            {job.name: as_json.preview(job.schedule.preview(count)) for job in selected}
+        )
         return
-    screen.lines("\n\n".join(_preview(job, count) for job in chosen))
+    terminal.lines("\n\n".join(_preview(job, count) for job in selected))
 
 
 def _preview(job: bgjobs.ScheduledJob, count: int) -> str:
@@ -54,31 +68,37 @@ def _preview(job: bgjobs.ScheduledJob, count: int) -> str:
 @_name
 @json_option
 @pass_session
-def trigger(session: Session, name: str, *, with_json: bool) -> None:
-    """Run a scheduled job once now, beside what is planned."""
-    names.check_schedule(session.config, name)
-    job = session.administered(lambda admin: admin.schedule(name).trigger())
+def trigger(session: CommandSession, name: str, *, with_json: bool) -> None:
+    """Run a scheduled job once now, in addition to its planned runs."""
+    check_schedule(session.config, name)
+    job = session.run(lambda admin: admin.schedule(name).trigger())
     if with_json:
-        screen.json(as_json.job(job, "waiting"))
+        terminal.json(as_json.job(job, "waiting"))
     else:
-        screen.line(f"enqueued {job.id}")
+        terminal.line(f"enqueued {job.id}")
 
 
 @schedules.command()
 @_name
 @pass_session
-def pause(session: Session, name: str) -> None:
-    """Let no run begin, on any node, until it is resumed."""
-    names.check_schedule(session.config, name)
-    session.administered(lambda admin: admin.schedule(name).pause())
-    screen.line(f"schedule {name} is paused on all nodes")
+def pause(session: CommandSession, name: str) -> None:
+    """Start no run of this schedule until you resume it.
+
+    This applies to all nodes.
+    """
+    check_schedule(session.config, name)
+    session.run(lambda admin: admin.schedule(name).pause())
+    terminal.line(f"paused schedule {name} on all nodes")
 
 
 @schedules.command()
 @_name
 @pass_session
-def resume(session: Session, name: str) -> None:
-    """Plan the next run; what was missed is not made up."""
-    names.check_schedule(session.config, name)
-    session.administered(lambda admin: admin.schedule(name).resume())
-    screen.line(f"schedule {name} goes on")
+def resume(session: CommandSession, name: str) -> None:
+    """Plan runs of this schedule again.
+
+    Runs that were missed meanwhile are not made up.
+    """
+    check_schedule(session.config, name)
+    session.run(lambda admin: admin.schedule(name).resume())
+    terminal.line(f"resumed schedule {name} on all nodes")

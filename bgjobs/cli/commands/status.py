@@ -1,4 +1,4 @@
-"""`bgjobs status`: the whole on one screen."""
+"""`bgjobs status`: the store, its jobs, queues and schedules on one terminal."""
 
 from collections.abc import Sequence
 from typing import final
@@ -8,10 +8,11 @@ from attrs import frozen
 from rich.console import RenderableType
 
 import bgjobs
-from bgjobs.cli import as_json, looks, screen, tables
-from bgjobs.cli.counting import AT_MOST
 from bgjobs.cli.options import json_option
-from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.session import CommandSession, pass_session
+from bgjobs.cli.snapshot import QueueRow, queue_rows
+from bgjobs.cli.states import COUNT_LIMIT
 
 
 @final
@@ -20,7 +21,7 @@ class _Status:
     store: str
     schema: bgjobs.Schema
     counts: bgjobs.Counts
-    queues: Sequence[looks.QueueRow]
+    queues: Sequence[QueueRow]
     owners: int
     schedules: Sequence[bgjobs.ScheduleState]
     unhandled: Sequence[bgjobs.UnhandledJobs]
@@ -29,19 +30,19 @@ class _Status:
 @click.command()
 @json_option
 @pass_session
-def status(session: Session, *, with_json: bool) -> None:
-    """Show the store, its jobs, the queues and how many run them."""
+def status(session: CommandSession, *, with_json: bool) -> None:
+    """Show the store, its jobs, queues and schedules."""
     config = session.config
-    found = session.administered(lambda admin: _ask(admin, config))
-    screen.answer(lambda: _as_json(found), lambda: _drawn(found), with_json=with_json)
+    found = session.run(lambda admin: _read(admin, config))
+    terminal.answer(lambda: _as_json(found), lambda: _drawn(found), with_json=with_json)
 
 
-async def _ask(admin: bgjobs.Admin, config: bgjobs.Config) -> _Status:
+async def _read(admin: bgjobs.Admin, config: bgjobs.Config) -> _Status:
     return _Status(
         config.store.label,
         await admin.schema(),
-        await admin.count(at_most=AT_MOST),
-        await looks.queue_rows(admin, config),
+        await admin.count(at_most=COUNT_LIMIT),
+        await queue_rows(admin, config),
         len(await admin.owners()),
         await admin.schedules(),
         await admin.unhandled(),
@@ -61,7 +62,7 @@ def _as_json(found: _Status) -> dict[str, as_json.Json]:
 
 
 def _drawn(found: _Status) -> RenderableType:
-    counts = tables.counts_text(found.counts, AT_MOST)
+    counts = tables.counts_text(found.counts)
     paused = [state.name for state in found.schedules if state.paused]
     planned = f"{len(found.schedules)}"
     facts: list[tuple[str, str | int]] = [
@@ -72,6 +73,6 @@ def _drawn(found: _Status) -> RenderableType:
         ("schedules", f"{planned}, paused: {', '.join(paused)}" if paused else planned),
     ]
     if found.unhandled:
-        told = ", ".join(f"{jobs.waiting:,} of {jobs.worker}" for jobs in found.unhandled)
-        facts.append(("not run", f"{told}: see bgjobs doctor"))
-    return tables.several(tables.facts(facts), tables.queues(found.queues, AT_MOST))
+        unhandled = ", ".join(f"{jobs.waiting:,} of {jobs.worker}" for jobs in found.unhandled)
+        facts.append(("unhandled", f"{unhandled}: see bgjobs doctor"))
+    return tables.stacked(tables.facts(facts), tables.queues(found.queues))

@@ -1,4 +1,4 @@
-"""`bgjobs watch`: a live view on a terminal, and lines where there is none."""
+"""`bgjobs watch`: a live view on a terminal, and lines or JSON elsewhere."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -9,66 +9,24 @@ import anyio
 import click
 from attrs import define, evolve, frozen
 from rich.console import RenderableType
+from rich.text import Text
 
 import bgjobs
-from bgjobs.cli import looks, quiet, screen, views
-from bgjobs.cli.identifying import shortened
-from bgjobs.cli.looks import Away, Look
-from bgjobs.cli.session import Session, pass_session
+from bgjobs._core.text import visible
+from bgjobs.cli import snapshot as snapshots
+from bgjobs.cli.errors import one_line
+from bgjobs.cli.names import short_ids
+from bgjobs.cli.output import as_json, tables, terminal
+from bgjobs.cli.output.formats import absolute_time, iso_time, short_duration
+from bgjobs.cli.session import CommandSession, pass_session
+from bgjobs.cli.snapshot import Ended, Outage, Rate, Snapshot, rate
+from bgjobs.cli.states import AnyJob, State
 from bgjobs.errors import StoreUnavailableError, unwrapped
 from bgjobs.events import Event, StoreFailed
 
-_PATIENCE = 2.0
-"""Seconds, at least, after which a look that is not answered is shown as such."""
-
-
-class _Form(Protocol):
-    """How it is shown."""
-
-    def look(self, before: Look | None, now: Look) -> None: ...
-
-    def away(self, away: Away) -> None: ...
-
-
-@final
-@frozen
-class _Json:
-    out: TextIO | None
-
-    def look(self, before: Look | None, now: Look) -> None:
-        screen.json(views.as_json(before, now), indent=None, out=self.out)
-
-    def away(self, away: Away) -> None:
-        screen.json(views.away_json(away), indent=None, out=self.out)
-
-
-@final
-@frozen
-class _Lines:
-    out: TextIO | None
-    zone: tzinfo | None
-
-    def look(self, before: Look | None, now: Look) -> None:
-        screen.line(views.as_line(before, now, self.zone), out=self.out)
-
-    def away(self, away: Away) -> None:
-        screen.line(views.away_line(away, self.zone), out=self.out)
-
-
-@final
-@define
-class _Frame:
-    draw: Callable[[RenderableType], None]
-    zone: tzinfo | None
-    seen: tuple[Look | None, Look | None] = (None, None)
-    """The last look but one, and the last."""
-
-    def look(self, before: Look | None, now: Look) -> None:
-        self.seen = (before, now)
-        self.draw(views.drawn(before, now, self.zone))
-
-    def away(self, away: Away) -> None:
-        self.draw(views.drawn(*self.seen, self.zone, away))
+_NO_ANSWER_AFTER = 2.0
+"""Seconds, at least, after which a store that has not answered is shown as an outage."""
+_ENDED: tuple[Ended, ...] = ("succeeded", "failed")
 
 
 @click.command()
@@ -77,105 +35,298 @@ class _Frame:
     type=click.FloatRange(min=0.1),
     default=2.0,
     show_default=True,
-    help="Seconds between two looks.",
+    help="Seconds between two snapshots.",
 )
-@click.option("--count", type=click.IntRange(min=1), help="End after so many looks.")
-@click.option("--json", "with_json", is_flag=True, help="Print one JSON object for each look.")
+@click.option("--count", type=click.IntRange(min=1), help="End after this many snapshots.")
+@click.option(
+    "--json", "with_json", is_flag=True, help="Print one JSON object for each snapshot."
+)
 @pass_session
-def watch(session: Session, interval: float, count: int | None, *, with_json: bool) -> None:
+def watch(
+    session: CommandSession, interval: float, count: int | None, *, with_json: bool
+) -> None:
     """Watch queues, running jobs, rates and failures until Ctrl-C."""
     config = session.config
-    with quiet.quieted(), _form(session.zone, with_json=with_json) as form:
-        watching = _Watching(config, form, interval, count)
+    with terminal.library_logs_disabled(), _view(session.zone, with_json=with_json) as view:
+        loop = _WatchLoop(config, view, interval, count)
         try:
-            session.administered(watching.watch, watching.hear)
+            session.run(loop.run, loop.on_event)
         except KeyboardInterrupt:
-            return  # how it is meant to end
-
-
-@contextmanager
-def _form(zone: tzinfo | None, *, with_json: bool) -> Generator[_Form]:
-    if with_json:
-        yield _Json(screen.stdout())
-    elif not screen.draws():
-        yield _Lines(screen.stdout(), zone)
-    else:
-        with screen.live() as draw:
-            yield _Frame(draw, zone)
+            return  # the usual end of this command
 
 
 @final
 @define
-class _Watching:
-    """What was seen so far."""
+class _WatchLoop:
+    """Takes snapshots and shows them until the count is reached."""
 
     config: bgjobs.Config
-    form: _Form
+    view: "_View"
     interval: float
     left: int | None
-    """Looks until the end; None where there is none."""
-    last: Look | None = None
+    """Snapshots until the end; None if there is no end."""
+    last: Snapshot | None = None
     away_since: datetime | None = None
     reason: str = ""
-    """Why the store failed while it was last asked."""
+    """Why the store failed during the present snapshot."""
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, StoreFailed):
             self.reason = str(event.error)
 
-    async def watch(self, admin: bgjobs.Admin) -> None:
+    async def run(self, admin: bgjobs.Admin) -> None:
         with anyio.CancelScope() as scope:
             while True:
-                await self._look(admin, datetime.now(UTC), scope)
-                self._count(scope)
+                await self._show_next(admin, datetime.now(UTC), scope)
+                self._count_down(scope)
                 await anyio.sleep(self.interval)
 
-    async def _look(
+    async def _show_next(
         self, admin: bgjobs.Admin, began: datetime, scope: anyio.CancelScope
     ) -> None:
         self.reason = "there is no answer yet"
         try:
-            found = await self._found(admin, began, scope)
+            found = await self._take(admin, began, scope)
         except StoreUnavailableError as error:
             self.away_since = self.away_since or began
-            self.form.away(Away(self.away_since, datetime.now(UTC), str(error)))
+            self.view.outage(Outage(self.away_since, datetime.now(UTC), str(error)))
         else:
-            self.form.look(self.last, found)
+            self.view.snapshot(self.last, found)
             self.last, self.away_since = found, None
 
-    async def _found(
+    async def _take(
         self, admin: bgjobs.Admin, began: datetime, scope: anyio.CancelScope
-    ) -> Look:
-        """Look, and tell meanwhile that there is no answer yet: a store is asked again."""
-        answers: list[Look] = []
+    ) -> Snapshot:
+        """Take a snapshot, and show an outage while the call to the store is retried."""
+        answers: list[Snapshot] = []
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._wait, self.away_since or began, scope)
-                found = await looks.look(admin, self.config)
+                group.start_soon(self._show_outage, self.away_since or began, scope)
+                found = await snapshots.take_snapshot(admin, self.config)
                 answers.append(
-                    await _short(admin, found) if isinstance(self.form, _Frame) else found
+                    await _with_short_ids(admin, found)
+                    if isinstance(self.view, _LiveView)
+                    else found
                 )
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as several:
             raise unwrapped(several) from None
         return answers[0]
 
-    async def _wait(self, since: datetime, scope: anyio.CancelScope) -> None:
-        is_drawn = isinstance(self.form, _Frame)
+    async def _show_outage(self, since: datetime, scope: anyio.CancelScope) -> None:
+        is_live = isinstance(self.view, _LiveView)
         while True:
-            await anyio.sleep(_PATIENCE if is_drawn else max(self.interval, _PATIENCE))
-            self.form.away(Away(since, datetime.now(UTC), self.reason))
-            if not is_drawn:
-                self._count(scope)
+            wait = _NO_ANSWER_AFTER if is_live else max(self.interval, _NO_ANSWER_AFTER)
+            await anyio.sleep(wait)
+            self.view.outage(Outage(since, datetime.now(UTC), self.reason))
+            if not is_live:
+                self._count_down(scope)
 
-    def _count(self, scope: anyio.CancelScope) -> None:
-        """End it after as many looks as were asked for."""
+    def _count_down(self, scope: anyio.CancelScope) -> None:
+        """End the loop after the number of snapshots that was asked for."""
         if self.left is not None:
             self.left -= 1
             if self.left <= 0:
                 scope.cancel()
 
 
-async def _short(admin: bgjobs.Admin, found: Look) -> Look:
+async def _with_short_ids(admin: bgjobs.Admin, found: Snapshot) -> Snapshot:
     ids = [job.id for job in (*found.running, *found.failed)]
-    return evolve(found, ids=await shortened(admin, ids))
+    return evolve(found, ids=await short_ids(admin, ids))
+
+
+class _View(Protocol):
+    """Shows snapshots and outages."""
+
+    def snapshot(self, before: Snapshot | None, now: Snapshot) -> None: ...
+
+    def outage(self, outage: Outage) -> None: ...
+
+
+@contextmanager
+def _view(zone: tzinfo | None, *, with_json: bool) -> Generator[_View]:
+    if with_json:
+        yield _JsonView(terminal.stdout())
+    elif not terminal.is_drawn():
+        yield _LineView(terminal.stdout(), zone)
+    else:
+        with terminal.live() as draw:
+            yield _LiveView(draw, zone)
+
+
+@final
+@frozen
+class _JsonView:
+    out: TextIO | None
+
+    def snapshot(self, before: Snapshot | None, now: Snapshot) -> None:
+        terminal.json(snapshot_json(before, now), indent=None, out=self.out)
+
+    def outage(self, outage: Outage) -> None:
+        terminal.json(_outage_json(outage), indent=None, out=self.out)
+
+
+@final
+@frozen
+class _LineView:
+    out: TextIO | None
+    zone: tzinfo | None
+
+    def snapshot(self, before: Snapshot | None, now: Snapshot) -> None:
+        terminal.line(snapshot_line(before, now, self.zone), out=self.out)
+
+    def outage(self, outage: Outage) -> None:
+        terminal.line(_outage_line(outage, self.zone), out=self.out)
+
+
+@final
+@define
+class _LiveView:
+    draw: Callable[[RenderableType], None]
+    zone: tzinfo | None
+    seen: tuple[Snapshot | None, Snapshot | None] = (None, None)
+    """The last two snapshots, the older one first."""
+
+    def snapshot(self, before: Snapshot | None, now: Snapshot) -> None:
+        self.seen = (before, now)
+        self.draw(snapshot_picture(before, now, self.zone))
+
+    def outage(self, outage: Outage) -> None:
+        self.draw(snapshot_picture(*self.seen, self.zone, outage))
+
+
+def snapshot_json(before: Snapshot | None, now: Snapshot) -> dict[str, as_json.Json]:
+    """Return a snapshot as JSON, with the rates since the one before."""
+    return {
+        "at": iso_time(now.at),
+        "jobs": {**as_json.all_counts(now.counts), **_rates_json(before, now)},
+        "queues": [
+            {**as_json.queue(row), **_rates_json(before, now, row.name)} for row in now.queues
+        ],
+        "running": [as_json.job(job, "running") for job in now.running],
+        "failed": [as_json.job(job, "failed") for job in now.failed],
+        "unhandled": [as_json.unhandled(jobs) for jobs in now.unhandled],
+    }
+
+
+def _rates_json(
+    before: Snapshot | None, now: Snapshot, queue: str | None = None
+) -> dict[str, as_json.Json]:
+    found = {state: rate(state, before, now, queue) for state in _ENDED}
+    return {
+        f"{state}_per_second": None if one is None else one.per_second
+        for state, one in found.items()
+    }
+
+
+def snapshot_line(before: Snapshot | None, now: Snapshot, zone: tzinfo | None) -> str:
+    """Return a snapshot as one line."""
+    return "; ".join(_summary(before, now, zone))
+
+
+def _summary(before: Snapshot | None, now: Snapshot, zone: tzinfo | None) -> list[str]:
+    succeeded, failed = (_rate_text(rate(state, before, now)) for state in _ENDED)
+    parts = [
+        f"{absolute_time(now.at, zone)}: {tables.counts_text(now.counts)}",
+        f"{succeeded} succeeded/s, {failed} failed/s",
+    ]
+    idle = ", ".join(f"{jobs.waiting:,} of {visible(jobs.worker)}" for jobs in now.unhandled)
+    return [*parts, f"unhandled: {idle}"] if idle else parts
+
+
+def _rate_text(found: Rate | None) -> str:
+    return "?" if found is None else str(found)
+
+
+def snapshot_picture(
+    before: Snapshot | None,
+    now: Snapshot | None,
+    zone: tzinfo | None,
+    outage: Outage | None = None,
+) -> RenderableType:
+    """Draw an outage if there is one, the queues, the running jobs and the last failures."""
+    parts: list[RenderableType] = [] if outage is None else [_outage(now, outage, zone)]
+    if now is not None:
+        parts += _snapshot_parts(before, now, zone)
+    return tables.stacked(*parts)
+
+
+def _snapshot_parts(
+    before: Snapshot | None, now: Snapshot, zone: tzinfo | None
+) -> list[RenderableType]:
+    parts: list[RenderableType] = [
+        Text("\n".join(_summary(before, now, zone)), style="bold"),
+        _queues(before, now),
+    ]
+    if now.running:
+        parts.append(_running(now))
+    if now.failed:
+        failed: list[tuple[State, AnyJob]] = [("failed", job) for job in now.failed]
+        parts.append(tables.jobs(failed, now.at, now.ids))
+    return parts
+
+
+def _queues(before: Snapshot | None, now: Snapshot) -> RenderableType:
+    return tables.table(
+        (
+            "queue",
+            "state",
+            "owners",
+            "waiting",
+            "delayed",
+            "running",
+            "succeeded/s",
+            "failed/s",
+        ),
+        [
+            (
+                row.name,
+                tables.state_of_queue(row),
+                row.owners,
+                tables.number(row.counts.waiting),
+                tables.number(row.counts.delayed),
+                tables.number(row.counts.running),
+                _rate_text(rate("succeeded", before, now, row.name)),
+                _rate_text(rate("failed", before, now, row.name)),
+            )
+            for row in now.queues
+        ],
+    )
+
+
+def _running(now: Snapshot) -> RenderableType:
+    return tables.table(
+        ("running job", "worker", "for", "attempts"),
+        [
+            (
+                now.ids.get(job.id, str(job.id)),
+                job.name,
+                "" if job.reserved_at is None else short_duration(now.at - job.reserved_at),
+                job.attempts,
+            )
+            for job in now.running
+        ],
+    )
+
+
+def _outage(now: Snapshot | None, outage: Outage, zone: tzinfo | None) -> RenderableType:
+    lines = [_outage_line(outage, zone)]
+    if now is not None:
+        lines.append(f"Last snapshot, of {absolute_time(now.at, zone)}:")
+    return Text("\n".join(lines), style="bold red")
+
+
+def _outage_line(outage: Outage, zone: tzinfo | None) -> str:
+    length = short_duration(outage.at - outage.since)
+    return (
+        f"{absolute_time(outage.at, zone)}: the store has been unreachable since "
+        f"{absolute_time(outage.since, zone)} ({length}): {one_line(outage.reason)}"
+    )
+
+
+def _outage_json(outage: Outage) -> dict[str, as_json.Json]:
+    return {
+        "at": iso_time(outage.at),
+        "unreachable_since": iso_time(outage.since),
+        "error": outage.reason,
+    }

@@ -1,32 +1,51 @@
-"""`bgjobs jobs enqueue`."""
+"""`bgjobs jobs enqueue`, and the JSON arguments that it takes."""
 
+import inspect
+import json
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
 import bgjobs
-from bgjobs.cli import arguments, as_json, completing, names, screen
-from bgjobs.cli.faults import Fault
+from bgjobs.cli.errors import CommandError
+from bgjobs.cli.names import check_worker, complete_workers
 from bgjobs.cli.options import PRIORITY, at_option, delay_option, json_option
-from bgjobs.cli.session import Session, pass_session
+from bgjobs.cli.output import as_json, terminal
+from bgjobs.cli.session import CommandSession, pass_session
 from bgjobs.cli.states import AnyJob, state_of
 from bgjobs.errors import DuplicateJobError, UnknownJobError
 
+_ARRAY = "a JSON array such as '[\"Ada\", 3]'"
+_OBJECT = 'a JSON object such as \'{"name": "Ada"}\''
+_JSON_TYPES = {"dict": "an object", "list": "an array", "str": "a string", "bool": "a boolean"}
+_TRIES = 3
+
 
 @click.command()
-@click.argument("worker", shell_complete=completing.workers)
-@click.option("--args", metavar="JSON", default="[]", help="By position; - reads stdin.")
-@click.option("--kwargs", metavar="JSON", default="{}", help="By name; - reads stdin.")
+@click.argument("worker", shell_complete=complete_workers)
+@click.option(
+    "--args", metavar="JSON", default="[]", help="Positional arguments; - reads stdin."
+)
+@click.option("--kwargs", metavar="JSON", default="{}", help="Named arguments; - reads stdin.")
 @delay_option
 @at_option
-@click.option("--priority", type=PRIORITY, default=0, help="Lower runs first; 0 unless said.")
-@click.option("--unique", metavar="KEY", help="Not while another job of this key is live.")
+@click.option(
+    "--priority",
+    type=PRIORITY,
+    default=0,
+    show_default=True,
+    help="Lower priorities run first.",
+)
+@click.option(
+    "--unique", metavar="KEY", help="Enqueue nothing if a waiting or running job has this key."
+)
 @json_option
 @pass_session
 def enqueue(
-    session: Session,
+    session: CommandSession,
     worker: str,
     args: str,
     kwargs: str,
@@ -37,47 +56,43 @@ def enqueue(
     *,
     with_json: bool,
 ) -> None:
-    """Enqueue a job; its arguments are JSON and have to fit the worker."""
+    """Enqueue a job.
+
+    Its arguments are JSON, and must match the annotations of the worker.
+    """
     if delay is not None and at is not None:
-        raise Fault("expected --in or --at, found both")
-    asked = arguments.request(
-        names.check_worker(session.config, worker),
-        arguments.array("--args", _text(args)),
-        arguments.mapping("--kwargs", _text(kwargs)),
+        raise CommandError("expected --in or --at, found both")
+    plain = request(
+        check_worker(session.config, worker),
+        _array("--args", _text(args)),
+        _object("--kwargs", _text(kwargs)),
     )
-    refined = _refined(asked, delay, at, priority, unique)
-    job, is_new = session.administered(lambda admin: _enqueued(admin, refined))
+    wanted = _with_options(plain, delay, at, priority, unique)
+    job, is_new = session.run(lambda admin: _enqueue(admin, wanted))
     if with_json:
         shown = as_json.job(job, state_of(job, datetime.now(UTC)))
-        screen.json({**shown, "is_new": is_new})
+        terminal.json({**shown, "is_new": is_new})
     elif is_new:
-        screen.line(f"enqueued {job.id}")
+        terminal.line(f"enqueued {job.id}")
     else:
-        screen.line(f"nothing was enqueued: job {job.id} has this key")
+        terminal.line(f"nothing was enqueued: job {job.id} has this key")
 
 
-_TRIES = 3
-
-
-async def _enqueued(admin: bgjobs.Admin, asked: bgjobs.JobRequest) -> tuple[AnyJob, bool]:
-    """Store a job, or find the one that has its unique key; return whether it is new."""
+async def _enqueue(admin: bgjobs.Admin, wanted: bgjobs.JobRequest) -> tuple[AnyJob, bool]:
+    """Enqueue a job, or find the job that has its unique key; return also whether it is new."""
     for _ in range(_TRIES):
         try:
-            return await admin.enqueue(asked), True
+            return await admin.enqueue(wanted), True
         except DuplicateJobError as error:
-            if error.holder is None:  # only where two of one call have the same key
+            if error.holder is None:  # only if two requests of one call have the same key
                 raise
-            with suppress(UnknownJobError):  # it was deleted meanwhile
+            with suppress(UnknownJobError):  # the other job was deleted meanwhile
                 return await admin.get(error.holder), False
-    return await admin.enqueue(asked), True
+    return await admin.enqueue(wanted), True
 
 
-def _text(value: str) -> str:
-    return sys.stdin.read() if value == "-" else value
-
-
-def _refined(
-    asked: bgjobs.JobRequest,
+def _with_options(
+    wanted: bgjobs.JobRequest,
     delay: timedelta | None,
     at: datetime | None,
     priority: int,
@@ -85,11 +100,71 @@ def _refined(
 ) -> bgjobs.JobRequest:
     try:
         if delay is not None:
-            asked = asked.available_in(seconds=delay.total_seconds())
+            wanted = wanted.available_in(seconds=delay.total_seconds())
         if at is not None:
-            asked = asked.available_at(at)
+            wanted = wanted.available_at(at)
         if unique is not None:
-            asked = asked.unique(unique, on_conflict="raise")
-        return asked.priority(priority)
+            wanted = wanted.unique(unique, on_conflict="raise")
+        return wanted.priority(priority)
     except ValueError as error:
-        raise Fault(str(error)) from None
+        raise CommandError(str(error)) from None
+
+
+def request(
+    worker: "bgjobs.Worker[..., object]", args: list[Any], kwargs: dict[str, Any]
+) -> bgjobs.JobRequest:
+    """Return a request for a job with arguments that were parsed from JSON.
+
+    Raises:
+        CommandError: If the handler does not take these arguments.
+        PayloadError: If their types do not match its annotations.
+    """
+    signature = inspect.signature(worker.handler)
+    if worker.takes_context:
+        _, *parameters = signature.parameters.values()
+        signature = signature.replace(parameters=parameters)
+    try:
+        bound = signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        expected = signature.replace(return_annotation=signature.empty)
+        raise CommandError(f"worker {worker.name!r}: {error}; it takes {expected}") from None
+    # Decoded like a stored payload, so that JSON becomes the annotated types.
+    positional, named = worker.decode(json.dumps(bound))
+    return worker.request(*positional, **named)
+
+
+def _text(value: str) -> str:
+    return sys.stdin.read() if value == "-" else value
+
+
+def _array(option: str, text: str) -> list[Any]:
+    """Parse a JSON array; an error does not quote the text, which may hold secrets."""
+    found = _parse(option, text, _ARRAY)
+    if not isinstance(found, list):
+        raise CommandError(f"{option}: expected {_ARRAY}, found {_json_type(found)}")
+    items: list[Any] = found  # pyright: ignore[reportUnknownVariableType] - any JSON
+    return items
+
+
+def _object(option: str, text: str) -> dict[str, Any]:
+    """Parse a JSON object; an error does not quote the text, which may hold secrets."""
+    found = _parse(option, text, _OBJECT)
+    if not isinstance(found, dict):
+        raise CommandError(f"{option}: expected {_OBJECT}, found {_json_type(found)}")
+    entries: dict[str, Any] = found  # pyright: ignore[reportUnknownVariableType] - JSON keys
+    return entries
+
+
+def _parse(option: str, text: str, expected: str) -> object:
+    try:
+        found: object = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"at character {error.pos + 1}"
+        raise CommandError(f"{option}: expected {expected}, found no JSON {where}") from None
+    except (ValueError, RecursionError):
+        raise CommandError(f"{option}: expected {expected}, found no JSON") from None
+    return found
+
+
+def _json_type(value: object) -> str:
+    return "null" if value is None else _JSON_TYPES.get(type(value).__name__, "a number")

@@ -1,0 +1,262 @@
+"""Changes to jobs selected by id or in bulk: check, preview, confirm, apply, report."""
+
+import sys
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NoReturn, TypeAlias, TypeVar, final
+from uuid import UUID
+
+import click
+from attrs import frozen
+
+import bgjobs
+from bgjobs import events
+from bgjobs.cli.errors import CommandError, ExitCode
+from bgjobs.cli.output import terminal
+from bgjobs.cli.session import CommandSession
+from bgjobs.cli.states import UNREADABLE, Count, State, state_of
+from bgjobs.errors import UnknownJobError, UnreadableJobError
+
+T = TypeVar("T")
+Progress: TypeAlias = Callable[[int], None]
+"""Called with the number of jobs that are done so far."""
+Changed: TypeAlias = Mapping[str, Collection[UUID]]
+"""The ids of jobs by what was done to them."""
+
+_REFUSALS_SHOWN = 20
+"""Refusals that are shown with their reason; the others are only counted."""
+_REFUSALS_KEPT = 1_000
+_WORDS = {"asked": "asked the process that runs it to cancel"}
+_REASONS: Mapping[State, str] = {
+    "waiting": "it is waiting",
+    "delayed": "it is delayed",
+    "running": "it is running",
+    "succeeded": "it has succeeded",
+    "failed": "it has failed",
+}
+
+
+def check_selection(ids: Sequence[str], *, all_of_them: bool, is_narrowed: bool) -> None:
+    """Raise `CommandError` unless there are either ids, or --all and what narrows it."""
+    if bool(ids) == all_of_them:
+        found = "both" if ids else "neither"
+        raise CommandError(f"expected ids, or --all; found {found}")
+    if ids and is_narrowed:
+        raise CommandError("the options that select jobs go with --all, not with ids")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask a question unless --yes was given; raise `CommandError` if the answer is no."""
+    if yes:
+        return
+    if not terminal.is_terminal(sys.stdin):
+        raise CommandError("there is no terminal to ask on: add --yes")
+    if not terminal.confirm(question):
+        raise CommandError("nothing was changed", ExitCode.NOT_DONE)
+
+
+def preview_count(key: str, text: str, count: Count, *, with_json: bool) -> None:
+    """Show how many jobs would be changed."""
+    if with_json:
+        terminal.json({key: count.least, "is_exact": count.exactly is not None})
+    else:
+        terminal.line(f"{text} {count}")
+
+
+def preview_ids(
+    session: CommandSession,
+    ids: Sequence[UUID],
+    changeable: Collection[str],
+    *,
+    with_json: bool,
+) -> None:
+    """Show which of these jobs would be changed, which are those in a changeable state."""
+
+    async def read(admin: bgjobs.Admin) -> list[tuple[UUID, str]]:
+        return [(one, await _state(admin, one)) for one in ids]
+
+    states = session.run(read)
+    if with_json:
+        changed = [str(one) for one, state in states if state in changeable]
+        terminal.json({"would_change": changed})
+        return
+    for one, state in states:
+        verb = "would change" if state in changeable else "would refuse"
+        terminal.line(f"{verb} {one}: {state}")
+
+
+async def _state(admin: bgjobs.Admin, job_id: UUID) -> str:
+    try:
+        return state_of(await admin.get(job_id), datetime.now(UTC))
+    except UnreadableJobError:
+        return UNREADABLE
+
+
+def change_ids(
+    session: CommandSession,
+    ids: Sequence[UUID],
+    change: Callable[[bgjobs.Admin], Awaitable[Changed]],
+    reasons: Mapping[State, str] | None = None,
+    *,
+    with_json: bool,
+) -> NoReturn:
+    """Change these jobs, report what was done to each, and end the command.
+
+    Args:
+        session: The call of `bgjobs`.
+        ids: The jobs to change.
+        change: Makes the changes, and returns the ids that were changed.
+        reasons: Why a job in a state is refused, where the state alone does not explain it.
+        with_json: Whether the report is JSON.
+    """
+    refusals = Refusals()
+
+    async def work(admin: bgjobs.Admin) -> _Report:
+        changed = await change(admin)
+        handled = {one for done in changed.values() for one in done}
+        why: Mapping[State, str] = {**_REASONS, **(reasons or {})}
+        refused = {
+            one: refusals.reasons.get(one) or await _reason(admin, one, why)
+            for one in ids
+            if one not in handled
+        }
+        return _Report(changed, refused)
+
+    session.run(work, refusals).end(with_json=with_json)
+
+
+async def _reason(admin: bgjobs.Admin, job_id: UUID, reasons: Mapping[State, str]) -> str:
+    try:
+        job = await admin.get(job_id)
+    except UnknownJobError:
+        return ""
+    except UnreadableJobError as error:
+        return f"its row cannot be read: {error.job.reason}"
+    state = state_of(job, datetime.now(UTC))
+    if job.occurrence is not None and state in ("waiting", "delayed"):
+        name = job.occurrence.recurrence.name
+        return f"schedule {name} has planned it: pause or trigger the schedule instead"
+    return reasons[state]
+
+
+@final
+@frozen
+class _Report:
+    changed: Changed
+    refused: Mapping[UUID, str]
+    """The reasons; empty for a job that does not exist."""
+
+    def end(self, *, with_json: bool) -> NoReturn:
+        """Write what was done to each job, and end the command."""
+        if with_json:
+            groups = {**self.changed, "refused": self.refused}
+            terminal.json({name: sorted(map(str, ids)) for name, ids in groups.items()})
+        else:
+            for name, ids in self.changed.items():
+                for one in ids:
+                    terminal.line(f"{_WORDS.get(name, name)} {one}")
+        for one, why in self.refused.items():
+            terminal.note(f"refused {one}: {why or 'there is no such job'}")
+        raise click.exceptions.Exit(self._code)
+
+    @property
+    def _code(self) -> ExitCode:
+        if not self.refused:
+            return ExitCode.DONE
+        is_any_changed = any(self.changed.values())
+        is_any_known = any(self.refused.values())
+        return ExitCode.NOT_DONE if is_any_changed or is_any_known else ExitCode.UNKNOWN_JOB
+
+
+def change_many(
+    session: CommandSession,
+    title: str,
+    done_word: str,
+    work: Callable[[bgjobs.Admin, Progress], Awaitable[int]],
+    count: Count | None,
+    *,
+    with_json: bool,
+) -> None:
+    """Change many jobs behind a progress bar, and report the number and the refusals.
+
+    Args:
+        session: The call of `bgjobs`.
+        title: The title of the progress bar.
+        done_word: What was done to the jobs, for the report.
+        work: Makes the changes, and returns how many jobs were changed.
+        count: How many jobs there are, if they were counted; nothing is done if there are none.
+        with_json: Whether the report is JSON.
+    """
+    refusals = Refusals()
+    if count is not None and not count.least:
+        done = 0
+    else:
+        total = None if count is None else count.exactly
+        done = run_in_bulk(session, title, total, work, refusals)
+    if with_json:
+        terminal.json({done_word: done, "refused": [str(one) for one in refusals.reasons]})
+    else:
+        terminal.line(f"{done_word} {done:,}")
+    refusals.end()
+
+
+def run_in_bulk(
+    session: CommandSession,
+    title: str,
+    total: int | None,
+    work: Callable[[bgjobs.Admin, Progress], Awaitable[T]],
+    *listeners: bgjobs.Listener,
+    rest: str = "the batch under way may be done, the rest is unchanged",
+) -> T:
+    """Run long work behind a progress bar, and return its result.
+
+    Raises:
+        CommandError: After Ctrl-C, with the number of jobs that were done and `rest`.
+    """
+    so_far = 0
+    try:
+        with terminal.progress_bar(title, total) as show:
+
+            def progress(done: int) -> None:
+                nonlocal so_far
+                so_far = done
+                show(done)
+
+            return session.run(lambda admin: work(admin, progress), *listeners)
+    except KeyboardInterrupt:
+        raise CommandError(
+            f"interrupted after {so_far:,}; {rest}", ExitCode.INTERRUPTED
+        ) from None
+
+
+@final
+class Refusals:
+    """A listener that collects the changes that the database refused."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[UUID, str] = {}
+        """The first thousand refusals."""
+        self.count: int = 0
+
+    def __call__(self, event: bgjobs.Event) -> None:
+        """Collect a refusal."""
+        if isinstance(event, events.ChangeRefused):
+            self.count += 1
+            if len(self.reasons) < _REFUSALS_KEPT:
+                self.reasons[event.job_id] = str(event.error)
+
+    def end(self) -> None:
+        """Write the refusals, and end the command as done in part, if there are any."""
+        texts = [f"refused {one}: {why}" for one, why in self.reasons.items()]
+        end_if_refused(texts, self.count)
+
+
+def end_if_refused(texts: Sequence[str], count: int) -> None:
+    """Write the first of `count` refusals, and end the command, if there are any."""
+    if not count:
+        return
+    for text in texts[:_REFUSALS_SHOWN]:
+        terminal.note(text)
+    if count > _REFUSALS_SHOWN:
+        terminal.note(f"refused {count - _REFUSALS_SHOWN:,} more")
+    raise click.exceptions.Exit(ExitCode.NOT_DONE)

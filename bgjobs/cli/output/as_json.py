@@ -1,0 +1,168 @@
+"""Values as JSON: times as ISO 8601 in UTC, ids as text, durations in seconds."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import bgjobs
+from bgjobs._core.timeline import TimelineEntry
+from bgjobs.cli.output.formats import iso_time
+from bgjobs.cli.snapshot import QueueRow
+from bgjobs.cli.states import AnyJob, State, headline, last_error
+from bgjobs.schedules import Preview
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+def job(found: AnyJob, state: State) -> dict[str, Json]:
+    """Return one job as lists show it."""
+    return {
+        "id": str(found.id),
+        "worker": found.name,
+        "state": state,
+        "priority": found.priority,
+        "attempts": found.attempts,
+        "crashes": found.crashes,
+        "interruptions": found.interruptions,
+        "created_at": iso_time(found.created_at),
+        "available_at": iso_time(found.available_at),
+        "reserved_at": iso_time(found.reserved_at),
+        "reserved_by": None if found.reserved_by is None else str(found.reserved_by),
+        "ended_at": _ended(found),
+        "unique_key": found.unique_key,
+        "schedule": None if found.occurrence is None else found.occurrence.recurrence.name,
+        "metadata": dict(found.metadata),
+        "error": headline(last_error(found)) or None,
+    }
+
+
+def _ended(found: AnyJob) -> str | None:
+    if isinstance(found, bgjobs.SucceededJob):
+        return iso_time(found.succeeded_at)
+    return iso_time(found.failed_at) if isinstance(found, bgjobs.FailedJob) else None
+
+
+def whole_job(
+    found: AnyJob, state: State, story: Sequence[TimelineEntry], *, with_payload: bool
+) -> dict[str, Json]:
+    """Return one job with its timeline."""
+    shown = job(found, state)
+    shown["error"] = last_error(found)
+    shown["story"] = [
+        {"at": iso_time(moment.at), "what": moment.what, "error": moment.error}
+        for moment in story
+    ]
+    if with_payload:
+        shown["payload"] = payload(found.payload)
+    return shown
+
+
+def unreadable(found: bgjobs.UnreadableJob, *, with_payload: bool = False) -> dict[str, Json]:
+    """Return a row that is no job, with its columns as they are stored."""
+    columns: dict[str, Json] = {
+        name: value
+        for name, value in found.columns.items()
+        if with_payload or name != "payload"
+    }
+    return {
+        "id": str(found.id),
+        "state": "unreadable",
+        "table": found.table,
+        "reason": found.reason,
+        "found_at": iso_time(found.found_at),
+        "columns": columns,
+    }
+
+
+def payload(text: str) -> Json:
+    """Decode the payload of a stored job; return text that is not JSON unchanged."""
+    try:
+        read: Json = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return read
+
+
+def counts(found: bgjobs.Counts) -> dict[str, Json]:
+    """Return the number of jobs in each state."""
+    return {
+        "waiting": found.waiting,
+        "delayed": found.delayed,
+        "running": found.running,
+        "succeeded": found.succeeded,
+        "failed": found.failed,
+    }
+
+
+def all_counts(found: bgjobs.Counts) -> dict[str, Json]:
+    """Return the number of jobs in each state, and of unreadable rows."""
+    return {**counts(found), "unreadable": found.unreadable}
+
+
+def queue(row: QueueRow) -> dict[str, Json]:
+    """Return one queue with its counts."""
+    return {
+        "name": row.name,
+        "paused": row.paused,
+        "owners": row.owners,
+        **counts(row.counts),
+    }
+
+
+def preview(found: Preview) -> list[Json]:
+    """Return the next occurrences of a schedule."""
+    return [
+        {
+            "at": iso_time(line.utc),
+            "local": line.local.isoformat(),
+            "remark": line.remark or None,
+        }
+        for line in found
+    ]
+
+
+def schedule(state: bgjobs.ScheduleState) -> dict[str, Json]:
+    """Return one scheduled job."""
+    occurrence = state.occurrence
+    return {
+        "name": state.name,
+        "worker": state.worker,
+        "schedule": None if state.schedule is None else state.schedule.describe(),
+        "configured": state.is_configured,
+        "next": None if occurrence is None or state.paused else iso_time(occurrence.at),
+        "previous": None if occurrence is None else iso_time(occurrence.previous),
+        "paused": state.paused,
+        "running": state.running,
+    }
+
+
+def owner(found: bgjobs.LiveOwner) -> dict[str, Json]:
+    """Return one owner, which is one start of a queue."""
+    return {
+        "id": str(found.id),
+        "queue": found.name,
+        "node": found.node,
+        "opened_at": iso_time(found.opened_at),
+        "lease_left": found.lease_left.total_seconds(),
+        "running": found.running,
+    }
+
+
+def unhandled(found: bgjobs.UnhandledJobs) -> dict[str, Json]:
+    """Return the jobs of one worker that no process runs."""
+    return {
+        "worker": found.worker,
+        "waiting": found.waiting,
+        "since": iso_time(found.since),
+        "queues": [*found.runners],
+    }
+
+
+def findings(found: Iterable[bgjobs.Finding]) -> list[Json]:
+    """Return what `doctor` found."""
+    return [{"check": one.check, "level": one.level, "text": one.text} for one in found]
+
+
+def migrations(found: Iterable[bgjobs.Migration]) -> list[Json]:
+    """Return migrations with their SQL."""
+    return [{"name": one.name, "sql": one.sql} for one in found]

@@ -1,0 +1,305 @@
+"""Values as tables for people. Nothing here reads the store or writes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from uuid import UUID
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+import bgjobs
+from bgjobs._core.text import visible, visible_lines
+from bgjobs._core.timeline import TimelineEntry
+from bgjobs.cli.output.formats import (
+    absolute_time,
+    relative_time,
+    short_duration,
+    time_and_age,
+)
+from bgjobs.cli.output.layout import Column, Facts, Grid
+from bgjobs.cli.snapshot import QueueRow
+from bgjobs.cli.states import (
+    COUNT_LIMIT,
+    AnyJob,
+    State,
+    headline,
+    last_error,
+    state_time,
+)
+
+_COLOURS = {
+    "running": "cyan",
+    "failed": "red",
+    "succeeded": "green",
+    "delayed": "yellow",
+    "paused": "yellow",
+    "ok": "green",
+    "warning": "yellow",
+    "problem": "red",
+}
+
+_NUMBERS = {
+    *("attempts", "owners", "waiting", "delayed", "running", "succeeded", "failed"),
+    *("succeeded/s", "failed/s"),
+}
+"""Columns that are aligned to the right."""
+_MAX_LENGTH = 1_000
+"""Characters of one value that are shown."""
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | int]],
+    *,
+    truncated: str = "",
+    wrapped: str = "",
+) -> Grid:
+    """Draw rows; the columns named as `truncated` or `wrapped` shrink on a narrow terminal."""
+    drawn = [
+        Column(
+            name,
+            is_number=name in _NUMBERS,
+            is_truncated=name == truncated,
+            is_wrapped=name == wrapped,
+        )
+        for name in columns
+    ]
+    return Grid(drawn, [[*map(_whole, row)] for row in rows])
+
+
+def _whole(value: str | int) -> Text:
+    text = f"{value:,}" if isinstance(value, int) else shown(value)
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def shown(value: str) -> str:
+    """Return a value on one line, with invisible characters escaped and its length limited."""
+    cut = f"{value[:_MAX_LENGTH]}..." if len(value) > _MAX_LENGTH else value
+    return visible(cut)
+
+
+def facts(pairs: Iterable[tuple[str, str | int]]) -> Facts:
+    """Draw names and values, one pair on each line."""
+    return Facts([(Text(shown(name), style="bold"), _whole(value)) for name, value in pairs])
+
+
+def stacked(*parts: RenderableType) -> Group:
+    """Draw parts below each other, separated by empty lines."""
+    spaced: list[RenderableType] = []
+    for part in parts:
+        spaced += ["", part] if spaced else [part]
+    return Group(*spaced)
+
+
+def jobs(
+    found: Sequence[tuple[State, AnyJob]], now: datetime, ids: Mapping[UUID, str] | None = None
+) -> Grid:
+    """Draw a list of jobs, with a column of states only if they differ.
+
+    Args:
+        found: The jobs and their states.
+        now: The time from which ages are counted.
+        ids: The short forms of ids; ids that are missing here are shown whole.
+    """
+    known = ids or {}
+    several_states = len({state for state, _ in found}) > 1
+    return table(
+        ("id", "worker", *(["state"] if several_states else []), "when", "error"),
+        [
+            (
+                known.get(job.id, str(job.id)),
+                job.name,
+                *([state] if several_states else []),
+                relative_time(state_time(job), now),
+                headline(last_error(job)),
+            )
+            for state, job in found
+        ],
+        truncated="error",
+    )
+
+
+def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Facts:
+    """Draw one job."""
+    when = state_time(found)
+    pairs: list[tuple[str, str | int]] = [
+        ("id", str(found.id)),
+        ("worker", found.name),
+        ("state", state),
+        ("since" if when <= now else "due", time_and_age(when, now, zone)),
+        ("created", time_and_age(found.created_at, now, zone)),
+        ("attempts", found.attempts),
+        ("priority", found.priority),
+    ]
+    pairs += [("crashes", found.crashes)] if found.crashes else []
+    pairs += [("interruptions", found.interruptions)] if found.interruptions else []
+    pairs += [("unique key", found.unique_key)] if found.unique_key else []
+    pairs += [("schedule", found.occurrence.recurrence.name)] if found.occurrence else []
+    pairs += [("owner", str(found.reserved_by))] if state == "running" else []
+    pairs += [(f"metadata {name}", value) for name, value in sorted(found.metadata.items())]
+    return facts(pairs)
+
+
+def unreadable(
+    found: Iterable[bgjobs.UnreadableJob], now: datetime, ids: Mapping[UUID, str] | None = None
+) -> Grid:
+    """Draw rows that are no jobs; `ids` is as for `jobs`."""
+    known = ids or {}
+    return table(
+        ("id", "worker", "table", "moved aside", "reason"),
+        [
+            (
+                known.get(one.id, str(one.id)),
+                column(one.columns.get("name")),
+                one.table,
+                "-" if one.found_at is None else relative_time(one.found_at, now),
+                one.reason,
+            )
+            for one in found
+        ],
+        wrapped="reason",
+    )
+
+
+def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | None) -> Facts:
+    """Draw a row that is no job, without its payload."""
+    at = found.found_at
+    return facts(
+        [
+            ("id", str(found.id)),
+            ("state", "unreadable"),
+            ("reason", found.reason),
+            ("table", found.table),
+            ("moved aside", "not yet" if at is None else time_and_age(at, now, zone)),
+            *(
+                (f"column {name}", column(value))
+                for name, value in found.columns.items()
+                if name != "payload"
+            ),
+        ]
+    )
+
+
+def column(value: str | int | None) -> str:
+    """Return the stored value of a column as text."""
+    return "null" if value is None else str(value) if isinstance(value, int) else value
+
+
+def story(moments: Iterable[TimelineEntry], zone: tzinfo | None) -> Grid:
+    """Draw the timeline of a job."""
+    return table(
+        ("at", "what", "error"),
+        [(absolute_time(one.at, zone), one.what, headline(one.error)) for one in moments],
+        truncated="error",
+    )
+
+
+def trace(error: str) -> Text:
+    """Draw the whole text of an error on its own lines."""
+    return Text(visible_lines(error))
+
+
+def counts(found: bgjobs.Counts) -> list[tuple[str, str]]:
+    """Return the states and the number of jobs in each, as text."""
+    pairs = [
+        ("waiting", found.waiting),
+        ("delayed", found.delayed),
+        ("running", found.running),
+        ("succeeded", found.succeeded),
+        ("failed", found.failed),
+    ]
+    return [(name, number(count)) for name, count in pairs]
+
+
+def counts_text(found: bgjobs.Counts) -> str:
+    """Return all counts on one line, with unreadable rows only if there are any."""
+    pairs = counts(found)
+    if found.unreadable:
+        pairs.append(("unreadable", number(found.unreadable)))
+    return ", ".join(f"{text} {name}" for name, text in pairs)
+
+
+def number(count: int) -> str:
+    """Return a count, with a plus sign if counting stopped at the limit."""
+    return f"{count:,}+" if count >= COUNT_LIMIT else f"{count:,}"
+
+
+def queues(rows: Iterable[QueueRow]) -> Grid:
+    """Draw the queues of an application."""
+    return table(
+        ("queue", "state", "owners", "waiting", "delayed", "running", "succeeded", "failed"),
+        [
+            (
+                row.name,
+                state_of_queue(row),
+                row.owners,
+                *(text for _, text in counts(row.counts)),
+            )
+            for row in rows
+        ],
+    )
+
+
+def state_of_queue(row: QueueRow) -> str:
+    """Return whether a queue is paused or active."""
+    return "paused" if row.paused else "active"
+
+
+def schedules(
+    states: Iterable[bgjobs.ScheduleState], now: datetime, zone: tzinfo | None
+) -> Grid:
+    """Draw the scheduled jobs of an application."""
+    return table(
+        ("schedule", "worker", "state", "next", "recurs"),
+        [
+            (
+                one.name,
+                one.worker,
+                _state_of_schedule(one),
+                _next(one, now, zone),
+                "?" if one.schedule is None else one.schedule.describe(),
+            )
+            for one in states
+        ],
+        wrapped="recurs",
+    )
+
+
+def _state_of_schedule(state: bgjobs.ScheduleState) -> str:
+    now = "paused" if state.paused else "running" if state.running else "waiting"
+    return now if state.is_configured else f"{now}, not configured here"
+
+
+def _next(state: bgjobs.ScheduleState, now: datetime, zone: tzinfo | None) -> str:
+    if state.paused:
+        return "-"
+    if state.occurrence is None:
+        return "not planned yet"
+    return time_and_age(state.occurrence.at, now, zone)
+
+
+def owners(
+    found: Iterable[bgjobs.LiveOwner], now: datetime, ids: Mapping[UUID, str] | None = None
+) -> Grid:
+    """Draw the owners, which are the starts of queues; `ids` is as for `jobs`."""
+    known = ids or {}
+    return table(
+        ("owner", "queue", "node", "since", "lease left", "running"),
+        [
+            (
+                known.get(one.id, str(one.id)),
+                one.name,
+                one.node,
+                relative_time(one.opened_at, now),
+                short_duration(one.lease_left),
+                one.running,
+            )
+            for one in found
+        ],
+    )
+
+
+def findings(found: Iterable[bgjobs.Finding]) -> Grid:
+    """Draw what `doctor` found."""
+    rows = [(one.check, one.level, one.text) for one in found]
+    return table(("check", "level", "finding"), rows, wrapped="finding")

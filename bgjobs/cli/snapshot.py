@@ -1,0 +1,157 @@
+"""A snapshot of a running system, and the rates at which jobs end between two snapshots."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal, final
+from uuid import UUID
+
+from attrs import field, frozen
+
+import bgjobs
+from bgjobs.cli.states import COUNT_LIMIT, AnyJob, State, state_time
+
+Ended = Literal["succeeded", "failed"]
+_RUNNING_SHOWN = 10
+_FAILED_SHOWN = 5
+_SAMPLED = 1_000
+
+
+@final
+@frozen
+class QueueRow:
+    """A queue, and the numbers of its jobs."""
+
+    name: str
+    paused: bool
+    owners: int
+    counts: bgjobs.Counts
+    workers: frozenset[str] = frozenset()
+
+
+@final
+@frozen
+class Snapshot:
+    """What the store held at one time."""
+
+    at: datetime
+    seconds: float
+    """The same time by the monotonic clock."""
+    queues: Sequence[QueueRow]
+    counts: bgjobs.Counts
+    running: Sequence[AnyJob]
+    """The oldest running jobs."""
+    failed: Sequence[AnyJob]
+    """The newest failed jobs."""
+    unhandled: Sequence[bgjobs.UnhandledJobs] = ()
+    """Jobs that no process runs."""
+    samples: Mapping[State, Sequence[AnyJob]] = field(factory=dict[State, Sequence[AnyJob]])
+    """The newest jobs of the states whose counts reach the limit."""
+    ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
+    """The short forms of the ids of its jobs; ids that are missing here are shown whole."""
+
+
+@final
+@frozen
+class Outage:
+    """A store that cannot be reached."""
+
+    since: datetime
+    """When the first snapshot that failed was begun."""
+    at: datetime
+    reason: str
+
+
+async def queue_rows(admin: bgjobs.Admin, config: bgjobs.Config) -> list[QueueRow]:
+    """Return the queues of an application, in the order of its configuration."""
+    paused = await admin.paused_queues()
+    owners = [owner.name for owner in await admin.owners()]
+    rows: list[QueueRow] = []
+    for queue in config.queues:
+        workers = frozenset(worker.name for worker in queue.workers)
+        counts = await admin.count(workers, at_most=COUNT_LIMIT)
+        is_paused, running = queue.name in paused, owners.count(queue.name)
+        rows.append(QueueRow(queue.name, is_paused, running, counts, workers))
+    return rows
+
+
+async def take_snapshot(admin: bgjobs.Admin, config: bgjobs.Config) -> Snapshot:
+    """Read everything that the live view shows."""
+    counts = await admin.count(at_most=COUNT_LIMIT)
+    return Snapshot(
+        datetime.now(UTC),
+        time.monotonic(),
+        await queue_rows(admin, config),
+        counts,
+        await admin.list("running", page=bgjobs.Page(_RUNNING_SHOWN)),
+        await admin.list("failed", page=bgjobs.Page(_FAILED_SHOWN)),
+        await admin.unhandled(),
+        await _samples(admin, counts),
+    )
+
+
+async def _samples(
+    admin: bgjobs.Admin, counts: bgjobs.Counts
+) -> Mapping[State, Sequence[AnyJob]]:
+    found: dict[State, Sequence[AnyJob]] = {}
+    if counts.succeeded >= COUNT_LIMIT:
+        found["succeeded"] = await admin.list("succeeded", page=bgjobs.Page(_SAMPLED))
+    if counts.failed >= COUNT_LIMIT:
+        found["failed"] = await admin.list("failed", page=bgjobs.Page(_SAMPLED))
+    return found
+
+
+@final
+@frozen
+class Rate:
+    """Jobs per second."""
+
+    per_second: float
+    is_least: bool = False
+    """Whether the true rate may be higher."""
+
+    def __str__(self) -> str:
+        return f"{self.per_second:,.1f}{'+' if self.is_least else ''}"
+
+
+def rate(
+    state: Ended, before: Snapshot | None, now: Snapshot, queue: str | None = None
+) -> Rate | None:
+    """Return how many jobs of a queue, or of all, ended in a state per second.
+
+    Returns:
+        None if it cannot be known. Jobs that were deleted or retried between the two snapshots
+        are not counted. Where a count reached its limit, the rate comes from the newest jobs.
+    """
+    if before is None or now.seconds <= before.seconds:
+        return None
+    seconds = now.seconds - before.seconds
+    count = _count(state, now, queue)
+    if count >= COUNT_LIMIT:
+        return _sampled_rate(state, before, now, queue)
+    return Rate(max(0, count - _count(state, before, queue)) / seconds)
+
+
+def _count(state: Ended, snapshot: Snapshot, queue: str | None) -> int:
+    counts = snapshot.counts if queue is None else _row(snapshot, queue).counts
+    return counts.succeeded if state == "succeeded" else counts.failed
+
+
+def _row(snapshot: Snapshot, queue: str) -> QueueRow:
+    return next(row for row in snapshot.queues if row.name == queue)
+
+
+def _sampled_rate(
+    state: Ended, before: Snapshot, now: Snapshot, queue: str | None
+) -> Rate | None:
+    seen, newest = before.samples.get(state), now.samples.get(state)
+    if not seen or not newest:
+        return None
+    # Both times are of the store's clock; the clock of this machine may differ from it.
+    latest = max(map(state_time, seen))
+    ended = [job for job in newest if state_time(job) > latest]
+    mine = ended
+    if queue is not None:
+        mine = [job for job in ended if job.name in _row(now, queue).workers]
+    seconds = now.seconds - before.seconds
+    return Rate(len(mine) / seconds, is_least=len(ended) == len(newest))

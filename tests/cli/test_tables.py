@@ -1,0 +1,250 @@
+"""Jobs, queues and snapshots as tables, lines and JSON, and the rates of snapshots."""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from attrs import evolve
+from rich.console import Console, RenderableType
+
+import bgjobs
+from bgjobs.cli.commands import watch
+from bgjobs.cli.output import as_json, tables
+from bgjobs.cli.snapshot import QueueRow, Rate, Snapshot, rate
+from bgjobs.cli.states import COUNT_LIMIT, AnyJob, Count, headline, state_of, state_time
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+ID = UUID("01890000-0000-7000-8000-000000000000")
+OWNER = UUID("01890000-0000-7000-8000-000000000001")
+BEFORE = NOON - timedelta(minutes=5)
+LATER = NOON + timedelta(hours=3)
+
+COMMON: dict[str, Any] = {
+    "id": ID,
+    "name": "send",
+    "payload": '{"to":"secret"}',
+    "created_at": BEFORE,
+    "available_at": BEFORE,
+}
+WAITING = bgjobs.Job(**COMMON)
+DELAYED = bgjobs.Job(**{**COMMON, "available_at": LATER})
+RUNNING = bgjobs.Job(**COMMON, reserved_by=OWNER, reserved_at=NOON, attempts=1)
+SUCCEEDED = bgjobs.SucceededJob(**COMMON, succeeded_at=NOON)
+FAILED = bgjobs.FailedJob(
+    **COMMON,
+    attempts=2,
+    error="ValueError: no \x1b[31mbox\n\nTraceback:\n  line 1",
+    failed_at=NOON,
+)
+COUNTS = bgjobs.Counts(waiting=1, delayed=2, running=3, succeeded=COUNT_LIMIT, failed=4_000)
+
+
+def plain(what: RenderableType, width: int = 200) -> list[str]:
+    """Return the lines of a drawing without trailing blanks."""
+    drawn = io.StringIO()
+    Console(file=drawn, width=width, color_system=None, highlight=False).print(what)
+    return [line.rstrip() for line in drawn.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "moment"),
+    [
+        (WAITING, "waiting", BEFORE),
+        (DELAYED, "delayed", LATER),
+        (RUNNING, "running", NOON),
+        (SUCCEEDED, "succeeded", NOON),
+        (FAILED, "failed", NOON),
+    ],
+)
+def test_a_job_is_in_one_state(job: AnyJob, state: str, moment: datetime) -> None:
+    assert state_of(job, NOON) == state
+    assert state_time(job) == moment
+
+
+def test_a_list_of_jobs_hides_payloads() -> None:
+    drawn = plain(tables.jobs([("delayed", DELAYED), ("failed", FAILED)], NOON + timedelta(1)))
+
+    assert drawn == [
+        "id                                    worker  state    when      error",
+        f"{ID}  send    delayed  21 h ago",
+        f"{ID}  send    failed   24 h ago  ValueError: no \\x1b[31mbox",
+    ]
+
+
+def test_only_the_error_is_truncated_where_the_terminal_ends() -> None:
+    drawn = plain(tables.jobs([("failed", FAILED)], NOON), width=80)
+
+    assert str(ID) in drawn[1]
+    assert drawn[1].endswith("  0.0 s ago  ValueError: no \\x1b[31…")
+
+
+def test_one_job_is_shown_with_its_special_facts() -> None:
+    usual = plain(tables.job(WAITING, "waiting", NOON, UTC))
+    special = plain(tables.job(RUNNING, "running", NOON, UTC))
+
+    assert usual[3] == "since     2030-01-31 11:55:00 UTC (5 min ago)"
+    assert not [line for line in usual if line.startswith(("owner", "crashes", "unique"))]
+    assert special[-1] == f"owner     {OWNER}"
+    assert "secret" not in "".join(usual + special)
+
+
+def test_a_traceback_keeps_its_lines_and_is_escaped() -> None:
+    assert plain(tables.trace(FAILED.error)) == [
+        "ValueError: no \\x1b[31mbox",
+        "",
+        "Traceback:",
+        "  line 1",
+    ]
+
+
+def test_a_count_that_stopped_early_is_marked() -> None:
+    row = QueueRow("mail", paused=True, owners=1, counts=COUNTS)
+
+    assert plain(tables.queues([row])) == [
+        "queue  state   owners  waiting  delayed  running  succeeded  failed",
+        "mail   paused       1        1        2        3   100,000+   4,000",
+    ]
+    assert str(Count(COUNT_LIMIT, "failed job")) == "at least 100,000 failed jobs"
+    assert str(Count(1, "failed job")) == "1 failed job"
+    assert Count(COUNT_LIMIT, "failed job").exactly is None
+
+
+def test_a_job_as_json_has_times_in_utc_ids_as_text_and_no_payload() -> None:
+    shown = json.loads(json.dumps(as_json.job(FAILED, "failed")))
+
+    assert shown["id"] == str(ID)
+    assert shown["worker"] == "send"
+    assert shown["state"] == "failed"
+    assert shown["created_at"] == "2030-01-31T11:55:00Z"
+    assert shown["ended_at"] == "2030-01-31T12:00:00Z"
+    assert shown["reserved_by"] is None
+    assert shown["error"] == "ValueError: no \x1b[31mbox"
+    assert "payload" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [('{"a":[1]}', {"a": [1]}), ("no JSON", "no JSON"), ("[" * 99_999, "[" * 99_999)],
+)
+def test_a_payload_is_decoded_or_left_as_text(text: str, shown: object) -> None:
+    assert as_json.payload(text) == shown
+
+
+def test_the_headline_is_the_first_line_of_an_error() -> None:
+    assert headline("\n a\nb") == "a"
+    assert headline(None) == ""
+
+
+def snapshot(seconds: float, counts: bgjobs.Counts, *running: bgjobs.Job) -> Snapshot:
+    """A snapshot of one queue."""
+    workers = frozenset(["send"])
+    rows = [QueueRow("mail", paused=False, owners=1, counts=counts, workers=workers)]
+    return Snapshot(NOON, seconds, rows, counts, running, [FAILED])
+
+
+FIRST = snapshot(10, bgjobs.Counts(waiting=9, delayed=0, running=1, succeeded=100, failed=4))
+SECOND = snapshot(
+    12, bgjobs.Counts(waiting=5, delayed=0, running=1, succeeded=125, failed=5), RUNNING
+)
+
+
+def test_rates_come_from_two_snapshots() -> None:
+    assert rate("succeeded", FIRST, SECOND) == Rate(12.5)
+    assert rate("failed", FIRST, SECOND, "mail") == Rate(0.5)
+
+
+def test_the_first_snapshot_has_no_rates() -> None:
+    assert rate("succeeded", None, FIRST) is None
+    assert rate("succeeded", FIRST, evolve(SECOND, seconds=10)) is None
+
+
+def test_deleted_jobs_are_no_negative_rate() -> None:
+    assert rate("failed", SECOND, evolve(FIRST, seconds=20)) == Rate(0)
+
+
+def test_beyond_the_count_limit_rates_come_from_the_newest_jobs() -> None:
+    jobs = [evolve(SUCCEEDED, succeeded_at=NOON + timedelta(seconds=n)) for n in range(6)]
+    other = evolve(jobs[5], name="greet")
+    before = evolve(snapshot(10, COUNTS), samples={"succeeded": jobs[:2]})
+    now = evolve(snapshot(12, COUNTS), samples={"succeeded": [*jobs[1:5], other]})
+    all_new = evolve(now, samples={"succeeded": jobs[2:4]})
+
+    assert rate("succeeded", before, now) == Rate(2.0)
+    assert rate("succeeded", before, now, "mail") == Rate(1.5)
+    assert str(rate("succeeded", before, all_new)) == "1.0+"
+    assert rate("succeeded", FIRST, now) is None
+
+
+def test_a_snapshot_is_a_line_a_picture_or_json() -> None:
+    line = (
+        "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed; "
+        "12.5 succeeded/s, 0.5 failed/s"
+    )
+    drawn = plain(watch.snapshot_picture(FIRST, SECOND, UTC))
+    shown = json.loads(json.dumps(watch.snapshot_json(FIRST, SECOND)))
+
+    assert watch.snapshot_line(FIRST, SECOND, UTC) == line
+    assert "; ".join(drawn[:2]) == line
+    assert drawn[4].split() == ["mail", "active", "1", "5", "0", "1", "12.5", "0.5"]
+    assert drawn[7].split() == [str(ID), "send", "0.0", "s", "1"]
+    assert drawn[10].startswith(f"{ID}  send    0.0 s ago")
+    assert shown["at"] == "2030-01-31T12:00:00Z"
+    assert shown["queues"][0]["succeeded_per_second"] == 12.5
+    assert [job["id"] for job in shown["running"] + shown["failed"]] == [str(ID), str(ID)]
+
+
+COLUMNS: dict[str, str | int | None] = {
+    "name": "send\x1b[2J\n",
+    "priority": 5,
+    "metadata": "[\u202e",
+    "unique_key": None,
+    "payload": "secret",
+}
+UNREADABLE = bgjobs.UnreadableJob(
+    id=ID,
+    table="jobs_failed",
+    reason="metadata: expected a JSON object",
+    columns=COLUMNS,
+    found_at=BEFORE,
+)
+
+
+def test_a_row_that_is_no_job_is_shown_with_its_columns() -> None:
+    assert plain(tables.unreadable([UNREADABLE], NOON, {ID: "01890000"})) == [
+        "id        worker         table        moved aside  reason",
+        (
+            "01890000  send\\x1b[2J\\n  jobs_failed  5 min ago    "
+            "metadata: expected a JSON object"
+        ),
+    ]
+    assert plain(tables.unreadable_job(UNREADABLE, NOON, UTC)) == [
+        f"id                 {ID}",
+        "state              unreadable",
+        "reason             metadata: expected a JSON object",
+        "table              jobs_failed",
+        "moved aside        2030-01-31 11:55:00 UTC (5 min ago)",
+        "column name        send\\x1b[2J\\n",
+        "column priority    5",
+        "column metadata    [\\u202e",
+        "column unique_key  null",
+    ]
+
+
+def test_a_row_that_is_no_job_is_json_with_the_same_columns() -> None:
+    shown = json.loads(json.dumps(as_json.unreadable(UNREADABLE)))
+
+    assert shown["columns"] == {
+        "name": "send\x1b[2J\n",
+        "priority": 5,
+        "metadata": "[\u202e",
+        "unique_key": None,
+    }
+    assert (shown["id"], shown["state"], shown["found_at"]) == (
+        str(ID),
+        "unreadable",
+        "2030-01-31T11:55:00Z",
+    )
+    assert as_json.unreadable(UNREADABLE, with_payload=True)["columns"] == UNREADABLE.columns
