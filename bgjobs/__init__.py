@@ -38,6 +38,8 @@ from bgjobs.stores.types import Counts
 
 if TYPE_CHECKING:
     from bgjobs import events, schedules
+    from bgjobs._core.clock import Clock
+    from bgjobs._core.timeline import TimelineEntry, timeline
     from bgjobs._runtime.admin.imports import Imported
     from bgjobs._runtime.admin.jobs import Admin, Schema
     from bgjobs._runtime.admin.lists import State
@@ -63,6 +65,7 @@ __all__ = [
     "BgJobs",
     "BgJobsError",
     "Cancellation",
+    "Clock",
     "Config",
     "Counts",
     "Cursor",
@@ -99,6 +102,7 @@ __all__ = [
     "State",
     "Store",
     "SucceededJob",
+    "TimelineEntry",
     "UnhandledJobs",
     "UnreadableJob",
     "Worker",
@@ -113,6 +117,7 @@ __all__ = [
     "schedule",
     "schedules",
     "serve",
+    "timeline",
     "worker",
 ]
 
@@ -122,6 +127,7 @@ _LATER = {
     "Admin": "bgjobs._runtime.admin.jobs",
     "BgJobs": "bgjobs._runtime.client",
     "Event": "bgjobs.events",
+    "Clock": "bgjobs._core.clock",
     "EventStream": "bgjobs._runtime.bus",
     "Finding": "bgjobs.stores.operations",
     "Imported": "bgjobs._runtime.admin.imports",
@@ -137,6 +143,7 @@ _LATER = {
     "ScheduledJobControl": "bgjobs._runtime.scheduled.handle",
     "Schema": "bgjobs._runtime.admin.jobs",
     "State": "bgjobs._runtime.admin.lists",
+    "TimelineEntry": "bgjobs._core.timeline",
     "UnhandledJobs": "bgjobs._runtime.supervision.unhandled",
     "administer": "bgjobs._runtime.app",
     "every": "bgjobs.schedules",
@@ -144,6 +151,7 @@ _LATER = {
     "run": "bgjobs._runtime.app",
     "schedule": "bgjobs.schedules",
     "serve": "bgjobs._runtime.app",
+    "timeline": "bgjobs._core.timeline",
 }
 
 if not TYPE_CHECKING:  # to a type checker it would say that any name exists

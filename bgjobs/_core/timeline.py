@@ -27,11 +27,11 @@ def timeline(job: StoredJob) -> Sequence[TimelineEntry]:
     Of those before it knows only the number; crashes and interruptions are counted, without
     their times.
     """
-    check_type("story", job, StoredJob, "a job")
-    return sorted(_moments(job), key=lambda moment: moment.at)
+    check_type("timeline", job, StoredJob, "a job")
+    return sorted(_entries(job), key=lambda entry: entry.at)
 
 
-def _moments(job: StoredJob) -> Iterator[TimelineEntry]:
+def _entries(job: StoredJob) -> Iterator[TimelineEntry]:
     yield TimelineEntry(job.created_at, "enqueued")
     for one in job.errors:
         if one.reserved_at is not None:

@@ -198,7 +198,7 @@ def test_json_is_escaped_and_keeps_its_values(hostile: Path, call: Call) -> None
     assert shown["metadata"] == {f"meta-key{HOSTILE}": f"meta-value{HOSTILE}"}
     assert shown["unique_key"] == f"key{ids['failed']}{HOSTILE}"
     assert shown["error"] == f"last-error{HOSTILE}"
-    assert f"earlier-error{HOSTILE}" in [one["error"] for one in shown["story"]]
+    assert f"earlier-error{HOSTILE}" in [one["error"] for one in shown["timeline"]]
     assert shown["payload"] == {f"argument{DEEPER}": f"value{DEEPER}"}
     assert (owner["queue"], owner["node"]) == (f"owner{HOSTILE}", f"node{HOSTILE}")
     assert exported["name"] == f"worker{HOSTILE}"

@@ -101,7 +101,7 @@ def test_a_job_is_shown_with_its_timeline_and_its_payload_only_on_request(call: 
     assert "secret" not in shown.out + json.dumps(as_json)
     assert "secret" in with_payload.out
     assert payload["mail"]["to"] == "secret"
-    assert len(as_json["story"]) >= 2
+    assert len(as_json["timeline"]) >= 2
     assert as_json["error"].startswith("ValueError: no such")
 
 

@@ -43,14 +43,14 @@ def _ended(found: AnyJob) -> str | None:
 
 
 def whole_job(
-    found: AnyJob, state: State, story: Sequence[TimelineEntry], *, with_payload: bool
+    found: AnyJob, state: State, entries: Sequence[TimelineEntry], *, with_payload: bool
 ) -> dict[str, Json]:
     """Return one job with its timeline."""
     shown = job(found, state)
     shown["error"] = last_error(found)
-    shown["story"] = [
-        {"at": iso_time(moment.at), "what": moment.what, "error": moment.error}
-        for moment in story
+    shown["timeline"] = [
+        {"at": iso_time(entry.at), "what": entry.what, "error": entry.error}
+        for entry in entries
     ]
     if with_payload:
         shown["payload"] = payload(found.payload)

@@ -185,11 +185,11 @@ def column(value: str | int | None) -> str:
     return "null" if value is None else str(value) if isinstance(value, int) else value
 
 
-def story(moments: Iterable[TimelineEntry], zone: tzinfo | None) -> Grid:
+def timeline(entries: Iterable[TimelineEntry], zone: tzinfo | None) -> Grid:
     """Draw the timeline of a job."""
     return table(
         ("at", "what", "error"),
-        [(absolute_time(one.at, zone), one.what, headline(one.error)) for one in moments],
+        [(absolute_time(one.at, zone), one.what, headline(one.error)) for one in entries],
         truncated="error",
     )
 

@@ -213,7 +213,7 @@ def _draw_job(job: AnyJob, zone: tzinfo | None, *, with_payload: bool) -> None:
     now = datetime.now(UTC)
     parts: list[RenderableType] = [
         tables.job(job, state_of(job, now), now, zone),
-        tables.story(timeline(job), zone),
+        tables.timeline(timeline(job), zone),
     ]
     error = last_error(job)
     terminal.draw(tables.stacked(*parts, *([tables.trace(error)] if error else [])))
