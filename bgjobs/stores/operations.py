@@ -1,8 +1,8 @@
-"""The second port: what operators do with a store, beside the applications that use it.
+"""`Operations`: what operators do with a store.
 
-A store that keeps jobs need not have it; `SQLiteStore` and `PostgresStore` do. As in the first
-port every verb is blocking, may be called from any thread, and takes `now`; the contract is
-checked by `bgjobs.testing.contract`, too.
+A store need not have it; `SQLiteStore` and `PostgresStore` do. As in `Store`, every method is
+blocking, may be called from any thread and takes `now`, and `bgjobs.testing.contract` checks
+the contract.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,28 +22,28 @@ from bgjobs.stores.types import Commands
 @final
 @frozen
 class Cancellation:
-    """What became of jobs that were to be cancelled."""
+    """The result of cancelling jobs."""
 
     ended: Sequence[UUID]
-    """They waited, and are stored as failed now."""
+    """Jobs that waited. They are stored as failed."""
     asked: Sequence[UUID]
-    """They are running; their owner is asked to cancel them."""
+    """Jobs that are running. Their owners were asked to cancel them."""
 
 
 @final
 @frozen(kw_only=True)
 class Failures:
-    """Which failed jobs are meant; all of them, unless said."""
+    """A filter of failed jobs; by default all of them."""
 
     name: str | None = None
-    """Those of this worker."""
+    """The name of the worker."""
     words: Sequence[str] = ()
-    """Those whose error has all of these words in its first line, in capitals or not.
+    """Words that all occur in the first line of the error, in any case.
 
-    A star behind the last one lets it be the beginning of a word.
+    A star after the last word makes it match the beginning of a word.
     """
     before: datetime | None = None
-    """Those that failed before this instant."""
+    """Only jobs that failed before this time."""
 
     def __attrs_post_init__(self) -> None:
         check_name("name", self.name, optional=True)
@@ -56,28 +56,28 @@ ALL_FAILURES = Failures()
 @final
 @frozen
 class LiveOwner:
-    """A queue that runs somewhere: one start of it, with its lease."""
+    """One start of a queue, with its lease."""
 
     id: UUID
     name: str
-    """The queue's, or that of a scheduled job."""
+    """The name of the queue or of the scheduled job."""
     node: str
-    """Where it runs: host and process."""
+    """Host and process."""
     opened_at: datetime
     lease_left: timedelta
-    """Until others may take over; it is renewed before."""
+    """How long until the lease ends, unless it is renewed before."""
     running: int
-    """How many jobs it has reserved."""
+    """The number of jobs that it has reserved."""
 
 
 @final
 @frozen
 class Migration:
-    """One step of the schema."""
+    """One migration of the schema."""
 
     name: str
     sql: str = field(repr=False)
-    """What it executes."""
+    """The statements that it executes."""
 
 
 Level = Literal["ok", "warning", "problem"]
@@ -86,59 +86,58 @@ Level = Literal["ok", "warning", "problem"]
 @final
 @frozen
 class Finding:
-    """One thing that `Operations.diagnose` looked at."""
+    """The result of one check of `Operations.diagnose`."""
 
     check: str
     level: Level
     text: str
-    """What was found, and what to do about it."""
+    """What was found and what to do about it."""
 
 
 class Operations(Protocol):
     """What operators do with a store."""
 
     def commands(self, owners: Collection[UUID]) -> Commands:
-        """Give what is wanted of these owners now, as heartbeats do."""
+        """Return what operators want from these owners now, as `Store.heartbeat` does."""
         ...
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
-        """Let this queue reserve nothing, on any node; False if it was paused before."""
+        """Pause this queue on all nodes: it reserves nothing. Return False if it was paused."""
         ...
 
     def resume_queue(self, name: str) -> bool:
-        """Let it reserve again; False if it was not paused."""
+        """Resume this queue on all nodes. Return False if it was not paused."""
         ...
 
     def cancel(
         self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
     ) -> Cancellation:
-        """End waiting jobs as failed, and ask the owners of running ones to cancel them.
+        """Store waiting jobs as failed, and ask the owners of running jobs to cancel them.
 
-        The error of the failed ones is ``Cancelled:`` and the reason. An occurrence that waits
-        ends like any other job; nothing follows it, so its scheduled job plans anew.
+        The error of the failed jobs is ``Cancelled:`` and the reason. A waiting occurrence ends
+        like any other job. No occurrence follows it, so its scheduled job plans a new one.
 
-        What is asked of a running job is stored, and `Store.write` looks at it where the job
-        would be put back. So a job that runs and waits in turn ends, although no owner has
-        heard of it in time. One that is put back at this very moment may run once more.
+        The request to cancel a running job is stored, and `Store.write` reads it when the job
+        would be put back. So the job ends even if no owner received the request in time. A job
+        that is put back while this method runs may run once more.
         """
         ...
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
-        """Delete jobs for ever, waiting, delayed or ended, and return the ids of those deleted.
+        """Delete jobs that do not run, and rows that were set apart. Return the deleted ids.
 
-        So are rows that were set apart. Running jobs are left alone. Nothing is recorded, the
-        unique key is free again, and an occurrence that waited is planned anew by its scheduled
-        job.
+        Running jobs are not changed. Nothing is recorded about a deleted job, and its unique
+        key is free. Where a waiting occurrence was deleted, its scheduled job plans a new one.
         """
         ...
 
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
-        """Let failed jobs run again at once, and give the ids of those that will.
+        """Retry failed jobs now with a full retry budget. Return the ids that were retried.
 
-        They keep id, arguments and errors, and begin with all their retries. Not those whose
-        unique key another job has by now. What ran for a schedule runs beside it.
+        The jobs keep id, arguments and errors. A job whose unique key another live job has is
+        not retried. A job that ran for a schedule runs independently of it.
         """
         ...
 
@@ -151,9 +150,9 @@ class Operations(Protocol):
         priority: int | None = None,
         now: datetime | None = None,
     ) -> Sequence[UUID]:
-        """Change when waiting jobs are due, or their priority; give the ids of those changed.
+        """Change the time or the priority of waiting jobs. Return the ids that were changed.
 
-        Running jobs are left alone, and so are occurrences, whose time the schedule says.
+        Running jobs are not changed, nor are occurrences, whose time comes from the schedule.
         """
         ...
 
@@ -167,27 +166,30 @@ class Operations(Protocol):
         skip: int = 0,
         now: datetime | None = None,
     ) -> int:
-        """Delete up to `limit` jobs of this worker of each kind, as `Store.prune` does of all.
+        """Delete old ended jobs of this worker, as `Store.prune` does for all workers.
 
-        The lowest ids go first, which are not always those that ended first, and the first
-        `skip` of each kind are passed over.
+        Jobs are deleted by id, lowest first, which is not always the order in which they ended.
+        The first `skip` jobs of each state are left out.
         """
         ...
 
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Return failed jobs; with words, the last that failed first, else the newest first.
+        """Return failed jobs, newest first.
 
-        With words it is a `Listing`, whose `after` is where the next page begins; `Page.after`
-        has to be such a cursor then: `ValueError` for an id.
+        With words, the order is that of the failures, latest first. The result is a `Listing`
+        then, whose `after` is the cursor of the next page.
+
+        Raises:
+            ValueError: There are words, and `Page.after` is an id instead of a cursor.
         """
         ...
 
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
-        """Return only their ids, in the same order, and with words as a `Listing`, too."""
+        """Return the ids of failed jobs, in the order of `get_failed`."""
         ...
 
     def get_waiting(
@@ -198,112 +200,117 @@ class Operations(Protocol):
         page: Page = FIRST_PAGE,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Give the waiting jobs that are due, or those that are delayed, the oldest first."""
+        """Return the waiting jobs that are due, or those that are delayed, oldest first."""
         ...
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
-        """Return the ids from one to another of jobs, live or ended, the lowest first."""
+        """Return the ids of live and ended jobs from `first` to `last`, lowest first."""
         ...
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
-        """Return whose jobs wait, due or not: each worker's name once, `limit` at most."""
+        """Return up to `limit` names of workers that have waiting or delayed jobs."""
         ...
 
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
+        """Return live jobs that have an occurrence and the key of a schedule, oldest first."""
         ...
 
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
-        """Give reserved jobs of one worker, or of all, the oldest first."""
+        """Return reserved jobs of one worker or of all, oldest first."""
         ...
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
-        """Give the owners with a live lease, by name."""
+        """Return the owners with a live lease, ordered by name."""
         ...
 
     def set_apart(
         self, found: Collection[UnreadableJob], *, now: datetime | None = None
     ) -> Sequence[UnreadableJob]:
-        """Move rows that cannot be read to a table of their own, and return those moved.
+        """Move rows that cannot be read to a table of their own. Return those that were moved.
 
-        They are what other verbs returned. A row that has changed since it was read stays, and
-        so does one that another process has moved: each is returned once.
+        `found` has rows that other methods reported. A row that has changed since it was read
+        is not moved. Of several processes that move the same row, one returns it.
         """
         ...
 
     def get_unreadable(
         self, page: Page = FIRST_PAGE, *, longest: int = 1_000
     ) -> Sequence[UnreadableJob]:
-        """Return what was set apart, the newest first.
+        """Return rows that were set apart, newest first.
 
         Texts of columns are cut after `longest` characters.
         """
         ...
 
     def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
-        """Return what was set apart under this id, or with it as the id of its job, or None."""
+        """Return the row that was set apart with this id, or whose job had it, or None."""
         ...
 
     def count_unreadable(self, *, at_most: int | None = None) -> int:
-        """Count what was set apart, up to `at_most`."""
+        """Count the rows that were set apart, up to `at_most`."""
         ...
 
     def put_back(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
-        """Store those that were set apart and can be read by now, and return their ids.
+        """Store rows that were set apart as jobs again, if they can be read now.
 
-        They wait again and are due at once, with all their retries; what had succeeded is
-        stored as that. Left out are those whose id or unique key another job has.
+        They are due at once with a full retry budget; a job that had succeeded is stored as
+        succeeded. A row whose id or unique key another job has is left out.
+
+        Returns:
+            The ids of the jobs that were stored.
         """
         ...
 
     def unvalidated(self) -> Sequence[str]:
-        """Return the names of constraints that no one has compared with all older rows."""
+        """Return the names of constraints that are not validated for existing rows."""
         ...
 
     def validate(self, constraint: str, *, now: datetime | None = None) -> int:
-        """Set apart what a constraint refuses, validate it, and return how many rows that were.
+        """Set apart the rows that a constraint refuses, then validate the constraint.
 
-        It can be interrupted and repeated. Meanwhile the table can be written.
+        It can be interrupted and repeated. Other processes can write the table meanwhile.
+
+        Returns:
+            The number of rows that were set apart.
         """
         ...
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
-        """Store failed jobs as they are, and give the ids of those that were not there."""
+        """Store failed jobs as they are. Return the ids of those that were not stored yet."""
         ...
 
     def schema_version(self) -> int:
-        """Give the version of the schema; 0 when there is none."""
+        """Return the version of the schema; 0 if there is none."""
         ...
 
     def pending_migrations(self) -> Sequence[Migration]:
-        """Give what `Store.migrate` would do."""
+        """Return the migrations that `Store.migrate` would apply."""
         ...
 
     def diagnose(self) -> Sequence[Finding]:
-        """Look for trouble: settings, files, statistics, plans."""
+        """Check settings, files, statistics and query plans for problems."""
         ...
 
 
 class OperatedStore(Store, Protocol):
-    """A store that operators can work with; `operations_of` finds out whether one is."""
+    """A store that has `Operations`; see `operations_of`."""
 
     @property
     def operations(self) -> Operations:
-        """The verbs for operators; used while the store is open."""
+        """The methods for operators; they are called while the store is open."""
         ...
 
 
 def operations_of(store: Store) -> Operations | None:
-    """Return what operators do with a store, or None where its `operations` is absent or None.
+    """Return the `Operations` of a store, or None if its `operations` is absent or None.
 
-    The attribute is asked for as any other is, so a wrapper passes on the operations of the
-    store that it wraps if its `__getattr__` does. It has none if that raises
-    `AttributeError` for this name, or if it sets ``operations = None``.
+    A wrapper has the operations of the wrapped store if its `__getattr__` returns them. It has
+    none if `__getattr__` raises `AttributeError`, or if it sets ``operations = None``.
     """
-    # From Python 3.12 on, isinstance() with a protocol does not see what __getattr__ passes on.
+    # From Python 3.12 on, isinstance() does not see attributes that __getattr__ returns.
     operations: Operations | None = getattr(store, "operations", None)
     return operations

@@ -1,22 +1,23 @@
-"""The port that every store fills: blocking verbs over one database.
+"""`Store`: the port between bgjobs and a database.
 
-A store is plain blocking code: its author writes SQL and no async. The runtime calls it from
-worker threads, several at once, so every verb may be called from any thread. The contract
-below is stated once, here, and checked for every store by `bgjobs.testing.contract`.
+A store is plain blocking code. The runtime calls it from worker threads, several at once, so
+every method may be called from any thread. The contract is stated here and checked for every
+store by `bgjobs.testing.contract`.
 
-Time: every verb takes `now`. With None the store uses its own authority, which is the
-server's clock where there is a server and this machine's clock elsewhere. Instants that come
-out are aware UTC with microseconds.
+Time: every method takes `now`. With None the store reads its own clock: the server's clock
+where there is a server, this machine's clock elsewhere. Returned times are aware datetimes in
+UTC with microseconds.
 
-Errors: `StoreUnavailableError` when trying again may help, another `StoreError` when it will
-not: `RowRefusedError` where a row or a value is refused and others may be taken. A verb that
-raises has changed nothing, except that `StoreUnavailableError` may leave it unknown whether the
-last commit happened.
+Errors: a method raises `StoreUnavailableError` when a retry may help. Any other `StoreError`
+means that a retry does not help; `RowRefusedError` means that one row or value was refused and
+that others may be accepted. A method that raises has changed nothing, with one exception: after
+`StoreUnavailableError` it is unknown whether the last commit took effect.
 
-Rows that cannot be read: another program may have written them, or a hand. They cost no other
-row anything. A verb that returns several jobs leaves them out and tells of them in a `Listing`;
-one that returns a single job raises `UnreadableJobError`. `Operations.set_apart` moves them
-away. A store that holds only what it was given, such as one in memory, has none.
+Unreadable rows: another program or an operator may have written a row that is not a valid job.
+It must not affect other rows. A method that returns several jobs leaves such rows out and
+reports them in a `Listing`. A method that returns one job raises `UnreadableJobError`.
+`Operations.set_apart` moves unreadable rows to a table of their own. A store that contains only
+what it was given, such as one in memory, has no unreadable rows.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -36,74 +37,91 @@ if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed 
 
 
 class ChangeSource(Protocol):
-    """Tells that another process changed the store. It never blocks.
+    """Reports that another process changed the store. It never blocks.
 
-    Used by one thread at a time. It may miss a change and may tell of one that is none:
-    polling goes on beside it.
+    One thread uses it at a time. It may miss a change and may report one that did not happen:
+    queues also poll.
     """
 
     @property
     def interval(self) -> float | None:
-        """Seconds between two looks; None when `fileno` becomes readable instead."""
+        """Seconds between two calls of `poll`; None where `fileno` becomes readable instead."""
         ...
 
     def fileno(self) -> int:
-        """Give the descriptor to wait for; only asked for when `interval` is None."""
+        """Return the descriptor to wait for; called only where `interval` is None."""
         ...
 
     def poll(self) -> Collection[str] | None:
-        """Give the worker names that have new jobs; None means it may be any of them.
+        """Return the names of workers that have new jobs.
 
-        Empty when nothing happened. `StoreUnavailableError` when the watcher is broken; it
-        is then closed and another one opened. Asked after a long silence, too: a watcher that
-        sees for itself is broken when it finds what its descriptor has not announced.
+        It is also called after a long time without a notification, to find out whether the
+        source still works.
+
+        Returns:
+            Names in no particular order; empty when nothing changed; None when any worker may
+            have new jobs.
+
+        Raises:
+            StoreUnavailableError: The source is broken, or it found a change that its
+                descriptor did not announce. The caller closes it and opens another one.
         """
         ...
 
     def close(self) -> None:
-        """Give back the connection."""
+        """Close the connection."""
         ...
 
 
 class Store(Protocol):
     """A database that keeps jobs.
 
-    Its verbs are used between `open` and `close`, from any thread.
+    Its methods are called between `open` and `close`, from any thread.
     """
 
     @property
     def label(self) -> str:
-        """What and where it is, for messages; without secrets."""
+        """The kind and the place of the database, for messages; without secrets."""
         ...
 
     @property
     def connections(self) -> int:
-        """How many verbs can usefully go on at once, 1 or more."""
+        """How many calls can usefully run at the same time, 1 or more."""
         ...
 
     @property
     def listeners(self) -> "Sequence[Listener]":
-        """Who is told of this store's own events, beside the listeners of the application."""
+        """Listeners that receive the events of this store, besides those of the application."""
         ...
 
     @property
     def needs_notify(self) -> bool:
-        """Whether other processes' watchers hear of new jobs only through `notify`."""
+        """Whether the change sources of other processes learn of new jobs only by `notify`."""
         ...
 
     def open(self) -> None:
-        """Connect. A store can be opened again after `close`; opening twice is an error."""
+        """Connect to the database. A closed store can be opened again.
+
+        Raises:
+            StoreError: The store is open.
+        """
         ...
 
     def close(self) -> None:
-        """Give back every connection; harmless when not open."""
+        """Close every connection. Does nothing when the store is not open."""
         ...
 
     def migrate(self) -> Sequence[str]:
-        """Bring the schema to `SCHEMA_VERSION` and give the names of what was applied.
+        """Apply the migrations that are missing up to `SCHEMA_VERSION`.
 
-        Each migration is one transaction that also records it. Safe when several processes
-        start at once. `SchemaMismatchError` when the schema is newer; nothing is changed.
+        Each migration is one transaction that also records it. Several processes may call this
+        at the same time.
+
+        Returns:
+            The names of the migrations that were applied, in order.
+
+        Raises:
+            SchemaMismatchError: The schema is newer. Nothing is changed.
         """
         ...
 
@@ -118,27 +136,28 @@ class Store(Protocol):
         *,
         now: datetime | None = None,
     ) -> Written:
-        """Store new jobs and settle reserved ones, all in one transaction.
+        """Settle reserved jobs and store new ones, all in one transaction.
 
-        Every settlement is fenced: it touches the row only where the job is still held by
-        exactly its reservation (id, owner and number), else it is reported as lost. The
-        ends are written first, so that a new job may take the unique key of one that ends.
+        Every settlement is fenced: it changes the row only if the job is still reserved by
+        exactly its reservation (id, owner and number). Otherwise the reservation is reported as
+        lost. Settlements are written before new jobs, so that a new job may take the unique key
+        of a job that ends.
 
-        A job that is to be put back while `Operations.cancel` wants it cancelled does not
-        wait again: it is stored as failed in the same transaction, with the counters and
-        errors of the `Requeue`, and reported in `Written.cancelled`. What follows it is not
-        stored.
+        If `Operations.cancel` has marked a job that a `Requeue` puts back, the job is stored as
+        failed in the same transaction, with the counters and errors of the `Requeue`, and is
+        reported in `Written.cancelled`. Jobs that follow it are not stored.
 
-        A write whose answer was lost can be repeated, with `NewJob.repeated`: an id that is
-        stored already, live or ended, is not stored again. The live job is given; for an ended
-        one, what was asked. A first try that a server still works on when its repeat was
-        stored, run and ended may store a job anew: it runs again, and its end is lost.
+        A write whose answer was lost can be repeated with `NewJob.repeated`. An id that is
+        already stored, live or ended, is not stored again. A live job is returned as it is
+        stored, an ended one as it was requested. If the server completes the first write only
+        after the repeated job was stored, run and ended, the first write stores the job again:
+        it runs a second time, and that run loses its reservation.
 
-        Where the holder of a unique key cannot be read, it raises `UnreadableJobError`. Some of
-        the new jobs may be stored then, so that a repeat has to say `NewJob.repeated`.
+        `NewJob.plan` is called after the settlements are written, with the `now` of this write.
 
-        A job with a `NewJob.plan` is planned here, after the ends are written, by the `now` of
-        this write.
+        Raises:
+            UnreadableJobError: The row that holds a unique key cannot be read. Some of the new
+                jobs may be stored, so a repeated write must set `NewJob.repeated`.
         """
         ...
 
@@ -150,15 +169,21 @@ class Store(Protocol):
         *,
         now: datetime | None = None,
     ) -> bool:
-        """Let the job succeed and run `work(connection)`, in one transaction of their own.
+        """Store the job as succeeded and run `work(connection)` in the same transaction.
 
-        The jobs of `enqueue` are stored in it, too, after the job has ended. `work` gets the
-        database driver's own connection (hence `Any`) and must not commit, roll back or close
-        it, also if it begins another transaction: that is a `StoreError`, and the job has not
-        succeeded. What `work` has committed itself may be there. It is not called when
-        the reservation is lost; then the answer is False. What `work` raises rolls everything
-        back and goes to the caller, except that a connection that was lost on the way is
-        `StoreUnavailableError`.
+        The transaction contains nothing else but the jobs of `enqueue`, which are stored after
+        the job has ended. `work` is called with the connection of the database driver (hence
+        `Any`). It must not commit, roll back or close it, nor begin another transaction.
+
+        Returns:
+            True if the job succeeded; False if the reservation was lost. Then `work` was not
+            called.
+
+        Raises:
+            StoreError: `work` ended the transaction. The job has not succeeded; what `work`
+                committed itself may be stored.
+            StoreUnavailableError: The connection was lost.
+            Exception: Whatever `work` raises. Everything is rolled back.
         """
         ...
 
@@ -173,12 +198,15 @@ class Store(Protocol):
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`.
 
-        Gives 0 to `limit` jobs, each once, ordered by (priority, available_at, id). Raises
-        the `reservations` of each. Two owners never get the same job. An owner without a
-        live lease gets nothing.
+        The `reservations` of each job grows by one. Two owners never reserve the same job. An
+        owner without a live lease reserves nothing.
 
-        What is reserved of a worker in `caps`, by anybody, stays within its cap. There may then
-        be fewer jobs than could be had: another look gets the rest.
+        For a worker in `caps`, the jobs that are reserved by all owners together stay within
+        its cap. A call may then return fewer jobs than are available; the next one returns the
+        rest.
+
+        Returns:
+            0 to `limit` jobs, each once, ordered by (priority, available_at, id).
         """
         ...
 
@@ -190,76 +218,81 @@ class Store(Protocol):
         caps: Sequence[Cap] = (),
         now: datetime | None = None,
     ) -> timedelta | None:
-        """Say how long until the first unreserved job of these workers is due.
+        """Return the time until the first unreserved job of these workers is due.
 
-        Zero or less when one is due already; None when there is none. With `planned` False
-        the occurrences of scheduled jobs are left out. A worker that has reached its cap has
-        none before its rate allows another one.
+        With `planned` False, occurrences of scheduled jobs are left out. The jobs of a worker
+        that has reached its cap are due when its rate allows another one.
+
+        Returns:
+            Zero or less when a job is due already; None when there is no such job.
         """
         ...
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
-        """Give the live job of this worker that holds this unique key, or None."""
+        """Return the live job of this worker that has this unique key, or None."""
         ...
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
-        """Delete a waiting job and store `new` in its place, or nothing, in one transaction.
+        """Delete a waiting job and store `new`, if given, in one transaction.
 
-        Only while it waits and was not reserved since it was read, by its `reservations`;
-        else the answer is False and nothing is changed. `new` may take its unique key.
+        `new` may have the same unique key.
+
+        Returns:
+            False, and nothing is changed, if the job does not wait any longer, or if its
+            `reservations` shows that it was reserved since it was read.
         """
         ...
 
     def open_owner(
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None
     ) -> None:
-        """Record a new owner whose lease ends after `lease`. Repeating it changes nothing."""
+        """Record a new owner whose lease ends after `lease`. A repeat changes nothing."""
         ...
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
     ) -> Renewal:
-        """Renew these owners' leases, so that they end `lease` from now.
+        """Renew the leases of these owners, so that they end `lease` from now.
 
-        A lease that has ended cannot be renewed. Uses a connection of its own, so that it
-        waits for no other verb of this process.
+        A lease that has ended cannot be renewed. The method uses a connection of its own, so
+        that it waits for no other call of this process.
         """
         ...
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
     ) -> Sequence[Job]:
-        """Give reserved jobs whose owner has no live lease, by id."""
+        """Return reserved jobs whose owner has no live lease, ordered by id."""
         ...
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
-        """Forget these owners, and all whose lease has ended."""
+        """Delete these owners and all owners whose lease has ended."""
         ...
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-        """Give the job of this id, live or ended, or None."""
+        """Return the job with this id, live or ended, or None."""
         ...
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Give waiting and delayed jobs, of one worker or of all, oldest first."""
+        """Return waiting and delayed jobs of one worker or of all, oldest first."""
         ...
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Give reserved jobs, of one owner or of all, oldest first."""
+        """Return reserved jobs of one owner or of all, oldest first."""
         ...
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
-        """Give succeeded jobs, of one worker or of all, the newest first."""
+        """Return succeeded jobs of one worker or of all, newest first."""
         ...
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Give failed jobs, of one worker or of all, the newest first."""
+        """Return failed jobs of one worker or of all, newest first."""
         ...
 
     def count(
@@ -269,11 +302,11 @@ class Store(Protocol):
         at_most: int | None = None,
         now: datetime | None = None,
     ) -> Counts:
-        """Count the jobs of these workers, or of all with None.
+        """Count the jobs of these workers, or of all workers with None.
 
-        Up to `at_most` of each kind, so that it takes no longer however many there are. With
-        None it is exact, and reads them all. All numbers are of one moment: a job that moves
-        from one kind to another meanwhile is counted once.
+        Counting stops at `at_most` jobs of each state, which bounds the cost. With None the
+        numbers are exact, and all rows are read. All numbers come from one snapshot, so that a
+        job that changes its state meanwhile is counted once.
         """
         ...
 
@@ -286,23 +319,31 @@ class Store(Protocol):
         skip: int = 0,
         now: datetime | None = None,
     ) -> int:
-        """Delete up to `limit` ended jobs of each kind that ended longer ago than this.
+        """Delete succeeded and failed jobs that ended longer ago than the given times.
 
-        The longest ended first, without the first `skip` of each kind. None keeps that kind for
-        ever. Returns how many were deleted.
+        Args:
+            succeeded_for: How long succeeded jobs are kept; None keeps them forever.
+            failed_for: How long failed jobs are kept; None keeps them forever.
+            limit: How many jobs of each state are deleted at most, oldest end first.
+            skip: How many of the oldest jobs of each state are left out.
+            now: The time to compare with.
+
+        Returns:
+            The number of deleted jobs.
         """
         ...
 
     def notify(self, names: Collection[str]) -> None:
-        """Tell watchers that these workers have new jobs; does nothing where they see it.
+        """Notify change sources that these workers have new jobs.
 
-        With no names it only makes every watcher with a `fileno` readable, this process's
-        own too: one that stays silent is dead.
+        Does nothing where change sources see new jobs by themselves. Without names it only
+        makes every change source with a `fileno` readable, that of this process included: one
+        that does not become readable is broken.
         """
         ...
 
     def watch(self) -> ChangeSource | None:
-        """Open a watcher for other processes' changes; None where polling has to do."""
+        """Open a source of changes by other processes; None where queues have to poll."""
         ...
 
     def enqueue_in(
@@ -312,10 +353,14 @@ class Store(Protocol):
         *,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Store jobs inside the caller's own transaction on the caller's own connection.
+        """Store jobs on the caller's connection, inside the caller's transaction.
 
-        They exist once the caller commits, and not at all if the caller rolls back. Needs
-        neither `open` nor a running `BgJobs`, only the schema. `connection` is the driver's
-        (hence `Any`); the adapters say which.
+        The jobs exist once the caller commits, and do not exist if the caller rolls back. The
+        store need not be open and no `BgJobs` need run; the schema must exist. `connection` is
+        a connection of the database driver (hence `Any`), see each store for its type.
+
+        Returns:
+            The stored jobs, in the order of the requests. Where a unique key was taken, the
+            live job that has it.
         """
         ...

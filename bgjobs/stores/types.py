@@ -1,4 +1,4 @@
-"""What the verbs of a store take and return."""
+"""Values that the methods of a store take and return."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -11,25 +11,25 @@ from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.requests import JobRequest
 
 SCHEMA_VERSION = 5
-"""The schema that this version of bgjobs reads and writes; migrations are numbered up to it."""
+"""The version of the schema that this bgjobs reads and writes: that of its last migration."""
 
 
 @final
 @frozen
 class NewJob:
-    """A request with the id under which it shall be stored."""
+    """A request with the id of the job that it becomes."""
 
     id: UUID
     request: JobRequest
     after: Reservation | None = None
-    """Stored only if the settlement of this reservation, in the same write, takes effect."""
+    """If set, the job is stored only if the same write settles this reservation."""
     repeated: bool = False
-    """An earlier try to store it may have been committed, and the job have run since."""
+    """Whether an earlier write of this job may have been committed, and the job have run."""
     plan: Callable[[datetime], JobRequest] | None = field(default=None, eq=False, repr=False)
-    """Returns what to store instead of `request`, by the store's time of the transaction.
+    """Called with the store's time of the transaction; returns the request that is stored.
 
-    Called in the transaction, in the thread that writes, and not at all if `after` keeps the
-    job from being stored. `request` is an estimate, with the same worker, payload and key.
+    It is called in the transaction, in the thread that writes, and only if the job is stored.
+    `request` is an estimate until then, with the same worker, payload and unique key.
     """
 
 
@@ -39,17 +39,18 @@ class Written:
     """What `Store.write` did."""
 
     jobs: Sequence[Job]
-    """One for each request, in the order asked; where a unique key was taken, its holder.
+    """One job for each request, in the same order.
 
-    Where the settlement that it follows was lost, what was asked; it is not stored.
+    Where a unique key was taken, it is the live job that has the key. Where the settlement of
+    `NewJob.after` was lost, it is the job as requested, which is not stored.
     """
     lost: Collection[Reservation]
-    """The reservations that were not there any more; nothing was written for these."""
+    """The reservations that did not hold any longer; nothing was written for them."""
     cancelled: Mapping[Reservation, str] = field(factory=dict[Reservation, str])
-    """Jobs that were to be put back, and that an operator has cancelled, with the reason.
+    """Why operators cancelled jobs that a `Requeue` was to put back.
 
-    They are stored as failed. A run of a schedule is not: it is still reserved, so that it can
-    be settled as failed together with the run that follows it.
+    They are stored as failed, except for runs of scheduled jobs: such a run stays reserved, so
+    that it can be settled as failed together with the run that follows it.
     """
 
 
@@ -62,37 +63,37 @@ class Owner:
     name: str
     """The queue's name."""
     node: str
-    """Where it runs, for people to read; never compared."""
+    """Host and process, for people to read; never compared."""
 
 
 @final
 @frozen
 class Commands:
-    """What operators want of the queues of a process."""
+    """What operators want from the queues of a process."""
 
     paused: frozenset[str] = frozenset()
-    """The queues that shall reserve nothing, on any node."""
+    """Names of queues that reserve nothing, on any node."""
     cancelled: Mapping[UUID, str] = field(factory=dict[UUID, str])
-    """Jobs that are reserved and shall be cancelled, with the reason."""
+    """Why running jobs are to be cancelled, by job id."""
 
 
 @final
 @frozen
 class Renewal:
-    """What `Store.heartbeat` found."""
+    """The result of `Store.heartbeat`."""
 
     alive: Collection[UUID]
-    """The owners whose lease was renewed; for the others it had ended, and stays so."""
+    """The owners whose lease was renewed. The leases of the others have ended."""
     now: datetime
-    """The store's clock at that moment."""
+    """The time of the store's clock."""
     commands: Commands = Commands()
-    """What operators want of these owners; nothing where the store has no `Operations`."""
+    """What operators want from these owners; empty if the store has no `Operations`."""
 
 
 @final
 @frozen
 class Counts:
-    """How many jobs there are; a number that reaches the limit asked for means "or more"."""
+    """How many jobs there are. A number that equals the limit of the call means "or more"."""
 
     waiting: int
     """Jobs that may be reserved now."""
@@ -103,4 +104,4 @@ class Counts:
     succeeded: int
     failed: int
     unreadable: int = 0
-    """Stored rows that are no jobs and were set apart; counted by `Admin.count` alone."""
+    """Rows that were set apart because they cannot be read; counted by `Admin.count` only."""
