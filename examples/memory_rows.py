@@ -7,12 +7,19 @@ from uuid import UUID
 
 from attrs import asdict, evolve, field, frozen
 
-from bgjobs._core.jobs import FailedJob, Job, Reservation, StoredJob, SucceededJob
-from bgjobs._core.limits import Cap
-from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs import FailedJob, Job, Reservation, SucceededJob
 from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Page
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import (
+    Cap,
+    Drop,
+    Fail,
+    NewJob,
+    Requeue,
+    Settlement,
+    StoredJob,
+    Succeed,
+)
 from bgjobs.stores.values import as_asked, as_planned, check_duplicates, which_are_free
 
 J = TypeVar("J", bound=StoredJob)

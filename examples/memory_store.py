@@ -17,15 +17,20 @@ from uuid import UUID
 import trio
 
 import bgjobs
-from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
-from bgjobs._core.limits import Cap
-from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Settlement, Succeed
-from bgjobs._core.timestamps import as_instant
+from bgjobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
 from bgjobs.errors import StoreError
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import Page
-from bgjobs.stores.types import Counts, NewJob, Owner, Renewal, Written
+from bgjobs.stores.types import (
+    Cap,
+    Counts,
+    NewJob,
+    Owner,
+    Renewal,
+    Settlement,
+    Succeed,
+    Written,
+)
 from bgjobs.stores.values import bounded_age
 from memory_rows import J, Rows, newest_first, oldest_first
 
@@ -268,7 +273,7 @@ class MemoryStore:
 
 
 def _moment(now: datetime | None) -> datetime:
-    return datetime.now(UTC) if now is None else as_instant("now", now)
+    return datetime.now(UTC) if now is None else now.astimezone(UTC)
 
 
 def _named(name: str | None, jobs: Iterable[J]) -> Generator[J]:

@@ -1,7 +1,8 @@
-"""The columns of a stored job, in the order in which every statement returns them.
+"""The columns of stored jobs, in the order in which every statement returns them.
 
-A text that is longer than what bgjobs writes is never read: a statement returns null in place
-of one that cannot be null, and an empty text in place of one that can. Neither can be decoded.
+Statements do not return texts that are longer than any that bgjobs writes. Instead of such a
+text they return null where the column cannot be null, and an empty text where it can. Both are
+refused by the decoder.
 """
 
 import re
@@ -30,7 +31,7 @@ BYTES = {
     "metadata": 4 * LONGEST_ESCAPED * LONGEST_METADATA,
     "error": LONGEST_CHARACTER * LONGEST_ERROR,
 }
-"""How many bytes a text of each column has at most."""
+"""The largest number of bytes of a text, by column."""
 
 JOB = (
     "id",
@@ -50,11 +51,11 @@ JOB = (
     "occurrence",
     "metadata",
 )
-"""Those of a live job; ended ones have more behind them."""
+"""The columns of a live job. Ended jobs have more columns after these."""
 SUCCEEDED = (*JOB, "succeeded_at")
 FAILED = (*JOB, "error", "failed_at")
 UNREADABLE = (*JOB[1:], "succeeded_at", "error", "failed_at")
-"""Those that the table of unreadable rows has behind the id of the job."""
+"""The columns that the table of unreadable rows has after the id of the job."""
 MAY_BE_NULL = frozenset({"reserved_at", "reserved_by", "unique_key", "occurrence", "metadata"})
 _LISTS = {"job": JOB, "succeeded": SUCCEEDED, "failed": FAILED, "unreadable": UNREADABLE}
 _TIMES = ("created_at", "available_at", "reserved_at", "succeeded_at", "failed_at")
@@ -68,24 +69,26 @@ _PLACEHOLDER = re.compile(
 @final
 @frozen
 class ColumnLists:
-    """Writes the columns into the statements of one dialect.
+    """Replaces placeholders for columns in the statements of one dialect.
 
-    ``{job_columns}`` and its like for ``succeeded``, ``failed`` and ``unreadable`` stand for a
-    list, with ``of alias`` for columns of a table that is joined; ``{limited alias.column}``
-    for one. ``{job_names}`` is the list of all columns but the id as they are,
-    ``{job_cut}`` the list with only the beginning of each text, and ``{job_limits}`` is true of
-    a row that keeps within the bounds.
+    - ``{job_columns}``, and the same with ``succeeded``, ``failed`` and ``unreadable``: the
+      list of columns, without texts that are too long; ``{job_columns of alias}`` qualifies
+      them.
+    - ``{limited alias.column}``: one such column.
+    - ``{job_names}``: all columns but the id.
+    - ``{job_cut}``: the list with only the beginning of each text.
+    - ``{job_limits}``: a condition that is true for a row within all bounds.
     """
 
     length: Callable[[str], str]
-    """Returns the expression for the number of bytes of a column."""
+    """Returns an expression for the number of bytes of a column."""
     in_calendar: Callable[[str], str]
-    """Returns the expression that tells whether a column lies within the years 1 to 9999."""
+    """Returns a condition that is true for times from the year 1 to 9999."""
     beginning: Callable[[str], str]
-    """Returns the expression for the first characters of a column, one more than are shown."""
+    """Returns an expression for the beginning of a text, one character longer than shown."""
 
     def fill(self, text: str) -> str:
-        """Return a statement with all its columns."""
+        """Return a statement with all placeholders for columns replaced."""
         return _PLACEHOLDER.sub(self._filled, text)
 
     def _filled(self, found: re.Match[str]) -> str:
@@ -103,7 +106,7 @@ class ColumnLists:
         return ", ".join(self._named(prefix, one) for one in _LISTS[table])
 
     def _within(self, column: str) -> str:
-        """Return the condition of one column; a null that may be one fulfils it."""
+        """Return the condition for one column; null fulfils it where the column may be null."""
         if column in _COUNTS:
             return f"{column} between 0 and {LARGEST_COUNT}"
         if column in BYTES:

@@ -1,7 +1,7 @@
-"""One row of a table as a value, or as one that says why it is none. Decoding never raises.
+"""Decodes rows of tables to jobs. Decoding never raises.
 
-A row may have been written by another program, by another version, or by hand. What cannot be
-read costs the job of that row and no other: the row becomes an `UnreadableJob`.
+A row may have been written by another program, by another version of bgjobs or by an operator.
+A row that cannot be read becomes an `UnreadableJob`, which says why, and affects no other job.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,13 +27,13 @@ from bgjobs.stores.json_columns import (
 )
 
 Row = Sequence[Any]
-"""What a driver returns: values of any type, in the order of `columns`."""
+"""A row as the driver returns it: values of any type, in the order of `columns`."""
 Table = Literal["jobs", "jobs_succeeded", "jobs_failed"]
 TABLES: tuple[Table, ...] = ("jobs", "jobs_succeeded", "jobs_failed")
-"""In the order of the statements about them."""
+"""All tables of jobs, in the order in which statements use them."""
 
 LONGEST_SHOWN = 1_000
-"""Characters of one column of an `UnreadableJob`; the rest of the text is cut."""
+"""Characters of one column of an `UnreadableJob`. Longer texts are cut."""
 _LISTS: Mapping[Table, Sequence[str]] = {
     "jobs": columns.JOB,
     "jobs_succeeded": columns.SUCCEEDED,
@@ -42,15 +42,15 @@ _LISTS: Mapping[Table, Sequence[str]] = {
 _SHARED = len(columns.JOB)
 _APART = ("id", *columns.UNREADABLE)
 _ROWS_WITHOUT_ID = UUID("6b0f6a52-5d0c-4c0e-9a52-0f5a1f0d7d3e")
-"""Names the ids of rows whose own id is none, so that each has the same whenever it is read."""
+"""The namespace of ids for rows without a valid id: each row has the same id at each read."""
 
 
 @final
 @frozen
 class Decoder:
-    """Makes values of the rows of one database.
+    """Decodes the rows of one database.
 
-    Its functions raise what they like for what they cannot read.
+    Its functions may raise any exception for a value that they cannot read.
     """
 
     as_id: Callable[[Any], UUID]
@@ -60,13 +60,13 @@ class Decoder:
     def job(self, row: Row) -> Job | UnreadableJob:
         """Return a live job.
 
-        This is done for each job, and made to be quick: texts that are mostly empty are looked
-        at here, and what both databases see to, such as types, is not looked at once more.
+        Called for every job that is reserved, so it is written for speed: it tests inline for
+        texts that are usually empty, and does not check types that both databases enforce.
         """
         try:
             name, payload, key = row[1], row[2], row[12]
             reserved_at, reserved_by, occurrence, metadata = row[10], row[11], row[14], row[15]
-            # As one number the counters are below a power of two exactly if each is.
+            # The bitwise or of the counters is below a power of two only if each counter is.
             if not (
                 0 <= row[4] | row[5] | row[6] | row[7] <= LARGEST_COUNT
                 and -LOWEST_PRIORITY <= row[3] <= LOWEST_PRIORITY
@@ -75,7 +75,7 @@ class Decoder:
                 and (key is None or (key and (key.isascii() or is_utf8(key))))
             ):
                 return self.unreadable("jobs", row)
-            # Written out: of a dict of keyword arguments it takes a third longer.
+            # Passing a dict of keyword arguments would take a third longer.
             return Job(
                 id=self.as_id(row[0]),
                 name=name,
@@ -94,13 +94,13 @@ class Decoder:
                 occurrence=None if occurrence is None else load_occurrence(occurrence),
                 metadata={} if metadata is None else load_metadata(metadata),
             )
-        except Exception:  # noqa: BLE001 - the row may hold anything, and other jobs go on
+        except Exception:  # noqa: BLE001 - a row may have any values, and other jobs must go on
             return self.unreadable("jobs", row)
 
     def succeeded(self, row: Row) -> SucceededJob | UnreadableJob:
         """Return a succeeded job."""
         job = self.job(row[:_SHARED])
-        with suppress(Exception):  # the row may hold anything
+        with suppress(Exception):  # the row may have any values
             if isinstance(job, Job):
                 at = self.as_time(row[_SHARED])
                 return SucceededJob(**asdict(job, recurse=False), succeeded_at=at)
@@ -109,7 +109,7 @@ class Decoder:
     def failed(self, row: Row) -> FailedJob | UnreadableJob:
         """Return a failed job."""
         job = self.job(row[:_SHARED])
-        with suppress(Exception):  # the row may hold anything
+        with suppress(Exception):  # the row may have any values
             if isinstance(job, Job):
                 error, at = as_text(row[_SHARED]), self.as_time(row[_SHARED + 1])
                 return FailedJob(**asdict(job, recurse=False), error=error, failed_at=at)
@@ -118,20 +118,20 @@ class Decoder:
     def of(
         self, table: Table
     ) -> Callable[[Row], Job | SucceededJob | FailedJob | UnreadableJob]:
-        """Return what decodes the rows of this table."""
+        """Return the function that decodes the rows of this table."""
         if table == "jobs":
             return self.job
         return self.succeeded if table == "jobs_succeeded" else self.failed
 
     def single(self, table: Table, row: Row) -> Job | SucceededJob | FailedJob:
-        """Return the job of a row of this table; `UnreadableJobError` if it is none."""
+        """Return the job of a row of this table; `UnreadableJobError` if it cannot be read."""
         found = self.of(table)(row)
         if isinstance(found, UnreadableJob):
             raise UnreadableJobError(found)
         return found
 
     def set_apart(self, row: Row, longest: int = LONGEST_SHOWN) -> UnreadableJob:
-        """Return a row of `jobs_unreadable`, with the columns of all three tables.
+        """Return a row of `jobs_unreadable`, which has the columns of all three tables.
 
         Texts are cut after `longest` characters.
         """
@@ -151,14 +151,14 @@ class Decoder:
         )
 
     def may_be_put_back(self, row: Row) -> bool:
-        """Whether a row of put_back.sql can be read by now."""
+        """Whether a row that was set apart can be read now."""
         _, origin, *raw = row
         found = dict(zip(_APART, raw, strict=True))
         again = [found[name] for name in _LISTS.get(origin, columns.JOB)]
         return origin in _LISTS and not isinstance(self.of(origin)(again), UnreadableJob)
 
     def unreadable(self, table: Table, row: Row) -> UnreadableJob:
-        """Return a row that cannot be read, or of which the database allows no change."""
+        """Return a row that cannot be read, or that the database refuses to change."""
         found = dict(zip(_LISTS[table], row, strict=True))
         return UnreadableJob(
             id=self.id_of(found["id"]),
@@ -171,18 +171,18 @@ class Decoder:
     def _time_or_none(self, found: Any) -> datetime | None:
         try:
             return self.as_time(found)
-        except Exception:  # noqa: BLE001 - the column may hold anything
+        except Exception:  # noqa: BLE001 - the column may have any value
             return None
 
     def id_of(self, found: Any) -> UUID:
-        """Return the id of a row, or one that is made of it where that is none."""
+        """Return the id of a row, or an id derived from the value if it is not a UUID."""
         try:
             return self.as_id(found)
-        except Exception:  # noqa: BLE001 - the column may hold anything
+        except Exception:  # noqa: BLE001 - the column may have any value
             return uuid5(_ROWS_WITHOUT_ID, ascii(found))
 
     def _shown(self, column: str, found: Any, longest: int = LONGEST_SHOWN) -> str | int | None:
-        """Return the value of a column for people to read."""
+        """Return the value of a column in a form for people."""
         if column.endswith("_at"):
             with suppress(Exception):
                 return self.as_time(found).isoformat()
@@ -198,14 +198,14 @@ class Decoder:
             try:
                 if value is not None or column not in columns.MAY_BE_NULL:
                     read(value)
-            except Exception:  # noqa: BLE001 - the column may hold anything
+            except Exception:  # noqa: BLE001 - the column may have any value
                 return f"{column}: expected {expected}"
-        return "a column: expected one that the database does not refuse"
+        return "a column: expected a value that the database accepts"
 
     @property
     def _fields(self) -> Mapping[str, tuple[Callable[[Any], object], str]]:
-        """What reads each column, and what is expected there."""
-        id_, time = (self.as_id, "a UUID"), (self.as_time, "an instant from the year 1 to 9999")
+        """For each column the function that reads it, and the expected value in words."""
+        id_, time = (self.as_id, "a UUID"), (self.as_time, "a time from the year 1 to 9999")
         count = (_as_counter, f"a whole number from 0 to {LARGEST_COUNT:,}")
         return {
             "id": id_,
@@ -231,7 +231,7 @@ class Decoder:
 
 
 def first_of_each_job(found: Iterable[Row]) -> list[Any]:
-    """Return the keys of rows of put_back.sql, one for each job: another one stays apart."""
+    """Return the keys of rows that were set apart, one for each job id."""
     keys: dict[Any, Any] = {}
     for key, _, job_id, *_ in found:
         keys.setdefault(job_id, key)

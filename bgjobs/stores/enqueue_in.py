@@ -1,4 +1,4 @@
-"""What to say of a caller's connection that jobs cannot be stored on."""
+"""Errors of `enqueue_in` for connections on which jobs cannot be stored."""
 
 from bgjobs.errors import StoreError
 
@@ -19,7 +19,7 @@ _SQLALCHEMY = {
 
 
 def wrong_connection(verb: str, wanted: str, found: object) -> TypeError:
-    """Return the error for something that is no connection of the store's driver."""
+    """Return the error for a value that is not a connection of the database driver."""
     if found is None:
         return TypeError(f"{verb}: expected a {wanted}, found None{_BEFORE_THE_FIRST_QUERY}")
     kind = type(found)
@@ -41,7 +41,7 @@ def _advice(kind: type) -> str:
 
 
 def no_transaction(label: str, verb: str, begin: str) -> StoreError:
-    """Return the error for a connection that would commit the jobs by itself."""
+    """Return the error for a connection in autocommit mode without a transaction."""
     return StoreError(
         f"{label}: {verb}: expected an open transaction, found none on a connection in "
         f"autocommit mode, which would commit the jobs apart from your own rows: begin one "

@@ -1,7 +1,7 @@
-"""Lines of an export read back, each value checked as strictly as that of a request.
+"""Failed jobs as lines of JSON: written, and read back with every value checked.
 
-A line may come from anywhere. What is refused is named by its line, its field and the reason,
-never by its value, which may be a payload.
+Values of a line are checked as strictly as those of a request. An error names the line, the
+field and the reason, never the value, which may be a payload.
 """
 
 import json
@@ -29,11 +29,11 @@ from bgjobs.stores.columns import BYTES
 from bgjobs.stores.json_columns import dump_errors, dump_occurrence
 
 FORMAT = 1
-"""Raised when lines that are written now could not be read before."""
+"""The version of the format; it grows when older versions cannot read new lines."""
 
 
 def to_line(job: FailedJob) -> str:
-    """Write a failed job as one line, its arguments and errors included."""
+    """Return a failed job as one line of JSON, with its arguments and errors."""
     values = {
         "format": FORMAT,
         "id": str(job.id),
@@ -59,12 +59,12 @@ def to_line(job: FailedJob) -> str:
 
 
 LONGEST_LINE = 4 * LARGEST_PAYLOAD
-"""Characters in one line: twice a payload whose every character is escaped, and the rest."""
+"""Characters of one line: enough for a payload in which every character is escaped."""
 
 _LONGEST_NUMBER = 40
-"""Characters of a number that is read; no field takes a longer one."""
+"""Characters of the longest number; no field accepts a longer one."""
 _OLDER_ERROR, _ERROR = 3, 4
-"""Parts of an error as it is written: earlier versions did not write when it was reserved."""
+"""Values of one error; earlier versions did not write the time of its reservation."""
 _INSTANT = "an instant with a time zone, from the year 1 to 9999"
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -73,16 +73,16 @@ T = TypeVar("T")
 
 @final
 class _Refused(Exception):  # noqa: N818 - travels inside this module
-    """Why a value is not taken."""
+    """Why a value is refused."""
 
 
 def from_line(line: str, number: int) -> FailedJob:
-    """Read what `to_line` wrote; `ExportedLineError` names the line by its number."""
+    """Return the job of a line that `to_line` wrote; `ExportedLineError` names `number`."""
     try:
         return _job(_Fields(_object_of(line)))
     except _Refused as refused:
         reason = str(refused)
-    # Out here it has no context: the errors that led to it quote what they found.
+    # Raised here, the error has no context: its causes quote values.
     raise ExportedLineError(number, reason)
 
 
@@ -130,13 +130,13 @@ _DECODER = json.JSONDecoder(
 
 @final
 class _Fields:
-    """The values of one line, taken by name."""
+    """The values of one line, read by name."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
 
     def take(self, name: str, read: Callable[[Any], T]) -> T:
-        """Return a value as `read` makes it; `_Refused` names the field."""
+        """Return what `read` returns for a value; `_Refused` names the field."""
         if name not in self._values:
             raise _Refused(f"{name}: expected a value, found none")
         try:
@@ -335,7 +335,7 @@ def _at(where: str, read: Callable[[object], T], found: object) -> T:
 
 
 def _made(make: Callable[[], T]) -> T:
-    """Return what is made; `_Refused` has the reason, but no key that stands before it."""
+    """Return what `make` returns; `_Refused` has the reason without the name before it."""
     try:
         return make()
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""JSON texts in columns: what is read there may have been written by anything."""
+"""JSON in columns: errors, metadata and occurrences. Any program may have written it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _ARRAY: type[list[Any]] = list
 
 
 def parsed(text: str) -> Any:
-    """Return what a JSON text holds, of any type; `ValueError` for other text."""
+    """Return the value of a JSON text, of any type; `ValueError` for other texts."""
     try:
         found: Any = json.loads(text)
     except RecursionError:
@@ -65,7 +65,7 @@ def as_flag(found: object) -> bool:
 
 def _of_type(found: object, kind: type[T]) -> T:
     if not isinstance(found, kind):
-        # One error for all that is wrong with a text of a row, its types too.
+        # All problems of a text in a row are reported by the same error, wrong types included.
         raise ValueError(f"expected {kind.__name__}")  # noqa: TRY004 - see above
     return found
 
@@ -74,7 +74,7 @@ NONE = "[]"
 
 
 def dump_errors(errors: tuple[AttemptError, ...]) -> str:
-    """Write them as a JSON array of ``[attempt, failed at, text, reserved at]``."""
+    """Return errors as a JSON array of ``[attempt, failed at, text, reserved at]``."""
     if not errors:
         return NONE
     rows = [
@@ -92,7 +92,7 @@ def load_errors(text: str) -> tuple[AttemptError, ...]:
 
 
 def _load_error(row: Sequence[Any]) -> AttemptError:
-    attempt, at, error, *others = row  # older versions wrote these three only
+    attempt, at, error, *others = row  # older versions wrote only these three
     [reserved] = others or [None]
     reserved_at = None if reserved is None else _iso_instant(reserved)
     return AttemptError(as_count(attempt), _iso_instant(at), as_text(error), reserved_at)
@@ -107,7 +107,7 @@ def _text(instant: datetime | None) -> str | None:
 
 
 def dump_metadata(metadata: tuple[tuple[str, str], ...]) -> str | None:
-    """Write it as a JSON object; None when there is none."""
+    """Return metadata as a JSON object; None if there is none."""
     if not metadata:
         return None
     return json.dumps(dict(metadata), ensure_ascii=False, separators=(",", ":"))
@@ -122,7 +122,7 @@ def load_metadata(text: str | None) -> Mapping[str, str]:
 
 
 def dump_occurrence(occurrence: Occurrence | None) -> str | None:
-    """Write it as a JSON object; instants and durations are whole microseconds."""
+    """Return an occurrence as a JSON object; times and durations are whole microseconds."""
     if occurrence is None:
         return None
     recurrence = occurrence.recurrence
@@ -143,7 +143,7 @@ def dump_occurrence(occurrence: Occurrence | None) -> str | None:
 def load_occurrence(text: str | None) -> Occurrence | None:
     """Read what `dump_occurrence` wrote; `ValueError` for anything else.
 
-    What a newer version added to it is left out.
+    Keys that a newer version added are ignored.
     """
     return None if text is None else _load_occurrence(as_object(parsed(text)))
 
@@ -175,7 +175,7 @@ def _instant(found: object) -> datetime:
 
 
 def in_utc(occurrence: Occurrence) -> Occurrence:
-    """Give it as it is read back: its instants may have been said in a schedule's time zone."""
+    """Return an occurrence with its times in UTC, as `load_occurrence` returns it."""
     previous = occurrence.previous
     return evolve(
         occurrence,

@@ -1,4 +1,4 @@
-"""Which workers may have more jobs reserved, decided from what is counted in the rows."""
+"""Decides which workers may have more jobs reserved, from numbers that a store counts."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -13,31 +13,31 @@ from bgjobs._core.limits import Cap
 @final
 @frozen
 class Use:
-    """How much of a worker goes on, in all processes."""
+    """How many jobs of a worker run and were started, in all processes."""
 
     running: int
     started: int = 0
-    """Starts within the period of its rate."""
+    """Starts within the period of the rate."""
     oldest: timedelta | None = None
-    """How long ago the first of these was."""
+    """Time since the first of these starts."""
 
 
 @final
 @frozen
 class Openings:
-    """What may be reserved now."""
+    """How many jobs may be reserved now."""
 
     free: Mapping[str, int]
-    """How many more of each worker with a cap; 0 where it is reached."""
+    """Jobs that may be reserved, by worker with a cap; 0 where the cap is reached."""
     reopens_in: timedelta | None
-    """When a rate that is used up allows another start; None where none is."""
+    """Time until an exhausted rate allows a start; None if no rate is exhausted."""
 
     def names(self, names: Collection[str]) -> list[str]:
-        """Leave out the workers of which none may be reserved."""
+        """Return the names of workers that may have jobs reserved."""
         return [name for name in names if self.free.get(name, 1) > 0]
 
     def split(self, jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-        """Give the jobs that are within the caps, in their order, and those beyond."""
+        """Return the jobs within the caps and those beyond, both in their order."""
         left = dict(self.free)
         kept: list[Job] = []
         excess: list[Job] = []
@@ -49,7 +49,7 @@ class Openings:
 
 
 def openings(caps: Sequence[Cap], uses: Mapping[str, Use]) -> Openings:
-    """Say what may be reserved when so much goes on already."""
+    """Return how many jobs may be reserved, given what runs already."""
     free = {cap.name: _free(cap, uses[cap.name]) for cap in caps}
     waits = [_wait(cap, uses[cap.name]) for cap in caps]
     return Openings(free, min((wait for wait in waits if wait is not None), default=None))
@@ -67,10 +67,10 @@ def _wait(cap: Cap, use: Use) -> timedelta | None:
     if cap.rate is None or use.oldest is None or use.started < cap.rate.allowed:
         return None
     if cap.running is not None and use.running >= cap.running:
-        return None  # a job has to end first, and that is heard of
+        return None  # a job has to end first, and its end wakes the queue
     return timedelta(seconds=cap.rate.period) - use.oldest
 
 
 def earliest(one: timedelta | None, other: timedelta | None) -> timedelta | None:
-    """Give the shorter wait; None waits for ever."""
+    """Return the shorter wait; None means forever."""
     return min((wait for wait in (one, other) if wait is not None), default=None)

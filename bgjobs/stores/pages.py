@@ -1,4 +1,4 @@
-"""Pages of what verbs list, and where the next one begins."""
+"""Pages of listings, cursors, and the words of searches."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,22 +21,22 @@ from bgjobs.errors import SearchError
 
 T = TypeVar("T")
 _DIGITS = len(str(2**63))
-"""Fewer have the numbers that a database can count."""
+"""Row numbers have fewer digits."""
 
 
 @final
 @frozen
 class Cursor:
-    """Where a page of a search has ended: what its last row is sorted by.
+    """The end of a page of a search: the values by which its last row is sorted.
 
-    The row may be gone by the time of the next page, or be somewhere else.
+    The row may have been deleted or moved before the next page is read.
     """
 
     id: UUID
     at: datetime | None = None
-    """When its job has failed, for a store that sorts by that."""
+    """When the job failed, for a store that sorts by that."""
     number: int | None = None
-    """The place of the row, for a store that numbers them."""
+    """The number of the row, for a store that sorts by that."""
 
     def __str__(self) -> str:
         if self.at is not None:
@@ -45,7 +45,7 @@ class Cursor:
 
     @staticmethod
     def of(text: str) -> "Cursor":
-        """Read the text of a cursor; `ValueError` for any other."""
+        """Parse the text of a cursor; `ValueError` for any other text."""
         check_text("text", text)
         job_id, _, key = text.partition("@")
         try:
@@ -61,7 +61,7 @@ class Cursor:
 
 
 class Listing(list[T]):
-    """Jobs, or their ids, with more that a verb has to tell of them."""
+    """Jobs or ids, with the rows that could not be read and the end of the page."""
 
     def __init__(
         self,
@@ -71,23 +71,23 @@ class Listing(list[T]):
     ) -> None:
         super().__init__(found)
         self.unreadable = unreadable
-        """The rows among them that cannot be read, which are left out."""
+        """Rows of the page that cannot be read. They are not among the jobs."""
         self.after = after
-        """Where the next page begins, behind the last row, readable or not; None if unknown."""
+        """The position after the last row, whether it could be read or not; None if unknown."""
 
 
 def unreadable_in(found: Sequence[object]) -> Sequence[UnreadableJob]:
-    """Return the rows that a verb could not read and has left out."""
+    """Return the rows that a method left out because they cannot be read."""
     return found.unreadable if isinstance(found, Listing) else ()
 
 
 @final
 @frozen
 class Page:
-    """Which part of a listing is wanted: up to `limit` rows behind the row `after`.
+    """A part of a listing: up to `limit` rows after the position `after`.
 
-    Rows of most listings are sorted by their ids, so an id tells where to go on, whether or not
-    its job is still there. Those of a search are not: `behind` finds the place.
+    Most listings are sorted by id, so an id is a position, whether its job still exists or not.
+    Searches are not sorted by id: `behind` returns the page that follows.
     """
 
     limit: int = 100
@@ -100,14 +100,14 @@ class Page:
 
     @property
     def after_id(self) -> UUID | None:
-        """The id behind which the page begins, for listings that are sorted by it."""
+        """The id after which the page begins, for listings that are sorted by id."""
         return self.after.id if isinstance(self.after, Cursor) else self.after
 
     def behind(self, found: Sequence[StoredJob | UnreadableJob | UUID]) -> "Page":
-        """Return the page behind one that was found; this page itself if nothing was found.
+        """Return the page that follows the one with these rows; this page if there are none.
 
         Raises:
-            TypeError: It is no list of jobs, or of their ids.
+            TypeError: `found` is not a sequence of jobs or of ids.
         """
         check_type("behind", found, Sequence, "a list of jobs")
         if isinstance(found, Listing) and found.after is not None:
@@ -124,19 +124,19 @@ FIRST_PAGE = Page()
 
 
 FEW = 5_000
-"""Failed jobs of one worker whose words are looked at one by one: a moment for a server."""
+"""How many failed jobs of one worker are searched without an index, which is quick."""
 
 LONGEST = 500
-"""Characters of one search; a word of more bytes than four times that is none to PostgreSQL."""
+"""Characters of a search. PostgreSQL indexes no word of more than 2,046 bytes."""
 
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
 _WILD = re.compile(rf"{_WORD.pattern}\*?")
 
 
 def words_of(text: str) -> Sequence[str]:
-    """Take a search apart as errors are: letters, with their accents, and digits make words.
+    """Return the words of a search: sequences of letters, with accents, and digits.
 
-    A star behind the last word lets it be the beginning of a word.
+    A star after the last word makes it match the beginning of a word.
     """
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         raise TypeError(f"search: expected str, found {type(text).__name__}")
@@ -149,16 +149,16 @@ def words_of(text: str) -> Sequence[str]:
 
 
 def are_in(words: Sequence[str], text: str) -> bool:
-    """Whether a text has all of these words, the last of them as the beginning of one."""
+    """Whether a text has all of these words; the last may be the beginning of a word."""
     *whole, beginning = (word.casefold() for word in words)
     found = {word.casefold() for word in _WORD.findall(text)}
     return found.issuperset(whole) and any(word.startswith(beginning) for word in found)
 
 
 def checked(words: Sequence[str]) -> tuple[Sequence[str], bool]:
-    """Give the words alone, and whether the last is the beginning of one.
+    """Return the words without other characters, and whether the last is a prefix.
 
-    An adapter trusts no caller with the language of a search.
+    So callers cannot use the query language of a database.
     """
     alone = [one for word in words for one in _WORD.findall(word)]
     return alone, bool(words) and words[-1].endswith("*")

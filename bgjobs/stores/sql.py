@@ -20,7 +20,7 @@ _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
 
 def check_identifier(what: str, name: str) -> str:
-    """Give `name` back if it may stand in a statement as (part of) an identifier."""
+    """Return `name` if it can be used in a statement as (part of) an identifier."""
     check_text(what, name)
     if not _IDENTIFIER.fullmatch(name):
         raise ValueError(
@@ -55,12 +55,12 @@ class Statements:
         return self.filled(read(self._package, "migrations", file))
 
     def migrations(self) -> list[str]:
-        """Give the file names of all migrations, in their order."""
+        """Return the file names of all migrations, in order."""
         folder = resources.files(self._package) / "migrations"
         return sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
 
     def script(self, statements: Sequence[str]) -> str:
-        """Write statements as a file that could be executed."""
+        """Return statements as the text of a file that can be executed."""
         return "".join(f"{statement.strip()};\n\n" for statement in statements)
 
     def filled(self, text: str) -> tuple[str, ...]:

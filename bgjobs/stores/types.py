@@ -1,4 +1,4 @@
-"""Values that the methods of a store take and return."""
+"""Values that the methods of a store take and return, those of the core included."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -7,8 +7,27 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.jobs import Job, Reservation, StoredJob
+from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
+from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Cap",
+    "Commands",
+    "Counts",
+    "Drop",
+    "Fail",
+    "NewJob",
+    "Owner",
+    "Renewal",
+    "Requeue",
+    "Settlement",
+    "StoredJob",
+    "Succeed",
+    "Written",
+]
 
 SCHEMA_VERSION = 5
 """The version of the schema that this bgjobs reads and writes: that of its last migration."""

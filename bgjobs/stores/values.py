@@ -1,4 +1,4 @@
-"""What both adapters make of their rows, and of what they are asked to write, in one way."""
+"""Values that both stores make from their rows and from what they are asked to write."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -24,22 +24,22 @@ _VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
 @final
 @frozen
 class Ends:
-    """What became of the settlements of one write."""
+    """The results of the settlements of one write."""
 
     written: list[Reservation] = field(factory=list[Reservation])
-    """Those that took effect as they were asked for."""
+    """Settlements that took effect as requested."""
     cancelled: dict[Reservation, str] = field(factory=dict[Reservation, str])
     """See `Written.cancelled`."""
 
     def lost(self, settlements: Sequence[Settlement]) -> list[Reservation]:
-        """Return the reservations that were not there any more."""
+        """Return the reservations that did not hold any longer."""
         found = [*self.written, *self.cancelled] if self.cancelled else self.written
         return lost(settlements, found)
 
     def still_reserved(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return those of the jobs, which were all to be put back, that were not.
+        """Return the jobs that were not put back because an operator has cancelled them.
 
-        These are runs of a schedule that an operator has cancelled: only their owner ends them.
+        They are runs of scheduled jobs, which only their owner ends.
         """
         return [
             job
@@ -49,12 +49,12 @@ class Ends:
 
 
 def bounded_age(age: timedelta | None) -> timedelta | None:
-    """Return an age that both databases can count back from now; None stays None."""
+    """Return an age that both databases can subtract from now; None stays None."""
     return None if age is None else max(-LONGEST_DELAY, min(age, LONGEST_DELAY))
 
 
 def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
-    """Give the job that `new` has become at these instants."""
+    """Return the job that `new` becomes when it is stored with these times."""
     options = new.request.options
     return Job(
         id=new.id,
@@ -70,7 +70,7 @@ def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
 
 
 def as_asked(new: NewJob, now: datetime) -> Job:
-    """Give the job that `new` becomes, or would become, when it is stored at this instant."""
+    """Return the job that `new` becomes when it is stored at the time `now`."""
     options = new.request.options
     if options.available_at is not None:
         return stored_as(new, now, as_instant("available_at", options.available_at))
@@ -78,9 +78,9 @@ def as_asked(new: NewJob, now: datetime) -> Job:
 
 
 def in_claim_order(found: Iterable[Job | UnreadableJob]) -> list[Job]:
-    """Sort what RETURNING gave in no order of its own."""
+    """Sort reserved jobs, which RETURNING returns in no particular order."""
     rows = [*found]
-    try:  # mostly there is nothing but jobs
+    try:  # in most cases there are only jobs
         return sorted(cast("list[Job]", rows), key=_claim_order)
     except AttributeError:
         jobs = listing(rows)
@@ -93,7 +93,7 @@ def _claim_order(job: Job) -> tuple[int, datetime, int]:
 
 
 def listing(found: Iterable[J | UnreadableJob]) -> list[J]:
-    """Return the jobs, in a `Listing` if there are rows that cannot be read."""
+    """Return the jobs; as a `Listing` if some rows cannot be read."""
     jobs: list[J] = []
     unreadable: list[UnreadableJob] = []
     after: UUID | None = None
@@ -110,23 +110,23 @@ def listing(found: Iterable[J | UnreadableJob]) -> list[J]:
 
 
 def cursor_of(page: Page) -> Cursor | None:
-    """Return where a page of a search begins; `ValueError` for an id, which does not tell."""
+    """Return where a page of a search begins; `ValueError` for an id, which is no position."""
     if isinstance(page.after, UUID):
-        raise ValueError(  # noqa: TRY004 - it is of a type that other listings take
+        raise ValueError(  # noqa: TRY004 - other listings accept this type
             "Page: after: expected the cursor of a search, found an id; write page.behind(jobs)"
         )
     return page.after
 
 
 def single(found: J | UnreadableJob) -> J:
-    """Return one job; `UnreadableJobError` for a row that is none."""
+    """Return the job; `UnreadableJobError` for a row that cannot be read."""
     if isinstance(found, UnreadableJob):
         raise UnreadableJobError(found)
     return found
 
 
 def by_verb(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:
-    """Sort them by the verb that writes them; the first about a reservation counts."""
+    """Group settlements by the statement that writes them; a reservation is settled once."""
     verbs: dict[str, list[Settlement]] = {}
     for one in _first_of_each(settlements):
         verbs.setdefault(_VERBS[type(one)], []).append(one)
@@ -134,7 +134,7 @@ def by_verb(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:
 
 
 def _first_of_each(settlements: Sequence[Settlement]) -> Collection[Settlement]:
-    # A reservation is hashed in Python, a number is not; and no job stands there twice, mostly.
+    # Hashing a number is faster than hashing a reservation, and repeated jobs are rare.
     if len({one.reservation.job_id.int for one in settlements}) == len(settlements):
         return settlements
     first: dict[Reservation, Settlement] = {}
@@ -146,7 +146,7 @@ def _first_of_each(settlements: Sequence[Settlement]) -> Collection[Settlement]:
 def lost(
     settlements: Sequence[Settlement], written: Collection[Reservation]
 ) -> list[Reservation]:
-    """Give the reservations that were not there any more; a repetition finds none either."""
+    """Return the reservations that did not hold; of repeated ones, all but the first."""
     if len(written) == len(settlements):
         return []
     left = set(written)
@@ -160,7 +160,7 @@ def lost(
 
 
 def which_are_free(wanted: Sequence[NewJob], written: Iterable[Reservation]) -> list[bool]:
-    """Say of each whether nothing keeps it from being stored once these are settled."""
+    """Return for each new job whether it can be stored, given what was settled."""
     if all(new.after is None for new in wanted):
         return [True] * len(wanted)
     settled = set(written)
@@ -170,7 +170,7 @@ def which_are_free(wanted: Sequence[NewJob], written: Iterable[Reservation]) -> 
 def as_planned(
     wanted: Sequence[NewJob], are_free: Iterable[bool], clock: Callable[[], datetime]
 ) -> Sequence[NewJob]:
-    """Return the jobs, with those that are free as their plans have them at this time."""
+    """Return the new jobs; those that are stored are replaced by what their plans return."""
     if all(new.plan is None for new in wanted):
         return wanted
     now = clock()
@@ -181,7 +181,10 @@ def as_planned(
 
 
 def commands_of(found: Iterable[tuple[UUID | None, str]]) -> Commands:
-    """Return what the rows of orders.sql want, but for pauses whose name cannot be read."""
+    """Return the commands in the rows of the statement `commands`.
+
+    Pauses of queues whose name cannot be read are left out.
+    """
     paused: set[str] = set()
     cancelled: dict[UUID, str] = {}
     for job_id, text in found:
@@ -193,9 +196,9 @@ def commands_of(found: Iterable[tuple[UUID | None, str]]) -> Commands:
 
 
 def check_duplicates(wanted: Collection[NewJob], stored: Iterable[Job]) -> None:
-    """Raise `DuplicateJobError` for a request that refuses to be given another job.
+    """Raise `DuplicateJobError` for a request with ``on_conflict="raise"`` that conflicts.
 
-    One that has its key from the same write is no holder: it is not stored either.
+    A conflict with a job of the same write has no holder, since that is not stored either.
     """
     for new, job in zip(wanted, stored, strict=True):
         options = new.request.options
@@ -206,12 +209,12 @@ def check_duplicates(wanted: Collection[NewJob], stored: Iterable[Job]) -> None:
 
 
 _LONGEST_LEASE = timedelta(seconds=1e9)
-"""No `Config` takes a longer one."""
+"""Longer than any lease that `Config` accepts."""
 _SHOWN = 3
 
 
 def owners_finding(owners: Sequence[LiveOwner | None]) -> Finding:
-    """Judge the owners with a live lease; None stands for one that cannot be read."""
+    """Check the owners with a live lease; None is an owner that cannot be read."""
     unreadable = sum(owner is None for owner in owners)
     endless = [str(owner.id) for owner in owners if owner and owner.lease_left > _LONGEST_LEASE]
     if not (unreadable or endless):
@@ -223,13 +226,13 @@ def owners_finding(owners: Sequence[LiveOwner | None]) -> Finding:
         shown = ", ".join(endless[:_SHOWN])
         found.append(
             f"{len(endless):,} with a lease longer than any setting allows ({shown}): what "
-            "they have reserved is not given back until their rows are deleted"
+            "they have reserved is not released until their rows are deleted"
         )
     return Finding("owners", "warning", "; ".join(found))
 
 
 def pauses_finding(commands: Sequence[tuple[Any, ...]]) -> Finding:
-    """Judge the pauses among the rows of orders.sql."""
+    """Check the pauses among the rows of the statement `commands`."""
     names = [text for job_id, text in commands if job_id is None]
     unreadable = sum(not is_utf8(name) for name in names)
     if unreadable:
