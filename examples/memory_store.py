@@ -18,7 +18,7 @@ import trio
 
 import bgjobs
 from bgjobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
-from bgjobs.errors import StoreError
+from bgjobs.errors import NaiveDatetimeError, StoreError
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.pages import Page
 from bgjobs.stores.types import (
@@ -273,7 +273,11 @@ class MemoryStore:
 
 
 def _moment(now: datetime | None) -> datetime:
-    return datetime.now(UTC) if now is None else now.astimezone(UTC)
+    if now is None:
+        return datetime.now(UTC)
+    if now.tzinfo is None:
+        raise NaiveDatetimeError("now", now)
+    return now.astimezone(UTC)
 
 
 def _named(name: str | None, jobs: Iterable[J]) -> Generator[J]:
