@@ -13,7 +13,7 @@ from attrs import frozen
 
 from benchmarks.places import ROW_ID, Address, Place, Population
 from bgjobs import SQLiteStore
-from bgjobs.stores.sqlite import rows
+from bgjobs.stores.sqlite import codec
 
 JOBS = f"""
 with recursive numbers (n) as (
@@ -115,10 +115,10 @@ class SQLitePlace:
             self._connection.execute(statement, values)
 
     def plan(self, owner: UUID, names: list[str], limit: int) -> str:
-        statements = rows.statements("bgjobs_")
+        statements = codec.statements("bgjobs_")
         values = {
             "owner": str(owner),
-            "names": rows.names_json(names),
+            "names": codec.names_json(names),
             "limit": limit,
             "now": 0,
         }

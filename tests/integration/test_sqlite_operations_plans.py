@@ -11,7 +11,7 @@ import pytest
 from bgjobs._core.ids import new_ids
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.rows import uuids_json
+from bgjobs.stores.sqlite.codec import uuids_json
 from bgjobs.testing.contract.steps import NOW, SECOND
 from tests.fixtures.sqlite import fresh_sqlite_store
 

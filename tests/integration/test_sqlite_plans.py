@@ -16,7 +16,7 @@ import pytest
 from bgjobs._core.ids import new_id
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.rows import names_json
+from bgjobs.stores.sqlite.codec import names_json
 from bgjobs.testing.contract.steps import NOW, SECOND, TICK, ask, put, start, take
 from tests.fixtures.sqlite import fresh_sqlite_store
 

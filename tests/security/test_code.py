@@ -99,7 +99,7 @@ FILLED_IN = {
     ("bgjobs/stores/postgres/migrating.py", "sql.schema"),
     ("bgjobs/stores/postgres/watcher.py", "channel"),
     ("bgjobs/stores/sqlite/connection.py", "synchronous"),
-    ("bgjobs/stores/sqlite/diagnosing.py", "calls.sql['reserve'][0]"),
+    ("bgjobs/stores/sqlite/diagnostics.py", "calls.sql['reserve'][0]"),
 }
 """All that code puts into the text of a statement; each is checked against a list, or is one of
 the statements themselves."""

@@ -20,7 +20,7 @@ from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.postgres import arrays
 from bgjobs.stores.postgres import rows as postgres_rows
 from bgjobs.stores.sql import Statements, blocks
-from bgjobs.stores.sqlite import rows as sqlite_rows
+from bgjobs.stores.sqlite import codec as sqlite_rows
 from bgjobs.stores.values import by_verb
 from tests.unit.fences import check_leaving, check_migration, judge
 from tests.unit.sql_mutants import mutants

@@ -10,8 +10,8 @@ from bgjobs._core.timestamps import as_instant, to_microseconds
 from bgjobs.stores.pages import Page
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
-from bgjobs.stores.sqlite.faults import translated
-from bgjobs.stores.sqlite.roles import Roles
+from bgjobs.stores.sqlite.errors import translated
+from bgjobs.stores.sqlite.executor import Roles
 
 Clock = Callable[[], datetime]
 

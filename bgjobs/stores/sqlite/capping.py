@@ -12,7 +12,7 @@ from bgjobs._core.timestamps import as_duration
 from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.sql import Statements
-from bgjobs.stores.sqlite import rows, writing
+from bgjobs.stores.sqlite import codec, writes
 from bgjobs.stores.sqlite.connection import run
 
 
@@ -40,21 +40,21 @@ def reserve(
 ) -> Sequence[Job]:
     """Reserve what is due in its order, and put back at once what is beyond a cap."""
     room = openings_in(raw, sql, caps, now)
-    jobs = writing.reserve(raw, sql, owner, room.names(names), limit, now)
+    jobs = writes.reserve(raw, sql, owner, room.names(names), limit, now)
     kept, excess = room.split(jobs)
     if excess:
-        ends = writing.settle(raw, sql, [put_back(job) for job in excess], now)
+        ends = writes.settle(raw, sql, [put_back(job) for job in excess], now)
         kept += ends.still_reserved(excess)
     rated = {cap.name for cap in caps if cap.rate is not None}
-    begun = rows.to_json(job.name for job in kept if job.name in rated)
+    begun = codec.to_json(job.name for job in kept if job.name in rated)
     for statement in sql["record_starts"]:
         run(raw, statement, {"caps": _caps_json(caps), "names": begun, "now": now})
     return Listing(kept, unreadable_in(jobs))
 
 
 def _caps_json(caps: Sequence[Cap]) -> str:
-    return rows.to_json([cap.name, _period(cap)] for cap in caps)
+    return codec.to_json([cap.name, _period(cap)] for cap in caps)
 
 
 def _period(cap: Cap) -> int:
-    return 0 if cap.rate is None else rows.microseconds(as_duration(cap.rate.period))
+    return 0 if cap.rate is None else codec.microseconds(as_duration(cap.rate.period))

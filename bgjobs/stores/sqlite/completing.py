@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, final
 
 from bgjobs.errors import StoreError
-from bgjobs.stores.sqlite.faults import translated, weather_told
+from bgjobs.stores.sqlite.errors import translated, weather_told
 
 _REFUSED = (
     "the function given to complete_with must neither commit nor roll back, nor close the "

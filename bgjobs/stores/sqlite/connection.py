@@ -15,7 +15,7 @@ from attrs import define, field
 from bgjobs._core.arguments import check_text
 from bgjobs.errors import StoreError
 from bgjobs.stores.sqlite.closing import close_without_checkpoint
-from bgjobs.stores.sqlite.faults import is_held_up, needs_another_connection, translated
+from bgjobs.stores.sqlite.errors import is_held_up, needs_another_connection, translated
 from bgjobs.stores.sqlite.identity import OpenedFiles
 
 Synchronous = Literal["NORMAL", "FULL", "EXTRA"]

@@ -34,16 +34,21 @@ from bgjobs.stores.port import (
     Written,
 )
 from bgjobs.stores.sql import check_identifier
-from bgjobs.stores.sqlite import capping, operating, rows, unreadable, writing
-from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of
+from bgjobs.stores.sqlite import capping, codec, operations, unreadable, writes
 from bgjobs.stores.sqlite.calls import Calls, Clock, machine_clock
 from bgjobs.stores.sqlite.completing import call_inside
 from bgjobs.stores.sqlite.connection import MEMORY, Parameters, Synchronous, absolute, run
-from bgjobs.stores.sqlite.faults import translated
-from bgjobs.stores.sqlite.migrating import found_version, migrate
-from bgjobs.stores.sqlite.operating import SQLiteOperations
-from bgjobs.stores.sqlite.roles import Roles
-from bgjobs.stores.sqlite.watcher import FileWatcher
+from bgjobs.stores.sqlite.enqueue_in import (
+    as_sqlite3,
+    check_reaches,
+    plain_text,
+    transaction_of,
+)
+from bgjobs.stores.sqlite.errors import translated
+from bgjobs.stores.sqlite.executor import Roles
+from bgjobs.stores.sqlite.listener import FileWatcher
+from bgjobs.stores.sqlite.operations import SQLiteOperations
+from bgjobs.stores.sqlite.schema import found_version, migrate
 from bgjobs.stores.values import bounded_age, listing, single
 
 
@@ -85,7 +90,7 @@ class SQLiteStore:
         self._listeners = as_listeners("listeners", listeners)
         self._watch_interval = watch_interval
         self._migrations_table = f"{prefix}migrations"
-        self._sql = rows.statements(prefix)
+        self._sql = codec.statements(prefix)
         self._roles = Roles(self._path, busy_timeout=busy_timeout, synchronous=synchronous)
         self._calls = Calls(self._roles, self._sql, clock)
         self._operations = SQLiteOperations(self._calls, self._migrations_table)
@@ -150,8 +155,8 @@ class SQLiteStore:
         with self._roles.writer.writing() as raw, translated(self.label):
             moment = self._calls.microseconds(now)
             # Settled first: a job that ends frees its unique key for the one that follows it.
-            ends = writing.settle(raw, self._sql, settle, moment)
-            jobs = writing.enqueue(raw, self._sql, enqueue, moment, ends.written)
+            ends = writes.settle(raw, self._sql, settle, moment)
+            jobs = writes.enqueue(raw, self._sql, enqueue, moment, ends.written)
         return Written(jobs, ends.lost(settle), ends.cancelled)
 
     def complete(
@@ -166,10 +171,10 @@ class SQLiteStore:
         with self._roles.writer.writing() as raw:
             with translated(self.label):
                 moment = self._calls.microseconds(now)
-                written = writing.settle(raw, self._sql, [Succeed(reservation)], moment).written
+                written = writes.settle(raw, self._sql, [Succeed(reservation)], moment).written
                 if not written:
                     return False
-                writing.enqueue(raw, self._sql, enqueue, moment, written)
+                writes.enqueue(raw, self._sql, enqueue, moment, written)
             call_inside(raw, work, self.label)
         return True
 
@@ -190,7 +195,7 @@ class SQLiteStore:
                 moment = self._calls.microseconds(now)
                 if caps:
                     return capping.reserve(raw, self._sql, owner, names, limit, caps, moment)
-                return writing.reserve(raw, self._sql, owner, names, limit, moment)
+                return writes.reserve(raw, self._sql, owner, names, limit, moment)
         except RowRefusedError:
             if found := unreadable.refused(self._calls, names):
                 return Listing((), found)
@@ -213,7 +218,7 @@ class SQLiteStore:
             due = self.next_due(open_now.names(names), planned=planned, now=now)
             return earliest(due, open_now.reopens_in)
         wanted: Parameters = {
-            "names": rows.names_json(names),
+            "names": codec.names_json(names),
             "planned": planned,
             "now": moment,
         }
@@ -223,13 +228,13 @@ class SQLiteStore:
     def find_unique(self, name: str, unique_key: str) -> Job | None:
         """Return the live job of this worker that holds this unique key, or None."""
         found = self._calls.read("find_unique", {"name": name, "unique_key": unique_key})
-        return single(rows.DECODER.job(found[0])) if found else None
+        return single(codec.DECODER.job(found[0])) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
         with self._roles.writer.writing() as raw, translated(self.label):
             moment = self._calls.microseconds(now)
-            return writing.replace(raw, self._sql, waiting, new, moment)
+            return writes.replace(raw, self._sql, waiting, new, moment)
 
     def open_owner(
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None
@@ -239,7 +244,7 @@ class SQLiteStore:
             "id": str(owner.id),
             "name": owner.name,
             "node": owner.node,
-            "lease": rows.microseconds(lease),
+            "lease": codec.microseconds(lease),
         }
         self._calls.write("open_owner", now, values)
 
@@ -250,12 +255,12 @@ class SQLiteStore:
         with self._roles.pulse.writing() as raw, translated(self.label):
             moment = self._calls.microseconds(now)
             renewed: Parameters = {
-                "owners": rows.uuids_json(owners),
-                "lease": rows.microseconds(lease),
+                "owners": codec.uuids_json(owners),
+                "lease": codec.microseconds(lease),
                 "now": moment,
             }
             found = run(raw, self._sql["heartbeat"][0], renewed)
-            commands = operating.commands_in(raw, self._sql, owners)
+            commands = operations.commands_in(raw, self._sql, owners)
         return Renewal([UUID(row[0]) for row in found], from_microseconds(moment), commands)
 
     def abandoned(
@@ -263,13 +268,13 @@ class SQLiteStore:
     ) -> Sequence[Job]:
         """Return reserved jobs whose owner has no live lease, by id."""
         found = self._calls.page("abandoned", page, {"now": self._calls.microseconds(now)})
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """Forget these owners, and all whose lease has ended."""
-        self._calls.write("close_owners", now, {"owners": rows.uuids_json(owners)})
+        self._calls.write("close_owners", now, {"owners": codec.uuids_json(owners)})
         self._calls.write("forget_cancellations", now, {})
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
@@ -277,21 +282,21 @@ class SQLiteStore:
         found = self._roles.reader.snapshot(self._sql["find"], {"id": str(job_id)})
         live, succeeded, failed = found
         if live:
-            return rows.DECODER.single("jobs", live[0])
+            return codec.DECODER.single("jobs", live[0])
         if succeeded:
-            return rows.DECODER.single("jobs_succeeded", succeeded[0])
-        return rows.DECODER.single("jobs_failed", failed[0]) if failed else None
+            return codec.DECODER.single("jobs_succeeded", succeeded[0])
+        return codec.DECODER.single("jobs_failed", failed[0]) if failed else None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return waiting and delayed jobs, of one worker or of all, oldest first."""
         found = self._calls.page("get_enqueued", page, {"name": name})
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return reserved jobs, of one owner or of all, oldest first."""
         wanted = None if owner is None else str(owner)
         return listing(
-            map(rows.DECODER.job, self._calls.page("get_running", page, {"owner": wanted}))
+            map(codec.DECODER.job, self._calls.page("get_running", page, {"owner": wanted}))
         )
 
     def get_succeeded(
@@ -300,7 +305,7 @@ class SQLiteStore:
         """Return succeeded jobs, of one worker or of all, the newest first."""
         part = 0 if name is None else 1
         found = self._calls.page("get_succeeded", page, {"name": name}, part)
-        return listing(map(rows.DECODER.succeeded, found))
+        return listing(map(codec.DECODER.succeeded, found))
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
@@ -317,7 +322,7 @@ class SQLiteStore:
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
         wanted: Parameters = {
-            "names": None if names is None else rows.names_json(names),
+            "names": None if names is None else codec.names_json(names),
             "now": self._calls.microseconds(now),
             "at_most": -1 if at_most is None else at_most,
         }
@@ -342,7 +347,7 @@ class SQLiteStore:
                 "skip": max(0, skip),
             }
             deleted = sum(len(run(raw, statement, old)) for statement in self._sql["prune"])
-            writing.index_failures(raw, self._sql)
+            writes.index_failures(raw, self._sql)
             return deleted
 
     def notify(self, names: Collection[str]) -> None:
@@ -372,9 +377,9 @@ class SQLiteStore:
         with translated(self.label), plain_text(raw):
             check_reaches(raw, self._path, self.label, self._roles.busy_timeout)
             with transaction_of(raw, self.label):
-                return writing.enqueue(raw, self._sql, new, self._calls.microseconds(now))
+                return writes.enqueue(raw, self._sql, new, self._calls.microseconds(now))
 
 
 def _before(now: int, age: timedelta | None) -> int | None:
     bounded = bounded_age(age)
-    return None if bounded is None else now - rows.microseconds(bounded)
+    return None if bounded is None else now - codec.microseconds(bounded)

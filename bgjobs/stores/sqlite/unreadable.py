@@ -12,10 +12,10 @@ from bgjobs._core.jobs import LARGEST_COUNT, UnreadableJob
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.stores.decoder import LONGEST_SHOWN, TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
-from bgjobs.stores.sqlite import rows, writing
+from bgjobs.stores.sqlite import codec, writes
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, change, run
-from bgjobs.stores.sqlite.faults import translated
+from bgjobs.stores.sqlite.errors import translated
 
 
 def set_apart(
@@ -25,7 +25,7 @@ def set_apart(
     with calls.roles.writer.writing() as raw, translated(calls.roles.label):
         moment = calls.microseconds(now)
         moved = [one for job in found if (one := _moved(calls, raw, job, moment))]
-        writing.index_failures(raw, calls.sql)
+        writes.index_failures(raw, calls.sql)
     return moved
 
 
@@ -59,17 +59,17 @@ def get(calls: Calls, page: Page, longest: int) -> list[UnreadableJob]:
     """Return a page of what was set apart."""
     values: Parameters = {"longest": longest}
     found = calls.page("get_unreadable", page, values, part=0)
-    if any(rows.id_or_none(row[0]) is None for row in found):
+    if any(codec.id_or_none(row[0]) is None for row in found):
         calls.write("rename_unreadable", None, {})
         found = calls.page("get_unreadable", page, values, part=0)
-    return [rows.DECODER.set_apart(row, longest) for row in found]
+    return [codec.DECODER.set_apart(row, longest) for row in found]
 
 
 def find(calls: Calls, job_id: UUID) -> UnreadableJob | None:
     """Return what was set apart under an id, or None."""
     values: Parameters = {"id": str(job_id), "longest": LONGEST_SHOWN}
     found = calls.read("get_unreadable", values, part=1)
-    return rows.DECODER.set_apart(found[0]) if found else None
+    return codec.DECODER.set_apart(found[0]) if found else None
 
 
 def count(calls: Calls, at_most: int | None) -> int:
@@ -83,16 +83,16 @@ def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> l
     """Store what can be read by now, in one transaction."""
     look, live, succeeded, forget = calls.sql["put_back"]
     with calls.roles.writer.writing() as raw, translated(calls.roles.label):
-        found = run(raw, look, {"ids": rows.uuids_json(job_ids)})
-        fit = (row for row in found if rows.DECODER.may_be_put_back(row))
-        ids = rows.to_json(first_of_each_job(fit))
+        found = run(raw, look, {"ids": codec.uuids_json(job_ids)})
+        fit = (row for row in found if codec.DECODER.may_be_put_back(row))
+        ids = codec.to_json(first_of_each_job(fit))
         values: Parameters = {"ids": ids, "now": calls.microseconds(now)}
         stored = [row[0] for part in (live, succeeded) for row in run(raw, part, values)]
-        gone = run(raw, forget, {"ids": ids, "stored": rows.to_json(stored)})
+        gone = run(raw, forget, {"ids": ids, "stored": codec.to_json(stored)})
     return [UUID(row[0]) for row in gone]
 
 
 def refused(calls: Calls, names: Collection[str]) -> list[UnreadableJob]:
     """Return waiting rows of which the database refuses that they are reserved."""
-    values: Parameters = {"names": rows.names_json(names), "most": LARGEST_COUNT}
-    return [rows.DECODER.unreadable("jobs", row) for row in calls.read("find_refused", values)]
+    values: Parameters = {"names": codec.names_json(names), "most": LARGEST_COUNT}
+    return [codec.DECODER.unreadable("jobs", row) for row in calls.read("find_refused", values)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from bgjobs._core.timestamps import as_instant, to_microseconds
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FEW, Page, are_in, checked
-from bgjobs.stores.sqlite import rows
+from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row
 from bgjobs.stores.values import cursor_of
@@ -27,7 +27,7 @@ def failed(calls: Calls, verb: str, failures: Failures, page: Page) -> list[Row]
     values["number"] = None if cursor is None else cursor.number
     words, is_beginning = checked(failures.words)
     if is_beginning and (numbers := _among_the_last(calls, words, values, page)):
-        found = calls.read("get_last_failures", {"numbers": rows.to_json(numbers)}, 1)
+        found = calls.read("get_last_failures", {"numbers": codec.to_json(numbers)}, 1)
         return found if verb == "get_failed" else [(row[0], row[-1]) for row in found]
     values["words"] = _matching(words, is_beginning=is_beginning)
     return calls.page(verb, page, values, 3 if _has_few(calls, failures) else 2)

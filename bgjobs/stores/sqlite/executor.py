@@ -18,10 +18,10 @@ from bgjobs.stores.sqlite.connection import (
     connect,
     run,
 )
+from bgjobs.stores.sqlite.file_lock import Presence
 from bgjobs.stores.sqlite.files import create_private, fault_of_place, remarks
 from bgjobs.stores.sqlite.identity import OpenedFiles
 from bgjobs.stores.sqlite.log_length import LogLength
-from bgjobs.stores.sqlite.presence import Presence
 from bgjobs.stores.sqlite.versions import OLDEST
 
 _log = logging.getLogger("bgjobs.stores.sqlite")

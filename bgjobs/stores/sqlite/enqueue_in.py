@@ -10,9 +10,9 @@ from bgjobs._core.text import visible
 from bgjobs.errors import StoreError
 from bgjobs.stores.enqueue_in import no_transaction, wrong_connection
 from bgjobs.stores.sqlite.connection import MEMORY, read_text, run
-from bgjobs.stores.sqlite.faults import is_of_the_past
+from bgjobs.stores.sqlite.errors import is_of_the_past
+from bgjobs.stores.sqlite.file_lock import check_present
 from bgjobs.stores.sqlite.identity import leads_to
-from bgjobs.stores.sqlite.presence import check_present
 from bgjobs.stores.sqlite.versions import SAFE_VERSIONS, has_wal_reset_bug
 
 _log = logging.getLogger("bgjobs.stores.sqlite")

@@ -9,7 +9,7 @@ from typing import Any, Final, final
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.sqlite.bell import Bell
 from bgjobs.stores.sqlite.connection import Connection
-from bgjobs.stores.sqlite.faults import as_store_error
+from bgjobs.stores.sqlite.errors import as_store_error
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NOTHING: Final[Collection[str]] = frozenset()

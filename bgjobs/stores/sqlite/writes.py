@@ -15,7 +15,7 @@ from bgjobs._core.text import LONGEST_ERROR, clean_text
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.stores.port import NewJob
 from bgjobs.stores.sql import Statements
-from bgjobs.stores.sqlite import rows
+from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.connection import Parameters, Row, change, run
 from bgjobs.stores.values import (
     Ends,
@@ -40,15 +40,15 @@ def reserve(
     find, take = sql["reserve"]
     wanted: Parameters = {
         "owner": str(owner),
-        "names": rows.names_json(names),
+        "names": codec.names_json(names),
         "limit": limit,
         "now": now,
     }
     portions = run(raw, find, wanted)
-    chosen = rows.to_json(json.loads(row) for _, row in portions)
+    chosen = codec.to_json(json.loads(row) for _, row in portions)
     change(raw, take, {"owner": str(owner), "now": now, "rows": chosen})
     found: list[list[Any]] = [job for jobs, _ in portions for job in json.loads(jobs)]
-    return in_claim_order(map(rows.DECODER.job, found))
+    return in_claim_order(map(codec.DECODER.job, found))
 
 
 def enqueue(
@@ -66,9 +66,9 @@ def enqueue(
         return []
     are_free = which_are_free(jobs, written)
     jobs = as_planned(jobs, are_free, partial(from_microseconds, now))
-    wanted = [rows.stored_now(new, now) for new in jobs]
+    wanted = [codec.stored_now(new, now) for new in jobs]
     free = list(compress(wanted, are_free))
-    parameters: Parameters = {"jobs": rows.enqueued_json(free), "now": now}
+    parameters: Parameters = {"jobs": codec.enqueued_json(free), "now": now}
     statement = sql["enqueue"][0]
     if not any(new.repeated or new.request.options.unique_key for new in jobs):
         if change(raw, statement, parameters) == len(free):
@@ -88,7 +88,7 @@ def _standing(raw: sqlite3.Connection, sql: Statements, job: Job) -> Job:
     parameters = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
     found = _run_all(raw, sql["find_live"], parameters)
     # None when this very job was stored before and has ended: then it is as it was asked for.
-    return single(rows.DECODER.job(found[0])) if found else job
+    return single(codec.DECODER.job(found[0])) if found else job
 
 
 def replace(
@@ -154,13 +154,13 @@ def _put_back(
                     instead.append(cancelled_instead(held[reservation], reason))
         settle(raw, sql, instead, now)
         gone = [one.reservation.job_id for one in instead]
-        change(raw, forget, {"ids": rows.uuids_json(gone)})
+        change(raw, forget, {"ids": codec.uuids_json(gone)})
         chosen = [one for one in chosen if one.reservation not in ends.cancelled]
     ends.written.extend(_end(raw, [put_back], chosen, now))
 
 
 def _parameters(settlements: Iterable[Settlement], now: int) -> Parameters:
-    settled = rows.to_json(_settled(one, now) for one in settlements)
+    settled = codec.to_json(_settled(one, now) for one in settlements)
     return {"settled": settled, "now": now}
 
 
@@ -172,14 +172,14 @@ def index_failures(raw: sqlite3.Connection, sql: Statements) -> None:
 
 def _settled(settlement: Settlement, now: int) -> list[Any]:
     if isinstance(settlement, Fail):
-        return [*rows.counters(settlement), settlement.error]
+        return [*codec.counters(settlement), settlement.error]
     if isinstance(settlement, Requeue):
-        return [*rows.counters(settlement), _delayed(settlement, now)]
-    return rows.fence(settlement)
+        return [*codec.counters(settlement), _delayed(settlement, now)]
+    return codec.fence(settlement)
 
 
 def _delayed(requeue: Requeue, now: int) -> int | None:
-    return None if requeue.delay is None else now + rows.microseconds(requeue.delay)
+    return None if requeue.delay is None else now + codec.microseconds(requeue.delay)
 
 
 def _run_all(

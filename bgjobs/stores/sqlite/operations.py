@@ -21,11 +21,11 @@ from bgjobs.stores.operations import (
 from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
 from bgjobs.stores.port import SCHEMA_VERSION, Commands
 from bgjobs.stores.sql import Statements
-from bgjobs.stores.sqlite import diagnosing, rows, searching, unreadable, writing
+from bgjobs.stores.sqlite import codec, diagnostics, reads, unreadable, writes
 from bgjobs.stores.sqlite.calls import Calls
 from bgjobs.stores.sqlite.connection import Parameters, Row, run
-from bgjobs.stores.sqlite.faults import translated
-from bgjobs.stores.sqlite.migrating import found_version
+from bgjobs.stores.sqlite.errors import translated
+from bgjobs.stores.sqlite.schema import found_version
 from bgjobs.stores.values import (
     bounded_age,
     commands_of,
@@ -37,8 +37,10 @@ from bgjobs.stores.values import (
 
 def commands_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Commands:
     """Return what is wanted of these owners, inside a transaction or not."""
-    found = run(raw, sql["commands"][0], {"owners": rows.uuids_json(owners)})
-    parsed = ((one, None if one is None else rows.id_or_none(one), text) for one, text in found)
+    found = run(raw, sql["commands"][0], {"owners": codec.uuids_json(owners)})
+    parsed = (
+        (one, None if one is None else codec.id_or_none(one), text) for one, text in found
+    )
     return commands_of(
         (job, text) for one, job, text in parsed if (one is None) is (job is None)
     )
@@ -71,7 +73,7 @@ class SQLiteOperations:
     ) -> Cancellation:
         """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
         values = {
-            "ids": rows.uuids_json(job_ids),
+            "ids": codec.uuids_json(job_ids),
             "reason": reason,
             "error": CANCELLED + reason,
         }
@@ -80,14 +82,14 @@ class SQLiteOperations:
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
-        found = self._change_failures("delete", None, {"ids": rows.uuids_json(job_ids)})
+        found = self._change_failures("delete", None, {"ids": codec.uuids_json(job_ids)})
         return list(dict.fromkeys(one for part in found for one in _ids(part)))
 
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
         """Let failed jobs run again at once, and give the ids of those that will."""
-        _, again, _ = self._change_failures("retry", now, {"ids": rows.uuids_json(job_ids)})
+        _, again, _ = self._change_failures("retry", now, {"ids": codec.uuids_json(job_ids)})
         return _ids(again)
 
     def change(
@@ -102,9 +104,9 @@ class SQLiteOperations:
         """Change when waiting jobs are due, or their priority."""
         due = None if available_at is None else to_microseconds(as_instant("at", available_at))
         if available_in is not None:
-            due = self._calls.microseconds(now) + rows.microseconds(available_in)
+            due = self._calls.microseconds(now) + codec.microseconds(available_in)
         values: Parameters = {
-            "ids": rows.uuids_json(job_ids),
+            "ids": codec.uuids_json(job_ids),
             "available_at": due,
             "priority": priority,
         }
@@ -134,17 +136,17 @@ class SQLiteOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
         """Return failed jobs; with words, the last that failed first, else the newest first."""
-        found = searching.failed(self._calls, "get_failed", failures, page)
+        found = reads.failed(self._calls, "get_failed", failures, page)
         if not failures.words:
-            return listing(map(rows.DECODER.failed, found))
-        jobs = listing(rows.DECODER.failed(row[:-1]) for row in found)
+            return listing(map(codec.DECODER.failed, found))
+        jobs = listing(codec.DECODER.failed(row[:-1]) for row in found)
         return Listing(jobs, unreadable_in(jobs), _cursor(found))
 
     def get_failed_ids(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
         """Return only their ids, in the same order."""
-        found = searching.failed(self._calls, "get_failed_ids", failures, page)
+        found = reads.failed(self._calls, "get_failed_ids", failures, page)
         return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
     def get_waiting(
@@ -158,13 +160,13 @@ class SQLiteOperations:
         """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
         moment = self._calls.microseconds(now)
         values: Parameters = {"name": name, "delayed": delayed, "now": moment}
-        return listing(map(rows.DECODER.job, self._calls.page("get_waiting", page, values)))
+        return listing(map(codec.DECODER.job, self._calls.page("get_waiting", page, values)))
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return the ids from one to another of jobs, live or ended, the lowest first."""
         values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
         found = self._calls.read("find_ids", values)
-        return [one for [text] in found if (one := rows.id_or_none(text)) is not None]
+        return [one for [text] in found if (one := codec.id_or_none(text)) is not None]
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return whose jobs wait, due or not, each name once."""
@@ -174,14 +176,14 @@ class SQLiteOperations:
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
         found = self._calls.page("get_occurrences", page, {})
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
         """Return reserved jobs of one worker, or of all, the oldest first."""
         found = self._calls.page("get_named_running", page, {"name": name})
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Return the owners with a live lease, by name."""
@@ -223,7 +225,7 @@ class SQLiteOperations:
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
         """Store failed jobs as they are, and give the ids of those that were not there."""
-        [stored] = self._change_failures("restore", None, {"jobs": rows.failed_json(failed)})
+        [stored] = self._change_failures("restore", None, {"jobs": codec.failed_json(failed)})
         return _ids(stored)
 
     def schema_version(self) -> int:
@@ -245,7 +247,7 @@ class SQLiteOperations:
         """Look for trouble in the library, the file, its settings, plans, owners and pauses."""
         owners = self._owners(None)
         return [
-            *diagnosing.diagnose(self._calls),
+            *diagnostics.diagnose(self._calls),
             owners_finding(owners),
             pauses_finding(self._calls.read("commands", {"owners": "[]"})),
         ]
@@ -263,13 +265,13 @@ class SQLiteOperations:
         with calls.roles.writer.writing() as raw, translated(calls.roles.label):
             timed = {**values, "now": calls.microseconds(now)}
             found = [run(raw, statement, timed) for statement in calls.sql[verb]]
-            writing.index_failures(raw, calls.sql)
+            writes.index_failures(raw, calls.sql)
         return found
 
 
 def _as_owner(row: Row) -> LiveOwner | None:
     one, name, node, at, left, held = row
-    owner = rows.id_or_none(one)
+    owner = codec.id_or_none(one)
     if owner is None or not (is_utf8(name) and is_utf8(node)):
         return None
     opened_at, lease_left = from_microseconds(at), timedelta(microseconds=left)
@@ -278,12 +280,12 @@ def _as_owner(row: Row) -> LiveOwner | None:
 
 def _age(age: timedelta | None) -> int | None:
     bounded = bounded_age(age)
-    return None if bounded is None else rows.microseconds(bounded)
+    return None if bounded is None else codec.microseconds(bounded)
 
 
 def _cursor(found: Sequence[Row]) -> Cursor | None:
     """Return where a search goes on behind these rows, by the number of the last."""
-    return Cursor(rows.DECODER.id_of(found[-1][0]), number=found[-1][-1]) if found else None
+    return Cursor(codec.DECODER.id_of(found[-1][0]), number=found[-1][-1]) if found else None
 
 
 def _ids(found: Sequence[Row]) -> list[UUID]:

@@ -7,7 +7,7 @@ from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.port import SCHEMA_VERSION
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite.connection import Connection, Parameters, run
-from bgjobs.stores.sqlite.faults import translated
+from bgjobs.stores.sqlite.errors import translated
 
 
 def found_version(raw: sqlite3.Connection, sql: Statements, table: str) -> int:

@@ -24,9 +24,9 @@ from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore, inotify, pace
-from bgjobs.stores.sqlite import watcher as watching_module
+from bgjobs.stores.sqlite import listener as watching_module
 from bgjobs.stores.sqlite.bell import Bell
-from bgjobs.stores.sqlite.watcher import FileWatcher
+from bgjobs.stores.sqlite.listener import FileWatcher
 from bgjobs.testing import Recorder
 from bgjobs.testing.contract.steps import put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
