@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bgjobs.stores.sqlite.log_length import AGAIN, LONG
 
 import tests.fixtures.sqlite_checkpointing as program
 from bgjobs._core.ids import new_id
@@ -17,7 +18,6 @@ from bgjobs._core.jobs import JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.log_length import AGAIN, LONG
 from bgjobs.testing.contract.steps import LEASE, NOW, put_one, start
 from tests.fixtures.sqlite import fresh_sqlite_store
 
@@ -46,14 +46,14 @@ def _many(count: int) -> list[NewJob]:
 
 
 def _connections(store: SQLiteStore) -> Iterator[sqlite3.Connection]:
-    roles: Any = store._roles
+    roles: Any = store._executor.connections
     for one in (roles.writer, roles.reader, roles.pulse):
         yield one.raw
     yield _checkpointing(store)
 
 
 def _checkpointing(store: SQLiteStore) -> sqlite3.Connection:
-    after_commit: Any = store._roles.writer.after_commit
+    after_commit: Any = store._executor.connections.writer.after_commit
     raw: sqlite3.Connection = after_commit.__self__._connection.raw
     return raw
 
@@ -67,7 +67,7 @@ def _checkpoints_heard(store: SQLiteStore) -> Generator[list[str]]:
 
 
 def test_no_connection_checkpoints_by_itself(sqlite_store: SQLiteStore) -> None:
-    another = sqlite_store._roles.another()
+    another = sqlite_store._executor.connections.another()
     for raw in (*_connections(sqlite_store), another.raw):
         assert raw.execute("pragma wal_autocheckpoint").fetchone() == (0,)
     another.close()

@@ -58,7 +58,7 @@ def test_the_connection_made_anew_is_like_the_first(sqlite_store: SQLiteStore) -
     names = ("trusted_schema", "synchronous", "journal_mode", "busy_timeout")
 
     def settings() -> list[Any]:
-        raw = sqlite_store._roles.writer.raw
+        raw = sqlite_store._executor.connections.writer.raw
         return [raw.execute(f"pragma {name}").fetchone() for name in names]
 
     before = settings()
@@ -70,7 +70,7 @@ def test_the_connection_made_anew_is_like_the_first(sqlite_store: SQLiteStore) -
 
 def test_a_store_that_was_closed_connects_no_more(sqlite_store: SQLiteStore) -> None:
     """Not even for a verb that had waited for the connection."""
-    writer = sqlite_store._roles.writer
+    writer = sqlite_store._executor.connections.writer
     sqlite_store.close()
     with pytest.raises(StoreError, match="closed database"), writer.writing():
         pass
@@ -193,7 +193,7 @@ def test_a_statement_prepared_before_the_transaction_ended_writes_nothing_behind
     held = hold(sqlite_store)
     with pytest.raises(StoreError, match="must neither commit nor roll back"):
         sqlite_store.complete(held.reservation, work, now=NOW)
-    raw = sqlite_store._roles.writer.raw
+    raw = sqlite_store._executor.connections.writer.raw
     assert raw.execute("select count(*) from effects").fetchone() == (0,)
     assert raw.execute("select count(*) from sqlite_schema where name = 'more'").fetchone() == (
         0,
@@ -214,7 +214,12 @@ def test_work_that_sets_another_authorizer_does_not_commit_by_it(
 
     assert sqlite_store.complete(held.reservation, work, now=NOW)
     assert isinstance(sqlite_store.find(held.id), SucceededJob)
-    assert sqlite_store._roles.writer.raw.execute("select * from effects").fetchall() == []
+    assert (
+        sqlite_store._executor.connections.writer.raw.execute(
+            "select * from effects"
+        ).fetchall()
+        == []
+    )
     assert _goes_on(sqlite_store)
 
 
@@ -238,8 +243,8 @@ def test_work_that_would_end_the_transaction_is_refused_and_writes_nothing(
         assert "the job has not succeeded" in str(caught.value)
         assert store.find(held.id) == held
         count = "select count(*) from sqlite_schema where name like 'effects%'"
-        assert store._roles.writer.raw.execute(count).fetchone() == (0,)
-        assert store._roles.writer.raw.isolation_level is None
+        assert store._executor.connections.writer.raw.execute(count).fetchone() == (0,)
+        assert store._executor.connections.writer.raw.isolation_level is None
         assert _goes_on(store)
 
 
@@ -384,7 +389,7 @@ def test_an_error_that_ends_a_reading_transaction_is_the_one_that_is_told(
     sqlite_store: SQLiteStore,
 ) -> None:
     """A failing disk lets SQLite roll back by itself; here, the second statement does."""
-    reader = sqlite_store._roles.reader
+    reader = sqlite_store._executor.connections.reader
     with pytest.raises(StoreError, match="no such table: absent"):
         reader.snapshot(["select 1", "rollback", "select * from absent"], {})
     assert reader.snapshot(["select 1", "select 2"], {}) == [[(1,)], [(2,)]]

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import anyio
 import pytest
+from bgjobs.stores.sqlite.bell import Bell
 
 import bgjobs
 import tests.fixtures.sqlite_writer as program
@@ -25,7 +26,6 @@ from bgjobs.events import StoreFailed
 from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore, inotify, pace
 from bgjobs.stores.sqlite import listener as watching_module
-from bgjobs.stores.sqlite.bell import Bell
 from bgjobs.stores.sqlite.listener import FileWatcher
 from bgjobs.testing import Recorder
 from bgjobs.testing.contract.steps import put_one

@@ -1,30 +1,50 @@
-"""The connections of one open store, by what they are for."""
+"""The connections of a store by their role, and the named statements that run on them."""
 
 import logging
 import os
 import sqlite3
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from typing import final, get_args
 
 from attrs import frozen
 
 from bgjobs._core.text import value_text, visible
+from bgjobs._core.timestamps import as_instant, to_microseconds
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.stores.sqlite.checkpoints import Checkpointer
+from bgjobs.stores.pages import Page
+from bgjobs.stores.sql import Statements
+from bgjobs.stores.sqlite.checkpoints import Checkpointer, LogLength
 from bgjobs.stores.sqlite.connection import (
-    MEMORY,
     Connection,
+    Parameters,
+    Row,
     Synchronous,
+    change,
     connect,
     run,
 )
-from bgjobs.stores.sqlite.file_lock import Presence
-from bgjobs.stores.sqlite.files import create_private, fault_of_place, remarks
-from bgjobs.stores.sqlite.identity import OpenedFiles
-from bgjobs.stores.sqlite.log_length import LogLength
-from bgjobs.stores.sqlite.versions import OLDEST
+from bgjobs.stores.sqlite.errors import translated
+from bgjobs.stores.sqlite.file_lock import FileLock
+from bgjobs.stores.sqlite.files import (
+    MEMORY,
+    OpenedFiles,
+    create_private,
+    location_problem,
+    remarks,
+)
 
+Clock = Callable[[], datetime]
+
+OLDEST_LIBRARY = (3, 37, 0)
+"""The first version of SQLite with STRICT tables; RETURNING is older."""
 _log = logging.getLogger("bgjobs.stores.sqlite")
+
+
+def machine_clock() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
 
 
 @frozen
@@ -34,11 +54,11 @@ class _Open:
     resources: ExitStack
     writer: Connection
     reader: Connection
-    pulse: Connection
+    heartbeat: Connection
 
 
 @final
-class Roles:
+class RoleConnections:
     """A writer, a reader, and a connection for heartbeats, so that these wait for no verb.
 
     In memory all three are one, as each connection would have a database of its own.
@@ -62,16 +82,16 @@ class Roles:
 
     @property
     def reader(self) -> Connection:
-        """For everything that only reads; a write that goes on does not block it."""
+        """For verbs that only read; a write transaction does not block them."""
         return self._usable().reader
 
     @property
-    def pulse(self) -> Connection:
+    def heartbeat(self) -> Connection:
         """For heartbeats."""
-        return self._usable().pulse
+        return self._usable().heartbeat
 
     def open(self) -> None:
-        """Connect all roles."""
+        """Open a connection for each role."""
         if self._open is not None:
             self._usable()
             raise StoreError(f"{self.label}: is open already")
@@ -84,19 +104,19 @@ class Roles:
             self._open = _Open(os.getpid(), files, undo.pop_all(), *roles)
 
     def another(self) -> Connection:
-        """Open one more connection that only reads, which its user closes."""
+        """Open one more connection that only reads; the caller closes it."""
         files = self._usable().files
         with ExitStack() as undo:
             connection = self._connect(undo, files)
-            connection.look(lambda raw: raw.execute("pragma query_only = on"))
+            connection.read(lambda raw: raw.execute("pragma query_only = on"))
             undo.pop_all()
             return connection
 
     def close(self) -> None:
         """Close what this process opened.
 
-        In a forked child nothing is closed: SQLite would think that the locks of the parent
-        are its own.
+        A forked child closes nothing: SQLite would release the locks of the parent
+        (https://sqlite.org/howtocorrupt.html, section 2.6).
         """
         if self._open is None or self._open.pid != os.getpid():
             return
@@ -111,23 +131,23 @@ class Roles:
         return self._open
 
     def _open_file(self, undo: ExitStack) -> tuple[OpenedFiles, list[Connection]]:
-        """Connect all roles to the file, if its processes agree on what that is."""
-        presence = Presence(os.path.realpath(self.path), self.label, self.busy_timeout)
-        undo.callback(presence.close)
+        """Connect to the file, after checking that other processes have the same one open."""
+        lock = FileLock(os.path.realpath(self.path), self.label, self.busy_timeout)
+        undo.callback(lock.close)
         files = self._create()
         checkpointing = self._connect(undo, files)
-        checkpointing.look(lambda raw: run(raw, "pragma schema_version", {}))  # makes the log
+        checkpointing.read(lambda raw: run(raw, "pragma schema_version", {}))  # creates the log
         files.add_log()
-        presence.announce(files.inodes())
+        lock.record(files.inodes())
         try:
             length = LogLength(files.log)
         except OSError as error:
             raise StoreUnavailableError(f"{self.label}: {error.strerror}") from error
         undo.callback(length.close)
         checkpointer = Checkpointer(checkpointing, length)
-        writer, reader, pulse = [self._connect(undo, files) for _ in range(3)]
-        writer.after_commit = pulse.after_commit = checkpointer.after_commit
-        return files, [writer, reader, pulse]
+        writer, reader, heartbeat = [self._connect(undo, files) for _ in range(3)]
+        writer.after_commit = heartbeat.after_commit = checkpointer.after_commit
+        return files, [writer, reader, heartbeat]
 
     def _connect(self, undo: ExitStack, files: OpenedFiles | None) -> Connection:
         connection = connect(
@@ -143,8 +163,8 @@ class Roles:
     def _create(self) -> OpenedFiles:
         try:
             create_private(self.path)
-            if fault := fault_of_place(self.path):
-                raise StoreError(f"{self.label}: {fault}")
+            if problem := location_problem(self.path):
+                raise StoreError(f"{self.label}: {problem}")
             for remark in remarks(self.path):
                 _log.warning("%s: %s", visible(self.label), visible(remark))
         except OSError as error:
@@ -153,8 +173,68 @@ class Roles:
 
     def _check_library(self) -> None:
         found = sqlite3.sqlite_version_info
-        if found < OLDEST:
+        if found < OLDEST_LIBRARY:
+            wanted = ".".join(map(str, OLDEST_LIBRARY))
             raise StoreError(
-                f"{self.label}: expected version {'.'.join(map(str, OLDEST))} or newer of the "
-                f"SQLite library, found {sqlite3.sqlite_version}"
+                f"{self.label}: expected version {wanted} or newer of the SQLite library, "
+                f"found {sqlite3.sqlite_version}"
             )
+
+
+@final
+@frozen(eq=False)
+class Transaction:
+    """A connection inside a transaction, and the statements of the store."""
+
+    raw: sqlite3.Connection
+    sql: Statements
+
+    def run(self, name: str, parameters: Parameters) -> list[Row]:
+        """Run a statement and return its rows."""
+        return run(self.raw, self.sql[name][0], parameters)
+
+    def change(self, name: str, parameters: Parameters) -> int:
+        """Run a statement and return how many rows it changed."""
+        return change(self.raw, self.sql[name][0], parameters)
+
+
+@final
+@frozen(eq=False)
+class Executor:
+    """Runs the named statements of one store, by its clock."""
+
+    connections: RoleConnections
+    sql: Statements
+    clock: Clock
+
+    def microseconds(self, now: datetime | None) -> int:
+        """Return the time that a verb was given, else that of the clock."""
+        return to_microseconds(as_instant("now", self.clock() if now is None else now))
+
+    def read(self, name: str, parameters: Parameters) -> list[Row]:
+        """Return the rows of a statement that only reads."""
+        return self.snapshot([name], parameters)[0]
+
+    def snapshot(self, names: Sequence[str], parameters: Parameters) -> list[list[Row]]:
+        """Return the rows of each of these statements, all of one state of the database."""
+        statements = [self.sql[name][0] for name in names]
+        return self.connections.reader.snapshot(statements, parameters)
+
+    def page(self, name: str, wanted: Page, parameters: Parameters) -> list[Row]:
+        """Return one page of a listing."""
+        last = wanted.after_id
+        after = None if last is None else str(last)
+        limit = max(0, wanted.limit)
+        return self.read(name, {**parameters, "after": after, "limit": limit})
+
+    @contextmanager
+    def writing(self) -> Generator[Transaction]:
+        """Open a write transaction; the driver's errors in it are raised as `StoreError`."""
+        with self.connections.writer.writing() as raw, translated(self.connections.label):
+            yield Transaction(raw, self.sql)
+
+    def write(self, name: str, now: datetime | None, parameters: Parameters) -> list[Row]:
+        """Run one statement in a transaction of its own and return its rows."""
+        with self.writing() as transaction:
+            # The clock is read after the wait for other writers: a lease may end meanwhile.
+            return transaction.run(name, {**parameters, "now": self.microseconds(now)})

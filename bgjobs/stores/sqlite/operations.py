@@ -1,15 +1,16 @@
-"""What operators do with a SQLite file."""
+"""The operators' verbs of a SQLite store."""
 
-import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob, is_utf8
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
+from bgjobs.stores.decoder import LONGEST_SHOWN, first_of_each_job
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancellation,
@@ -20,76 +21,70 @@ from bgjobs.stores.operations import (
 )
 from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
 from bgjobs.stores.port import SCHEMA_VERSION, Commands
-from bgjobs.stores.sql import Statements
-from bgjobs.stores.sqlite import codec, diagnostics, reads, unreadable, writes
-from bgjobs.stores.sqlite.calls import Calls
-from bgjobs.stores.sqlite.connection import Parameters, Row, run
-from bgjobs.stores.sqlite.errors import translated
+from bgjobs.stores.sqlite import codec, diagnostics, reads, writes
+from bgjobs.stores.sqlite.connection import Parameters, Row
+from bgjobs.stores.sqlite.executor import Executor, Transaction
 from bgjobs.stores.sqlite.schema import found_version
-from bgjobs.stores.values import (
-    bounded_age,
-    commands_of,
-    listing,
-    owners_finding,
-    pauses_finding,
-)
+from bgjobs.stores.values import listing, owners_finding, pauses_finding
 
-
-def commands_in(raw: sqlite3.Connection, sql: Statements, owners: Collection[UUID]) -> Commands:
-    """Return what is wanted of these owners, inside a transaction or not."""
-    found = run(raw, sql["commands"][0], {"owners": codec.uuids_json(owners)})
-    parsed = (
-        (one, None if one is None else codec.id_or_none(one), text) for one, text in found
-    )
-    return commands_of(
-        (job, text) for one, job, text in parsed if (one is None) is (job is None)
-    )
+_SET_APART = {
+    "jobs": ("set_apart_live", "remove_live"),
+    "jobs_succeeded": ("set_apart_succeeded", "remove_succeeded"),
+    "jobs_failed": ("set_apart_failed", "remove_failed"),
+}
+"""The statements that copy a row of each table, and delete it."""
 
 
 @final
 @frozen(eq=False)
 class SQLiteOperations:
-    """The verbs for operators of a `SQLiteStore`; see `bgjobs.stores.operations`."""
+    """The operators' verbs of a `SQLiteStore`; see `bgjobs.stores.operations`."""
 
-    _calls: Calls
+    _executor: Executor
     _migrations_table: str
 
     def commands(self, owners: Collection[UUID]) -> Commands:
-        """Give what is wanted of these owners now."""
-        return self._calls.roles.reader.look(
-            lambda raw: commands_in(raw, self._calls.sql, owners)
-        )
+        """Return the commands for these owners."""
+        values: Parameters = {"owners": codec.uuids_json(owners)}
+        return reads.as_commands(self._executor.read("commands", values))
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
-        """Let the queue of this name reserve nothing; False if it did not before."""
-        return bool(self._calls.write("pause_queue", now, {"name": name}))
+        """Stop the queue of this name from reserving. Return False if it was paused before."""
+        return bool(self._executor.write("pause_queue", now, {"name": name}))
 
     def resume_queue(self, name: str) -> bool:
-        """Let it reserve again; False if it was not paused."""
-        return bool(self._calls.write("resume_queue", None, {"name": name}))
+        """Let the queue reserve again. Return False if it was not paused."""
+        return bool(self._executor.write("resume_queue", None, {"name": name}))
 
     def cancel(
         self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
     ) -> Cancellation:
-        """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
-        values = {
+        """Store waiting jobs as failed, and ask the owners of running ones to cancel them."""
+        values: Parameters = {
             "ids": codec.uuids_json(job_ids),
             "reason": reason,
             "error": CANCELLED + reason,
         }
-        asked, _, ended = self._change_failures("cancel", now, values)
+        names = ("cancel_running", "record_cancelled", "cancel_waiting")
+        asked, _, ended = self._write_all(names, now, values)
         return Cancellation(_ids(ended), _ids(asked))
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
-        """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
-        found = self._change_failures("delete", None, {"ids": codec.uuids_json(job_ids)})
-        return list(dict.fromkeys(one for part in found for one in _ids(part)))
+        """Delete jobs that wait or have ended, and return the ids of those deleted."""
+        names = (
+            *("delete_waiting", "delete_succeeded", "delete_failed", "delete_unreadable"),
+            "delete_cancellations",
+        )
+        found = self._write_all(names, None, {"ids": codec.uuids_json(job_ids)})
+        return list(dict.fromkeys(one for rows in found for one in _ids(rows)))
 
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
-        """Let failed jobs run again at once, and give the ids of those that will."""
-        _, again, _ = self._change_failures("retry", now, {"ids": codec.uuids_json(job_ids)})
+        """Retry failed jobs now with a full retry budget, and return the ids of those."""
+        names = ("forget_old_cancellations", "retry", "delete_retried")
+        values: Parameters = {"ids": codec.uuids_json(job_ids)}
+        _, again, _ = self._write_all(names, now, values)
         return _ids(again)
 
     def change(
@@ -104,13 +99,13 @@ class SQLiteOperations:
         """Change when waiting jobs are due, or their priority."""
         due = None if available_at is None else to_microseconds(as_instant("at", available_at))
         if available_in is not None:
-            due = self._calls.microseconds(now) + codec.microseconds(available_in)
+            due = self._executor.microseconds(now) + codec.microseconds(available_in)
         values: Parameters = {
             "ids": codec.uuids_json(job_ids),
             "available_at": due,
             "priority": priority,
         }
-        return _ids(self._calls.write("change", now, values))
+        return _ids(self._executor.write("change", now, values))
 
     def prune_worker(
         self,
@@ -123,20 +118,21 @@ class SQLiteOperations:
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
-        values: dict[str, str | int | None] = {
+        values: Parameters = {
             "name": name,
-            "succeeded_for": _age(succeeded_for),
-            "failed_for": _age(failed_for),
+            "succeeded_for": codec.age(succeeded_for),
+            "failed_for": codec.age(failed_for),
             "limit": max(0, limit),
             "skip": max(0, skip),
         }
-        return sum(map(len, self._change_failures("prune_worker", now, values)))
+        names = ("prune_worker_succeeded", "prune_worker_failed")
+        return sum(map(len, self._write_all(names, now, values)))
 
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Return failed jobs; with words, the last that failed first, else the newest first."""
-        found = reads.failed(self._calls, "get_failed", failures, page)
+        """Return failed jobs: in a search the last that failed first, else the newest first."""
+        found = reads.failed(self._executor, failures, page)
         if not failures.words:
             return listing(map(codec.DECODER.failed, found))
         jobs = listing(codec.DECODER.failed(row[:-1]) for row in found)
@@ -146,7 +142,7 @@ class SQLiteOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
         """Return only their ids, in the same order."""
-        found = reads.failed(self._calls, "get_failed_ids", failures, page)
+        found = reads.failed_ids(self._executor, failures, page)
         return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
     def get_waiting(
@@ -158,31 +154,32 @@ class SQLiteOperations:
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
-        moment = self._calls.microseconds(now)
+        moment = self._executor.microseconds(now)
         values: Parameters = {"name": name, "delayed": delayed, "now": moment}
-        return listing(map(codec.DECODER.job, self._calls.page("get_waiting", page, values)))
+        found = self._executor.page("get_waiting", page, values)
+        return listing(map(codec.DECODER.job, found))
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
-        """Return the ids from one to another of jobs, live or ended, the lowest first."""
+        """Return ids of jobs between two ids, live or ended, the lowest first."""
         values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
-        found = self._calls.read("find_ids", values)
+        found = self._executor.read("find_ids", values)
         return [one for [text] in found if (one := codec.id_or_none(text)) is not None]
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
-        """Return whose jobs wait, due or not, each name once."""
-        found = self._calls.read("get_waiting_names", {"limit": limit})
+        """Return the workers of waiting jobs, due or not, each name once."""
+        found = self._executor.read("get_waiting_names", {"limit": limit})
         return [name for [name] in found if is_utf8(name)]
 
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
-        found = self._calls.page("get_occurrences", page, {})
+        found = self._executor.page("get_occurrences", page, {})
         return listing(map(codec.DECODER.job, found))
 
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
         """Return reserved jobs of one worker, or of all, the oldest first."""
-        found = self._calls.page("get_named_running", page, {"name": name})
+        found = self._executor.page("get_named_running", page, {"name": name})
         return listing(map(codec.DECODER.job, found))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
@@ -192,51 +189,70 @@ class SQLiteOperations:
     def set_apart(
         self, found: Collection[UnreadableJob], *, now: datetime | None = None
     ) -> Sequence[UnreadableJob]:
-        """Move rows that cannot be read to a table of their own, and return those moved."""
-        return unreadable.set_apart(self._calls, found, now)
+        """Move unreadable rows to a table of their own, and return those moved."""
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
+            moved = [one for job in found if (one := _moved(transaction, job, moment))]
+            writes.index_failures(transaction)
+        return moved
 
     def get_unreadable(
         self, page: Page = FIRST_PAGE, *, longest: int = 1_000
     ) -> Sequence[UnreadableJob]:
-        """Return what was set apart, the newest first."""
-        return unreadable.get(self._calls, page, longest)
+        """Return rows that were set apart, the newest first."""
+        found = self._executor.page("get_unreadable", page, {"longest": longest})
+        if any(codec.id_or_none(row[0]) is None for row in found):
+            self._executor.write("rename_unreadable", None, {})
+            found = self._executor.page("get_unreadable", page, {"longest": longest})
+        return [codec.DECODER.set_apart(row, longest) for row in found]
 
     def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
-        """Return what was set apart under this id, or None."""
-        return unreadable.find(self._calls, job_id)
+        """Return the row that was set apart under this id, or None."""
+        values: Parameters = {"id": str(job_id), "longest": LONGEST_SHOWN}
+        found = self._executor.read("find_unreadable", values)
+        return codec.DECODER.set_apart(found[0]) if found else None
 
     def count_unreadable(self, *, at_most: int | None = None) -> int:
-        """Count what was set apart, up to `at_most`."""
-        return unreadable.count(self._calls, at_most)
+        """Count the rows that were set apart, up to `at_most`."""
+        values: Parameters = {"at_most": -1 if at_most is None else at_most}
+        found: int = self._executor.read("count_unreadable", values)[0][0]
+        return found
 
     def put_back(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
-        """Store those that were set apart and can be read by now, and return their ids."""
-        return unreadable.put_back(self._calls, job_ids, now)
+        """Store jobs that were set apart and can be read by now, and return their ids."""
+        with self._executor.writing() as transaction:
+            found = transaction.run("find_set_apart", {"ids": codec.uuids_json(job_ids)})
+            fit = (row for row in found if codec.DECODER.may_be_put_back(row))
+            ids = codec.to_json(first_of_each_job(fit))
+            values: Parameters = {"ids": ids, "now": self._executor.microseconds(now)}
+            waiting = transaction.run("put_back_waiting", values)
+            succeeded = transaction.run("put_back_succeeded", values)
+            stored = codec.to_json(row[0] for row in (*waiting, *succeeded))
+            return _ids(transaction.run("delete_put_back", {"ids": ids, "stored": stored}))
 
     def unvalidated(self) -> Sequence[str]:
-        """Return none: what older rows broke was set apart when the file was migrated."""
+        """Return nothing: the migration set apart all rows that broke a constraint."""
         return ()
 
     def validate(self, constraint: str, *, now: datetime | None = None) -> int:  # noqa: ARG002 - as the port has it
-        """Do nothing, as there is none to validate."""
+        """Do nothing, as no constraint is left to be validated."""
         return 0
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
-        """Store failed jobs as they are, and give the ids of those that were not there."""
-        [stored] = self._change_failures("restore", None, {"jobs": codec.failed_json(failed)})
+        """Store failed jobs as they are, and return the ids of those that were not stored."""
+        values: Parameters = {"jobs": codec.failed_json(failed)}
+        [stored] = self._write_all(["restore"], None, values)
         return _ids(stored)
 
     def schema_version(self) -> int:
-        """Give the version of the schema; 0 when there is none."""
-        return self._calls.roles.reader.look(
-            lambda raw: found_version(raw, self._calls.sql, self._migrations_table)
-        )
+        """Return the version of the schema, or 0 when there is none."""
+        return found_version(self._executor.read, self._migrations_table)
 
     def pending_migrations(self) -> Sequence[Migration]:
-        """Give what `migrate` would do."""
-        sql = self._calls.sql
+        """Return the migrations that `migrate` would apply."""
+        sql = self._executor.sql
         pending = sql.migrations()[self.schema_version() : SCHEMA_VERSION]
         return [
             Migration(file.removesuffix(".sql"), sql.script(sql.migration(file)))
@@ -244,29 +260,53 @@ class SQLiteOperations:
         ]
 
     def diagnose(self) -> Sequence[Finding]:
-        """Look for trouble in the library, the file, its settings, plans, owners and pauses."""
-        owners = self._owners(None)
+        """Check the library, the file, its settings, query plans, owners and pauses."""
         return [
-            *diagnostics.diagnose(self._calls),
-            owners_finding(owners),
-            pauses_finding(self._calls.read("commands", {"owners": "[]"})),
+            *diagnostics.diagnose(self._executor),
+            owners_finding(self._owners(None)),
+            pauses_finding(self._executor.read("commands", {"owners": "[]"})),
         ]
 
     def _owners(self, now: datetime | None) -> Sequence[LiveOwner | None]:
         """Return the owners with a live lease; None for one that cannot be read."""
-        found = self._calls.read("get_owners", {"now": self._calls.microseconds(now)})
-        return [_as_owner(row) for row in found]
+        values: Parameters = {"now": self._executor.microseconds(now)}
+        return [_as_owner(row) for row in self._executor.read("get_owners", values)]
 
-    def _change_failures(
-        self, verb: str, now: datetime | None, values: Mapping[str, str | int | None]
+    def _write_all(
+        self,
+        names: Sequence[str],
+        now: datetime | None,
+        values: Mapping[str, str | int | bytes | None],
     ) -> list[list[Row]]:
-        """Run the statements of a verb that makes or takes failed jobs, in one transaction."""
-        calls = self._calls
-        with calls.roles.writer.writing() as raw, translated(calls.roles.label):
-            timed = {**values, "now": calls.microseconds(now)}
-            found = [run(raw, statement, timed) for statement in calls.sql[verb]]
-            writes.index_failures(raw, calls.sql)
+        """Run statements that may store or delete failed jobs, in one transaction."""
+        with self._executor.writing() as transaction:
+            timed = {**values, "now": self._executor.microseconds(now)}
+            found = [transaction.run(name, timed) for name in names]
+            writes.index_failures(transaction)
         return found
+
+
+def _moved(transaction: Transaction, job: UnreadableJob, moment: int) -> UnreadableJob | None:
+    """Move one row, unless it has changed since it was read."""
+    copy, remove = _SET_APART[job.table]
+    key, owner, number = job.key
+    row: Parameters = {"key": _bytes(key), "owner": _bytes(owner), "number": number}
+    new: Parameters = {
+        "id": str(job.id),
+        "other_id": str(new_id()),
+        "reason": job.reason,
+        "now": moment,
+    }
+    stored = transaction.run(copy, {**row, **new})
+    if not stored:
+        return None
+    transaction.change(remove, row)
+    return evolve(job, id=UUID(stored[0][0]), found_at=from_microseconds(moment))
+
+
+def _bytes(found: str | UUID | None) -> bytes | None:
+    # Text that is not UTF-8 was read with surrogates in place of its bytes.
+    return None if found is None else str(found).encode("utf-8", "surrogateescape")
 
 
 def _as_owner(row: Row) -> LiveOwner | None:
@@ -278,13 +318,8 @@ def _as_owner(row: Row) -> LiveOwner | None:
     return LiveOwner(owner, name, node, opened_at, lease_left, held)
 
 
-def _age(age: timedelta | None) -> int | None:
-    bounded = bounded_age(age)
-    return None if bounded is None else codec.microseconds(bounded)
-
-
 def _cursor(found: Sequence[Row]) -> Cursor | None:
-    """Return where a search goes on behind these rows, by the number of the last."""
+    """Return where a search goes on after these rows, by the number of the last one."""
     return Cursor(codec.DECODER.id_of(found[-1][0]), number=found[-1][-1]) if found else None
 
 

@@ -1,45 +1,45 @@
-"""Bringing the schema to the version that this bgjobs knows."""
+"""The version of the schema, and the migrations that bring it up to date."""
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.port import SCHEMA_VERSION
-from bgjobs.stores.sql import Statements
-from bgjobs.stores.sqlite.connection import Connection, Parameters, run
-from bgjobs.stores.sqlite.errors import translated
+from bgjobs.stores.sqlite.connection import Parameters, Row, run
+from bgjobs.stores.sqlite.executor import Executor
 
 
-def found_version(raw: sqlite3.Connection, sql: Statements, table: str) -> int:
-    """Give the version of the schema, 0 when there is none; `table` is the migrations' name."""
-    exists, newest = sql["schema_version"]
-    if not run(raw, exists, {"table": table}):
+def found_version(read: Callable[[str, Parameters], list[Row]], table: str) -> int:
+    """Return the version of the schema, or 0 when there is none.
+
+    Args:
+        read: Runs a named statement, inside a transaction or not.
+        table: The name of the table of migrations.
+    """
+    if not read("find_migrations_table", {"table": table}):
         return 0
-    version: int | None = run(raw, newest, {})[0][0]
+    version: int | None = read("schema_version", {})[0][0]
     return version or 0
 
 
-def migrate(connection: Connection, sql: Statements, table: str, now: int) -> Sequence[str]:
-    """Apply what is missing, each migration in a transaction of its own that records it."""
+def migrate(executor: Executor, table: str, now: int) -> Sequence[str]:
+    """Apply what is missing, each migration in a transaction that also records it."""
     applied: list[str] = []
-    while (name := _apply_next(connection, sql, table, now)) is not None:
+    while (name := _apply_next(executor, table, now)) is not None:
         applied.append(name)
     return applied
 
 
-def _apply_next(connection: Connection, sql: Statements, table: str, now: int) -> str | None:
-    with connection.writing() as raw, translated(connection.label):
-        # Looked up inside the transaction: another process may have migrated just before.
-        found = found_version(raw, sql, table)
+def _apply_next(executor: Executor, table: str, now: int) -> str | None:
+    with executor.writing() as transaction:
+        # Read inside the transaction: another process may have migrated just before.
+        found = found_version(transaction.run, table)
         if found > SCHEMA_VERSION:
-            raise SchemaMismatchError(connection.label, found, SCHEMA_VERSION)
+            raise SchemaMismatchError(executor.connections.label, found, SCHEMA_VERSION)
         if found == SCHEMA_VERSION:
             return None
-        file = sql.migrations()[found]
-        for statement in sql.migration(file):
-            run(raw, statement, {})
+        file = executor.sql.migrations()[found]
+        for statement in executor.sql.migration(file):
+            run(transaction.raw, statement, {})
         name = file.removesuffix(".sql")
-        record: Parameters = {"version": found + 1, "name": name, "now": now}
-        for statement in sql["record_migration"]:
-            run(raw, statement, record)
+        transaction.run("record_migration", {"version": found + 1, "name": name, "now": now})
         return name
