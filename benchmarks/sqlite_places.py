@@ -123,7 +123,7 @@ class SQLitePlace:
             "now": 0,
         }
         steps = self._connection.execute(
-            f"explain query plan {statements['reserve'][0]}", values
+            f"explain query plan {statements['find_due'][0]}", values
         ).fetchall()
         depths = {0: 0}
         lines = []

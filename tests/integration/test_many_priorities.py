@@ -48,7 +48,8 @@ def sqlite_costs(store: SQLiteStore, path: Path) -> Iterator[Cost]:
                 return 0
 
             raw.set_progress_handler(counted, 1)
-            raw.execute(store._sql[verb][0], bound).fetchall()
+            name = "find_due" if verb == "reserve" else verb
+            raw.execute(store._executor.sql[name][0], bound).fetchall()
             raw.set_progress_handler(None, 1)
             return count
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bgjobs.stores.sqlite.log_length import AGAIN, LONG
 
 import tests.fixtures.sqlite_checkpointing as program
 from bgjobs._core.ids import new_id
@@ -18,6 +17,7 @@ from bgjobs._core.jobs import JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.stores.port import NewJob
 from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.stores.sqlite.checkpoints import AGAIN, LONG
 from bgjobs.testing.contract.steps import LEASE, NOW, put_one, start
 from tests.fixtures.sqlite import fresh_sqlite_store
 
@@ -47,7 +47,7 @@ def _many(count: int) -> list[NewJob]:
 
 def _connections(store: SQLiteStore) -> Iterator[sqlite3.Connection]:
     roles: Any = store._executor.connections
-    for one in (roles.writer, roles.reader, roles.pulse):
+    for one in (roles.writer, roles.reader, roles.heartbeat):
         yield one.raw
     yield _checkpointing(store)
 

@@ -232,8 +232,8 @@ def test_a_file_of_another_user_is_told(
 
 
 def connections(store: SQLiteStore) -> list[sqlite3.Connection]:
-    roles: Any = store._roles
-    return [roles.writer.raw, roles.reader.raw, roles.pulse.raw]
+    roles: Any = store._executor.connections
+    return [roles.writer.raw, roles.reader.raw, roles.heartbeat.raw]
 
 
 @pytest.mark.parametrize("path", ["jobs.db", ":memory:"])

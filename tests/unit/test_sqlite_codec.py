@@ -1,4 +1,4 @@
-"""How the columns of SQLite are measured, which depends on the version of the library."""
+"""The size of a column, whose expression depends on the version of the library."""
 
 import sqlite3
 from contextlib import closing

@@ -77,6 +77,7 @@ class FileNotifier:
             undo.callback(self._either.close)
             self._either.register(self._inotify, 0)
             self._either.register(self._timer, select.EPOLLIN)
+            self.wait(SHORTEST, for_writes=False)
             self._descriptors = undo.pop_all()
 
     def fileno(self) -> int:
@@ -138,8 +139,6 @@ class SQLiteChangeSource:
             self._has_changed()  # creates the log, if there was none
             self._notifier = self._new_notifier()
             self._has_changed()  # what was committed before is no change
-            if self._notifier is not None:
-                self._notifier.wait(SHORTEST, for_writes=False)
         except BaseException:
             self.close()
             raise

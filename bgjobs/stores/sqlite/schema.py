@@ -41,5 +41,6 @@ def _apply_next(executor: Executor, table: str, now: int) -> str | None:
         for statement in executor.sql.migration(file):
             run(transaction.raw, statement, {})
         name = file.removesuffix(".sql")
-        transaction.run("record_migration", {"version": found + 1, "name": name, "now": now})
+        record: Parameters = {"version": found + 1, "name": name, "now": now}
+        transaction.run("record_migration", record)
         return name
