@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import SucceededJob
 from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
@@ -382,34 +381,4 @@ def test_a_lock_that_work_runs_into_is_its_own_error(
 
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
-    assert _goes_on(sqlite_store)
-
-
-def test_an_error_that_ends_a_reading_transaction_is_the_one_that_is_told(
-    sqlite_store: SQLiteStore,
-) -> None:
-    """A failing disk lets SQLite roll back by itself; here, the second statement does."""
-    reader = sqlite_store._executor.connections.reader
-    with pytest.raises(StoreError, match="no such table: absent"):
-        reader.snapshot(["select 1", "rollback", "select * from absent"], {})
-    assert reader.snapshot(["select 1", "select 2"], {}) == [[(1,)], [(2,)]]
-
-
-UNWRITABLE = "mail\udcff"
-VERBS: list[Callable[[SQLiteStore], object]] = [
-    lambda store: store.reserve(new_id(), [UNWRITABLE], 1),
-    lambda store: store.next_due([UNWRITABLE]),
-    lambda store: store.find_unique("mail", UNWRITABLE),
-    lambda store: store.get_enqueued(UNWRITABLE),
-    lambda store: store.count([UNWRITABLE]),
-]
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_text_that_cannot_be_written_is_an_error_of_the_store(
-    verb: Callable[[SQLiteStore], object], sqlite_store: SQLiteStore
-) -> None:
-    with pytest.raises(StoreError, match="surrogates not allowed") as caught:
-        verb(sqlite_store)
-    assert not isinstance(caught.value, StoreUnavailableError)
     assert _goes_on(sqlite_store)
