@@ -34,7 +34,7 @@ STEPS = 300
 
 @contextmanager
 def another_process(path: Path, synchronous: str) -> Generator[Callable[..., None]]:
-    """Give a function that lets it write, after each of some pauses."""
+    """Yield a function that makes it write, after each of some pauses."""
     command = [sys.executable, program.__file__, str(path), synchronous]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
@@ -61,9 +61,9 @@ class Busy:
 
 @contextmanager
 def busy(source: SQLiteChangeSource) -> Generator[None]:
-    """Let SQLite refuse every look."""
+    """Make SQLite refuse every look."""
     connection = source._connection
-    raw, connection.raw = connection.raw, Busy()  # type: ignore[assignment]  # it needs no more
+    raw, connection.raw = connection.raw, Busy()  # type: ignore[assignment]  # only `execute` is called
     yield
     connection.raw = raw
 
@@ -72,7 +72,7 @@ def busy(source: SQLiteChangeSource) -> Generator[None]:
 def test_no_commit_of_another_process_is_missed(
     sqlite_path: Path, sqlite_store: SQLiteStore, synchronous: str
 ) -> None:
-    """It waits until all is heard, so that no commit is told only by the next one."""
+    """Each step waits for all its commits, so that none is found only by the next one."""
     random = Random(1)
     stored = 0
     with (
@@ -191,7 +191,7 @@ def test_a_write_reported_at_a_refused_look_is_followed_beyond_the_next_commit(
 def test_a_commit_during_the_opening_is_no_change(
     sqlite_store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever opens looks for jobs behind it; and as news it would hide one that follows."""
+    """The caller looks for jobs after the opening; a change would hide the next one."""
 
     def write_and_hang_up(path: Path) -> FileNotifier:
         put_one(sqlite_store)

@@ -53,7 +53,7 @@ class SQLiteOperations:
         return bool(self._executor.write("pause_queue", now, {"name": name}))
 
     def resume_queue(self, name: str) -> bool:
-        """Let the queue reserve again. Return False if it was not paused."""
+        """Resume the queue. Return False if it was not paused."""
         return bool(self._executor.write("resume_queue", None, {"name": name}))
 
     def cancel(

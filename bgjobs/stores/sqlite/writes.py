@@ -175,7 +175,7 @@ def _settle(
 def _requeue(
     transaction: Transaction, chosen: Sequence[Settlement], now: int, ends: Ends
 ) -> None:
-    """Let jobs wait again, except those that an operator has cancelled meanwhile."""
+    """Make jobs wait again, except those that an operator has cancelled meanwhile."""
     if asked := transaction.run("find_cancelled", codec.settled(chosen, now)):
         held = {one.reservation: one for one in chosen if isinstance(one, Requeue)}
         instead: list[Settlement] = []

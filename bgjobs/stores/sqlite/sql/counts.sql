@@ -2,7 +2,7 @@
 -- Goes from each (name, priority) to the next one, as reserve.sql does, and counts in each of them
 -- the jobs that are due and those that are not, up to the limit. Each is a subquery of its own:
 -- for a join, the planner reads all rows first to build a Bloom filter once ANALYZE has run
--- (https://sqlite.org/optoverview.html#hash_joins). A limit of -1 means no limit.
+-- (https://sqlite.org/optoverview.html). A limit of -1 means no limit.
 with recursive names (name) as (
     select value from json_each(:names)
     union all

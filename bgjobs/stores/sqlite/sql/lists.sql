@@ -38,7 +38,7 @@ limit :limit;
 -- name: get_enqueued
 -- The unary plus keeps the planner from the index of the waiting rows, whose order is not that of
 -- the ids, so that the rows would have to be sorted
--- (https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_).
+-- (https://sqlite.org/optoverview.html#uplus).
 select {job_columns}
 from {jobs}
 where +reserved_by is null

@@ -25,7 +25,7 @@ where id = cast(:key as text)
 
 
 -- name: set_apart_succeeded
--- As set_apart_live; an ended row changes no more.
+-- As set_apart_live. An ended row does not change, so its id is enough.
 insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {succeeded_names})
 select
     case
