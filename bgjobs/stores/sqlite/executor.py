@@ -64,7 +64,7 @@ class RoleConnections:
     In memory all three are one, as each connection would have a database of its own.
     """
 
-    def __init__(self, path: str, *, busy_timeout: float, synchronous: Synchronous) -> None:
+    def __init__(self, path: str, busy_timeout: float, synchronous: Synchronous) -> None:
         if synchronous not in get_args(Synchronous):
             raise ValueError(
                 f"synchronous: expected NORMAL, FULL or EXTRA, found {value_text(synchronous)}"

@@ -104,9 +104,7 @@ class SQLiteStore:
         self._listeners = as_listeners("listeners", listeners)
         self._watch_interval = watch_interval
         self._migrations_table = f"{prefix}migrations"
-        connections = RoleConnections(
-            self._path, busy_timeout=busy_timeout, synchronous=synchronous
-        )
+        connections = RoleConnections(self._path, busy_timeout, synchronous)
         self._executor = Executor(connections, codec.statements(prefix), clock)
         self._operations = SQLiteOperations(self._executor, self._migrations_table)
 
@@ -210,9 +208,7 @@ class SQLiteStore:
         try:
             with self._executor.writing() as transaction:
                 moment = self._executor.microseconds(now)
-                if caps:
-                    return writes.reserve_within(transaction, owner, names, limit, caps, moment)
-                return writes.reserve(transaction, owner, names, limit, moment)
+                return writes.reserve(transaction, owner, names, limit, caps, moment)
         except RowRefusedError:
             if found := reads.refused(self._executor, names):
                 return Listing((), found)
@@ -233,12 +229,8 @@ class SQLiteStore:
             room = reads.as_openings(used, caps)
             due = self.next_due(room.names(names), planned=planned, now=now)
             return earliest(due, room.reopens_in)
-        wanted: Parameters = {
-            "names": codec.names_json(names),
-            "planned": planned,
-            "now": moment,
-        }
-        first: int | None = self._executor.read("next_due", wanted)[0][0]
+        values = {"names": codec.names_json(names), "planned": planned, "now": moment}
+        first: int | None = self._executor.read("next_due", values)[0][0]
         return None if first is None else timedelta(microseconds=first - moment)
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:

@@ -95,23 +95,6 @@ def replace(transaction: Transaction, waiting: Job, new: NewJob | None, now: int
 
 
 def reserve(
-    transaction: Transaction, owner: UUID, names: Collection[str], limit: int, now: int
-) -> Sequence[Job]:
-    """Reserve due jobs of these workers."""
-    wanted: Parameters = {
-        "owner": str(owner),
-        "names": codec.names_json(names),
-        "limit": limit,
-        "now": now,
-    }
-    portions = transaction.run("find_due", wanted)
-    chosen = codec.to_json(json.loads(row) for _, row in portions)
-    transaction.change("reserve", {"owner": str(owner), "now": now, "rows": chosen})
-    found: list[list[Any]] = [job for jobs, _ in portions for job in json.loads(jobs)]
-    return in_claim_order(map(codec.DECODER.job, found))
-
-
-def reserve_within(
     transaction: Transaction,
     owner: UUID,
     names: Collection[str],
@@ -123,9 +106,11 @@ def reserve_within(
 
     The write transaction keeps other processes from reserving, so what is counted stays true.
     """
+    if not caps:
+        return _reserve(transaction, owner, names, limit, now)
     used = transaction.run("use", {"caps": codec.caps_json(caps), "now": now})
     room = as_openings(used, caps)
-    jobs = reserve(transaction, owner, room.names(names), limit, now)
+    jobs = _reserve(transaction, owner, room.names(names), limit, now)
     kept, excess = room.split(jobs)
     if excess:
         ends = settle(transaction, [put_back(job) for job in excess], now)
@@ -139,6 +124,22 @@ def reserve_within(
     transaction.run("forget_starts", started)
     transaction.run("record_starts", started)
     return Listing(kept, unreadable_in(jobs))
+
+
+def _reserve(
+    transaction: Transaction, owner: UUID, names: Collection[str], limit: int, now: int
+) -> Sequence[Job]:
+    wanted: Parameters = {
+        "owner": str(owner),
+        "names": codec.names_json(names),
+        "limit": limit,
+        "now": now,
+    }
+    portions = transaction.run("find_due", wanted)
+    chosen = codec.to_json(json.loads(row) for _, row in portions)
+    transaction.change("reserve", {"owner": str(owner), "now": now, "rows": chosen})
+    found: list[list[Any]] = [job for jobs, _ in portions for job in json.loads(jobs)]
+    return in_claim_order(map(codec.DECODER.job, found))
 
 
 def settle(transaction: Transaction, settlements: Sequence[Settlement], now: int) -> Ends:
