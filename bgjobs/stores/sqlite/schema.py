@@ -21,8 +21,9 @@ def found_version(read: Callable[[str, Parameters], list[Row]], table: str) -> i
     return version or 0
 
 
-def migrate(executor: Executor, table: str, now: int) -> Sequence[str]:
+def migrate(executor: Executor, table: str) -> Sequence[str]:
     """Apply what is missing, each migration in a transaction that also records it."""
+    now = executor.microseconds(None)
     applied: list[str] = []
     while (name := _apply_next(executor, table, now)) is not None:
         applied.append(name)

@@ -146,8 +146,7 @@ class SQLiteStore:
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema to `SCHEMA_VERSION`."""
-        now = self._executor.microseconds(None)
-        return migrate(self._executor, self._migrations_table, now)
+        return migrate(self._executor, self._migrations_table)
 
     def check_schema(self) -> None:
         """Raise `SchemaMismatchError` unless the schema is exactly `SCHEMA_VERSION`."""
@@ -229,8 +228,12 @@ class SQLiteStore:
             room = reads.as_openings(used, caps)
             due = self.next_due(room.names(names), planned=planned, now=now)
             return earliest(due, room.reopens_in)
-        values = {"names": codec.names_json(names), "planned": planned, "now": moment}
-        first: int | None = self._executor.read("next_due", values)[0][0]
+        asked: Parameters = {
+            "names": codec.names_json(names),
+            "planned": planned,
+            "now": moment,
+        }
+        first: int | None = self._executor.read("next_due", asked)[0][0]
         return None if first is None else timedelta(microseconds=first - moment)
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
@@ -305,8 +308,8 @@ class SQLiteStore:
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return reserved jobs, of one owner or of all, oldest first."""
-        values = {"owner": None if owner is None else str(owner)}
-        found = self._executor.page("get_running", page, values)
+        owned_by = None if owner is None else str(owner)
+        found = self._executor.page("get_running", page, {"owner": owned_by})
         return listing(map(codec.DECODER.job, found))
 
     def get_succeeded(
