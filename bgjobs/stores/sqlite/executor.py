@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import final, get_args
 
-from attrs import frozen
+from attrs import define, frozen
 
 from bgjobs._core.text import value_text, visible
 from bgjobs._core.timestamps import as_instant, to_microseconds
@@ -182,7 +182,7 @@ class RoleConnections:
 
 
 @final
-@frozen(eq=False)
+@define(eq=False)  # not frozen, which would make each one cost more
 class Transaction:
     """A connection inside a transaction, and the statements of the store."""
 
