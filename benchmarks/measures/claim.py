@@ -20,7 +20,7 @@ from benchmarks.report.figures import Figure, table, write_json
 from bgjobs import Job
 from bgjobs._core.settlements import Requeue
 from bgjobs.stores.postgres.statements import Dialect
-from bgjobs.stores.sqlite import rows as sqlite_rows
+from bgjobs.stores.sqlite import codec as sqlite_codec
 from bgjobs.stores.types import Owner
 
 FEW = 1000
@@ -218,10 +218,10 @@ def _plan(scenario: Scenario) -> str:
     tables, names = scenario.tables, scenario.population.worker_names
     values = {"limit": max(LIMITS), "now": None}
     if isinstance(tables, PostgresTables):
-        statement = Dialect(tables.schema, "benchmark", prepared_statements=False)["reserve"]
+        statement = Dialect(tables.schema, "benchmark", prepared_statements=False)["find_due"]
         return tables.explain(statement, {**values, "owner": scenario.owner, "names": names})
-    [text, *_] = sqlite_rows.statements("bgjobs_")["reserve"]
-    owner, encoded = str(scenario.owner), sqlite_rows.names_json(names)
+    [text, *_] = sqlite_codec.statements("bgjobs_")["find_due"]
+    owner, encoded = str(scenario.owner), sqlite_codec.names_json(names)
     return tables.explain(text, {**values, "owner": owner, "names": encoded, "now": 0})
 
 

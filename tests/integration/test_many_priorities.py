@@ -16,7 +16,7 @@ from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.port import Store
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.rows import names_json
+from bgjobs.stores.sqlite.codec import names_json
 from bgjobs.testing.contract.steps import DAY, NOW, SECOND, ask, put, start
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -48,7 +48,8 @@ def sqlite_costs(store: SQLiteStore, path: Path) -> Iterator[Cost]:
                 return 0
 
             raw.set_progress_handler(counted, 1)
-            raw.execute(store._sql[verb][0], bound).fetchall()
+            name = "find_due" if verb == "reserve" else verb
+            raw.execute(store._executor.sql[name][0], bound).fetchall()
             raw.set_progress_handler(None, 1)
             return count
 

@@ -1,4 +1,4 @@
-"""When the log goes into the database: by whom, how often, and beside whom never."""
+"""When a store checkpoints, and that no process commits meanwhile."""
 
 import sqlite3
 import subprocess
@@ -16,7 +16,7 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.log_length import AGAIN, LONG
+from bgjobs.stores.sqlite.checkpoints import AGAIN, LONG
 from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import LEASE, NOW, put_one, start
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -32,12 +32,12 @@ def _log(path: Path) -> Path:
 
 
 def _frames(path: Path) -> int:
-    """The most that the log ever had, as its file does not shrink."""
+    """Return the most frames that the log ever had, as its file does not shrink."""
     return _log(path).stat().st_size // _FRAME
 
 
 def _generation(path: Path) -> int:
-    """How often the log began anew."""
+    """Return how often the log was restarted."""
     return int.from_bytes(_log(path).read_bytes()[12:16])
 
 
@@ -46,28 +46,28 @@ def _many(count: int) -> list[NewJob]:
 
 
 def _connections(store: SQLiteStore) -> Iterator[sqlite3.Connection]:
-    roles: Any = store._roles
-    for one in (roles.writer, roles.reader, roles.pulse):
+    roles: Any = store._executor.connections
+    for one in (roles.writer, roles.reader, roles.heartbeat):
         yield one.raw
     yield _checkpointing(store)
 
 
 def _checkpointing(store: SQLiteStore) -> sqlite3.Connection:
-    after_commit: Any = store._roles.writer.after_commit
+    after_commit: Any = store._executor.connections.writer.after_commit
     raw: sqlite3.Connection = after_commit.__self__._connection.raw
     return raw
 
 
 @contextmanager
-def _checkpoints_heard(store: SQLiteStore) -> Generator[list[str]]:
-    heard: list[str] = []
-    _checkpointing(store).set_trace_callback(heard.append)
-    yield heard
+def _traced_checkpoints(store: SQLiteStore) -> Generator[list[str]]:
+    traced: list[str] = []
+    _checkpointing(store).set_trace_callback(traced.append)
+    yield traced
     _checkpointing(store).set_trace_callback(None)
 
 
 def test_no_connection_checkpoints_by_itself(sqlite_store: SQLiteStore) -> None:
-    another = sqlite_store._roles.another()
+    another = sqlite_store._executor.connections.another()
     for raw in (*_connections(sqlite_store), another.raw):
         assert raw.execute("pragma wal_autocheckpoint").fetchone() == (0,)
     another.close()
@@ -87,11 +87,13 @@ def test_the_log_stays_short_while_many_jobs_are_stored_and_drained(
         assert _generation(sqlite_path) > before + 3
 
 
-def test_a_reader_holds_the_log_and_is_not_asked_at_each_commit(sqlite_path: Path) -> None:
+def test_a_checkpoint_that_a_reader_holds_up_is_not_repeated_at_each_commit(
+    sqlite_path: Path,
+) -> None:
     with (
         fresh_sqlite_store(sqlite_path, synchronous="NORMAL") as store,
         closing(sqlite3.connect(sqlite_path, isolation_level=None)) as reader,
-        _checkpoints_heard(store) as heard,
+        _traced_checkpoints(store) as traced,
     ):
         put_one(store)
         reader.execute("begin")
@@ -100,7 +102,7 @@ def test_a_reader_holds_the_log_and_is_not_asked_at_each_commit(sqlite_path: Pat
             store.write(_many(5), now=NOW)
         most = _frames(sqlite_path)
         assert most > LONG + AGAIN + _MARGIN, "the reader needs what was there when it began"
-        assert 1 < len(heard) <= 1 + (most - LONG) // AGAIN
+        assert 1 < len(traced) <= 1 + (most - LONG) // AGAIN
         reader.execute("commit")
         before = _generation(sqlite_path)
         for _ in range(400):
@@ -112,7 +114,7 @@ def test_a_reader_holds_the_log_and_is_not_asked_at_each_commit(sqlite_path: Pat
 def test_processes_that_store_one_job_each_keep_the_log_short(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
-    """Each looks at how long the log is, not at what it added; none of them is the last."""
+    """Each reads the length of the log, not what it added; none is the last to close."""
     for _ in range(300):
         with fresh_sqlite_store(sqlite_path, synchronous="NORMAL") as another:
             another.write(_many(4), now=NOW)
@@ -140,7 +142,7 @@ def test_a_checkpoint_that_fails_leaves_the_commit_as_it_is(sqlite_path: Path) -
 
 
 def test_no_process_commits_while_another_one_checkpoints(sqlite_path: Path) -> None:
-    """What damages the file with the WAL-reset bug of SQLite; the write lock prevents it."""
+    """This damages the file with the WAL-reset bug of SQLite; the write lock prevents it."""
     command = [sys.executable, program.__file__, str(sqlite_path), "250"]
     with fresh_sqlite_store(sqlite_path) as store:
         running = [

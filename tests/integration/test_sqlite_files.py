@@ -325,8 +325,8 @@ def test_a_heartbeat_waits_for_no_verb_of_its_process(sqlite_store: SQLiteStore)
     owner = start(sqlite_store)
     with (
         ThreadPoolExecutor(1) as pool,
-        sqlite_store._roles.writer._lock,
-        sqlite_store._roles.reader._lock,
+        sqlite_store._executor.connections.writer._lock,
+        sqlite_store._executor.connections.reader._lock,
     ):
         beat = pool.submit(sqlite_store.heartbeat, [owner], timedelta(1), now=NOW).result(30)
     assert set(beat.alive) == {owner}

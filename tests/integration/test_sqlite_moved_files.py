@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.sqlite import SQLiteStore, files, identity
+from bgjobs.stores.sqlite import SQLiteStore, files
 from bgjobs.testing.contract.steps import LEASE, NOW, hold, put_one, start, take
 from tests.fixtures.sqlite import fresh_sqlite_store
 
@@ -148,7 +148,7 @@ def test_a_folder_that_was_still_for_long_is_looked_at_as_well(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Then one look at it does for all that is in it, until anything in it changes."""
-    monkeypatch.setattr(identity, "_SETTLED", 0)
+    monkeypatch.setattr(files, "_SETTLED", 0)
     _wait_for_another_time(sqlite_path.parent, tmp_path_factory.mktemp("other"))
     put_one(sqlite_store)
     loss(sqlite_path)

@@ -1,7 +1,7 @@
 """What operators ask for costs as much as they get, however many jobs there are."""
 
 import sqlite3
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from bgjobs._core.ids import new_ids
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.rows import uuids_json
+from bgjobs.stores.sqlite.codec import uuids_json
 from bgjobs.testing.contract.steps import NOW, SECOND
 from tests.fixtures.sqlite import fresh_sqlite_store
 
@@ -25,6 +25,7 @@ EVERY = 10
 IDS = [str(one) for one in new_ids(3 * ROWS)]
 WAITING, RUNNING, FAILED = IDS[:ROWS], IDS[ROWS : 2 * ROWS], IDS[2 * ROWS :]
 SHARED = "id, name, payload, priority, created_at, available_at, reservations"
+INDEX_FAILURES = ("unindex_failures", "forget_failures", "index_failures", "mark_indexed")
 ENDED = f"{SHARED}, attempts, crashes, interruptions, errors"
 
 
@@ -71,8 +72,8 @@ def _fill(store: SQLiteStore, raw: sqlite3.Connection) -> None:
                 for one in enumerate(FAILED)
             ],
         )
-    for statement in store._sql["index_failures"]:
-        raw.execute(statement)
+    for name in INDEX_FAILURES:
+        raw.execute(store._executor.sql[name][0])
 
 
 def _error(number: int) -> str:
@@ -81,9 +82,8 @@ def _error(number: int) -> str:
 
 def _cost(
     raw: tuple[SQLiteStore, sqlite3.Connection],
-    verb: str,
+    names: str | Sequence[str],
     values: Mapping[str, Any],
-    part: int | None = None,
 ) -> tuple[int, int]:
     """Count what SQLite's virtual machine executes, and the rows that are given."""
     store, connection = raw
@@ -94,10 +94,10 @@ def _cost(
         count += EVERY
         return 0
 
-    statements = store._sql[verb] if part is None else [store._sql[verb][part]]
     connection.execute("begin immediate")
     connection.set_progress_handler(counted, EVERY)
-    for statement in statements:
+    for name in [names] if isinstance(names, str) else names:
+        [statement] = store._executor.sql[name]
         found += len(connection.execute(statement, {"number": None, **values}).fetchall())
     connection.set_progress_handler(None, 1)
     connection.execute("rollback")
@@ -107,33 +107,43 @@ def _cost(
 PAGE: dict[str, Any] = {"after": None, "before": None, "limit": 20, "name": None}
 
 
-@pytest.mark.parametrize("verb", ["get_failed", "get_failed_ids"])
+@pytest.mark.parametrize("suffix", ["", "_ids"])
 @pytest.mark.parametrize(
-    ("part", "values", "expected"),
+    ("name", "values", "expected"),
     [
-        (0, {}, 20),
-        (0, {"after": FAILED[5000]}, 20),
-        (1, {"name": "w1"}, 20),
-        (1, {"name": "rare", "after": FAILED[5000]}, 5),
-        (2, {"words": '"often"'}, 20),
-        (2, {"words": '"often"', "after": FAILED[5001]}, 20),
-        (2, {"words": '"typeerror" "4711"'}, 1),
-        (2, {"words": '"471"*'}, 11),
-        (2, {"words": '"rare"'}, 20),
-        (3, {"words": '"rare"', "name": "rare"}, 20),
-        (3, {"words": '"absent"', "name": "rare"}, 0),
+        ("get_failed", {}, 20),
+        ("get_failed", {"after": FAILED[5000]}, 20),
+        ("get_worker_failed", {"name": "w1"}, 20),
+        ("get_worker_failed", {"name": "rare", "after": FAILED[5000]}, 5),
+        ("search_failed", {"words": '"often"'}, 20),
+        ("search_failed", {"words": '"often"', "after": FAILED[5001]}, 20),
+        ("search_failed", {"words": '"typeerror" "4711"'}, 1),
+        ("search_failed", {"words": '"471"*'}, 11),
+        ("search_failed", {"words": '"rare"'}, 20),
+        ("search_worker_failed", {"words": '"rare"', "name": "rare"}, 20),
+        ("search_worker_failed", {"words": '"absent"', "name": "rare"}, 0),
     ],
 )
 def test_a_page_of_failed_jobs_costs_what_it_gives(
     raw: tuple[SQLiteStore, sqlite3.Connection],
-    verb: str,
-    part: int,
+    name: str,
+    suffix: str,
     values: dict[str, Any],
     expected: int,
 ) -> None:
-    cost, found = _cost(raw, verb, {**PAGE, **values}, part)
+    cost, found = _cost(raw, name + suffix, {**PAGE, **values})
     assert found == expected
     assert cost <= 1000 + 100 * 20
+
+
+RETRY = ("forget_old_cancellations", "retry", "delete_retried")
+CANCEL = ("cancel_running", "record_cancelled", "cancel_waiting")
+DELETE = (
+    *("delete_waiting", "delete_succeeded", "delete_failed", "delete_unreadable"),
+    "delete_cancellations",
+)
+PRUNE = ("prune_worker_succeeded", "prune_worker_failed")
+STARTS = ("forget_starts", "record_starts")
 
 
 @pytest.mark.parametrize("names", [None, '["w1"]', '["rare", "w2", "w3"]', '["absent"]'])
@@ -148,22 +158,22 @@ def test_counting_ends_at_its_limit(
 
 
 @pytest.mark.parametrize(
-    ("verb", "ids"),
+    ("names", "ids"),
     [
-        ("retry", FAILED),
-        ("retry", WAITING),
-        ("cancel", WAITING),
-        ("cancel", RUNNING),
-        ("cancel", FAILED),
-        ("delete", WAITING),
-        ("delete", RUNNING),
-        ("delete", FAILED),
-        ("change", WAITING),
-        ("change", RUNNING),
+        (RETRY, FAILED),
+        (RETRY, WAITING),
+        (CANCEL, WAITING),
+        (CANCEL, RUNNING),
+        (CANCEL, FAILED),
+        (DELETE, WAITING),
+        (DELETE, RUNNING),
+        (DELETE, FAILED),
+        (["change"], WAITING),
+        (["change"], RUNNING),
     ],
 )
 def test_changing_many_looks_each_up(
-    raw: tuple[SQLiteStore, sqlite3.Connection], verb: str, ids: list[str]
+    raw: tuple[SQLiteStore, sqlite3.Connection], names: Sequence[str], ids: list[str]
 ) -> None:
     values = {
         "ids": uuids_json(new_ids(MANY))
@@ -175,7 +185,7 @@ def test_changing_many_looks_each_up(
         "available_at": 1,
         "priority": 1,
     }
-    cost, _ = _cost(raw, verb, values)
+    cost, _ = _cost(raw, names, values)
     assert cost <= 5000 + 2 * MANY * 250
 
 
@@ -191,11 +201,11 @@ def test_pruning_a_worker_reads_its_own_jobs_alone(
         "limit": MANY,
         "skip": 0,
     }
-    cost, found = _cost(raw, "prune_worker", values)
+    cost, found = _cost(raw, PRUNE, values)
     assert found == 0
     assert cost <= most
     values["now"] = to_microseconds(NOW + SECOND)
-    cost, found = _cost(raw, "prune_worker", values)
+    cost, found = _cost(raw, PRUNE, values)
     assert cost <= 500 + 250 * found
 
 
@@ -203,7 +213,7 @@ def test_what_becomes_of_failed_jobs_is_indexed_alone(
     raw: tuple[SQLiteStore, sqlite3.Connection],
 ) -> None:
     """The index of words is not gone through for what has not changed."""
-    cost, _ = _cost(raw, "index_failures", {})
+    cost, _ = _cost(raw, INDEX_FAILURES, {})
     assert cost <= 500
 
 
@@ -231,7 +241,7 @@ def test_a_rate_is_counted_within_its_period(
     cost, _ = _cost(raw, "use", {**values, "caps": '[["w1", 40]]'})
     counted = 20 * ROWS  # the reserved rows, which are few in life
     assert cost <= 2000 + counted
-    assert _cost(raw, "record_starts", {**values, "caps": '[["other", 10]]'})[0] <= 500
+    assert _cost(raw, STARTS, {**values, "caps": '[["other", 10]]'})[0] <= 500
 
 
 def test_the_names_of_waiting_jobs_are_leapt_through(

@@ -16,7 +16,7 @@ import pytest
 from bgjobs._core.ids import new_id
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.rows import names_json
+from bgjobs.stores.sqlite.codec import names_json
 from bgjobs.testing.contract.steps import NOW, SECOND, TICK, ask, put, start, take
 from tests.fixtures.sqlite import fresh_sqlite_store
 
@@ -79,11 +79,11 @@ def _fill(store: SQLiteStore, workers: int) -> None:
     take(store, start(store), limit=20)
 
 
-def _plan(connection: tuple[SQLiteStore, sqlite3.Connection], verb: str) -> str:
+def _plan(connection: tuple[SQLiteStore, sqlite3.Connection], *names: str) -> str:
     store, raw = connection
     rows: list[Any] = []
-    statements = store._sql[verb][: 2 if verb == "get_failed" else None]  # without words
-    for statement in statements:
+    for name in names:
+        [statement] = store._executor.sql[name]
         rows += raw.execute(f"explain query plan {statement}", _BOUND).fetchall()
     return "\n".join(row[3] for row in rows).replace("COVERING INDEX", "INDEX").replace('"', "")
 
@@ -98,7 +98,7 @@ def _assert_no_scan(plan: str, *allowed: str) -> None:
 def test_reserve_leaps_and_reads_only_what_it_takes(
     connection: tuple[SQLiteStore, sqlite3.Connection],
 ) -> None:
-    plan = _plan(connection, "reserve")
+    plan = _plan(connection, "find_due", "reserve")
     steps = ("last", "best", "picked", "(subquery", "asked", "late", "mode", "leaps", "heads")
     _assert_no_scan(plan, *(f"SCAN {step}" for step in steps))
     ready, prompt = (f"USING INDEX bgjobs_jobs_{name}" for name in ("ready", "prompt"))
@@ -163,7 +163,7 @@ def _instructions(
     }
     raw.set_progress_handler(counted, 1)
     raw.execute("begin immediate")
-    find, take = store._sql["reserve"]
+    [find], [take] = (store._executor.sql[name] for name in ("find_due", "reserve"))
     chosen = [json.loads(row) for _, row in raw.execute(find, values)]
     taken = raw.execute(take, {**values, "rows": json.dumps(chosen)})
     assert taken.rowcount == sum(map(len, chosen)) == limit
@@ -186,20 +186,26 @@ def test_next_due_leaps(connection: tuple[SQLiteStore, sqlite3.Connection]) -> N
     assert "TEMP B-TREE" not in plan
 
 
-@pytest.mark.parametrize("verb", ["succeed", "fail", "requeue", "drop"])
+@pytest.mark.parametrize("name", ["succeed", "fail", "requeue", "drop"])
 def test_settlements_look_up_their_rows(
-    connection: tuple[SQLiteStore, sqlite3.Connection], verb: str
+    connection: tuple[SQLiteStore, sqlite3.Connection], name: str
 ) -> None:
-    plan = _plan(connection, verb)
-    _assert_no_scan(plan, "SCAN bgjobs_cancellations")  # whether there is any, up to the first
+    plan = _plan(connection, name)
+    _assert_no_scan(plan)
     assert "bgjobs_jobs_reserved (reserved_by=? AND id=?" in plan
 
 
-@pytest.mark.parametrize("verb", ["find", "find_live", "find_unique", "replace", "prune"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("find_live", "find_succeeded", "find_failed", "find_holder", "find_unique"),
+        *("replace", "prune_succeeded", "prune_failed"),
+    ],
+)
 def test_no_table_is_scanned(
-    connection: tuple[SQLiteStore, sqlite3.Connection], verb: str
+    connection: tuple[SQLiteStore, sqlite3.Connection], name: str
 ) -> None:
-    plan = _plan(connection, verb)
+    plan = _plan(connection, name)
     _assert_no_scan(plan)
     assert "TEMP B-TREE" not in plan
 
@@ -234,10 +240,23 @@ def test_get_running_reads_only_reserved_rows(
     assert "bgjobs_jobs_reserved" in plan
 
 
-@pytest.mark.parametrize("verb", ["get_enqueued", "get_succeeded", "get_failed"])
-def test_listings_go_along_the_ids_without_sorting(
-    connection: tuple[SQLiteStore, sqlite3.Connection], verb: str
+def test_jobs_that_were_cancelled_are_looked_up(
+    connection: tuple[SQLiteStore, sqlite3.Connection],
 ) -> None:
-    plan = _plan(connection, verb)
+    plan = _plan(connection, "find_cancelled")
+    _assert_no_scan(plan, "SCAN bgjobs_cancellations")  # whether there is any, up to the first
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("get_enqueued", "get_succeeded", "get_worker_succeeded"),
+        *("get_failed", "get_worker_failed"),
+    ],
+)
+def test_listings_go_along_the_ids_without_sorting(
+    connection: tuple[SQLiteStore, sqlite3.Connection], name: str
+) -> None:
+    plan = _plan(connection, name)
     assert "TEMP B-TREE" not in plan
-    assert "sqlite_autoindex" in plan
+    assert ("_by_name" if "worker" in name else "sqlite_autoindex") in plan

@@ -100,7 +100,7 @@ class MemoryStore:
         self.real = SQLiteStore(":memory:")
         self.real.open()
         self.real.migrate()
-        self.raw: Any = self.real._roles.writer.raw  # the driver's connection
+        self.raw: Any = self.real._executor.connections.writer.raw  # the driver's connection
         self.raw.execute("create table effects (name text)")
         self.prepare(Disturbance())
 

@@ -36,12 +36,12 @@ ALLOWED = {
         "bgjobs/_core/payloads/signature.py",
         "compile",
     ),  # of an annotation, and only for its syntax
-    ("bgjobs/stores/sqlite/completing.py", "set_authorizer"),  # which denies more, never less
+    ("bgjobs/stores/sqlite/writes.py", "set_authorizer"),  # which denies more, never less
 }
 """That look like it and are not."""
 ALLOWED_IMPORTS = {
-    ("bgjobs/stores/sqlite/inotify.py", "ctypes"),  # four system calls, by constant names
-    ("bgjobs/stores/sqlite/closing.py", "ctypes"),  # to keep a connection open on Python 3.11
+    ("bgjobs/stores/sqlite/listener.py", "ctypes"),  # four system calls, by constant names
+    ("bgjobs/stores/sqlite/connection.py", "ctypes"),  # to keep one open on Python 3.11
 }
 
 
@@ -102,7 +102,7 @@ FILLED_IN = {
     ("bgjobs/stores/postgres/migrating.py", "sql.schema"),
     ("bgjobs/stores/postgres/watcher.py", "channel"),
     ("bgjobs/stores/sqlite/connection.py", "synchronous"),
-    ("bgjobs/stores/sqlite/diagnosing.py", "calls.sql['reserve'][0]"),
+    ("bgjobs/stores/sqlite/diagnostics.py", "executor.sql['find_due'][0]"),
 }
 """All that code puts into the text of a statement; each is checked against a list, or is one of
 the statements themselves."""

@@ -1,4 +1,4 @@
-"""Who may read the file, what a file of somebody else may do, and who is warned."""
+"""Who may read the file, what the file of another user may do, and the warnings about it."""
 
 import fcntl
 import logging
@@ -200,9 +200,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["", "x", "[" * 9000, "-1", "9" * 9000, "\0\xff"])
-def test_what_somebody_else_wrote_to_the_lock_is_not_believed(
-    text: str, tmp_path: Path
-) -> None:
+def test_what_another_user_wrote_to_the_lock_is_not_believed(text: str, tmp_path: Path) -> None:
     (tmp_path / ".jobs.db.lock").write_text(text)
     use(tmp_path / "jobs.db").close()
 
@@ -232,8 +230,8 @@ def test_a_file_of_another_user_is_told(
 
 
 def connections(store: SQLiteStore) -> list[sqlite3.Connection]:
-    roles: Any = store._roles
-    return [roles.writer.raw, roles.reader.raw, roles.pulse.raw]
+    roles: Any = store._executor.connections
+    return [roles.writer.raw, roles.reader.raw, roles.heartbeat.raw]
 
 
 @pytest.mark.parametrize("path", ["jobs.db", ":memory:"])
@@ -276,7 +274,7 @@ def test_a_path_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("setting", ["OFF", "full", "FULL; drop table x", "0", None])
 def test_an_unknown_synchronous_is_refused(setting: Any, tmp_path: Path) -> None:
-    """It stands in a statement, and SQLite takes what it does not know for something else."""
+    """It is part of a statement, and SQLite takes unknown values for others."""
     with pytest.raises(ValueError, match="synchronous: expected NORMAL, FULL or EXTRA, found"):
         SQLiteStore(tmp_path / "jobs.db", synchronous=setting)
 

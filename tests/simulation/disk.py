@@ -67,7 +67,7 @@ class Disk:
         self.store.open()
         self.store.migrate()
         # The one connection that a store in memory has.
-        self.raw: Any = self.store._roles.writer.raw
+        self.raw: Any = self.store._executor.connections.writer.raw
         self.raw.execute("create table effects (job text, reservations integer)")
         self.raw.execute(f"create table changes (number integer primary key, kind, {_COLUMNS})")
         for kind, event, table, row, columns in _WATCHED:

@@ -18,21 +18,19 @@ from tests.simulation.disk import shared_disk
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]
 """Puts a fault in for the length of a block."""
-BREAK = "\n--\n"
-"""Between two statements of a verb."""
 
 
 @contextmanager
-def _changed_sql(changes: Mapping[str, str], *verbs: str) -> Generator[None]:
-    """Change the statements of these verbs, by patterns and what takes their place."""
-    statements = shared_disk().store._sql
+def _changed_sql(changes: Mapping[str, str], *names: str) -> Generator[None]:
+    """Change the statements of these names, by patterns and their replacements."""
+    statements = shared_disk().store._executor.sql
     changed: dict[str, tuple[str, ...]] = {}
-    for verb in verbs:
-        text = BREAK.join(statements[verb])
+    for name in names:
+        [text] = statements[name]
         for pattern, other in changes.items():
             text, count = re.subn(pattern, other, text)
-            assert count, f"{verb}.sql: nothing like {pattern!r}"
-        changed[verb] = tuple(text.split(BREAK))
+            assert count, f"{name}: nothing like {pattern!r}"
+        changed[name] = (text,)
     with patch.dict(statements._ready, changed):
         yield
 

@@ -1,77 +1,69 @@
 """One connection to SQLite, used by one thread at a time."""
 
-import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, TypeVar, final
 
 from attrs import define, field
 
-from bgjobs._core.arguments import check_text
 from bgjobs.errors import StoreError
-from bgjobs.stores.sqlite.closing import close_without_checkpoint
-from bgjobs.stores.sqlite.faults import is_held_up, needs_another_connection, translated
-from bgjobs.stores.sqlite.identity import OpenedFiles
+from bgjobs.stores.sqlite.errors import is_held_up, needs_another_connection, translated
+from bgjobs.stores.sqlite.files import OpenedFiles
 
 Synchronous = Literal["NORMAL", "FULL", "EXTRA"]
 Parameters = Mapping[str, str | int | bytes | None]
 Row = tuple[Any, ...]
-"""What the driver gives, hence Any; `rows` makes values of it."""
+"""What the driver returns, hence Any; `codec` makes values of it."""
 
 T = TypeVar("T")
 
-MEMORY = ":memory:"
 read_text: Callable[[bytes], str] = partial(str, encoding="utf-8", errors="surrogateescape")
-"""Reads any text: SQLite keeps those that are no UTF-8, for which the driver would raise."""
-_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
-_LONGEST_PATH = 500
-"""Bytes; SQLite opens no path of 512, the endings of its own files included."""
-_LONGEST_FILE_NAME = 247
-"""Bytes; file systems have 255, and SQLite appends up to 8."""
-_WAL_RETRY = 0.01  # seconds; the change to WAL does not wait by itself
+"""Reads any text. SQLite stores text that is not UTF-8, for which the driver would raise."""
+_WAL_RETRY = 0.01  # seconds; the busy timeout does not apply to the change to WAL
 
 
 @final
 @define(eq=False)
 class Connection:
-    """A connection with the lock that makes its users take turns.
+    """A connection with a lock, so that its users take turns.
 
-    The lock is reentrant, so that a verb called inside `complete` is refused by SQLite, with
-    a transaction in a transaction, and does not hang.
+    The lock is reentrant: a verb called inside `complete` does not hang, but is refused by
+    SQLite, as a transaction inside a transaction.
 
     `after_commit` is called with the connection while no other thread uses it.
 
-    A file's connection is replaced when it was spoilt by the function given to `complete`; in
-    memory, the database would go with it.
+    A connection to a file is replaced when the function given to `complete` has made it
+    unusable. A database in memory would be lost with its connection.
     """
 
     label: str
     raw: sqlite3.Connection
     _files: OpenedFiles | None = None
-    _connect_anew: Callable[[], sqlite3.Connection] | None = None
+    _reconnect: Callable[[], sqlite3.Connection] | None = None
     after_commit: Callable[[sqlite3.Connection], None] | None = None
     _lock: RLock = field(factory=RLock, repr=False)
 
     def snapshot(self, statements: Iterable[str], parameters: Parameters) -> list[list[Row]]:
         """Run statements that only read, all on the same state of the database."""
-        return self.look(lambda raw: _snapshot(raw, statements, parameters))
+        return self.read(lambda raw: _snapshot(raw, statements, parameters))
 
-    def look(self, reading: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, reading: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function that only reads."""
         with self._lock, translated(self.label):
             return reading(self.raw)
 
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection]:
-        """Hold one write transaction; an exception rolls it back, and goes on as it is.
+        """Open a write transaction. An exception rolls it back and is raised unchanged.
 
-        It begins as a writer: a reader that becomes one fails at once when another process
-        has written in between, whatever the busy timeout.
+        It begins as a writer. A transaction that reads before it writes fails at once when
+        another process has written in between, whatever the busy timeout:
+        https://sqlite.org/rescode.html#busy_snapshot.
         """
         with self._lock:
             with translated(self.label):
@@ -83,21 +75,21 @@ class Connection:
                 with translated(self.label):
                     raw.execute("commit")
                 if self._files is not None:
-                    self._files.check()  # what went to a file of the past is not acknowledged
+                    self._files.check()  # a commit to a replaced file is not acknowledged
             except BaseException as error:
                 _roll_back(raw)
-                if is_held_up(error) and self._connect_anew is not None:
-                    raw.close()  # so that the next transaction has another one
+                if is_held_up(error) and self._reconnect is not None:
+                    raw.close()  # so that the next transaction gets another connection
                 raise
             if self.after_commit is not None:
                 self.after_commit(raw)
 
     def close(self) -> None:
-        """Close when the verb that goes on has ended."""
+        """Close once the verb that is running has ended."""
         with self._lock, translated(self.label):
-            self._connect_anew = None
+            self._reconnect = None
             if self._files is not None and self._files.are_taken():
-                close_without_checkpoint(self.raw)
+                _close_without_checkpoint(self.raw)
             else:
                 self.raw.close()
 
@@ -105,16 +97,16 @@ class Connection:
         try:
             self.raw.execute("begin immediate")
         except sqlite3.Error as error:
-            if self._connect_anew is None or not needs_another_connection(error):
+            if self._reconnect is None or not needs_another_connection(error):
                 raise
-            spoilt, self.raw = self.raw, self._connect_anew()
+            spoilt, self.raw = self.raw, self._reconnect()
             spoilt.close()
             self.raw.execute("begin immediate")
         return self.raw
 
 
 def run(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> list[Row]:
-    """Run one statement and give all its rows as tuples, whatever row factory is set."""
+    """Run one statement and return all its rows as tuples, whatever row factory is set."""
     cursor = sqlite3.Cursor(raw)
     try:
         return cursor.execute(sql, parameters).fetchall()
@@ -123,7 +115,7 @@ def run(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> list[Row]:
 
 
 def change(raw: sqlite3.Connection, sql: str, parameters: Parameters) -> int:
-    """Run one statement that changes rows and say how many; what it returns is not fetched."""
+    """Run one statement and return how many rows it changed; the rows are not fetched."""
     cursor = sqlite3.Cursor(raw)
     try:
         cursor.execute(sql, parameters)
@@ -150,10 +142,34 @@ def _snapshot(
 
 
 def _roll_back(raw: sqlite3.Connection) -> None:
-    """End the transaction, if neither SQLite nor a stranger's code has ended it."""
+    """Roll back, unless SQLite or the function given to `complete` has done so already."""
     with suppress(sqlite3.Error):  # the error that led here says more
         if raw.in_transaction:
             raw.execute("rollback")
+
+
+if sys.version_info >= (3, 12):
+
+    def _close_without_checkpoint(raw: sqlite3.Connection) -> None:
+        """Close, and leave the log as it is.
+
+        The last connection to be closed copies its log into the database and deletes the file
+        at the path of the log. Here that file is the log of other processes.
+        """
+        raw.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+        raw.close()
+
+else:
+
+    def _close_without_checkpoint(raw: sqlite3.Connection) -> None:
+        """Leave it open until the process ends: Python 3.11 cannot turn off the checkpoint.
+
+        The last connection to be closed copies its log into the database and deletes the file
+        at the path of the log. Here that file is the log of other processes.
+        """
+        from ctypes import py_object, pythonapi  # noqa: PLC0415 - Python may lack it
+
+        pythonapi.Py_IncRef(py_object(raw))
 
 
 def connect(
@@ -164,10 +180,10 @@ def connect(
     busy_timeout: float,
     synchronous: Synchronous,
 ) -> Connection:
-    """Open a connection in the mode that every role needs; `files` is None for memory."""
-    anew = partial(_connect, path, label, files, busy_timeout, synchronous)
+    """Open a connection with the settings that every role needs; `files` is None for memory."""
+    again = partial(_connect, path, label, files, busy_timeout, synchronous)
     with translated(label):
-        return Connection(label, anew(), files, None if files is None else anew)
+        return Connection(label, again(), files, None if files is None else again)
 
 
 def _connect(
@@ -178,7 +194,7 @@ def _connect(
     synchronous: Synchronous,
 ) -> sqlite3.Connection:
     if files is not None:
-        files.check()  # SQLite would make a file that is absent, as the umask has it
+        files.check()  # SQLite would create an absent file with the permissions of the umask
     raw = sqlite3.connect(
         path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
     )
@@ -196,6 +212,7 @@ def _connect(
 
 
 def _use_wal(raw: sqlite3.Connection, label: str, patience: float) -> None:
+    """Change to WAL (https://sqlite.org/wal.html); the setting stays in the file."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -216,46 +233,3 @@ def _wal_mode(raw: sqlite3.Connection) -> str:
     if found != "wal":
         found = raw.execute("pragma journal_mode = wal").fetchone()[0]
     return found
-
-
-def absolute(path: str | os.PathLike[str]) -> str:
-    """Return the path that stays right when the working directory changes.
-
-    What SQLite elsewhere takes for something else than the name of a file is refused.
-    """
-    text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    check_text("path", text)
-    if text == MEMORY:
-        return text
-    problem = _path_problem(text)
-    if problem:
-        raise ValueError(f"path: expected the name of a file or {MEMORY!r}, found {problem}")
-    return str(Path(text).absolute())
-
-
-def _length_problem(path: str) -> str:
-    """Return what is too long for SQLite, or no name of a file."""
-    try:
-        encoded = os.fsencode(path)
-    except UnicodeEncodeError:
-        return "one with a lone surrogate"
-    if len(encoded) > _LONGEST_PATH:
-        return f"a path of {len(encoded):,} bytes; SQLite opens {_LONGEST_PATH}"
-    longest = max(len(os.fsencode(part)) for part in Path(path).parts)
-    if longest > _LONGEST_FILE_NAME:
-        return f"a name of {longest:,} bytes; SQLite opens {_LONGEST_FILE_NAME}"
-    return ""
-
-
-def _path_problem(text: str) -> str:
-    if not text.strip():
-        return "an empty one"
-    if text.lower().startswith("file:"):
-        return f"the URI {text!r}; name the file, as in 'jobs.db'"
-    if text.strip().startswith(":"):
-        return f"{text!r}"
-    if "\0" in text:
-        return "one with a null character"
-    if problem := _length_problem(str(Path(text).absolute())):
-        return problem
-    return f"the folder {text!r}" if text[-1] in _SEPARATORS or Path(text).is_dir() else ""

@@ -1,4 +1,4 @@
-"""The store's verbs, each one statement file or a few."""
+"""The verbs of a SQLite store."""
 
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -27,31 +27,41 @@ from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import ChangeSource
 from bgjobs.stores.sql import check_identifier
-from bgjobs.stores.sqlite import capping, operating, rows, unreadable, writing
-from bgjobs.stores.sqlite.callers import as_sqlite3, check_reaches, plain_text, transaction_of
-from bgjobs.stores.sqlite.calls import Calls, Clock, machine_clock
-from bgjobs.stores.sqlite.completing import call_inside
-from bgjobs.stores.sqlite.connection import MEMORY, Parameters, Synchronous, absolute, run
-from bgjobs.stores.sqlite.faults import translated
-from bgjobs.stores.sqlite.migrating import found_version, migrate
-from bgjobs.stores.sqlite.operating import SQLiteOperations
-from bgjobs.stores.sqlite.roles import Roles
-from bgjobs.stores.sqlite.watcher import FileWatcher
+from bgjobs.stores.sqlite import codec, reads, writes
+from bgjobs.stores.sqlite.connection import Parameters, Synchronous
+from bgjobs.stores.sqlite.enqueue_in import (
+    as_sqlite3,
+    check_reaches,
+    plain_text,
+    transaction_of,
+)
+from bgjobs.stores.sqlite.errors import translated
+from bgjobs.stores.sqlite.executor import (
+    Clock,
+    Executor,
+    RoleConnections,
+    Transaction,
+    machine_clock,
+)
+from bgjobs.stores.sqlite.files import MEMORY, absolute
+from bgjobs.stores.sqlite.listener import SQLiteChangeSource
+from bgjobs.stores.sqlite.operations import SQLiteOperations
+from bgjobs.stores.sqlite.schema import found_version, migrate
 from bgjobs.stores.types import SCHEMA_VERSION, Counts, NewJob, Owner, Renewal, Written
-from bgjobs.stores.values import bounded_age, listing, single
+from bgjobs.stores.values import listing, single
 
 
 @final
 class SQLiteStore:
     """Jobs in one SQLite file, shared by all processes of one machine.
 
-    `path` may be ":memory:" for a store that lives as long as it is open and that no other
+    `path` may be ":memory:" for a store that exists as long as it is open and that no other
     process sees. Connections that you pass in, or get, are those of `sqlite3`.
 
-    Writing is refused with `StoreError` when the file, its log (`-wal`) or the index of the
-    log (`-shm`) was moved, deleted or replaced while the store is open. A clock that is set
-    back lets the leases of dead processes last as much longer. What `complete` hands out is
-    the store's own connection: leave its settings as they are.
+    Writes raise `StoreError` when the file, its log (`-wal`) or the index of the log (`-shm`)
+    was moved, deleted or replaced while the store is open. When the clock is set back, the
+    leases of dead processes last longer by as much. `complete` passes the store's own
+    connection to its function: do not change the settings of that connection.
     """
 
     def __init__(
@@ -67,9 +77,18 @@ class SQLiteStore:
     ) -> None:
         """Describe the store; nothing is opened yet.
 
-        `busy_timeout` and `watch_interval` are seconds: how long to wait for other writers,
-        and how often to look for their changes where the system does not tell of them, as
-        Linux does. `clock` tells the time where a verb's `now` is None.
+        Args:
+            path: The file, which need not exist yet, or ":memory:".
+            table_prefix: The beginning of the names of all tables.
+            synchronous: When SQLite syncs the disk: https://sqlite.org/pragma.html#pragma_synchronous.
+            busy_timeout: Seconds to wait for the transactions of other writers.
+            listeners: Called with this store's own events, and those of its application.
+            watch_interval: Seconds between two looks for changes by other processes, on systems
+                other than Linux, which reports them.
+            clock: Returns the time for verbs whose `now` is None.
+
+        Raises:
+            ValueError: An argument is out of its range, or `path` is no name of a file.
         """
         prefix = check_identifier("table_prefix", table_prefix)
         check_seconds("busy_timeout", busy_timeout, most=LONGEST_WAIT)
@@ -79,10 +98,9 @@ class SQLiteStore:
         self._listeners = as_listeners("listeners", listeners)
         self._watch_interval = watch_interval
         self._migrations_table = f"{prefix}migrations"
-        self._sql = rows.statements(prefix)
-        self._roles = Roles(self._path, busy_timeout=busy_timeout, synchronous=synchronous)
-        self._calls = Calls(self._roles, self._sql, clock)
-        self._operations = SQLiteOperations(self._calls, self._migrations_table)
+        connections = RoleConnections(self._path, busy_timeout, synchronous)
+        self._executor = Executor(connections, codec.statements(prefix), clock)
+        self._operations = SQLiteOperations(self._executor, self._migrations_table)
 
     def __repr__(self) -> str:
         return f"SQLiteStore({self._path!r})"
@@ -90,7 +108,7 @@ class SQLiteStore:
     @property
     def label(self) -> str:
         """`SQLite` and the path of the file."""
-        return self._roles.label
+        return self._executor.connections.label
 
     @property
     def connections(self) -> int:
@@ -99,37 +117,34 @@ class SQLiteStore:
 
     @property
     def needs_notify(self) -> bool:
-        """Watchers see every commit by themselves."""
+        """False: other processes see every commit in the file."""
         return False
 
     @property
     def listeners(self) -> Sequence[Listener]:
-        """Who is told of this store's own events."""
+        """The listeners that get this store's own events."""
         return self._listeners
 
     @property
     def operations(self) -> SQLiteOperations:
-        """The verbs for operators."""
+        """The operators' verbs."""
         return self._operations
 
     def open(self) -> None:
-        """Connect; a file that is not there is made, private to its owner."""
-        self._roles.open()
+        """Connect. An absent file is created, and only its owner may read it."""
+        self._executor.connections.open()
 
     def close(self) -> None:
-        """Give back every connection; harmless when not open, and in a forked child."""
-        self._roles.close()
+        """Close every connection. Do nothing when not open, or in a forked child."""
+        self._executor.connections.close()
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema to `SCHEMA_VERSION`."""
-        now = self._calls.microseconds(None)
-        return migrate(self._roles.writer, self._sql, self._migrations_table, now)
+        return migrate(self._executor, self._migrations_table)
 
     def check_schema(self) -> None:
         """Raise `SchemaMismatchError` unless the schema is exactly `SCHEMA_VERSION`."""
-        found = self._roles.reader.look(
-            lambda raw: found_version(raw, self._sql, self._migrations_table)
-        )
+        found = found_version(self._executor.read, self._migrations_table)
         if found != SCHEMA_VERSION:
             raise SchemaMismatchError(self.label, found, SCHEMA_VERSION)
 
@@ -141,11 +156,11 @@ class SQLiteStore:
         now: datetime | None = None,
     ) -> Written:
         """Store new jobs and settle reserved ones, all in one transaction."""
-        with self._roles.writer.writing() as raw, translated(self.label):
-            moment = self._calls.microseconds(now)
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
             # Settled first: a job that ends frees its unique key for the one that follows it.
-            ends = writing.settle(raw, self._sql, settle, moment)
-            jobs = writing.enqueue(raw, self._sql, enqueue, moment, ends.written)
+            ends = writes.settle(transaction, settle, moment)
+            jobs = writes.enqueue(transaction, enqueue, moment, ends.written)
         return Written(jobs, ends.lost(settle), ends.cancelled)
 
     def complete(
@@ -156,15 +171,19 @@ class SQLiteStore:
         *,
         now: datetime | None = None,
     ) -> bool:
-        """Let the job succeed and run `work(connection)`, in one transaction of their own."""
-        with self._roles.writer.writing() as raw:
+        """Settle the job as succeeded and call `work(connection)`, in one transaction.
+
+        Return False, without calling `work`, when the reservation is lost.
+        """
+        with self._executor.connections.writer.writing() as raw:
+            transaction = Transaction(raw, self._executor.sql)
             with translated(self.label):
-                moment = self._calls.microseconds(now)
-                written = writing.settle(raw, self._sql, [Succeed(reservation)], moment).written
+                moment = self._executor.microseconds(now)
+                written = writes.settle(transaction, [Succeed(reservation)], moment).written
                 if not written:
                     return False
-                writing.enqueue(raw, self._sql, enqueue, moment, written)
-            call_inside(raw, work, self.label)
+                writes.enqueue(transaction, enqueue, moment, written)
+            writes.call_inside(raw, work, self.label)
         return True
 
     def reserve(
@@ -180,13 +199,11 @@ class SQLiteStore:
         if limit < 1 or not names:
             return ()
         try:
-            with self._roles.writer.writing() as raw, translated(self.label):
-                moment = self._calls.microseconds(now)
-                if caps:
-                    return capping.reserve(raw, self._sql, owner, names, limit, caps, moment)
-                return writing.reserve(raw, self._sql, owner, names, limit, moment)
+            with self._executor.writing() as transaction:
+                moment = self._executor.microseconds(now)
+                return writes.reserve(transaction, owner, names, limit, caps, moment)
         except RowRefusedError:
-            if found := unreadable.refused(self._calls, names):
+            if found := reads.refused(self._executor, names):
                 return Listing((), found)
             raise
 
@@ -198,32 +215,30 @@ class SQLiteStore:
         caps: Sequence[Cap] = (),
         now: datetime | None = None,
     ) -> timedelta | None:
-        """Say how long until the first unreserved job of these workers is due."""
-        moment = self._calls.microseconds(now)
+        """Return how long until the first unreserved job of these workers is due."""
+        moment = self._executor.microseconds(now)
         if caps:
-            open_now = self._roles.reader.look(
-                lambda raw: capping.openings_in(raw, self._sql, caps, moment)
-            )
-            due = self.next_due(open_now.names(names), planned=planned, now=now)
-            return earliest(due, open_now.reopens_in)
-        wanted: Parameters = {
-            "names": rows.names_json(names),
+            used = self._executor.read("use", {"caps": codec.caps_json(caps), "now": moment})
+            room = reads.as_openings(used, caps)
+            due = self.next_due(room.names(names), planned=planned, now=now)
+            return earliest(due, room.reopens_in)
+        asked: Parameters = {
+            "names": codec.names_json(names),
             "planned": planned,
             "now": moment,
         }
-        first: int | None = self._calls.read("next_due", wanted)[0][0]
+        first: int | None = self._executor.read("next_due", asked)[0][0]
         return None if first is None else timedelta(microseconds=first - moment)
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
         """Return the live job of this worker that holds this unique key, or None."""
-        found = self._calls.read("find_unique", {"name": name, "unique_key": unique_key})
-        return single(rows.DECODER.job(found[0])) if found else None
+        found = self._executor.read("find_unique", {"name": name, "unique_key": unique_key})
+        return single(codec.DECODER.job(found[0])) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
-        with self._roles.writer.writing() as raw, translated(self.label):
-            moment = self._calls.microseconds(now)
-            return writing.replace(raw, self._sql, waiting, new, moment)
+        with self._executor.writing() as transaction:
+            return writes.replace(transaction, waiting, new, self._executor.microseconds(now))
 
     def open_owner(
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None
@@ -233,73 +248,76 @@ class SQLiteStore:
             "id": str(owner.id),
             "name": owner.name,
             "node": owner.node,
-            "lease": rows.microseconds(lease),
+            "lease": codec.microseconds(lease),
         }
-        self._calls.write("open_owner", now, values)
+        self._executor.write("open_owner", now, values)
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
     ) -> Renewal:
         """Renew these owners' leases, so that they end `lease` from now."""
-        with self._roles.pulse.writing() as raw, translated(self.label):
-            moment = self._calls.microseconds(now)
-            renewed: Parameters = {
-                "owners": rows.uuids_json(owners),
-                "lease": rows.microseconds(lease),
+        connections = self._executor.connections
+        with connections.heartbeat.writing() as raw, translated(self.label):
+            transaction = Transaction(raw, self._executor.sql)
+            moment = self._executor.microseconds(now)
+            values: Parameters = {
+                "owners": codec.uuids_json(owners),
+                "lease": codec.microseconds(lease),
                 "now": moment,
             }
-            found = run(raw, self._sql["heartbeat"][0], renewed)
-            commands = operating.commands_in(raw, self._sql, owners)
-        return Renewal([UUID(row[0]) for row in found], from_microseconds(moment), commands)
+            renewed = transaction.run("heartbeat", values)
+            commands = reads.as_commands(transaction.run("commands", values))
+        return Renewal([UUID(row[0]) for row in renewed], from_microseconds(moment), commands)
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
     ) -> Sequence[Job]:
         """Return reserved jobs whose owner has no live lease, by id."""
-        found = self._calls.page("abandoned", page, {"now": self._calls.microseconds(now)})
-        return listing(map(rows.DECODER.job, found))
+        found = self._executor.page(
+            "abandoned", page, {"now": self._executor.microseconds(now)}
+        )
+        return listing(map(codec.DECODER.job, found))
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
-        """Forget these owners, and all whose lease has ended."""
-        self._calls.write("close_owners", now, {"owners": rows.uuids_json(owners)})
-        self._calls.write("forget_cancellations", now, {})
+        """Delete these owners, and all whose lease has ended."""
+        self._executor.write("close_owners", now, {"owners": codec.uuids_json(owners)})
+        self._executor.write("forget_cancellations", now, {})
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
         """Return the job of this id, live or ended, or None."""
-        found = self._roles.reader.snapshot(self._sql["find"], {"id": str(job_id)})
-        live, succeeded, failed = found
+        names = ("find_live", "find_succeeded", "find_failed")
+        live, succeeded, failed = self._executor.snapshot(names, {"id": str(job_id)})
         if live:
-            return rows.DECODER.single("jobs", live[0])
+            return codec.DECODER.single("jobs", live[0])
         if succeeded:
-            return rows.DECODER.single("jobs_succeeded", succeeded[0])
-        return rows.DECODER.single("jobs_failed", failed[0]) if failed else None
+            return codec.DECODER.single("jobs_succeeded", succeeded[0])
+        return codec.DECODER.single("jobs_failed", failed[0]) if failed else None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return waiting and delayed jobs, of one worker or of all, oldest first."""
-        found = self._calls.page("get_enqueued", page, {"name": name})
-        return listing(map(rows.DECODER.job, found))
+        found = self._executor.page("get_enqueued", page, {"name": name})
+        return listing(map(codec.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return reserved jobs, of one owner or of all, oldest first."""
-        wanted = None if owner is None else str(owner)
-        return listing(
-            map(rows.DECODER.job, self._calls.page("get_running", page, {"owner": wanted}))
-        )
+        owned_by = None if owner is None else str(owner)
+        found = self._executor.page("get_running", page, {"owner": owned_by})
+        return listing(map(codec.DECODER.job, found))
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
         """Return succeeded jobs, of one worker or of all, the newest first."""
-        part = 0 if name is None else 1
-        found = self._calls.page("get_succeeded", page, {"name": name}, part)
-        return listing(map(rows.DECODER.succeeded, found))
+        statement = "get_succeeded" if name is None else "get_worker_succeeded"
+        found = self._executor.page(statement, page, {"name": name})
+        return listing(map(codec.DECODER.succeeded, found))
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Give failed jobs, of one worker or of all, the newest first."""
+        """Return failed jobs, of one worker or of all, the newest first."""
         return self._operations.get_failed(Failures(name=name), page)
 
     def count(
@@ -311,11 +329,11 @@ class SQLiteStore:
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
         wanted: Parameters = {
-            "names": None if names is None else rows.names_json(names),
-            "now": self._calls.microseconds(now),
+            "names": None if names is None else codec.names_json(names),
+            "now": self._executor.microseconds(now),
             "at_most": -1 if at_most is None else at_most,
         }
-        return Counts(*self._calls.read("count", wanted)[0])
+        return Counts(*self._executor.read("count", wanted)[0])
 
     def prune(
         self,
@@ -327,26 +345,27 @@ class SQLiteStore:
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
-        with self._roles.writer.writing() as raw, translated(self.label):
-            moment = self._calls.microseconds(now)
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
             old: Parameters = {
                 "succeeded_before": _before(moment, succeeded_for),
                 "failed_before": _before(moment, failed_for),
                 "limit": max(0, limit),
                 "skip": max(0, skip),
             }
-            deleted = sum(len(run(raw, statement, old)) for statement in self._sql["prune"])
-            writing.index_failures(raw, self._sql)
-            return deleted
+            succeeded = transaction.run("prune_succeeded", old)
+            failed = transaction.run("prune_failed", old)
+            writes.index_failures(transaction)
+            return len(succeeded) + len(failed)
 
     def notify(self, names: Collection[str]) -> None:
-        """Do nothing: watchers see the file change."""
+        """Do nothing: other processes see the file change."""
 
     def watch(self) -> ChangeSource | None:
-        """Open a watcher of the file; None for memory, which no other process sees."""
+        """Open a source of changes; None for memory, which no other process sees."""
         if self._path == MEMORY:
             return None
-        return FileWatcher(self._roles.another(), self._watch_interval)
+        return SQLiteChangeSource(self._executor.connections.another(), self._watch_interval)
 
     def enqueue_in(
         self,
@@ -357,18 +376,19 @@ class SQLiteStore:
     ) -> Sequence[Job]:
         """Store jobs inside the caller's transaction on a `sqlite3.Connection` to this file.
 
-        With none open, one is begun that your `commit()` ends; on a connection that commits by
-        itself that is a `StoreError`.
+        When none is open, one is begun, and your `commit()` ends it; on a connection in
+        autocommit mode that is a `StoreError`.
         """
         raw, asked = as_sqlite3(connection), as_requests("enqueue_in", requests)
         check_instant("now", now)
         new = [NewJob(*pair) for pair in zip(new_ids(len(asked)), asked, strict=True)]
         with translated(self.label), plain_text(raw):
-            check_reaches(raw, self._path, self.label, self._roles.busy_timeout)
+            check_reaches(raw, self._path, self.label, self._executor.connections.busy_timeout)
             with transaction_of(raw, self.label):
-                return writing.enqueue(raw, self._sql, new, self._calls.microseconds(now))
+                transaction = Transaction(raw, self._executor.sql)
+                return writes.enqueue(transaction, new, self._executor.microseconds(now))
 
 
-def _before(now: int, age: timedelta | None) -> int | None:
-    bounded = bounded_age(age)
-    return None if bounded is None else now - rows.microseconds(bounded)
+def _before(now: int, duration: timedelta | None) -> int | None:
+    age = codec.age(duration)
+    return None if age is None else now - age

@@ -79,7 +79,7 @@ def machine_clock(config: bgjobs.Config, orders: Orders) -> bgjobs.Config:
     """Let the node and its store take the time from the machine that steps."""
     clock = MachineClock(offset_of(orders))
     store = inner_store(config)
-    store._calls = evolve(store._calls, clock=clock.now)
+    store._executor = evolve(store._executor, clock=clock.now)
     return evolve(config, clock=clock)
 
 

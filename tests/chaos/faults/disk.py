@@ -22,29 +22,29 @@ _LASTS = (0.1, 2.0)
 
 
 @final
-class LimitedRoles:
+class LimitedConnections:
     """The connections of a store, limited to the pages that there are while a file says so."""
 
-    def __init__(self, roles: Any, sign: Path) -> None:
-        self._roles = roles
+    def __init__(self, connections: Any, sign: Path) -> None:
+        self._connections = connections
         self._sign = sign
         self._limits: dict[int, int] = {}
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._roles, name)
+        return getattr(self._connections, name)
 
     @property
     def writer(self) -> Any:
-        return self._limited(self._roles.writer)
+        return self._limited(self._connections.writer)
 
     @property
-    def pulse(self) -> Any:
-        return self._limited(self._roles.pulse)
+    def heartbeat(self) -> Any:
+        return self._limited(self._connections.heartbeat)
 
     def _limited(self, connection: Any) -> Any:
         limit = _LEAST if self._sign.exists() else _MOST
         if self._limits.get(id(connection)) != limit:
-            connection.look(_setter(limit))
+            connection.read(_setter(limit))
             self._limits[id(connection)] = limit
         return connection
 
@@ -56,8 +56,8 @@ def _setter(limit: int) -> Callable[[Any], Any]:
 def limited(config: bgjobs.Config, orders: Orders) -> bgjobs.Config:
     """Let the worker's connections heed the sign that the file may not grow."""
     store = inner_store(config)
-    store._roles = LimitedRoles(store._roles, sign_of(orders))
-    store._calls = evolve(store._calls, roles=store._roles)
+    connections = LimitedConnections(store._executor.connections, sign_of(orders))
+    store._executor = evolve(store._executor, connections=connections)
     return config
 
 

@@ -1,5 +1,6 @@
--- Which time of a schedule a job serves, as JSON text; null for jobs that were enqueued by hand.
--- New columns stand last and are null in the rows that exist, so no row is written again.
+-- The occurrence of a schedule that a job is for, as JSON text; null for other jobs.
+-- New columns are the last ones and null in existing rows, so no row is rewritten
+-- (https://sqlite.org/lang_altertable.html).
 alter table {jobs} add column occurrence text;
 
 alter table {jobs_succeeded} add column occurrence text;

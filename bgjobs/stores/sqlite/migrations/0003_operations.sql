@@ -1,11 +1,11 @@
--- Small texts that go with a job, as JSON text; null where there are none.
+-- Metadata of a job, as JSON text; null when there is none.
 alter table {jobs} add column metadata text;
 
 alter table {jobs_succeeded} add column metadata text;
 
 alter table {jobs_failed} add column metadata text;
 
--- Jobs that somebody wants to be cancelled while they run; their owner asks for these.
+-- Running jobs that an operator wants to be cancelled; their owners read these with a heartbeat.
 create table {cancellations} (
     job_id text not null primary key,
     reason text not null,
@@ -17,7 +17,7 @@ create table {paused_queues} (
     paused_at integer not null
 ) strict, without rowid;
 
--- When jobs of workers with a rate limit were reserved, for as long as that counts.
+-- When jobs of workers with a rate limit were reserved, kept for the period of the limit.
 create table {starts} (
     name text not null,
     started_at integer not null
@@ -29,8 +29,8 @@ create index {jobs_succeeded_by_name} on {jobs_succeeded} (name, id);
 
 create index {jobs_failed_by_name} on {jobs_failed} (name, id);
 
--- The words of each error's first line. The numbers are our own, because a vacuum may change
--- the rowids of a table whose primary key is a text.
+-- The words of the first line of each error. The numbers are a column, because VACUUM may change
+-- the rowids of a table whose primary key is text (https://sqlite.org/lang_vacuum.html).
 create table {failures} (
     number integer not null primary key,
     job_id text not null,
@@ -55,8 +55,9 @@ select
     substr(job.error, 1, instr(substr(job.error, 1, 200) || char(10), char(10)) - 1)
 from {failures} as noted join {jobs_failed} as job on job.id = noted.job_id;
 
--- No trigger may write into a virtual table of a schema that is not trusted, and none is: what
--- they note here is brought into the index by index_failures.sql, in the same transaction.
+-- Connections of bgjobs do not trust the schema, so a trigger may not write to a virtual table
+-- (https://sqlite.org/pragma.html#pragma_trusted_schema). The triggers note the changes here, and
+-- settle.sql brings them into the index in the same transaction.
 create trigger {failed_job_added} after insert on {jobs_failed} begin
     insert into {failures} (job_id) values (new.id); end;
 

@@ -1,8 +1,8 @@
--- Jobs of another priority than the default one, so that a claim does not look at each priority
--- in turn: those that never had to wait, and by their time those that had. A job of the default
--- priority is in neither of them, and costs no more than before.
--- Each of the two reads the table once. Until both are there, other writes wait; reads go on. An
--- older version that runs meanwhile, or afterwards, uses neither and keeps both up to date.
+-- Indexes of the jobs of other priorities than the default one, so that reserving does not look at
+-- each priority in turn: jobs that were due at once, and by their time jobs that had to wait. Jobs of
+-- the default priority are in neither index, so they cost nothing more.
+-- Creating each index reads the table once. Other writers wait until both exist; readers do not.
+-- An older version that runs meanwhile or afterwards uses neither, and SQLite keeps both up to date.
 create index {jobs_prompt} on {jobs} (name, priority, available_at, id)
 where reserved_by is null and priority <> 0 and available_at <= created_at;
 

@@ -1,6 +1,6 @@
--- Rows that are no jobs: written by another program, another version, or by hand. Here they stay
--- until they are deleted, or can be read and are put back. The columns are those of the jobs, and
--- hold whatever stood there.
+-- Rows that cannot be read as jobs, because another program or version wrote them, or a person.
+-- They are kept here until they are deleted, or can be read and are put back. The columns are those
+-- of the jobs, without types, so that they take any value.
 create table {jobs_unreadable} (
     id text not null primary key,
     origin text not null,
@@ -12,8 +12,8 @@ create table {jobs_unreadable} (
     succeeded_at, error, failed_at
 );
 
--- Each table is read once, while other writers wait. What is beyond the bounds of the constraints
--- below is set apart, so that none of them refuses a change of an old row.
+-- Each table is read once, while other writers wait. Rows beyond the bounds of the constraints below
+-- are set apart, so that no constraint refuses a change of an old row.
 insert into {jobs_unreadable} (
     id, origin, reason, found_at, job_id,
     name, payload, priority, attempts, crashes, interruptions, reservations, created_at,
@@ -168,7 +168,7 @@ where not (
     and failed_at between -62135596800000000 and 253402300799999999
 );
 
--- These rows hold nothing that would be missed: an owner whose row is gone releases its jobs.
+-- These rows can be deleted without a loss: the jobs of an owner without a row are released.
 delete from {owners}
 where not (
     length(cast(name as blob)) <= 800
@@ -196,8 +196,9 @@ where not (
     and started_at between -62135596800000000 and 253402300799999999
 );
 
--- SQLite adds a constraint only together with a column. That stays null, and no row is written for
--- it; a trigger for each table would cost each job several times as much. Each reads its table.
+-- SQLite can add a constraint only together with a column (https://sqlite.org/lang_altertable.html).
+-- The column stays null, and no row is rewritten; each statement reads its table once. Triggers in
+-- place of the constraints would cost each job several times as much.
 alter table {jobs} add column limits integer constraint jobs_limits check (
     length(cast(name as blob)) between 1 and 800
     and length(cast(payload as blob)) <= 1048576
@@ -275,5 +276,5 @@ alter table {starts} add column limits integer constraint starts_limits check (
     and started_at between -62135596800000000 and 253402300799999999
 );
 
--- The rows of schedules, which are few among many jobs: one for each scheduled job.
+-- An index of the rows of schedules, which are few: one for each scheduled job.
 create index {jobs_occurrences} on {jobs} (id) where occurrence is not null;

@@ -1,5 +1,6 @@
--- name: cancel
--- First those that run, then those that wait: these become failed ones.
+-- name: cancel_running
+-- Records a command for jobs that are running; the owner of each reads it with its next
+-- heartbeat. A second command for the same job replaces the reason of the first.
 insert into {cancellations} (job_id, reason, asked_at)
 select job.id, :reason, :now
 from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
@@ -7,6 +8,9 @@ where job.reserved_by is not null
 on conflict (job_id) do update set reason = excluded.reason
 returning job_id;
 
+
+-- name: record_cancelled
+-- Copies waiting jobs to the failed ones. cancel_waiting deletes them in the same transaction.
 insert into {jobs_failed} (
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
     created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
@@ -20,6 +24,9 @@ select
 from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
 where job.reserved_by is null;
 
+
+-- name: cancel_waiting
+-- Deletes the waiting jobs that record_cancelled has copied.
 delete from {jobs} where rowid in (
     select job.rowid
     from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
@@ -29,7 +36,8 @@ returning id;
 
 
 -- name: commands
--- The paused queues have no id; the jobs to be cancelled have a reason.
+-- Returns paused queues, which have no id, and cancelled running jobs, which have a reason. A
+-- reason that is longer than any that bgjobs writes is cut.
 select null, name from {paused_queues}
 union all
 select asked.job_id, substr(asked.reason, 1, 1000)
@@ -38,6 +46,7 @@ where job.reserved_by in (select value from json_each(:owners));
 
 
 -- name: forget_cancellations
+-- Deletes the commands for jobs that are not live any more.
 delete from {cancellations} where job_id in (
     select asked.job_id from {cancellations} as asked
     where not exists (select 1 from {jobs} as job where job.id = asked.job_id)
@@ -45,6 +54,7 @@ delete from {cancellations} where job_id in (
 
 
 -- name: change
+-- Changes waiting jobs only. Occurrences of schedules stay as their schedule planned them.
 update {jobs} set
     available_at = coalesce(:available_at, available_at),
     priority = coalesce(:priority, priority)
@@ -55,20 +65,24 @@ returning id;
 
 
 -- name: replace
--- The number tells whether it was reserved, and released again, since it was read.
+-- Deletes a job only if it was not reserved since it was read: each reservation increments the
+-- number, and releasing the job does not take it back.
 delete from {jobs}
 where id = :id and reserved_by is null and reservations = :reservations
 returning id;
 
 
--- name: retry
--- What was asked of the run that failed is not asked of the next.
+-- name: forget_old_cancellations
+-- Deletes the commands that were meant for the failed run, so that they do not cancel the next one.
 delete from {cancellations} where job_id in (
     select job.id
     from json_each(:ids) as asked cross join {jobs_failed} as job on job.id = asked.value
 );
 
--- The numbers of reservations go on, so that whoever held it before has an old one.
+
+-- name: retry
+-- Stores failed jobs as waiting ones with a full retry budget. The count of reservations goes on,
+-- so that a process that still holds an old reservation cannot settle the new one.
 insert into {jobs} (
     id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
     metadata
@@ -81,6 +95,9 @@ where true
 on conflict do nothing
 returning id;
 
+
+-- name: delete_retried
+-- Deletes the failed jobs that are live again.
 delete from {jobs_failed} where rowid in (
     select job.rowid
     from json_each(:ids) as asked cross join {jobs_failed} as job on job.id = asked.value
@@ -89,6 +106,7 @@ delete from {jobs_failed} where rowid in (
 
 
 -- name: restore
+-- Stores failed jobs as they are given, except those whose id is stored already.
 insert into {jobs_failed} (
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
     created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
@@ -116,10 +134,12 @@ returning id;
 
 
 -- name: pause_queue
+-- Returns the name unless the queue was paused before.
 insert into {paused_queues} (name, paused_at) values (:name, :now)
 on conflict do nothing
 returning name;
 
 
 -- name: resume_queue
+-- Returns the name if the queue was paused.
 delete from {paused_queues} where name = :name returning name;

@@ -1,7 +1,8 @@
 -- name: count
--- Leaps from one (name, priority) to the next, as in reserve.sql, and counts in each what is
--- due and what is not, up to the limit. Each by itself, and not in a join: for that the planner,
--- after ANALYZE, first reads all rows to make a filter of them. A limit of -1 is none.
+-- Goes from each (name, priority) to the next one, as reserve.sql does, and counts in each of them
+-- the jobs that are due and those that are not, up to the limit. Each is a subquery of its own:
+-- for a join, the planner reads all rows first to build a Bloom filter once ANALYZE has run
+-- (https://sqlite.org/optoverview.html). A limit of -1 means no limit.
 with recursive names (name) as (
     select value from json_each(:names)
     union all
@@ -95,6 +96,7 @@ select
 
 
 -- name: count_failed
+-- Counts the failed jobs of one worker up to a limit, from the index alone.
 select count(*) from (
     select 1 from {jobs_failed} indexed by {jobs_failed_by_name}
     where name = :name

@@ -1,5 +1,5 @@
--- name: delete
--- First those that wait, then those that have ended, unless one is live again and runs.
+-- name: delete_waiting
+-- Leaves running jobs alone.
 delete from {jobs} where rowid in (
     select job.rowid
     from json_each(:ids) as asked cross join {jobs} as job on job.id = asked.value
@@ -7,6 +7,9 @@ delete from {jobs} where rowid in (
 )
 returning id;
 
+
+-- name: delete_succeeded
+-- Leaves an ended job alone while a job of the same id is live.
 delete from {jobs_succeeded} where rowid in (
     select job.rowid
     from json_each(:ids) as asked cross join {jobs_succeeded} as job on job.id = asked.value
@@ -14,6 +17,9 @@ delete from {jobs_succeeded} where rowid in (
 )
 returning id;
 
+
+-- name: delete_failed
+-- Leaves an ended job alone while a job of the same id is live.
 delete from {jobs_failed} where rowid in (
     select job.rowid
     from json_each(:ids) as asked cross join {jobs_failed} as job on job.id = asked.value
@@ -21,9 +27,14 @@ delete from {jobs_failed} where rowid in (
 )
 returning id;
 
+
+-- name: delete_unreadable
 delete from {jobs_unreadable} where id in (select value from json_each(:ids)) returning id;
 
--- What was asked of a job that is gone would meet another one that is stored under its id.
+
+-- name: delete_cancellations
+-- Deletes the commands for jobs that are not live, so that they do not cancel another job that is
+-- stored later under the same id.
 delete from {cancellations} where job_id in (
     select asked.value from json_each(:ids) as asked
     where not exists (select 1 from {jobs} as live where live.id = asked.value)
@@ -31,7 +42,10 @@ delete from {cancellations} where job_id in (
 
 
 -- name: drop
--- It never ran, so it goes to no table of ended jobs.
+-- Deletes the reserved rows of settled jobs. Each is deleted only if it is still held by exactly
+-- this reservation: id, owner and number. Settled jobs are recorded as succeeded or failed in the
+-- same transaction before; a dropped job never ran, so it is recorded nowhere.
+-- The index of the reserved rows is pinned, so that the settlements drive the join.
 delete from {jobs} where rowid in (
     select job.rowid
     from json_each(:settled) as settled cross join {jobs} as job indexed by {jobs_reserved} on
@@ -42,7 +56,8 @@ delete from {jobs} where rowid in (
 returning id, reservations;
 
 
--- name: prune
+-- name: prune_succeeded
+-- Deletes the jobs that ended first, and keeps the first :skip of them.
 delete from {jobs_succeeded} where rowid in (
     select rowid from {jobs_succeeded} indexed by {jobs_succeeded_at}
     where succeeded_at < :succeeded_before
@@ -51,6 +66,9 @@ delete from {jobs_succeeded} where rowid in (
 )
 returning id;
 
+
+-- name: prune_failed
+-- Deletes the jobs that ended first, and keeps the first :skip of them.
 delete from {jobs_failed} where rowid in (
     select rowid from {jobs_failed} indexed by {jobs_failed_at}
     where failed_at < :failed_before
@@ -60,7 +78,9 @@ delete from {jobs_failed} where rowid in (
 returning id;
 
 
--- name: prune_worker
+-- name: prune_worker_succeeded
+-- Goes along the ids of one worker, whose order is that of creation, because no index has both
+-- the name and the time of the end.
 delete from {jobs_succeeded} where rowid in (
     select rowid from {jobs_succeeded} indexed by {jobs_succeeded_by_name}
     where name = :name and succeeded_at < :now - :succeeded_for
@@ -69,6 +89,9 @@ delete from {jobs_succeeded} where rowid in (
 )
 returning id;
 
+
+-- name: prune_worker_failed
+-- As prune_worker_succeeded.
 delete from {jobs_failed} where rowid in (
     select rowid from {jobs_failed} indexed by {jobs_failed_by_name}
     where name = :name and failed_at < :now - :failed_for

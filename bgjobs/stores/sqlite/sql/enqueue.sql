@@ -1,5 +1,6 @@
 -- name: enqueue
--- A job that has ended meanwhile is not stored again: a repeated write must not run it twice.
+-- Stores new jobs in the order given. A job whose id is live, or whose unique key is taken, is not
+-- stored; neither is one that has ended already, so that a repeated write does not run it twice.
 insert into {jobs} (
     id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
 )
@@ -19,8 +20,8 @@ on conflict do nothing
 returning id;
 
 
--- name: find_live
--- The holder of an id goes before the holder of a unique key.
+-- name: find_holder
+-- Returns the live job that has this id, else the one that holds this unique key.
 select {job_columns}
 from {jobs} where id = :id
 union all
@@ -35,9 +36,9 @@ from {jobs} where name = :name and unique_key = :unique_key;
 
 
 -- name: find_refused
--- Rows of which the database refuses that they are reserved, because something in them is beyond
--- its bounds: the reservation would be one too many, or an older version has stored them.
--- Fifty at a time: each has up to two megabytes that can be read. The next reservation finds more.
+-- Returns waiting rows that the database does not allow to be reserved, because a value is beyond
+-- its bounds: an older version has stored it, or the reservation would be one too many. At most
+-- fifty, as each may have two megabytes of text that can be read; the next call returns more.
 select {job_columns}
 from {jobs}
 where name in (select value from json_each(:names))

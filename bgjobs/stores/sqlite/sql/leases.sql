@@ -5,12 +5,14 @@ on conflict do nothing;
 
 
 -- name: heartbeat
+-- Renews a lease only while it has not ended.
 update {owners} set lease_expires_at = :now + :lease
 where id in (select value from json_each(:owners)) and lease_expires_at > :now
 returning id;
 
 
 -- name: abandoned
+-- Reads the index of the reserved rows, of which there are few.
 select {job_columns}
 from {jobs} as job indexed by {jobs_reserved}
 where reserved_by is not null
@@ -30,7 +32,7 @@ where id in (select value from json_each(:owners)) or lease_expires_at <= :now;
 
 
 -- name: get_owners
--- What is longer, or later, than any that bgjobs writes is cut.
+-- Values that are longer or later than any that bgjobs writes are cut.
 select
     owner.id, substr(owner.name, 1, 200), substr(owner.node, 1, 1000),
     min(max(owner.opened_at, -62135596800000000), 253402300799999999),

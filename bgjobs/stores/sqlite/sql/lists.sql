@@ -1,16 +1,21 @@
--- name: find
+-- name: find_live
 select {job_columns}
 from {jobs} where id = :id;
 
+
+-- name: find_succeeded
 select {succeeded_columns}
 from {jobs_succeeded} where id = :id;
 
+
+-- name: find_failed
 select {failed_columns}
 from {jobs_failed} where id = :id;
 
 
 -- name: find_ids
--- In one statement, so that a job is seen which moves from one table to another.
+-- One statement, and so one snapshot: a job that moves from one table to another meanwhile is found
+-- in one of them (https://sqlite.org/isolation.html).
 select id from (
     select id from {jobs} where id between :first and :last order by id limit :limit
 )
@@ -31,7 +36,9 @@ limit :limit;
 
 
 -- name: get_enqueued
--- The plus keeps the planner from the index of the ready rows, which would have to be sorted.
+-- The unary plus keeps the planner from the index of the waiting rows, whose order is not that of
+-- the ids, so that the rows would have to be sorted
+-- (https://sqlite.org/optoverview.html#uplus).
 select {job_columns}
 from {jobs}
 where +reserved_by is null
@@ -43,7 +50,7 @@ limit :limit;
 
 
 -- name: get_waiting
--- The plus keeps the planner from the index of the ready rows, which would have to be sorted.
+-- The unary plus has the same reason as in get_enqueued.
 select {job_columns}
 from {jobs}
 where +reserved_by is null
@@ -56,7 +63,7 @@ limit :limit;
 
 
 -- name: get_waiting_names
--- Leaps from one name to the next, as in count.sql.
+-- Goes from each name to the next one in the index, as in counts.sql.
 with recursive names (name) as (
     select (
         select name from {jobs} indexed by {jobs_ready}
@@ -68,7 +75,7 @@ with recursive names (name) as (
         where name > last.name and reserved_by is null order by name limit 1
     )
     from names as last where last.name is not null
-    limit :limit + 1  -- the last row may be the null behind the last name
+    limit :limit + 1  -- the last row may be the null that follows the last name
 )
 select name from names where name is not null limit :limit;
 
@@ -96,13 +103,14 @@ limit :limit;
 
 
 -- name: get_succeeded
--- All, and those of one worker.
 select {succeeded_columns}
 from {jobs_succeeded}
 where id < coalesce(:after, zeroblob(0))
 order by id desc
 limit :limit;
 
+
+-- name: get_worker_succeeded
 select {succeeded_columns}
 from {jobs_succeeded} indexed by {jobs_succeeded_by_name}
 where name = :name and id < coalesce(:after, zeroblob(0))
@@ -111,13 +119,14 @@ limit :limit;
 
 
 -- name: get_failed
--- All, those of one worker, and those whose error has certain words.
 select {failed_columns}
 from {jobs_failed}
 where id < coalesce(:after, zeroblob(0)) and (:before is null or failed_at < :before)
 order by id desc
 limit :limit;
 
+
+-- name: get_worker_failed
 select {failed_columns}
 from {jobs_failed} indexed by {jobs_failed_by_name}
 where name = :name
@@ -126,6 +135,9 @@ where name = :name
 order by id desc
 limit :limit;
 
+
+-- name: search_failed
+-- Searches the index of words and joins the failed jobs, the last that failed first.
 select {failed_columns of job}, noted.number
 from {failure_words} as found
 cross join {failures} as noted on noted.number = found.rowid
@@ -137,7 +149,9 @@ where found.summary match :words
 order by found.rowid desc
 limit :limit;
 
--- The same among the few of one worker.
+
+-- name: search_worker_failed
+-- The same for a worker with few failed jobs: goes along these, and looks up the words of each.
 select {failed_columns of job}, noted.number
 from {jobs_failed} as job indexed by {jobs_failed_by_name}
 cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = job.id
@@ -151,13 +165,14 @@ limit :limit;
 
 
 -- name: get_failed_ids
--- All, those of one worker, and those whose error has certain words.
 select id
 from {jobs_failed}
 where id < coalesce(:after, zeroblob(0)) and (:before is null or failed_at < :before)
 order by id desc
 limit :limit;
 
+
+-- name: get_worker_failed_ids
 select id
 from {jobs_failed} indexed by {jobs_failed_by_name}
 where name = :name
@@ -166,6 +181,9 @@ where name = :name
 order by id desc
 limit :limit;
 
+
+-- name: search_failed_ids
+-- Searches the index of words and joins the failed jobs, the last that failed first.
 select job.id, noted.number
 from {failure_words} as found
 cross join {failures} as noted on noted.number = found.rowid
@@ -177,7 +195,9 @@ where found.summary match :words
 order by found.rowid desc
 limit :limit;
 
--- The same among the few of one worker.
+
+-- name: search_worker_failed_ids
+-- The same for a worker with few failed jobs: goes along these, and looks up the words of each.
 select job.id, noted.number
 from {jobs_failed} as job indexed by {jobs_failed_by_name}
 cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = job.id
@@ -190,8 +210,9 @@ order by noted.number desc
 limit :limit;
 
 
--- name: get_last_failures
--- The first lines of the errors that failed last, to look for the beginning of a word in them.
+-- name: get_last_summaries
+-- Returns the first lines of the errors of the jobs that failed last, in which the beginning of a
+-- word is looked for without the index.
 select noted.number, found.summary
 from {failures} as noted
 cross join {failure_words} as found on found.rowid = noted.number
@@ -203,6 +224,9 @@ where noted.number < coalesce(:number, 9223372036854775807)
 order by noted.number desc
 limit :limit;
 
+
+-- name: get_numbered_failures
+-- Returns the failed jobs that have these numbers in the index of words.
 select {failed_columns of job}, noted.number
 from json_each(:numbers) as chosen
 cross join {failures} as noted on noted.number = chosen.value

@@ -1,14 +1,18 @@
--- name: reserve
--- A level is what one worker has of one priority, a sorted run of the ready index. `levels`
--- finds those that have a due job, without a look at those that only have delayed ones: the
--- default priority; with `leaps` through their own index, those of the jobs that never had to
--- wait; by their time, those of the jobs that had to. Where so many of these are due that
--- reading them all would cost more, `leaps` goes from each level of the ready index to the next.
--- No more levels are wanted than jobs, because each has one at least.
--- `best` merges the levels: it always gives the best row it knows and puts the next row of the
--- same level in its place. So the cost follows the rows taken and the names, and not what is
--- stored or one times the other. The indexes are pinned because the planner, after ANALYZE, may
--- prefer to read and sort everything.
+-- name: find_due
+-- Finds the due jobs that come first in the order (priority, available_at, id).
+-- A level is the jobs of one worker with one priority: a sorted part of the index jobs_ready.
+-- `levels` has each level with a due job, and is found without reading the levels that only have
+-- delayed jobs:
+-- - the default priority of each worker,
+-- - from `leaps`, the levels in the index jobs_prompt of jobs that were due at once,
+-- - from `late`, the levels of jobs that had to wait, by their time in the index jobs_delayed.
+-- When `late` has so many due jobs that reading them all would cost more, `leaps` goes through the
+-- levels of jobs_ready instead. As each level has a due job, :limit levels are enough.
+-- `best` merges the levels: it takes the first row of all, and puts the next row of the same level
+-- in its place. So the cost grows with the rows taken and the names, and not with their product or
+-- with what is stored.
+-- The indexes are pinned, because after ANALYZE the planner may prefer to read and sort everything
+-- (https://sqlite.org/lang_indexedby.html).
 with recursive asked (name) as materialized (
     select value from json_each(:names)
     where exists (select 1 from {owners} where id = :owner and lease_expires_at > :now)
@@ -16,7 +20,7 @@ with recursive asked (name) as materialized (
     select
         asked.name, json_extract(found.value, '$[0]'), json_extract(found.value, '$[1]'),
         json_extract(found.value, '$[2]')
-    -- No join: for one with other conditions SQLite may read the whole index beforehand.
+    -- A subquery, because for a join SQLite may read the whole index to build a Bloom filter.
     from asked cross join json_each((
         select json_group_array(json_array(priority, available_at, id)) from (
             select priority, available_at, id from {jobs} indexed by {jobs_delayed}
@@ -94,8 +98,8 @@ with recursive asked (name) as materialized (
     union all
     select job.name, job.priority, job.available_at, job.id, job.rowid
     from best as last
-    -- Two searches: for a comparison of both columns at once SQLite would read, each time, all
-    -- rows of the same instant from the first.
+    -- Two searches, because for a comparison of both columns in one, SQLite would read all rows
+    -- of the same instant each time.
     cross join {jobs} as job not indexed on job.rowid = coalesce(
         (
             select next.rowid from {jobs} as next indexed by {jobs_ready}
@@ -118,13 +122,13 @@ with recursive asked (name) as materialized (
             limit 1
         )
     )
-    -- In a recursion this is the order in which rows are given and followed, not a sort at the
-    -- end; the limit stops it.
+    -- In a recursive query this is the order in which rows leave the queue, not a sort at the
+    -- end; the limit stops the recursion (https://sqlite.org/lang_with.html#recursivecte).
     order by 2, 3, 4
     limit :limit
 )
--- The jobs as they will be, a hundred in a row: Python waits for its lock at every row that
--- it fetches while other threads work, which took longer than all the rest.
+-- The jobs as they will be after `reserve`, a hundred in each row: sqlite3 takes Python's lock for
+-- each row that it fetches, and waiting for other threads took longer than all the rest.
 select json_group_array(json_array(
     job.id, job.name, {limited job.payload}, job.priority,
     job.attempts, job.crashes, job.interruptions, job.reservations + 1,
@@ -136,6 +140,10 @@ from (select row, row_number() over () as place from best) as picked
 cross join {jobs} as job not indexed on job.rowid = picked.row
 group by (picked.place - 1) / 100;
 
+
+-- name: reserve
+-- Reserves the rows that find_due has chosen, in the same transaction. It is a write transaction
+-- from its beginning, so no other process can have reserved them meanwhile.
 update {jobs} set
     reserved_at = :now,
     reserved_by = :owner,
@@ -146,9 +154,9 @@ where reserved_by is null and rowid in (
 
 
 -- name: next_due
--- The default priority, and of the others, as in reserve.sql, those that had to wait by their
--- time and those that had not. Of these the first one is due already, unless the clock was set
--- back: only then it leaps from one priority to the next.
+-- Reads the first job of the default priority of each worker, and of the other priorities the first
+-- job that had to wait and the first that was due at once, as find_due does. The latter is due
+-- already unless the clock was set back; only then the query goes on to the next priority.
 with recursive prompt (name, priority, available_at) as (
     select job.name, job.priority, job.available_at
     from json_each(:names) as asked
@@ -178,7 +186,7 @@ with recursive prompt (name, priority, available_at) as (
     )
     where level.available_at > :now
 )
--- Within what a datetime can say.
+-- Clamped to the range of a datetime.
 select min(max(min(available_at), -62135596800000000), 253402300799999999) from (
     select (
         select available_at from {jobs} indexed by {jobs_ready}
@@ -206,7 +214,7 @@ select min(max(min(available_at), -62135596800000000), 253402300799999999) from 
 
 
 -- name: use
--- A start that is further in the future than the period is long is none.
+-- Starts further in the future than the period is long are left out: the clock was set back.
 select
     asked.name,
     (
@@ -231,7 +239,9 @@ from (
 ) as asked;
 
 
--- name: record_starts
+-- name: forget_starts
+-- Deletes the starts that are older than the period of their rate limit, and those that are so far
+-- in the future that only a clock that was set back explains them.
 delete from {starts} where rowid in (
     select old.rowid
     from json_each(:caps) as asked
@@ -246,4 +256,6 @@ delete from {starts} where rowid in (
         and absurd.started_at > :now + json_extract(asked.value, '$[1]')
 );
 
+
+-- name: record_starts
 insert into {starts} (name, started_at) select value, :now from json_each(:names);

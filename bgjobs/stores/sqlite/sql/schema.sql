@@ -1,6 +1,8 @@
--- name: schema_version
+-- name: find_migrations_table
 select 1 from sqlite_schema where type = 'table' and name = :table;
 
+
+-- name: schema_version
 select max(version) from {migrations};
 
 

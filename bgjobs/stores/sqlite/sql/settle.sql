@@ -1,4 +1,7 @@
 -- name: succeed
+-- Copies reserved jobs to the succeeded ones.
+-- Each is copied only if it is still held by exactly this reservation: id, owner and number.
+-- The statement `drop` deletes the reserved rows in the same transaction.
 with settled (id, owner, number) as (
     select
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
@@ -19,17 +22,11 @@ from settled cross join {jobs} as job indexed by {jobs_reserved} on
     and job.reserved_by = settled.owner
     and job.reservations = settled.number;
 
-delete from {jobs} where rowid in (
-    select job.rowid
-    from json_each(:settled) as settled cross join {jobs} as job indexed by {jobs_reserved} on
-        job.id = json_extract(settled.value, '$[0]')
-        and job.reserved_by = json_extract(settled.value, '$[1]')
-        and job.reservations = json_extract(settled.value, '$[2]')
-)
-returning id, reservations;
-
 
 -- name: fail
+-- Copies reserved jobs to the failed ones, with their new counters.
+-- Each is copied only if it is still held by exactly this reservation: id, owner and number.
+-- The statement `drop` deletes the reserved rows in the same transaction.
 with settled (id, owner, number, attempts, crashes, interruptions, errors, error) as (
     select
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -52,18 +49,9 @@ from settled cross join {jobs} as job indexed by {jobs_reserved} on
     and job.reserved_by = settled.owner
     and job.reservations = settled.number;
 
-delete from {jobs} where rowid in (
-    select job.rowid
-    from json_each(:settled) as settled cross join {jobs} as job indexed by {jobs_reserved} on
-        job.id = json_extract(settled.value, '$[0]')
-        and job.reserved_by = json_extract(settled.value, '$[1]')
-        and job.reservations = json_extract(settled.value, '$[2]')
-)
-returning id, reservations;
 
-
--- name: requeue
--- The jobs that an operator has cancelled meanwhile: they do not wait again.
+-- name: find_cancelled
+-- Returns the jobs that an operator has cancelled and that would now wait again.
 select
     asked.job_id, job.reserved_by, job.reservations, substr(asked.reason, 1, 1000),
     job.occurrence is not null
@@ -74,9 +62,12 @@ where exists (select 1 from {cancellations})
     and job.reserved_by = json_extract(settled.value, '$[1]')
     and job.reservations = json_extract(settled.value, '$[2]');
 
--- An upsert that always meets its row, because only a select lets the settlements drive the
--- join: as an update from them it may read all rows for each. What it inserts is never kept,
--- so it carries no payload, unique key or occurrence.
+
+-- name: requeue
+-- Makes reserved jobs wait again, each only if it is still held by exactly this reservation.
+-- An upsert whose row always exists, because the settlements drive the join of a select; an update
+-- with the same join may read all rows for each settlement. The inserted values are never kept, so
+-- they carry no payload, unique key or occurrence.
 with settled (id, owner, number, attempts, crashes, interruptions, errors, available_at) as (
     select
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -107,19 +98,25 @@ on conflict (id) do update set
     reserved_by = null
 returning id, reservations;
 
-delete from {cancellations} where job_id in (select value from json_each(:ids));
 
-
--- name: index_failures
--- What the triggers have noted: rows that are gone leave the index, new ones come into it.
+-- name: unindex_failures
+-- Removes the words of failed jobs that were deleted. Triggers have noted these, because a trigger
+-- may not write to a virtual table when the schema is not trusted
+-- (https://sqlite.org/pragma.html#pragma_trusted_schema).
 delete from {failure_words} where rowid in (
     select number from {failures} indexed by {failures_to_index} where is_gone
 );
 
+
+-- name: forget_failures
+-- Deletes the notes about them.
 delete from {failures} where number in (
     select number from {failures} indexed by {failures_to_index} where is_gone
 );
 
+
+-- name: index_failures
+-- Adds the words of the first line of each new failed job.
 insert into {failure_words} (rowid, summary)
 select
     noted.number,
@@ -128,6 +125,9 @@ from {failures} as noted indexed by {failures_to_index}
 cross join {jobs_failed} as job on job.id = noted.job_id
 where not noted.is_gone and not noted.is_indexed;
 
+
+-- name: mark_indexed
+-- Marks these as indexed.
 update {failures} set is_indexed = 1 where number in (
     select number from {failures} indexed by {failures_to_index}
     where not is_gone and not is_indexed

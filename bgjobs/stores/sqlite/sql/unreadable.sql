@@ -1,6 +1,6 @@
--- name: set_apart
--- From each of the three tables, in two steps; a row that was reserved, given back or
--- ended since it was read stays.
+-- name: set_apart_live
+-- Copies a row that cannot be read, unless it was reserved, released or ended since it was read.
+-- The id is cast from bytes, because it may not be valid UTF-8.
 insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {job_names})
 select
     case
@@ -16,11 +16,16 @@ where id = cast(:key as text)
     and reservations = :number
 returning id;
 
+
+-- name: remove_live
 delete from {jobs}
 where id = cast(:key as text)
     and reserved_by is cast(:owner as text)
     and reservations = :number;
 
+
+-- name: set_apart_succeeded
+-- As set_apart_live. An ended row does not change, so its id is enough.
 insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {succeeded_names})
 select
     case
@@ -34,9 +39,14 @@ from {jobs_succeeded}
 where id = cast(:key as text)
 returning id;
 
+
+-- name: remove_succeeded
 delete from {jobs_succeeded}
 where id = cast(:key as text);
 
+
+-- name: set_apart_failed
+-- As set_apart_succeeded.
 insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {failed_names})
 select
     case
@@ -50,17 +60,22 @@ from {jobs_failed}
 where id = cast(:key as text)
 returning id;
 
+
+-- name: remove_failed
 delete from {jobs_failed}
 where id = cast(:key as text);
 
 
--- name: put_back
--- What is set apart, with whole texts, to see whether it can be read by now.
+-- name: find_set_apart
+-- Returns rows that were set apart, with whole texts, to see whether they can be read now.
 select id, origin, job_id, {unreadable_columns of one}
 from {jobs_unreadable} as one
 where id in (select value from json_each(:ids));
 
--- Waiting jobs again, as those that are retried. What ran for a schedule runs beside it.
+
+-- name: put_back_waiting
+-- Stores them as waiting jobs, as `retry` does with failed ones. A job that ran for a schedule
+-- becomes a job of its own beside it.
 insert into {jobs} (
     id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
     metadata
@@ -76,7 +91,9 @@ where id in (select value from json_each(:ids))
 on conflict do nothing
 returning id;
 
--- What had succeeded does not run again.
+
+-- name: put_back_succeeded
+-- Stores those that had succeeded as succeeded jobs, so that they do not run again.
 insert into {jobs_succeeded} (id, {succeeded_names})
 select job_id, {succeeded_names}
 from {jobs_unreadable}
@@ -86,6 +103,9 @@ where id in (select value from json_each(:ids)) and origin = 'jobs_succeeded'
 on conflict do nothing
 returning id;
 
+
+-- name: delete_put_back
+-- Deletes the copies of the jobs that were stored.
 delete from {jobs_unreadable}
 where id in (select value from json_each(:ids))
     and job_id in (select value from json_each(:stored))
@@ -93,13 +113,17 @@ returning id;
 
 
 -- name: get_unreadable
--- Texts are cut: a page of whole ones may be too much. One character more tells that.
+-- Texts are cut, because a page of whole ones may be too large. One character more than :longest is
+-- read, so that the caller sees that a text was cut.
 select id, origin, reason, found_at, job_id, {unreadable_cut}
 from {jobs_unreadable}
 where id < coalesce(:after, zeroblob(0))
 order by id desc
 limit :limit;
 
+
+-- name: find_unreadable
+-- Finds a row by its own id, or by the id of the job that it was.
 select id, origin, reason, found_at, job_id, {unreadable_cut}
 from {jobs_unreadable}
 where id = :id or job_id = :id
@@ -114,8 +138,8 @@ select count(*) from (
 
 
 -- name: rename_unreadable
--- What another program put there under no id gets one, by which it can be named; behind all
--- others, so that a page that is read now, or the next one, has it.
+-- Gives rows that another program stored without a valid id an id by which they can be named. It
+-- sorts after all others, so that the page that is read now, or the next one, has the row.
 update {jobs_unreadable} set id = lower(
     '00000000-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2)
     || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))

@@ -1,4 +1,4 @@
-"""When a write-ahead log is long enough for a checkpoint."""
+"""When the log is long enough for a checkpoint, and which versions of SQLite have the bug."""
 
 import sqlite3
 from collections.abc import Generator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bgjobs.stores.sqlite.log_length import AGAIN, LONG, LogLength
+from bgjobs.stores.sqlite.checkpoints import AGAIN, LONG, LogLength, has_wal_reset_bug
 
 
 @pytest.fixture(params=[512, 4096, 65536])
@@ -35,7 +35,7 @@ def checkpoint(raw: sqlite3.Connection) -> int:
 
 
 def write(raw: sqlite3.Connection, frames: int) -> None:
-    """Each of these writes one page."""
+    """Write so many pages, one at a time."""
     for n in range(frames):
         raw.execute(f"pragma user_version = {n}")
 
@@ -51,10 +51,8 @@ def test_a_log_is_long_from_so_many_frames_on(
     assert length.is_long()
 
 
-def test_a_log_that_begins_anew_is_short_again(
-    raw: sqlite3.Connection, length: LogLength
-) -> None:
-    """Though the file still has the frames of before."""
+def test_a_log_that_restarts_is_short_again(raw: sqlite3.Connection, length: LogLength) -> None:
+    """Although the file still has the earlier frames."""
     for _ in range(2):
         write(raw, LONG)
         assert length.is_long()
@@ -71,7 +69,7 @@ def test_a_log_that_begins_anew_is_short_again(
 def test_after_a_checkpoint_some_more_frames_are_waited_for(
     raw: sqlite3.Connection, length: LogLength, tmp_path: Path
 ) -> None:
-    """So that a reader who needs the log is not asked again at each commit."""
+    """So that a checkpoint that a reader holds up is not repeated at each commit."""
     with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as reader:
         write(raw, 1)
         reader.execute("begin")
@@ -92,10 +90,37 @@ def test_after_a_checkpoint_some_more_frames_are_waited_for(
     assert length.is_long()
 
 
-def test_a_log_without_anything_is_not_long(tmp_path: Path) -> None:
+def test_an_empty_log_is_not_long(tmp_path: Path) -> None:
     (tmp_path / "x.db-wal").touch()
     length = LogLength(str(tmp_path / "x.db-wal"))
     assert not length.is_long()
     length.checkpointed(0)
     assert not length.is_long()
     length.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ((3, 6, 23), False),
+        ((3, 7, 0), True),
+        ((3, 37, 2), True),
+        ((3, 40, 1), True),
+        ((3, 43, 2), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 44, 9), False),
+        ((3, 45, 0), True),
+        ((3, 49, 2), True),
+        ((3, 50, 0), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 0), True),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 52, 0), False),
+        ((4, 0, 0), False),
+    ],
+)
+def test_versions_with_the_bug(version: tuple[int, int, int], expected: bool) -> None:
+    assert has_wal_reset_bug(version) is expected

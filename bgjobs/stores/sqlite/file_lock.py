@@ -9,27 +9,28 @@ from pathlib import Path
 from typing import final
 
 from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.stores.sqlite.files import PRIVATE
 
-_RETRY = 0.01  # seconds between two tries; others hold it alone only while they open
+_RETRY = 0.01  # seconds between two tries; a process holds it alone only while it opens
 _ENOUGH = 4096  # bytes
-_PRIVATE = 0o600
 
 
 @final
-class Presence:
-    """The lock of one store that is open; it ends with the process, however that ends.
+class FileLock:
+    """The lock of one open store; it ends with the process, however that ends.
 
-    The lock file has, as text, the inodes of the database, the log and the index that those
-    have open who share the lock. When one of these was removed or replaced, SQLite would make
-    another, and the new process and the others would not see each other's locks and commits.
+    The lock file contains, as text, the inodes of the database, the log and the index that the
+    holders of the lock have open. When one of these files was removed or replaced, SQLite would
+    create another one for a new process, and that process and the others would not see each
+    other's locks and commits.
 
-    The name of the lock file begins with a dot, so that `rm app.db*` leaves it.
+    The name of the lock file begins with a dot, so that `rm app.db*` does not remove it.
     """
 
     def __init__(self, database: str, label: str, patience: float) -> None:
-        """Take the lock, alone or with others, and wait for who is just opening.
+        """Take the lock, alone or with others, and wait while a process is opening the store.
 
-        `StoreError` if others have other files open than those at their paths by now.
+        Raise `StoreError` if other processes have other files open than those at the paths.
         """
         self._database = database
         self._path = _lock_of(database)
@@ -46,17 +47,17 @@ class Presence:
             raise
 
     def check(self) -> None:
-        """Raise `StoreError` if others have other files open than those at their paths."""
-        told = b"" if self._is_alone else os.pread(self._descriptor, _ENOUGH, 0)
-        for place in _changed(self._database, told):
+        """Raise `StoreError` if others have other files open than those at the paths."""
+        recorded = b"" if self._is_alone else os.pread(self._descriptor, _ENOUGH, 0)
+        for place in _changed(self._database, recorded):
             raise StoreError(
                 f"{self._label}: {place} was removed or replaced while other processes had it "
                 "open, so they and this one would not see what the other writes; stop all "
                 "processes that use the database, then start them"
             )
 
-    def announce(self, inodes: Sequence[int]) -> None:
-        """Record what is open for those who come later, if no other process is there."""
+    def record(self, inodes: Sequence[int]) -> None:
+        """Write what is open into the lock file, if no other process holds the lock."""
         if self._is_alone:
             try:
                 os.ftruncate(self._descriptor, 0)
@@ -86,20 +87,20 @@ class Presence:
                 raise self._unavailable("another process does not finish opening it")
             time.sleep(_RETRY)
 
-    def _unavailable(self, fault: str | None) -> StoreUnavailableError:
-        return StoreUnavailableError(f"{self._label}: {self._path}: {fault}")
+    def _unavailable(self, problem: str | None) -> StoreUnavailableError:
+        return StoreUnavailableError(f"{self._label}: {self._path}: {problem}")
 
 
-def check_present(database: str, label: str, patience: float) -> None:
-    """Raise `StoreError` if stores that are open have other files than those at their paths."""
+def check_file_lock(database: str, label: str, patience: float) -> None:
+    """Raise `StoreError` if open stores have other files open than those at the paths."""
     try:
         with _lock_of(database).open("rb") as lock:
-            told = lock.read(_ENOUGH)
-    except OSError:  # no store was ever open, or none that this user may know of
+            recorded = lock.read(_ENOUGH)
+    except OSError:  # no store was ever open, or this user may not read its lock
         return
-    if any(_changed(database, told)):
-        # Stores that are closed by now may have told it: only the lock knows.
-        Presence(database, label, patience).close()
+    if any(_changed(database, recorded)):
+        # Stores that are closed by now may have recorded it: only the lock knows.
+        FileLock(database, label, patience).close()
 
 
 def _lock_of(database: str) -> Path:
@@ -108,10 +109,10 @@ def _lock_of(database: str) -> Path:
 
 
 def _open(path: Path, database: str) -> int:
-    """Open the lock file; a new one has the permissions of the database."""
+    """Open the lock file; a new one gets the permissions of the database."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, _PRIVATE)
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, PRIVATE)
     except FileExistsError:
         return os.open(path, flags)
     with suppress(FileNotFoundError):  # there is no database yet
@@ -122,10 +123,10 @@ def _open(path: Path, database: str) -> int:
     return descriptor
 
 
-def _changed(database: str, told: bytes) -> Iterator[Path]:
-    """Return the files that are not those that were told to be open."""
+def _changed(database: str, recorded: bytes) -> Iterator[Path]:
+    """Return the files that are not those whose inodes were recorded."""
     places = (Path(f"{database}{end}") for end in ("", "-wal", "-shm"))
-    for place, inode in zip(places, _parsed(told), strict=False):
+    for place, inode in zip(places, _parsed(recorded), strict=False):
         if _inode(place) != inode:
             yield place
 
@@ -133,7 +134,7 @@ def _changed(database: str, told: bytes) -> Iterator[Path]:
 def _parsed(text: bytes) -> Sequence[int]:
     try:
         return [int(one) for one in text.split()]
-    except ValueError:  # it was not written by one of us
+    except ValueError:  # it was not written by bgjobs
         return ()
 
 

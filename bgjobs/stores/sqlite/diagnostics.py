@@ -1,4 +1,4 @@
-"""What may be wrong with a SQLite file, its library and its settings."""
+"""Checks of a SQLite file, its library and its settings."""
 
 import shutil
 import sqlite3
@@ -7,27 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from bgjobs.stores.operations import Finding, Level
-from bgjobs.stores.sqlite.calls import Calls
-from bgjobs.stores.sqlite.connection import MEMORY, run
-from bgjobs.stores.sqlite.files import mounts, remarks
-from bgjobs.stores.sqlite.versions import SAFE_VERSIONS, has_wal_reset_bug
+from bgjobs.stores.sqlite.checkpoints import SAFE_VERSIONS, has_wal_reset_bug
+from bgjobs.stores.sqlite.connection import run
+from bgjobs.stores.sqlite.executor import Executor
+from bgjobs.stores.sqlite.files import MEMORY, mounts, remarks
 
 NETWORKED = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph")
 )
-"""File systems whose locks do not hold as SQLite needs them, or that share no memory."""
+"""File systems whose locks are not reliable, or that share no memory between machines.
+
+See https://sqlite.org/howtocorrupt.html and https://sqlite.org/wal.html.
+"""
 LARGE_WAL = 256 * 1024 * 1024
-"""Bytes; a log that grows so far has a reader that never lets go, or is never checkpointed."""
+"""Bytes. A log so long has a reader that never ends, or no checkpoints."""
 SMALL_SPACE = 512 * 1024 * 1024
+"""Bytes."""
 
 
-def diagnose(calls: Calls) -> Sequence[Finding]:
-    """Look at the library, the file and the plan of the statement that matters most."""
-    path = calls.roles.path
+def diagnose(executor: Executor) -> Sequence[Finding]:
+    """Check the library, the file and the plan of the statement that matters most."""
+    path, reader = executor.connections.path, executor.connections.reader
     findings = [
         _library(sqlite3.sqlite_version_info),
-        calls.roles.reader.look(_journal),
-        calls.roles.reader.look(lambda raw: _plan(calls, raw)),
+        reader.read(_journal),
+        reader.read(lambda raw: _plan(executor, raw)),
     ]
     if path == MEMORY:
         return findings
@@ -61,14 +65,9 @@ def _journal(raw: sqlite3.Connection) -> Finding:
     return Finding("journal", "problem", f"{text}; expected wal, which bgjobs sets itself")
 
 
-def _plan(calls: Calls, raw: sqlite3.Connection) -> Finding:
-    values: dict[str, Any] = {
-        "names": "[]",
-        "owner": "",
-        "limit": 1,
-        "now": 0,
-    }
-    plan = run(raw, f"explain query plan {calls.sql['reserve'][0]}", values)
+def _plan(executor: Executor, raw: sqlite3.Connection) -> Finding:
+    values: dict[str, Any] = {"names": "[]", "owner": "", "limit": 1, "now": 0}
+    plan = run(raw, f"explain query plan {executor.sql['find_due'][0]}", values)
     scanned = [row[3] for row in plan if row[3].startswith("SCAN job")]
     if scanned:
         return Finding("index use", "problem", f"reserving reads whole tables: {scanned[0]}")
@@ -85,7 +84,7 @@ def _file(path: Path) -> Iterator[Finding]:
 
 
 def file_system(path: Path, mounts: Sequence[tuple[str, str]]) -> Finding:
-    """Say whether the file lies where its locks can be trusted."""
+    """Return whether the file is on a file system whose locks are reliable."""
     folder = str(path.resolve().parent)
     around = [
         (place, kind)

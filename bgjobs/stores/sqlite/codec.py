@@ -1,4 +1,4 @@
-"""How rows of the tables are read, and values as the JSON that goes into statements."""
+"""Conversion between rows and values: what rows mean, and parameters as JSON."""
 
 import json
 import sqlite3
@@ -10,11 +10,13 @@ from uuid import UUID
 
 from bgjobs._core.ids import parsed_id
 from bgjobs._core.jobs import FailedJob, Job
+from bgjobs._core.limits import Cap
 from bgjobs._core.settlements import Fail, Requeue, Settlement
 from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
     MICROSECOND,
+    as_duration,
     from_microseconds,
     to_microseconds,
 )
@@ -22,18 +24,18 @@ from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.decoder import Decoder
 from bgjobs.stores.json_columns import dump_errors, dump_metadata, dump_occurrence
 from bgjobs.stores.sql import Statements
-from bgjobs.stores.types import NewJob
-from bgjobs.stores.values import as_asked
+from bgjobs.stores.sqlite.connection import Parameters
+from bgjobs.stores.values import bounded_age
 
 _owner = lru_cache(maxsize=16)(parsed_id)
-"""One owner holds a whole batch."""
+"""Cached, because one owner holds a whole batch."""
 DECODER = Decoder(as_id=parsed_id, as_owner=_owner, as_time=from_microseconds)
 
 
 def size_of(version: tuple[int, ...]) -> str:
     """Return the expression for the bytes of a column, for a version of the library."""
-    # The first finds them in the header of the row. The other reads the whole value, but does
-    # not look at each of its characters.
+    # octet_length reads the size from the header of the row. The other expression reads the
+    # whole value, but does not decode its characters.
     return "octet_length({})" if version >= (3, 43) else "length(cast({} as blob))"
 
 
@@ -45,25 +47,20 @@ _COLUMNS = ColumnLists(
 
 
 def statements(prefix: str) -> Statements:
-    """Return the statements of the tables whose names begin so."""
+    """Return the statements for the tables whose names begin with `prefix`."""
     return Statements("bgjobs.stores.sqlite", lambda name: f'"{prefix}{name}"', _COLUMNS)
 
 
 def id_or_none(text: str) -> UUID | None:
-    """Return an id, or None for text that is none."""
+    """Return the id that a text is, or None."""
     try:
         return parsed_id(text)
     except ValueError:
         return None
 
 
-def stored_now(new: NewJob, now: int) -> Job:
-    """Give the job that `new` becomes when it is stored at this microsecond."""
-    return as_asked(new, from_microseconds(now))
-
-
 def enqueued_json(jobs: Iterable[Job]) -> str:
-    """Write the parameter of enqueue.sql."""
+    """Return the parameter `jobs` of the statement `enqueue`."""
     return to_json(
         [
             str(job.id),
@@ -80,7 +77,7 @@ def enqueued_json(jobs: Iterable[Job]) -> str:
 
 
 def failed_json(jobs: Iterable[FailedJob]) -> str:
-    """Write the parameter of restore.sql."""
+    """Return the parameter `jobs` of the statement `restore`."""
     return to_json(
         [
             str(job.id),
@@ -106,14 +103,29 @@ def failed_json(jobs: Iterable[FailedJob]) -> str:
     )
 
 
+def settled(settlements: Iterable[Settlement], now: int) -> Parameters:
+    """Return the parameters of the statements that settle jobs."""
+    return {"settled": to_json(_settled(one, now) for one in settlements), "now": now}
+
+
+def _settled(settlement: Settlement, now: int) -> list[Any]:
+    if isinstance(settlement, Fail):
+        return [*counters(settlement), settlement.error]
+    if isinstance(settlement, Requeue):
+        delay = settlement.delay
+        available_at = None if delay is None else now + microseconds(delay)
+        return [*counters(settlement), available_at]
+    return fence(settlement)
+
+
 def fence(settlement: Settlement) -> list[Any]:
-    """Give the three values that every settlement begins with."""
+    """Return the values that identify a reservation: job id, owner and number."""
     held = settlement.reservation
     return [str(held.job_id), str(held.owner), held.number]
 
 
 def counters(settlement: Fail | Requeue) -> list[Any]:
-    """Give the fence and the new values that both unhappy ends carry."""
+    """Return the fence, the new counters and the errors of a job that failed or waits again."""
     return [
         *fence(settlement),
         settlement.attempts,
@@ -123,21 +135,36 @@ def counters(settlement: Fail | Requeue) -> list[Any]:
     ]
 
 
+def caps_json(caps: Iterable[Cap]) -> str:
+    """Return pairs of a worker's name and the period of its rate limit, 0 without one."""
+    return to_json([cap.name, _period(cap)] for cap in caps)
+
+
+def _period(cap: Cap) -> int:
+    return 0 if cap.rate is None else microseconds(as_duration(cap.rate.period))
+
+
 def microseconds(duration: timedelta) -> int:
-    """Count the whole microseconds of a duration."""
+    """Return the whole microseconds of a duration."""
     return duration // MICROSECOND
 
 
+def age(duration: timedelta | None) -> int | None:
+    """Return the microseconds of an age, which is cut where no timestamp can be as old."""
+    bounded = bounded_age(duration)
+    return None if bounded is None else microseconds(bounded)
+
+
 def to_json(values: Iterable[object]) -> str:
-    """Write a list for `json_each`."""
+    """Return a list for `json_each`."""
     return json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
 
 
 def uuids_json(ids: Iterable[UUID]) -> str:
-    """Write a list of ids for `json_each`, each once."""
+    """Return a list of ids for `json_each`, each once."""
     return to_json(dict.fromkeys(map(str, ids)))
 
 
 def names_json(names: Iterable[str]) -> str:
-    """Write worker names for `json_each`, each once."""
+    """Return a sorted list of worker names for `json_each`, each once."""
     return to_json(sorted(set(names)))

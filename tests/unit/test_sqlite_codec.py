@@ -1,11 +1,11 @@
-"""How the columns of SQLite are measured, which depends on the version of the library."""
+"""The size of a column, whose expression depends on the version of the library."""
 
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from bgjobs.stores.sqlite import rows
+from bgjobs.stores.sqlite import codec
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from bgjobs.stores.sqlite import rows
 def test_a_column_is_measured_without_being_read_where_the_library_can(
     version: tuple[int, int, int], measured: str
 ) -> None:
-    assert rows.size_of(version).format("payload") == measured
+    assert codec.size_of(version).format("payload") == measured
 
 
 @pytest.mark.parametrize("text", ["", "a", "ä", "\N{GRINNING FACE}", "a\0b"])
 def test_the_bytes_of_a_text_are_counted(text: str) -> None:
-    size = rows.size_of(sqlite3.sqlite_version_info).format("?")
+    size = codec.size_of(sqlite3.sqlite_version_info).format("?")
     with closing(sqlite3.connect(":memory:")) as connection:
         [found] = connection.execute(f"select {size}", [text]).fetchone()
     assert found == len(text.encode())

@@ -1,4 +1,4 @@
-"""Which transaction a caller's connection is in, and which one to begin when it is in none."""
+"""The caller's own connection: whether it reaches the store, and its transaction."""
 
 import logging
 import sqlite3
@@ -9,18 +9,18 @@ from functools import cache
 from bgjobs._core.text import visible
 from bgjobs.errors import StoreError
 from bgjobs.stores.enqueue_in import no_transaction, wrong_connection
-from bgjobs.stores.sqlite.connection import MEMORY, read_text, run
-from bgjobs.stores.sqlite.faults import is_of_the_past
-from bgjobs.stores.sqlite.identity import leads_to
-from bgjobs.stores.sqlite.presence import check_present
-from bgjobs.stores.sqlite.versions import SAFE_VERSIONS, has_wal_reset_bug
+from bgjobs.stores.sqlite.checkpoints import SAFE_VERSIONS, has_wal_reset_bug
+from bgjobs.stores.sqlite.connection import read_text, run
+from bgjobs.stores.sqlite.errors import is_stale_snapshot
+from bgjobs.stores.sqlite.file_lock import check_file_lock
+from bgjobs.stores.sqlite.files import MEMORY, leads_to
 
 _log = logging.getLogger("bgjobs.stores.sqlite")
 _LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not have
 
 
 def as_sqlite3(connection: object) -> sqlite3.Connection:
-    """Give the caller's connection if it is of the right kind."""
+    """Return the caller's connection, or raise `TypeError` if it is of another kind."""
     if not isinstance(connection, sqlite3.Connection):
         raise wrong_connection("enqueue_in", "sqlite3.Connection", connection)
     return connection
@@ -31,8 +31,8 @@ def check_reaches(
 ) -> None:
     """Raise `StoreError` unless the connection is to this file, or has attached it.
 
-    Or if running processes have another file, log or index than is there by now. A store in
-    memory is out of reach; there the caller's own database is taken.
+    Also if running processes have another file, log or index open than is at the paths by now.
+    A store in memory cannot be reached; there the jobs go to the caller's own database.
     """
     if path == MEMORY:
         return
@@ -41,14 +41,14 @@ def check_reaches(
     if reached is None:
         found = ", ".join(repr(file) for file in files)
         raise StoreError(f"{label}: expected a connection to this file, found one to {found}")
-    check_present(reached, label, patience)
-    _remark_checkpoints(connection, label)
+    check_file_lock(reached, label, patience)
+    _warn_if_checkpointing(connection, label)
 
 
-def _remark_checkpoints(connection: sqlite3.Connection, label: str) -> None:
+def _warn_if_checkpointing(connection: sqlite3.Connection, label: str) -> None:
     """Warn of a connection that checkpoints by itself, where the library has a bug with it.
 
-    Those of the store do not; see `checkpoints`.
+    The connections of the store do not; see `checkpoints`.
     """
     if has_wal_reset_bug(sqlite3.sqlite_version_info):
         [[pages]] = run(connection, "pragma wal_autocheckpoint", {})
@@ -56,7 +56,7 @@ def _remark_checkpoints(connection: sqlite3.Connection, label: str) -> None:
             _warn_of_checkpoints(label, sqlite3.sqlite_version)
 
 
-@cache  # once for a file and a process is enough to know it
+@cache  # so that each process warns once for each file
 def _warn_of_checkpoints(label: str, version: str) -> None:
     _log.warning(
         "%s: SQLite %s may damage the file when a connection checkpoints while another one "
@@ -72,48 +72,49 @@ def _warn_of_checkpoints(label: str, version: str) -> None:
 def transaction_of(connection: sqlite3.Connection, label: str) -> Generator[None]:
     """Write inside the caller's transaction.
 
-    Where none is open, one is begun, which the caller's own commit or rollback ends; a
-    connection that commits by itself is refused.
+    When none is open, one is begun, and the caller's own commit or rollback ends it. A
+    connection in autocommit mode is refused with `StoreError`.
     """
-    run = sqlite3.Cursor(connection).execute
+    execute = sqlite3.Cursor(connection).execute
     if connection.in_transaction:
-        with _past_explained(label), _savepoint(connection):
+        with _stale_snapshot_explained(label), _savepoint(connection):
             yield
         return
     if _autocommits(connection):
         raise no_transaction(label, "enqueue_in", "'begin immediate'")
-    run("begin immediate")
+    execute("begin immediate")
     try:
         yield
     except BaseException:
         if connection.in_transaction:
             with suppress(sqlite3.Error):  # the error that led here says more
-                run("rollback")
+                execute("rollback")
         raise
 
 
 @contextmanager
 def _savepoint(connection: sqlite3.Connection) -> Generator[None]:
-    """Take back what was done where it raises, and leave the transaction as it was."""
-    run = sqlite3.Cursor(connection).execute
-    run("savepoint bgjobs_enqueue_in")
+    """Undo what was done when it raises, and leave the transaction as it was."""
+    execute = sqlite3.Cursor(connection).execute
+    execute("savepoint bgjobs_enqueue_in")
     try:
         yield
     except BaseException:
         if connection.in_transaction:
             with suppress(sqlite3.Error):  # the error that led here says more
-                run("rollback to bgjobs_enqueue_in")
-                run("release bgjobs_enqueue_in")
+                execute("rollback to bgjobs_enqueue_in")
+                execute("release bgjobs_enqueue_in")
         raise
-    run("release bgjobs_enqueue_in")
+    execute("release bgjobs_enqueue_in")
 
 
 @contextmanager
-def _past_explained(label: str) -> Generator[None]:
+def _stale_snapshot_explained(label: str) -> Generator[None]:
+    """Explain SQLITE_BUSY_SNAPSHOT (https://sqlite.org/rescode.html#busy_snapshot)."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        if not is_of_the_past(error):
+        if not is_stale_snapshot(error):
             raise
         raise StoreError(
             f"{label}: others have written since this transaction first read, so it cannot "
@@ -123,7 +124,7 @@ def _past_explained(label: str) -> Generator[None]:
 
 @contextmanager
 def plain_text(connection: sqlite3.Connection) -> Generator[None]:
-    """Read text as the store does for a while, whatever text factory the caller has set."""
+    """Read text as the store does meanwhile, whatever text factory the caller has set."""
     factory = connection.text_factory
     connection.text_factory = read_text
     try:

@@ -1,4 +1,4 @@
-"""The one place where errors of the driver become errors of bgjobs."""
+"""Translation of the driver's errors into those of bgjobs."""
 
 import sqlite3
 from collections.abc import Generator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError, origin_of
 
-_PASSING = frozenset(
+_TEMPORARY = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
@@ -16,19 +16,22 @@ _PASSING = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
-"""Locks, a full or absent disk, and lost races for the lock of the -shm file."""
+"""Locks, a full or absent disk, and lost races for the lock of the -shm file.
+
+See https://sqlite.org/rescode.html.
+"""
 _OF_A_ROW = frozenset(
     {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
 )
-"""What a constraint, a type, a limit or a trigger says of one row."""
+"""A constraint, a type, a limit or a trigger has refused one row."""
 _OF_THE_DISK = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
-"""What can befall any statement; a lock met in a stranger's code may be of its own making."""
-_PRIMARY = 0xFF  # an extended code, such as SQLITE_BUSY_SNAPSHOT, has its kind in the low byte
+"""Errors that no statement can cause. A lock that user code meets may be of its own making."""
+_PRIMARY = 0xFF  # the low byte of an extended code, such as SQLITE_BUSY_SNAPSHOT
 
 
 @contextmanager
 def translated(label: str) -> Generator[None]:
-    """Raise the driver's errors as `StoreError`; `label` says which store it was."""
+    """Raise the driver's errors as `StoreError`; the message begins with the store's label."""
     try:
         yield
     except (sqlite3.Error, UnicodeEncodeError) as error:
@@ -36,45 +39,45 @@ def translated(label: str) -> Generator[None]:
 
 
 @contextmanager
-def weather_told(label: str) -> Generator[None]:
-    """Let the errors of a stranger's code pass, but tell those of the disk as an outage."""
+def disk_errors_translated(label: str) -> Generator[None]:
+    """Raise disk errors in user code as an outage; all other errors pass unchanged."""
     try:
         yield
     except Exception as error:
-        cause = origin_of(error)  # `enqueue_in` may be part of that code
+        cause = origin_of(error)  # user code may call `enqueue_in`
         if isinstance(cause, sqlite3.Error) and _code(cause) & _PRIMARY in _OF_THE_DISK:
             raise as_store_error(label, cause) from cause
         raise
 
 
 def needs_another_connection(error: sqlite3.Error) -> bool:
-    """Say whether no transaction can begin on this one, ever.
+    """Whether no transaction can ever begin on this connection.
 
-    It was closed, or it is kept in the past by a cursor that was not read to its end.
+    It was closed, or a cursor that was not read to its end keeps it on an old snapshot.
     """
-    return isinstance(error, sqlite3.ProgrammingError) or is_of_the_past(error)
+    return isinstance(error, sqlite3.ProgrammingError) or is_stale_snapshot(error)
 
 
 def is_held_up(error: BaseException) -> bool:
-    """Say whether a transaction could not end: a statement that writes is not finished."""
+    """Whether a transaction could not end because a statement that writes is not finished."""
     return _code(error.__cause__) == sqlite3.SQLITE_BUSY
 
 
-def is_of_the_past(error: sqlite3.Error) -> bool:
-    """Say whether others have written since the transaction first read."""
+def is_stale_snapshot(error: sqlite3.Error) -> bool:
+    """Whether other connections have written since the transaction first read."""
     return _code(error) == sqlite3.SQLITE_BUSY_SNAPSHOT
 
 
 def as_store_error(label: str, error: Exception) -> StoreError:
-    """Return the error of bgjobs that stands for `error`."""
+    """Return the error of bgjobs for an error of the driver."""
     name: str = getattr(error, "sqlite_errorname", type(error).__name__)
     message = f"{label}: {error} ({name})"
-    if _code(error) & _PRIMARY in _PASSING:
+    if _code(error) & _PRIMARY in _TEMPORARY:
         return StoreUnavailableError(message)
     is_of_a_row = _code(error) & _PRIMARY in _OF_A_ROW or isinstance(error, UnicodeEncodeError)
     return RowRefusedError(message) if is_of_a_row else StoreError(message)
 
 
 def _code(error: BaseException | None) -> int:
-    # Errors that the driver itself raises, such as for a closed connection, carry none.
+    # Errors that the driver itself raises, such as for a closed connection, have no code.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)

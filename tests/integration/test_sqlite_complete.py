@@ -1,4 +1,4 @@
-"""What the function given to `complete` may do to the connection, and what befalls it there."""
+"""What the function given to `complete` may do to the connection, and errors in it."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import SucceededJob
 from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
@@ -33,7 +32,7 @@ def _goes_on(store: SQLiteStore) -> bool:
     return store.complete(hold(store).reservation, lambda raw: raw.execute("select 1"), now=NOW)
 
 
-def test_work_that_closes_the_connection_is_told_so(sqlite_store: SQLiteStore) -> None:
+def test_work_that_closes_the_connection_is_refused(sqlite_store: SQLiteStore) -> None:
     held = hold(sqlite_store)
     with pytest.raises(StoreError, match="nor close the connection") as caught:
         sqlite_store.complete(held.reservation, _close, now=NOW)
@@ -54,11 +53,11 @@ def test_an_error_of_work_that_closed_the_connection_goes_out(
     assert _goes_on(sqlite_store)
 
 
-def test_the_connection_made_anew_is_like_the_first(sqlite_store: SQLiteStore) -> None:
+def test_the_new_connection_has_the_settings_of_the_first(sqlite_store: SQLiteStore) -> None:
     names = ("trusted_schema", "synchronous", "journal_mode", "busy_timeout")
 
     def settings() -> list[Any]:
-        raw = sqlite_store._roles.writer.raw
+        raw = sqlite_store._executor.connections.writer.raw
         return [raw.execute(f"pragma {name}").fetchone() for name in names]
 
     before = settings()
@@ -68,15 +67,15 @@ def test_the_connection_made_anew_is_like_the_first(sqlite_store: SQLiteStore) -
     assert settings() == before
 
 
-def test_a_store_that_was_closed_connects_no_more(sqlite_store: SQLiteStore) -> None:
+def test_a_store_that_was_closed_does_not_reconnect(sqlite_store: SQLiteStore) -> None:
     """Not even for a verb that had waited for the connection."""
-    writer = sqlite_store._roles.writer
+    writer = sqlite_store._executor.connections.writer
     sqlite_store.close()
     with pytest.raises(StoreError, match="closed database"), writer.writing():
         pass
 
 
-def test_memory_that_work_closed_is_lost_and_every_verb_says_so() -> None:
+def test_memory_that_work_closed_is_lost_and_every_verb_raises() -> None:
     with fresh_sqlite_store(":memory:") as store:
         with pytest.raises(StoreError, match="nor close the connection"):
             store.complete(hold(store).reservation, _close, now=NOW)
@@ -86,7 +85,7 @@ def test_memory_that_work_closed_is_lost_and_every_verb_says_so() -> None:
             assert not isinstance(caught.value, StoreUnavailableError)
 
 
-def test_a_cursor_that_work_keeps_half_read_stops_nobody(
+def test_a_cursor_that_work_keeps_half_read_blocks_no_other_verb(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     for _ in range(2):
@@ -103,7 +102,7 @@ def test_a_cursor_that_work_keeps_half_read_stops_nobody(
     assert kept
 
 
-def test_a_cursor_that_an_error_of_work_keeps_alive_stops_nobody(
+def test_a_cursor_that_an_error_of_work_keeps_alive_blocks_no_other_verb(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     for _ in range(2):
@@ -127,7 +126,7 @@ def _commits(raw: sqlite3.Connection) -> None:
 
 def _commits_by_a_statement(raw: sqlite3.Connection) -> None:
     raw.execute("create table effects (number integer)")
-    raw.execute("commit")  # the store has run this very text before
+    raw.execute("commit")  # the store has run the same text before
 
 
 def _commits_by_a_script(raw: sqlite3.Connection) -> None:
@@ -193,7 +192,7 @@ def test_a_statement_prepared_before_the_transaction_ended_writes_nothing_behind
     held = hold(sqlite_store)
     with pytest.raises(StoreError, match="must neither commit nor roll back"):
         sqlite_store.complete(held.reservation, work, now=NOW)
-    raw = sqlite_store._roles.writer.raw
+    raw = sqlite_store._executor.connections.writer.raw
     assert raw.execute("select count(*) from effects").fetchone() == (0,)
     assert raw.execute("select count(*) from sqlite_schema where name = 'more'").fetchone() == (
         0,
@@ -214,7 +213,12 @@ def test_work_that_sets_another_authorizer_does_not_commit_by_it(
 
     assert sqlite_store.complete(held.reservation, work, now=NOW)
     assert isinstance(sqlite_store.find(held.id), SucceededJob)
-    assert sqlite_store._roles.writer.raw.execute("select * from effects").fetchall() == []
+    assert (
+        sqlite_store._executor.connections.writer.raw.execute(
+            "select * from effects"
+        ).fetchall()
+        == []
+    )
     assert _goes_on(sqlite_store)
 
 
@@ -238,8 +242,8 @@ def test_work_that_would_end_the_transaction_is_refused_and_writes_nothing(
         assert "the job has not succeeded" in str(caught.value)
         assert store.find(held.id) == held
         count = "select count(*) from sqlite_schema where name like 'effects%'"
-        assert store._roles.writer.raw.execute(count).fetchone() == (0,)
-        assert store._roles.writer.raw.isolation_level is None
+        assert store._executor.connections.writer.raw.execute(count).fetchone() == (0,)
+        assert store._executor.connections.writer.raw.isolation_level is None
         assert _goes_on(store)
 
 
@@ -293,7 +297,7 @@ def test_a_write_that_work_leaves_unfinished_is_its_own_error(
     assert kept
 
 
-def test_a_write_left_unfinished_by_an_error_of_work_stops_nobody_for_long(
+def test_a_write_left_unfinished_by_an_error_of_work_does_not_block_for_long(
     sqlite_store: SQLiteStore,
 ) -> None:
     def work(raw: sqlite3.Connection) -> None:
@@ -326,7 +330,7 @@ def test_what_work_forbids_is_forbidden_no_longer_than_that(
 
 
 def test_a_full_disk_inside_work_is_an_outage(sqlite_store: SQLiteStore) -> None:
-    """So that the whole is tried again, and no attempt of the job is spent on it."""
+    """So that the completion is retried, and the job loses no attempt."""
     held = hold(sqlite_store)
 
     def work(raw: sqlite3.Connection, limit: int) -> None:
@@ -351,7 +355,7 @@ def test_a_failing_disk_inside_work_is_an_outage(sqlite_store: SQLiteStore) -> N
 
 
 def test_a_full_disk_inside_enqueue_in_is_an_outage(sqlite_store: SQLiteStore) -> None:
-    """The runtime hides an outage that work tells of, as it may be another store's."""
+    """The runtime wraps an outage raised by work, as it may be that of another store."""
     held = hold(sqlite_store)
 
     def work(raw: sqlite3.Connection) -> None:
@@ -369,7 +373,7 @@ def test_a_full_disk_inside_enqueue_in_is_an_outage(sqlite_store: SQLiteStore) -
 def test_a_lock_that_work_runs_into_is_its_own_error(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
-    """Trying again would never help: it is the lock of this very transaction."""
+    """A retry would not help: it is the lock of this very transaction."""
 
     def work(_: object) -> None:
         with closing(sqlite3.connect(sqlite_path, timeout=0)) as other:
@@ -377,34 +381,4 @@ def test_a_lock_that_work_runs_into_is_its_own_error(
 
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         sqlite_store.complete(hold(sqlite_store).reservation, work, now=NOW)
-    assert _goes_on(sqlite_store)
-
-
-def test_an_error_that_ends_a_reading_transaction_is_the_one_that_is_told(
-    sqlite_store: SQLiteStore,
-) -> None:
-    """A failing disk lets SQLite roll back by itself; here, the second statement does."""
-    reader = sqlite_store._roles.reader
-    with pytest.raises(StoreError, match="no such table: absent"):
-        reader.snapshot(["select 1", "rollback", "select * from absent"], {})
-    assert reader.snapshot(["select 1", "select 2"], {}) == [[(1,)], [(2,)]]
-
-
-UNWRITABLE = "mail\udcff"
-VERBS: list[Callable[[SQLiteStore], object]] = [
-    lambda store: store.reserve(new_id(), [UNWRITABLE], 1),
-    lambda store: store.next_due([UNWRITABLE]),
-    lambda store: store.find_unique("mail", UNWRITABLE),
-    lambda store: store.get_enqueued(UNWRITABLE),
-    lambda store: store.count([UNWRITABLE]),
-]
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_text_that_cannot_be_written_is_an_error_of_the_store(
-    verb: Callable[[SQLiteStore], object], sqlite_store: SQLiteStore
-) -> None:
-    with pytest.raises(StoreError, match="surrogates not allowed") as caught:
-        verb(sqlite_store)
-    assert not isinstance(caught.value, StoreUnavailableError)
     assert _goes_on(sqlite_store)

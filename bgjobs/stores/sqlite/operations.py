@@ -1,0 +1,328 @@
+"""The operators' verbs of a SQLite store."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import final
+from uuid import UUID
+
+from attrs import evolve, frozen
+
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob
+from bgjobs._core.text import is_utf8
+from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
+from bgjobs.stores.decoder import LONGEST_SHOWN, first_of_each_job
+from bgjobs.stores.operations import (
+    ALL_FAILURES,
+    Cancellation,
+    Failures,
+    Finding,
+    LiveOwner,
+    Migration,
+)
+from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
+from bgjobs.stores.sqlite import codec, diagnostics, reads, writes
+from bgjobs.stores.sqlite.connection import Parameters, Row
+from bgjobs.stores.sqlite.executor import Executor, Transaction
+from bgjobs.stores.sqlite.schema import found_version
+from bgjobs.stores.types import SCHEMA_VERSION, Commands
+from bgjobs.stores.values import listing, owners_finding, pauses_finding
+
+_SET_APART = {
+    "jobs": ("set_apart_live", "remove_live"),
+    "jobs_succeeded": ("set_apart_succeeded", "remove_succeeded"),
+    "jobs_failed": ("set_apart_failed", "remove_failed"),
+}
+"""The statements that copy a row of each table, and delete it."""
+
+
+@final
+@frozen(eq=False)
+class SQLiteOperations:
+    """The operators' verbs of a `SQLiteStore`; see `bgjobs.stores.operations`."""
+
+    _executor: Executor
+    _migrations_table: str
+
+    def commands(self, owners: Collection[UUID]) -> Commands:
+        """Return the commands for these owners."""
+        values: Parameters = {"owners": codec.uuids_json(owners)}
+        return reads.as_commands(self._executor.read("commands", values))
+
+    def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
+        """Stop the queue of this name from reserving. Return False if it was paused before."""
+        return bool(self._executor.write("pause_queue", now, {"name": name}))
+
+    def resume_queue(self, name: str) -> bool:
+        """Resume the queue. Return False if it was not paused."""
+        return bool(self._executor.write("resume_queue", None, {"name": name}))
+
+    def cancel(
+        self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
+    ) -> Cancellation:
+        """Store waiting jobs as failed, and ask the owners of running ones to cancel them."""
+        values: Parameters = {
+            "ids": codec.uuids_json(job_ids),
+            "reason": reason,
+            "error": CANCELLED + reason,
+        }
+        names = ("cancel_running", "record_cancelled", "cancel_waiting")
+        asked, _, ended = self._write_all(names, now, values)
+        return Cancellation(_ids(ended), _ids(asked))
+
+    def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
+        """Delete jobs that wait or have ended, and return the ids of those deleted."""
+        names = (
+            *("delete_waiting", "delete_succeeded", "delete_failed", "delete_unreadable"),
+            "delete_cancellations",
+        )
+        found = self._write_all(names, None, {"ids": codec.uuids_json(job_ids)})
+        return list(dict.fromkeys(one for rows in found for one in _ids(rows)))
+
+    def retry(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Retry failed jobs now with a full retry budget, and return the ids of those."""
+        names = ("forget_old_cancellations", "retry", "delete_retried")
+        values: Parameters = {"ids": codec.uuids_json(job_ids)}
+        _, again, _ = self._write_all(names, now, values)
+        return _ids(again)
+
+    def change(
+        self,
+        job_ids: Collection[UUID],
+        *,
+        available_at: datetime | None = None,
+        available_in: timedelta | None = None,
+        priority: int | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[UUID]:
+        """Change when waiting jobs are due, or their priority."""
+        due = None if available_at is None else to_microseconds(as_instant("at", available_at))
+        if available_in is not None:
+            due = self._executor.microseconds(now) + codec.microseconds(available_in)
+        values: Parameters = {
+            "ids": codec.uuids_json(job_ids),
+            "available_at": due,
+            "priority": priority,
+        }
+        return _ids(self._executor.write("change", now, values))
+
+    def prune_worker(
+        self,
+        name: str,
+        *,
+        succeeded_for: timedelta | None,
+        failed_for: timedelta | None,
+        limit: int,
+        skip: int = 0,
+        now: datetime | None = None,
+    ) -> int:
+        """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
+        values: Parameters = {
+            "name": name,
+            "succeeded_for": codec.age(succeeded_for),
+            "failed_for": codec.age(failed_for),
+            "limit": max(0, limit),
+            "skip": max(0, skip),
+        }
+        names = ("prune_worker_succeeded", "prune_worker_failed")
+        return sum(map(len, self._write_all(names, now, values)))
+
+    def get_failed(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[FailedJob]:
+        """Return failed jobs: in a search the last that failed first, else the newest first."""
+        found = reads.failed(self._executor, failures, page)
+        if not failures.words:
+            return listing(map(codec.DECODER.failed, found))
+        jobs = listing(codec.DECODER.failed(row[:-1]) for row in found)
+        return Listing(jobs, unreadable_in(jobs), _cursor(found))
+
+    def get_failed_ids(
+        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
+    ) -> Sequence[UUID]:
+        """Return only their ids, in the same order."""
+        found = reads.failed_ids(self._executor, failures, page)
+        return Listing(_ids(found), after=_cursor(found) if failures.words else None)
+
+    def get_waiting(
+        self,
+        name: str | None = None,
+        *,
+        delayed: bool,
+        page: Page = FIRST_PAGE,
+        now: datetime | None = None,
+    ) -> Sequence[Job]:
+        """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
+        moment = self._executor.microseconds(now)
+        values: Parameters = {"name": name, "delayed": delayed, "now": moment}
+        found = self._executor.page("get_waiting", page, values)
+        return listing(map(codec.DECODER.job, found))
+
+    def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
+        """Return ids of jobs between two ids, live or ended, the lowest first."""
+        values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
+        found = self._executor.read("find_ids", values)
+        return [one for [text] in found if (one := codec.id_or_none(text)) is not None]
+
+    def get_waiting_names(self, limit: int) -> Sequence[str]:
+        """Return the workers of waiting jobs, due or not, each name once."""
+        found = self._executor.read("get_waiting_names", {"limit": limit})
+        return [name for [name] in found if is_utf8(name)]
+
+    def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
+        """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
+        found = self._executor.page("get_occurrences", page, {})
+        return listing(map(codec.DECODER.job, found))
+
+    def get_named_running(
+        self, name: str | None = None, page: Page = FIRST_PAGE
+    ) -> Sequence[Job]:
+        """Return reserved jobs of one worker, or of all, the oldest first."""
+        found = self._executor.page("get_named_running", page, {"name": name})
+        return listing(map(codec.DECODER.job, found))
+
+    def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
+        """Return the owners with a live lease, by name."""
+        return [owner for owner in self._owners(now) if owner is not None]
+
+    def set_apart(
+        self, found: Collection[UnreadableJob], *, now: datetime | None = None
+    ) -> Sequence[UnreadableJob]:
+        """Move unreadable rows to a table of their own, and return those moved."""
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
+            moved = [one for job in found if (one := _moved(transaction, job, moment))]
+            writes.index_failures(transaction)
+        return moved
+
+    def get_unreadable(
+        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
+    ) -> Sequence[UnreadableJob]:
+        """Return rows that were set apart, the newest first."""
+        found = self._executor.page("get_unreadable", page, {"longest": longest})
+        if any(codec.id_or_none(row[0]) is None for row in found):
+            self._executor.write("rename_unreadable", None, {})
+            found = self._executor.page("get_unreadable", page, {"longest": longest})
+        return [codec.DECODER.set_apart(row, longest) for row in found]
+
+    def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
+        """Return the row that was set apart under this id, or None."""
+        values: Parameters = {"id": str(job_id), "longest": LONGEST_SHOWN}
+        found = self._executor.read("find_unreadable", values)
+        return codec.DECODER.set_apart(found[0]) if found else None
+
+    def count_unreadable(self, *, at_most: int | None = None) -> int:
+        """Count the rows that were set apart, up to `at_most`."""
+        values: Parameters = {"at_most": -1 if at_most is None else at_most}
+        found: int = self._executor.read("count_unreadable", values)[0][0]
+        return found
+
+    def put_back(
+        self, job_ids: Collection[UUID], *, now: datetime | None = None
+    ) -> Sequence[UUID]:
+        """Store jobs that were set apart and can be read by now, and return their ids."""
+        with self._executor.writing() as transaction:
+            found = transaction.run("find_set_apart", {"ids": codec.uuids_json(job_ids)})
+            fit = (row for row in found if codec.DECODER.may_be_put_back(row))
+            ids = codec.to_json(first_of_each_job(fit))
+            values: Parameters = {"ids": ids, "now": self._executor.microseconds(now)}
+            waiting = transaction.run("put_back_waiting", values)
+            succeeded = transaction.run("put_back_succeeded", values)
+            stored = codec.to_json(row[0] for row in (*waiting, *succeeded))
+            return _ids(transaction.run("delete_put_back", {"ids": ids, "stored": stored}))
+
+    def unvalidated(self) -> Sequence[str]:
+        """Return nothing: the migration set apart all rows that broke a constraint."""
+        return ()
+
+    def validate(self, constraint: str, *, now: datetime | None = None) -> int:  # noqa: ARG002 - as the port has it
+        """Do nothing, as no constraint is left to be validated."""
+        return 0
+
+    def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
+        """Store failed jobs as they are, and return the ids of those that were not stored."""
+        values: Parameters = {"jobs": codec.failed_json(failed)}
+        [stored] = self._write_all(["restore"], None, values)
+        return _ids(stored)
+
+    def schema_version(self) -> int:
+        """Return the version of the schema, or 0 when there is none."""
+        return found_version(self._executor.read, self._migrations_table)
+
+    def pending_migrations(self) -> Sequence[Migration]:
+        """Return the migrations that `migrate` would apply."""
+        sql = self._executor.sql
+        pending = sql.migrations()[self.schema_version() : SCHEMA_VERSION]
+        return [
+            Migration(file.removesuffix(".sql"), sql.script(sql.migration(file)))
+            for file in pending
+        ]
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Check the library, the file, its settings, query plans, owners and pauses."""
+        return [
+            *diagnostics.diagnose(self._executor),
+            owners_finding(self._owners(None)),
+            pauses_finding(self._executor.read("commands", {"owners": "[]"})),
+        ]
+
+    def _owners(self, now: datetime | None) -> Sequence[LiveOwner | None]:
+        """Return the owners with a live lease; None for one that cannot be read."""
+        values: Parameters = {"now": self._executor.microseconds(now)}
+        return [_as_owner(row) for row in self._executor.read("get_owners", values)]
+
+    def _write_all(
+        self,
+        names: Sequence[str],
+        now: datetime | None,
+        values: Mapping[str, str | int | bytes | None],
+    ) -> list[list[Row]]:
+        """Run statements that may store or delete failed jobs, in one transaction."""
+        with self._executor.writing() as transaction:
+            timed = {**values, "now": self._executor.microseconds(now)}
+            found = [transaction.run(name, timed) for name in names]
+            writes.index_failures(transaction)
+        return found
+
+
+def _moved(transaction: Transaction, job: UnreadableJob, moment: int) -> UnreadableJob | None:
+    """Move one row, unless it has changed since it was read."""
+    copy, remove = _SET_APART[job.table]
+    key, owner, number = job.key
+    row: Parameters = {"key": _bytes(key), "owner": _bytes(owner), "number": number}
+    new: Parameters = {
+        "id": str(job.id),
+        "other_id": str(new_id()),
+        "reason": job.reason,
+        "now": moment,
+    }
+    stored = transaction.run(copy, {**row, **new})
+    if not stored:
+        return None
+    transaction.change(remove, row)
+    return evolve(job, id=UUID(stored[0][0]), found_at=from_microseconds(moment))
+
+
+def _bytes(found: str | UUID | None) -> bytes | None:
+    # Text that is not UTF-8 was read with surrogates in place of its bytes.
+    return None if found is None else str(found).encode("utf-8", "surrogateescape")
+
+
+def _as_owner(row: Row) -> LiveOwner | None:
+    one, name, node, at, left, held = row
+    owner = codec.id_or_none(one)
+    if owner is None or not (is_utf8(name) and is_utf8(node)):
+        return None
+    opened_at, lease_left = from_microseconds(at), timedelta(microseconds=left)
+    return LiveOwner(owner, name, node, opened_at, lease_left, held)
+
+
+def _cursor(found: Sequence[Row]) -> Cursor | None:
+    """Return where a search goes on after these rows, by the number of the last one."""
+    return Cursor(codec.DECODER.id_of(found[-1][0]), number=found[-1][-1]) if found else None
+
+
+def _ids(found: Sequence[Row]) -> list[UUID]:
+    return [UUID(row[0]) for row in found]

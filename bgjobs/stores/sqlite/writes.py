@@ -1,0 +1,275 @@
+"""Writes inside a transaction that the caller begins and ends."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import compress
+from typing import Any, final
+from uuid import UUID
+
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.limits import Cap
+from bgjobs._core.outcomes import cancelled_instead, put_back
+from bgjobs._core.settlements import Requeue, Settlement
+from bgjobs._core.text import LONGEST_ERROR, clean_text
+from bgjobs._core.timestamps import from_microseconds
+from bgjobs.errors import StoreError
+from bgjobs.stores.pages import Listing, unreadable_in
+from bgjobs.stores.sqlite import codec
+from bgjobs.stores.sqlite.connection import Parameters
+from bgjobs.stores.sqlite.errors import disk_errors_translated, translated
+from bgjobs.stores.sqlite.executor import Transaction
+from bgjobs.stores.sqlite.reads import as_openings
+from bgjobs.stores.types import NewJob
+from bgjobs.stores.values import (
+    Ends,
+    as_asked,
+    as_planned,
+    by_verb,
+    check_duplicates,
+    in_claim_order,
+    single,
+    which_are_free,
+)
+
+_REFUSED = (
+    "the function given to complete_with must neither commit nor roll back, nor close the "
+    "connection; the job has not succeeded. The store commits what it writes together with the "
+    "job: leave commits and rollbacks out ('executescript' commits, too), and use a savepoint "
+    "to take a part back"
+)
+_LEGACY = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 does not have
+
+
+def enqueue(
+    transaction: Transaction,
+    jobs: Sequence[NewJob],
+    now: int,
+    written: Collection[Reservation] = (),
+) -> list[Job]:
+    """Store new jobs and return one job for each.
+
+    Where the id is live already or the unique key is taken, it is the job that has it. A job
+    that follows a settlement that is not in `written` is returned, but not stored.
+    """
+    if not jobs:
+        return []
+    are_free = which_are_free(jobs, written)
+    jobs = as_planned(jobs, are_free, partial(from_microseconds, now))
+    moment = from_microseconds(now)
+    wanted = [as_asked(new, moment) for new in jobs]
+    free = list(compress(wanted, are_free))
+    parameters: Parameters = {"jobs": codec.enqueued_json(free), "now": now}
+    if not any(new.repeated or new.request.options.unique_key for new in jobs):
+        if transaction.change("enqueue", parameters) == len(free):
+            return wanted
+        stored = set[str]()  # an id was in the request twice
+    else:
+        stored = {row[0] for row in transaction.run("enqueue", parameters)}
+    found = [
+        _holder(transaction, job) if is_free and str(job.id) not in stored else job
+        for job, is_free in zip(wanted, are_free, strict=True)
+    ]
+    check_duplicates(jobs, found)
+    return found
+
+
+def _holder(transaction: Transaction, job: Job) -> Job:
+    """Return the live job that kept this one from being stored."""
+    parameters = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
+    found = transaction.run("find_holder", parameters)
+    # None when this very job was stored before and has ended: then it is as it was asked for.
+    return single(codec.DECODER.job(found[0])) if found else job
+
+
+def replace(transaction: Transaction, waiting: Job, new: NewJob | None, now: int) -> bool:
+    """Delete a job that was not reserved since it was read, and store `new` after it."""
+    wanted: Parameters = {"id": str(waiting.id), "reservations": waiting.reservations}
+    if not transaction.run("replace", wanted):
+        return False
+    if new is not None:
+        enqueue(transaction, [new], now)
+    return True
+
+
+def reserve(
+    transaction: Transaction,
+    owner: UUID,
+    names: Collection[str],
+    limit: int,
+    caps: Sequence[Cap],
+    now: int,
+) -> Sequence[Job]:
+    """Reserve due jobs in their order, and release at once what is beyond a cap.
+
+    The write transaction keeps other processes from reserving, so what is counted stays true.
+    """
+    if not caps:
+        return _reserve(transaction, owner, names, limit, now)
+    used = transaction.run("use", {"caps": codec.caps_json(caps), "now": now})
+    room = as_openings(used, caps)
+    jobs = _reserve(transaction, owner, room.names(names), limit, now)
+    kept, excess = room.split(jobs)
+    if excess:
+        ends = settle(transaction, [put_back(job) for job in excess], now)
+        kept += ends.still_reserved(excess)
+    rated = {cap.name for cap in caps if cap.rate is not None}
+    started: Parameters = {
+        "caps": codec.caps_json(caps),
+        "names": codec.to_json(job.name for job in kept if job.name in rated),
+        "now": now,
+    }
+    transaction.run("forget_starts", started)
+    transaction.run("record_starts", started)
+    return Listing(kept, unreadable_in(jobs))
+
+
+def _reserve(
+    transaction: Transaction, owner: UUID, names: Collection[str], limit: int, now: int
+) -> Sequence[Job]:
+    wanted: Parameters = {
+        "owner": str(owner),
+        "names": codec.names_json(names),
+        "limit": limit,
+        "now": now,
+    }
+    portions = transaction.run("find_due", wanted)
+    chosen = codec.to_json(json.loads(row) for _, row in portions)
+    transaction.change("reserve", {"owner": str(owner), "now": now, "rows": chosen})
+    found: list[list[Any]] = [job for jobs, _ in portions for job in json.loads(jobs)]
+    return in_claim_order(map(codec.DECODER.job, found))
+
+
+def settle(transaction: Transaction, settlements: Sequence[Settlement], now: int) -> Ends:
+    """Write how runs ended, and return which of them were written or cancelled."""
+    ends = Ends()
+    for verb, chosen in by_verb(settlements).items():
+        if verb == "requeue":
+            _requeue(transaction, chosen, now, ends)
+            continue
+        # `succeed` and `fail` copy the reserved rows, and `drop` deletes them.
+        statements = ("drop",) if verb == "drop" else (verb, "drop")
+        ends.written.extend(_settle(transaction, statements, chosen, now))
+        if verb == "fail":
+            index_failures(transaction)
+    return ends
+
+
+def _settle(
+    transaction: Transaction, names: Sequence[str], chosen: Sequence[Settlement], now: int
+) -> list[Reservation]:
+    """Run statements for these settlements, and return the reservations that were held."""
+    parameters = codec.settled(chosen, now)
+    held = [one.reservation for one in chosen]
+    *copies, last = names
+    copied = [transaction.change(name, parameters) for name in copies]
+    if copied == [len(held)]:  # mostly: all were held, so their ids need not be fetched
+        transaction.change(last, parameters)
+        return held
+    # No two reservations of a job have the same number.
+    found = {(UUID(row[0]), row[1]) for row in transaction.run(last, parameters)}
+    return [one for one in held if (one.job_id, one.number) in found]
+
+
+def _requeue(
+    transaction: Transaction, chosen: Sequence[Settlement], now: int, ends: Ends
+) -> None:
+    """Make jobs wait again, except those that an operator has cancelled meanwhile."""
+    if asked := transaction.run("find_cancelled", codec.settled(chosen, now)):
+        held = {one.reservation: one for one in chosen if isinstance(one, Requeue)}
+        instead: list[Settlement] = []
+        for job_id, owner, number, text, is_occurrence in asked:
+            reservation = Reservation(UUID(job_id), UUID(owner), number)
+            reason = clean_text(text, LONGEST_ERROR)  # it may not be valid UTF-8
+            if reservation in held:
+                ends.cancelled[reservation] = reason
+                if not is_occurrence:  # an occurrence is settled together with the next one
+                    instead.append(cancelled_instead(held[reservation], reason))
+        settle(transaction, instead, now)
+        ended = codec.uuids_json(one.reservation.job_id for one in instead)
+        transaction.change("delete_cancellations", {"ids": ended})
+        chosen = [one for one in chosen if one.reservation not in ends.cancelled]
+    ends.written.extend(_settle(transaction, ["requeue"], chosen, now))
+
+
+def index_failures(transaction: Transaction) -> None:
+    """Bring the index of error words up to date, after failed jobs were stored or deleted."""
+    for name in ("unindex_failures", "forget_failures", "index_failures", "mark_indexed"):
+        transaction.change(name, {})
+
+
+def call_inside(raw: sqlite3.Connection, work: Callable[[Any], object], label: str) -> None:
+    """Call `work(raw)` inside the transaction that completes a job.
+
+    Raise `StoreError` when it tries to end the transaction, closes the connection, or leaves a
+    statement that writes unfinished.
+    """
+    with translated(label):
+        raw.execute("savepoint bgjobs_complete")
+    guard = _TransactionGuard(raw)
+    try:
+        with _settings_kept(raw, guard), disk_errors_translated(label):
+            work(raw)
+    except sqlite3.Error as error:
+        if guard.denied:
+            raise StoreError(f"{label}: {_REFUSED}: {error}") from error
+        raise
+    if guard.denied:  # and work has caught the error
+        raise StoreError(f"{label}: {_REFUSED}")
+    try:
+        raw.execute("release bgjobs_complete")
+    except sqlite3.Error as error:
+        raise StoreError(f"{label}: {_REFUSED}: {error}") from error
+
+
+@final
+class _TransactionGuard:
+    """Denies statements that would end the transaction, when SQLite prepares them.
+
+    It is an authorizer: https://sqlite.org/c3ref/set_authorizer.html. If the transaction has
+    ended all the same, it denies everything: each later write would commit by itself.
+    """
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+        self.denied: bool = False
+
+    def __call__(self, action: int, operation: str | None, *_: object) -> int:
+        ends = action == sqlite3.SQLITE_TRANSACTION and operation != "BEGIN"
+        if ends or not self._raw.in_transaction:
+            self.denied = True
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+
+@contextmanager
+def _settings_kept(raw: sqlite3.Connection, guard: _TransactionGuard) -> Generator[None]:
+    row_factory, text_factory = raw.row_factory, raw.text_factory
+    raw.set_authorizer(guard)
+    # When the transaction has ended, the driver begins another one before it writes, which the
+    # guard denies. SQLite does not ask the guard about statements that were prepared before.
+    raw.isolation_level = "DEFERRED"
+    try:
+        yield
+    finally:
+        denied = guard.denied
+        raw.row_factory, raw.text_factory = row_factory, text_factory
+        with suppress(sqlite3.Error):  # a closed connection is reported later
+            raw.set_authorizer(guard)  # work may have set another one
+            _reset_transaction_control(raw)
+        guard.denied = denied
+        with suppress(sqlite3.Error):
+            raw.set_authorizer(None)
+            raw.set_progress_handler(None, 0)
+            raw.execute("pragma query_only = off")
+
+
+def _reset_transaction_control(raw: sqlite3.Connection) -> None:
+    """Undo what `work` has set. The driver commits as it does so, which the guard denies."""
+    if getattr(raw, "autocommit", _LEGACY) != _LEGACY:
+        any_version: Any = raw  # Python 3.11 does not have it
+        any_version.autocommit = _LEGACY
+    if raw.isolation_level is not None:
+        raw.isolation_level = None
