@@ -16,7 +16,7 @@ from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.port import ChangeSource, NewJob
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.faults import as_store_error, run_again
+from bgjobs.stores.postgres.errors import as_store_error, run_again
 from bgjobs.stores.postgres.source import with_defaults
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests, reserve_one

@@ -127,7 +127,7 @@ def test_a_role_migrates_in_a_schema_made_for_it(postgres_dsn: str, schema: str)
 
 _COUNTS = ("attempts", "crashes", "interruptions", "reservations")
 _TIMES = ("created_at", "available_at", "reserved_at")
-_ENDS = {
+_ENDS: dict[str, dict[str, object]] = {
     "jobs": {},
     "jobs_succeeded": {"succeeded_at": "now"},
     "jobs_failed": {"failed_at": "now", "error": "ValueError: no"},
@@ -156,7 +156,7 @@ def test_the_constraint_and_the_statements_have_the_same_bounds(
     postgres_dsn: str, table: str
 ) -> None:
     """The constraint is written with few parts, the statements with one for each column."""
-    usual = {"name": "work", "payload": "[]", "errors": "[]", "priority": 0}
+    usual: dict[str, object] = {"name": "work", "payload": "[]", "errors": "[]", "priority": 0}
     usual |= dict.fromkeys(_COUNTS, 1) | dict.fromkeys(_TIMES, "now") | _ENDS[table]
     within = COLUMNS.fill(f"{{{table.removeprefix('jobs_').replace('jobs', 'job')}_limits}}")
     with (

@@ -13,7 +13,7 @@ from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.port import NewJob
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.errors import translated
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue, open_owner, requests, reserve_one
 

@@ -18,7 +18,7 @@ from bgjobs._core.jobs import Reservation
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.postgres import arrays
-from bgjobs.stores.postgres import rows as postgres_rows
+from bgjobs.stores.postgres import codec as postgres_rows
 from bgjobs.stores.sql import Statements, blocks
 from bgjobs.stores.sqlite import rows as sqlite_rows
 from bgjobs.stores.values import by_verb

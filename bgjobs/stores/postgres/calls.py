@@ -7,10 +7,10 @@ from attrs import define
 
 from bgjobs.errors import StoreError
 from bgjobs.stores.pages import Page
+from bgjobs.stores.postgres.codec import Parameters, Row
 from bgjobs.stores.postgres.connections import Connections
-from bgjobs.stores.postgres.faults import run_again
+from bgjobs.stores.postgres.errors import run_again
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.postgres.rows import Parameters, Row
 from bgjobs.stores.postgres.sessions import Session, Sessions
 from bgjobs.stores.postgres.source import Source
 from bgjobs.stores.postgres.statements import JIT_OFF, Dialect, Step

@@ -10,7 +10,7 @@ from bgjobs._core.outcomes import put_back
 from bgjobs._core.timestamps import as_duration
 from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Listing, unreadable_in
-from bgjobs.stores.postgres import arrays, rows, timestamps, writing
+from bgjobs.stores.postgres import arrays, codec, timestamps, writes
 from bgjobs.stores.postgres.calls import Calls
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import LOCK_NAMES, Step
@@ -41,13 +41,13 @@ def reserve(
         room = _openings(caps, used)
         # From here on by this clock: the one of the transaction stood still while it waited.
         moment = timestamps.instant(used[0][-1])
-        values = writing.reserving(owner, room.names(names), limit, moment)
-        found = map(rows.DECODER.job, sql.run(connection, sql["reserve"], values))
+        values = writes.reserving(owner, room.names(names), limit, moment)
+        found = map(codec.DECODER.job, sql.run(connection, sql["reserve"], values))
         jobs = in_claim_order(found)
         kept, excess = room.split(jobs)
         if excess:
             back = by_verb([put_back(job) for job in excess])
-            ends = writing.settle(sql, connection, back, moment)
+            ends = writes.settle(sql, connection, back, moment)
             kept += ends.still_reserved(excess)
         rated = {cap.name for cap in caps if cap.rate is not None}
         begun = arrays.texts([job.name for job in kept if job.name in rated])
@@ -58,7 +58,7 @@ def reserve(
     return calls.together(work)
 
 
-def _openings(caps: Sequence[Cap], used: Sequence[rows.Row]) -> Openings:
+def _openings(caps: Sequence[Cap], used: Sequence[codec.Row]) -> Openings:
     uses = {name: Use(*counted) for name, *counted, _ in used}
     return openings(caps, uses)
 
@@ -73,4 +73,4 @@ def _asked(caps: Sequence[Cap]) -> dict[str, arrays.Array]:
 
 
 def _period(cap: Cap) -> int | None:
-    return 0 if cap.rate is None else rows.microseconds(as_duration(cap.rate.period))
+    return 0 if cap.rate is None else codec.microseconds(as_duration(cap.rate.period))

@@ -11,9 +11,9 @@ from bgjobs._core.jobs import Reservation
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreError
 from bgjobs.stores.port import NewJob
-from bgjobs.stores.postgres import rows, writing
+from bgjobs.stores.postgres import codec, writes
 from bgjobs.stores.postgres.connections import Connections
-from bgjobs.stores.postgres.faults import read_only_explained, weather_told
+from bgjobs.stores.postgres.errors import read_only_explained, weather_told
 from bgjobs.stores.postgres.statements import Dialect
 
 _TRANSACTION = b"select pg_catalog.pg_current_xact_id_if_assigned()::text"
@@ -34,7 +34,7 @@ def complete(
     The job succeeds after `work`: PostgreSQL cannot forbid a connection to commit, and what is
     committed by `work` itself must not make the job a succeeded one.
     """
-    settled = rows.settled([Succeed(reservation)], now)
+    settled = codec.settled([Succeed(reservation)], now)
     with live.transaction(extra=inf) as connection:
         with live.limited(connection):
             held = sql.run(connection, sql.part("succeed", _HOLD), settled)
@@ -58,5 +58,5 @@ def complete(
                     "committed together with the job: leave commits and rollbacks out, and "
                     "use a savepoint (connection.transaction()) to take a part back"
                 )
-            writing.enqueue(sql, connection, enqueue, now, [reservation])
+            writes.enqueue(sql, connection, enqueue, now, [reservation])
     return True

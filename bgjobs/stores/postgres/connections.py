@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.postgres.deadlines import Deadlines, shut
-from bgjobs.stores.postgres.faults import is_read_only, lost_prepared, translated
+from bgjobs.stores.postgres.errors import is_read_only, lost_prepared, translated
 from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool
 from bgjobs.stores.postgres.sessions import Sessions, is_utf8, takes_no_writes
 from bgjobs.stores.postgres.sockets import is_alive

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from bgjobs.stores.operations import Finding
-from bgjobs.stores.postgres.rows import Row
+from bgjobs.stores.postgres.codec import Row
 
 LONG = 60.0
 """Seconds; jobs that end meanwhile leave dead rows where each claim begins to read."""

@@ -14,8 +14,8 @@ from attrs import frozen
 
 from bgjobs._core.text import visible
 from bgjobs.errors import StoreError
+from bgjobs.stores.postgres.codec import Row
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.postgres.rows import Row
 from bgjobs.stores.postgres.source import PREPARE_AFTER
 from bgjobs.stores.postgres.statements import Dialect, Step
 

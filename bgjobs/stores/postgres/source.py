@@ -18,7 +18,7 @@ from bgjobs._core.arguments import (
 )
 from bgjobs.errors import StoreError
 from bgjobs.stores.postgres.conninfo import label_of, parts_of
-from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool
 from bgjobs.stores.sql import check_identifier
 

@@ -12,8 +12,8 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.postgres.arrays import Array, ArrayDumper
-from bgjobs.stores.postgres.faults import translated
-from bgjobs.stores.postgres.rows import Parameters, Row
+from bgjobs.stores.postgres.codec import Parameters, Row
+from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.sql import Statements, check_identifier
 
 _PACKAGE = "bgjobs.stores.postgres"

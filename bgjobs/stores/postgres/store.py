@@ -22,17 +22,17 @@ from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import ChangeSource, Counts, NewJob, Owner, Renewal, Written
 from bgjobs.stores.postgres import (
     capping,
+    codec,
     completing,
-    migrating,
-    rows,
+    schema,
     timestamps,
     unreadable,
-    writing,
+    writes,
 )
-from bgjobs.stores.postgres.callers import Callers
 from bgjobs.stores.postgres.calls import Calls, paged
-from bgjobs.stores.postgres.listening import Listening
-from bgjobs.stores.postgres.operating import PostgresOperations
+from bgjobs.stores.postgres.enqueue_in import Callers
+from bgjobs.stores.postgres.listener import Listening
+from bgjobs.stores.postgres.operations import PostgresOperations
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import (
@@ -52,7 +52,7 @@ from bgjobs.stores.values import (
     single,
 )
 
-_instant = rows.utc
+_instant = codec.utc
 
 
 @final
@@ -93,7 +93,7 @@ class PostgresStore:
         dsn = None if listen_dsn is None else with_defaults(listen_dsn, "listen_dsn")
         self._listening = Listening(self._sql, listen, dsn)
         self._callers = Callers(self._sql, prepared=prepared_statements)
-        self._guards = writing.Guards(call_timeout)
+        self._guards = writes.Guards(call_timeout)
         self._listeners = as_listeners("listeners", listeners)
         sessions = Sessions(self._sql, prepared=prepared_statements)
         self._calls = Calls(self._source, self._sql, sessions, call_timeout)
@@ -137,11 +137,11 @@ class PostgresStore:
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema to the version that is known here; give what was applied."""
-        return migrating.migrate(self._sql, partial(self._calls.live.transaction, extra=inf))
+        return schema.migrate(self._sql, partial(self._calls.live.transaction, extra=inf))
 
     def check_schema(self) -> None:
         """Raise `SchemaMismatchError` unless the schema is the one known here."""
-        self._calls.alone(lambda connection: migrating.check_schema(self._sql, connection))
+        self._calls.alone(lambda connection: schema.check_schema(self._sql, connection))
 
     def write(
         self,
@@ -155,18 +155,18 @@ class PostgresStore:
         verbs = by_verb(settle)
 
         # One statement is a transaction already, and new jobs bring theirs along.
-        refuses = writing.refuses_duplicates(new.request for new in enqueue)
+        refuses = writes.refuses_duplicates(new.request for new in enqueue)
         alone = len(verbs) + bool(enqueue) <= 1 and not refuses
         guard = self._guards.of(enqueue, settle, alone=alone)
 
         def work(connection: AnyConnection) -> Written:
             # First the ends: a scheduled job's next occurrence takes the key of the last.
-            ends = writing.settle(self._sql, connection, verbs, instant)
-            jobs = writing.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
+            ends = writes.settle(self._sql, connection, verbs, instant)
+            jobs = writes.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
             return Written(jobs, ends.lost(settle), ends.cancelled)
 
         run = self._calls.alone if alone else self._calls.together
-        return run(work, extra=writing.seconds_for(enqueue))
+        return run(work, extra=writes.seconds_for(enqueue))
 
     def complete(
         self,
@@ -214,8 +214,8 @@ class PostgresStore:
     ) -> Sequence[Job]:
         if caps:
             return capping.reserve(self._calls, owner, names, limit, caps, now)
-        values = writing.reserving(owner, names, limit, now)
-        return in_claim_order(map(rows.DECODER.job, self._calls.rows("reserve", values)))
+        values = writes.reserving(owner, names, limit, now)
+        return in_claim_order(map(codec.DECODER.job, self._calls.rows("reserve", values)))
 
     def next_due(
         self,
@@ -231,7 +231,7 @@ class PostgresStore:
             first = self.next_due(room.names(names), planned=planned, now=now)
             return earliest(first, room.reopens_in)
         values = {
-            "names": rows.unique_names(names),
+            "names": codec.unique_names(names),
             "planned": planned,
             "now": _instant("now", now),
         }
@@ -242,7 +242,7 @@ class PostgresStore:
     def find_unique(self, name: str, unique_key: str) -> Job | None:
         """Return the live job of this worker that holds this unique key, or None."""
         found = self._calls.rows("find_unique", {"name": name, "unique_key": unique_key})
-        return single(rows.DECODER.job(found[0])) if found else None
+        return single(codec.DECODER.job(found[0])) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
@@ -250,7 +250,7 @@ class PostgresStore:
 
         def work(connection: AnyConnection) -> bool:
             self._sql.run(connection, *self._guards.brief)
-            return writing.replace(self._sql, connection, waiting, new, instant)
+            return writes.replace(self._sql, connection, waiting, new, instant)
 
         return self._calls.together(work)
 
@@ -262,7 +262,7 @@ class PostgresStore:
             "id": owner.id,
             "name": owner.name,
             "node": owner.node,
-            "lease": rows.microseconds(lease),
+            "lease": codec.microseconds(lease),
             "now": _instant("now", now),
         }
         self._calls.execute("open_owner", values)
@@ -272,8 +272,8 @@ class PostgresStore:
     ) -> Renewal:
         """Renew these owners' leases on the heartbeat's own connection."""
         values = {
-            "owners": rows.unique_ids(owners),
-            "lease": rows.microseconds(lease),
+            "owners": codec.unique_ids(owners),
+            "lease": codec.microseconds(lease),
             "now": _instant("now", now),
         }
         with self._calls.live.heartbeat(lease.total_seconds() / 4) as connection:
@@ -289,13 +289,13 @@ class PostgresStore:
     ) -> Sequence[Job]:
         """Return reserved jobs whose owner has no live lease, by id."""
         values = {"now": _instant("now", now), **paged(page)}
-        return listing(map(rows.DECODER.job, self._calls.rows("abandoned", values)))
+        return listing(map(codec.DECODER.job, self._calls.rows("abandoned", values)))
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """Forget these owners, and all whose lease has ended."""
-        values = {"owners": rows.unique_ids(owners), "now": _instant("now", now)}
+        values = {"owners": codec.unique_ids(owners), "now": _instant("now", now)}
         self._calls.execute("close_owners", values)
         self._calls.execute("forget_cancellations", {})
 
@@ -304,18 +304,18 @@ class PostgresStore:
         for part, table in enumerate(TABLES):
             found = self._calls.rows("find", {"id": job_id}, part)
             if found:
-                return rows.DECODER.single(table, found[0])
+                return codec.DECODER.single(table, found[0])
         return None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return waiting and delayed jobs, oldest first."""
         found = self._calls.rows("get_enqueued", {"name": name, **paged(page)})
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return reserved jobs, oldest first."""
         found = self._calls.rows("get_running", {"owner": owner, **paged(page)})
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
@@ -323,7 +323,7 @@ class PostgresStore:
         """Give succeeded jobs, the newest first."""
         part = 0 if name is None else 1
         found = self._calls.rows("get_succeeded", {"name": name, **paged(page)}, part)
-        return listing(map(rows.DECODER.succeeded, found))
+        return listing(map(codec.DECODER.succeeded, found))
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
@@ -340,7 +340,7 @@ class PostgresStore:
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
         values = {
-            "names": None if names is None else rows.unique_names(names),
+            "names": None if names is None else codec.unique_names(names),
             "at_most": at_most,
             "now": _instant("now", now),
         }
@@ -357,7 +357,7 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
-        kept = [rows.microseconds(bounded_age(age)) for age in (succeeded_for, failed_for)]
+        kept = [codec.microseconds(bounded_age(age)) for age in (succeeded_for, failed_for)]
         instant = _instant("now", now)
 
         def work(connection: AnyConnection) -> int:
@@ -378,7 +378,7 @@ class PostgresStore:
 
     def notify(self, names: Collection[str]) -> None:
         """Tell all watchers that these workers have new jobs."""
-        step = writing.notifying(self._sql, names or (NO_NEWS,))
+        step = writes.notifying(self._sql, names or (NO_NEWS,))
         self._calls.alone(lambda connection: self._sql.run(connection, *step))
 
     def watch(self) -> ChangeSource | None:

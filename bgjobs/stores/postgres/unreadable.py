@@ -10,7 +10,7 @@ from bgjobs._core.jobs import LARGEST_COUNT, UnreadableJob
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.decoder import LONGEST_SHOWN, TABLES, first_of_each_job
 from bgjobs.stores.pages import Page
-from bgjobs.stores.postgres import arrays, rows, timestamps
+from bgjobs.stores.postgres import arrays, codec, timestamps
 from bgjobs.stores.postgres.calls import Calls, paged
 from bgjobs.stores.postgres.pool import AnyConnection
 
@@ -39,7 +39,7 @@ def set_apart(
     ]
 
 
-def _read(found: Sequence[UnreadableJob], now: datetime | None) -> rows.Parameters:
+def _read(found: Sequence[UnreadableJob], now: datetime | None) -> codec.Parameters:
     keys = [one.key for one in found]
     return {
         "ids": arrays.uuids([raw for raw, _, _ in keys]),
@@ -53,14 +53,14 @@ def _read(found: Sequence[UnreadableJob], now: datetime | None) -> rows.Paramete
 def get(calls: Calls, page: Page, longest: int) -> list[UnreadableJob]:
     """Return a page of what was set apart."""
     found = calls.rows("get_unreadable", {**paged(page), "longest": longest})
-    return [rows.DECODER.set_apart(row, longest) for row in found]
+    return [codec.DECODER.set_apart(row, longest) for row in found]
 
 
 def find(calls: Calls, job_id: UUID) -> UnreadableJob | None:
     """Return what was set apart under an id, or None."""
     values = {"id": job_id, "longest": LONGEST_SHOWN}
     found = calls.rows("get_unreadable", values, part=1)
-    return rows.DECODER.set_apart(found[0]) if found else None
+    return codec.DECODER.set_apart(found[0]) if found else None
 
 
 def count(calls: Calls, at_most: int | None) -> int:
@@ -76,13 +76,13 @@ def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> l
     look, live, succeeded, forget = (sql.part("put_back", part) for part in range(4))
 
     def work(connection: AnyConnection) -> list[UUID]:
-        found = sql.run(connection, look, {"ids": rows.unique_ids(job_ids)})
-        fit = first_of_each_job(row for row in found if rows.DECODER.may_be_put_back(row))
-        values = {"ids": rows.unique_ids(fit), "now": now}
+        found = sql.run(connection, look, {"ids": codec.unique_ids(job_ids)})
+        fit = first_of_each_job(row for row in found if codec.DECODER.may_be_put_back(row))
+        values = {"ids": codec.unique_ids(fit), "now": now}
         stored = [
             one for part in (live, succeeded) for [one] in sql.run(connection, part, values)
         ]
-        values = {"ids": rows.unique_ids(fit), "stored": rows.unique_ids(stored)}
+        values = {"ids": codec.unique_ids(fit), "stored": codec.unique_ids(stored)}
         return [one for [one] in sql.run(connection, forget, values)]
 
     return calls.together(work)
@@ -90,8 +90,8 @@ def put_back(calls: Calls, job_ids: Collection[UUID], now: datetime | None) -> l
 
 def refused(calls: Calls, names: Collection[str]) -> list[UnreadableJob]:
     """Return waiting rows of which the database refuses that they are reserved."""
-    values = {"names": rows.unique_names(names), "most": LARGEST_COUNT}
-    return [rows.DECODER.unreadable("jobs", row) for row in calls.rows("find_refused", values)]
+    values = {"names": codec.unique_names(names), "most": LARGEST_COUNT}
+    return [codec.DECODER.unreadable("jobs", row) for row in calls.rows("find_refused", values)]
 
 
 def unvalidated(calls: Calls) -> list[str]:
@@ -114,7 +114,7 @@ def validate(calls: Calls, constraint: str, now: datetime | None) -> int:
 def _set_all_apart(calls: Calls, part: int, now: datetime | None) -> int:
     apart = 0
     while found := calls.rows("find_beyond", {}, part):
-        beyond = [rows.DECODER.unreadable(TABLES[part], row) for row in found]
+        beyond = [codec.DECODER.unreadable(TABLES[part], row) for row in found]
         moved = set_apart(calls, beyond, now)
         if not moved:  # others change them at this moment
             raise StoreUnavailableError(f"{calls.source.label}: {TABLES[part]} is in use")

@@ -5,7 +5,7 @@ from typing import Any, final
 
 import psycopg
 
-from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.errors import translated
 
 NO_NEWS = ""
 """What a notification says that only shows that notifications arrive."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.port import SCHEMA_VERSION
-from bgjobs.stores.postgres.faults import run_again
+from bgjobs.stores.postgres.errors import run_again
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.statements import Dialect, lock_wait
 

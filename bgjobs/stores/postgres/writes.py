@@ -19,7 +19,7 @@ from bgjobs._core.jobs import Job, JobRequest, Reservation
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.port import NewJob
-from bgjobs.stores.postgres import rows
+from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.statements import (
     BEGIN,
     CLOCK,
@@ -54,7 +54,7 @@ _LOCK_WAIT = 0.25
 _TRIES = 10
 """How often the holder of a unique key may vanish while it is looked up."""
 
-Enqueueing = Generator[Sequence[Step], list[list[rows.Row]], list[Job]]
+Enqueueing = Generator[Sequence[Step], list[list[codec.Row]], list[Job]]
 """Asks for statements that go in one round trip, and is given the rows of each."""
 
 
@@ -71,7 +71,7 @@ class Guard:
     alone: bool
     """Whether it is the whole transaction."""
 
-    def around(self, sql: Dialect, values: rows.Parameters) -> tuple[list[Step], list[Step]]:
+    def around(self, sql: Dialect, values: codec.Parameters) -> tuple[list[Step], list[Step]]:
         """Give what goes before enqueueing these and what goes after it."""
         check = (sql.part("enqueue", 1), values)
         if self.alone:
@@ -130,7 +130,7 @@ def enqueueing(
     jobs: dict[int, Job] = {}
     missing = list({new.id.int: new for new in wanted}.values())
     for _ in range(_TRIES):
-        values = rows.wanted(missing, now)
+        values = codec.wanted(missing, now)
         before, after = guard.around(sql, values) if guard else ([], [])
         found = yield [*before, (sql["enqueue"], values), *after]
         stored = {one.int: (instant(at), instant(due)) for one, at, due in found[len(before)]}
@@ -141,9 +141,9 @@ def enqueueing(
         }
         missing = [new for new in missing if new.id.int not in jobs]
         if missing:
-            values = rows.wanted(missing, now)
+            values = codec.wanted(missing, now)
             [standing] = yield [(sql["find_live"], values)]
-            jobs |= {row[0].int: single(rows.DECODER.job(row[1:])) for row in standing}
+            jobs |= {row[0].int: single(codec.DECODER.job(row[1:])) for row in standing}
             missing = [new for new in missing if new.id.int not in jobs]
         if not missing:
             stored_jobs = [jobs[new.id.int] for new in wanted]
@@ -165,7 +165,7 @@ def enqueueing_in(
 
 def notifying(sql: Dialect, names: Iterable[str]) -> Step:
     """Give the statement that tells the watchers, once the transaction commits."""
-    return NOTIFY, {"channel": channel_of(sql.schema), "names": rows.unique_names(names)}
+    return NOTIFY, {"channel": channel_of(sql.schema), "names": codec.unique_names(names)}
 
 
 def driven(sql: Dialect, connection: psycopg.Connection[Any], steps: Enqueueing) -> list[Job]:
@@ -194,9 +194,9 @@ async def driven_async(
 
 def reserving(
     owner: UUID, names: Collection[str], limit: int, now: datetime | None
-) -> rows.Parameters:
+) -> codec.Parameters:
     """Give the parameters of reserve.sql."""
-    return {"owner": owner, "names": rows.unique_names(names), "limit": limit, "now": now}
+    return {"owner": owner, "names": codec.unique_names(names), "limit": limit, "now": now}
 
 
 def settle(
@@ -208,7 +208,7 @@ def settle(
     """Write how runs ended, and return what became of each."""
     ends = Ends()
     for verb, chosen in verbs.items():
-        found = sql.run(connection, sql[verb], rows.settled(chosen, now))
+        found = sql.run(connection, sql[verb], codec.settled(chosen, now))
         if verb == "requeue":
             found = _without_cancelled(found, chosen, ends)
         if len(found) == len(chosen):  # mostly: nothing was lost
@@ -219,8 +219,8 @@ def settle(
 
 
 def _without_cancelled(
-    found: list[rows.Row], chosen: Sequence[Settlement], ends: Ends
-) -> list[rows.Row]:
+    found: list[codec.Row], chosen: Sequence[Settlement], ends: Ends
+) -> list[codec.Row]:
     """Return the rows of jobs that were put back, and note those that were cancelled."""
     cancelled = {Reservation(*held): why for *held, why in found if why is not None}
     if not cancelled:

@@ -19,9 +19,9 @@ from bgjobs.stores.operations import (
 )
 from bgjobs.stores.pages import FEW, FIRST_PAGE, Cursor, Listing, Page, checked, unreadable_in
 from bgjobs.stores.port import Commands
-from bgjobs.stores.postgres import diagnosing, migrating, rows, unreadable
+from bgjobs.stores.postgres import codec, diagnostics, schema, unreadable
 from bgjobs.stores.postgres.calls import Calls, paged
-from bgjobs.stores.postgres.listening import Listening
+from bgjobs.stores.postgres.listener import Listening
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.values import bounded_age, commands_of, cursor_of, listing, owners_finding
@@ -37,11 +37,11 @@ class PostgresOperations:
 
     def commands(self, owners: Collection[UUID]) -> Commands:
         """Give what is wanted of these owners now."""
-        return commands_of(self._calls.rows("commands", {"owners": rows.unique_ids(owners)}))
+        return commands_of(self._calls.rows("commands", {"owners": codec.unique_ids(owners)}))
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
         """Let the queue of this name reserve nothing; False if it was paused before."""
-        values = {"name": name, "now": rows.utc("now", now)}
+        values = {"name": name, "now": codec.utc("now", now)}
         return bool(self._calls.rows("pause_queue", values))
 
     def resume_queue(self, name: str) -> bool:
@@ -53,10 +53,10 @@ class PostgresOperations:
     ) -> Cancellation:
         """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
         values = {
-            "ids": rows.unique_ids(job_ids),
+            "ids": codec.unique_ids(job_ids),
             "reason": reason,
             "error": CANCELLED + reason,
-            "now": rows.utc("now", now),
+            "now": codec.utc("now", now),
         }
         waiting, running = (self._calls.sql.part("cancel", part) for part in (0, 1))
         steps = [(statement, values) for statement in (waiting, running, waiting)]
@@ -66,7 +66,7 @@ class PostgresOperations:
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
-        values = {"ids": rows.unique_ids(job_ids)}
+        values = {"ids": codec.unique_ids(job_ids)}
         steps = [(self._calls.sql.part("delete", part), values) for part in range(4)]
         waiting, ended, unreadable_ones, _ = self._calls.all_rows(steps)
         return list(dict.fromkeys(_ids([*waiting, *ended, *unreadable_ones])))
@@ -75,7 +75,7 @@ class PostgresOperations:
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
         """Let failed jobs run again at once, and give the ids of those that will."""
-        values = {"ids": rows.unique_ids(job_ids), "now": rows.utc("now", now)}
+        values = {"ids": codec.unique_ids(job_ids), "now": codec.utc("now", now)}
         return _ids(self._calls.rows("retry", values))
 
     def change(
@@ -89,11 +89,11 @@ class PostgresOperations:
     ) -> Sequence[UUID]:
         """Change when waiting jobs are due, or their priority."""
         values = {
-            "ids": rows.unique_ids(job_ids),
-            "available_at": rows.utc("available_at", available_at),
-            "delay": rows.microseconds(available_in),
+            "ids": codec.unique_ids(job_ids),
+            "available_at": codec.utc("available_at", available_at),
+            "delay": codec.microseconds(available_in),
             "priority": priority,
-            "now": rows.utc("now", now),
+            "now": codec.utc("now", now),
         }
         return _ids(self._calls.rows("change", values))
 
@@ -110,11 +110,11 @@ class PostgresOperations:
         """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
         values = {
             "name": name,
-            "succeeded_for": rows.microseconds(bounded_age(succeeded_for)),
-            "failed_for": rows.microseconds(bounded_age(failed_for)),
+            "succeeded_for": codec.microseconds(bounded_age(succeeded_for)),
+            "failed_for": codec.microseconds(bounded_age(failed_for)),
             "limit": max(0, limit),
             "skip": max(0, skip),
-            "now": rows.utc("now", now),
+            "now": codec.utc("now", now),
         }
         steps = [(self._calls.sql.part("prune_worker", part), values) for part in (0, 1)]
         return sum(map(len, self._calls.all_rows(steps)))
@@ -124,7 +124,7 @@ class PostgresOperations:
     ) -> Sequence[FailedJob]:
         """Return failed jobs; with words, the last that failed first, else the newest first."""
         found = self._failed("get_failed", failures, page)
-        jobs = listing(map(rows.DECODER.failed, found))
+        jobs = listing(map(codec.DECODER.failed, found))
         if not failures.words:
             return jobs
         return Listing(jobs, unreadable_in(jobs), _cursor(found))
@@ -145,8 +145,8 @@ class PostgresOperations:
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
-        values = {"name": name, "delayed": delayed, "now": rows.utc("now", now), **paged(page)}
-        return listing(map(rows.DECODER.job, self._calls.rows("get_waiting", values)))
+        values = {"name": name, "delayed": delayed, "now": codec.utc("now", now), **paged(page)}
+        return listing(map(codec.DECODER.job, self._calls.rows("get_waiting", values)))
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return the ids from one to another of jobs, live or ended, the lowest first."""
@@ -161,18 +161,18 @@ class PostgresOperations:
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
         found = self._calls.rows("get_occurrences", paged(page))
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
         """Return reserved jobs of one worker, or of all, the oldest first."""
         found = self._calls.rows("get_named_running", {"name": name, **paged(page)})
-        return listing(map(rows.DECODER.job, found))
+        return listing(map(codec.DECODER.job, found))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Give the owners with a live lease, by name."""
-        found = self._calls.rows("get_owners", {"now": rows.utc("now", now)})
+        found = self._calls.rows("get_owners", {"now": codec.utc("now", now)})
         return [
             LiveOwner(one, name, node, instant(at), left, held)
             for one, name, node, at, left, held in found
@@ -182,7 +182,7 @@ class PostgresOperations:
         self, found: Collection[UnreadableJob], *, now: datetime | None = None
     ) -> Sequence[UnreadableJob]:
         """Move rows that cannot be read to a table of their own, and return those moved."""
-        return unreadable.set_apart(self._calls, found, rows.utc("now", now))
+        return unreadable.set_apart(self._calls, found, codec.utc("now", now))
 
     def get_unreadable(
         self, page: Page = FIRST_PAGE, *, longest: int = 1_000
@@ -202,7 +202,7 @@ class PostgresOperations:
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
         """Store those that were set apart and can be read by now, and return their ids."""
-        return unreadable.put_back(self._calls, job_ids, rows.utc("now", now))
+        return unreadable.put_back(self._calls, job_ids, codec.utc("now", now))
 
     def unvalidated(self) -> Sequence[str]:
         """Return the names of constraints that older rows may break."""
@@ -210,15 +210,15 @@ class PostgresOperations:
 
     def validate(self, constraint: str, *, now: datetime | None = None) -> int:
         """Set apart what a constraint refuses, and validate it."""
-        return unreadable.validate(self._calls, constraint, rows.utc("now", now))
+        return unreadable.validate(self._calls, constraint, codec.utc("now", now))
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
         """Store failed jobs as they are, and give the ids of those that were not there."""
         sql = self._calls.sql
 
         def work(connection: AnyConnection) -> Sequence[UUID]:
-            stored = _ids(sql.run(connection, sql["restore"], rows.restored(failed)))
-            retried = {"ids": rows.unique_ids(stored)}
+            stored = _ids(sql.run(connection, sql["restore"], codec.restored(failed)))
+            retried = {"ids": codec.unique_ids(stored)}
             live = _ids(sql.run(connection, sql.part("restore", 1), retried))
             return [one for one in stored if one not in live]
 
@@ -227,19 +227,19 @@ class PostgresOperations:
     def schema_version(self) -> int:
         """Give the version of the schema; 0 when there is none."""
         sql = self._calls.sql
-        return self._calls.alone(lambda connection: migrating.found_version(sql, connection))
+        return self._calls.alone(lambda connection: schema.found_version(sql, connection))
 
     def pending_migrations(self) -> Sequence[Migration]:
         """Give what `migrate` would do."""
         sql = self._calls.sql
         return [
             Migration(file.removesuffix(".sql"), sql.script(file))
-            for file in migrating.pending(sql, self.schema_version())
+            for file in schema.pending(sql, self.schema_version())
         ]
 
     def diagnose(self) -> Sequence[Finding]:
         """Look for trouble: statistics, plans, transactions, notifications, owners."""
-        found = diagnosing.diagnose(self._calls, self._listening)
+        found = diagnostics.diagnose(self._calls, self._listening)
         try:
             return [*found, owners_finding(self.get_owners())]
         except StoreUnavailableError:
@@ -247,10 +247,10 @@ class PostgresOperations:
         except StoreError as error:  # a role that may not read them
             return [*found, Finding("owners", "warning", f"cannot be looked at: {error}")]
 
-    def _failed(self, verb: str, failures: Failures, page: Page) -> list[rows.Row]:
+    def _failed(self, verb: str, failures: Failures, page: Page) -> list[codec.Row]:
         values: dict[str, Any] = {
             "name": failures.name,
-            "before": rows.utc("before", failures.before),
+            "before": codec.utc("before", failures.before),
             **paged(page),
         }
         if failures.words:
@@ -271,10 +271,10 @@ class PostgresOperations:
         return few
 
 
-def _cursor(found: Sequence[rows.Row]) -> Cursor | None:
+def _cursor(found: Sequence[codec.Row]) -> Cursor | None:
     """Return where a search goes on behind these rows, by the end of the last."""
     return Cursor(found[-1][0], at=instant(found[-1][-1])) if found else None
 
 
-def _ids(found: Sequence[rows.Row]) -> list[UUID]:
+def _ids(found: Sequence[codec.Row]) -> list[UUID]:
     return [row[0] for row in found]

@@ -12,8 +12,8 @@ from psycopg.pq import TransactionStatus
 from bgjobs._core.arguments import as_requests
 from bgjobs._core.jobs import Job, JobRequest
 from bgjobs.stores.enqueue_in import no_transaction, wrong_connection
-from bgjobs.stores.postgres import writing
-from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres import writes
+from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.postgres.sessions import AnyPsycopg, check_encodings, is_direct, looking
 from bgjobs.stores.postgres.statements import (
     CLOCK,
@@ -60,12 +60,12 @@ class Callers:
             step = looking(connection, ours=False)
             self._direct[connection] = is_direct(self._unprepared.run(connection, *step))
         sql = self._dialect(connection)
-        refuses = writing.refuses_duplicates(requests)
+        refuses = writes.refuses_duplicates(requests)
         if refuses and _will_begin_one(connection):
             sql.run(connection, *_NOTHING)
         block = connection.transaction() if refuses else nullcontext()
         with translated(sql.label), block:
-            return writing.driven(sql, connection, _storing(sql, requests, now))
+            return writes.driven(sql, connection, _storing(sql, requests, now))
 
     async def enqueue_in_async(
         self,
@@ -85,14 +85,14 @@ class Callers:
             found = await self._unprepared.run_async(connection, *step)
             self._direct[connection] = is_direct(found)
         sql = self._dialect(connection)
-        refuses = writing.refuses_duplicates(requests)
+        refuses = writes.refuses_duplicates(requests)
         if refuses and _will_begin_one(connection):
             await sql.run_async(connection, *_NOTHING)
         block = connection.transaction() if refuses else nullcontext()
         with translated(sql.label):
             async with block:
                 steps = _storing(sql, requests, now)
-                return await writing.driven_async(sql, connection, steps)
+                return await writes.driven_async(sql, connection, steps)
 
     def _check_transaction(self, verb: str, connection: AnyPsycopg) -> None:
         """Raise `StoreError` where each statement would be committed by itself."""
@@ -121,14 +121,14 @@ _NOTHING: Step = (CLOCK, {"now": None})
 
 def _storing(
     sql: Dialect, requests: Sequence[JobRequest], now: datetime | None
-) -> writing.Enqueueing:
+) -> writes.Enqueueing:
     """Store them; the server compiles nothing of it, and the rest of what the caller does."""
     if len(requests) < _MANY:
-        return (yield from writing.enqueueing_in(sql, requests, now))
+        return (yield from writes.enqueueing_in(sql, requests, now))
     [[[jit]]] = yield [SHOW_JIT]
     if jit == "on":
         yield [JIT_OFF]
-    jobs = yield from writing.enqueueing_in(sql, requests, now)
+    jobs = yield from writes.enqueueing_in(sql, requests, now)
     if jit == "on":
         yield [JIT_ON]
     return jobs

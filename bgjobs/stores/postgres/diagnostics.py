@@ -4,11 +4,11 @@ import select
 from collections.abc import Sequence
 
 from bgjobs.stores.operations import Finding, Level
-from bgjobs.stores.postgres import horizon, writing
+from bgjobs.stores.postgres import horizon, writes
 from bgjobs.stores.postgres.calls import Calls
-from bgjobs.stores.postgres.listening import OFF, Listening
+from bgjobs.stores.postgres.codec import Parameters, Row
+from bgjobs.stores.postgres.listener import OFF, Listening
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.postgres.rows import Parameters, Row
 from bgjobs.stores.postgres.watcher import NO_NEWS
 
 MANY_DEAD = 100_000
@@ -115,7 +115,7 @@ def _listening(calls: Calls, listening: Listening) -> Finding:
         level: Level = "ok" if listening.off_because == OFF else "warning"
         return Finding("LISTEN", level, f"queues poll: {listening.off_because}")
     try:
-        step = writing.notifying(calls.sql, (NO_NEWS,))
+        step = writes.notifying(calls.sql, (NO_NEWS,))
         calls.alone(lambda raw: calls.sql.run(raw, *step))
         heard, _, _ = select.select([watcher.fileno()], [], [], HEARING)
     finally:
