@@ -8,19 +8,18 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bgjobs.stores.postgres import arrays
+from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.statements import Dialect
-from bgjobs.stores.postgres.timestamps import exact_instant
 
-CASES: list[tuple[str, Callable[[Any], arrays.Array], Sequence[Any]]] = [
-    ("uuid", arrays.uuids, [UUID(int=0), UUID(int=2**128 - 1), UUID(int=7)]),
-    ("text", arrays.texts, ["", "plain", None, "\"{}\\'", "ä€𝄞", "\n\t", "null", "NULL"]),
-    ("smallint", arrays.smallints, [0, -32767, 32767]),
-    ("integer", arrays.integers, [0, 1, 2**31 - 1, -(2**31)]),
-    ("bigint", arrays.bigints, [0, None, 2**63 - 1, -(2**63)]),
+CASES: list[tuple[str, Callable[[Any], codec.Array], Sequence[Any]]] = [
+    ("uuid", codec.uuids, [UUID(int=0), UUID(int=2**128 - 1), UUID(int=7)]),
+    ("text", codec.texts, ["", "plain", None, "\"{}\\'", "ä€𝄞", "\n\t", "null", "NULL"]),
+    ("smallint", codec.smallints, [0, -32767, 32767]),
+    ("integer", codec.integers, [0, 1, 2**31 - 1, -(2**31)]),
+    ("bigint", codec.bigints, [0, None, 2**63 - 1, -(2**63)]),
     (
         "timestamptz",
-        arrays.instants,
+        codec.timestamps,
         [
             datetime(2030, 1, 2, 3, 4, 5, 678901, UTC),
             None,
@@ -39,7 +38,7 @@ def _as_it_is(value: Any) -> Any:
 def test_what_is_written_comes_back(
     postgres_dsn: str,
     kind: str,
-    write: Callable[[Any], arrays.Array],
+    write: Callable[[Any], codec.Array],
     values: Sequence[Any],
 ) -> None:
     dialect = Dialect("public", "test")
@@ -47,10 +46,10 @@ def test_what_is_written_comes_back(
         for some in (values, values[:1], []):
             statement = f"select unnest(%(them)s::{kind}[])".encode()
             found = dialect.run(connection, statement, {"them": write(some)})
-            read = exact_instant if kind == "timestamptz" else _as_it_is
+            read = codec.exact_timestamp if kind == "timestamptz" else _as_it_is
             read_all = [None if one is None else read(one) for [one] in found]
             assert read_all == list(some)
 
 
 def test_what_an_array_holds_is_not_shown() -> None:
-    assert "secret" not in repr(arrays.texts(["secret"]))
+    assert "secret" not in repr(codec.texts(["secret"]))

@@ -22,7 +22,7 @@ CAFE = "naïve café"
 TEXT = f"{CAFE} €uro 日本語 🎉 ÿ"
 """Signs of one to four bytes; what begins it is in LATIN1, too."""
 NAME = "wörker-日本"
-REFUSED = "client_encoding is LATIN1, so other text would be stored than was given"
+REFUSED = "client_encoding is LATIN1, so the server would store other text than it was sent"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError, StoreError
-from bgjobs.stores.postgres import PostgresStore, writes
+from bgjobs.stores.postgres import PostgresStore, statements
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import requests
 
@@ -83,7 +83,7 @@ def test_in_autocommit_mode_an_async_transaction_has_to_be_open(
 def test_all_or_none_are_stored(
     store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "NOTIFY", b"select absent()")
+    monkeypatch.setattr(statements, "NOTIFY", b"select absent()")
     with psycopg.connect(postgres_dsn) as connection, pytest.raises(StoreError):
         store.enqueue_in(connection, requests(2))
 

@@ -16,7 +16,7 @@ from bgjobs._core.jobs import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.port import ChangeSource, NewJob
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.errors import as_store_error, run_again
+from bgjobs.stores.postgres.errors import as_store_error, retry_rolled_back
 from bgjobs.stores.postgres.source import with_defaults
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests, reserve_one
@@ -101,7 +101,7 @@ def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
     store: PostgresStore,
 ) -> None:
     owner = open_owner(store)
-    with store._calls.live.heartbeat(60) as connection:  # pyright: ignore[reportPrivateUsage] - only it knows the session
+    with store._database.live.heartbeat(60) as connection:  # pyright: ignore[reportPrivateUsage] - only it knows the session
         _set_read_only(connection)
     with pytest.raises(StoreUnavailableError, match="25006"):
         store.heartbeat([owner], LEASE)
@@ -111,7 +111,7 @@ def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
 def test_a_refused_write_ends_all_sessions_of_before(store: PostgresStore) -> None:
     job, watcher = reserve_one(store), store.watch()
     assert watcher is not None
-    live = store._calls.live  # pyright: ignore[reportPrivateUsage] - only it knows the sessions
+    live = store._database.live  # pyright: ignore[reportPrivateUsage] - only it knows the sessions
     with live.borrowed() as one, live.borrowed() as another:
         before = {one.info.backend_pid, another.info.backend_pid}
     assert store.complete(job.reservation, _set_read_only)
@@ -286,7 +286,7 @@ def test_opening_twice(store: PostgresStore) -> None:
         store.open()
 
 
-def test_a_verb_that_the_server_took_back_is_run_again() -> None:
+def test_a_verb_that_the_server_took_back_is_retry_rolled_back() -> None:
     tries: list[int] = []
 
     def work() -> str:
@@ -295,7 +295,7 @@ def test_a_verb_that_the_server_took_back_is_run_again() -> None:
             raise StoreUnavailableError("x") from psycopg.errors.SerializationFailure()
         return "done"
 
-    assert run_again(work) == "done"
+    assert retry_rolled_back(work) == "done"
 
 
 @pytest.mark.parametrize("module", ["psycopg", "psycopg_pool"])

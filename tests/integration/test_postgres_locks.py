@@ -51,7 +51,7 @@ def test_a_call_that_is_given_up_ends_on_the_server_too(postgres_dsn: str) -> No
 def test_a_migration_does_not_queue_up_behind_a_long_reader(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migration, "_LOCK_WAIT", 0.1)
+    monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 0.1)
     with fresh_postgres_store(postgres_dsn) as store:
         schema = _schema(store)
         with psycopg.connect(postgres_dsn, autocommit=True) as connection:
@@ -99,7 +99,7 @@ def test_others_write_while_a_migration_sets_rows_apart(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits here for the last row that it deletes, after which it takes the tables."""
-    monkeypatch.setattr(migration, "_LOCK_WAIT", 60.0)
+    monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 60.0)
     name, dsn = named(postgres_dsn)
     with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:
         _undo_the_bounds(postgres_dsn, store)
@@ -116,7 +116,7 @@ def test_a_migration_that_the_server_ends_to_solve_a_deadlock_is_done_again(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each looks for one after it has waited: here the migration, which waits first."""
-    monkeypatch.setattr(migration, "_LOCK_WAIT", 60.0)
+    monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 60.0)
     name, dsn = named(postgres_dsn)
     dsn = make_conninfo(dsn, options="-c deadlock_timeout=5s")
     with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:

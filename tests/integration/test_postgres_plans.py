@@ -144,7 +144,7 @@ def test_looking_for_jobs_that_ended_meanwhile_reads_no_table(
 ) -> None:
     values = {"ids": [new_id() for _ in range(count)]}
     with psycopg.connect(postgres_dsn) as connection:
-        statement = b"explain (analyze, format json) " + _dialect(store).part("enqueue", 1)
+        statement = b"explain (analyze, format json) " + _dialect(store)["refuse_ended"]
         row = connection.execute(statement, values, prepare=False).fetchone()
     assert row is not None
     assert sum(map(_read, _nodes(row[0][0]["Plan"]))) <= 1

@@ -34,7 +34,7 @@ def opened(dsn: str, **settings: Any) -> Generator[PostgresStore]:
 def prepared(store: PostgresStore) -> int:
     for _ in range(4):
         store.reserve(new_id(), ["mail"], 10)
-    with store._calls.live.borrowed() as connection:
+    with store._database.live.borrowed() as connection:
         [[found]] = connection.execute(PREPARED).fetchall()
     return int(found)
 
@@ -64,7 +64,7 @@ def test_behind_a_pooler_no_statement_is_prepared(
 def test_a_server_that_goes_away_while_it_is_asked_is_away(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = sessions.looking
+    real = sessions.identify
 
     def cut_off(connection: psycopg.Connection[Any], *, ours: bool) -> Step:
         with psycopg.connect(postgres_dsn, autocommit=True) as other:
@@ -72,7 +72,7 @@ def test_a_server_that_goes_away_while_it_is_asked_is_away(
             other.execute("select pg_terminate_backend(%s, 30000)", (pid,))
         return real(connection, ours=ours)
 
-    monkeypatch.setattr(sessions, "looking", cut_off)
+    monkeypatch.setattr(sessions, "identify", cut_off)
     with pytest.raises(StoreUnavailableError, match="terminating connection"):
         PostgresStore(postgres_dsn, schema="public").open()
 
@@ -89,11 +89,11 @@ def test_where_prepared_statements_get_lost_all_goes_on_without_them(
     """As behind a pooler that passes for the server itself."""
     with opened(postgres_dsn, prepared_statements=wanted) as store:
         assert prepared(store) == 1
-        with store._calls.live.borrowed() as connection:
+        with store._database.live.borrowed() as connection:
             forget_everything(connection)
         assert prepared(store) == 0
     [line] = [one.message for one in caplog.records if one.name.startswith("bgjobs")]
-    assert "a prepared statement is not where it was made" in line
+    assert "a prepared statement is missing" in line
 
 
 def test_a_heartbeat_that_lost_its_statement_is_tried_again(postgres_dsn: str) -> None:
@@ -101,11 +101,11 @@ def test_a_heartbeat_that_lost_its_statement_is_tried_again(postgres_dsn: str) -
         owner = open_owner(store)
         for _ in range(4):
             store.heartbeat([owner], LEASE)
-        with store._calls.live.heartbeat(1.0) as connection:
+        with store._database.live.heartbeat(1.0) as connection:
             forget_everything(connection)
         with pytest.raises(StoreUnavailableError, match="does not exist"):
             store.heartbeat([owner], LEASE)
         for _ in range(4):
             assert store.heartbeat([owner], LEASE).alive == {owner}
-        with store._calls.live.heartbeat(1.0) as connection:
+        with store._database.live.heartbeat(1.0) as connection:
             assert connection.execute(PREPARED).fetchall() == [(0,)]

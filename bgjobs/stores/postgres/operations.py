@@ -1,14 +1,15 @@
-"""What operators do with a PostgreSQL database."""
+"""The verbs for operators, and the table of rows that cannot be read."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, final
 from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob
+from bgjobs._core.jobs import CANCELLED, LARGEST_COUNT, FailedJob, Job, UnreadableJob
 from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.stores.decoder import LONGEST_SHOWN, Table, first_of_each_job
 from bgjobs.stores.operations import (
     ALL_FAILURES,
     Cancellation,
@@ -19,34 +20,55 @@ from bgjobs.stores.operations import (
 )
 from bgjobs.stores.pages import FEW, FIRST_PAGE, Cursor, Listing, Page, checked, unreadable_in
 from bgjobs.stores.port import Commands
-from bgjobs.stores.postgres import codec, diagnostics, schema, unreadable
-from bgjobs.stores.postgres.calls import Calls, paged
-from bgjobs.stores.postgres.listener import Listening
+from bgjobs.stores.postgres import codec, diagnostics, schema
+from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.postgres.listener import ListenConnector
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.postgres.timestamps import instant
 from bgjobs.stores.values import bounded_age, commands_of, cursor_of, listing, owners_finding
+
+_SET_APART: dict[Table, str] = {
+    "jobs": "set_apart_live",
+    "jobs_succeeded": "set_apart_succeeded",
+    "jobs_failed": "set_apart_failed",
+}
+_FIND_INVALID: dict[str, tuple[Table, str]] = {
+    "jobs_limits": ("jobs", "find_invalid_live"),
+    "jobs_succeeded_limits": ("jobs_succeeded", "find_invalid_succeeded"),
+    "jobs_failed_limits": ("jobs_failed", "find_invalid_failed"),
+}
+_VALIDATE = {
+    "jobs_limits": "validate_jobs",
+    "jobs_succeeded_limits": "validate_jobs_succeeded",
+    "jobs_failed_limits": "validate_jobs_failed",
+    "owners_limits": "validate_owners",
+    "cancellations_limits": "validate_cancellations",
+    "paused_queues_limits": "validate_paused_queues",
+    "starts_limits": "validate_starts",
+}
+"""Constraints, and the statements that validate them."""
 
 
 @final
 @frozen(eq=False)
 class PostgresOperations:
-    """The verbs for operators of a `PostgresStore`; see `bgjobs.stores.operations`."""
+    """The operators' verbs of a `PostgresStore`; see `bgjobs.stores.operations`."""
 
-    _calls: Calls
-    _listening: Listening
+    _database: PostgresDatabase
+    _listen: ListenConnector
 
     def commands(self, owners: Collection[UUID]) -> Commands:
-        """Give what is wanted of these owners now."""
-        return commands_of(self._calls.rows("commands", {"owners": codec.unique_ids(owners)}))
+        """Return what these owners are asked to do."""
+        found = self._database.rows("commands", {"owners": codec.unique_ids(owners)})
+        return commands_of(found)
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
-        """Let the queue of this name reserve nothing; False if it was paused before."""
+        """Stop the queue of this name from reserving jobs; False if it was paused before."""
         values = {"name": name, "now": codec.utc("now", now)}
-        return bool(self._calls.rows("pause_queue", values))
+        return bool(self._database.rows("pause_queue", values))
 
     def resume_queue(self, name: str) -> bool:
-        """Let it reserve again; False if it was not paused."""
-        return bool(self._calls.rows("resume_queue", {"name": name}))
+        """Resume a paused queue; False if it was not paused."""
+        return bool(self._database.rows("resume_queue", {"name": name}))
 
     def cancel(
         self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
@@ -58,25 +80,29 @@ class PostgresOperations:
             "error": CANCELLED + reason,
             "now": codec.utc("now", now),
         }
-        waiting, running = (self._calls.sql.part("cancel", part) for part in (0, 1))
-        steps = [(statement, values) for statement in (waiting, running, waiting)]
-        first, asked, later = self._calls.all_rows(steps)
+        first, asked, later = self._all_rows(
+            values, "cancel_waiting", "cancel_running", "cancel_waiting"
+        )
         ended = _ids([*first, *later])
         return Cancellation(ended, [one for one in _ids(asked) if one not in ended])
 
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
-        """Delete jobs for ever that wait or have ended, and return the ids of those deleted."""
-        values = {"ids": codec.unique_ids(job_ids)}
-        steps = [(self._calls.sql.part("delete", part), values) for part in range(4)]
-        waiting, ended, unreadable_ones, _ = self._calls.all_rows(steps)
-        return list(dict.fromkeys(_ids([*waiting, *ended, *unreadable_ones])))
+        """Delete waiting, ended and unreadable jobs, and return the ids of those deleted."""
+        waiting, ended, unreadable, _ = self._all_rows(
+            {"ids": codec.unique_ids(job_ids)},
+            "delete_waiting",
+            "delete_ended",
+            "delete_unreadable",
+            "delete_cancellations",
+        )
+        return list(dict.fromkeys(_ids([*waiting, *ended, *unreadable])))
 
     def retry(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
-        """Let failed jobs run again at once, and give the ids of those that will."""
+        """Retry failed jobs now with all their retries, and return the ids of those retried."""
         values = {"ids": codec.unique_ids(job_ids), "now": codec.utc("now", now)}
-        return _ids(self._calls.rows("retry", values))
+        return _ids(self._database.rows("retry", values))
 
     def change(
         self,
@@ -87,7 +113,7 @@ class PostgresOperations:
         priority: int | None = None,
         now: datetime | None = None,
     ) -> Sequence[UUID]:
-        """Change when waiting jobs are due, or their priority."""
+        """Change when waiting jobs are due, or their priority; return their ids."""
         values = {
             "ids": codec.unique_ids(job_ids),
             "available_at": codec.utc("available_at", available_at),
@@ -95,7 +121,7 @@ class PostgresOperations:
             "priority": priority,
             "now": codec.utc("now", now),
         }
-        return _ids(self._calls.rows("change", values))
+        return _ids(self._database.rows("change", values))
 
     def prune_worker(
         self,
@@ -116,14 +142,15 @@ class PostgresOperations:
             "skip": max(0, skip),
             "now": codec.utc("now", now),
         }
-        steps = [(self._calls.sql.part("prune_worker", part), values) for part in (0, 1)]
-        return sum(map(len, self._calls.all_rows(steps)))
+        deleted = self._all_rows(values, "prune_worker_succeeded", "prune_worker_failed")
+        return sum(map(len, deleted))
 
     def get_failed(
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Return failed jobs; with words, the last that failed first, else the newest first."""
-        found = self._failed("get_failed", failures, page)
+        """Return failed jobs, newest first; with words, those that failed last come first."""
+        names = ("get_failed", "get_worker_failed", "search_failed", "search_worker_failed")
+        found = self._failed(names, failures, page)
         jobs = listing(map(codec.DECODER.failed, found))
         if not failures.words:
             return jobs
@@ -133,7 +160,11 @@ class PostgresOperations:
         self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
     ) -> Sequence[UUID]:
         """Return only their ids, in the same order."""
-        found = self._failed("get_failed_ids", failures, page)
+        names = (
+            *("get_failed_ids", "get_worker_failed_ids"),
+            *("search_failed_ids", "search_worker_failed_ids"),
+        )
+        found = self._failed(names, failures, page)
         return Listing(_ids(found), after=_cursor(found) if failures.words else None)
 
     def get_waiting(
@@ -144,136 +175,214 @@ class PostgresOperations:
         page: Page = FIRST_PAGE,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
-        values = {"name": name, "delayed": delayed, "now": codec.utc("now", now), **paged(page)}
-        return listing(map(codec.DECODER.job, self._calls.rows("get_waiting", values)))
+        """Return the waiting jobs that are due, or those that are delayed, oldest first."""
+        values = {
+            "name": name,
+            "delayed": delayed,
+            "now": codec.utc("now", now),
+            **page_values(page),
+        }
+        return listing(map(codec.DECODER.job, self._database.rows("get_waiting", values)))
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
-        """Return the ids from one to another of jobs, live or ended, the lowest first."""
-        return _ids(
-            self._calls.rows("find_ids", {"first": first, "last": last, "limit": limit})
-        )
+        """Return the ids between two ids of jobs in any state, lowest first."""
+        values = {"first": first, "last": last, "limit": limit}
+        return _ids(self._database.rows("find_ids", values))
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
-        """Return whose jobs wait, due or not, each name once."""
-        return [name for [name] in self._calls.rows("get_waiting_names", {"limit": limit})]
+        """Return the names of workers with waiting jobs, each once."""
+        return [name for [name] in self._database.rows("get_waiting_names", {"limit": limit})]
 
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
-        found = self._calls.rows("get_occurrences", paged(page))
+        """Return the live jobs of scheduled jobs, oldest first."""
+        found = self._database.rows("get_occurrences", page_values(page))
         return listing(map(codec.DECODER.job, found))
 
     def get_named_running(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
-        """Return reserved jobs of one worker, or of all, the oldest first."""
-        found = self._calls.rows("get_named_running", {"name": name, **paged(page)})
-        return listing(map(codec.DECODER.job, found))
+        """Return reserved jobs of one worker, or of all, oldest first."""
+        values = {"name": name, **page_values(page)}
+        return listing(map(codec.DECODER.job, self._database.rows("get_named_running", values)))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
-        """Give the owners with a live lease, by name."""
-        found = self._calls.rows("get_owners", {"now": codec.utc("now", now)})
+        """Return the owners with a live lease, by name."""
+        found = self._database.rows("get_owners", {"now": codec.utc("now", now)})
         return [
-            LiveOwner(one, name, node, instant(at), left, held)
+            LiveOwner(one, name, node, codec.timestamp(at), left, held)
             for one, name, node, at, left, held in found
         ]
 
     def set_apart(
         self, found: Collection[UnreadableJob], *, now: datetime | None = None
     ) -> Sequence[UnreadableJob]:
-        """Move rows that cannot be read to a table of their own, and return those moved."""
-        return unreadable.set_apart(self._calls, found, codec.utc("now", now))
+        """Move rows to the table of unreadable ones, and return those moved."""
+        now = codec.utc("now", now)
+        steps = [
+            (self._database.sql[statement], codec.set_apart_values(rows, now))
+            for table, statement in _SET_APART.items()
+            if (rows := [one for one in found if one.table == table])
+        ]
+        moved = {row[:3]: row[3:] for rows in self._database.all_rows(steps) for row in rows}
+        return [
+            evolve(one, id=key, found_at=codec.timestamp(at))
+            for one in found
+            if one.key in moved
+            for key, at in [moved[one.key]]
+        ]
 
     def get_unreadable(
         self, page: Page = FIRST_PAGE, *, longest: int = 1_000
     ) -> Sequence[UnreadableJob]:
-        """Return what was set apart, the newest first."""
-        return unreadable.get(self._calls, page, longest)
+        """Return unreadable rows, newest first."""
+        values = {**page_values(page), "longest": longest}
+        found = self._database.rows("get_unreadable", values)
+        return [codec.DECODER.set_apart(row, longest) for row in found]
 
     def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
-        """Return what was set apart under this id, or None."""
-        return unreadable.find(self._calls, job_id)
+        """Return the unreadable row with this id, or None."""
+        values = {"id": job_id, "longest": LONGEST_SHOWN}
+        found = self._database.rows("find_unreadable", values)
+        return codec.DECODER.set_apart(found[0]) if found else None
 
     def count_unreadable(self, *, at_most: int | None = None) -> int:
-        """Count what was set apart, up to `at_most`."""
-        return unreadable.count(self._calls, at_most)
+        """Count unreadable rows, up to `at_most`."""
+        [[number]] = self._database.rows("count_unreadable", {"at_most": at_most})
+        found: int = number
+        return found
 
     def put_back(
         self, job_ids: Collection[UUID], *, now: datetime | None = None
     ) -> Sequence[UUID]:
-        """Store those that were set apart and can be read by now, and return their ids."""
-        return unreadable.put_back(self._calls, job_ids, codec.utc("now", now))
+        """Store unreadable rows that this version can read as jobs, and return their ids."""
+        sql, now = self._database.sql, codec.utc("now", now)
+
+        def work(connection: AnyConnection) -> list[UUID]:
+            asked = {"ids": codec.unique_ids(job_ids)}
+            found = sql.run(connection, sql["find_set_apart"], asked)
+            fit = first_of_each_job(row for row in found if codec.DECODER.may_be_put_back(row))
+            values = {"ids": codec.unique_ids(fit), "now": now}
+            waiting = sql.run(connection, sql["put_back_waiting"], values)
+            succeeded = sql.run(connection, sql["put_back_succeeded"], values)
+            stored = codec.unique_ids(_ids([*waiting, *succeeded]))
+            values = {"ids": codec.unique_ids(fit), "stored": stored}
+            return _ids(sql.run(connection, sql["delete_put_back"], values))
+
+        return self._database.together(work)
 
     def unvalidated(self) -> Sequence[str]:
-        """Return the names of constraints that older rows may break."""
-        return [*unreadable.unvalidated(self._calls)]
+        """Return the names of constraints that older rows may violate."""
+        values = {"schema": self._database.sql.schema}
+        found = self._database.rows("get_unvalidated", values)
+        return [name for [name] in found if name in _VALIDATE]
 
     def validate(self, constraint: str, *, now: datetime | None = None) -> int:
-        """Set apart what a constraint refuses, and validate it."""
-        return unreadable.validate(self._calls, constraint, codec.utc("now", now))
+        """Set apart what a constraint refuses, validate it, and return the number of rows."""
+        if constraint not in self.unvalidated():
+            return 0
+        apart = 0
+        if constraint in _FIND_INVALID:
+            apart = self._set_invalid_apart(*_FIND_INVALID[constraint], now)
+        self._database.execute(_VALIDATE[constraint], {})
+        return apart
+
+    def _set_invalid_apart(self, table: Table, statement: str, now: datetime | None) -> int:
+        apart = 0
+        while found := self._database.rows(statement, {}):
+            moved = self.set_apart(
+                [codec.DECODER.unreadable(table, row) for row in found], now=now
+            )
+            if not moved:  # other processes changed them meanwhile
+                raise StoreUnavailableError(f"{self._database.source.label}: {table} is in use")
+            apart += len(moved)
+        return apart
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
-        """Store failed jobs as they are, and give the ids of those that were not there."""
-        sql = self._calls.sql
+        """Store failed jobs as they are, and return the ids of those that were missing."""
+        sql = self._database.sql
 
         def work(connection: AnyConnection) -> Sequence[UUID]:
-            stored = _ids(sql.run(connection, sql["restore"], codec.restored(failed)))
+            stored = _ids(sql.run(connection, sql["restore"], codec.restore_values(failed)))
             retried = {"ids": codec.unique_ids(stored)}
-            live = _ids(sql.run(connection, sql.part("restore", 1), retried))
+            live = _ids(sql.run(connection, sql["delete_restored"], retried))
             return [one for one in stored if one not in live]
 
-        return self._calls.together(work)
+        return self._database.together(work)
 
     def schema_version(self) -> int:
-        """Give the version of the schema; 0 when there is none."""
-        sql = self._calls.sql
-        return self._calls.alone(lambda connection: schema.found_version(sql, connection))
+        """Return the version of the schema, 0 if there is none."""
+        sql = self._database.sql
+        return self._database.alone(lambda connection: schema.found_version(sql, connection))
 
     def pending_migrations(self) -> Sequence[Migration]:
-        """Give what `migrate` would do."""
-        sql = self._calls.sql
+        """Return the migrations that `migrate` would apply."""
+        sql = self._database.sql
         return [
             Migration(file.removesuffix(".sql"), sql.script(file))
             for file in schema.pending(sql, self.schema_version())
         ]
 
     def diagnose(self) -> Sequence[Finding]:
-        """Look for trouble: statistics, plans, transactions, notifications, owners."""
-        found = diagnostics.diagnose(self._calls, self._listening)
+        """Check the server, its settings and statistics, notifications and owners."""
+        found = diagnostics.diagnose(self._database, self._listen)
         try:
             return [*found, owners_finding(self.get_owners())]
         except StoreUnavailableError:
             raise
-        except StoreError as error:  # a role that may not read them
+        except StoreError as error:  # the role may not read them
             return [*found, Finding("owners", "warning", f"cannot be looked at: {error}")]
 
-    def _failed(self, verb: str, failures: Failures, page: Page) -> list[codec.Row]:
+    def _all_rows(self, values: codec.Parameters, *names: str) -> list[list[codec.Row]]:
+        """Run statements with the same values in one transaction."""
+        return self._database.all_rows([(self._database.sql[name], values) for name in names])
+
+    def _failed(
+        self, names: tuple[str, str, str, str], failures: Failures, page: Page
+    ) -> list[codec.Row]:
+        """Run one of four statements: of all workers or of one, without words or with them."""
+        everything, of_worker, search, search_few = names
         values: dict[str, Any] = {
             "name": failures.name,
             "before": codec.utc("before", failures.before),
-            **paged(page),
+            **page_values(page),
         }
-        if failures.words:
-            cursor = cursor_of(page)
-            values["at"] = None if cursor is None else cursor.at
-            words, is_beginning = checked(failures.words)
-            found = {"words": " ".join(words), "suffix": ":*" if is_beginning else ""}
-            part = 3 if self._has_few(failures) else 2
-            return self._calls.rows(verb, {**values, **found}, part)
-        return self._calls.rows(verb, values, 0 if failures.name is None else 1)
+        if not failures.words:
+            return self._database.rows(
+                everything if failures.name is None else of_worker, values
+            )
+        cursor = cursor_of(page)
+        words, is_prefix = checked(failures.words)
+        values |= {
+            "at": None if cursor is None else cursor.at,
+            "words": " ".join(words),
+            "suffix": ":*" if is_prefix else "",
+        }
+        return self._database.rows(search_few if self._has_few(failures) else search, values)
 
     def _has_few(self, failures: Failures) -> bool:
         if failures.name is None:
             return False
         values = {"name": failures.name, "at_most": FEW + 1}
-        [[count]] = self._calls.rows("count_failed", values)
+        [[count]] = self._database.rows("count_failed", values)
         few: bool = count <= FEW
         return few
 
 
+def refused_rows(database: PostgresDatabase, names: Collection[str]) -> list[UnreadableJob]:
+    """Return waiting rows that the database refuses to reserve."""
+    values = {"names": codec.unique_names(names), "most": LARGEST_COUNT}
+    found = database.rows("find_refused", values)
+    return [codec.DECODER.unreadable("jobs", row) for row in found]
+
+
+def page_values(page: Page) -> dict[str, Any]:
+    """Return the parameters of a page."""
+    return {"limit": max(0, page.limit), "after": page.after_id}
+
+
 def _cursor(found: Sequence[codec.Row]) -> Cursor | None:
-    """Return where a search goes on behind these rows, by the end of the last."""
-    return Cursor(found[-1][0], at=instant(found[-1][-1])) if found else None
+    """Return where a search continues after these rows."""
+    return Cursor(found[-1][0], at=codec.timestamp(found[-1][-1])) if found else None
 
 
 def _ids(found: Sequence[codec.Row]) -> list[UUID]:
