@@ -1,15 +1,21 @@
-"""Arrays that are written here mean to the server what the driver's own would mean."""
+"""Values in statements and rows: arrays, times at the end of the calendar, occurrences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from bgjobs.stores.postgres import codec
+from bgjobs._core.jobs import JobRequest
+from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
+from bgjobs.stores.json_columns import load_occurrence
+from bgjobs.stores.postgres import PostgresStore, codec
 from bgjobs.stores.postgres.statements import Dialect
+from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres_jobs import enqueue
 
 CASES: list[tuple[str, Callable[[Any], codec.Array], Sequence[Any]]] = [
     ("uuid", codec.uuids, [UUID(int=0), UUID(int=2**128 - 1), UUID(int=7)]),
@@ -53,3 +59,31 @@ def test_what_is_written_comes_back(
 
 def test_what_an_array_holds_is_not_shown() -> None:
     assert "secret" not in repr(codec.texts(["secret"]))
+
+
+@pytest.fixture
+def store(postgres_dsn: str) -> Generator[PostgresStore]:
+    with fresh_postgres_store(postgres_dsn) as store:
+        yield store
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_instants_do_not_depend_on_the_time_zone_of_the_session(
+    postgres_dsn: str, zone: str
+) -> None:
+    dsn = make_conninfo(postgres_dsn, options=f"-c TimeZone={zone}")
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    ends = [first, datetime(1999, 12, 31, 23, tzinfo=UTC), last]
+    with fresh_postgres_store(dsn) as store:
+        asked = [JobRequest("work", "[]").available_at(end) for end in ends]
+        jobs = enqueue(store, *asked)
+        assert [job.available_at for job in jobs] == ends
+        assert store.get_enqueued() == jobs
+        assert store.get_enqueued()[0].available_at.utcoffset() == timedelta(0)
+
+
+def test_an_occurrence_of_a_newer_version_may_say_more_and_less() -> None:
+    found = load_occurrence('{"name":"n","schedule":"cron 0 3 * * *","at":0,"color":"red"}')
+    plan = Recurrence(name="n", schedule="cron 0 3 * * *")
+    assert found == Occurrence(recurrence=plan, at=datetime(1970, 1, 1, tzinfo=UTC))
+    assert plan.unique_key == f"{KEY_PREFIX}n"

@@ -286,7 +286,7 @@ def test_opening_twice(store: PostgresStore) -> None:
         store.open()
 
 
-def test_a_verb_that_the_server_took_back_is_retry_rolled_back() -> None:
+def test_a_transaction_that_the_server_rolled_back_is_run_again() -> None:
     tries: list[int] = []
 
     def work() -> str:
