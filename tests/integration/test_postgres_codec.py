@@ -41,7 +41,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("kind", "write", "values"), CASES, ids=[case[0] for case in CASES])
-def test_what_is_written_comes_back(
+def test_an_array_reads_back_as_it_was_written(
     postgres_dsn: str,
     kind: str,
     write: Callable[[Any], codec.Array],
@@ -57,7 +57,7 @@ def test_what_is_written_comes_back(
             assert read_all == list(some)
 
 
-def test_what_an_array_holds_is_not_shown() -> None:
+def test_the_repr_of_an_array_hides_its_values() -> None:
     assert "secret" not in repr(codec.texts(["secret"]))
 
 
@@ -68,7 +68,7 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
-def test_instants_do_not_depend_on_the_time_zone_of_the_session(
+def test_timestamps_do_not_depend_on_the_time_zone_of_the_session(
     postgres_dsn: str, zone: str
 ) -> None:
     dsn = make_conninfo(postgres_dsn, options=f"-c TimeZone={zone}")
@@ -82,7 +82,7 @@ def test_instants_do_not_depend_on_the_time_zone_of_the_session(
         assert store.get_enqueued()[0].available_at.utcoffset() == timedelta(0)
 
 
-def test_an_occurrence_of_a_newer_version_may_say_more_and_less() -> None:
+def test_an_occurrence_of_a_newer_version_may_have_other_fields() -> None:
     found = load_occurrence('{"name":"n","schedule":"cron 0 3 * * *","at":0,"color":"red"}')
     plan = Recurrence(name="n", schedule="cron 0 3 * * *")
     assert found == Occurrence(recurrence=plan, at=datetime(1970, 1, 1, tzinfo=UTC))

@@ -92,7 +92,7 @@ def _settings(connection: psycopg.Connection[Any]) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("setup", _SETUPS)
-def test_a_pool_of_the_callers(postgres_dsn: str, setup: str) -> None:
+def test_a_pool_of_the_application(postgres_dsn: str, setup: str) -> None:
     _run(postgres_dsn, None, _SETUPS[setup])
 
 
@@ -158,7 +158,7 @@ def test_a_pool_without_a_limit(postgres_dsn: str) -> None:
     drop_schema(postgres_dsn, schema)
 
 
-def test_a_pool_that_is_closed_before_the_store_does_not_come_back(postgres_dsn: str) -> None:
+def test_a_pool_that_is_closed_before_the_store_is_a_permanent_error(postgres_dsn: str) -> None:
     pool = ConnectionPool(postgres_dsn, min_size=1, max_size=1, open=True)
     store = PostgresStore(pool)
     store.open()
@@ -198,7 +198,7 @@ def prepared(store: PostgresStore) -> int:
     [({}, 1), ({"prepared_statements": True}, 1), ({"prepared_statements": False}, 0)],
     ids=["by default", "wanted", "forbidden"],
 )
-def test_a_statement_that_comes_again_is_prepared(
+def test_a_repeated_statement_is_prepared(
     postgres_dsn: str, settings: dict[str, Any], expected: int
 ) -> None:
     with opened(postgres_dsn, **settings) as store:

@@ -36,7 +36,7 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
 
 
 def _kill_connections(dsn: str) -> None:
-    """End every session of the test's stores and wait until they are gone."""
+    """End every session of the test's stores and wait for their end."""
     kill = "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"{kill} where application_name = '{_NAME}'".encode())
@@ -88,7 +88,7 @@ def _set_read_only(connection: psycopg.Connection[Any]) -> None:
     connection.execute("set session characteristics as transaction read only")
 
 
-def test_a_session_that_takes_no_writes_any_more_is_not_used_again(postgres_dsn: str) -> None:
+def test_a_session_that_became_read_only_is_not_used_again(postgres_dsn: str) -> None:
     with fresh_postgres_store(postgres_dsn, pool_size=1) as store:
         job = reserve_one(store)
         assert store.complete(job.reservation, _set_read_only)
@@ -97,7 +97,7 @@ def test_a_session_that_takes_no_writes_any_more_is_not_used_again(postgres_dsn:
         assert len(enqueue(store, *requests(1))) == 1
 
 
-def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
+def test_a_session_of_the_heartbeat_that_became_read_only_is_not_used_again(
     store: PostgresStore,
 ) -> None:
     owner = open_owner(store)
@@ -108,7 +108,7 @@ def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
     assert store.heartbeat([owner], LEASE).alive == {owner}
 
 
-def test_a_refused_write_ends_all_sessions_of_before(store: PostgresStore) -> None:
+def test_a_write_refused_as_read_only_closes_all_sessions(store: PostgresStore) -> None:
     job, watcher = reserve_one(store), store.watch()
     assert watcher is not None
     live = store._database.live  # pyright: ignore[reportPrivateUsage] - only it knows the sessions
@@ -124,7 +124,7 @@ def test_a_refused_write_ends_all_sessions_of_before(store: PostgresStore) -> No
     watcher.close()
 
 
-def test_while_all_writes_are_refused_the_other_sessions_stay(postgres_dsn: str) -> None:
+def test_repeated_refusals_do_not_close_new_sessions(postgres_dsn: str) -> None:
     dsn = make_conninfo(postgres_dsn, options="-c default_transaction_read_only=on")
     with fresh_postgres_store(postgres_dsn) as writable:
         store = PostgresStore(dsn, schema=writable.label.split()[-1])
@@ -153,14 +153,14 @@ def test_while_all_writes_are_refused_the_other_sessions_stay(postgres_dsn: str)
         ("dbname=x", None),
     ],
 )
-def test_of_several_servers_the_one_that_takes_writes_is_meant(
+def test_of_several_servers_one_that_takes_writes_is_used(
     conninfo: str, wanted: str | None
 ) -> None:
     found = conninfo_to_dict(with_defaults(conninfo))
     assert found.get("target_session_attrs") == wanted
 
 
-def test_a_killed_watcher_says_so(store: PostgresStore, postgres_dsn: str) -> None:
+def test_a_killed_listener_raises(store: PostgresStore, postgres_dsn: str) -> None:
     watcher = store.watch()
     assert watcher is not None
     _kill_connections(postgres_dsn)
@@ -198,7 +198,7 @@ def test_work_that_leaves_no_transaction_is_not_a_success(
 @pytest.mark.parametrize(
     "error", [psycopg.OperationalError("x"), psycopg.Rollback(), KeyError()]
 )
-def test_what_work_raises_comes_out_as_it_is(store: PostgresStore, error: Exception) -> None:
+def test_what_work_raises_is_raised_as_it_is(store: PostgresStore, error: Exception) -> None:
     job = reserve_one(store)
 
     def work(_: object) -> None:
@@ -229,7 +229,7 @@ def test_a_string_that_is_no_conninfo_is_not_quoted() -> None:
 
 def test_an_error_does_not_quote_a_payload(store: PostgresStore) -> None:
     request = JobRequest("work", '"my secret"')
-    object.__setattr__(request, "name", "")  # else it would be refused before
+    object.__setattr__(request, "name", "")  # otherwise it would be refused earlier
     with pytest.raises(StoreError) as caught:
         enqueue(store, request)
     assert "my secret" not in str(caught.value)
@@ -238,7 +238,7 @@ def test_an_error_does_not_quote_a_payload(store: PostgresStore) -> None:
 
 
 @pytest.mark.parametrize("name", ["\0", "\ud800"])
-def test_text_that_the_database_cannot_hold(store: PostgresStore, name: str) -> None:
+def test_text_that_the_database_cannot_store(store: PostgresStore, name: str) -> None:
     with pytest.raises(StoreError):
         store.get_enqueued(name)
 
@@ -266,14 +266,14 @@ def test_a_schema_that_is_no_plain_name_is_refused(schema: str) -> None:
         ("42501", False),
     ],
 )
-def test_which_errors_may_pass(state: str, *, passing: bool) -> None:
+def test_which_errors_are_temporary(state: str, *, passing: bool) -> None:
     error = psycopg.errors.lookup(state)("said the server\nwith details")
     found = as_store_error("store", error)
     assert isinstance(found, StoreUnavailableError) == passing
     assert str(found) == f"store: said the server ({state})"
 
 
-def test_verbs_of_a_store_that_is_not_open(postgres_dsn: str) -> None:
+def test_calls_of_a_store_that_is_not_open(postgres_dsn: str) -> None:
     store = PostgresStore(postgres_dsn)
     store.close()
     for verb in (store.count, store.migrate, store.watch):
@@ -299,7 +299,7 @@ def test_a_transaction_that_the_server_rolled_back_is_run_again() -> None:
 
 
 @pytest.mark.parametrize("module", ["psycopg", "psycopg_pool"])
-def test_without_the_driver_it_says_what_to_install(module: str) -> None:
+def test_without_the_driver_the_error_names_what_to_install(module: str) -> None:
     program = (
         f"import sys; sys.modules['{module}'] = None\n"
         "import bgjobs\n"
@@ -319,7 +319,7 @@ def test_bgjobs_itself_does_not_import_the_driver() -> None:
 
 
 def _in_fork(work: Callable[[], object]) -> int:
-    """Run `work` in a forked child and give its exit status: 0 when all was well."""
+    """Run `work` in a forked child and return its exit status, 0 on success."""
     pid = os.fork()
     if pid == 0:
         try:

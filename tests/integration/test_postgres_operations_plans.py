@@ -1,4 +1,4 @@
-"""What operators ask of a server is looked up by index, however many jobs there are."""
+"""Operators' statements use indexes, however many jobs there are."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from bgjobs.stores.postgres.statements import Dialect
 from tests.fixtures.postgres import fresh_postgres_store
 
 ROWS = 40_000
-"""Of each kind."""
+"""How many rows of each kind there are."""
 MANY = 500
 _JOBS = """
     insert into {s}.jobs (
@@ -59,11 +59,11 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
 
 
 def _dialect(store: PostgresStore) -> Dialect:
-    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are looked at
+    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are tested
 
 
 def _read(store: PostgresStore, dsn: str, name: str, values: dict[str, Any]) -> float:
-    """Run a statement, take it back, and give how many rows and index entries it has read."""
+    """Run a statement, roll it back, and return how many rows and index entries it read."""
     with psycopg.connect(dsn) as connection:
         text = b"explain (analyze, format json) " + _dialect(store)[name]
         [[[explained]]] = connection.execute(text, values, prepare=False).fetchall()
@@ -106,8 +106,8 @@ PAGE: dict[str, Any] = {
         ("get_failed", {}, 20),
         ("get_worker_failed", {"name": "w1"}, 20),
         ("get_worker_failed", {"name": "rare"}, 40),
-        # Where the words are frequent, a thousand that failed last are looked at; else these,
-        # and what the index gives.
+        # Frequent words are found among the last thousand failures; for rare ones, the matches
+        # of the index are read too.
         ("search_failed", {"words": "often"}, 3000),
         ("search_failed", {"words": "typeerror 4711"}, 3000),
         ("search_failed", {"words": "absent"}, 3000),
@@ -135,7 +135,7 @@ def test_counting_ends_at_its_limit(
     store: PostgresStore, postgres_dsn: str, names: list[str] | None
 ) -> None:
     read = _read(store, postgres_dsn, "count", {"names": names, "at_most": 100, "now": None})
-    # Twelve levels at most; and what is reserved is not much, and has no index by the worker.
+    # At most twelve names and priorities; reserved jobs are few, and not indexed by worker.
     assert read <= 12 * 2 * 100 + 3 * 100 + 2000 + 50
 
 
@@ -153,7 +153,7 @@ def test_counting_ends_at_its_limit(
         (("change",), "jobs", "reserved_by is not null"),
     ],
 )
-def test_changing_many_looks_each_up(
+def test_changes_of_many_jobs_look_each_up(
     store: PostgresStore, postgres_dsn: str, names: tuple[str, ...], table: str, where: str
 ) -> None:
     values = {
@@ -180,7 +180,7 @@ def test_pruning_a_worker_reads_its_own_jobs_alone(
             assert _read(store, postgres_dsn, statement, {**values, **ages}) <= most
 
 
-def test_orders_and_owners_read_what_their_owners_hold(
+def test_commands_and_owners_read_only_the_jobs_of_their_owners(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
     assert _read(store, postgres_dsn, "commands", {"owners": [new_id()]}) <= 10
@@ -188,7 +188,7 @@ def test_orders_and_owners_read_what_their_owners_hold(
     assert _read(store, postgres_dsn, "forget_cancellations", {}) <= 10
 
 
-def test_the_names_of_waiting_jobs_are_leapt_through(
+def test_the_names_of_waiting_jobs_are_read_from_an_index(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
     assert _read(store, postgres_dsn, "get_waiting_names", {"limit": MANY}) <= 10

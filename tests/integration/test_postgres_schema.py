@@ -1,4 +1,4 @@
-"""Migrations, several at once, by roles with few rights, and schemas from the future."""
+"""Migrations: several at once, by roles with few rights, and schemas of newer versions."""
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ def _execute(dsn: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def test_an_absent_schema_has_version_nought(postgres_dsn: str, schema: str) -> None:
+def test_an_absent_schema_has_version_0(postgres_dsn: str, schema: str) -> None:
     store = PostgresStore(postgres_dsn, schema=schema)
     store.open()
     with pytest.raises(SchemaMismatchError, match="found 0"):

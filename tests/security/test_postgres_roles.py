@@ -159,7 +159,9 @@ _DDL = (
     ("role", "statement"),
     [(role, one) for role, own in FORBIDDEN.items() for one in (*own, *_DDL)],
 )
-def test_what_a_role_may_not_do(role: str, statement: str, cluster: Cluster) -> None:
+def test_statements_that_a_role_may_not_run(
+    role: str, statement: str, cluster: Cluster
+) -> None:
     with psycopg.connect(cluster.dsn_of(role)) as connection:
         text = sql.SQL(cluster.named(statement))
         denied = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction)

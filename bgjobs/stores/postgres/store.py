@@ -48,10 +48,7 @@ _FIND: dict[Table, str] = {
 
 @final
 class PostgresStore:
-    """Keeps jobs in one schema of a PostgreSQL database.
-
-    Text is sent in UTF-8; a connection or a database with another encoding is refused.
-    """
+    """Keeps jobs in one schema of a PostgreSQL database, whose encoding has to be UTF-8."""
 
     def __init__(
         self,
@@ -68,19 +65,16 @@ class PostgresStore:
         """Describe the store; `open` connects.
 
         Args:
-            conninfo_or_pool: A `connection string or URL
-                <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>`_,
-                or a `psycopg_pool.ConnectionPool` of yours, which you open before the store and
-                close after it. The heartbeat and the change listener use connections of their
-                own.
+            conninfo_or_pool: A connection string or URL, or a `psycopg_pool.ConnectionPool` of
+                yours, which you open before the store and close after it. See
+                https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING.
             schema: The schema of the tables. `migrate` creates it if it is missing.
             pool_size: The largest number of connections of the store's own pool.
             listen: Whether to receive notifications of other processes. Otherwise queues poll.
             listen_dsn: Where to listen instead. It has to lead past a pooler in transaction
                 mode, behind which queues poll otherwise.
             prepared_statements: Whether the server plans a statement once for each connection.
-                None: unless a pooler is in between; on your connections psycopg's
-                `prepare_threshold` applies too.
+                None: unless behind a pooler; on your connections `prepare_threshold` applies.
             call_timeout: After how many seconds without an answer a call fails and its
                 connection is closed; a heartbeat after a quarter of the lease, if that is less.
                 Migrations and the work of `complete` have no limit.
