@@ -165,7 +165,7 @@ where not (
 -- https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
 --
 -- From here to the end of the transaction no other session can read or write these tables, which is
--- why everything slow comes before. `jobs` is locked first, as by the statements that end a job: they
+-- why everything slow was done before. `jobs` is locked first, as by the statements that end a job: they
 -- lock a row of `jobs` before they write to another table.
 -- https://www.postgresql.org/docs/current/explicit-locking.html
 alter table {jobs}

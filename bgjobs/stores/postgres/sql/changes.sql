@@ -106,7 +106,7 @@ with asked as (
     from asked
     on conflict do nothing
     returning id
-), gone as (
+), deleted as (
     delete from {jobs_failed} where id = any(array(select id from again))
 ), forgotten as (
     delete from {cancellations} where job_id in (select id from again)
