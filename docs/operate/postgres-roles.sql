@@ -1,14 +1,14 @@
--- Roles for bgjobs on PostgreSQL, each with no more rights than its programs need.
--- Run it as a superuser, after the schema was made by bgjobs_migrator, and again after every
--- migration; see docs/operate/security.md. Another schema than "bgjobs" is named here in its place.
+-- Roles for bgjobs on PostgreSQL, each with the rights that its programs need and no others.
+-- Run this file as a superuser after bgjobs_migrator has created the schema, and again after each
+-- migration: see docs/operate/security.md. For another schema, replace "bgjobs" in this file.
 
--- What an earlier version of this file gave, and is not needed, is taken away. In one transaction,
--- so that programs which run meanwhile do not miss it.
+-- Revoke the rights that an earlier version of this file granted. In one transaction, so that
+-- running programs are never without the rights they need.
 begin;
 revoke all on all tables in schema bgjobs
     from bgjobs_producer, bgjobs_worker, bgjobs_reader, bgjobs_operator;
 
--- May write into no table that a producer does not need, and forge no attempt or reservation.
+-- A producer stores jobs. It cannot forge attempts or reservations.
 grant usage on schema bgjobs to bgjobs_producer;
 grant select on bgjobs.migrations to bgjobs_producer;
 grant select on bgjobs.jobs to bgjobs_producer;
@@ -16,7 +16,7 @@ grant insert (
         id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
     )
     on bgjobs.jobs to bgjobs_producer;
--- A repeated enqueue must not store a job again that has ended meanwhile. How it ended is not told.
+-- A repeated enqueue must not store a job that has ended meanwhile. Errors are not readable.
 grant select (
         id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
     )
@@ -26,8 +26,9 @@ grant select (
     )
     on bgjobs.jobs_failed to bgjobs_producer;
 
--- Everything but changes of the schema. What a job is asked to do is not rewritten, nor what has
--- ended: UPDATE of one column, that tells the least, is what PostgreSQL wants for row locks.
+-- A worker runs jobs. It cannot change what a job does, nor a job that has ended: for row locks,
+-- PostgreSQL requires UPDATE on one column, so it is granted on the least important one.
+-- https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
 grant usage on schema bgjobs to bgjobs_worker;
 grant select on bgjobs.migrations to bgjobs_worker;
 grant select, delete on bgjobs.jobs to bgjobs_worker;
@@ -46,16 +47,16 @@ grant select, insert, delete on bgjobs.jobs_succeeded to bgjobs_worker;
 grant select, insert, delete on bgjobs.jobs_failed to bgjobs_worker;
 grant update (interruptions) on bgjobs.jobs_succeeded to bgjobs_worker;
 grant update (interruptions) on bgjobs.jobs_failed to bgjobs_worker;
--- What operators ask for is read with each heartbeat, and forgotten when it was done.
+-- Operators' commands are read with each heartbeat, and deleted once they were carried out.
 grant select on bgjobs.paused_queues to bgjobs_worker;
 grant select, delete on bgjobs.cancellations to bgjobs_worker;
 grant update (asked_at) on bgjobs.cancellations to bgjobs_worker;
 -- For workers with a rate limit.
 grant select, insert, delete on bgjobs.starts to bgjobs_worker;
--- A row that cannot be read is set apart by those who meet it.
+-- A worker sets apart rows that it cannot read.
 grant select, insert on bgjobs.jobs_unreadable to bgjobs_worker;
 
--- Looks jobs up and counts them.
+-- A reader finds, lists and counts jobs.
 grant usage on schema bgjobs to bgjobs_reader;
 grant select on bgjobs.migrations to bgjobs_reader;
 grant select on bgjobs.jobs to bgjobs_reader;
@@ -63,7 +64,7 @@ grant select on bgjobs.jobs_succeeded to bgjobs_reader;
 grant select on bgjobs.jobs_failed to bgjobs_reader;
 grant select on bgjobs.jobs_unreadable to bgjobs_reader;
 
--- Does what Admin does, and runs no job: it holds no reservation and forges none.
+-- An operator calls Admin, and runs no job: it cannot reserve jobs or forge reservations.
 grant usage on schema bgjobs to bgjobs_operator;
 grant select on bgjobs.migrations to bgjobs_operator;
 grant select on bgjobs.owners to bgjobs_operator;
@@ -82,7 +83,7 @@ grant select, insert, delete on bgjobs.cancellations to bgjobs_operator;
 grant update (reason) on bgjobs.cancellations to bgjobs_operator;
 grant select, insert, delete on bgjobs.paused_queues to bgjobs_operator;
 grant select, insert, delete on bgjobs.jobs_unreadable to bgjobs_operator;
--- What had succeeded is put back as that.
+-- Jobs that had succeeded are put back as succeeded ones.
 grant insert on bgjobs.jobs_succeeded to bgjobs_operator;
 grant update (found_at) on bgjobs.jobs_unreadable to bgjobs_operator;
 

@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from bgjobs.stores.operations import Finding
-from bgjobs.stores.postgres import PostgresStore, horizon
+from bgjobs.stores.postgres import PostgresStore, diagnostics
 from tests.fixtures.postgres import fresh_postgres_store, random_schema
 
 SECRET = "payload-of-a-job"
@@ -23,8 +23,8 @@ def store(debian_dsn: str) -> Generator[PostgresStore]:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Count as old what has just begun."""
-    monkeypatch.setattr(horizon, "LONG", 0.0)
-    monkeypatch.setattr(horizon, "OLD", -1)
+    monkeypatch.setattr(diagnostics, "LONG", 0.0)
+    monkeypatch.setattr(diagnostics, "OLD", -1)
 
 
 def transactions(store: PostgresStore) -> list[Finding]:
@@ -38,7 +38,7 @@ def the_one(store: PostgresStore, name: str) -> Finding:
 
 
 def test_nothing_holds(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(horizon, "LONG", 60.0)
+    monkeypatch.setattr(diagnostics, "LONG", 60.0)
     [found] = transactions(store)
     assert found.level == "ok"
     assert "longer than 60 s" in found.text
@@ -58,7 +58,10 @@ def test_an_open_transaction_is_named(store: PostgresStore, debian_dsn: str, kin
     assert found.text.startswith(
         f"session {pid} (report, user postgres, idle in transaction) for 0 s, "
     )
-    assert "no row that died since can be removed, and each claim reads past them" in found.text
+    assert (
+        "no row that died since can be removed, and each reservation reads past them"
+        in found.text
+    )
     assert "pg_terminate_backend(pid)" in found.text
     assert SECRET not in found.text
 
@@ -89,7 +92,9 @@ def test_a_prepared_transaction_is_named(store: PostgresStore, debian_dsn: str) 
 
 def test_a_replication_slot_is_judged_by_its_age() -> None:
     """It does not tell since when it holds."""
-    [found] = horizon.findings([("replication slot", "away", "inactive", None, 5_000_000)], 7)
+    [found] = diagnostics.old_transactions(
+        [("replication slot", "away", "inactive", None, 5_000_000)], 7
+    )
     assert found.level == "warning"
     assert found.text.startswith(
         "replication slot away (inactive) for an unknown time, 5,000,000 transactions: "

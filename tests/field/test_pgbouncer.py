@@ -280,7 +280,7 @@ def test_behind_a_pooler_queues_poll_and_the_log_tells_why_once(
         [found] = [one for one in store.operations.diagnose() if one.check == "LISTEN"]
     [line] = caplog.messages
     assert line.startswith(f"{store.label}: queues poll: the connection leads through a pooler")
-    assert "give listen_dsn=..., which leads past it, or listen=False" in line
+    assert "give listen_dsn=... that leads to the server itself, or listen=False" in line
     assert found.level == "warning"
     assert "through a pooler" in found.text
 
@@ -346,9 +346,9 @@ def test_what_another_client_listens_for_is_not_gathered(debian_dsn: str, schema
 
         notified_during(lambda: store.heartbeat([owner], LEASE))
         notified_during(lambda: store.close_owners([owner]))
-        with store._calls.live.borrowed() as connection:
+        with store._database.live.borrowed() as connection:
             assert gathered(connection) == []
-        with store._calls.live.heartbeat(1.0) as connection:
+        with store._database.live.heartbeat(1.0) as connection:
             assert gathered(connection) == []
 
 

@@ -1,4 +1,4 @@
-"""The bounds of the schema come into older databases, whose rows may be beyond them."""
+"""The migration that adds bounds to older databases, whose rows may be beyond them."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -28,8 +28,8 @@ def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjob
     store = database.store()
     store.open()
     with monkeypatch.context() as earlier:
-        for adapter in ("sqlite", "postgres"):
-            earlier.setattr(f"bgjobs.stores.{adapter}.migrating.SCHEMA_VERSION", 4)
+        for module in ("sqlite.schema", "postgres.schema"):
+            earlier.setattr(f"bgjobs.stores.{module}.SCHEMA_VERSION", 4)
         store.migrate()
     yield store
     store.close()
@@ -42,7 +42,7 @@ def _operations(store: bgjobs.Store) -> Operations:
 
 
 def _add_all(rows: HostileRows) -> tuple[set[UUID], set[UUID]]:
-    """Store good rows and bad ones in each table, and return the ids of both."""
+    """Store rows within and beyond the bounds in each table, and return the ids of both."""
     good, bad = set[UUID](), set[UUID]()
     for table in _TABLES:
         good.add(rows.insert(table))
@@ -78,9 +78,7 @@ def test_rows_beyond_the_bounds_are_set_apart_and_the_others_stay(
     assert {job.id for job in store.reserve(owner.id, ["work"], 100)} < good
 
 
-def test_owners_beyond_the_bounds_are_forgotten(
-    database: Database, store: bgjobs.Store
-) -> None:
+def test_owners_beyond_the_bounds_are_deleted(database: Database, store: bgjobs.Store) -> None:
     rows = HostileRows(database)
     far = "infinity" if isinstance(database, PostgresSchema) else 2**63 - 1
     now = "2030-01-01 00:00:00+00" if isinstance(database, PostgresSchema) else 0
@@ -94,7 +92,7 @@ def test_owners_beyond_the_bounds_are_forgotten(
         rows.execute("owners", {**owner, "lease_expires_at": far})
 
 
-def test_validation_goes_on_where_it_was_interrupted(
+def test_validation_continues_where_it_was_interrupted(
     database: Database, store: bgjobs.Store
 ) -> None:
     store.migrate()
@@ -120,10 +118,10 @@ def test_validation_goes_on_where_it_was_interrupted(
 _OTHERS = ("owners", "cancellations", "paused_queues", "starts")
 
 
-def test_a_process_of_the_version_before_goes_on_beside_the_bounds(
+def test_a_process_of_the_earlier_version_continues_beside_the_bounds(
     database: Database, store: bgjobs.Store
 ) -> None:
-    """It has opened the store before, and knows nothing of the table of unreadable rows."""
+    """It opened the store before, and does not know the table of unreadable rows."""
     rows = HostileRows(database)
     owner = Owner(new_id(), "queue", "node")
     store.open_owner(owner, LEASE)
@@ -170,7 +168,7 @@ def _assert_refused(rows: HostileRows, table: str, columns: Mapping[str, Any]) -
 
 
 @pytest.mark.parametrize("table", _OTHERS)
-def test_a_change_of_what_is_no_job_keeps_within_the_bounds(
+def test_a_change_of_another_row_stays_within_the_bounds(
     database: Database, store: bgjobs.Store, table: str
 ) -> None:
     store.migrate()
@@ -183,10 +181,10 @@ def test_a_change_of_what_is_no_job_keeps_within_the_bounds(
 
 
 @pytest.mark.parametrize("table", _TABLES)
-def test_a_change_of_a_job_keeps_within_the_bounds(
+def test_a_change_of_a_job_stays_within_the_bounds(
     database: Database, store: bgjobs.Store, table: str
 ) -> None:
-    """But for a reservation on SQLite, which is checked when it is made."""
+    """Except for a reservation on SQLite, which is checked when it is made."""
     store.migrate()
     rows = HostileRows(database)
     rows.insert(table)
@@ -198,12 +196,12 @@ def test_a_change_of_a_job_keeps_within_the_bounds(
 def test_few_rows_are_read_at_once_to_be_set_apart(
     database: Database, store: bgjobs.Store
 ) -> None:
-    """Each may have megabytes that can be read."""
+    """Each may have megabytes of text."""
     store.migrate()
     rows = HostileRows(database)
     for _ in range(60):
         rows.insert(reservations=LARGEST_COUNT)
-    if not isinstance(database, PostgresSchema):  # its bounds let each reservation pass
+    if not isinstance(database, PostgresSchema):  # its bounds allow every reservation
         rows.run(
             "create trigger last before update of reservations on bgjobs_jobs "
             "when new.reservations > 1073741823 begin select raise(abort, 'last'); end"

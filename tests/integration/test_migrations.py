@@ -73,8 +73,8 @@ def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjob
     store = database.store()
     store.open()
     with monkeypatch.context() as earlier:
-        for adapter in ("sqlite", "postgres"):
-            earlier.setattr(f"bgjobs.stores.{adapter}.migrating.SCHEMA_VERSION", 1)
+        for module in ("sqlite.schema", "postgres.schema"):
+            earlier.setattr(f"bgjobs.stores.{module}.SCHEMA_VERSION", 1)
         assert store.migrate() == ["0001_jobs"]
     _VersionOne(database)
     yield store

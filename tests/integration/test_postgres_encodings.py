@@ -1,4 +1,4 @@
-"""Text comes back as it was given, in whatever encoding a session speaks, or it is refused."""
+"""Text is read back as it was written, whatever a session's encoding is, or it is refused."""
 
 import select
 from collections.abc import Generator
@@ -21,9 +21,9 @@ from tests.fixtures.postgres_jobs import enqueue, open_owner
 
 CAFE = "naïve café"
 TEXT = f"{CAFE} €uro 日本語 🎉 ÿ"
-"""Signs of one to four bytes; what begins it is in LATIN1, too."""
+"""Characters of one to four bytes; the first of them are in LATIN1 too."""
 NAME = "wörker-日本"
-REFUSED = "client_encoding is LATIN1, so other text would be stored than was given"
+REFUSED = "client_encoding is LATIN1, so the server would store other text than it was sent"
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def schema(postgres_dsn: str) -> Generator[str]:
 
 
 def check_all_texts(store: PostgresStore) -> None:
-    """Send text on every way there and back."""
+    """Write and read text in every way."""
     request = JobRequest(NAME, f'"{TEXT}"').unique(TEXT).with_metadata(über=TEXT)
     [new] = enqueue(store, request)
     owner = open_owner(store)
@@ -111,7 +111,7 @@ def test_the_connection_string_chooses_no_encoding(
         check_news(store)
 
 
-def test_what_work_does_to_its_session_ends_with_it(postgres_dsn: str, schema: str) -> None:
+def test_the_encoding_that_work_sets_does_not_stay(postgres_dsn: str, schema: str) -> None:
     with opened(postgres_dsn, schema=schema, pool_size=1) as store:
         reservation = enqueue_one(store)
         assert store.complete(
@@ -120,7 +120,7 @@ def test_what_work_does_to_its_session_ends_with_it(postgres_dsn: str, schema: s
         check_all_texts(store)
 
 
-def test_a_pool_of_the_callers_in_another_encoding_is_refused(
+def test_a_pool_of_the_application_in_another_encoding_is_refused(
     postgres_dsn: str, schema: str
 ) -> None:
     with (

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError, StoreError
-from bgjobs.stores.postgres import PostgresStore, writing
+from bgjobs.stores.postgres import PostgresStore, statements
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import requests
 
@@ -45,7 +45,7 @@ def test_jobs_do_not_exist_when_the_caller_rolls_back(
 def test_in_autocommit_mode_a_transaction_has_to_be_open(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
-    """Each statement would be committed by itself, whatever becomes of the caller's own."""
+    """Otherwise each statement would be committed by itself."""
     told = (
         r"enqueue_in: expected an open transaction, found none on a connection in autocommit "
         r"mode.*'with connection\.transaction\(\):', in Django with transaction\.atomic\(\)"
@@ -83,7 +83,7 @@ def test_in_autocommit_mode_an_async_transaction_has_to_be_open(
 def test_all_or_none_are_stored(
     store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "NOTIFY", b"select absent()")
+    monkeypatch.setattr(statements, "NOTIFY", b"select absent()")
     with psycopg.connect(postgres_dsn) as connection, pytest.raises(StoreError):
         store.enqueue_in(connection, requests(2))
 
@@ -96,7 +96,7 @@ def test_all_or_none_are_stored(
     assert store.get_enqueued() == []
 
 
-def test_in_autocommit_mode_the_callers_own_transaction_goes_on(
+def test_in_autocommit_mode_a_transaction_begun_by_sql_is_used(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
@@ -131,7 +131,7 @@ def test_the_delay_counts_from_the_statement(store: PostgresStore, postgres_dsn:
     assert (job.available_at - job.created_at).days == 1
 
 
-def test_a_taken_unique_key_gives_its_holder(store: PostgresStore, postgres_dsn: str) -> None:
+def test_a_taken_unique_key_returns_its_job(store: PostgresStore, postgres_dsn: str) -> None:
     wanted = JobRequest("work", '"one"').unique("key")
     with psycopg.connect(postgres_dsn) as connection:
         [first] = store.enqueue_in(connection, [wanted])
@@ -141,7 +141,7 @@ def test_a_taken_unique_key_gives_its_holder(store: PostgresStore, postgres_dsn:
 
 
 @pytest.mark.parametrize("commit", [True, False])
-def test_the_async_twin(store: PostgresStore, postgres_dsn: str, *, commit: bool) -> None:
+def test_enqueue_in_async(store: PostgresStore, postgres_dsn: str, *, commit: bool) -> None:
     async def main() -> int:
         connection = await psycopg.AsyncConnection.connect(postgres_dsn)
         async with connection:
@@ -155,7 +155,7 @@ def test_the_async_twin(store: PostgresStore, postgres_dsn: str, *, commit: bool
     assert len(store.get_enqueued()) == (2 if commit else 0)
 
 
-def test_the_watcher_is_told_when_the_caller_commits(
+def test_listeners_are_notified_when_the_caller_commits(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
     watcher = store.watch()
@@ -163,7 +163,7 @@ def test_the_watcher_is_told_when_the_caller_commits(
     with psycopg.connect(postgres_dsn) as connection:
         store.enqueue_in(connection, requests(1, "mine"))
         assert watcher.poll() == set()
-    # NOTIFY is in order: what comes first is the transaction above.
+    # Notifications are ordered: the transaction above comes first.
     store.notify(["later"])
     told: set[str] = set()
     while "later" not in told:
@@ -172,14 +172,14 @@ def test_the_watcher_is_told_when_the_caller_commits(
     watcher.close()
 
 
-def test_no_requests_are_no_statement(store: PostgresStore, postgres_dsn: str) -> None:
+def test_without_requests_no_statement_is_run(store: PostgresStore, postgres_dsn: str) -> None:
     with psycopg.connect(postgres_dsn) as connection:
         assert store.enqueue_in(connection, []) == []
         assert connection.info.transaction_status.name == "IDLE"
 
 
 class DatabaseWrapper:
-    """Stands for Django's."""
+    """Looks like Django's."""
 
     __module__ = "django.db.backends.postgresql.base"
 

@@ -28,7 +28,7 @@ def test_the_server_of_a_killed_session_is_stopped() -> None:
         "    print(dsn, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
     )
-    # The guard holds the other end of the output: it is read to its end when the guard ends.
+    # The guard inherits the output, so reading it waits for the guard's end.
     killed = subprocess.run(
         [sys.executable, "-c", program],
         cwd=_ROOT,
@@ -42,7 +42,7 @@ def test_the_server_of_a_killed_session_is_stopped() -> None:
     assert not Path(folder).exists()
 
 
-def test_dropping_what_is_not_there(postgres_dsn: str) -> None:
+def test_dropping_an_absent_schema(postgres_dsn: str) -> None:
     drop_schema(postgres_dsn, random_schema())
 
 

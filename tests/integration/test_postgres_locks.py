@@ -1,4 +1,4 @@
-"""Rows and tables that somebody else holds, perhaps for ever."""
+"""Rows and tables that another session has locked, perhaps without end."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -10,12 +10,13 @@ from psycopg.conninfo import make_conninfo
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.decoder import TABLES
-from bgjobs.stores.postgres import PostgresStore, migrating
+from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres import schema as migration
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, reserve_one
 from tests.fixtures.postgres_locks import named, wait_until_waiting
 
-_TIMEOUT = 0.5  # seconds until a call is given up
+_TIMEOUT = 0.5  # seconds until a call fails
 
 
 def _schema(store: PostgresStore) -> str:
@@ -50,7 +51,7 @@ def test_a_call_that_is_given_up_ends_on_the_server_too(postgres_dsn: str) -> No
 def test_a_migration_does_not_queue_up_behind_a_long_reader(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrating, "_LOCK_WAIT", 0.1)
+    monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 0.1)
     with fresh_postgres_store(postgres_dsn) as store:
         schema = _schema(store)
         with psycopg.connect(postgres_dsn, autocommit=True) as connection:
@@ -97,8 +98,8 @@ def _undo_the_bounds(dsn: str, store: PostgresStore) -> None:
 def test_others_write_while_a_migration_sets_rows_apart(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits here for the last row that it deletes, after which it takes the tables."""
-    monkeypatch.setattr(migrating, "_LOCK_WAIT", 60.0)
+    """The migration waits for the last row that it deletes, before it locks the tables."""
+    monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 60.0)
     name, dsn = named(postgres_dsn)
     with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:
         _undo_the_bounds(postgres_dsn, store)
@@ -114,8 +115,8 @@ def test_others_write_while_a_migration_sets_rows_apart(
 def test_a_migration_that_the_server_ends_to_solve_a_deadlock_is_done_again(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each looks for one after it has waited: here the migration, which waits first."""
-    monkeypatch.setattr(migrating, "_LOCK_WAIT", 60.0)
+    """A session looks for a deadlock after a wait: here the migration, which waits first."""
+    monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 60.0)
     name, dsn = named(postgres_dsn)
     dsn = make_conninfo(dsn, options="-c deadlock_timeout=5s")
     with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:

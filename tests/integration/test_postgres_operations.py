@@ -1,4 +1,4 @@
-"""Operators on PostgreSQL, where others write at the same moment."""
+"""Operators' verbs while other sessions write."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -52,7 +52,7 @@ def new_owner(store: PostgresStore) -> UUID:
 def beside(
     dsn: str, work: Callable[[], T], holder: psycopg.Connection[Any]
 ) -> Generator[Future[T]]:
-    """Run `work` in a thread, and go on once it waits for what `holder` has locked."""
+    """Run `work` in a thread until it waits for a lock of `holder`."""
     with ThreadPoolExecutor(1) as threads, psycopg.connect(dsn, autocommit=True) as looking:
         future = threads.submit(work)
         blocked = b"select from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
@@ -61,16 +61,16 @@ def beside(
         yield future
 
 
-def test_a_rate_goes_by_the_clock_behind_the_wait_for_others(
+def test_a_rate_is_judged_by_the_time_after_the_wait_for_the_lock(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
-    """The transaction began before; what others have started meanwhile would count less."""
+    """By the transaction's own time, jobs that others started meanwhile would not count."""
     put_one(store, now=datetime.now(UTC))
     owner = new_owner(store)
     cap = Cap("mail", rate=RateLimit(1, 60))
     with psycopg.connect(postgres_dsn) as other:
         other.execute(LOCK_NAMES, {"schema": schema_of(store), "names": ["mail"]})
-        reserving = lambda: store.reserve(owner, ["mail"], 1, caps=[cap])  # noqa: E731
+        reserving = lambda: store.reserve(owner, ["mail"], 1, caps=[cap])  # noqa: E731 - the name says what it does
         with beside(postgres_dsn, reserving, other) as future:
             [[waited]] = other.execute("select clock_timestamp()").fetchall()
             other.rollback()
@@ -82,7 +82,7 @@ def test_a_rate_goes_by_the_clock_behind_the_wait_for_others(
 
 
 def store_again(connection: psycopg.Connection[Any], schema: str, table: str) -> None:
-    """Make a live job of an ended one."""
+    """Store an ended job as a live one."""
     columns = "id, name, payload, created_at, available_at"
     source = f'select {columns} from "{schema}".{table}'
     connection.execute(f'insert into "{schema}".jobs ({columns}) {source}'.encode())
@@ -96,12 +96,12 @@ def rows(dsn: str, query: str) -> list[Any]:
 def test_a_job_that_is_put_back_while_it_is_cancelled_ends(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
-    """It ran when those that wait were looked for, and waits when those that run are."""
+    """It runs when waiting jobs are cancelled, and waits when running ones are."""
     first, second = held(store, 2)
     insert = f'insert into "{schema_of(store)}".cancellations values (%s, %s, now())'
     with psycopg.connect(postgres_dsn) as other:
         other.execute(insert.encode(), [first.id, "other"])
-        cancelling = lambda: store.operations.cancel([first.id, second.id], "no")  # noqa: E731
+        cancelling = lambda: store.operations.cancel([first.id, second.id], "no")  # noqa: E731 - the name says what it does
         with beside(postgres_dsn, cancelling, other) as future:
             assert not store.write(settle=[requeue(second)]).lost
             other.rollback()
@@ -110,10 +110,10 @@ def test_a_job_that_is_put_back_while_it_is_cancelled_ends(
     assert store.count().failed == 1
 
 
-def test_a_job_that_was_stored_once_more_is_cancelled_without_a_trace(
+def test_a_job_that_was_stored_again_is_cancelled_without_a_record(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
-    """As the write may be slower than the job; the end that is there is the true one."""
+    """The write was slower than the job, whose recorded end is the true one."""
     [done] = held(store)
     assert not store.write(settle=[succeed(done)]).lost
     with psycopg.connect(postgres_dsn) as connection:

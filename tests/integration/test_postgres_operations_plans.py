@@ -1,4 +1,4 @@
-"""What operators ask of a server is looked up by index, however many jobs there are."""
+"""Operators' statements use indexes, however many jobs there are."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from bgjobs.stores.postgres.statements import Dialect
 from tests.fixtures.postgres import fresh_postgres_store
 
 ROWS = 40_000
-"""Of each kind."""
+"""How many rows of each kind there are."""
 MANY = 500
 _JOBS = """
     insert into {s}.jobs (
@@ -59,13 +59,13 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
 
 
 def _dialect(store: PostgresStore) -> Dialect:
-    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are looked at
+    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are tested
 
 
-def _read(store: PostgresStore, dsn: str, verb: str, part: int = 0, **values: Any) -> float:
-    """Run a statement, take it back, and give how many rows and index entries it has read."""
+def _read(store: PostgresStore, dsn: str, name: str, values: dict[str, Any]) -> float:
+    """Run a statement, roll it back, and return how many rows and index entries it read."""
     with psycopg.connect(dsn) as connection:
-        text = b"explain (analyze, format json) " + _dialect(store).part(verb, part)
+        text = b"explain (analyze, format json) " + _dialect(store)[name]
         [[[explained]]] = connection.execute(text, values, prepare=False).fetchall()
         connection.rollback()
     return sum(map(_read_by, _nodes(explained["Plan"])))
@@ -99,58 +99,62 @@ PAGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("verb", ["get_failed", "get_failed_ids"])
+@pytest.mark.parametrize("suffix", ["", "_ids"])
 @pytest.mark.parametrize(
-    ("part", "values", "most"),
+    ("name", "values", "most"),
     [
-        (0, {}, 20),
-        (1, {"name": "w1"}, 20),
-        (1, {"name": "rare"}, 40),
-        # Where the words are frequent, a thousand that failed last are looked at; else these,
-        # and what the index gives.
-        (2, {"words": "often"}, 3000),
-        (2, {"words": "typeerror 4711"}, 3000),
-        (2, {"words": "absent"}, 3000),
-        (3, {"words": "rare", "name": "rare"}, 200),
-        (3, {"words": "absent", "name": "rare"}, 200),
+        ("get_failed", {}, 20),
+        ("get_worker_failed", {"name": "w1"}, 20),
+        ("get_worker_failed", {"name": "rare"}, 40),
+        # Frequent words are found among the last thousand failures; for rare ones, the matches
+        # of the index are read too.
+        ("search_failed", {"words": "often"}, 3000),
+        ("search_failed", {"words": "typeerror 4711"}, 3000),
+        ("search_failed", {"words": "absent"}, 3000),
+        ("search_worker_failed", {"words": "rare", "name": "rare"}, 200),
+        ("search_worker_failed", {"words": "absent", "name": "rare"}, 200),
     ],
 )
 def test_a_page_of_failed_jobs_reads_little_more_than_it_gives(
     store: PostgresStore,
     postgres_dsn: str,
-    verb: str,
-    part: int,
+    name: str,
+    suffix: str,
     values: dict[str, Any],
     most: int,
 ) -> None:
-    assert _read(store, postgres_dsn, verb, part, **{**PAGE, **values}) <= most
+    assert _read(store, postgres_dsn, f"{name}{suffix}", {**PAGE, **values}) <= most
+
+
+CANCEL = ("cancel_waiting", "cancel_running")
+DELETE = ("delete_waiting", "delete_ended", "delete_unreadable")
 
 
 @pytest.mark.parametrize("names", [None, ["w1"], ["rare", "w2", "w3"], ["absent"]])
 def test_counting_ends_at_its_limit(
     store: PostgresStore, postgres_dsn: str, names: list[str] | None
 ) -> None:
-    read = _read(store, postgres_dsn, "count", names=names, at_most=100, now=None)
-    # Twelve levels at most; and what is reserved is not much, and has no index by the worker.
+    read = _read(store, postgres_dsn, "count", {"names": names, "at_most": 100, "now": None})
+    # At most twelve names and priorities; reserved jobs are few, and not indexed by worker.
     assert read <= 12 * 2 * 100 + 3 * 100 + 2000 + 50
 
 
 @pytest.mark.parametrize(
-    ("verb", "parts", "table", "where"),
+    ("names", "table", "where"),
     [
-        ("retry", 1, "jobs_failed", "true"),
-        ("retry", 1, "jobs", "true"),
-        ("cancel", 2, "jobs", "reserved_by is null"),
-        ("cancel", 2, "jobs", "reserved_by is not null"),
-        ("cancel", 2, "jobs_failed", "true"),
-        ("delete", 3, "jobs", "reserved_by is null"),
-        ("delete", 3, "jobs_failed", "true"),
-        ("change", 1, "jobs", "reserved_by is null"),
-        ("change", 1, "jobs", "reserved_by is not null"),
+        (("retry",), "jobs_failed", "true"),
+        (("retry",), "jobs", "true"),
+        (CANCEL, "jobs", "reserved_by is null"),
+        (CANCEL, "jobs", "reserved_by is not null"),
+        (CANCEL, "jobs_failed", "true"),
+        (DELETE, "jobs", "reserved_by is null"),
+        (DELETE, "jobs_failed", "true"),
+        (("change",), "jobs", "reserved_by is null"),
+        (("change",), "jobs", "reserved_by is not null"),
     ],
 )
-def test_changing_many_looks_each_up(
-    store: PostgresStore, postgres_dsn: str, verb: str, parts: int, table: str, where: str
+def test_changes_of_many_jobs_look_each_up(
+    store: PostgresStore, postgres_dsn: str, names: tuple[str, ...], table: str, where: str
 ) -> None:
     values = {
         "ids": [*_ids(store, postgres_dsn, table, where), *(new_id() for _ in range(MANY))],
@@ -161,8 +165,8 @@ def test_changing_many_looks_each_up(
         "delay": 1,
         "priority": 1,
     }
-    for part in range(parts):
-        assert _read(store, postgres_dsn, verb, part, **values) <= 8 * MANY
+    for name in names:
+        assert _read(store, postgres_dsn, name, values) <= 8 * MANY
 
 
 @pytest.mark.parametrize(("name", "own"), [("rare", 40), ("w1", 10_000), ("absent", 0)])
@@ -170,31 +174,31 @@ def test_pruning_a_worker_reads_its_own_jobs_alone(
     store: PostgresStore, postgres_dsn: str, name: str, own: int
 ) -> None:
     values: dict[str, Any] = {"name": name, "limit": MANY, "skip": 0, "now": None}
-    for part in (0, 1):
+    for statement in ("prune_worker_succeeded", "prune_worker_failed"):
         for age, most in ((10**15, own), (0, 4 * min(own, MANY))):
             ages = {"succeeded_for": age, "failed_for": age}
-            assert _read(store, postgres_dsn, "prune_worker", part, **values, **ages) <= most
+            assert _read(store, postgres_dsn, statement, {**values, **ages}) <= most
 
 
-def test_orders_and_owners_read_what_their_owners_hold(
+def test_commands_and_owners_read_only_the_jobs_of_their_owners(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
-    assert _read(store, postgres_dsn, "commands", owners=[new_id()]) <= 10
-    assert _read(store, postgres_dsn, "get_owners", now=None) <= 10
-    assert _read(store, postgres_dsn, "forget_cancellations") <= 10
+    assert _read(store, postgres_dsn, "commands", {"owners": [new_id()]}) <= 10
+    assert _read(store, postgres_dsn, "get_owners", {"now": None}) <= 10
+    assert _read(store, postgres_dsn, "forget_cancellations", {}) <= 10
 
 
-def test_the_names_of_waiting_jobs_are_leapt_through(
+def test_the_names_of_waiting_jobs_are_read_from_an_index(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
-    assert _read(store, postgres_dsn, "get_waiting_names", limit=MANY) <= 10
+    assert _read(store, postgres_dsn, "get_waiting_names", {"limit": MANY}) <= 10
 
 
 def test_occurrences_are_read_from_their_index(store: PostgresStore, postgres_dsn: str) -> None:
-    assert _read(store, postgres_dsn, "get_occurrences", after=None, limit=MANY) <= 10
+    assert _read(store, postgres_dsn, "get_occurrences", {"after": None, "limit": MANY}) <= 10
 
 
 def test_ids_are_looked_up(store: PostgresStore, postgres_dsn: str) -> None:
     for first in (UUID(int=0), new_id()):
         values: dict[str, Any] = {"first": first, "last": UUID(int=2**128 - 1), "limit": 10}
-        assert _read(store, postgres_dsn, "find_ids", **values) <= 30
+        assert _read(store, postgres_dsn, "find_ids", values) <= 30

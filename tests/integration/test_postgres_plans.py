@@ -1,4 +1,4 @@
-"""The plan of a claim: it reads what it gives and little more, whatever is stored."""
+"""The plan of a reservation: it reads little more than it returns, whatever is stored."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -30,7 +30,7 @@ _SPREADS = {
     "ties": "n / 5000 * interval '1 microsecond'",
     "skewed": "n % 50 * interval '1 second'",
 }
-"""Of the instants: every name has its share of the best, or the first names have them all."""
+"""How times are spread: each name has a share of the first jobs, or a few names have all."""
 
 
 @pytest.fixture(
@@ -56,7 +56,7 @@ def store(population: str, postgres_dsn: str) -> Generator[PostgresStore]:
 
 
 def _dialect(store: PostgresStore) -> Dialect:
-    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are looked at
+    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are tested
 
 
 def _explain(
@@ -79,7 +79,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _read(node: dict[str, Any]) -> float:
-    """How many rows of the jobs a node has read, those it threw away included."""
+    """Return how many rows of `jobs` a node has read, including those it discarded."""
     if node.get("Relation Name") != "jobs" or "Scan" not in node["Node Type"]:
         return 0
     rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
@@ -93,13 +93,13 @@ def _check_indexes(nodes: list[dict[str, Any]], allowed: set[str]) -> None:
 
 @pytest.mark.parametrize("limit", [1, 10, 100])
 @pytest.mark.parametrize("names", [_NAMES[:1], _NAMES], ids=["one name", "fifty names"])
-def test_a_claim_reads_little_more_than_it_takes(
+def test_a_reservation_reads_little_more_than_it_takes(
     population: str, store: PostgresStore, postgres_dsn: str, names: list[str], limit: int
 ) -> None:
     nodes = _explain(store, postgres_dsn, "reserve", names, limit)
     _check_indexes(nodes, {*_BY_PRIORITY, "jobs_pkey", "owners_pkey"})
-    # What is taken is read when it is chosen, when it is locked and when it is changed. That a
-    # few names have all the best is found out in several rounds.
+    # A row is read when it is chosen, when it is locked and when it is changed. If a few names
+    # have all the first jobs, that takes several rounds.
     times = 6 if "skewed" in population else 4
     assert sum(map(_read, nodes)) <= times * (limit + len(names))
     locked = [node for node in nodes if node["Node Type"] == "LockRows"]
@@ -109,10 +109,10 @@ def test_a_claim_reads_little_more_than_it_takes(
 
 
 @pytest.mark.parametrize("limit", [1, 10, 100])
-def test_a_claim_is_too_cheap_to_be_compiled(
+def test_a_reservation_is_too_cheap_to_be_compiled(
     store: PostgresStore, postgres_dsn: str, limit: int
 ) -> None:
-    """Compiling would take far longer than it runs; the server decides by its own estimate."""
+    """Compiling takes far longer than running it; the server decides by its estimate."""
     [update, *_] = _explain(store, postgres_dsn, "reserve", _NAMES, limit)
     assert update["Total Cost"] < 50_000
 
@@ -139,12 +139,12 @@ def test_replacing_looks_up_its_row(store: PostgresStore, postgres_dsn: str) -> 
 
 
 @pytest.mark.parametrize("count", [1, 1000])
-def test_looking_for_jobs_that_ended_meanwhile_reads_no_table(
+def test_the_check_for_ended_jobs_reads_no_table(
     store: PostgresStore, postgres_dsn: str, count: int
 ) -> None:
     values = {"ids": [new_id() for _ in range(count)]}
     with psycopg.connect(postgres_dsn) as connection:
-        statement = b"explain (analyze, format json) " + _dialect(store).part("enqueue", 1)
+        statement = b"explain (analyze, format json) " + _dialect(store)["refuse_ended"]
         row = connection.execute(statement, values, prepare=False).fetchone()
     assert row is not None
     assert sum(map(_read, _nodes(row[0][0]["Plan"]))) <= 1

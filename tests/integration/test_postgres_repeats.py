@@ -1,4 +1,4 @@
-"""Writes that are repeated, or go on when nobody waits for them any more: a job runs once."""
+"""Writes that are repeated, or continue after their client gave up: a job runs once."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +19,9 @@ from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
 from tests.fixtures.postgres_locks import named, wait_until_waiting
 
-_PATIENT = 60.0  # seconds; a quarter of it is how long a unique key is waited for
+_PATIENT = 60.0  # seconds; the wait for a unique key lasts a quarter of it
 _KEYED = JobRequest("first", "[]").unique("key")
-"""Stored before the jobs of other names, so that these wait with it."""
+"""Stored before jobs of other names, which wait with it."""
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_job_that_ends_while_a_write_of_it_waits_is_not_stored_again(
     assert [one.id for one in store.get_enqueued()] == [keyed.id]
 
 
-def test_the_same_in_a_write_that_settles_too(
+def test_a_job_that_ends_while_a_settling_write_waits_is_not_stored_again(
     store: PostgresStore, postgres_dsn: str, name: str
 ) -> None:
     job, keyed = NewJob(new_id(), JobRequest("work", "[]")), NewJob(new_id(), _KEYED)
@@ -123,7 +123,7 @@ def test_the_bound_on_waiting_does_not_stay_with_the_connection(postgres_dsn: st
 
 
 @pytest.mark.parametrize("settle", [_succeed, _fail])
-def test_a_job_that_is_there_once_more_ends_as_lost_and_is_gone(
+def test_a_job_that_was_stored_again_ends_as_lost_and_is_deleted(
     store: PostgresStore, postgres_dsn: str, settle: Callable[[Job], Settlement]
 ) -> None:
     job = reserve_one(store)

@@ -15,7 +15,8 @@ from bgjobs import ScheduledJob, every
 from bgjobs._core.ids import new_id
 from bgjobs._core.occurrences import Occurrence
 from bgjobs.stores.json_columns import dump_occurrence
-from bgjobs.stores.postgres import PostgresStore, writing
+from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres import writes as module
 from bgjobs.stores.types import NewJob, Written
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_locks import named, wait_until_waiting
@@ -115,7 +116,7 @@ async def planned(bg: bgjobs.BgJobs, name: str) -> None:
 async def test_neither_users_nor_ends_nor_other_schedules_wait_for_a_held_key(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "BRIEF_WAIT", PATIENCE)
+    monkeypatch.setattr(module, "BRIEF_WAIT", PATIENCE)
     name, dsn = named(postgres_dsn)
     with (
         closed_store(dsn, call_timeout=10 * PATIENCE) as store,

@@ -99,8 +99,8 @@ SQL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 FILLED_IN = {
-    ("bgjobs/stores/postgres/migrating.py", "sql.schema"),
-    ("bgjobs/stores/postgres/watcher.py", "channel"),
+    ("bgjobs/stores/postgres/schema.py", "sql.schema"),
+    ("bgjobs/stores/postgres/listener.py", "channel"),
     ("bgjobs/stores/sqlite/connection.py", "synchronous"),
     ("bgjobs/stores/sqlite/diagnostics.py", "executor.sql['find_due'][0]"),
 }

@@ -78,7 +78,7 @@ def refusal(call: Callable[[], object]) -> BaseException:
 
 def check_silent(store: PostgresStore) -> None:
     """Neither what it shows nor what it raises has the secret."""
-    assert SECRET not in f"{store!r} {store.label} {vars(store)['_source']!r}"
+    assert SECRET not in f"{store!r} {store.label} {vars(store)['_database'].source!r}"
     assert SECRET not in every_word(refusal(store.open))
 
 
@@ -122,7 +122,7 @@ def test_no_password_of_a_callers_pool_is_told(spelling: str) -> None:
     ):
         store = PostgresStore(pool)
         assert SECRET not in f"{store!r} {store.label}"
-        source = vars(store)["_source"]
+        source = vars(store)["_database"].source
         assert SECRET not in repr(source)
         assert SECRET not in every_word(refusal(source.connect))
 
@@ -142,7 +142,7 @@ def test_no_password_in_the_settings_of_a_pool_is_told(kwargs: dict[str, Any]) -
     for given in (kwargs, lambda: kwargs):
         store = PostgresStore(ConnectionPool("", kwargs=given, open=False))
         assert SECRET not in f"{store!r} {store.label}"
-        source = vars(store)["_source"]
+        source = vars(store)["_database"].source
         assert SECRET not in every_word(refusal(source.connect))
 
 

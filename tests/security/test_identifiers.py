@@ -8,7 +8,7 @@ import pytest
 
 import bgjobs
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.watcher import channel_of
+from bgjobs.stores.postgres.statements import channel_of
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract import CHECKS
 from tests.fixtures.postgres import drop_schema

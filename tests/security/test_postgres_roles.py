@@ -1,97 +1,32 @@
-"""The roles of docs/operate/postgres-roles.sql: each suffices, and has no right too many."""
+"""The roles of docs/operate/postgres-roles.sql: each has the rights it needs, and no others."""
 
-import asyncio
 import re
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import AttemptError, Job, UnreadableJob
-from bgjobs._core.limits import Cap, RateLimit
-from bgjobs._core.requests import JobOptions, JobRequest
-from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
 from bgjobs.errors import StoreError
-from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.types import NewJob, Owner
+from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.postgres_roles import (
+    FILE,
+    SCRIPTS,
+    Cluster,
+    asked,
+    clustered,
+    set_one_apart,
+    work,
+)
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
-
-FILE = Path(__file__).parents[2] / "docs" / "operate" / "postgres-roles.sql"
-ROLES = ("producer", "worker", "reader", "operator", "migrator")
-LEASE = timedelta(minutes=1)
-ALL = timedelta(0)
-
-
-@frozen
-class Cluster:
-    """A schema and its roles, under names that no other test uses."""
-
-    dsn: str
-    schema: str
-
-    def role(self, name: str) -> str:
-        return f"{self.schema}_{name}"
-
-    def store(self, role: str) -> PostgresStore:
-        return PostgresStore(self.dsn_of(role), schema=self.schema, pool_size=1)
-
-    def dsn_of(self, role: str) -> str:
-        return make_conninfo(self.dsn, options=f"-c role={self.role(role)}")
-
-    def execute(self, *statements: str) -> None:
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for one in statements:
-                connection.execute(one.encode())
-
-    def rows(self, query: str) -> list[Any]:
-        with psycopg.connect(self.dsn) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    @contextmanager
-    def using(self, role: str) -> Generator[PostgresStore]:
-        store = self.store(role)
-        store.open()
-        try:
-            yield store
-        finally:
-            store.close()
-
-    def named(self, text: str) -> str:
-        """Put our names into a text that speaks of `bgjobs`."""
-        text = re.sub(r"\bbgjobs_(?=\w)", f"{self.schema}_", text)
-        return re.sub(r"\bbgjobs\b", self.schema, text)
-
-
-@contextmanager
-def clustered(postgres_dsn: str) -> Generator[Cluster]:
-    """Make a schema and its roles, and give these the rights of the file."""
-    cluster = Cluster(postgres_dsn, random_schema())
-    try:
-        cluster.execute(
-            *(f"create role {cluster.role(one)}" for one in ROLES),
-            f"create schema {cluster.schema} authorization {cluster.role('migrator')}",
-        )
-        with cluster.using("migrator") as store:
-            assert store.migrate()
-        cluster.execute(cluster.named(FILE.read_text("utf-8")))
-        yield cluster
-    finally:
-        drop_schema(postgres_dsn, cluster.schema)
-        cluster.execute(*(f"drop role if exists {cluster.role(one)}" for one in ROLES))
 
 
 @pytest.fixture(scope="module")
@@ -109,142 +44,6 @@ def empty(cluster: Cluster) -> None:
     cluster.execute(*(f"truncate {cluster.schema}.{one}" for one in tables))
 
 
-def asked(**options: Any) -> JobRequest:
-    return JobRequest("work", "{}", JobOptions(**options))
-
-
-def produce(store: PostgresStore) -> None:
-    """Do all that a program does which only enqueues."""
-    store.check_schema()
-    new = NewJob(new_id(), asked(unique_key="one"))
-    store.write([new, NewJob(new_id(), asked())])
-    store.write([NewJob(new_id(), asked(unique_key="one"))])  # taken: the live one is read
-    store.write([new])  # a repetition
-    store.notify(["work"])
-    dsn = vars(store)["_source"]._conninfo
-    with psycopg.connect(dsn) as connection:
-        store.enqueue_in(connection, [asked(priority=5, available_in=timedelta(days=1))])
-    asyncio.run(produce_async(store, dsn))
-
-
-async def produce_async(store: PostgresStore, dsn: str) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        await store.enqueue_in_async(connection, [asked(unique_key="one")])
-
-
-def read(store: PostgresStore) -> None:
-    """Do all that a program does which only looks."""
-    store.check_schema()
-    store.find(new_id())  # in all three tables
-    store.find_unique("work", "one")
-    for lists in (store.get_enqueued, store.get_succeeded, store.get_failed):
-        lists("work")
-    store.get_running()
-    store.count()
-    store.next_due(["work"])
-    for failures in (Failures(), Failures(name="work"), Failures(words=["no"])):
-        store.operations.get_failed(failures)
-        store.operations.get_failed_ids(evolve(failures, name="work"))
-    store.operations.get_waiting("work", delayed=True)
-    store.operations.get_named_running("work")
-    store.operations.get_waiting_names(10)
-    store.operations.get_occurrences()
-    store.operations.find_ids(new_id(), new_id(), 10)
-    store.operations.get_unreadable()
-    store.operations.find_unreadable(new_id())
-    store.operations.count_unreadable()
-    assert store.operations.pending_migrations() == []
-
-
-def set_one_apart(store: PostgresStore) -> UUID:
-    """Move a row as one that cannot be read, and return under which id."""
-    [odd] = store.write([NewJob(new_id(), asked())]).jobs
-    found = UnreadableJob(
-        id=odd.id, table="jobs", reason="x", columns={}, key=(odd.id, None, odd.reservations)
-    )
-    [moved] = store.operations.set_apart([found])
-    return moved.id
-
-
-def reserved(store: PostgresStore, owner: Owner, count: int) -> list[Job]:
-    store.write([NewJob(new_id(), asked()) for _ in range(count)])
-    found = list(store.reserve(owner.id, ["work"], count))
-    assert len(found) == count
-    return found
-
-
-def work(store: PostgresStore) -> None:
-    """Do all that a program does which runs jobs."""
-    produce(store)
-    read(store)
-    owner = Owner(new_id(), "q", "node")
-    store.open_owner(owner, LEASE)
-    store.reserve(owner.id, ["work"], 10)
-    cap = Cap("work", running=100, rate=RateLimit(100, 60))
-    store.next_due(["work"], caps=[cap])
-    [capped] = store.write([NewJob(new_id(), asked())]).jobs
-    assert [one.id for one in store.reserve(owner.id, ["work"], 10, caps=[cap])] == [capped.id]
-    first, second, third, fourth, fifth = reserved(store, owner, 5)
-    counters: dict[str, Any] = {"attempts": 1, "crashes": 0, "interruptions": 0}
-    errors = (AttemptError(0, first.created_at, "x"),)
-    lost = store.write(
-        settle=[
-            Succeed(first.reservation),
-            Fail(reservation=second.reservation, error="x", errors=errors, **counters),
-            Requeue(reservation=third.reservation, errors=errors, **counters),
-            Drop(fourth.reservation),
-        ]
-    ).lost
-    assert not lost
-    assert store.complete(fifth.reservation, lambda connection: None)
-    store.write([NewJob(new_id(), asked(unique_key="freed"))])
-    [keyed] = [one for one in store.reserve(owner.id, ["work"], 10) if one.unique_key]
-    assert store.complete(keyed.reservation, lambda connection: None)
-    [waiting] = store.write([NewJob(new_id(), asked())]).jobs
-    assert store.replace(waiting, NewJob(new_id(), asked()))
-    assert store.heartbeat([owner.id], LEASE).alive
-    store.abandoned()
-    set_one_apart(store)
-    store.close_owners([owner.id])
-    watcher = store.watch()
-    assert watcher is not None
-    watcher.close()
-    assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 4
-
-
-def operate(store: PostgresStore) -> None:
-    """Do all that a program does which operates the others."""
-    produce(store)
-    read(store)
-    admin = store.operations
-    waiting, retried, moved = store.write([NewJob(new_id(), asked()) for _ in range(3)]).jobs
-    assert admin.cancel([waiting.id, retried.id], "no").ended
-    assert admin.retry([retried.id]) == [retried.id]
-    assert admin.change([moved.id], available_in=LEASE, priority=3) == [moved.id]
-    assert store.replace(moved, NewJob(new_id(), asked()))
-    [failed] = admin.get_failed()
-    assert store.prune(succeeded_for=ALL, failed_for=ALL, limit=10) == 1
-    assert admin.restore([failed]) == [failed.id]
-    apart = set_one_apart(store)
-    assert admin.put_back([apart]) == [apart]
-    assert admin.delete([failed.id]) == [failed.id]
-    assert admin.prune_worker("work", succeeded_for=ALL, failed_for=ALL, limit=10) == 0
-    assert admin.pause_queue("q")
-    assert admin.commands([new_id()]).paused == {"q"}
-    assert admin.resume_queue("q")
-    assert admin.get_owners() == []
-    assert store.heartbeat([], LEASE).alive == frozenset()
-    assert {one.level for one in admin.diagnose()} <= {"ok", "warning"}
-
-
-SCRIPTS: dict[str, Callable[[PostgresStore], None]] = {
-    "producer": produce,
-    "worker": work,
-    "reader": read,
-    "operator": operate,
-}
-
-
 @pytest.mark.parametrize("role", SCRIPTS)
 def test_a_role_suffices(role: str, cluster: Cluster) -> None:
     with cluster.using(role) as store:
@@ -252,7 +51,7 @@ def test_a_role_suffices(role: str, cluster: Cluster) -> None:
 
 
 def test_a_producer_may_repeat_a_write(cluster: Cluster) -> None:
-    """As it does when the answer to the first was lost, and the job may have run since."""
+    """Which it does when the answer to the first was lost; the job may have run since."""
     with cluster.using("producer") as store:
         new = NewJob(new_id(), asked())
         store.write([new])
@@ -265,7 +64,7 @@ GRANT = re.compile(r"grant ([\w\s,()]+?)\s+on (schema )?([\w.]+) to bgjobs_(\w+)
 
 
 def grants() -> Iterator[tuple[str, str, str]]:
-    """Give each right alone: role, right, object."""
+    """Yield each single right: role, right, object."""
     text = re.sub(r"--.*", "", FILE.read_text("utf-8"))
     found = GRANT.findall(text)
     assert len(found) == text.count("grant")
@@ -360,7 +159,9 @@ _DDL = (
     ("role", "statement"),
     [(role, one) for role, own in FORBIDDEN.items() for one in (*own, *_DDL)],
 )
-def test_what_a_role_may_not_do(role: str, statement: str, cluster: Cluster) -> None:
+def test_statements_that_a_role_may_not_run(
+    role: str, statement: str, cluster: Cluster
+) -> None:
     with psycopg.connect(cluster.dsn_of(role)) as connection:
         text = sql.SQL(cluster.named(statement))
         denied = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction)
@@ -385,7 +186,7 @@ def add(one: int, other: int) -> None: ...
 
 
 def test_applications_of_a_producer_and_a_worker(cluster: Cluster) -> None:
-    """Whole ones, neither of which may migrate."""
+    """Neither may migrate."""
     produced = bgjobs.Config(store=cluster.store("producer"), enqueue_only=[add], migrate=False)
     ran = bgjobs.Config(
         store=cluster.store("worker"),
@@ -405,7 +206,7 @@ def test_applications_of_a_producer_and_a_worker(cluster: Cluster) -> None:
     trio.run(main)
 
 
-def test_the_file_takes_away_what_an_earlier_one_gave(cluster: Cluster) -> None:
+def test_the_file_revokes_the_rights_of_an_earlier_version(cluster: Cluster) -> None:
     role = cluster.role("worker")
     for right in ("update", "update (id)", "truncate"):
         cluster.execute(f"grant {right} on {cluster.schema}.jobs_failed to {role}")
@@ -420,7 +221,7 @@ def test_the_file_takes_away_what_an_earlier_one_gave(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("role", ["producer", "worker", "reader", "operator"])
 def test_only_the_migrator_migrates(role: str, cluster: Cluster) -> None:
-    """The others find nothing to do, and may not when there is."""
+    """The others find nothing to do; if there is something, they may not do it."""
     with cluster.using(role) as store:
         assert store.migrate() == []
     newest = f"(select max(version) from {cluster.schema}.migrations)"
@@ -438,7 +239,7 @@ def test_only_the_migrator_migrates(role: str, cluster: Cluster) -> None:
 
 
 def test_a_migrator_needs_its_schema(cluster: Cluster) -> None:
-    """Without the right to create in it, and none on the database, it can do nothing."""
+    """It needs the right to create in it; it has none to create a schema."""
     other = random_schema()
     role = cluster.role("migrator")
     cluster.execute(f"create schema {other}", f"grant usage on schema {other} to {role}")

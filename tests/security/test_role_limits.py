@@ -18,8 +18,8 @@ from bgjobs._core.settlements import Fail, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob, Owner
+from tests.fixtures.postgres_roles import Cluster, clustered
 from tests.fixtures.sqlite import fresh_sqlite_store
-from tests.security.test_postgres_roles import Cluster, clustered
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
 

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
-from tests.security.test_postgres_roles import operate, produce, read, work
+from tests.fixtures.postgres_roles import operate, produce, read, work
 
 pytestmark = pytest.mark.xdist_group("search path")  # the traps are laid once
 

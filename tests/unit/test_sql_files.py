@@ -27,23 +27,19 @@ _SQLITE_ONLY = {
     *("unindex_failures", "forget_failures", "index_failures", "mark_indexed"),
     *("get_last_summaries", "get_numbered_failures", "rename_unreadable"),
     # SQLite has no `with` that writes: what is one statement there is several here.
-    *("find_due", "find_cancelled", "record_cancelled", "cancel_running", "cancel_waiting"),
+    *("find_due", "find_cancelled", "record_cancelled"),
     *("forget_old_cancellations", "delete_retried", "forget_starts"),
-    *("delete_waiting", "delete_succeeded", "delete_failed", "delete_unreadable"),
-    *("delete_cancellations", "find_migrations_table", "find_holder"),
-    *("prune_succeeded", "prune_failed", "prune_worker_succeeded", "prune_worker_failed"),
-    *("find_succeeded", "find_failed", "get_worker_succeeded", "find_unreadable"),
-    *("get_worker_failed", "search_failed", "search_worker_failed"),
-    *("get_worker_failed_ids", "search_failed_ids", "search_worker_failed_ids"),
-    *("set_apart_live", "set_apart_succeeded", "set_apart_failed"),
-    *("remove_live", "remove_succeeded", "remove_failed"),
-    *("find_set_apart", "put_back_waiting", "put_back_succeeded", "delete_put_back"),
+    *("delete_succeeded", "delete_failed", "remove_live", "remove_succeeded", "remove_failed"),
 }
 
 _POSTGRES_ONLY = {
-    # Constraints come into a file of SQLite together with their rows; there are no others.
-    *("find_beyond", "get_unvalidated", "validate"),
-    *("cancel", "delete", "find", "prune", "prune_worker", "set_apart", "put_back"),
+    # SQLite runs a write at a time: no other transaction changes a row between two statements.
+    *("refuse_ended", "delete_restored", "lock_reserved", "free_unique_key", "succeed_locked"),
+    "delete_ended",  # in SQLite, a statement writes to one table
+    # A migration of SQLite adds a constraint together with the rows that it holds for.
+    *("find_invalid_live", "find_invalid_succeeded", "find_invalid_failed", "get_unvalidated"),
+    *("validate_jobs", "validate_jobs_succeeded", "validate_jobs_failed", "validate_owners"),
+    *("validate_cancellations", "validate_paused_queues", "validate_starts"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The store over PostgreSQL, by psycopg 3 and psycopg_pool.
+"""The store for PostgreSQL, with psycopg 3 and psycopg_pool.
 
 Importing this needs ``pip install 'bgjobs[postgres]'``; importing `bgjobs` does not.
 """

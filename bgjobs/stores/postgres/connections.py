@@ -1,25 +1,37 @@
-"""The connections of an open store: a pool, and one that is only for the heartbeat."""
+"""The connections of an open store, and how its statements reach the server.
+
+There is a pool for the calls, and one connection for the heartbeat alone.
+"""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from math import inf
 from threading import Lock
 from time import monotonic
-from typing import Any, final
+from typing import Any, TypeVar, final
 from weakref import WeakSet
 
 import psycopg
+from attrs import define
 from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
-from bgjobs.stores.postgres.deadlines import Deadlines, shut
-from bgjobs.stores.postgres.faults import is_read_only, lost_prepared, translated
+from bgjobs.stores.postgres.codec import Parameters, Row
+from bgjobs.stores.postgres.deadlines import Deadlines, is_alive, shut
+from bgjobs.stores.postgres.errors import (
+    is_read_only,
+    lost_prepared,
+    retry_rolled_back,
+    translated,
+)
 from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool
-from bgjobs.stores.postgres.sessions import Sessions, is_utf8, takes_no_writes
-from bgjobs.stores.postgres.sockets import is_alive
+from bgjobs.stores.postgres.sessions import SessionInfo, Sessions, is_utf8, takes_no_writes
 from bgjobs.stores.postgres.source import Source, ignore_notifications
+from bgjobs.stores.postgres.statements import JIT_OFF, Dialect, Step
+
+T = TypeVar("T")
 
 _PLAIN: Mapping[str, Any] = {
     "autocommit": True,
@@ -34,18 +46,18 @@ _SETTINGS = (
     "cursor_factory",
     "prepare_threshold",
 )
-_MOVING = 5.0
-"""Seconds for which one move of the server to elsewhere is assumed to be the last.
+_FAILOVER_PAUSE = 5.0
+"""Seconds after a failover in which no other one is assumed.
 
-While there is no server that takes writes, each refusal would make all connections anew.
+As long as no server takes writes, each refused write would otherwise close all connections.
 """
 _inherited: list["Connections"] = []
-"""What a fork left in this process: kept, because finalizing it could speak to the server."""
+"""Those of the parent process after a fork. Finalizing them could write to its sockets."""
 
 
 @final
 class Connections:
-    """Lends connections in autocommit mode, from the moment it is made until `close`."""
+    """Lends connections in autocommit mode, from its creation until `close`."""
 
     def __init__(self, source: Source, sessions: Sessions, call_timeout: float) -> None:
         self._source = source
@@ -53,11 +65,11 @@ class Connections:
         self._pid = os.getpid()
         self.sessions = sessions
         self._deadlines = Deadlines(source.label)
-        self._beating = Lock()
+        self._heart_lock = Lock()
         self._heart: AnyConnection | None = None
         self._wants_writes = source.wants_writes
-        self._moved_at = -inf
-        self._following = Lock()
+        self._failed_over_at = -inf
+        self._followed_lock = Lock()
         self._followed: WeakSet[AnyConnection] = WeakSet()
         try:
             self._pool: Pool = source.open_pool()
@@ -68,7 +80,7 @@ class Connections:
             raise
 
     def _check(self) -> None:
-        """Learn what is wrong before anything is asked; the connection is the pool's first."""
+        """Connect once, so that errors are raised when the store is opened."""
         with translated(self._source.label):
             connection = self._pool.getconn()
         try:
@@ -80,7 +92,7 @@ class Connections:
             self._pool.putconn(connection)
 
     def connect(self, dsn: str | None = None, *, seconds: float = inf) -> AnyConnection:
-        """Make a connection outside the pool, in autocommit mode; `dsn` leads another way."""
+        """Open a connection in autocommit mode outside the pool, by `dsn` if it is given."""
         connection = self._source.connect(dsn)
         try:
             self._set_up(connection, ours=True, seconds=seconds)
@@ -90,7 +102,7 @@ class Connections:
         return connection
 
     def _set_up(self, connection: AnyConnection, *, ours: bool, seconds: float = inf) -> None:
-        """Use it as what is behind it asks for; it has to answer even where work may go on."""
+        """Apply the settings for its session; finding them out always has a time limit."""
         if self.sessions.knows(connection):
             session = self.sessions.of(connection, ours=ours)
         else:
@@ -99,19 +111,19 @@ class Connections:
         _apply(connection, session.settings)
 
     def check_process(self) -> None:
-        """Refuse to work in a fork of the process that opened the store."""
+        """Raise `ForkedStoreError` in a fork of the process that opened the store."""
         if os.getpid() != self._pid:
             raise ForkedStoreError(self._source.label, self._pid, os.getpid())
 
     @contextmanager
     def borrowed(self, *, extra: float = 0.0) -> Generator[AnyConnection]:
-        """Lend a connection of the pool; it goes back as it was.
+        """Lend a connection of the pool, and restore its settings afterwards.
 
-        `extra` is how many seconds longer than others this may take.
+        `extra` is by how many seconds the time limit is longer than that of other calls.
         """
         seconds = self._call_timeout + extra
         with translated(self._source.label):
-            connection = self._taken()
+            connection = self._take()
         try:
             with self._deadlines.limit(connection, seconds), self._lent(connection):
                 yield connection
@@ -121,10 +133,10 @@ class Connections:
             raise
         finally:
             if self._source.is_ours and not is_utf8(connection):
-                connection.close()  # what the work of `complete` has set stays with the session
+                connection.close()  # the work of `complete` has changed the session's encoding
             if self._wants_writes and takes_no_writes(connection):
                 connection.close()
-                self._move()
+                self._fail_over()
             self._pool.putconn(connection)
 
     @contextmanager
@@ -135,46 +147,46 @@ class Connections:
             self._set_up(connection, ours=self._source.is_ours)
             yield
         finally:
-            with suppress(psycopg.Error):  # then it is broken, and the pool makes another one
+            with suppress(psycopg.Error):  # it is broken, and the pool replaces it
                 if connection.info.transaction_status != TransactionStatus.IDLE:
                     connection.rollback()
                 _apply(connection, before)
 
     def _spoils(self, error: StoreError) -> bool:
-        """Whether the connection on which a verb failed must not be used again."""
+        """Whether the connection must not be used again after this error."""
         if lost_prepared(error):
             self.sessions.stop_preparing()
             return True
-        if is_read_only(error):  # the session stays with the standby that it ended on
-            self._move()
+        if is_read_only(error):  # the session stays on the server that became a standby
+            self._fail_over()
             return True
         return False
 
-    def _move(self) -> None:
-        """Use no session of before: its server, though it answers, is not the primary now."""
-        with self._following:
-            if monotonic() - self._moved_at < _MOVING:
+    def _fail_over(self) -> None:
+        """Close all sessions: their server still answers, but is no longer the primary."""
+        with self._followed_lock:
+            if monotonic() - self._failed_over_at < _FAILOVER_PAUSE:
                 return
-            self._moved_at = monotonic()
+            self._failed_over_at = monotonic()
             for connection in self._followed:
-                shut(connection)  # what waits for it wakes up, and opens another one
+                shut(connection)  # its listener wakes up and opens another one
             self._followed.clear()
         if isinstance(self._pool, OwnConnections):
             self._pool.renew()
 
     def follow(self, connection: AnyConnection) -> None:
-        """End a connection that only listens when the server has moved elsewhere."""
-        with self._following:
+        """Shut a connection that only listens when the server fails over."""
+        with self._followed_lock:
             self._followed.add(connection)
 
     def end(self, connection: AnyConnection) -> None:
         """Close a connection that was followed."""
-        with self._following:
+        with self._followed_lock:
             self._followed.discard(connection)
             connection.close()
 
-    def _taken(self) -> AnyConnection:
-        # After a failover all that lie in the pool are dead, and its own check would sleep
+    def _take(self) -> AnyConnection:
+        # After a failover all idle connections are broken. psycopg_pool's own check would sleep
         # after each of them.
         for _ in range(self._source.size):
             connection: AnyConnection = self._pool.getconn()
@@ -190,15 +202,15 @@ class Connections:
             return is_alive(connection)
 
     def limited(self, connection: AnyConnection) -> AbstractContextManager[None]:
-        """Bound what a block does on a connection."""
+        """Limit how long the block may use a connection."""
         return self._deadlines.limit(connection, self._call_timeout)
 
     @contextmanager
     def transaction(self, *, extra: float = 0.0) -> Generator[AnyConnection]:
-        """Lend a connection inside a transaction; an exception rolls back and goes on as it is.
+        """Lend a connection inside a transaction, which an exception rolls back.
 
-        Only what the transaction itself says is translated: what is done inside may be the
-        user's. Beginning and ending have a deadline whatever is `extra`.
+        Only errors of beginning and ending it are translated, since the block may be the user's
+        code. Both have a time limit even if `extra` is infinite.
         """
         with self.borrowed(extra=extra) as connection:
             block = connection.transaction()
@@ -232,15 +244,15 @@ class Connections:
 
     @contextmanager
     def heartbeat(self, seconds: float) -> Generator[AnyConnection]:
-        """Lend the connection that no other verb uses; it is made anew when it is broken."""
-        with self._beating:
+        """Lend the connection of the heartbeat, which is replaced when it is broken."""
+        with self._heart_lock:
             if self._heart is None or not self._is_alive(self._heart):
                 self._drop_heart()
                 self._heart = self.connect(seconds=seconds)
                 ignore_notifications(self._heart)
             try:
                 with self._deadlines.limit(self._heart, min(seconds, self._call_timeout)):
-                    self._set_up(self._heart, ours=True)  # anew when prepared ones got lost
+                    self._set_up(self._heart, ours=True)  # again after prepared ones were lost
                     yield self._heart
             except StoreError as error:
                 if self._spoils(error):
@@ -253,12 +265,12 @@ class Connections:
         self._heart = None
 
     def close(self) -> None:
-        """Close what was opened here; in a fork, touch nothing."""
+        """Close what was opened here; in a fork, close nothing."""
         if os.getpid() != self._pid:
             _inherited.append(self)
             return
         self._deadlines.close()
-        with self._beating:
+        with self._heart_lock:
             self._drop_heart()
         if isinstance(self._pool, OwnConnections):
             self._pool.close()
@@ -268,3 +280,90 @@ def _apply(connection: AnyConnection, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if getattr(connection, name) != value:
             setattr(connection, name, value)
+
+
+@final
+@define(eq=False)
+class PostgresDatabase:
+    """The statements of one store, and its connections while it is open."""
+
+    source: Source
+    sql: Dialect
+    sessions: Sessions
+    timeout: float
+    """The time limit of a call in seconds."""
+    _opened: Connections | None = None
+
+    def open(self) -> None:
+        """Connect; raise `StoreError` if it is open."""
+        if self._opened is not None:
+            self._opened.check_process()
+            raise StoreError(f"{self.source.label}: open already")
+        self._opened = Connections(self.source, self.sessions, self.timeout)
+
+    def close(self) -> None:
+        """Close the connections; harmless if it is not open."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    @property
+    def live(self) -> Connections:
+        """The connections; raise `StoreError` if it is not open."""
+        if self._opened is None:
+            raise StoreError(f"{self.source.label}: not open; call open() first")
+        self._opened.check_process()
+        return self._opened
+
+    def rows(self, name: str, values: Parameters) -> list[Row]:
+        """Run the statement of this name and return its rows."""
+        return self.read((self.sql[name], values))
+
+    def execute(self, name: str, values: Parameters) -> None:
+        """Run the statement of this name, which returns no rows."""
+        statement = self.sql[name]
+
+        def work(connection: AnyConnection) -> None:
+            if self.session(connection).compiles:
+                self.sql.run_all(connection, [JIT_OFF, (statement, values)])
+            else:
+                self.sql.execute(connection, statement, values)
+
+        self.alone(work)
+
+    def read(self, step: Step) -> list[Row]:
+        """Run one statement in autocommit mode and return its rows."""
+        return self.alone(lambda connection: self.run_all(connection, [step]))[0]
+
+    def all_rows(self, steps: Sequence[Step]) -> list[list[Row]]:
+        """Run statements in one transaction and one round trip, and return the rows of each."""
+        return self.together(lambda connection: self.run_all(connection, steps))
+
+    def run_all(self, connection: AnyConnection, steps: Sequence[Step]) -> list[list[Row]]:
+        """Run statements whose cost grows with the tables, without JIT compilation."""
+        if not self.session(connection).compiles:
+            return self.sql.run_all(connection, steps)
+        # Statements in one round trip share a transaction, so the setting applies to all.
+        return self.sql.run_all(connection, [JIT_OFF, *steps])[1:]
+
+    def session(self, connection: AnyConnection) -> SessionInfo:
+        """Return what is known of the session behind a borrowed connection."""
+        return self.sessions.of(connection, ours=self.source.is_ours)
+
+    def alone(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
+        """Run `work` on a connection in autocommit mode."""
+
+        def once() -> T:
+            with self.live.borrowed(extra=extra) as connection:
+                return work(connection)
+
+        return retry_rolled_back(once)
+
+    def together(self, work: Callable[[AnyConnection], T], *, extra: float = 0.0) -> T:
+        """Run `work` in one transaction."""
+
+        def once() -> T:
+            with self.live.transaction(extra=extra) as connection:
+                return work(connection)
+
+        return retry_rolled_back(once)

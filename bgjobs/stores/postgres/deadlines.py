@@ -1,8 +1,8 @@
-"""Gives up calls that the server does not answer.
+"""Whether a connection is alive, and time limits for calls that the server does not answer.
 
-A peer that vanished is noticed by the kernel; one that is frozen, or a middlebox that swallows
-everything, is not: their silence would hold a thread for ever. libpq knows no timeout for a
-statement, but a socket that is shut down ends every wait for it.
+The kernel notices a peer that vanished, but not a peer that is frozen, nor a middlebox that
+drops every packet: a thread would wait for them without end. libpq has no timeout for a
+statement, but shutting the socket down ends every wait for it.
 """
 
 import os
@@ -17,17 +17,16 @@ from typing import final
 
 import psycopg
 from attrs import define
-from psycopg.pq import PollingStatus
+from psycopg.pq import ExecStatus, PollingStatus
 from psycopg.pq.abc import PGcancelConn
 
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres.pool import AnyConnection
 
 _LONGEST_PAUSE = 1.0
-"""Seconds between two looks at what is overdue."""
+"""Seconds between two checks for overdue calls."""
 _CANCELLING = 2.0
-"""Seconds for telling the server that nobody waits any more."""
-
+"""Seconds for asking the server to cancel the statement."""
 
 _EVENTS: dict[int, int] = {
     PollingStatus.READING: select.POLLIN,
@@ -36,7 +35,7 @@ _EVENTS: dict[int, int] = {
 
 
 @define(eq=False)
-class _Call:
+class _Limit:
     connection: AnyConnection
     ends_at: float
     given_up: bool = False
@@ -44,21 +43,21 @@ class _Call:
 
 @final
 class Deadlines:
-    """Watches calls from a thread of its own, from the first call until `close`."""
+    """Ends overdue calls from a thread, which runs from the first call until `close`."""
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._lock = Lock()
-        self._calls: list[_Call] = []
+        self._calls: list[_Limit] = []
         self._pause = _LONGEST_PAUSE
         self._stop = Event()
         self._thread: Thread | None = None
 
     @contextmanager
     def limit(self, connection: AnyConnection, seconds: float) -> Generator[None]:
-        """Bound what the block does on this connection; infinity sets no bound.
+        """Limit how long the block may use this connection; infinity sets no limit.
 
-        Too late, the connection is lost and `StoreUnavailableError` is raised.
+        Once the time is over, the connection is lost and `StoreUnavailableError` is raised.
         """
         if seconds == inf:
             yield
@@ -76,14 +75,14 @@ class Deadlines:
                 self._calls.remove(call)
 
     def close(self) -> None:
-        """Give up all calls that go on, and end the thread."""
+        """End all calls in progress, and the thread."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
         self._give_up(until=inf)
 
-    def _begin(self, connection: AnyConnection, seconds: float) -> _Call:
-        call = _Call(connection, monotonic() + seconds)
+    def _begin(self, connection: AnyConnection, seconds: float) -> _Limit:
+        call = _Limit(connection, monotonic() + seconds)
         with self._lock:
             self._calls.append(call)
             self._pause = min(self._pause, seconds / 4)
@@ -97,7 +96,7 @@ class Deadlines:
             self._give_up(until=monotonic())
 
     def _give_up(self, until: float) -> None:
-        with self._lock:  # so that no connection is given back, and lent anew, meanwhile
+        with self._lock:  # so that no connection goes back to the pool meanwhile
             for call in self._calls:
                 if call.ends_at < until and not call.given_up:
                     call.given_up = True
@@ -105,32 +104,57 @@ class Deadlines:
 
 
 def _end(connection: AnyConnection) -> None:
-    """End the wait for an answer, and on the server what it is about, as far as that goes."""
+    """End the wait for an answer, and ask the server to cancel the statement."""
     handle = None
     with suppress(psycopg.Error):  # closed already, or libpq is too old
         handle = connection.pgconn.cancel_conn()
     shut(connection)
     if handle is not None:
-        # The way to the server may be a hole: nothing here waits for it.
+        # The server may not be reachable; this thread must not wait for it.
         Thread(target=_cancel, args=[handle], name="bgjobs-cancel", daemon=True).start()
 
 
 def _cancel(handle: PGcancelConn) -> None:
-    # Else the server goes on, for as long as it waits for a lock, with nobody to tell it to.
+    # Otherwise the server goes on, for as long as it waits for a lock.
+    # https://www.postgresql.org/docs/current/libpq-cancel.html
     ends_at = monotonic() + _CANCELLING
     with suppress(psycopg.Error, OSError):
         handle.start()
         while (wanted := handle.poll()) in _EVENTS and monotonic() < ends_at:
-            looking = select.poll()
-            looking.register(handle.socket, _EVENTS[wanted])
-            looking.poll(100)
+            poller = select.poll()
+            poller.register(handle.socket, _EVENTS[wanted])
+            poller.poll(100)
 
 
 def shut(connection: AnyConnection) -> None:
     """End all waits on a connection; its owner has to close it."""
     with (
-        suppress(psycopg.Error, OSError),  # then it is closed already
-        # A descriptor of our own: closing it leaves libpq's open.
+        suppress(psycopg.Error, OSError),  # it is closed already
+        # A duplicate of the descriptor: closing it leaves libpq's open.
         socket.socket(fileno=os.dup(connection.fileno())) as ours,
     ):
         ours.shutdown(socket.SHUT_RDWR)
+
+
+def is_alive(connection: AnyConnection) -> bool:
+    """Whether an idle connection still leads to the server.
+
+    Only if data has arrived unasked, such as the server's message that it closes the
+    connection, is the server asked, which costs a round trip.
+    """
+    if connection.closed:
+        return False
+    if not _has_data(connection.fileno()):
+        return True
+    try:
+        # By libpq: the driver's cursors would prepare a statement that runs often.
+        answer = connection.pgconn.exec_(b"")
+    except psycopg.Error:
+        return False
+    return answer.status == ExecStatus.EMPTY_QUERY
+
+
+def _has_data(descriptor: int) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(0))

@@ -1,8 +1,8 @@
-"""The store's own pool: it connects when a connection is wanted, in the caller's thread.
+"""The store's own pool, which connects in the thread of the caller that needs a connection.
 
-So a server that is back is used by the next call, and one that is away is an error at once,
-with what the driver said. A pool that connects by itself waits longer from try to try, and
-cannot be told that the server is back.
+So the first call after an outage succeeds, and a call during an outage fails at once with the
+driver's message. A pool with a thread of its own, such as psycopg_pool's, waits longer after
+each failed attempt, and does not learn that the server is back.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,10 @@ import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
 
 AnyConnection = psycopg.Connection[Any]
-"""A caller's pool may hold connections with any row factory, hence Any."""
+"""A caller's pool may have connections with any row factory, hence Any."""
 
 LONGEST_WAIT = 3.0
-"""Seconds that a call waits while all connections are lent."""
+"""Seconds that a call waits while all connections are in use."""
 LONGEST_IDLE = 600.0
 """Seconds after which an idle connection is closed."""
 LONGEST_LIFE = 3600.0
@@ -26,35 +26,35 @@ LONGEST_LIFE = 3600.0
 
 
 class Pool(Protocol):
-    """Lends connections; each is given back."""
+    """Lends connections."""
 
     def getconn(self) -> AnyConnection:
-        """Lend a connection; whether it still leads to the server is for the caller to see."""
+        """Return a connection; the caller checks whether it is still alive."""
         ...
 
     def putconn(self, conn: AnyConnection) -> None:
-        """Take it back, closed or not."""
+        """Take a connection back, closed or not."""
         ...
 
 
 @final
 class OwnConnections:
-    """At most `size` connections, made by `connect`; the last one used is lent first."""
+    """At most `size` connections, made by `connect`; the one used last is lent first."""
 
     def __init__(self, connect: Callable[[], AnyConnection], size: int) -> None:
         self._connect = connect
         self._size = size
         self._changed = Condition()
         self._idle: list[tuple[float, AnyConnection]] = []
-        """Since when, the longest first."""
+        """Idle connections and since when they are idle, the longest first."""
         self._made: WeakKeyDictionary[AnyConnection, float] = WeakKeyDictionary()
         self._count = 0
-        """Those that are idle, lent, or being made."""
+        """How many are idle, lent, or being made."""
         self._renewed_at = 0.0
         self._closed = False
 
     def getconn(self) -> AnyConnection:
-        """See `Pool.getconn`; raise what the driver says when it cannot connect."""
+        """Return a connection; raise the driver's error if it cannot connect."""
         idle = self._idle_or_room()
         if idle is not None:
             return idle
@@ -70,7 +70,7 @@ class OwnConnections:
         return connection
 
     def putconn(self, conn: AnyConnection) -> None:
-        """See `Pool.putconn`."""
+        """Take a connection back; close it if it is outdated."""
         now = monotonic()
         with self._changed:
             if conn.closed or self._closed or self._is_outdated(conn, now):
@@ -86,13 +86,13 @@ class OwnConnections:
             self._changed.notify()
 
     def renew(self) -> None:
-        """Close what is idle, and what is lent when it comes back."""
+        """Close the idle connections now, and the lent ones when they come back."""
         with self._changed:
             self._renewed_at = monotonic()
             self._close_idle()
 
     def close(self) -> None:
-        """Close what is idle, and what is lent when it comes back; lend nothing from now on."""
+        """Close as `renew` does, and lend no connection from now on."""
         with self._changed:
             self._closed = True
             self._close_idle()

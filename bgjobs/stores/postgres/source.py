@@ -1,11 +1,17 @@
-"""Where connections come from: a connection string, or a pool of the caller's."""
+"""Where connections come from: a connection string, or a pool of the caller's.
 
+The driver quotes in its errors the part of a connection string that it could not read. A
+password with an unescaped character ends up in the host or the database name, and so in labels
+and logs. Strings that look like that are refused before the driver reads them.
+"""
+
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol, final
 
 import psycopg
 from attrs import field, frozen
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs._core.arguments import (
@@ -17,40 +23,44 @@ from bgjobs._core.arguments import (
     check_whole,
 )
 from bgjobs.errors import StoreError
-from bgjobs.stores.postgres.conninfo import label_of, parts_of
-from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.postgres.pool import AnyConnection, OwnConnections, Pool
 from bgjobs.stores.sql import check_identifier
 
 AnyPool = ConnectionPool[Any]
-"""Of whatever connections; a pool that was made without saying fits nothing narrower."""
+"""A pool of any connections: the type of one without a type argument is not narrower."""
 
 CONNECT_TIMEOUT = 5
 """Seconds to wait for a new connection."""
 _DEFAULTS: Mapping[str, Any] = {
     "application_name": "bgjobs",
     "connect_timeout": CONNECT_TIMEOUT,
-    # A peer that went away without a word is noticed after about a minute.
+    # A peer that vanished is noticed after about a minute.
+    # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
     "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds
 }
-"""What a connection string may say otherwise."""
+"""Parameters that the connection string may override."""
 PREPARE_AFTER = 2
-"""Runs of a statement on one connection after which the server prepares it there.
+"""Runs of a statement on one connection after which it is prepared there.
 
-It saves the server the planning, for a claim more than all the rest of it.
+Planning a reservation takes longer than running it.
 """
 _WRITABLE = ("read-write", "primary")
-"""Values of `target_session_attrs` that ask for a server which takes writes."""
+"""Values of `target_session_attrs` that ask for a server that takes writes."""
 _ENCODING = {"client_encoding": "UTF8"}
-"""What it may not, nor PGCLIENTENCODING: in another encoding, text arrives as other text."""
+"""Overrides the connection string and PGCLIENTENCODING: another encoding would change text."""
 _LARGEST_POOL = 10_000
-"""As many as a queue has handlers at most."""
+"""The largest concurrency of a queue."""
 _UNLIMITED = 4
-"""How many connections are used of a pool that opens as many as it is asked for."""
+"""How many connections are used of a pool without a limit."""
+_URL = re.compile(r"postgres(?:ql)?://")
+_NESTED = re.compile(rf"{_URL.pattern}|\w+\s*=")
+"""A connection string in place of a database name."""
+_PORTS = re.compile(r"[0-9, ]*")
 
 
 class Source(Protocol):
@@ -68,20 +78,20 @@ class Source(Protocol):
 
     @property
     def wants_writes(self) -> bool:
-        """Whether a session that has come to take no writes must not be read from, either."""
+        """Whether a session that stopped taking writes must not be used for reads either."""
         ...
 
     @property
     def size(self) -> int:
-        """How many connections the pool has at most."""
+        """The largest number of connections of the pool."""
         ...
 
     def open_pool(self) -> Pool:
-        """Return an open pool; one of ours is an `OwnConnections`."""
+        """Return an open pool."""
         ...
 
     def connect(self, dsn: str | None = None) -> AnyConnection:
-        """Make a connection outside the pool, in autocommit mode; `dsn` leads another way."""
+        """Open a connection in autocommit mode outside the pool, by `dsn` if it is given."""
         ...
 
 
@@ -101,11 +111,11 @@ class OwnPool:
         return parts_of(self._conninfo).get("target_session_attrs") in _WRITABLE
 
     def open_pool(self) -> OwnConnections:
-        """Return a pool that connects when it is asked for a connection."""
-        return OwnConnections(self._new, self.size)
+        """Return a pool that connects when a connection is needed."""
+        return OwnConnections(self._new_connection, self.size)
 
-    def _new(self) -> AnyConnection:
-        # Behind a pooler that is taken back as long as a connection is lent.
+    def _new_connection(self) -> AnyConnection:
+        # Behind a pooler, the setting is overridden while the connection is in use.
         connection: AnyConnection = psycopg.connect(
             self._conninfo, autocommit=True, prepare_threshold=PREPARE_AFTER
         )
@@ -113,7 +123,7 @@ class OwnPool:
         return connection
 
     def connect(self, dsn: str | None = None) -> AnyConnection:
-        """Connect directly."""
+        """Open a connection."""
         with translated(self.label):
             return psycopg.connect(dsn or self._conninfo, autocommit=True)
 
@@ -130,7 +140,7 @@ class CallersPool:
 
     @property
     def size(self) -> int:
-        """How many connections the caller allows, where the pool has a limit."""
+        """The limit of the caller's pool, if it has one."""
         return self._pool.max_size or _UNLIMITED
 
     def open_pool(self) -> Pool:
@@ -140,7 +150,7 @@ class CallersPool:
         return self._pool
 
     def connect(self, dsn: str | None = None) -> AnyConnection:
-        """Connect in the way the pool does."""
+        """Open a connection as the pool does."""
         with translated(self.label):
             if dsn is not None:
                 return psycopg.connect(dsn, autocommit=True)
@@ -160,15 +170,15 @@ class CallersPool:
 
 
 def ignore_notifications(connection: AnyConnection) -> None:
-    """Make the driver drop what it would keep until somebody asks for it.
+    """Drop notifications, which the driver would keep until they are read.
 
-    Behind a pooler, a session may listen for another client of it.
+    Behind a pooler, a session may be listening for another client.
     """
     connection.add_notify_handler(_drop)
 
 
-def _drop(_news: psycopg.Notify) -> None:
-    """Do nothing with it."""
+def _drop(_notification: psycopg.Notify) -> None:
+    pass
 
 
 def check_settings(
@@ -178,7 +188,7 @@ def check_settings(
     listen_dsn: object,
     prepared_statements: object,
 ) -> None:
-    """Expect what a store is made with, beside where it leads."""
+    """Check the settings of a store, except for where it connects."""
     check_whole("pool_size", pool_size, least=1, most=_LARGEST_POOL)
     check_seconds("call_timeout", call_timeout, above_0=True, most=LONGEST_WAIT)
     check_flag("listen", listen)
@@ -187,8 +197,8 @@ def check_settings(
 
 
 def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | CallersPool:
-    """Choose by what the caller has."""
-    check_identifier("schema", schema)  # it becomes part of the label
+    """Return the source for a connection string or for the caller's pool."""
+    check_identifier("schema", schema)  # it is part of the label
     if isinstance(given, str):
         conninfo = with_defaults(given)
         return OwnPool(label_of(parts_of(conninfo), schema), size, conninfo)
@@ -198,11 +208,11 @@ def source_of(given: str | AnyPool, size: int, schema: str) -> OwnPool | Callers
 
 
 def with_defaults(conninfo: str, what: str = "conninfo") -> str:
-    """Add our defaults to what the connection string says; `what` names it in errors."""
+    """Return the connection string with our defaults; `what` names it in errors."""
     parts = parts_of(conninfo, what=what)
     defaults = dict(_DEFAULTS)
     if "," in str(parts.get("host") or parts.get("hostaddr")):
-        # Of several servers one takes writes; on a standby that lags, the living look dead.
+        # One of several servers takes writes. On a standby that lags, live leases look expired.
         defaults["target_session_attrs"] = "read-write"
     return make_conninfo(**defaults | parts | _ENCODING)
 
@@ -214,4 +224,53 @@ def _pool_label(pool: AnyPool, schema: str) -> str:
     try:
         return label_of(parts_of(pool.conninfo or "", pool.kwargs), schema)
     except ValueError:
-        return fallback  # the pool itself says what is wrong, as soon as it is opened
+        return fallback  # the pool raises the error when it is opened
+
+
+def parts_of(
+    text: str, settings: Mapping[str, Any] | None = None, *, what: str = "conninfo"
+) -> dict[str, Any]:
+    """Return the parameters of a connection string, overridden by `settings`.
+
+    Raise `ValueError` if it cannot be read, or if a part of it may be a password.
+    """
+    read = _read(text)
+    parts = {**(read or {}), **(settings or {})}
+    if read is None or _has_stray_at(text) or not _is_plausible(parts):
+        raise ValueError(
+            f"{what}: expected a PostgreSQL connection string or URL; in a URL, write @ / ? # "
+            f"and % of a password as %40 %2F %3F %23 and %25"
+        ) from None
+    return parts
+
+
+def label_of(parts: Mapping[str, Any], schema: str) -> str:
+    """Return the name of server, database and schema."""
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    port = parts.get("port") or 5432
+    database = parts.get("dbname") or parts.get("user") or ""
+    return f"postgresql://{host}:{port}/{database} schema {schema}"
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    # None instead of an exception: the driver's error must not be the context of another one.
+    try:
+        return None if "\0" in text else conninfo_to_dict(text)
+    except (psycopg.ProgrammingError, UnicodeEncodeError):
+        return None
+
+
+def _is_plausible(parts: Mapping[str, Any]) -> bool:
+    host, port, database = (str(parts.get(key) or "") for key in ("host", "port", "dbname"))
+    return (
+        "@" not in host
+        and _PORTS.fullmatch(port) is not None
+        and _NESTED.match(database.lstrip()) is None
+    )
+
+
+def _has_stray_at(text: str) -> bool:
+    """Whether the path of a URL has an @; the / before it is then part of a password."""
+    begin = _URL.match(text)
+    path = text[begin.end() :].partition("?")[0].partition("/")[2] if begin else ""
+    return "@" in path

@@ -1,7 +1,9 @@
-"""Statements as the driver takes them, and the one place where they are run."""
+"""The statements of one schema, as the driver takes them, and how they are run."""
 
+import re
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any, final
 
 import psycopg
@@ -11,48 +13,70 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.numeric import Int8BinaryLoader
 
 from bgjobs.stores.columns import ColumnLists
-from bgjobs.stores.postgres.arrays import Array, ArrayDumper
-from bgjobs.stores.postgres.faults import translated
-from bgjobs.stores.postgres.rows import Parameters, Row
+from bgjobs.stores.postgres.codec import Array, ArrayDumper, Parameters, Row, unique_names
+from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.sql import Statements, check_identifier
 
 _PACKAGE = "bgjobs.stores.postgres"
-# Neither reads a text that is stored apart from its row.
+# Neither function fetches a text that is stored outside its row.
+# https://www.postgresql.org/docs/current/storage-toast.html
 COLUMNS = ColumnLists(
     length="pg_catalog.octet_length({})".format,
     in_calendar="({0} >= '0001-01-01 00:00:00+00' and {0} < '10000-01-01 00:00:00+00')".format,
     beginning="pg_catalog.substr({}, 1, %(longest)s + 1)".format,
 )
 NOTIFY = (
-    b"select pg_catalog.pg_notify(%(channel)s, told.name)"
-    b" from pg_catalog.unnest(%(names)s::text[]) as told (name)"
+    b"select pg_catalog.pg_notify(%(channel)s, changed.name)"
+    b" from pg_catalog.unnest(%(names)s::text[]) as changed (name)"
 )
 LOCK_NAMES = (
     b"select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended("
     b"%(schema)s || '.' || locked.name, 4711))"
     b" from pg_catalog.unnest(%(names)s::text[]) as locked (name)"
 )
-"""Until the transaction ends; the names go in sorted."""
+"""Locks these names until the transaction ends; they are given in sorted order."""
 CLOCK = b"select coalesce(%(now)s::timestamptz, pg_catalog.statement_timestamp())"
 
 Step = tuple[bytes, Parameters]
-"""A statement that shall be run, and its values."""
+"""A statement to run, and its values."""
 BEGIN: Step = (b"begin isolation level read committed", {})
 COMMIT: Step = (b"commit", {})
 SHOW_JIT: Step = (b"select pg_catalog.current_setting('jit', true)", {})
 JIT_OFF: Step = (b"select pg_catalog.set_config('jit', 'off', true)", {})
-"""Until the transaction ends the server compiles nothing: that takes longer than it saves."""
+"""No compilation until the transaction ends: it takes longer than it saves.
+
+See https://www.postgresql.org/docs/current/jit-decision.html.
+"""
 JIT_ON: Step = (b"select pg_catalog.set_config('jit', 'on', true)", {})
+NO_NAME = ""
+"""The payload of a notification that names no worker."""
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
-"""How our values are written and read: made once, it took a quarter of a small statement."""
+"""How values are written and read. Making it takes a quarter of a small statement's time."""
 _ADAPTERS.register_loader("timestamptz", Int8BinaryLoader)
 _ADAPTERS.register_dumper(Array, ArrayDumper)
 
+_COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
+_PARAMETER = re.compile(rb"%\((\w+)\)s")
+
+
+@lru_cache(maxsize=1024)
+def _numbered(statement: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return a statement with parameters $1, $2 and so on, and their names.
+
+    The driver would do the same, but only keeps the result for statements below 4 KiB: for
+    `reserve` it would take longer each time than everything else on this side.
+    """
+    numbers: dict[bytes, int] = {}
+    numbered = _PARAMETER.sub(
+        lambda found: b"$%d" % numbers.setdefault(found[1], len(numbers) + 1), statement
+    )
+    return numbered, tuple(name.decode() for name in numbers)
+
 
 @final
-class _Cursor(psycopg.Cursor[TupleRow]):
-    """Speaks binary, whatever the connection's settings are, and leaves these as they are."""
+class _Cursor(psycopg.RawCursor[TupleRow]):
+    """Uses the binary format and our adapters, whatever the connection's settings are."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         super().__init__(connection, row_factory=tuple_row)
@@ -65,7 +89,7 @@ class _Cursor(psycopg.Cursor[TupleRow]):
 
 
 @final
-class _AsyncCursor(psycopg.AsyncCursor[TupleRow]):
+class _AsyncCursor(psycopg.AsyncRawCursor[TupleRow]):
     """The same on an async connection."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -78,8 +102,11 @@ class _AsyncCursor(psycopg.AsyncCursor[TupleRow]):
         return _ADAPTERS
 
 
-def lock_wait(seconds: float) -> Step:
-    """Give the statement that bounds each wait for a lock, until the transaction ends."""
+def lock_timeout(seconds: float) -> Step:
+    """Return the statement that limits each wait for a lock until the transaction ends.
+
+    See https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT.
+    """
     milliseconds = str(max(1, round(1000 * seconds)))
     return (
         b"select pg_catalog.set_config('lock_timeout', %(milliseconds)s, true)",
@@ -91,8 +118,8 @@ def lock_wait(seconds: float) -> Step:
 class Dialect:
     """The statements of one schema, and how to run them.
 
-    On cursors of our own, so that neither a caller's settings nor the session's DateStyle and
-    time zone change what comes out.
+    They run on cursors of their own class, so that neither the settings of a caller's
+    connection nor the session's DateStyle and time zone change the results.
     """
 
     def __init__(
@@ -100,69 +127,51 @@ class Dialect:
     ) -> None:
         self.schema: str = check_identifier("schema", schema)
         self.label = label
-        # Unless it is forbidden, each connection has its own rule; a caller's has the caller's.
+        # None: the connection's own `prepare_threshold` decides.
         self._prepare = False if prepared_statements is False else None
         self._statements = Statements(_PACKAGE, self._quote, COLUMNS)
+        self._encoded: dict[str, bytes] = {}
 
     def unprepared(self) -> "Dialect":
-        """Return the same statements, of which none is ever prepared."""
+        """Return the same statements, none of which is ever prepared."""
         return Dialect(self.schema, self.label, prepared_statements=False)
 
     def _quote(self, name: str) -> str:
         return f'"{self.schema}"' if name == "schema" else f'"{self.schema}"."{name}"'
 
-    def __getitem__(self, verb: str) -> bytes:
-        return self.part(verb, 0)
-
-    def part(self, verb: str, number: int) -> bytes:
-        """Give one statement of a file that has several."""
-        return self._statements[verb][number].encode()
+    def __getitem__(self, name: str) -> bytes:
+        encoded = self._encoded.get(name)
+        if encoded is None:
+            [statement] = self._statements[name]
+            encoded = self._encoded[name] = _COMMENT.sub("", statement).encode()
+        return encoded
 
     def migrations(self) -> list[str]:
-        """Give the file names of all migrations, in their order."""
+        """Return the file names of all migrations, in their order."""
         return self._statements.migrations()
 
     def migration(self, file: str) -> list[bytes]:
-        """Give the statements of one migration."""
+        """Return the statements of one migration."""
         return [statement.encode() for statement in self._statements.migration(file)]
 
     def script(self, file: str) -> str:
-        """Write one migration as a file that could be executed."""
+        """Return one migration as a script."""
         return self._statements.script(self._statements.migration(file))
+
+    def notification(self, names: Sequence[str]) -> Step:
+        """Return the statement that notifies all listeners of the schema of these workers.
+
+        The server sends the notifications when the transaction commits, and a name once for
+        each transaction: see https://www.postgresql.org/docs/current/sql-notify.html.
+        """
+        return NOTIFY, {"channel": channel_of(self.schema), "names": unique_names(names)}
 
     def run(
         self, connection: psycopg.Connection[Any], statement: bytes, values: Parameters
     ) -> list[Row]:
-        """Run one statement and give its rows."""
+        """Run one statement and return its rows."""
         with translated(self.label):
-            cursor = _Cursor(connection)
-            cursor.execute(statement, values, prepare=self._prepare)
-            return cursor.fetchall()
-
-    def run_all(
-        self, connection: psycopg.Connection[Any], steps: Sequence[Step]
-    ) -> list[list[Row]]:
-        """Run statements one after the other in one round trip, and give the rows of each."""
-        if len(steps) == 1:
-            return [self.run(connection, *steps[0])]
-        cursors: list[_Cursor] = []
-        # An old libpq knows no pipelines; there it takes a round trip for each.
-        piped = connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
-        with translated(self.label):
-            with piped:
-                for statement, values in steps:
-                    cursors.append(_Cursor(connection))
-                    cursors[-1].execute(statement, values, prepare=self._prepare)
-            return [one.fetchall() if one.description else [] for one in cursors]
-
-    async def run_async(
-        self, connection: psycopg.AsyncConnection[Any], statement: bytes, values: Parameters
-    ) -> list[Row]:
-        """Do the same on an async connection."""
-        with translated(self.label):
-            cursor = _AsyncCursor(connection)
-            await cursor.execute(statement, values, prepare=self._prepare)
-            return await cursor.fetchall()
+            return self._executed(connection, statement, values).fetchall()
 
     def execute(
         self,
@@ -170,7 +179,43 @@ class Dialect:
         statement: bytes,
         values: Parameters | None = None,
     ) -> None:
-        """Run one statement that gives no rows."""
+        """Run one statement that returns no rows."""
         with translated(self.label):
-            cursor = _Cursor(connection)
-            cursor.execute(statement, values, prepare=self._prepare)
+            self._executed(connection, statement, values or {})
+
+    def run_all(
+        self, connection: psycopg.Connection[Any], steps: Sequence[Step]
+    ) -> list[list[Row]]:
+        """Run statements in one round trip, and return the rows of each."""
+        if len(steps) == 1:
+            return [self.run(connection, *steps[0])]
+        # Before version 14, libpq has no pipelines: then each statement is a round trip.
+        # https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
+        piped = connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
+        with translated(self.label):
+            with piped:
+                cursors = [self._executed(connection, *step) for step in steps]
+            return [one.fetchall() if one.description else [] for one in cursors]
+
+    def _executed(
+        self, connection: psycopg.Connection[Any], statement: bytes, values: Parameters
+    ) -> _Cursor:
+        query, names = _numbered(statement)
+        cursor = _Cursor(connection)
+        cursor.execute(query, [values[name] for name in names], prepare=self._prepare)
+        return cursor
+
+    async def run_async(
+        self, connection: psycopg.AsyncConnection[Any], statement: bytes, values: Parameters
+    ) -> list[Row]:
+        """Run one statement on an async connection and return its rows."""
+        query, names = _numbered(statement)
+        with translated(self.label):
+            cursor = _AsyncCursor(connection)
+            await cursor.execute(query, [values[name] for name in names], prepare=self._prepare)
+            return await cursor.fetchall()
+
+
+def channel_of(schema: str) -> str:
+    """Return the name of a schema's channel; channels belong to the whole database."""
+    return f"bgjobs_{schema}"

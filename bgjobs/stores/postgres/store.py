@@ -1,4 +1,4 @@
-"""The store's verbs: each borrows a connection and runs its statement."""
+"""The store: each method borrows a connection and runs its statements."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
@@ -16,34 +16,20 @@ from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
-from bgjobs.stores.decoder import TABLES
+from bgjobs.stores.decoder import Table
 from bgjobs.stores.limits import earliest
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import ChangeSource
-from bgjobs.stores.postgres import (
-    capping,
-    completing,
-    migrating,
-    rows,
-    timestamps,
-    unreadable,
-    writing,
-)
-from bgjobs.stores.postgres.callers import Callers
-from bgjobs.stores.postgres.calls import Calls, paged
-from bgjobs.stores.postgres.listening import Listening
-from bgjobs.stores.postgres.operating import PostgresOperations
+from bgjobs.stores.postgres import codec, schema, writes
+from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.postgres.enqueue_in import TransactionalEnqueuer
+from bgjobs.stores.postgres.listener import ListenConnector
+from bgjobs.stores.postgres.operations import PostgresOperations, page_values, refused_rows
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
-from bgjobs.stores.postgres.source import (
-    AnyPool,
-    check_settings,
-    source_of,
-    with_defaults,
-)
-from bgjobs.stores.postgres.statements import CLOCK, Dialect
-from bgjobs.stores.postgres.watcher import NO_NEWS
+from bgjobs.stores.postgres.source import AnyPool, check_settings, source_of, with_defaults
+from bgjobs.stores.postgres.statements import CLOCK, NO_NAME, Dialect
 from bgjobs.stores.types import Counts, NewJob, Owner, Renewal, Written
 from bgjobs.stores.values import (
     bounded_age,
@@ -54,18 +40,17 @@ from bgjobs.stores.values import (
     single,
 )
 
-_instant = rows.utc
+_FIND: dict[Table, str] = {
+    "jobs": "find_live",
+    "jobs_succeeded": "find_succeeded",
+    "jobs_failed": "find_failed",
+}
+"""In the order in which a job moves through the tables."""
 
 
 @final
 class PostgresStore:
-    """Keeps jobs in one schema of a PostgreSQL database.
-
-    `conninfo_or_pool` is a connection string or URL, or a `psycopg_pool.ConnectionPool` of
-    yours, which you open before the store and close after it. Heartbeats and the watcher use
-    connections of their own; behind a pooler queues poll unless `listen_dsn` leads past it.
-    Text goes in UTF-8: a connection or a database in another encoding is refused.
-    """
+    """Keeps jobs in one schema of a PostgreSQL database, whose encoding has to be UTF-8."""
 
     def __init__(
         self,
@@ -79,27 +64,35 @@ class PostgresStore:
         call_timeout: float = 10.0,
         listeners: Sequence[Listener] = (),
     ) -> None:
-        """Describe the store; nothing is opened yet.
+        """Describe the store; `open` connects.
 
-        A call that the server has not answered after `call_timeout` seconds is given up, and
-        its connection with it; a heartbeat after a quarter of the lease, if that is less.
-        Migrations and the work of `complete` may take as long as they need.
-
-        The server plans statements once for each connection, where a connection leads to the
-        server itself; on connections of yours psycopg's `prepare_threshold` decides then.
-        Behind a pooler nothing is prepared. `prepared_statements` decides for both.
+        Args:
+            conninfo_or_pool: A connection string or URL, or a `psycopg_pool.ConnectionPool` of
+                yours, which you open before the store and close after it. See
+                https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING.
+            schema: The schema of the tables. `migrate` creates it if it is missing.
+            pool_size: The largest number of connections of the store's own pool.
+            listen: Whether to receive notifications of other processes. Otherwise queues poll.
+            listen_dsn: Where to listen instead. It has to lead past a pooler in transaction
+                mode, behind which queues poll otherwise.
+            prepared_statements: Whether the server plans a statement once for each connection.
+                None: unless behind a pooler; on your connections `prepare_threshold` applies.
+            call_timeout: After how many seconds without an answer a call fails and its
+                connection is closed; a heartbeat after a quarter of the lease, if that is less.
+                Migrations and the work of `complete` have no limit.
+            listeners: Who is told of the store's own events.
         """
         check_settings(pool_size, call_timeout, listen, listen_dsn, prepared_statements)
-        self._source = source_of(conninfo_or_pool, pool_size, schema)
-        self._sql = Dialect(schema, self._source.label, prepared_statements=prepared_statements)
+        source = source_of(conninfo_or_pool, pool_size, schema)
+        self._sql = Dialect(schema, source.label, prepared_statements=prepared_statements)
         dsn = None if listen_dsn is None else with_defaults(listen_dsn, "listen_dsn")
-        self._listening = Listening(self._sql, listen, dsn)
-        self._callers = Callers(self._sql, prepared=prepared_statements)
-        self._guards = writing.Guards(call_timeout)
+        self._listen = ListenConnector(self._sql, listen, dsn)
+        self._enqueuer = TransactionalEnqueuer(self._sql, prepared=prepared_statements)
+        self._guards = writes.EnqueueGuards(call_timeout)
         self._listeners = as_listeners("listeners", listeners)
         sessions = Sessions(self._sql, prepared=prepared_statements)
-        self._calls = Calls(self._source, self._sql, sessions, call_timeout)
-        self._operations = PostgresOperations(self._calls, self._listening)
+        self._database = PostgresDatabase(source, self._sql, sessions, call_timeout)
+        self._operations = PostgresOperations(self._database, self._listen)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.label}>"
@@ -107,16 +100,16 @@ class PostgresStore:
     @property
     def label(self) -> str:
         """Server, database and schema, without secrets."""
-        return self._source.label
+        return self._database.source.label
 
     @property
     def connections(self) -> int:
-        """How many verbs can usefully go on at once."""
-        return self._source.size
+        """How many calls can run at once."""
+        return self._database.source.size
 
     @property
     def needs_notify(self) -> bool:
-        """Watchers listen for notifications."""
+        """Whether writers have to call `notify`: True."""
         return True
 
     @property
@@ -131,19 +124,19 @@ class PostgresStore:
 
     def open(self) -> None:
         """Connect."""
-        self._calls.open()
+        self._database.open()
 
     def close(self) -> None:
-        """Give back every connection; harmless when not open. A pool of yours stays open."""
-        self._calls.close()
+        """Close the connections; harmless if it is not open. A pool of yours stays open."""
+        self._database.close()
 
     def migrate(self) -> Sequence[str]:
-        """Bring the schema to the version that is known here; give what was applied."""
-        return migrating.migrate(self._sql, partial(self._calls.live.transaction, extra=inf))
+        """Apply the missing migrations and return their names."""
+        return schema.migrate(self._sql, partial(self._database.live.transaction, extra=inf))
 
     def check_schema(self) -> None:
-        """Raise `SchemaMismatchError` unless the schema is the one known here."""
-        self._calls.alone(lambda connection: migrating.check_schema(self._sql, connection))
+        """Raise `SchemaMismatchError` unless the schema has the version of this package."""
+        self._database.alone(lambda connection: schema.check_schema(self._sql, connection))
 
     def write(
         self,
@@ -153,22 +146,21 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> Written:
         """Settle reserved jobs, then store new ones, all in one transaction."""
-        instant = _instant("now", now)
+        instant = codec.utc("now", now)
         verbs = by_verb(settle)
-
-        # One statement is a transaction already, and new jobs bring theirs along.
-        refuses = writing.refuses_duplicates(new.request for new in enqueue)
+        # One statement is a transaction, and so are the statements that new jobs may need.
+        refuses = writes.refuses_duplicates(new.request for new in enqueue)
         alone = len(verbs) + bool(enqueue) <= 1 and not refuses
         guard = self._guards.of(enqueue, settle, alone=alone)
 
         def work(connection: AnyConnection) -> Written:
-            # First the ends: a scheduled job's next occurrence takes the key of the last.
-            ends = writing.settle(self._sql, connection, verbs, instant)
-            jobs = writing.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
+            # Settled first: a scheduled job's next occurrence takes over the unique key.
+            ends = writes.settle(self._sql, connection, verbs, instant)
+            jobs = writes.enqueue(self._sql, connection, enqueue, instant, ends.written, guard)
             return Written(jobs, ends.lost(settle), ends.cancelled)
 
-        run = self._calls.alone if alone else self._calls.together
-        return run(work, extra=writing.seconds_for(enqueue))
+        run = self._database.alone if alone else self._database.together
+        return run(work, extra=writes.extra_seconds(enqueue))
 
     def complete(
         self,
@@ -178,15 +170,19 @@ class PostgresStore:
         *,
         now: datetime | None = None,
     ) -> bool:
-        """Let the job succeed and run `work(connection)` in the same transaction.
+        """Run `work(connection)` and let the job succeed in the same transaction.
 
-        What it raises goes to the caller as it is, psycopg's errors too, unless the connection
-        was lost or the server took the transaction back: `StoreUnavailableError`. The settings
-        of its statements must be local (`set local`): others stay with the connection.
+        Settings that `work` makes must be local (`set local`); others stay with the connection.
+
+        Returns:
+            Whether the job succeeded. False if the reservation was lost; `work` was not run.
+
+        Raises:
+            StoreUnavailableError: The connection was lost or the transaction was rolled back.
+            Exception: Any other error of `work`, psycopg's too, as it is. Nothing is stored.
         """
-        instant = _instant("now", now)
-        return completing.complete(
-            self._sql, self._calls.live, reservation, work, enqueue, instant
+        return writes.complete(
+            self._database, reservation, work, enqueue, codec.utc("now", now)
         )
 
     def reserve(
@@ -199,25 +195,17 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> Sequence[Job]:
         """Reserve up to `limit` due jobs of these workers for `owner`."""
+        instant = codec.utc("now", now)
         try:
-            return self._reserved(owner, names, limit, caps, _instant("now", now))
+            if caps:
+                return writes.reserve_within(self._database, owner, names, limit, caps, instant)
+            values = codec.reserve_values(owner, names, limit, instant)
+            found = self._database.rows("reserve", values)
         except RowRefusedError:
-            if found := unreadable.refused(self._calls, names):
-                return Listing((), found)
+            if refused := refused_rows(self._database, names):
+                return Listing((), refused)
             raise
-
-    def _reserved(
-        self,
-        owner: UUID,
-        names: Collection[str],
-        limit: int,
-        caps: Sequence[Cap],
-        now: datetime | None,
-    ) -> Sequence[Job]:
-        if caps:
-            return capping.reserve(self._calls, owner, names, limit, caps, now)
-        values = writing.reserving(owner, names, limit, now)
-        return in_claim_order(map(rows.DECODER.job, self._calls.rows("reserve", values)))
+        return in_claim_order(map(codec.DECODER.job, found))
 
     def next_due(
         self,
@@ -227,34 +215,31 @@ class PostgresStore:
         caps: Sequence[Cap] = (),
         now: datetime | None = None,
     ) -> timedelta | None:
-        """Say how long until the first unreserved job of these workers is due."""
+        """Return how long until the first waiting job of these workers is due."""
+        now = codec.utc("now", now)
         if caps:
-            room = capping.openings_of(self._calls, caps, _instant("now", now))
+            room = writes.openings_of(self._database, caps, now)
             first = self.next_due(room.names(names), planned=planned, now=now)
             return earliest(first, room.reopens_in)
-        values = {
-            "names": rows.unique_names(names),
-            "planned": planned,
-            "now": _instant("now", now),
-        }
-        [[wait]] = self._calls.rows("next_due", values)
+        values = {"names": codec.unique_names(names), "planned": planned, "now": now}
+        [[wait]] = self._database.rows("next_due", values)
         due: timedelta | None = wait
         return due
 
     def find_unique(self, name: str, unique_key: str) -> Job | None:
-        """Return the live job of this worker that holds this unique key, or None."""
-        found = self._calls.rows("find_unique", {"name": name, "unique_key": unique_key})
-        return single(rows.DECODER.job(found[0])) if found else None
+        """Return the live job of this worker with this unique key, or None."""
+        found = self._database.rows("find_unique", {"name": name, "unique_key": unique_key})
+        return single(codec.DECODER.job(found[0])) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
-        """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
-        instant = _instant("now", now)
+        """Delete a waiting job and store `new`, if given, in its place, in one transaction."""
+        instant = codec.utc("now", now)
 
         def work(connection: AnyConnection) -> bool:
             self._sql.run(connection, *self._guards.brief)
-            return writing.replace(self._sql, connection, waiting, new, instant)
+            return writes.replace(self._sql, connection, waiting, new, instant)
 
-        return self._calls.together(work)
+        return self._database.together(work)
 
     def open_owner(
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None
@@ -264,73 +249,72 @@ class PostgresStore:
             "id": owner.id,
             "name": owner.name,
             "node": owner.node,
-            "lease": rows.microseconds(lease),
-            "now": _instant("now", now),
+            "lease": codec.microseconds(lease),
+            "now": codec.utc("now", now),
         }
-        self._calls.execute("open_owner", values)
+        self._database.execute("open_owner", values)
 
     def heartbeat(
         self, owners: Collection[UUID], lease: timedelta, *, now: datetime | None = None
     ) -> Renewal:
-        """Renew these owners' leases on the heartbeat's own connection."""
+        """Renew these owners' leases on the connection of the heartbeat."""
         values = {
-            "owners": rows.unique_ids(owners),
-            "lease": rows.microseconds(lease),
-            "now": _instant("now", now),
+            "owners": codec.unique_ids(owners),
+            "lease": codec.microseconds(lease),
+            "now": codec.utc("now", now),
         }
-        with self._calls.live.heartbeat(lease.total_seconds() / 4) as connection:
-            if not owners:  # by a role, maybe, that may write to no owner
+        with self._database.live.heartbeat(lease.total_seconds() / 4) as connection:
+            if not owners:  # the role may have no right to write to the table
                 [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
-                return Renewal(frozenset(), timestamps.instant(found))
-            steps = [(self._sql[verb], values) for verb in ("heartbeat", "commands")]
-            [[found, alive]], commands = self._calls.run_all(connection, steps)
-        return Renewal(frozenset(alive), timestamps.instant(found), commands_of(commands))
+                return Renewal(frozenset(), codec.timestamp(found))
+            steps = [(self._sql[name], values) for name in ("heartbeat", "commands")]
+            [[found, alive]], commands = self._database.run_all(connection, steps)
+        return Renewal(frozenset(alive), codec.timestamp(found), commands_of(commands))
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
     ) -> Sequence[Job]:
         """Return reserved jobs whose owner has no live lease, by id."""
-        values = {"now": _instant("now", now), **paged(page)}
-        return listing(map(rows.DECODER.job, self._calls.rows("abandoned", values)))
+        values = {"now": codec.utc("now", now), **page_values(page)}
+        return listing(map(codec.DECODER.job, self._database.rows("abandoned", values)))
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
-        """Forget these owners, and all whose lease has ended."""
-        values = {"owners": rows.unique_ids(owners), "now": _instant("now", now)}
-        self._calls.execute("close_owners", values)
-        self._calls.execute("forget_cancellations", {})
+        """Delete these owners, those with an expired lease, and old cancellations."""
+        values = {"owners": codec.unique_ids(owners), "now": codec.utc("now", now)}
+        self._database.execute("close_owners", values)
+        self._database.execute("forget_cancellations", {})
 
     def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-        """Return the job of this id, live or ended, or None."""
-        for part, table in enumerate(TABLES):
-            found = self._calls.rows("find", {"id": job_id}, part)
-            if found:
-                return rows.DECODER.single(table, found[0])
+        """Return the job with this id, live or ended, or None."""
+        for table, statement in _FIND.items():
+            if found := self._database.rows(statement, {"id": job_id}):
+                return codec.DECODER.single(table, found[0])
         return None
 
     def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return waiting and delayed jobs, oldest first."""
-        found = self._calls.rows("get_enqueued", {"name": name, **paged(page)})
-        return listing(map(rows.DECODER.job, found))
+        found = self._database.rows("get_enqueued", {"name": name, **page_values(page)})
+        return listing(map(codec.DECODER.job, found))
 
     def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return reserved jobs, oldest first."""
-        found = self._calls.rows("get_running", {"owner": owner, **paged(page)})
-        return listing(map(rows.DECODER.job, found))
+        found = self._database.rows("get_running", {"owner": owner, **page_values(page)})
+        return listing(map(codec.DECODER.job, found))
 
     def get_succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
-        """Give succeeded jobs, the newest first."""
-        part = 0 if name is None else 1
-        found = self._calls.rows("get_succeeded", {"name": name, **paged(page)}, part)
-        return listing(map(rows.DECODER.succeeded, found))
+        """Return succeeded jobs, newest first."""
+        statement = "get_succeeded" if name is None else "get_worker_succeeded"
+        found = self._database.rows(statement, {"name": name, **page_values(page)})
+        return listing(map(codec.DECODER.succeeded, found))
 
     def get_failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Give failed jobs, the newest first."""
+        """Return failed jobs, newest first."""
         return self._operations.get_failed(Failures(name=name), page)
 
     def count(
@@ -341,12 +325,9 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
-        values = {
-            "names": None if names is None else rows.unique_names(names),
-            "at_most": at_most,
-            "now": _instant("now", now),
-        }
-        [found] = self._calls.rows("count", values)
+        asked = None if names is None else codec.unique_names(names)
+        values = {"names": asked, "at_most": at_most, "now": codec.utc("now", now)}
+        [found] = self._database.rows("count", values)
         return Counts(*found)
 
     def prune(
@@ -359,36 +340,32 @@ class PostgresStore:
         now: datetime | None = None,
     ) -> int:
         """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
-        kept = [rows.microseconds(bounded_age(age)) for age in (succeeded_for, failed_for)]
-        instant = _instant("now", now)
+        values = {"limit": limit, "skip": skip, "now": codec.utc("now", now)}
+        ages = {"prune_succeeded": succeeded_for, "prune_failed": failed_for}
+        kept = {name: codec.microseconds(bounded_age(age)) for name, age in ages.items()}
 
         def work(connection: AnyConnection) -> int:
-            deleted = 0
-            for part, kept_for in enumerate(kept):
-                if kept_for is not None:
-                    values = {
-                        "kept_for": kept_for,
-                        "limit": limit,
-                        "skip": skip,
-                        "now": instant,
-                    }
-                    statement = self._sql.part("prune", part)
-                    deleted += len(self._sql.run(connection, statement, values))
-            return deleted
+            return sum(
+                len(
+                    self._sql.run(connection, self._sql[name], {**values, "kept_for": kept_for})
+                )
+                for name, kept_for in kept.items()
+                if kept_for is not None
+            )
 
-        return self._calls.together(work)
+        return self._database.together(work)
 
     def notify(self, names: Collection[str]) -> None:
-        """Tell all watchers that these workers have new jobs."""
-        step = writing.notifying(self._sql, names or (NO_NEWS,))
-        self._calls.alone(lambda connection: self._sql.run(connection, *step))
+        """Notify all listeners that these workers have new jobs."""
+        step = self._sql.notification([*names] or [NO_NAME])
+        self._database.alone(lambda connection: self._sql.run(connection, *step))
 
     def watch(self) -> ChangeSource | None:
-        """Open a watcher on a connection of its own; None where queues have to poll.
+        """Listen for changes on a connection of its own; None if queues have to poll.
 
-        That is so with `listen=False`, and behind a pooler without a `listen_dsn`.
+        They have to with `listen=False`, and behind a pooler without a `listen_dsn`.
         """
-        return self._listening.open(self._calls.live)
+        return self._listen.open(self._database.live)
 
     def enqueue_in(
         self,
@@ -397,12 +374,18 @@ class PostgresStore:
         *,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Store jobs on your `psycopg.Connection`, inside its transaction.
+        """Store jobs on your connection, inside its transaction; listeners hear of its commit.
 
-        With none open, one is begun that your `commit()` ends; in autocommit mode that is a
-        `StoreError`. Watchers are told when it commits.
+        If none is open, one is begun, which your `commit()` ends.
+
+        Returns:
+            The stored jobs in the order of the requests.
+
+        Raises:
+            StoreError: The connection is in autocommit mode without an open transaction, or the
+                database refused a job. Your transaction decides what is stored.
         """
-        return self._callers.enqueue_in(connection, requests, _instant("now", now))
+        return self._enqueuer.enqueue_in(connection, requests, codec.utc("now", now))
 
     async def enqueue_in_async(
         self,
@@ -411,6 +394,7 @@ class PostgresStore:
         *,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Do the same on your `psycopg.AsyncConnection`."""
-        instant = _instant("now", now)
-        return await self._callers.enqueue_in_async(connection, requests, instant)
+        """Store jobs on your async connection: see `enqueue_in`."""
+        return await self._enqueuer.enqueue_in_async(
+            connection, requests, codec.utc("now", now)
+        )

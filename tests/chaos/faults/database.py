@@ -26,7 +26,7 @@ _LONGEST = 3.0
 
 def impatient(config: bgjobs.Config, _: Orders) -> bgjobs.Config:
     """Let calls that nobody answers be given up soon."""
-    inner_store(config)._calls.timeout = _PATIENCE
+    inner_store(config)._database.timeout = _PATIENCE
     return config
 
 

@@ -12,11 +12,12 @@ create table {owners} (
     lease_expires_at timestamptz not null
 );
 
--- Every claim and every end of a job leaves a dead row, at the very place in the ready index
--- where the next claim begins to read. A fifth of the table, the server's default, is far too
--- many of them when the backlog is long, so vacuum comes after 1 % or 1,000.
--- fillfactor stays as it is: a claim moves the row from one partial index to another, so no
--- update of this table can be heap-only.
+-- Every reservation and every end of a job leaves a dead row, in the place of the index `jobs_ready`
+-- where the next reservation begins to read. With a long backlog, the server's default of vacuuming
+-- after a fifth of the table has died is far too late, so it does so after 1 % plus 1,000 rows.
+-- https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
+-- The fillfactor is the default one: a reservation moves the row from one partial index to another, so
+-- no such update can be heap-only (https://www.postgresql.org/docs/current/storage-hot.html).
 create table {jobs} (
     id uuid primary key,
     name text not null check (name <> ''),
@@ -44,8 +45,8 @@ create unique index jobs_unique on {jobs} (name, unique_key) where unique_key is
 
 create index jobs_ready on {jobs} (name, priority, available_at, id) where reserved_by is null;
 
--- With the id, because settling looks jobs up by the whole reservation: by the owner alone it
--- would read all that this owner holds for each of them.
+-- With the id, because settling looks jobs up by owner and id. By the owner alone, it would read all
+-- jobs of the owner for each of them.
 create index jobs_reserved on {jobs} (reserved_by, id) where reserved_by is not null;
 
 create table {jobs_succeeded} (

@@ -1,5 +1,5 @@
--- Which time of a schedule a job serves, as JSON text; null for jobs that were enqueued by hand.
--- New columns stand last and are null in the rows that exist, so no row is written again.
+-- For which time of a schedule a job was stored, as JSON text; null for other jobs. A new column that
+-- is null in all existing rows is added without rewriting the table.
 alter table {jobs} add column occurrence text;
 
 alter table {jobs_succeeded} add column occurrence text;

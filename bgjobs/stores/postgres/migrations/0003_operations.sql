@@ -1,11 +1,11 @@
--- Small texts that go with a job, as JSON text; null where there are none.
+-- Metadata of a job, as JSON text; null if there is none.
 alter table {jobs} add column metadata text;
 
 alter table {jobs_succeeded} add column metadata text;
 
 alter table {jobs_failed} add column metadata text;
 
--- Jobs that somebody wants to be cancelled while they run; their owner asks for these.
+-- Running jobs that are to be cancelled. Their owner reads this table.
 create table {cancellations} (
     job_id uuid primary key,
     reason text not null,
@@ -17,7 +17,7 @@ create table {paused_queues} (
     paused_at timestamptz not null
 );
 
--- When jobs of workers with a rate limit were reserved, for as long as that counts.
+-- When jobs of workers with a rate limit were reserved, for the period of the limit.
 create table {starts} (
     name text not null,
     started_at timestamptz not null
@@ -29,7 +29,8 @@ create index jobs_succeeded_by_name on {jobs_succeeded} (name, id);
 
 create index jobs_failed_by_name on {jobs_failed} (name, id);
 
--- The words of each error's first line; the dots and slashes in them would else make one word.
+-- The words of each error's first line. Without the replacement, text with dots and slashes would be one
+-- word.
 create index jobs_failed_words on {jobs_failed} using gin (
     pg_catalog.to_tsvector(
         'pg_catalog.simple'::pg_catalog.regconfig,

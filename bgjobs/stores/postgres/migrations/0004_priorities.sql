@@ -1,10 +1,10 @@
--- Jobs of another priority than the default one, so that a claim does not look at each priority
--- in turn: those that never had to wait, and by their time those that had. A job of the default
--- priority is in neither of them, and costs no more than before.
--- The names are collated otherwise than in the ready index, so that the planner cannot take that
--- one instead: without statistics it expects one row of either, and sorts a million.
--- Each of the two reads the table once. Until both are there, writes to it wait; reads go on. An
--- older version that runs meanwhile, or afterwards, uses neither and keeps both up to date.
+-- Jobs of other priorities than the default one, so that a reservation does not have to read each
+-- priority in turn: jobs that were never delayed, and by their time those that were. Jobs of the default
+-- priority are in neither index, and cost nothing here.
+-- The names have another collation than in `jobs_ready`, so that the planner cannot use that index
+-- instead: without statistics it expects one row from either, and would sort a million.
+-- Each index is built by one read of the table. Meanwhile writes to the table wait, and reads do not.
+-- Processes of an older version do not use the indexes, and the server keeps both up to date.
 create index jobs_prompt on {jobs} (name collate "C", priority, available_at, id)
 where reserved_by is null and priority <> 0 and available_at <= created_at;
 

@@ -1,6 +1,6 @@
--- Rows that are no jobs: written by another program, another version, or by hand. Here they stay
--- until they are deleted, or can be read and are put back. The columns are those of the jobs, with
--- no bounds.
+-- Rows that cannot be read as jobs, because another program, another version of bgjobs or a person
+-- wrote them. They stay here until they are deleted, or until a version that can read them puts them
+-- back. The columns are those of the jobs, without any constraint.
 create table {jobs_unreadable} (
     id uuid primary key,
     origin text not null,
@@ -27,25 +27,22 @@ create table {jobs_unreadable} (
     failed_at timestamptz
 );
 
--- Each table is read once, without a lock that keeps others from writing. What is beyond the bounds
--- of the constraints below is set apart, so that none of them refuses a change of an old row.
+-- Move the rows that the constraints below would refuse, so that no later update of an old row fails.
+-- Each table is read once, under row locks only: other processes keep writing to it.
 with apart as (
     delete from {jobs}
     where not (
-        pg_catalog.octet_length(name) between 1 and 800
+        pg_catalog.octet_length(name) <= 800
         and pg_catalog.octet_length(payload) <= 1048576
-        and priority >= -32767
-        and attempts between 0 and 1073741823
-        and crashes between 0 and 1073741823
-        and interruptions between 0 and 1073741823
-        and reservations between 0 and 1073741823
-        and (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00')
-        and (available_at >= '0001-01-01 00:00:00+00' and available_at < '10000-01-01 00:00:00+00')
-        and (reserved_at >= '0001-01-01 00:00:00+00' and reserved_at < '10000-01-01 00:00:00+00')
-        and pg_catalog.octet_length(unique_key) between 1 and 836
+        and pg_catalog.octet_length(unique_key) <= 836
         and pg_catalog.octet_length(errors) <= 988160
         and pg_catalog.octet_length(occurrence) <= 65536
         and pg_catalog.octet_length(metadata) <= 96000
+        and name <> ''
+        and unique_key <> ''
+        and (attempts | crashes | interruptions | reservations) & -1073741824 = 0
+        and least(created_at, available_at, reserved_at) >= '0001-01-01 00:00:00+00'
+        and greatest(created_at, available_at, reserved_at) < '10000-01-01 00:00:00+00'
     )
     returning *
 )
@@ -65,21 +62,18 @@ from apart;
 with apart as (
     delete from {jobs_succeeded}
     where not (
-        pg_catalog.octet_length(name) between 1 and 800
+        pg_catalog.octet_length(name) <= 800
         and pg_catalog.octet_length(payload) <= 1048576
-        and priority >= -32767
-        and attempts between 0 and 1073741823
-        and crashes between 0 and 1073741823
-        and interruptions between 0 and 1073741823
-        and reservations between 0 and 1073741823
-        and (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00')
-        and (available_at >= '0001-01-01 00:00:00+00' and available_at < '10000-01-01 00:00:00+00')
-        and (reserved_at >= '0001-01-01 00:00:00+00' and reserved_at < '10000-01-01 00:00:00+00')
-        and pg_catalog.octet_length(unique_key) between 1 and 836
+        and pg_catalog.octet_length(unique_key) <= 836
         and pg_catalog.octet_length(errors) <= 988160
         and pg_catalog.octet_length(occurrence) <= 65536
         and pg_catalog.octet_length(metadata) <= 96000
-        and (succeeded_at >= '0001-01-01 00:00:00+00' and succeeded_at < '10000-01-01 00:00:00+00')
+        and name <> ''
+        and unique_key <> ''
+        and priority >= -32767
+        and (attempts | crashes | interruptions | reservations) & -1073741824 = 0
+        and least(created_at, available_at, reserved_at, succeeded_at) >= '0001-01-01 00:00:00+00'
+        and greatest(created_at, available_at, reserved_at, succeeded_at) < '10000-01-01 00:00:00+00'
     )
     returning *
 )
@@ -101,22 +95,19 @@ from apart;
 with apart as (
     delete from {jobs_failed}
     where not (
-        pg_catalog.octet_length(name) between 1 and 800
+        pg_catalog.octet_length(name) <= 800
         and pg_catalog.octet_length(payload) <= 1048576
-        and priority >= -32767
-        and attempts between 0 and 1073741823
-        and crashes between 0 and 1073741823
-        and interruptions between 0 and 1073741823
-        and reservations between 0 and 1073741823
-        and (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00')
-        and (available_at >= '0001-01-01 00:00:00+00' and available_at < '10000-01-01 00:00:00+00')
-        and (reserved_at >= '0001-01-01 00:00:00+00' and reserved_at < '10000-01-01 00:00:00+00')
-        and pg_catalog.octet_length(unique_key) between 1 and 836
+        and pg_catalog.octet_length(unique_key) <= 836
         and pg_catalog.octet_length(errors) <= 988160
         and pg_catalog.octet_length(occurrence) <= 65536
         and pg_catalog.octet_length(metadata) <= 96000
         and pg_catalog.octet_length(error) <= 32768
-        and (failed_at >= '0001-01-01 00:00:00+00' and failed_at < '10000-01-01 00:00:00+00')
+        and name <> ''
+        and unique_key <> ''
+        and priority >= -32767
+        and (attempts | crashes | interruptions | reservations) & -1073741824 = 0
+        and least(created_at, available_at, reserved_at, failed_at) >= '0001-01-01 00:00:00+00'
+        and greatest(created_at, available_at, reserved_at, failed_at) < '10000-01-01 00:00:00+00'
     )
     returning *
 )
@@ -135,7 +126,7 @@ select
     error, failed_at
 from apart;
 
--- These rows hold nothing that would be missed: an owner whose row is gone releases its jobs.
+-- These rows can be deleted: the jobs of an owner without a row are released.
 delete from {owners}
 where not (
     pg_catalog.octet_length(name) <= 800
@@ -162,63 +153,74 @@ where not (
     and started_at >= '0001-01-01 00:00:00+00' and started_at < '10000-01-01 00:00:00+00'
 );
 
--- Not validated here, because that reads the tables once more: see `bgjobs migrate validate`. From
--- here to the end of the transaction others can neither read nor write these tables, which is why
--- all that takes long and could go before it has gone before it. `jobs` is the first, as it is for
--- those that end a job: they hold it before they take another table.
-alter table {jobs} add constraint jobs_limits check (
-    pg_catalog.octet_length(name) between 1 and 800
-    and pg_catalog.octet_length(payload) <= 1048576
-    and priority >= -32767
-    and attempts between 0 and 1073741823
-    and crashes between 0 and 1073741823
-    and interruptions between 0 and 1073741823
-    and reservations between 0 and 1073741823
-    and created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'
-    and available_at >= '0001-01-01 00:00:00+00' and available_at < '10000-01-01 00:00:00+00'
-    and reserved_at >= '0001-01-01 00:00:00+00' and reserved_at < '10000-01-01 00:00:00+00'
-    and pg_catalog.octet_length(unique_key) between 1 and 836
-    and pg_catalog.octet_length(errors) <= 988160
-    and pg_catalog.octet_length(occurrence) <= 65536
-    and pg_catalog.octet_length(metadata) <= 96000
-) not valid;
+-- The constraints of jobs. PostgreSQL parses a constraint in each statement that writes to its table,
+-- for about as long as the constraint has parts, so they are written with few parts:
+--   * A bit of -1073741824 is set in every integer below 0 or above 1,073,741,823, and in no other.
+--   * least() and greatest() ignore nulls.
+--   * A check passes when its condition is null: a text that is null has no length.
+-- For the same reason `jobs` loses those constraints of 0001 that the new one contains.
+--
+-- "not valid" because validation would read each table again: see `bgjobs migrate validate`. New
+-- and changed rows are checked from now on.
+-- https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
+--
+-- From here to the end of the transaction no other session can read or write these tables, which is
+-- why everything slow was done before. `jobs` is locked first, as by the statements that end a job: they
+-- lock a row of `jobs` before they write to another table.
+-- https://www.postgresql.org/docs/current/explicit-locking.html
+alter table {jobs}
+    drop constraint if exists jobs_name_check,
+    drop constraint if exists jobs_unique_key_check,
+    drop constraint if exists jobs_attempts_check,
+    drop constraint if exists jobs_crashes_check,
+    drop constraint if exists jobs_interruptions_check,
+    drop constraint if exists jobs_reservations_check,
+    add constraint jobs_limits check (
+        pg_catalog.octet_length(name) <= 800
+        and pg_catalog.octet_length(payload) <= 1048576
+        and pg_catalog.octet_length(unique_key) <= 836
+        and pg_catalog.octet_length(errors) <= 988160
+        and pg_catalog.octet_length(occurrence) <= 65536
+        and pg_catalog.octet_length(metadata) <= 96000
+        and name <> ''
+        and unique_key <> ''
+        and (attempts | crashes | interruptions | reservations) & -1073741824 = 0
+        and least(created_at, available_at, reserved_at) >= '0001-01-01 00:00:00+00'
+        and greatest(created_at, available_at, reserved_at) < '10000-01-01 00:00:00+00'
+    ) not valid;
 
-alter table {jobs_succeeded} add constraint jobs_succeeded_limits check (
-    pg_catalog.octet_length(name) between 1 and 800
-    and pg_catalog.octet_length(payload) <= 1048576
-    and priority >= -32767
-    and attempts between 0 and 1073741823
-    and crashes between 0 and 1073741823
-    and interruptions between 0 and 1073741823
-    and reservations between 0 and 1073741823
-    and created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'
-    and available_at >= '0001-01-01 00:00:00+00' and available_at < '10000-01-01 00:00:00+00'
-    and reserved_at >= '0001-01-01 00:00:00+00' and reserved_at < '10000-01-01 00:00:00+00'
-    and pg_catalog.octet_length(unique_key) between 1 and 836
-    and pg_catalog.octet_length(errors) <= 988160
-    and pg_catalog.octet_length(occurrence) <= 65536
-    and pg_catalog.octet_length(metadata) <= 96000
-    and succeeded_at >= '0001-01-01 00:00:00+00' and succeeded_at < '10000-01-01 00:00:00+00'
-) not valid;
+alter table {jobs_succeeded}
+    add constraint jobs_succeeded_limits check (
+        pg_catalog.octet_length(name) <= 800
+        and pg_catalog.octet_length(payload) <= 1048576
+        and pg_catalog.octet_length(unique_key) <= 836
+        and pg_catalog.octet_length(errors) <= 988160
+        and pg_catalog.octet_length(occurrence) <= 65536
+        and pg_catalog.octet_length(metadata) <= 96000
+        and name <> ''
+        and unique_key <> ''
+        and priority >= -32767
+        and (attempts | crashes | interruptions | reservations) & -1073741824 = 0
+        and least(created_at, available_at, reserved_at, succeeded_at) >= '0001-01-01 00:00:00+00'
+        and greatest(created_at, available_at, reserved_at, succeeded_at) < '10000-01-01 00:00:00+00'
+    ) not valid;
 
-alter table {jobs_failed} add constraint jobs_failed_limits check (
-    pg_catalog.octet_length(name) between 1 and 800
-    and pg_catalog.octet_length(payload) <= 1048576
-    and priority >= -32767
-    and attempts between 0 and 1073741823
-    and crashes between 0 and 1073741823
-    and interruptions between 0 and 1073741823
-    and reservations between 0 and 1073741823
-    and created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'
-    and available_at >= '0001-01-01 00:00:00+00' and available_at < '10000-01-01 00:00:00+00'
-    and reserved_at >= '0001-01-01 00:00:00+00' and reserved_at < '10000-01-01 00:00:00+00'
-    and pg_catalog.octet_length(unique_key) between 1 and 836
-    and pg_catalog.octet_length(errors) <= 988160
-    and pg_catalog.octet_length(occurrence) <= 65536
-    and pg_catalog.octet_length(metadata) <= 96000
-    and pg_catalog.octet_length(error) <= 32768
-    and failed_at >= '0001-01-01 00:00:00+00' and failed_at < '10000-01-01 00:00:00+00'
-) not valid;
+alter table {jobs_failed}
+    add constraint jobs_failed_limits check (
+        pg_catalog.octet_length(name) <= 800
+        and pg_catalog.octet_length(payload) <= 1048576
+        and pg_catalog.octet_length(unique_key) <= 836
+        and pg_catalog.octet_length(errors) <= 988160
+        and pg_catalog.octet_length(occurrence) <= 65536
+        and pg_catalog.octet_length(metadata) <= 96000
+        and pg_catalog.octet_length(error) <= 32768
+        and name <> ''
+        and unique_key <> ''
+        and priority >= -32767
+        and (attempts | crashes | interruptions | reservations) & -1073741824 = 0
+        and least(created_at, available_at, reserved_at, failed_at) >= '0001-01-01 00:00:00+00'
+        and greatest(created_at, available_at, reserved_at, failed_at) < '10000-01-01 00:00:00+00'
+    ) not valid;
 
 alter table {owners} add constraint owners_limits check (
     pg_catalog.octet_length(name) <= 800
@@ -242,7 +244,8 @@ alter table {starts} add constraint starts_limits check (
     and started_at >= '0001-01-01 00:00:00+00' and started_at < '10000-01-01 00:00:00+00'
 ) not valid;
 
--- The rows of schedules, which are few among many jobs: one for each scheduled job. Not before the
--- constraints: a reservation that waited for the end of the index would hold a lock for which the
--- constraint waits in turn, and the server would end one of the two. It reads the table once.
+-- The rows of scheduled jobs: one for each, among many jobs without an occurrence. The index is built
+-- after the constraints. In the other order a reservation that waits for the index would hold a lock
+-- that the constraint needs, and the server would abort one of the two transactions as a deadlock.
+-- Building it reads the table once.
 create index jobs_occurrences on {jobs} (id) where occurrence is not null;

@@ -1,8 +1,9 @@
--- name: cancel
--- First those that wait, which become failed ones; one that has ended before and was stored once
--- more ends without a trace, as in fail.sql. One that is reserved at this moment is waited for, is
--- found to be no waiting one any more, and is seen by the second statement. One that is put back
--- between them is seen when the first is run again.
+-- name: cancel_waiting
+-- Waiting jobs become failed jobs. As in `fail`, a job whose id has ended before is deleted without
+-- a record.
+-- A job that another transaction is reserving is waited for; it then runs, is skipped here, and is
+-- left to `cancel_running`. This statement is run again after that one, for jobs that were put back
+-- between the two.
 with cancelled as (
     delete from {jobs} as job
     where job.id = any(%(ids)s::uuid[]) and job.reserved_by is null
@@ -26,6 +27,10 @@ with cancelled as (
 )
 select id from cancelled;
 
+
+-- name: cancel_running
+-- Ask the owners of running jobs to cancel them. The rows are written in the order of their ids, so
+-- that two such statements cannot deadlock.
 insert into {cancellations} (job_id, reason, asked_at)
 select job.id, %(reason)s, coalesce(%(now)s::timestamptz, now())
 from {jobs} as job
@@ -36,7 +41,8 @@ returning job_id;
 
 
 -- name: commands
--- The paused queues have no id; the jobs to be cancelled have a reason.
+-- What these owners are asked to do. A row without an id names a paused queue; the others are jobs to
+-- cancel, with the reason.
 select null::uuid, name from {paused_queues}
 union all
 select asked.job_id, pg_catalog.left(asked.reason, 1000)
@@ -45,6 +51,8 @@ where job.reserved_by = any(%(owners)s::uuid[]);
 
 
 -- name: forget_cancellations
+-- Of jobs that have ended. "skip locked", because several processes do this at once.
+-- https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
 delete from {cancellations} where job_id in (
     select asked.job_id from {cancellations} as asked
     where not exists (select from {jobs} as job where job.id = asked.job_id)
@@ -53,6 +61,7 @@ delete from {cancellations} where job_id in (
 
 
 -- name: change
+-- Waiting jobs only, and none of a scheduled job: its time follows from its schedule.
 update {jobs} as job set
     available_at = coalesce(
         %(available_at)s::timestamptz,
@@ -68,14 +77,15 @@ returning job.id;
 
 
 -- name: replace
--- The number tells whether it was reserved, and released again, since it was read.
+-- The number of reservations shows whether the job was reserved and released since it was read.
 delete from {jobs}
 where id = %(id)s and reserved_by is null and reservations = %(reservations)s
 returning id;
 
 
 -- name: retry
--- The numbers of reservations go on, so that whoever held it before has an old one.
+-- The job keeps its number of reservations, so that no earlier owner of it can settle the new run.
+-- A job whose unique key is taken, or whose id is live, stays failed.
 with asked as (
     select
         id, name, payload, priority, reservations, created_at, unique_key, errors, occurrence,
@@ -96,7 +106,7 @@ with asked as (
     from asked
     on conflict do nothing
     returning id
-), gone as (
+), deleted as (
     delete from {jobs_failed} where id = any(array(select id from again))
 ), forgotten as (
     delete from {cancellations} where job_id in (select id from again)
@@ -105,6 +115,7 @@ select id from again;
 
 
 -- name: restore
+-- Failed jobs from an export. A job whose id is known stays as it is.
 insert into {jobs_failed} (
     id, name, payload, priority, attempts, crashes, interruptions, reservations,
     created_at, available_at, reserved_at, reserved_by, unique_key, errors, occurrence,
@@ -133,7 +144,11 @@ where not exists (select from {jobs} as live where live.id = restored.id)
 on conflict (id) do nothing
 returning id;
 
--- One that was retried while it was stored is live again, which only a later statement sees.
+
+-- name: delete_restored
+-- A job that another process retried while `restore` ran is live, and must not be failed as well. Only
+-- a later statement sees it: under read committed, each takes a snapshot of its own.
+-- https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED
 delete from {jobs_failed} as job
 where job.id = any(%(ids)s::uuid[])
     and exists (select from {jobs} as live where live.id = job.id)

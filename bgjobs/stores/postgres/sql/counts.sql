@@ -1,7 +1,10 @@
 -- name: count
--- Leaps from one (name, priority) to the next, as in next_due.sql, and counts in each what is
--- due and what is not, up to the limit. The orders keep the planner with the indexes, which end
--- at the limit: it takes any name for a frequent one, of which some are soon found in the table.
+-- Waiting, delayed, running, succeeded and failed jobs, each count up to a limit.
+--
+-- `names` and `levels` read one row of the index `jobs_ready` for each name and priority (a loose index
+-- scan, https://wiki.postgresql.org/wiki/Loose_indexscan), and what is due and what is not is counted
+-- within each. Each "order by" keeps the planner on an index, which it leaves at the limit: it assumes
+-- that every name is frequent, and would otherwise look for the first few in the whole table.
 with recursive names (name) as (
     select asked.name from pg_catalog.unnest(%(names)s::text[]) as asked (name)
     union all

@@ -1,10 +1,13 @@
--- name: delete
--- First those that wait: one that is reserved at this moment is waited for, is found to be no
--- waiting one any more, and stays. Then those that have ended, unless one is live again and runs.
+-- name: delete_waiting
+-- A job that another transaction is reserving is waited for; it then runs, and stays.
 delete from {jobs} as job
 where job.id = any(%(ids)s::uuid[]) and job.reserved_by is null
 returning job.id;
 
+
+-- name: delete_ended
+-- Both tables in one statement, so that a job that moves from one to the other is not missed. A job
+-- that is live again stays.
 with succeeded as (
     delete from {jobs_succeeded} as job
     where job.id = any(%(ids)s::uuid[])
@@ -24,9 +27,13 @@ select id from succeeded
 union
 select id from failed;
 
+
+-- name: delete_unreadable
 delete from {jobs_unreadable} where id = any(%(ids)s::uuid[]) returning id;
 
--- What was asked of a job that is gone would meet another one that is stored under its id.
+
+-- name: delete_cancellations
+-- Of deleted jobs: a new job may be stored under the id of a deleted one, and must not be cancelled.
 delete from {cancellations} as asked
 where asked.job_id = any(%(ids)s::uuid[])
     and asked.job_id <> all(array(
@@ -36,7 +43,7 @@ returning asked.job_id;
 
 
 -- name: drop
--- It never ran, so it goes to no table of ended jobs.
+-- Delete reserved jobs that never started, without a record in the tables of ended jobs.
 delete from {jobs} as job
 using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[])
     as held (id, owner, number)
@@ -46,7 +53,8 @@ where job.id = held.id
 returning job.id, job.reserved_by, job.reservations;
 
 
--- name: prune
+-- name: prune_succeeded
+-- "skip locked": several processes prune at once, and none waits for another.
 delete from {jobs_succeeded} where id = any(array(
     select id from {jobs_succeeded}
     where succeeded_at < coalesce(%(now)s::timestamptz, now())
@@ -57,6 +65,8 @@ delete from {jobs_succeeded} where id = any(array(
 ))
 returning id;
 
+
+-- name: prune_failed
 delete from {jobs_failed} where id = any(array(
     select id from {jobs_failed}
     where failed_at < coalesce(%(now)s::timestamptz, now())
@@ -68,7 +78,8 @@ delete from {jobs_failed} where id = any(array(
 returning id;
 
 
--- name: prune_worker
+-- name: prune_worker_succeeded
+-- In the order of the index of this worker's jobs, which is that of their ids.
 delete from {jobs_succeeded} where id = any(array(
     select id from {jobs_succeeded}
     where name = %(name)s
@@ -80,6 +91,8 @@ delete from {jobs_succeeded} where id = any(array(
 ))
 returning id;
 
+
+-- name: prune_worker_failed
 delete from {jobs_failed} where id = any(array(
     select id from {jobs_failed}
     where name = %(name)s

@@ -1,6 +1,8 @@
 -- name: enqueue
--- A job that has ended is not stored again: a repeated write must not run it twice.
--- The clock is the statement's, because the transaction may be a caller's that began long ago.
+-- Store new jobs. Skip a job whose id is live or has ended, because the write may be a repetition, and
+-- one whose unique key is taken. An insert of a key that another transaction has written waits for the
+-- end of that transaction.
+-- The time is that of the statement: the transaction may be the caller's, and have begun long ago.
 insert into {jobs} (
     id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
 )
@@ -29,9 +31,12 @@ where wanted.id <> all(array(
 on conflict do nothing
 returning id, created_at, available_at;
 
--- One that ended while the insert was under way, or waited, is seen only by a later statement.
--- This one then fails, and with it the whole transaction: also that of a client that has given
--- up long ago, and may have repeated the write since. A producer has no right to delete.
+
+-- name: refuse_ended
+-- Divide by zero if a job was stored that has ended meanwhile, so that the transaction is rolled back.
+-- `enqueue` cannot see a job that ends while it runs or waits; a later statement can. The client may
+-- have given up by then and repeated the write. Failing, unlike deleting the job, needs no right that
+-- a producer lacks.
 select 1 / (count(*) = 0)::integer
 from
     (
@@ -42,9 +47,9 @@ from
     join {jobs} as job using (id);
 
 
--- name: find_live
--- What stands where a wanted job could not be stored: the job of that id, else the holder of its
--- unique key. One that has ended is given as it was asked for.
+-- name: find_holder
+-- Why a job was not stored: the job that has its id, else the job that has its unique key. A job that
+-- has ended is returned as it was before its first run.
 select wanted.id, standing.*
 from
     unnest(%(ids)s::uuid[], %(names)s::text[], %(unique_keys)s::text[])
@@ -81,9 +86,9 @@ from {jobs} where name = %(name)s and unique_key = %(unique_key)s;
 
 
 -- name: find_refused
--- Rows of which the database refuses that they are reserved, because something in them is beyond
--- its bounds: the reservation would be one too many, or an older version has stored them.
--- Fifty at a time: each has up to two megabytes that can be read. The next reservation finds more.
+-- Waiting rows that the database refuses to reserve: `reservations` is at its limit, or an older version
+-- stored a value that a constraint now refuses. At most 50, since each may have 2 MB of text; the next
+-- reservation finds more.
 select {job_columns}
 from {jobs}
 where name = any(%(names)s::text[])
@@ -92,19 +97,22 @@ where name = any(%(names)s::text[])
 limit 50;
 
 
--- name: find_beyond
--- The rows of each table that its constraint would refuse, fifty at a time: each has up to two
--- megabytes that can be read.
+-- name: find_invalid_live
+-- Rows that the table's constraint would refuse, at most 50, since each may have 2 MB of text.
 select {job_columns}
 from {jobs}
 where not ({job_limits})
 limit 50;
 
+
+-- name: find_invalid_succeeded
 select {succeeded_columns}
 from {jobs_succeeded}
 where not ({succeeded_limits})
 limit 50;
 
+
+-- name: find_invalid_failed
 select {failed_columns}
 from {jobs_failed}
 where not ({failed_limits})

@@ -1,4 +1,5 @@
 -- name: open_owner
+-- A repetition of the write changes nothing.
 insert into {owners} (id, name, node, opened_at, lease_expires_at)
 select
     %(id)s::uuid, %(name)s::text, %(node)s::text, clock.now,
@@ -8,6 +9,7 @@ on conflict (id) do nothing;
 
 
 -- name: heartbeat
+-- Renew the leases that have not expired, and return the server's time and whose they are.
 with renewed as (
     update {owners} set
         lease_expires_at = coalesce(%(now)s::timestamptz, now())
@@ -20,6 +22,10 @@ select coalesce(%(now)s::timestamptz, now()), array(select id from renewed);
 
 
 -- name: abandoned
+-- Reserved jobs whose owner has no live lease.
+-- A process that ends a job holds its row, and may be suspended while it does. "for share" with "skip
+-- locked" leaves such rows out, instead of waiting for them.
+-- https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
 select {job_columns}
 from {jobs} as job
 where job.reserved_by is not null
@@ -32,12 +38,13 @@ where job.reserved_by is not null
     )
 order by job.id
 limit %(limit)s
--- Whoever ends a job holds its row, and may be frozen while it does: nobody shall wait for it.
 for share of job skip locked;
 
 
 -- name: close_owners
--- Locked by id: several nodes forget the same expired owners at once.
+-- The rows are locked in the order of their ids, so that processes that delete the same expired owners
+-- cannot deadlock.
+-- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
 with closed as (
     select id from {owners}
     where id = any(%(owners)s::uuid[])
@@ -49,7 +56,7 @@ delete from {owners} where id in (select id from closed);
 
 
 -- name: get_owners
--- What is longer, or later, than any that bgjobs writes is cut.
+-- Texts and times beyond what bgjobs writes are cut to what Python can represent.
 select
     owner.id, pg_catalog.left(owner.name, 200), pg_catalog.left(owner.node, 1000),
     owner.opened_at,

@@ -1,17 +1,22 @@
--- name: find
--- In the order in which a job moves, so that none is missed on its way.
+-- name: find_live
+-- The three tables are asked in the order in which a job moves through them, so that a job on its way is
+-- not missed.
 select {job_columns}
 from {jobs} where id = %(id)s;
 
+
+-- name: find_succeeded
 select {succeeded_columns}
 from {jobs_succeeded} where id = %(id)s;
 
+
+-- name: find_failed
 select {failed_columns}
 from {jobs_failed} where id = %(id)s;
 
 
 -- name: find_ids
--- In one statement, so that a job is seen which moves from one table to another.
+-- All tables in one statement, so that a job that moves from one to another is not missed.
 select id from (
     (
         select id from {jobs} where id between %(first)s and %(last)s
@@ -61,7 +66,7 @@ limit %(limit)s;
 
 
 -- name: get_waiting_names
--- Leaps from one name to the next, as in count.sql.
+-- One row of the index `jobs_ready` for each name, as in `count`.
 with recursive names (name) as (
     select (select pg_catalog.min(job.name) from {jobs} as job where job.reserved_by is null)
     union all
@@ -97,7 +102,6 @@ limit %(limit)s;
 
 
 -- name: get_succeeded
--- All, and those of one worker.
 select {succeeded_columns}
 from {jobs_succeeded}
 where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -105,6 +109,8 @@ where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 order by id desc
 limit %(limit)s;
 
+
+-- name: get_worker_succeeded
 select {succeeded_columns}
 from {jobs_succeeded}
 where name = %(name)s
@@ -115,7 +121,6 @@ limit %(limit)s;
 
 
 -- name: get_failed
--- All, those of one worker, and those whose error has certain words.
 select {failed_columns}
 from {jobs_failed}
 where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -124,6 +129,8 @@ where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 order by id desc
 limit %(limit)s;
 
+
+-- name: get_worker_failed
 select {failed_columns}
 from {jobs_failed}
 where name = %(name)s
@@ -133,10 +140,15 @@ where name = %(name)s
 order by id desc
 limit %(limit)s;
 
--- Their words are taken apart as in the index; the suffix says if the last one is a beginning.
--- Where none is left, because the locale of the database knows no such letters, nothing is found.
--- Frequent words are found among those that failed last, without reading the index for all; rare
--- ones there are too few of for a page, and then the index has not many to give.
+
+-- name: search_failed
+-- Failed jobs whose error has these words, the last that failed first. The suffix is ":*" if the last word
+-- is a prefix. The words are split as in the index `jobs_failed_words`; if none is left, because
+-- the locale of the database has no such letters, nothing is found.
+-- `recent` looks for frequent words among the latest failures and fills a page without the index,
+-- which would return every match. If the page is not full, the words are rare and the index has few
+-- matches: `found`.
+-- https://www.postgresql.org/docs/current/textsearch-tables.html
 with asked as materialized (
     select (
         nullif(
@@ -211,7 +223,9 @@ select {failed_columns of job}
 from chosen join {jobs_failed} as job on job.id = chosen.id
 order by chosen.failed_at desc, chosen.id desc;
 
--- The same among the few of one worker: their words are looked at, and no index of all.
+
+-- name: search_worker_failed
+-- For a worker with few failed jobs, whose words are compared without an index.
 with own as materialized (
     select * from {jobs_failed} where name = %(name)s
 )
@@ -245,7 +259,6 @@ limit %(limit)s;
 
 
 -- name: get_failed_ids
--- All, those of one worker, and those whose error has certain words.
 select id
 from {jobs_failed}
 where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -254,6 +267,8 @@ where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 order by id desc
 limit %(limit)s;
 
+
+-- name: get_worker_failed_ids
 select id
 from {jobs_failed}
 where name = %(name)s
@@ -263,10 +278,9 @@ where name = %(name)s
 order by id desc
 limit %(limit)s;
 
--- Their words are taken apart as in the index; the suffix says if the last one is a beginning.
--- Where none is left, because the locale of the database knows no such letters, nothing is found.
--- Frequent words are found among those that failed last, without reading the index for all; rare
--- ones there are too few of for a page, and then the index has not many to give.
+
+-- name: search_failed_ids
+-- As `search_failed`.
 with asked as materialized (
     select (
         nullif(
@@ -341,7 +355,9 @@ select chosen.id, chosen.failed_at
 from chosen
 order by chosen.failed_at desc, chosen.id desc;
 
--- The same among the few of one worker: their words are looked at, and no index of all.
+
+-- name: search_worker_failed_ids
+-- As `search_worker_failed`.
 with own as materialized (
     select * from {jobs_failed} where name = %(name)s
 )
@@ -375,6 +391,7 @@ limit %(limit)s;
 
 
 -- name: get_occurrences
+-- The jobs of scheduled jobs. The condition on `occurrence` is that of the index `jobs_occurrences`.
 select {job_columns}
 from {jobs}
 where occurrence is not null

@@ -1,19 +1,25 @@
 -- name: reserve
--- `rounds` looks, without a lock, for the best rows of several sorted runs together: each round
--- keeps the best that are known and reads on only in the runs whose last known row is among
--- them, twice as far each time. So the cost follows the rows taken and the names, and not what
--- is stored or one times the other. The runs of one worker are its due jobs of the default
--- priority, and, of the jobs that never had to wait, those of more urgent priorities and those of
--- less urgent ones, which are looked at only if the others are too few. `late` are those that had
--- to, by their time; so a priority that has only delayed jobs is not looked at. Where so many are
--- late that reading them all would cost more, there is one run instead, of all that the worker
--- has in the ready index. In it a delayed row stands for the rest of its priority, which is
--- delayed too: it is kept as of the instant `infinity`, and reading on from there leaps to the
--- next priority. `picked` then locks as many rows of each name and priority as are among the
--- best ones only, passing over what other processes are locking at this moment.
+-- Reserve the due jobs of several workers that come first by priority, time and id, for an owner with a
+-- live lease. No job is reserved twice: the rows are locked with "for update skip locked", which passes
+-- over rows that other processes are reserving, instead of waiting for them.
+-- https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
 --
--- All that is spared where one worker is asked for and its first priority alone has enough, as
--- in most long backlogs: `head` locks these rows at once. It took a third of the time.
+-- The cost grows with the number of rows taken and of names asked for, not with the number of jobs
+-- stored, and not with the product of the two:
+--   * `head` is the short way, for one worker whose first priority has enough due jobs, as in most long
+--     backlogs. It locks them at once, in a third of the time of the rest, which is then skipped.
+--   * `rounds` merges sorted runs of index entries, without locks. Each round keeps the best rows known
+--     and reads on, twice as far each time, in those runs whose last known row is among the best.
+--   * The runs of a worker are: its due jobs of the default priority ('default'); of the jobs that were
+--     never delayed, those of higher priorities ('urgent') and those of lower ones ('patient'), which
+--     are read only when the others are too few.
+--   * `late` are jobs of other priorities that were delayed and are due now, found by their time. So a
+--     priority that has only delayed jobs costs nothing.
+--   * With 200 or more of these, one run of all the worker's entries in `jobs_ready` ('every') costs
+--     less. In it, the first delayed row of a priority shows that the rest of that priority is delayed
+--     too. It is kept with the time `infinity`, and reading on from there continues with the next
+--     priority.
+--   * `picked` locks as many rows of each name and priority as are among the best.
 with recursive alive as (
     select from {owners}
     where id = %(owner)s and lease_expires_at > coalesce(%(now)s::timestamptz, now())
@@ -62,7 +68,7 @@ with recursive alive as (
     select
         0, asked.name, run.kind, run.priority, 'infinity'::timestamptz,
         '00000000-0000-0000-0000-000000000000'::uuid,
-        -- Twice an even share, so that one round is mostly enough.
+        -- Twice an even share, so that one round is enough in most cases.
         greatest(
             1, %(limit)s::bigint / greatest(1, pg_catalog.cardinality(%(names)s::text[]) / 2)
         )
@@ -91,7 +97,7 @@ with recursive alive as (
             from rounds
             where available_at < 'infinity' or ahead is not null
             order by priority, available_at, id
-            -- All that can be among the best, and at most one delayed row of each run.
+            -- All rows that can be among the best, and at most one delayed row of each run.
             limit %(limit)s::bigint + 3 * pg_catalog.cardinality(%(names)s::text[])
         ) as best
     ) as last cross join lateral (
@@ -112,7 +118,7 @@ with recursive alive as (
                 when row_number() over () = least(last.ahead, %(limit)s - last.rank)
                 then least(2 * last.ahead, %(limit)s)
             end
-        -- Two limits: the planner knows the inner one and so stays with the index.
+        -- Two limits: the planner can estimate the inner one, and so uses the index.
         from (
             select next.priority, next.available_at, next.id from (
                 (
@@ -191,7 +197,7 @@ update {jobs} as job set
     reserved_by = %(owner)s,
     reservations = job.reservations + 1
 where job.id = any(array(
-    -- Both at most once each; a row that we have locked ourselves is not passed over.
+    -- "skip locked" does not skip rows that this transaction locked, but only one of the two is used.
     select head.id from head where exists (select from enough)
     union all
     select picked.id from picked
@@ -201,9 +207,10 @@ returning
 
 
 -- name: next_due
--- The default priority, and of the others, as in reserve.sql, those that had to wait by their
--- time and those that had not. Of these the first one is due already, unless the clock was set
--- back: only then it leaps from one priority to the next.
+-- How long until the first waiting job of these workers is due. It reads, as `reserve` does, the jobs of
+-- the default priority, and of the other priorities the delayed jobs by their time and the others
+-- (`prompt`). The first of the latter is due, unless the clock was set back; only then is the next
+-- priority read.
 with recursive prompt (name, priority, available_at) as (
     select asked.name, job.priority, job.available_at
     from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
@@ -231,7 +238,7 @@ with recursive prompt (name, priority, available_at) as (
     ) as job
     where level.available_at > coalesce(%(now)s::timestamptz, now())
 )
--- Within what a datetime can say: before PostgreSQL 17 nothing is subtracted from infinity.
+-- Clamped to what a datetime can represent; before PostgreSQL 17, subtracting from infinity fails.
 select
     min(least(
         greatest(head.available_at, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00'
@@ -265,8 +272,11 @@ from (
 
 
 -- name: use
--- The clock is the statement's: the transaction began before it waited for others. A start that
--- is further in the future than the period is long is none.
+-- How many jobs of each worker run, and how many started within the period of its rate limit. The
+-- caller holds an advisory lock for each of these workers.
+-- The time is that of the statement, since the transaction began before it waited for these locks. A
+-- start that lies further ahead than the period, because a clock was set back, is not counted.
+-- https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 select asked.name, running.number, started.number, started.oldest, clock.now
 from
     unnest(%(names)s::text[], %(periods)s::bigint[]) as asked (name, period)
@@ -287,6 +297,7 @@ from
 
 
 -- name: record_starts
+-- And delete those that no longer count.
 with old as (
     delete from {starts} as one
     using unnest(%(names)s::text[], %(periods)s::bigint[]) as asked (name, period)

@@ -1,6 +1,8 @@
--- name: schema_version
+-- name: find_migrations_table
 select to_regclass(%(table)s) is not null;
 
+
+-- name: schema_version
 select coalesce(max(version), 0) from {migrations};
 
 

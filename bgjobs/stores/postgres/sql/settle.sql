@@ -1,8 +1,10 @@
 -- name: succeed
--- A job that has ended before and was stored once more, by a write that was slower than the job,
--- ends without a trace, as lost: what it would write must not be written twice. Where it ended
--- is seen here, because it was stored again and reserved only after that; so no `on conflict`
--- is needed, which with a look for each job took a quarter of the time.
+-- Every statement in this file touches a job only under the reservation that it settles: id, owner and
+-- number. A job that was reserved again meanwhile is left alone, and is missing in the result.
+-- A repeated write may have stored a job again after it ended. The second run is then deleted without a
+-- record, and reported as lost, so that the effects of its end are not applied twice. The subselect sees
+-- the earlier end, which came before the second reservation; so no "on conflict" is needed, which would
+-- take a quarter of the time.
 with settled as (
     delete from {jobs} as job
     using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[])
@@ -32,9 +34,11 @@ with settled as (
 )
 select id, reserved_by, reservations from recorded;
 
--- A job that ends together with work of the application is only locked before that work: what the
--- work commits, against its contract, must not be a success of the job. None that has ended
--- before, which the first statement sees to.
+
+-- name: lock_reserved
+-- The first step of completing a job together with work of the application. The job only becomes
+-- a succeeded one after the work: if the work commits the transaction, against its contract, the job
+-- must not have succeeded. A job that has ended before is not returned; `succeed` deletes it.
 select pg_catalog.pg_current_xact_id()::text, job.unique_key
 from {jobs} as job
 where job.id = any(%(ids)s::uuid[])
@@ -44,7 +48,9 @@ where job.id = any(%(ids)s::uuid[])
     and not exists (select from {jobs_failed} as ended where ended.id = job.id)
 for update of job;
 
--- The work may store a job under the unique key of the one that ends.
+
+-- name: free_unique_key
+-- So that the work can store a job with the unique key of the job that ends.
 update {jobs} as job set unique_key = null
 from unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[])
     as held (id, owner, number)
@@ -52,7 +58,9 @@ where job.id = held.id
     and job.reserved_by = held.owner
     and job.reservations = held.number;
 
--- As the first, with the unique key that it had.
+
+-- name: succeed_locked
+-- As `succeed`, with the unique key that the job had before `free_unique_key`.
 with settled as (
     delete from {jobs} as job
     using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[])
@@ -85,10 +93,7 @@ select id, reserved_by, reservations from recorded;
 
 
 -- name: fail
--- A job that has ended before and was stored once more, by a write that was slower than the job,
--- ends without a trace, as lost: what it would write must not be written twice. Where it ended
--- is seen here, because it was stored again and reserved only after that; so no `on conflict`
--- is needed, which with a look for each job took a quarter of the time.
+-- As `succeed`, a job that has ended before is deleted without a record.
 with settled as (
     delete from {jobs} as job
     using unnest(
@@ -125,9 +130,9 @@ select id, reserved_by, reservations from recorded;
 
 
 -- name: requeue
--- A job that an operator has cancelled meanwhile does not wait again: it ends here. One that has
--- ended before and was stored once more ends without a trace, as in fail.sql. A run of a schedule
--- stays reserved, because its end is written together with the run that follows it.
+-- Put reserved jobs back. A job whose cancellation was requested meanwhile becomes a failed one instead.
+-- As in `succeed`, a job that has ended before is deleted without a record. The job of a scheduled job
+-- stays reserved: its end is written together with the job that follows it.
 with asked as materialized (
     select job_id, pg_catalog.left(reason, 1000) as reason
     from {cancellations} where job_id = any(%(ids)s::uuid[])

@@ -1,6 +1,6 @@
--- name: set_apart
--- From each of the three tables; a row that was reserved, given back or
--- ended since it was read stays.
+-- name: set_apart_live
+-- Move rows to the table of unreadable ones. A row that was reserved, released or deleted since it was
+-- read stays.
 with apart as (
     delete from {jobs} as job
     using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
@@ -24,6 +24,8 @@ with apart as (
 )
 select job_id, reserved_by, reservations, id, found_at from kept;
 
+
+-- name: set_apart_succeeded
 with apart as (
     delete from {jobs_succeeded} as job
     using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
@@ -45,6 +47,8 @@ with apart as (
 )
 select job_id, reserved_by, reservations, id, found_at from kept;
 
+
+-- name: set_apart_failed
 with apart as (
     delete from {jobs_failed} as job
     using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
@@ -67,14 +71,16 @@ with apart as (
 select job_id, reserved_by, reservations, id, found_at from kept;
 
 
--- name: put_back
--- What is set apart, with whole texts, to see whether it can be read by now.
+-- name: find_set_apart
+-- With whole texts, to see which rows this version can read. They are locked until they are moved.
 select id, origin, job_id, {unreadable_columns of one}
 from {jobs_unreadable} as one
 where id = any(%(ids)s::uuid[])
 for update;
 
--- Waiting jobs again, as those that are retried. What ran for a schedule runs beside it.
+
+-- name: put_back_waiting
+-- Rows become waiting jobs, as retried jobs do. A job of a scheduled job runs once more beside it.
 insert into {jobs} (
     id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
     metadata
@@ -91,7 +97,9 @@ where id = any(%(ids)s::uuid[])
 on conflict do nothing
 returning id;
 
--- What had succeeded does not run again.
+
+-- name: put_back_succeeded
+-- A job that had succeeded does not run again.
 insert into {jobs_succeeded} (id, {succeeded_names})
 select job_id, {succeeded_names}
 from {jobs_unreadable}
@@ -101,13 +109,15 @@ where id = any(%(ids)s::uuid[]) and origin = 'jobs_succeeded'
 on conflict do nothing
 returning id;
 
+
+-- name: delete_put_back
 delete from {jobs_unreadable}
 where id = any(%(ids)s::uuid[]) and job_id = any(%(stored)s::uuid[])
 returning id;
 
 
 -- name: get_unreadable
--- Texts are cut: a page of whole ones may be too much. One character more tells that.
+-- Texts are cut to one character more than is shown, which shows that they are longer.
 select id, origin, reason, found_at, job_id, {unreadable_cut}
 from {jobs_unreadable}
 where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -115,6 +125,8 @@ where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 order by id desc
 limit %(limit)s;
 
+
+-- name: find_unreadable
 select id, origin, reason, found_at, job_id, {unreadable_cut}
 from {jobs_unreadable}
 where id = %(id)s::uuid or job_id = %(id)s::uuid
@@ -129,6 +141,8 @@ select count(*) from (
 
 
 -- name: get_unvalidated
+-- The constraints that rows of before the migration may violate.
+-- https://www.postgresql.org/docs/current/catalog-pg-constraint.html
 select checked.conname::text
 from pg_catalog.pg_constraint as checked
 join pg_catalog.pg_class as class on class.oid = checked.conrelid
@@ -137,18 +151,31 @@ where home.nspname = %(schema)s and checked.contype = 'c' and not checked.conval
 order by checked.conname;
 
 
--- name: validate
--- Each reads its table once, while it can be read and written.
+-- name: validate_jobs
+-- Validation reads the whole table under a lock that allows other sessions to read and write it.
+-- https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
 alter table {jobs} validate constraint jobs_limits;
 
+
+-- name: validate_jobs_succeeded
 alter table {jobs_succeeded} validate constraint jobs_succeeded_limits;
 
+
+-- name: validate_jobs_failed
 alter table {jobs_failed} validate constraint jobs_failed_limits;
 
+
+-- name: validate_owners
 alter table {owners} validate constraint owners_limits;
 
+
+-- name: validate_cancellations
 alter table {cancellations} validate constraint cancellations_limits;
 
+
+-- name: validate_paused_queues
 alter table {paused_queues} validate constraint paused_queues_limits;
 
+
+-- name: validate_starts
 alter table {starts} validate constraint starts_limits;

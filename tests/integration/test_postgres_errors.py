@@ -16,7 +16,7 @@ from bgjobs._core.requests import JobRequest
 from bgjobs.errors import ForkedStoreError, StoreError, StoreUnavailableError
 from bgjobs.stores.port import ChangeSource
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.faults import as_store_error, run_again
+from bgjobs.stores.postgres.errors import as_store_error, retry_rolled_back
 from bgjobs.stores.postgres.source import with_defaults
 from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import fresh_postgres_store
@@ -37,7 +37,7 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
 
 
 def _kill_connections(dsn: str) -> None:
-    """End every session of the test's stores and wait until they are gone."""
+    """End every session of the test's stores and wait for their end."""
     kill = "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"{kill} where application_name = '{_NAME}'".encode())
@@ -89,7 +89,7 @@ def _set_read_only(connection: psycopg.Connection[Any]) -> None:
     connection.execute("set session characteristics as transaction read only")
 
 
-def test_a_session_that_takes_no_writes_any_more_is_not_used_again(postgres_dsn: str) -> None:
+def test_a_session_that_became_read_only_is_not_used_again(postgres_dsn: str) -> None:
     with fresh_postgres_store(postgres_dsn, pool_size=1) as store:
         job = reserve_one(store)
         assert store.complete(job.reservation, _set_read_only)
@@ -98,21 +98,21 @@ def test_a_session_that_takes_no_writes_any_more_is_not_used_again(postgres_dsn:
         assert len(enqueue(store, *requests(1))) == 1
 
 
-def test_a_heartbeats_session_that_takes_no_writes_any_more_is_not_used_again(
+def test_a_session_of_the_heartbeat_that_became_read_only_is_not_used_again(
     store: PostgresStore,
 ) -> None:
     owner = open_owner(store)
-    with store._calls.live.heartbeat(60) as connection:  # pyright: ignore[reportPrivateUsage] - only it knows the session
+    with store._database.live.heartbeat(60) as connection:  # pyright: ignore[reportPrivateUsage] - only it knows the session
         _set_read_only(connection)
     with pytest.raises(StoreUnavailableError, match="25006"):
         store.heartbeat([owner], LEASE)
     assert store.heartbeat([owner], LEASE).alive == {owner}
 
 
-def test_a_refused_write_ends_all_sessions_of_before(store: PostgresStore) -> None:
+def test_a_write_refused_as_read_only_closes_all_sessions(store: PostgresStore) -> None:
     job, watcher = reserve_one(store), store.watch()
     assert watcher is not None
-    live = store._calls.live  # pyright: ignore[reportPrivateUsage] - only it knows the sessions
+    live = store._database.live  # pyright: ignore[reportPrivateUsage] - only it knows the sessions
     with live.borrowed() as one, live.borrowed() as another:
         before = {one.info.backend_pid, another.info.backend_pid}
     assert store.complete(job.reservation, _set_read_only)
@@ -125,7 +125,7 @@ def test_a_refused_write_ends_all_sessions_of_before(store: PostgresStore) -> No
     watcher.close()
 
 
-def test_while_all_writes_are_refused_the_other_sessions_stay(postgres_dsn: str) -> None:
+def test_repeated_refusals_do_not_close_new_sessions(postgres_dsn: str) -> None:
     dsn = make_conninfo(postgres_dsn, options="-c default_transaction_read_only=on")
     with fresh_postgres_store(postgres_dsn) as writable:
         store = PostgresStore(dsn, schema=writable.label.split()[-1])
@@ -154,14 +154,14 @@ def test_while_all_writes_are_refused_the_other_sessions_stay(postgres_dsn: str)
         ("dbname=x", None),
     ],
 )
-def test_of_several_servers_the_one_that_takes_writes_is_meant(
+def test_of_several_servers_one_that_takes_writes_is_used(
     conninfo: str, wanted: str | None
 ) -> None:
     found = conninfo_to_dict(with_defaults(conninfo))
     assert found.get("target_session_attrs") == wanted
 
 
-def test_a_killed_watcher_says_so(store: PostgresStore, postgres_dsn: str) -> None:
+def test_a_killed_listener_raises(store: PostgresStore, postgres_dsn: str) -> None:
     watcher = store.watch()
     assert watcher is not None
     _kill_connections(postgres_dsn)
@@ -199,7 +199,7 @@ def test_work_that_leaves_no_transaction_is_not_a_success(
 @pytest.mark.parametrize(
     "error", [psycopg.OperationalError("x"), psycopg.Rollback(), KeyError()]
 )
-def test_what_work_raises_comes_out_as_it_is(store: PostgresStore, error: Exception) -> None:
+def test_what_work_raises_is_raised_as_it_is(store: PostgresStore, error: Exception) -> None:
     job = reserve_one(store)
 
     def work(_: object) -> None:
@@ -230,7 +230,7 @@ def test_a_string_that_is_no_conninfo_is_not_quoted() -> None:
 
 def test_an_error_does_not_quote_a_payload(store: PostgresStore) -> None:
     request = JobRequest("work", '"my secret"')
-    object.__setattr__(request, "name", "")  # else it would be refused before
+    object.__setattr__(request, "name", "")  # otherwise it would be refused earlier
     with pytest.raises(StoreError) as caught:
         enqueue(store, request)
     assert "my secret" not in str(caught.value)
@@ -239,7 +239,7 @@ def test_an_error_does_not_quote_a_payload(store: PostgresStore) -> None:
 
 
 @pytest.mark.parametrize("name", ["\0", "\ud800"])
-def test_text_that_the_database_cannot_hold(store: PostgresStore, name: str) -> None:
+def test_text_that_the_database_cannot_store(store: PostgresStore, name: str) -> None:
     with pytest.raises(StoreError):
         store.get_enqueued(name)
 
@@ -267,14 +267,14 @@ def test_a_schema_that_is_no_plain_name_is_refused(schema: str) -> None:
         ("42501", False),
     ],
 )
-def test_which_errors_may_pass(state: str, *, passing: bool) -> None:
+def test_which_errors_are_temporary(state: str, *, passing: bool) -> None:
     error = psycopg.errors.lookup(state)("said the server\nwith details")
     found = as_store_error("store", error)
     assert isinstance(found, StoreUnavailableError) == passing
     assert str(found) == f"store: said the server ({state})"
 
 
-def test_verbs_of_a_store_that_is_not_open(postgres_dsn: str) -> None:
+def test_calls_of_a_store_that_is_not_open(postgres_dsn: str) -> None:
     store = PostgresStore(postgres_dsn)
     store.close()
     for verb in (store.count, store.migrate, store.watch):
@@ -287,7 +287,7 @@ def test_opening_twice(store: PostgresStore) -> None:
         store.open()
 
 
-def test_a_verb_that_the_server_took_back_is_run_again() -> None:
+def test_a_transaction_that_the_server_rolled_back_is_run_again() -> None:
     tries: list[int] = []
 
     def work() -> str:
@@ -296,11 +296,11 @@ def test_a_verb_that_the_server_took_back_is_run_again() -> None:
             raise StoreUnavailableError("x") from psycopg.errors.SerializationFailure()
         return "done"
 
-    assert run_again(work) == "done"
+    assert retry_rolled_back(work) == "done"
 
 
 @pytest.mark.parametrize("module", ["psycopg", "psycopg_pool"])
-def test_without_the_driver_it_says_what_to_install(module: str) -> None:
+def test_without_the_driver_the_error_names_what_to_install(module: str) -> None:
     program = (
         f"import sys; sys.modules['{module}'] = None\n"
         "import bgjobs\n"
@@ -320,7 +320,7 @@ def test_bgjobs_itself_does_not_import_the_driver() -> None:
 
 
 def _in_fork(work: Callable[[], object]) -> int:
-    """Run `work` in a forked child and give its exit status: 0 when all was well."""
+    """Run `work` in a forked child and return its exit status, 0 on success."""
     pid = os.fork()
     if pid == 0:
         try:

@@ -1,29 +1,30 @@
-"""Bringing a schema up to date, and finding out whether it is."""
+"""Migrations of the schema, and its version."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from bgjobs.errors import SchemaMismatchError
-from bgjobs.stores.postgres.faults import run_again
+from bgjobs.stores.postgres.errors import retry_rolled_back
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.postgres.statements import Dialect, lock_wait
+from bgjobs.stores.postgres.statements import Dialect, lock_timeout
 from bgjobs.stores.types import SCHEMA_VERSION
 
-# By their full names: where others may create functions in a schema of the search path, one of
-# theirs whose arguments fit better would be called, with the rights of the migrator.
+# Functions are called by their full names. Otherwise a role that may create functions in a
+# schema of the search path could have its own called with the migrator's rights.
+# https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-PATTERNS
 _ONE_AT_A_TIME = b"select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext(%(lock)s))"
 _HAS_SCHEMA = b"select pg_catalog.to_regnamespace(%(schema)s) is not null"
 
-_LOCK_WAIT = 2.0
-"""Seconds to wait for a table; whoever wants to use it waits behind us meanwhile."""
+_LOCK_TIMEOUT = 2.0
+"""Seconds to wait for a table; other sessions that need it queue behind this wait."""
 
 Transaction = Callable[[], AbstractContextManager[AnyConnection]]
 
 
 def migrate(sql: Dialect, transaction: Transaction) -> list[str]:
-    """Apply what is missing, each in its own transaction, and return the names.
+    """Apply the missing migrations, each in its own transaction, and return their names.
 
-    `StoreUnavailableError` where a table is in use for long; that migration is undone.
+    Raise `StoreUnavailableError` if a table stays locked; that migration is rolled back.
     """
 
     def once() -> str | None:
@@ -31,8 +32,8 @@ def migrate(sql: Dialect, transaction: Transaction) -> list[str]:
             return _apply_next(sql, connection)
 
     applied: list[str] = []
-    # Again after a deadlock: others take the tables in orders of their own.
-    while (name := run_again(once)) is not None:
+    # Repeated after a deadlock: other programs may lock the tables in another order.
+    while (name := retry_rolled_back(once)) is not None:
         applied.append(name)
     return applied
 
@@ -45,14 +46,14 @@ def _apply_next(sql: Dialect, connection: AnyConnection) -> str | None:
     missing = pending(sql, found)
     if not missing:
         return None
-    # Not before: another process that migrates is waited for as long as it takes.
-    sql.run(connection, *lock_wait(_LOCK_WAIT))
+    # Set only now: the wait for another process that migrates has no limit.
+    sql.run(connection, *lock_timeout(_LOCK_TIMEOUT))
     _make_schema(sql, connection)
     return _apply(sql, connection, missing[0])
 
 
 def _make_schema(sql: Dialect, connection: AnyConnection) -> None:
-    # A role that may not create schemas can use one that was made for it.
+    # A role without the right to create schemas can use one that exists.
     if not sql.run(connection, _HAS_SCHEMA, {"schema": sql.schema})[0][0]:
         sql.execute(connection, f'create schema if not exists "{sql.schema}"'.encode())
 
@@ -67,26 +68,26 @@ def _apply(sql: Dialect, connection: AnyConnection, file: str) -> str:
 
 
 def pending(sql: Dialect, found: int) -> list[str]:
-    """Give the files that lead on from this version."""
+    """Return the files of the migrations that follow this version."""
     return [file for file in sql.migrations() if found < number_of(file) <= SCHEMA_VERSION]
 
 
 def number_of(file: str) -> int:
-    """Give the version to which a migration leads."""
+    """Return the version that a migration leads to."""
     return int(file.partition("_")[0])
 
 
 def found_version(sql: Dialect, connection: AnyConnection) -> int:
-    """Give the version of the schema, 0 when there is none."""
+    """Return the version of the schema, 0 if there is none."""
     table = {"table": f'"{sql.schema}"."migrations"'}
-    if not sql.run(connection, sql.part("schema_version", 0), table)[0][0]:
+    if not sql.run(connection, sql["find_migrations_table"], table)[0][0]:
         return 0
-    version: int = sql.run(connection, sql.part("schema_version", 1), {})[0][0]
+    version: int = sql.run(connection, sql["schema_version"], {})[0][0]
     return version
 
 
 def check_schema(sql: Dialect, connection: AnyConnection) -> None:
-    """Raise `SchemaMismatchError` unless the schema is the one we know."""
+    """Raise `SchemaMismatchError` unless the schema has the version of this package."""
     found = found_version(sql, connection)
     if found != SCHEMA_VERSION:
         raise SchemaMismatchError(sql.label, found, SCHEMA_VERSION)

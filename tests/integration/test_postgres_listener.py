@@ -1,4 +1,4 @@
-"""News from one process to the other, by NOTIFY and LISTEN."""
+"""Notifications between processes, by NOTIFY and LISTEN."""
 
 import select
 from collections.abc import Generator
@@ -15,7 +15,7 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
         yield store
 
 
-def test_a_watcher_hears_the_names(store: PostgresStore, postgres_dsn: str) -> None:
+def test_a_listener_receives_the_names(store: PostgresStore, postgres_dsn: str) -> None:
     watcher = store.watch()
     assert watcher is not None
     assert watcher.interval is None
@@ -31,7 +31,7 @@ def test_a_watcher_hears_the_names(store: PostgresStore, postgres_dsn: str) -> N
     watcher.close()
 
 
-def test_another_schema_is_not_heard(store: PostgresStore, postgres_dsn: str) -> None:
+def test_another_schema_is_not_received(store: PostgresStore, postgres_dsn: str) -> None:
     watcher = store.watch()
     assert watcher is not None
     with fresh_postgres_store(postgres_dsn) as other:
@@ -44,14 +44,14 @@ def test_another_schema_is_not_heard(store: PostgresStore, postgres_dsn: str) ->
     watcher.close()
 
 
-def test_no_watcher_without_listening(postgres_dsn: str) -> None:
+def test_nothing_listens_with_listen_false(postgres_dsn: str) -> None:
     with fresh_postgres_store(postgres_dsn, listen=False) as store:
         assert store.watch() is None
         store.notify(["x"])
         store.notify([])
 
 
-def test_the_watcher_goes_its_own_way(postgres_dsn: str) -> None:
+def test_listen_dsn_is_used_for_listening(postgres_dsn: str) -> None:
     with fresh_postgres_store(
         postgres_dsn, listen_dsn=f"{postgres_dsn}&application_name=listener"
     ) as store:

@@ -10,12 +10,12 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from bgjobs._core.arguments import as_requests
+from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import Job
 from bgjobs._core.requests import JobRequest
 from bgjobs.stores.enqueue_in import no_transaction, wrong_connection
-from bgjobs.stores.postgres import writing
-from bgjobs.stores.postgres.faults import translated
-from bgjobs.stores.postgres.sessions import AnyPsycopg, check_encodings, is_direct, looking
+from bgjobs.stores.postgres.errors import translated
+from bgjobs.stores.postgres.sessions import AnyPsycopg, check_encodings, identify, is_direct
 from bgjobs.stores.postgres.statements import (
     CLOCK,
     JIT_OFF,
@@ -24,18 +24,27 @@ from bgjobs.stores.postgres.statements import (
     Dialect,
     Step,
 )
+from bgjobs.stores.postgres.writes import (
+    EnqueueSteps,
+    enqueue_steps,
+    refuses_duplicates,
+    run_steps,
+)
+from bgjobs.stores.types import NewJob
 
 _MANY = 1_000
-"""Jobs; so many may cost more than what the server compiles (JIT), which takes it longer."""
+"""Jobs from which on the server may compile the statement (JIT), which takes longer than it."""
+_BEGIN: Step = (CLOCK, {"now": None})
+"""Makes the driver begin the caller's transaction, in which a block is a savepoint."""
 
 
 @final
-class Callers:
+class TransactionalEnqueuer:
     """Stores jobs on connections of the application's.
 
-    Their `prepare_threshold` holds where the server itself answers: behind a pooler, what was
-    prepared may be missing the next time. That is asked when a connection comes again; before,
-    nothing would be prepared.
+    Their `prepare_threshold` applies if the server itself answers: behind a pooler, a prepared
+    statement may be missing the next time. The server is asked when a connection is used for
+    the second time; the first time, no statement would be prepared anyway.
     """
 
     def __init__(self, sql: Dialect, *, prepared: bool | None) -> None:
@@ -50,23 +59,23 @@ class Callers:
         requests: Sequence[JobRequest],
         now: datetime | None,
     ) -> list[Job]:
-        """See `PostgresStore.enqueue_in`."""
+        """Store jobs: see `PostgresStore.enqueue_in`."""
         _check_type("enqueue_in", connection, psycopg.Connection)
         requests = as_requests("enqueue_in", requests)
         self._check_transaction("enqueue_in", connection)
         if not requests:
             return []
         check_encodings(self._sql.label, connection)
-        if self._comes_again(connection):
-            step = looking(connection, ours=False)
+        if self._is_used_again(connection):
+            step = identify(connection, ours=False)
             self._direct[connection] = is_direct(self._unprepared.run(connection, *step))
         sql = self._dialect(connection)
-        refuses = writing.refuses_duplicates(requests)
-        if refuses and _will_begin_one(connection):
-            sql.run(connection, *_NOTHING)
+        refuses = refuses_duplicates(requests)
+        if refuses and _is_idle(connection):
+            sql.run(connection, *_BEGIN)
         block = connection.transaction() if refuses else nullcontext()
         with translated(sql.label), block:
-            return writing.driven(sql, connection, _storing(sql, requests, now))
+            return run_steps(sql, connection, _steps(sql, requests, now))
 
     async def enqueue_in_async(
         self,
@@ -74,36 +83,35 @@ class Callers:
         requests: Sequence[JobRequest],
         now: datetime | None,
     ) -> list[Job]:
-        """Do the same on an async connection."""
+        """Store jobs on an async connection."""
         _check_type("enqueue_in_async", connection, psycopg.AsyncConnection)
         requests = as_requests("enqueue_in_async", requests)
         self._check_transaction("enqueue_in_async", connection)
         if not requests:
             return []
         check_encodings(self._sql.label, connection)
-        if self._comes_again(connection):
-            step = looking(connection, ours=False)
+        if self._is_used_again(connection):
+            step = identify(connection, ours=False)
             found = await self._unprepared.run_async(connection, *step)
             self._direct[connection] = is_direct(found)
         sql = self._dialect(connection)
-        refuses = writing.refuses_duplicates(requests)
-        if refuses and _will_begin_one(connection):
-            await sql.run_async(connection, *_NOTHING)
+        refuses = refuses_duplicates(requests)
+        if refuses and _is_idle(connection):
+            await sql.run_async(connection, *_BEGIN)
         block = connection.transaction() if refuses else nullcontext()
         with translated(sql.label):
             async with block:
-                steps = _storing(sql, requests, now)
-                return await writing.driven_async(sql, connection, steps)
+                return await _run_steps_async(sql, connection, _steps(sql, requests, now))
 
     def _check_transaction(self, verb: str, connection: AnyPsycopg) -> None:
-        """Raise `StoreError` where each statement would be committed by itself."""
-        if connection.autocommit and _will_begin_one(connection):
+        """Raise `StoreError` if each statement would be committed by itself."""
+        if connection.autocommit and _is_idle(connection):
             block = "async with" if isinstance(connection, psycopg.AsyncConnection) else "with"
             begin = f"'{block} connection.transaction():'"
             raise no_transaction(self._sql.label, verb, begin)
 
-    def _comes_again(self, connection: AnyPsycopg) -> bool:
-        """Whether it was used before, and what is behind it is not known yet."""
+    def _is_used_again(self, connection: AnyPsycopg) -> bool:
+        """Whether this is its second use, so that the server has to be asked."""
         if self._prepared is not None or connection.prepare_threshold is None:
             return False
         if connection in self._direct:
@@ -116,27 +124,39 @@ class Callers:
         return self._sql if may_prepare else self._unprepared
 
 
-_NOTHING: Step = (CLOCK, {"now": None})
-"""Begins the caller's transaction where none is open: in it, a block is only a savepoint."""
+def _steps(sql: Dialect, requests: Sequence[JobRequest], now: datetime | None) -> EnqueueSteps:
+    """Store requests and notify the listeners, all in the caller's transaction.
 
-
-def _storing(
-    sql: Dialect, requests: Sequence[JobRequest], now: datetime | None
-) -> writing.Enqueueing:
-    """Store them; the server compiles nothing of it, and the rest of what the caller does."""
-    if len(requests) < _MANY:
-        return (yield from writing.enqueueing_in(sql, requests, now))
-    [[[jit]]] = yield [SHOW_JIT]
+    JIT is switched off for many jobs, and restored for the rest of the transaction.
+    """
+    jit = "off"
+    if len(requests) >= _MANY:
+        [[[jit]]] = yield [SHOW_JIT]
     if jit == "on":
         yield [JIT_OFF]
-    jobs = yield from writing.enqueueing_in(sql, requests, now)
+    ids = new_ids(len(requests))
+    new = [NewJob(one, request) for one, request in zip(ids, requests, strict=True)]
+    jobs = yield from enqueue_steps(sql, new, now)
+    yield [sql.notification([job.name for job in jobs])]
     if jit == "on":
         yield [JIT_ON]
     return jobs
 
 
-def _will_begin_one(connection: AnyPsycopg) -> bool:
-    """Whether the first statement begins a transaction that the caller ends."""
+async def _run_steps_async(
+    sql: Dialect, connection: psycopg.AsyncConnection[Any], steps: EnqueueSteps
+) -> list[Job]:
+    try:
+        asked = next(steps)
+        while True:
+            asked = steps.send([await sql.run_async(connection, *one) for one in asked])
+    except StopIteration as end:
+        jobs: list[Job] = end.value
+        return jobs
+
+
+def _is_idle(connection: AnyPsycopg) -> bool:
+    """Whether no transaction is open."""
     return connection.info.transaction_status == TransactionStatus.IDLE
 
 

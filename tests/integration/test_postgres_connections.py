@@ -1,17 +1,21 @@
-"""A store over a pool of the application's, however that is set up."""
+"""A store's connections: a pool of the application's, and prepared statements."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import ConnectionInfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, NullConnectionPool
 
+from bgjobs._core.ids import new_id
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres import PostgresStore, sessions
+from bgjobs.stores.postgres.statements import Step
 from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests
@@ -88,7 +92,7 @@ def _settings(connection: psycopg.Connection[Any]) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("setup", _SETUPS)
-def test_a_pool_of_the_callers(postgres_dsn: str, setup: str) -> None:
+def test_a_pool_of_the_application(postgres_dsn: str, setup: str) -> None:
     _run(postgres_dsn, None, _SETUPS[setup])
 
 
@@ -154,7 +158,7 @@ def test_a_pool_without_a_limit(postgres_dsn: str) -> None:
     drop_schema(postgres_dsn, schema)
 
 
-def test_a_pool_that_is_closed_before_the_store_does_not_come_back(postgres_dsn: str) -> None:
+def test_a_pool_that_is_closed_before_the_store_is_a_permanent_error(postgres_dsn: str) -> None:
     pool = ConnectionPool(postgres_dsn, min_size=1, max_size=1, open=True)
     store = PostgresStore(pool)
     store.open()
@@ -163,3 +167,99 @@ def test_a_pool_that_is_closed_before_the_store_does_not_come_back(postgres_dsn:
         store.count()
     assert not isinstance(caught.value, StoreUnavailableError)
     store.close()
+
+
+PREPARED = b"select count(*) from pg_catalog.pg_prepared_statements where statement ~ 'update'"
+
+
+@contextmanager
+def opened(dsn: str, **settings: Any) -> Generator[PostgresStore]:
+    schema = random_schema()
+    store = PostgresStore(dsn, schema=schema, pool_size=1, **settings)
+    store.open()
+    try:
+        store.migrate()
+        yield store
+    finally:
+        store.close()
+        drop_schema(dsn, schema)
+
+
+def prepared(store: PostgresStore) -> int:
+    for _ in range(4):
+        store.reserve(new_id(), ["mail"], 10)
+    with store._database.live.borrowed() as connection:
+        [[found]] = connection.execute(PREPARED).fetchall()
+    return int(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, 1), ({"prepared_statements": True}, 1), ({"prepared_statements": False}, 0)],
+    ids=["by default", "wanted", "forbidden"],
+)
+def test_a_repeated_statement_is_prepared(
+    postgres_dsn: str, settings: dict[str, Any], expected: int
+) -> None:
+    with opened(postgres_dsn, **settings) as store:
+        assert prepared(store) == expected
+
+
+def test_behind_a_pooler_no_statement_is_prepared(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler reports the id of a process that is not the one that answers."""
+    another = property(lambda info: info.pgconn.backend_pid + 1)
+    monkeypatch.setattr(ConnectionInfo, "backend_pid", another)
+    with opened(postgres_dsn) as store:
+        assert prepared(store) == 0
+
+
+def test_a_server_that_is_lost_while_a_session_is_examined_is_unavailable(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sessions.identify
+
+    def cut_off(connection: psycopg.Connection[Any], *, ours: bool) -> Step:
+        with psycopg.connect(postgres_dsn, autocommit=True) as other:
+            pid = connection.info.backend_pid
+            other.execute("select pg_terminate_backend(%s, 30000)", (pid,))
+        return real(connection, ours=ours)
+
+    monkeypatch.setattr(sessions, "identify", cut_off)
+    with pytest.raises(StoreUnavailableError, match="terminating connection"):
+        PostgresStore(postgres_dsn, schema="public").open()
+
+
+def forget_everything(connection: psycopg.Connection[Any]) -> None:
+    """Leave the session as a client finds it when the pooler gives it another one."""
+    connection.pgconn.exec_(b"deallocate all")  # past the driver
+
+
+@pytest.mark.parametrize("wanted", [None, True])
+def test_lost_prepared_statements_are_not_prepared_again(
+    postgres_dsn: str, caplog: pytest.LogCaptureFixture, *, wanted: bool | None
+) -> None:
+    """As behind a pooler that looks like the server itself."""
+    with opened(postgres_dsn, prepared_statements=wanted) as store:
+        assert prepared(store) == 1
+        with store._database.live.borrowed() as connection:
+            forget_everything(connection)
+        assert prepared(store) == 0
+    [line] = [one.message for one in caplog.records if one.name.startswith("bgjobs")]
+    assert "a prepared statement is missing" in line
+
+
+def test_a_heartbeat_that_lost_its_statement_is_tried_again(postgres_dsn: str) -> None:
+    with opened(postgres_dsn) as store:
+        owner = open_owner(store)
+        for _ in range(4):
+            store.heartbeat([owner], LEASE)
+        with store._database.live.heartbeat(1.0) as connection:
+            forget_everything(connection)
+        with pytest.raises(StoreUnavailableError, match="does not exist"):
+            store.heartbeat([owner], LEASE)
+        for _ in range(4):
+            assert store.heartbeat([owner], LEASE).alive == {owner}
+        with store._database.live.heartbeat(1.0) as connection:
+            assert connection.execute(PREPARED).fetchall() == [(0,)]

@@ -1,4 +1,4 @@
-"""What the function given to `complete_with` may do to the transaction it runs in."""
+"""What the function given to `complete_with` may do to its transaction."""
 
 from collections.abc import Callable, Generator
 from typing import Any
@@ -13,7 +13,7 @@ from bgjobs._core.settlements import Fail
 from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.faults import translated
+from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue, open_owner, requests, reserve_one
@@ -99,7 +99,7 @@ def test_work_may_enqueue_under_the_key_of_its_own_job(store: PostgresStore) -> 
     assert len(store.get_enqueued()) == 2
 
 
-def test_work_that_closes_the_connection_is_told_so_and_not_repeated(
+def test_work_that_closes_the_connection_fails_and_is_not_repeated(
     store: PostgresStore,
 ) -> None:
     job = reserve_one(store)
@@ -129,7 +129,7 @@ def test_an_outage_inside_work_is_no_failure_of_the_handler(
 
 
 def _wrapped(work: Work) -> Work:
-    """Return what the runtime makes of an outage that work tells of."""
+    """Convert an outage in the work as the runtime does."""
 
     def inside(connection: psycopg.Connection[Any]) -> None:
         try:
@@ -182,7 +182,7 @@ def test_a_connection_lost_inside_enqueue_in_is_an_outage(store: PostgresStore) 
         "set session characteristics as transaction read only; set transaction read only",
     ],
 )
-def test_work_that_makes_the_transaction_read_only_is_told_so(
+def test_work_that_makes_the_transaction_read_only_fails(
     store: PostgresStore, statement: str, keyed: bool
 ) -> None:
     job = _reserve_keyed(store) if keyed else reserve_one(store)
@@ -199,7 +199,7 @@ def test_work_that_makes_the_transaction_read_only_is_told_so(
     assert store.complete(job.reservation, lambda _: None)
 
 
-def test_enqueue_in_after_work_made_the_transaction_read_only_is_works_error(
+def test_enqueue_in_after_work_made_the_transaction_read_only_is_an_error_of_the_work(
     store: PostgresStore,
 ) -> None:
     job = reserve_one(store)
@@ -234,7 +234,7 @@ def test_work_may_use_savepoints_and_pipelines(store: PostgresStore) -> None:
     assert store.complete(job.reservation, work)
 
 
-def test_an_error_of_works_own_division_comes_out_as_it_is(store: PostgresStore) -> None:
+def test_a_division_by_zero_in_work_is_raised_as_it_is(store: PostgresStore) -> None:
     job = reserve_one(store)
     with pytest.raises(psycopg.errors.DivisionByZero):
         store.complete(job.reservation, lambda connection: connection.execute("select 1 / 0"))

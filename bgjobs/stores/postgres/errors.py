@@ -1,4 +1,7 @@
-"""The one place where errors of the driver become errors of bgjobs."""
+"""How errors of the driver become errors of bgjobs.
+
+By SQLSTATE: see https://www.postgresql.org/docs/current/errcodes-appendix.html.
+"""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -24,30 +27,30 @@ _PASSING = frozenset(
         "25P04",  # the server ended a long transaction, and the connection with it
     }
 )
-"""Faults that pass though psycopg does not file them under `OperationalError`."""
+"""Temporary errors that psycopg does not class as `OperationalError`."""
 _LOST_PREPARED = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
 )
-"""What was prepared is in another session: a pooler lends a client more than one."""
+"""The statement was prepared in another session: a pooler may use several for one client."""
 _LIMIT_EXCEEDED = "54"
-"""The class of errors that psycopg does file there, such as a row too long for its index."""
+"""Permanent errors that psycopg does class so, such as a row too long for its index."""
 _RAISED = "P0"
-"""The class of errors that a function raises on purpose, such as one of a trigger."""
+"""The class of errors that functions raise, such as those of triggers."""
 _ABSENT = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
-_TAKEN_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-"""The server rolled back the whole transaction to let another one pass."""
+_ROLLED_BACK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+"""The server rolled back the whole transaction in favour of another one."""
 _ENDED_MEANWHILE = psycopg.errors.DivisionByZero
-"""Nothing of ours divides, but what enqueue.sql says where a job must not be stored again."""
-_NOTHING_DONE = (*_TAKEN_BACK, _ENDED_MEANWHILE, *_LOST_PREPARED)
+"""Raised by the statement `refuse_ended`, the only one that divides."""
+_NOTHING_DONE = (*_ROLLED_BACK, _ENDED_MEANWHILE, *_LOST_PREPARED)
 _TRIES = 3
-"""How often a verb is run that the server takes back; then the runtime waits and retries."""
+"""How often a transaction is run that the server rolls back; then the runtime waits."""
 T = TypeVar("T")
 
 
 @contextmanager
 def translated(label: str) -> Generator[None]:
-    """Raise the driver's errors as `StoreError`; `label` says which store it was."""
+    """Raise the driver's errors as `StoreError`; `label` names the store."""
     try:
         yield
     except (psycopg.Error, UnicodeEncodeError) as error:
@@ -55,7 +58,7 @@ def translated(label: str) -> Generator[None]:
 
 
 def as_store_error(label: str, error: Exception) -> StoreError:
-    """Return the error of bgjobs that stands for `error`."""
+    """Return the error of bgjobs for an error of the driver."""
     if isinstance(error, _ABSENT):
         return SchemaMismatchError(label, 0, SCHEMA_VERSION)
     if isinstance(error, _ENDED_MEANWHILE):
@@ -78,7 +81,7 @@ def _is_of_a_row(error: Exception) -> bool:
 
 def _may_pass(error: Exception) -> bool:
     if not isinstance(error, psycopg.Error) or isinstance(error, PoolClosed):
-        return False  # a pool that was closed stays so
+        return False  # a closed pool stays closed
     state = error.sqlstate or ""
     if state in _PASSING or isinstance(error, _LOST_PREPARED):
         return True
@@ -86,7 +89,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _headline(error: BaseException) -> str:
-    # Details and context of an error may quote a row, and with it a payload.
+    # Details and context of an error may quote a row, and so a payload.
     diagnosis = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     text = diagnosis or str(error) or type(error).__name__
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
@@ -94,37 +97,38 @@ def _headline(error: BaseException) -> str:
 
 
 def is_read_only(error: StoreError) -> bool:
-    """Say whether the server takes no writes in this session."""
+    """Whether the server refused a write because it is read-only."""
     return getattr(error.__cause__, "sqlstate", None) == _READ_ONLY
 
 
 def lost_prepared(error: StoreError) -> bool:
-    """Whether a prepared statement was not where it was made; then nothing has run."""
+    """Whether a prepared statement was missing; then nothing has run."""
     return isinstance(error.__cause__, _LOST_PREPARED)
 
 
 @contextmanager
-def weather_told(label: str, connection: psycopg.Connection[Any]) -> Generator[None]:
-    """Let the errors of a stranger's code pass, but tell those that are none of its own.
+def work_errors(label: str, connection: psycopg.Connection[Any]) -> Generator[None]:
+    """Pass on the errors of the application's work, except for temporary ones of the database.
 
-    When the connection was lost or the server took the transaction back, running it again
-    helps: `StoreUnavailableError`.
+    If the connection was lost or the server rolled the transaction back, running the work again
+    helps: raise `StoreUnavailableError`.
     """
     try:
         yield
     except Exception as error:
-        cause = origin_of(error)  # `enqueue_in` may be part of that code
+        cause = origin_of(error)  # the work may call `enqueue_in`
         is_ours = cause is not error and isinstance(cause, _LOST_PREPARED)
-        if connection.broken or isinstance(cause, _TAKEN_BACK) or is_ours:
+        if connection.broken or isinstance(cause, _ROLLED_BACK) or is_ours:
             raise StoreUnavailableError(f"{label}: {_headline(cause)}") from cause
         raise
 
 
 @contextmanager
 def read_only_explained(label: str) -> Generator[None]:
-    """Raise what work has done as `StoreError` where it lets ours fail: it never passes.
+    """Raise `StoreError` if the application's work has made the transaction read-only.
 
-    For a transaction that has written before: no failover takes that away.
+    For a transaction that has written before, so that a failover cannot be the reason. Such an
+    error is permanent.
     """
     try:
         yield
@@ -133,13 +137,13 @@ def read_only_explained(label: str) -> Generator[None]:
             raise
         raise StoreError(
             f"{label}: the function given to complete_with has made the transaction "
-            "read-only, so the job cannot be completed in it; the job has not succeeded. Leave "
-            "'set transaction read only' out, or read on a connection of your own"
+            "read-only, so the job cannot be completed in it; the job has not succeeded. "
+            "Remove 'set transaction read only', or read on a connection of your own"
         ) from error
 
 
-def run_again(work: Callable[[], T]) -> T:
-    """Run `work`, and again when the server took back its transaction as a whole."""
+def retry_rolled_back(work: Callable[[], T]) -> T:
+    """Run `work`, and again if the server rolled back its whole transaction."""
     for _ in range(_TRIES - 1):
         try:
             return work()

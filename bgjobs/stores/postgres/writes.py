@@ -1,0 +1,362 @@
+"""Writes on a connection and in a transaction that the caller chose.
+
+`enqueue_steps` is a generator that yields statements and receives their rows, because it runs
+on plain connections and on async ones.
+"""
+
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import compress
+from math import inf
+from typing import Any, final
+from uuid import UUID
+
+import psycopg
+from attrs import frozen
+
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.limits import Cap
+from bgjobs._core.outcomes import put_back
+from bgjobs._core.requests import JobRequest
+from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.timestamps import as_duration
+from bgjobs.errors import StoreError, StoreUnavailableError
+from bgjobs.stores.limits import Openings, Use, openings
+from bgjobs.stores.pages import Listing, unreadable_in
+from bgjobs.stores.postgres import codec
+from bgjobs.stores.postgres.connections import PostgresDatabase
+from bgjobs.stores.postgres.errors import read_only_explained, work_errors
+from bgjobs.stores.postgres.pool import AnyConnection
+from bgjobs.stores.postgres.statements import (
+    BEGIN,
+    CLOCK,
+    COMMIT,
+    LOCK_NAMES,
+    Dialect,
+    Step,
+    lock_timeout,
+)
+from bgjobs.stores.types import NewJob
+from bgjobs.stores.values import (
+    Ends,
+    as_asked,
+    as_planned,
+    by_verb,
+    check_duplicates,
+    in_claim_order,
+    single,
+    stored_as,
+    which_are_free,
+)
+
+_ROWS_PER_SECOND = 1_000
+_CHARACTERS_PER_SECOND = 1_000_000
+"""What a slow server on a slow line accepts. A time limit is for silence, not for work."""
+BRIEF_WAIT = 0.1
+"""Seconds for which the job of a scheduled job waits for its key in another transaction.
+
+The wait occupies a connection and a thread that others need, and the schedule asks again later.
+"""
+_LOCK_WAIT = 0.25
+"""Which part of a call's time other jobs may wait for a unique key in another transaction."""
+_TRIES = 10
+"""How often the holder of a unique key may end between two statements."""
+_TRANSACTION = b"select pg_catalog.pg_current_xact_id_if_assigned()::text"
+
+EnqueueSteps = Generator[Sequence[Step], list[list[codec.Row]], list[Job]]
+"""Yields statements for one round trip, and receives the rows of each."""
+
+
+@final
+@frozen
+class EnqueueGuard:
+    """What runs around `enqueue` in a transaction of the store's own.
+
+    The insert may wait for another transaction's unique key, and continue after the client has
+    given up. So the server limits the wait too, and the transaction is rolled back if a job has
+    ended meanwhile.
+    """
+
+    lock_timeout: Step
+    alone: bool
+    """Whether it is the whole transaction."""
+
+    def around(self, sql: Dialect, values: codec.Parameters) -> tuple[list[Step], list[Step]]:
+        """Return the statements before `enqueue` with these values, and those after it."""
+        check = (sql["refuse_ended"], values)
+        if self.alone:
+            return [BEGIN, self.lock_timeout], [check, COMMIT]
+        return [self.lock_timeout], [check]
+
+
+@final
+class EnqueueGuards:
+    """The guards of a store with this time limit for calls, in seconds."""
+
+    def __init__(self, call_timeout: float) -> None:
+        usual = call_timeout * _LOCK_WAIT
+        self._usual = lock_timeout(usual)
+        self.brief: Step = lock_timeout(min(usual, BRIEF_WAIT))
+        """Limits the waits of a transaction that only writes the job of a scheduled job."""
+
+    def of(
+        self, wanted: Sequence[NewJob], settled: Collection[Settlement], *, alone: bool
+    ) -> EnqueueGuard | None:
+        """Return the guard for storing these jobs beside these settlements, or None."""
+        if not _may_outlive_its_client(wanted):
+            return None
+        is_planned = not settled and all(_is_planned(new) for new in wanted)
+        return EnqueueGuard(self.brief if is_planned else self._usual, alone)
+
+
+def _is_planned(new: NewJob) -> bool:
+    return new.request.options.occurrence is not None
+
+
+def _may_outlive_its_client(wanted: Iterable[NewJob]) -> bool:
+    """Whether storing these may wait for other transactions, or repeat an earlier write.
+
+    Other writes need no guard, whose five statements cost twice as much as one.
+    """
+    return any(new.repeated or new.request.options.unique_key is not None for new in wanted)
+
+
+def extra_seconds(wanted: Sequence[NewJob]) -> float:
+    """Return how many seconds longer than other writes storing these may take."""
+    characters = sum(len(new.request.payload) for new in wanted)
+    return len(wanted) / _ROWS_PER_SECOND + characters / _CHARACTERS_PER_SECOND
+
+
+def refuses_duplicates(requests: Iterable[JobRequest]) -> bool:
+    """Whether storing these may have to be rolled back, and so needs a transaction."""
+    return any(one.options.refuses_duplicates for one in requests)
+
+
+def enqueue_steps(
+    sql: Dialect,
+    wanted: Sequence[NewJob],
+    now: datetime | None,
+    guard: EnqueueGuard | None = None,
+) -> EnqueueSteps:
+    """Store new jobs; return the existing job for an id or a unique key that is taken."""
+    # Keyed by number: a UUID is hashed in Python each time.
+    jobs: dict[int, Job] = {}
+    missing = list({new.id.int: new for new in wanted}.values())
+    for _ in range(_TRIES):
+        values = codec.enqueue_values(missing, now)
+        before, after = guard.around(sql, values) if guard else ([], [])
+        found = yield [*before, (sql["enqueue"], values), *after]
+        stored = {
+            one.int: (codec.timestamp(at), codec.timestamp(due))
+            for one, at, due in found[len(before)]
+        }
+        jobs |= {
+            new.id.int: stored_as(new, *stored[new.id.int])
+            for new in missing
+            if new.id.int in stored
+        }
+        missing = [new for new in missing if new.id.int not in jobs]
+        if missing:
+            values = codec.enqueue_values(missing, now)
+            [holders] = yield [(sql["find_holder"], values)]
+            jobs |= {row[0].int: single(codec.DECODER.job(row[1:])) for row in holders}
+            missing = [new for new in missing if new.id.int not in jobs]
+        if not missing:
+            stored_jobs = [jobs[new.id.int] for new in wanted]
+            check_duplicates(wanted, stored_jobs)
+            return stored_jobs
+    raise StoreUnavailableError(f"{sql.label}: a unique key changed its job {_TRIES} times")
+
+
+def run_steps(sql: Dialect, connection: AnyConnection, steps: EnqueueSteps) -> list[Job]:
+    """Run the statements that `steps` yields."""
+    try:
+        asked = next(steps)
+        while True:
+            asked = steps.send(sql.run_all(connection, asked))
+    except StopIteration as end:
+        jobs: list[Job] = end.value
+        return jobs
+
+
+def enqueue(
+    sql: Dialect,
+    connection: AnyConnection,
+    wanted: Sequence[NewJob],
+    now: datetime | None,
+    written: Collection[Reservation] = (),
+    guard: EnqueueGuard | None = None,
+) -> list[Job]:
+    """Store new jobs, except for those that follow a settlement that is not in `written`.
+
+    Those are only returned.
+    """
+    are_free = which_are_free(wanted, written)
+    clock = partial(_time_of, sql, connection, now)
+    free = list(compress(as_planned(wanted, are_free, clock), are_free))
+    jobs = run_steps(sql, connection, enqueue_steps(sql, free, now, guard)) if free else []
+    if len(free) == len(wanted):
+        return jobs
+    stored, asked_at = iter(jobs), clock()
+    return [
+        next(stored) if is_free else as_asked(new, asked_at)
+        for new, is_free in zip(wanted, are_free, strict=True)
+    ]
+
+
+def _time_of(sql: Dialect, connection: AnyConnection, now: datetime | None) -> datetime:
+    [[clock]] = sql.run(connection, CLOCK, {"now": now})
+    return codec.timestamp(clock)
+
+
+def replace(
+    sql: Dialect,
+    connection: AnyConnection,
+    waiting: Job,
+    new: NewJob | None,
+    now: datetime | None,
+) -> bool:
+    """Delete a job that was not reserved since it was read, and store `new` after it."""
+    values = {"id": waiting.id, "reservations": waiting.reservations}
+    if not sql.run(connection, sql["replace"], values):
+        return False
+    if new is not None:
+        enqueue(sql, connection, [new], now)
+    return True
+
+
+def settle(
+    sql: Dialect,
+    connection: AnyConnection,
+    verbs: Mapping[str, Sequence[Settlement]],
+    now: datetime | None,
+) -> Ends:
+    """Write how runs ended, and return the result for each."""
+    ends = Ends()
+    for verb, chosen in verbs.items():
+        found = sql.run(connection, sql[verb], codec.settle_values(chosen, now))
+        if verb == "requeue":
+            found = _without_cancelled(found, chosen, ends)
+        if len(found) == len(chosen):  # the usual case: no reservation was lost
+            ends.written.extend(one.reservation for one in chosen)
+        else:
+            ends.written.extend(Reservation(*row[:3]) for row in found)
+    return ends
+
+
+def _without_cancelled(
+    found: list[codec.Row], chosen: Sequence[Settlement], ends: Ends
+) -> list[codec.Row]:
+    """Return the rows of jobs that were put back, and record those that were cancelled."""
+    cancelled = {Reservation(*held): why for *held, why in found if why is not None}
+    if not cancelled:
+        return found
+    for one in chosen:  # the job of a scheduled job may have another reservation by now
+        if one.reservation in cancelled:
+            ends.cancelled[one.reservation] = cancelled[one.reservation]
+    return [row for row in found if row[3] is None]
+
+
+def complete(
+    database: PostgresDatabase,
+    reservation: Reservation,
+    work: Callable[[psycopg.Connection[Any]], object],
+    new: Sequence[NewJob],
+    now: datetime | None,
+) -> bool:
+    """Run `work` and let the job succeed in one transaction: see `PostgresStore.complete`.
+
+    Our own statements have a time limit, `work` has none. The job becomes a succeeded one after
+    `work`, since PostgreSQL cannot forbid a connection to commit.
+    """
+    sql, live = database.sql, database.live
+    settled = codec.settle_values([Succeed(reservation)], now)
+    with live.transaction(extra=inf) as connection:
+        with live.limited(connection):
+            held = sql.run(connection, sql["lock_reserved"], settled)
+            if not held:
+                sql.run(connection, sql["succeed"], settled)  # deletes a job that ended before
+                return False
+            [[transaction, unique_key]] = held
+            if unique_key is not None:
+                sql.execute(connection, sql["free_unique_key"], settled)
+        with work_errors(sql.label, connection):
+            work(connection)
+        live.check_uncommitted(connection)
+        with live.limited(connection), read_only_explained(sql.label):
+            succeed = (sql["succeed_locked"], {**settled, "unique_key": unique_key})
+            [[found]], ended = sql.run_all(connection, [(_TRANSACTION, {}), succeed])
+            # The driver only knows that a transaction is open, not that it is the same one.
+            if found != transaction or not ended:
+                raise StoreError(
+                    f"{sql.label}: do not end the transaction yourself, not even to begin "
+                    "another one; the job has not succeeded. complete_with commits your writes "
+                    "together with the job: remove commits and rollbacks, and use a savepoint "
+                    "(connection.transaction()) to undo a part"
+                )
+            enqueue(sql, connection, new, now, [reservation])
+    return True
+
+
+def openings_of(
+    database: PostgresDatabase, caps: Sequence[Cap], now: datetime | None
+) -> Openings:
+    """Return how many more jobs the caps allow."""
+    return _openings(caps, database.rows("use", {**_cap_values(caps), "now": now}))
+
+
+def reserve_within(
+    database: PostgresDatabase,
+    owner: UUID,
+    names: Collection[str],
+    limit: int,
+    caps: Sequence[Cap],
+    now: datetime | None,
+) -> Sequence[Job]:
+    """Reserve due jobs in their order, and put back at once those beyond a cap.
+
+    Advisory locks on the names of the workers make processes reserve their jobs in turn.
+    """
+    sql = database.sql
+
+    def work(connection: AnyConnection) -> Sequence[Job]:
+        # The lock is a statement of its own: the next one sees what others reserved meanwhile.
+        lock: Step = (LOCK_NAMES, {"schema": sql.schema, **_cap_values(caps)})
+        use: Step = (sql["use"], {**_cap_values(caps), "now": now})
+        _, used = database.run_all(connection, [lock, use])
+        room = _openings(caps, used)
+        # The transaction's own time is that of before the wait for the lock.
+        moment = codec.timestamp(used[0][-1])
+        values = codec.reserve_values(owner, room.names(names), limit, moment)
+        found = map(codec.DECODER.job, sql.run(connection, sql["reserve"], values))
+        jobs = in_claim_order(found)
+        kept, excess = room.split(jobs)
+        if excess:
+            back = by_verb([put_back(job) for job in excess])
+            kept += settle(sql, connection, back, moment).still_reserved(excess)
+        rated = {cap.name for cap in caps if cap.rate is not None}
+        begun = codec.texts([job.name for job in kept if job.name in rated])
+        values = {**_cap_values(caps), "begun": begun, "now": moment}
+        sql.execute(connection, sql["record_starts"], values)
+        return Listing(kept, unreadable_in(jobs))
+
+    return database.together(work)
+
+
+def _openings(caps: Sequence[Cap], used: Sequence[codec.Row]) -> Openings:
+    uses = {name: Use(*counted) for name, *counted, _ in used}
+    return openings(caps, uses)
+
+
+def _cap_values(caps: Sequence[Cap]) -> dict[str, codec.Array]:
+    # All processes lock the names in this order, so that no two can deadlock.
+    ordered = sorted(caps, key=lambda cap: cap.name)
+    return {
+        "names": codec.texts([cap.name for cap in ordered]),
+        "periods": codec.bigints([_period(cap) for cap in ordered]),
+    }
+
+
+def _period(cap: Cap) -> int | None:
+    return 0 if cap.rate is None else codec.microseconds(as_duration(cap.rate.period))
