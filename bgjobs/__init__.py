@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from bgjobs._runtime.admin.jobs import Admin, Schema
     from bgjobs._runtime.admin.lists import State
     from bgjobs._runtime.admin.schedules import ScheduleState
+    from bgjobs._runtime.admin.unhandled import UnhandledJobs
     from bgjobs._runtime.app import administer, run, serve
     from bgjobs._runtime.bus import EventStream
     from bgjobs._runtime.client import BgJobs
     from bgjobs._runtime.queues.state import QueueControl
     from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-    from bgjobs._runtime.supervision.unhandled import UnhandledJobs
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
     from bgjobs.schedules import Schedule, every, schedule
@@ -144,7 +144,7 @@ _LATER = {
     "Schema": "bgjobs._runtime.admin.jobs",
     "State": "bgjobs._runtime.admin.lists",
     "TimelineEntry": "bgjobs._core.timeline",
-    "UnhandledJobs": "bgjobs._runtime.supervision.unhandled",
+    "UnhandledJobs": "bgjobs._runtime.admin.unhandled",
     "administer": "bgjobs._runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",

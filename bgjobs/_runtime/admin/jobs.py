@@ -37,18 +37,18 @@ from bgjobs._runtime.admin.bulk import Bulk, Progress
 from bgjobs._runtime.admin.imports import Imported
 from bgjobs._runtime.admin.lists import State, list_jobs
 from bgjobs._runtime.admin.schedules import ScheduleAdmin, ScheduleState
+from bgjobs._runtime.admin.unhandled import (
+    MOST_TOLD,
+    UnhandledJobs,
+    find_unhandled,
+    findings,
+)
 from bgjobs._runtime.notifications.commands import COMMANDS
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, unreadable_findings
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
 from bgjobs._runtime.services import Services
 from bgjobs._runtime.supervision.children import Children
-from bgjobs._runtime.supervision.unhandled import (
-    MOST_TOLD,
-    UnhandledJobs,
-    find_unhandled,
-    findings,
-)
 from bgjobs.errors import StoreError, UnknownJobError, UnknownNameError
 from bgjobs.events import AdminAction
 from bgjobs.stores.operations import (

@@ -8,7 +8,7 @@ import pytest
 import bgjobs
 from bgjobs import every
 from bgjobs._core.ids import new_id
-from bgjobs._runtime.supervision.unhandled import MOST_TOLD
+from bgjobs._runtime.admin.unhandled import MOST_TOLD
 from bgjobs.events import OccurrencePlanned, QueueStarted
 from bgjobs.stores.types import NewJob
 from tests.runtime.conftest import Harness
