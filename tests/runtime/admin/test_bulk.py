@@ -1,4 +1,4 @@
-"""Operators end and delete jobs, runs of schedules too, and nothing that comes later."""
+"""Changes of many jobs in batches: retry, cancel, prune and the retention."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,28 +11,25 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob
 from bgjobs._core.requests import JobRequest
-from bgjobs.events import AdminAction, Pruned
-from bgjobs.stores.pages import Page
+from bgjobs.events import (
+    Pruned,
+    QueuePaused,
+)
 from bgjobs.stores.types import NewJob
-from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.conftest import Harness, Wrapped, virtual_time
 
 pytestmark = pytest.mark.anyio
 
 
 @bgjobs.worker
-async def fine() -> None: ...
+async def fine() -> None:
+    """End well."""
 
 
 @bgjobs.worker
-async def idle() -> None:
-    """Run by no queue here, which might reserve it ahead."""
-
-
-@bgjobs.worker
-async def broken() -> None:
-    raise ConnectionError
+async def broken(host: str = "") -> None:
+    raise ConnectionError(f"no route to {host}")
 
 
 def nightly(**settings: Any) -> bgjobs.ScheduledJob:
@@ -49,70 +46,7 @@ async def planned(admin: bgjobs.Admin, but: UUID | None = None) -> bgjobs.Job:
         await anyio.sleep(0.01)
 
 
-async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
-    gate = anyio.Event()
-
-    @bgjobs.worker
-    async def stuck() -> None:
-        await gate.wait()
-
-    queue = {"concurrency": 1, "max_retries": 0}
-    config = app.config(stuck, broken, fine, queue=queue, enqueue_only=[idle])
-    async with bgjobs.run(config) as bg:
-        done = await bg.wait_for(await bg.enqueue(fine.request()))
-        failed = await bg.wait_for(await bg.enqueue(broken.request()))
-        running = await bg.enqueue(stuck.request())
-        while not await bg.admin.list("running"):
-            await anyio.lowlevel.checkpoint()
-        waiting = await bg.enqueue(idle.request())
-        delayed = await bg.enqueue(idle.request().available_in(hours=1))
-        ended = [done.id, failed.id, waiting.id, delayed.id]
-
-        deleted = await bg.admin.delete(*ended, running.id, new_id())
-
-        assert sorted(deleted) == sorted(ended)
-        assert await bg.count() == bgjobs.Counts(
-            waiting=0, delayed=0, running=1, succeeded=0, failed=0
-        )
-        assert await bg.admin.delete() == []
-        gate.set()
-        assert isinstance(await bg.wait_for(running), bgjobs.SucceededJob)
-    told = [(one.action, one.count) for one in app.recorder.of(AdminAction)]
-    assert told == [("delete", 4), ("delete", 0)]
-
-
-@pytest.mark.parametrize("ending", ["cancel", "delete"])
-async def test_a_waiting_run_is_ended_and_its_schedule_plans_anew(
-    app: Harness, ending: str
-) -> None:
-    async with bgjobs.run(app.config(scheduled_jobs=[nightly()], queues=[])) as bg:
-        first = await planned(bg.admin)
-        assert await bg.admin.reschedule(first.id, in_=timedelta(0)) == []
-        if ending == "cancel":
-            found = await bg.admin.cancel(first.id, reason="x")
-            assert found == bgjobs.Cancellation([first.id], [])
-            assert isinstance(await bg.find(first.id), FailedJob)
-        else:
-            assert await bg.admin.delete(first.id) == [first.id]
-            assert await bg.find(first.id) is None
-        again = await planned(bg.admin, but=first.id)
-        assert again.occurrence == first.occurrence
-
-
-@pytest.mark.parametrize("ending", ["cancel", "delete"])
-async def test_a_run_of_a_schedule_that_is_no_more_is_ended(app: Harness, ending: str) -> None:
-    async with bgjobs.run(app.config(scheduled_jobs=[nightly()], queues=[])) as bg:
-        orphan = await planned(bg.admin)
-    async with bgjobs.administer(app.config(fine)) as admin:
-        if ending == "cancel":
-            assert (await admin.cancel(orphan.id, reason="x")).ended == [orphan.id]
-        else:
-            assert await admin.delete(orphan.id) == [orphan.id]
-        assert await admin.unhandled() == []
-        assert (await admin.count()).delayed == 0
-
-
-async def test_all_that_wait_are_cancelled_but_runs_of_schedules(app: Harness) -> None:
+async def test_all_waiting_jobs_are_cancelled_except_runs_of_schedules(app: Harness) -> None:
     """A paused one would run again, if its schedule planned anew."""
     async with bgjobs.run(app.config(scheduled_jobs=[nightly()], queues=[])) as bg:
         await planned(bg.admin)
@@ -135,7 +69,7 @@ def after_each(verb: Callable[..., Any], then: Callable[[], None]) -> Callable[.
     return called
 
 
-async def test_cancelling_does_not_follow_what_is_enqueued_meanwhile(
+async def test_jobs_enqueued_during_cancel_waiting_are_left_out(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
@@ -155,7 +89,7 @@ async def test_cancelling_does_not_follow_what_is_enqueued_meanwhile(
         assert (await bg.count()).waiting == 2 * len(pages)
 
 
-async def test_pruning_does_not_follow_what_ends_meanwhile(app: Harness) -> None:
+async def test_jobs_that_end_during_prune_are_left_out(app: Harness) -> None:
     store: Any = app.database.store()
     rounds = list[int]()
 
@@ -175,31 +109,7 @@ async def test_pruning_does_not_follow_what_ends_meanwhile(app: Harness) -> None
         assert (await bg.count()).failed == len(rounds)
 
 
-async def test_jobs_are_chosen_by_their_metadata(
-    app: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However few of those that are read have it."""
-    monkeypatch.setattr("bgjobs._runtime.admin.lists.READ", 2)
-    requests = [fine.request().with_metadata(part=str(n % 3), shop="x") for n in range(9)]
-    async with bgjobs.run(app.config(queues=[], enqueue_only=[fine])) as bg:
-        jobs = await bg.enqueue_many([*requests, fine.request()])
-        wanted = [job.id for job in jobs[1::3]]
-        chosen = {"part": "1", "shop": "x"}
-
-        found = await bg.admin.list("waiting", metadata=chosen)
-        first = await bg.admin.list("waiting", metadata=chosen, page=Page(2))
-        then = await bg.admin.list("waiting", metadata=chosen, page=Page(2, first[-1].id))
-
-        assert [job.id for job in found] == wanted
-        assert [job.id for job in [*first, *then]] == wanted
-        assert await bg.admin.list("waiting", metadata={"part": "1", "shop": "y"}) == []
-        assert len(await bg.admin.list("waiting", metadata={})) == 10
-        wrong: Any = {"part": 1}
-        with pytest.raises(TypeError, match="list: metadata: value: expected str, found int"):
-            await bg.admin.list("waiting", metadata=wrong)
-
-
-async def test_one_workers_jobs_are_pruned(app: Harness) -> None:
+async def test_jobs_of_one_worker_are_pruned(app: Harness) -> None:
     queue = {"max_retries": 0}
     async with bgjobs.run(app.config(fine, broken, queue=queue)) as bg:
         for worker in (fine, broken, fine):
@@ -213,3 +123,63 @@ async def test_one_workers_jobs_are_pruned(app: Harness) -> None:
         counts = await bg.count()
         assert (counts.succeeded, counts.failed) == (0, 1)
     assert [one.count for one in app.recorder.of(Pruned)] == [2]
+
+
+BROKEN = {"queue": {"max_retries": 0}}
+
+
+async def fail_some(bg: bgjobs.BgJobs, *hosts: str) -> list[UUID]:
+    jobs = await bg.enqueue_many(broken.request(host) for host in hosts)
+    return [(await bg.wait_for(job)).id for job in jobs]
+
+
+async def test_a_cancelled_retry_of_all_failed_jobs_loses_none(
+    sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few in each transaction, and cancelled half way: each is failed or runs again."""
+    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
+    async with bgjobs.run(sqlite_app.config(broken, **BROKEN)) as bg:
+        ids = await fail_some(bg, *"abcdefg")
+        await bg.admin.pause_queue("default")
+        await sqlite_app.recorder.wait_for(QueuePaused)
+        with anyio.CancelScope() as scope:
+
+            def cut_off(done: int) -> None:
+                if done == 4:
+                    scope.cancel()
+
+            await bg.admin.retry_failed(progress=cut_off)
+        assert scope.cancelled_caught
+        waiting = {job.id for job in await bg.admin.list("waiting")}
+        failed = {job.id for job in await bg.admin.list("failed")}
+        assert (len(waiting), waiting | failed) == (4, set(ids))
+        assert await bg.admin.retry_failed() == 3
+
+
+@bgjobs.worker
+async def note(number: int = 0) -> None:
+    """End well."""
+
+
+@bgjobs.worker
+async def discarded() -> None:
+    raise bgjobs.Discard("not needed")
+
+
+@virtual_time
+async def test_the_retention_deletes_ended_jobs_that_are_old_enough(
+    virtual_app: Harness,
+) -> None:
+    retention = bgjobs.Retention(succeeded=timedelta(hours=1), failed=None, interval=600)
+    config = virtual_app.config(
+        note, discarded, queue={"poll_interval": 3600}, retention=retention
+    )
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue_many([note.request(), note.request(), discarded.request()])
+        await bg.drain()
+        await anyio.sleep(3590)
+        assert virtual_app.recorder.of(Pruned) == []
+        await anyio.sleep(620)
+        counts = await bg.count()
+    assert virtual_app.recorder.of(Pruned) == [Pruned(2)]
+    assert (counts.succeeded, counts.failed) == (0, 1)

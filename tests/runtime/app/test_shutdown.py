@@ -1,8 +1,6 @@
-"""Stopping, cancelling, failing: nothing is left behind, in the store or in the process."""
+"""After the end of `run`, no job is reserved and no thread is left, however it ends."""
 
 import gc
-import os
-import signal
 import threading
 from typing import Any
 
@@ -11,9 +9,13 @@ import anyio.lowlevel
 import pytest
 
 import bgjobs
-from bgjobs.errors import ConfigError, NotRunningError, StoreError, UnknownNameError
-from bgjobs.events import JobReleased, JobStarted, JobSucceeded, QueueStarted, SetupFailed
-from tests.runtime.conftest import Harness
+from bgjobs.errors import NotRunningError
+from bgjobs.events import (
+    JobReleased,
+    JobStarted,
+    JobSucceeded,
+)
+from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +53,9 @@ async def test_leaving_the_block_lets_handlers_finish(app: Harness) -> None:
     assert len(app.recorder.of(JobSucceeded)) == 1
 
 
-async def test_the_end_of_the_grace_cancels_and_releases(app: Harness) -> None:
+async def test_the_end_of_the_grace_cancels_handlers_and_releases_their_jobs(
+    app: Harness,
+) -> None:
     async with bgjobs.run(app.config(forever, grace=0.05)) as bg:
         await bg.enqueue_many([forever.request() for _ in range(3)])
         await app.recorder.wait_for(JobStarted, 3)
@@ -68,7 +72,7 @@ async def test_a_second_stop_ends_the_grace(app: Harness) -> None:
     assert reserved(app) == 0
 
 
-async def test_jobs_that_were_reserved_but_not_started_are_released_unspent(
+async def test_jobs_reserved_but_not_started_are_released_without_an_attempt(
     app: Harness,
 ) -> None:
     started = anyio.Event()
@@ -88,7 +92,7 @@ async def test_jobs_that_were_reserved_but_not_started_are_released_unspent(
     assert [job.attempts for job in waiting] == [0] * 4
 
 
-async def test_an_error_of_the_block_leaves_as_it_is(app: Harness) -> None:
+async def test_an_error_of_the_block_is_raised_unchanged(app: Harness) -> None:
     with pytest.raises(ZeroDivisionError):
         async with bgjobs.run(app.config(forever, grace=3600)) as bg:
             await bg.enqueue(forever.request())
@@ -98,7 +102,9 @@ async def test_an_error_of_the_block_leaves_as_it_is(app: Harness) -> None:
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144])
-async def test_cancelling_at_any_moment_leaves_nothing_behind(app: Harness, steps: int) -> None:
+async def test_cancelling_at_any_moment_leaves_no_job_reserved_and_no_thread(
+    app: Harness, steps: int
+) -> None:
     """Cancelled after so many steps of the event loop, wherever that is."""
     threads = threading.active_count()
 
@@ -150,22 +156,7 @@ async def test_stop_ends_the_task_of_serve(app: Harness) -> None:
     assert len(app.recorder.of(JobSucceeded)) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_signals_stop_and_a_second_one_ends_the_grace(
-    sqlite_app: Harness, number: int
-) -> None:
-    async with bgjobs.run(sqlite_app.config(forever, grace=3600)) as bg:
-        await bg.enqueue(forever.request())
-        await sqlite_app.recorder.wait_for(JobStarted)
-        async with anyio.create_task_group() as group:
-            group.start_soon(bg.run_until_stopped)
-            await anyio.wait_all_tasks_blocked()
-            os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)
-    assert reserved(sqlite_app) == 0
-
-
-async def test_a_stopped_application_says_so(sqlite_app: Harness) -> None:
+async def test_a_stopped_application_raises_an_error_that_says_so(sqlite_app: Harness) -> None:
     async with bgjobs.run(sqlite_app.config(short)) as bg:
         pass
     with pytest.raises(NotRunningError, match="this BgJobs has stopped: use it inside its"):
@@ -174,64 +165,54 @@ async def test_a_stopped_application_says_so(sqlite_app: Harness) -> None:
         await bg.count()
 
 
-async def test_a_queue_that_does_not_exist(sqlite_app: Harness) -> None:
-    async with bgjobs.run(sqlite_app.config(short)) as bg:
-        assert bg.queue("default").name == "default"
-        with pytest.raises(UnknownNameError) as caught:
-            bg.queue("defualt")
-    assert str(caught.value) == (
-        "no queue 'defualt'; known queues: 'default', did you mean 'default'?"
-    )
-
-
-async def test_a_store_that_cannot_be_opened_is_a_setup_error(tmp_path: Any) -> None:
-    heard: list[Any] = []
-    store = bgjobs.SQLiteStore(tmp_path / "no" / "such" / "folder" / "jobs.db")
-    config = bgjobs.Config(
-        store=store, queues=[bgjobs.Queue("q", workers=[short])], listeners=[heard.append]
-    )
-    with pytest.raises(StoreError):
-        async with bgjobs.run(config):
-            raise AssertionError("it must not start")
-    assert [event.error for event in heard if isinstance(event, SetupFailed)]
-
-
-async def test_a_wrong_configuration_is_refused_before_anything_is_opened(
-    tmp_path: Any,
+async def test_the_lease_is_renewed_until_the_thread_of_a_cancelled_handler_has_ended(
+    app: Harness,
 ) -> None:
-    path = tmp_path / "jobs.db"
-    queue = bgjobs.Queue("q", workers=[short])
-    with pytest.raises(ConfigError):
-        async with bgjobs.run(
-            bgjobs.Config(store=bgjobs.SQLiteStore(path), queues=[queue, queue])
-        ):
-            raise AssertionError("it must not start")
-    assert not path.exists()
+    begun, release, beats = threading.Event(), threading.Event(), list[int]()
+
+    @bgjobs.worker
+    def stubborn() -> None:
+        begun.set()
+        assert release.wait(60)
+
+    def heartbeat(owners: Any, *args: Any, **kwargs: Any) -> Any:
+        beats.append(len(owners))
+        if after_cancel.is_set() and beats[-1]:
+            release.set()
+        return real.heartbeat(owners, *args, **kwargs)
+
+    real, after_cancel = app.database.store(), threading.Event()
+    config = app.config(stubborn, store=Wrapped(real, heartbeat=heartbeat), lease=3.0)
+    with anyio.CancelScope() as scope:
+        async with bgjobs.run(config) as bg:
+            await bg.enqueue(stubborn.request())
+            await anyio.to_thread.run_sync(begun.wait)
+            after_cancel.set()
+            scope.cancel()
+    assert release.is_set()
 
 
-async def test_pausing_holds_jobs_back_and_resuming_lets_them_go(app: Harness) -> None:
-    async with bgjobs.run(app.config(short)) as bg:
-        await app.recorder.wait_for(QueueStarted)
-        bg.queue("default").pause()
-        bg.queue("default").pause()
-        await bg.enqueue(short.request())
-        assert bg.queue("default").paused
-        bg.queue("default").resume()
-        await app.recorder.wait_for(JobSucceeded)
-    names = app.recorder.names()
-    assert names.count("QueuePaused") == names.count("QueueResumed") == 1
-    assert names.index("QueueResumed") < names.index("JobStarted")
+async def test_the_grace_begins_at_once_although_the_store_is_slow(app: Harness) -> None:
+    real = app.database.store()
+    asked, answer = threading.Event(), threading.Event()
 
+    def reserve(*args: Any, **kwargs: Any) -> Any:
+        if real.get_running():
+            asked.set()
+            assert answer.wait(60)
+        return real.reserve(*args, **kwargs)
 
-async def test_draining_ends_when_the_application_is_stopped(app: Harness) -> None:
-    async with bgjobs.run(app.config(forever, grace=0)) as bg:
-        await bg.enqueue(forever.request())
+    @bgjobs.worker
+    async def until_cancelled() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            answer.set()
+
+    store = Wrapped(real, reserve=reserve)
+    async with bgjobs.run(app.config(until_cancelled, store=store, grace=0)) as bg:
+        await bg.enqueue(until_cancelled.request())
         await app.recorder.wait_for(JobStarted)
-        async with anyio.create_task_group() as group:
-            group.start_soon(assert_not_drained, bg)
-            await anyio.wait_all_tasks_blocked()
-            bg.stop()
-
-
-async def assert_not_drained(bg: bgjobs.BgJobs) -> None:
-    assert await bg.drain() is False
+        await bg.enqueue(until_cancelled.request())
+        await anyio.to_thread.run_sync(asked.wait)
+    assert answer.is_set()

@@ -1,101 +1,26 @@
-"""The small services beside the queues: pruner, watch, heartbeat."""
+"""Opening the store, migrating it and checking the configuration."""
 
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import bgjobs
-from bgjobs.errors import StoreUnavailableError
-from bgjobs.events import ClockSkew, JobSucceeded, Migrated, Pruned, QueueStarted
-from bgjobs.stores.types import Renewal
-from tests.runtime.conftest import Harness, Wrapped, virtual_time
+from bgjobs.errors import ConfigError, StoreError
+from bgjobs.events import Migrated, SetupFailed
+from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
 
 
 @bgjobs.worker
-async def note() -> None:
-    """Ends well."""
+async def note(number: int = 0) -> None:
+    """End well."""
 
 
-@bgjobs.worker
-async def broken() -> None:
-    raise bgjobs.Discard("gone")
-
-
-@virtual_time
-async def test_ended_jobs_are_pruned_when_they_are_old_enough(virtual_app: Harness) -> None:
-    retention = bgjobs.Retention(succeeded=timedelta(hours=1), failed=None, interval=600)
-    config = virtual_app.config(
-        note, broken, queue={"poll_interval": 3600}, retention=retention
-    )
-    async with bgjobs.run(config) as bg:
-        await bg.enqueue_many([note.request(), note.request(), broken.request()])
-        await bg.drain()
-        await anyio.sleep(3590)
-        assert virtual_app.recorder.of(Pruned) == []
-        await anyio.sleep(620)
-        counts = await bg.count()
-    assert virtual_app.recorder.of(Pruned) == [Pruned(2)]
-    assert (counts.succeeded, counts.failed) == (0, 1)
-
-
-async def test_a_skewed_clock_is_told(sqlite_app: Harness) -> None:
-    store = sqlite_app.database.store()
-
-    def heartbeat(*args: Any, **kwargs: Any) -> Renewal:
-        beat = store.heartbeat(*args, **kwargs)
-        return Renewal(beat.alive, beat.now - timedelta(hours=1))
-
-    config = sqlite_app.config(
-        note, store=Wrapped(store, heartbeat=heartbeat), lease=3.0, heartbeat_interval=0.1
-    )
-    async with bgjobs.run(config):
-        skew = (await sqlite_app.recorder.wait_for(ClockSkew))[0]
-    assert skew.seconds == pytest.approx(3600, abs=60)
-
-
-async def test_a_broken_watcher_is_replaced(app: Harness) -> None:
-    """After it broke once, jobs of other connections are still found without a poll."""
-    store = app.database.store()
-    opened = []
-
-    class Breaking:
-        interval = 0.01
-
-        def fileno(self) -> int:
-            raise AssertionError("it has an interval")
-
-        def poll(self) -> Collection[str] | None:
-            raise StoreUnavailableError("the connection is gone")
-
-        def close(self) -> None:
-            opened.append("closed")
-
-    def watch() -> Any:
-        opened.append("opened")
-        return Breaking() if len(opened) == 1 else store.watch()
-
-    config = app.config(note, store=Wrapped(store, watch=watch), queue={"poll_interval": 3600})
-    async with bgjobs.run(config) as bg:
-        await app.recorder.wait_for(QueueStarted)
-        with anyio.fail_after(30):
-            while opened[:3] != ["opened", "closed", "opened"]:
-                await bg.enqueue(note.request())
-                await app.recorder.wait_for(JobSucceeded)
-        before = len(app.recorder.of(JobSucceeded))
-        connection = app.database.connect()
-        with connection:
-            app.database.store().enqueue_in(connection, [note.request()])
-        connection.close()
-        await bg.drain()
-        await app.recorder.wait_for(JobSucceeded, before + 1)
-
-
-async def test_a_new_database_is_migrated_and_a_known_one_is_not(app: Harness) -> None:
+async def test_a_new_database_is_migrated_once(app: Harness) -> None:
     for _ in range(2):
         async with bgjobs.run(app.config(note)):
             pass
@@ -114,3 +39,82 @@ async def test_without_migrate_an_empty_database_is_refused(app: Harness) -> Non
         async with bgjobs.run(app.config(note, migrate=False)):
             raise AssertionError("it must not start")
     assert "expected schema version 5, found 0; run store.migrate()" in str(caught.value)
+
+
+@bgjobs.worker
+async def greet(name: str = "Ada") -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shown"),
+    [(greet, "Worker 'greet'"), (bgjobs.Config, "the class Config")],
+)
+async def test_run_administer_and_serve_require_a_config(wrong: Any, shown: str) -> None:
+    async def enter(block: Any) -> None:
+        async with block:
+            raise AssertionError("it must not start")
+
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
+        "run": lambda: enter(bgjobs.run(wrong)),
+        "administer": lambda: enter(bgjobs.administer(wrong)),
+        "serve": lambda: bgjobs.serve(wrong),
+    }
+    for name, call in calls.items():
+        with pytest.raises(TypeError) as caught:
+            await call()
+        assert str(caught.value) == f"{name}: expected a Config, found {shown}"
+
+
+async def test_a_store_that_is_open_already_stays_open(app: Harness) -> None:
+    config = app.config(greet)
+    async with bgjobs.run(config) as bg:
+        for again in (bgjobs.run(config), bgjobs.administer(config)):
+            with pytest.raises(StoreError, match="open already"):
+                async with again:
+                    raise AssertionError("it ran")
+        job = await bg.enqueue(greet.request())
+        assert (await bg.wait_for(job)).id == job.id
+
+
+async def test_a_store_whose_schema_is_refused_is_closed(app: Harness) -> None:
+    store, closed = app.database.store(), list[str]()
+
+    def close() -> None:
+        closed.append("closed")
+        store.close()
+
+    wrapped: Any = Wrapped(store, close=close)
+    with pytest.raises(StoreError):
+        async with bgjobs.run(app.config(greet, store=wrapped, migrate=False)):
+            raise AssertionError("it ran")
+    assert closed == ["closed"]
+
+
+@bgjobs.worker
+async def short() -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+async def test_a_store_that_cannot_be_opened_is_a_setup_error(tmp_path: Any) -> None:
+    heard: list[Any] = []
+    store = bgjobs.SQLiteStore(tmp_path / "no" / "such" / "folder" / "jobs.db")
+    config = bgjobs.Config(
+        store=store, queues=[bgjobs.Queue("q", workers=[short])], listeners=[heard.append]
+    )
+    with pytest.raises(StoreError):
+        async with bgjobs.run(config):
+            raise AssertionError("it must not start")
+    assert [event.error for event in heard if isinstance(event, SetupFailed)]
+
+
+async def test_a_wrong_configuration_is_refused_before_anything_is_opened(
+    tmp_path: Any,
+) -> None:
+    path = tmp_path / "jobs.db"
+    queue = bgjobs.Queue("q", workers=[short])
+    with pytest.raises(ConfigError):
+        async with bgjobs.run(
+            bgjobs.Config(store=bgjobs.SQLiteStore(path), queues=[queue, queue])
+        ):
+            raise AssertionError("it must not start")
+    assert not path.exists()

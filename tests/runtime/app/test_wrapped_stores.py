@@ -1,4 +1,4 @@
-"""A store that wraps another one has the operations that it passes on, on every Python."""
+"""A store that wraps another one has the operations that it delegates."""
 
 import importlib
 import pkgutil
@@ -50,7 +50,7 @@ def twice(store: bgjobs.Store) -> bgjobs.Store:
 
 
 @pytest.mark.parametrize("wrapped", [PassedOn, twice])
-async def test_a_wrapper_that_passes_everything_on_has_the_operations(
+async def test_a_wrapper_that_delegates_everything_has_the_operations(
     app: Harness, wrapped: Any
 ) -> None:
     store = app.database.store()
@@ -65,7 +65,7 @@ async def test_a_wrapper_that_passes_everything_on_has_the_operations(
         assert isinstance(await bg.wait_for(job), SucceededJob)
 
 
-async def test_a_queue_over_a_wrapper_starts_paused(app: Harness) -> None:
+async def test_a_paused_queue_over_a_wrapper_starts_paused(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         await bg.admin.pause_queue("default")
     config = app.config(fine, store=PassedOn(app.database.store()))
@@ -75,9 +75,7 @@ async def test_a_queue_over_a_wrapper_starts_paused(app: Harness) -> None:
 
 
 @pytest.mark.parametrize("wrapped", [SetToNone, Refused])
-async def test_a_wrapper_that_keeps_the_operations_back_has_none(
-    app: Harness, wrapped: Any
-) -> None:
+async def test_a_wrapper_that_hides_the_operations_has_none(app: Harness, wrapped: Any) -> None:
     store = wrapped(app.database.store())
     assert bgjobs.operations_of(store) is None
     async with bgjobs.run(app.config(fine, store=store)) as bg:
@@ -86,7 +84,7 @@ async def test_a_wrapper_that_keeps_the_operations_back_has_none(
             await bg.admin.list("failed")
 
 
-def test_no_protocol_of_ours_is_checked_by_isinstance() -> None:
+def test_no_protocol_of_bgjobs_is_runtime_checkable() -> None:
     """Its answer about what `__getattr__` passes on depends on the version of Python."""
     found = {
         value

@@ -1,4 +1,4 @@
-"""A job that failed for good is in the log, whether or not somebody listens."""
+"""A job that failed for good is logged once, with or without listeners."""
 
 import logging
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ async def test_a_job_that_failed_for_good_is_logged_once(
     assert line.endswith("|worker:send|attempt:1")
 
 
-async def test_a_queue_may_have_the_listener(
+async def test_the_log_listener_of_a_queue_logs_a_failure_once(
     sqlite_app: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard = {"listeners": [bgjobs.log_listener], "max_retries": 0}
@@ -68,7 +68,7 @@ async def test_a_queue_may_have_the_listener(
     ]
 
 
-async def test_it_can_be_switched_off(
+async def test_logging_of_failures_can_be_switched_off(
     sqlite_app: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await logged(sqlite_app, caplog, (), log_failures=False) == []
@@ -77,7 +77,7 @@ async def test_it_can_be_switched_off(
     )
 
 
-def test_what_the_monitor_ends_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_that_the_monitor_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     job: Any = "a job"
     for bus in (Bus([], logs_failures=True), Bus([], logs_failures=True).scoped([])):
         caplog.clear()
@@ -86,7 +86,7 @@ def test_what_the_monitor_ends_is_logged_too(caplog: pytest.LogCaptureFixture) -
         assert "secret" not in caplog.text
 
 
-async def test_the_event_of_a_failure_is_made_once() -> None:
+async def test_the_event_of_a_failure_is_built_once() -> None:
     made, heard = list[Event](), list[Event]()
 
     def make() -> Event:

@@ -1,4 +1,4 @@
-"""Listeners hear everything in order, and change nothing."""
+"""Events reach all listeners in order, and a listener that raises changes no job."""
 
 import logging
 from collections import Counter
@@ -6,16 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import anyio
-import anyio.abc
 import pytest
-import trio
-from trio.testing import MockClock
 
 import bgjobs
 from bgjobs import events
-from bgjobs._runtime import bus as bus_module
-from bgjobs._runtime.bus import DRAIN_TIMEOUT, Bus
+from bgjobs._runtime.bus import Bus
 from bgjobs.events import (
     Event,
     JobEnqueued,
@@ -28,7 +23,7 @@ from bgjobs.events import (
     StoreCalled,
 )
 from bgjobs.testing import Recorder
-from tests.runtime.conftest import Harness, virtual_time
+from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +49,7 @@ async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
     return done
 
 
-async def test_a_queue_s_own_listeners_hear_first_then_the_store_s_then_the_rest(
+async def test_listeners_are_called_in_the_order_queue_store_application(
     sqlite_app: Harness,
 ) -> None:
     heard: list[tuple[str, str]] = []
@@ -77,7 +72,7 @@ async def test_a_queue_s_own_listeners_hear_first_then_the_store_s_then_the_rest
     ]  # fmt: skip
 
 
-async def test_everybody_hears_the_same_story(app: Harness) -> None:
+async def test_all_listeners_receive_the_same_events(app: Harness) -> None:
     late = Recorder()
     await run_one(app.config(note, listeners=[app.recorder, late]))
     assert late.events == app.recorder.events
@@ -96,7 +91,7 @@ async def test_everybody_hears_the_same_story(app: Harness) -> None:
     assert len(app.recorder.of(JobEnqueued)) == 1
 
 
-async def test_a_queue_s_listeners_hear_their_own_queue_only(app: Harness) -> None:
+async def test_listeners_of_a_queue_receive_events_of_that_queue_only(app: Harness) -> None:
     first, second = Recorder(), Recorder()
     queues = [queue("a", note, first), queue("b", other, second)]
     async with bgjobs.run(app.config(queues=queues)) as bg:
@@ -123,7 +118,7 @@ async def raising_async(event: Event) -> None:
 
 
 @pytest.mark.parametrize("listener", [raising, raising_async])
-async def test_a_listener_that_raises_changes_no_job_and_is_told_to_the_others(
+async def test_a_listener_that_raises_changes_no_job_and_is_reported_to_the_others(
     app: Harness, listener: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = app.config(listeners=[listener, app.recorder], queues=[queue("q", note, listener)])
@@ -143,7 +138,7 @@ async def test_a_listener_that_raises_changes_no_job_and_is_told_to_the_others(
     ]
 
 
-async def test_listeners_that_fail_on_each_other_s_failures_come_to_an_end(
+async def test_listeners_that_raise_on_each_other_s_failures_do_not_loop(
     sqlite_app: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[tuple[str, str]] = []
@@ -164,185 +159,6 @@ async def test_listeners_that_fail_on_each_other_s_failures_come_to_an_end(
     ]  # fmt: skip
     assert len(caplog.records) == 4
     await run_one(sqlite_app.config(note, listeners=[first, second]))
-
-
-async def test_an_async_listener_hears_one_event_after_the_other_in_order(
-    app: Harness,
-) -> None:
-    heard: list[Event] = []
-    busy = 0
-
-    async def listener(event: Event) -> None:
-        nonlocal busy
-        busy += 1
-        assert busy == 1
-        await anyio.lowlevel.checkpoint()
-        heard.append(event)
-        busy -= 1
-
-    await run_one(app.config(note, listeners=[app.recorder, listener]))
-    assert heard == app.recorder.events
-
-
-class Object:
-    """A listener that is an object with an async `__call__`."""
-
-    def __init__(self, heard: list[Event]) -> None:
-        self.heard = heard
-
-    async def __call__(self, event: Event) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.heard.append(event)
-
-    async def method(self, event: Event) -> None:
-        await self(event)
-
-
-@pytest.mark.parametrize("kind", ["object", "method", "partial"])
-async def test_whatever_is_async_is_awaited(sqlite_app: Harness, kind: str) -> None:
-    listener = Object([])
-    given: Any = {"object": listener, "method": listener.method}.get(kind)
-    given = given or partial(Object.method, listener)
-    await run_one(sqlite_app.config(note, listeners=[sqlite_app.recorder, given]))
-    assert listener.heard == sqlite_app.recorder.events
-
-
-async def test_an_async_listener_of_a_queue_hears_the_end_of_it(app: Harness) -> None:
-    """What is left for it when the application stops is still handed out."""
-    heard: list[str] = []
-    stopped = anyio.Event()
-
-    async def slow(event: Event) -> None:
-        await stopped.wait()
-        heard.append(type(event).__name__)
-
-    def watch(event: Event) -> None:
-        if isinstance(event, QueueStopped):
-            stopped.set()
-
-    await run_one(app.config(queues=[queue("q", note, slow)], listeners=[watch]))
-    assert heard[0] == "QueueStarted"
-    assert heard[-1] == "QueueStopped"
-    assert "JobSucceeded" in heard
-
-
-@virtual_time
-async def test_a_listener_that_never_returns_keeps_the_end_for_the_farewell_only(
-    virtual_app: Harness,
-) -> None:
-    async def stuck(event: Event) -> None:
-        await anyio.sleep_forever()
-
-    async with bgjobs.run(
-        virtual_app.config(note, listeners=[stuck, virtual_app.recorder])
-    ) as bg:
-        await bg.enqueue(note.request("a"))
-        await bg.drain()
-        left = anyio.current_time()
-    assert anyio.current_time() - left == DRAIN_TIMEOUT == 5.0
-    assert len(virtual_app.recorder.of(JobSucceeded)) == 1
-
-
-@virtual_time
-async def test_a_cancelled_application_says_farewell_too(virtual_app: Harness) -> None:
-    heard: list[str] = []
-
-    async def slow(event: Event) -> None:
-        await anyio.sleep(0.01)
-        heard.append(type(event).__name__)
-
-    with anyio.CancelScope() as scope:
-        async with bgjobs.run(virtual_app.config(note, listeners=[slow])):
-            scope.cancel()
-            await anyio.sleep_forever()
-    assert scope.cancelled_caught
-    assert heard[-1] == "StoreResponded"
-
-
-async def test_a_listener_that_is_too_slow_loses_events_and_they_are_counted(
-    sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(bus_module, "MAILBOX_SIZE", 3)
-    go_on = anyio.Event()
-    heard: list[Event] = []
-
-    async def slow(event: Event) -> None:
-        await go_on.wait()
-        heard.append(event)
-
-    config = sqlite_app.config(note, listeners=[sqlite_app.recorder, slow])
-    async with bgjobs.run(config) as bg:
-        for number in range(20):
-            await bg.enqueue(note.request(str(number)))
-        await bg.drain()
-        (mailbox,) = bg._services.bus.deliveries._mailboxes
-        go_on.set()
-    told = sqlite_app.recorder.events
-    assert heard[:4] == told[:4]  # one in hand and three in the box
-    assert mailbox.dropped == len(told) - len(heard) > 100
-    assert len(sqlite_app.recorder.of(JobSucceeded)) == 20
-    warned = [one.getMessage() for one in caplog.records if "too slow" in one.getMessage()]
-    assert len(warned) == 1
-    assert warned[0].startswith("listener ")
-    assert warned[0].endswith("slow is too slow: events dropped")
-
-
-async def test_a_stream_gives_the_events_from_now_on(app: Harness) -> None:
-    async with bgjobs.run(app.config(note)) as bg:
-        await bg.enqueue(note.request("before"))
-        await bg.drain()
-        async with bg.events() as stream:
-            begun = len(app.recorder.events)
-            heard: list[Event] = []
-            job = await bg.enqueue(note.request("within"))
-            async for event in stream:
-                heard.append(event)
-                if isinstance(event, JobSucceeded):
-                    assert event.job.id == job.id
-                    break
-        assert heard == app.recorder.events[begun : begun + len(heard)]
-        assert stream.dropped == 0
-        await bg.enqueue(note.request("after"))
-
-
-async def test_a_full_stream_drops_the_newest_and_counts_them(sqlite_app: Harness) -> None:
-    async with bgjobs.run(sqlite_app.config(note)) as bg, bg.events(buffer=5) as stream:
-        begun = len(sqlite_app.recorder.events)
-        await bg.enqueue_many([note.request("x")] * 50)
-        await bg.drain()
-        told = sqlite_app.recorder.events[begun:]
-        assert stream.dropped == len(told) - 5
-        assert [await anext(stream) for _ in range(5)] == told[:5]
-
-
-async def test_a_reader_of_a_stream_ends_with_the_block(sqlite_app: Harness) -> None:
-    read = Recorder()
-
-    async def reader(stream: bgjobs.EventStream) -> None:
-        async for event in stream:
-            read(event)
-
-    async def subscriber(bg: bgjobs.BgJobs, group: anyio.abc.TaskGroup) -> None:
-        async with bg.events() as stream:
-            group.start_soon(reader, stream)
-            await bg.enqueue(note.request("x"))
-            await read.wait_for(JobSucceeded)
-
-    config = sqlite_app.config(note)
-    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
-        await subscriber(bg, group)
-    assert len(read.of(JobSucceeded)) == 1
-
-
-async def test_two_streams_are_independent(sqlite_app: Harness) -> None:
-    async with (
-        bgjobs.run(sqlite_app.config(note)) as bg,
-        bg.events(buffer=1) as small,
-        bg.events() as large,
-    ):
-        await bg.enqueue(note.request("x"))
-        await bg.drain()
-        assert large.dropped == 0 < small.dropped
 
 
 COUNTED = {
@@ -368,14 +184,14 @@ def built(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return count
 
 
-async def test_where_nobody_listens_no_event_is_built(
+async def test_without_listeners_no_event_is_built(
     sqlite_app: Harness, built: Counter[str]
 ) -> None:
     await run_one(sqlite_app.config(note, listeners=[]))
     assert built == {}
 
 
-async def test_one_event_is_built_for_all_who_listen(
+async def test_one_event_is_built_for_all_listeners(
     sqlite_app: Harness, built: Counter[str]
 ) -> None:
     await run_one(sqlite_app.config(note, listeners=[sqlite_app.recorder, Recorder()]))
@@ -383,7 +199,7 @@ async def test_one_event_is_built_for_all_who_listen(
     assert built["StoreCalled"] == len(sqlite_app.recorder.of(StoreCalled))
 
 
-async def test_a_listener_of_one_queue_has_no_events_of_another_built(
+async def test_no_event_is_built_for_a_listener_of_another_queue(
     sqlite_app: Harness, built: Counter[str]
 ) -> None:
     queues = [queue("a", note), queue("b", other, Recorder())]
@@ -391,33 +207,7 @@ async def test_a_listener_of_one_queue_has_no_events_of_another_built(
     assert built == {}
 
 
-def test_the_farewell_is_the_same_under_plain_trio(tmp_path: Any) -> None:
-    """Not by the anyio plugin: the listener's task is really gone when the run has ended."""
-    gone: list[str] = []
-
-    async def stuck(event: Event) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            gone.append(type(event).__name__)
-
-    async def main() -> float:
-        store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
-        config = bgjobs.Config(
-            store=store,
-            enqueue_only=[note],
-            listeners=[stuck],
-            clock=bgjobs.testing.VirtualClock(),
-        )
-        async with bgjobs.run(config):
-            left = trio.current_time()
-        return trio.current_time() - left
-
-    assert trio.run(main, clock=MockClock(autojump_threshold=0)) == 5.0
-    assert gone == ["StoreCalled"]
-
-
-async def test_every_call_of_the_store_is_told_before_and_after(app: Harness) -> None:
+async def test_every_call_of_the_store_is_reported_before_and_after(app: Harness) -> None:
     """The twin of the original's db_events, which counted them for one fixed sequence."""
     async with bgjobs.run(app.config(note)) as bg:
         job = await bg.enqueue(note.request("x"))

@@ -1,4 +1,4 @@
-"""Functions that have to be plain: an async one, or a generator, never counts as done."""
+"""Async functions and generators are refused or reported where a plain function is expected."""
 
 import functools
 import gc
@@ -20,6 +20,7 @@ from bgjobs.testing import check_repeatable, refute_enqueued, run_one
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
+
 
 CREATE = "create table bgjobs_test_lines (line text)"
 
@@ -109,7 +110,7 @@ async def failed_and_lines(app: Harness, *works: Any) -> tuple[Any, list[str]]:
         (None, "NoneType"),
     ],
 )
-async def test_work_that_cannot_be_plain_is_refused_when_it_is_given(
+async def test_completion_work_that_is_not_a_plain_function_is_refused(
     sqlite_app: Harness, work: Any, found: str
 ) -> None:
     failed, lines = await failed_and_lines(sqlite_app, write, work)
@@ -131,7 +132,7 @@ async def test_work_that_cannot_be_plain_is_refused_when_it_is_given(
         (lambda connection: map(connection.execute, [CREATE]), "map"),
     ],
 )
-async def test_work_that_has_not_run_when_it_returns_fails_the_attempt_and_writes_nothing(
+async def test_completion_work_that_has_not_run_when_it_returns_fails_the_attempt(
     app: Harness, work: Any, found: str
 ) -> None:
     failed, lines = await failed_and_lines(app, write, work)
@@ -143,7 +144,7 @@ async def test_work_that_has_not_run_when_it_returns_fails_the_attempt_and_write
     assert lines == []
 
 
-async def test_work_may_return_a_cursor_or_anything_else_that_has_run(app: Harness) -> None:
+async def test_completion_work_may_return_a_cursor(app: Harness) -> None:
     insert = "insert into bgjobs_test_lines values ('cursor')"
     done, lines = await failed_and_lines(
         app, lambda raw: raw.execute(insert), lambda raw: raw.execute(insert).rowcount, write
@@ -152,7 +153,7 @@ async def test_work_may_return_a_cursor_or_anything_else_that_has_run(app: Harne
     assert lines == ["cursor", "cursor", "plain"]
 
 
-async def test_run_one_tells_it_too() -> None:
+async def test_run_one_refuses_async_completion_work() -> None:
     @bgjobs.worker
     async def effect(context: bgjobs.JobContext) -> None:
         context.complete_with(hidden(write_async))
@@ -215,7 +216,7 @@ def listen_lazily(event: object) -> Iterator[None]:
         ),
     ],
 )
-def test_a_setting_that_has_to_be_plain_is_refused_by_name(
+def test_an_async_function_as_a_setting_is_refused_by_name(
     sqlite_app: Harness, make: Callable[[Harness], object], problem: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -236,7 +237,7 @@ class HiddenPolicy:
         (HiddenPolicy(), "backoff HiddenPolicy: expected a timedelta, found coroutine"),
     ],
 )
-async def test_a_backoff_that_answers_something_else_is_told_and_loses_no_job(
+async def test_a_backoff_that_returns_no_delay_is_reported_and_loses_no_job(
     sqlite_app: Harness, backoff: Any, message: str
 ) -> None:
     config = sqlite_app.config(raising, queue={"backoff": backoff})
@@ -271,7 +272,7 @@ async def hear(event: object) -> None: ...
         (lambda event: Later(), "Later"),
     ],
 )
-async def test_a_listener_that_has_not_run_when_it_returns_is_told(
+async def test_a_listener_that_has_not_run_when_it_returns_is_reported(
     sqlite_app: Harness, listener: Any, found: str
 ) -> None:
     async with bgjobs.run(
@@ -286,7 +287,7 @@ async def test_a_listener_that_has_not_run_when_it_returns_is_told(
     assert f"found one that returned an object of type {found!r}" in str(told[0].error)
 
 
-async def test_an_async_listener_that_returns_another_coroutine_is_told(
+async def test_an_async_listener_that_returns_a_coroutine_is_reported(
     sqlite_app: Harness,
 ) -> None:
     async def listen(event: object) -> Any:
@@ -310,7 +311,7 @@ PROGRESSING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("verb", PROGRESSING)
-async def test_a_progress_that_is_async_is_refused_before_anything_is_done(
+async def test_an_async_progress_function_is_refused_before_anything_changes(
     app: Harness, verb: str
 ) -> None:
     async def progress(done: int) -> None: ...
@@ -334,7 +335,7 @@ async def test_a_progress_that_is_async_is_refused_before_anything_is_done(
     gc.collect()
 
 
-async def test_the_testing_kit_tells_its_callbacks_too(tmp_path: Any) -> None:
+async def test_the_testing_kit_refuses_async_callbacks(tmp_path: Any) -> None:
     async def matches() -> bool:
         return False
 

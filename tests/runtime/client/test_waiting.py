@@ -1,13 +1,22 @@
-"""Waiting for the end of a job."""
+"""`wait_for` and `drain`."""
+
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, SucceededJob
-from bgjobs.errors import DuplicateJobError, UnknownJobError
-from tests.runtime.conftest import Harness, virtual_time
+from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.outcomes import put_back
+from bgjobs.errors import StoreUnavailableError, UnknownJobError
+from bgjobs.events import Event, JobStarted, StoreResponded
+from bgjobs.stores.types import NewJob, Owner
+from tests.runtime.conftest import Harness, Wrapped, virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +31,7 @@ async def broken() -> None:
     raise ValueError("no")
 
 
-async def test_a_job_of_this_process_and_of_another(app: Harness) -> None:
+async def test_wait_for_returns_jobs_of_this_process_and_of_another(app: Harness) -> None:
     config = app.config(fine, broken, queue={"max_retries": 0})
     producer = app.config(queues=[], enqueue_only=[fine, broken])
     async with bgjobs.run(config) as bg, bgjobs.run(producer) as elsewhere:
@@ -33,7 +42,7 @@ async def test_a_job_of_this_process_and_of_another(app: Harness) -> None:
             assert isinstance(await waiting.wait_for(bad.id), FailedJob)
 
 
-async def test_one_that_ended_before_is_given_at_once_and_an_unknown_one_refused(
+async def test_wait_for_returns_an_ended_job_at_once_and_refuses_an_unknown_one(
     sqlite_app: Harness,
 ) -> None:
     async with bgjobs.run(sqlite_app.config(fine)) as bg:
@@ -44,7 +53,7 @@ async def test_one_that_ended_before_is_given_at_once_and_an_unknown_one_refused
 
 
 @virtual_time
-async def test_giving_up_leaves_the_job_alone(virtual_app: Harness) -> None:
+async def test_cancelling_wait_for_does_not_change_the_job(virtual_app: Harness) -> None:
     async with bgjobs.run(virtual_app.config(fine)) as bg:
         job = await bg.enqueue(fine.request().available_in(hours=1))
         with anyio.move_on_after(60) as scope:
@@ -54,51 +63,99 @@ async def test_giving_up_leaves_the_job_alone(virtual_app: Harness) -> None:
         assert isinstance(await bg.wait_for(job), SucceededJob)
 
 
-async def test_a_duplicate_may_be_an_error(app: Harness) -> None:
-    async with bgjobs.run(app.config(fine)) as bg:
-        later = fine.request().available_in(hours=1)
-        first = await bg.enqueue(later.unique("a"))
-        assert await bg.enqueue(later.unique("a")) == first
-        again = later.unique("a", on_conflict="raise")
-        with pytest.raises(DuplicateJobError) as caught:
-            await bg.enqueue_many([later, again, later.unique("b")])
-        assert str(caught.value) == (f"job {first.id} of worker 'fine' has the unique key 'a'")
-        assert caught.value.holder == first.id
-        assert [job.id for job in await bg.enqueued()] == [first.id]
-        assert (await bg.enqueue(later.unique("b", on_conflict="raise"))).unique_key == "b"
+PATIENCE = 30.0
+"""Seconds; a safety net."""
 
 
-async def test_two_requests_of_one_call_hold_no_key_of_each_other(app: Harness) -> None:
-    async with bgjobs.run(app.config(fine)) as bg:
-        again = fine.request().available_in(hours=1).unique("a", on_conflict="raise")
-        with pytest.raises(DuplicateJobError) as caught:
-            await bg.enqueue_many([again, again])
-        assert str(caught.value) == (
-            "two requests of one call for worker 'fine' have the unique key 'a'; "
-            "nothing of this call was stored"
-        )
-        assert caught.value.holder is None
-        assert await bg.enqueued() == []
+class HandOver:
+    """Another owner gives a job back while a drain looks, and the queue reserves it at once.
+
+    The queue hears of that only when the drain has heard the answer to its last question.
+    """
+
+    def __init__(self, app: Harness, *, loses_the_answer: bool) -> None:
+        self._real, self._other = app.database.store(), app.open_store()
+        self._other.migrate()
+        self._loses_the_answer = loses_the_answer
+        self._given_back = False
+        self._reserved, self._answered = threading.Event(), threading.Event()
+        verbs = {verb: self._asked(verb) for verb in ("count", "get_running")}
+        self.store = Wrapped(self._real, reserve=self.reserve, **verbs)
+
+    def begin(self) -> Job:
+        """Store a job that another owner has reserved."""
+        owner = Owner(new_id(), "other", "elsewhere")
+        self._other.open_owner(owner, timedelta(minutes=1))
+        self._other.write([NewJob(new_id(), fine.request())])
+        [self._held] = self._other.reserve(owner.id, ["fine"], 1)
+        return self._held
+
+    def hear(self, event: Event) -> None:
+        """Hear of every answer on the event loop, where the drain goes on with it."""
+        verb = event.verb if isinstance(event, StoreResponded) else None
+        if verb in ("count", "next_due") and self._reserved.is_set():
+            self._answered.set()
+
+    def reserve(self, *args: Any, **options: Any) -> Sequence[Job]:
+        jobs = self._real.reserve(*args, **options)
+        if jobs and not self._reserved.is_set():
+            self._reserved.set()
+            assert self._answered.wait(PATIENCE)
+            if self._loses_the_answer:
+                raise StoreUnavailableError("connection lost after the commit")
+        return jobs
+
+    def _asked(self, name: str) -> Any:
+        real = getattr(self._real, name)
+
+        def verb(*args: Any, **options: Any) -> Any:
+            if self._given_back:
+                return real(*args, **options)
+            self._given_back = True
+            self._other.write((), [put_back(self._held)])
+            answer = real(*args, **options)
+            assert self._reserved.wait(PATIENCE)
+            return answer
+
+        verb.__name__ = name
+        return verb
+
+    def close(self) -> None:
+        self._other.close()
 
 
-async def test_a_duplicate_in_another_s_batch_fails_only_its_own(app: Harness) -> None:
-    async with bgjobs.run(app.config(fine)) as bg:
-        later = fine.request().available_in(hours=1)
-        await bg.enqueue(later.unique("a"))
-        refused: list[DuplicateJobError] = []
+@pytest.mark.parametrize("loses_the_answer", [False, True])
+async def test_drain_waits_for_a_job_that_is_reserved_while_it_checks(
+    app: Harness, loses_the_answer: bool
+) -> None:
+    over = HandOver(app, loses_the_answer=loses_the_answer)
+    job = over.begin()
+    config = app.config(
+        store=over.store,
+        queues=[bgjobs.Queue("default", workers=[fine], poll_interval=0.02)],
+        listeners=[over.hear],
+    )
+    async with bgjobs.run(config) as bg:
+        await bg.drain()
+        assert bg.queue("default").running == ()
+        assert isinstance(await bg.find(job.id), SucceededJob)
+    over.close()
 
-        async def refuse() -> None:
-            try:
-                await bg.enqueue(later.unique("a", on_conflict="raise"))
-            except DuplicateJobError as error:
-                refused.append(error)
 
-        async def store() -> None:
-            await bg.enqueue(later)
+@bgjobs.worker
+async def forever() -> None:
+    await anyio.sleep_forever()
 
-        async with anyio.create_task_group() as tasks:
-            for _ in range(5):
-                tasks.start_soon(store)
-                tasks.start_soon(refuse)
-        assert len(refused) == 5
-        assert (await bg.count()).delayed == 6
+
+async def test_drain_ends_when_the_application_is_stopped(app: Harness) -> None:
+    async with bgjobs.run(app.config(forever, grace=0)) as bg:
+        await bg.enqueue(forever.request())
+        await app.recorder.wait_for(JobStarted)
+        async with anyio.create_task_group() as group:
+            group.start_soon(assert_not_drained, bg)
+            await anyio.wait_all_tasks_blocked()
+            bg.stop()
+
+
+async def assert_not_drained(bg: bgjobs.BgJobs) -> None:
+    assert await bg.drain() is False

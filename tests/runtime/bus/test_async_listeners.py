@@ -1,0 +1,188 @@
+"""Async listeners: their order, their buffer and the end of the application."""
+
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+import trio
+from trio.testing import MockClock
+
+import bgjobs
+from bgjobs._runtime import bus as bus_module
+from bgjobs._runtime.bus import DRAIN_TIMEOUT
+from bgjobs.events import (
+    Event,
+    JobSucceeded,
+    QueueStopped,
+)
+from tests.runtime.conftest import Harness, virtual_time
+
+pytestmark = pytest.mark.anyio
+
+
+@bgjobs.worker
+async def note(text: str) -> None: ...
+
+
+def queue(name: str, worker: Any, *listeners: Any) -> bgjobs.Queue:
+    return bgjobs.Queue(name, workers=[worker], listeners=listeners)
+
+
+async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
+    """Run one job to its success, whatever the listeners do."""
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(note.request("a"))
+        await bg.drain()
+        (done,) = await bg.succeeded()
+    return done
+
+
+async def test_an_async_listener_receives_events_one_at_a_time_in_order(
+    app: Harness,
+) -> None:
+    heard: list[Event] = []
+    busy = 0
+
+    async def listener(event: Event) -> None:
+        nonlocal busy
+        busy += 1
+        assert busy == 1
+        await anyio.lowlevel.checkpoint()
+        heard.append(event)
+        busy -= 1
+
+    await run_one(app.config(note, listeners=[app.recorder, listener]))
+    assert heard == app.recorder.events
+
+
+class Object:
+    """A listener that is an object with an async `__call__`."""
+
+    def __init__(self, heard: list[Event]) -> None:
+        self.heard = heard
+
+    async def __call__(self, event: Event) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.heard.append(event)
+
+    async def method(self, event: Event) -> None:
+        await self(event)
+
+
+@pytest.mark.parametrize("kind", ["object", "method", "partial"])
+async def test_every_kind_of_async_callable_is_awaited(sqlite_app: Harness, kind: str) -> None:
+    listener = Object([])
+    given: Any = {"object": listener, "method": listener.method}.get(kind)
+    given = given or partial(Object.method, listener)
+    await run_one(sqlite_app.config(note, listeners=[sqlite_app.recorder, given]))
+    assert listener.heard == sqlite_app.recorder.events
+
+
+async def test_an_async_listener_of_a_queue_receives_its_last_event(app: Harness) -> None:
+    """What is left for it when the application stops is still handed out."""
+    heard: list[str] = []
+    stopped = anyio.Event()
+
+    async def slow(event: Event) -> None:
+        await stopped.wait()
+        heard.append(type(event).__name__)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, QueueStopped):
+            stopped.set()
+
+    await run_one(app.config(queues=[queue("q", note, slow)], listeners=[watch]))
+    assert heard[0] == "QueueStarted"
+    assert heard[-1] == "QueueStopped"
+    assert "JobSucceeded" in heard
+
+
+@virtual_time
+async def test_a_listener_that_never_returns_delays_the_end_by_the_drain_timeout(
+    virtual_app: Harness,
+) -> None:
+    async def stuck(event: Event) -> None:
+        await anyio.sleep_forever()
+
+    async with bgjobs.run(
+        virtual_app.config(note, listeners=[stuck, virtual_app.recorder])
+    ) as bg:
+        await bg.enqueue(note.request("a"))
+        await bg.drain()
+        left = anyio.current_time()
+    assert anyio.current_time() - left == DRAIN_TIMEOUT == 5.0
+    assert len(virtual_app.recorder.of(JobSucceeded)) == 1
+
+
+@virtual_time
+async def test_a_cancelled_application_delivers_the_remaining_events(
+    virtual_app: Harness,
+) -> None:
+    heard: list[str] = []
+
+    async def slow(event: Event) -> None:
+        await anyio.sleep(0.01)
+        heard.append(type(event).__name__)
+
+    with anyio.CancelScope() as scope:
+        async with bgjobs.run(virtual_app.config(note, listeners=[slow])):
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert heard[-1] == "StoreResponded"
+
+
+async def test_events_for_a_listener_that_is_too_slow_are_dropped_and_counted(
+    sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bus_module, "MAILBOX_SIZE", 3)
+    go_on = anyio.Event()
+    heard: list[Event] = []
+
+    async def slow(event: Event) -> None:
+        await go_on.wait()
+        heard.append(event)
+
+    config = sqlite_app.config(note, listeners=[sqlite_app.recorder, slow])
+    async with bgjobs.run(config) as bg:
+        for number in range(20):
+            await bg.enqueue(note.request(str(number)))
+        await bg.drain()
+        (mailbox,) = bg._services.bus.deliveries._mailboxes
+        go_on.set()
+    told = sqlite_app.recorder.events
+    assert heard[:4] == told[:4]  # one in hand and three in the box
+    assert mailbox.dropped == len(told) - len(heard) > 100
+    assert len(sqlite_app.recorder.of(JobSucceeded)) == 20
+    warned = [one.getMessage() for one in caplog.records if "too slow" in one.getMessage()]
+    assert len(warned) == 1
+    assert warned[0].startswith("listener ")
+    assert warned[0].endswith("slow is too slow: events dropped")
+
+
+def test_the_drain_timeout_is_the_same_under_plain_trio(tmp_path: Any) -> None:
+    """Not by the anyio plugin: the listener's task is really gone when the run has ended."""
+    gone: list[str] = []
+
+    async def stuck(event: Event) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            gone.append(type(event).__name__)
+
+    async def main() -> float:
+        store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
+        config = bgjobs.Config(
+            store=store,
+            enqueue_only=[note],
+            listeners=[stuck],
+            clock=bgjobs.testing.VirtualClock(),
+        )
+        async with bgjobs.run(config):
+            left = trio.current_time()
+        return trio.current_time() - left
+
+    assert trio.run(main, clock=MockClock(autojump_threshold=0)) == 5.0
+    assert gone == ["StoreCalled"]

@@ -1,0 +1,225 @@
+"""Leases under a store that is slow or refuses writes, and under a clock that differs."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from attrs import frozen
+
+import bgjobs
+from bgjobs._core.ids import new_id
+from bgjobs._runtime.leases import registry
+from bgjobs.errors import LeaseLostError, StoreUnavailableError
+from bgjobs.events import (
+    ChildCrashed,
+    ClockSkew,
+    Event,
+    JobStarted,
+    JobSucceeded,
+    QueueStarted,
+    StoreCalled,
+    StoreFailed,
+)
+from bgjobs.stores.port import Store
+from bgjobs.stores.types import NewJob, Renewal
+from tests.fixtures.faulty_store import FaultyStore
+from tests.runtime.conftest import Harness, Wrapped, virtual_time
+
+pytestmark = pytest.mark.anyio
+
+
+@bgjobs.worker
+async def note(number: int = 0) -> None:
+    """End well."""
+
+
+async def test_a_skewed_clock_is_reported(sqlite_app: Harness) -> None:
+    store = sqlite_app.database.store()
+
+    def heartbeat(*args: Any, **kwargs: Any) -> Renewal:
+        beat = store.heartbeat(*args, **kwargs)
+        return Renewal(beat.alive, beat.now - timedelta(hours=1))
+
+    config = sqlite_app.config(
+        note, store=Wrapped(store, heartbeat=heartbeat), lease=3.0, heartbeat_interval=0.1
+    )
+    async with bgjobs.run(config):
+        skew = (await sqlite_app.recorder.wait_for(ClockSkew))[0]
+    assert skew.seconds == pytest.approx(3600, abs=60)
+
+
+def patient(**more: Any) -> dict[str, Any]:
+    tolerance = bgjobs.RestartTolerance(restarts=100, backoff=bgjobs.backoff.IMMEDIATE)
+    return {"restart_tolerance": tolerance, "sweep_interval": 0.1, **more}
+
+
+async def test_a_lost_lease_cancels_handlers_before_others_can_reserve_their_jobs(
+    sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renewal fails from now on: by the local clock the handler ends within the lease."""
+    monkeypatch.setattr(
+        registry, "TRUSTED_SHARE", 0.5
+    )  # the rest is for a machine that is busy
+    store = FaultyStore(sqlite_app.database.store())
+    times: list[float] = []
+
+    @bgjobs.worker
+    async def long() -> None:
+        if times:
+            return
+        times.append(anyio.current_time())
+        store.faults["heartbeat"] = [StoreUnavailableError("away")] * 1000
+        try:
+            await anyio.sleep_forever()
+        finally:
+            times.append(anyio.current_time())
+            store.faults["heartbeat"] = []
+
+    settings = patient(lease=4.0, heartbeat_interval=0.5)
+    async with bgjobs.run(sqlite_app.config(long, store=store, **settings)) as bg:
+        await bg.enqueue(long.request())
+        await sqlite_app.recorder.wait_for(JobSucceeded)
+    (crash,) = sqlite_app.recorder.of(ChildCrashed)
+    assert isinstance(crash.error, LeaseLostError)
+    assert times[1] - times[0] < 4.0
+
+
+async def test_a_refused_lease_ends_the_owner(app: Harness) -> None:
+    """Somebody swept this owner: the heartbeat hears it and a new owner takes its place."""
+    thief = app.open_store()
+    async with bgjobs.run(
+        app.config(note, lease=3.0, heartbeat_interval=0.1, **patient())
+    ) as bg:
+        (started,) = await app.recorder.wait_for(QueueStarted)
+        thief.close_owners([started.owner])
+        await app.recorder.wait_for(QueueStarted, 2)
+        await bg.enqueue(note.request(1))
+        await app.recorder.wait_for(JobSucceeded)
+    thief.close()
+
+
+WRITING = ("reserve", "write", "heartbeat", "open_owner", "close_owners", "prune", "replace")
+
+
+@frozen
+class Scene:
+    """An application whose tasks were cancelled natively."""
+
+    bg: bgjobs.BgJobs
+    app: Harness
+    other: Store
+    beats: threading.Semaphore
+    heard: list[Event]
+
+    async def heartbeat(self) -> None:
+        assert await anyio.to_thread.run_sync(lambda: self.beats.acquire(timeout=30))
+
+
+async def heartbeat(scene: Scene) -> None:
+    while scene.beats.acquire(blocking=False):
+        pass
+    await scene.heartbeat()
+    await scene.heartbeat()
+
+
+def read_only(real: bgjobs.Store, error: Exception, switch: threading.Event) -> Any:
+    """A store that can be read, and refuses to be written to while the switch is set."""
+
+    def refusing(verb: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if switch.is_set():
+                raise error
+            return getattr(real, verb)(*args, **kwargs)
+
+        call.__name__ = verb
+        return call
+
+    return Wrapped(real, **{verb: refusing(verb) for verb in WRITING})
+
+
+@virtual_time
+async def test_a_refused_write_is_retried_a_few_times_only(virtual_app: Harness) -> None:
+    error, switch = StoreUnavailableError("read-only"), threading.Event()
+    real = virtual_app.database.store()
+    store = read_only(real, error, switch)
+    config = virtual_app.config(
+        note, store=store, lease=20.0, retention=bgjobs.Retention(), sweep_interval=5.0
+    )
+    async with bgjobs.run(config) as bg:
+        await bg.wait_for(await bg.enqueue(note.request()))
+        switch.set()
+        real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
+        await anyio.lowlevel.checkpoint()
+        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        virtual_app.recorder.clear()
+        await anyio.sleep(10)
+        failed = virtual_app.recorder.of(StoreFailed)
+        assert 3 <= len(failed) <= 15
+        assert len(virtual_app.recorder.of(StoreCalled)) <= 60
+        switch.clear()
+        await virtual_app.recorder.wait_for(JobSucceeded)
+
+
+@virtual_time
+@pytest.mark.parametrize("outage", [0.3, 2.0, 4.0, 9.0, 31.0, 100.0])
+async def test_work_resumes_soon_after_the_store_accepts_writes_again(
+    virtual_app: Harness, outage: float
+) -> None:
+    """However long the outage was, and however seldom the lease asks for a heartbeat."""
+    switch, real = threading.Event(), virtual_app.database.store()
+    store = read_only(real, StoreUnavailableError("read-only"), switch)
+    config = virtual_app.config(note, store=store, lease=1000.0, sweep_interval=1000.0)
+    async with bgjobs.run(config) as bg:
+        await bg.wait_for(await bg.enqueue(note.request()))
+        await anyio.sleep(30)  # the last heartbeat is long ago
+        switch.set()
+        real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
+        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        await anyio.sleep(outage)
+        switch.clear()
+        begun = anyio.current_time()
+        await virtual_app.recorder.wait_for(JobSucceeded, 2)
+        assert anyio.current_time() - begun <= 1.5
+    assert virtual_app.recorder.of(ChildCrashed) == []
+
+
+@virtual_time
+async def test_a_lost_lease_names_the_last_error_of_the_store(virtual_app: Harness) -> None:
+    error, switch = StoreUnavailableError("read-only"), threading.Event()
+    store = read_only(virtual_app.database.store(), error, switch)
+    async with bgjobs.run(virtual_app.config(note, store=store, lease=20.0)) as bg:
+        await bg.wait_for(await bg.enqueue(note.request()))
+        switch.set()
+        [crash] = await virtual_app.recorder.wait_for(ChildCrashed)
+        assert str(crash.error) == (
+            "queue 'default': the lease could not be renewed in time; the last try: read-only"
+        )
+        assert crash.error.__cause__ is error
+        switch.clear()
+
+
+async def test_a_settlement_may_wait_for_as_long_as_the_lease_is_renewed(app: Harness) -> None:
+    """Writes that take longer than a lease cost nothing while the heartbeat gets through."""
+    real = app.database.store()
+    beats = threading.Semaphore(0)
+
+    def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
+        for _ in range(7 if settle else 0):  # at two a second, more than a lease
+            assert beats.acquire(timeout=60)
+        return real.write(enqueue, settle, **kwargs)
+
+    def heartbeat(*args: Any, **kwargs: Any) -> Any:
+        beats.release()
+        return real.heartbeat(*args, **kwargs)
+
+    store = Wrapped(real, write=write, heartbeat=heartbeat)
+    config = app.config(note, store=store, lease=3.0, heartbeat_interval=0.5)
+    async with bgjobs.run(config) as bg:
+        await bg.enqueue(note.request(1))
+        await app.recorder.wait_for(JobSucceeded)
+    assert app.recorder.of(ChildCrashed) == []
+    assert len(app.recorder.of(JobStarted)) == 1
