@@ -11,19 +11,12 @@ async listeners           receive the last events
                '- queues  and scheduled jobs, one child each, beside the block of the user
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial, wraps
-from typing import Any, cast
 
-from anyio import (
-    TASK_STATUS_IGNORED,
-    CancelScope,
-    Event,
-    create_task_group,
-    get_cancelled_exc_class,
-)
-from anyio.abc import TaskGroup, TaskStatus
+from anyio import TASK_STATUS_IGNORED, CancelScope, Event
+from anyio.abc import TaskStatus
 from attrs import evolve
 
 from bgjobs._core.arguments import check_type
@@ -38,7 +31,8 @@ from bgjobs._runtime.lifecycle import ShutdownTimeout
 from bgjobs._runtime.services import Services
 from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.supervisor import Supervisor
-from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped
+from bgjobs._runtime.task_groups import background_tasks, run_beside, task_group
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import Migrated, SetupFailed
 
 
@@ -117,12 +111,12 @@ async def _run(config: Config, system: Config) -> AsyncGenerator[BgJobs]:
     services.lifecycle.host = native_task()
     shutdown_timeout = ShutdownTimeout(config.store, config.clock)
     async with (
-        _run_beside(bus.deliveries.run, stop=bus.close),
-        _run_beside(services.dispatch.threads.run, stop=services.dispatch.threads.finish),
+        run_beside(bus.deliveries.run, stop=bus.close),
+        run_beside(services.dispatch.threads.run, stop=services.dispatch.threads.finish),
         _open_store(services),
-        _run_beside(shutdown_timeout.run, stop=shutdown_timeout.cancel),
-        _run_beside(services.settlements.run, stop=services.settlements.finish),
-        _run_beside(services.enqueues.run, stop=services.enqueues.finish),
+        run_beside(shutdown_timeout.run, stop=shutdown_timeout.cancel),
+        run_beside(services.settlements.run, stop=services.settlements.finish),
+        run_beside(services.enqueues.run, stop=services.enqueues.finish),
         _run_children(services, system, shutdown_timeout.begun) as bg,
     ):
         yield bg
@@ -193,7 +187,7 @@ async def _run_children(
     supervisor = Supervisor(services.config.restart_tolerance, services.clock)
     children = Children(services, supervisor)
     try:
-        async with _background_tasks(queues_ended) as background, _task_group() as queues:
+        async with background_tasks(queues_ended) as background, task_group() as queues:
             children.start(background, queues)
             bg = BgJobs(services, children, system)
             try:
@@ -220,84 +214,3 @@ async def _finish(services: Services, children: Children) -> None:
         await Monitor(services).release_dead()
         await children.finish_changes()
         await services.notifier.flush()
-
-
-@asynccontextmanager
-async def _background_tasks(ended: Event) -> AsyncGenerator[TaskGroup]:
-    """Open a task group that is cancelled after the block has ended, and set `ended` then.
-
-    A cancellation of the block does not reach it: the thread of a plain handler may run on for
-    a while, and its lease must be renewed until it has returned.
-    """
-    started = Event()
-    groups: list[TaskGroup] = []
-
-    async def keep() -> None:
-        async with create_task_group() as group:
-            groups.append(group)
-            started.set()
-            await ended.wait()
-            group.cancel_scope.cancel()
-
-    async with _task_group() as outer:
-        outer.start_soon(run_shielded, keep)
-        try:
-            with CancelScope(shield=True):  # at most one iteration of the event loop
-                await started.wait()
-            yield groups[0]
-        finally:
-            ended.set()
-
-
-@asynccontextmanager
-async def _run_beside(
-    task: Callable[[], Coroutine[Any, Any, None]], *, stop: Callable[[], None]
-) -> AsyncGenerator[None]:
-    """Run a task during the block; when the block ends, call `stop` and wait for the task."""
-    async with _task_group() as group:
-        group.start_soon(task)
-        try:
-            yield
-        finally:
-            stop()
-
-
-@asynccontextmanager
-async def _task_group() -> AsyncGenerator[TaskGroup]:
-    """Open a task group that raises an error of the block unchanged, without a group around it.
-
-    Inside an exception group, `sys.exit(4)` would end the process with another exit code.
-    """
-    block_error: BaseException | None = None
-    try:
-        async with create_task_group() as group:
-            try:
-                yield group
-            except BaseException as error:
-                if _ends_early(error):
-                    raise
-                block_error = error
-    except BaseExceptionGroup as errors:
-        block_error = block_error or _interruption(errors)
-    if block_error is not None:
-        raise block_error
-
-
-def _ends_early(error: BaseException) -> bool:
-    """Whether the event loop or Python ends the block: by a cancellation or `GeneratorExit`."""
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return group.split(get_cancelled_exc_class())[0] is not None
-    return isinstance(error, (get_cancelled_exc_class(), GeneratorExit))
-
-
-def _interruption(group: "BaseExceptionGroup[BaseException]") -> BaseException:
-    """Return the single `KeyboardInterrupt` of a group; raise the group if it has other errors.
-
-    Trio puts a Ctrl-C that comes while a block is left into a group. On asyncio the group is
-    raised, as the interrupt has ended the event loop already.
-    """
-    error = unwrapped(group)
-    if native_task() is not None or not isinstance(error, KeyboardInterrupt):
-        raise group
-    return error

@@ -4,7 +4,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -16,27 +15,10 @@ from bgjobs.errors import (
     UnknownJobError,
     UnknownNameError,
 )
+from tests.runtime.admin.helpers import NO_RETRIES, broken, fail_some, fine
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
-
-
-BROKEN = {"queue": {"max_retries": 0}}
-
-
-@bgjobs.worker
-async def broken(host: str = "") -> None:
-    raise ConnectionError(f"no route to {host}")
-
-
-@bgjobs.worker
-async def fine() -> None:
-    """End well."""
-
-
-async def fail_some(bg: bgjobs.BgJobs, *hosts: str) -> list[UUID]:
-    jobs = await bg.enqueue_many(broken.request(host) for host in hosts)
-    return [(await bg.wait_for(job)).id for job in jobs]
 
 
 async def test_invalid_values_are_refused(sqlite_app: Harness) -> None:
@@ -76,7 +58,7 @@ STRANGE_WORDS = [
 
 
 async def test_no_search_text_causes_a_database_error(app: Harness) -> None:
-    async with bgjobs.run(app.config(broken, **BROKEN)) as bg:
+    async with bgjobs.run(app.config(broken, **NO_RETRIES)) as bg:
         await fail_some(bg, "alpha")
         for text in NO_WORDS:
             with pytest.raises(SearchError, match="search: expected a word of letters or digi"):
@@ -98,8 +80,8 @@ async def test_arguments_of_wrong_types_are_refused_before_anything_changes(
 ) -> None:
     wrong: Any = "nonsense"
     number: Any = 5
-    naive = datetime(2030, 1, 1)  # noqa: DTZ001 - the point
-    async with bgjobs.run(app.config(broken, fine, **BROKEN)) as bg:
+    naive = datetime(2030, 1, 1)  # noqa: DTZ001 - refused below
+    async with bgjobs.run(app.config(broken, fine, **NO_RETRIES)) as bg:
         await fail_some(bg, "alpha")
         job = await bg.enqueue(fine.request().available_in(hours=1))
         admin = bg.admin

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import anyio
 import anyio.lowlevel
@@ -17,37 +16,14 @@ from bgjobs.events import (
     QueuePaused,
 )
 from bgjobs.stores.types import NewJob
+from tests.runtime.admin.helpers import NO_RETRIES, broken, fail_some, fine, nightly, planned
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
 
 pytestmark = pytest.mark.anyio
 
 
-@bgjobs.worker
-async def fine() -> None:
-    """End well."""
-
-
-@bgjobs.worker
-async def broken(host: str = "") -> None:
-    raise ConnectionError(f"no route to {host}")
-
-
-def nightly(**settings: Any) -> bgjobs.ScheduledJob:
-    schedule = bgjobs.schedule().at(2, 30).build()
-    return bgjobs.ScheduledJob(fine, schedule, name="nightly", poll_interval=0.1, **settings)
-
-
-async def planned(admin: bgjobs.Admin, but: UUID | None = None) -> bgjobs.Job:
-    """Wait for a run that waits, another one than this."""
-    while True:
-        for job in await admin.list("delayed"):
-            if job.id != but and isinstance(job, bgjobs.Job):
-                return job
-        await anyio.sleep(0.01)
-
-
 async def test_all_waiting_jobs_are_cancelled_except_runs_of_schedules(app: Harness) -> None:
-    """A paused one would run again, if its schedule planned anew."""
+    """If the run of a paused schedule were cancelled, the next one would not be paused."""
     async with bgjobs.run(app.config(scheduled_jobs=[nightly()], queues=[])) as bg:
         await planned(bg.admin)
         await bg.admin.schedule("nightly").pause()
@@ -75,12 +51,12 @@ async def test_jobs_enqueued_during_cancel_waiting_are_left_out(
     monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
     store, pages = app.database.store(), list[int]()
 
-    def arrive() -> None:
+    def add_jobs() -> None:
         pages.append(1)
-        assert len(pages) < 10, "it goes on for ever"
+        assert len(pages) < 10, "it does not end"
         store.write([NewJob(new_id(), JobRequest("fine", "{}")) for _ in range(2)])
 
-    wrapped = Wrapped(store, get_enqueued=after_each(store.get_enqueued, arrive))
+    wrapped = Wrapped(store, get_enqueued=after_each(store.get_enqueued, add_jobs))
     config = app.config(queues=[], enqueue_only=[fine], store=wrapped)
     async with bgjobs.run(config) as bg:
         before = await bg.enqueue_many([fine.request()] * 5)
@@ -93,14 +69,14 @@ async def test_jobs_that_end_during_prune_are_left_out(app: Harness) -> None:
     store: Any = app.database.store()
     rounds = list[int]()
 
-    def arrive() -> None:
+    def add_jobs() -> None:
         rounds.append(1)
-        assert len(rounds) < 10, "it goes on for ever"
+        assert len(rounds) < 10, "it does not end"
         job = NewJob(new_id(), JobRequest("fine", "{}"))
         store.write([job])
         store.operations.cancel([job.id], "no")
 
-    wrapped = Wrapped(store, prune=after_each(store.prune, arrive))
+    wrapped = Wrapped(store, prune=after_each(store.prune, add_jobs))
     config = app.config(queues=[], enqueue_only=[fine], store=wrapped)
     async with bgjobs.run(config) as bg:
         await bg.enqueue(fine.request())
@@ -125,30 +101,22 @@ async def test_jobs_of_one_worker_are_pruned(app: Harness) -> None:
     assert [one.count for one in app.recorder.of(Pruned)] == [2]
 
 
-BROKEN = {"queue": {"max_retries": 0}}
-
-
-async def fail_some(bg: bgjobs.BgJobs, *hosts: str) -> list[UUID]:
-    jobs = await bg.enqueue_many(broken.request(host) for host in hosts)
-    return [(await bg.wait_for(job)).id for job in jobs]
-
-
 async def test_a_cancelled_retry_of_all_failed_jobs_loses_none(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few in each transaction, and cancelled half way: each is failed or runs again."""
+    """It is cancelled between two batches; each job is failed or waiting afterwards."""
     monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
-    async with bgjobs.run(sqlite_app.config(broken, **BROKEN)) as bg:
+    async with bgjobs.run(sqlite_app.config(broken, **NO_RETRIES)) as bg:
         ids = await fail_some(bg, *"abcdefg")
         await bg.admin.pause_queue("default")
         await sqlite_app.recorder.wait_for(QueuePaused)
         with anyio.CancelScope() as scope:
 
-            def cut_off(done: int) -> None:
+            def cancel_at_four(done: int) -> None:
                 if done == 4:
                     scope.cancel()
 
-            await bg.admin.retry_failed(progress=cut_off)
+            await bg.admin.retry_failed(progress=cancel_at_four)
         assert scope.cancelled_caught
         waiting = {job.id for job in await bg.admin.list("waiting")}
         failed = {job.id for job in await bg.admin.list("failed")}

@@ -7,14 +7,10 @@ import pytest
 import bgjobs
 from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs.events import AdminAction, JobCancelled, QueuePaused, QueueResumed
+from tests.runtime.admin.helpers import fine
 from tests.runtime.conftest import Harness, Wrapped
 
 pytestmark = pytest.mark.anyio
-
-
-@bgjobs.worker
-async def fine() -> None:
-    """End well."""
 
 
 async def test_a_handler_is_cancelled_from_another_application(app: Harness) -> None:
@@ -27,8 +23,8 @@ async def test_a_handler_is_cancelled_from_another_application(app: Harness) -> 
         finally:
             ends.append("cancelled")
 
-    config, beside = app.config(endless), app.config(endless)
-    async with bgjobs.run(config) as bg, bgjobs.administer(beside) as admin:
+    config, other = app.config(endless), app.config(endless)
+    async with bgjobs.run(config) as bg, bgjobs.administer(other) as admin:
         job = await bg.enqueue(endless.request())
         while not await admin.list("running"):
             await anyio.lowlevel.checkpoint()
@@ -37,9 +33,13 @@ async def test_a_handler_is_cancelled_from_another_application(app: Harness) -> 
         ended = await bg.wait_for(job)
         assert isinstance(ended, FailedJob)
         assert (ended.error, ends) == ("Cancelled: by hand", ["cancelled"])
-        [told] = await app.recorder.wait_for(JobCancelled)
-        assert (told.queue, told.job.id, told.reason) == ("default", job.id, "by hand")
-        # Run again, it is not cancelled again: the order has gone with its end.
+        [reported] = await app.recorder.wait_for(JobCancelled)
+        assert (reported.queue, reported.job.id, reported.reason) == (
+            "default",
+            job.id,
+            "by hand",
+        )
+        # The command ended with the job, so the retried job is not cancelled.
         await admin.retry(job.id)
         while not await admin.list("running"):
             await anyio.lowlevel.checkpoint()
@@ -63,7 +63,7 @@ async def test_a_handler_that_ignores_its_cancellation_and_returns_has_succeeded
         await running.wait()
         await bg.admin.cancel(job.id, reason="too late")
         assert isinstance(await bg.wait_for(job), SucceededJob)
-        # Its slot goes on as before.
+        # Its slot runs further jobs.
         assert isinstance(await bg.wait_for(await bg.enqueue(fine.request())), SucceededJob)
 
 
@@ -91,7 +91,7 @@ async def test_a_job_that_waits_for_a_slot_is_cancelled_before_it_starts(
 
 async def test_a_queue_is_paused_in_all_processes_and_stays_paused(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)):
-        """Make the tables."""
+        """Create the tables."""
     async with bgjobs.administer(app.config(fine)) as admin:
         await admin.pause_queue("default")
         assert await admin.paused_queues() == {"default"}
@@ -99,7 +99,7 @@ async def test_a_queue_is_paused_in_all_processes_and_stays_paused(app: Harness)
             job = await bg.enqueue(fine.request())
             await app.recorder.wait_for(QueuePaused)
             assert bg.queue("default").paused
-            bg.queue("default").resume()  # which is about this process only
+            bg.queue("default").resume()  # affects this process only
             assert bg.queue("default").paused
             assert [one.id for one in await admin.list("waiting")] == [job.id]
             await admin.resume_queue("default")
@@ -114,10 +114,10 @@ async def test_a_queue_is_paused_in_all_processes_and_stays_paused(app: Harness)
 async def test_commands_are_read_without_notifications(
     sqlite_app: Harness,
 ) -> None:
-    """As behind a pooler, which passes no notifications on."""
+    """As behind a connection pooler that does not pass on notifications."""
     store = sqlite_app.database.store()
-    deaf = Wrapped(store, watch=lambda: None)
-    config = sqlite_app.config(fine, store=deaf, lease=3.0, heartbeat_interval=0.1)
+    silent = Wrapped(store, watch=lambda: None)
+    config = sqlite_app.config(fine, store=silent, lease=3.0, heartbeat_interval=0.1)
     other = sqlite_app.config(fine)
     async with bgjobs.run(config) as bg, bgjobs.administer(other) as admin:
         await admin.pause_queue("default")

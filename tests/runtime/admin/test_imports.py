@@ -12,6 +12,7 @@ from bgjobs.errors import (
     ExportedLineError,
 )
 from bgjobs.events import JobFailed
+from tests.runtime.admin.helpers import NO_RETRIES, broken, fail_some
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -20,13 +21,8 @@ pytestmark = pytest.mark.anyio
 DEEP = "[" * 100_000
 
 
-@bgjobs.worker
-async def broken(host: str = "") -> None:
-    raise ConnectionError(f"no route to {host}")
-
-
 async def exported(app: Harness) -> str:
-    """Return the line of a job that has failed, which is deleted."""
+    """Return the exported line of a failed job, and delete the job."""
     async with bgjobs.run(app.config(broken, queue={"max_retries": 0})) as bg:
         job = await bg.enqueue(broken.request("naïve café").with_metadata(trace="7"))
         await bg.wait_for(job)
@@ -106,16 +102,8 @@ async def test_hostile_lines_are_refused_and_the_others_run(app: Harness) -> Non
         assert {job.reservations for job in again} == {values["reservations"] + 1}
 
 
-BROKEN = {"queue": {"max_retries": 0}}
-
-
-async def fail_some(bg: bgjobs.BgJobs, *hosts: str) -> list[UUID]:
-    jobs = await bg.enqueue_many(broken.request(host) for host in hosts)
-    return [(await bg.wait_for(job)).id for job in jobs]
-
-
 async def test_failed_jobs_are_exported_pruned_and_imported(app: Harness) -> None:
-    async with bgjobs.run(app.config(broken, **BROKEN)) as bg:
+    async with bgjobs.run(app.config(broken, **NO_RETRIES)) as bg:
         ids = await fail_some(bg, "a", "b", "c")
         before = [await bg.admin.get(one) for one in ids]
         lines = [line async for line in bg.admin.export_failed()]
@@ -130,7 +118,7 @@ async def test_failed_jobs_are_exported_pruned_and_imported(app: Harness) -> Non
 
 
 async def test_an_import_names_the_line_that_cannot_be_read(sqlite_app: Harness) -> None:
-    async with bgjobs.run(sqlite_app.config(broken, **BROKEN)) as bg:
+    async with bgjobs.run(sqlite_app.config(broken, **NO_RETRIES)) as bg:
         await fail_some(bg, "a")
         [line] = [line async for line in bg.admin.export_failed()]
         for wrong, text in (

@@ -16,31 +16,14 @@ from bgjobs.errors import (
 )
 from bgjobs.events import AdminAction, JobEnqueued
 from bgjobs.stores.pages import Page
+from tests.runtime.admin.helpers import NO_RETRIES, broken, fail_some, fine
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
 
 
-BROKEN = {"queue": {"max_retries": 0}}
-
-
-@bgjobs.worker
-async def broken(host: str = "") -> None:
-    raise ConnectionError(f"no route to {host}")
-
-
-@bgjobs.worker
-async def fine() -> None:
-    """End well."""
-
-
-async def fail_some(bg: bgjobs.BgJobs, *hosts: str) -> list[UUID]:
-    jobs = await bg.enqueue_many(broken.request(host) for host in hosts)
-    return [(await bg.wait_for(job)).id for job in jobs]
-
-
 async def test_failed_jobs_are_found_and_retried(app: Harness) -> None:
-    async with bgjobs.run(app.config(broken, fine, **BROKEN)) as bg:
+    async with bgjobs.run(app.config(broken, fine, **NO_RETRIES)) as bg:
         one, other = await fail_some(bg, "alpha.example", "beta.example")
         [found] = await bg.admin.list("failed", search="route beta ex*")
         assert (found.id, found.attempts) == (other, 0)
@@ -51,7 +34,7 @@ async def test_failed_jobs_are_found_and_retried(app: Harness) -> None:
         assert [error.attempt for error in again.errors] == [0, 0]
         assert again.reservations == 2
         assert await bg.admin.retry_failed(search="alpha") == 1
-    assert [(told.action, told.count) for told in app.recorder.of(AdminAction)] == [
+    assert [(reported.action, reported.count) for reported in app.recorder.of(AdminAction)] == [
         ("retry", 1),
         ("retry_failed", 1),
     ]
@@ -144,7 +127,7 @@ async def test_diagnose_finds_no_problem_in_a_sound_database(app: Harness) -> No
 
 @bgjobs.worker
 async def idle() -> None:
-    """Run by no queue here, which might reserve it ahead."""
+    """No queue has it, so its jobs stay waiting."""
 
 
 async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
@@ -175,14 +158,14 @@ async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
         assert await bg.admin.delete() == []
         gate.set()
         assert isinstance(await bg.wait_for(running), bgjobs.SucceededJob)
-    told = [(one.action, one.count) for one in app.recorder.of(AdminAction)]
-    assert told == [("delete", 4), ("delete", 0)]
+    reported = [(one.action, one.count) for one in app.recorder.of(AdminAction)]
+    assert reported == [("delete", 4), ("delete", 0)]
 
 
 async def test_jobs_are_filtered_by_metadata(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However few of those that are read have it."""
+    """The page is full although only some of the jobs that are read match."""
     monkeypatch.setattr("bgjobs._runtime.admin.jobs.READ", 2)
     requests = [fine.request().with_metadata(part=str(n % 3), shop="x") for n in range(9)]
     async with bgjobs.run(app.config(queues=[], enqueue_only=[fine])) as bg:

@@ -1,8 +1,6 @@
 """Scheduled jobs, and their runs, changed through `Admin`."""
 
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import anyio
 import anyio.lowlevel
@@ -10,22 +8,18 @@ import pytest
 
 import bgjobs
 from bgjobs._core.jobs import FailedJob, SucceededJob
+from tests.runtime.admin.helpers import fine, nightly, planned
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
-
-
-@bgjobs.worker
-async def fine() -> None:
-    """End well."""
 
 
 async def test_scheduled_jobs_are_listed_paused_and_triggered_from_another_process(
     app: Harness,
 ) -> None:
     job = bgjobs.ScheduledJob(fine, bgjobs.schedule().at(2, 30).build(), name="nightly")
-    config, beside = (app.config(fine, scheduled_jobs=[job]) for _ in range(2))
-    async with bgjobs.run(config) as bg, bgjobs.administer(beside) as admin:
+    config, other = (app.config(fine, scheduled_jobs=[job]) for _ in range(2))
+    async with bgjobs.run(config) as bg, bgjobs.administer(other) as admin:
         while (await admin.schedules())[0].occurrence is None:
             await anyio.lowlevel.checkpoint()
         [state] = await admin.schedules()
@@ -38,20 +32,6 @@ async def test_scheduled_jobs_are_listed_paused_and_triggered_from_another_proce
         await admin.schedule("nightly").resume()
         [state] = await admin.schedules()
         assert not state.paused
-
-
-def nightly(**settings: Any) -> bgjobs.ScheduledJob:
-    schedule = bgjobs.schedule().at(2, 30).build()
-    return bgjobs.ScheduledJob(fine, schedule, name="nightly", poll_interval=0.1, **settings)
-
-
-async def planned(admin: bgjobs.Admin, but: UUID | None = None) -> bgjobs.Job:
-    """Wait for a run that waits, another one than this."""
-    while True:
-        for job in await admin.list("delayed"):
-            if job.id != but and isinstance(job, bgjobs.Job):
-                return job
-        await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize("ending", ["cancel", "delete"])
@@ -68,7 +48,7 @@ async def test_a_waiting_run_is_ended_and_its_schedule_plans_another(
         else:
             assert await bg.admin.delete(first.id) == [first.id]
             assert await bg.find(first.id) is None
-        again = await planned(bg.admin, but=first.id)
+        again = await planned(bg.admin, other_than=first.id)
         assert again.occurrence == first.occurrence
 
 

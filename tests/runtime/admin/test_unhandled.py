@@ -37,7 +37,7 @@ def only_enqueueing(app: Harness, *workers: Any) -> bgjobs.Config:
 
 
 async def enqueue(app: Harness, *requests: bgjobs.JobRequest) -> None:
-    """Store jobs, by a process that runs none."""
+    """Store jobs from a process that runs no queue."""
     workers = [bgjobs.worker(name=name)(nothing) for name in {one.name for one in requests}]
     async with bgjobs.run(only_enqueueing(app, *workers)) as bg:
         await bg.enqueue_many(requests)
@@ -52,7 +52,7 @@ async def found(config: bgjobs.Config) -> list[tuple[str, int, list[str]]]:
     return [(one.worker, one.waiting, [*one.runners]) for one in unhandled]
 
 
-async def told(config: bgjobs.Config) -> list[tuple[str, str]]:
+async def reported(config: bgjobs.Config) -> list[tuple[str, str]]:
     async with bgjobs.administer(config) as admin:
         findings = await admin.diagnose()
     return [(one.level, one.text) for one in findings if one.check == "jobs"]
@@ -64,7 +64,7 @@ async def test_jobs_of_a_renamed_worker_are_reported(app: Harness) -> None:
     config = app.config(queues=[queue("mail", send_mail)])
 
     assert await found(config) == [("sendmail", 2, [])]
-    [(level, text)] = await told(config)
+    [(level, text)] = await reported(config)
     assert level == "problem"
     assert text.startswith("2 jobs wait for worker 'sendmail' since 20")
     assert "no queue of the application has it (did you mean 'send_mail'?)" in text
@@ -89,8 +89,8 @@ async def test_a_queue_that_no_process_runs_is_reported(app: Harness) -> None:
     await enqueue(app, send_mail.request(), tidy.request().available_in(days=1))
     config = app.config(queues=[queue("mail", send_mail), queue("other", send_mail, tidy)])
 
-    assert await found(config) == [("send_mail", 1, ["mail", "other"])], "tidy is not late"
-    [(level, text)] = await told(config)
+    assert await found(config) == [("send_mail", 1, ["mail", "other"])], "tidy is not due yet"
+    [(level, text)] = await reported(config)
     assert level == "warning"
     assert text.startswith("1 job waits for worker 'send_mail' since 20")
     assert text.endswith("no process runs 'mail' or 'other': start one with bgjobs run")
@@ -113,10 +113,10 @@ async def test_an_unknown_queue_may_run_a_worker_that_is_only_enqueued_here(
     await enqueue(app, send_mail.request())
     web = only_enqueueing(app, send_mail)
 
-    [(level, text)] = await told(web)
+    [(level, text)] = await reported(web)
     async with bgjobs.run(app.config(queues=[queue("any", tidy)])):
         await app.recorder.wait_for(QueueStarted)
-        elsewhere = await told(web)
+        elsewhere = await reported(web)
 
     assert level == "warning"
     assert text.endswith("no process runs it: start one whose queue has it")
@@ -128,7 +128,7 @@ async def test_an_unknown_queue_turns_the_problem_into_a_warning(app: Harness) -
     theirs = app.config(queues=[queue("theirs", tidy)])
     async with bgjobs.run(theirs):
         await app.recorder.wait_for(QueueStarted)
-        [(level, text)] = await told(app.config(queues=[queue("mail", send_mail)]))
+        [(level, text)] = await reported(app.config(queues=[queue("mail", send_mail)]))
 
     assert level == "warning"
     assert "unless it is one of theirs" in text
@@ -145,8 +145,8 @@ async def test_the_run_of_a_removed_schedule_has_its_own_advice(app: Harness) ->
 
     kept = app.config(queues=[], scheduled_jobs=[daily])
     deleted = app.config(queues=[queue("mail", send_mail)])
-    assert await found(kept) == [], "its time has not come"
-    [(level, text)] = await told(deleted)
+    assert await found(kept) == [], "it is not due yet"
+    [(level, text)] = await reported(deleted)
     assert level == "problem"
     assert (
         "no longer has the scheduled job: end its run with bgjobs jobs delete, or give" in text
@@ -164,16 +164,16 @@ async def test_a_scheduled_job_added_at_run_time_is_handled(app: Harness) -> Non
 async def test_an_empty_store_has_no_findings(app: Harness) -> None:
     async with bgjobs.run(only_enqueueing(app, send_mail)):
         assert await found(app.config(queues=[queue("mail", send_mail)])) == []
-        assert await told(app.config(queues=[queue("mail", send_mail)])) == []
+        assert await reported(app.config(queues=[queue("mail", send_mail)])) == []
 
 
 async def test_at_most_twenty_workers_are_reported(app: Harness) -> None:
-    names = [f"gone_{number:02}" for number in range(MOST_REPORTED + 5)]
+    names = [f"removed_{number:02}" for number in range(MOST_REPORTED + 5)]
     await enqueue(app, *(bgjobs.worker(name=name)(nothing).request() for name in names))
     config = app.config(queues=[queue("mail", send_mail)])
 
     assert [name for name, _, _ in await found(config)] == names[:MOST_REPORTED]
-    *each, (level, last) = await told(config)
+    *each, (level, last) = await reported(config)
     assert len(each) == MOST_REPORTED
     assert level == "warning"
     example = names[MOST_REPORTED]
@@ -183,7 +183,7 @@ async def test_at_most_twenty_workers_are_reported(app: Harness) -> None:
 
 
 async def test_a_thousand_workers_are_checked(app: Harness) -> None:
-    """All but the last have a queue that runs."""
+    """Only the last one has no running queue."""
     workers = [bgjobs.worker(name=f"w_{number:03}")(nothing) for number in range(999)]
     store: Any = app.open_store()
     store.migrate()

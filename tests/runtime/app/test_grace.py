@@ -35,7 +35,7 @@ async def tick() -> None: ...
 
 
 class Application:
-    """One whose handler waits until it stops, and uses it then."""
+    """An application with a handler that waits for `go_on` and then calls `use`."""
 
     def __init__(self, app: Harness, use: Use, **settings: Any) -> None:
         self.app = app
@@ -60,7 +60,7 @@ class Application:
         await self.app.recorder.wait_for(JobStarted)
 
     def found(self) -> Any:
-        """The job of the handler, as it is stored."""
+        """Return the job of the handler as it is stored."""
         store = self.app.open_store()
         try:
             return store.find(self.job.id)
@@ -164,10 +164,10 @@ async def by_a_signal(bg: bgjobs.BgJobs) -> None:
 async def test_jobs_enqueued_in_the_grace_are_stored_however_the_application_stops(
     app: Harness, stop: Callable[[bgjobs.BgJobs], Awaitable[None]]
 ) -> None:
-    """The handler goes on only when nothing but handlers runs any more."""
+    """The handler continues when the idle queue has ended and only handlers run."""
     running = Application(app, lambda bg: bg.enqueue(other.request(7)))
 
-    def listen(event: object) -> None:  # the queue of the scheduled job is idle, so it ends
+    def listen(event: object) -> None:
         if isinstance(event, QueueStopped) and event.queue == "tick":
             running.go_on.set()
 
@@ -186,7 +186,7 @@ async def test_jobs_enqueued_in_the_grace_are_stored_however_the_application_sto
 async def test_the_workers_of_queues_that_have_ended_are_known_in_the_grace(
     sqlite_app: Harness,
 ) -> None:
-    """Those of a scheduled job that was added at run time stand in no configuration."""
+    """No configuration has the worker of a scheduled job added at run time."""
 
     @bgjobs.worker
     async def added() -> None: ...
@@ -209,7 +209,7 @@ async def test_the_workers_of_queues_that_have_ended_are_known_in_the_grace(
 async def test_a_shielded_cleanup_of_a_cancelled_handler_may_enqueue(
     app: Harness, how: str
 ) -> None:
-    """Also when nobody grants a grace, because the block was cancelled or has raised."""
+    """Even if there is no grace, because the block was cancelled or has raised."""
     cleaned: list[object] = []
 
     @bgjobs.worker
@@ -265,7 +265,7 @@ async def test_a_plain_handler_may_enqueue_in_its_grace(app: Harness) -> None:
 async def test_drain_in_a_handler_returns_as_soon_as_the_application_stops(
     app: Harness,
 ) -> None:
-    """It waits for itself, so it would wait for ever."""
+    """It would wait for its own job."""
     drained = []
 
     @bgjobs.worker
@@ -316,7 +316,7 @@ async def test_using_a_removed_scheduled_job_in_the_grace_fails_the_job(
 async def test_after_the_last_handler_every_method_raises_not_running(
     sqlite_app: Harness, use: Use
 ) -> None:
-    """Nothing waits for a store that is closed."""
+    """No call waits for the closed store."""
     config = sqlite_app.config(
         other, scheduled_jobs=[bgjobs.ScheduledJob(tick, NIGHTLY)], queue={"concurrency": 1}
     )
@@ -338,16 +338,16 @@ async def test_wait_for_outside_the_block_raises_once_the_application_has_stoppe
             later = await bg.enqueue(other.request(1).available_in(days=1))
             outside.start_soon(wait, bg, later)
             await anyio.wait_all_tasks_blocked()
-        bg.stop()  # harmless, and says nothing
+        bg.stop()  # allowed after the end
 
 
 def test_the_calls_of_this_file_cover_every_method() -> None:
-    """A new verb has to be tried, too."""
+    """A new method has to be added to `USES`."""
 
-    def verbs(of: type) -> set[str]:
+    def methods(of: type) -> set[str]:
         return {name for name in vars(of) if not name.startswith("_")}
 
     named = {*USES, add_scheduled_job.__name__}
     switches = {"stop", "wait_stopping", "run_until_stopped", "stop_on_signals"}
     looked_up = {"queue", "queues", "scheduled_job", "scheduled_jobs", "admin"}
-    assert verbs(bgjobs.BgJobs) - switches - looked_up <= named
+    assert methods(bgjobs.BgJobs) - switches - looked_up <= named

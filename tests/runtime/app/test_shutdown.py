@@ -105,7 +105,7 @@ async def test_an_error_of_the_block_is_raised_unchanged(app: Harness) -> None:
 async def test_cancelling_at_any_moment_leaves_no_job_reserved_and_no_thread(
     app: Harness, steps: int
 ) -> None:
-    """Cancelled after so many steps of the event loop, wherever that is."""
+    """The application is cancelled after this many iterations of the event loop."""
     threads = threading.active_count()
 
     async def live() -> None:
@@ -125,13 +125,13 @@ async def test_cancelling_at_any_moment_leaves_no_job_reserved_and_no_thread(
     store.migrate()
     assert store.get_running() == []
     store.close()
-    gc.collect()  # an unclosed connection or stream is a warning, and that an error
+    gc.collect()  # an unclosed connection or stream causes a warning, which is an error here
     assert [one.name for one in threading.enumerate() if "pool" in one.name] == []
     assert threading.active_count() <= threads + idle_threads()
 
 
 def idle_threads() -> int:
-    """The event loops keep some idle threads for a while, to use them again."""
+    """Count the idle threads that event loops keep for reuse."""
     return sum(
         "worker thread" in one.name.lower() or "trio" in one.name.lower()
         for one in threading.enumerate()

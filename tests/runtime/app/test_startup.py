@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 import bgjobs
@@ -16,8 +14,8 @@ pytestmark = pytest.mark.anyio
 
 
 @bgjobs.worker
-async def note(number: int = 0) -> None:
-    """End well."""
+async def note() -> None:
+    """Succeed."""
 
 
 async def test_a_new_database_is_migrated_once(app: Harness) -> None:
@@ -41,13 +39,9 @@ async def test_without_migrate_an_empty_database_is_refused(app: Harness) -> Non
     assert "expected schema version 5, found 0; run store.migrate()" in str(caught.value)
 
 
-@bgjobs.worker
-async def greet(name: str = "Ada") -> None: ...
-
-
 @pytest.mark.parametrize(
     ("wrong", "shown"),
-    [(greet, "Worker 'greet'"), (bgjobs.Config, "the class Config")],
+    [(note, "Worker 'note'"), (bgjobs.Config, "the class Config")],
 )
 async def test_run_administer_and_serve_require_a_config(wrong: Any, shown: str) -> None:
     async def enter(block: Any) -> None:
@@ -66,13 +60,13 @@ async def test_run_administer_and_serve_require_a_config(wrong: Any, shown: str)
 
 
 async def test_a_store_that_is_open_already_stays_open(app: Harness) -> None:
-    config = app.config(greet)
+    config = app.config(note)
     async with bgjobs.run(config) as bg:
         for again in (bgjobs.run(config), bgjobs.administer(config)):
             with pytest.raises(StoreError, match="open already"):
                 async with again:
                     raise AssertionError("it ran")
-        job = await bg.enqueue(greet.request())
+        job = await bg.enqueue(note.request())
         assert (await bg.wait_for(job)).id == job.id
 
 
@@ -85,33 +79,28 @@ async def test_a_store_whose_schema_is_refused_is_closed(app: Harness) -> None:
 
     wrapped: Any = Wrapped(store, close=close)
     with pytest.raises(StoreError):
-        async with bgjobs.run(app.config(greet, store=wrapped, migrate=False)):
+        async with bgjobs.run(app.config(note, store=wrapped, migrate=False)):
             raise AssertionError("it ran")
     assert closed == ["closed"]
 
 
-@bgjobs.worker
-async def short() -> None:
-    await anyio.lowlevel.checkpoint()
-
-
 async def test_a_store_that_cannot_be_opened_is_a_setup_error(tmp_path: Any) -> None:
-    heard: list[Any] = []
+    received: list[Any] = []
     store = bgjobs.SQLiteStore(tmp_path / "no" / "such" / "folder" / "jobs.db")
     config = bgjobs.Config(
-        store=store, queues=[bgjobs.Queue("q", workers=[short])], listeners=[heard.append]
+        store=store, queues=[bgjobs.Queue("q", workers=[note])], listeners=[received.append]
     )
     with pytest.raises(StoreError):
         async with bgjobs.run(config):
             raise AssertionError("it must not start")
-    assert [event.error for event in heard if isinstance(event, SetupFailed)]
+    assert [event.error for event in received if isinstance(event, SetupFailed)]
 
 
 async def test_a_wrong_configuration_is_refused_before_anything_is_opened(
     tmp_path: Any,
 ) -> None:
     path = tmp_path / "jobs.db"
-    queue = bgjobs.Queue("q", workers=[short])
+    queue = bgjobs.Queue("q", workers=[note])
     with pytest.raises(ConfigError):
         async with bgjobs.run(
             bgjobs.Config(store=bgjobs.SQLiteStore(path), queues=[queue, queue])

@@ -15,8 +15,8 @@ from tests.runtime.conftest import Harness
 pytestmark = pytest.mark.anyio
 
 
-class PassedOn:
-    """Passes everything on."""
+class Delegating:
+    """Delegates everything."""
 
     def __init__(self, store: bgjobs.Store) -> None:
         self._store = store
@@ -25,14 +25,14 @@ class PassedOn:
         return getattr(self._store, name)
 
 
-class SetToNone(PassedOn):
-    """Passes everything on but the operations."""
+class SetToNone(Delegating):
+    """Delegates everything but `operations`, which is None."""
 
     operations = None
 
 
-class Refused(PassedOn):
-    """Passes everything on but the operations, in another way."""
+class WithoutOperations(Delegating):
+    """Delegates everything but `operations`, which does not exist."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "operations":
@@ -46,10 +46,10 @@ async def fine() -> None:
 
 
 def twice(store: bgjobs.Store) -> bgjobs.Store:
-    return PassedOn(PassedOn(store))
+    return Delegating(Delegating(store))
 
 
-@pytest.mark.parametrize("wrapped", [PassedOn, twice])
+@pytest.mark.parametrize("wrapped", [Delegating, twice])
 async def test_a_wrapper_that_delegates_everything_has_the_operations(
     app: Harness, wrapped: Any
 ) -> None:
@@ -68,13 +68,13 @@ async def test_a_wrapper_that_delegates_everything_has_the_operations(
 async def test_a_paused_queue_over_a_wrapper_starts_paused(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         await bg.admin.pause_queue("default")
-    config = app.config(fine, store=PassedOn(app.database.store()))
+    config = app.config(fine, store=Delegating(app.database.store()))
     async with bgjobs.run(config) as bg:
         await app.recorder.wait_for(QueuePaused, 2)
         assert bg.queue("default").paused
 
 
-@pytest.mark.parametrize("wrapped", [SetToNone, Refused])
+@pytest.mark.parametrize("wrapped", [SetToNone, WithoutOperations])
 async def test_a_wrapper_that_hides_the_operations_has_none(app: Harness, wrapped: Any) -> None:
     store = wrapped(app.database.store())
     assert bgjobs.operations_of(store) is None
@@ -85,7 +85,7 @@ async def test_a_wrapper_that_hides_the_operations_has_none(app: Harness, wrappe
 
 
 def test_no_protocol_of_bgjobs_is_runtime_checkable() -> None:
-    """Its answer about what `__getattr__` passes on depends on the version of Python."""
+    """`isinstance` ignores attributes from `__getattr__` on Python 3.12 and later."""
     found = {
         value
         for module in pkgutil.walk_packages(bgjobs.__path__, "bgjobs.")

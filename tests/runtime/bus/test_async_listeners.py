@@ -31,7 +31,7 @@ def queue(name: str, worker: Any, *listeners: Any) -> bgjobs.Queue:
 
 
 async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
-    """Run one job to its success, whatever the listeners do."""
+    """Run one job, which has to succeed."""
     async with bgjobs.run(config) as bg:
         await bg.enqueue(note.request("a"))
         await bg.drain()
@@ -42,7 +42,7 @@ async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
 async def test_an_async_listener_receives_events_one_at_a_time_in_order(
     app: Harness,
 ) -> None:
-    heard: list[Event] = []
+    received: list[Event] = []
     busy = 0
 
     async def listener(event: Event) -> None:
@@ -50,22 +50,22 @@ async def test_an_async_listener_receives_events_one_at_a_time_in_order(
         busy += 1
         assert busy == 1
         await anyio.lowlevel.checkpoint()
-        heard.append(event)
+        received.append(event)
         busy -= 1
 
     await run_one(app.config(note, listeners=[app.recorder, listener]))
-    assert heard == app.recorder.events
+    assert received == app.recorder.events
 
 
 class Object:
     """A listener that is an object with an async `__call__`."""
 
-    def __init__(self, heard: list[Event]) -> None:
-        self.heard = heard
+    def __init__(self, received: list[Event]) -> None:
+        self.received = received
 
     async def __call__(self, event: Event) -> None:
         await anyio.lowlevel.checkpoint()
-        self.heard.append(event)
+        self.received.append(event)
 
     async def method(self, event: Event) -> None:
         await self(event)
@@ -77,26 +77,26 @@ async def test_every_kind_of_async_callable_is_awaited(sqlite_app: Harness, kind
     given: Any = {"object": listener, "method": listener.method}.get(kind)
     given = given or partial(Object.method, listener)
     await run_one(sqlite_app.config(note, listeners=[sqlite_app.recorder, given]))
-    assert listener.heard == sqlite_app.recorder.events
+    assert listener.received == sqlite_app.recorder.events
 
 
 async def test_an_async_listener_of_a_queue_receives_its_last_event(app: Harness) -> None:
-    """What is left for it when the application stops is still handed out."""
-    heard: list[str] = []
+    """Events buffered when the application stops are still delivered."""
+    received: list[str] = []
     stopped = anyio.Event()
 
     async def slow(event: Event) -> None:
         await stopped.wait()
-        heard.append(type(event).__name__)
+        received.append(type(event).__name__)
 
     def watch(event: Event) -> None:
         if isinstance(event, QueueStopped):
             stopped.set()
 
     await run_one(app.config(queues=[queue("q", note, slow)], listeners=[watch]))
-    assert heard[0] == "QueueStarted"
-    assert heard[-1] == "QueueStopped"
-    assert "JobSucceeded" in heard
+    assert received[0] == "QueueStarted"
+    assert received[-1] == "QueueStopped"
+    assert "JobSucceeded" in received
 
 
 @virtual_time
@@ -120,18 +120,18 @@ async def test_a_listener_that_never_returns_delays_the_end_by_the_drain_timeout
 async def test_a_cancelled_application_delivers_the_remaining_events(
     virtual_app: Harness,
 ) -> None:
-    heard: list[str] = []
+    received: list[str] = []
 
     async def slow(event: Event) -> None:
         await anyio.sleep(0.01)
-        heard.append(type(event).__name__)
+        received.append(type(event).__name__)
 
     with anyio.CancelScope() as scope:
         async with bgjobs.run(virtual_app.config(note, listeners=[slow])):
             scope.cancel()
             await anyio.sleep_forever()
     assert scope.cancelled_caught
-    assert heard[-1] == "StoreResponded"
+    assert received[-1] == "StoreResponded"
 
 
 async def test_events_for_a_listener_that_is_too_slow_are_dropped_and_counted(
@@ -139,11 +139,11 @@ async def test_events_for_a_listener_that_is_too_slow_are_dropped_and_counted(
 ) -> None:
     monkeypatch.setattr(bus_module, "MAILBOX_SIZE", 3)
     go_on = anyio.Event()
-    heard: list[Event] = []
+    received: list[Event] = []
 
     async def slow(event: Event) -> None:
         await go_on.wait()
-        heard.append(event)
+        received.append(event)
 
     config = sqlite_app.config(note, listeners=[sqlite_app.recorder, slow])
     async with bgjobs.run(config) as bg:
@@ -152,9 +152,9 @@ async def test_events_for_a_listener_that_is_too_slow_are_dropped_and_counted(
         await bg.drain()
         (mailbox,) = bg._services.bus.deliveries._mailboxes
         go_on.set()
-    told = sqlite_app.recorder.events
-    assert heard[:4] == told[:4]  # one in hand and three in the box
-    assert mailbox.dropped == len(told) - len(heard) > 100
+    reported = sqlite_app.recorder.events
+    assert received[:4] == reported[:4]  # one being handled and three in the buffer
+    assert mailbox.dropped == len(reported) - len(received) > 100
     assert len(sqlite_app.recorder.of(JobSucceeded)) == 20
     warned = [one.getMessage() for one in caplog.records if "too slow" in one.getMessage()]
     assert len(warned) == 1
@@ -163,14 +163,14 @@ async def test_events_for_a_listener_that_is_too_slow_are_dropped_and_counted(
 
 
 def test_the_drain_timeout_is_the_same_under_plain_trio(tmp_path: Any) -> None:
-    """Not by the anyio plugin: the listener's task is really gone when the run has ended."""
-    gone: list[str] = []
+    """Without the pytest plugin of AnyIO: the listener's task has ended with the run."""
+    ended: list[str] = []
 
     async def stuck(event: Event) -> None:
         try:
             await trio.sleep_forever()
         finally:
-            gone.append(type(event).__name__)
+            ended.append(type(event).__name__)
 
     async def main() -> float:
         store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
@@ -185,4 +185,4 @@ def test_the_drain_timeout_is_the_same_under_plain_trio(tmp_path: Any) -> None:
         return trio.current_time() - left
 
     assert trio.run(main, clock=MockClock(autojump_threshold=0)) == 5.0
-    assert gone == ["StoreCalled"]
+    assert ended == ["StoreCalled"]

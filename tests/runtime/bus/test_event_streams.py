@@ -25,14 +25,14 @@ async def test_a_stream_yields_the_events_from_its_start(app: Harness) -> None:
         await bg.drain()
         async with bg.events() as stream:
             begun = len(app.recorder.events)
-            heard: list[Event] = []
+            received: list[Event] = []
             job = await bg.enqueue(note.request("within"))
             async for event in stream:
-                heard.append(event)
+                received.append(event)
                 if isinstance(event, JobSucceeded):
                     assert event.job.id == job.id
                     break
-        assert heard == app.recorder.events[begun : begun + len(heard)]
+        assert received == app.recorder.events[begun : begun + len(received)]
         assert stream.dropped == 0
         await bg.enqueue(note.request("after"))
 
@@ -42,9 +42,9 @@ async def test_a_full_stream_drops_and_counts_the_newest_events(sqlite_app: Harn
         begun = len(sqlite_app.recorder.events)
         await bg.enqueue_many([note.request("x")] * 50)
         await bg.drain()
-        told = sqlite_app.recorder.events[begun:]
-        assert stream.dropped == len(told) - 5
-        assert [await anext(stream) for _ in range(5)] == told[:5]
+        reported = sqlite_app.recorder.events[begun:]
+        assert stream.dropped == len(reported) - 5
+        assert [await anext(stream) for _ in range(5)] == reported[:5]
 
 
 async def test_reading_a_stream_ends_with_its_block(sqlite_app: Harness) -> None:

@@ -41,7 +41,7 @@ def queue(name: str, worker: Any, *listeners: Any) -> bgjobs.Queue:
 
 
 async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
-    """Run one job to its success, whatever the listeners do."""
+    """Run one job, which has to succeed."""
     async with bgjobs.run(config) as bg:
         await bg.enqueue(note.request("a"))
         await bg.drain()
@@ -52,10 +52,10 @@ async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
 async def test_listeners_are_called_in_the_order_queue_store_application(
     sqlite_app: Harness,
 ) -> None:
-    heard: list[tuple[str, str]] = []
+    received: list[tuple[str, str]] = []
 
     def named(name: str) -> Callable[[Event], None]:
-        return lambda event: heard.append((name, type(event).__name__))
+        return lambda event: received.append((name, type(event).__name__))
 
     store = bgjobs.SQLiteStore(sqlite_app.database.path, listeners=[named("store")])  # type: ignore[attr-defined]  # the fixture's database is a file
     config = sqlite_app.config(
@@ -64,10 +64,10 @@ async def test_listeners_are_called_in_the_order_queue_store_application(
         listeners=[named("app 1"), named("app 2")],
     )
     await run_one(config)
-    assert [name for name, kind in heard if kind == "JobStarted"] == [
+    assert [name for name, kind in received if kind == "JobStarted"] == [
         "own 1", "own 2", "store", "app 1", "app 2",
     ]  # fmt: skip
-    assert [name for name, kind in heard if kind == "JobEnqueued"] == [
+    assert [name for name, kind in received if kind == "JobEnqueued"] == [
         "store", "app 1", "app 2",
     ]  # fmt: skip
 
@@ -87,7 +87,7 @@ async def test_all_listeners_receive_the_same_events(app: Harness) -> None:
     assert app.recorder.names(*kept) == [
         "Migrated", "QueueStarted", "JobReserved", "JobStarted", "JobSucceeded", "QueueStopped",
     ]  # fmt: skip
-    # A queue may have the job before the caller of enqueue is told of the commit.
+    # Its position is not fixed: a queue may reserve the job before `enqueue` has returned.
     assert len(app.recorder.of(JobEnqueued)) == 1
 
 
@@ -127,10 +127,10 @@ async def test_a_listener_that_raises_changes_no_job_and_is_reported_to_the_othe
     failures = app.recorder.of(ListenerFailed)
     assert {failure.listener for failure in failures} == {listener.__name__}
     assert all(isinstance(failure.error, LookupError) for failure in failures)
-    told = Counter(type(event).__name__ for event in app.recorder.events)
+    reported = Counter(type(event).__name__ for event in app.recorder.events)
     failed = Counter(failure.event for failure in failures)
-    assert failed["JobStarted"] == 2 * told["JobStarted"] == 2
-    assert failed["JobEnqueued"] == told["JobEnqueued"] == 1
+    assert failed["JobStarted"] == 2 * reported["JobStarted"] == 2
+    assert failed["JobEnqueued"] == reported["JobEnqueued"] == 1
     assert app.recorder.of(events.ChildCrashed) == []
     logged = [one for one in caplog.records if one.name == "bgjobs"]
     assert f"listener {listener.__name__} raised on JobStarted" in [
@@ -171,7 +171,7 @@ COUNTED = {
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count how often some events are built."""
+    """Return a counter of the built events of some classes."""
     count: Counter[str] = Counter()
 
     def counted(name: str, kind: Any, *args: Any) -> Any:
@@ -208,7 +208,7 @@ async def test_no_event_is_built_for_a_listener_of_another_queue(
 
 
 async def test_every_call_of_the_store_is_reported_before_and_after(app: Harness) -> None:
-    """The twin of the original's db_events, which counted them for one fixed sequence."""
+    """Corresponds to db_events of bg_jobs, which counts events of one fixed sequence."""
     async with bgjobs.run(app.config(note)) as bg:
         job = await bg.enqueue(note.request("x"))
         await bg.drain()
@@ -218,7 +218,7 @@ async def test_every_call_of_the_store_is_reported_before_and_after(app: Harness
         await bg.count()
     called = Counter(event.verb for event in app.recorder.of(StoreCalled))
     answered = Counter(event.verb for event in app.recorder.of(events.StoreResponded))
-    # The monitor may be cancelled in the middle of a call, which then has no answer.
+    # The monitor may be cancelled during a call, which is then not reported as answered.
     assert set(called - answered) <= {"get_running", "close_owners"}
     assert answered <= called
     assert app.recorder.of(events.StoreFailed) == []

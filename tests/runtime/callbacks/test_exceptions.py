@@ -36,12 +36,12 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 class Odd(BaseException):
-    """Neither an `Exception` nor one that Python raises by itself."""
+    """Not an `Exception`, and never raised by Python."""
 
 
 @bgjobs.worker
 async def healthy() -> None:
-    """Ends well."""
+    """Succeed."""
 
 
 @bgjobs.worker
@@ -50,7 +50,7 @@ async def failing() -> None:
 
 
 async def old_cancellation() -> BaseException:
-    """Return a cancellation that is over."""
+    """Return the cancellation of a scope that has been left."""
     kept: BaseException | None = None
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -134,11 +134,11 @@ async def test_no_exception_of_a_listener_changes_a_job(
 async def test_an_async_listener_that_raises_receives_the_next_event(
     sqlite_app: Harness, raised: Any
 ) -> None:
-    error, heard = await as_error(raised), list[str]()
+    error, received = await as_error(raised), list[str]()
 
     async def listen(event: Event) -> None:
-        heard.append(type(event).__name__)
-        if isinstance(event, JobStarted) and heard.count("JobStarted") == 1:
+        received.append(type(event).__name__)
+        if isinstance(event, JobStarted) and received.count("JobStarted") == 1:
             raise error
 
     config = sqlite_app.config(healthy, listeners=[listen, sqlite_app.recorder])
@@ -148,7 +148,7 @@ async def test_an_async_listener_that_raises_receives_the_next_event(
     [failed] = sqlite_app.recorder.of(ListenerFailed)
     assert failed.event == "JobStarted"
     assert failed.error.__cause__ is error
-    assert heard.count("JobStarted") == heard.count("JobSucceeded") == 2
+    assert received.count("JobStarted") == received.count("JobSucceeded") == 2
 
 
 @pytest.mark.parametrize("kind", [StoreCalled, StoreResponded, JobStarted, JobSucceeded])
@@ -188,11 +188,11 @@ async def test_a_backoff_that_raises_is_reported_and_the_default_is_used(
     config = sqlite_app.config(failing, healthy, queue={**ONE_SLOT, "backoff": delay})
     async with bgjobs.run(config) as bg:
         job = await bg.enqueue(failing.request())
-        [told] = await sqlite_app.recorder.wait_for(QueueError)
+        [reported] = await sqlite_app.recorder.wait_for(QueueError)
         await sqlite_app.recorder.wait_for(JobAttemptFailed)
         await run_two(bg)
         waiting = await bg.find(job.id)
-    assert str(told.error).startswith(f"backoff raised {type(error).__name__}")
+    assert str(reported.error).startswith(f"backoff raised {type(error).__name__}")
     assert waiting is not None
     assert (waiting.crashes, waiting.interruptions) == (0, 0)
     assert sqlite_app.recorder.of(ChildCrashed) == []
@@ -218,8 +218,8 @@ async def test_a_restart_backoff_that_raises_is_reported_and_the_default_is_used
         await bg.enqueue(crashing.request())
         await virtual_app.recorder.wait_for(ChildRestarted)
         await run_two(bg)
-    told = [str(one.error) for one in virtual_app.recorder.of(QueueError)]
-    assert [one for one in told if "backoff" in one or not one]
+    reported = [str(one.error) for one in virtual_app.recorder.of(QueueError)]
+    assert [one for one in reported if "backoff" in one or not one]
 
 
 @on_asyncio
@@ -283,7 +283,7 @@ def test_a_block_that_has_swallowed_a_cancellation_loses_no_slot(
             sqlite_app.config(cancelled, healthy, queue={**ONE_SLOT, "max_retries": 0})
         ) as bg:
             ready.set()
-            with suppress(asyncio.CancelledError):  # without `uncancel`, as most code does it
+            with suppress(asyncio.CancelledError):  # without `uncancel`, as in most code
                 await anyio.sleep_forever()
             with anyio.fail_after(60):
                 return [
@@ -308,7 +308,7 @@ def test_a_block_that_has_swallowed_a_cancellation_loses_no_slot(
 async def test_a_slot_cancelled_by_a_handler_that_has_returned_runs_the_next_job(
     sqlite_app: Harness,
 ) -> None:
-    """A handler that has left a timer of its own behind hits the task that called it."""
+    """As by a timer of the handler that cancels the task which ran it."""
 
     @bgjobs.worker
     async def leave_a_timer() -> None:

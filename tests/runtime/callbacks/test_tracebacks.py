@@ -38,7 +38,7 @@ async def failed(app: Harness, worker: Any) -> str:
 
 
 def first_frames(error: str) -> list[str]:
-    """The function in which each traceback of a text begins."""
+    """Return the name of the first function of each traceback in a text."""
     begins = re.compile(r"Traceback \(most recent call last\):\n[ |]*File .*, in (\w+)\n")
     return begins.findall(error)
 

@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import Any, get_args
 from unittest.mock import Mock
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 import bgjobs
@@ -35,7 +33,7 @@ class Client:
 
 
 def bare(**values: object) -> JobRequest:
-    """Return a request that was made past its checks, as a broken copy is."""
+    """Return a request that was created without its checks, as by a faulty copy."""
     made = object.__new__(JobRequest)
     for name, value in values.items():
         object.__setattr__(made, name, value)
@@ -277,13 +275,8 @@ async def test_a_wrong_argument_is_named_in_the_error(sqlite_app: Harness) -> No
             assert str(caught.value) == text
 
 
-@bgjobs.worker
-async def short() -> None:
-    await anyio.lowlevel.checkpoint()
-
-
 async def test_an_unknown_queue_is_refused_with_the_known_names(sqlite_app: Harness) -> None:
-    async with bgjobs.run(sqlite_app.config(short)) as bg:
+    async with bgjobs.run(sqlite_app.config(greet)) as bg:
         assert bg.queue("default").name == "default"
         with pytest.raises(UnknownNameError) as caught:
             bg.queue("defualt")

@@ -39,7 +39,7 @@ def until_cancelled() -> None:
         time.sleep(0.001)
         try:
             anyio.from_thread.check_cancelled()
-        except BaseException:  # noqa: BLE001 - a cancellation is no Exception
+        except BaseException:  # noqa: BLE001 - a cancellation may not be an Exception
             return
 
 
@@ -76,10 +76,10 @@ async def test_a_call_after_the_grace_raises_the_cancellation_and_the_job_is_rel
     @bgjobs.worker
     def late() -> None:
         until_cancelled()
-        for _ in range(2):  # one that goes on all the same is refused again
+        for _ in range(2):  # a handler that ignores the first error gets it again
             try:
                 anyio.from_thread.run(bg.enqueue, other.request())
-            except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception
+            except BaseException as error:  # noqa: BLE001 - a cancellation may not be an Exception
                 raised.append(error)
         raise raised[0]
 

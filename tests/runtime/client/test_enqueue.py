@@ -45,7 +45,7 @@ MEANT = "; did you mean greet.request(...)?"
 
 
 async def test_the_request_returned_by_before_enqueue_is_checked(sqlite_app: Harness) -> None:
-    wrong: Any = lambda _: greet  # noqa: E731 - a wrong function, whatever it is called
+    wrong: Any = lambda _: greet  # noqa: E731 - typed as Any
     async with bgjobs.run(sqlite_app.config(greet, before_enqueue=wrong)) as bg:
         with pytest.raises(TypeError) as caught:
             await bg.enqueue(greet.request())
@@ -56,7 +56,7 @@ async def test_the_request_returned_by_before_enqueue_is_checked(sqlite_app: Har
 
 
 class Odd:
-    """A store of the user's whose `write` goes wrong for one payload, in odd ways."""
+    """A user's store whose `write` returns or raises something unexpected for one payload."""
 
     def __init__(self, store: bgjobs.Store, answer: Callable[[], Any]) -> None:
         self._store = store
@@ -109,7 +109,7 @@ async def test_a_faulty_store_fails_only_the_callers_concerned(
 
 @bgjobs.worker
 async def fine() -> None:
-    """End well."""
+    """Succeed."""
 
 
 async def test_a_duplicate_raises_where_the_request_asks_for_it(app: Harness) -> None:

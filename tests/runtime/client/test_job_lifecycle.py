@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Log:
-    """Workers that write down what they were called with."""
+    """Workers that record their arguments."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -119,7 +119,7 @@ async def test_a_request_without_a_worker_is_refused_before_anything_is_written(
 async def test_a_producer_may_enqueue_the_workers_that_it_names(app: Harness, log: Log) -> None:
     config = bgjobs.Config(store=app.database.store(), enqueue_only=[log.log])
     async with bgjobs.run(config) as bg:
-        await bg.enqueue(log.log.request("for somebody else"))
+        await bg.enqueue(log.log.request("for another process"))
         assert (await bg.count()).waiting == 1
         with pytest.raises(NoWorkerForJobError):
             await bg.enqueue(log.failing.request())
@@ -144,7 +144,7 @@ async def test_the_events_of_a_succeeding_a_failing_and_an_unknown_job(
         JobEnqueued, JobReserved, JobStarted, JobSucceeded, JobAttemptFailed, JobFailed,
         NoWorkerForJob, QueueStarted,
     )  # fmt: skip
-    # A retry is reserved again, where the original kept its slot: 5 reservations, not 2.
+    # A retry is reserved again, unlike in bg_jobs, where it keeps its slot: 5 reservations.
     assert Counter(app.recorder.names(*counted)) == {
         "JobEnqueued": 2,
         "JobReserved": 5,
@@ -178,7 +178,7 @@ async def test_a_delayed_job_runs_exactly_when_it_is_due(virtual_app: Harness) -
 async def test_jobs_of_the_caller_s_transaction_are_found_without_a_poll(
     app: Harness, log: Log
 ) -> None:
-    """No poll would come in time: another connection's commit is what wakes the queue."""
+    """The commit of another connection wakes the queue; its next poll is an hour away."""
     async with bgjobs.run(app.config(log.log, queue={"poll_interval": 3600})) as bg:
         await app.recorder.wait_for(QueueStarted)
         await bg.enqueue(log.log.request("own"))

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @bgjobs.worker
 async def fine() -> None:
-    """End well."""
+    """Succeed."""
 
 
 @bgjobs.worker
@@ -64,13 +64,13 @@ async def test_cancelling_wait_for_does_not_change_the_job(virtual_app: Harness)
 
 
 PATIENCE = 30.0
-"""Seconds; a safety net."""
+"""Seconds; reached only if the test fails."""
 
 
 class HandOver:
-    """Another owner gives a job back while a drain looks, and the queue reserves it at once.
+    """Another owner releases a job while `drain` checks, and the queue reserves it at once.
 
-    The queue hears of that only when the drain has heard the answer to its last question.
+    The queue hears of that only when the drain has received the answer to its last question.
     """
 
     def __init__(self, app: Harness, *, loses_the_answer: bool) -> None:
@@ -91,7 +91,7 @@ class HandOver:
         return self._held
 
     def hear(self, event: Event) -> None:
-        """Hear of every answer on the event loop, where the drain goes on with it."""
+        """Note, on the event loop, that `drain` has received an answer of the store."""
         verb = event.verb if isinstance(event, StoreResponded) else None
         if verb in ("count", "next_due") and self._reserved.is_set():
             self._answered.set()

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.anyio
 
 @bgjobs.worker
 async def note(number: int = 0) -> None:
-    """End well."""
+    """Succeed."""
 
 
 async def test_a_failed_look_up_after_a_lost_answer_fails_its_own_write_only(
     app: Harness,
 ) -> None:
-    """After a lost answer it is asked what became of a job, and the answer cannot be read."""
+    """After a lost answer the job is looked up, and the look-up fails."""
     real = app.database.store()
     lost = [StoreUnavailableError("lost")]
 
@@ -76,12 +76,12 @@ def real_count(app: Harness) -> int:
 async def test_a_write_that_waits_for_a_unique_key_delays_no_other(
     app: Harness,
 ) -> None:
-    """It is tried alone from then on, behind what came after it."""
+    """After the first failure it is written alone, after later writes."""
     real, holder = app.database.store(), [True]
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
         if holder and any(new.request.options.unique_key for new in enqueue):
-            raise StoreUnavailableError("somebody holds the key")
+            raise StoreUnavailableError("another transaction has the key")
         return real.write(enqueue, settle, **kwargs)
 
     config = bgjobs.Config(store=Wrapped(real, write=write), enqueue_only=[note])

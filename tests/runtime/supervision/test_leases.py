@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from attrs import frozen
 
 import bgjobs
 from bgjobs._core.ids import new_id
@@ -17,24 +16,18 @@ from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
     ClockSkew,
-    Event,
     JobStarted,
     JobSucceeded,
     QueueStarted,
     StoreCalled,
     StoreFailed,
 )
-from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob, Renewal
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
+from tests.runtime.supervision.helpers import note, restarting
 
 pytestmark = pytest.mark.anyio
-
-
-@bgjobs.worker
-async def note(number: int = 0) -> None:
-    """End well."""
 
 
 async def test_a_skewed_clock_is_reported(sqlite_app: Harness) -> None:
@@ -52,18 +45,13 @@ async def test_a_skewed_clock_is_reported(sqlite_app: Harness) -> None:
     assert skew.seconds == pytest.approx(3600, abs=60)
 
 
-def patient(**more: Any) -> dict[str, Any]:
-    tolerance = bgjobs.RestartTolerance(restarts=100, backoff=bgjobs.backoff.IMMEDIATE)
-    return {"restart_tolerance": tolerance, "sweep_interval": 0.1, **more}
-
-
 async def test_a_lost_lease_cancels_handlers_before_others_can_reserve_their_jobs(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Renewal fails from now on: by the local clock the handler ends within the lease."""
+    """Renewal fails; by the local clock, the handler is cancelled within the lease."""
     monkeypatch.setattr(
         registry, "TRUSTED_SHARE", 0.5
-    )  # the rest is for a machine that is busy
+    )  # leaves half of the lease for a busy machine
     store = FaultyStore(sqlite_app.database.store())
     times: list[float] = []
 
@@ -79,7 +67,7 @@ async def test_a_lost_lease_cancels_handlers_before_others_can_reserve_their_job
             times.append(anyio.current_time())
             store.faults["heartbeat"] = []
 
-    settings = patient(lease=4.0, heartbeat_interval=0.5)
+    settings = restarting(lease=4.0, heartbeat_interval=0.5)
     async with bgjobs.run(sqlite_app.config(long, store=store, **settings)) as bg:
         await bg.enqueue(long.request())
         await sqlite_app.recorder.wait_for(JobSucceeded)
@@ -89,10 +77,10 @@ async def test_a_lost_lease_cancels_handlers_before_others_can_reserve_their_job
 
 
 async def test_a_refused_lease_ends_the_owner(app: Harness) -> None:
-    """Somebody swept this owner: the heartbeat hears it and a new owner takes its place."""
+    """Another process closed this owner; the queue registers as a new one."""
     thief = app.open_store()
     async with bgjobs.run(
-        app.config(note, lease=3.0, heartbeat_interval=0.1, **patient())
+        app.config(note, lease=3.0, heartbeat_interval=0.1, **restarting())
     ) as bg:
         (started,) = await app.recorder.wait_for(QueueStarted)
         thief.close_owners([started.owner])
@@ -105,29 +93,8 @@ async def test_a_refused_lease_ends_the_owner(app: Harness) -> None:
 WRITING = ("reserve", "write", "heartbeat", "open_owner", "close_owners", "prune", "replace")
 
 
-@frozen
-class Scene:
-    """An application whose tasks were cancelled natively."""
-
-    bg: bgjobs.BgJobs
-    app: Harness
-    other: Store
-    beats: threading.Semaphore
-    heard: list[Event]
-
-    async def heartbeat(self) -> None:
-        assert await anyio.to_thread.run_sync(lambda: self.beats.acquire(timeout=30))
-
-
-async def heartbeat(scene: Scene) -> None:
-    while scene.beats.acquire(blocking=False):
-        pass
-    await scene.heartbeat()
-    await scene.heartbeat()
-
-
 def read_only(real: bgjobs.Store, error: Exception, switch: threading.Event) -> Any:
-    """A store that can be read, and refuses to be written to while the switch is set."""
+    """A store whose writing methods raise `error` while `switch` is set."""
 
     def refusing(verb: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -154,7 +121,7 @@ async def test_a_refused_write_is_retried_a_few_times_only(virtual_app: Harness)
         switch.set()
         real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
         await anyio.lowlevel.checkpoint()
-        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the change listener does
         virtual_app.recorder.clear()
         await anyio.sleep(10)
         failed = virtual_app.recorder.of(StoreFailed)
@@ -169,16 +136,16 @@ async def test_a_refused_write_is_retried_a_few_times_only(virtual_app: Harness)
 async def test_work_resumes_soon_after_the_store_accepts_writes_again(
     virtual_app: Harness, outage: float
 ) -> None:
-    """However long the outage was, and however seldom the lease asks for a heartbeat."""
+    """Even after a long outage, and with a long interval between heartbeats."""
     switch, real = threading.Event(), virtual_app.database.store()
     store = read_only(real, StoreUnavailableError("read-only"), switch)
     config = virtual_app.config(note, store=store, lease=1000.0, sweep_interval=1000.0)
     async with bgjobs.run(config) as bg:
         await bg.wait_for(await bg.enqueue(note.request()))
-        await anyio.sleep(30)  # the last heartbeat is long ago
+        await anyio.sleep(30)  # so that the last heartbeat was long ago
         switch.set()
         real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
-        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
+        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the change listener does
         await anyio.sleep(outage)
         switch.clear()
         begun = anyio.current_time()
@@ -203,12 +170,12 @@ async def test_a_lost_lease_names_the_last_error_of_the_store(virtual_app: Harne
 
 
 async def test_a_settlement_may_wait_for_as_long_as_the_lease_is_renewed(app: Harness) -> None:
-    """Writes that take longer than a lease cost nothing while the heartbeat gets through."""
+    """Writes may take longer than a lease while heartbeats succeed."""
     real = app.database.store()
     beats = threading.Semaphore(0)
 
     def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
-        for _ in range(7 if settle else 0):  # at two a second, more than a lease
+        for _ in range(7 if settle else 0):  # at two per second, longer than a lease
             assert beats.acquire(timeout=60)
         return real.write(enqueue, settle, **kwargs)
 

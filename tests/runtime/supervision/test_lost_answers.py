@@ -19,24 +19,15 @@ from bgjobs.events import (
 )
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.supervision.helpers import note, restarting
 
 pytestmark = pytest.mark.anyio
 
 
-def patient(**more: Any) -> dict[str, Any]:
-    tolerance = bgjobs.RestartTolerance(restarts=100, backoff=bgjobs.backoff.IMMEDIATE)
-    return {"restart_tolerance": tolerance, "sweep_interval": 0.1, **more}
-
-
-@bgjobs.worker
-async def note(number: int = 0) -> None:
-    """End well."""
-
-
 async def test_an_outage_is_no_crash(app: Harness) -> None:
-    """Queues wait and go on; nobody dies and no job is lost or run twice."""
+    """Queues wait and continue; nothing crashes, and the job runs once."""
     store = FaultyStore(app.database.store())
-    async with bgjobs.run(app.config(note, store=store, **patient())) as bg:
+    async with bgjobs.run(app.config(note, store=store, **restarting())) as bg:
         for verb in ("reserve", "next_due", "write", "abandoned", "heartbeat", "close_owners"):
             store.faults[verb] = [StoreUnavailableError("away")] * 3
         await bg.enqueue(note.request(1))
@@ -46,10 +37,10 @@ async def test_an_outage_is_no_crash(app: Harness) -> None:
 
 
 async def test_a_reservation_whose_answer_was_lost_is_released(app: Harness) -> None:
-    """The commit went through but the connection died: the job must not wait for ever."""
+    """It was committed, but its answer was lost; the job has to be released to run."""
     store = FaultyStore(app.database.store())
 
-    async with bgjobs.run(app.config(note, store=store, **patient())) as bg:
+    async with bgjobs.run(app.config(note, store=store, **restarting())) as bg:
         store.lose_the_answer("reserve")
         job = await bg.enqueue(note.request(1))
         await app.recorder.wait_for(JobSucceeded)
@@ -62,7 +53,7 @@ async def test_a_reservation_whose_answer_was_lost_is_released(app: Harness) -> 
 async def test_an_enqueue_whose_answer_was_lost_stores_one_job(app: Harness) -> None:
     store = FaultyStore(app.database.store())
 
-    async with bgjobs.run(app.config(note, store=store, **patient())) as bg:
+    async with bgjobs.run(app.config(note, store=store, **restarting())) as bg:
         await app.recorder.wait_for(QueueStarted)
         store.lose_the_answer("write")
         await bg.enqueue(note.request(1))
@@ -85,33 +76,33 @@ async def test_a_completion_whose_answer_was_lost_is_no_lost_reservation(
             context.complete_with(lambda connection: None)
         store.lose_the_answer(verb)
 
-    async with bgjobs.run(app.config(finishing, store=store, **patient())) as bg:
+    async with bgjobs.run(app.config(finishing, store=store, **restarting())) as bg:
         await bg.enqueue(finishing.request())
         await app.recorder.wait_for(JobSucceeded)
     assert app.recorder.of(ReservationLost) == []
 
 
 async def test_a_stale_run_writes_nothing(app: Harness) -> None:
-    """The job was taken away while the handler ran; the fence refuses its success."""
-    thief = app.open_store()
+    """The job was released while its handler ran; the fence refuses its success."""
+    other = app.open_store()
     handed_over = anyio.Event()
 
     @bgjobs.worker
-    async def robbed(context: bgjobs.JobContext) -> None:
+    async def losing(context: bgjobs.JobContext) -> None:
         if context.job.reservations == 1:
             job = context.job
             back = Requeue(
                 reservation=job.reservation, attempts=0, crashes=1, interruptions=0, delay=None
             )
-            thief.write(settle=[back])
+            other.write(settle=[back])
             handed_over.set()
 
-    async with bgjobs.run(app.config(robbed, **patient())) as bg:
-        job = await bg.enqueue(robbed.request())
+    async with bgjobs.run(app.config(losing, **restarting())) as bg:
+        job = await bg.enqueue(losing.request())
         await app.recorder.wait_for(ReservationLost)
         await app.recorder.wait_for(JobSucceeded)
         done = await bg.find(job.id)
-    thief.close()
+    other.close()
     assert done is not None
     assert (done.reservations, done.crashes) == (2, 1)
     assert len(app.recorder.of(JobSucceeded)) == 1
@@ -120,7 +111,7 @@ async def test_a_stale_run_writes_nothing(app: Harness) -> None:
 async def test_a_job_reserved_again_before_its_retry_was_confirmed_is_still_running(
     app: Harness,
 ) -> None:
-    """The commit of a retry is seen by the next look before the slot is told of it."""
+    """The queue reserves a retried job before its slot has the answer of the retry."""
     real = app.database.store()
     reserved_again = threading.Event()
     second_run, release = anyio.Event(), anyio.Event()

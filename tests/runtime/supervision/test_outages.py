@@ -24,33 +24,17 @@ from bgjobs.events import (
 )
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
+from tests.runtime.supervision.helpers import HOUR, LEASE, note, over_a_faulty_store
 
 pytestmark = [pytest.mark.anyio, virtual_time_on_both]
-
-
-LEASE = 4.0
-
-
-HOUR = 3600.0
 
 
 FIRST_CRASH_ENDS_ALL = bgjobs.RestartTolerance(restarts=0)
 
 
-@bgjobs.worker
-async def note(number: int = 0) -> None:
-    """End well."""
-
-
-def weathered(app: Harness, *workers: Any, **more: Any) -> tuple[FaultyStore, bgjobs.Config]:
-    """A store to send away, and an application over it with a short lease."""
-    store = FaultyStore(app.database.store())
-    return store, app.config(*workers, **{"store": store, "lease": LEASE, **more})
-
-
 async def test_an_outage_longer_than_the_lease_costs_one_lease(virtual_app: Harness) -> None:
-    """The new one is counted from the try that the store has answered, not from the first."""
-    store, config = weathered(virtual_app, note)
+    """The new lease is counted from the attempt that succeeded, not from the first one."""
+    store, config = over_a_faulty_store(virtual_app, note)
     recorder = virtual_app.recorder
     async with bgjobs.run(config) as bg:
         await recorder.wait_for(QueueStarted)
@@ -67,9 +51,9 @@ async def test_an_outage_longer_than_the_lease_costs_one_lease(virtual_app: Harn
 
 
 async def test_an_outage_at_the_start_costs_no_lease(virtual_app: Harness) -> None:
-    store, config = weathered(virtual_app, note)
+    store, config = over_a_faulty_store(virtual_app, note)
     async with bgjobs.run(config) as bg:
-        store.away = True  # before any queue has asked it for anything
+        store.away = True  # before the first call of a queue
         await anyio.sleep(5 * LEASE)
         store.away = False
         await virtual_app.recorder.wait_for(QueueStarted)
@@ -80,7 +64,9 @@ async def test_an_outage_at_the_start_costs_no_lease(virtual_app: Harness) -> No
 
 
 async def test_a_lost_lease_does_not_count_as_a_crash(virtual_app: Harness) -> None:
-    store, config = weathered(virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL)
+    store, config = over_a_faulty_store(
+        virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL
+    )
     async with bgjobs.run(config) as bg:
         await virtual_app.recorder.wait_for(QueueStarted)
         store.away = True
@@ -95,7 +81,9 @@ async def test_a_lost_lease_does_not_count_as_a_crash(virtual_app: Harness) -> N
 async def test_a_bug_after_lost_leases_counts_as_a_crash(
     virtual_app: Harness,
 ) -> None:
-    store, config = weathered(virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL)
+    store, config = over_a_faulty_store(
+        virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL
+    )
     with pytest.raises(ExceptionGroup, match="crashed more than 0 times") as caught:
         async with bgjobs.run(config):
             await virtual_app.recorder.wait_for(QueueStarted)
@@ -111,7 +99,7 @@ async def test_repeated_outages_do_not_end_the_application(
     virtual_app: Harness,
 ) -> None:
     outages = 12
-    store, config = weathered(virtual_app, note)
+    store, config = over_a_faulty_store(virtual_app, note)
     recorder = virtual_app.recorder
     async with bgjobs.run(config) as bg:
         for number in range(outages):
@@ -129,7 +117,7 @@ async def test_repeated_outages_do_not_end_the_application(
 async def test_a_queue_uses_a_new_owner_id_for_each_attempt_to_register(
     virtual_app: Harness,
 ) -> None:
-    """One whose answer was lost is in the store with a lease that is older than believed."""
+    """If an answer is lost, that owner may be stored with an older lease."""
     asked: list[UUID] = []
     store = FaultyStore(virtual_app.database.store())
 
@@ -152,7 +140,7 @@ async def test_a_stopped_child_is_not_restarted_after_its_backoff(
     virtual_app: Harness,
 ) -> None:
     tolerance = bgjobs.RestartTolerance(backoff=bgjobs.backoff.Constant(HOUR))
-    store, config = weathered(virtual_app, note, restart_tolerance=tolerance)
+    store, config = over_a_faulty_store(virtual_app, note, restart_tolerance=tolerance)
     store.faults["reserve"] = [StoreError("a bug")]
     async with bgjobs.run(config) as bg:
         await virtual_app.recorder.wait_for(ChildCrashed)
@@ -166,7 +154,7 @@ async def test_a_child_is_restarted_after_its_whole_backoff(
     virtual_app: Harness,
 ) -> None:
     tolerance = bgjobs.RestartTolerance(backoff=bgjobs.backoff.Constant(2 * LEASE))
-    store, config = weathered(virtual_app, note, restart_tolerance=tolerance)
+    store, config = over_a_faulty_store(virtual_app, note, restart_tolerance=tolerance)
     store.faults["reserve"] = [StoreError("a bug")]
     async with bgjobs.run(config):
         await virtual_app.recorder.wait_for(ChildCrashed)
@@ -178,7 +166,7 @@ async def test_a_child_is_restarted_after_its_whole_backoff(
 async def test_a_handler_is_cancelled_as_soon_as_its_lease_is_refused(
     virtual_app: Harness,
 ) -> None:
-    """Others may have its jobs already, so each further second is one too many."""
+    """Another process may already run its jobs."""
     store = virtual_app.database.store()
     ends: list[float] = []
     refusals: list[float] = []
@@ -201,15 +189,15 @@ async def test_a_handler_is_cancelled_as_soon_as_its_lease_is_refused(
     config = virtual_app.config(
         long, store=Wrapped(store, heartbeat=heartbeat), lease=LEASE, sweep_interval=HOUR
     )
-    thief = virtual_app.open_store()
+    other = virtual_app.open_store()
     async with bgjobs.run(config) as bg:
         await bg.enqueue(long.request())
         (started,) = await virtual_app.recorder.wait_for(JobStarted)
         assert started.job.reserved_by is not None
         await anyio.sleep(2 * LEASE)
-        thief.close_owners([started.job.reserved_by], now=config.clock.store_now())
+        other.close_owners([started.job.reserved_by], now=config.clock.store_now())
         await virtual_app.recorder.wait_for(JobSucceeded)
-    thief.close()
+    other.close()
     assert ends == refusals
     (crash,) = virtual_app.recorder.of(ChildCrashed)
     assert isinstance(crash.error, LeaseLostError)
@@ -237,7 +225,7 @@ async def test_an_outage_shorter_than_the_lease_does_not_affect_a_handler(
 async def test_a_lost_lease_raised_by_two_tasks_is_reported_once(
     virtual_app: Harness,
 ) -> None:
-    """The guard of a queue and a slot that settles notice it in the same moment."""
+    """The guard of a queue and a slot notice it at the same time."""
     lost = LeaseLostError("all")
     run = crashing(ExceptionGroup("guards", [lost, ExceptionGroup("slots", [lost])]))
     supervisor = Supervisor(
@@ -245,7 +233,7 @@ async def test_a_lost_lease_raised_by_two_tasks_is_reported_once(
     )
     await supervisor.keep(Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope())
     supervisor.raise_failures()
-    assert [told.error for told in virtual_app.recorder.of(ChildCrashed)] == [lost]
+    assert [reported.error for reported in virtual_app.recorder.of(ChildCrashed)] == [lost]
 
 
 async def test_a_crash_during_a_cancellation_is_reported_and_only_the_cancellation_is_raised(
@@ -264,7 +252,9 @@ async def test_a_crash_during_a_cancellation_is_reported_and_only_the_cancellati
             Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope()
         )
     assert scope.cancelled_caught
-    assert [str(told.error) for told in virtual_app.recorder.of(ChildCrashed)] == ["a bug"]
+    assert [str(reported.error) for reported in virtual_app.recorder.of(ChildCrashed)] == [
+        "a bug"
+    ]
 
 
 def crashing(error: Exception) -> Callable[[], Coroutine[Any, Any, None]]:

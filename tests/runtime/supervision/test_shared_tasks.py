@@ -26,13 +26,9 @@ from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.supervision.helpers import note
 
 pytestmark = pytest.mark.anyio
-
-
-@bgjobs.worker
-async def note(number: int = 0) -> None:
-    """End well."""
 
 
 @bgjobs.worker
@@ -40,7 +36,7 @@ async def lost() -> None: ...
 
 
 def cancel_all_others() -> None:
-    """Do what `asyncio.run` does after a task has raised `SystemExit`, but for this task."""
+    """Cancel all other tasks, as `asyncio.run` does after a task has raised `SystemExit`."""
     for task in asyncio.all_tasks():
         if task is not asyncio.current_task():
             task.cancel()
@@ -54,7 +50,7 @@ class Scene:
     app: Harness
     other: Store
     beats: threading.Semaphore
-    heard: list[Event]
+    received: list[Event]
 
     async def heartbeat(self) -> None:
         assert await anyio.to_thread.run_sync(lambda: self.beats.acquire(timeout=30))
@@ -70,15 +66,15 @@ async def threads(scene: Scene) -> None:
 
 
 async def notifier(scene: Scene) -> None:
-    for _ in range(3):  # the first is told with its write, the others by the notifier
+    for _ in range(3):  # the first is notified with its write, the others by the notifier
         await scene.bg.enqueue(note.request())
-    told = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
+    reported = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
     needed = scene.other.needs_notify
-    while needed and not told:
+    while needed and not reported:
         await scene.app.recorder.wait_for(
             StoreCalled, len(scene.app.recorder.of(StoreCalled)) + 1
         )
-        told = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
+        reported = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
 
 
 async def watcher(scene: Scene) -> None:
@@ -114,11 +110,11 @@ async def commands(scene: Scene) -> None:
 
 
 async def bus(scene: Scene) -> None:
-    scene.heard.clear()
+    scene.received.clear()
     job = await scene.bg.enqueue(note.request())
     await scene.bg.wait_for(job)
     with anyio.fail_after(30):
-        while not any(isinstance(event, JobStarted) for event in scene.heard):
+        while not any(isinstance(event, JobStarted) for event in scene.received):
             await anyio.lowlevel.checkpoint()
 
 
@@ -131,14 +127,14 @@ CHECKS: list[Callable[[Scene], Awaitable[None]]] = [
 def test_a_shared_task_survives_the_native_cancellation_of_all_tasks(
     app: Harness, check: Callable[[Scene], Awaitable[None]]
 ) -> None:
-    beats, heard, real = threading.Semaphore(0), list[Event](), app.database.store()
+    beats, received, real = threading.Semaphore(0), list[Event](), app.database.store()
 
     def beat(*args: Any, **kwargs: Any) -> Any:
         beats.release()
         return real.heartbeat(*args, **kwargs)
 
     async def hear(event: Event) -> None:
-        heard.append(event)
+        received.append(event)
         await anyio.lowlevel.checkpoint()
 
     async def main() -> None:
@@ -160,7 +156,7 @@ def test_a_shared_task_survives_the_native_cancellation_of_all_tasks(
                     cancel_all_others()
                     await anyio.lowlevel.checkpoint()
                 other = app.open_store()
-                await check(Scene(bg, app, other, beats, heard))
+                await check(Scene(bg, app, other, beats, received))
                 other.close()
                 bg.stop(grace=0)
 
@@ -171,10 +167,10 @@ def test_a_shared_task_survives_the_native_cancellation_of_all_tasks(
 def test_a_natively_cancelled_listener_receives_the_next_event(
     sqlite_app: Harness,
 ) -> None:
-    heard, begun = list[str](), anyio.Event()
+    received, begun = list[str](), anyio.Event()
 
     async def hear(event: Event) -> None:
-        heard.append(type(event).__name__)
+        received.append(type(event).__name__)
         if isinstance(event, JobStarted) and not begun.is_set():
             begun.set()
             await anyio.sleep_forever()
@@ -188,7 +184,7 @@ def test_a_natively_cancelled_listener_receives_the_next_event(
             await bg.wait_for(job)
 
     asyncio.run(main())
-    assert "JobSucceeded" in heard
+    assert "JobSucceeded" in received
 
 
 async def test_a_slow_call_occupies_one_thread_only(app: Harness) -> None:

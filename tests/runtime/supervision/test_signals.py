@@ -14,6 +14,7 @@ from bgjobs.events import (
 )
 from tests.fixtures.databases import SQLiteFile
 from tests.runtime.conftest import Harness
+from tests.runtime.supervision.helpers import note
 
 pytestmark = pytest.mark.anyio
 
@@ -46,11 +47,6 @@ async def test_a_signal_stops_the_application_and_a_second_one_ends_the_grace(
     assert reserved(sqlite_app) == 0
 
 
-@bgjobs.worker
-async def note(number: int = 0) -> None:
-    """End well."""
-
-
 async def stopped_by_signals(
     config: bgjobs.Config, ask: Callable[[bgjobs.BgJobs], None], ready: anyio.Event
 ) -> None:
@@ -61,7 +57,7 @@ async def stopped_by_signals(
 
 
 def once(bg: bgjobs.BgJobs) -> None:
-    """`run_until_stopped` asks by itself."""
+    """Do nothing: `run_until_stopped` calls `stop_on_signals`."""
 
 
 async def test_a_signal_stops_all_applications_of_a_process(sqlite_file: SQLiteFile) -> None:

@@ -26,25 +26,16 @@ from bgjobs.events import (
 from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.supervision.helpers import note, restarting
 
 pytestmark = pytest.mark.anyio
 
 
-def patient(**more: Any) -> dict[str, Any]:
-    tolerance = bgjobs.RestartTolerance(restarts=100, backoff=bgjobs.backoff.IMMEDIATE)
-    return {"restart_tolerance": tolerance, "sweep_interval": 0.1, **more}
-
-
-@bgjobs.worker
-async def note(number: int = 0) -> None:
-    """End well."""
-
-
 async def test_a_crashed_queue_is_restarted_as_a_new_owner(app: Harness) -> None:
-    """The twin of the original's keep_going_after_panic, which was commented out there."""
+    """Corresponds to keep_going_after_panic of bg_jobs, which is commented out there."""
     store = FaultyStore(app.database.store())
     store.faults["reserve"] = [StoreError("a bug"), StoreError("another")]
-    async with bgjobs.run(app.config(note, store=store, **patient())) as bg:
+    async with bgjobs.run(app.config(note, store=store, **restarting())) as bg:
         await bg.enqueue(note.request(1))
         await app.recorder.wait_for(JobSucceeded)
     owners = [event.owner for event in app.recorder.of(QueueStarted)]
@@ -55,7 +46,7 @@ async def test_a_crashed_queue_is_restarted_as_a_new_owner(app: Harness) -> None
 
 
 async def test_every_crash_of_a_queue_releases_its_jobs(app: Harness) -> None:
-    """The twin of release_claimed_jobs_on_process_down: four deaths, five owners."""
+    """Corresponds to release_claimed_jobs_on_process_down of bg_jobs: four crashes."""
     owners: list[UUID | None] = []
     kill = anyio.Event()
 
@@ -63,10 +54,10 @@ async def test_every_crash_of_a_queue_releases_its_jobs(app: Harness) -> None:
     async def forever(context: bgjobs.JobContext) -> None:
         owners.append(context.job.reserved_by)
         if len(owners) < 5:
-            raise LookupErrorBase
+            raise QueueKiller
         kill.set()
 
-    config = app.config(forever, limits=bgjobs.Limits(max_crashes=4), **patient())
+    config = app.config(forever, limits=bgjobs.Limits(max_crashes=4), **restarting())
     async with bgjobs.run(config) as bg:
         job = await bg.enqueue(forever.request())
         await kill.wait()
@@ -79,21 +70,21 @@ async def test_every_crash_of_a_queue_releases_its_jobs(app: Harness) -> None:
     assert len(app.recorder.of(MonitorReleased)) == 4
 
 
-class LookupErrorBase(BaseException):
-    """Kills a queue."""
+class QueueKiller(BaseException):
+    """Not an `Exception`, so it crashes the queue of the handler."""
 
 
 async def test_a_job_of_an_expired_owner_is_run(app: Harness) -> None:
-    """The twin of handle_abandoned_jobs: a process died long ago and left a row behind."""
+    """Corresponds to handle_abandoned_jobs of bg_jobs: a process died long ago."""
     store = app.open_store()
     store.migrate()
-    ghost = Owner(new_id(), "default", "elsewhere")
+    expired = Owner(new_id(), "default", "elsewhere")
     long_ago = datetime.now(UTC) - timedelta(hours=1)
-    store.open_owner(ghost, timedelta(seconds=1), now=long_ago)
+    store.open_owner(expired, timedelta(seconds=1), now=long_ago)
     store.write([NewJob(new_id(), note.request(1))], now=long_ago)
-    (held,) = store.reserve(ghost.id, ["note"], 1, now=long_ago)
+    (held,) = store.reserve(expired.id, ["note"], 1, now=long_ago)
     store.close()
-    async with bgjobs.run(app.config(note, **patient())) as bg:
+    async with bgjobs.run(app.config(note, **restarting())) as bg:
         await app.recorder.wait_for(JobSucceeded)
         done = await bg.find(held.id)
     assert done is not None
@@ -104,11 +95,11 @@ async def test_a_job_of_an_expired_owner_is_run(app: Harness) -> None:
 async def test_a_live_owner_of_another_process_keeps_its_jobs(app: Harness) -> None:
     store = app.open_store()
     store.migrate()
-    neighbour = Owner(new_id(), "default", "elsewhere")
-    store.open_owner(neighbour, timedelta(hours=1))
+    other = Owner(new_id(), "default", "elsewhere")
+    store.open_owner(other, timedelta(hours=1))
     store.write([NewJob(new_id(), note.request(1))])
-    (held,) = store.reserve(neighbour.id, ["note"], 1)
-    async with bgjobs.run(app.config(note, **patient())) as bg:
+    (held,) = store.reserve(other.id, ["note"], 1)
+    async with bgjobs.run(app.config(note, **restarting())) as bg:
         await bg.enqueue(note.request(2))
         await app.recorder.wait_for(JobSucceeded)
     assert store.find(held.id) == held
@@ -118,7 +109,7 @@ async def test_a_live_owner_of_another_process_keeps_its_jobs(app: Harness) -> N
 async def test_a_restarted_monitor_releases_jobs_of_dead_owners_and_watches_live_ones(
     app: Harness,
 ) -> None:
-    """The twin of monitor_restart_bookkeeping; the original forgot the living."""
+    """Corresponds to monitor_restart_bookkeeping of bg_jobs, which forgot live owners."""
     store = FaultyStore(app.database.store())
     runs: list[int] = []
 
@@ -126,11 +117,11 @@ async def test_a_restarted_monitor_releases_jobs_of_dead_owners_and_watches_live
     async def dying() -> None:
         runs.append(1)
         if len(runs) < 3:
-            raise LookupErrorBase
+            raise QueueKiller
 
-    config = app.config(dying, store=store, limits=bgjobs.Limits(max_crashes=9), **patient())
+    config = app.config(dying, store=store, limits=bgjobs.Limits(max_crashes=9), **restarting())
     async with bgjobs.run(config) as bg:
-        # The monitor dies on its next round, and again while it releases for the dead.
+        # The monitor crashes in its next round, and again while it releases jobs.
         store.faults["abandoned"] = [StoreError("a bug in the monitor")]
         await app.recorder.wait_for(ChildCrashed)
         store.faults["get_running"] = [StoreError("another one")]
@@ -182,7 +173,7 @@ async def test_no_owner_is_registered_after_the_application_has_stopped(app: Har
 
 
 async def test_a_broken_change_source_is_replaced(app: Harness) -> None:
-    """After it broke once, jobs of other connections are still found without a poll."""
+    """Afterwards, jobs of other connections are still found without a poll."""
     store = app.database.store()
     opened = []
 
@@ -193,7 +184,7 @@ async def test_a_broken_change_source_is_replaced(app: Harness) -> None:
             raise AssertionError("it has an interval")
 
         def poll(self) -> Collection[str] | None:
-            raise StoreUnavailableError("the connection is gone")
+            raise StoreUnavailableError("the connection was lost")
 
         def close(self) -> None:
             opened.append("closed")
