@@ -89,6 +89,8 @@ class BgJobs:
                 ``on_conflict="raise"``. Nothing was stored.
             StoreUnavailableError: The store was unavailable for `config.store_timeout`. The job
                 may be stored or not.
+            RowRefusedError: The database refused the job, for example by a constraint. Nothing
+                was stored.
             UnreadableJobError: An unreadable row has the unique key, and this process lacks the
                 right to move it. Other jobs of `enqueue_many` may be stored.
         """
@@ -132,7 +134,7 @@ class BgJobs:
         return True
 
     async def wait_for(self, job: Job | UUID) -> SucceededJob | FailedJob:
-        """Wait until a job has ended, in whichever process it runs.
+        """Wait until a job has ended, in this process or another.
 
         The end of a run in this process is noticed at once, one in another process within a
         second. To limit the wait, use ``anyio.fail_after`` or ``trio.fail_after``; cancelling

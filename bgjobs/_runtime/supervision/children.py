@@ -56,14 +56,14 @@ class Children:
         """Run a service until all queues have ended."""
         child = Child(name, run, self._services.bus)
         self._background.start_soon(
-            self._supervisor.keep, child, self._queues_group.cancel_scope
+            self._supervisor.supervise, child, self._queues_group.cancel_scope
         )
 
     def start_queue(self, queue: Queue) -> None:
         """Run a queue until it is stopped."""
         services = self._services
-        news = services.wakeups.subscribe(worker.name for worker in queue.workers)
-        control = QueueControl(queue, services.bus.scoped(queue.listeners), news)
+        wakeup = services.wakeups.subscribe(worker.name for worker in queue.workers)
+        control = QueueControl(queue, services.bus.scoped(queue.listeners), wakeup)
 
         async def run() -> None:
             await Consumer(control, services, self._node).run()
@@ -81,8 +81,8 @@ class Children:
         self._check_name(job.name)
         services = self._services
         row = ScheduledRow(job, services, services.bus.scoped(job.listeners))
-        news = services.wakeups.subscribe([job.worker.name])
-        queue = QueueControl(queue_of(job), row.bus, news, is_scheduled=True)
+        wakeup = services.wakeups.subscribe([job.worker.name])
+        queue = QueueControl(queue_of(job), row.bus, wakeup, is_scheduled=True)
 
         async def run() -> None:
             await run_scheduled(row, queue, services, self._node)
@@ -129,7 +129,7 @@ class Children:
         )
 
     async def _keep_queue(self, child: Child, control: QueueControl) -> None:
-        await self._supervisor.keep(child, self._queues_group.cancel_scope)
+        await self._supervisor.supervise(child, self._queues_group.cancel_scope)
         # While the application stops, handlers may still enqueue jobs for its workers.
         if not self._services.lifecycle.is_ending:
             self._services.queues.remove(control)

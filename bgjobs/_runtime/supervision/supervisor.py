@@ -52,7 +52,7 @@ class Supervisor:
         self._random = Random()
         self._failures: list[ExceptionGroup[Exception]] = []
 
-    async def keep(self, child: Child, application: CancelScope) -> None:
+    async def supervise(self, child: Child, application: CancelScope) -> None:
         """Run `child` until it returns; cancel `application` if it crashes too often."""
         crashes: deque[float] = deque()
         while (error := await _crash_of(child)) is not None:

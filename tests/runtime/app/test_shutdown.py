@@ -1,4 +1,4 @@
-"""After the end of `run`, no job is reserved and no thread is left, however it ends."""
+"""After `run` has ended in any way, no job is reserved and no thread is left."""
 
 import gc
 import threading

@@ -70,7 +70,7 @@ PATIENCE = 30.0
 class HandOver:
     """Another owner releases a job while `drain` checks, and the queue reserves it at once.
 
-    The queue hears of that only when the drain has received the answer to its last question.
+    The queue has the answer of its reservation only after `drain` has that of its last check.
     """
 
     def __init__(self, app: Harness, *, loses_the_answer: bool) -> None:

@@ -231,7 +231,9 @@ async def test_a_lost_lease_raised_by_two_tasks_is_reported_once(
     supervisor = Supervisor(
         bgjobs.RestartTolerance(restarts=0, backoff=IMMEDIATE), SystemClock()
     )
-    await supervisor.keep(Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope())
+    await supervisor.supervise(
+        Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope()
+    )
     supervisor.raise_failures()
     assert [reported.error for reported in virtual_app.recorder.of(ChildCrashed)] == [lost]
 
@@ -248,7 +250,7 @@ async def test_a_crash_during_a_cancellation_is_reported_and_only_the_cancellati
     supervisor = Supervisor(bgjobs.RestartTolerance(), SystemClock())
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await supervisor.keep(
+        await supervisor.supervise(
             Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope()
         )
     assert scope.cancelled_caught
