@@ -162,9 +162,10 @@ def _advice(jobs: UnhandledJobs, known: Sequence[str]) -> str:
         )
     near = get_close_matches(worker, known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    others = f", unless it is one of {', '.join(jobs.others)}" if jobs.others else ""
+    others = " or ".join(map(repr, jobs.others))
+    unless = f", unless the running queue {others} has it" if others else ""
     return (
-        f"no queue of the application has it{hint}{others}: if you have renamed the worker, "
-        f"keep its name with @worker(name={worker!r}); else end them with "
-        f"bgjobs jobs cancel --all --worker {quote(worker)}"
+        f"no queue of the application has it{hint}{unless}: if you have renamed the worker, "
+        f"keep its name with @worker(name={worker!r}); otherwise end its jobs "
+        f"with bgjobs jobs cancel --all --worker {quote(worker)}"
     )

@@ -131,7 +131,7 @@ async def test_an_unknown_queue_turns_the_problem_into_a_warning(app: Harness) -
         [(level, text)] = await reported(app.config(queues=[queue("mail", send_mail)]))
 
     assert level == "warning"
-    assert "unless it is one of theirs" in text
+    assert "unless the running queue 'theirs' has it" in text
 
 
 def scheduled(worker: Any, seconds: float, **settings: Any) -> bgjobs.ScheduledJob:
