@@ -28,7 +28,7 @@ SERVERS = {
 """The Debian packages that `field` needs, and a program of each."""
 TESTED_AS_INSTALLED = [
     "tests/unit/test_import.py",
-    "tests/runtime/test_a_jobs_life.py",
+    "tests/runtime/client/test_job_lifecycle.py",
     "tests/testing/test_pytest_plugin.py",
     "tests/e2e/test_package.py",
     "tests/e2e/test_examples.py",

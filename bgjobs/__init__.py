@@ -40,16 +40,16 @@ if TYPE_CHECKING:
     from bgjobs import events, schedules
     from bgjobs._core.clock import Clock
     from bgjobs._core.timeline import TimelineEntry, timeline
+    from bgjobs._runtime.admin.admin import Admin, Schema
     from bgjobs._runtime.admin.imports import Imported
-    from bgjobs._runtime.admin.jobs import Admin, Schema
-    from bgjobs._runtime.admin.lists import State
+    from bgjobs._runtime.admin.jobs import State
     from bgjobs._runtime.admin.schedules import ScheduleState
+    from bgjobs._runtime.admin.unhandled import UnhandledJobs
     from bgjobs._runtime.app import administer, run, serve
     from bgjobs._runtime.bus import EventStream
     from bgjobs._runtime.client import BgJobs
     from bgjobs._runtime.queues.state import QueueControl
     from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-    from bgjobs._runtime.supervision.unhandled import UnhandledJobs
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
     from bgjobs.schedules import Schedule, every, schedule
@@ -124,7 +124,7 @@ __all__ = [
 # Imported when they are asked for: a module that only declares workers needs no event loop,
 # and nobody needs a driver but of the database that is used.
 _LATER = {
-    "Admin": "bgjobs._runtime.admin.jobs",
+    "Admin": "bgjobs._runtime.admin.admin",
     "BgJobs": "bgjobs._runtime.client",
     "Event": "bgjobs.events",
     "Clock": "bgjobs._core.clock",
@@ -141,10 +141,10 @@ _LATER = {
     "Schedule": "bgjobs.schedules",
     "ScheduleState": "bgjobs._runtime.admin.schedules",
     "ScheduledJobControl": "bgjobs._runtime.scheduled.handle",
-    "Schema": "bgjobs._runtime.admin.jobs",
-    "State": "bgjobs._runtime.admin.lists",
+    "Schema": "bgjobs._runtime.admin.admin",
+    "State": "bgjobs._runtime.admin.jobs",
     "TimelineEntry": "bgjobs._core.timeline",
-    "UnhandledJobs": "bgjobs._runtime.supervision.unhandled",
+    "UnhandledJobs": "bgjobs._runtime.admin.unhandled",
     "administer": "bgjobs._runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",

@@ -1,31 +1,28 @@
-"""`run`: the tree of one application, from the opened store to the last release.
+"""`run`, `serve` and `administer`: they open the store and run the tree of tasks.
 
-listeners          async listeners hear what is left for them, last of all
-'- store threads   they call the store, and end when it is closed
-   '- store        opened and checked; group commit ends when nothing waits any more
-      '- services  the supervisor's children: heartbeat, monitor, watch, notifier, pruner
-         '- queues and scheduled jobs, one child each; the block of `async with` is beside them
+Each line runs inside the one above it, and ends before it:
+
+async listeners           receive the last events
+'- store threads          call the store
+   '- store               opened, migrated and checked; closed by the last call
+      '- shutdown timeout closes the store if releasing jobs takes too long
+         '- group commits write the ends of runs, and new jobs
+            '- services   notifier, heartbeat, commands, monitor, watch, pruner
+               '- queues  and scheduled jobs, one child each, beside the block of the user
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial, wraps
-from typing import Any, cast
 
-from anyio import (
-    TASK_STATUS_IGNORED,
-    CancelScope,
-    Event,
-    create_task_group,
-    get_cancelled_exc_class,
-)
-from anyio.abc import TaskGroup, TaskStatus
+from anyio import TASK_STATUS_IGNORED, CancelScope, Event
+from anyio.abc import TaskStatus
 from attrs import evolve
 
 from bgjobs._core.arguments import check_type
 from bgjobs._core.config import Config
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.admin.jobs import Admin
+from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import native_task, run_shielded
 from bgjobs._runtime.client import BgJobs
@@ -34,7 +31,8 @@ from bgjobs._runtime.lifecycle import ShutdownTimeout
 from bgjobs._runtime.services import Services
 from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.supervisor import Supervisor
-from bgjobs.errors import StoreError, StoreUnavailableError, unwrapped
+from bgjobs._runtime.task_groups import background_tasks, run_beside, task_group
+from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import Migrated, SetupFailed
 
 
@@ -42,16 +40,33 @@ from bgjobs.events import Migrated, SetupFailed
 async def run(config: Config) -> AsyncGenerator[BgJobs]:
     """Run an application for the length of an `async with` block.
 
-    Leaving the block stops it in order: no new jobs, handlers may go on for `config.grace`
-    seconds and are then cancelled, and what is unfinished is given back. When the block
-    raises or is cancelled there is no grace. Either way no job of this process is reserved
-    afterwards, unless the store is away: then the leases end by themselves.
+    Leaving the block stops the application: its queues start no more jobs, handlers may run on
+    for `config.grace` seconds and are then cancelled, and unfinished jobs are released, so that
+    they run again. If the block raises or is cancelled, handlers are cancelled at once.
+    Afterwards no job is reserved by this process, except where the store was unavailable: those
+    jobs are released when their leases expire.
+
+    An exception of the block itself is raised unchanged, without a group around it.
+
+    A cancelled handler may shield its cleanup with ``CancelScope(shield=True)`` of AnyIO or
+    Trio; the end of the block waits for it. See
+    https://anyio.readthedocs.io/en/stable/cancellation.html#shielding.
+
+    Args:
+        config: The store, the queues and all settings; checked by `Config.check`.
+
+    Yields:
+        BgJobs: The running application.
 
     Raises:
-        ConfigError: Everything that is wrong with the configuration; nothing was started.
-        StoreError: The store could not be opened, or its schema is unknown.
-        ExceptionGroup: A child crashed more often than tolerated; the message names it.
-            What the block itself raises leaves unchanged.
+        ConfigError: The configuration has problems. It lists all of them; nothing was started.
+        SchemaMismatchError: The schema of the database is of another version of bgjobs, or
+            does not exist and `config.migrate` is False.
+        StoreError: The store could not be opened; `StoreUnavailableError` if the database could
+            not be reached.
+        ExceptionGroup: A child crashed more often than `config.restart_tolerance` allows. Its
+            message names the child, and its exceptions are the last crash. The application was
+            stopped without grace.
     """
     check_type("run", config, Config, "a Config")
     async with _run(config, config) as bg:
@@ -60,37 +75,49 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
 
 @asynccontextmanager
 async def administer(config: Config) -> AsyncGenerator[Admin]:
-    """Operate the system that runs with this configuration, for the length of the block.
+    """Open the store for the methods of `Admin`, for the length of an `async with` block.
 
-    It opens the store and runs no queue, no scheduled job and no migration; `Config.check` and
-    `SchemaMismatchError` are as in `run`.
+    It runs no queue, no scheduled job and no migration.
+
+    Args:
+        config: The configuration of the application to administer. Its queues, workers and
+            scheduled jobs are the ones that the methods of `Admin` know.
+
+    Yields:
+        Admin: Usable until the block is left.
+
+    Raises:
+        ConfigError: The configuration has problems. It lists all of them; nothing was started.
+        SchemaMismatchError: The schema of the database is of another version of bgjobs, or
+            does not exist.
+        StoreError: The store could not be opened, as for `run`.
     """
     check_type("administer", config, Config, "a Config")
     workers = {worker.name: worker for worker in config.all_workers()}
-    idle = evolve(
+    without_queues = evolve(
         config, queues=(), scheduled_jobs=(), enqueue_only=workers.values(), migrate=False
     )
-    async with _run(idle, config) as bg:
+    async with _run(without_queues, config) as bg:
         yield bg.admin
 
 
 @asynccontextmanager
-async def _run(config: Config, known: Config) -> AsyncGenerator[BgJobs]:
-    """Run what `config` says; what is known of the whole system is `known`."""
-    known.check()
+async def _run(config: Config, system: Config) -> AsyncGenerator[BgJobs]:
+    """Run the queues of `config`; `system` is the configuration that `Admin` knows."""
+    system.check()
     listeners = [*config.store.listeners, *config.listeners]
     bus = Bus(listeners, logs_failures=config.log_failures)
     services = Services.assemble(config, bus)
     services.lifecycle.host = native_task()
     shutdown_timeout = ShutdownTimeout(config.store, config.clock)
     async with (
-        _beside(bus.deliveries.run, stop=bus.close),
-        _beside(services.dispatch.threads.run, stop=services.dispatch.threads.finish),
+        run_beside(bus.deliveries.run, stop=bus.close),
+        run_beside(services.dispatch.threads.run, stop=services.dispatch.threads.finish),
         _open_store(services),
-        _beside(shutdown_timeout.run, stop=shutdown_timeout.cancel),
-        _beside(services.settlements.run, stop=services.settlements.finish),
-        _beside(services.enqueues.run, stop=services.enqueues.finish),
-        _children(services, known, shutdown_timeout.begun) as bg,
+        run_beside(shutdown_timeout.run, stop=shutdown_timeout.cancel),
+        run_beside(services.settlements.run, stop=services.settlements.finish),
+        run_beside(services.enqueues.run, stop=services.enqueues.finish),
+        _run_children(services, system, shutdown_timeout.begun) as bg,
     ):
         yield bg
 
@@ -100,7 +127,15 @@ async def serve(
 ) -> None:
     """Run an application as a task: ``bg = await nursery.start(bgjobs.serve, config)``.
 
-    It ends after `BgJobs.stop`; cancelling it stops the application without grace.
+    The task ends after `BgJobs.stop`. Cancelling it stops the application without grace.
+    `nursery` is a `trio.Nursery` or an `anyio.abc.TaskGroup`.
+
+    Args:
+        config: As for `run`.
+        task_status: Passed by ``start``, which returns the `BgJobs` once the application runs.
+
+    Raises:
+        Exception: The same exceptions as `run`.
     """
     check_type("serve", config, Config, "a Config")
     async with run(config) as bg:
@@ -110,17 +145,19 @@ async def serve(
 
 @asynccontextmanager
 async def _open_store(services: Services) -> AsyncGenerator[None]:
+    """Open, migrate and check the store, and read its clock; close it at the end."""
     dispatch, store = services.dispatch, services.store
-    is_ours = False
+    must_close = False
 
     @wraps(store.open)
     def connect() -> None:
-        nonlocal is_ours
-        is_ours = True  # also where its answer is lost
+        nonlocal must_close
+        must_close = True  # also if a cancellation hides the answer
         try:
             store.open()
         except StoreError as error:
-            is_ours = isinstance(error, StoreUnavailableError)
+            # A store that another application has open refuses, and must stay open.
+            must_close = isinstance(error, StoreUnavailableError)
             raise
 
     try:
@@ -137,21 +174,22 @@ async def _open_store(services: Services) -> AsyncGenerator[None]:
             raise
         yield
     finally:
-        if is_ours:  # a store that somebody else has open refuses, and stays open
+        if must_close:
             with CancelScope(shield=True):
                 await dispatch.once(store.close)
 
 
 @asynccontextmanager
-async def _children(
-    services: Services, known: Config, queues_ended: Event
+async def _run_children(
+    services: Services, system: Config, queues_ended: Event
 ) -> AsyncGenerator[BgJobs]:
+    """Run the services and queues for the length of the block, then release what is left."""
     supervisor = Supervisor(services.config.restart_tolerance, services.clock)
     children = Children(services, supervisor)
     try:
-        async with _background(queues_ended) as background, _group() as queues:
+        async with background_tasks(queues_ended) as background, task_group() as queues:
             children.start(background, queues)
-            bg = BgJobs(services, children, known)
+            bg = BgJobs(services, children, system)
             try:
                 yield bg
             except BaseException:
@@ -159,101 +197,20 @@ async def _children(
                 raise
             finally:
                 services.lifecycle.left = True
-                services.wakeups.idle()  # handlers that wait for the end of others give up
+                services.wakeups.idle()  # so that a handler that waits in `drain` returns
             bg.stop()
     except Exception:
-        supervisor.raise_failures()  # they came first, if there are any
+        supervisor.raise_failures()  # raised instead, as they came first
         raise
     finally:
-        services.lifecycle.ended = True  # not before: handlers enqueue until they end
+        services.lifecycle.ended = True  # handlers may enqueue until they end
         await run_shielded(partial(_finish, services, children))
     supervisor.raise_failures()
 
 
 async def _finish(services: Services, children: Children) -> None:
-    """Do what can be done only when all queues have ended."""
+    """Release jobs of dead owners and make delayed changes, once all queues have ended."""
     with suppress(StoreError):
         await Monitor(services).release_dead()
-        await children.bring_about_last_changes()
+        await children.finish_changes()
         await services.notifier.flush()
-
-
-@asynccontextmanager
-async def _background(ended: Event) -> AsyncGenerator[TaskGroup]:
-    """Give a task group that is cancelled when the block has ended, and not before.
-
-    Whatever cancels the block: the thread of a plain handler may go on for a while, and its
-    lease must be renewed until then.
-    """
-    started = Event()
-    groups: list[TaskGroup] = []
-
-    async def keep() -> None:
-        async with create_task_group() as group:
-            groups.append(group)
-            started.set()
-            await ended.wait()
-            group.cancel_scope.cancel()
-
-    async with _group() as around:
-        around.start_soon(run_shielded, keep)
-        try:
-            with CancelScope(shield=True):  # it is there at the next turn of the loop
-                await started.wait()
-            yield groups[0]
-        finally:
-            ended.set()
-
-
-@asynccontextmanager
-async def _beside(
-    task: Callable[[], Coroutine[Any, Any, None]], *, stop: Callable[[], None]
-) -> AsyncGenerator[None]:
-    """Run a task beside the block; at its end, however it ends, tell it to stop and wait."""
-    async with _group() as group:
-        group.start_soon(task)
-        try:
-            yield
-        finally:
-            stop()
-
-
-@asynccontextmanager
-async def _group() -> AsyncGenerator[TaskGroup]:
-    """Open a task group that leaves as it is what the block raises, without a group around it.
-
-    With one, `sys.exit(4)` would end the process with another code.
-    """
-    block_error: BaseException | None = None
-    try:
-        async with create_task_group() as group:
-            try:
-                yield group
-            except BaseException as error:
-                if _ends_the_block(error):
-                    raise
-                block_error = error
-    except BaseExceptionGroup as errors:
-        block_error = block_error or _interruption(errors)
-    if block_error is not None:
-        raise block_error
-
-
-def _ends_the_block(error: BaseException) -> bool:
-    """Whether this is the event loop's way, or Python's own, to end a block early."""
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return group.split(get_cancelled_exc_class())[0] is not None
-    return isinstance(error, (get_cancelled_exc_class(), GeneratorExit))
-
-
-def _interruption(group: "BaseExceptionGroup[BaseException]") -> BaseException:
-    """Return the Ctrl-C that came while a block was being left, which Trio puts into a group.
-
-    Raise the group if it holds anything else, and on asyncio, where a task that was interrupted
-    has ended the event loop's run already.
-    """
-    error = unwrapped(group)
-    if native_task() is not None or not isinstance(error, KeyboardInterrupt):
-        raise group
-    return error

@@ -1,4 +1,4 @@
-"""Events to listeners: in order, isolated, and free of cost where nobody listens."""
+"""Delivers events to listeners, in order; without a listener no event is built."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -22,10 +22,10 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from bgjobs._core.deferred import is_async_function, refuse_deferred
 from bgjobs._core.text import error_text
 from bgjobs._runtime.cancellation import (
+    clear_native_cancellation,
     is_natively_cancelled,
     native_task,
     run_shielded,
-    took_back_native_cancellation,
 )
 from bgjobs.errors import BgJobsError, leaves
 from bgjobs.events import Event, Listener, ListenerFailed
@@ -34,38 +34,39 @@ from bgjobs.logs import log_listener
 
 @final
 class CallbackFailedError(BgJobsError):
-    """A function of the user's raised something where only an `Exception` may come out."""
+    """A user's function raised an error that is no `Exception`, such as `SystemExit`."""
 
-    def __init__(self, what: str, error: BaseException) -> None:
+    def __init__(self, callback: str, error: BaseException) -> None:
         self.error: BaseException = error
-        super().__init__(f"{what} raised {error_text(error).splitlines()[0]}")
+        super().__init__(f"{callback} raised {error_text(error).splitlines()[0]}")
 
 
-def failure_of(what: str, error: BaseException) -> Exception:
-    """Return the failure of the callback called `what` that raised `error`.
+def callback_error(callback: str, error: BaseException) -> Exception:
+    """Return `error`, which a user's function raised, as an `Exception`.
 
-    Raise `error` again if it is a Ctrl-C, or holds one.
+    If it is no `Exception`, it becomes the cause of a `CallbackFailedError`. A
+    `KeyboardInterrupt`, or a group that contains one, is raised again.
     """
     if isinstance(error, Exception):
         return error
-    if holds(error, KeyboardInterrupt):
+    if contains_error(error, KeyboardInterrupt):
         raise error
-    failure = CallbackFailedError(what, error)
+    failure = CallbackFailedError(callback, error)
     failure.__cause__ = error
     return failure
 
 
-def holds(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether `error` is one of `kind`, or a group with one in it."""
+def contains_error(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether `error` is of this class, or a group that contains such an error."""
     return any(isinstance(one, kind) for one in leaves(error))
 
 
 P = ParamSpec("P")
 
 MAILBOX_SIZE = 10_000
-"""Events that wait for one async listener; a few megabytes, seconds of the fastest queue."""
+"""Events buffered for one async listener: a few megabytes, seconds of the fastest queue."""
 DRAIN_TIMEOUT = 5.0
-"""Seconds that async listeners get at the end for what still waits for them."""
+"""Seconds that async listeners have, at the end of the application, for buffered events."""
 
 _logger = logging.getLogger("bgjobs")
 _Sink = Callable[[Event], object]
@@ -73,21 +74,21 @@ _Sink = Callable[[Event], object]
 
 @final
 class Mailbox:
-    """Events on their way to one async listener, which hears them one after the other."""
+    """The buffer of one async listener, and the loop that calls it with one event at a time."""
 
     def __init__(self, listener: Callable[[Event], Awaitable[object]], bus: "Bus") -> None:
         self._listener = listener
         self._bus = bus
         self._send, self._receive = create_memory_object_stream[Event](MAILBOX_SIZE)
-        self._farewell = CancelScope()
+        self._scope = CancelScope()
         self.dropped: int = 0
 
     def __call__(self, event: Event) -> None:
-        """Put one event in; it is dropped and counted when the listener is too far behind."""
+        """Buffer an event; drop and count it if the buffer is full or closed."""
         try:
             self._send.send_nowait(event)
         except (BrokenResourceError, ClosedResourceError):
-            self.dropped += 1  # the application has ended, and the listener's time with it
+            self.dropped += 1  # the application has ended
         except WouldBlock:
             self.dropped += 1
             if self.dropped == 1:
@@ -96,54 +97,58 @@ class Mailbox:
                 )
 
     async def deliver(self) -> None:
-        """Hand out events until `close`, and then for a few seconds those that are left."""
-        with CancelScope(shield=True) as self._farewell:
+        """Call the listener until `close`, then for up to `DRAIN_TIMEOUT` seconds."""
+        with CancelScope(shield=True) as self._scope:
             async with self._receive:
                 while await self._deliver_all():
                     pass
 
     async def _deliver_all(self) -> bool:
-        """Deliver until the end; True when a native cancellation came between."""
+        """Deliver until the buffer is closed; True if a native cancellation interrupted it."""
         try:
             async for event in self._receive:
-                await self._tell(event)
+                await self._call_listener(event)
         except get_cancelled_exc_class():
-            if not took_back_native_cancellation():
+            if not clear_native_cancellation():
                 raise
             return True
         return False
 
     def close(self) -> None:
-        """Take no more events."""
+        """Accept no more events, and start the time limit for the buffered ones."""
         self._send.close()
-        self._farewell.deadline = current_time() + DRAIN_TIMEOUT
+        self._scope.deadline = current_time() + DRAIN_TIMEOUT
 
-    async def _tell(self, event: Event) -> None:
+    async def _call_listener(self, event: Event) -> None:
         try:
             answer = await self._listener(event)
             if answer is not None:
                 refuse_deferred(f"listener {_name(self._listener)}", answer)
-        except GeneratorExit:  # Python closes the coroutine of a loop that has ended
+        except GeneratorExit:  # the event loop has ended, and Python closes its coroutines
             raise
         except BaseException as error:
-            if holds(error, get_cancelled_exc_class()):
-                await checkpoint_if_cancelled()  # does not return when it is our cancellation
+            if contains_error(error, get_cancelled_exc_class()):
+                await checkpoint_if_cancelled()  # raises if this task was cancelled
                 if is_natively_cancelled(native_task()):
                     raise
-            self._bus.report(self._listener, event, error)
+            self._bus.report_failure(self._listener, event, error)
 
 
 @final
 class EventStream:
-    """The events from now on, as an async iterator with a bounded buffer."""
+    """The events of an application from `BgJobs.events` on, as an async iterator.
+
+    Iterate in one task. The iteration ends with the block of `BgJobs.events`, and after the
+    last buffered event when the application ends.
+    """
 
     def __init__(self, buffer: int) -> None:
         self._send, self._receive = create_memory_object_stream[Event](buffer)
         self.dropped: int = 0
-        """How many events found the buffer full."""
+        """How many events were dropped because the buffer was full."""
 
     def __call__(self, event: Event) -> None:
-        """Put one event in. A listener, therefore."""
+        """Buffer an event; drop and count it if the buffer is full or closed."""
         try:
             self._send.send_nowait(event)
         except (WouldBlock, ClosedResourceError):
@@ -159,18 +164,18 @@ class EventStream:
             raise StopAsyncIteration from None
 
     def end(self) -> None:
-        """Take no more events; the iteration ends after those that are left."""
+        """Accept no more events; the iteration ends after the buffered ones."""
         self._send.close()
 
     def close(self) -> None:
-        """Take no more events and end the iteration now."""
+        """Accept no more events and end the iteration at once."""
         self._send.close()
         self._receive.close()
 
 
 @final
 class Deliveries:
-    """The tasks that serve the async listeners of all scopes, early and late ones."""
+    """The tasks that call the async listeners of all scopes, one task for each."""
 
     def __init__(self) -> None:
         self._mailboxes: list[Mailbox] = []
@@ -178,18 +183,18 @@ class Deliveries:
         self._closed = Flag()
 
     def add(self, mailbox: Mailbox) -> None:
-        """Serve another listener, at once if deliveries go on already."""
+        """Add a listener; its task starts now if `run` is running, else with `run`."""
         self._mailboxes.append(mailbox)
         if self._tasks is not None:
             self._tasks.start_soon(mailbox.deliver)
 
     def remove(self, mailbox: Mailbox) -> None:
-        """Serve a listener no more, once it has heard what is left."""
+        """Remove a listener; its task ends after the buffered events."""
         self._mailboxes.remove(mailbox)
         mailbox.close()
 
     async def run(self) -> None:
-        """Serve until `close`, and then until what is left has been heard."""
+        """Call the listeners until `close`, and then with the buffered events."""
         await run_shielded(self._serve)
 
     async def _serve(self) -> None:
@@ -199,7 +204,7 @@ class Deliveries:
             await self._closed.wait()
 
     def close(self) -> None:
-        """Take no more events."""
+        """Accept no more events; `run` ends after the buffered ones."""
         self._closed.set()
         for mailbox in self._mailboxes:
             mailbox.close()
@@ -207,7 +212,7 @@ class Deliveries:
 
 @final
 class Bus:
-    """The listeners of one scope, and of the scopes around it."""
+    """The listeners of one scope, such as a queue, and of the scopes that enclose it."""
 
     def __init__(
         self,
@@ -217,62 +222,62 @@ class Bus:
         logs_failures: bool = False,
     ) -> None:
         self.logs_failures: bool = logs_failures if outer is None else outer.logs_failures
-        """Whether a job that failed for good is logged here unless a listener does so."""
+        """Whether to log jobs that failed for good, unless `log_listener` is a listener."""
         self.deliveries: Deliveries = Deliveries() if outer is None else outer.deliveries
-        """For the async listeners of all scopes, outer and inner."""
+        """Calls the async listeners; all scopes share it."""
         self._sinks: list[tuple[Listener, _Sink]] = []
         self.levels: Sequence[list[tuple[Listener, _Sink]]] = (
             [self._sinks] if outer is None else [self._sinks, *outer.levels]
         )
-        """Who listens here, and in the scopes around."""
+        """The listeners of this scope, then those of each enclosing scope."""
         for listener in listeners:
             self._add(listener)
 
     def scoped(self, listeners: Sequence[Listener]) -> "Bus":
-        """Give the bus of an inner scope: its listeners hear first, then those of this one."""
+        """Return the bus of an inner scope, whose listeners are called before these."""
         return Bus(listeners, outer=self)
 
     def emit(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Make an event and tell it, unless nobody listens."""
-        for sinks in self.levels:  # not through `has_listeners`: it is asked for each job
+        """If there is a listener, deliver the event `make(*args, **kwargs)`."""
+        for sinks in self.levels:  # inlines `has_listeners`: each job emits several
             if sinks:
-                self.tell(make(*args, **kwargs))
+                self.deliver(make(*args, **kwargs))
                 break
 
     def emit_failure(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Emit that a job failed for good; it is logged here if `log_listener` is not told."""
+        """Emit that a job failed for good, and log it if `log_listener` is not a listener."""
         is_logged = self.logs_failures and all(
             one is not log_listener for one, _ in self.listening()
         )
         if not (is_logged or self.has_listeners):
             return
         event = make(*args, **kwargs)
-        self.tell(event)
+        self.deliver(event)
         if is_logged:
             log_listener(event)
 
     @property
     def has_listeners(self) -> bool:
-        """Whether an event would reach anybody."""
+        """Whether an event would reach any listener."""
         return any(self.levels)
 
-    def tell(self, event: Event, *, but: object = None) -> None:
-        """Tell one event to everybody; `but` is left out."""
+    def deliver(self, event: Event, *, skip: object = None) -> None:
+        """Call all listeners but `skip` with an event."""
         for listener, sink in self.listening():
-            if listener is not but:
-                self._tell_one(listener, sink, event)
+            if listener is not skip:
+                self._call(listener, sink, event)
 
-    def report(self, listener: object, event: Event, raised: BaseException) -> None:
-        """Log a listener's error and tell the others of it; a Ctrl-C is raised again."""
-        name, happened = _name(listener), type(event).__name__
-        error = failure_of(f"listener {name}", raised)
-        _logger.error("listener %s raised on %s", name, happened, exc_info=error)
+    def report_failure(self, listener: object, event: Event, raised: BaseException) -> None:
+        """Log the error of a listener and report it; raise a `KeyboardInterrupt` again."""
+        name, event_name = _name(listener), type(event).__name__
+        error = callback_error(f"listener {name}", raised)
+        _logger.error("listener %s raised on %s", name, event_name, exc_info=error)
         if not isinstance(event, ListenerFailed):
-            self.tell(ListenerFailed(name, happened, error), but=listener)
+            self.deliver(ListenerFailed(name, event_name, error), skip=listener)
 
     @asynccontextmanager
     async def subscribe(self, buffer: int) -> AsyncGenerator[EventStream]:
-        """Listen with a stream for the length of the block."""
+        """Add a stream as a listener of this scope for the length of the block."""
         stream = EventStream(buffer)
         entry: tuple[Listener, _Sink] = (stream, stream)
         self._sinks.append(entry)
@@ -282,15 +287,15 @@ class Bus:
             self._sinks.remove(entry)
             stream.close()
 
-    def leave(self) -> None:
-        """End this scope: nothing more happens in it."""
+    def remove_listeners(self) -> None:
+        """End this scope, in which no more events happen."""
         for _, sink in self._sinks:
             if isinstance(sink, Mailbox):
                 self.deliveries.remove(sink)
         self._sinks.clear()
 
     def close(self) -> None:
-        """Let deliveries and streams end once what waits in them has been heard."""
+        """Close all buffers; deliveries and streams end after the buffered events."""
         self.deliveries.close()
         for _, sink in self._sinks:
             if isinstance(sink, EventStream):
@@ -305,17 +310,17 @@ class Bus:
             self._sinks.append((listener, cast("_Sink", listener)))
 
     def listening(self) -> Iterable[tuple[Listener, _Sink]]:
-        """Give who is told, in order."""
+        """Yield the listeners in the order in which they are called."""
         for sinks in self.levels:
             yield from tuple(sinks)
 
-    def _tell_one(self, listener: Listener, sink: _Sink, event: Event) -> None:
+    def _call(self, listener: Listener, sink: _Sink, event: Event) -> None:
         try:
             answer = sink(event)
             if answer is not None:
                 refuse_deferred(f"listener {_name(listener)}", answer)
-        except BaseException as error:  # noqa: BLE001 - a listener never changes a job's fate
-            self.report(listener, event, error)
+        except BaseException as error:  # noqa: BLE001 - an error of a listener affects no job
+            self.report_failure(listener, event, error)
 
 
 def _name(listener: object) -> str:

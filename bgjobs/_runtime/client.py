@@ -1,4 +1,4 @@
-"""The running application as its user sees it."""
+"""`BgJobs`: the methods of a running application."""
 
 import threading
 from collections.abc import Collection, Iterable, Sequence
@@ -24,7 +24,7 @@ from bgjobs._core.arguments import (
 from bgjobs._core.config import Config, ScheduledJob, check_handlers
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.requests import JobRequest
-from bgjobs._runtime.admin.jobs import Admin
+from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.unreadable import find, listed
@@ -37,28 +37,12 @@ from bgjobs.errors import NotRunningError, UnknownJobError, UnknownNameError
 from bgjobs.stores.pages import FIRST_PAGE, Page
 from bgjobs.stores.types import Counts
 
-FIRST_LOOK, LONGEST_LOOK = 0.02, 1.0
-"""Seconds between two looks at the store, which double: nothing tells of ends elsewhere."""
-
-
-async def wait_for(services: Services, job_id: UUID) -> SucceededJob | FailedJob:
-    """See `BgJobs.wait_for`."""
-    pause = FIRST_LOOK
-    with services.wakeups.endings() as news:
-        while True:
-            services.lifecycle.check()
-            found = await find(services, job_id)
-            if found is None:
-                raise UnknownJobError(job_id)
-            if not isinstance(found, Job):
-                return found
-            with move_on_after(pause):
-                await news.wait()
-            pause = min(2 * pause, LONGEST_LOOK)
+FIRST_POLL, LONGEST_POLL = 0.02, 1.0
+"""Seconds between two polls of `wait_for`, doubling: ends in other processes send no notice."""
 
 
 class Named(Protocol):
-    """Something that is looked up by its name."""
+    """An object with a name."""
 
     @property
     def name(self) -> str:
@@ -71,37 +55,55 @@ N = TypeVar("N", bound=Named)
 
 @final
 class BgJobs:
-    """What `run` gives: enqueue jobs, look at them, stop.
+    """A running application, as `run` yields it: enqueue jobs, wait for them, stop.
 
-    It works inside the block of `run`, and in handlers until the last one has ended, also while
-    they use their grace or clean up. After that its methods raise `NotRunningError`.
+    Use it in the block of `run`, and in handlers until the last one has ended, including their
+    grace and their cleanup. After that, its methods raise `NotRunningError`.
+
+    Methods that read or write the store raise `StoreUnavailableError` when it stays unavailable
+    for `config.store_timeout`. A plain handler runs in a thread and calls async methods with
+    `anyio.from_thread.run`, see https://anyio.readthedocs.io/en/stable/threads.html. Once such
+    a handler was cancelled, these calls raise the cancellation.
     """
 
     def __init__(self, services: Services, children: Children, config: Config) -> None:
         self._services = services
         self._children = children
         self.admin: Admin = Admin(services, children, config)
-        """What operators do: look, retry, cancel, pause, and more."""
+        """The methods for operators: list, retry, cancel, pause, prune and more."""
 
     async def enqueue(self, request: JobRequest) -> Job:
-        """Store one job; when this returns it is committed.
+        """Store one job. It is committed when this returns.
 
-        Cancelled before it is written, nothing is stored; after that, it may be. Calls that
-        wait at the same time are committed together.
+        If this call is cancelled before the job is sent to the store, nothing is stored;
+        afterwards, it may be. Calls that wait at the same time are committed together.
+
+        Returns:
+            The stored job; or, if the request has a unique key that a live job has, that job,
+            unless the request says ``on_conflict="raise"``.
 
         Raises:
-            NoWorkerForJobError: No worker of this name is known here; nothing was written.
-            StoreUnavailableError: The store was away for `config.store_timeout`; the job may
-                be stored or not.
-            UnreadableJobError: A row that is no job has the unique key, and this process may
-                not set it apart. Other jobs of `enqueue_many` may be stored.
+            NoWorkerForJobError: The configuration has no worker of this name. Nothing was
+                stored.
+            DuplicateJobError: A live job has the unique key, and the request says
+                ``on_conflict="raise"``. Nothing was stored.
+            StoreUnavailableError: The store was unavailable for `config.store_timeout`. The job
+                may be stored or not.
+            RowRefusedError: The database refused the job, for example by a constraint. Nothing
+                was stored.
+            UnreadableJobError: An unreadable row has the unique key, and this process lacks the
+                right to move it. Other jobs of `enqueue_many` may be stored.
         """
         return (await self.enqueue_many([request]))[0]
 
     async def enqueue_many(self, requests: Iterable[JobRequest]) -> Sequence[Job]:
-        """Store many jobs in one transaction, all or none; gives them in their order.
+        """Store many jobs in one transaction, all or none.
 
-        Raises the same as `enqueue`.
+        Returns:
+            The jobs, in the order of the requests; see `enqueue` about unique keys.
+
+        Raises:
+            Exception: The same exceptions as `enqueue`.
         """
         self._services.lifecycle.check()
         return await enqueue(self._services, requests)
@@ -109,12 +111,15 @@ class BgJobs:
     async def drain(self, *, with_delayed: bool = False) -> bool:
         """Wait until no job of this application's queues is due or running.
 
-        Gives True then, and False as soon as `stop` is called or the block is left before.
+        Jobs that other processes run are included; their end is noticed at the next poll.
 
-        Delayed jobs, and with them the retries that wait for their backoff, are waited for
-        only `with_delayed`; those of scheduled jobs never, as there is always a next one.
-        Jobs that other processes run are waited for, too; their end is noticed at the next
-        poll.
+        Args:
+            with_delayed: Whether to wait for delayed jobs, including retries that wait for
+                their backoff. Future runs of scheduled jobs are never waited for.
+
+        Returns:
+            True when no such job is left; False as soon as `stop` is called or the block is
+            left before that.
         """
         self._services.lifecycle.check()
         check_flag("drain: with_delayed", with_delayed)
@@ -129,20 +134,39 @@ class BgJobs:
         return True
 
     async def wait_for(self, job: Job | UUID) -> SucceededJob | FailedJob:
-        """Wait until a job has ended, wherever it runs, and give it as it is stored then.
+        """Wait until a job has ended, in this process or another.
 
-        The end of a run in this process is heard of at once, one elsewhere within a second.
-        `UnknownJobError` when there is no such job, or none any more. Bound it with
-        ``anyio.fail_after``; cancelling the wait does nothing to the job.
+        The end of a run in this process is noticed at once, one in another process within a
+        second. To limit the wait, use ``anyio.fail_after`` or ``trio.fail_after``; cancelling
+        it does not change the job.
+
+        Returns:
+            The ended job, as it is stored.
+
+        Raises:
+            UnknownJobError: There is no job of this id, or it was deleted.
         """
-        self._services.lifecycle.check()
-        return await wait_for(self._services, id_of("wait_for", job))
+        services = self._services
+        services.lifecycle.check()
+        job_id, pause = id_of("wait_for", job), FIRST_POLL
+        with services.wakeups.endings() as ended:
+            while True:
+                services.lifecycle.check()
+                found = await find(services, job_id)
+                if found is None:
+                    raise UnknownJobError(job_id)
+                if not isinstance(found, Job):
+                    return found
+                with move_on_after(pause):
+                    await ended.wait()
+                pause = min(2 * pause, LONGEST_POLL)
 
     def stop(self, *, grace: float | None = None) -> None:
-        """Begin to stop; returns at once. The end of the block waits for it.
+        """Start to stop the application, and return at once. The end of the block waits for it.
 
-        Handlers may go on for `grace` seconds, `config.grace` unless said. A second call can
-        shorten that.
+        Args:
+            grace: Seconds for which handlers may run on before they are cancelled; None means
+                `config.grace`. A second call can shorten it.
         """
         if grace is not None:
             check_seconds("stop: grace", grace)
@@ -161,41 +185,55 @@ class BgJobs:
         await self.wait_stopping()
 
     def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT (Ctrl-C) stop this application from now on.
+        """Make SIGTERM and SIGINT (Ctrl-C) call `stop` from now on.
 
-        A second signal ends the grace. Several applications in one event loop all hear it.
-        Signals reach the main thread only; elsewhere this does nothing.
+        A second signal ends the grace. A signal stops all applications of an event loop that
+        have called this. In a thread other than the main one, which receives no signals, this
+        does nothing.
         """
         self._services.lifecycle.check()
         if threading.current_thread() is threading.main_thread():
-            self._children.serve("signals", partial(on_each_signal, self._stop_for_signal))
+            self._children.start_service(
+                "signals", partial(on_each_signal, self._stop_for_signal)
+            )
 
     def queue(self, name: str) -> QueueControl:
-        """Give a queue of this application; `UnknownNameError` when there is none."""
+        """Return a queue of this application.
+
+        Raises:
+            UnknownNameError: This application has no queue of this name.
+        """
         return _named("queue", name, self._children.queues)
 
     @property
     def queues(self) -> tuple[QueueControl, ...]:
-        """The queues of this application, in their order."""
+        """The queues of this application, in the order of the configuration."""
         return tuple(self._children.queues)
 
     def scheduled_job(self, name: str) -> ScheduledJobControl:
-        """Give a scheduled job of this application; `UnknownNameError` when there is none."""
+        """Return a scheduled job of this application.
+
+        Raises:
+            UnknownNameError: This application has no scheduled job of this name.
+        """
         return _named("scheduled job", name, self._children.scheduled_jobs)
 
     @property
     def scheduled_jobs(self) -> tuple[ScheduledJobControl, ...]:
-        """The scheduled jobs of this application, in their order."""
+        """The scheduled jobs of this application: configured ones, then added ones."""
         return tuple(self._children.scheduled_jobs)
 
     async def add_scheduled_job(self, job: ScheduledJob) -> ScheduledJobControl:
-        """Plan and run another scheduled job from now on; its row is stored when this returns.
+        """Plan and run another scheduled job from now on. Its row is stored when this returns.
 
-        `ConfigError` when one of its name runs here already, or another handler has the name
-        of its worker; `NoOccurrenceError` when its schedule has ended. After
-        `StoreUnavailableError` it is planned once the store is back. `NotRunningError` once
-        this application stops; a handler that raises it then is given back like one that is cut
-        off, and spends no attempt.
+        Raises:
+            ConfigError: A scheduled job of this name runs here, or another handler has the name
+                of its worker. Nothing was stored.
+            NoOccurrenceError: Its schedule has no occurrence from now on. Nothing was stored.
+            StoreUnavailableError: The scheduled job runs, and is planned once the store is
+                available again.
+            NotRunningError: This application is stopping. The job of a handler that raises this
+                is released, as if it was cancelled, and spends no attempt.
         """
         self._services.lifecycle.check()
         if self._services.lifecycle.is_ending:
@@ -208,36 +246,46 @@ class BgJobs:
         return self.scheduled_job(job.name)
 
     async def remove_scheduled_job(self, name: str) -> None:
-        """Plan a scheduled job no more, and delete the row that waits.
+        """Stop planning a scheduled job, and delete its waiting row.
 
-        A run that goes on here is finished first, and its row deleted at its end; for one in
-        another process this waits. Extra runs that wait are left, if no queue has the worker.
-        A process that has it in its settings too plans it again, at the latest at its next
-        poll. `UnknownNameError` when there is none.
+        A run in this process ends first, and its row is deleted then; for a run in another
+        process, this call waits. Waiting runs that were triggered are not deleted; if no queue
+        has the worker, they keep waiting. A process whose configuration has the scheduled job
+        plans it again, at the latest at its next poll.
+
+        Raises:
+            UnknownNameError: This application has no scheduled job of this name.
         """
         self._services.lifecycle.check()
         await self._children.remove_scheduled_job(self.scheduled_job(name)).bring_about()
 
     def events(self, *, buffer: int = 1000) -> AbstractAsyncContextManager[EventStream]:
-        """Listen from now on: ``async with bg.events() as events: async for event in events``.
+        """Read events: ``async with bg.events() as events: async for event in events: ...``.
 
-        What does not fit into the buffer is dropped and counted in `EventStream.dropped`.
+        Args:
+            buffer: How many events wait to be read, at most. When it is full, new events are
+                dropped and counted in `EventStream.dropped`.
+
+        Returns:
+            A context manager for the `EventStream`, which has the events from the start of the
+            block on. The iteration ends with the block or with the application.
         """
         self._services.lifecycle.check()
         check_whole("events: buffer", buffer, least=1)
         return self._services.bus.subscribe(buffer)
 
     async def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-        """Return a job by its id, live or ended, or None.
+        """Return the job of this id, live or ended, or None if there is none.
 
-        `UnreadableJobError` when there is one whose stored row is no job.
+        Raises:
+            UnreadableJobError: There is a stored row of this id that cannot be read as a job.
         """
         check_id("find", job_id)
         self._services.lifecycle.check()
         return await find(self._services, job_id)
 
     async def enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return waiting and delayed jobs, of one worker or of all, oldest first."""
+        """Return a page of waiting and delayed jobs, of one worker or of all, oldest first."""
         self._services.lifecycle.check()
         _check_listing("enqueued", name, page)
         return await listed(self._services, self._services.store.get_enqueued, name, page)
@@ -245,7 +293,7 @@ class BgJobs:
     async def running(
         self, owner: UUID | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[Job]:
-        """Return reserved jobs, of one owner or of all and on any node, oldest first."""
+        """Return a page of reserved jobs, of one owner or of all processes, oldest first."""
         self._services.lifecycle.check()
         if owner is not None:
             check_type("running: owner", owner, UUID)
@@ -255,7 +303,7 @@ class BgJobs:
     async def succeeded(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[SucceededJob]:
-        """Return succeeded jobs, of one worker or of all, the newest first."""
+        """Return a page of succeeded jobs, of one worker or of all, newest first."""
         self._services.lifecycle.check()
         _check_listing("succeeded", name, page)
         return await listed(self._services, self._services.store.get_succeeded, name, page)
@@ -263,22 +311,22 @@ class BgJobs:
     async def failed(
         self, name: str | None = None, page: Page = FIRST_PAGE
     ) -> Sequence[FailedJob]:
-        """Return failed jobs, of one worker or of all, the newest first."""
+        """Return a page of failed jobs, of one worker or of all, newest first."""
         self._services.lifecycle.check()
         _check_listing("failed", name, page)
         return await listed(self._services, self._services.store.get_failed, name, page)
 
     async def count(self, names: Collection[str] | None = None) -> Counts:
-        """Count the jobs of these workers, or of all."""
+        """Count the jobs of these workers, or of all, in each state."""
         self._services.lifecycle.check()
         check_names("count: names", names)
         now = self._services.clock.store_now()
         return await self._services.dispatch.call(self._services.store.count, names, now=now)
 
     async def next_due(self) -> timedelta | None:
-        """Say how long until the first job is due that the queues here wait for.
+        """Return the time until the first waiting job of the queues of this application is due.
 
-        Less than zero when it has been due for so long; None when there is none.
+        Negative if it is due already; None if no job waits.
         """
         self._services.lifecycle.check()
         return await self._next_due(planned=True)
@@ -287,8 +335,8 @@ class BgJobs:
         taken = [queue.taken for queue in self._services.queues]
         if self._has_work or (with_delayed and await self._has_delayed()):
             return False
-        # One question for both: between two, a job may move from one answer to the other, and
-        # back, before this process hears that it has reserved it.
+        # One call counts both: between two calls, a job could move from one state to the other,
+        # and back, before this process knows that it has reserved it.
         counts = await self._services.dispatch.call(
             self._services.store.count,
             self._handled,
@@ -307,7 +355,7 @@ class BgJobs:
         return any(queue.held or queue.postponed_until > now for queue in self._services.queues)
 
     async def _has_delayed(self) -> bool:
-        # There is always a next run of a scheduled job, so nobody can wait for the last one.
+        # A scheduled job always has a next run, so waiting for all runs would never end.
         return await self._next_due(planned=False) is not None
 
     async def _next_due(self, *, planned: bool) -> timedelta | None:

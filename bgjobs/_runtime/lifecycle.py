@@ -1,4 +1,4 @@
-"""How far a running application has come: it runs, it stops, it has ended."""
+"""The phases of a running application, and the time limit for its end."""
 
 from typing import Any, final
 
@@ -12,48 +12,49 @@ from bgjobs.stores.port import Store
 
 @final
 class Lifecycle:
-    """Shared by all that users hold in their hands."""
+    """Whether an application runs, stops or has ended; shared by all of its public objects."""
 
     def __init__(self) -> None:
         self.stopping: Event = Event()
         """Set by `BgJobs.stop`."""
         self.left: bool = False
-        """Set when the block of `run` has been left; handlers may go on."""
+        """Set when the block of `run` has been left; handlers may still run."""
         self.ended: bool = False
         """Set when the last handler has ended."""
         self.host: Any = None
-        """The `asyncio.Task` of the block, if there is one."""
+        """The `asyncio.Task` that runs the block; None under Trio."""
 
     @property
     def is_ending(self) -> bool:
-        """Whether waiting for other jobs is in vain: no more are started here."""
+        """Whether the application stops: it starts no more jobs, so do not wait for any."""
         return self.left or self.stopping.is_set()
 
     def is_torn_down(self, since: int) -> bool:
-        """Whether asyncio has cancelled both the block and the task that asks natively.
+        """Whether asyncio has natively cancelled both the host task and the current one.
 
-        `since` is what `Task.cancelling` of the block was before: a block that has swallowed a
-        cancellation counts it for ever.
+        `since` is an earlier value of `Task.cancelling` of the host task. A block that has
+        swallowed a cancellation leaves that number above 0 for good.
         """
         if self.host is None or self.host.cancelling() <= since:
             return False
         return is_natively_cancelled(native_task())
 
     def check(self) -> None:
-        """Raise `NotRunningError` once it has ended."""
+        """Raise `NotRunningError` once the last handler has ended."""
         if self.ended:
             raise NotRunningError
 
 
 RELEASE_TIMEOUT = 10.0
-"""Seconds, after the queues have ended, to give back what is left; then the leases do it."""
+"""Seconds to release the remaining jobs after the queues have ended; then leases expire."""
 
 
 @final
 class ShutdownTimeout:
-    """Closes the store under those who still wait for it, when that is over.
+    """Closes the store some time after the queues have ended, although calls still wait for it.
 
-    A call in a thread cannot be cancelled, and a server that is silent ends none.
+    A call in a thread cannot be cancelled, and one of a server that does not answer never
+    returns. Closing the connection ends it.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -64,7 +65,7 @@ class ShutdownTimeout:
         """Set when the queues have ended."""
 
     async def run(self) -> None:
-        """Wait for the end of the queues, then for the time that is left; until cancelled."""
+        """Wait for `begun` and the timeout, then close the store; `cancel` ends the wait."""
         await run_shielded(self._wait_and_close)
 
     async def _wait_and_close(self) -> None:
@@ -77,5 +78,5 @@ class ShutdownTimeout:
                 await to_thread.run_sync(self._store.close, limiter=CapacityLimiter(1))
 
     def cancel(self) -> None:
-        """All is done that had to be done."""
+        """End `run` without closing the store, as everything was released in time."""
         self._scope.cancel()

@@ -1,4 +1,4 @@
-"""What the parts of one running application share."""
+"""The services that the parts of one running application share."""
 
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -27,15 +27,16 @@ from bgjobs.stores.port import Store
 @final
 @frozen(eq=False)
 class Services:
-    """The tools of one `run`; made by it, handed to every part, owned by none of them."""
+    """The shared objects of one `run`, which makes them and passes them to every part."""
 
     config: Config
     bus: Bus
     dispatch: Dispatch
     settlements: GroupCommit
-    """Ends of runs, and with them what follows. Apart from what is enqueued: that may wait for
-    a unique key which somebody's open transaction holds, and no end shall wait with it."""
+    """Writes the ends of runs."""
     enqueues: GroupCommit
+    """Writes new jobs. These are committed apart from the ends of runs: an insert may wait for
+    a unique key that another open transaction holds, and would delay the ends with it."""
     registry: Registry
     wakeups: Wakeups
     notifier: Notifier
@@ -45,21 +46,21 @@ class Services:
     configured: frozenset[str]
     """The names of the workers of the configuration."""
     queues: list[QueueControl] = field(factory=list[QueueControl], init=False)
-    """Those that run now, of scheduled jobs too."""
+    """The queues that run now, including those of scheduled jobs."""
 
     @property
     def store(self) -> Store:
-        """The store, for `dispatch` to call."""
+        """The store of the configuration; `dispatch` calls its methods."""
         return self.config.store
 
     @property
     def clock(self) -> Clock:
-        """The time of this application."""
+        """The clock of the configuration."""
         return self.config.clock
 
     @classmethod
     def assemble(cls, config: Config, bus: Bus) -> "Services":
-        """Put the parts together; nothing runs yet."""
+        """Create the services of an application; `run` starts them."""
         dispatch = Dispatch(config.store, config.clock, bus, config.store_timeout)
         notifier = Notifier(dispatch, config.clock)
         time = StoreClock(config.store, config.clock)
@@ -79,26 +80,32 @@ class Services:
         )
 
     def workers(self) -> Iterable[AnyWorker]:
-        """Give the workers that are run or may be enqueued here, repeats included."""
+        """Return the workers that run or may be enqueued here; some may be repeated."""
         running = (worker for queue in self.queues for worker in queue.config.workers)
         return chain(self.config.all_workers(), running)
 
-    def held(self) -> Iterable[Job]:
-        """Give what the queues of this application have reserved and not settled yet."""
+    def running_jobs(self) -> Iterable[Job]:
+        """Return the jobs that queues of this application have reserved and not settled."""
         return chain.from_iterable(queue.held.values() for queue in self.queues)
 
-    def holds(self, job_id: UUID) -> bool:
-        """Say whether a queue of this application is running this job."""
-        return any(job.id == job_id for job in self.held())
+    def is_running(self, job_id: UUID) -> bool:
+        """Whether a queue of this application has reserved this job and not settled it."""
+        return any(job.id == job_id for job in self.running_jobs())
+
+    def announce(self, names: Collection[str]) -> None:
+        """Wake all queues that wait for jobs of these workers, here and in other processes.
+
+        Returns at once; the notifier sends the notification.
+        """
+        self.wakeups.wake(names)
+        self.notifier.tell(names)
 
     async def announce_now(self, names: Collection[str]) -> None:
-        """Do the same, and return when the others have been told; a failure costs a poll."""
+        """Wake the same queues as `announce`, and return when the notification was sent.
+
+        If sending fails, other processes find the jobs at their next poll.
+        """
         self.wakeups.wake(names)
         if self.store.needs_notify:
             with suppress(StoreError):
                 await self.dispatch.once(self.store.notify, sorted(names))
-
-    def announce(self, names: Collection[str]) -> None:
-        """Tell everybody who waits for jobs of these workers to look now."""
-        self.wakeups.wake(names)
-        self.notifier.tell(names)

@@ -1,4 +1,4 @@
-"""Applications to run in tests: each backend, each store, real time or virtual."""
+"""Fixtures for applications on each event loop and each store, in real or virtual time."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.fixtures.databases import Database, SQLiteFile
 
 @pytest.fixture(params=["trio", "asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """Under virtual time with a new clock, or one test would begin when another has ended."""
+    """The event loop of a test; under virtual time, each test has its own clock."""
     if request.param == "virtual-trio":
         return virtual_backend("trio")
     if request.param == "virtual-asyncio":
@@ -20,7 +20,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 class Wrapped:
-    """A store of which some verbs are replaced."""
+    """A store with some methods replaced."""
 
     def __init__(self, store: bgjobs.Store, **verbs: Any) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class Wrapped:
 
 
 class Harness:
-    """Makes configurations over one database, with one recorder."""
+    """Creates configurations over one database, with one recorder."""
 
     def __init__(self, database: Database, **settings: Any) -> None:
         self.database = database
@@ -49,7 +49,7 @@ class Harness:
         return bgjobs.Config(**settings)
 
     def open_store(self) -> bgjobs.Store:
-        """Another store over the same database, opened, to look at the rows."""
+        """Return another opened store over the same database, to read its rows."""
         store = self.database.store()
         store.open()
         return store
@@ -63,14 +63,14 @@ def app(database: Database) -> Harness:
 
 @pytest.fixture
 def sqlite_app(sqlite_file: SQLiteFile) -> Harness:
-    """SQLite only, in real time: for what no store can make different."""
+    """SQLite only, in real time; for behaviour that does not depend on the store."""
     return Harness(sqlite_file)
 
 
 @pytest.fixture
 def virtual_app(sqlite_file: SQLiteFile) -> Harness:
     """SQLite on the event loop under virtual time; for tests marked `virtual_time`."""
-    ages = 1e9  # the lease is not what virtual time is for, and a beat would end each jump
+    ages = 1e9  # a renewal would end each jump of virtual time
     return Harness(
         sqlite_file,
         clock=VirtualClock(),
@@ -85,4 +85,4 @@ virtual_time = pytest.mark.parametrize(
 virtual_time_on_both = pytest.mark.parametrize(
     "anyio_backend", ["virtual-trio", "virtual-asyncio"], indirect=True
 )
-"""For what must not depend on the event loop."""
+"""Virtual time on Trio and on asyncio."""

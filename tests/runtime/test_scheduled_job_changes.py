@@ -80,7 +80,7 @@ async def test_removed_while_its_run_will_be_tried_again_it_is_gone(
         await bg.remove_scheduled_job("failing")
         assert len(await bg.running()) == 1
         assert bg.scheduled_jobs == ()
-        with pytest.raises(ConfigError, match="'failing' was removed, but a run goes on"):
+        with pytest.raises(ConfigError, match="'failing' was removed, but a run has not"):
             await bg.add_scheduled_job(retried)
         await rest(DAY)
         assert await bg.enqueued() == await bg.running() == []

@@ -1,140 +1,102 @@
-"""Changes of many jobs at once, a few hundred in each transaction."""
+"""The methods of `Admin` that change, export and import all jobs of a kind."""
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import ParamSpec, TypeVar, final
 from uuid import UUID
 
+from bgjobs._core.arguments import check_flag, check_name, check_span
 from bgjobs._core.deferred import refuse_deferred, refuse_deferring
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, SucceededJob
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.admin.imports import Imported, Importing, parts_of
-from bgjobs._runtime.admin.pruner import Chosen, prune_kind
-from bgjobs._runtime.notifications.commands import COMMANDS
-from bgjobs._runtime.persistence.refusals import answered, answering, isolate
+from bgjobs._runtime.admin.changes import BATCH, JobChanges, clean_reason
+from bgjobs._runtime.admin.imports import Imported, Importer, numbered_parts
+from bgjobs._runtime.admin.jobs import search_words
+from bgjobs._runtime.admin.pruner import Pruning, prune_kind
 from bgjobs._runtime.persistence.unreadable import listed
-from bgjobs._runtime.services import Services
-from bgjobs.events import AdminAction, ChangeRefused, Pruned
+from bgjobs.events import AdminAction, Pruned
 from bgjobs.stores.imports import to_line
-from bgjobs.stores.operations import Cancellation, Failures, Operations
+from bgjobs.stores.operations import Failures, Operations
 from bgjobs.stores.pages import Page
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-BATCH = 500
-"""Jobs in one transaction: a moment of work, so that nobody waits long for it."""
-
-NAMED = 3
-"""Ids that an event names; of more it gives the number."""
-
 Progress = Callable[[int], None]
-"""Told how many were done so far, after each batch."""
+"""Called after each batch with the number of jobs changed so far."""
 
 
-@final
-class Bulk:
-    """Goes through all jobs that are meant, and through ids batch by batch."""
+class BulkChanges(JobChanges):
+    """The methods of `Admin` for all jobs of a kind, some hundreds per transaction.
 
-    def __init__(self, services: Services, operations: Operations) -> None:
-        self._services = services
-        self._operations = operations
-        self._call = services.dispatch.call
+    If one of them is cancelled, the batches before are stored and the jobs of the others are
+    unchanged, so it can be called again.
+    """
 
-    async def retry(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
-        """See `Admin.retry`."""
-        again: list[UUID] = []
+    async def retry_failed(
+        self,
+        *,
+        name: str | None = None,
+        search: str | None = None,
+        before: datetime | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Retry all failed jobs that match, as `retry` does.
 
-        async def retry(part: Sequence[UUID]) -> None:
-            again.extend(await self._retried(part))
+        The jobs are retried in batches, each in a transaction. If this call is cancelled, the
+        remaining jobs stay failed, and none is lost.
 
-        for batch in _batches(job_ids):
-            await self._isolate("retry", batch, retry)
-        done = set(again)
-        try:
-            await self._put_back([one for one in job_ids if one not in done], again)
-        finally:
-            self._tell("retry", job_ids, len(again))
-        await self._wake_workers()
-        return again
+        Args:
+            name: The worker of the jobs; None means all workers.
+            search: Words of the error, as for `list`.
+            before: Jobs that failed before this time, with a time zone; None means all.
+            progress: Called after each batch with the number of jobs retried so far.
 
-    async def _put_back(self, job_ids: Collection[UUID], again: list[UUID]) -> None:
-        """Put back what was set apart and can be read by now, and add it to the others."""
-
-        async def put_back(part: Sequence[UUID]) -> None:
-            now = self._services.clock.store_now()
-            again.extend(await self._try(self._operations.put_back, part, now=now))
-
-        for batch in _batches(job_ids):
-            await self._isolate("retry", batch, put_back)
-
-    async def retry_failed(self, failures: Failures, progress: Progress | None) -> int:
-        """See `Admin.retry_failed`."""
+        Returns:
+            How many jobs will run again.
+        """
+        check_name("retry_failed: name", name, optional=True)
+        failures = Failures(name=name, words=search_words(search), before=before)
+        operations = self._operations
         _check(progress)
         done = 0
 
         async def retry(part: Sequence[UUID]) -> None:
             nonlocal done
-            done += len(await self._retried(part))
+            done += len(await self._retry(operations, part))
 
         try:
-            async with aclosing(self._failed_ids(failures)) as batches:
+            async with aclosing(self._failed_ids(operations, failures)) as batches:
                 async for batch in batches:
                     await self._isolate("retry_failed", batch, retry)
-                    await self._report(done, progress)
+                    await self._wake_workers()
+                    _report_to(progress, done)
         finally:
-            self._services.bus.emit(AdminAction, "retry_failed", failures.name or "all", done)
+            self._services.bus.emit(AdminAction, "retry_failed", name or "all", done)
         return done
 
-    async def cancel(self, job_ids: Collection[UUID], reason: str) -> Cancellation:
-        """See `Admin.cancel`."""
-        ended: list[UUID] = []
-        asked: list[UUID] = []
-
-        async def cancel(part: Sequence[UUID]) -> None:
-            found = await self._cancelled(part, reason)
-            ended.extend(found.ended)
-            asked.extend(found.asked)
-
-        for batch in _batches(job_ids):
-            await self._isolate("cancel", batch, cancel)
-        self._tell("cancel", job_ids, len(ended) + len(asked))
-        await self._services.announce_now([COMMANDS])
-        return Cancellation(ended, asked)
-
-    async def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
-        """See `Admin.delete`."""
-        gone: list[UUID] = []
-
-        async def delete(part: Sequence[UUID]) -> None:
-            gone.extend(await self._try(self._operations.delete, part))
-
-        for batch in _batches(job_ids):
-            await self._isolate("delete", batch, delete)
-        self._tell("delete", job_ids, len(gone))
-        return gone
-
     async def cancel_waiting(
-        self, name: str | None, reason: str, progress: Progress | None
+        self, *, name: str | None = None, reason: str, progress: Progress | None = None
     ) -> int:
-        """See `Admin.cancel_waiting`."""
+        """End all waiting and delayed jobs as failed, of one worker or of all.
+
+        Left out are waiting runs of scheduled jobs, and jobs enqueued after this call began.
+
+        Args:
+            name: The worker of the jobs; None means all workers.
+            reason: As for `cancel`.
+            progress: Called after each batch with the number of jobs ended so far.
+
+        Returns:
+            How many jobs were ended.
+        """
+        check_name("cancel_waiting: name", name, optional=True)
+        reason = clean_reason(reason)
+        operations = self._operations
         _check(progress)
         done = 0
 
         async def cancel(part: Sequence[UUID]) -> None:
             nonlocal done
-            done += len((await self._cancelled(part, reason)).ended)
+            done += len((await self._cancel(operations, part, reason)).ended)
 
         try:
             async with aclosing(self._waiting_ids(name)) as batches:
@@ -145,117 +107,100 @@ class Bulk:
             self._services.bus.emit(AdminAction, "cancel_waiting", name or "all", done)
         return done
 
-    async def change(
-        self,
-        job_ids: Collection[UUID],
-        available_at: datetime | None,
-        available_in: timedelta | None,
-        priority: int | None,
-    ) -> Sequence[UUID]:
-        """See `Admin.reschedule` and `Admin.change_priority`."""
-        action = "change_priority" if priority is not None else "reschedule"
-        changed: list[UUID] = []
-
-        async def change(part: Sequence[UUID]) -> None:
-            changed.extend(
-                await self._try(
-                    self._operations.change,
-                    part,
-                    available_at=available_at,
-                    available_in=available_in,
-                    priority=priority,
-                    now=self._services.clock.store_now(),
-                )
-            )
-
-        for batch in _batches(job_ids):
-            await self._isolate(action, batch, change)
-        self._tell(action, job_ids, len(changed))
-        await self._wake_workers()
-        return changed
-
     async def prune(
         self,
-        name: str | None,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
-        progress: Progress | None,
+        *,
+        name: str | None = None,
+        succeeded_for: timedelta | None = None,
+        failed_for: timedelta | None = None,
+        progress: Progress | None = None,
     ) -> int:
-        """See `Admin.prune`."""
+        """Delete jobs that ended a time ago. Jobs that end after this call began are left out.
+
+        Args:
+            name: The worker of the jobs; None means all workers.
+            succeeded_for: Delete jobs that succeeded at least this long ago, up to 36,500 days;
+                None deletes none of them.
+            failed_for: The same for failed jobs.
+            progress: Called after each batch with the number of jobs deleted so far.
+
+        Returns:
+            How many jobs were deleted.
+        """
+        check_name("prune: name", name, optional=True)
+        check_span("prune: succeeded_for", succeeded_for)
+        check_span("prune: failed_for", failed_for)
+        operations = self._operations
         _check(progress)
-        done, now = 0, await self._store_now()  # what ends later is left out
-        async with aclosing(self._pruned(name, succeeded_for, failed_for, now)) as counts:
-            async for count in counts:
-                done += count
-                _report_to(progress, done)
+        done, now = 0, await self._store_now()
+        for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
+            if age is None:
+                continue
+            pruning = Pruning(operations, name, kind, age, now)
+            async with aclosing(prune_kind(self._services, pruning, BATCH)) as counts:
+                async for count in counts:
+                    done += count
+                    _report_to(progress, done)
         if done:
             self._services.bus.emit(Pruned, done)
         return done
 
-    async def _pruned(
-        self,
-        name: str | None,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
-        now: datetime,
-    ) -> AsyncGenerator[int]:
-        for kind, age in ((SucceededJob, succeeded_for), (FailedJob, failed_for)):
-            if age is not None:
-                chosen = Chosen(self._operations, name, kind)
-                counts = prune_kind(self._services, chosen, age, BATCH, now)
-                async with aclosing(counts):
-                    async for count in counts:
-                        yield count
+    def export_failed(
+        self, *, name: str | None = None, search: str | None = None
+    ) -> AsyncIterator[str]:
+        """Yield failed jobs as lines of JSON, including their arguments, for `import_failed`.
 
-    async def export_failed(self, failures: Failures) -> AsyncIterator[str]:
-        """See `Admin.export_failed`."""
+        Args:
+            name: The worker of the jobs; None means all workers.
+            search: Words of the error, as for `list`.
+        """
+        check_name("export_failed: name", name, optional=True)
+        return self._export(self._operations, Failures(name=name, words=search_words(search)))
+
+    async def import_failed(
+        self, lines: Iterable[str], *, skip_bad: bool = False, progress: Progress | None = None
+    ) -> Imported:
+        """Store failed jobs from lines that `export_failed` wrote, in batches.
+
+        Every value of a line is checked as the values of a request are. Blank lines are left
+        out.
+
+        Args:
+            lines: One job of JSON each.
+            skip_bad: Whether to store the other jobs when lines are refused. `Imported.errors`
+                names these lines.
+            progress: Called after each batch with the number of jobs stored so far.
+
+        Raises:
+            ExportedLineError: The first line that cannot be read or that the database refuses,
+                unless `skip_bad`. The batches before it are stored, some hundred lines each.
+        """
+        check_flag("import_failed: skip_bad", skip_bad)
+        operations = self._operations
+        if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+            raise TypeError(f"import_failed: expected lines, found {_not_lines(lines)}")
+        _check(progress)
+        importer = Importer(self._services, operations)
+        for part in numbered_parts(lines, BATCH):
+            _report_to(progress, await importer.store(part, skip_bad=skip_bad))
+        return importer.finish()
+
+    async def _export(self, operations: Operations, failures: Failures) -> AsyncIterator[str]:
         page = Page(BATCH)
-        while jobs := await listed(self._services, self._operations.get_failed, failures, page):
+        while jobs := await listed(self._services, operations.get_failed, failures, page):
             for job in jobs:
                 yield to_line(job)
             page = page.behind(jobs)
 
-    async def import_failed(
-        self, lines: Iterable[str], progress: Progress | None, *, skip_bad: bool
-    ) -> Imported:
-        """See `Admin.import_failed`."""
-        if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
-            raise TypeError(f"import_failed: expected lines, found {_not_lines(lines)}")
-        _check(progress)
-        importing = Importing(self._services, self._operations)
-        for part in parts_of(lines, BATCH):
-            _report_to(progress, await importing.store(part, skips=skip_bad))
-        return importing.end()
-
-    async def _retried(self, part: Sequence[UUID]) -> Sequence[UUID]:
-        now = self._services.clock.store_now()
-        return await self._try(self._operations.retry, part, now=now)
-
-    async def _cancelled(self, part: Sequence[UUID], reason: str) -> Cancellation:
-        now = self._services.clock.store_now()
-        return await self._try(self._operations.cancel, part, reason, now=now)
-
-    async def _try(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return answered(await self._call(answering(verb), *args, **kwargs))
-
-    async def _isolate(
-        self,
-        action: str,
-        batch: Sequence[UUID],
-        change: Callable[[Sequence[UUID]], Awaitable[None]],
-    ) -> None:
-        emit = self._services.bus.emit
-        await isolate(batch, change, lambda one, error: emit(ChangeRefused, action, one, error))
-
     async def _store_now(self) -> datetime:
         services = self._services
         lease, now = as_duration(services.config.lease), services.clock.store_now()
-        return (await self._call(services.store.heartbeat, (), lease, now=now)).now
+        return (await services.dispatch.call(services.store.heartbeat, (), lease, now=now)).now
 
     async def _waiting_ids(self, name: str | None) -> AsyncGenerator[Sequence[UUID]]:
-        """Yield the ids of what waits now, page by page, and none of what comes meanwhile.
+        """Yield pages of the ids of jobs that wait now, without runs of scheduled jobs.
 
-        Without runs of schedules, which would be planned again, or begin to run when paused.
+        A cancelled run would be planned again; a paused one would not be paused any longer.
         """
         last, page = new_id(), Page(BATCH)
         get = self._services.store.get_enqueued
@@ -265,30 +210,13 @@ class Bulk:
             if waiting[-1].id > last:
                 return
 
-    async def _failed_ids(self, failures: Failures) -> AsyncGenerator[Sequence[UUID]]:
-        """Yield all ids that are meant, page by page."""
-        get, page = self._operations.get_failed_ids, Page(BATCH)
-        while ids := await self._call(get, failures, page):
+    async def _failed_ids(
+        self, operations: Operations, failures: Failures
+    ) -> AsyncGenerator[Sequence[UUID]]:
+        get, page = operations.get_failed_ids, Page(BATCH)
+        while ids := await self._services.dispatch.call(get, failures, page):
             yield ids
             page = page.behind(ids)
-
-    async def _report(self, done: int, progress: Progress | None) -> None:
-        await self._wake_workers()
-        _report_to(progress, done)
-
-    async def _wake_workers(self) -> None:
-        await self._services.announce_now(self._services.configured)
-
-    def _tell(self, action: str, job_ids: Collection[UUID], count: int) -> None:
-        subject = ", ".join(str(one) for one in islice(job_ids, NAMED))
-        more = f" and {len(job_ids) - NAMED} more" if len(job_ids) > NAMED else ""
-        self._services.bus.emit(AdminAction, action, subject + more, count)
-
-
-def _batches(job_ids: Collection[UUID]) -> "Iterable[Sequence[UUID]]":
-    ids = iter(job_ids)
-    while batch := list(islice(ids, BATCH)):
-        yield batch
 
 
 def _not_lines(found: object) -> str:

@@ -1,4 +1,4 @@
-"""Storing failed jobs that were exported, in batches, with what is wrong told by its line."""
+"""The import of failed jobs from lines of JSON, with an error for each refused line."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -15,30 +15,31 @@ from bgjobs.events import AdminAction, ChangeRefused
 from bgjobs.stores.imports import from_line
 from bgjobs.stores.operations import Operations
 
-NAMED = 100
-"""Errors that are kept of one import; all are counted."""
+MOST_ERRORS = 100
+"""Errors that one import keeps; it counts all of them."""
 
-Numbered = tuple[int, FailedJob]
+NumberedJob = tuple[int, FailedJob]
+"""A job, and the number of its line."""
 
 
 @final
 @frozen(kw_only=True)
 class Imported:
-    """What became of the lines of an import."""
+    """The result of `Admin.import_failed`."""
 
     stored: int
-    """Jobs that were not there."""
+    """How many jobs were stored."""
     present: int
-    """Jobs that were there already, live or ended, and are as they were."""
+    """How many jobs were there already, live or ended; they are unchanged."""
     refused: int = 0
-    """Lines that cannot be read, and jobs that the database does not take."""
+    """How many lines cannot be read, or have a job that the database refuses."""
     errors: Sequence[ExportedLineError] = ()
-    """Why, for the first 100 of these in the order of the lines."""
+    """The errors of the first 100 refused lines, in the order of the lines."""
 
 
 @final
-class Importing:
-    """One import."""
+class Importer:
+    """One import: it stores batches of lines and counts the results."""
 
     def __init__(self, services: Services, operations: Operations) -> None:
         self._services = services
@@ -46,14 +47,16 @@ class Importing:
         self._stored = self._present = self._refused = 0
         self._errors: list[ExportedLineError] = []
 
-    async def store(self, part: Sequence[tuple[int, str]], *, skips: bool) -> int:
-        """Store the jobs of some lines and return how many are stored by now.
+    async def store(self, part: Sequence[tuple[int, str]], *, skip_bad: bool) -> int:
+        """Store the jobs of some numbered lines. Return how many are stored in all so far.
 
-        Unless it skips what is refused, the first error is raised: before anything of this
-        part is stored if a line cannot be read, else once all of it is stored that can be.
+        Raises:
+            ExportedLineError: The first refused line, unless `skip_bad`. If the line cannot be
+                read, nothing of this part is stored; if the database refuses its job, all jobs
+                of this part are stored but the refused ones.
         """
         errors: list[ExportedLineError] = []
-        jobs: list[Numbered] = []
+        jobs: list[NumberedJob] = []
         for number, line in part:
             check_text(f"import_failed: line {number}", line)
             if not line.strip():
@@ -61,19 +64,19 @@ class Importing:
             try:
                 jobs.append((number, from_line(line, number)))
             except ExportedLineError as error:
-                if not skips:
+                if not skip_bad:
                     raise
                 errors.append(error)
         await isolate(
-            jobs, self._restore, lambda one, error: errors.append(self._told(one, error))
+            jobs, self._restore, lambda one, error: errors.append(self._refusal(one, error))
         )
-        self._note(errors)
-        if errors and not skips:
+        self._keep(errors)
+        if errors and not skip_bad:
             raise errors[0]
         return self._stored
 
-    def end(self) -> Imported:
-        """Emit that lines were imported, and return what became of them."""
+    def finish(self) -> Imported:
+        """Emit that lines were imported, and return the result."""
         self._services.bus.emit(AdminAction, "import_failed", "lines", self._stored)
         return Imported(
             stored=self._stored,
@@ -82,28 +85,28 @@ class Importing:
             errors=tuple(self._errors),
         )
 
-    async def _restore(self, part: Sequence[Numbered]) -> None:
+    async def _restore(self, part: Sequence[NumberedJob]) -> None:
         jobs = [job for _, job in part]
         restore = answering(self._operations.restore)
         stored = answered(await self._services.dispatch.call(restore, jobs))
         self._stored += len(stored)
         self._present += len(jobs) - len(stored)
 
-    def _told(self, one: Numbered, error: RowRefusedError) -> ExportedLineError:
+    def _refusal(self, one: NumberedJob, error: RowRefusedError) -> ExportedLineError:
         number, job = one
         self._services.bus.emit(ChangeRefused, "import_failed", job.id, error)
         refused = ExportedLineError(number, str(error))
         refused.__cause__ = error
         return refused
 
-    def _note(self, errors: list[ExportedLineError]) -> None:
+    def _keep(self, errors: list[ExportedLineError]) -> None:
         self._refused += len(errors)
-        room = NAMED - len(self._errors)
-        self._errors += sorted(errors, key=lambda error: error.number)[:room]
+        space = MOST_ERRORS - len(self._errors)
+        self._errors += sorted(errors, key=lambda error: error.number)[:space]
 
 
-def parts_of(lines: Iterable[str], size: int) -> Iterable[Sequence[tuple[int, str]]]:
-    """Return the lines with their numbers, from 1, in parts of this size."""
+def numbered_parts(lines: Iterable[str], size: int) -> Iterable[Sequence[tuple[int, str]]]:
+    """Yield the lines with their numbers, counted from 1, in parts of this size."""
     numbered = enumerate(lines, 1)
     while part := list(islice(numbered, size)):
         yield part

@@ -1,4 +1,4 @@
-"""Deletes ended jobs that are old enough, a little at a time."""
+"""The service that applies the retention, and the deletion of old jobs in batches."""
 
 from collections.abc import (
     AsyncGenerator,
@@ -31,30 +31,30 @@ from bgjobs.stores.pages import Page
 from bgjobs.stores.port import Store
 
 BATCH = 1000
-"""Rows in one transaction: a fraction of a second, so that nobody waits long for it."""
+"""Rows in one transaction: a fraction of a second, as other writes may have to wait for it."""
 MOST_REFUSED = 10
-"""Rows of one kind that may be passed over in one round; the next one ends it for this kind."""
+"""Refused rows of one kind that a round skips; one more ends the round for this kind."""
 
 
 @final
 class Pruner:
-    """Applies the retention."""
+    """Deletes ended jobs that are older than the retention, once per interval."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._skips: dict[str, int] = {}
-        """How many of each kind the last round has passed over, and ended at the next one."""
+        """Refused rows of each kind that the next round skips."""
 
     async def run(self) -> None:
         """Prune until cancelled."""
         while True:
-            # Told as StoreFailed; the old stays a round, and nothing else depends on it.
+            # Reported as StoreFailed; the jobs stay for another round, which harms nothing.
             with suppress(StoreError):
                 await self.prune()
             await sleep(self._services.config.retention.interval)
 
     async def prune(self) -> None:
-        """Delete everything that is old enough now, but what the database refuses to delete."""
+        """Delete all jobs that are old enough now, except those that the database refuses."""
         services, retention = self._services, self._services.config.retention
         total = 0
         ages = {"succeeded_for": retention.succeeded, "failed_for": retention.failed}
@@ -62,20 +62,21 @@ class Pruner:
             if age is None:
                 continue
             prune = partial(self._prune, {**dict.fromkeys(ages), kind: age})
-            async with aclosing(self._pruned(kind, prune)) as counts:
+            async with aclosing(self._prune_kind(kind, prune)) as counts:
                 async for deleted in counts:
                     total += deleted
         if total:
             services.bus.emit(Pruned, total)
 
-    async def _pruned(
+    async def _prune_kind(
         self, kind: str, prune: Callable[[int, int], Awaitable[int]]
     ) -> AsyncGenerator[int]:
-        """Yield how many each call has deleted, until the end or until too many are refused.
+        """Yield how many jobs each call has deleted, until all are or too many were refused.
 
-        The next round begins behind those, and the one that reaches the end lets all be tried.
+        In the latter case the next round skips those rows. The round after one that has reached
+        the end tries all rows again.
         """
-        refused = partial(_pass_over, self._services.bus, count(1))
+        refused = partial(_skip, self._services.bus, count(1))
         skip = self._skips.get(kind, 0)
         try:
             async with aclosing(prune_past_refused(prune, BATCH, refused, skip)) as counts:
@@ -95,8 +96,8 @@ class Pruner:
         )
 
 
-def _pass_over(bus: Bus, numbers: Iterator[int], error: RowRefusedError) -> None:
-    """Go on, unless too many were refused."""
+def _skip(bus: Bus, numbers: Iterator[int], error: RowRefusedError) -> None:
+    """Report a refused row, and raise the error if too many were refused."""
     bus.emit(StoreFailed, "prune", error)
     if next(numbers) > MOST_REFUSED:
         raise error
@@ -107,65 +108,65 @@ Ended = SucceededJob | FailedJob
 
 @final
 @frozen
-class Chosen:
-    """Which jobs are to be deleted: of one kind, and of one worker or of all."""
+class Pruning:
+    """Which jobs to delete: of one class, at least this old, and of one worker or of all."""
 
     operations: Operations
     name: str | None
     kind: type[Ended]
+    age: timedelta
+    now: datetime
 
-    def ages(self, age: timedelta) -> dict[str, timedelta | None]:
-        """Return the ages of both kinds; None keeps the other one."""
+    def ages(self) -> dict[str, timedelta | None]:
+        """Return the ages of both kinds; None keeps the jobs of a kind."""
         is_failed = self.kind is FailedJob
         return {
-            "succeeded_for": None if is_failed else age,
-            "failed_for": age if is_failed else None,
+            "succeeded_for": None if is_failed else self.age,
+            "failed_for": self.age if is_failed else None,
         }
 
     def verb(self, store: Store) -> Callable[[str | None, Page], Sequence[Any]]:
-        """Return the verb that lists this kind."""
+        """Return the method of the store that lists jobs of this kind."""
         return store.get_failed if self.kind is FailedJob else store.get_succeeded
 
 
 async def prune_kind(
-    services: Services, chosen: Chosen, age: timedelta, limit: int, now: datetime
+    services: Services, pruning: Pruning, batch_size: int
 ) -> AsyncGenerator[int]:
-    """Yield how many of the chosen jobs each transaction has deleted.
+    """Yield how many jobs each transaction has deleted.
 
-    `ChangeRefused` tells those that the database refused, when all others are gone.
+    When all others are deleted, `ChangeRefused` reports the ones that the database refused.
     """
     call, errors = services.dispatch.call, list[RowRefusedError]()
 
-    async def prune(most: int, skip: int) -> int:
-        values: dict[str, Any] = {**chosen.ages(age), "limit": most, "now": now}
+    async def prune(limit: int, skip: int) -> int:
+        values: dict[str, Any] = {**pruning.ages(), "limit": limit, "now": pruning.now}
         if skip:
             values["skip"] = skip
-        if chosen.name is None:
+        if pruning.name is None:
             return answered(await call(answering(services.store.prune), **values))
-        verb = answering(chosen.operations.prune_worker)
-        return answered(await call(verb, chosen.name, **values))
+        verb = answering(pruning.operations.prune_worker)
+        return answered(await call(verb, pruning.name, **values))
 
-    async with aclosing(prune_past_refused(prune, limit, errors.append)) as counts:
+    async with aclosing(prune_past_refused(prune, batch_size, errors.append)) as counts:
         async for count in counts:
             yield count
     if errors:
-        left = await _first(services, chosen, now - age, len(errors))
-        for job, error in zip(left, errors, strict=False):
+        refused = await _oldest(services, pruning, len(errors))
+        for job, error in zip(refused, errors, strict=False):
             services.bus.emit(ChangeRefused, "prune", job.id, error)
 
 
-async def _first(
-    services: Services, chosen: Chosen, before: datetime, most: int
-) -> list[Ended]:
-    """Return the jobs that are passed over first, and ended before an instant."""
-    old = [job async for job in _all(services, chosen) if ended_at(job) < before]
-    # In the order in which the store passes over them.
-    return nsmallest(most, old, key=ended_at if chosen.name is None else _id)
+async def _oldest(services: Services, pruning: Pruning, most: int) -> list[Ended]:
+    """Return the jobs that are old enough, in the order in which the store skips them."""
+    before = pruning.now - pruning.age
+    old = [job async for job in _all(services, pruning) if ended_at(job) < before]
+    return nsmallest(most, old, key=ended_at if pruning.name is None else _id)
 
 
-async def _all(services: Services, chosen: Chosen) -> AsyncIterator[Ended]:
+async def _all(services: Services, pruning: Pruning) -> AsyncIterator[Ended]:
     page = Page(500)
-    while jobs := await listed(services, chosen.verb(services.store), chosen.name, page):
+    while jobs := await listed(services, pruning.verb(services.store), pruning.name, page):
         for job in jobs:
             yield job
         page = page.behind(jobs)

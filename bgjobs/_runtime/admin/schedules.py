@@ -1,4 +1,4 @@
-"""The scheduled jobs of a configuration, also where this process does not run them."""
+"""The scheduled jobs of the configuration and of other processes, for `Admin`."""
 
 from collections.abc import Collection, Sequence
 from typing import final
@@ -21,38 +21,42 @@ from bgjobs.stores.operations import operations_of
 from bgjobs.stores.pages import Page
 
 MOST_ROWS = 1_000
-"""Scheduled jobs that are listed by their rows alone, and rows that are read at once."""
+"""Scheduled jobs of other processes that are listed, at most; also rows read in one call."""
 
 
 @final
 @frozen
 class ScheduleState:
-    """A scheduled job, and the one row that it has."""
+    """A scheduled job, with its waiting or running row."""
 
     name: str
+    """The name of the scheduled job."""
     worker: str
+    """The name of its worker."""
     schedule: Schedule | None
-    """As the configuration has it, or else the row; None where that cannot be read here."""
+    """The schedule of the configuration, otherwise that of the row; None if this version of
+    bgjobs cannot read the latter."""
     occurrence: Occurrence | None
-    """What waits or runs; None before the first process with it has started."""
+    """The occurrence that waits or runs; None until a process has planned one."""
     running: bool
+    """Whether the occurrence runs."""
     is_configured: bool = True
-    """Whether this process knows it; else there is only its row, of whatever process."""
+    """Whether this process has the scheduled job; otherwise only its row is known."""
 
     @property
     def paused(self) -> bool:
-        """Whether it waits to be resumed."""
+        """Whether it is paused, until `ScheduledJobControl.resume`."""
         return self.occurrence is not None and self.occurrence.paused
 
 
 def _state_of(row: Job) -> ScheduleState | None:
-    """Describe a scheduled job by its row alone; None if it is the row of none."""
+    """Return the state of a scheduled job from its row; None if it is no such row."""
     occurrence = row.occurrence
     if occurrence is None or row.unique_key != occurrence.recurrence.unique_key:
         return None
     try:
         schedule = from_text(occurrence.recurrence.schedule)
-    except ScheduleValidationError:  # of another version, or in a zone that is unknown here
+    except ScheduleValidationError:  # of another version, or with an unknown time zone
         schedule = None
     return ScheduleState(
         name=occurrence.recurrence.name,
@@ -66,7 +70,7 @@ def _state_of(row: Job) -> ScheduleState | None:
 
 @final
 class ScheduleAdmin:
-    """Looks scheduled jobs up, and changes their rows."""
+    """Finds scheduled jobs and their rows."""
 
     def __init__(
         self, services: Services, children: Children, jobs: Sequence[ScheduledJob]
@@ -77,7 +81,7 @@ class ScheduleAdmin:
         self._controls: dict[str, ScheduledJobControl] = {}
 
     async def states(self) -> Sequence[ScheduleState]:
-        """Return all of them: configured ones, those added at run time, and those of others."""
+        """Return configured scheduled jobs, those added at run time, and those of others."""
         known = self._known()
         here = [await self._state(job) for job in known.values()]
         workers = {(name, job.worker.name) for name, job in known.items()}
@@ -100,7 +104,7 @@ class ScheduleAdmin:
         return sorted(found[:MOST_ROWS], key=lambda state: (state.name, state.worker))
 
     def control(self, name: str) -> ScheduledJobControl:
-        """Give one of them; `UnknownNameError` when there is none."""
+        """Return the scheduled job of this name; raise `UnknownNameError` if there is none."""
         check_text("schedule", name)
         known = self._known()
         if name not in known:
@@ -115,7 +119,7 @@ class ScheduleAdmin:
     def _control_of(self, job: ScheduledJob) -> ScheduledJobControl:
         if job.name not in self._controls:
             row = ScheduledRow(job, self._services, self._services.bus)
-            row.pending.clear()  # to plan it as configured is for those that run it
+            row.pending.clear()  # only processes that run it plan it as configured
             self._controls[job.name] = ScheduledJobControl(row, self._services)
         return self._controls[job.name]
 
@@ -123,7 +127,7 @@ class ScheduleAdmin:
         find, key = self._services.store.find_unique, job.recurrence.unique_key
         try:
             row = await self._services.dispatch.call(find, job.worker.name, key)
-        except UnreadableJobError:  # the scheduled job plans another one
+        except UnreadableJobError:  # its process plans another one
             row = None
         return ScheduleState(
             name=job.name,

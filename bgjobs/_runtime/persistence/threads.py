@@ -27,9 +27,9 @@ from anyio import (
 from attrs import define, field
 
 from bgjobs._runtime.cancellation import (
+    clear_native_cancellation,
     raise_if_cancelled,
     run_shielded,
-    took_back_native_cancellation,
 )
 from bgjobs.errors import StoreError
 
@@ -147,7 +147,7 @@ class StoreThreads:
         try:
             await wait_readable(ear)
         except get_cancelled_exc_class():
-            if not took_back_native_cancellation():
+            if not clear_native_cancellation():
                 raise
             return
         ear.recv(4096)

@@ -31,7 +31,7 @@ from bgjobs._core.outcomes import (
     as_snooze_delay,
 )
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
-from bgjobs._runtime.bus import CallbackFailedError, holds
+from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, leaves, unwrapped
 
@@ -160,10 +160,10 @@ class Attempt:
             return Raised(error_text(error))
         if is_failure(error):  # whatever a handler raises is its outcome
             return self._outcome_of(error)
-        if holds(error, KeyboardInterrupt):
+        if contains_error(error, KeyboardInterrupt):
             raise error
         cancelled = get_cancelled_exc_class()
-        if holds(error, cancelled):
+        if contains_error(error, cancelled):
             await checkpoint_if_cancelled()  # does not return when it is our cancellation
         if is_failure(error, cancelled):
             # On asyncio, awaiting a task that somebody else has cancelled raises this, too.

@@ -208,7 +208,7 @@ class Fetcher:
         config, others = self._services.config, suspects
         if not suspects:
             return
-        if not any(is_suspect(job, config.limits) for job in self._services.held()):
+        if not any(is_suspect(job, config.limits) for job in self._services.running_jobs()):
             first, *others = suspects
             self._suspect = self._hold(first)
             self._hold_until = self._now() + POSTPONED / 2

@@ -22,7 +22,7 @@ from bgjobs._core.outcomes import (
 )
 from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.text import error_text
-from bgjobs._runtime.bus import Bus, failure_of
+from bgjobs._runtime.bus import Bus, callback_error
 from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.monitor import end_cancelled
@@ -189,7 +189,7 @@ class Settler:
             return settle(job, outcome, policy, limits, now)
         except BaseException as error:  # noqa: BLE001 - a backoff of the user's may raise anything
             bus = self._services.planner.bus_of(job, self._control.bus)
-            bus.emit(QueueError, self._control.name, failure_of("backoff", error))
+            bus.emit(QueueError, self._control.name, callback_error("backoff", error))
             return settle(job, outcome, evolve(policy, backoff=Exponential()), limits, now)
 
     async def _write(self, ends: Sequence[End]) -> None:

@@ -14,8 +14,8 @@ from attrs import define
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Interrupted, Outcome, Returned, TooLate, Unstarted
 from bgjobs._core.recurrence import is_too_late
-from bgjobs._runtime.bus import holds
-from bgjobs._runtime.cancellation import took_back_native_cancellation
+from bgjobs._runtime.bus import contains_error
+from bgjobs._runtime.cancellation import clear_native_cancellation
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
@@ -79,7 +79,7 @@ class Slot:
         """Whether a slot without a job goes on: a handler that has ended cancels its task."""
         if not isinstance(error, get_cancelled_exc_class()):
             return False
-        if not took_back_native_cancellation():
+        if not clear_native_cancellation():
             return False
         await checkpoint()  # where all tasks are cancelled, the queue has noticed it by then
         return True
@@ -128,8 +128,8 @@ class Slot:
         except Exception as crash:
             self._blame(attempt.job, crash)
             raise
-        if holds(error, cancelled):  # the next handler is not to be taken for cancelled
-            took_back_native_cancellation()
+        if contains_error(error, cancelled):  # it must not reach the next handler
+            clear_native_cancellation()
         return outcome
 
     async def _end(self, attempt: Attempt, outcome: Outcome) -> None:

@@ -91,7 +91,7 @@ class ScheduledRow:
     def close(self) -> None:
         """Hear and tell no more."""
         self._services.wakeups.unsubscribe(self._elsewhere)
-        self.bus.leave()
+        self.bus.remove_listeners()
 
     async def standing(self) -> Job | None:
         """Return the row, or None where there is none that can be read."""
@@ -238,7 +238,7 @@ class ScheduledRow:
 
     def _is_put_off(self, standing: Job) -> bool:
         if standing.reserved_by is not None:
-            return self._services.holds(standing.id)
+            return self._services.is_running(standing.id)
         return has_begun(standing) and not any(one.begun_too for one in self.pending)
 
     async def _store_first(self, new: NewJob) -> bool:

@@ -1,6 +1,6 @@
 """The children of one running application, and how they are started.
 
-services       heartbeat, orders, monitor, watch, notifier, pruner; they end after the queues
+services       notifier, heartbeat, commands, monitor, watch, pruner; they end after the queues
 '- queues      queues and scheduled jobs, one child each; they end when they are stopped
 """
 
@@ -30,33 +30,40 @@ from bgjobs.events import ScheduledJobRemoved
 
 @final
 class Children:
-    """Starts children under the supervisor, each in its place."""
+    """Starts services, queues and scheduled jobs as tasks that the supervisor restarts."""
 
     def __init__(self, services: Services, supervisor: Supervisor) -> None:
         self.queues: list[QueueControl] = []
         """In the order of the configuration."""
         self.scheduled_jobs: list[ScheduledJobControl] = []
-        """In the order of the configuration, and then as they were added."""
+        """In the order of the configuration, then in the order in which they were added."""
         self._services = services
         self._supervisor = supervisor
         self._node = f"{socket.gethostname()}:{os.getpid()}"
-        self._running_jobs = False
+        self._has_services = False
         self._rows: dict[str, ScheduledRow] = {}
 
     def start(self, background: TaskGroup, queues: TaskGroup) -> None:
-        """Start what the configuration asks for, in these task groups."""
-        self._background, self._group = background, queues
-        self.serve("notifier", self._services.notifier.run)
+        """Start services in the group `background`, and the configured queues in `queues`."""
+        self._background, self._queues_group = background, queues
+        self.start_service("notifier", self._services.notifier.run)
         for queue in self._services.config.queues:
             self.start_queue(queue)
         for job in self._services.config.scheduled_jobs:
             self.start_scheduled_job(job)
 
+    def start_service(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a service until all queues have ended."""
+        child = Child(name, run, self._services.bus)
+        self._background.start_soon(
+            self._supervisor.supervise, child, self._queues_group.cancel_scope
+        )
+
     def start_queue(self, queue: Queue) -> None:
         """Run a queue until it is stopped."""
         services = self._services
-        news = services.wakeups.subscribe(worker.name for worker in queue.workers)
-        control = QueueControl(queue, services.bus.scoped(queue.listeners), news)
+        wakeup = services.wakeups.subscribe(worker.name for worker in queue.workers)
+        control = QueueControl(queue, services.bus.scoped(queue.listeners), wakeup)
 
         async def run() -> None:
             await Consumer(control, services, self._node).run()
@@ -67,13 +74,15 @@ class Children:
     def start_scheduled_job(self, job: ScheduledJob) -> ScheduledRow:
         """Plan and run a scheduled job until it is stopped or removed.
 
-        `ConfigError` while another one of its name is there.
+        Raises:
+            ConfigError: There is a scheduled job of this name, or a run of a removed one has
+                not ended. Nothing was started.
         """
         self._check_name(job.name)
         services = self._services
         row = ScheduledRow(job, services, services.bus.scoped(job.listeners))
-        news = services.wakeups.subscribe([job.worker.name])
-        queue = QueueControl(queue_of(job), row.bus, news, is_scheduled=True)
+        wakeup = services.wakeups.subscribe([job.worker.name])
+        queue = QueueControl(queue_of(job), row.bus, wakeup, is_scheduled=True)
 
         async def run() -> None:
             await run_scheduled(row, queue, services, self._node)
@@ -87,15 +96,15 @@ class Children:
         return row
 
     def remove_scheduled_job(self, control: ScheduledJobControl) -> ScheduledRow:
-        """Forget a scheduled job; its child ends when its row is gone."""
+        """Remove a scheduled job; its child ends once its row is deleted."""
         row = self._rows[control.name]
         self.scheduled_jobs.remove(control)
         row.remove()
         row.bus.emit(ScheduledJobRemoved, control.name)
         return row
 
-    async def bring_about_last_changes(self) -> None:
-        """Make the changes that had to wait for runs; called when all of them have ended."""
+    async def finish_changes(self) -> None:
+        """Make the changes that waited for runs to end; call it when all have ended."""
         for row in self._rows.values():
             await row.bring_about_last()
 
@@ -104,36 +113,32 @@ class Children:
         if row is not None and not row.removed:
             raise ConfigError([f"scheduled_jobs: two have the name {name!r}"])
         if row is not None and row.pending:
-            raise ConfigError([f"scheduled_jobs: {name!r} was removed, but a run goes on"])
+            raise ConfigError(
+                [f"scheduled_jobs: {name!r} was removed, but a run has not ended"]
+            )
 
     def _start(
         self, control: QueueControl, name: str, run: Callable[[], Awaitable[None]]
     ) -> None:
-        if not self._running_jobs:
-            self._running_jobs = True
+        if not self._has_services:
+            self._has_services = True
             self._start_services()
         self._services.queues.append(control)
-        self._group.start_soon(
+        self._queues_group.start_soon(
             self._keep_queue, Child(name, run, control.bus, control.stopped), control
         )
 
     async def _keep_queue(self, child: Child, control: QueueControl) -> None:
-        await self._supervisor.keep(child, self._group.cancel_scope)
-        if (
-            not self._services.lifecycle.is_ending
-        ):  # else handlers may enqueue for its workers yet
+        await self._supervisor.supervise(child, self._queues_group.cancel_scope)
+        # While the application stops, handlers may still enqueue jobs for its workers.
+        if not self._services.lifecycle.is_ending:
             self._services.queues.remove(control)
         self._services.wakeups.unsubscribe(control.news)
 
     def _start_services(self) -> None:
         services = self._services
-        self.serve("heartbeat", Heartbeat(services).run)
-        self.serve("commands", CommandListener(services).run)
-        self.serve("monitor", Monitor(services).run)
-        self.serve("watch", ChangeListener(services).run)
-        self.serve("pruner", Pruner(services).run)
-
-    def serve(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Keep a service running until everything has ended."""
-        child = Child(name, run, self._services.bus)
-        self._background.start_soon(self._supervisor.keep, child, self._group.cancel_scope)
+        self.start_service("heartbeat", Heartbeat(services).run)
+        self.start_service("commands", CommandListener(services).run)
+        self.start_service("monitor", Monitor(services).run)
+        self.start_service("watch", ChangeListener(services).run)
+        self.start_service("pruner", Pruner(services).run)

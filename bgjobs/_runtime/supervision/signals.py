@@ -1,7 +1,7 @@
 """SIGTERM and SIGINT for all applications of an event loop.
 
-A process has one handler for a signal, so of several applications one receives and tells the
-others; when it ends, the next one takes its place.
+A process has one handler for each signal. One application receives the signals and passes them
+on to the others; when it ends, the next one receives them.
 """
 
 import signal
@@ -15,32 +15,32 @@ from attrs import field, frozen
 
 @final
 @frozen(eq=False)
-class _Crowd:
-    members: list[Callable[[], None]] = field(factory=list[Callable[[], None]])
+class _Subscribers:
+    callbacks: list[Callable[[], None]] = field(factory=list[Callable[[], None]])
     receiving: Lock = field(factory=Lock)
 
 
-_crowd = RunVar[_Crowd]("bgjobs_signals")
+_subscribers = RunVar[_Subscribers]("bgjobs_signals")
 
 
-async def on_each_signal(react: Callable[[], None]) -> None:
-    """Call `react` for every SIGTERM and SIGINT until cancelled; in the main thread only.
+async def on_each_signal(callback: Callable[[], None]) -> None:
+    """Call `callback` for every SIGTERM and SIGINT until cancelled; in the main thread only.
 
-    Asked for once more, it is still called once for each.
+    A second call with the same callback returns at once: it is called once for each signal.
     """
     try:
-        crowd = _crowd.get()
+        subscribers = _subscribers.get()
     except LookupError:
-        crowd = _Crowd()
-        _crowd.set(crowd)
-    if react in crowd.members:
+        subscribers = _Subscribers()
+        _subscribers.set(subscribers)
+    if callback in subscribers.callbacks:
         return
-    crowd.members.append(react)
+    subscribers.callbacks.append(callback)
     try:
-        async with crowd.receiving:
+        async with subscribers.receiving:
             with open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async for _ in signals:
-                    for member in tuple(crowd.members):
-                        member()
+                    for one in tuple(subscribers.callbacks):
+                        one()
     finally:
-        crowd.members.remove(react)
+        subscribers.callbacks.remove(callback)

@@ -1,4 +1,4 @@
-"""A store that is away is weather: queues wait for it, and nothing hangs or dies."""
+"""While the store is unavailable, queues wait for it; nothing crashes or hangs."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -22,39 +22,26 @@ from bgjobs.events import (
     JobSucceeded,
     QueueStarted,
     RestartLimitExceeded,
-    StoreFailed,
 )
-from bgjobs.testing import Recorder
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
+from tests.runtime.supervision.helpers import (
+    HOUR,
+    LEASE,
+    failed_call,
+    note,
+    over_a_faulty_store,
+)
 
 pytestmark = [pytest.mark.anyio, virtual_time_on_both]
 
-LEASE = 4.0
-HOUR = 3600.0
+
 FIRST_CRASH_ENDS_ALL = bgjobs.RestartTolerance(restarts=0)
 
 
-@bgjobs.worker
-async def note(number: int) -> None:
-    """Ends well."""
-
-
-def weathered(app: Harness, *workers: Any, **more: Any) -> tuple[FaultyStore, bgjobs.Config]:
-    """A store to send away, and an application over it with a short lease."""
-    store = FaultyStore(app.database.store())
-    return store, app.config(*workers, **{"store": store, "lease": LEASE, **more})
-
-
-async def refused(recorder: Recorder, verb: str) -> None:
-    """Wait until this verb has found the store away."""
-    while verb not in {event.verb for event in recorder.of(StoreFailed)}:
-        await recorder.wait_for(StoreFailed, len(recorder.of(StoreFailed)) + 1)
-
-
 async def test_an_outage_longer_than_the_lease_costs_one_lease(virtual_app: Harness) -> None:
-    """The new one is counted from the try that the store has answered, not from the first."""
-    store, config = weathered(virtual_app, note)
+    """The new lease is counted from the attempt that succeeded, not from the first one."""
+    store, config = over_a_faulty_store(virtual_app, note)
     recorder = virtual_app.recorder
     async with bgjobs.run(config) as bg:
         await recorder.wait_for(QueueStarted)
@@ -71,9 +58,9 @@ async def test_an_outage_longer_than_the_lease_costs_one_lease(virtual_app: Harn
 
 
 async def test_an_outage_at_the_start_costs_no_lease(virtual_app: Harness) -> None:
-    store, config = weathered(virtual_app, note)
+    store, config = over_a_faulty_store(virtual_app, note)
     async with bgjobs.run(config) as bg:
-        store.away = True  # before any queue has asked it for anything
+        store.away = True  # before the first call of a queue
         await anyio.sleep(5 * LEASE)
         store.away = False
         await virtual_app.recorder.wait_for(QueueStarted)
@@ -83,8 +70,10 @@ async def test_an_outage_at_the_start_costs_no_lease(virtual_app: Harness) -> No
     assert virtual_app.recorder.of(ChildCrashed) == []
 
 
-async def test_a_lost_lease_is_no_crash_to_be_tolerated(virtual_app: Harness) -> None:
-    store, config = weathered(virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL)
+async def test_a_lost_lease_does_not_count_as_a_crash(virtual_app: Harness) -> None:
+    store, config = over_a_faulty_store(
+        virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL
+    )
     async with bgjobs.run(config) as bg:
         await virtual_app.recorder.wait_for(QueueStarted)
         store.away = True
@@ -96,10 +85,12 @@ async def test_a_lost_lease_is_no_crash_to_be_tolerated(virtual_app: Harness) ->
     assert isinstance(crash.error, LeaseLostError)
 
 
-async def test_a_bug_beside_lost_leases_is_tolerated_no_longer_than_ever(
+async def test_a_bug_after_lost_leases_counts_as_a_crash(
     virtual_app: Harness,
 ) -> None:
-    store, config = weathered(virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL)
+    store, config = over_a_faulty_store(
+        virtual_app, note, restart_tolerance=FIRST_CRASH_ENDS_ALL
+    )
     with pytest.raises(ExceptionGroup, match="crashed more than 0 times") as caught:
         async with bgjobs.run(config):
             await virtual_app.recorder.wait_for(QueueStarted)
@@ -111,11 +102,11 @@ async def test_a_bug_beside_lost_leases_is_tolerated_no_longer_than_ever(
     assert [str(error) for error in caught.value.exceptions] == ["a bug"]
 
 
-async def test_a_store_that_comes_and_goes_does_not_take_the_application_down(
+async def test_repeated_outages_do_not_end_the_application(
     virtual_app: Harness,
 ) -> None:
     outages = 12
-    store, config = weathered(virtual_app, note)
+    store, config = over_a_faulty_store(virtual_app, note)
     recorder = virtual_app.recorder
     async with bgjobs.run(config) as bg:
         for number in range(outages):
@@ -130,8 +121,10 @@ async def test_a_store_that_comes_and_goes_does_not_take_the_application_down(
     assert recorder.of(RestartLimitExceeded) == []
 
 
-async def test_a_queue_takes_another_name_for_each_try_to_open(virtual_app: Harness) -> None:
-    """One whose answer was lost is in the store with a lease that is older than believed."""
+async def test_a_queue_uses_a_new_owner_id_for_each_attempt_to_register(
+    virtual_app: Harness,
+) -> None:
+    """If an answer is lost, that owner may be stored with an older lease."""
     asked: list[UUID] = []
     store = FaultyStore(virtual_app.database.store())
 
@@ -150,78 +143,11 @@ async def test_a_queue_takes_another_name_for_each_try_to_open(virtual_app: Harn
     assert virtual_app.recorder.of(ChildCrashed) == []
 
 
-@pytest.mark.parametrize("stops", [1, 2])
-async def test_an_application_that_has_lost_its_store_can_be_stopped(
-    virtual_app: Harness, stops: int
-) -> None:
-    """Its queue has lost its lease and tries to get another one."""
-    store, config = weathered(virtual_app, note, grace=HOUR if stops == 2 else 0)
-    with anyio.fail_after(HOUR):
-        async with bgjobs.run(config) as bg:
-            await virtual_app.recorder.wait_for(QueueStarted)
-            store.away = True
-            await refused(virtual_app.recorder, "open_owner")
-            bg.stop()
-            if stops == 2:
-                bg.stop(grace=0)
-    assert len(virtual_app.recorder.of(QueueStarted)) == 1
-
-
-async def test_an_application_that_never_had_its_store_can_be_stopped(
-    virtual_app: Harness,
-) -> None:
-    store, config = weathered(virtual_app, note)
-    with anyio.fail_after(HOUR):
-        async with bgjobs.run(config) as bg:
-            store.away = True
-            await refused(virtual_app.recorder, "open_owner")
-            bg.stop()
-    assert virtual_app.recorder.of(QueueStarted) == []
-
-
-async def test_a_scheduled_job_whose_store_is_away_can_be_stopped(
-    virtual_app: Harness,
-) -> None:
-    @bgjobs.worker
-    async def daily() -> None:
-        """Ends well."""
-
-    scheduled = bgjobs.ScheduledJob(daily, every(days=1))
-    store, config = weathered(virtual_app, queues=(), scheduled_jobs=[scheduled])
-    with anyio.fail_after(HOUR):
-        async with bgjobs.run(config) as bg:
-            store.away = True
-            await refused(virtual_app.recorder, "open_owner")
-            bg.stop()
-    assert virtual_app.recorder.of(QueueStarted) == []
-
-
-async def test_an_application_whose_handler_runs_can_be_stopped_without_its_store(
-    virtual_app: Harness,
-) -> None:
-    """The end of the handler cannot be stored; the job is another process's after the lease."""
-
-    @bgjobs.worker
-    async def forever() -> None:
-        await anyio.sleep_forever()
-
-    store, config = weathered(virtual_app, forever, grace=0)
-    with anyio.fail_after(HOUR):
-        async with bgjobs.run(config) as bg:
-            job = await bg.enqueue(forever.request())
-            await virtual_app.recorder.wait_for(JobStarted)
-            store.away = True
-            bg.stop()
-    looking = virtual_app.open_store()
-    assert [held.id for held in looking.get_running()] == [job.id]
-    looking.close()
-
-
-async def test_a_stopped_child_is_not_started_again_after_its_pause(
+async def test_a_stopped_child_is_not_restarted_after_its_backoff(
     virtual_app: Harness,
 ) -> None:
     tolerance = bgjobs.RestartTolerance(backoff=bgjobs.backoff.Constant(HOUR))
-    store, config = weathered(virtual_app, note, restart_tolerance=tolerance)
+    store, config = over_a_faulty_store(virtual_app, note, restart_tolerance=tolerance)
     store.faults["reserve"] = [StoreError("a bug")]
     async with bgjobs.run(config) as bg:
         await virtual_app.recorder.wait_for(ChildCrashed)
@@ -231,11 +157,11 @@ async def test_a_stopped_child_is_not_started_again_after_its_pause(
     assert virtual_app.recorder.of(ChildRestarted) == []
 
 
-async def test_a_child_that_is_not_stopped_waits_for_its_whole_pause(
+async def test_a_child_is_restarted_after_its_whole_backoff(
     virtual_app: Harness,
 ) -> None:
     tolerance = bgjobs.RestartTolerance(backoff=bgjobs.backoff.Constant(2 * LEASE))
-    store, config = weathered(virtual_app, note, restart_tolerance=tolerance)
+    store, config = over_a_faulty_store(virtual_app, note, restart_tolerance=tolerance)
     store.faults["reserve"] = [StoreError("a bug")]
     async with bgjobs.run(config):
         await virtual_app.recorder.wait_for(ChildCrashed)
@@ -244,10 +170,10 @@ async def test_a_child_that_is_not_stopped_waits_for_its_whole_pause(
         assert current_time() - crashed == pytest.approx(2 * LEASE)
 
 
-async def test_a_handler_ends_in_the_moment_that_its_lease_is_refused(
+async def test_a_handler_is_cancelled_as_soon_as_its_lease_is_refused(
     virtual_app: Harness,
 ) -> None:
-    """Others may have its jobs already, so each further second is one too many."""
+    """Another process may already run its jobs."""
     store = virtual_app.database.store()
     ends: list[float] = []
     refusals: list[float] = []
@@ -270,21 +196,21 @@ async def test_a_handler_ends_in_the_moment_that_its_lease_is_refused(
     config = virtual_app.config(
         long, store=Wrapped(store, heartbeat=heartbeat), lease=LEASE, sweep_interval=HOUR
     )
-    thief = virtual_app.open_store()
+    other = virtual_app.open_store()
     async with bgjobs.run(config) as bg:
         await bg.enqueue(long.request())
         (started,) = await virtual_app.recorder.wait_for(JobStarted)
         assert started.job.reserved_by is not None
         await anyio.sleep(2 * LEASE)
-        thief.close_owners([started.job.reserved_by], now=config.clock.store_now())
+        other.close_owners([started.job.reserved_by], now=config.clock.store_now())
         await virtual_app.recorder.wait_for(JobSucceeded)
-    thief.close()
+    other.close()
     assert ends == refusals
     (crash,) = virtual_app.recorder.of(ChildCrashed)
     assert isinstance(crash.error, LeaseLostError)
 
 
-async def test_an_outage_shorter_than_the_lease_is_not_noticed_by_a_handler(
+async def test_an_outage_shorter_than_the_lease_does_not_affect_a_handler(
     virtual_app: Harness,
 ) -> None:
     store = FaultyStore(virtual_app.database.store())
@@ -303,21 +229,23 @@ async def test_an_outage_shorter_than_the_lease_is_not_noticed_by_a_handler(
     assert virtual_app.recorder.of(ChildCrashed) == []
 
 
-async def test_the_same_lost_lease_told_twice_is_told_once_and_tolerated(
+async def test_a_lost_lease_raised_by_two_tasks_is_reported_once(
     virtual_app: Harness,
 ) -> None:
-    """The guard of a queue and a slot that settles notice it in the same moment."""
+    """The guard of a queue and a slot notice it at the same time."""
     lost = LeaseLostError("all")
     run = crashing(ExceptionGroup("guards", [lost, ExceptionGroup("slots", [lost])]))
     supervisor = Supervisor(
         bgjobs.RestartTolerance(restarts=0, backoff=IMMEDIATE), SystemClock()
     )
-    await supervisor.keep(Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope())
+    await supervisor.supervise(
+        Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope()
+    )
     supervisor.raise_failures()
-    assert [told.error for told in virtual_app.recorder.of(ChildCrashed)] == [lost]
+    assert [reported.error for reported in virtual_app.recorder.of(ChildCrashed)] == [lost]
 
 
-async def test_a_crash_beside_a_cancellation_is_told_and_only_the_cancellation_leaves(
+async def test_a_crash_during_a_cancellation_is_reported_and_only_the_cancellation_is_raised(
     virtual_app: Harness,
 ) -> None:
     async def run() -> None:
@@ -329,11 +257,13 @@ async def test_a_crash_beside_a_cancellation_is_told_and_only_the_cancellation_l
     supervisor = Supervisor(bgjobs.RestartTolerance(), SystemClock())
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await supervisor.keep(
+        await supervisor.supervise(
             Child("queue", run, Bus([virtual_app.recorder])), anyio.CancelScope()
         )
     assert scope.cancelled_caught
-    assert [str(told.error) for told in virtual_app.recorder.of(ChildCrashed)] == ["a bug"]
+    assert [str(reported.error) for reported in virtual_app.recorder.of(ChildCrashed)] == [
+        "a bug"
+    ]
 
 
 def crashing(error: Exception) -> Callable[[], Coroutine[Any, Any, None]]:
@@ -345,3 +275,70 @@ def crashing(error: Exception) -> Callable[[], Coroutine[Any, Any, None]]:
             raise one
 
     return run
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+async def test_an_application_that_has_lost_its_store_can_be_stopped(
+    virtual_app: Harness, stops: int
+) -> None:
+    """Its queue has lost its lease and tries to register as a new owner."""
+    store, config = over_a_faulty_store(virtual_app, note, grace=HOUR if stops == 2 else 0)
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            await virtual_app.recorder.wait_for(QueueStarted)
+            store.away = True
+            await failed_call(virtual_app.recorder, "open_owner")
+            bg.stop()
+            if stops == 2:
+                bg.stop(grace=0)
+    assert len(virtual_app.recorder.of(QueueStarted)) == 1
+
+
+async def test_an_application_whose_queues_never_reached_the_store_can_be_stopped(
+    virtual_app: Harness,
+) -> None:
+    store, config = over_a_faulty_store(virtual_app, note)
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            store.away = True
+            await failed_call(virtual_app.recorder, "open_owner")
+            bg.stop()
+    assert virtual_app.recorder.of(QueueStarted) == []
+
+
+async def test_a_scheduled_job_whose_store_is_away_can_be_stopped(
+    virtual_app: Harness,
+) -> None:
+    @bgjobs.worker
+    async def daily() -> None:
+        """Succeed."""
+
+    scheduled = bgjobs.ScheduledJob(daily, every(days=1))
+    store, config = over_a_faulty_store(virtual_app, queues=(), scheduled_jobs=[scheduled])
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            store.away = True
+            await failed_call(virtual_app.recorder, "open_owner")
+            bg.stop()
+    assert virtual_app.recorder.of(QueueStarted) == []
+
+
+async def test_an_application_whose_handler_runs_can_be_stopped_without_its_store(
+    virtual_app: Harness,
+) -> None:
+    """The end of the run cannot be stored; the job stays reserved until its lease expires."""
+
+    @bgjobs.worker
+    async def forever() -> None:
+        await anyio.sleep_forever()
+
+    store, config = over_a_faulty_store(virtual_app, forever, grace=0)
+    with anyio.fail_after(HOUR):
+        async with bgjobs.run(config) as bg:
+            job = await bg.enqueue(forever.request())
+            await virtual_app.recorder.wait_for(JobStarted)
+            store.away = True
+            bg.stop()
+    looking = virtual_app.open_store()
+    assert [held.id for held in looking.get_running()] == [job.id]
+    looking.close()

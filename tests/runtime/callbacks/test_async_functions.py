@@ -1,4 +1,4 @@
-"""Functions that have to be plain: an async one, or a generator, never counts as done."""
+"""Async functions and generators are refused or reported where a plain function is expected."""
 
 import functools
 import gc
@@ -20,6 +20,7 @@ from bgjobs.testing import check_repeatable, refute_enqueued, run_one
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
+
 
 CREATE = "create table bgjobs_test_lines (line text)"
 
@@ -58,8 +59,8 @@ class Later:
         yield
 
 
-def hidden(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that leaves no trace."""
+def disguised(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an async function so that it looks like a plain one."""
 
     def inner(*args: Any) -> Any:
         return function(*args)
@@ -68,11 +69,11 @@ def hidden(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    return functools.wraps(function)(hidden(function))
+    return functools.wraps(function)(disguised(function))
 
 
 async def failed_and_lines(app: Harness, *works: Any) -> tuple[Any, list[str]]:
-    """Run a job that gives these to `complete_with`; give what became of it and of them."""
+    """Run a job with this completion work; return the ended job and the written lines."""
 
     @bgjobs.worker
     async def effect(context: bgjobs.JobContext) -> None:
@@ -85,7 +86,7 @@ async def failed_and_lines(app: Harness, *works: Any) -> tuple[Any, list[str]]:
     try:
         async with bgjobs.run(app.config(effect, queue={"max_retries": 0})) as bg:
             ended = await bg.wait_for(await bg.enqueue(effect.request()))
-        gc.collect()  # a coroutine that was never awaited is a warning, and that an error
+        gc.collect()  # a coroutine never awaited causes a warning, which is an error here
         with app.database.connect() as connection:
             lines = list(connection.execute("select line from bgjobs_test_lines"))
         connection.close()
@@ -109,7 +110,7 @@ async def failed_and_lines(app: Harness, *works: Any) -> tuple[Any, list[str]]:
         (None, "NoneType"),
     ],
 )
-async def test_work_that_cannot_be_plain_is_refused_when_it_is_given(
+async def test_completion_work_that_is_not_a_plain_function_is_refused(
     sqlite_app: Harness, work: Any, found: str
 ) -> None:
     failed, lines = await failed_and_lines(sqlite_app, write, work)
@@ -122,16 +123,16 @@ async def test_work_that_cannot_be_plain_is_refused_when_it_is_given(
 @pytest.mark.parametrize(
     ("work", "found"),
     [
-        (hidden(write_async), "coroutine"),
+        (disguised(write_async), "coroutine"),
         (wrapped(write_async), "coroutine"),
-        (hidden(write_lazily), "generator"),
-        (hidden(write_lazily_async), "async_generator"),
-        (hidden(written), "_GeneratorContextManager"),
+        (disguised(write_lazily), "generator"),
+        (disguised(write_lazily_async), "async_generator"),
+        (disguised(written), "_GeneratorContextManager"),
         (lambda connection: Later(), "Later"),
         (lambda connection: map(connection.execute, [CREATE]), "map"),
     ],
 )
-async def test_work_that_has_not_run_when_it_returns_fails_the_attempt_and_writes_nothing(
+async def test_completion_work_that_has_not_run_when_it_returns_fails_the_attempt(
     app: Harness, work: Any, found: str
 ) -> None:
     failed, lines = await failed_and_lines(app, write, work)
@@ -143,7 +144,7 @@ async def test_work_that_has_not_run_when_it_returns_fails_the_attempt_and_write
     assert lines == []
 
 
-async def test_work_may_return_a_cursor_or_anything_else_that_has_run(app: Harness) -> None:
+async def test_completion_work_may_return_a_cursor(app: Harness) -> None:
     insert = "insert into bgjobs_test_lines values ('cursor')"
     done, lines = await failed_and_lines(
         app, lambda raw: raw.execute(insert), lambda raw: raw.execute(insert).rowcount, write
@@ -152,10 +153,10 @@ async def test_work_may_return_a_cursor_or_anything_else_that_has_run(app: Harne
     assert lines == ["cursor", "cursor", "plain"]
 
 
-async def test_run_one_tells_it_too() -> None:
+async def test_run_one_refuses_async_completion_work() -> None:
     @bgjobs.worker
     async def effect(context: bgjobs.JobContext) -> None:
-        context.complete_with(hidden(write_async))
+        context.complete_with(disguised(write_async))
 
     with pytest.raises(TypeError, match="worker 'effect': complete_with: expected a plain"):
         await run_one(effect, effect.request())
@@ -206,7 +207,7 @@ def listen_lazily(event: object) -> Iterator[None]:
             "queue 'default': backoff.delay: expected a plain function, found an async one",
         ),
         (
-            lambda app: bgjobs.RestartTolerance(backoff=seconds),  # type: ignore[arg-type]  # that is the point
+            lambda app: bgjobs.RestartTolerance(backoff=seconds),  # type: ignore[arg-type]  # refused at run time
             "RestartTolerance: backoff: expected a plain function, found an async one",
         ),
         (
@@ -215,7 +216,7 @@ def listen_lazily(event: object) -> Iterator[None]:
         ),
     ],
 )
-def test_a_setting_that_has_to_be_plain_is_refused_by_name(
+def test_an_async_function_as_a_setting_is_refused_by_name(
     sqlite_app: Harness, make: Callable[[Harness], object], problem: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -231,24 +232,24 @@ class HiddenPolicy:
 @pytest.mark.parametrize(
     ("backoff", "message"),
     [
-        (hidden(seconds), "expected seconds or a timedelta, found coroutine"),
+        (disguised(seconds), "expected seconds or a timedelta, found coroutine"),
         (lambda attempt: None, "expected seconds or a timedelta, found NoneType"),
         (HiddenPolicy(), "backoff HiddenPolicy: expected a timedelta, found coroutine"),
     ],
 )
-async def test_a_backoff_that_answers_something_else_is_told_and_loses_no_job(
+async def test_a_backoff_that_returns_no_delay_is_reported_and_loses_no_job(
     sqlite_app: Harness, backoff: Any, message: str
 ) -> None:
     config = sqlite_app.config(raising, queue={"backoff": backoff})
     async with bgjobs.run(config) as bg:
         job = await bg.enqueue(raising.request())
-        (told,) = await sqlite_app.recorder.wait_for(QueueError)
+        (reported,) = await sqlite_app.recorder.wait_for(QueueError)
         await bg.drain()
         waiting = await bg.find(job.id)
     gc.collect()
-    assert isinstance(told.error, TypeError)
-    assert str(told.error).startswith("backoff ")
-    assert message in str(told.error)
+    assert isinstance(reported.error, TypeError)
+    assert str(reported.error).startswith("backoff ")
+    assert message in str(reported.error)
     assert isinstance(waiting, bgjobs.Job)
     assert waiting.attempts == 1
 
@@ -257,7 +258,7 @@ def test_the_error_of_a_backoff_names_the_function() -> None:
     with pytest.raises(
         TypeError, match=r"^backoff str: expected seconds or a timedelta, found str"
     ):
-        Custom(str).delay(0, None)  # type: ignore[arg-type]  # that is the point
+        Custom(str).delay(0, None)  # type: ignore[arg-type]  # refused at run time
 
 
 async def hear(event: object) -> None: ...
@@ -266,12 +267,12 @@ async def hear(event: object) -> None: ...
 @pytest.mark.parametrize(
     ("listener", "found"),
     [
-        (hidden(hear), "coroutine"),
-        (hidden(listen_lazily), "generator"),
+        (disguised(hear), "coroutine"),
+        (disguised(listen_lazily), "generator"),
         (lambda event: Later(), "Later"),
     ],
 )
-async def test_a_listener_that_has_not_run_when_it_returns_is_told(
+async def test_a_listener_that_has_not_run_when_it_returns_is_reported(
     sqlite_app: Harness, listener: Any, found: str
 ) -> None:
     async with bgjobs.run(
@@ -280,13 +281,13 @@ async def test_a_listener_that_has_not_run_when_it_returns_is_told(
         await bg.enqueue(note.request())
         await sqlite_app.recorder.wait_for(JobSucceeded)
     gc.collect()
-    told = sqlite_app.recorder.of(ListenerFailed)
-    assert told
-    assert {type(event.error) for event in told} == {TypeError}
-    assert f"found one that returned an object of type {found!r}" in str(told[0].error)
+    reported = sqlite_app.recorder.of(ListenerFailed)
+    assert reported
+    assert {type(event.error) for event in reported} == {TypeError}
+    assert f"found one that returned an object of type {found!r}" in str(reported[0].error)
 
 
-async def test_an_async_listener_that_returns_another_coroutine_is_told(
+async def test_an_async_listener_that_returns_a_coroutine_is_reported(
     sqlite_app: Harness,
 ) -> None:
     async def listen(event: object) -> Any:
@@ -296,9 +297,9 @@ async def test_an_async_listener_that_returns_another_coroutine_is_told(
         sqlite_app.config(note, listeners=[listen, sqlite_app.recorder])
     ) as bg:
         await bg.enqueue(note.request())
-        (told, *_) = await sqlite_app.recorder.wait_for(ListenerFailed)
+        (reported, *_) = await sqlite_app.recorder.wait_for(ListenerFailed)
     gc.collect()
-    assert "listen: expected a plain function that does its work" in str(told.error)
+    assert "listen: expected a plain function that does its work" in str(reported.error)
 
 
 PROGRESSING: dict[str, dict[str, Any]] = {
@@ -310,7 +311,7 @@ PROGRESSING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("verb", PROGRESSING)
-async def test_a_progress_that_is_async_is_refused_before_anything_is_done(
+async def test_an_async_progress_function_is_refused_before_anything_changes(
     app: Harness, verb: str
 ) -> None:
     async def progress(done: int) -> None: ...
@@ -330,11 +331,11 @@ async def test_a_progress_that_is_async_is_refused_before_anything_is_done(
             with pytest.raises(
                 TypeError, match="progress: expected a plain function that does"
             ):
-                await getattr(bg.admin, verb)(**arguments, progress=hidden(progress))
+                await getattr(bg.admin, verb)(**arguments, progress=disguised(progress))
     gc.collect()
 
 
-async def test_the_testing_kit_tells_its_callbacks_too(tmp_path: Any) -> None:
+async def test_the_testing_kit_refuses_async_callbacks(tmp_path: Any) -> None:
     async def matches() -> bool:
         return False
 
@@ -344,7 +345,7 @@ async def test_the_testing_kit_tells_its_callbacks_too(tmp_path: Any) -> None:
     store.write([NewJob(new_id(), note.request())])
     store.close()
     with pytest.raises(TypeError, match="matching: expected a plain function"):
-        refute_enqueued(store, note, matching=matches)  # type: ignore[arg-type]  # that is the point
+        refute_enqueued(store, note, matching=matches)  # type: ignore[arg-type]  # refused at run time
     with pytest.raises(TypeError, match="reset: expected a plain function"):
         await check_repeatable(
             note, note.request(), effects=list, reset=lambda: listen_lazily(None)

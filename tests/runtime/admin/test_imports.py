@@ -1,4 +1,4 @@
-"""Jobs go from one database to another as lines, and hostile lines harm neither."""
+"""Export and import of failed jobs as lines of JSON, and malformed lines."""
 
 import json
 from datetime import timedelta
@@ -8,22 +8,21 @@ from uuid import UUID
 import pytest
 
 import bgjobs
-from bgjobs.errors import ExportedLineError
+from bgjobs.errors import (
+    ExportedLineError,
+)
 from bgjobs.events import JobFailed
+from tests.runtime.admin.helpers import NO_RETRIES, broken, fail_some
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
 
+
 DEEP = "[" * 100_000
 
 
-@bgjobs.worker
-async def broken(text: str = "") -> None:
-    raise ConnectionError(f"no route to {text}")
-
-
 async def exported(app: Harness) -> str:
-    """Return the line of a job that has failed, which is deleted."""
+    """Return the exported line of a failed job, and delete the job."""
     async with bgjobs.run(app.config(broken, queue={"max_retries": 0})) as bg:
         job = await bg.enqueue(broken.request("naïve café").with_metadata(trace="7"))
         await bg.wait_for(job)
@@ -32,7 +31,7 @@ async def exported(app: Harness) -> str:
     return line
 
 
-async def test_the_failed_run_of_a_schedule_comes_back_and_runs_beside_it(app: Harness) -> None:
+async def test_a_failed_run_of_a_schedule_is_imported_and_retried(app: Harness) -> None:
     recurring = bgjobs.ScheduledJob(broken, bgjobs.every(milliseconds=50), name="nightly")
     config = app.config(queues=[], scheduled_jobs=[recurring])
     async with bgjobs.run(config):
@@ -101,3 +100,39 @@ async def test_hostile_lines_are_refused_and_the_others_run(app: Harness) -> Non
         again = await bg.admin.list("failed")
         assert sorted(job.id.int for job in again) == [1, 2, 3]
         assert {job.reservations for job in again} == {values["reservations"] + 1}
+
+
+async def test_failed_jobs_are_exported_pruned_and_imported(app: Harness) -> None:
+    async with bgjobs.run(app.config(broken, **NO_RETRIES)) as bg:
+        ids = await fail_some(bg, "a", "b", "c")
+        before = [await bg.admin.get(one) for one in ids]
+        lines = [line async for line in bg.admin.export_failed()]
+        seen: list[int] = []
+        assert await bg.admin.prune(failed_for=timedelta(0), progress=seen.append) == 3
+        assert seen == [3]
+        first = await bg.admin.import_failed([*lines, ""])
+        assert first == bgjobs.Imported(stored=3, present=0)
+        assert await bg.admin.import_failed(lines) == bgjobs.Imported(stored=0, present=3)
+        assert [await bg.admin.get(one) for one in ids] == before
+        assert len(await bg.admin.list("failed", search="route")) == 3
+
+
+async def test_an_import_names_the_line_that_cannot_be_read(sqlite_app: Harness) -> None:
+    async with bgjobs.run(sqlite_app.config(broken, **NO_RETRIES)) as bg:
+        await fail_some(bg, "a")
+        [line] = [line async for line in bg.admin.export_failed()]
+        for wrong, text in (
+            ("no json", "line 2: expected a JSON object, found something else"),
+            ('{"format":2}', "line 2: format: expected 1, found another one"),
+            (
+                line.replace('"name":"broken",', ""),
+                "line 2: name: expected a value, found none",
+            ),
+            (
+                line.replace('"id":"', '"id":"x'),
+                "line 2: id: expected a UUID, found other text",
+            ),
+            (line.replace('"broken"', '""'), "line 2: name: expected 1 to 200 characters"),
+        ):
+            with pytest.raises(ExportedLineError, match=text):
+                await bg.admin.import_failed([line, wrong])

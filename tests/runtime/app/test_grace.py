@@ -1,4 +1,4 @@
-"""A handler may use the application for as long as it may run: a deploy spends no attempt."""
+"""In its grace, a handler may call every method of `BgJobs` and `Admin`."""
 
 import os
 import signal
@@ -18,7 +18,11 @@ from bgjobs.testing import drain
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
+
+
 Use = Callable[[bgjobs.BgJobs], Awaitable[object]]
+
+
 NIGHTLY = every(hours=24)
 
 
@@ -31,7 +35,7 @@ async def tick() -> None: ...
 
 
 class Application:
-    """One whose handler waits until it stops, and uses it then."""
+    """An application with a handler that waits for `go_on` and then calls `use`."""
 
     def __init__(self, app: Harness, use: Use, **settings: Any) -> None:
         self.app = app
@@ -56,7 +60,7 @@ class Application:
         await self.app.recorder.wait_for(JobStarted)
 
     def found(self) -> Any:
-        """The job of the handler, as it is stored."""
+        """Return the job of the handler as it is stored."""
         store = self.app.open_store()
         try:
             return store.find(self.job.id)
@@ -130,7 +134,7 @@ async def add_scheduled_job(bg: bgjobs.BgJobs) -> object:
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_a_handler_in_its_grace_may_use_everything(app: Harness, use: str) -> None:
+async def test_a_handler_in_its_grace_may_use_every_method(app: Harness, use: str) -> None:
     running = Application(app, USES[use])
     async with bgjobs.run(running.config) as bg:
         await running.begin(bg)
@@ -157,13 +161,13 @@ async def by_a_signal(bg: bgjobs.BgJobs) -> None:
 
 
 @pytest.mark.parametrize("stop", [by_its_end, by_stopping, by_a_signal])
-async def test_what_is_enqueued_in_the_grace_is_stored_however_it_stops(
+async def test_jobs_enqueued_in_the_grace_are_stored_however_the_application_stops(
     app: Harness, stop: Callable[[bgjobs.BgJobs], Awaitable[None]]
 ) -> None:
-    """The handler goes on only when nothing but handlers runs any more."""
+    """The handler continues when the idle queue has ended and only handlers run."""
     running = Application(app, lambda bg: bg.enqueue(other.request(7)))
 
-    def listen(event: object) -> None:  # the queue of the scheduled job is idle, so it ends
+    def listen(event: object) -> None:
         if isinstance(event, QueueStopped) and event.queue == "tick":
             running.go_on.set()
 
@@ -182,7 +186,7 @@ async def test_what_is_enqueued_in_the_grace_is_stored_however_it_stops(
 async def test_the_workers_of_queues_that_have_ended_are_known_in_the_grace(
     sqlite_app: Harness,
 ) -> None:
-    """Those of a scheduled job that was added at run time stand in no configuration."""
+    """No configuration has the worker of a scheduled job added at run time."""
 
     @bgjobs.worker
     async def added() -> None: ...
@@ -202,10 +206,10 @@ async def test_the_workers_of_queues_that_have_ended_are_known_in_the_grace(
 
 
 @pytest.mark.parametrize("how", ["grace", "cancelled", "raised"])
-async def test_what_a_handler_cleans_up_behind_a_shield_may_enqueue(
+async def test_a_shielded_cleanup_of_a_cancelled_handler_may_enqueue(
     app: Harness, how: str
 ) -> None:
-    """Also when nobody grants a grace, because the block was cancelled or has raised."""
+    """Even if there is no grace, because the block was cancelled or has raised."""
     cleaned: list[object] = []
 
     @bgjobs.worker
@@ -258,10 +262,10 @@ async def test_a_plain_handler_may_enqueue_in_its_grace(app: Harness) -> None:
     assert len(app.recorder.of(JobSucceeded)) == 1
 
 
-async def test_a_handler_that_drains_is_told_as_soon_as_the_application_stops(
+async def test_drain_in_a_handler_returns_as_soon_as_the_application_stops(
     app: Harness,
 ) -> None:
-    """It waits for itself, so it would wait for ever."""
+    """It would wait for its own job."""
     drained = []
 
     @bgjobs.worker
@@ -275,7 +279,7 @@ async def test_a_handler_that_drains_is_told_as_soon_as_the_application_stops(
     assert len(app.recorder.of(JobSucceeded)) == 1
 
 
-async def test_what_cannot_begin_any_more_is_asked_for_again_and_spends_no_attempt(
+async def test_a_handler_that_adds_a_scheduled_job_too_late_spends_no_attempt(
     app: Harness,
 ) -> None:
     running = Application(app, add_scheduled_job)
@@ -290,7 +294,7 @@ async def test_what_cannot_begin_any_more_is_asked_for_again_and_spends_no_attem
     assert (found.attempts, found.interruptions, found.reserved_by) == (0, 1, None)
 
 
-async def test_a_removed_scheduled_job_is_an_error_of_the_handler_s_all_the_same(
+async def test_using_a_removed_scheduled_job_in_the_grace_fails_the_job(
     sqlite_app: Harness,
 ) -> None:
     async def use(bg: bgjobs.BgJobs) -> object:
@@ -309,10 +313,10 @@ async def test_a_removed_scheduled_job_is_an_error_of_the_handler_s_all_the_same
 
 
 @pytest.mark.parametrize("use", [*USES.values(), add_scheduled_job], ids=[*USES, "add"])
-async def test_after_the_last_handler_everything_says_that_it_has_stopped(
+async def test_after_the_last_handler_every_method_raises_not_running(
     sqlite_app: Harness, use: Use
 ) -> None:
-    """Nothing waits for a store that is closed."""
+    """No call waits for the closed store."""
     config = sqlite_app.config(
         other, scheduled_jobs=[bgjobs.ScheduledJob(tick, NIGHTLY)], queue={"concurrency": 1}
     )
@@ -322,7 +326,7 @@ async def test_after_the_last_handler_everything_says_that_it_has_stopped(
         await use(bg)
 
 
-async def test_who_waits_for_a_job_from_outside_hears_that_it_has_stopped(
+async def test_wait_for_outside_the_block_raises_once_the_application_has_stopped(
     sqlite_app: Harness,
 ) -> None:
     async def wait(bg: bgjobs.BgJobs, job: bgjobs.Job) -> None:
@@ -334,16 +338,16 @@ async def test_who_waits_for_a_job_from_outside_hears_that_it_has_stopped(
             later = await bg.enqueue(other.request(1).available_in(days=1))
             outside.start_soon(wait, bg, later)
             await anyio.wait_all_tasks_blocked()
-        bg.stop()  # harmless, and says nothing
+        bg.stop()  # allowed after the end
 
 
-def test_the_uses_name_every_verb() -> None:
-    """A new verb has to be tried, too."""
+def test_the_calls_of_this_file_cover_every_method() -> None:
+    """A new method has to be added to `USES`."""
 
-    def verbs(of: type) -> set[str]:
+    def methods(of: type) -> set[str]:
         return {name for name in vars(of) if not name.startswith("_")}
 
     named = {*USES, add_scheduled_job.__name__}
     switches = {"stop", "wait_stopping", "run_until_stopped", "stop_on_signals"}
     looked_up = {"queue", "queues", "scheduled_job", "scheduled_jobs", "admin"}
-    assert verbs(bgjobs.BgJobs) - switches - looked_up <= named
+    assert methods(bgjobs.BgJobs) - switches - looked_up <= named

@@ -1,11 +1,15 @@
-"""What the original's own tests promise, on both stores and both backends."""
+"""From enqueue to the end of a job, on both stores and event loops."""
 
 from collections import Counter
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 import bgjobs
-from bgjobs.errors import NoWorkerForJobError
+from bgjobs.errors import (
+    NoWorkerForJobError,
+)
 from bgjobs.events import (
     Event,
     JobAttemptFailed,
@@ -24,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Log:
-    """Workers that write down what they were called with."""
+    """Workers that record their arguments."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -66,7 +70,7 @@ async def test_a_sync_handler_is_run_in_a_thread(app: Harness, log: Log) -> None
     assert log.lines == ["from a thread"]
 
 
-async def test_a_job_is_moved_to_the_succeeded_ones(app: Harness, log: Log) -> None:
+async def test_a_job_that_has_run_is_listed_as_succeeded(app: Harness, log: Log) -> None:
     async with bgjobs.run(app.config(log.log)) as bg:
         job = await bg.enqueue(log.log.request("hello"))
         await bg.drain()
@@ -86,7 +90,7 @@ async def test_more_jobs_than_slots_are_all_run(app: Harness, log: Log) -> None:
     assert sorted(log.lines) == ["0", "1", "2", "3", "4"]
 
 
-async def test_a_failing_job_runs_four_times_and_ends_in_the_failed_ones(
+async def test_a_failing_job_runs_four_times_and_is_listed_as_failed(
     app: Harness, log: Log
 ) -> None:
     async with bgjobs.run(app.config(log.failing)) as bg:
@@ -112,17 +116,19 @@ async def test_a_request_without_a_worker_is_refused_before_anything_is_written(
     assert log.lines == ["still works"]
 
 
-async def test_a_producer_may_enqueue_what_it_names(app: Harness, log: Log) -> None:
+async def test_a_producer_may_enqueue_the_workers_that_it_names(app: Harness, log: Log) -> None:
     config = bgjobs.Config(store=app.database.store(), enqueue_only=[log.log])
     async with bgjobs.run(config) as bg:
-        await bg.enqueue(log.log.request("for somebody else"))
+        await bg.enqueue(log.log.request("for another process"))
         assert (await bg.count()).waiting == 1
         with pytest.raises(NoWorkerForJobError):
             await bg.enqueue(log.failing.request())
     assert log.lines == []
 
 
-async def test_the_events_of_a_good_a_bad_and_an_unknown_job(app: Harness, log: Log) -> None:
+async def test_the_events_of_a_succeeding_a_failing_and_an_unknown_job(
+    app: Harness, log: Log
+) -> None:
     queues = [
         bgjobs.Queue("default", workers=[log.log], concurrency=4),
         bgjobs.Queue("second", workers=[log.failing], backoff=bgjobs.backoff.IMMEDIATE),
@@ -138,7 +144,7 @@ async def test_the_events_of_a_good_a_bad_and_an_unknown_job(app: Harness, log: 
         JobEnqueued, JobReserved, JobStarted, JobSucceeded, JobAttemptFailed, JobFailed,
         NoWorkerForJob, QueueStarted,
     )  # fmt: skip
-    # A retry is reserved again, where the original kept its slot: 5 reservations, not 2.
+    # A retry is reserved again, unlike in bg_jobs, where it keeps its slot: 5 reservations.
     assert Counter(app.recorder.names(*counted)) == {
         "JobEnqueued": 2,
         "JobReserved": 5,
@@ -169,10 +175,10 @@ async def test_a_delayed_job_runs_exactly_when_it_is_due(virtual_app: Harness) -
     assert ran == [("soon", 0.25), ("at", 12 * 3600.0), ("later", 172_801.0)]
 
 
-async def test_jobs_of_the_caller_s_transaction_are_found_by_watching(
+async def test_jobs_of_the_caller_s_transaction_are_found_without_a_poll(
     app: Harness, log: Log
 ) -> None:
-    """No poll would come in time: another connection's commit is what wakes the queue."""
+    """The commit of another connection wakes the queue; its next poll is an hour away."""
     async with bgjobs.run(app.config(log.log, queue={"poll_interval": 3600})) as bg:
         await app.recorder.wait_for(QueueStarted)
         await bg.enqueue(log.log.request("own"))
@@ -185,7 +191,7 @@ async def test_jobs_of_the_caller_s_transaction_are_found_by_watching(
     assert log.lines == ["own", "another's"]
 
 
-async def test_priorities_run_before_age(app: Harness, log: Log) -> None:
+async def test_priority_goes_before_age(app: Harness, log: Log) -> None:
     config = app.config(log.log, queue={"concurrency": 1})
     async with bgjobs.run(config) as bg:
         bg.queue("default").pause()
@@ -254,3 +260,22 @@ async def test_two_applications_share_a_store(app: Harness, log: Log) -> None:
     assert len(owners) == 1
     assert len(second.of(JobEnqueued)) == 20
     assert app.recorder.of(JobEnqueued) == []
+
+
+@bgjobs.worker
+async def short() -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+async def test_a_paused_queue_starts_no_jobs_until_it_is_resumed(app: Harness) -> None:
+    async with bgjobs.run(app.config(short)) as bg:
+        await app.recorder.wait_for(QueueStarted)
+        bg.queue("default").pause()
+        bg.queue("default").pause()
+        await bg.enqueue(short.request())
+        assert bg.queue("default").paused
+        bg.queue("default").resume()
+        await app.recorder.wait_for(JobSucceeded)
+    names = app.recorder.names()
+    assert names.count("QueuePaused") == names.count("QueueResumed") == 1
+    assert names.index("QueueResumed") < names.index("JobStarted")

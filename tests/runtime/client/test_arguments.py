@@ -1,26 +1,20 @@
-"""What a caller passes is checked in the caller, before anything is written.
-
-Here stand the texts, and odd requests and stores; `tests/misuse` has what is wrong in any way.
-"""
+"""Methods of `BgJobs` check their arguments before anything is written."""
 
 import math
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, get_args
 from unittest.mock import Mock
 
-import anyio
 import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.requests import JobRequest
-from bgjobs._runtime.admin.lists import State
-from bgjobs.errors import ConfigError, StoreError
-from bgjobs.stores.types import Written
+from bgjobs._runtime.admin.jobs import State
+from bgjobs.errors import ConfigError, UnknownNameError
 from bgjobs.testing import check_repeatable, run_one
 from tests.fixtures.databases import Database
-from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +33,7 @@ class Client:
 
 
 def bare(**values: object) -> JobRequest:
-    """Return a request that was made past its checks, as a broken copy is."""
+    """Return a request that was created without its checks, as by a faulty copy."""
     made = object.__new__(JobRequest)
     for name, value in values.items():
         object.__setattr__(made, name, value)
@@ -56,7 +50,11 @@ LACKS = (
     "expected a JobRequest, found one that lacks some of its attributes: make it by a worker's "
     "request(...)"
 )
+
+
 MEANT = "; did you mean greet.request(...)?"
+
+
 WRONG: list[tuple[Any, str]] = [
     (greet, f"expected a JobRequest, found Worker 'greet'{MEANT}"),
     (plain, "expected a JobRequest, found function 'plain'; is @bgjobs.worker missing on it?"),
@@ -70,7 +68,7 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-async def test_what_is_no_request_is_refused_in_the_caller_alone(app: Harness) -> None:
+async def test_an_invalid_request_is_refused_in_its_caller_alone(app: Harness) -> None:
     async with bgjobs.run(app.config(greet)) as bg:
         for wrong, text in WRONG:
             for enqueue in (bg.enqueue, bg.admin.enqueue):
@@ -86,7 +84,7 @@ async def test_what_is_no_request_is_refused_in_the_caller_alone(app: Harness) -
         assert [one.id for one in await bg.succeeded()] == [job.id]
 
 
-async def test_a_call_of_the_worker_is_no_request_and_is_closed(sqlite_app: Harness) -> None:
+async def test_a_coroutine_of_the_worker_is_refused_and_closed(sqlite_app: Harness) -> None:
     async with bgjobs.run(sqlite_app.config(greet)) as bg:
         wrong: Any = greet()
         with pytest.raises(TypeError) as caught:
@@ -107,7 +105,7 @@ NOT_MANY: list[tuple[Any, str]] = [
 ]
 
 
-async def test_one_thing_is_not_many(sqlite_app: Harness) -> None:
+async def test_enqueue_many_refuses_a_single_request(sqlite_app: Harness) -> None:
     async with bgjobs.run(sqlite_app.config(greet)) as bg:
         for wrong, text in NOT_MANY:
             with pytest.raises(TypeError) as caught:
@@ -115,18 +113,7 @@ async def test_one_thing_is_not_many(sqlite_app: Harness) -> None:
             assert str(caught.value) == text
 
 
-async def test_what_before_enqueue_gives_back_is_checked(sqlite_app: Harness) -> None:
-    wrong: Any = lambda _: greet  # noqa: E731 - a wrong function, whatever it is called
-    async with bgjobs.run(sqlite_app.config(greet, before_enqueue=wrong)) as bg:
-        with pytest.raises(TypeError) as caught:
-            await bg.enqueue(greet.request())
-        assert str(caught.value) == (
-            f"before_enqueue: expected a JobRequest, found Worker 'greet'{MEANT}"
-        )
-        assert await bg.enqueued() == []
-
-
-def test_enqueue_in_checks_before_it_writes(database: Database) -> None:
+def test_enqueue_in_checks_requests_before_it_writes(database: Database) -> None:
     store = database.store()
     store.open()
     store.migrate()
@@ -145,7 +132,7 @@ def test_enqueue_in_checks_before_it_writes(database: Database) -> None:
         store.close()
 
 
-async def test_the_testing_kit_checks_too() -> None:
+async def test_the_testing_kit_checks_requests() -> None:
     wrong: Any = greet
     with pytest.raises(
         TypeError, match=r"^request: expected a JobRequest, found Worker 'greet'"
@@ -169,9 +156,6 @@ def test_the_options_of_a_request_are_checked() -> None:
         JobRequest("greet", "{}", options=wrong)
 
 
-Call = Callable[[bgjobs.BgJobs], Awaitable[object]]
-
-
 async def _events(bg: bgjobs.BgJobs, buffer: Any) -> None:
     bg.events(buffer=buffer)
 
@@ -185,8 +169,14 @@ async def _look_up(bg: bgjobs.BgJobs, what: str, name: Any) -> None:
 
 
 ID = new_id()
+
+
 HUGE = 10**400
+
+
 SHOWN = "1" + 39 * "0" + "..."
+
+
 WRONG_CALLS: list[tuple[Any, type[Exception], str]] = [
     (
         lambda bg: bg.wait_for("x"),
@@ -285,98 +275,11 @@ async def test_a_wrong_argument_is_named_in_the_error(sqlite_app: Harness) -> No
             assert str(caught.value) == text
 
 
-@pytest.mark.parametrize(
-    ("wrong", "shown"),
-    [(greet, "Worker 'greet'"), (bgjobs.Config, "the class Config")],
-)
-async def test_what_runs_is_a_configuration(wrong: Any, shown: str) -> None:
-    async def enter(block: Any) -> None:
-        async with block:
-            raise AssertionError("it must not start")
-
-    calls: dict[str, Callable[[], Awaitable[None]]] = {
-        "run": lambda: enter(bgjobs.run(wrong)),
-        "administer": lambda: enter(bgjobs.administer(wrong)),
-        "serve": lambda: bgjobs.serve(wrong),
-    }
-    for name, call in calls.items():
-        with pytest.raises(TypeError) as caught:
-            await call()
-        assert str(caught.value) == f"{name}: expected a Config, found {shown}"
-
-
-class Odd:
-    """A store of the user's whose `write` goes wrong for one payload, in odd ways."""
-
-    def __init__(self, store: bgjobs.Store, answer: Callable[[], Any]) -> None:
-        self._store = store
-        self._answer = answer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def write(self, enqueue: Any = (), settle: Any = (), **more: Any) -> Any:
-        if any("bad" in new.request.payload for new in enqueue):
-            return self._answer()
-        return self._store.write(enqueue, settle, **more)
-
-
-def _raise(error: BaseException) -> Any:
-    raise error
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind"),
-    [
-        (lambda: _raise(AttributeError("odd")), AttributeError),
-        (lambda: _raise(StopIteration("odd")), RuntimeError),
-        (lambda: _raise(SystemExit(7)), StoreError),
-        (lambda: None, StoreError),
-        (lambda: Written((), ()), StoreError),
-    ],
-)
-@pytest.mark.parametrize("at_once", [1, 3])
-async def test_an_odd_store_fails_the_callers_concerned_alone(
-    app: Harness, answer: Callable[[], Any], kind: type[Exception], at_once: int
-) -> None:
-    store: Any = Odd(app.database.store(), answer)
-    failed = list[Exception]()
-
-    async def enqueue(bg: bgjobs.BgJobs) -> None:
-        try:
-            await bg.enqueue(greet.request("bad"))
-        except kind as error:
-            failed.append(error)
-
-    async with bgjobs.run(app.config(greet, store=store)) as bg:
-        async with anyio.create_task_group() as group:
-            for _ in range(at_once):
-                group.start_soon(enqueue, bg)
-        job = await bg.enqueue(greet.request("good"))
-        assert (await bg.wait_for(job)).id == job.id
-    assert len(failed) == at_once
-
-
-async def test_a_store_that_refuses_to_open_is_left_as_it_is(app: Harness) -> None:
-    config = app.config(greet)
-    async with bgjobs.run(config) as bg:
-        for again in (bgjobs.run(config), bgjobs.administer(config)):
-            with pytest.raises(StoreError, match="open already"):
-                async with again:
-                    raise AssertionError("it ran")
-        job = await bg.enqueue(greet.request())
-        assert (await bg.wait_for(job)).id == job.id
-
-
-async def test_a_store_whose_schema_is_refused_is_closed(app: Harness) -> None:
-    store, closed = app.database.store(), list[str]()
-
-    def close() -> None:
-        closed.append("closed")
-        store.close()
-
-    wrapped: Any = Wrapped(store, close=close)
-    with pytest.raises(StoreError):
-        async with bgjobs.run(app.config(greet, store=wrapped, migrate=False)):
-            raise AssertionError("it ran")
-    assert closed == ["closed"]
+async def test_an_unknown_queue_is_refused_with_the_known_names(sqlite_app: Harness) -> None:
+    async with bgjobs.run(sqlite_app.config(greet)) as bg:
+        assert bg.queue("default").name == "default"
+        with pytest.raises(UnknownNameError) as caught:
+            bg.queue("defualt")
+    assert str(caught.value) == (
+        "no queue 'defualt'; known queues: 'default', did you mean 'default'?"
+    )

@@ -1,4 +1,4 @@
-"""A plain handler calls the application from its thread, also when it has been cancelled."""
+"""Calls of plain handlers from their threads, after the handler was cancelled."""
 
 import time
 from collections.abc import Callable, Coroutine
@@ -13,6 +13,8 @@ from bgjobs.events import JobStarted
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
+
+
 Call = Callable[[bgjobs.BgJobs], Coroutine[Any, Any, Any]]
 
 
@@ -21,6 +23,7 @@ async def other() -> None: ...
 
 
 HOURLY = bgjobs.ScheduledJob(other, bgjobs.schedules.every(hours=1), name="hourly")
+
 
 CALLS: dict[str, Call] = {
     "enqueue": lambda bg: bg.enqueue(other.request()),
@@ -36,7 +39,7 @@ def until_cancelled() -> None:
         time.sleep(0.001)
         try:
             anyio.from_thread.check_cancelled()
-        except BaseException:  # noqa: BLE001 - a cancellation is no Exception
+        except BaseException:  # noqa: BLE001 - a cancellation may not be an Exception
             return
 
 
@@ -65,7 +68,7 @@ async def test_a_call_after_the_timeout_raises_the_cancellation_in_the_thread(
             assert await bg.enqueued("other") == []
 
 
-async def test_a_call_after_the_grace_raises_the_cancellation_and_the_job_is_given_back(
+async def test_a_call_after_the_grace_raises_the_cancellation_and_the_job_is_released(
     app: Harness,
 ) -> None:
     raised = list[BaseException]()
@@ -73,10 +76,10 @@ async def test_a_call_after_the_grace_raises_the_cancellation_and_the_job_is_giv
     @bgjobs.worker
     def late() -> None:
         until_cancelled()
-        for _ in range(2):  # one that goes on all the same is refused again
+        for _ in range(2):  # a handler that ignores the first error gets it again
             try:
                 anyio.from_thread.run(bg.enqueue, other.request())
-            except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception
+            except BaseException as error:  # noqa: BLE001 - a cancellation may not be an Exception
                 raised.append(error)
         raise raised[0]
 

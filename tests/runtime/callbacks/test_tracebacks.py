@@ -1,4 +1,4 @@
-"""Tracebacks that are stored begin in the handler, whatever event loop and thread called it."""
+"""Stored tracebacks begin in the handler, on each event loop and in threads."""
 
 import asyncio
 import functools
@@ -15,9 +15,15 @@ import bgjobs
 from bgjobs.testing import run_one
 from tests.runtime.conftest import Harness
 
-R = TypeVar("R")
 pytestmark = pytest.mark.anyio
+
+
+R = TypeVar("R")
+
+
 INTERNAL = re.compile(r'File ".*/(bgjobs|anyio|trio|outcome|asyncio|concurrent)/')
+
+
 HINT = "This handler ran on {}; if it needs {}, set Config(event_loop={!r}) or run with "
 
 
@@ -32,7 +38,7 @@ async def failed(app: Harness, worker: Any) -> str:
 
 
 def first_frames(error: str) -> list[str]:
-    """The function in which each traceback of a text begins."""
+    """Return the name of the first function of each traceback in a text."""
     begins = re.compile(r"Traceback \(most recent call last\):\n[ |]*File .*, in (\w+)\n")
     return begins.findall(error)
 
@@ -116,7 +122,9 @@ async def raise_a_group() -> None:
         group.start_soon(raise_at_once)
 
 
-async def test_each_member_of_a_group_begins_in_its_own_function(app: Harness) -> None:
+async def test_the_traceback_of_each_error_of_a_group_begins_in_its_function(
+    app: Harness,
+) -> None:
     error = await failed(app, raise_a_group)
 
     begins = ["raise_a_group", "divide_at_once", "raise_at_once", "raise_at_once"]
@@ -128,7 +136,7 @@ async def wait_for_what_fails() -> None:
     await anyio.to_thread.run_sync(divide_in_a_thread)
 
 
-async def test_frames_behind_the_handler_are_kept(app: Harness) -> None:
+async def test_frames_below_the_handler_are_kept(app: Harness) -> None:
     error = await failed(app, wait_for_what_fails)
 
     assert first_frames(error) == ["wait_for_what_fails"]
@@ -145,7 +153,7 @@ async def test_an_error_of_bgjobs_itself_keeps_its_traceback(app: Harness) -> No
     assert "bgjobs/_runtime/queues/attempt.py" in await failed(app, give_a_generator)
 
 
-async def test_the_error_that_is_stored_changes_no_exception() -> None:
+async def test_storing_an_error_does_not_change_the_exception() -> None:
     error = (await run_one(divide, divide.request(), raising=False)).error
 
     assert error is not None
@@ -221,6 +229,8 @@ FOR_ASYNCIO = [
     asyncio_as_a_cause,
     decorated_for_asyncio,
 ]
+
+
 FOR_TRIO = [sleep_on_trio, nursery_on_trio, event_on_trio, thread_of_trio]
 
 
@@ -230,7 +240,9 @@ def by_name(worker: Any) -> str:
 
 @pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 @pytest.mark.parametrize("worker", FOR_ASYNCIO, ids=by_name)
-async def test_a_handler_for_asyncio_is_told_so_on_trio(worker: Any, app: Harness) -> None:
+async def test_the_error_of_an_asyncio_handler_on_trio_names_the_setting(
+    worker: Any, app: Harness
+) -> None:
     second_line = (await failed(app, worker)).splitlines()[1]
 
     assert second_line == HINT.format("Trio", "asyncio", "asyncio") + "--backend asyncio."
@@ -238,7 +250,9 @@ async def test_a_handler_for_asyncio_is_told_so_on_trio(worker: Any, app: Harnes
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 @pytest.mark.parametrize("worker", FOR_TRIO, ids=by_name)
-async def test_a_handler_for_trio_is_told_so_on_asyncio(worker: Any, app: Harness) -> None:
+async def test_the_error_of_a_trio_handler_on_asyncio_names_the_setting(
+    worker: Any, app: Harness
+) -> None:
     second_line = (await failed(app, worker)).splitlines()[1]
 
     assert second_line == HINT.format("asyncio", "Trio", "trio") + "--backend trio."
@@ -246,13 +260,13 @@ async def test_a_handler_for_trio_is_told_so_on_asyncio(worker: Any, app: Harnes
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 @pytest.mark.parametrize("worker", FOR_ASYNCIO, ids=by_name)
-async def test_on_asyncio_those_for_asyncio_succeed(worker: Any, app: Harness) -> None:
+async def test_handlers_for_asyncio_succeed_on_asyncio(worker: Any, app: Harness) -> None:
     assert (await run_one(worker, worker.request())).how == "succeeded"
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 @pytest.mark.parametrize("worker", FOR_TRIO, ids=by_name)
-async def test_on_trio_those_for_trio_succeed(worker: Any, app: Harness) -> None:
+async def test_handlers_for_trio_succeed_on_trio(worker: Any, app: Harness) -> None:
     assert (await run_one(worker, worker.request())).how == "succeeded"
 
 
@@ -269,7 +283,5 @@ async def raise_its_own_error() -> None:
 @pytest.mark.parametrize(
     "worker", [look_for_a_loop_in_a_thread, raise_its_own_error], ids=by_name
 )
-async def test_where_the_other_loop_would_not_help_it_is_not_named(
-    worker: Any, app: Harness
-) -> None:
+async def test_other_errors_do_not_name_the_setting(worker: Any, app: Harness) -> None:
     assert "This handler ran on" not in await failed(app, worker)

@@ -1,4 +1,4 @@
-"""A job that failed for good is in the log, whether or not somebody listens."""
+"""A job that failed for good is logged once, with or without listeners."""
 
 import logging
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def listen(event: Event) -> None: ...
 async def logged(
     app: Harness, caplog: pytest.LogCaptureFixture, listeners: Sequence[Any], **settings: Any
 ) -> list[str]:
-    """Run jobs of each kind of end, and give the lines of warnings about jobs."""
+    """Run a failing, a succeeding and a discarded job; return the logged warnings."""
     caplog.clear()
     queue = {"max_retries": 1}
     config = app.config(send, fine, given_up, queue=queue, listeners=listeners, **settings)
@@ -55,11 +55,11 @@ async def test_a_job_that_failed_for_good_is_logged_once(
     assert line.endswith("|worker:send|attempt:1")
 
 
-async def test_a_queue_may_have_the_listener(
+async def test_the_log_listener_of_a_queue_logs_a_failure_once(
     sqlite_app: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = {"listeners": [bgjobs.log_listener], "max_retries": 0}
-    config = sqlite_app.config(send, queue=heard, listeners=[])
+    received = {"listeners": [bgjobs.log_listener], "max_retries": 0}
+    config = sqlite_app.config(send, queue=received, listeners=[])
     async with bgjobs.run(config) as bg:
         await bg.enqueue(send.request("Ada"))
         await bg.drain()
@@ -68,7 +68,7 @@ async def test_a_queue_may_have_the_listener(
     ]
 
 
-async def test_it_can_be_switched_off(
+async def test_logging_of_failures_can_be_switched_off(
     sqlite_app: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await logged(sqlite_app, caplog, (), log_failures=False) == []
@@ -77,7 +77,7 @@ async def test_it_can_be_switched_off(
     )
 
 
-def test_what_the_monitor_ends_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_that_the_monitor_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     job: Any = "a job"
     for bus in (Bus([], logs_failures=True), Bus([], logs_failures=True).scoped([])):
         caplog.clear()
@@ -86,15 +86,15 @@ def test_what_the_monitor_ends_is_logged_too(caplog: pytest.LogCaptureFixture) -
         assert "secret" not in caplog.text
 
 
-async def test_the_event_of_a_failure_is_made_once() -> None:
-    made, heard = list[Event](), list[Event]()
+async def test_the_event_of_a_failure_is_built_once() -> None:
+    made, received = list[Event](), list[Event]()
 
     def make() -> Event:
         made.append(bgjobs.events.Pruned(1))
         return made[-1]
 
-    Bus([heard.append], logs_failures=True).emit_failure(make)
+    Bus([received.append], logs_failures=True).emit_failure(make)
     assert len(made) == 1
-    assert heard == made
+    assert received == made
     Bus([]).emit_failure(make)
     assert len(made) == 1

@@ -1,4 +1,4 @@
-"""Jobs that wait although no process runs their worker: which, since when, and what to do."""
+"""Waiting jobs whose worker no process runs: how many, since when, and what to do."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -14,40 +14,39 @@ from bgjobs._runtime.services import Services
 from bgjobs.stores.operations import Finding, Level, Operations
 
 MOST_NAMES = 1_000
-"""Workers with waiting jobs that are looked at."""
-MOST_TOLD = 20
-"""Workers that are told; what helps the jobs of these helps those of the others."""
+"""Workers with waiting jobs that are checked, at most."""
+MOST_REPORTED = 20
+"""Workers that are reported, at most; further ones usually have the same cause."""
 COUNTED = 100_000
-"""Jobs of one worker that are counted."""
+"""Jobs of one worker that are counted, at most."""
 
 
 @final
 @frozen(kw_only=True)
 class UnhandledJobs:
-    """Jobs of one worker that wait, and that no process runs."""
+    """The waiting jobs of one worker that no process runs."""
 
     worker: str
+    """The name of the worker."""
     waiting: int
-    """How many, up to 100,000."""
+    """How many jobs wait, delayed ones included, up to 100,000."""
     since: datetime
-    """When the first of them was due, or will be."""
+    """When the first of them was due, or will be, in UTC."""
     runners: Sequence[str] = ()
-    """The queues and scheduled jobs of the configuration that have this worker."""
+    """The names of the queues and scheduled jobs of the configuration that have this worker."""
     others: Sequence[str] = ()
-    """Queues that run and that the configuration does not have; one of these may be theirs."""
+    """The names of running queues that the configuration does not have. If the configuration
+    does not have the worker either, one of them may run its jobs."""
     is_configured: bool = False
-    """Whether the configuration has this worker at all, to enqueue its jobs."""
+    """Whether the configuration has this worker, in a queue or to enqueue its jobs."""
     is_schedule: bool = False
-    """Whether only runs of a scheduled job wait."""
+    """Whether all of the jobs are runs of a scheduled job."""
 
 
 async def find_unhandled(
     services: Services, operations: Operations, config: Config
 ) -> list[UnhandledJobs]:
-    """Ask the store for jobs that wait, and whether their queues run anywhere.
-
-    One worker more than `MOST_TOLD` is returned where there are more.
-    """
+    """Return the unhandled jobs of up to `MOST_REPORTED` workers, and of one more if any."""
     names = await services.dispatch.call(operations.get_waiting_names, MOST_NAMES)
     if not names:
         return []
@@ -55,15 +54,15 @@ async def find_unhandled(
     owners = await services.dispatch.call(operations.get_owners, now=now)
     running = {owner.name for owner in owners}
     found: list[UnhandledJobs] = []
-    for suspect in suspects(config, names, running):
-        if len(found) <= MOST_TOLD and (jobs := await _looked_at(services, suspect)):
+    for candidate in candidates(config, names, running):
+        if len(found) <= MOST_REPORTED and (jobs := await _unhandled(services, candidate)):
             found.append(jobs)
     return found
 
 
 @final
 @frozen
-class Suspect:
+class Candidate:
     """A worker with waiting jobs that no running queue of the configuration has."""
 
     worker: str
@@ -72,13 +71,13 @@ class Suspect:
     is_configured: bool
 
 
-def suspects(
+def candidates(
     config: Config, names: Iterable[str], running: Collection[str]
-) -> Iterator[Suspect]:
-    """Choose the workers that seem to have no running queue.
+) -> Iterator[Candidate]:
+    """Yield the workers that seem to have no running queue.
 
-    Which workers a queue has that the configuration does not know is unknown. It may be that of
-    a worker which is only enqueued here, or a scheduled job that was added at run time.
+    The workers of a running queue that the configuration does not have are unknown. It may have
+    a worker that is only enqueued here, or be a scheduled job that was added at run time.
     """
     runners = _runners(config)
     others = sorted(set(running) - {name for mine in runners.values() for name in mine})
@@ -88,7 +87,7 @@ def suspects(
         is_enqueued_only = is_configured and not mine
         if name in others or (is_enqueued_only and others) or set(mine) & set(running):
             continue
-        yield Suspect(name, mine, others, is_configured)
+        yield Candidate(name, mine, others, is_configured)
 
 
 def _runners(config: Config) -> dict[str, list[str]]:
@@ -101,44 +100,45 @@ def _runners(config: Config) -> dict[str, list[str]]:
     return found
 
 
-async def _looked_at(services: Services, suspect: Suspect) -> UnhandledJobs | None:
-    """Look at the jobs of a worker; None where they would not run yet in any case."""
+async def _unhandled(services: Services, candidate: Candidate) -> UnhandledJobs | None:
+    """Count the jobs of a worker; None if there are none, or its queues have no job due yet."""
     ask, store, now = services.dispatch.call, services.store, services.clock.store_now()
-    worker = [suspect.worker]
+    worker = [candidate.worker]
     counts = await ask(store.count, worker, at_most=COUNTED, now=now)
     first = await ask(store.next_due, worker, planned=True, now=now)
-    if first is None or (suspect.runners and not counts.waiting):
+    if first is None or (candidate.runners and not counts.waiting):
         return None
     unplanned = await ask(store.next_due, worker, planned=False, now=now)
     return UnhandledJobs(
-        worker=suspect.worker,
+        worker=candidate.worker,
         waiting=min(counts.waiting + counts.delayed, COUNTED),
         since=_moved(services.clock.now(), first),
-        runners=suspect.runners,
-        others=suspect.others,
-        is_configured=suspect.is_configured,
+        runners=candidate.runners,
+        others=candidate.others,
+        is_configured=candidate.is_configured,
         is_schedule=unplanned is None,
     )
 
 
 def _moved(now: datetime, by: timedelta) -> datetime:
-    """Return the instant that lies so far from now, or the last one there is on that side."""
+    """Return `now + by`, or the first or last datetime there is."""
     try:
         return now + by
     except OverflowError:
         return from_microseconds(FIRST_MICROSECOND if by < timedelta(0) else LAST_MICROSECOND)
 
 
-def findings(config: Config, unhandled: Iterable[UnhandledJobs]) -> Iterator[Finding]:
-    """Write what was found, and what to do about it."""
+def unhandled_findings(config: Config, unhandled: Iterable[UnhandledJobs]) -> Iterator[Finding]:
+    """Yield a finding for each worker: the fact, and what to do about it."""
     known = sorted({worker.name for worker in config.all_workers()})
-    told = list(unhandled)
-    for jobs in told[:MOST_TOLD]:
+    found = list(unhandled)
+    for jobs in found[:MOST_REPORTED]:
         level: Level = "warning" if jobs.is_configured or jobs.others else "problem"
         yield Finding("jobs", level, f"{_fact(jobs)}{_advice(jobs, known)}")
-    if len(told) > MOST_TOLD:
-        text = f"jobs of more workers wait, {told[MOST_TOLD].worker!r} among them: see to these"
-        yield Finding("jobs", "warning", f"{text} first")
+    if len(found) > MOST_REPORTED:
+        example = found[MOST_REPORTED].worker
+        text = f"jobs of more workers wait, such as {example!r}: handle the ones above first"
+        yield Finding("jobs", "warning", text)
 
 
 def _fact(jobs: UnhandledJobs) -> str:
@@ -162,9 +162,10 @@ def _advice(jobs: UnhandledJobs, known: Sequence[str]) -> str:
         )
     near = get_close_matches(worker, known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    others = f", unless it is one of {', '.join(jobs.others)}" if jobs.others else ""
+    others = " or ".join(map(repr, jobs.others))
+    unless = f", unless the running queue {others} has it" if others else ""
     return (
-        f"no queue of the application has it{hint}{others}: if you have renamed the worker, "
-        f"keep its name with @worker(name={worker!r}); else end them with "
-        f"bgjobs jobs cancel --all --worker {quote(worker)}"
+        f"no queue of the application has it{hint}{unless}: if you have renamed the worker, "
+        f"keep its name with @worker(name={worker!r}); otherwise end its jobs "
+        f"with bgjobs jobs cancel --all --worker {quote(worker)}"
     )

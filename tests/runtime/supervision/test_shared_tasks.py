@@ -1,4 +1,4 @@
-"""The tasks that callers share go on, whoever raises, is slow or cancels them natively."""
+"""Tasks that serve many callers survive slow calls and native cancellations."""
 
 import asyncio
 import threading
@@ -13,7 +13,6 @@ from attrs import frozen
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
     Event,
@@ -22,20 +21,14 @@ from bgjobs.events import (
     MonitorReleased,
     QueuePaused,
     StoreCalled,
-    StoreFailed,
 )
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import PostgresSchema
-from tests.runtime.conftest import Harness, Wrapped, virtual_time
+from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.supervision.helpers import note
 
 pytestmark = pytest.mark.anyio
-
-WRITING = ("reserve", "write", "heartbeat", "open_owner", "close_owners", "prune", "replace")
-
-
-@bgjobs.worker
-async def note() -> None: ...
 
 
 @bgjobs.worker
@@ -43,7 +36,7 @@ async def lost() -> None: ...
 
 
 def cancel_all_others() -> None:
-    """Do what `asyncio.run` does after a task has raised `SystemExit`, but for this task."""
+    """Cancel all other tasks, as `asyncio.run` does after a task has raised `SystemExit`."""
     for task in asyncio.all_tasks():
         if task is not asyncio.current_task():
             task.cancel()
@@ -57,7 +50,7 @@ class Scene:
     app: Harness
     other: Store
     beats: threading.Semaphore
-    heard: list[Event]
+    received: list[Event]
 
     async def heartbeat(self) -> None:
         assert await anyio.to_thread.run_sync(lambda: self.beats.acquire(timeout=30))
@@ -73,15 +66,15 @@ async def threads(scene: Scene) -> None:
 
 
 async def notifier(scene: Scene) -> None:
-    for _ in range(3):  # the first is told with its write, the others by the notifier
+    for _ in range(3):  # the first is notified with its write, the others by the notifier
         await scene.bg.enqueue(note.request())
-    told = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
+    reported = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
     needed = scene.other.needs_notify
-    while needed and not told:
+    while needed and not reported:
         await scene.app.recorder.wait_for(
             StoreCalled, len(scene.app.recorder.of(StoreCalled)) + 1
         )
-        told = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
+        reported = [one for one in scene.app.recorder.of(StoreCalled) if one.verb == "notify"]
 
 
 async def watcher(scene: Scene) -> None:
@@ -117,11 +110,11 @@ async def commands(scene: Scene) -> None:
 
 
 async def bus(scene: Scene) -> None:
-    scene.heard.clear()
+    scene.received.clear()
     job = await scene.bg.enqueue(note.request())
     await scene.bg.wait_for(job)
     with anyio.fail_after(30):
-        while not any(isinstance(event, JobStarted) for event in scene.heard):
+        while not any(isinstance(event, JobStarted) for event in scene.received):
             await anyio.lowlevel.checkpoint()
 
 
@@ -131,17 +124,17 @@ CHECKS: list[Callable[[Scene], Awaitable[None]]] = [
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_it_outlives_a_native_cancellation_of_all_tasks(
+def test_a_shared_task_survives_the_native_cancellation_of_all_tasks(
     app: Harness, check: Callable[[Scene], Awaitable[None]]
 ) -> None:
-    beats, heard, real = threading.Semaphore(0), list[Event](), app.database.store()
+    beats, received, real = threading.Semaphore(0), list[Event](), app.database.store()
 
     def beat(*args: Any, **kwargs: Any) -> Any:
         beats.release()
         return real.heartbeat(*args, **kwargs)
 
     async def hear(event: Event) -> None:
-        heard.append(event)
+        received.append(event)
         await anyio.lowlevel.checkpoint()
 
     async def main() -> None:
@@ -163,7 +156,7 @@ def test_it_outlives_a_native_cancellation_of_all_tasks(
                     cancel_all_others()
                     await anyio.lowlevel.checkpoint()
                 other = app.open_store()
-                await check(Scene(bg, app, other, beats, heard))
+                await check(Scene(bg, app, other, beats, received))
                 other.close()
                 bg.stop(grace=0)
 
@@ -171,13 +164,13 @@ def test_it_outlives_a_native_cancellation_of_all_tasks(
     assert app.recorder.of(ChildCrashed) == []
 
 
-def test_a_listener_that_is_cancelled_natively_hears_the_next_event(
+def test_a_natively_cancelled_listener_receives_the_next_event(
     sqlite_app: Harness,
 ) -> None:
-    heard, begun = list[str](), anyio.Event()
+    received, begun = list[str](), anyio.Event()
 
     async def hear(event: Event) -> None:
-        heard.append(type(event).__name__)
+        received.append(type(event).__name__)
         if isinstance(event, JobStarted) and not begun.is_set():
             begun.set()
             await anyio.sleep_forever()
@@ -191,10 +184,10 @@ def test_a_listener_that_is_cancelled_natively_hears_the_next_event(
             await bg.wait_for(job)
 
     asyncio.run(main())
-    assert "JobSucceeded" in heard
+    assert "JobSucceeded" in received
 
 
-async def test_a_slow_call_leaves_the_other_threads_to_the_others(app: Harness) -> None:
+async def test_a_slow_call_occupies_one_thread_only(app: Harness) -> None:
     gate, real = threading.Event(), app.database.store()
     begun = anyio.Event()
     token = anyio.lowlevel.current_token()
@@ -216,7 +209,7 @@ async def test_a_slow_call_leaves_the_other_threads_to_the_others(app: Harness) 
         gate.set()
 
 
-async def test_slow_work_of_a_completion_holds_up_no_other_end_on_postgres(
+async def test_slow_completion_work_delays_no_other_job_on_postgres(
     app: Harness,
 ) -> None:
     begun, gate = anyio.Event(), threading.Event()
@@ -240,7 +233,7 @@ async def test_slow_work_of_a_completion_holds_up_no_other_end_on_postgres(
         assert isinstance(await bg.wait_for(first), bgjobs.SucceededJob)
 
 
-async def test_a_handler_that_ignores_its_cancellation_holds_up_no_other_command(
+async def test_a_handler_that_ignores_its_cancellation_delays_no_other_command(
     app: Harness,
 ) -> None:
     go_on = anyio.Event()
@@ -259,83 +252,7 @@ async def test_a_handler_that_ignores_its_cancellation_holds_up_no_other_command
         go_on.set()
 
 
-def read_only(real: bgjobs.Store, error: Exception, switch: threading.Event) -> Any:
-    """A store that can be read, and refuses to be written to while the switch is set."""
-
-    def refusing(verb: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if switch.is_set():
-                raise error
-            return getattr(real, verb)(*args, **kwargs)
-
-        call.__name__ = verb
-        return call
-
-    return Wrapped(real, **{verb: refusing(verb) for verb in WRITING})
-
-
-@virtual_time
-async def test_what_cannot_be_written_is_tried_a_few_times_only(virtual_app: Harness) -> None:
-    error, switch = StoreUnavailableError("read-only"), threading.Event()
-    real = virtual_app.database.store()
-    store = read_only(real, error, switch)
-    config = virtual_app.config(
-        note, store=store, lease=20.0, retention=bgjobs.Retention(), sweep_interval=5.0
-    )
-    async with bgjobs.run(config) as bg:
-        await bg.wait_for(await bg.enqueue(note.request()))
-        switch.set()
-        real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
-        await anyio.lowlevel.checkpoint()
-        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
-        virtual_app.recorder.clear()
-        await anyio.sleep(10)
-        failed = virtual_app.recorder.of(StoreFailed)
-        assert 3 <= len(failed) <= 15
-        assert len(virtual_app.recorder.of(StoreCalled)) <= 60
-        switch.clear()
-        await virtual_app.recorder.wait_for(JobSucceeded)
-
-
-@virtual_time
-@pytest.mark.parametrize("outage", [0.3, 2.0, 4.0, 9.0, 31.0, 100.0])
-async def test_work_resumes_soon_after_the_store_takes_writes_again(
-    virtual_app: Harness, outage: float
-) -> None:
-    """However long the outage was, and however seldom the lease asks for a heartbeat."""
-    switch, real = threading.Event(), virtual_app.database.store()
-    store = read_only(real, StoreUnavailableError("read-only"), switch)
-    config = virtual_app.config(note, store=store, lease=1000.0, sweep_interval=1000.0)
-    async with bgjobs.run(config) as bg:
-        await bg.wait_for(await bg.enqueue(note.request()))
-        await anyio.sleep(30)  # the last heartbeat is long ago
-        switch.set()
-        real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
-        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the watcher would
-        await anyio.sleep(outage)
-        switch.clear()
-        begun = anyio.current_time()
-        await virtual_app.recorder.wait_for(JobSucceeded, 2)
-        assert anyio.current_time() - begun <= 1.5
-    assert virtual_app.recorder.of(ChildCrashed) == []
-
-
-@virtual_time
-async def test_a_lost_lease_tells_what_the_store_said_last(virtual_app: Harness) -> None:
-    error, switch = StoreUnavailableError("read-only"), threading.Event()
-    store = read_only(virtual_app.database.store(), error, switch)
-    async with bgjobs.run(virtual_app.config(note, store=store, lease=20.0)) as bg:
-        await bg.wait_for(await bg.enqueue(note.request()))
-        switch.set()
-        [crash] = await virtual_app.recorder.wait_for(ChildCrashed)
-        assert str(crash.error) == (
-            "queue 'default': the lease could not be renewed in time; the last try: read-only"
-        )
-        assert crash.error.__cause__ is error
-        switch.clear()
-
-
-def test_a_watcher_that_is_opened_during_a_native_cancellation_is_closed(app: Harness) -> None:
+def test_a_change_source_opened_during_a_native_cancellation_is_closed(app: Harness) -> None:
     real, closed = app.database.store(), list[str]()
     begun, cancelled = threading.Event(), threading.Event()
 
