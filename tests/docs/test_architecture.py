@@ -7,16 +7,19 @@ from itertools import groupby
 from tests.docs.documents import ROOT
 
 PAGE = (ROOT / "docs" / "design" / "architecture.md").read_text("utf-8")
+PICTURE = re.compile(r"^## Layers$.*?^```text\n(?P<lines>.*?)^```$", re.MULTILINE | re.DOTALL)
 RULE = re.compile(r"^-+$")
 
 
 def drawn_layers(page: str) -> list[list[str]]:
     """Return the layers of the picture below the heading "Layers", from the top."""
-    picture = page.split("\n## Layers\n")[1].split("```text\n")[1].split("```")[0]
-    layers = groupby(picture.splitlines(), lambda line: RULE.match(line) is not None)
+    picture = PICTURE.search(page)
+    assert picture is not None
+    lines = picture["lines"].splitlines()
+    layers = groupby(lines, lambda line: RULE.match(line) is not None)
     return [
-        [name for line in lines for name in line.split("  ")[0].split(", ")]
-        for is_rule, lines in layers
+        [name for line in layer for name in line.split("  ")[0].split(", ")]
+        for is_rule, layer in layers
         if not is_rule
     ]
 
