@@ -1,4 +1,4 @@
-"""How Sphinx makes the site of these documents: `nox -s docs`."""
+"""The configuration of Sphinx, which builds the site from these pages: `nox -s docs`."""
 
 import re
 from importlib.metadata import version as installed_version
@@ -27,8 +27,8 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 python_maximum_signature_line_length = 88
 
-# A module or a name of bgjobs that a text mentions has to be in the reference. Annotations may
-# lead nowhere, and so may names of other libraries: the site is made without a network.
+# A module or a name of bgjobs in a text has to be in the reference. Annotations and names of
+# other libraries need no target: the site is built without a network.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", ".*"),
@@ -41,7 +41,7 @@ ROOT_PAGES = {
     "changes": "CHANGELOG.md",
     "reporting": "SECURITY.md",
 }
-"""Pages of the site that stand at the root of the project."""
+"""Pages of the site whose source is at the root of the project."""
 
 SECTION = re.compile(r"^## (?P<name>.+)\n(?P<body>(?:(?!## ).*\n?)*)", re.MULTILINE)
 ENTRY = re.compile(r"^- \[.+?\]\((?P<page>[\w/-]+)\.md\)", re.MULTILINE)
@@ -50,7 +50,7 @@ NUMBERS = re.compile(r"Literal\[(\d+), (?:\d+, ){5,}(\d+)")
 
 
 def contents(index: str) -> str:
-    """Make the site's table of contents of the lists of the front page."""
+    """Return the table of contents of the site, made from the lists of the front page."""
     trees = []
     for section in SECTION.finditer(index):
         pages = ENTRY.findall(section["body"])
@@ -61,7 +61,7 @@ def contents(index: str) -> str:
 
 
 def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Give the front page its contents, and take what stands at the root from there."""
+    """Add the table of contents to the front page, and read root pages from the root."""
     if page == "index":
         source[0] += "\n" + contents(source[0])
     elif page in ROOT_PAGES:
@@ -83,20 +83,20 @@ def read_docstring(
 def read_signature(
     _app: Sphinx, _kind: str, _name: str, _value: object, _options: object, *given: str | None
 ) -> tuple[str | None, ...]:
-    """Write short what Sphinx has written out: the union of all events, runs of numbers."""
+    """Shorten signatures: the union of all events, and runs of numbers."""
     events = [text and EVERY_EVENT.sub(r"\1bgjobs.events.Event", text) for text in given]
     return tuple(text and NUMBERS.sub(r"Literal[\1, ..., \2", text) for text in events)
 
 
 def write_llms(app: Sphinx, error: Exception | None) -> None:
-    """Put llms.txt at the root of the site, with links to the pages' Markdown."""
+    """Write llms.txt to the root of the site, with links to the Markdown of the pages."""
     if error is None and app.builder.format == "html":
         text = (DOCS / "llms.txt").read_text("utf-8")
         (Path(app.outdir) / "llms.txt").write_text(text.replace("](", "](_sources/"), "utf-8")
 
 
 def setup(app: Sphinx) -> None:
-    """Tell Sphinx what to call."""
+    """Connect the functions above to the events of Sphinx."""
     app.connect("source-read", read_source)
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", read_signature)
