@@ -64,14 +64,17 @@ class Text(NamedTuple):
 
 
 def python_texts(source: str, *, with_strings: bool) -> Iterator[Text]:
-    """Yield the docstrings and comments of a module, and its other strings if asked for."""
+    """Yield the docstrings and comments of a module, and optionally its other strings."""
     docstrings = set[int]()
     for node in ast.walk(ast.parse(source)):  # parents come before their children
         if isinstance(node, ast.Expr):
             docstrings.add(id(node.value))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) in docstrings or with_strings:
-                yield Text(node.lineno, node.value, id(node) in docstrings)
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (with_strings or id(node) in docstrings)
+        ):
+            yield Text(node.lineno, node.value, id(node) in docstrings)
     if _AVOIDED.search(source.replace("#", " ")):  # tokenizing all files takes ten seconds
         yield from python_comments(source)
 
