@@ -12,7 +12,7 @@ project = "bgjobs"
 release = version = installed_version("bgjobs")
 copyright = ""  # noqa: A001 - Sphinx wants this name
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 html_theme = "furo"
@@ -24,6 +24,7 @@ html_show_sphinx = False
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
+napoleon_use_rtype = False
 autodoc_default_options = {"members": True}
 python_maximum_signature_line_length = 88
 
@@ -69,17 +70,6 @@ def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = text.replace("](docs/", "](").replace("](CHANGELOG.md", "](changes.md")
 
 
-def read_docstring(
-    _app: Sphinx, _kind: str, _name: str, _value: object, _options: object, lines: list[str]
-) -> None:
-    """Make fields of the section ``Raises:`` of a docstring, the only one that is used here."""
-    if "Raises:" not in lines:
-        return
-    start = lines.index("Raises:")
-    raised = [line.removeprefix("    ") for line in lines[start + 1 :]]
-    lines[start:] = [re.sub(r"^(\w+):", r":raises \1:", line) for line in raised]
-
-
 def read_signature(
     _app: Sphinx, _kind: str, _name: str, _value: object, _options: object, *given: str | None
 ) -> tuple[str | None, ...]:
@@ -98,6 +88,5 @@ def write_llms(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Connect the functions above to the events of Sphinx."""
     app.connect("source-read", read_source)
-    app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", read_signature)
     app.connect("build-finished", write_llms)
