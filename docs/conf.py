@@ -1,4 +1,4 @@
-"""The configuration of Sphinx, which builds the site from these pages: `nox -s docs`."""
+"""Settings of Sphinx, which builds the site from these documents: `nox -s docs`."""
 
 import re
 from importlib.metadata import version as installed_version
@@ -21,15 +21,17 @@ html_copy_source = True
 html_sourcelink_suffix = ""
 html_show_sphinx = False
 
+napoleon_numpy_docstring = False
+napoleon_attr_annotations = False
+
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
-napoleon_use_rtype = False
 autodoc_default_options = {"members": True}
 python_maximum_signature_line_length = 88
 
-# A module or a name of bgjobs in a text has to be in the reference. Annotations and names of
-# other libraries need no target: the site is built without a network.
+# Names of bgjobs in texts have to be in the reference. Annotations need no target, and neither
+# do names of other libraries, because the site is built without a network.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", ".*"),
@@ -42,7 +44,7 @@ ROOT_PAGES = {
     "changes": "CHANGELOG.md",
     "reporting": "SECURITY.md",
 }
-"""Pages of the site whose source is at the root of the project."""
+"""Pages of the site whose files are in the root of the project."""
 
 SECTION = re.compile(r"^## (?P<name>.+)\n(?P<body>(?:(?!## ).*\n?)*)", re.MULTILINE)
 ENTRY = re.compile(r"^- \[.+?\]\((?P<page>[\w/-]+)\.md\)", re.MULTILINE)
@@ -51,7 +53,7 @@ NUMBERS = re.compile(r"Literal\[(\d+), (?:\d+, ){5,}(\d+)")
 
 
 def contents(index: str) -> str:
-    """Return the table of contents of the site, made from the lists of the front page."""
+    """Return the table of contents of the site, from the lists of the front page."""
     trees = []
     for section in SECTION.finditer(index):
         pages = ENTRY.findall(section["body"])
@@ -62,7 +64,7 @@ def contents(index: str) -> str:
 
 
 def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Add the table of contents to the front page, and read root pages from the root."""
+    """Add the contents to the front page, and read the pages in the root of the project."""
     if page == "index":
         source[0] += "\n" + contents(source[0])
     elif page in ROOT_PAGES:
@@ -73,13 +75,13 @@ def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
 def read_signature(
     _app: Sphinx, _kind: str, _name: str, _value: object, _options: object, *given: str | None
 ) -> tuple[str | None, ...]:
-    """Shorten signatures: the union of all events, and runs of numbers."""
+    """Shorten signatures: the union of all events, and long literals of numbers."""
     events = [text and EVERY_EVENT.sub(r"\1bgjobs.events.Event", text) for text in given]
     return tuple(text and NUMBERS.sub(r"Literal[\1, ..., \2", text) for text in events)
 
 
 def write_llms(app: Sphinx, error: Exception | None) -> None:
-    """Write llms.txt to the root of the site, with links to the Markdown of the pages."""
+    """Write llms.txt into the root of the site, with links to the Markdown of the pages."""
     if error is None and app.builder.format == "html":
         text = (DOCS / "llms.txt").read_text("utf-8")
         (Path(app.outdir) / "llms.txt").write_text(text.replace("](", "](_sources/"), "utf-8")
