@@ -24,7 +24,7 @@ _BLOCK = re.compile(
 
 
 class Block(NamedTuple):
-    """A block of Python, and the block of text right behind it."""
+    """A block of Python, and the block of text directly after it."""
 
     place: str
     mark: str | None
@@ -33,12 +33,12 @@ class Block(NamedTuple):
 
 
 def named(path: Path) -> str:
-    """Name a document in the list of tests."""
+    """Return the name of a document in the list of tests."""
     return str(path.relative_to(ROOT))
 
 
 def blocks(path: Path) -> Iterator[Block]:
-    """Find the blocks of a document; ``<!-- mark -->`` above one says what to do with it."""
+    """Yield the blocks of a document. ``<!-- mark -->`` above a block selects how it is run."""
     text = path.read_text("utf-8")
     for found in _BLOCK.finditer(text):
         line = text.count("\n", 0, found.start("code")) + 1

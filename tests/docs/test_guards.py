@@ -1,6 +1,6 @@
-"""A program in the documents that is also an application runs only when it is called itself.
+"""A program in the documentation that is also an application runs only as the main program.
 
-`bgjobs --app first:config` imports it with each command.
+Each call of `bgjobs --app first:config` imports it.
 """
 
 import ast
@@ -31,7 +31,7 @@ def _calls(statements: list[ast.stmt]) -> Iterator[ast.Call]:
 
 
 def runs_when_imported(code: str) -> list[str]:
-    """Return the event loops that an application begins to run when it is imported."""
+    """Return the event loops that an application starts when it is imported."""
     called = [ast.unparse(call.func) for call in _calls(ast.parse(code).body)]
     is_app = any(name in ("Config", "bgjobs.Config") for name in called) or "Config:" in code
     loops = {f"{module}.run" for module in LOOPS}

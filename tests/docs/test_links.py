@@ -1,4 +1,4 @@
-"""Links between the project's documents lead to files and headings that are there."""
+"""Links between the project's documents lead to files and headings that exist."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def prose(path: Path) -> str:
 
 
 def anchors(path: Path) -> set[str]:
-    """Name the headings as GitHub does."""
+    """Return the anchors of the headings, as GitHub makes them."""
     headings = HEADING.findall(prose(path))
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 

@@ -1,7 +1,4 @@
-"""Tests that the documents name, as `tests/…/test_x.py::test_y`, are there.
-
-A page that says which test shows something says nothing when the test has gone.
-"""
+"""Tests that the documentation names, as `tests/…/test_x.py::test_y`, exist."""
 
 import ast
 import re
@@ -19,7 +16,7 @@ SECURITY = ROOT / "docs" / "operate" / "security.md"
 
 @cache
 def functions(path: Path) -> frozenset[str]:
-    """Give the functions of a test module; of none, when it is not there."""
+    """Return the names of the functions of a test module; none, if it does not exist."""
     if not path.is_file():
         return frozenset()
     nodes = ast.walk(ast.parse(path.read_text("utf-8")))
@@ -49,7 +46,7 @@ def test_a_test_that_is_not_there_is_noticed() -> None:
 
 
 def test_every_threat_has_a_test() -> None:
-    """Each row of the tables of threats names one at least, in its last column."""
+    """Each row of the tables of threats names at least one, in its last column."""
     table = SECURITY.read_text("utf-8").split("\n## ")[1]
     rows = [line for line in table.splitlines() if line.startswith("| ")]
     threats = [line for line in rows if not line.startswith("| Threat ")]

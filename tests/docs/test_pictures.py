@@ -1,4 +1,4 @@
-"""The pictures in docs/ are small, readable in dark mode and aloud, and up to date."""
+"""The pictures in docs/ are small, accessible, readable in dark mode, and up to date."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET

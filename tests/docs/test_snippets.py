@@ -1,7 +1,7 @@
 """Every Python block of the README and of docs/ is a program that runs.
 
-A block of text right behind it is what it prints; of one marked ``mypy``, what mypy says.
-A program that asks the environment for DATABASE_URL gets an empty PostgreSQL database.
+A block of text directly after it is its output; after one marked ``mypy``, that of mypy.
+A program that reads DATABASE_URL from the environment gets an empty PostgreSQL database.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The pages in docs/ that are made of the code are what the code says, and complete."""
+"""The pages in docs/ that are generated from the code are up to date and complete."""
 
 import re
 from pathlib import Path
@@ -20,17 +20,17 @@ ELSEWHERE = {
     "BgJobsError",  # on the page of the errors
     *("Store", "OperatedStore", "operations_of"),  # on the page of the port
 }
-"""Names of bgjobs that other pages have."""
+"""Names of bgjobs that are on other pages."""
 OPERATIONS = DOCS / "operate" / "operations.md"
 
 
 def names_in(path: Path) -> set[str]:
-    """Give the names in code style on a page."""
+    """Return the names in code style on a page."""
     return set(re.findall(r"`(\w+)`", path.read_text("utf-8")))
 
 
 def documented(page: str, module: str) -> set[str]:
-    """Give the names of a module for which a page asks the docstring."""
+    """Return the names of a module whose docstrings a page includes."""
     text = (REFERENCE / f"{page}.md").read_text("utf-8")
     asked = rf"^\.\. (?:auto\w+|py:data):: {re.escape(module)}\.(\w+)(?:\(.*)?$"
     return set(re.findall(asked, text, re.MULTILINE))

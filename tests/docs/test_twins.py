@@ -1,4 +1,4 @@
-"""The tests that the page about the original names are there."""
+"""The tests that the page about the original library names exist."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ CONTRACT = Path(contract.__file__).parent
 
 
 def defined(folder: Path, prefix: str) -> set[str]:
-    """Give the functions whose names begin so, in all modules of a folder."""
+    """Return the rest of the names of functions with a prefix, in all modules of a folder."""
     pattern = re.compile(rf"^(?:async )?def {prefix}(\w+)", re.MULTILINE)
     modules = folder.rglob("*.py")
     return {name for module in modules for name in pattern.findall(module.read_text("utf-8"))}
