@@ -26,8 +26,12 @@ class JobContext:
 
     @property
     def attempt(self) -> int:
-        """The number of this run, from 0."""
-        return self.job.attempts
+        """The number of this attempt, counted from 1.
+
+        It grows when a handler raises. A run after a crash, an interruption or a `Snooze` has
+        the same number as the run before it.
+        """
+        return self.job.attempts + 1
 
     @property
     def occurrence(self) -> Occurrence | None:

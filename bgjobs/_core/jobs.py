@@ -23,6 +23,7 @@ class AttemptError:
     """What one attempt of a job raised."""
 
     attempt: int
+    """The number of the attempt, counted from 1."""
     failed_at: datetime
     error: str = field(repr=False)
     """Type, message and traceback as text, cut to 8 KiB."""
@@ -55,7 +56,7 @@ class StoredJob:
     """The arguments as JSON text."""
     priority: int = 0
     attempts: int = 0
-    """How many runs have raised so far; the number of the run that goes on, from 0."""
+    """How many attempts raised and were retried. The present attempt has the next number."""
     crashes: int = 0
     """How many times its holder died while holding it."""
     interruptions: int = 0

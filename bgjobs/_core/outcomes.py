@@ -168,12 +168,13 @@ def settle_unfinished(
 
 
 def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Settlement:
-    failure = AttemptError(job.attempts, now, error, job.reserved_at)
+    attempt = job.attempts + 1
+    failure = AttemptError(attempt, now, error, job.reserved_at)
     job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
     if job.attempts >= policy.max_retries:
         return _fail(job, error)
-    delay = delay_of(policy.backoff, job.attempts, policy.random)
-    return put_back(evolve(job, attempts=job.attempts + 1), delay)
+    delay = delay_of(policy.backoff, attempt, policy.random)
+    return put_back(evolve(job, attempts=attempt), delay)
 
 
 def _fail(job: Job, error: str) -> Fail:

@@ -38,7 +38,7 @@ def _entries(job: StoredJob) -> Iterator[TimelineEntry]:
             yield TimelineEntry(one.reserved_at, f"attempt {one.attempt} reserved")
         yield TimelineEntry(one.failed_at, f"attempt {one.attempt} failed", one.error)
     if job.reserved_at is not None and job.reserved_at not in _reserved(job):
-        yield TimelineEntry(job.reserved_at, f"attempt {job.attempts} reserved")
+        yield TimelineEntry(job.reserved_at, f"attempt {job.attempts + 1} reserved")
     yield from _end(job)
 
 

@@ -53,7 +53,7 @@ async def test_failed_jobs_are_found_told_and_run_again(app: Harness) -> None:
         assert await bg.admin.list("failed", name="fine") == []
         assert await bg.admin.retry(one, new_id()) == [one]
         again = await bg.wait_for(one)
-        assert [error.attempt for error in again.errors] == [0, 0]
+        assert [error.attempt for error in again.errors] == [1, 1]
         assert again.reservations == 2
         assert await bg.admin.retry_failed(search="alpha") == 1
     assert [(told.action, told.count) for told in app.recorder.of(AdminAction)] == [
@@ -106,7 +106,7 @@ async def test_what_is_asked_wrongly_is_refused(sqlite_app: Harness) -> None:
             ValueError, match="expected a word of letters or digits, found '--'"
         ):
             await bg.admin.list("failed", search="--")
-        with pytest.raises(UnknownJobError, match=f"no job {unknown}: it never was, or"):
+        with pytest.raises(UnknownJobError, match=f"no job {unknown}: it was never stored, or"):
             await bg.admin.get(unknown)
         with pytest.raises(ValueError, match="reschedule: expected one of at= and in_="):
             await bg.admin.reschedule(unknown)

@@ -337,7 +337,7 @@ async def test_a_job_reserved_anew_before_its_last_end_was_heard_stays_held(
 
     @bgjobs.worker
     async def twice(context: bgjobs.JobContext) -> None:
-        if context.attempt == 0:
+        if context.attempt == 1:
             raise ValueError
         second_run.set()
         await release.wait()

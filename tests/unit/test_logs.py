@@ -29,7 +29,7 @@ def a_job(**more: Any) -> Job:
         available_at=NOW,
         payload=f'{{"card":"{SECRET}"}}',
         unique_key=KEY,
-        errors=(AttemptError(0, NOW, SECRET),),
+        errors=(AttemptError(1, NOW, SECRET),),
         **{"name": "mail", "attempts": 2, **more},
     )
 
@@ -38,7 +38,7 @@ JOB = a_job()
 UNREADABLE = UnreadableJob(
     id=ID, table="jobs", reason="metadata: expected texts", columns={"payload": SECRET}
 )
-J = f"job:{ID}|worker:mail|attempt:2"
+J = f"job:{ID}|worker:mail|attempt:3"
 
 LINES: list[tuple[Event, int, str]] = [
     (events.JobEnqueued(JOB), logging.INFO, f"JobEnqueued|{J}"),

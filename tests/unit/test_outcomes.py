@@ -36,7 +36,7 @@ RESERVED_AT = NOW - timedelta(seconds=9)
 DELAY = timedelta(seconds=30)
 POLICY = RetryPolicy(max_retries=3, backoff=Constant(30))
 LIMITS = Limits(max_crashes=2, max_interruptions=5)
-EARLIER = (AttemptError(0, NOW, "earlier"),)
+EARLIER = (AttemptError(1, NOW, "earlier"),)
 
 OUTCOMES: list[Outcome] = [
     Returned(),
@@ -83,7 +83,7 @@ def test_every_outcome_below_at_and_above_every_limit(
         "interruptions": interruptions,
         "errors": EARLIER,
     }
-    raised = {**same, "errors": (*EARLIER, AttemptError(attempts, NOW, "E", RESERVED_AT))}
+    raised = {**same, "errors": (*EARLIER, AttemptError(attempts + 1, NOW, "E", RESERVED_AT))}
     crashed = {**same, "crashes": crashes + 1}
     interrupted = {**same, "interruptions": interruptions + 1}
     died = f"its worker died {crashes + 1} times while running it"
@@ -164,11 +164,11 @@ def test_the_counters_are_independent_of_each_other(outcomes: list[Outcome]) -> 
 
 
 def test_the_last_twenty_errors_are_kept() -> None:
-    errors = tuple(AttemptError(number, NOW, f"error {number}") for number in range(20))
+    errors = tuple(AttemptError(number + 1, NOW, f"error {number}") for number in range(20))
     policy = evolve(POLICY, max_retries=100)
     end = settle(held(attempts=20, errors=errors), Raised("newest"), policy, LIMITS, NOW)
     assert isinstance(end, Requeue)
-    assert end.errors == (*errors[1:], AttemptError(20, NOW, "newest", RESERVED_AT))
+    assert end.errors == (*errors[1:], AttemptError(21, NOW, "newest", RESERVED_AT))
     assert len(end.errors) == KEPT_ERRORS == 20
 
 
@@ -182,7 +182,7 @@ def test_the_backoff_is_asked_for_the_attempt_that_raised() -> None:
     policy = RetryPolicy(max_retries=9, backoff=Custom(note))
     end = settle(held(attempts=4), Raised("E"), policy, LIMITS, NOW)
     assert isinstance(end, Requeue)
-    assert (asked, end.delay, end.attempts) == ([4], timedelta(seconds=4), 5)
+    assert (asked, end.delay, end.attempts) == ([5], timedelta(seconds=5), 5)
 
 
 def test_the_jitter_comes_from_the_policy_s_random() -> None:

@@ -16,7 +16,7 @@ def at(seconds: int) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-ERRORS = (AttemptError(0, at(2), "ValueError: a"), AttemptError(1, at(9), "b", at(7)))
+ERRORS = (AttemptError(1, at(2), "ValueError: a"), AttemptError(2, at(9), "b", at(7)))
 SHARED: dict[str, Any] = {
     "id": UUID(int=1),
     "name": "mail",
@@ -27,9 +27,9 @@ SHARED: dict[str, Any] = {
 }
 BEGINNING = [
     TimelineEntry(T0, "enqueued"),
-    TimelineEntry(at(2), "attempt 0 failed", "ValueError: a"),
-    TimelineEntry(at(7), "attempt 1 reserved"),
-    TimelineEntry(at(9), "attempt 1 failed", "b"),
+    TimelineEntry(at(2), "attempt 1 failed", "ValueError: a"),
+    TimelineEntry(at(7), "attempt 2 reserved"),
+    TimelineEntry(at(9), "attempt 2 failed", "b"),
 ]
 
 
@@ -39,7 +39,7 @@ BEGINNING = [
         (Job(**{**SHARED, "available_at": at(20)}), [TimelineEntry(at(20), "due")]),
         (
             Job(**SHARED, attempts=2, reserved_at=at(20), reserved_by=UUID(int=2)),
-            [TimelineEntry(at(20), "attempt 2 reserved")],
+            [TimelineEntry(at(20), "attempt 3 reserved")],
         ),
         (
             SucceededJob(
@@ -49,7 +49,7 @@ BEGINNING = [
                 reserved_by=UUID(int=2),
                 succeeded_at=at(21),
             ),
-            [TimelineEntry(at(20), "attempt 2 reserved"), TimelineEntry(at(21), "succeeded")],
+            [TimelineEntry(at(20), "attempt 3 reserved"), TimelineEntry(at(21), "succeeded")],
         ),
         (
             FailedJob(**SHARED, reserved_at=at(7), error="b", failed_at=at(9)),
