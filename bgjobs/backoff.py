@@ -11,7 +11,7 @@ from typing import Protocol, TypeGuard, final
 
 from attrs import Attribute, field, frozen
 
-from bgjobs._core.deferred import discard
+from bgjobs._core.lazy import close_coroutines
 from bgjobs._core.text import number_text
 
 LONGEST = timedelta(days=365)
@@ -190,7 +190,7 @@ def is_policy(value: object) -> TypeGuard[Backoff]:
 def _check_answer(source: object, answer: object, kinds: tuple[type, ...], wanted: str) -> None:
     """Raise `TypeError` for an answer of another type, such as a coroutine."""
     if not isinstance(answer, kinds) or isinstance(answer, bool):
-        discard(answer)
+        close_coroutines(answer)
         found = type(answer).__name__
         raise TypeError(f"backoff {_name(source)}: expected {wanted}, found {found}")
 

@@ -1,4 +1,4 @@
-"""How Sphinx makes the site of these documents: `nox -s docs`."""
+"""Settings of Sphinx, which builds the site from these documents: `nox -s docs`."""
 
 import re
 from importlib.metadata import version as installed_version
@@ -12,7 +12,7 @@ project = "bgjobs"
 release = version = installed_version("bgjobs")
 copyright = ""  # noqa: A001 - Sphinx wants this name
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 html_theme = "furo"
@@ -21,14 +21,17 @@ html_copy_source = True
 html_sourcelink_suffix = ""
 html_show_sphinx = False
 
+napoleon_numpy_docstring = False
+napoleon_attr_annotations = False
+
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 python_maximum_signature_line_length = 88
 
-# A module or a name of bgjobs that a text mentions has to be in the reference. Annotations may
-# lead nowhere, and so may names of other libraries: the site is made without a network.
+# Names of bgjobs in texts have to be in the reference. Annotations need no target, and neither
+# do names of other libraries, because the site is built without a network.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", ".*"),
@@ -41,7 +44,7 @@ ROOT_PAGES = {
     "changes": "CHANGELOG.md",
     "reporting": "SECURITY.md",
 }
-"""Pages of the site that stand at the root of the project."""
+"""Pages of the site whose files are in the root of the project."""
 
 SECTION = re.compile(r"^## (?P<name>.+)\n(?P<body>(?:(?!## ).*\n?)*)", re.MULTILINE)
 ENTRY = re.compile(r"^- \[.+?\]\((?P<page>[\w/-]+)\.md\)", re.MULTILINE)
@@ -50,7 +53,7 @@ NUMBERS = re.compile(r"Literal\[(\d+), (?:\d+, ){5,}(\d+)")
 
 
 def contents(index: str) -> str:
-    """Make the site's table of contents of the lists of the front page."""
+    """Return the table of contents of the site, from the lists of the front page."""
     trees = []
     for section in SECTION.finditer(index):
         pages = ENTRY.findall(section["body"])
@@ -61,7 +64,7 @@ def contents(index: str) -> str:
 
 
 def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Give the front page its contents, and take what stands at the root from there."""
+    """Add the contents to the front page, and read the pages in the root of the project."""
     if page == "index":
         source[0] += "\n" + contents(source[0])
     elif page in ROOT_PAGES:
@@ -69,35 +72,23 @@ def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = text.replace("](docs/", "](").replace("](CHANGELOG.md", "](changes.md")
 
 
-def read_docstring(
-    _app: Sphinx, _kind: str, _name: str, _value: object, _options: object, lines: list[str]
-) -> None:
-    """Make fields of the section ``Raises:`` of a docstring, the only one that is used here."""
-    if "Raises:" not in lines:
-        return
-    start = lines.index("Raises:")
-    raised = [line.removeprefix("    ") for line in lines[start + 1 :]]
-    lines[start:] = [re.sub(r"^(\w+):", r":raises \1:", line) for line in raised]
-
-
 def read_signature(
     _app: Sphinx, _kind: str, _name: str, _value: object, _options: object, *given: str | None
 ) -> tuple[str | None, ...]:
-    """Write short what Sphinx has written out: the union of all events, runs of numbers."""
+    """Shorten signatures: the union of all events, and long literals of numbers."""
     events = [text and EVERY_EVENT.sub(r"\1bgjobs.events.Event", text) for text in given]
     return tuple(text and NUMBERS.sub(r"Literal[\1, ..., \2", text) for text in events)
 
 
 def write_llms(app: Sphinx, error: Exception | None) -> None:
-    """Put llms.txt at the root of the site, with links to the pages' Markdown."""
+    """Write llms.txt into the root of the site, with links to the Markdown of the pages."""
     if error is None and app.builder.format == "html":
         text = (DOCS / "llms.txt").read_text("utf-8")
         (Path(app.outdir) / "llms.txt").write_text(text.replace("](", "](_sources/"), "utf-8")
 
 
 def setup(app: Sphinx) -> None:
-    """Tell Sphinx what to call."""
+    """Connect the functions above to the events of Sphinx."""
     app.connect("source-read", read_source)
-    app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", read_signature)
     app.connect("build-finished", write_llms)

@@ -9,7 +9,7 @@ NOT_ASKED: dict[str, str] = {
     "the library makes it, for callers to read": """
         Job SucceededJob FailedJob UnreadableJob Cursor AttemptError Reservation
         Occurrence Cancellation Imported Counts Finding LiveOwner Migration Schema ScheduleState
-        UnhandledJobs Preview PreviewLine Drained Ended ScheduleFault TimelineEntry
+        UnhandledJobs Preview PreviewLine Drained Ended ScheduleProblem TimelineEntry
         JobContext *Error""",
     "another function makes it, and checks what it is given": """
         BgJobs Admin EventStream QueueControl ScheduledJobControl Worker VirtualRun Custom

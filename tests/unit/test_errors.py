@@ -23,7 +23,7 @@ from bgjobs.errors import (
     NoWorkerForJobError,
     PayloadError,
     RowRefusedError,
-    ScheduleFault,
+    ScheduleProblem,
     ScheduleValidationError,
     SchemaMismatchError,
     SearchError,
@@ -40,8 +40,8 @@ NAIVE = datetime(2030, 1, 2, 3, 4)  # noqa: DTZ001 - the point of the error
 UNREADABLE = UnreadableJob(
     id=UUID(int=7), table="jobs", reason="metadata: expected texts", columns={}
 )
-HOUR = ScheduleFault("hour", "out_of_bounds", 24, "Hours must be ...", (0, 23))
-ZONE = ScheduleFault("timezone", "unknown_zone", "X", "Time zone must be ...")
+HOUR = ScheduleProblem("hour", "out_of_bounds", 24, "Hours must be ...", (0, 23))
+ZONE = ScheduleProblem("timezone", "unknown_zone", "X", "Time zone must be ...")
 
 CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (BgJobsError("on purpose"), "on purpose", {}),
@@ -63,12 +63,12 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (
         ScheduleValidationError([HOUR]),
         "invalid schedule: Hours must be ...",
-        {"faults": (HOUR,)},
+        {"problems": (HOUR,)},
     ),
     (
         ScheduleValidationError(iter([HOUR, ZONE])),
-        "invalid schedule, 2 faults:\n  - Hours must be ...\n  - Time zone must be ...",
-        {"faults": (HOUR, ZONE)},
+        "invalid schedule, 2 problems:\n  - Hours must be ...\n  - Time zone must be ...",
+        {"problems": (HOUR, ZONE)},
     ),
     (
         NoOccurrenceError("every 1ms", datetime(9999, 12, 31, tzinfo=UTC)),
@@ -111,7 +111,7 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     ),
     (
         UnknownJobError(UUID(int=7)),
-        "no job 00000000-0000-0000-0000-000000000007: it never was, or was pruned",
+        "no job 00000000-0000-0000-0000-000000000007: it was never stored, or it was pruned",
         {"job_id": UUID(int=7)},
     ),
     (

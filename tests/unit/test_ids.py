@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs._core.ids import id_of, ids_between, new_id, new_ids, parsed_id
+from bgjobs._core.ids import ids_between, new_id, new_ids, parsed_id, uuid_of
 
 MANY = 100_000
 
@@ -42,7 +42,7 @@ def test_ids_of_many_calls_are_unique() -> None:
 
 @given(st.integers(0, 2**128 - 1))
 def test_an_id_made_of_its_number_is_the_one_that_the_library_makes(number: int) -> None:
-    made, expected = id_of(number), UUID(int=number)
+    made, expected = uuid_of(number), UUID(int=number)
     assert (made, hash(made), repr(made)) == (expected, hash(expected), repr(expected))
     assert parsed_id(str(made)) == made
 

@@ -225,7 +225,7 @@ def test_formatters_of_every_style_can_write_the_attributes(
     with caplog.at_level(logging.DEBUG, logger="bgjobs"):
         log_listener(events.JobStarted("q", JOB))
     written = logging.Formatter(form, style=style).format(caplog.records[0])
-    assert written == f"{ID} mail 02"
+    assert written == f"{ID} mail 03"
 
 
 @pytest.mark.parametrize("event", [event for event, _, _ in LINES], ids=name_of)

@@ -37,7 +37,7 @@ def test_it_has_the_name_of_its_worker_and_careful_defaults() -> None:
     assert (job.name, job.max_retries, job.backoff) == ("purge", 3, Exponential())
     assert (job.catch_up, job.misfire_grace, job.jitter) == ("once", None, 0.0)
     assert job.listeners == ()
-    assert job.asked() == purge.request()
+    assert job.run_request() == purge.request()
     assert job.recurrence == Recurrence(name="purge", schedule="every 3600000ms")
     assert job.recurrence.unique_key == "schedule:purge"
 
@@ -56,7 +56,7 @@ def test_every_setting_is_kept() -> None:
         jitter=1.5,
         listeners=[listener],
     )
-    assert (job.name, job.asked(), job.listeners) == ("report-eu", request, (listener,))
+    assert (job.name, job.run_request(), job.listeners) == ("report-eu", request, (listener,))
     assert job.recurrence == Recurrence(
         name="report-eu",
         schedule="fixed second=0 minute=0 hour=6",
@@ -130,7 +130,7 @@ def test_a_worker_that_needs_arguments_needs_a_request() -> None:
     (problem,) = problems(report, HOURLY)
     assert problem == (
         "scheduled job 'report': request: report() missing a required argument: 'region'; "
-        "say request=worker.request(...)"
+        "pass request=worker.request(...)"
     )
 
 

@@ -75,9 +75,9 @@ def test_calling_a_worker_with_context_says_how() -> None:
         tell("a")
     assert str(caught.value) == (
         "worker 'tell it' takes a JobContext: "
-        "call its .handler(context, ...) with one of your own"
+        "call its .handler(context, ...) with a context that you made"
     )
-    assert tell.handler(JobContext(a_job()), "a") == "0 a"
+    assert tell.handler(JobContext(a_job()), "a") == "1 a"
 
 
 def test_a_request_holds_the_given_arguments_only() -> None:
@@ -232,8 +232,8 @@ class Yielding:
 
 GENERATOR = "expected a function that returns, found a generator function"
 CLASS = (
-    "expected a function, found the class 'Yielding', of which a call only makes an object; "
-    "give an object that has __call__"
+    "expected a function, found the class 'Yielding', which a call would only instantiate; "
+    "pass an instance with a __call__ method"
 )
 NAMELESS = "expected a name, found a handler without one; write @worker(name=...)"
 
@@ -369,7 +369,7 @@ def test_a_worker_that_its_name_does_not_lead_to_is_not_pickled() -> None:
         with pytest.raises(TypeError) as caught:
             pickle.dumps(one)
         assert str(caught.value).startswith(f"worker {name}: expected to find it as ")
-        assert f".{path}, found {found}; it can be pickled if" in str(caught.value)
+        assert f".{path}, found {found}; to be pickled, it has to be" in str(caught.value)
 
 
 def test_a_copy_of_a_worker_is_the_worker() -> None:
