@@ -193,7 +193,7 @@ class ScheduledJob:
     worker: AnyWorker
     """The worker that runs."""
     schedule: "Schedule"
-    """The schedule, made by `bgjobs.schedule` or `bgjobs.every`."""
+    """The schedule, made by `bgjobs.schedules.schedule` or `bgjobs.schedules.every`."""
     name: str = field(default=Factory(_name_of_worker, takes_self=True), kw_only=True)
     """The name, unique among all processes of one store; by default that of the worker."""
     request: JobRequest | None = field(default=None, kw_only=True)
