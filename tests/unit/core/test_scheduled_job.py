@@ -124,6 +124,9 @@ def test_an_unbuilt_schedule_is_refused() -> None:
     assert problems(purge, schedule().on_hour(3)) == (
         "scheduled job 'purge': schedule: expected a built schedule, found ScheduleBuilder",
     )
+    assert problems(purge, type(HOURLY)) == (
+        "scheduled job 'purge': schedule: expected a built schedule, found the class Interval",
+    )
 
 
 def test_a_worker_that_needs_arguments_needs_a_request() -> None:

@@ -1,4 +1,4 @@
-"""A job's life as its row tells it."""
+"""The timeline of a job has the entries that follow from its row, in order."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,6 +68,6 @@ def test_it_goes_from_the_beginning_to_the_end(
     assert list(timeline(job)) == BEGINNING + end
 
 
-def test_no_moment_shows_its_error() -> None:
+def test_no_entry_shows_its_error() -> None:
     """An error may hold what is in the arguments."""
     assert "ValueError" not in repr(timeline(Job(**SHARED)))
