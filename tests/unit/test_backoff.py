@@ -1,4 +1,4 @@
-"""Delays stay within their bounds, whatever the attempt and whatever the dice."""
+"""Delays are within their bounds, for every attempt and every random number."""
 
 from datetime import timedelta
 from fractions import Fraction
@@ -82,7 +82,7 @@ def test_a_power_too_great_for_a_float_is_the_maximum(attempt: int) -> None:
 
 
 @pytest.mark.parametrize(("setting", "value"), [("base", -1), ("factor", 0.9), ("maximum", -1)])
-def test_an_exponential_that_cannot_be_is_refused(setting: str, value: float) -> None:
+def test_an_invalid_exponential_is_refused(setting: str, value: float) -> None:
     with pytest.raises(ValueError, match=setting):
         Exponential(**{setting: value})
 
@@ -97,7 +97,7 @@ def test_a_constant_is_the_same_every_time() -> None:
 
 
 @given(ATTEMPTS, st.floats(-(10**9), 10**9))
-def test_what_a_policy_answers_is_kept_within_a_year(attempt: int, seconds: float) -> None:
+def test_a_delay_is_cut_to_a_year(attempt: int, seconds: float) -> None:
     delay = delay_of(Custom(lambda _: seconds), attempt, Random())
     assert NONE <= delay <= LONGEST
     if 0 <= seconds <= LONGEST.total_seconds():
@@ -121,14 +121,14 @@ def test_a_policy_longer_than_a_year_is_refused(seconds: float) -> None:
 
 
 class Own:
-    """A policy that somebody wrote."""
+    """A policy of a user."""
 
     def delay(self, attempt: int, random: Random) -> timedelta:
         return timedelta(seconds=attempt + random.random())
 
 
 class Around:
-    """Passes everything on to another policy, and may be called besides."""
+    """Delegates to another policy, and is callable, too."""
 
     def __init__(self, policy: Backoff) -> None:
         self._policy = policy
@@ -263,13 +263,11 @@ def test_whole_numbers_do_not_grow_to_any_length() -> None:
         (timedelta.min, NONE),
     ],
 )
-def test_an_answer_that_no_calendar_can_count_is_kept_within_a_year(
-    answer: Any, delay: timedelta
-) -> None:
+def test_a_huge_answer_is_cut_to_a_year(answer: Any, delay: timedelta) -> None:
     assert delay_of(Custom(lambda _: answer), 1, Random()) == delay
 
 
-def test_an_answer_that_is_no_number_names_the_backoff() -> None:
+def test_the_error_for_nan_names_the_backoff() -> None:
     def unsure(_: int) -> float:
         return float("nan")
 
@@ -278,7 +276,7 @@ def test_an_answer_that_is_no_number_names_the_backoff() -> None:
     assert str(caught.value) == f"backoff {unsure.__qualname__}: expected seconds, found nan"
 
 
-def test_an_answer_of_true_is_no_time() -> None:
+def test_an_answer_of_true_is_refused() -> None:
     def always(_: int) -> float:
         return True
 

@@ -243,20 +243,20 @@ def test_every_class_is_in_the_tree_of_the_docstring() -> None:
         (ForkedStoreError, StoreError),
     ],
 )
-def test_an_error_is_also_what_python_calls_it(
+def test_an_error_has_the_matching_base_class_of_python(
     kind: type[Exception], base: type[Exception]
 ) -> None:
     assert issubclass(kind, base)
     assert issubclass(kind, BgJobsError)
 
 
-def test_only_what_may_pass_by_waiting_is_unavailable() -> None:
-    """The runtime tries again on this class: an error that stays must not be one."""
+def test_only_temporary_errors_are_unavailable() -> None:
+    """The runtime retries after this error, so a permanent one must not have its class."""
     assert not issubclass(SchemaMismatchError, StoreUnavailableError)
     assert not issubclass(ForkedStoreError, StoreUnavailableError)
 
 
-def test_nothing_known_is_said_as_such() -> None:
+def test_without_known_names_the_error_states_that() -> None:
     assert (
         str(NoWorkerForJobError("mail", [])) == "no worker for job 'mail'; there are no workers"
     )

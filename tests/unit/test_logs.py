@@ -1,4 +1,4 @@
-"""Every event is one line of a fitting level, and no line tells what may be private."""
+"""Every event is one line with a level, and no line contains private data."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -264,7 +264,7 @@ def spoilt(event: Event, text: str) -> Event:
     return attrs.evolve(event, **changes)
 
 
-def test_whatever_a_name_holds_the_line_stays_one_line(
+def test_a_hostile_name_does_not_start_a_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A request's name, and a worker's name in a stored row, are not checked like a queue's."""
@@ -277,7 +277,7 @@ def test_whatever_a_name_holds_the_line_stays_one_line(
         assert [text for text in texts if not is_visible(text)] == []
 
 
-def test_whatever_a_name_holds_it_stays_one_value(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hostile_name_does_not_start_a_field(caplog: pytest.LogCaptureFixture) -> None:
     """A reader of the log splits the lines at the bars."""
     with caplog.at_level(logging.DEBUG, logger="bgjobs"):
         for event, _, line in LINES:
@@ -285,7 +285,7 @@ def test_whatever_a_name_holds_it_stays_one_value(caplog: pytest.LogCaptureFixtu
             assert caplog.messages[-1].count("|") == line.count("|")
 
 
-def test_what_is_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     for event, level, _ in LINES:
         with caplog.at_level(level + 1, logger="bgjobs"):
             log_listener(event)

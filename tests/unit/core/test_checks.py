@@ -163,7 +163,7 @@ def test_a_wrong_name_is_refused_and_shown_on_one_line(name: Any, problem: str) 
     assert problems_of(make_queue, name=name) == (problem,)
 
 
-def test_all_that_is_wrong_with_a_queue_is_told_at_once() -> None:
+def test_all_problems_of_a_queue_are_listed_at_once() -> None:
     assert problems_of(
         Queue, "", workers=[], concurrency=0, max_retries=-1, poll_interval=0
     ) == (
@@ -175,7 +175,7 @@ def test_all_that_is_wrong_with_a_queue_is_told_at_once() -> None:
     )
 
 
-def test_all_that_is_wrong_with_a_configuration_is_told_at_once() -> None:
+def test_all_problems_of_a_configuration_are_listed_at_once() -> None:
     found = problems_of(
         make_config,
         heartbeat_interval=-1,
@@ -193,7 +193,7 @@ def test_all_that_is_wrong_with_a_configuration_is_told_at_once() -> None:
     ]  # fmt: skip
 
 
-def test_an_error_of_the_caller_s_own_is_not_hidden_by_the_checks() -> None:
+def test_the_checks_do_not_hide_an_error_of_the_caller() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_retry'"):
         make_queue(max_retry=3)
 

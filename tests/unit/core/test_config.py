@@ -1,4 +1,4 @@
-"""Settings are checked where they are given, all at once; `run` asks that there is work."""
+"""The settings of a configuration: defaults, and checks between settings."""
 
 from datetime import timedelta
 from typing import Any
@@ -126,7 +126,7 @@ def whole(**settings: Any) -> tuple[str, ...]:
     return problems_of(lambda: make_config(**settings))
 
 
-def test_nothing_to_do_is_refused_when_it_is_run() -> None:
+def test_a_configuration_without_workers_is_refused_by_run() -> None:
     (problem,) = problems_of(make_config(queues=[]).check)
     assert problem == (
         "Config: expected a queue, a scheduled job or a worker in enqueue_only, "
@@ -206,7 +206,7 @@ def test_a_lease_outlives_three_heartbeats() -> None:
     )
 
 
-def test_all_that_is_wrong_with_the_whole_is_told_at_once() -> None:
+def test_all_problems_between_settings_are_listed_at_once() -> None:
     @bgjobs.worker(name="mail")
     async def other(to: str) -> None: ...
 

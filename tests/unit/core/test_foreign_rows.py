@@ -43,7 +43,7 @@ from tests.unit.core.rows import (
 )
 
 
-def test_what_a_schedule_has_planned_is_not_foreign() -> None:
+def test_an_occurrence_that_a_schedule_planned_is_not_foreign() -> None:
     """With any settings, at any time after it was planned, run before or not."""
     jittered = evolve(WAITS, recurrence=evolve(WAITS.recurrence, jitter=HOUR))
     for row in (
@@ -60,14 +60,14 @@ def test_what_a_schedule_has_planned_is_not_foreign() -> None:
             assert not is_foreign(row, MINUTELY, NOON + later) or row.reserved_by
 
 
-def test_a_clock_that_differs_a_little_makes_nothing_foreign() -> None:
+def test_a_small_difference_of_clocks_makes_no_row_foreign() -> None:
     first_one = planned_row(first(MINUTELY, NOON))
     assert not is_foreign(first_one, MINUTELY, NOON - SECOND)
     served = planned_row(following(SERVED, NOON + SECOND))
     assert not is_foreign(served, MINUTELY, NOON - MINUTE)
 
 
-def test_what_waits_too_long_is_foreign_by_the_row_s_own_schedule() -> None:
+def test_a_row_that_waits_longer_than_its_own_schedule_is_foreign() -> None:
     daily = Recurrence(name="tick", schedule=every(days=1).text)
     tomorrow = planned_row(Occurrence(recurrence=daily, at=NOON + timedelta(days=1)))
     assert not is_foreign(tomorrow, MINUTELY, NOON)
@@ -75,7 +75,7 @@ def test_what_waits_too_long_is_foreign_by_the_row_s_own_schedule() -> None:
     assert is_foreign(later, MINUTELY, NOON)
 
 
-def test_what_other_data_of_a_time_zone_would_plan_is_not_foreign() -> None:
+def test_an_occurrence_by_other_time_zone_data_is_not_foreign() -> None:
     recurrence = Recurrence(
         name="tick", schedule=schedule().at(9).in_timezone("Europe/Paris").build().text
     )
@@ -85,7 +85,7 @@ def test_what_other_data_of_a_time_zone_would_plan_is_not_foreign() -> None:
         assert is_foreign(shifted, MINUTELY, NOON) is foreign
 
 
-def test_where_its_schedule_cannot_be_read_the_settings_judge() -> None:
+def test_a_row_with_an_unreadable_schedule_is_judged_by_the_settings() -> None:
     strange = evolve(WAITS, recurrence=Recurrence(name="tick", schedule="whenever"))
     assert not is_foreign(planned_row(strange), MINUTELY, NOON)
     far = evolve(strange, at=NOON + HOUR)
@@ -99,7 +99,7 @@ AGE, YEAR = timedelta(days=34_700), timedelta(days=366)
 RARELY = Recurrence(name="tick", schedule=every(seconds=3_000_000_000).text)
 
 
-def test_jitter_of_an_age_parks_nothing() -> None:
+def test_a_row_with_a_jitter_of_a_century_is_foreign_after_a_year() -> None:
     often = Recurrence(
         name="tick", schedule=every(seconds=1).text, jitter=timedelta(days=36_000)
     )
@@ -111,7 +111,7 @@ def test_jitter_of_an_age_parks_nothing() -> None:
     assert not is_foreign(planned_row(soon, available_at=NOON + AGE), often, NOON)
 
 
-def test_a_schedule_of_an_age_is_only_planned_by_one_that_waits_as_long() -> None:
+def test_a_row_that_waits_a_century_is_foreign_unless_our_schedule_waits_as_long() -> None:
     row = planned_row(Occurrence(recurrence=RARELY, at=NOON + AGE))
     assert is_foreign(row, MINUTELY, NOON)
     assert not is_foreign(row, RARELY, NOON)
@@ -163,7 +163,7 @@ OCCURRENCES = st.builds(
 
 
 @given(OCCURRENCES, INSTANTS, st.integers(0, 2), INSTANTS)
-def test_whatever_a_row_says_it_is_judged(
+def test_every_row_can_be_judged(
     occurrence: Occurrence, due: datetime, reservations: int, created_at: datetime
 ) -> None:
     columns = {"available_at": due, "reservations": reservations}
@@ -176,7 +176,7 @@ def test_whatever_a_row_says_it_is_judged(
 
 
 @given(OCCURRENCES)
-def test_whatever_is_plausible_is_followed(occurrence: Occurrence) -> None:
+def test_every_plausible_occurrence_has_a_next_one(occurrence: Occurrence) -> None:
     if is_plausible(occurrence, "tick"):
         for step in (following, instead_of, put_right, resumed):
             with suppress(NoOccurrenceError, ScheduleValidationError):

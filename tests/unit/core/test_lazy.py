@@ -1,4 +1,4 @@
-"""What counts as work that has not run."""
+"""Which values are lazy, and which functions return such values."""
 
 import asyncio
 import contextlib
@@ -87,7 +87,7 @@ class Handlers:
         yield 1
 
     @staticmethod
-    async def of_nobody() -> None: ...
+    async def static() -> None: ...
     @classmethod
     async def of_all(cls) -> None: ...
     async def _with(self, number: int) -> None: ...
@@ -130,7 +130,7 @@ class Decorator:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_work_that_has_not_run_is_known_by_its_type(value: object) -> None:
+def test_a_value_is_lazy_by_its_type(value: object) -> None:
     assert is_lazy(value)
 
 
@@ -160,7 +160,7 @@ def test_a_collection_of_coroutines_is_lazy_and_they_are_closed(kind: Any) -> No
     assert [inspect.getcoroutinestate(one) for one in begun] == [inspect.CORO_CLOSED] * 2
 
 
-def test_only_who_has_to_finish_may_not_leave_work_to_a_pool() -> None:
+def test_a_future_of_a_pool_is_unfinished_but_not_lazy() -> None:
     left = Future[None]()
     assert is_unfinished(left)
     refuse_lazy("listener", left)
@@ -186,7 +186,7 @@ def test_only_who_has_to_finish_may_not_leave_work_to_a_pool() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_results_are_not(value: object) -> None:
+def test_results_are_not_lazy(value: object) -> None:
     assert not is_lazy(value)
     refuse_lazy("it", value)
 
@@ -204,8 +204,8 @@ def test_an_open_file_is_a_result_although_it_is_an_iterator_and_a_context_manag
         (generator, False),
         (async_generator, False),
         (Handlers().method, True),
-        (Handlers.of_nobody, True),
-        (Handlers.__dict__["of_nobody"], True),
+        (Handlers.static, True),
+        (Handlers.__dict__["static"], True),
         (Handlers.of_all, True),
         (Handlers().part, True),
         (Called(), True),
@@ -253,11 +253,11 @@ def test_a_generator_function_is_seen_below_decorators(function: Any) -> None:
     "function",
     [plain, coroutine, logged(coroutine), old_style, logged_later(generator), print, Called()],
 )
-def test_what_returns_or_may_well_iterate_is_none(function: Any) -> None:
+def test_a_function_that_returns_or_iterates_is_no_generator_function(function: Any) -> None:
     assert not is_generator_function(function)
 
 
-def test_an_object_that_has_every_attribute_is_looked_through_for_a_while_only() -> None:
+def test_endless_decorators_are_unwrapped_up_to_a_limit() -> None:
     class Endless:
         def __getattr__(self, name: str) -> "Endless":
             return Endless()
@@ -267,7 +267,7 @@ def test_an_object_that_has_every_attribute_is_looked_through_for_a_while_only()
     assert not is_generator_function(Endless())
 
 
-def test_what_is_no_function_or_an_async_one_is_refused_by_name() -> None:
+def test_anything_but_a_plain_function_is_refused_by_name() -> None:
     for function, found in (
         (5, "int"),
         (coroutine, "an async one"),

@@ -1,4 +1,4 @@
-"""What a run's end means for its job: three counters, three limits, one fence."""
+"""The settlement of each outcome: three counters, three limits and the fence."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -121,7 +121,7 @@ def test_the_fence_is_the_job_s_own_reservation(
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=repr)
-def test_a_job_that_nobody_holds_cannot_be_settled(outcome: Outcome) -> None:
+def test_a_job_without_an_owner_cannot_be_settled(outcome: Outcome) -> None:
     with pytest.raises(ValueError, match="is not reserved"):
         settle(evolve(held(), reserved_by=None), outcome, POLICY, LIMITS, NOW)
 
@@ -141,7 +141,7 @@ def test_a_job_that_always_raises_is_settled_once_more_than_its_retries(retries:
 
 @given(st.lists(st.sampled_from(OUTCOMES[1:]), max_size=60))
 def test_the_counters_are_independent_of_each_other(outcomes: list[Outcome]) -> None:
-    """Whatever comes in between, a job ends exactly when one counter passes its limit."""
+    """A job fails exactly when one counter passes its limit, in any order of outcomes."""
     job = held()
     counted = {Raised: 0, Crashed: 0, Interrupted: 0}
     for outcome in outcomes:
@@ -232,8 +232,8 @@ def test_no_other_counter_makes_a_suspect() -> None:
 
 
 @given(st.integers(0, 20))
-def test_where_no_crash_is_tolerated_nobody_is_a_suspect(crashes: int) -> None:
-    """Every new job would be one, and they would all run one by one."""
+def test_if_no_crash_is_tolerated_no_job_is_a_suspect(crashes: int) -> None:
+    """Otherwise every new job would be one, and all jobs would run one by one."""
     assert not is_suspect(held(crashes=crashes), Limits(max_crashes=0))
 
 

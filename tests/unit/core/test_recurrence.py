@@ -1,4 +1,4 @@
-"""Which occurrence follows which, decided without a database or a clock."""
+"""The next occurrence, decided without a database and without a clock."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -46,12 +46,12 @@ from tests.unit.core.rows import (
 )
 
 
-def test_the_first_one_lies_in_the_future() -> None:
+def test_the_first_occurrence_is_in_the_future() -> None:
     assert first(MINUTELY, NOON) == Occurrence(recurrence=MINUTELY, at=NOON + MINUTE)
     assert first(HOURLY, NOON + SECOND).at == NOON + SECOND + HOUR
 
 
-def test_the_next_one_is_counted_from_the_end_of_the_run() -> None:
+def test_the_next_occurrence_follows_the_end_of_the_run() -> None:
     late = NOON + 90 * SECOND
     assert following(SERVED, late) == Occurrence(
         recurrence=MINUTELY, at=NOON + 2 * MINUTE, previous=NOON
@@ -63,7 +63,7 @@ def test_a_clock_that_is_behind_repeats_nothing() -> None:
     assert following(SERVED, NOON - 5 * HOUR).at == NOON + MINUTE
 
 
-def test_with_catch_up_the_missed_ones_come_one_by_one_and_then_the_future() -> None:
+def test_with_catch_up_missed_occurrences_follow_one_by_one() -> None:
     now = NOON + 10 * MINUTE + SECOND
     served, planned = evolve(SERVED, recurrence=evolve(MINUTELY, catch_up=3)), []
     for _ in range(5):
@@ -78,7 +78,7 @@ def test_an_interval_has_nothing_to_catch_up() -> None:
     assert following(evolve(SERVED, recurrence=recurrence), now).at == now + HOUR
 
 
-def test_in_the_place_of_one_that_is_too_late_comes_the_first_that_is_not() -> None:
+def test_an_occurrence_that_is_too_late_is_replaced_by_the_first_that_is_not() -> None:
     recurrence = evolve(MINUTELY, misfire_grace=150 * SECOND)
     missed = evolve(SERVED, recurrence=recurrence)
     now = NOON + 10 * MINUTE + SECOND
@@ -100,14 +100,14 @@ def test_another_schedule_begins_now_and_not_before_what_was_served() -> None:
     assert replanned(waits, NOON - HOUR, recurrence=recurrence).at == NOON + 4 * MINUTE
 
 
-def test_what_is_due_already_is_run_before_another_schedule_begins() -> None:
+def test_a_due_occurrence_is_run_before_another_schedule_begins() -> None:
     recurrence = evolve(MINUTELY, schedule=every(minutes=5).text)
     assert replanned(SERVED, NOON, recurrence=recurrence) == evolve(
         SERVED, recurrence=recurrence
     )
 
 
-def test_a_paused_one_is_parked_and_a_resumed_one_lies_in_the_future() -> None:
+def test_a_paused_occurrence_is_parked_and_a_resumed_one_is_in_the_future() -> None:
     later = NOON + HOUR + SECOND
     parked = paused(evolve(SERVED, made_up=2), later)
     assert parked == evolve(SERVED, made_up=2, paused=True)
@@ -141,7 +141,7 @@ def test_without_a_grace_nothing_is_too_late() -> None:
     assert not is_too_late(waiting(None, reserved_at=late))
 
 
-def test_a_paused_one_has_not_begun() -> None:
+def test_a_paused_occurrence_has_not_begun() -> None:
     parked = evolve(SERVED, paused=True)
     assert not has_begun(waiting(parked, available_at=PARKED_UNTIL))
     assert has_begun(waiting(SERVED, available_at=NOON + SECOND))
@@ -149,7 +149,7 @@ def test_a_paused_one_has_not_begun() -> None:
     assert not has_begun(waiting(jittery, available_at=NOON + MINUTE))
 
 
-def test_the_missed_ones_are_counted_up_to_a_limit() -> None:
+def test_missed_occurrences_are_counted_up_to_a_limit() -> None:
     between = missed_between(MINUTELY, NOON, NOON + 3 * MINUTE)
     assert between == [NOON + MINUTE, NOON + 2 * MINUTE]
     assert len(missed_between(MINUTELY, NOON, NOON + 1000 * HOUR)) == MOST_COUNTED
@@ -191,7 +191,7 @@ def test_whatever_the_clock_does_occurrences_only_rise(
         occurrence = after
 
 
-def test_what_its_schedule_would_plan_stays() -> None:
+def test_an_occurrence_that_its_schedule_would_plan_stays() -> None:
     for now in (NOON, NOON + SECOND, NOON + MINUTE, NOON + HOUR):
         assert put_right(WAITS, now) == WAITS
     parked = evolve(WAITS, paused=True)
@@ -206,7 +206,7 @@ def test_a_small_step_back_repeats_nothing(step: timedelta) -> None:
 
 
 @pytest.mark.parametrize("step", [6 * MINUTE, HOUR, MONTH])
-def test_a_large_step_back_takes_the_clock_before_for_wrong(step: timedelta) -> None:
+def test_after_a_large_step_back_earlier_times_are_disregarded(step: timedelta) -> None:
     now = NOON - step
     assert put_right(WAITS, now) == evolve(WAITS, at=now + MINUTE, previous=None)
     interval = Occurrence(recurrence=HOURLY, at=NOON + MONTH, previous=NOON - HOUR)
@@ -214,7 +214,7 @@ def test_a_large_step_back_takes_the_clock_before_for_wrong(step: timedelta) -> 
 
 
 @pytest.mark.parametrize(("step", "repeated"), [(50 * MINUTE, False), (61 * MINUTE, True)])
-def test_what_is_a_small_step_depends_on_the_schedule_up_to_an_hour(
+def test_the_largest_small_step_is_the_distance_of_occurrences_up_to_an_hour(
     step: timedelta, repeated: bool
 ) -> None:
     nine = datetime(2031, 5, 17, 9, tzinfo=UTC)
@@ -228,15 +228,13 @@ def test_an_occurrence_beyond_the_next_one_is_planned_anew() -> None:
     assert put_right(ahead, NOON + SECOND) == WAITS
 
 
-def test_what_is_due_by_an_older_schedule_is_not_moved_far() -> None:
+def test_an_occurrence_due_by_an_older_schedule_is_not_moved_far() -> None:
     due = Occurrence(recurrence=DAILY, at=NOON, previous=NOON - HOUR)
     assert put_right(due, NOON + HOUR) == due
 
 
 @given(st.integers(-3000, 3000), st.integers(0, 2000), st.sampled_from([0, 1, 60, 3600]))
-def test_putting_right_is_done_after_the_first_time(
-    moved: int, served: int, passed: int
-) -> None:
+def test_planning_anew_twice_changes_nothing_more(moved: int, served: int, passed: int) -> None:
     standing = evolve(WAITS, at=NOON + moved * SECOND, previous=NOON - served * SECOND)
     now = NOON + passed * SECOND
     once = put_right(standing, now)
@@ -244,7 +242,7 @@ def test_putting_right_is_done_after_the_first_time(
     assert once.previous is None or once.at > once.previous or once.at == standing.at
 
 
-def test_a_row_says_whether_the_clock_was_ahead_when_it_was_planned() -> None:
+def test_a_row_shows_whether_the_clock_was_ahead_when_it_was_planned() -> None:
     row = evolve(waiting(WAITS), available_at=WAITS.at)
     assert not is_ahead(row, NOON)
     assert not is_ahead(row, NOON - SECOND)
@@ -255,15 +253,15 @@ def test_a_row_says_whether_the_clock_was_ahead_when_it_was_planned() -> None:
     assert not is_ahead(evolve(row, occurrence=None), NOON - MONTH)
 
 
-def test_a_retry_says_so_by_its_attempts() -> None:
-    error = AttemptError(0, NOON, "reset", NOON + MONTH)
+def test_the_reservations_of_a_retry_show_whether_the_clock_was_ahead() -> None:
+    error = AttemptError(1, NOON, "reset", NOON + MONTH)
     later = evolve(waiting(WAITS), available_at=NOON + MONTH, attempts=1)
     assert not is_ahead(later, NOON + SECOND)
     assert is_ahead(evolve(later, errors=(error,)), NOON + SECOND)
 
 
-def test_a_retry_says_so_by_the_end_of_its_last_attempt() -> None:
-    error = AttemptError(0, NOON + MONTH, "reset", NOON)
+def test_the_end_of_the_last_attempt_shows_whether_the_clock_was_ahead() -> None:
+    error = AttemptError(1, NOON + MONTH, "reset", NOON)
     later = evolve(waiting(WAITS), available_at=NOON + MONTH, attempts=1, errors=(error,))
     assert is_ahead(later, NOON + SECOND)
     assert not is_ahead(evolve(later, available_at=NOON + MINUTE), NOON + SECOND)
@@ -278,7 +276,7 @@ def test_an_interval_is_late_by_its_length_at_most_however_late_it_was_before() 
     assert put_right(often, NOON - 13 * MINUTE).at == NOON - 7 * MINUTE
 
 
-def test_a_start_with_a_schedule_that_cannot_be_read_here_goes_by_its_own() -> None:
+def test_a_process_replaces_a_schedule_that_it_cannot_read_by_its_own() -> None:
     strange = evolve(WAITS, recurrence=evolve(MINUTELY, schedule="lunar day=1"))
     assert restarted(strange, NOON, recurrence=DAILY).recurrence == DAILY
     assert not is_ahead(waiting(strange), NOON - MONTH)

@@ -1,4 +1,4 @@
-"""The settings of scheduled jobs: their defaults, and what is wrong with them."""
+"""The settings of scheduled jobs: defaults and problems."""
 
 from datetime import timedelta
 from typing import Any
@@ -137,13 +137,13 @@ def test_a_worker_that_needs_arguments_needs_a_request() -> None:
     )
 
 
-def test_something_else_than_a_worker_is_refused() -> None:
+def test_anything_but_a_worker_is_refused() -> None:
     assert problems(listener, HOURLY, name="x") == (
         "scheduled job 'x': worker: expected Worker, found function",
     )
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_listed_at_once() -> None:
     assert len(problems(None, None, jitter=-1, max_retries=-1, catch_up=0)) == 6
 
 
@@ -154,7 +154,7 @@ def test_a_configuration_may_consist_of_scheduled_jobs() -> None:
     assert [worker.name for worker in config.all_workers()] == ["purge"]
 
 
-def test_what_is_wrong_with_the_whole_is_told() -> None:
+def test_problems_of_the_whole_configuration_are_listed() -> None:
     @bgjobs.worker(name="purge")
     async def impostor() -> None: ...
 

@@ -47,7 +47,7 @@ def test_an_error_without_message_is_its_type() -> None:
     assert error_text(ValueError()).splitlines()[0] == "ValueError"
 
 
-def test_the_chain_and_the_group_are_whole() -> None:
+def test_causes_and_members_of_groups_are_complete() -> None:
     cause = raised(KeyError("inner cause"))
     group = ExceptionGroup("many", [raised(ValueError("first")), raised(OSError("second"))])
     group.__cause__ = cause
@@ -74,7 +74,7 @@ def test_a_message_of_ten_mebibytes_is_cut_in_the_middle() -> None:
 @pytest.mark.parametrize(
     "bomb", [RuntimeError("boom"), KeyboardInterrupt(), SystemExit(1), RecursionError()]
 )
-def test_an_exploding_message_does_not_explode_here(bomb: BaseException) -> None:
+def test_a_message_that_raises_is_replaced(bomb: BaseException) -> None:
     text = error_text(raised(ExplodingError(bomb)))
     assert text.startswith(
         f"ExplodingError: <no message: __str__ raised {type(bomb).__name__}>\n\n"
@@ -132,7 +132,7 @@ HOSTILE = (
 )
 
 
-def test_all_that_moves_turns_or_hides_is_hidden() -> None:
+def test_control_and_format_characters_are_invisible() -> None:
     categories = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     expected = {one for one in ALL if unicodedata.category(one) in categories}
 
@@ -142,7 +142,7 @@ def test_all_that_moves_turns_or_hides_is_hidden() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "plain", "naïve café", "日本語", "שלום", "🦉", "\\x1b[m"])
-def test_what_can_be_seen_stays_as_it_is(text: str) -> None:
+def test_visible_text_stays_as_it_is(text: str) -> None:
     assert visible(text) == visible_lines(text) == text
     assert json.loads(visible_json(json.dumps(text, ensure_ascii=False))) == text
 
@@ -157,11 +157,11 @@ def test_what_can_be_seen_stays_as_it_is(text: str) -> None:
         ("\ud800\U000e0041", "\\ud800\\U000e0041"),
     ],
 )
-def test_the_rest_is_written_out(text: str, shown: str) -> None:
+def test_invisible_characters_are_escaped(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
-def test_nothing_hidden_is_left() -> None:
+def test_no_invisible_character_is_left() -> None:
     text = "".join(HIDDEN)
 
     assert is_visible(visible(text))

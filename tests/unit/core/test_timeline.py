@@ -62,9 +62,7 @@ BEGINNING = [
     ],
     ids=["waiting", "running", "succeeded", "failed", "cancelled"],
 )
-def test_it_goes_from_the_beginning_to_the_end(
-    job: StoredJob, end: list[TimelineEntry]
-) -> None:
+def test_the_entries_are_in_order(job: StoredJob, end: list[TimelineEntry]) -> None:
     assert list(timeline(job)) == BEGINNING + end
 
 
