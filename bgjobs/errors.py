@@ -84,7 +84,7 @@ class ScheduleProblem:
 
     unit: str
     """The part with the problem: a unit such as ``hour``, or ``interval``, ``timezone``,
-    ``cron``."""
+    ``cron`` or ``text``."""
     kind: ProblemKind
     value: object
     """The value that was found; a pair for a range."""
