@@ -1,14 +1,14 @@
-"""Background jobs for Trio and AnyIO, over SQLite or PostgreSQL.
+"""Background jobs for Trio and AnyIO, stored in SQLite or PostgreSQL.
 
-The floors; a module imports only from floors below it::
+Modules without an underscore are public. They form layers, and import only from their own layer
+and from those below::
 
-    cli, telemetry                                   over what this module gives
-    testing, logs                                    tools beside the library
-    runtime    run, BgJobs, supervisor, monitor      structured concurrency over a store
-    config     Config, Queue, ScheduledJob           what runs
-    workers, payloads   stores: abc, sqlite, postgres
-    planning   schedules                             when it runs, as pure values
-    errors, jobs, events, occurrences, settlements, outcomes, backoff, clock, ids, texts
+    cli, telemetry            programs and listeners over the public names
+    testing, mypy_plugin      tools for tests and for type checkers
+    _runtime                  run, administer, the supervisor, queues and leases
+    stores                    the port, and its adapters for SQLite and PostgreSQL
+    _core, schedules, events, errors, backoff, logs
+                              values and pure decisions: no event loop, no database
 """
 
 from importlib import import_module
@@ -121,8 +121,8 @@ __all__ = [
     "worker",
 ]
 
-# Imported when they are asked for: a module that only declares workers needs no event loop,
-# and nobody needs a driver but of the database that is used.
+# These are imported on first use: a module that only declares workers needs no event loop, and
+# a program needs only the driver of its own database.
 _LATER = {
     "Admin": "bgjobs._runtime.admin.admin",
     "BgJobs": "bgjobs._runtime.client",
@@ -154,10 +154,10 @@ _LATER = {
     "timeline": "bgjobs._core.timeline",
 }
 
-if not TYPE_CHECKING:  # to a type checker it would say that any name exists
+if not TYPE_CHECKING:  # type checkers would conclude that every name exists
 
     def __getattr__(name: str) -> object:
-        """Import one of the names that come later."""
+        """Import a name on its first use."""
         if name in ("events", "schedules"):
             return import_module(f"bgjobs.{name}")
         if name == "__version__":
@@ -168,5 +168,5 @@ if not TYPE_CHECKING:  # to a type checker it would say that any name exists
         return value
 
     def __dir__() -> list[str]:
-        """List the names that come later, too."""
+        """List all names, including those that are not imported yet."""
         return sorted({*globals(), *__all__, "__version__"})

@@ -1,6 +1,6 @@
-"""How long a failed job waits before it is tried again: pure policies, no clock.
+"""Backoff policies: how long a job waits after an attempt that raised.
 
-The attempts are numbered as the handler sees them, from 0.
+A policy is pure: it has no clock. Attempts are counted from 1, as in `JobContext.attempt`.
 """
 
 from collections.abc import Callable
@@ -11,32 +11,36 @@ from typing import Protocol, TypeGuard, final
 
 from attrs import Attribute, field, frozen
 
-from bgjobs._core.deferred import discard
+from bgjobs._core.lazy import close_coroutines
 from bgjobs._core.text import number_text
 
 LONGEST = timedelta(days=365)
-"""No job waits longer; what is not tried within a year is forgotten, not delayed."""
-
+"""The longest delay. `delay_of` cuts longer ones."""
 
 _MOST = LONGEST.total_seconds()
 _MANY = 10**100
-"""Attempts; a float holds it, and it makes any factor above 1 grow beyond all bounds."""
+"""An exponent that fits into a float and with which every factor above 1 passes every
+maximum."""
 _LARGEST_EXPONENT = 700.0
-"""What `exp` can be asked for; its answer is beyond every maximum."""
+"""The largest argument of `exp` that does not overflow; the result is above every maximum."""
 
 
 def _up_to_a_year(instance: object, attribute: "Attribute[float]", value: float) -> None:
-    what = f"{type(instance).__name__}: {attribute.name}"
+    what = _described(instance, attribute)
     _check_number(what, value, "seconds")
     if not 0 <= value <= _MOST:
         raise ValueError(f"{what}: expected 0 to {_MOST:g} seconds, found {number_text(value)}")
 
 
 def _factor(instance: object, attribute: "Attribute[float]", value: float) -> None:
-    what = f"{type(instance).__name__}: {attribute.name}"
+    what = _described(instance, attribute)
     _check_number(what, value, "a number")
     if not 1 <= value <= _MOST:
         raise ValueError(f"{what}: expected 1 to {_MOST:g}, found {number_text(value)}")
+
+
+def _described(instance: object, attribute: "Attribute[float]") -> str:
+    return f"{type(instance).__name__}: {attribute.name}"
 
 
 def _check_number(what: str, value: object, wanted: str) -> None:
@@ -45,21 +49,42 @@ def _check_number(what: str, value: object, wanted: str) -> None:
 
 
 class Backoff(Protocol):
-    """A delay policy."""
+    """A policy: any object with this method."""
 
     def delay(self, attempt: int, random: Random) -> timedelta:
-        """Say how long to wait after `attempt` has raised; jitter comes from `random`."""
+        """Return how long the job waits before its next attempt.
+
+        If it raises or returns anything but a `timedelta`, the queue emits `QueueError` and
+        uses `Exponential()` for this attempt.
+
+        Args:
+            attempt: The number of the attempt that raised, counted from 1.
+            random: The source of jitter.
+
+        Returns:
+            The delay. A negative one counts as zero, and one of more than a year as a year.
+        """
         ...
 
 
 @final
 @frozen
 class Exponential:
-    """Wait a random time below `base * factor ** attempt`, at most `maximum` seconds.
+    """Wait a random time up to ``base * factor ** (attempt - 1)`` seconds.
 
-    Full jitter: the whole interval from zero is drawn from, so that jobs which failed
-    together do not come back together. Source: Marc Brooker, "Exponential Backoff And
-    Jitter", AWS Architecture Blog, 2015.
+    This is full jitter: each delay is drawn from the whole interval that begins at zero, so
+    that jobs which failed together are not retried together. See Marc Brooker, `Exponential
+    Backoff And Jitter
+    <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>`_, 2015.
+
+    Args:
+        base: The upper bound of the first delay, in seconds; 0 to a year.
+        factor: The number by which the bound grows with each attempt; 1 or more.
+        maximum: The largest bound, in seconds; 0 to a year.
+
+    Raises:
+        TypeError: One of them is not a number.
+        ValueError: One of them is out of bounds.
     """
 
     base: float = field(default=2.0, validator=_up_to_a_year)
@@ -67,46 +92,64 @@ class Exponential:
     maximum: float = field(default=3600.0, validator=_up_to_a_year)
 
     def delay(self, attempt: int, random: Random) -> timedelta:
-        """See `Backoff.delay`."""
+        """Return a random delay; see `Backoff.delay`."""
         try:
-            # As floats: a whole number would grow to any length.
-            ceiling = min(self.base * float(self.factor) ** attempt, self.maximum)
+            # As floats, because an int would grow without a bound.
+            ceiling = min(self.base * float(self.factor) ** (attempt - 1), self.maximum)
         except OverflowError:
-            ceiling = min(self._grown(attempt), self.maximum)
+            ceiling = min(self._grown(attempt - 1), self.maximum)
         return timedelta(seconds=random.uniform(0, ceiling))
 
-    def _grown(self, attempt: int) -> float:
-        """Return `base * factor ** attempt` where the power alone is beyond all floats.
+    def _grown(self, exponent: int) -> float:
+        """Return `base * factor ** exponent` if the power alone does not fit into a float.
 
-        With a tiny base the product may still be less than any maximum.
+        With a tiny base the product may still be below the maximum.
         """
         if not self.base:
             return 0.0
-        exponent = log(self.base) + log(self.factor) * min(attempt, _MANY)
-        return exp(min(exponent, _LARGEST_EXPONENT))
+        logarithm = log(self.base) + log(self.factor) * min(exponent, _MANY)
+        return exp(min(logarithm, _LARGEST_EXPONENT))
 
 
 @final
 @frozen
 class Constant:
-    """Wait the same number of `seconds` every time."""
+    """Wait the same time after every attempt.
+
+    Args:
+        seconds: The delay; 0 to a year.
+
+    Raises:
+        TypeError: `seconds` is not a number.
+        ValueError: `seconds` is out of bounds.
+    """
 
     seconds: float = field(validator=_up_to_a_year)
 
     def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
-        """See `Backoff.delay`."""
+        """Return `seconds` as a `timedelta`."""
         return timedelta(seconds=self.seconds)
 
 
 @final
 @frozen
 class Custom:
-    """Ask a function of the attempt's number, which answers in seconds or a `timedelta`."""
+    """Wait as long as a function says; ``Queue(backoff=function)`` makes one of these.
+
+    Args:
+        function: A plain function of the number of the attempt that raised, counted from 1. It
+            returns seconds or a `timedelta`.
+    """
 
     function: Callable[[int], float | timedelta]
 
     def delay(self, attempt: int, random: Random) -> timedelta:  # noqa: ARG002 - the protocol's
-        """See `Backoff.delay`."""
+        """Call the function and return its answer as a `timedelta`.
+
+        Raises:
+            TypeError: The answer is neither a number of seconds nor a `timedelta`.
+            ValueError: The answer is NaN.
+        """
         answer = self.function(attempt)
         _check_answer(self.function, answer, (int, float, timedelta), "seconds or a timedelta")
         if isinstance(answer, timedelta):
@@ -118,38 +161,39 @@ class Custom:
 
 
 IMMEDIATE = Constant(0)
-"""Try again at once."""
+"""Retry without a delay."""
 
 BackoffSetting = Backoff | Callable[[int], float | timedelta]
+"""What settings accept: a policy, or the function of a `Custom` one."""
 
 
 def delay_of(policy: Backoff, attempt: int, random: Random) -> timedelta:
-    """Ask a policy, and keep its answer between zero and a year."""
+    """Return the delay of a policy, cut to the range from zero to a year."""
     delay = policy.delay(attempt, random)
     _check_answer(policy, delay, (timedelta,), "a timedelta")
     return min(max(delay, timedelta(0)), LONGEST)
 
 
 def as_backoff(setting: BackoffSetting) -> Backoff:
-    """Give the policy that a setting means; what is neither is given back, to be refused."""
+    """Return the policy of a setting, and anything else as it is, to be refused later."""
     if is_policy(setting) or not callable(setting):
         return setting
     return Custom(setting)
 
 
 def is_policy(value: object) -> TypeGuard[Backoff]:
-    """Whether `value` has the method of a policy; a class of policies has it, too."""
-    # Not isinstance(): from Python 3.12 on, that does not see what __getattr__ passes on.
+    """Whether `value` has the method of a policy; true for a class of policies, too."""
+    # Not isinstance(): since Python 3.12 that ignores methods that __getattr__ provides.
     return callable(getattr(value, "delay", None))
 
 
-def _check_answer(asked: object, answer: object, kinds: tuple[type, ...], wanted: str) -> None:
-    """Raise `TypeError` for another answer; a coroutine, say, of an async function."""
+def _check_answer(source: object, answer: object, kinds: tuple[type, ...], wanted: str) -> None:
+    """Raise `TypeError` for an answer of another type, such as a coroutine."""
     if not isinstance(answer, kinds) or isinstance(answer, bool):
-        discard(answer)
+        close_coroutines(answer)
         found = type(answer).__name__
-        raise TypeError(f"backoff {_name(asked)}: expected {wanted}, found {found}")
+        raise TypeError(f"backoff {_name(source)}: expected {wanted}, found {found}")
 
 
-def _name(asked: object) -> str:
-    return str(getattr(asked, "__qualname__", type(asked).__qualname__))
+def _name(source: object) -> str:
+    return str(getattr(source, "__qualname__", type(source).__qualname__))

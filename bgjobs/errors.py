@@ -3,48 +3,55 @@
 The facts are attributes, and the message is built from them::
 
     BgJobsError
-    |- ConfigError                 everything that is wrong with a configuration, listed
-    |- WorkerDefinitionError       a handler that cannot be a worker
-    |- ScheduleValidationError     everything that is wrong with a schedule, listed
-    |- NoOccurrenceError           a schedule has nothing left before the calendar ends
-    |- PayloadError                arguments that cannot be written as JSON, or read back
-    |- NaiveDatetimeError          a datetime without a time zone
-    |- NoWorkerForJobError         a request for a worker that nobody here knows
-    |- DuplicateJobError           a unique key is taken, and the request refuses that
-    |- UnknownJobError             a look-up by an id that no job has
-    |- UnreadableJobError          a look-up of a job whose stored row is no job
-    |- ExportedLineError           a line of an export that cannot be read
-    |- SearchError                 a search without a word, or a text that is too long for one
-    |- UnknownNameError            a look-up by a name that does not exist
-    |- NotRunningError             a call on something that has stopped or was removed
-    |- LeaseLostError              a queue could not renew its lease; told by `ChildCrashed`
-    '- StoreError                  the database said no
-       |- StoreUnavailableError    not reachable now; trying again may help
-       |- RowRefusedError          a value or a row is refused; others may be taken
-       |- SchemaMismatchError      the stored schema is not the one this version knows
-       '- ForkedStoreError         an open store was used in a forked child
+    |- ConfigError                 a configuration has problems; all of them are listed
+    |- WorkerDefinitionError       a function cannot be a worker
+    |- ScheduleValidationError     a schedule has problems; all of them are listed
+    |- NoOccurrenceError           a schedule has no further occurrence before the year 10000
+    |- PayloadError                arguments cannot be written as JSON, or cannot be read back
+    |- NaiveDatetimeError          a datetime has no time zone
+    |- NoWorkerForJobError         a request names a worker that this configuration lacks
+    |- DuplicateJobError           another job has the unique key, and the request refuses that
+    |- UnknownJobError             no job has this id
+    |- UnreadableJobError          the stored row of a job cannot be read
+    |- ExportedLineError           a line of an export cannot be read
+    |- SearchError                 a search text has no word, or is too long
+    |- UnknownNameError            the configuration has no queue or scheduled job of this name
+    |- NotRunningError             a `BgJobs` has stopped, or a scheduled job was removed
+    |- LeaseLostError              a queue could not renew its lease; see `ChildCrashed`
+    '- StoreError                  the database refused a statement
+       |- StoreUnavailableError    the database cannot be reached now; a retry may succeed
+       |- RowRefusedError          the database refused a value or a row
+       |- SchemaMismatchError      the stored schema has another version than this code needs
+       '- ForkedStoreError         an open store was used in a forked child process
 
-`Discard` and `Snooze` are not errors but orders that a handler raises.
+`Discard` and `Snooze` are exceptions, too, but not errors: a handler raises them to tell its
+queue what to do with the job.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, cast, final
 from uuid import UUID
 
 from attrs import frozen
 
-if TYPE_CHECKING:  # jobs stand on errors
+from bgjobs._core.text import known_text
+
+if TYPE_CHECKING:  # the modules of the core import this one
     from bgjobs._core.jobs import UnreadableJob
 
 
 class BgJobsError(Exception):
-    """Base of every error that bgjobs raises on purpose."""
+    """Base class of all errors that bgjobs raises for a reason of its own."""
 
 
 class ConfigError(BgJobsError, ValueError):
-    """A configuration is wrong; `problems` lists all that was found, one sentence each."""
+    """A configuration has problems.
+
+    Raised by the constructors of `Config`, `Queue`, `ScheduledJob` and the other settings, and
+    by `bgjobs.run`. Nothing was started or stored. `problems` lists every problem, one sentence
+    each.
+    """
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems: tuple[str, ...] = tuple(problems)
@@ -57,7 +64,7 @@ class ConfigError(BgJobsError, ValueError):
         return f"invalid configuration, {len(self.problems)} problems:{lines}"
 
 
-FaultKind = Literal[
+ProblemKind = Literal[
     "out_of_bounds",
     "reversed_range",
     "unknown_name",
@@ -72,35 +79,44 @@ FaultKind = Literal[
 
 @final
 @frozen
-class ScheduleFault:
-    """One thing that is wrong with a schedule."""
+class ScheduleProblem:
+    """One problem of a schedule."""
 
     unit: str
-    """What it is about: a unit such as ``hour``, else ``interval``, ``timezone``, ``cron``."""
-    kind: FaultKind
+    """The part with the problem: a unit such as ``hour``, or ``interval``, ``timezone``,
+    ``cron`` or ``text``."""
+    kind: ProblemKind
     value: object
-    """What was found; a pair for a range."""
+    """The value that was found; a pair for a range."""
     message: str
     bounds: tuple[int, int] | None = None
-    """The least and the greatest number of the unit, where that is the point."""
+    """The smallest and the largest number of the unit, if the value is outside of them."""
 
 
 class ScheduleValidationError(BgJobsError, ValueError):
-    """A schedule cannot be; `faults` lists all that was found."""
+    """A schedule is invalid or has no occurrence at all.
 
-    def __init__(self, faults: Iterable[ScheduleFault]) -> None:
-        self.faults: tuple[ScheduleFault, ...] = tuple(faults)
-        super().__init__(self.faults)
+    Raised by the functions of `bgjobs.schedules` and by ``.build()``. `problems` lists every
+    problem.
+    """
+
+    def __init__(self, problems: Iterable[ScheduleProblem]) -> None:
+        self.problems: tuple[ScheduleProblem, ...] = tuple(problems)
+        super().__init__(self.problems)
 
     def __str__(self) -> str:
-        if len(self.faults) == 1:
-            return f"invalid schedule: {self.faults[0].message}"
-        lines = "".join(f"\n  - {fault.message}" for fault in self.faults)
-        return f"invalid schedule, {len(self.faults)} faults:{lines}"
+        if len(self.problems) == 1:
+            return f"invalid schedule: {self.problems[0].message}"
+        lines = "".join(f"\n  - {problem.message}" for problem in self.problems)
+        return f"invalid schedule, {len(self.problems)} problems:{lines}"
 
 
 class NoOccurrenceError(BgJobsError, LookupError):
-    """A schedule has no further occurrence before the calendar ends, with the year 9999."""
+    """A schedule has no further occurrence.
+
+    Python's calendar ends with the year 9999. `after` is the instant from which the search
+    began.
+    """
 
     def __init__(self, schedule: str, after: datetime) -> None:
         self.schedule = schedule
@@ -112,7 +128,11 @@ class NoOccurrenceError(BgJobsError, LookupError):
 
 
 class WorkerDefinitionError(BgJobsError, TypeError):
-    """A function cannot be a worker; raised when it is declared."""
+    """A function cannot be a worker.
+
+    Raised by `worker` when the function is decorated, for its name, its kind, its settings or
+    its parameters.
+    """
 
     def __init__(self, worker: str, problem: str) -> None:
         self.worker = worker
@@ -124,10 +144,12 @@ class WorkerDefinitionError(BgJobsError, TypeError):
 
 
 class PayloadError(BgJobsError, ValueError):
-    """Arguments do not fit the worker's annotations or the JSON that both databases take.
+    """Arguments do not match the annotations of the worker, or cannot be stored as JSON.
 
-    Each entry of `problems` starts with the path of the value, such as ``mail.to[2]``.
-    Raised by `Worker.request` before anything is written; at run time it fails the attempt.
+    Each entry of `problems` starts with the path of the value, such as ``mail.to[2]``. When
+    `Worker.request` raises it, nothing is stored. When a queue cannot read the arguments of a
+    stored job, the attempt fails with this error, and the job is retried as after any other
+    error.
     """
 
     def __init__(self, worker: str, problems: Iterable[str]) -> None:
@@ -140,7 +162,7 @@ class PayloadError(BgJobsError, ValueError):
 
 
 class NaiveDatetimeError(BgJobsError, ValueError):
-    """A datetime without a time zone was given where an instant is wanted."""
+    """A datetime has no time zone, so it does not name an instant; use an aware datetime."""
 
     def __init__(self, what: str, found: datetime) -> None:
         self.what = what
@@ -152,7 +174,12 @@ class NaiveDatetimeError(BgJobsError, ValueError):
 
 
 class NoWorkerForJobError(BgJobsError, LookupError):
-    """A request names a worker that no queue of this configuration handles or may enqueue."""
+    """A request names a worker that this configuration does not have.
+
+    Nothing of the call was stored. Add the worker to a queue of the configuration, or to
+    ``Config(enqueue_only=...)`` if another process runs its jobs. `known` has the names of the
+    workers of the configuration, sorted.
+    """
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
@@ -160,17 +187,22 @@ class NoWorkerForJobError(BgJobsError, LookupError):
         super().__init__(name, self.known)
 
     def __str__(self) -> str:
-        return f"no worker for job {self.name!r}; {_known('workers', self.name, self.known)}"
+        known = known_text("workers", self.name, self.known)
+        return f"no worker for job {self.name!r}; {known}"
 
 
 class DuplicateJobError(BgJobsError):
-    """Another job has the unique key of a request that refuses it; nothing was stored."""
+    """Another job has the unique key of a request made with ``unique(on_conflict="raise")``.
+
+    Nothing of the call was stored, not even the other jobs of an `enqueue_many`.
+    """
 
     def __init__(self, name: str, unique_key: str, holder: UUID | None) -> None:
         self.name = name
         self.unique_key = unique_key
         self.holder = holder
-        """The job that has the key; None where another request of the same call has it."""
+        """The id of the job that has the key; None if another request of the same call has
+        it."""
         super().__init__(name, unique_key, holder)
 
     def __str__(self) -> str:
@@ -185,22 +217,26 @@ class DuplicateJobError(BgJobsError):
 
 
 class UnknownJobError(BgJobsError, LookupError):
-    """No job has this id, neither a live one nor an ended one."""
+    """No waiting, running or ended job has this id; it may have been pruned."""
 
     def __init__(self, job_id: UUID) -> None:
         self.job_id = job_id
         super().__init__(job_id)
 
     def __str__(self) -> str:
-        return f"no job {self.job_id}: it never was, or was pruned"
+        return f"no job {self.job_id}: it was never stored, or it was pruned"
 
 
 class ExportedLineError(BgJobsError, ValueError):
-    """A line of an export cannot be read back."""
+    """A line of an export cannot be imported; its job is not stored.
+
+    Raised by `Admin.import_failed` for the first such line, when the batches before it are
+    stored already. With ``skip_bad=True`` the errors are in `Imported.errors` instead.
+    """
 
     def __init__(self, number: int, problem: str) -> None:
         self.number = number
-        """Which line it is, from 1."""
+        """The number of the line, counted from 1."""
         self.problem = problem
         super().__init__(number, problem)
 
@@ -209,7 +245,7 @@ class ExportedLineError(BgJobsError, ValueError):
 
 
 class SearchError(BgJobsError, ValueError):
-    """The text of a search has no word, or too many characters."""
+    """The text of a search contains no word, or too many characters."""
 
     def __init__(self, expected: str, found: str) -> None:
         self.expected = expected
@@ -221,7 +257,10 @@ class SearchError(BgJobsError, ValueError):
 
 
 class UnknownNameError(BgJobsError, LookupError):
-    """A queue was looked up by a name that the configuration does not have."""
+    """The configuration has no queue, or no scheduled job, of this name.
+
+    `kind` is what was looked up, such as ``queue``; `known` has the existing names, sorted.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind = kind
@@ -230,15 +269,20 @@ class UnknownNameError(BgJobsError, LookupError):
         super().__init__(kind, name, self.known)
 
     def __str__(self) -> str:
-        return f"no {self.kind} {self.name!r}; {_known(self.kind + 's', self.name, self.known)}"
+        known = known_text(f"{self.kind}s", self.name, self.known)
+        return f"no {self.kind} {self.name!r}; {known}"
 
 
 class NotRunningError(BgJobsError, RuntimeError):
-    """A `BgJobs` was used after its block ended, or a scheduled job after its removal."""
+    """A `BgJobs` was used after its block ended, or a scheduled job after its removal.
+
+    Nothing was stored. A handler that lets this error out while its application stops spends no
+    attempt: its job is released, and runs again.
+    """
 
     def __init__(self, removed: str | None = None) -> None:
         self.removed = removed
-        """The name of the scheduled job; None when the whole `BgJobs` has stopped."""
+        """The name of the removed scheduled job; None if the whole `BgJobs` has stopped."""
         super().__init__(removed)
 
     def __str__(self) -> str:
@@ -248,15 +292,16 @@ class NotRunningError(BgJobsError, RuntimeError):
 
 
 class LeaseLostError(BgJobsError):
-    """A queue could not renew its lease in time, so it ends and starts anew.
+    """A queue could not renew its lease in time, so it stops and is restarted.
 
-    Nobody raises it to you: `ChildCrashed` tells it.
+    No call raises this error; it is the `error` of a `ChildCrashed` event. The monitor releases
+    the jobs that the queue held, and they run again.
     """
 
     def __init__(self, queue: str, reason: str = "") -> None:
         self.queue = queue
         self.reason = reason
-        """What the store said when it was last asked to renew the lease; else empty."""
+        """The error of the last renewal, as text; empty if there was none."""
         super().__init__(queue, reason)
 
     def __str__(self) -> str:
@@ -265,26 +310,30 @@ class LeaseLostError(BgJobsError):
 
 
 class StoreError(BgJobsError):
-    """The database refused a statement; the driver's error is the cause."""
+    """The database refused a statement; ``__cause__`` is the error of the driver."""
 
 
 class StoreUnavailableError(StoreError):
-    """The database could not be reached, was busy or went away; trying again may help.
+    """The database cannot be reached, is busy, or closed the connection.
 
-    Whether the last statement took effect may be unknown. Every write of bgjobs can be
-    repeated without doubling anything.
+    A retry may succeed. It may be unknown whether the last statement took effect; bgjobs writes
+    so that repeating a write does not store anything twice.
     """
 
 
 class RowRefusedError(StoreError):
-    """The database refused a value or a row: by a constraint, a type, a limit or a trigger.
+    """The database refused a value or a row.
 
-    All that was asked for in the same call was undone. The others may be taken without it.
+    It does so because of a constraint, a type, a limit or a trigger. Nothing of the call was
+    stored. The other rows of the call may be accepted without this one.
     """
 
 
 class SchemaMismatchError(StoreError):
-    """The schema found in the database is not the one that this version of bgjobs needs."""
+    """The schema in the database has another version than this version of bgjobs needs.
+
+    Nothing was stored. Migrate an older schema; for a newer one, upgrade the program.
+    """
 
     def __init__(self, store: str, found: int, expected: int) -> None:
         self.store = store
@@ -304,7 +353,10 @@ class SchemaMismatchError(StoreError):
 
 
 class ForkedStoreError(StoreError):
-    """A store that was opened before a fork was used in the child process."""
+    """A store that was opened before a fork was used in the child process.
+
+    Nothing was stored. Open another store in the child process.
+    """
 
     def __init__(self, store: str, opened_in: int, used_in: int) -> None:
         self.store = store
@@ -320,7 +372,11 @@ class ForkedStoreError(StoreError):
 
 
 class UnreadableJobError(BgJobsError):
-    """A job was asked for whose row is no job; `bgjobs jobs show` shows what stands there."""
+    """The stored row of the requested job cannot be read.
+
+    The row stays as it is. `job` has its columns and the reason; ``bgjobs jobs show`` prints
+    them.
+    """
 
     def __init__(self, job: "UnreadableJob") -> None:
         self.job = job
@@ -333,48 +389,11 @@ class UnreadableJobError(BgJobsError):
         )
 
 
-def origin_of(error: BaseException) -> BaseException:
-    """Return the error that an error of bgjobs was raised from, such as the driver's."""
-    while isinstance(error, BgJobsError) and error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
 def unwrapped(error: BaseException) -> BaseException:
-    """Take an error out of groups that hold nothing else, as a task group makes them."""
+    """Return the only exception in a group, also of nested groups; else the error itself."""
     while isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         if len(group.exceptions) != 1:
             return group
         error = group.exceptions[0]
     return error
-
-
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield what a group holds that is no group, however deep; else the error itself.
-
-    Neither by the group's `split`, which a class may spoil, nor by recursion, which depth ends.
-    """
-    waiting, seen = [error], set[int]()
-    while waiting:
-        one = waiting.pop()
-        if not isinstance(one, BaseExceptionGroup):
-            yield one
-            continue
-        group = cast("BaseExceptionGroup[BaseException]", one)
-        if id(group) not in seen:
-            seen.add(id(group))
-            waiting.extend(group.exceptions)
-
-
-_SHOWN = 10  # names in one message: a line or two
-
-
-def _known(kind: str, name: str, known: Sequence[str]) -> str:
-    if not known:
-        return f"there are no {kind}"
-    near = get_close_matches(name, known, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
-    shown = ", ".join(repr(one) for one in known[:_SHOWN])
-    more = ", ..." if len(known) > _SHOWN else ""
-    return f"known {kind}: {shown}{more}{hint}"

@@ -1,4 +1,4 @@
-"""`log_listener`: every event as a line of the standard library's logging."""
+"""`log_listener`, which writes each event to the standard library's logging."""
 
 import logging
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ from bgjobs.events import (
 _logger = logging.getLogger("bgjobs")
 
 _NAMES = {"job": "job_id"}
-"""Attributes of records whose name is not the one in the line."""
+"""Fields whose attribute of the record has another name than the field in the message."""
 
 _DEBUG = (StoreCalled, StoreResponded)
 _WARNING = (
@@ -65,14 +65,19 @@ _ERROR = (
 def log_listener(event: Event) -> None:
     """Log an event to the logger ``bgjobs`` as ``Event|key:value|key:value``.
 
-    The record has the same as attributes, for formatters that write JSON, say:
-    ``bgjobs_event_type``, and one for each field that has a value, such as ``bgjobs_job_id``,
+    The record has the fields as attributes, too, for formatters that write JSON:
+    ``bgjobs_event_type``, and one for each field that is not None, such as ``bgjobs_job_id``,
     ``bgjobs_worker``, ``bgjobs_attempt``, ``bgjobs_queue`` and ``bgjobs_seconds``.
 
-    Store calls are DEBUG; what happens to jobs is INFO; what needs a look, such as a job that
-    failed for good, is WARNING; errors of the application and of the store are ERROR.
-    Of a job its id, worker and attempt are shown, of an error its type; never a payload, and
-    never the text of an error, which may quote one. That text is kept with the job.
+    Store calls have the level DEBUG, the events of jobs INFO. Events that need attention, such
+    as a job that failed, have WARNING, and errors of the application and of the store ERROR.
+
+    A job is logged as its id, worker and attempt, counted from 1; an error is logged as its
+    type. Payloads are not logged, and neither are texts of errors, which may quote a payload;
+    these are stored with the job.
+
+    Args:
+        event: The event; pass this function as ``Config(listeners=[bgjobs.log_listener])``.
     """
     level = level_of(event)
     if _logger.isEnabledFor(level):
@@ -82,7 +87,7 @@ def log_listener(event: Event) -> None:
 
 
 def level_of(event: Event) -> int:
-    """Give the logging level of an event."""
+    """Return the logging level of an event."""
     if isinstance(event, _DEBUG):
         return logging.DEBUG
     if isinstance(event, _WARNING):
@@ -97,7 +102,11 @@ def _fields(event: Event) -> Iterator[tuple[str, Any]]:
     for field in attrs.fields(type(event)):
         value = getattr(event, field.name)
         if isinstance(value, StoredJob):
-            yield from (("job", value.id), ("worker", value.name), ("attempt", value.attempts))
+            yield from (
+                ("job", value.id),
+                ("worker", value.name),
+                ("attempt", value.attempts + 1),
+            )
         elif isinstance(value, UnreadableJob):
             yield from (("job", value.id), ("table", value.table), ("reason", value.reason))
         elif field.repr:
@@ -105,7 +114,7 @@ def _fields(event: Event) -> Iterator[tuple[str, Any]]:
 
 
 def _attributes(name: str, fields: dict[str, Any]) -> dict[str, str | int | float]:
-    """Give the fields under names that all three styles of formatters can write."""
+    """Return the fields that are not None, as attributes for all three styles of formatters."""
     known = {key: value for key, value in fields.items() if value is not None}
     return {
         "bgjobs_event_type": name,
@@ -134,5 +143,5 @@ def _text(value: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keep a name from another program from making fields and lines, or moving the cursor."""
+    """Escape separators, ends of lines and control characters, which names may contain."""
     return visible(text).replace("|", "\\x7c")

@@ -42,7 +42,7 @@ from mypy.types import CallableType, Instance, LiteralType, Type, get_proper_typ
 from bgjobs.schedules import (
     Schedule,
     ScheduleBuilder,
-    ScheduleFault,
+    ScheduleProblem,
     ScheduleValidationError,
     every,
     from_cron,
@@ -202,22 +202,22 @@ def _build(steps: Iterable[Step]) -> Schedule:
     return reduce(lambda builder, step: step(builder), steps, schedule()).build()
 
 
-def _faults(call: Callable[[], object]) -> tuple[ScheduleFault, ...]:
+def _faults(call: Callable[[], object]) -> tuple[ScheduleProblem, ...]:
     try:
         call()
     except ScheduleValidationError as error:
-        return error.faults
+        return error.problems
     except Exception:  # noqa: BLE001 - wrong arguments, which mypy reports by itself
         return ()
     return ()
 
 
-def _of_one_step(faults: Iterable[ScheduleFault]) -> list[ScheduleFault]:
+def _of_one_step(faults: Iterable[ScheduleProblem]) -> list[ScheduleProblem]:
     """Return the problems that other calls of the chain cannot solve."""
     return [fault for fault in faults if fault.kind != "no_time"]
 
 
-def _report(faults: Iterable[ScheduleFault], ctx: CallContext) -> None:
+def _report(faults: Iterable[ScheduleProblem], ctx: CallContext) -> None:
     for fault in faults:
         ctx.api.fail(fault.message, _place(ctx.context), code=SCHEDULE)
 

@@ -1,7 +1,8 @@
-"""Writes the pages generated from the code: events, settings, and llms.txt."""
+"""Write the pages that are generated from the code: events, settings and llms.txt."""
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -17,7 +18,7 @@ DOCS = Path(__file__).parent
 EVENTS = """\
 # Events
 
-What listeners receive. [Events](../guide/events.md) shows how to listen, and
+The events that listeners receive. [Events](../guide/events.md) shows how to listen to them, and
 [When something breaks](../operate/operations.md#what-each-event-means) how to react to each.
 
 | Event | Fields | When |
@@ -33,20 +34,20 @@ CLASSES_OF_EVENTS = """
 
 .. py:data:: bgjobs.events.Event
 
-   Any of these: the union of all classes above.
+   The union of all classes above.
 
 .. py:data:: bgjobs.events.Listener
 
-   A function, plain or async, that is called with each event, in their order.
+   A plain or an async function that is called with each event, in the order of the events.
 ```
 """
 
 SETTINGS = """\
 # Settings
 
-All times are in seconds where the type is not `timedelta`. Constructors check all values and
-raise one `ConfigError` that names every problem. [Tuning](../operate/tuning.md) shows what each
-setting costs and gains.
+Times are numbers of seconds, unless the type is `timedelta`. Constructors check all values and
+raise one `ConfigError` that lists every problem. [Tuning](../operate/tuning.md) describes what
+each setting costs and gains.
 """
 
 LLMS = """\
@@ -79,6 +80,10 @@ FUNCTIONS: tuple[tuple[str, Callable[..., object]], ...] = (
 )
 
 
+_SECTION = re.compile(r"^(Args|Returns|Raises|Yields):\n", re.MULTILINE)
+_ENTRY = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
+
+
 @frozen
 class Field:
     """One attribute of an attrs class, as in its source."""
@@ -90,7 +95,7 @@ class Field:
 
 
 def fields_of(kind: type) -> Iterator[Field]:
-    """Yield the fields of a class in their order, with the texts below them."""
+    """Yield the fields of a class in their order, with the text below each."""
     [node] = ast.parse(inspect.getsource(kind)).body
     assert isinstance(node, ast.ClassDef)  # noqa: S101 - for the type checker
     for one, after in zip(node.body, [*node.body[1:], None], strict=True):
@@ -123,11 +128,11 @@ def _event_row(event: type) -> str:
         else f"`{one.name}`"
         for one in fields_of(event)
     ]
-    return _row(f"`{event.__name__}`", "; ".join(fields), _flat(inspect.getdoc(event)))
+    return _row(f"`{event.__name__}`", "; ".join(fields), _flat(_introduction(event)))
 
 
 def _class_section(kind: type) -> str:
-    head = f"\n## {kind.__name__}\n\n{inspect.getdoc(kind)}\n\n"
+    head = f"\n## {kind.__name__}\n\n{_introduction(kind)}\n\n"
     rows = [
         _row(f"`{one.name}`", _code(one.type), _code(one.default), one.meaning)
         for one in fields_of(kind)
@@ -139,23 +144,41 @@ def _class_section(kind: type) -> str:
 def _function_section(name: str, function: Callable[..., object]) -> str:
     [node] = ast.parse(dedent(inspect.getsource(function))).body
     assert isinstance(node, ast.FunctionDef)  # noqa: S101 - for the type checker
+    meanings = _arguments(function)
     rows = [
-        _row(f"`{one.arg}`", _code(_source(one.annotation)), _code(_source(default)))
+        _row(
+            f"`{one.arg}`",
+            _code(_source(one.annotation)),
+            _code(_source(default)),
+            *([meanings.get(one.arg, "")] if meanings else []),
+        )
         for one, default in _parameters(node.args)
     ]
-    head = f"\n## {name}\n\n{inspect.getdoc(function)}\n\n"
-    titles = _row("Setting", "Type", "Default")
-    return f"{head}{titles}|---|---|---|\n{''.join(rows)}"
+    head = f"\n## {name}\n\n{_introduction(function)}\n\n"
+    titles = ["Setting", "Type", "Default", *(["Meaning"] if meanings else [])]
+    return f"{head}{_row(*titles)}{'|---' * len(titles)}|\n{''.join(rows)}"
+
+
+def _introduction(what: object) -> str:
+    """Return the docstring without its sections such as ``Args:``."""
+    return _SECTION.split(inspect.getdoc(what) or "")[0].strip()
+
+
+def _arguments(function: Callable[..., object]) -> dict[str, str]:
+    """Return the texts of the section ``Args:`` by the names of the arguments."""
+    parts = _SECTION.split(inspect.getdoc(function) or "")
+    texts = dict(zip(parts[1::2], parts[2::2], strict=True)).get("Args", "")
+    return {name: _flat(text) for name, text in _ENTRY.findall(texts)}
 
 
 def _parameters(given: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
-    """Yield the parameters that a caller may name, with their defaults."""
+    """Yield the parameters that a caller can name, with their defaults."""
     yield from ((one, None) for one in given.args if one.arg != "self")
     yield from zip(given.kwonlyargs, given.kw_defaults, strict=True)
 
 
 def _default(value: ast.expr | None) -> str:
-    """Return the default of a field, or "" where the text of the field describes it."""
+    """Return the default of a field, or "" if the text of the field describes it."""
     if not isinstance(value, ast.Call) or ast.unparse(value.func) != "field":
         return "" if value is None else ast.unparse(value)
     given = {one.arg: ast.unparse(one.value) for one in value.keywords}

@@ -58,7 +58,7 @@ async def invoices(context: bgjobs.JobContext) -> None:
 
 @bgjobs.worker
 async def archive(context: bgjobs.JobContext) -> None:
-    if context.attempt == 0:
+    if context.attempt == 1:
         told(context, "archive: the disk is full, so once more in an hour", ARCHIVE)
         raise OSError("no space left")
     told(context, "archive: done at the second try", ARCHIVE)

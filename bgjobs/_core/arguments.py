@@ -1,7 +1,7 @@
-"""Checks of what callers pass, made in the caller before anything is written.
+"""Checks of the arguments of public functions, made in the caller before anything is written.
 
-A wrong type gets a `TypeError` that names what was expected and what was found, never a value:
-that may be a payload.
+A `TypeError` says which type was expected and which was found. It never quotes the value, which
+may be a payload.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,22 +10,22 @@ from types import CoroutineType, FunctionType
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from bgjobs._core.deferred import is_generator_function, why_not_plain
 from bgjobs._core.jobs import LARGEST_WHOLE, StoredJob
+from bgjobs._core.lazy import is_generator_function, kind_if_not_plain
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.text import check_storable, number_text
 from bgjobs._core.timestamps import LONGEST_DELAY, as_instant
 
 LONGEST_WAIT = 1e6
-"""Seconds, eleven days; as milliseconds they fit into the 32 bits of both databases."""
+"""The longest time to wait for a call, in seconds: as milliseconds it fits into 32 bits."""
 LONGEST_SECONDS = LONGEST_DELAY.total_seconds()
 
 T = TypeVar("T")
 
 
 def as_requests(what: str, found: object) -> list[JobRequest]:
-    """Return the requests as a list; `TypeError` names the first entry that is none."""
-    if type(found) is not tuple and type(found) is not list:  # as most are
+    """Return requests as a list; raise `TypeError` for the first other entry."""
+    if type(found) is not tuple and type(found) is not list:  # these need no further check
         _check_several(what, found)
     requests = list(cast("Iterable[object]", found))
     for position, request in enumerate(requests):
@@ -43,7 +43,7 @@ def _check_several(what: str, found: object) -> None:
 
 
 def check_request(found: object, where: str = "") -> None:
-    """Expect a request; `where` begins the text of the error."""
+    """Expect a request; the text of the error begins with `where`."""
     if not _is_request(found):
         shown = _shown(found)
         if issubclass(type(found), JobRequest):
@@ -52,7 +52,7 @@ def check_request(found: object, where: str = "") -> None:
 
 
 def id_of(what: str, found: object) -> UUID:
-    """Return the id of a job that was given as such, or as its id."""
+    """Return the id of a job; `found` is the job or its id."""
     if isinstance(found, UUID):
         return found
     if isinstance(found, StoredJob):
@@ -74,7 +74,7 @@ def check_ids(what: str, found: Iterable[object]) -> None:
 
 
 def check_type(what: str, found: object, kind: type, wanted: str | None = None) -> None:
-    """Expect a value of one class, described by `wanted` or by its name."""
+    """Expect an instance of a class; the error describes it as `wanted`, or by its name."""
     if not isinstance(found, kind):
         raise TypeError(f"{what}: expected {wanted or kind.__name__}, found {_shown(found)}")
 
@@ -87,20 +87,20 @@ def check_flag(what: str, found: object, *, optional: bool = False) -> None:
 
 
 def check_callable(what: str, found: object, wanted: str) -> None:
-    """Expect something that can be called, described by `wanted`, and no class."""
+    """Expect a callable that is not a class; the error describes it as `wanted`."""
     if not callable(found) or isinstance(found, type):
         raise TypeError(f"{what}: expected {wanted}, found {_shown(found)}")
 
 
 def check_plain(what: str, found: object, wanted: str) -> None:
-    """Expect a function that does its work before it returns, described by `wanted`."""
-    if why := why_not_plain(found):
-        shown = why if callable(found) else _shown(found)
+    """Expect a plain function; the error describes it as `wanted`."""
+    if kind := kind_if_not_plain(found):
+        shown = kind if callable(found) else _shown(found)
         raise TypeError(f"{what}: expected {wanted}, found {shown}")
 
 
 def as_listeners(what: str, found: Iterable[T]) -> Sequence[T]:
-    """Return listeners as a tuple; `TypeError` names the first one that is none."""
+    """Return listeners as a tuple; raise `TypeError` for the first entry that cannot be one."""
     if isinstance(found, str) or not isinstance(found, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         raise TypeError(f"{what}: expected a list of functions, found {_shown(found)}")
     listeners = tuple(found)
@@ -131,7 +131,7 @@ def check_texts(what: str, found: object) -> None:
 
 
 def check_name(what: str, found: object, *, optional: bool = False) -> None:
-    """Expect a text that a database can be asked for, or None where it is optional."""
+    """Expect a text that a database can look up, or None where it is optional."""
     check_text(what, found, optional=optional)
     if found is not None:
         check_storable(what, found)
@@ -150,10 +150,10 @@ def check_names(what: str, found: object) -> None:
 def check_seconds(
     what: str, found: object, *, above_0: bool = False, most: float = LONGEST_SECONDS
 ) -> None:
-    """Expect a number of seconds from 0, or above it, up to `most`."""
+    """Expect a number of seconds from 0, or above 0, up to `most`."""
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise TypeError(f"{what}: expected seconds, found {_shown(found)}")
-    if not found >= 0 or (above_0 and found == 0):  # not a number is neither
+    if not found >= 0 or (above_0 and found == 0):  # NaN is neither
         least = "above" if above_0 else "from"
         raise ValueError(f"{what}: expected seconds {least} 0, found {number_text(found)}")
     if found > most:
@@ -163,7 +163,7 @@ def check_seconds(
 
 
 def as_span(what: str, found: object) -> timedelta:
-    """Return a duration that was given as seconds or as a timedelta."""
+    """Return a duration given as seconds or as a `timedelta`."""
     if not isinstance(found, timedelta):
         check_seconds(what, found)
         return timedelta(seconds=cast("float", found))
@@ -211,19 +211,19 @@ def check_schedule(what: str, found: object) -> None:
 
 
 def _is_request(found: object) -> bool:
-    # `isinstance` believes what an object tells about its class, as a mock does.
+    # Not `isinstance`, which believes the `__class__` of an object, such as that of a mock.
     if not issubclass(type(found), JobRequest):
         return False
     request = cast("JobRequest", found)
     try:
         _ = request.name, request.payload, request.options
-    except AttributeError:  # it was made without its `__init__`
+    except AttributeError:  # made without its `__init__`
         return False
     return True
 
 
 def _shown(found: Any) -> str:
-    """Name what was found, without its value."""
+    """Describe what was found, without its value."""
     if found is None:
         return "None"
     if isinstance(found, type):
@@ -231,7 +231,7 @@ def _shown(found: Any) -> str:
     if isinstance(found, FunctionType):
         return f"function {found.__name__!r}"
     if isinstance(found, CoroutineType):
-        found.close()  # it is never awaited now
+        found.close()  # nothing will await it, and Python would warn
         return f"a coroutine of {found.__name__!r}"
     kind = type(found).__name__
     return f"{kind} {found.name!r}" if _is_worker(found) else kind
@@ -246,7 +246,7 @@ def _hint(found: Any) -> str:
 
 
 def _is_worker(found: object) -> bool:
-    # By its looks: workers stand on a floor above this one.
+    # By its attributes, because the module of workers imports this one.
     return hasattr(type(found), "request") and all(
         isinstance(getattr(found, name, None), str) for name in ("name", "__name__")
     )

@@ -1,13 +1,13 @@
-"""Checks of settings that gather what they find instead of stopping at the first."""
+"""Checks of settings, which collect all problems instead of stopping at the first."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
-from bgjobs._core.deferred import is_generator_function, why_not_plain
 from bgjobs._core.jobs import LARGEST_WHOLE
+from bgjobs._core.lazy import is_generator_function, kind_if_not_plain
 from bgjobs._core.requests import LONGEST_NAME
 from bgjobs._core.text import number_text, value_text
 from bgjobs._core.timestamps import LONGEST_DELAY
@@ -16,16 +16,16 @@ from bgjobs.backoff import Custom, is_policy
 from bgjobs.errors import ConfigError
 
 LONGEST_TIME = 1e9
-"""Seconds, some thirty years; no setting means more."""
+"""The largest number of seconds in a setting, some thirty years."""
 
 
 def duplicates(names: Iterable[str]) -> list[str]:
-    """Give the names that occur more than once, in order."""
+    """Return the names that occur more than once, sorted."""
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 class Problems:
-    """Gathers problems inside its `with` block and raises them together at its end."""
+    """Collects problems within a `with` block, and raises one `ConfigError` at its end."""
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
@@ -44,7 +44,7 @@ class Problems:
             raise ConfigError(self._found)
 
     def add(self, problem: str) -> None:
-        """Note one problem, without its owner."""
+        """Add a problem; the name of the owner is put in front of it."""
         self._found.append(f"{self._owner}: {problem}")
 
     def name(self, what: str, value: object) -> None:
@@ -105,20 +105,20 @@ class Problems:
             self.add(f"{what}: expected True or False, found {value_text(value)}")
 
     def one(self, what: str, value: object, kind: type) -> bool:
-        """Expect a value of one class; says whether it is."""
+        """Expect an instance of one class; return whether it is one."""
         fits = isinstance(value, kind)
         if not fits:
             self.add(f"{what}: expected {kind.__name__}, found {_kind(value)}")
         return fits
 
     def choice(self, what: str, value: object, texts: Sequence[str]) -> None:
-        """Expect one of a few texts."""
+        """Expect one of these texts."""
         if not isinstance(value, str) or value not in texts:
             wanted = " or ".join(map(repr, texts))
             self.add(f"{what}: expected {wanted}, found {value_text(value)}")
 
     def having(self, what: str, value: object, method: str, wanted: str) -> None:
-        """Expect something with a method of this name, described by `wanted`, and no class."""
+        """Expect an object, not a class, with this method; `wanted` describes it."""
         if isinstance(value, type) or not callable(getattr(value, method, None)):
             self.add(f"{what}: expected {wanted}, found {_kind(value)}")
 
@@ -126,7 +126,7 @@ class Problems:
         """Expect a plain function, not an async one."""
         if not callable(value):
             self.add(f"{what}: expected a function, found {type(value).__name__}")
-        elif found := why_not_plain(value):
+        elif found := kind_if_not_plain(value):
             self.add(f"{what}: expected a plain function, found {found}")
 
     def backoff(self, what: str, value: object) -> None:
@@ -140,7 +140,7 @@ class Problems:
             self.add(f"{what}: {expected}, found {type(value).__name__}")
 
     def each(self, what: str, values: object, fits: Callable[[object], bool], one: str) -> None:
-        """Expect a sequence whose entries all fit; `one` describes an entry that does."""
+        """Expect a tuple whose entries all satisfy `fits`; `one` describes a valid entry."""
         if not isinstance(values, tuple):
             self.add(f"{what}: expected a list of them, found {type(values).__name__}")
             return
@@ -149,17 +149,37 @@ class Problems:
                 self.add(f"{what}[{position}]: expected {one}, found {_kind(value)}")
 
     def workers(self, what: str, values: object) -> None:
-        """Expect a sequence of what `@bgjobs.worker` makes."""
+        """Expect a tuple of workers."""
         self.each(what, values, _is_worker, "a worker made by @bgjobs.worker")
 
     def listeners(self, what: str, values: object) -> None:
-        """Expect a sequence of functions."""
+        """Expect a tuple of functions that are no generator functions."""
         self.each(what, values, _is_function, "a function of one event")
         if isinstance(values, tuple):
             for position, value in enumerate(cast("tuple[object, ...]", values)):
                 if is_generator_function(value):
                     expected = "expected a function of one event, found a generator function"
                     self.add(f"{what}[{position}]: {expected}")
+
+
+def check_handlers(workers: Iterable[Worker[..., Any]]) -> None:
+    """Raise `ConfigError` if workers of one name have different handlers."""
+    problems = list(ambiguous_handlers(workers))
+    if problems:
+        raise ConfigError(problems)
+
+
+def ambiguous_handlers(workers: Iterable[Worker[..., Any]]) -> Iterator[str]:
+    """Yield one problem for each name that several workers have with different handlers."""
+    # By `!=`: a handler may be an object without a hash.
+    first: dict[str, Callable[..., object]] = {}
+    clashing = {
+        worker.name
+        for worker in workers
+        if first.setdefault(worker.name, worker.handler) != worker.handler
+    }
+    for name in sorted(clashing):
+        yield f"workers: two different handlers have the name {name!r}"
 
 
 def _is_function(value: object) -> bool:

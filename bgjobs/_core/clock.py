@@ -1,4 +1,4 @@
-"""Where the runtime takes the time from, so that tests can give it another."""
+"""The source of the time for the runtime, which tests replace by a virtual one."""
 
 import time
 from datetime import UTC, datetime
@@ -8,44 +8,45 @@ from attrs import frozen
 
 
 class Clock(Protocol):
-    """The time of one running application."""
+    """The clocks of one running application; an object with these methods."""
 
     @property
     def inline(self) -> bool:
-        """True when the store is called on the event loop, which virtual time needs.
+        """Whether the store is called on the event loop instead of in a thread.
 
-        A virtual clock takes a thread at work for idleness and runs ahead of it.
+        Virtual time needs that: while a thread works, a virtual clock sees an idle event loop
+        and advances.
         """
         ...
 
     def now(self) -> datetime:
-        """Give the present instant, in UTC."""
+        """Return the present instant, in UTC."""
         ...
 
     def store_now(self) -> datetime | None:
-        """Give what the store shall take for now; None leaves it to the store's own clock."""
+        """Return what the store uses as the present; None for its own clock."""
         ...
 
     def monotonic(self) -> float:
-        """Give seconds that never go back. Called from threads too."""
+        """Return seconds that never decrease. This is also called from threads."""
         ...
 
 
 @final
 @frozen
 class SystemClock:
-    """The clocks of this machine, and the store's own."""
+    """The clocks of this machine, and the own clock of the store."""
 
     inline: bool = False
 
     def now(self) -> datetime:
-        """See `Clock.now`."""
+        """Return the time of this machine."""
         return datetime.now(UTC)
 
     def store_now(self) -> datetime | None:
-        """See `Clock.store_now`."""
+        """Return None: the store uses its own clock."""
         return None
 
     def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
+        """Return `time.monotonic()`."""
         return time.monotonic()

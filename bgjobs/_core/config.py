@@ -1,7 +1,8 @@
-"""What runs: queues, scheduled jobs, their workers, and the settings of the whole, all frozen.
+"""Settings: `Config`, `Queue`, `ScheduledJob` and their parts, as frozen values.
 
-What is wrong is refused where it is given, all that was found as one `ConfigError`. Only that
-there is nothing to do is found by `run`, as a configuration without queues can be administered.
+Constructors check all values and raise one `ConfigError` with every problem. A configuration
+with nothing to run is valid, because `bgjobs.administer` can use it; `Config.check` refuses it
+for `bgjobs.run`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, final
 
 from attrs import Factory, evolve, field, frozen
 
-from bgjobs._core.checks import LONGEST_TIME, Problems, duplicates
+from bgjobs._core.checks import (
+    LONGEST_TIME,
+    Problems,
+    ambiguous_handlers,
+    duplicates,
+)
 from bgjobs._core.clock import Clock, SystemClock
 from bgjobs._core.occurrences import Recurrence
 from bgjobs._core.outcomes import Limits
@@ -23,36 +29,35 @@ from bgjobs.backoff import Backoff, Exponential, as_backoff
 from bgjobs.errors import ConfigError, PayloadError
 from bgjobs.stores.port import Store
 
-if TYPE_CHECKING:  # a third of the time that `import bgjobs` takes, and needed by no producer
+if TYPE_CHECKING:  # not needed by programs that only enqueue, whose import is faster without
     from bgjobs.events import Listener
     from bgjobs.schedules import Schedule
 
 T = TypeVar("T")
 AnyWorker: TypeAlias = Worker[..., Any]
-"""A worker of any signature and result; a queue holds workers of many kinds."""
+"""A worker of any signature and result."""
 
 HEARTBEATS_PER_LEASE = 3
-"""A lease outlives this many heartbeats, so that two may fail before it is lost."""
-
+"""Heartbeats in the length of a lease, so that two of them may fail before the lease ends."""
 
 ON_TIME = 1.0
-"""Seconds that a run may be late without having been missed, where no other grace is set."""
+"""Seconds by which a run may be late with ``catch_up="never"`` and no `misfire_grace`."""
 SHORTEST_GRACE = 0.1
-"""Seconds; less than a reservation may take would let nothing run."""
+"""Seconds; with less time than a reservation takes, no run would ever start."""
 LONGEST_POLL = 604_800.0
-"""Seconds; a week serves tests in virtual time, where every look ends a jump of the clock."""
+"""Seconds; a week, for tests in virtual time, whose clock stops at each poll."""
 
 
 def _tuple(values: Iterable[T]) -> Sequence[T]:
-    """Freeze a sequence; what is none is given back, to be refused with its name."""
-    if isinstance(values, str | bytes):  # of which each character would be an entry
+    """Return an iterable as a tuple, and anything else as it is, for the checks to refuse."""
+    if isinstance(values, str | bytes):  # else each character would be an entry
         return cast("Sequence[T]", values)
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         return values
     return tuple(values)
 
 
-# One for each type, since a type checker takes the type of a setting from its converter.
+# One for each type, because type checkers take the type of a setting from its converter.
 def _queues(values: "Iterable[Queue]") -> "Sequence[Queue]":
     return _tuple(values)
 
@@ -71,7 +76,7 @@ def _listeners(values: "Iterable[Listener]") -> "Sequence[Listener]":
 
 def _quarter_of_lease(config: "Config") -> float:
     lease = config.lease
-    # A wrong lease is refused by its own name, and only once.
+    # A wrong lease is reported once, for the setting `lease`.
     is_right = isinstance(lease, int | float) and 0 < lease <= LONGEST_TIME  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
     return lease / 4 if is_right else 1.0
 
@@ -83,14 +88,19 @@ def _name_of_worker(job: "ScheduledJob") -> str:
 @final
 @frozen(kw_only=True)
 class RestartTolerance:
-    """How many crashes of one child are tolerated within a window of time."""
+    """How many crashes of a queue or another child of the supervisor are tolerated.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of bounds.
+    """
 
     restarts: int = 5
-    """So many within the window are tolerated; one more ends the application."""
+    """Crashes of one child that are tolerated within the window; one more ends the
+    application."""
     within: float = 60.0
-    """The window, in seconds."""
+    """The length of the window, in seconds."""
     backoff: Backoff = field(default=Exponential(base=0.1, maximum=5.0), converter=as_backoff)
-    """How long to wait before a child is started again."""
+    """The delay before a restart; the attempt is the number of crashes within the window."""
 
     def __attrs_post_init__(self) -> None:
         with Problems("RestartTolerance") as problems:
@@ -102,14 +112,18 @@ class RestartTolerance:
 @final
 @frozen(kw_only=True)
 class Retention:
-    """How long ended jobs are kept, up to 36,500 days; None keeps them for ever."""
+    """How long ended jobs are kept before they are deleted.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of bounds.
+    """
 
     succeeded: timedelta | None = timedelta(days=7)
-    """How long a job that succeeded is kept."""
+    """How long succeeded jobs are kept, up to 36,500 days; None keeps them forever."""
     failed: timedelta | None = None
-    """How long a job that failed is kept."""
+    """How long failed jobs are kept, up to 36,500 days; None keeps them forever."""
     interval: float = 60.0
-    """Seconds between two looks for what is old enough."""
+    """Seconds between two searches for jobs that can be deleted."""
 
     def __attrs_post_init__(self) -> None:
         with Problems("Retention") as problems:
@@ -121,25 +135,30 @@ class Retention:
 @final
 @frozen
 class Queue:
-    """A named set of workers that share their concurrency.
+    """A named set of workers whose jobs share one limit of concurrency.
 
-    Several queues may list one worker; each job is run by one of them.
+    Several queues, of one process or of many, may have the same worker. Each job is run by one
+    of them.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of bounds, or a worker is listed
+            twice.
     """
 
     name: str
-    """Unique in this configuration."""
+    """The name, unique in the configuration: 1 to 200 printable characters."""
     workers: Sequence[AnyWorker] = field(converter=_workers, kw_only=True)
-    """Whose jobs it runs; at least one."""
+    """The workers whose jobs the queue runs; at least one."""
     concurrency: int = field(default=10, kw_only=True)
-    """How many handlers run at once; sync handlers take one thread each."""
+    """How many handlers run at the same time; each plain function takes a thread."""
     max_retries: int = field(default=3, kw_only=True)
-    """How often a job that raised is tried again: 3 means up to four runs."""
+    """How often a job is retried after its handler raised: 3 means up to 4 attempts."""
     backoff: Backoff = field(factory=Exponential, converter=as_backoff, kw_only=True)
-    """How long it waits before that: a policy of `bgjobs.backoff` or a function."""
+    """The delay before a retry: a policy of `bgjobs.backoff` or a function of the attempt."""
     poll_interval: float = field(default=2.0, kw_only=True)
-    """Seconds between two looks at the store when nothing has told of a new job."""
+    """Seconds between two polls of the store while no notification of new jobs arrives."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners, kw_only=True)
-    """Told of this queue's events, before those of the whole configuration."""
+    """Functions called with the events of this queue, before those of the configuration."""
 
     def __attrs_post_init__(self) -> None:
         with Problems(f"queue {value_text(self.name)}") as problems:
@@ -160,39 +179,45 @@ class Queue:
 @final
 @frozen
 class ScheduledJob:
-    """A worker that runs whenever a schedule says, on any number of nodes.
+    """A worker that runs by a schedule, once per occurrence, on any number of nodes.
 
-    One planned run at a time: with its end the next one is planned, in the same transaction.
-    What a long run or a downtime has missed coalesces into one run.
+    At most one run is planned or running, on all nodes together. The transaction that ends a
+    run plans the next one. Occurrences that passed during a long run or a downtime are
+    coalesced into one run; see `catch_up`.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of bounds, or the worker requires
+            arguments and `request` is missing.
     """
 
     worker: AnyWorker
-    """What runs."""
+    """The worker that runs."""
     schedule: "Schedule"
-    """When it runs; see `bgjobs.schedules`."""
+    """The schedule, made by `bgjobs.schedules.schedule` or `bgjobs.schedules.every`."""
     name: str = field(default=Factory(_name_of_worker, takes_self=True), kw_only=True)
-    """Unique in all processes on one store; the worker's name unless said."""
+    """The name, unique among all processes of one store; by default that of the worker."""
     request: JobRequest | None = field(default=None, kw_only=True)
-    """What each run is called with: ``worker.request(...)``, without arguments unless said."""
+    """The arguments and the priority of each run; by default ``worker.request()``."""
     max_retries: int = field(default=3, kw_only=True)
-    """How often a run that raised is tried again before the next one is planned."""
+    """How often a run that raised is retried before the next one is planned."""
     backoff: Backoff = field(factory=Exponential, converter=as_backoff, kw_only=True)
-    """How long it waits before that: a policy of `bgjobs.backoff` or a function."""
+    """The delay before a retry: a policy of `bgjobs.backoff` or a function of the attempt."""
     catch_up: Literal["once", "never"] | int = field(default="once", kw_only=True)
-    """What becomes of occurrences that nobody could run in time.
+    """What to do about occurrences that no process could run in time.
 
-    ``"once"``: one late run for all of them. ``"never"``: no late run; what could not begin
-    within `misfire_grace`, or else a second, is skipped. A number: after the one that waits
-    the others are run too, the oldest first, up to so many in a row.
+    ``"once"``: one late run for all of them. ``"never"``: no late run; an occurrence that does
+    not start within `misfire_grace`, or within a second if that is None, is skipped. A number:
+    after the waiting occurrence the missed ones are run, too, the oldest first, at most so many
+    in a row.
     """
     misfire_grace: float | None = field(default=None, kw_only=True)
-    """Seconds after which a run that has not begun is skipped; None: however late it is."""
+    """Seconds after which a run that has not started is skipped; None: it is never skipped."""
     jitter: float = field(default=0.0, kw_only=True)
-    """Each run waits for a random time, up to so many seconds."""
+    """The upper bound of a random delay of each run, in seconds."""
     poll_interval: float = field(default=10.0, kw_only=True)
-    """Seconds between two looks at the store when nothing has told of a change."""
+    """Seconds between two polls of the store while no notification of a change arrives."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners, kw_only=True)
-    """Told of this job's events, before those of the whole configuration."""
+    """Functions called with the events of this job, before those of the configuration."""
 
     def __attrs_post_init__(self) -> None:
         with Problems(f"scheduled job {value_text(self.name)}") as problems:
@@ -213,13 +238,13 @@ class ScheduledJob:
             problems.seconds("poll_interval", self.poll_interval, least=0.01, most=LONGEST_POLL)
             problems.listeners("listeners", self.listeners)
 
-    def asked(self) -> JobRequest:
-        """Give what each run is called with."""
+    def run_request(self) -> JobRequest:
+        """Return the request of each run: `request`, or else ``worker.request()``."""
         return self.worker.request() if self.request is None else self.request
 
     @property
     def recurrence(self) -> Recurrence:
-        """What its rows carry of this."""
+        """The part of these settings that is stored in the row of the scheduled job."""
         grace = self.misfire_grace
         if grace is None and self.catch_up == "never":
             grace = ON_TIME
@@ -235,60 +260,71 @@ class ScheduledJob:
         if self.request is not None and not problems.one("request", self.request, JobRequest):
             return
         try:
-            asked = self.asked()
+            request = self.run_request()
         except (PayloadError, TypeError) as error:  # a missing argument is a TypeError
-            problems.add(f"request: {error}; say request=worker.request(...)")
+            problems.add(f"request: {error}; pass request=worker.request(...)")
             return
-        if asked.name != self.worker.name:
-            problems.add(f"request: expected one of {self.worker.name!r}, found {asked.name!r}")
-        if evolve(asked.options, priority=0) != JobOptions():
+        if request.name != self.worker.name:
+            problems.add(
+                f"request: expected one of {self.worker.name!r}, found {request.name!r}"
+            )
+        if evolve(request.options, priority=0) != JobOptions():
             problems.add("request: expected no time and no unique key, which the schedule sets")
 
 
 @final
 @frozen(kw_only=True)
 class Config:
-    """One application: where jobs are stored and who runs which. All times in seconds."""
+    """One application: its store, the workers that this process runs, and its timings.
+
+    All times are in seconds.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of bounds, two queues or two scheduled
+            jobs have the same name, two workers of one name have different handlers, or
+            `heartbeat_interval` is longer than a third of `lease`.
+    """
 
     store: Store
-    """Where the jobs are kept: `SQLiteStore`, `PostgresStore` or one of yours."""
+    """The store of the jobs: a `SQLiteStore`, a `PostgresStore` or another `Store`."""
     queues: Sequence[Queue] = field(default=(), converter=_queues)
-    """What this process runs; none in a process that only enqueues."""
+    """The queues that this process runs; none in a process that only enqueues."""
     scheduled_jobs: Sequence[ScheduledJob] = field(default=(), converter=_scheduled_jobs)
-    """What it runs by a schedule."""
+    """The scheduled jobs that this process runs."""
     enqueue_only: Sequence[AnyWorker] = field(default=(), converter=_workers)
-    """Workers whose jobs this process may enqueue although another one runs them."""
+    """Workers whose jobs this process may enqueue, while other processes run them."""
     listeners: "Sequence[Listener]" = field(default=(), converter=_listeners)
-    """Told of every event; see `bgjobs.events`."""
+    """Functions called with every event; see `bgjobs.events`."""
     log_failures: bool = True
-    """Log a warning for each job that failed for good, unless `log_listener` hears of it."""
+    """Whether to log a warning for each job that failed, unless `log_listener` logs it."""
     before_enqueue: Callable[[JobRequest], JobRequest] | None = None
-    """Given each request that is enqueued here; what it gives back is stored.
+    """A plain function called with each request; the request that it returns is stored.
 
-    Not for the jobs of a schedule, nor for those that a store's `enqueue_in` stores.
+    It is not called for the runs of scheduled jobs, nor by `enqueue_in` of a store.
     """
     lease: float = 20.0
-    """How long a queue that is heard of no more keeps its jobs."""
+    """How long a queue keeps its jobs after its last heartbeat; then they run again
+    elsewhere."""
     heartbeat_interval: float = field(default=Factory(_quarter_of_lease, takes_self=True))
-    """How often this process renews its leases; a quarter of one unless said."""
+    """The time between two renewals of the leases; by default a quarter of `lease`."""
     sweep_interval: float = field(default=Factory(_quarter_of_lease, takes_self=True))
-    """How often it looks for ended leases, of any process; a quarter of one unless said."""
+    """The time between two searches for expired leases; by default a quarter of `lease`."""
     grace: float = 10.0
-    """How long handlers may go on when the application stops, before they are cancelled."""
+    """How long handlers may continue when the application stops, before they are cancelled."""
     store_timeout: float = 30.0
-    """How long a call waits for a store that is away, before it is an error."""
+    """How long a call retries an unreachable store before it raises `StoreUnavailableError`."""
     limits: Limits = field(factory=Limits)
-    """How often a job may crash or be interrupted."""
+    """How often a job may crash or be interrupted before it fails."""
     restart_tolerance: RestartTolerance = field(factory=RestartTolerance)
     """How often a queue or a service may crash before the application ends."""
     retention: Retention = field(factory=Retention)
-    """How long ended jobs are kept."""
+    """How long ended jobs are kept before they are deleted."""
     migrate: bool = True
-    """Bring the schema up to date at start; without it an old schema is refused."""
+    """Whether `run` migrates an older schema; otherwise it raises `SchemaMismatchError`."""
     event_loop: Literal["trio", "asyncio"] = "trio"
-    """What ``bgjobs run`` runs it on; a program of yours chooses by how it starts."""
+    """The event loop of ``bgjobs run``; other programs choose one when they start."""
     clock: Clock = field(factory=SystemClock)
-    """Where the time comes from; tests give `bgjobs.testing.VirtualClock`."""
+    """The source of the time; tests use `bgjobs.testing.VirtualClock`."""
 
     def __attrs_post_init__(self) -> None:
         with Problems("Config") as problems:
@@ -313,18 +349,18 @@ class Config:
             problems.flag("migrate", self.migrate)
             problems.choice("event_loop", self.event_loop, ("trio", "asyncio"))
             problems.having("clock", self.clock, "monotonic", "a Clock")
-        # Only now each value is known to be what it should be.
+        # These checks rely on the types that were checked above.
         found = list(self._problems_of_the_whole())
         if found:
             raise ConfigError(found)
 
     def all_workers(self) -> Iterator[AnyWorker]:
-        """Give all workers that are run or may be enqueued here, repeats included."""
+        """Return all workers that this process runs or may enqueue, with repetitions."""
         scheduled = (job.worker for job in self.scheduled_jobs)
         return chain(*(queue.workers for queue in self.queues), scheduled, self.enqueue_only)
 
     def check(self) -> None:
-        """Raise `ConfigError` if there is nothing to run and nothing to enqueue."""
+        """Raise `ConfigError` if the configuration has no worker at all."""
         if not self.queues and not self.scheduled_jobs and not self.enqueue_only:
             problem = (
                 "Config: expected a queue, a scheduled job or a worker in enqueue_only, "
@@ -337,32 +373,13 @@ class Config:
             yield f"queues: two have the name {name!r}"
         for name in duplicates(job.name for job in self.scheduled_jobs):
             yield f"scheduled_jobs: two have the name {name!r}"
-        yield from _ambiguous_handlers(self.all_workers())
+        yield from ambiguous_handlers(self.all_workers())
         if self.heartbeat_interval * HEARTBEATS_PER_LEASE > self.lease:
             most = self.lease / HEARTBEATS_PER_LEASE
             yield (
                 f"heartbeat_interval: expected at most a third of the lease ({most:g} s), "
                 f"found {self.heartbeat_interval:g} s"
             )
-
-
-def check_handlers(workers: Iterable[AnyWorker]) -> None:
-    """Raise `ConfigError` when two different handlers have one name."""
-    problems = list(_ambiguous_handlers(workers))
-    if problems:
-        raise ConfigError(problems)
-
-
-def _ambiguous_handlers(workers: Iterable[AnyWorker]) -> Iterator[str]:
-    # By `!=`: a handler may be an object that has no hash.
-    first: dict[str, Callable[..., object]] = {}
-    clashing = {
-        worker.name
-        for worker in workers
-        if first.setdefault(worker.name, worker.handler) != worker.handler
-    }
-    for name in sorted(clashing):
-        yield f"workers: two different handlers have the name {name!r}"
 
 
 def _is_scheduled(value: object) -> bool:

@@ -1,7 +1,7 @@
-"""Job ids are UUIDs of version 7 (RFC 9562, section 5.7): ordered by the time they were made.
+"""Ids of jobs: UUIDs of version 7 (RFC 9562, section 5.7), ordered by the time of creation.
 
-They are made by the client, so that writing a job twice, because the first answer was lost,
-cannot make two jobs.
+The client creates them, so that repeating a write whose answer was lost cannot store two jobs.
+See https://www.rfc-editor.org/rfc/rfc9562.
 """
 
 import os
@@ -12,17 +12,17 @@ from uuid import UUID, SafeUUID
 
 _DIGITS = 32
 _FORM = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
-"""How `str` writes a UUID."""
+"""The format in which `str` writes a UUID."""
 _SHOWN = 50
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 
 
 def new_ids(count: int) -> list[UUID]:
-    """Make `count` ids in ascending order, all of this moment.
+    """Return `count` new ids in ascending order, all with the present time.
 
-    The twelve bits behind the milliseconds hold their fraction (RFC 9562, section 6.2,
-    method 3), the rest is random; within one call the random parts are sorted.
+    The twelve bits after the milliseconds are their fraction (RFC 9562, section 6.2, method 3).
+    The other bits are random, and sorted within one call.
     """
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = nanoseconds * 4096 // 1_000_000
@@ -31,13 +31,13 @@ def new_ids(count: int) -> list[UUID]:
     tails = sorted(
         int.from_bytes(random[start : start + 8]) >> 2 for start in range(0, 8 * count, 8)
     )
-    return [id_of(head | tail) for tail in tails]
+    return [uuid_of(head | tail) for tail in tails]
 
 
-def id_of(number: int) -> UUID:
-    """Make an id of its number, of 128 bits at most.
+def uuid_of(number: int) -> UUID:
+    """Return the UUID of a number of up to 128 bits.
 
-    `UUID(int=...)` does the same, with checks that take four times as long.
+    `UUID(int=...)` does the same, but its checks take four times as long.
     """
     made = object.__new__(UUID)
     object.__setattr__(made, "int", number)
@@ -46,20 +46,20 @@ def id_of(number: int) -> UUID:
 
 
 def parsed_id(text: str) -> UUID:
-    """Read an id as a database without a type for it keeps it.
+    """Return the id in a text column of a database without a type for UUIDs.
 
     Raises:
-        ValueError: It is not written as `str` writes a UUID.
+        ValueError: The text has another format than that of `str`.
     """
-    # Python also reads capitals, underscores, blanks and a prefix: of such a text the row would
-    # not be found again, as it is looked for by the one form.
+    # `UUID` accepts other formats, too, with capitals or a prefix. A row with such an id would
+    # not be found again, because rows are looked up by the format of `str`.
     if _FORM(text) is None:
         raise ValueError(f"expected an id of {_DIGITS} hexadecimal digits, found {text!a}")
-    return id_of(int(text.replace("-", ""), 16))
+    return uuid_of(int(text.replace("-", ""), 16))
 
 
 def ids_between(beginning: str) -> tuple[UUID, UUID]:
-    """Return the lowest and the highest id that begins so; `ValueError` for other text."""
+    """Return the lowest and the highest id that begins so, or raise `ValueError`."""
     digits = beginning.replace("-", "").lower()
     if not 0 < len(digits) <= _DIGITS or not set(digits) <= set(hexdigits):
         raise ValueError(
@@ -70,5 +70,5 @@ def ids_between(beginning: str) -> tuple[UUID, UUID]:
 
 
 def new_id() -> UUID:
-    """Make one id."""
+    """Return one new id."""
     return new_ids(1)[0]

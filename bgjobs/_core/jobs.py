@@ -1,4 +1,4 @@
-"""Jobs as values: what is asked for, what is stored, who holds it, how it ended."""
+"""Stored jobs as values: live, succeeded, failed and unreadable ones, and reservations."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,43 +10,47 @@ from attrs import field, frozen
 from bgjobs._core.occurrences import Occurrence
 
 CANCELLED = "Cancelled: "
-"""How the error of a job begins that an operator has cancelled."""
+"""The beginning of the error of a job that an operator cancelled."""
 LARGEST_WHOLE = 2**31 - 1
-"""No count and no limit is larger; both databases can still add to it."""
+"""The largest count or limit in a setting; it fits into an integer of both databases."""
 LARGEST_COUNT = 2**30 - 1
-"""No counter of a stored job is larger, and both databases can still add to it."""
+"""The largest counter of a stored job; both databases can add to it without an overflow."""
 
 
 @final
 @frozen
 class AttemptError:
-    """What one attempt of a job raised."""
+    """The error of one attempt of a job."""
 
     attempt: int
+    """The number of the attempt, counted from 1."""
     failed_at: datetime
+    """When the handler had raised, by the clock of the store."""
     error: str = field(repr=False)
-    """Type, message and traceback as text, cut to 8 KiB."""
+    """Type, message and traceback as text, cut to 8,192 characters."""
     reserved_at: datetime | None = None
-    """When it was reserved for this attempt; None for those of earlier versions."""
+    """When the job was reserved for this attempt; None in rows of earlier versions."""
 
 
 @final
 @frozen
 class Reservation:
-    """Who holds a job: the fence that every write about a reserved job carries.
+    """The owner of a job. Every write about a reserved job is conditional on it, as a fence.
 
-    `number` is raised by every reservation and lowered by nothing, so a holder that was
-    declared dead cannot be taken for the one that followed it.
+    Each reservation of a job has a higher `number` than the one before, so a write by an owner
+    whose lease expired cannot be taken for one by the next owner.
     """
 
     job_id: UUID
     owner: UUID
+    """The id of the lease of the queue."""
     number: int
+    """How many times the job was reserved, this time included."""
 
 
 @frozen(kw_only=True)
 class StoredJob:
-    """What every stored job has, live or ended."""
+    """The attributes of every stored job, live or ended."""
 
     id: UUID
     name: str
@@ -54,35 +58,45 @@ class StoredJob:
     payload: str = field(repr=False)
     """The arguments as JSON text."""
     priority: int = 0
+    """Lower numbers run first."""
     attempts: int = 0
-    """How many runs have raised so far; the number of the run that goes on, from 0."""
+    """How many attempts raised and were retried. The present attempt has the next number."""
     crashes: int = 0
-    """How many times its holder died while holding it."""
+    """How many times its owner died while it held the job."""
     interruptions: int = 0
-    """How many times a holder that was stopped handed it back."""
+    """How many times a queue that stopped released it unfinished."""
     reservations: int = 0
     """How many times it was reserved."""
     created_at: datetime
+    """When it was enqueued, by the clock of the store."""
     available_at: datetime
+    """From when on it may run."""
     reserved_at: datetime | None = None
+    """When it was reserved last; None if never, or if it waits again."""
     reserved_by: UUID | None = None
+    """The owner of the last reservation: the id of the lease of a queue."""
     unique_key: str | None = None
+    """The key of `JobRequest.unique`."""
     errors: tuple[AttemptError, ...] = ()
-    """What the attempts raised, oldest first; at most the last 20."""
+    """The errors of its attempts, oldest first; at most the last 20."""
     occurrence: Occurrence | None = None
-    """Which time of a schedule it serves; None for a job that was enqueued by hand."""
+    """The occurrence of a schedule that it serves; None for a job without a schedule."""
     metadata: Mapping[str, str] = field(factory=dict[str, str], hash=False)
-    """What `JobRequest.with_metadata` gave it."""
+    """The texts of `JobRequest.with_metadata`."""
 
 
 @final
 @frozen(kw_only=True)
 class Job(StoredJob):
-    """A live job: waiting, delayed or reserved."""
+    """A live job: waiting, delayed or running."""
 
     @property
     def reservation(self) -> Reservation:
-        """The reservation that holds this job; `ValueError` when nobody does."""
+        """The reservation of this job.
+
+        Raises:
+            ValueError: The job is not reserved.
+        """
         if self.reserved_by is None:
             raise ValueError(f"job {self.id} is not reserved")
         return Reservation(self.id, self.reserved_by, self.reservations)
@@ -94,36 +108,39 @@ class SucceededJob(StoredJob):
     """A job whose handler returned."""
 
     succeeded_at: datetime
+    """When its end was stored, by the clock of the store."""
 
 
 @final
 @frozen(kw_only=True)
 class FailedJob(StoredJob):
-    """A job that will not run again: out of retries, discarded, or too many crashes."""
+    """A job that will not run again unless it is retried by an operator."""
 
     error: str = field(repr=False)
-    """Why it ended: the last error, the reason of `Discard`, or which limit was passed."""
+    """Why it failed: the last error, the reason of `Discard`, a cancellation, or the limit."""
     failed_at: datetime
+    """When its end was stored, by the clock of the store."""
 
 
 @final
 @frozen(kw_only=True)
 class UnreadableJob:
-    """A stored row that is no job: another program wrote it, another version, or a hand.
+    """A stored row that cannot be read as a job.
 
-    It is not run, and not counted among jobs of any state. bgjobs moves it to a table of its
-    own, where it stays until it is deleted, or can be read and is put back.
+    Another program, another version of bgjobs or a person wrote it. It does not run, and no
+    state counts it. bgjobs moves it to a table of its own, where it stays until it is deleted,
+    or until it can be read and an operator retries it.
     """
 
     id: UUID
-    """By which operators find it; that of the job, unless that is none or taken."""
+    """The id for operators: that of the row, unless it is invalid or taken."""
     table: Literal["jobs", "jobs_succeeded", "jobs_failed"]
-    """Where the row was stored."""
+    """The table in which the row was found."""
     reason: str
-    """Which column cannot be read, and what was expected there; never its value."""
+    """Which column cannot be read, and what was expected in it; never the value."""
     columns: Mapping[str, str | int | None] = field(repr=False, hash=False)
-    """The columns as they are stored; a text is cut after 1,000 characters."""
+    """The stored columns; texts are cut after 1,000 characters."""
     found_at: datetime | None = None
-    """When it was set apart; None while it still lies in its table."""
+    """When the row was moved; None while it is still in `table`."""
     key: tuple[Any, ...] = field(default=(), repr=False, eq=False)
-    """How the store finds the row, as long as it has not changed since it was read."""
+    """How the store finds the row, provided that it did not change after it was read."""

@@ -1,4 +1,4 @@
-"""How much of a worker may go on at once, on all nodes together."""
+"""Limits of the jobs of one worker, on all nodes together."""
 
 from collections.abc import Iterator
 from typing import final
@@ -9,23 +9,27 @@ from bgjobs._core.text import number_text
 from bgjobs.errors import ConfigError
 
 LONGEST_PERIOD = 86_400.0
-"""Seconds; every start within a period is remembered."""
+"""Seconds; the store remembers every start within a period."""
 MOST_STARTS = 100_000
 
 
 @final
 @frozen
 class RateLimit:
-    """At most `allowed` jobs of a worker are reserved in any `period` seconds, anywhere.
+    """At most `allowed` jobs of a worker are reserved in any `period`, on all nodes together.
 
-    Counted by the clock of the store, at `Job.reserved_at`. A handler begins once the process
-    has heard of the reservation, usually some milliseconds later, so the begins of two handlers
-    may lie closer together than their reservations, by as much as that takes.
+    The store counts reservations by its own clock, at `Job.reserved_at`. A handler starts when
+    its process has received the reservation, usually some milliseconds later. So two handlers
+    may start closer together than they were reserved, by that time.
+
+    Raises:
+        ConfigError: `allowed` or `period` is out of bounds or has the wrong type.
     """
 
     allowed: int
+    """The number of jobs; 1 to 100,000."""
     period: float
-    """Seconds; up to a day."""
+    """The length of the period in seconds; above 0, up to a day."""
 
     def __attrs_post_init__(self) -> None:
         problems = [*_problems_of_allowed(self.allowed), *_problems_of_period(self.period)]
@@ -36,13 +40,14 @@ class RateLimit:
 @final
 @frozen
 class Cap:
-    """What a reservation has to keep to for the jobs of one worker."""
+    """The limits that reservations of the jobs of one worker must respect."""
 
     name: str
-    """The worker's."""
+    """The name of the worker."""
     running: int | None = None
-    """At most so many are reserved at once."""
+    """The largest number of jobs that are reserved at the same time; None for no limit."""
     rate: RateLimit | None = None
+    """How many jobs are reserved within a period; None for no limit."""
 
 
 def _problems_of_allowed(allowed: object) -> Iterator[str]:

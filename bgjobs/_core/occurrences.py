@@ -1,8 +1,8 @@
-"""What the row of a scheduled job knows: which occurrence it serves, and how to plan the next.
+"""The part of a scheduled job that is stored in its row: the occurrence and the recurrence.
 
-One live row per scheduled job is the lock: whatever the number of processes, one occurrence is
-waiting or running, never two. The row carries its plan, so that processes of different settings
-do not undo each other's: the next occurrence is planned by what the row says.
+A scheduled job has one live row, which is the lock: with any number of processes, at most one
+occurrence is waiting or running. The next occurrence is planned by the recurrence in the row,
+so that processes with different settings do not undo each other's changes.
 """
 
 from datetime import datetime, timedelta
@@ -11,42 +11,43 @@ from typing import final
 from attrs import frozen
 
 KEY_PREFIX = "schedule:"
-"""Begins the unique keys of scheduled jobs; no other key may begin so."""
+"""The beginning of the unique keys of scheduled jobs; other keys must not begin so."""
 
 
 @final
 @frozen(kw_only=True)
 class Recurrence:
-    """How a scheduled job recurs, as its rows carry it."""
+    """When a scheduled job recurs, as it is stored in its row."""
 
     name: str
     """The name of the scheduled job."""
     schedule: str
     """The text of its schedule; see `bgjobs.schedules.from_text`."""
     catch_up: int = 0
-    """How many missed occurrences in a row are made up one by one; with 0 they coalesce."""
+    """How many missed occurrences in a row are run one by one; with 0 they are coalesced."""
     misfire_grace: timedelta | None = None
-    """An occurrence that could not start for longer than this is missed; None: never."""
+    """An occurrence that starts later than this after its time is skipped; None: never."""
     jitter: timedelta = timedelta(0)
-    """Each run waits for a random time up to this."""
+    """The upper bound of the random delay of each run."""
 
     @property
     def unique_key(self) -> str:
-        """The unique key of its one live row."""
+        """The unique key of the live row."""
         return KEY_PREFIX + self.name
 
 
 @final
 @frozen(kw_only=True)
 class Occurrence:
-    """One time of a schedule, and what came before it."""
+    """One occurrence of a schedule."""
 
     recurrence: Recurrence
+    """How the scheduled job recurs after this occurrence."""
     at: datetime
-    """When the schedule wants it, without jitter."""
+    """The time of the occurrence, without jitter."""
     previous: datetime | None = None
-    """The occurrence that was served before; None for the first."""
+    """The time of the occurrence that was served before; None for the first one."""
     made_up: int = 0
-    """How many missed occurrences in a row have been made up, this one included."""
+    """How many missed occurrences in a row have been run one by one, this one included."""
     paused: bool = False
-    """It waits until the scheduled job is resumed."""
+    """Whether it waits until the scheduled job is resumed."""

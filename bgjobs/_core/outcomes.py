@@ -1,7 +1,8 @@
-"""How a run ended, and what that means for the job: one pure decision.
+"""Outcomes of runs, and the pure decision which settlement follows from an outcome.
 
-Three counters with three limits: `attempts` counts handlers that raised, `crashes` counts
-owners that died while holding the job, `interruptions` counts shutdowns that handed it back.
+A job has three counters, each with a limit: `attempts` counts handlers that raised, `crashes`
+counts owners that died while they held the job, and `interruptions` counts shutdowns that
+released it unfinished.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from bgjobs._core.timestamps import check_delay
 from bgjobs.backoff import Backoff, delay_of
 
 KEPT_ERRORS = 20
-"""How many errors of earlier attempts a row keeps; more would let a row grow without end."""
+"""How many errors of attempts a row keeps, so that it does not grow without a bound."""
 
 
 @final
@@ -31,7 +32,7 @@ class Returned:
 @final
 @frozen
 class Raised:
-    """The handler raised, ran out of time, or could not be called with the payload."""
+    """The handler raised or timed out, or could not be called with the payload."""
 
     error: str = field(repr=False)
 
@@ -47,7 +48,7 @@ class Discarded:
 @final
 @frozen
 class Cancelled:
-    """An operator has cancelled it."""
+    """An operator cancelled the job."""
 
     reason: str = field(repr=False)
 
@@ -63,7 +64,7 @@ class Snoozed:
 @final
 @frozen
 class Unstarted:
-    """The job was reserved, but the handler was not called, nor will it be now."""
+    """The job was reserved, but its handler was not called and will not be."""
 
 
 @final
@@ -81,7 +82,7 @@ class Crashed:
 @final
 @frozen
 class TooLate:
-    """The handler was not called: the job's time has passed."""
+    """The handler was not called, because the occurrence is too late."""
 
 
 Outcome = (
@@ -100,12 +101,18 @@ Outcome = (
 @final
 @frozen(kw_only=True)
 class Limits:
-    """How often a job may crash or be interrupted; these hold for all queues."""
+    """How often a job may crash or be interrupted, in all queues and scheduled jobs.
+
+    Raises:
+        TypeError: A value is not an int.
+        ValueError: A value is negative or too large.
+    """
 
     max_crashes: int = 3
-    """How often its process may die while running it; once more, and the job fails."""
+    """How often the process may die while it runs the job; with one more crash the job
+    fails."""
     max_interruptions: int = 100
-    """How often a shutdown may hand it back unfinished; once more, and the job fails."""
+    """How often a shutdown may release the job unfinished; with one more the job fails."""
 
     def __attrs_post_init__(self) -> None:
         check_whole("Limits: max_crashes", self.max_crashes, least=0)
@@ -115,7 +122,7 @@ class Limits:
 @final
 @frozen(kw_only=True)
 class RetryPolicy:
-    """How often a job is tried, and how long it waits in between."""
+    """How often a job is retried, and how long it waits before a retry."""
 
     max_retries: int
     backoff: Backoff
@@ -125,7 +132,7 @@ class RetryPolicy:
 def settle(
     job: Job, outcome: Outcome, policy: RetryPolicy, limits: Limits, now: datetime
 ) -> Settlement:
-    """Decide what is written about `job`, which is reserved, when its run ended so."""
+    """Return what to write about the reserved `job` after its run had this outcome."""
     match outcome:
         case Returned() | TooLate():
             end = Succeed if isinstance(outcome, Returned) else Drop
@@ -133,8 +140,8 @@ def settle(
         case Raised(error):
             return _after_error(job, error, policy, now)
         case Discarded(reason) | Cancelled(reason):
-            begin = CANCELLED if isinstance(outcome, Cancelled) else ""
-            return _fail(job, begin + reason)
+            prefix = CANCELLED if isinstance(outcome, Cancelled) else ""
+            return _fail(job, prefix + reason)
         case Snoozed(delay):
             return put_back(job, delay)
         case Unstarted():
@@ -144,10 +151,10 @@ def settle(
 
 
 def is_suspect(job: Job, limits: Limits) -> bool:
-    """Say whether one more crash would be its last, so that it must not run beside another.
+    """Whether the job would fail with one more crash, so that it must run alone.
 
-    Who killed a process is unknown: all that it held count a crash. Run one by one at the end,
-    the innocent get through, and only the culprit is used up.
+    When a process dies, it is unknown which job caused that, so all its jobs count a crash. A
+    job on its last crash runs without other jobs in the process, so that only the cause fails.
     """
     return 0 < limits.max_crashes <= job.crashes
 
@@ -155,7 +162,7 @@ def is_suspect(job: Job, limits: Limits) -> bool:
 def settle_unfinished(
     job: Job, outcome: Interrupted | Crashed, limits: Limits
 ) -> Fail | Requeue:
-    """Decide about a run that never came to its end."""
+    """Return what to write about a job whose run did not finish."""
     if isinstance(outcome, Crashed):
         job = evolve(job, crashes=job.crashes + 1)
         if job.crashes > limits.max_crashes:
@@ -168,12 +175,13 @@ def settle_unfinished(
 
 
 def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Settlement:
-    failure = AttemptError(job.attempts, now, error, job.reserved_at)
+    attempt = job.attempts + 1
+    failure = AttemptError(attempt, now, error, job.reserved_at)
     job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
     if job.attempts >= policy.max_retries:
         return _fail(job, error)
-    delay = delay_of(policy.backoff, job.attempts, policy.random)
-    return put_back(evolve(job, attempts=job.attempts + 1), delay)
+    delay = delay_of(policy.backoff, attempt, policy.random)
+    return put_back(evolve(job, attempts=attempt), delay)
 
 
 def _fail(job: Job, error: str) -> Fail:
@@ -188,7 +196,7 @@ def _fail(job: Job, error: str) -> Fail:
 
 
 def cancelled_instead(put_back: Requeue, reason: str) -> Fail:
-    """End a job that was to be put back, because an operator has cancelled it meanwhile."""
+    """Return the end of a job that an operator cancelled before it was put back."""
     return Fail(
         reservation=put_back.reservation,
         error=CANCELLED + reason,
@@ -200,7 +208,7 @@ def cancelled_instead(put_back: Requeue, reason: str) -> Fail:
 
 
 def put_back(job: Job, delay: timedelta | None = None) -> Requeue:
-    """Give a job back as it is; without a delay it stays due when it was."""
+    """Return a settlement that releases a job; without a delay its `available_at` stays."""
     return Requeue(
         reservation=job.reservation,
         attempts=job.attempts,
@@ -211,22 +219,39 @@ def put_back(job: Job, delay: timedelta | None = None) -> Requeue:
     )
 
 
-class Discard(Exception):  # noqa: N818 - an order to the queue, not an error
-    """Raise it in a handler to fail the job at once, whatever retries are left."""
+class Discard(Exception):  # noqa: N818 - an instruction to the queue, not an error
+    """Raised by a handler to fail its job now, without further retries.
+
+    The job is stored as failed, with `reason` as its error, and the queue emits `JobDiscarded`.
+
+    Args:
+        reason: The error of the failed job.
+    """
 
     reason: str = ""
-    """Also that of a subclass which calls no `__init__` of ours."""
+    """The error of the failed job."""  # a default, for subclasses that do not call `__init__`
 
     def __init__(self, reason: str) -> None:
         self.reason = as_reason(reason)
         super().__init__(reason)
 
 
-class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
-    """Raise it in a handler to put the job back for a while without spending an attempt."""
+class Snooze(Exception):  # noqa: N818 - an instruction to the queue, not an error
+    """Raised by a handler to put its job back for some time, without using a retry.
+
+    The counters of the job do not change, and the queue emits `JobSnoozed`. The store counts
+    the delay by its own clock, from when the job is put back.
+
+    Args:
+        for_: The delay, as seconds or a `timedelta`; 0 to 36,500 days.
+
+    Raises:
+        TypeError: `for_` is neither a number nor a `timedelta`. The attempt fails with it.
+        ValueError: `for_` is out of bounds. The attempt fails with it.
+    """
 
     delay: timedelta = timedelta(0)
-    """Also that of a subclass which calls no `__init__` of ours."""
+    """The delay before the job is due again."""  # a default, as in `Discard`
 
     def __init__(self, *, for_: float | timedelta) -> None:
         self.delay = as_snooze_delay(for_)
@@ -237,14 +262,14 @@ class Snooze(Exception):  # noqa: N818 - an order to the queue, not an error
 
 
 def as_reason(found: object) -> str:
-    """Return the reason of a `Discard` as a text, whatever it is.
+    """Return the reason of a `Discard` as a text; a value of another type as its `ascii`.
 
-    An order is never refused: then the job would be tried again, against the order.
+    It is not refused, because then the job would be retried.
     """
     return str.__str__(found) if isinstance(found, str) else ascii(found)
 
 
 def as_snooze_delay(found: float | timedelta) -> timedelta:
-    """Return the delay of a `Snooze`; `TypeError` or `ValueError` for what is none."""
+    """Return the delay of a `Snooze`; raise `TypeError` or `ValueError` for an invalid one."""
     seconds = found.total_seconds() if isinstance(found, timedelta) else found
     return check_delay("Snooze", seconds)

@@ -1,8 +1,9 @@
-"""Which occurrence comes next: pure decisions about the rows of scheduled jobs.
+"""Pure decisions about the rows of scheduled jobs: which occurrence comes next.
 
-`now` is the store's clock wherever the store has one, so that all processes decide alike. It
-may step back. After a small step no occurrence is planned that is not later than the one
-before. After a large one the clock was wrong before: what was served by it no longer counts.
+`now` is the time of the store's clock if the store has one, so that all processes decide alike.
+It may step back. After a small step, every planned occurrence is still later than the one
+before. After a large step the clock was wrong before it, and occurrences served at those times
+no longer count.
 """
 
 from collections.abc import Sequence
@@ -21,38 +22,39 @@ from bgjobs.errors import ScheduleValidationError
 from bgjobs.schedules import AnyOf, Interval, NoOccurrenceError, Schedule, from_text
 
 PARKED_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)
-"""When a paused occurrence is due: later than anybody waits, and no clock overflows."""
+"""When a paused occurrence is due: practically never, and early enough for all calendars."""
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-"""No clock shows a time before it."""
+"""The earliest plausible time of an occurrence."""
 MOST_COUNTED = 1000
-"""Missed occurrences that are counted; a second's schedule misses millions in a year."""
+"""How many missed occurrences are counted; one per second would be millions in a year."""
 CLOCK_NOISE = timedelta(seconds=1)
-"""By so much the store's clock may seem to step back although it does not."""
+"""How far the store's clock may appear to step back although it does not."""
 SMALLEST_STEP, LARGEST_STEP = timedelta(minutes=5), timedelta(hours=1)
-"""Between these lies how far a clock may be set back before what it has shown is disregarded.
+"""The bounds of the step of a clock after which its earlier times are disregarded.
 
-It is the distance of two occurrences: standing still for one more is better than serving one
-again. For a schedule of every second that is too short, for one of every year too long.
+Between them it is the distance of two occurrences, because it is better to pause for one
+occurrence than to serve one again. Of a schedule of every second that would be too short, and
+of one of every year too long.
 """
 DAY = timedelta(days=1)
 LONGEST_OF_OTHERS = timedelta(days=366)
-"""For so long a row may wait that another process has planned by settings of its own."""
+"""How long a row may wait that a process with other settings planned."""
 MOST_MADE_UP = 1_000_000
-"""How many missed occurrences in a row a scheduled job may ask to be made up."""
+"""The largest `catch_up` of a scheduled job."""
 LARGEST_SHIFT = timedelta(hours=3)
-"""By so much a change of time zone data may move a local time, that of a date line excepted."""
+"""How far a change of time zone data may move a local time, except at the date line."""
 
 
 def first(recurrence: Recurrence, now: datetime) -> Occurrence:
-    """Plan the first occurrence: the first thing that a scheduled job does is wait."""
+    """Return the first occurrence of a new scheduled job, which is later than `now`."""
     return Occurrence(recurrence=recurrence, at=from_text(recurrence.schedule).next_after(now))
 
 
 def following(served: Occurrence, now: datetime) -> Occurrence:
-    """Plan the occurrence after one whose run has ended.
+    """Return the occurrence after one whose run has ended.
 
-    It lies in the future: what a long run has missed coalesces into it. Only with `catch_up`
-    the missed ones are made up, one by one and so many in a row.
+    It is in the future: occurrences that passed during a long run are coalesced into it. With
+    `catch_up` it is the first missed one instead, until so many in a row have been run.
     """
     recurrence, now = served.recurrence, max(now, served.at)
     schedule = from_text(recurrence.schedule)
@@ -65,38 +67,38 @@ def following(served: Occurrence, now: datetime) -> Occurrence:
 
 
 def instead_of(missed: Occurrence, now: datetime) -> Occurrence:
-    """Plan the first occurrence that is not too late, in the place of one that is."""
+    """Return the first occurrence that is not too late, to replace one that is."""
     grace = missed.recurrence.misfire_grace or timedelta(0)
     at = from_text(missed.recurrence.schedule).next_after(max(now - grace, missed.at))
     return evolve(missed, at=at, made_up=0)
 
 
 def paused(standing: Occurrence, now: datetime) -> Occurrence:  # noqa: ARG001 - as all changes
-    """Let a waiting occurrence wait until it is resumed."""
+    """Return a waiting occurrence as paused."""
     return evolve(standing, paused=True)
 
 
 def resumed(standing: Occurrence, now: datetime) -> Occurrence:
-    """Plan a paused occurrence for the future; what was missed meanwhile is not made up."""
+    """Return a paused occurrence planned for the future; missed ones are not run."""
     return evolve(_moved(standing, now), paused=False) if standing.paused else standing
 
 
 def restarted(standing: Occurrence, now: datetime, *, recurrence: Recurrence) -> Occurrence:
-    """Plan a waiting occurrence as a process that starts with `plan` wants it."""
-    with suppress(NoOccurrenceError, ScheduleValidationError):  # then `plan` decides
+    """Return a waiting occurrence as planned by a process that starts with `recurrence`."""
+    with suppress(NoOccurrenceError, ScheduleValidationError):  # then `recurrence` decides
         standing = put_right(standing, now)
     return replanned(standing, now, recurrence=recurrence)
 
 
 def put_right(standing: Occurrence, now: datetime) -> Occurrence:
-    """Plan a waiting occurrence anew if its own schedule would not have planned it by now.
+    """Return a waiting occurrence, planned anew if its own schedule would not plan it now.
 
-    That is so if the clock has been set back since, or if the data of its time zone has
-    changed. What is due and is one of its schedule's stays, to be run late.
+    That is the case if the clock has been set back since, or if the data of its time zone has
+    changed. An occurrence of the schedule that is due stays, and is run late.
     """
     if standing.paused:
         return standing
-    standing = _without_the_future(standing, now)
+    standing = _without_future_previous(standing, now)
     schedule = from_text(standing.recurrence.schedule)
     at = standing.at if _may_occur(schedule, standing.at) else _nearest(schedule, standing, now)
     if at > now:
@@ -106,16 +108,16 @@ def put_right(standing: Occurrence, now: datetime) -> Occurrence:
 
 
 def is_ahead(job: Job, now: datetime) -> bool:
-    """Whether a row waits longer than it should, because the clock has been set back since.
+    """Whether a row waits too long, because the clock has been set back since it was planned.
 
-    By what the row says of the store's clock, and not by the schedule: a process with other
-    time zone data would plan it differently, and two of them must not move it to and fro.
+    This is derived from times of the store's clock in the row, not from the schedule: processes
+    with different time zone data would plan it differently, and must not move it to and fro.
     """
     occurrence = job.occurrence
     if occurrence is None or occurrence.paused or job.reserved_by is not None:
         return False
     seen = [job.created_at, *(one.reserved_at for one in job.errors if one.reserved_at)]
-    if has_begun(job):  # its next attempt is as far away as the clock was ahead
+    if has_begun(job):  # its next attempt is too far away by as much as the clock was ahead
         failed = max((one.failed_at for one in job.errors), default=job.created_at)
         return min(max(*seen, failed), job.available_at) - now > _tolerated_step(occurrence)
     if max(seen) - now <= CLOCK_NOISE:
@@ -140,11 +142,12 @@ def is_plausible(occurrence: Occurrence, name: str) -> bool:
 
 
 def is_foreign(waiting: Job, recurrence: Recurrence, now: datetime) -> bool:
-    """Whether a row that has the key of a scheduled job, and waits, was not planned by one.
+    """Whether a waiting row with the key of a scheduled job was not planned by a scheduled job.
 
-    Judged by the row's own plan, which may be that of a process with other settings. What
-    stands is only ever found too late, so that two processes which differ do not move it to and
-    fro. A pause that is written as this library writes it holds.
+    The recurrence in the row is used, which may be that of a process with other settings. A row
+    is only ever judged to be too late, never too early, so that two processes with different
+    settings do not move it to and fro. A pause in the form that this library writes is
+    accepted.
     """
     occurrence = waiting.occurrence
     if occurrence is None or not is_plausible(occurrence, recurrence.name):
@@ -152,27 +155,27 @@ def is_foreign(waiting: Job, recurrence: Recurrence, now: datetime) -> bool:
     if occurrence.paused:
         return waiting.available_at != PARKED_UNTIL
     wait, now = waiting.available_at - occurrence.at, now + CLOCK_NOISE
-    if not waiting.reservations:  # what was never reserved is not snoozed
+    if not waiting.reservations:  # a job that was never reserved was not snoozed
         if not timedelta(0) <= wait <= occurrence.recurrence.jitter:
             return True
-        if waiting.available_at - now > _longest_here(occurrence, recurrence, now):
+        if waiting.available_at - now > _longest_allowed(occurrence, recurrence, now):
             return True
     return not has_begun(waiting) and _is_too_far(occurrence, recurrence, now)
 
 
-def _longest_here(standing: Occurrence, recurrence: Recurrence, now: datetime) -> timedelta:
-    """Return for how long a row may wait, whatever its own plan says.
+def _longest_allowed(standing: Occurrence, recurrence: Recurrence, now: datetime) -> timedelta:
+    """Return how long a row may wait, regardless of its own recurrence.
 
-    By the plan of this process, and not less than a year: the plan of another process may be
-    newer, and stands.
+    This follows the recurrence of this process, but is at least a year, because the recurrence
+    of another process may be newer and is kept.
     """
     longest = _longest_wait(standing, recurrence, now) or LONGEST_OF_OTHERS
     return max(longest + recurrence.jitter, LONGEST_OF_OTHERS)
 
 
 def _is_too_far(standing: Occurrence, recurrence: Recurrence, now: datetime) -> bool:
-    for judge in (standing.recurrence, recurrence):
-        longest = _longest_wait(standing, judge, now)
+    for one in (standing.recurrence, recurrence):
+        longest = _longest_wait(standing, one, now)
         if longest is not None:
             return standing.at - now > longest
     return False
@@ -181,26 +184,26 @@ def _is_too_far(standing: Occurrence, recurrence: Recurrence, now: datetime) -> 
 def _longest_wait(
     standing: Occurrence, recurrence: Recurrence, now: datetime
 ) -> timedelta | None:
-    """Return how far ahead a plan has its next occurrence; None if it cannot be told."""
+    """Return how far ahead the next occurrence may be; None if the schedule cannot be read."""
     try:
         schedule = from_text(recurrence.schedule)
-        served = _served(schedule, _without_the_future(standing, now), now)
+        served = _served(schedule, _without_future_previous(standing, now), now)
         latest = schedule.next_after(max(now, served))
     except (NoOccurrenceError, ScheduleValidationError):
-        return None  # a newer version wrote it, or its zone is unknown here
+        return None  # a newer version wrote it, or this machine lacks its zone
     return latest - now + max(_slack_of(schedule), _shift_of(schedule))
 
 
 def _shift_of(schedule: Schedule) -> timedelta:
-    """Return by how much a process with other time zone data may have planned it later."""
+    """Return how much later a process with other time zone data may have planned it."""
     is_in_utc = all(str(one.timezone) == "UTC" for one in _members(schedule))
     return timedelta(0) if is_in_utc else LARGEST_SHIFT
 
 
 def replanned(standing: Occurrence, now: datetime, *, recurrence: Recurrence) -> Occurrence:
-    """Plan a waiting occurrence anew, because its scheduled job was changed.
+    """Return a waiting occurrence, planned anew because its scheduled job was changed.
 
-    Its time stays if the schedule is the same, or if it is due already: it is run late.
+    Its time stays if the schedule is the same, or if it is due already and is run late.
     """
     changed = standing.recurrence.schedule != recurrence.schedule
     standing = evolve(standing, recurrence=recurrence)
@@ -208,12 +211,12 @@ def replanned(standing: Occurrence, now: datetime, *, recurrence: Recurrence) ->
 
 
 def unchanged(standing: Occurrence, now: datetime) -> Occurrence:  # noqa: ARG001 - as all changes
-    """Leave it as it is."""
+    """Return the occurrence as it is."""
     return standing
 
 
 def has_begun(job: Job) -> bool:
-    """Return whether a waiting occurrence was run before: it waits for its next attempt."""
+    """Whether a waiting occurrence was run before, so that it waits for its next attempt."""
     if job.attempts or job.crashes or job.interruptions:
         return True
     occurrence = job.occurrence
@@ -223,9 +226,9 @@ def has_begun(job: Job) -> bool:
 
 
 def is_too_late(job: Job) -> bool:
-    """Say whether a reserved occurrence was missed: too late for its grace, and never begun.
+    """Whether a reserved occurrence is later than its grace allows and was not run before.
 
-    By the store's clock alone, which has set both instants.
+    Both times are those of the store's clock.
     """
     if job.occurrence is None or job.reserved_at is None or has_begun(job):
         return False
@@ -234,13 +237,13 @@ def is_too_late(job: Job) -> bool:
 
 
 def _moved(standing: Occurrence, now: datetime) -> Occurrence:
-    standing = _without_the_future(standing, now)
+    standing = _without_future_previous(standing, now)
     at = from_text(standing.recurrence.schedule).next_after(max(now, standing.previous or now))
     return evolve(standing, at=at, made_up=0)
 
 
-def _without_the_future(standing: Occurrence, now: datetime) -> Occurrence:
-    """Forget what was served before if it lies so far ahead that the clock was wrong."""
+def _without_future_previous(standing: Occurrence, now: datetime) -> Occurrence:
+    """Remove the previous occurrence if it is so far ahead that the clock was wrong."""
     previous = standing.previous
     if previous is None or previous - now <= _tolerated_step(standing):
         return standing
@@ -256,13 +259,13 @@ def _tolerated(distance: timedelta) -> timedelta:
 
 
 def _may_occur(schedule: Schedule, at: datetime) -> bool:
-    """Whether an instant is one of a schedule's; that of an interval may be any."""
+    """Whether an instant can be an occurrence; an interval accepts every instant."""
     slot = next(schedule.slots(at - MICROSECOND, at), None)
     return slot is not None or _interval_of(schedule) is not None
 
 
 def _slack_of(schedule: Schedule) -> timedelta:
-    """Return how late an interval may be by a small step of the clock."""
+    """Return how late an interval may be after a small step of the clock."""
     length = _interval_of(schedule)
     return timedelta(0) if length is None else _tolerated(length)
 
@@ -278,10 +281,10 @@ def _members(schedule: Schedule) -> Sequence[Schedule]:
 
 
 def _nearest(schedule: Schedule, standing: Occurrence, now: datetime) -> datetime:
-    """Return the occurrence whose place was taken by one that the schedule does not have.
+    """Return the occurrence of the schedule nearest to one that the schedule does not have.
 
-    If that one is due and none is near, it is run late rather than moved: another process may
-    have given it this schedule a moment ago, and what is due then is run first.
+    If that one is due and none is near, it stays and is run late: another process may have
+    changed the schedule a moment ago, and an occurrence that is due at that time is run first.
     """
     at, previous = standing.at, standing.previous
     nearest = schedule.next_after(max(at, previous or at))
@@ -292,7 +295,7 @@ def _nearest(schedule: Schedule, standing: Occurrence, now: datetime) -> datetim
 
 
 def _served(schedule: Schedule, standing: Occurrence, now: datetime) -> datetime:
-    """Return what was served before, by the data that its time zone has now."""
+    """Return the time of the previous occurrence by the present data of its time zone."""
     previous = standing.previous
     if previous is None or _may_occur(schedule, previous):
         return previous or now
@@ -316,14 +319,14 @@ def _last_between(schedule: Schedule, after: datetime, before: datetime) -> date
 
 
 def missed_between(recurrence: Recurrence, after: datetime, before: datetime) -> list[datetime]:
-    """Give the occurrences later than `after` and earlier than `before`, up to a thousand."""
+    """Return the occurrences later than `after` and earlier than `before`, up to a thousand."""
     schedule: Schedule = from_text(recurrence.schedule)
     slots = schedule.slots(after, before - MICROSECOND)
     return list(islice(slots, MOST_COUNTED))
 
 
-def request_of(asked: JobRequest, occurrence: Occurrence, random: Random) -> JobRequest:
-    """Ask for the job that serves an occurrence, called as `asked` says."""
+def request_of(template: JobRequest, occurrence: Occurrence, random: Random) -> JobRequest:
+    """Return the request for the job of an occurrence, with the arguments of `template`."""
     recurrence = occurrence.recurrence
     due = (
         PARKED_UNTIL
@@ -332,8 +335,8 @@ def request_of(asked: JobRequest, occurrence: Occurrence, random: Random) -> Job
     )
     options = JobOptions(
         available_at=due,
-        priority=asked.options.priority,
+        priority=template.options.priority,
         unique_key=recurrence.unique_key,
         occurrence=occurrence,
     )
-    return JobRequest(asked.name, asked.payload, options)
+    return JobRequest(template.name, template.payload, options)

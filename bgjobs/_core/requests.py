@@ -1,4 +1,4 @@
-"""Requests: jobs that are asked for and not stored yet, checked as they are made."""
+"""Requests for jobs that are not stored yet. They are checked when they are made."""
 
 from datetime import datetime, timedelta
 from math import inf
@@ -11,42 +11,34 @@ from bgjobs._core.text import check_storable, is_visible, number_text, value_tex
 from bgjobs._core.timestamps import as_instant, check_delay, check_number
 
 LOWEST_PRIORITY = 32_767
-"""Priorities run from -32,767 to 32,767, the small integer of SQL; lower runs first."""
-
-
+"""Priorities are -32,767 to 32,767, a `smallint` of SQL; jobs with lower ones run first."""
 LONGEST_NAME = 200
-"""Characters in the name of a worker; both databases index it."""
-
-
+"""Characters in the name of a worker, which both databases index."""
 LONGEST_KEY = 200
-"""Characters in a unique key, without the prefix of scheduled jobs; it is indexed too."""
-
-
+"""Characters in a unique key, without the prefix of scheduled jobs; it is indexed, too."""
 LARGEST_PAYLOAD = 1_048_576
 """Bytes of UTF-8 in one payload."""
-
-
 LONGEST_METADATA = 4_000
-"""Characters of all metadata of a job together; it is read with the job each time."""
+"""Characters of all metadata of a job together; each read of the job reads them."""
 
 
 @final
 @frozen
 class JobOptions:
-    """When and how a requested job shall run."""
+    """When and how a requested job runs."""
 
     available_at: datetime | None = None
     available_in: timedelta | None = None
     priority: int = 0
     unique_key: str | None = None
     occurrence: Occurrence | None = None
-    """Set by the runtime for the jobs of a schedule."""
+    """The occurrence that it serves; set by the runtime for scheduled jobs."""
     metadata: tuple[tuple[str, str], ...] = ()
     refuses_duplicates: bool = False
-    """Whether it is an error that another job has the unique key."""
+    """Whether it is an error if another job has the unique key."""
 
     def __attrs_post_init__(self) -> None:
-        # All but the defaults: each request passes here.
+        # Every request passes here, so defaults are not checked.
         if self.priority != 0 or type(self.priority) is not int:
             check_priority(self.priority)
         if self.unique_key is not None:
@@ -66,20 +58,22 @@ class JobOptions:
 @final
 @frozen
 class JobRequest:
-    """A job that is asked for and not stored yet; made by `Worker.request`.
+    """A request for a job, made by `Worker.request`; nothing is stored before it is enqueued.
 
-    A request is a value: it can be kept, refined into another one and enqueued any number of
-    times, each time as a job of its own.
+    A request is an immutable value. Its methods return changed copies. It can be enqueued any
+    number of times, each time as another job.
     """
 
     name: str
-    """The name of the worker that shall run it."""
+    """The name of the worker that runs the job."""
     payload: str = field(repr=False)
     """The arguments as JSON text."""
     options: JobOptions = JobOptions()
+    """What the methods below set."""
 
     def __attrs_post_init__(self) -> None:
-        # The databases differ in what they make of the rest: one stores what is before a NUL.
+        # SQLite and PostgreSQL treat other texts differently: one stores only what precedes a
+        # NUL.
         _check_text("name", self.name, LONGEST_NAME)
         check_storable("payload", self.payload)
         _check_size(self.payload)
@@ -88,36 +82,72 @@ class JobRequest:
             raise TypeError(f"options: expected JobOptions, found {found}")
 
     def available_at(self, moment: datetime) -> "JobRequest":
-        """Let the job wait until `moment`, an aware datetime. The last word on time wins."""
+        """Return a request for a job that runs at `moment` or later.
+
+        It replaces an earlier `available_at` or `available_in`.
+
+        Args:
+            moment: An aware datetime. One in the past means that the job is due at once.
+
+        Raises:
+            TypeError: `moment` is not a datetime.
+            NaiveDatetimeError: `moment` has no time zone.
+            ValueError: In UTC, `moment` is not within the years 1 to 9999.
+        """
         instant = as_instant("available_at", moment)
         return self._with(available_at=instant, available_in=None)
 
     def available_in(
         self, *, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> "JobRequest":
-        """Let the job wait for a while, counted by the database from when it is enqueued."""
+        """Return a request for a job that runs after a delay; the parts are added up.
+
+        The clock of the database counts the delay from when the job is enqueued. It replaces an
+        earlier `available_at` or `available_in`.
+
+        Raises:
+            TypeError: A part is not a number.
+            ValueError: The sum is negative, longer than 36,500 days, or NaN.
+        """
         parts = {"seconds": seconds, "minutes": minutes, "hours": hours, "days": days}
         for name, value in parts.items():
             check_number(f"available_in: {name}", value)
         try:
             wait = seconds + 60 * (minutes + 60 * (hours + 24 * days))
-        except OverflowError:  # a float and a whole number that no float can hold
+        except OverflowError:  # an int that no float can hold
             wait = inf
         delay = check_delay("available_in", wait)
         return self._with(available_at=None, available_in=delay)
 
     def priority(self, level: int) -> "JobRequest":
-        """Run before the jobs of higher `level`; 0 unless said, -32,767 to 32,767."""
+        """Return a request with a priority; the default is 0.
+
+        Args:
+            level: -32,767 to 32,767. Of the jobs that are due, those with lower numbers run
+                first.
+
+        Raises:
+            ValueError: `level` is out of bounds or not an int.
+        """
         check_priority(level)
         return self._with(priority=level)
 
     def unique(
         self, key: str, *, on_conflict: Literal["existing", "raise"] = "existing"
     ) -> "JobRequest":
-        """Allow one job of this worker and `key` at a time, waiting or running.
+        """Return a request that is stored only if no live job of this worker has the same key.
 
-        Enqueueing another while one is live stores nothing and gives the live one, or raises
-        `DuplicateJobError`; then nothing of that `enqueue_many` is stored.
+        A job is live while it waits or runs; when it has ended, the key is free again.
+
+        Args:
+            key: 1 to 200 printable characters that do not begin with ``schedule:``.
+            on_conflict: What `enqueue` does if a live job has the key. ``"existing"``: it
+                stores nothing and returns that job. ``"raise"``: it raises `DuplicateJobError`,
+                and stores nothing of the call, not even the other jobs of an `enqueue_many`.
+
+        Raises:
+            TypeError: `key` is not a text.
+            ValueError: `key` or `on_conflict` is not as described.
         """
         if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
             raise TypeError(f"unique key: expected str, found {type(key).__name__}")
@@ -141,10 +171,18 @@ class JobRequest:
         return self._with(unique_key=key, refuses_duplicates=on_conflict == "raise")
 
     def with_metadata(self, **values: str) -> "JobRequest":
-        """Let the job carry small texts beside its arguments, such as a trace context.
+        """Return a request with texts beside the arguments, such as a trace context.
 
-        `Job.metadata` gives them back. They go through no handler and are not secret: what is
-        in them may be shown. Keys that were given before keep what is not said anew.
+        They are stored as `Job.metadata` and are not passed to the handler. Command line, logs
+        and admin pages may show them, so they must not be secret.
+
+        Args:
+            values: Texts by key, at most 4,000 characters together. They are added to those of
+                earlier calls, and replace the values of the same keys.
+
+        Raises:
+            TypeError: A value is not a text.
+            ValueError: A text is too long, or a database cannot store it.
         """
         merged = {**dict(self.options.metadata), **values}
         return self._with(metadata=tuple(sorted(merged.items())))
@@ -154,7 +192,7 @@ class JobRequest:
 
 
 def check_priority(level: object) -> None:
-    """Expect a priority that every database can keep."""
+    """Expect a priority that every database can store."""
     if type(level) is not int or not -LOWEST_PRIORITY <= level <= LOWEST_PRIORITY:
         raise ValueError(
             f"priority: expected a whole number from {-LOWEST_PRIORITY} to "
@@ -163,7 +201,7 @@ def check_priority(level: object) -> None:
 
 
 def _check_time(at: object, after: object) -> None:
-    """Expect one of an instant and a delay, not both."""
+    """Expect either an instant or a delay, not both."""
     if at is not None and after is not None:
         raise ValueError("expected one of available_at and available_in, found both")
     if after is None:
@@ -200,14 +238,14 @@ def _length_of_pair(pair: object) -> int:
 
 
 def _check_text(what: str, text: object, longest: int) -> None:
-    """Expect a text that is short enough for an index and that every database stores."""
+    """Expect a text that every database can store and that is short enough for an index."""
     found = check_storable(what, text)
     if not 1 <= len(found) <= longest:
         raise ValueError(f"{what}: expected 1 to {longest} characters, found {len(found)}")
 
 
 def _check_size(payload: str) -> None:
-    # A character has 1 to 4 bytes, so most texts need not be encoded to be counted.
+    # A character has at most 4 bytes, so short texts need not be encoded to be counted.
     if 4 * len(payload) <= LARGEST_PAYLOAD or (
         payload.isascii() and len(payload) <= LARGEST_PAYLOAD
     ):

@@ -1,7 +1,7 @@
-"""What is written about a reserved job when its run is over.
+"""Settlements: what a queue or the monitor writes about a reserved job when its run has ended.
 
-A settlement carries the reservation as its fence and the new values of every counter as
-absolute numbers: as long as the fence holds nobody else can have changed them.
+A settlement has the reservation as its fence, and the new values of all counters. They are
+absolute numbers, because no other process can change them while the reservation is valid.
 """
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ from bgjobs._core.jobs import AttemptError, Reservation
 @final
 @frozen
 class Succeed:
-    """Move the job to the succeeded ones."""
+    """Move the job to the succeeded jobs."""
 
     reservation: Reservation
 
@@ -23,7 +23,7 @@ class Succeed:
 @final
 @frozen(kw_only=True)
 class Fail:
-    """Move the job to the failed ones, for good."""
+    """Move the job to the failed jobs."""
 
     reservation: Reservation
     error: str = field(repr=False)
@@ -36,7 +36,7 @@ class Fail:
 @final
 @frozen(kw_only=True)
 class Requeue:
-    """Give the reservation back, so that the job can be reserved again."""
+    """Release the reservation, so that the job can be reserved again."""
 
     reservation: Reservation
     attempts: int
@@ -44,13 +44,13 @@ class Requeue:
     interruptions: int
     errors: tuple[AttemptError, ...] = ()
     delay: timedelta | None = None
-    """Wait this long, counted from the database's now; None keeps the old `available_at`."""
+    """The delay, counted from the database's present; None keeps the old `available_at`."""
 
 
 @final
 @frozen
 class Drop:
-    """Delete the job, which never started: the time that it was planned for has passed."""
+    """Delete a job that did not start, because its occurrence is too late."""
 
     reservation: Reservation
 

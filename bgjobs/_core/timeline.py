@@ -1,4 +1,4 @@
-"""What has happened to one job, in the order in which it happened."""
+"""The timeline of one job, derived from its stored row."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,19 +13,31 @@ from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob
 @final
 @frozen
 class TimelineEntry:
-    """One thing that happened to a job."""
+    """One entry of the timeline of a job."""
 
     at: datetime
+    """When it happened; in the future for a delayed job that is ``due``."""
     what: str
+    """What happened: ``enqueued``, ``due``, ``attempt 1 reserved``, ``attempt 1 failed``,
+    ``succeeded`` or ``failed for good``."""
     error: str | None = field(default=None, repr=False)
-    """What was raised, or why the job ended."""
+    """The error of the attempt, or the reason why the job ended."""
 
 
 def timeline(job: StoredJob) -> Sequence[TimelineEntry]:
-    """Tell a job's life as far as its row knows it: the last 20 attempts that raised.
+    """Return what happened to a job, as far as its row has the times.
 
-    Of those before it knows only the number; crashes and interruptions are counted, without
-    their times.
+    The row has the last 20 attempts that raised. Of earlier attempts, crashes and interruptions
+    it has only the counts, so they have no entries.
+
+    Args:
+        job: A stored job, live or ended.
+
+    Returns:
+        The entries, oldest first. Attempts are counted from 1.
+
+    Raises:
+        TypeError: `job` is not a stored job.
     """
     check_type("timeline", job, StoredJob, "a job")
     return sorted(_entries(job), key=lambda entry: entry.at)
@@ -38,7 +50,7 @@ def _entries(job: StoredJob) -> Iterator[TimelineEntry]:
             yield TimelineEntry(one.reserved_at, f"attempt {one.attempt} reserved")
         yield TimelineEntry(one.failed_at, f"attempt {one.attempt} failed", one.error)
     if job.reserved_at is not None and job.reserved_at not in _reserved(job):
-        yield TimelineEntry(job.reserved_at, f"attempt {job.attempts} reserved")
+        yield TimelineEntry(job.reserved_at, f"attempt {job.attempts + 1} reserved")
     yield from _end(job)
 
 
@@ -46,8 +58,8 @@ def _end(job: StoredJob) -> Iterator[TimelineEntry]:
     if isinstance(job, SucceededJob):
         yield TimelineEntry(job.succeeded_at, "succeeded")
     elif isinstance(job, FailedJob):
-        said = bool(job.errors) and job.errors[-1].error == job.error
-        yield TimelineEntry(job.failed_at, "failed for good", None if said else job.error)
+        is_listed = bool(job.errors) and job.errors[-1].error == job.error
+        yield TimelineEntry(job.failed_at, "failed for good", None if is_listed else job.error)
     elif isinstance(job, Job) and job.reserved_by is None:
         yield TimelineEntry(job.available_at, "due")
 

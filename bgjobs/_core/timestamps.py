@@ -1,4 +1,4 @@
-"""Instants are aware datetimes in UTC; durations are seconds or `timedelta`."""
+"""Conversions of instants, which are aware datetimes in UTC, and of durations."""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -9,16 +9,16 @@ from bgjobs.errors import NaiveDatetimeError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LONGEST_DELAY = timedelta(days=36_500)
-"""A hundred years: every calendar here can count so far ahead, and so far back."""
+"""A hundred years; both databases and Python can add it to the present and subtract it."""
 
 
 def as_instant(what: str, moment: datetime) -> datetime:
     """Return `moment` in UTC; `what` names it in errors.
 
     Raises:
-        TypeError: It is no datetime.
+        TypeError: It is not a datetime.
         NaiveDatetimeError: It has no time zone.
-        ValueError: In UTC it lies before the year 1 or after the year 9999.
+        ValueError: In UTC it is before the year 1 or after the year 9999.
     """
     if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
         raise TypeError(
@@ -36,20 +36,20 @@ def as_instant(what: str, moment: datetime) -> datetime:
 
 
 def as_duration(value: float | timedelta) -> timedelta:
-    """Give a duration that was written as seconds or as a `timedelta`."""
+    """Return a duration given as seconds or as a `timedelta`."""
     return value if isinstance(value, timedelta) else timedelta(seconds=value)
 
 
 def to_microseconds(instant: datetime) -> int:
-    """Count the whole microseconds since 1970; exact, unlike `datetime.timestamp`."""
+    """Return the whole microseconds since 1970; exact, unlike `datetime.timestamp`."""
     return (instant - EPOCH) // MICROSECOND
 
 
-# A batch of jobs was stored, and reserved, at a few instants: this halves what reading them
-# takes. By position, because a keyword takes longer than all the rest.
+# The jobs of a batch were stored and reserved at few different instants, so the cache halves
+# the time to read them. Positional arguments, because a keyword takes longer than all the rest.
 @lru_cache(maxsize=256)
 def from_microseconds(count: int) -> datetime:
-    """Give the instant that lies `count` microseconds after 1970."""
+    """Return the instant `count` microseconds after the beginning of 1970."""
     return EPOCH + timedelta(0, 0, count)
 
 
@@ -57,11 +57,11 @@ FIRST_MICROSECOND, LAST_MICROSECOND = (
     to_microseconds(datetime.min.replace(tzinfo=UTC)),
     to_microseconds(datetime.max.replace(tzinfo=UTC)),
 )
-"""The counts of the first and the last instant that a `datetime` can say."""
+"""The numbers of the first and the last instant of a `datetime`."""
 
 
 def check_delay(what: str, seconds: float) -> timedelta:
-    """Give a delay that every calendar here can count."""
+    """Return a delay of 0 seconds to 100 years as a `timedelta`; `what` names it in errors."""
     check_number(what, seconds)
     if not 0 <= seconds <= LONGEST_DELAY.total_seconds():
         raise ValueError(
@@ -72,7 +72,7 @@ def check_delay(what: str, seconds: float) -> timedelta:
 
 
 def _as_float(number: float) -> float:
-    """Return a number as a float, to be shown; infinity if it is beyond all floats."""
+    """Return a number as a float for an error; infinity if no float is so large."""
     try:
         return float(number)
     except OverflowError:
@@ -80,5 +80,6 @@ def _as_float(number: float) -> float:
 
 
 def check_number(what: str, value: object) -> None:
+    """Raise `TypeError` unless `value` is a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{what}: expected a number, found {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""`@worker` turns a function into a worker: a name, a payload codec, typed requests."""
+"""`@worker`, which makes a `Worker` from a function: a name, a codec and typed requests."""
 
 import sys
 import unicodedata
@@ -9,8 +9,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, final, o
 from attrs import field, frozen
 
 from bgjobs._core.context import JobContext
-from bgjobs._core.deferred import is_async_function, is_generator_function
 from bgjobs._core.jobs import LARGEST_WHOLE
+from bgjobs._core.lazy import is_async_function, is_generator_function
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.payloads import Codec
 from bgjobs._core.requests import LONGEST_NAME, JobRequest
@@ -25,53 +25,71 @@ S = TypeVar("S")
 
 
 @final
-@frozen(eq=False, repr=False, slots=False)  # no slots: a worker has its handler's __doc__
+@frozen(eq=False, repr=False, slots=False)  # no slots: it has the handler's __doc__
 class Worker(Generic[P, R]):
-    """A handler that jobs can be requested for; made by `worker`.
+    """A function whose calls can be stored as jobs; made by `worker`.
 
-    `P` are the handler's parameters without a `JobContext`, `R` is what a call of it gives:
-    a coroutine if it is an `async def`.
+    `P` are the parameters of the function without a `JobContext`. `R` is the type that a call
+    of the function returns: a coroutine if it is an `async def`.
     """
 
     name: str
-    """What stored jobs call it: unique in a configuration, and not to be changed lightly."""
-    handler: Callable[..., R]
-    timeout: float | None
-    """Seconds after which an attempt is cancelled."""
-    cap: Cap | None
-    """How much of it may go on at once on all nodes together; None for as much as there is."""
-    is_async: bool
-    """False for a plain function, which runs in a worker thread.
+    """The name by which stored jobs find their worker, unique in a configuration.
 
-    If that returns a coroutine, as a decorated `async def` may do, it is awaited on the loop.
+    With another name, the jobs that are stored already no longer find it.
+    """
+    handler: Callable[..., R]
+    """The function itself."""
+    timeout: float | None
+    """Seconds after which an attempt is cancelled and fails; None for no timeout."""
+    cap: Cap | None
+    """The limits of its jobs on all nodes together; None for no limit."""
+    is_async: bool
+    """Whether the handler is an `async def`. A plain function runs in a worker thread.
+
+    If a plain function returns a coroutine, as a decorated `async def` may do, the queue awaits
+    it on the event loop.
     """
     takes_context: bool
+    """Whether the first parameter of the handler is a `JobContext`."""
     _codec: Codec = field(alias="codec")
 
     def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest:
-        """Ask for a run with these arguments; nothing is stored before it is enqueued.
+        """Return a request for a job with these arguments, to be passed to `BgJobs.enqueue`.
 
-        The arguments are checked and written as JSON here: `PayloadError` names what does
-        not fit.
+        The arguments are checked and encoded as JSON; nothing is stored.
+
+        Raises:
+            TypeError: The handler cannot be called with these arguments.
+            PayloadError: An argument does not match its annotation or cannot be stored as JSON;
+                every such argument is listed.
         """
         return JobRequest(self.name, self._codec.encode(args, kwargs))
 
     def decode(self, payload: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Read back the arguments of a stored job; `PayloadError` if they do not fit."""
-        # Any: the types are those of the handler, which a stored row cannot tell.
+        """Return the positional and the keyword arguments of a stored job.
+
+        Raises:
+            PayloadError: The payload does not match the annotations of the handler.
+        """
+        # Any: their types are those of the handler, which a stored row does not contain.
         return self._codec.decode(payload)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the handler here and now, as if there were no queue."""
+        """Call the handler directly, without a queue.
+
+        Raises:
+            TypeError: The handler takes a `JobContext`; call ``.handler(context, ...)``.
+        """
         if self.takes_context:
             raise TypeError(
                 f"worker {self.name!r} takes a JobContext: "
-                f"call its .handler(context, ...) with one of your own"
+                f"call its .handler(context, ...) with a context that you made"
             )
         return self.handler(*args, **kwargs)
 
     def __attrs_post_init__(self) -> None:
-        """Look like the handler to `help`, `inspect` and documentation tools."""
+        """Copy the names of the handler, for `help`, `inspect` and documentation tools."""
         for name, value in (
             ("__name__", getattr(self.handler, "__name__", self.name)),
             ("__qualname__", getattr(self.handler, "__qualname__", self.name)),
@@ -85,7 +103,7 @@ class Worker(Generic[P, R]):
         return f"<Worker {self.name!r}>"
 
     def __reduce__(self) -> str:
-        """Pickle it by name, as functions are, so that it is itself where it is read."""
+        """Pickle the worker by its name, as functions are."""
         module, path = getattr(self, "__module__", None), self._path()
         found: Any = sys.modules.get(str(module))
         for name in path.split("."):
@@ -93,8 +111,8 @@ class Worker(Generic[P, R]):
         if found is not self:
             raise TypeError(
                 f"worker {self.name!r}: expected to find it as {module}.{path}, found "
-                f"{type(found).__name__}; it can be pickled if it is a name of its module, and "
-                "the one that its function has"
+                f"{type(found).__name__}; to be pickled, it has to be in its module under the "
+                "name of its function"
             )
         return path
 
@@ -111,7 +129,7 @@ class Worker(Generic[P, R]):
 @final
 @frozen
 class WorkerMaker:
-    """What `worker(...)` with settings gives: a decorator that keeps the signature."""
+    """The decorator that `worker(...)` with settings returns; it keeps the signature."""
 
     name: str | None
     timeout: float | timedelta | None
@@ -123,7 +141,7 @@ class WorkerMaker:
     @overload
     def __call__(self, handler: Callable[Q, S], /) -> Worker[Q, S]: ...
     def __call__(self, handler: Callable[..., S], /) -> "Worker[..., S]":
-        """Make the worker."""
+        """Return the worker of a function."""
         return _made(handler, self)
 
 
@@ -148,25 +166,38 @@ def worker(
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
 ) -> Worker[..., R] | WorkerMaker:
-    """Make a worker of a function, sync or async, whose parameters JSON can carry.
+    """Make a worker from a function; used as ``@worker`` or ``@worker(...)``.
 
-    `name` is the function's own unless said; stored jobs find their worker by it. After
-    `timeout` seconds an attempt is cancelled and has failed. Of its jobs at most `global_limit`
-    run at once, and no more are started than `rate_limit` allows, on all nodes together; what
-    counts are the rows, so nothing is left over when a process dies. A first parameter
-    annotated `JobContext` is filled at run time; beside ``**kwargs`` write it
-    ``ctx: JobContext, /``, or mypy counts it among the arguments. `WorkerDefinitionError`
-    lists every parameter that cannot be stored.
+    The function is async or plain. Its parameters need annotations of types that can be stored
+    as JSON. A first parameter annotated `JobContext` is not one of the arguments; the queue
+    passes it. Beside ``**kwargs`` it has to be positional-only, ``ctx: JobContext, /``, or else
+    mypy takes it for one of the arguments.
+
+    Args:
+        handler: The function.
+        name: The name by which stored jobs find their worker; by default that of the function.
+        timeout: Seconds, or a `timedelta`, after which an attempt is cancelled and fails; None
+            for no timeout.
+        global_limit: How many of its jobs run at the same time, on all nodes together. The
+            store counts rows, so a process that dies leaves no lock behind.
+        rate_limit: How many of its jobs start within a period, on all nodes together.
+
+    Returns:
+        The worker; with settings, a decorator that returns it.
+
+    Raises:
+        WorkerDefinitionError: The name, a setting or the kind of the function is invalid, or
+            parameters cannot be stored; all such parameters are listed.
     """
     maker = WorkerMaker(name, timeout, global_limit, rate_limit)
     return maker if handler is None else _made(handler, maker)
 
 
-def _made(handler: Callable[..., R], said: WorkerMaker) -> Worker[..., R]:
-    name = _checked_name(handler, said.name)
+def _made(handler: Callable[..., R], settings: WorkerMaker) -> Worker[..., R]:
+    name = _checked_name(handler, settings.name)
     _check_kind(name, handler)
-    seconds = _checked_timeout(name, said.timeout)
-    cap = _checked_cap(name, said.global_limit, said.rate_limit)
+    seconds = _checked_timeout(name, settings.timeout)
+    cap = _checked_cap(name, settings.global_limit, settings.rate_limit)
     codec = Codec(name, handler)
     is_async = is_async_function(handler)
     return Worker(name, handler, seconds, cap, is_async, codec.takes_context, codec)
@@ -211,8 +242,8 @@ def _check_kind(name: str, handler: object) -> None:
     if isinstance(handler, type):
         raise WorkerDefinitionError(
             name,
-            f"expected a function, found the class {handler.__name__!r}, of which a call only "
-            f"makes an object; give an object that has __call__",
+            f"expected a function, found the class {handler.__name__!r}, which a call would "
+            f"only instantiate; pass an instance with a __call__ method",
         )
     if is_generator_function(handler):
         raise WorkerDefinitionError(

@@ -19,7 +19,8 @@ from anyio import Event as Flag
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from bgjobs._core.deferred import is_async_function, refuse_deferred
+from bgjobs._core.exceptions import leaves
+from bgjobs._core.lazy import is_async_function, refuse_lazy
 from bgjobs._core.text import error_text
 from bgjobs._runtime.cancellation import (
     clear_native_cancellation,
@@ -27,7 +28,7 @@ from bgjobs._runtime.cancellation import (
     native_task,
     run_shielded,
 )
-from bgjobs.errors import BgJobsError, leaves
+from bgjobs.errors import BgJobsError
 from bgjobs.events import Event, Listener, ListenerFailed
 from bgjobs.logs import log_listener
 
@@ -123,7 +124,7 @@ class Mailbox:
         try:
             answer = await self._listener(event)
             if answer is not None:
-                refuse_deferred(f"listener {_name(self._listener)}", answer)
+                refuse_lazy(f"listener {_name(self._listener)}", answer)
         except GeneratorExit:  # the event loop has ended, and Python closes its coroutines
             raise
         except BaseException as error:
@@ -318,7 +319,7 @@ class Bus:
         try:
             answer = sink(event)
             if answer is not None:
-                refuse_deferred(f"listener {_name(listener)}", answer)
+                refuse_lazy(f"listener {_name(listener)}", answer)
         except BaseException as error:  # noqa: BLE001 - an error of a listener affects no job
             self.report_failure(listener, event, error)
 

@@ -21,7 +21,8 @@ from bgjobs._core.arguments import (
     check_whole,
     id_of,
 )
-from bgjobs._core.config import Config, ScheduledJob, check_handlers
+from bgjobs._core.checks import check_handlers
+from bgjobs._core.config import Config, ScheduledJob
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.admin.admin import Admin

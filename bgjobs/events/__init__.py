@@ -1,6 +1,6 @@
-"""Everything that happens, as one frozen class each; `Event` is their union.
+"""Events: one frozen class for each; `Event` is their union.
 
-Listeners get these values and nothing else. No event shows a payload in its `repr`.
+Listeners are called with these values. The `repr` of an event contains no payload.
 """
 
 from collections.abc import Awaitable, Callable
@@ -148,4 +148,4 @@ Event = (
 )
 
 Listener = Callable[[Event], Awaitable[None] | None]
-"""Told of events, in the order in which they happen; a plain function or an async one."""
+"""A plain or an async function that is called with each event, in the order of the events."""

@@ -1,4 +1,4 @@
-"""What happens to jobs."""
+"""Events about single jobs."""
 
 from datetime import timedelta
 from typing import final
@@ -11,7 +11,10 @@ from bgjobs._core.jobs import Job, UnreadableJob
 @final
 @frozen
 class JobEnqueued:
-    """A job was stored; told after the commit, when a queue may have it already."""
+    """A job of this process was stored.
+
+    Emitted after the commit, so a queue may have reserved the job before.
+    """
 
     job: Job
 
@@ -19,15 +22,19 @@ class JobEnqueued:
 @final
 @frozen
 class NoWorkerForJob:
-    """A job was asked for that nobody here handles; nothing was stored."""
+    """A request named a worker that this configuration lacks; nothing was stored.
+
+    The call raises `NoWorkerForJobError`.
+    """
 
     name: str
+    """The name in the request."""
 
 
 @final
 @frozen
 class JobReserved:
-    """A queue took a job."""
+    """A queue reserved a job; its handler has not been called yet."""
 
     queue: str
     job: Job
@@ -36,7 +43,7 @@ class JobReserved:
 @final
 @frozen
 class JobStarted:
-    """A handler is about to be called; once for every attempt."""
+    """A queue is about to call the handler of a job. Emitted once for each attempt."""
 
     queue: str
     job: Job
@@ -45,7 +52,7 @@ class JobStarted:
 @final
 @frozen
 class JobSucceeded:
-    """A handler returned and the job is stored as succeeded."""
+    """A handler returned, and the job is stored as succeeded."""
 
     queue: str
     job: Job
@@ -56,62 +63,74 @@ class JobSucceeded:
 @final
 @frozen
 class JobAttemptFailed:
-    """A handler raised and the job will be tried again."""
+    """A handler raised or timed out, and the job is stored to be retried."""
 
     queue: str
     job: Job
     error: str = field(repr=False)
+    """The text of the error with its traceback, as it is stored."""
     retry_in: timedelta
+    """The delay before the next attempt."""
 
 
 @final
 @frozen
 class JobFailed:
-    """A job is stored as failed and will not run again."""
+    """A queue stored a job as failed, because it passed one of its limits.
+
+    It will not run again: its retries are used up, or it was interrupted too often.
+    """
 
     queue: str
     job: Job
     error: str = field(repr=False)
+    """The text of the last error, or which limit was passed."""
 
 
 @final
 @frozen
 class JobDiscarded:
-    """A handler raised `Discard`; the job is stored as failed."""
+    """A handler raised `Discard`, and the job is stored as failed."""
 
     queue: str
     job: Job
     reason: str = field(repr=False)
+    """The reason that the handler gave."""
 
 
 @final
 @frozen
 class JobCancelled:
-    """A job was cancelled by an operator while a queue had it; it is stored as failed.
+    """An operator cancelled a job that was reserved; it is stored as failed.
 
-    The handler may have ended by itself, before its queue heard of it: with an error, or asking
-    to run again later.
+    The handler may have ended before its queue read the cancellation: it raised, or it raised
+    `Snooze`.
     """
 
     queue: str
     job: Job
     reason: str = field(repr=False)
+    """The reason that the operator gave."""
 
 
 @final
 @frozen
 class JobSnoozed:
-    """A handler raised `Snooze`; the job waits again."""
+    """A handler raised `Snooze`, and the job waits again."""
 
     queue: str
     job: Job
     delay: timedelta
+    """The delay before the job is due again."""
 
 
 @final
 @frozen
 class JobReleased:
-    """A job was handed back unfinished, because its queue is stopping."""
+    """A queue released a job whose handler did not finish or did not start; it will run again.
+
+    The usual reason is that the queue stops.
+    """
 
     queue: str
     job: Job
@@ -120,7 +139,10 @@ class JobReleased:
 @final
 @frozen
 class CancellationIgnored:
-    """A handler was cancelled and has not ended; its queue cannot stop before it does."""
+    """A handler still runs 5 seconds after it was cancelled.
+
+    Its queue cannot stop before the handler ends.
+    """
 
     queue: str
     job: Job
@@ -129,7 +151,10 @@ class CancellationIgnored:
 @final
 @frozen
 class ReservationLost:
-    """A finished run was not written: the job belongs to somebody else by now."""
+    """The end of a run was not stored, because another owner holds the job or has ended it.
+
+    The lease of this queue had expired before the write.
+    """
 
     queue: str
     job: Job
@@ -138,6 +163,9 @@ class ReservationLost:
 @final
 @frozen
 class JobUnreadable:
-    """A stored row is no job; it was moved to a table of its own, and this is told once."""
+    """A stored row could not be read as a job and was moved to a table of its own.
+
+    Emitted once, by the process that moved it.
+    """
 
     job: UnreadableJob

@@ -1,4 +1,4 @@
-"""What happens to schedules, queues, children, the store and the event loop of a process."""
+"""Events about scheduled jobs, queues, the supervisor, the store and the event loop."""
 
 from datetime import datetime
 from typing import final
@@ -12,20 +12,26 @@ from bgjobs._core.jobs import Job
 @final
 @frozen
 class OccurrencePlanned:
-    """The next run of a scheduled job is stored and waits."""
+    """The next run of a scheduled job was stored by this process."""
 
     scheduled_job: str
     at: datetime
+    """The time of the occurrence, without jitter."""
 
 
 @final
 @frozen
 class OccurrenceReplanned:
-    """A waiting run was moved: by a change, by `resume`, or because time was set right."""
+    """A waiting run of a scheduled job was moved, paused or resumed by this process.
+
+    The scheduled job was changed, or a clock was corrected.
+    """
 
     scheduled_job: str
     before: datetime
+    """The time that was planned before."""
     at: datetime
+    """The time that is planned now."""
 
 
 @final
@@ -35,14 +41,15 @@ class OccurrencesMissed:
 
     scheduled_job: str
     first: datetime
+    """The first of them."""
     count: int
-    """At most 1,000 are counted."""
+    """How many there were; at most 1,000 are counted."""
 
 
 @final
 @frozen
 class ScheduledJobPaused:
-    """`pause` was called here."""
+    """`ScheduledJobControl.pause` was called in this process."""
 
     scheduled_job: str
 
@@ -50,7 +57,7 @@ class ScheduledJobPaused:
 @final
 @frozen
 class ScheduledJobResumed:
-    """`resume` was called here."""
+    """`ScheduledJobControl.resume` was called in this process."""
 
     scheduled_job: str
 
@@ -58,7 +65,7 @@ class ScheduledJobResumed:
 @final
 @frozen
 class ScheduledJobRemoved:
-    """`remove_scheduled_job` was called here."""
+    """`BgJobs.remove_scheduled_job` was called in this process."""
 
     scheduled_job: str
 
@@ -66,25 +73,27 @@ class ScheduledJobRemoved:
 @final
 @frozen
 class QueueStarted:
-    """A queue has its lease and begins to look for jobs."""
+    """A queue has a lease and begins to look for jobs."""
 
     queue: str
     owner: UUID
+    """The id of the lease; each start of a queue has another one."""
 
 
 @final
 @frozen
 class QueueStopped:
-    """A queue looks for jobs no more."""
+    """A queue has ended, in an orderly way or by an error."""
 
     queue: str
     owner: UUID
+    """The id of the lease that the queue had."""
 
 
 @final
 @frozen
 class QueuePaused:
-    """`pause` was called; running handlers go on."""
+    """A queue was paused and starts no further jobs; running handlers continue."""
 
     queue: str
 
@@ -92,7 +101,7 @@ class QueuePaused:
 @final
 @frozen
 class QueueResumed:
-    """`resume` was called."""
+    """A paused queue was resumed."""
 
     queue: str
 
@@ -100,34 +109,42 @@ class QueueResumed:
 @final
 @frozen
 class QueueError:
-    """A queue met an error that it survives, such as a database that is away."""
+    """A queue, a scheduled job or the supervisor met an error.
+
+    Mostly one after which it continues, such as an unreachable database or a backoff function
+    that raised. If the error ends the queue, `ChildCrashed` follows.
+    """
 
     queue: str
+    """The name of the queue, of the scheduled job, or of the child of the supervisor."""
     error: Exception
 
 
 @final
 @frozen
 class OwnerDied:
-    """A queue of this process ended without giving back what it held."""
+    """A queue of this process ended without releasing its jobs; the monitor will do so."""
 
     owner: UUID
+    """The id of the lease that the queue had."""
     queue: str
 
 
 @final
 @frozen
 class MonitorReleasing:
-    """The monitor is about to release what an owner left behind; `owner` None: of any node."""
+    """The monitor is about to release the jobs of an owner that died."""
 
     owner: UUID | None
+    """The id of the lease; None for jobs of several owners, of any process."""
     jobs: int
+    """How many jobs the owner holds."""
 
 
 @final
 @frozen
 class MonitorReleased:
-    """The monitor put a dead owner's job back, so that it runs again."""
+    """The monitor put a job of a dead owner back; it will run again."""
 
     job: Job
 
@@ -135,16 +152,20 @@ class MonitorReleased:
 @final
 @frozen
 class MonitorFailed:
-    """The monitor ended a dead owner's job as failed: it passed a limit or was cancelled."""
+    """The monitor stored a job of a dead owner as failed.
+
+    The job passed a limit, or an operator had cancelled it.
+    """
 
     job: Job
     error: str = field(repr=False)
+    """Which limit was passed, or the reason of the cancellation."""
 
 
 @final
 @frozen
 class ChildCrashed:
-    """A child of the supervisor raised."""
+    """A child of the supervisor, such as a queue, raised."""
 
     child: str
     error: BaseException
@@ -153,26 +174,30 @@ class ChildCrashed:
 @final
 @frozen
 class ChildRestarted:
-    """The supervisor starts a child again."""
+    """The supervisor restarts a child that crashed, after its backoff."""
 
     child: str
     restarts: int
-    """How many times within the tolerance's window."""
+    """The number of crashes within the window of `RestartTolerance`."""
 
 
 @final
 @frozen
 class RestartLimitExceeded:
-    """A child crashed more often than tolerated; the supervisor takes everything down."""
+    """A child crashed more often than `RestartTolerance` allows.
+
+    The supervisor stops all other children, and ``async with bgjobs.run(...)`` raises.
+    """
 
     child: str
     error: BaseException
+    """The error of the last crash."""
 
 
 @final
 @frozen
 class SetupFailed:
-    """`run` could not start."""
+    """`run` could not open the store; it raises the same error."""
 
     error: Exception
 
@@ -180,79 +205,88 @@ class SetupFailed:
 @final
 @frozen
 class StoreCalled:
-    """A verb of the store is about to be called.
+    """A method of the store is about to be called.
 
     `StoreResponded` or `StoreFailed` follows, unless the caller is cancelled first.
     """
 
     verb: str
+    """The name of the method."""
 
 
 @final
 @frozen
 class StoreResponded:
-    """A verb of the store returned."""
+    """A method of the store returned."""
 
     verb: str
+    """The name of the method."""
     seconds: float
+    """How long the call took."""
 
 
 @final
 @frozen
 class StoreFailed:
-    """A verb of the store raised."""
+    """A method of the store raised."""
 
     verb: str
+    """The name of the method."""
     error: Exception
 
 
 @final
 @frozen
 class Migrated:
-    """The schema was brought up to date."""
+    """`run` migrated the schema of the store."""
 
     migrations: tuple[str, ...]
+    """The names of the migrations, in the order in which they were applied."""
 
 
 @final
 @frozen
 class LoopLag:
-    """The event loop answered late: something blocked it."""
+    """The event loop was blocked and could not run other tasks."""
 
     seconds: float
+    """For how long."""
     worker: str | None
-    """The worker whose handler was on the stack, when one was."""
+    """The worker whose handler the loop was running; None if it was running something else."""
 
 
 @final
 @frozen
 class ClockSkew:
-    """The clock of this machine differs from the database's."""
+    """The clock of this machine differs from that of the database."""
 
     seconds: float
-    """Positive when this machine is ahead."""
+    """The difference; positive if this machine is ahead."""
 
 
 @final
 @frozen
 class AdminAction:
-    """An operator has changed something through `Admin`, in this process."""
+    """A method of `Admin` changed something in this process."""
 
     action: str
     """The name of the method."""
     subject: str
-    """What it was about: ids, or the name of a queue or a worker."""
+    """What was changed: ids of jobs, or the name of a queue or a worker."""
     count: int
-    """How many jobs it has changed; 1 for a queue."""
+    """The number of changed jobs; 1 for a queue."""
 
 
 @final
 @frozen
 class ChangeRefused:
-    """The database refused what an operator wanted of a job; the rest of the call is done."""
+    """The database refused a change of one job by `Admin`, an import or the pruner.
+
+    The other jobs of the call are changed.
+    """
 
     action: str
-    """The name of the method of `Admin`."""
+    """The name of the method of `Admin`; ``prune`` for the pruner."""
     job_id: UUID
     error: Exception
 
@@ -260,16 +294,19 @@ class ChangeRefused:
 @final
 @frozen
 class Pruned:
-    """Old ended jobs were deleted."""
+    """Ended jobs older than the `Retention` were deleted."""
 
     count: int
+    """The number of deleted jobs."""
 
 
 @final
 @frozen
 class ListenerFailed:
-    """A listener raised; told to the other listeners."""
+    """A listener raised; the other listeners receive this event."""
 
     listener: str
+    """The name of the listener."""
     event: str
+    """The class of the event with which it was called."""
     error: Exception

@@ -7,7 +7,7 @@ a | b         the union of two schedules
 from_text     a schedule from the text that `Schedule.text` has written
 """
 
-from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
+from bgjobs.errors import NoOccurrenceError, ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules.base import AnyOf, Schedule
 from bgjobs.schedules.builder import ScheduleBuilder, schedule
 from bgjobs.schedules.calendar import Calendar
@@ -51,7 +51,7 @@ __all__ = [
     "PreviewLine",
     "Schedule",
     "ScheduleBuilder",
-    "ScheduleFault",
+    "ScheduleProblem",
     "ScheduleValidationError",
     "Second",
     "Weekday",

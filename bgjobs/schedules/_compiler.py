@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar, final
 from attrs import frozen
 
 from bgjobs._core.text import value_text
-from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
+from bgjobs.errors import NoOccurrenceError, ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules._masks import LAST, SHAPES, matching_days, nth_weekday, union
 from bgjobs.schedules._zones import load_zone
 from bgjobs.schedules.base import Schedule, any_of
@@ -42,20 +42,20 @@ _ANY_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 """The calendar repeats itself, and each zone has one rule for the future."""
 
 
-def collect(checks: Iterable[Callable[[], T]], faults: list[ScheduleFault]) -> list[T]:
+def collect(checks: Iterable[Callable[[], T]], faults: list[ScheduleProblem]) -> list[T]:
     """Return the results of the checks that pass; append the problems of the others."""
     passed: list[T] = []
     for check in checks:
         try:
             passed.append(check())
         except ScheduleValidationError as error:
-            faults += error.faults
+            faults += error.problems
     return passed
 
 
 def collect_all(checks: Iterable[Callable[[], T]]) -> list[T]:
     """Return the results of all checks; raise one error with the problems of all of them."""
-    faults: list[ScheduleFault] = []
+    faults: list[ScheduleProblem] = []
     passed = collect(checks, faults)
     if faults:
         raise ScheduleValidationError(faults)
@@ -108,13 +108,13 @@ class Range:
             raise ScheduleValidationError([self._reversed()])
         return (2 << end) - (1 << start)
 
-    def _reversed(self) -> ScheduleFault:
+    def _reversed(self) -> ScheduleProblem:
         message = (
             f"{self.unit.label}: Range start must be smaller than end, "
             f"got start:{self.start} end:{self.end}"
         )
         found = (self.start, self.end)
-        return ScheduleFault(self.unit.name, "reversed_range", found, message)
+        return ScheduleProblem(self.unit.name, "reversed_range", found, message)
 
 
 @final
@@ -132,10 +132,10 @@ class Steps:
             raise ScheduleValidationError([self._out_of_bounds(span)])
         return sum(1 << n for n in range(self.unit.least, self.unit.most + 1, self.step))
 
-    def _out_of_bounds(self, span: int) -> ScheduleFault:
+    def _out_of_bounds(self, span: int) -> ScheduleProblem:
         found = value_text(self.step)
         message = f"{self.unit.label}: Step must be between 1 and {span}, found: {found}"
-        return ScheduleFault(self.unit.name, "out_of_bounds", self.step, message, (1, span))
+        return ScheduleProblem(self.unit.name, "out_of_bounds", self.step, message, (1, span))
 
 
 @final
@@ -167,7 +167,7 @@ class NthWeekday:
         if type(nth) is not int or not 1 <= nth <= LAST or self.nth == LAST:
             found = value_text(self.nth)
             message = f"Nth weekday must be between 1 and 5 or 'last', found: {found}"
-            fault = ScheduleFault(self.unit.name, "out_of_bounds", self.nth, message, (1, 5))
+            fault = ScheduleProblem(self.unit.name, "out_of_bounds", self.nth, message, (1, 5))
             raise ScheduleValidationError([fault])
         return nth_weekday(nth, weekday)
 
@@ -198,7 +198,7 @@ def compile_entries(entries: Sequence[Entry], zone: str) -> Schedule:
     """Return the schedule; raise an error that lists every problem of every entry."""
     of_units = [one for one in entries if not isinstance(one, At)]
     times = [one for one in entries if isinstance(one, At)]
-    faults: list[ScheduleFault] = []
+    faults: list[ScheduleProblem] = []
     masks = collect([entry.mask for entry in of_units], faults)
     times_of_day = collect([time.masks for time in times], faults)
     collect([partial(load_zone, zone)], faults)
@@ -220,14 +220,14 @@ def compile_entries(entries: Sequence[Entry], zone: str) -> Schedule:
     )
 
 
-def _conflicts(entries: Sequence[UnitEntry]) -> list[ScheduleFault]:
+def _conflicts(entries: Sequence[UnitEntry]) -> list[ScheduleProblem]:
     """Return the problems of hours and minutes that are given in addition to `at`."""
     message = (
         "{} cannot be combined with at(): give every time with at(), or join two schedules "
         "with |"
     )
     return [
-        ScheduleFault(unit.name, "conflict", unit.name, message.format(unit.label))
+        ScheduleProblem(unit.name, "conflict", unit.name, message.format(unit.label))
         for unit in (HOUR, MINUTE)
         if any(entry.unit is unit for entry in entries)
     ]
@@ -240,7 +240,7 @@ def _check_time_of_day(entries: Sequence[UnitEntry]) -> None:
             "No time of day is given, so it would occur every minute of these days: "
             "add a time, such as at(9), or every_minute()"
         )
-        fault = ScheduleFault("hour", "no_time", None, message)
+        fault = ScheduleProblem("hour", "no_time", None, message)
         raise ScheduleValidationError([fault])
 
 
@@ -307,5 +307,5 @@ def days_exist(days: int, weekdays: int, months: int) -> bool:
 def _impossible(problem: str) -> ScheduleValidationError:
     message = f"Schedule never occurs: {problem}"
     return ScheduleValidationError(
-        [ScheduleFault("day_of_month", "impossible", problem, message)]
+        [ScheduleProblem("day_of_month", "impossible", problem, message)]
     )

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from attrs import frozen
 
 from bgjobs._core.text import value_text
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules._masks import Masks, next_wall_time
 from bgjobs.schedules.units import weekday_abbreviation
 
@@ -45,16 +45,16 @@ def zone_name(zone: str | tzinfo) -> str:
     return cast("str", key if isinstance(zone, tzinfo) and key is not None else zone)
 
 
-def _unknown(name: object) -> ScheduleFault:
+def _unknown(name: object) -> ScheduleProblem:
     expected = "Time zone must be an IANA name such as 'Europe/Paris', found"
     if isinstance(name, ZoneInfo):
         message = f"{expected}: a ZoneInfo without a key, which cannot be stored"
-        return ScheduleFault("timezone", "unknown_zone", name, message)
+        return ScheduleProblem("timezone", "unknown_zone", name, message)
     text = str(name) if isinstance(name, str | tzinfo) else value_text(name)
     shown = text[:LONGEST_NAME]
     near = get_close_matches(shown, available_timezones(), n=1)
     hint = f", did you mean {near[0]!r}?" if near else ""
-    return ScheduleFault("timezone", "unknown_zone", name, f"{expected}: {shown!r}{hint}")
+    return ScheduleProblem("timezone", "unknown_zone", name, f"{expected}: {shown!r}{hint}")
 
 
 @frozen

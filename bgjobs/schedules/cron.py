@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules._compiler import collect, days_exist, ensure_occurs
 from bgjobs.schedules._masks import (
     EVERY_WEEKDAY,
@@ -69,7 +69,7 @@ def from_cron(text: str, tz: str | ZoneInfo = "UTC") -> Schedule:
             never occur. It lists every field that cannot be read.
     """
     fields, zone = _split(text), zone_name(tz)
-    faults: list[ScheduleFault] = []
+    faults: list[ScheduleProblem] = []
     readers = zip(_FIELDS, fields, strict=True)
     masks = collect([partial(field.mask, part) for field, part in readers], faults)
     collect([partial(load_zone, zone)], faults)
@@ -83,7 +83,7 @@ def _split(text: str) -> list[str]:
         raise _refused("cron", text, f"Cron text must be a str, found: {type(text).__name__}")
     if len(text) > LONGEST_TEXT:
         message = f"Cron text must be at most {LONGEST_TEXT} characters, found: {len(text)}"
-        raise ScheduleValidationError([ScheduleFault("cron", "too_long", len(text), message)])
+        raise ScheduleValidationError([ScheduleProblem("cron", "too_long", len(text), message)])
     words = text.split()
     fields = PRESETS.get(words[0].upper(), "").split() if len(words) == 1 else words
     if len(fields) not in (5, 6):
@@ -166,7 +166,7 @@ class _Field:
                 f"Cron {self.label} must be between {self.least} and {self.most}, "
                 f"found: {written!r}"
             )
-            fault = ScheduleFault(self.unit, "out_of_bounds", written, message, bounds)
+            fault = ScheduleProblem(self.unit, "out_of_bounds", written, message, bounds)
             raise ScheduleValidationError([fault])
         return number
 
@@ -207,7 +207,7 @@ class _Field:
             f"Cron {self.label} must not be a reversed range, found: {written!r}, "
             f"write {','.join(parts)!r}"
         )
-        fault = ScheduleFault(self.unit, "reversed_range", written, message)
+        fault = ScheduleProblem(self.unit, "reversed_range", written, message)
         return ScheduleValidationError([fault])
 
     def _shown(self, number: int) -> str:
@@ -224,7 +224,7 @@ def _range_text(start: int, end: int, step: int, named: Callable[[int], str]) ->
 
 
 def _refused(unit: str, value: object, message: str) -> ScheduleValidationError:
-    return ScheduleValidationError([ScheduleFault(unit, "syntax", value, message)])
+    return ScheduleValidationError([ScheduleProblem(unit, "syntax", value, message)])
 
 
 _FIELDS = (

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from bgjobs._core.text import value_text
 from bgjobs._core.timestamps import as_instant
-from bgjobs.errors import NoOccurrenceError, ScheduleFault, ScheduleValidationError
+from bgjobs.errors import NoOccurrenceError, ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.description import describe_interval
 
@@ -101,10 +101,10 @@ def every(
     return Interval(whole)
 
 
-def _fault(given: dict[str, float]) -> ScheduleFault:
+def _fault(given: dict[str, float]) -> ScheduleProblem:
     found = ", ".join(f"{name}={value_text(value)}" for name, value in given.items()) or "0"
     message = (
         "Interval must be a whole number of milliseconds, from 1 to a hundred years, "
         f"found: {found}"
     )
-    return ScheduleFault("interval", "out_of_bounds", given, message)
+    return ScheduleProblem("interval", "out_of_bounds", given, message)

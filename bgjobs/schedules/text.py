@@ -11,7 +11,7 @@ Sunday, 7, and the first word says which rule the times follow when clocks are c
 import re
 
 from bgjobs._core.text import value_text
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules._compiler import ensure_occurs
 from bgjobs.schedules._masks import (
     EVERY_WEEKDAY,
@@ -107,4 +107,4 @@ def _term(name: str, text: str) -> int:
 
 def _unreadable(text: object) -> ScheduleValidationError:
     message = f"Schedule text cannot be read, found: {value_text(text)}"
-    return ScheduleValidationError([ScheduleFault("text", "syntax", text, message)])
+    return ScheduleValidationError([ScheduleProblem("text", "syntax", text, message)])

@@ -11,7 +11,7 @@ from typing import Literal, TypeGuard, cast, final
 from attrs import frozen
 
 from bgjobs._core.text import value_text
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 
 # fmt: off
 Second = Literal[
@@ -83,17 +83,17 @@ class Unit:
             raise ScheduleValidationError([self._out_of_bounds(value)])
         return value
 
-    def _out_of_bounds(self, value: object) -> ScheduleFault:
+    def _out_of_bounds(self, value: object) -> ScheduleProblem:
         found = value_text(value)
         message = f"{self.label} must be between {self.least} and {self.most}, found: {found}"
-        return ScheduleFault(
+        return ScheduleProblem(
             self.name, "out_of_bounds", value, message, (self.least, self.most)
         )
 
-    def _unknown(self, value: str) -> ScheduleFault:
+    def _unknown(self, value: str) -> ScheduleProblem:
         known = ", ".join(self.names)
         message = f"{self.label} must be one of {known}, found: {value_text(value)}"
-        return ScheduleFault(self.name, "unknown_name", value, message)
+        return ScheduleProblem(self.name, "unknown_name", value, message)
 
 
 SECOND = Unit("second", "Seconds", 0, 59)

@@ -186,7 +186,7 @@ def _attributes(queue: str, job: Job) -> dict[str, str | int]:
         OPERATION_TYPE: PROCESS,
         GROUP: queue,
         MESSAGE_ID: str(job.id),
-        ATTEMPT: job.attempts,
+        ATTEMPT: job.attempts + 1,
     }
     if job.occurrence is not None:
         attributes[SCHEDULED_JOB] = job.occurrence.recurrence.name

@@ -13,8 +13,8 @@ from attrs import frozen
 
 from bgjobs._core.arguments import as_span, check_callable, check_whole
 from bgjobs._core.config import AnyWorker
-from bgjobs._core.deferred import refuse_deferred
 from bgjobs._core.jobs import FailedJob, StoredJob, SucceededJob
+from bgjobs._core.lazy import refuse_lazy
 from bgjobs._core.payloads.equality import difference
 from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.timestamps import as_instant
@@ -222,7 +222,7 @@ class ExpectedJob:
 
 def _matches(matching: Callable[..., bool], bound: BoundArguments) -> bool:
     answer = matching(*bound.args, **bound.kwargs)
-    refuse_deferred("matching", answer)  # a coroutine would count as true
+    refuse_lazy("matching", answer)  # a coroutine would count as true
     return answer
 
 

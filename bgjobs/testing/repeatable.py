@@ -23,9 +23,9 @@ from attrs import define, evolve, field, frozen
 from bgjobs._core.arguments import check_whole
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
-from bgjobs._core.deferred import refuse_deferred
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.lazy import refuse_lazy
 from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs.stores.port import Store
@@ -294,7 +294,7 @@ class _Trial:
 async def _called(what: str, function: Callable[[], Any]) -> Any:
     answer = function()
     found = await answer if inspect.isawaitable(answer) else answer
-    refuse_deferred(what, found)
+    refuse_lazy(what, found)
     return found
 
 

@@ -106,7 +106,7 @@ def _raiser(tools: Tools) -> AnyWorker:
     async def raiser(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
         tools.begin(context)
         tools.leave_effect(context)
-        if context.attempt < 1 + milliseconds % 2:
+        if context.attempt < 2 + milliseconds % 2:
             raise HandlerError(REASON)
 
     return raiser
@@ -139,7 +139,7 @@ def _slow(tools: Tools) -> AnyWorker:
     async def slow(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
         tools.begin(context)
         tools.leave_effect(context)
-        if context.attempt == 0:
+        if context.attempt == 1:
             await anyio.sleep_forever()
 
     return slow

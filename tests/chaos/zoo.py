@@ -126,7 +126,7 @@ def _careless(tools: Tools) -> AnyWorker:
 
     def work(context: bgjobs.JobContext, connection: Any) -> None:
         tools.write_effect(context.job, connection)
-        if context.attempt == 0:
+        if context.attempt == 1:
             tools.journal.write("struck", "careless")
             raise HandlerError(REASON)
 
@@ -143,7 +143,7 @@ def _meddler(tools: Tools) -> AnyWorker:
 
     def work(context: bgjobs.JobContext, connection: Any) -> None:
         tools.write_effect(context.job, connection)
-        if context.attempt == 0:
+        if context.attempt == 1:
             tools.journal.write("struck", "meddler")
             connection.rollback()
 

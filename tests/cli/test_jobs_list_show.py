@@ -32,7 +32,7 @@ def test_two_commands_show_why_a_job_failed_and_retry_it(call: Call) -> None:
     retried = call("jobs", "retry", job)
 
     assert listed.code == retried.code == 0
-    assert lines[1].rstrip().endswith("ValueError: no such \\x1b[31m mail box, attempt 0")
+    assert lines[1].rstrip().endswith("ValueError: no such \\x1b[31m mail box, attempt 1")
     assert retried.out == f"retried {job}\n"
     assert job in ids(call, "--waiting")
     assert job not in ids(call, "--failed")

@@ -18,6 +18,7 @@ ELSEWHERE = {
     *("Schedule", "every", "schedule"),  # on the page of bgjobs.schedules
     *("Event", "Listener"),  # on the page of the events
     "BgJobsError",  # on the page of the errors
+    "Clock",  # on the page of bgjobs.testing
     *("Store", "OperatedStore", "operations_of"),  # on the page of the port
 }
 """Names of bgjobs that are on other pages."""

@@ -31,7 +31,7 @@ async def effect(context: bgjobs.JobContext, number: int, text: str = TEXT) -> N
 @bgjobs.worker
 async def flaky(context: bgjobs.JobContext, number: int) -> None:
     """Fail once, and then write the row."""
-    if context.attempt == 0:
+    if context.attempt == 1:
         raise ValueError(TEXT)
     write_row(context, number, TEXT)
 

@@ -9,7 +9,7 @@ NOT_ASKED: dict[str, str] = {
     "the library makes it, for callers to read": """
         Job SucceededJob FailedJob UnreadableJob Cursor AttemptError Reservation
         Occurrence Cancellation Imported Counts Finding LiveOwner Migration Schema ScheduleState
-        UnhandledJobs Preview PreviewLine Drained Ended ScheduleFault TimelineEntry
+        UnhandledJobs Preview PreviewLine Drained Ended ScheduleProblem TimelineEntry
         JobContext *Error""",
     "another function makes it, and checks what it is given": """
         BgJobs Admin EventStream QueueControl ScheduledJobControl Worker VirtualRun Custom
@@ -18,7 +18,7 @@ NOT_ASKED: dict[str, str] = {
         QueueControl.* *Store.[!e]* *.delay delay_of as_backoff log_listener operations_of
         VirtualEventLoop.* serve(task_status=*)""",
     "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff",
-    "its arguments are those of a handler: see tests/unit/payloads/test_values.py": "Worker.*",
+    "its arguments are a handler's: see tests/unit/core/payloads/test_values.py": "Worker.*",
     "an order is never refused: the job would be tried again, against it": "Discard",
     "a mock has all methods of a schedule": "*(schedule=a_mock)",
     "a payload is read where the job runs": "JobRequest(payload=an_empty_text)",

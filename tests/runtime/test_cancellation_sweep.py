@@ -39,7 +39,7 @@ def stumble(connection: Any) -> None:
 
 @bgjobs.worker
 async def stumbling(context: bgjobs.JobContext) -> None:
-    work = effect_of_stumbling if context.attempt else stumble
+    work = stumble if context.attempt == 1 else effect_of_stumbling
     context.complete_with(work)
 
 

@@ -161,7 +161,7 @@ async def test_a_decorated_handler_takes_its_context_and_orders_work(app: Harnes
 
     failed = await end_of(app, charge, 7)
     assert isinstance(failed, bgjobs.FailedJob)
-    assert failed.error == "attempt 0 of 7"
+    assert failed.error == "attempt 1 of 7"
 
 
 @on_asyncio

@@ -108,7 +108,7 @@ async def test_retries_wait_exactly_for_their_backoff(virtual_app: Harness) -> N
         if len(ran) < 4:
             raise ConnectionError("reset")
 
-    queue: dict[str, Any] = {**HOURLY, "backoff": lambda attempt: DAY * 2**attempt}
+    queue: dict[str, Any] = {**HOURLY, "backoff": lambda attempt: DAY * 2 ** (attempt - 1)}
     async with bgjobs.run(virtual_app.config(shaky, queue=queue)) as bg:
         await bg.enqueue(shaky.request())
         await bg.drain(with_delayed=True)

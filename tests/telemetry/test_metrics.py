@@ -101,7 +101,7 @@ def test_waiting_is_measured_by_the_clock_of_the_database(exports: Exports) -> N
 
 @bgjobs.worker
 async def tick(context: bgjobs.JobContext) -> None:
-    if context.attempt == 0:
+    if context.attempt == 1:
         raise LookupError
 
 

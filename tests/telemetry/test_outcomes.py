@@ -53,13 +53,13 @@ def outcomes(exports: Exports, worker: str) -> dict[str, int]:
 async def test_each_attempt_has_a_span_with_its_number(app: Traced) -> None:
     @bgjobs.worker
     async def shaky(context: bgjobs.JobContext) -> None:
-        if context.attempt < 2:
+        if context.attempt < 3:
             raise ConnectionError(SECRET)
 
     assert await run_one(app, shaky) == [
-        (0, "retried", "ConnectionError", StatusCode.ERROR),
         (1, "retried", "ConnectionError", StatusCode.ERROR),
-        (2, "succeeded", None, StatusCode.UNSET),
+        (2, "retried", "ConnectionError", StatusCode.ERROR),
+        (3, "succeeded", None, StatusCode.UNSET),
     ]
     assert outcomes(app.exports, "shaky") == {"retried": 2, "succeeded": 1}
     links = [
@@ -87,7 +87,7 @@ async def test_a_span_identifies_its_job(sqlite_app: Traced) -> None:
         "messaging.destination.name": "work",
         "messaging.consumer.group.name": "default",
         "messaging.message.id": str(job.id),
-        "bgjobs.attempt": 0,
+        "bgjobs.attempt": 1,
         "bgjobs.outcome": "succeeded",
     }
     assert dict(sqlite_app.exports.span("create work").attributes or {}) == {
@@ -104,8 +104,8 @@ async def test_the_last_failure_fails_the_job(sqlite_app: Traced) -> None:
         raise LookupError
 
     assert await run_one(sqlite_app, failing, queue={"max_retries": 1}) == [
-        (0, "retried", "LookupError", StatusCode.ERROR),
-        (1, "failed", "LookupError", StatusCode.ERROR),
+        (1, "retried", "LookupError", StatusCode.ERROR),
+        (2, "failed", "LookupError", StatusCode.ERROR),
     ]
     labels = {
         "messaging__system": "bgjobs",
@@ -124,8 +124,8 @@ async def test_discard_and_snooze_are_not_errors(sqlite_app: Traced) -> None:
         raise bgjobs.Discard(SECRET)
 
     assert await run_one(sqlite_app, ordering) == [
-        (0, "snoozed", None, StatusCode.UNSET),
-        (0, "discarded", None, StatusCode.UNSET),
+        (1, "snoozed", None, StatusCode.UNSET),
+        (1, "discarded", None, StatusCode.UNSET),
     ]
     assert outcomes(sqlite_app.exports, "ordering") == {"snoozed": 1, "discarded": 1}
 
@@ -136,7 +136,7 @@ async def test_a_timeout_is_an_error(sqlite_app: Traced) -> None:
         await anyio.sleep_forever()
 
     assert await run_one(sqlite_app, slow, queue={"max_retries": 0}) == [
-        (0, "failed", "TimeoutError", StatusCode.ERROR)
+        (1, "failed", "TimeoutError", StatusCode.ERROR)
     ]
 
 
@@ -149,7 +149,7 @@ async def test_a_handler_that_a_stop_cancels_is_released(sqlite_app: Traced) -> 
         await bg.enqueue(forever.request())
         await sqlite_app.recorder.wait_for(JobStarted)
     span = sqlite_app.exports.span("process forever")
-    assert summary(span) == (0, "released", None, StatusCode.UNSET)
+    assert summary(span) == (1, "released", None, StatusCode.UNSET)
     assert outcomes(sqlite_app.exports, "forever") == {"released": 1}
 
 
@@ -164,7 +164,7 @@ async def test_a_job_that_an_operator_cancels_is_cancelled(app: Traced) -> None:
         await bg.admin.cancel(job.id, reason=SECRET)
         await bg.drain()
     span = app.exports.span("process forever")
-    assert summary(span) == (0, "cancelled", None, StatusCode.UNSET)
+    assert summary(span) == (1, "cancelled", None, StatusCode.UNSET)
     assert SECRET not in span.to_json()
     assert outcomes(app.exports, "forever") == {"cancelled": 1}
 
@@ -179,8 +179,8 @@ async def test_the_end_of_a_lost_reservation_is_lost(app: Traced) -> None:
 
     try:
         assert await run_one(app, overtaken) == [
-            (0, "lost", "reservation_lost", StatusCode.ERROR),
-            (0, "succeeded", None, StatusCode.UNSET),
+            (1, "lost", "reservation_lost", StatusCode.ERROR),
+            (1, "succeeded", None, StatusCode.UNSET),
         ]
     finally:
         other.close()
@@ -203,7 +203,7 @@ def test_the_next_attempt_may_start_before_the_end_of_the_last_is_reported(
         JobAttemptFailed("q", first, "LookupError: x", timedelta(0)),
         JobSucceeded("q", second, 0.5),
     )
-    assert [summary(span)[:2] for span in exports.spans()] == [(0, "retried"), (1, "succeeded")]
+    assert [summary(span)[:2] for span in exports.spans()] == [(1, "retried"), (2, "succeeded")]
 
 
 class Fatal(BaseException):
@@ -234,8 +234,8 @@ async def test_a_queue_that_crashes_ends_its_spans(sqlite_app: Traced) -> None:
     exports = sqlite_app.exports
     for worker in ("deadly", "beside"):
         assert [summary(span) for span in exports.spans(f"process {worker}")] == [
-            (0, "cut_off", "cut_off", StatusCode.ERROR),
-            (0, "succeeded", None, StatusCode.UNSET),
+            (1, "cut_off", "cut_off", StatusCode.ERROR),
+            (1, "succeeded", None, StatusCode.UNSET),
         ]
     assert exports.value("bgjobs.released_by_monitor", kind="deadly") == 1
 
@@ -251,7 +251,7 @@ async def test_attempts_of_a_cancelled_application_are_cut_off(sqlite_app: Trace
             await sqlite_app.recorder.wait_for(JobStarted)
             scope.cancel()
     span = sqlite_app.exports.span("process forever")
-    assert summary(span) == (0, "cut_off", "cut_off", StatusCode.ERROR)
+    assert summary(span) == (1, "cut_off", "cut_off", StatusCode.ERROR)
     assert sqlite_app.exports.telemetry._spans._open == {}
 
 

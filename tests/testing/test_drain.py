@@ -29,7 +29,7 @@ async def visit(context: bgjobs.JobContext, page: str) -> None:
             raise bgjobs.Discard("gone")
         case "/busy" if context.job.reservations == 1:
             raise bgjobs.Snooze(for_=60)
-        case "/shaky" if context.attempt == 0:
+        case "/shaky" if context.attempt == 1:
             raise ConnectionError("reset")
         case "/broken":
             raise ValueError("no such page")

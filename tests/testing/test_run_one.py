@@ -39,7 +39,7 @@ async def send(context: bgjobs.JobContext, mail: Mail, copies: int = 1) -> None:
 async def test_the_arguments_are_encoded_and_decoded() -> None:
     seen.clear()
     ended = await run_one(send, send.request(Mail("a@b.c"), copies=2))
-    assert seen == [("send", 0, Mail("a@b.c"), 2)]
+    assert seen == [("send", 1, Mail("a@b.c"), 2)]
     assert (ended.how, ended.error, ended.delay) == ("succeeded", None, None)
     assert isinstance(ended.job, bgjobs.SucceededJob)
 

@@ -1,4 +1,4 @@
-"""Delays stay within their bounds, whatever the attempt and whatever the dice."""
+"""Delays are within their bounds, for every attempt and every random number."""
 
 from datetime import timedelta
 from fractions import Fraction
@@ -20,7 +20,7 @@ from bgjobs.backoff import (
     delay_of,
 )
 
-ATTEMPTS = st.integers(0, 10**9)
+ATTEMPTS = st.integers(1, 10**9)
 SEEDS = st.integers(0, 2**32)
 POLICIES = st.builds(
     Exponential,
@@ -56,7 +56,7 @@ def test_the_ceiling_rises_with_the_attempt_up_to_the_maximum(
 
 
 def test_the_ceilings_of_the_default_double_from_two_seconds_to_an_hour() -> None:
-    ceilings = [Exponential().delay(attempt, Highest()) for attempt in range(13)]
+    ceilings = [Exponential().delay(attempt, Highest()) for attempt in range(1, 14)]
     expected = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
     assert [ceiling.total_seconds() for ceiling in ceilings] == expected
 
@@ -64,40 +64,40 @@ def test_the_ceilings_of_the_default_double_from_two_seconds_to_an_hour() -> Non
 @given(SEEDS)
 def test_the_jitter_comes_from_the_given_random(seed: int) -> None:
     policy = Exponential()
-    first = [policy.delay(attempt, Random(seed)) for attempt in range(5)]
-    assert first == [policy.delay(attempt, Random(seed)) for attempt in range(5)]
+    first = [policy.delay(attempt, Random(seed)) for attempt in range(1, 6)]
+    assert first == [policy.delay(attempt, Random(seed)) for attempt in range(1, 6)]
 
 
 def test_the_jitter_fills_the_whole_interval() -> None:
     dice = Random(1)
-    delays = [Exponential(base=8).delay(0, dice).total_seconds() for _ in range(10_000)]
+    delays = [Exponential(base=8).delay(1, dice).total_seconds() for _ in range(10_000)]
     assert min(delays) < 0.1
     assert max(delays) > 7.9
     assert 3.8 < sum(delays) / len(delays) < 4.2
 
 
-@pytest.mark.parametrize("attempt", [1023, 1024, 10**6, 10**30])
+@pytest.mark.parametrize("attempt", [1024, 1025, 10**6, 10**30])
 def test_a_power_too_great_for_a_float_is_the_maximum(attempt: int) -> None:
     assert Exponential().delay(attempt, Highest()) == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("setting", "value"), [("base", -1), ("factor", 0.9), ("maximum", -1)])
-def test_an_exponential_that_cannot_be_is_refused(setting: str, value: float) -> None:
+def test_an_invalid_exponential_is_refused(setting: str, value: float) -> None:
     with pytest.raises(ValueError, match=setting):
         Exponential(**{setting: value})
 
 
 def test_a_constant_is_the_same_every_time() -> None:
-    assert {Constant(1.5).delay(attempt, Random()) for attempt in range(9)} == {
+    assert {Constant(1.5).delay(attempt, Random()) for attempt in range(1, 10)} == {
         timedelta(seconds=1.5)
     }
-    assert IMMEDIATE.delay(0, Random()) == NONE
+    assert IMMEDIATE.delay(1, Random()) == NONE
     with pytest.raises(ValueError, match="Constant: seconds: expected 0 to"):
         Constant(-0.1)
 
 
 @given(ATTEMPTS, st.floats(-(10**9), 10**9))
-def test_what_a_policy_answers_is_kept_within_a_year(attempt: int, seconds: float) -> None:
+def test_a_delay_is_cut_to_a_year(attempt: int, seconds: float) -> None:
     delay = delay_of(Custom(lambda _: seconds), attempt, Random())
     assert NONE <= delay <= LONGEST
     if 0 <= seconds <= LONGEST.total_seconds():
@@ -106,8 +106,8 @@ def test_what_a_policy_answers_is_kept_within_a_year(attempt: int, seconds: floa
 
 def test_a_custom_policy_is_asked_for_the_attempt() -> None:
     assert Custom(lambda attempt: attempt * 10).delay(3, Random()) == timedelta(seconds=30)
-    assert delay_of(Custom(lambda _: timedelta(days=-1)), 0, Random()) == NONE
-    assert delay_of(Custom(lambda _: timedelta(days=999)), 0, Random()) == LONGEST
+    assert delay_of(Custom(lambda _: timedelta(days=-1)), 1, Random()) == NONE
+    assert delay_of(Custom(lambda _: timedelta(days=999)), 1, Random()) == LONGEST
 
 
 @pytest.mark.parametrize("seconds", [-1, 31_536_001, float("inf"), float("nan")])
@@ -121,14 +121,14 @@ def test_a_policy_longer_than_a_year_is_refused(seconds: float) -> None:
 
 
 class Own:
-    """A policy that somebody wrote."""
+    """A policy of a user."""
 
     def delay(self, attempt: int, random: Random) -> timedelta:
         return timedelta(seconds=attempt + random.random())
 
 
 class Around:
-    """Passes everything on to another policy, and may be called besides."""
+    """Delegates to another policy, and is callable, too."""
 
     def __init__(self, policy: Backoff) -> None:
         self._policy = policy
@@ -185,32 +185,32 @@ def test_a_factor_is_a_number_from_1(factor: Any, kind: type[Exception], text: s
     assert str(caught.value) == f"Exponential: factor: {text}"
 
 
-@pytest.mark.parametrize("attempt", [0, 1023, 1024, 10**9, 10**400])
+@pytest.mark.parametrize("attempt", [1, 1024, 1025, 10**9, 10**400])
 def test_zero_times_any_factor_is_no_wait(attempt: int) -> None:
     assert Exponential(base=0, factor=2).delay(attempt, Highest()) == NONE
 
 
 def exact(policy: Exponential, attempt: int) -> Fraction:
     """Return the ceiling without a rounding on the way."""
-    power = Fraction(policy.factor) ** attempt
+    power = Fraction(policy.factor) ** (attempt - 1)
     return min(Fraction(policy.base) * power, Fraction(policy.maximum))
 
 
 @pytest.mark.parametrize(
     ("base", "factor", "attempt"),
     [
-        (5e-324, 2, 1_023),
         (5e-324, 2, 1_024),
-        (5e-324, 2, 1_060),
-        (5e-324, 2, 1_100),
-        (1e-320, 1.5, 1_800),
-        (1e-310, 10.0, 308),
-        (1e-310, 10.0, 312),
-        (1e-310, 10.0, 314),
-        (1e-310, 31_536_000.0, 42),
-        (0, 2, 2_000),
-        (0.0, 31_536_000.0, 1_000),
-        (7, 1, 5_000),
+        (5e-324, 2, 1_025),
+        (5e-324, 2, 1_061),
+        (5e-324, 2, 1_101),
+        (1e-320, 1.5, 1_801),
+        (1e-310, 10.0, 309),
+        (1e-310, 10.0, 313),
+        (1e-310, 10.0, 315),
+        (1e-310, 31_536_000.0, 43),
+        (0, 2, 2_001),
+        (0.0, 31_536_000.0, 1_001),
+        (7, 1, 5_001),
     ],
 )
 @pytest.mark.parametrize("maximum", [0, 1e-3, 3_600.0, 31_536_000])
@@ -225,8 +225,8 @@ def test_the_ceiling_is_right_beyond_the_greatest_float(
 
 @given(
     st.floats(0, LONGEST.total_seconds()),
-    st.floats(1, 1_000),
-    st.integers(0, 3_000),
+    st.floats(1, 1_001),
+    st.integers(1, 3_001),
     st.floats(0, LONGEST.total_seconds()),
 )
 def test_the_ceiling_is_the_product_up_to_the_maximum(
@@ -263,27 +263,25 @@ def test_whole_numbers_do_not_grow_to_any_length() -> None:
         (timedelta.min, NONE),
     ],
 )
-def test_an_answer_that_no_calendar_can_count_is_kept_within_a_year(
-    answer: Any, delay: timedelta
-) -> None:
-    assert delay_of(Custom(lambda _: answer), 0, Random()) == delay
+def test_a_huge_answer_is_cut_to_a_year(answer: Any, delay: timedelta) -> None:
+    assert delay_of(Custom(lambda _: answer), 1, Random()) == delay
 
 
-def test_an_answer_that_is_no_number_names_the_backoff() -> None:
+def test_the_error_for_nan_names_the_backoff() -> None:
     def unsure(_: int) -> float:
         return float("nan")
 
     with pytest.raises(ValueError) as caught:
-        delay_of(Custom(unsure), 0, Random())
+        delay_of(Custom(unsure), 1, Random())
     assert str(caught.value) == f"backoff {unsure.__qualname__}: expected seconds, found nan"
 
 
-def test_an_answer_of_true_is_no_time() -> None:
+def test_an_answer_of_true_is_refused() -> None:
     def always(_: int) -> float:
         return True
 
     with pytest.raises(TypeError) as caught:
-        delay_of(Custom(always), 0, Random())
+        delay_of(Custom(always), 1, Random())
     assert str(caught.value) == (
         f"backoff {always.__qualname__}: expected seconds or a timedelta, found bool"
     )

@@ -23,7 +23,7 @@ from bgjobs.errors import (
     NoWorkerForJobError,
     PayloadError,
     RowRefusedError,
-    ScheduleFault,
+    ScheduleProblem,
     ScheduleValidationError,
     SchemaMismatchError,
     SearchError,
@@ -40,8 +40,8 @@ NAIVE = datetime(2030, 1, 2, 3, 4)  # noqa: DTZ001 - the point of the error
 UNREADABLE = UnreadableJob(
     id=UUID(int=7), table="jobs", reason="metadata: expected texts", columns={}
 )
-HOUR = ScheduleFault("hour", "out_of_bounds", 24, "Hours must be ...", (0, 23))
-ZONE = ScheduleFault("timezone", "unknown_zone", "X", "Time zone must be ...")
+HOUR = ScheduleProblem("hour", "out_of_bounds", 24, "Hours must be ...", (0, 23))
+ZONE = ScheduleProblem("timezone", "unknown_zone", "X", "Time zone must be ...")
 
 CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (BgJobsError("on purpose"), "on purpose", {}),
@@ -63,12 +63,12 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     (
         ScheduleValidationError([HOUR]),
         "invalid schedule: Hours must be ...",
-        {"faults": (HOUR,)},
+        {"problems": (HOUR,)},
     ),
     (
         ScheduleValidationError(iter([HOUR, ZONE])),
-        "invalid schedule, 2 faults:\n  - Hours must be ...\n  - Time zone must be ...",
-        {"faults": (HOUR, ZONE)},
+        "invalid schedule, 2 problems:\n  - Hours must be ...\n  - Time zone must be ...",
+        {"problems": (HOUR, ZONE)},
     ),
     (
         NoOccurrenceError("every 1ms", datetime(9999, 12, 31, tzinfo=UTC)),
@@ -111,7 +111,7 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
     ),
     (
         UnknownJobError(UUID(int=7)),
-        "no job 00000000-0000-0000-0000-000000000007: it never was, or was pruned",
+        "no job 00000000-0000-0000-0000-000000000007: it was never stored, or it was pruned",
         {"job_id": UUID(int=7)},
     ),
     (
@@ -243,20 +243,20 @@ def test_every_class_is_in_the_tree_of_the_docstring() -> None:
         (ForkedStoreError, StoreError),
     ],
 )
-def test_an_error_is_also_what_python_calls_it(
+def test_an_error_has_the_matching_base_class_of_python(
     kind: type[Exception], base: type[Exception]
 ) -> None:
     assert issubclass(kind, base)
     assert issubclass(kind, BgJobsError)
 
 
-def test_only_what_may_pass_by_waiting_is_unavailable() -> None:
-    """The runtime tries again on this class: an error that stays must not be one."""
+def test_only_temporary_errors_are_unavailable() -> None:
+    """The runtime retries after this error, so a permanent one must not have its class."""
     assert not issubclass(SchemaMismatchError, StoreUnavailableError)
     assert not issubclass(ForkedStoreError, StoreUnavailableError)
 
 
-def test_nothing_known_is_said_as_such() -> None:
+def test_without_known_names_the_error_states_that() -> None:
     assert (
         str(NoWorkerForJobError("mail", [])) == "no worker for job 'mail'; there are no workers"
     )

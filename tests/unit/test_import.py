@@ -1,4 +1,4 @@
-"""Importing bgjobs is quick, and brings no database driver along."""
+"""Importing bgjobs is quick and imports no database driver."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def test_importing_bgjobs_imports_no_driver() -> None:
     assert loaded_after("import bgjobs").isdisjoint(DRIVERS)
 
 
-def test_importing_bgjobs_imports_nothing_that_may_not_be_needed() -> None:
+def test_importing_bgjobs_imports_no_costly_module() -> None:
     assert loaded_after("import bgjobs").isdisjoint(COSTLY)
 
 
@@ -55,7 +55,7 @@ def test_the_postgres_store_brings_psycopg_only() -> None:
 
 
 @pytest.mark.parametrize("name", bgjobs.__all__)
-def test_every_name_that_is_offered_is_there(name: str) -> None:
+def test_every_public_name_exists(name: str) -> None:
     assert getattr(bgjobs, name) is not None
 
 
@@ -63,8 +63,8 @@ def test_the_names_are_sorted_and_each_is_there_once() -> None:
     assert sorted(set(bgjobs.__all__)) == sorted(bgjobs.__all__) == list(bgjobs.__all__)
 
 
-def test_no_name_of_ours_is_left_out() -> None:
-    """What the package's own front page imports for its users is also in `__all__`."""
+def test_every_imported_name_is_public() -> None:
+    """Each name that `bgjobs` imports from its modules is in `__all__`."""
     ours = {
         name
         for name, value in vars(bgjobs).items()
@@ -91,7 +91,7 @@ def test_a_name_that_does_not_exist_says_so() -> None:
     assert str(caught.value) == "module 'bgjobs' has no attribute 'MySQLStore'"
 
 
-def test_importing_bgjobs_costs_little_beside_what_it_stands_on() -> None:
+def test_importing_bgjobs_costs_little_beside_its_dependencies() -> None:
     program = (
         "import json, time\n"
         "start = time.perf_counter()\n"

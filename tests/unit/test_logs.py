@@ -1,4 +1,4 @@
-"""Every event is one line of a fitting level, and no line tells what may be private."""
+"""Every event is one line with a level, and no line contains private data."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ def a_job(**more: Any) -> Job:
         available_at=NOW,
         payload=f'{{"card":"{SECRET}"}}',
         unique_key=KEY,
-        errors=(AttemptError(0, NOW, SECRET),),
+        errors=(AttemptError(1, NOW, SECRET),),
         **{"name": "mail", "attempts": 2, **more},
     )
 
@@ -38,7 +38,7 @@ JOB = a_job()
 UNREADABLE = UnreadableJob(
     id=ID, table="jobs", reason="metadata: expected texts", columns={"payload": SECRET}
 )
-J = f"job:{ID}|worker:mail|attempt:2"
+J = f"job:{ID}|worker:mail|attempt:3"
 
 LINES: list[tuple[Event, int, str]] = [
     (events.JobEnqueued(JOB), logging.INFO, f"JobEnqueued|{J}"),
@@ -225,7 +225,7 @@ def test_formatters_of_every_style_can_write_the_attributes(
     with caplog.at_level(logging.DEBUG, logger="bgjobs"):
         log_listener(events.JobStarted("q", JOB))
     written = logging.Formatter(form, style=style).format(caplog.records[0])
-    assert written == f"{ID} mail 02"
+    assert written == f"{ID} mail 03"
 
 
 @pytest.mark.parametrize("event", [event for event, _, _ in LINES], ids=name_of)
@@ -264,7 +264,7 @@ def spoilt(event: Event, text: str) -> Event:
     return attrs.evolve(event, **changes)
 
 
-def test_whatever_a_name_holds_the_line_stays_one_line(
+def test_a_hostile_name_does_not_start_a_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A request's name, and a worker's name in a stored row, are not checked like a queue's."""
@@ -277,7 +277,7 @@ def test_whatever_a_name_holds_the_line_stays_one_line(
         assert [text for text in texts if not is_visible(text)] == []
 
 
-def test_whatever_a_name_holds_it_stays_one_value(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hostile_name_does_not_start_a_field(caplog: pytest.LogCaptureFixture) -> None:
     """A reader of the log splits the lines at the bars."""
     with caplog.at_level(logging.DEBUG, logger="bgjobs"):
         for event, _, line in LINES:
@@ -285,7 +285,7 @@ def test_whatever_a_name_holds_it_stays_one_value(caplog: pytest.LogCaptureFixtu
             assert caplog.messages[-1].count("|") == line.count("|")
 
 
-def test_what_is_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_below_the_level_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     for event, level, _ in LINES:
         with caplog.at_level(level + 1, logger="bgjobs"):
             log_listener(event)

@@ -36,7 +36,7 @@ def op(operator: str, *operands: Any) -> OpExpr:
         op("+", op("**", 2, op("**", 2, 33)), 1),
     ],
 )
-def test_what_would_be_huge_is_not_worked_out(expression: Expression) -> None:
+def test_a_huge_value_is_not_evaluated(expression: Expression) -> None:
     assert _folded(expression) is None
 
 
@@ -54,11 +54,11 @@ def test_what_would_be_huge_is_not_worked_out(expression: Expression) -> None:
         op("-", "a", 1),
     ],
 )
-def test_what_has_no_value_is_not_known(expression: Expression) -> None:
+def test_an_expression_without_a_value_is_unknown(expression: Expression) -> None:
     assert _folded(expression) is None
 
 
-def test_operators_may_be_nested_without_end() -> None:
+def test_operators_may_be_nested_deeply() -> None:
     assert _folded(op("+", *[1] * 40)) == 40
     assert _folded(op("+", *[1] * 100_000)) is None
     negated: Expression = IntExpr(1)
@@ -79,5 +79,5 @@ def test_operators_may_be_nested_without_end() -> None:
         (UnaryExpr("-", IntExpr(5)), -5),
     ],
 )
-def test_what_is_small_is_worked_out(expression: Expression, value: object) -> None:
+def test_a_small_value_is_evaluated(expression: Expression, value: object) -> None:
     assert _folded(expression) == value

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from bgjobs._core.arguments import check_flag, check_name, check_span
-from bgjobs._core.deferred import refuse_deferred, refuse_deferring
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import FailedJob, SucceededJob
+from bgjobs._core.lazy import check_plain_function, refuse_lazy
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.admin.changes import BATCH, JobChanges, clean_reason
 from bgjobs._runtime.admin.imports import Imported, Importer, numbered_parts
@@ -226,10 +226,10 @@ def _not_lines(found: object) -> str:
 
 def _check(progress: Progress | None) -> None:
     if progress is not None:
-        refuse_deferring("progress", progress)
+        check_plain_function("progress", progress)
 
 
 def _report_to(progress: Progress | None, done: int) -> None:
     if progress is not None:
         answer: object = progress(done)
-        refuse_deferred("progress", answer)
+        refuse_lazy("progress", answer)

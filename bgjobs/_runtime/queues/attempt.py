@@ -16,8 +16,14 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.context import JobContext
-from bgjobs._core.deferred import discard, is_unfinished, refuse_unfinished, shown
+from bgjobs._core.exceptions import leaves
 from bgjobs._core.jobs import Job
+from bgjobs._core.lazy import (
+    close_coroutines,
+    description,
+    is_unfinished,
+    refuse_unfinished,
+)
 from bgjobs._core.outcomes import (
     Cancelled,
     Discard,
@@ -33,7 +39,7 @@ from bgjobs._core.outcomes import (
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
-from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, leaves, unwrapped
+from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
 
 MOST_AWAITS = 10
 """How often what a handler has returned is awaited: one decorator may hide behind another."""
@@ -208,7 +214,7 @@ class Attempt:
         try:
             await checkpoint_if_cancelled()
         except BaseException:
-            discard(answer)
+            close_coroutines(answer)
             raise
         await IsolatedContext(self._awaited(answer), context)
 
@@ -223,11 +229,11 @@ class Attempt:
                 break
             if answer is before or not is_unfinished(answer):
                 return
-        discard(answer)
+        close_coroutines(answer)
         is_future = isinstance(answer, Future)
         missing = "which has not ended" if is_future else "of which nothing has run"
         raise TypeError(
-            f"worker {self.worker.name!r}: its handler returned {shown(answer)}, "
+            f"worker {self.worker.name!r}: its handler returned {description(answer)}, "
             f"{missing}; do the work before returning"
         )
 

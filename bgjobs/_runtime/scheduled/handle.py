@@ -78,7 +78,7 @@ class ScheduledJobControl:
     async def trigger(self) -> Job:
         """Run it once now, beside what is planned; raises the same as `BgJobs.enqueue`."""
         self._check()
-        return (await enqueue(self._services, [self._row.job.asked()]))[0]
+        return (await enqueue(self._services, [self._row.job.run_request()]))[0]
 
     async def _change(self, change: Change) -> None:
         self._check()

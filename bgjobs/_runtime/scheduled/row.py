@@ -294,7 +294,7 @@ class ScheduledRow:
         a schedule has ended or cannot be read, is told and forgotten: the others are made.
         """
         if job is None:
-            asked = self.job.asked()
+            asked = self.job.run_request()
         else:
             asked = JobRequest(job.name, job.payload).priority(job.priority)
         planned = begin(now)
@@ -311,7 +311,7 @@ class ScheduledRow:
 
     def _as_configured(self) -> Change:
         step = partial(restarted, recurrence=self.job.recurrence)
-        return Change(step, request=self.job.asked(), configured=True)
+        return Change(step, request=self.job.run_request(), configured=True)
 
 
 def _is_same(standing: Job, new: NewJob) -> bool:

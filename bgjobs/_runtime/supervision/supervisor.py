@@ -59,7 +59,7 @@ class Supervisor:
             if not isinstance(error, NO_CRASH) and not self._count_crash(crashes):
                 self._give_up(child, error, application)
                 return
-            delay = self._delay(child, max(0, len(crashes) - 1))
+            delay = self._delay(child, max(1, len(crashes)))
             if await _is_stopped_within(child, delay.total_seconds()):
                 return
             child.bus.emit(ChildRestarted, child.name, len(crashes))

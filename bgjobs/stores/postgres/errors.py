@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import PoolClosed
 
+from bgjobs._core.exceptions import origin_of
 from bgjobs.errors import (
     RowRefusedError,
     SchemaMismatchError,
     StoreError,
     StoreUnavailableError,
-    origin_of,
 )
 from bgjobs.stores.types import SCHEMA_VERSION
 

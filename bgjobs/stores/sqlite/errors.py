@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError, origin_of
+from bgjobs._core.exceptions import origin_of
+from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError
 
 _TEMPORARY = frozenset(
     {

@@ -31,7 +31,7 @@ async def test_failed_jobs_are_found_and_retried(app: Harness) -> None:
         assert await bg.admin.list("failed", name="fine") == []
         assert await bg.admin.retry(one, new_id()) == [one]
         again = await bg.wait_for(one)
-        assert [error.attempt for error in again.errors] == [0, 0]
+        assert [error.attempt for error in again.errors] == [1, 1]
         assert again.reservations == 2
         assert await bg.admin.retry_failed(search="alpha") == 1
     assert [(reported.action, reported.count) for reported in app.recorder.of(AdminAction)] == [

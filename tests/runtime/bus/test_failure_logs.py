@@ -52,7 +52,7 @@ async def test_a_job_that_failed_for_good_is_logged_once(
     [line] = await logged(app, caplog, listeners)
 
     assert line.startswith("JobFailed|queue:default|job:")
-    assert line.endswith("|worker:send|attempt:1")
+    assert line.endswith("|worker:send|attempt:2")
 
 
 async def test_the_log_listener_of_a_queue_logs_a_failure_once(

@@ -97,10 +97,10 @@ async def test_a_failing_job_runs_four_times_and_is_listed_as_failed(
         await bg.enqueue(log.failing.request())
         await bg.drain()
         (failed,) = await bg.failed()
-    assert log.lines == ["attempt 0", "attempt 1", "attempt 2", "attempt 3"]
+    assert log.lines == ["attempt 1", "attempt 2", "attempt 3", "attempt 4"]
     assert failed.attempts == 3
     assert failed.error.startswith("RuntimeError: I'm always failing")
-    assert [error.attempt for error in failed.errors] == [0, 1, 2, 3]
+    assert [error.attempt for error in failed.errors] == [1, 2, 3, 4]
 
 
 async def test_a_request_without_a_worker_is_refused_before_anything_is_written(
@@ -238,7 +238,7 @@ async def test_discard_fails_at_once_and_snooze_spends_no_attempt(app: Harness) 
         (failed,) = await bg.failed()
         (succeeded,) = await bg.succeeded()
     assert (failed.error, failed.attempts) == ("not wanted any more", 0)
-    assert (seen, succeeded.attempts, succeeded.reservations) == ([0, 0, 0], 0, 3)
+    assert (seen, succeeded.attempts, succeeded.reservations) == ([1, 1, 1], 0, 3)
     assert Counter(app.recorder.names())["JobDiscarded"] == 1
     assert Counter(app.recorder.names())["JobSnoozed"] == 2
 

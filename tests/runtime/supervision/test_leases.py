@@ -139,7 +139,7 @@ async def test_a_job_reserved_again_before_its_retry_was_confirmed_is_still_runn
 
     @bgjobs.worker
     async def twice(context: bgjobs.JobContext) -> None:
-        if context.attempt == 0:
+        if context.attempt == 1:
             raise ValueError
         second_run.set()
         await release.wait()

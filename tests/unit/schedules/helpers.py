@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules import Schedule, from_cron
 from bgjobs.schedules.builder import ScheduleBuilder
 
@@ -135,9 +135,9 @@ def refusal(builder: ScheduleBuilder) -> ScheduleValidationError:
     return caught.value
 
 
-def only_fault(builder: ScheduleBuilder) -> ScheduleFault:
+def only_fault(builder: ScheduleBuilder) -> ScheduleProblem:
     """Return the only problem of a build that has to fail."""
-    (fault,) = refusal(builder).faults
+    (fault,) = refusal(builder).problems
     return fault
 
 
@@ -146,6 +146,6 @@ def built(builder: ScheduleBuilder) -> Schedule:
     try:
         return builder.build()
     except ScheduleValidationError as error:
-        if [fault.kind for fault in error.faults] != ["no_time"]:
+        if [fault.kind for fault in error.problems] != ["no_time"]:
             raise
     return builder.every_minute().build()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules import schedule
 from bgjobs.schedules.builder import ScheduleBuilder
 from tests.unit.schedules.helpers import built, only_fault, refusal, utc
@@ -46,7 +46,7 @@ def test_numbers_outside_of_a_unit_are_refused_at_both_ends(
     for found in (least - 1, most + 1):
         text = f"{label} must be between {least} and {most}, found: {found}"
         fault = only_fault(call(f"on_{unit}", found))
-        assert fault == ScheduleFault(unit, "out_of_bounds", found, text, (least, most))
+        assert fault == ScheduleProblem(unit, "out_of_bounds", found, text, (least, most))
 
 
 @pytest.mark.parametrize(("unit", "label", "least", "most"), BOUNDS)
@@ -54,7 +54,7 @@ def test_both_ends_of_a_range_are_looked_at(
     unit: str, label: str, least: int, most: int
 ) -> None:
     built(call(RANGES[unit], least, most))
-    faults = refusal(call(RANGES[unit], least - 1, most + 1)).faults
+    faults = refusal(call(RANGES[unit], least - 1, most + 1)).problems
     assert [fault.value for fault in faults] == [least - 1, most + 1]
 
 
@@ -73,7 +73,7 @@ def test_the_start_of_a_range_is_before_its_end(
     for start, end in ((least + 2, least), (most, most)):
         text = f"{label}: Range start must be smaller than end, got start:{start} end:{end}"
         fault = only_fault(call(RANGES[unit], start, end))
-        assert fault == ScheduleFault(unit, "reversed_range", (start, end), text)
+        assert fault == ScheduleProblem(unit, "reversed_range", (start, end), text)
 
 
 def test_a_range_of_names_is_reversed_by_their_order() -> None:
@@ -90,7 +90,7 @@ def test_a_step_is_within_its_unit(unit: str, label: str, name: str, most: int) 
     for step in (0, -1, most + 1, 1.0, True, "2", None):
         text = f"{label}: Step must be between 1 and {most}, found: {step!r}"
         fault = only_fault(call(name, step))
-        assert fault == ScheduleFault(unit, "out_of_bounds", step, text, (1, most))
+        assert fault == ScheduleProblem(unit, "out_of_bounds", step, text, (1, most))
 
 
 @pytest.mark.parametrize("name", ["Monday", "mon", "munday", ""])
@@ -113,11 +113,11 @@ def test_an_unknown_month_is_refused_with_the_names_there_are() -> None:
 def test_an_nth_weekday_that_no_month_has_is_refused(nth: object) -> None:
     text = f"Nth weekday must be between 1 and 5 or 'last', found: {nth!r}"
     fault = only_fault(call("on_nth_weekday", nth, "monday"))
-    assert fault == ScheduleFault("day_of_week", "out_of_bounds", nth, text, (1, 5))
+    assert fault == ScheduleProblem("day_of_week", "out_of_bounds", nth, text, (1, 5))
 
 
 def test_a_time_of_the_day_is_looked_at_in_both_parts() -> None:
-    faults = refusal(call("at", 24, 60)).faults
+    faults = refusal(call("at", 24, 60)).problems
     assert [(fault.unit, fault.value) for fault in faults] == [("hour", 24), ("minute", 60)]
 
 
@@ -144,7 +144,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     wrong = call("on_second", 60, -1).between_hours(5, 3).on_nth_weekday(5, "monday")
     wrong = wrong.in_timezone("Europe/Pariss").on_day_of_month(28)
     assert str(refusal(wrong)) == (
-        "invalid schedule, 4 faults:"
+        "invalid schedule, 4 problems:"
         "\n  - Seconds must be between 0 and 59, found: 60"
         "\n  - Seconds must be between 0 and 59, found: -1"
         "\n  - Hours: Range start must be smaller than end, got start:5 end:3"
@@ -265,6 +265,6 @@ def test_a_time_that_clocks_skip_is_fine_where_it_is_not_always_or_is_fixed() ->
 
 
 def test_the_error_is_a_value_error_that_lists_its_faults() -> None:
-    error = ScheduleValidationError([ScheduleFault("hour", "out_of_bounds", 24, "24?")])
+    error = ScheduleValidationError([ScheduleProblem("hour", "out_of_bounds", 24, "24?")])
     assert isinstance(error, ValueError)
     assert str(error) == "invalid schedule: 24?"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules import from_cron
 
 NOON = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
@@ -41,8 +41,8 @@ def test_numbers_outside_of_a_field_are_refused(
     for text in [*outside, "0"] if least else outside:
         label = unit.replace("_", " ")
         message = f"Cron {label} must be between {least} and {most}, found: {text!r}"
-        fault = ScheduleFault(unit, "out_of_bounds", text, message, (least, most))
-        assert refused(with_field(place, text)).faults == (fault,)
+        fault = ScheduleProblem(unit, "out_of_bounds", text, message, (least, most))
+        assert refused(with_field(place, text)).problems == (fault,)
 
 
 @pytest.mark.parametrize(("unit", "place", "least", "most"), FIELDS)
@@ -72,7 +72,7 @@ def test_numbers_outside_of_a_field_are_refused(
 def test_what_is_no_number_range_or_step_is_refused(
     unit: str, place: int, least: int, most: int, text: str
 ) -> None:
-    (fault,) = refused(with_field(place, text)).faults
+    (fault,) = refused(with_field(place, text)).problems
     assert (fault.unit, fault.kind, fault.bounds) == (unit, "syntax", None)
     assert fault.value in text.split(",")
     label = unit.replace("_", " ")
@@ -100,7 +100,7 @@ def test_what_is_no_number_range_or_step_is_refused(
     ],
 )
 def test_names_and_special_days_are_read_in_their_own_field_alone(text: str, unit: str) -> None:
-    (fault,) = refused(text).faults
+    (fault,) = refused(text).problems
     assert (fault.unit, fault.kind) == (unit, "syntax")
     assert fault.value in text.split()
 
@@ -127,7 +127,7 @@ def test_names_and_special_days_are_read_in_their_own_field_alone(text: str, uni
 def test_a_reversed_range_is_refused_with_the_way_to_write_it(
     text: str, found: str, written: str
 ) -> None:
-    fault = refused(text).faults[0]
+    fault = refused(text).problems[0]
     assert (fault.kind, fault.value) == ("reversed_range", found)
     assert fault.message == (
         f"Cron {fault.unit.replace('_', ' ')} must not be a reversed range, found: {found!r}, "
@@ -140,7 +140,7 @@ def test_a_reversed_range_is_refused_with_the_way_to_write_it(
 def test_what_is_written_for_a_reversed_range_is_what_was_meant(start: int) -> None:
     for end in range(start):
         for step in (1, 2, 3, 7, 30):
-            message = refused(f"0 {start}-{end}/{step} * * *").faults[0].message
+            message = refused(f"0 {start}-{end}/{step} * * *").problems[0].message
             written = message.rpartition("write ")[2].strip("'")
             day = from_cron(f"0 {written} * * *").occurrences(NOON, NOON + timedelta(days=1))
             meant = {n % 24 for n in range(start, end + 25, step)}
@@ -149,7 +149,7 @@ def test_what_is_written_for_a_reversed_range_is_what_was_meant(start: int) -> N
 
 def test_all_fields_that_cannot_be_read_are_told_at_once() -> None:
     assert str(refused("60 */0 32 foo mon#6")) == (
-        "invalid schedule, 5 faults:"
+        "invalid schedule, 5 problems:"
         "\n  - Cron minute must be between 0 and 59, found: '60'"
         "\n  - Cron hour cannot be read, found: '*/0'"
         "\n  - Cron day of month must be between 1 and 31, found: '32'"
@@ -167,21 +167,21 @@ def test_a_text_has_five_fields_or_six(text: str) -> None:
         "invalid schedule: Cron text must have 5 fields, 6 with the seconds first, or be a "
         f"name such as @daily, found: {text!r}"
     )
-    assert refused(text).faults[0].unit == "cron"
+    assert refused(text).problems[0].unit == "cron"
 
 
 def test_a_text_is_at_most_256_characters_long() -> None:
     from_cron("* * * * *".ljust(256))
     from_cron("0 0 * * " + ",".join("0" * 124))
-    (fault,) = refused("* * * * *".ljust(257)).faults
+    (fault,) = refused("* * * * *".ljust(257)).problems
     text = "Cron text must be at most 256 characters, found: 257"
-    assert fault == ScheduleFault("cron", "too_long", 257, text)
-    assert refused("9" * 10**6).faults[0].kind == "too_long"
+    assert fault == ScheduleProblem("cron", "too_long", 257, text)
+    assert refused("9" * 10**6).problems[0].kind == "too_long"
 
 
 @pytest.mark.parametrize("text", [None, 5, b"* * * * *", ["*"]])
 def test_what_is_no_text_is_refused(text: str) -> None:
-    (fault,) = refused(text).faults
+    (fault,) = refused(text).problems
     name = type(text).__name__
     assert fault.message == f"Cron text must be a str, found: {name}"
 
@@ -189,8 +189,8 @@ def test_what_is_no_text_is_refused(text: str) -> None:
 def test_a_day_that_no_year_has_is_refused() -> None:
     error = refused("0 0 30 2 *")
     assert str(error).startswith("invalid schedule: Schedule never occurs: no year has such")
-    assert error.faults[0].kind == "impossible"
-    assert refused("0 0 31 4,6,9,11 */2").faults[0].kind == "impossible"
+    assert error.problems[0].kind == "impossible"
+    assert refused("0 0 31 4,6,9,11 */2").problems[0].kind == "impossible"
 
 
 def test_where_either_day_will_do_one_that_no_year_has_is_left_out() -> None:
@@ -200,7 +200,7 @@ def test_where_either_day_will_do_one_that_no_year_has_is_left_out() -> None:
 def test_wrong_fields_and_an_unknown_zone_are_told_together() -> None:
     with pytest.raises(ScheduleValidationError) as caught:
         from_cron("61 * x * *", tz="X/Y")
-    assert [fault.unit for fault in caught.value.faults] == [
+    assert [fault.unit for fault in caught.value.problems] == [
         "minute",
         "day_of_month",
         "timezone",

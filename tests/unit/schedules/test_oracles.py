@@ -238,7 +238,7 @@ def built(words: Words) -> Schedule | None:
         return at_any_time(words.builder)
     except ScheduleValidationError as error:
         refused = error
-    assert [fault.kind for fault in refused.faults] == ["impossible"]
+    assert [fault.kind for fault in refused.problems] == ["impossible"]
     if "no year has such a day" in str(refused):
         # In forty years each month begins on each weekday, leap years included.
         assert not any(words.day(date(2000, 1, 1) + n * DAY) for n in range(40 * 366))

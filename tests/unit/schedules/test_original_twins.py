@@ -7,7 +7,7 @@ docstring states the difference. Twins of the tests of its actor are in tests/ru
 
 import pytest
 
-from bgjobs.errors import ScheduleFault
+from bgjobs.errors import ScheduleProblem
 from bgjobs.schedules import Calendar, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
 from tests.unit.schedules.helpers import after, only_fault, refusal
@@ -174,6 +174,6 @@ def test_error_month_with_different_days() -> None:
 @pytest.mark.parametrize(("unit", "label", "least", "most"), BOUNDS)
 def test_invalid_range(unit: str, label: str, least: int, most: int) -> None:
     text = f"{label}: Range start must be smaller than end, got start:3 end:1"
-    assert refusal(call(RANGES[unit], 3, 1)).faults == (
-        ScheduleFault(unit, "reversed_range", (3, 1), text),
+    assert refusal(call(RANGES[unit], 3, 1)).problems == (
+        ScheduleProblem(unit, "reversed_range", (3, 1), text),
     )

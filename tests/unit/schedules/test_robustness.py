@@ -46,7 +46,7 @@ def answers(read: Callable[[str], Schedule], text: str) -> None:
         assert one.next_after(NOW) > NOW
         assert from_text(one.text) == one
         return
-    assert refused.faults
+    assert refused.problems
     assert str(refused).startswith("invalid schedule")
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules import Schedule, from_cron, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
 from tests.fixtures.zone_data import zones
@@ -292,7 +292,7 @@ def test_what_is_no_name_of_a_zone_is_refused(
 ) -> None:
     with pytest.raises(ScheduleValidationError) as caught:
         make(name)
-    (fault,) = caught.value.faults
+    (fault,) = caught.value.problems
     assert (fault.unit, fault.kind, fault.value) == ("timezone", "unknown_zone", name)
     start = "Time zone must be an IANA name such as 'Europe/Paris', found: "
     assert fault.message.startswith(start + repr(str(name)[:256]))
@@ -317,7 +317,7 @@ def test_a_name_that_is_almost_right_comes_with_a_hint(
         f"Time zone must be an IANA name such as 'Europe/Paris', found: {name!r}, "
         f"did you mean {near!r}?"
     )
-    assert caught.value.faults == (ScheduleFault("timezone", "unknown_zone", name, text),)
+    assert caught.value.problems == (ScheduleProblem("timezone", "unknown_zone", name, text),)
 
 
 @pytest.mark.parametrize("make", WAYS)
@@ -335,7 +335,7 @@ def test_a_zone_without_a_name_is_refused(
         nameless = ZoneInfo.from_file(file)
     with pytest.raises(ScheduleValidationError) as caught:
         make(nameless)
-    (fault,) = caught.value.faults
+    (fault,) = caught.value.problems
     assert (fault.kind, fault.value) == ("unknown_zone", nameless)
     assert fault.message == (
         "Time zone must be an IANA name such as 'Europe/Paris', found: a ZoneInfo without "

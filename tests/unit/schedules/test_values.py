@@ -10,7 +10,7 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bgjobs.errors import ScheduleFault, ScheduleValidationError
+from bgjobs.errors import ScheduleProblem, ScheduleValidationError
 from bgjobs.schedules import AnyOf, Interval, Schedule, every, from_cron, from_text, schedule
 from bgjobs.schedules.builder import ScheduleBuilder
 from tests.unit.schedules.generators import random_words
@@ -349,13 +349,13 @@ def test_what_is_no_whole_positive_number_of_milliseconds_is_refused(
 ) -> None:
     with pytest.raises(ScheduleValidationError) as caught:
         every(**given)
-    (fault,) = caught.value.faults
+    (fault,) = caught.value.problems
     assert (fault.unit, fault.kind) == ("interval", "out_of_bounds")
     assert fault.message == (
         "Interval must be a whole number of milliseconds, from 1 to a hundred years, "
         f"found: {found}"
     )
-    assert isinstance(fault, ScheduleFault)
+    assert isinstance(fault, ScheduleProblem)
 
 
 def test_the_bounds_themselves_are_fine() -> None:

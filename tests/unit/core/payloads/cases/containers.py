@@ -12,7 +12,7 @@ from attrs import evolve
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from tests.unit.payloads.cases.samples import (
+from tests.unit.core.payloads.cases.samples import (
     HERE,
     SCALARS,
     Case,

@@ -1,4 +1,4 @@
-"""What counts as work that has not run."""
+"""Which values are lazy, and which functions return such values."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from bgjobs._core.deferred import (
-    discard,
+from bgjobs._core.lazy import (
+    check_plain_function,
+    close_coroutines,
     is_async_function,
-    is_deferred,
     is_generator_function,
+    is_lazy,
     is_unfinished,
-    refuse_deferred,
-    refuse_deferring,
+    refuse_lazy,
     refuse_unfinished,
 )
 
@@ -87,7 +87,7 @@ class Handlers:
         yield 1
 
     @staticmethod
-    async def of_nobody() -> None: ...
+    async def static() -> None: ...
     @classmethod
     async def of_all(cls) -> None: ...
     async def _with(self, number: int) -> None: ...
@@ -130,40 +130,40 @@ class Decorator:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_work_that_has_not_run_is_known_by_its_type(value: object) -> None:
-    assert is_deferred(value)
+def test_a_value_is_lazy_by_its_type(value: object) -> None:
+    assert is_lazy(value)
 
 
-def test_a_coroutine_is_deferred_and_discarding_it_leaves_no_warning() -> None:
+def test_a_coroutine_is_lazy_and_is_closed_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         begun = coroutine()
-        assert is_deferred(begun)
-        discard(begun)
+        assert is_lazy(begun)
+        close_coroutines(begun)
         with pytest.raises(TypeError, match="of type 'coroutine'"):
-            refuse_deferred("it", coroutine())
+            refuse_lazy("it", coroutine())
 
 
-def test_a_future_is_deferred() -> None:
+def test_a_future_is_lazy() -> None:
     async def with_a_loop() -> None:
-        assert is_deferred(asyncio.get_running_loop().create_future())
+        assert is_lazy(asyncio.get_running_loop().create_future())
 
     asyncio.run(with_a_loop())
 
 
 @pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
-def test_coroutines_in_a_collection_are_deferred_and_discarding_closes_them(kind: Any) -> None:
+def test_a_collection_of_coroutines_is_lazy_and_they_are_closed(kind: Any) -> None:
     begun = [coroutine(), coroutine()]
-    assert is_deferred(kind(begun))
+    assert is_lazy(kind(begun))
     with pytest.raises(TypeError, match=f"of type '{kind.__name__}' with coroutines in it"):
-        refuse_deferred("it", kind(begun))
+        refuse_lazy("it", kind(begun))
     assert [inspect.getcoroutinestate(one) for one in begun] == [inspect.CORO_CLOSED] * 2
 
 
-def test_only_who_has_to_finish_may_not_leave_work_to_a_pool() -> None:
+def test_a_future_of_a_pool_is_unfinished_but_not_lazy() -> None:
     left = Future[None]()
     assert is_unfinished(left)
-    refuse_deferred("listener", left)
+    refuse_lazy("listener", left)
     with pytest.raises(TypeError, match="of type 'Future'"):
         refuse_unfinished("it", left)
 
@@ -186,14 +186,14 @@ def test_only_who_has_to_finish_may_not_leave_work_to_a_pool() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_results_are_not(value: object) -> None:
-    assert not is_deferred(value)
-    refuse_deferred("it", value)
+def test_results_are_not_lazy(value: object) -> None:
+    assert not is_lazy(value)
+    refuse_lazy("it", value)
 
 
 def test_an_open_file_is_a_result_although_it_is_an_iterator_and_a_context_manager() -> None:
     with Path(__file__).open(encoding="utf-8") as file:
-        assert not is_deferred(file)
+        assert not is_lazy(file)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_an_open_file_is_a_result_although_it_is_an_iterator_and_a_context_manag
         (generator, False),
         (async_generator, False),
         (Handlers().method, True),
-        (Handlers.of_nobody, True),
-        (Handlers.__dict__["of_nobody"], True),
+        (Handlers.static, True),
+        (Handlers.__dict__["static"], True),
         (Handlers.of_all, True),
         (Handlers().part, True),
         (Called(), True),
@@ -245,7 +245,7 @@ def test_an_async_function_is_seen_inside_partials_methods_and_objects(
 def test_a_generator_function_is_seen_below_decorators(function: Any) -> None:
     assert is_generator_function(function)
     with pytest.raises(TypeError) as caught:
-        refuse_deferring("it", function)
+        check_plain_function("it", function)
     assert str(caught.value) == "it: expected a plain function, found a generator function"
 
 
@@ -253,11 +253,11 @@ def test_a_generator_function_is_seen_below_decorators(function: Any) -> None:
     "function",
     [plain, coroutine, logged(coroutine), old_style, logged_later(generator), print, Called()],
 )
-def test_what_returns_or_may_well_iterate_is_none(function: Any) -> None:
+def test_a_function_that_returns_or_iterates_is_no_generator_function(function: Any) -> None:
     assert not is_generator_function(function)
 
 
-def test_an_object_that_has_every_attribute_is_looked_through_for_a_while_only() -> None:
+def test_endless_decorators_are_unwrapped_up_to_a_limit() -> None:
     class Endless:
         def __getattr__(self, name: str) -> "Endless":
             return Endless()
@@ -267,17 +267,17 @@ def test_an_object_that_has_every_attribute_is_looked_through_for_a_while_only()
     assert not is_generator_function(Endless())
 
 
-def test_what_is_no_function_or_an_async_one_is_refused_by_name() -> None:
+def test_anything_but_a_plain_function_is_refused_by_name() -> None:
     for function, found in (
         (5, "int"),
         (coroutine, "an async one"),
         (Called(), "an async one"),
     ):
         with pytest.raises(TypeError) as caught:
-            refuse_deferring("it", function)
+            check_plain_function("it", function)
         assert str(caught.value) == f"it: expected a plain function, found {found}"
-    refuse_deferring("it", plain)
-    refuse_deferring("it", functools.partial(print))
+    check_plain_function("it", plain)
+    check_plain_function("it", functools.partial(print))
 
 
 def test_a_function_that_is_marked_as_async_is_async_from_python_3_12_on() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bgjobs._core.context import JobContext
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from tests.unit.payloads.cases.classes import FIXED, attrs_class, data_class, tagged_union
-from tests.unit.payloads.cases.containers import (
+from tests.unit.core.payloads.cases.classes import FIXED, attrs_class, data_class, tagged_union
+from tests.unit.core.payloads.cases.containers import (
     CHOICES,
     Cases,
     containers,
@@ -22,14 +22,14 @@ from tests.unit.payloads.cases.containers import (
     gathered,
     made_enum,
 )
-from tests.unit.payloads.cases.generics import (
+from tests.unit.core.payloads.cases.generics import (
     ALIASES,
     aliases,
     generics,
     named_tuple,
     typed_dict,
 )
-from tests.unit.payloads.cases.samples import SCALARS, Case, Sample, evenly
+from tests.unit.core.payloads.cases.samples import SCALARS, Case, Sample, evenly
 
 SINGLE: Cases = evenly(
     st.sampled_from(SCALARS),

@@ -91,7 +91,7 @@ def test_a_closed_connection_makes_room_for_another(
     given_back(pool, 2)
 
 
-def test_a_server_that_is_away_is_asked_by_each_call(
+def test_each_call_tries_to_connect_to_an_unreachable_server(
     pool: OwnConnections, server: Server
 ) -> None:
     server.away = True
@@ -114,7 +114,7 @@ def test_after_a_renewal_no_connection_of_before_is_lent(
     assert [one.closed for one in server.made] == [True, True, False, False]
 
 
-def test_what_is_not_used_for_long_is_closed(
+def test_a_connection_that_is_not_used_for_long_is_closed(
     pool: OwnConnections, server: Server, now: list[float]
 ) -> None:
     given_back(pool, 2)
@@ -135,7 +135,7 @@ def test_an_old_connection_is_replaced(
     assert [one.closed for one in server.made] == [True, False]
 
 
-def test_a_closed_pool_lends_nothing_and_closes_what_comes_back(
+def test_a_closed_pool_lends_no_connection_and_closes_returned_ones(
     pool: OwnConnections, server: Server
 ) -> None:
     given_back(pool, 2)

@@ -75,9 +75,9 @@ def test_calling_a_worker_with_context_says_how() -> None:
         tell("a")
     assert str(caught.value) == (
         "worker 'tell it' takes a JobContext: "
-        "call its .handler(context, ...) with one of your own"
+        "call its .handler(context, ...) with a context that you made"
     )
-    assert tell.handler(JobContext(a_job()), "a") == "0 a"
+    assert tell.handler(JobContext(a_job()), "a") == "1 a"
 
 
 def test_a_request_holds_the_given_arguments_only() -> None:
@@ -99,7 +99,9 @@ def test_a_request_holds_the_given_arguments_only() -> None:
         (lambda: tell.request(a_job(), "a"), "tell it() too many positional arguments"),  # type: ignore[call-arg,arg-type]  # as above
     ],
 )
-def test_a_call_that_python_would_refuse(call: Callable[[], Any], message: str) -> None:
+def test_a_call_that_python_would_refuse_is_refused(
+    call: Callable[[], Any], message: str
+) -> None:
     with pytest.raises(TypeError) as caught:
         call()
     assert str(caught.value) == message
@@ -131,13 +133,13 @@ def test_an_argument_may_be_called_self() -> None:
 @pytest.mark.parametrize(
     ("payload", "found"), [(5, "int"), ([5], "list"), (None, "None"), (b"{}", "bytes")]
 )
-def test_what_is_no_text_is_no_payload(payload: Any, found: str) -> None:
+def test_a_payload_is_a_text(payload: Any, found: str) -> None:
     with pytest.raises(TypeError) as caught:
         send.decode(payload)
     assert str(caught.value) == f"payload of worker 'send': expected str, found {found}"
 
 
-def test_decode_gives_a_call() -> None:
+def test_decode_returns_the_arguments_of_a_call() -> None:
     args, kwargs = send.decode(send.request("a", 2, urgent=True).payload)
     assert inspect.signature(send).bind(*args, **kwargs).arguments == {
         "to": "a",
@@ -172,7 +174,9 @@ def test_decode_gives_a_call() -> None:
         ("{", ["expected JSON, found other text"]),
     ],
 )
-def test_decode_refuses_what_does_not_fit(payload: str, problems: list[str]) -> None:
+def test_decode_refuses_a_payload_that_does_not_match(
+    payload: str, problems: list[str]
+) -> None:
     with pytest.raises(PayloadError) as caught:
         send.decode(payload)
     assert caught.value.worker == "send"
@@ -203,7 +207,7 @@ async def test_methods_partials_and_callables_are_handlers() -> None:
 
 
 def test_a_plain_decorator_around_an_async_function_stays_plain_to_be_called() -> None:
-    """It may well block until the async function has ended, so it needs a thread."""
+    """It may block until the async function has ended, so it needs a thread."""
     decorated = worker(logged(Mailer().send))
     assert (decorated.name, decorated.is_async) == ("send", False)
     assert decorated.request("a").payload == '{"to":"a"}'
@@ -232,8 +236,8 @@ class Yielding:
 
 GENERATOR = "expected a function that returns, found a generator function"
 CLASS = (
-    "expected a function, found the class 'Yielding', of which a call only makes an object; "
-    "give an object that has __call__"
+    "expected a function, found the class 'Yielding', which a call would only instantiate; "
+    "pass an instance with a __call__ method"
 )
 NAMELESS = "expected a name, found a handler without one; write @worker(name=...)"
 
@@ -323,7 +327,9 @@ TIMEOUT_MOST = "worker 'lambda_like': timeout: expected at most 36,500 days, fou
         ),
     ],
 )
-def test_what_cannot_be_a_worker(settings: dict[str, Any], handler: Any, message: str) -> None:
+def test_what_cannot_be_a_worker_is_refused(
+    settings: dict[str, Any], handler: Any, message: str
+) -> None:
     with pytest.raises(WorkerDefinitionError) as caught:
         worker(**settings)(handler)
     assert str(caught.value) == message
@@ -351,7 +357,7 @@ def test_a_worker_is_pickled_by_its_name_and_is_itself_again(one: Any, protocol:
     assert len(written) < 100
 
 
-def test_a_worker_that_its_name_does_not_lead_to_is_not_pickled() -> None:
+def test_a_worker_that_is_not_found_by_its_name_is_not_pickled() -> None:
     @worker
     def local(size: int) -> int:
         return size
@@ -361,7 +367,7 @@ def test_a_worker_that_its_name_does_not_lead_to_is_not_pickled() -> None:
         worker(name="part")(functools.partial(_hidden, 1)): ("'part'", "part", "NoneType"),
         local: (
             "'local'",
-            "test_a_worker_that_its_name_does_not_lead_to_is_not_pickled.<locals>.local",
+            "test_a_worker_that_is_not_found_by_its_name_is_not_pickled.<locals>.local",
             "NoneType",
         ),
     }
@@ -369,7 +375,7 @@ def test_a_worker_that_its_name_does_not_lead_to_is_not_pickled() -> None:
         with pytest.raises(TypeError) as caught:
             pickle.dumps(one)
         assert str(caught.value).startswith(f"worker {name}: expected to find it as ")
-        assert f".{path}, found {found}; it can be pickled if" in str(caught.value)
+        assert f".{path}, found {found}; to be pickled, it has to be" in str(caught.value)
 
 
 def test_a_copy_of_a_worker_is_the_worker() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError, WorkerDefinitionError
-from tests.unit.payloads.cases.calls import Call, anything, calls, damaged
-from tests.unit.payloads.cases.classes import Branch, Leaf
-from tests.unit.payloads.cases.samples import is_same
+from tests.unit.core.payloads.cases.calls import Call, anything, calls, damaged
+from tests.unit.core.payloads.cases.classes import Branch, Leaf
+from tests.unit.core.payloads.cases.samples import is_same
 
 
 @worker
@@ -117,9 +117,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def printed(seed: int) -> bytes:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.payloads.cases.calls"],
+        [sys.executable, "-m", "tests.unit.core.payloads.cases.calls"],
         env={**os.environ, "PYTHONHASHSEED": str(seed)},
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
         capture_output=True,
         check=True,
     )

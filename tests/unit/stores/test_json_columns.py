@@ -10,7 +10,7 @@ def test_none_is_null() -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "1", '["a"]', "", '{"a":1}', '{"a":null}', "[" * 90_000])
-def test_what_is_no_metadata_is_refused(text: str) -> None:
+def test_invalid_metadata_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected|Expecting"):
         load_metadata(text)
 

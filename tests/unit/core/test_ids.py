@@ -1,4 +1,4 @@
-"""Ids are of version 7: they sort by the moment they were made at, and are never made twice."""
+"""Ids have version 7: they are sorted by the time of their creation, and are unique."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs._core.ids import id_of, ids_between, new_id, new_ids, parsed_id
+from bgjobs._core.ids import ids_between, new_id, new_ids, parsed_id, uuid_of
 
 MANY = 100_000
 
@@ -42,19 +42,19 @@ def test_ids_of_many_calls_are_unique() -> None:
 
 @given(st.integers(0, 2**128 - 1))
 def test_an_id_made_of_its_number_is_the_one_that_the_library_makes(number: int) -> None:
-    made, expected = id_of(number), UUID(int=number)
+    made, expected = uuid_of(number), UUID(int=number)
     assert (made, hash(made), repr(made)) == (expected, hash(expected), repr(expected))
     assert parsed_id(str(made)) == made
 
 
-def test_what_is_no_id_is_refused() -> None:
+def test_an_invalid_id_is_refused() -> None:
     with pytest.raises(ValueError, match="expected an id of 32 hexadecimal digits, found"):
         parsed_id("abc")
     with pytest.raises(ValueError, match="expected an id of 32 hexadecimal digits, found"):
         parsed_id("g" * 32)
 
 
-def test_no_ids_are_no_ids() -> None:
+def test_a_count_of_zero_makes_no_ids() -> None:
     assert new_ids(0) == []
 
 
@@ -72,7 +72,7 @@ def test_later_ids_are_greater_or_of_the_same_quarter_of_a_microsecond(
 
 
 @given(st.integers(0, 2**48 * 10**6 - 1))
-def test_an_id_tells_the_moment_it_was_made_at(nanoseconds: int) -> None:
+def test_an_id_contains_the_time_of_its_creation(nanoseconds: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time_ns", lambda: nanoseconds)
         (one,) = new_ids(1)
@@ -104,14 +104,12 @@ def test_an_id_is_made_between_before_and_after() -> None:
         ("019c2f0e4b7a7c119d5e0a1b2c3d4e5f", *["019c2f0e-4b7a-7c11-9d5e-0a1b2c3d4e5f"] * 2),
     ],
 )
-def test_a_beginning_stands_for_all_ids_between_two(
-    beginning: str, first: str, last: str
-) -> None:
+def test_a_beginning_is_a_range_of_ids(beginning: str, first: str, last: str) -> None:
     assert ids_between(beginning) == (UUID(first), UUID(last))
 
 
 @pytest.mark.parametrize("wrong", ["", "-", "x", "0" * 33, "019c 2f", "\u0660"])
-def test_what_is_no_beginning_of_an_id_is_refused(wrong: str) -> None:
+def test_an_invalid_beginning_of_an_id_is_refused(wrong: str) -> None:
     with pytest.raises(
         ValueError, match="expected the first of 32 hexadecimal digits of an id"
     ):
@@ -130,6 +128,6 @@ def test_what_is_no_beginning_of_an_id_is_refused(wrong: str) -> None:
         lambda text: f"{{{text}}}",
     ],
 )
-def test_an_id_in_another_form_is_none(spoil: Callable[[str], str]) -> None:
+def test_an_id_in_another_format_is_refused(spoil: Callable[[str], str]) -> None:
     with pytest.raises(ValueError, match=r"expected an id|invalid literal"):
         parsed_id(spoil("a1900000-0000-7000-8000-00000000000f"))

@@ -1,4 +1,4 @@
-"""Requests and jobs are values; orders of a handler say what they want."""
+"""Requests, stored jobs, `Discard` and `Snooze` are values, and requests are checked."""
 
 import pickle
 import re
@@ -42,7 +42,7 @@ def test_a_request_cannot_be_changed(name: str) -> None:
         setattr(REQUEST.options, "priority", 1)  # noqa: B010 - mypy would refuse it written out
 
 
-def test_refining_gives_another_request_and_keeps_what_was_said() -> None:
+def test_each_method_returns_another_request_with_the_earlier_options() -> None:
     refined = REQUEST.priority(-5).unique("k").available_in(minutes=1)
     assert JobRequest("mail", REQUEST.payload) == REQUEST
     assert (refined.name, refined.payload) == ("mail", REQUEST.payload)
@@ -57,7 +57,7 @@ def test_requests_are_equal_by_their_values_and_hashable() -> None:
     assert len({first, again, REQUEST}) == 2
 
 
-def test_the_last_word_on_time_wins() -> None:
+def test_the_last_time_that_was_set_counts() -> None:
     at, within = REQUEST.available_at(NOW), REQUEST.available_in(seconds=5)
     assert at.available_in(seconds=5) == within
     assert within.available_at(NOW) == at
@@ -150,7 +150,7 @@ def test_a_job_waits_until_an_instant_of_the_calendar(text: str, hours: int) -> 
 
 
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", "two\nlines", "a\u115fb"])
-def test_a_unique_key_that_a_database_cannot_keep_is_refused(key: str) -> None:
+def test_a_unique_key_that_a_database_cannot_store_is_refused(key: str) -> None:
     with pytest.raises(ValueError) as caught:
         REQUEST.unique(key)
     assert str(caught.value) == f"unique key: expected printable characters, found {key!a}"
@@ -192,7 +192,7 @@ def test_a_reserved_job_knows_its_reservation() -> None:
     assert job.reservation == Reservation(job.id, OWNER, 3)
 
 
-def test_a_job_that_nobody_holds_has_no_reservation() -> None:
+def test_a_job_without_an_owner_has_no_reservation() -> None:
     with pytest.raises(ValueError) as caught:
         _ = a_job().reservation
     assert str(caught.value) == f"job {UUID(int=1)} is not reserved"
@@ -218,32 +218,32 @@ def test_discard_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("given", "meant"),
     [
         (0, timedelta(0)),
         (1.5, timedelta(seconds=1.5)),
         (timedelta(days=2), timedelta(days=2)),
     ],
 )
-def test_snooze_has_its_delay(said: float | timedelta, meant: timedelta) -> None:
-    order = Snooze(for_=said)
+def test_snooze_has_its_delay(given: float | timedelta, meant: timedelta) -> None:
+    order = Snooze(for_=given)
     assert order.delay == meant
     assert str(order) == f"for {meant}"
     assert pickle.loads(pickle.dumps(order)).delay == meant
 
 
-@pytest.mark.parametrize("said", [-1, -0.001, timedelta(seconds=-1)])
-def test_snooze_into_the_past_is_refused(said: float | timedelta) -> None:
+@pytest.mark.parametrize("given", [-1, -0.001, timedelta(seconds=-1)])
+def test_snooze_into_the_past_is_refused(given: float | timedelta) -> None:
     with pytest.raises(ValueError) as caught:
-        Snooze(for_=said)
-    seconds = said.total_seconds() if isinstance(said, timedelta) else said
+        Snooze(for_=given)
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
     assert str(caught.value) == (
         f"Snooze: expected 0 seconds to 36,500 days, found {seconds:g} seconds"
     )
 
 
-def test_orders_are_no_errors_of_bgjobs() -> None:
-    """`except BgJobsError` in a handler must not swallow an order."""
+def test_discard_and_snooze_are_no_errors_of_bgjobs() -> None:
+    """`except BgJobsError` in a handler must not catch them."""
     assert Discard.__mro__[1] is Snooze.__mro__[1] is Exception
 
 
@@ -277,7 +277,7 @@ def test_metadata_is_merged_and_kept_in_the_request() -> None:
         ({"a": "x" * 4000}, ValueError, "expected at most 4,000 characters, found 4,001"),
     ],
 )
-def test_metadata_that_a_row_cannot_carry_is_refused(
+def test_metadata_that_cannot_be_stored_is_refused(
     values: Any, error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=re.escape(text)):

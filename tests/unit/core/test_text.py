@@ -1,10 +1,21 @@
+"""Texts of errors are short and storable, and invisible characters in them are escaped."""
+
+import json
+import unicodedata
 from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs._core.text import clean_text, error_text
+from bgjobs._core.text import (
+    clean_text,
+    error_text,
+    is_visible,
+    visible,
+    visible_json,
+    visible_lines,
+)
 
 E = TypeVar("E", bound=BaseException)
 
@@ -36,7 +47,7 @@ def test_an_error_without_message_is_its_type() -> None:
     assert error_text(ValueError()).splitlines()[0] == "ValueError"
 
 
-def test_the_chain_and_the_group_are_whole() -> None:
+def test_causes_and_members_of_groups_are_complete() -> None:
     cause = raised(KeyError("inner cause"))
     group = ExceptionGroup("many", [raised(ValueError("first")), raised(OSError("second"))])
     group.__cause__ = cause
@@ -63,7 +74,7 @@ def test_a_message_of_ten_mebibytes_is_cut_in_the_middle() -> None:
 @pytest.mark.parametrize(
     "bomb", [RuntimeError("boom"), KeyboardInterrupt(), SystemExit(1), RecursionError()]
 )
-def test_an_exploding_message_does_not_explode_here(bomb: BaseException) -> None:
+def test_a_message_that_raises_is_replaced(bomb: BaseException) -> None:
     text = error_text(raised(ExplodingError(bomb)))
     assert text.startswith(
         f"ExplodingError: <no message: __str__ raised {type(bomb).__name__}>\n\n"
@@ -109,3 +120,65 @@ def test_clean_text_always_fits_and_is_storable(text: str, limit: int) -> None:
     assert len(cleaned) <= limit
     assert "\0" not in cleaned
     cleaned.encode()
+
+
+ALL = [chr(code) for code in range(0x110000)]
+HIDDEN = [one for one in ALL if not is_visible(one)]
+HOSTILE = (
+    "\0\x07\x08\t\n\v\f\r\x1b\x7f\x80\x85\x9b\x9d\xad"
+    "\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2066\u2067\u2068\u2069\ufeff\ufff9\ud800\ue000\udfff\uffff"
+    "\u034f\u115f\u3164\ufe0f\U000e0041\U000e0101\U0010ffff\xa0"
+)
+
+
+def test_control_and_format_characters_are_invisible() -> None:
+    categories = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    expected = {one for one in ALL if unicodedata.category(one) in categories}
+
+    assert expected <= set(HIDDEN)
+    assert set(HOSTILE) <= set(HIDDEN)
+    assert not set(HIDDEN) & set(map(chr, range(0x20, 0x7F)))
+
+
+@pytest.mark.parametrize("text", ["", "plain", "naïve café", "日本語", "שלום", "🦉", "\\x1b[m"])
+def test_visible_text_stays_as_it_is(text: str) -> None:
+    assert visible(text) == visible_lines(text) == text
+    assert json.loads(visible_json(json.dumps(text, ensure_ascii=False))) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\r\nb\tc", "a\\r\\nb\\tc"),
+        ("a\u202egpj.exe", "a\\u202egpj.exe"),
+        ("é\u200bé\x9b2J", "é\\u200bé\\x9b2J"),
+        ("\ud800\U000e0041", "\\ud800\\U000e0041"),
+    ],
+)
+def test_invisible_characters_are_escaped(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_no_invisible_character_is_left() -> None:
+    text = "".join(HIDDEN)
+
+    assert is_visible(visible(text))
+    assert visible(visible(text)) == visible(text)
+    assert is_visible(visible_lines(text).replace("\n", ""))
+    assert is_visible(visible_json(json.dumps(text, ensure_ascii=False)))
+
+
+def test_lines_stay_lines() -> None:
+    assert visible_lines("a\n  b\r\nc\rd\u2028e\n") == "a\n  b\nc\\rd\\u2028e\n"
+
+
+def test_json_keeps_its_value_and_its_lines() -> None:
+    document = {HOSTILE: [HOSTILE, 1, None]}
+
+    for indent in (None, 2):
+        written = visible_json(json.dumps(document, indent=indent, ensure_ascii=False))
+        assert json.loads(written) == document
+        assert is_visible(written.replace("\n", ""))
+        assert written.count("\n") == (6 if indent else 0)

@@ -1,4 +1,4 @@
-"""A lease is believed in for a share of its length; a registry knows who is alive or dead."""
+"""A lease is trusted for a share of its length; a registry has the live and the dead owners."""
 
 from uuid import UUID
 
@@ -24,7 +24,7 @@ def test_a_lease_that_was_never_renewed_is_over() -> None:
     assert a_lease().left(now=5.0) == 0.0
 
 
-def test_a_renewed_lease_is_believed_in_for_nine_tenths_of_its_length() -> None:
+def test_a_renewed_lease_is_trusted_for_nine_tenths_of_its_length() -> None:
     lease = a_lease(seconds=20.0)
     lease.renew(started=100.0)
     assert lease.left(now=100.0) == pytest.approx(18.0)
@@ -44,7 +44,7 @@ def test_it_is_over_here_before_it_can_be_over_in_the_store(
     assert lease.left(started + answered_after + seconds) == 0.0
 
 
-def test_a_refused_lease_is_over_whatever_it_was() -> None:
+def test_a_refused_lease_is_over() -> None:
     lease = a_lease()
     lease.renew(started=100.0)
     lease.refused = True
@@ -77,7 +77,7 @@ def test_ending_and_releasing_twice_is_harmless() -> None:
     assert registry.dead() == ()
 
 
-def test_what_was_asked_for_does_not_change_under_the_reader() -> None:
+def test_a_returned_collection_does_not_change_later() -> None:
     registry = Registry()
     registry.add(a_lease(1))
     seen = registry.alive()
@@ -87,7 +87,7 @@ def test_what_was_asked_for_does_not_change_under_the_reader() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_end_wakes_who_waits_for_it() -> None:
+async def test_the_end_of_an_owner_wakes_the_waiting_task() -> None:
     registry, woken = Registry(), []
 
     async def wait() -> None:
@@ -104,7 +104,7 @@ async def test_an_end_wakes_who_waits_for_it() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_end_before_the_wait_is_not_missed_and_told_once() -> None:
+async def test_an_end_before_the_wait_is_reported_once() -> None:
     registry = Registry()
     registry.ended(dead(a_lease(1)))
     registry.ended(dead(a_lease(2)))
@@ -118,7 +118,7 @@ async def test_an_end_before_the_wait_is_not_missed_and_told_once() -> None:
 
 @pytest.mark.anyio
 async def test_a_cancelled_wait_forgets_nothing() -> None:
-    """The monitor waits with a deadline; an end in that very moment must still be told."""
+    """The monitor waits with a deadline; an end at the same time must still be reported."""
     registry = Registry()
     with anyio.CancelScope() as scope:
         scope.cancel()

@@ -1,7 +1,7 @@
-"""Work that was described and has not run: coroutines, generators and their like.
+"""Lazy values: coroutines, generators and other objects whose work has not run yet.
 
 Calling an `async def`, or a function with a `yield`, runs nothing of its body. Code that takes
-such an answer for the end of the work reports as done what never began.
+the returned object for a result would report work as done that never started.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from types import CoroutineType, FunctionType, MethodType
 from typing import Any, cast
 
 _DEEPEST = 50
-"""Decorators around one function that are looked through; some objects have endless ones."""
+"""How many decorators around one function are unwrapped; some objects have endless ones."""
 
 
 @contextmanager
@@ -27,8 +27,8 @@ async def _async_block() -> AsyncGenerator[None]:
     yield
 
 
-# Other context managers and iterators may well be the result of work: a file, a cursor.
-_DEFERRED: tuple[type, ...] = (
+# Other context managers and iterators may be results, such as a file or a cursor.
+_LAZY: tuple[type, ...] = (
     Awaitable,
     Generator,
     AsyncGenerator,
@@ -41,23 +41,20 @@ _DEFERRED: tuple[type, ...] = (
 _CONTAINERS = (list, tuple, set, frozenset)
 
 
-def is_deferred(value: object) -> bool:
-    """Whether `value` stands for work that has not run, as far as its type shows it.
-
-    Or is a list, a tuple or a set with such a coroutine in it.
-    """
+def is_lazy(value: object) -> bool:
+    """Whether `value` is lazy, judged by its type, or a list, tuple or set with a coroutine."""
     kind = type(value)
-    return issubclass(kind, _DEFERRED) or (
+    return issubclass(kind, _LAZY) or (
         issubclass(kind, _CONTAINERS) and any(True for _ in _coroutines_in(value))
     )
 
 
 def is_unfinished(value: object) -> bool:
-    """Whether `value` is deferred, or is the future of work that a pool of threads does.
+    """Whether `value` is lazy, or the future of work that runs in a pool of threads.
 
-    For callbacks whose return is the end of the work. Others may leave work to a pool.
+    For callbacks whose work must be complete when they return. Others may leave work to a pool.
     """
-    return issubclass(type(value), Future) or is_deferred(value)
+    return issubclass(type(value), Future) or is_lazy(value)
 
 
 def _coroutines_in(value: object) -> Generator[Coroutine[Any, Any, Any]]:
@@ -66,8 +63,8 @@ def _coroutines_in(value: object) -> Generator[Coroutine[Any, Any, Any]]:
             yield cast("Coroutine[Any, Any, Any]", one)
 
 
-def discard(value: object) -> None:
-    """Close coroutines that nothing is going to await; Python warns of them otherwise."""
+def close_coroutines(value: object) -> None:
+    """Close coroutines that nothing will await, so that Python does not warn about them."""
     if isinstance(value, Coroutine):
         value.close()
     elif isinstance(value, _CONTAINERS):
@@ -75,41 +72,41 @@ def discard(value: object) -> None:
             one.close()
 
 
-def shown(value: object) -> str:
-    """Return what deferred work is, for an error."""
+def description(value: object) -> str:
+    """Describe a lazy value for an error."""
     kind = type(value)
     held = " with coroutines in it" if issubclass(kind, _CONTAINERS) else ""
     return f"an object of type {kind.__name__!r}{held}"
 
 
-def refuse_deferred(what: str, answer: object) -> None:
-    """Raise `TypeError` when the callback called `what` has returned work that has not run."""
-    if is_deferred(answer):
+def refuse_lazy(what: str, answer: object) -> None:
+    """Raise `TypeError` if the answer of the callback named `what` is lazy."""
+    if is_lazy(answer):
         _refuse(what, answer)
 
 
 def refuse_unfinished(what: str, answer: object) -> None:
-    """Raise `TypeError` when the callback called `what` has returned unfinished work."""
+    """Raise `TypeError` if the answer of the callback named `what` is unfinished."""
     if is_unfinished(answer):
         _refuse(what, answer)
 
 
 def _refuse(what: str, answer: object) -> None:
-    discard(answer)
+    close_coroutines(answer)
     raise TypeError(
         f"{what}: expected a plain function that does its work before it returns, "
-        f"found one that returned {shown(answer)}"
+        f"found one that returned {description(answer)}"
     )
 
 
-def refuse_deferring(what: str, function: object) -> None:
-    """Raise `TypeError` unless `function` is a plain function, as far as can be seen."""
-    if found := why_not_plain(function):
+def check_plain_function(what: str, function: object) -> None:
+    """Raise `TypeError` unless `function` is a plain function, as far as can be inspected."""
+    if found := kind_if_not_plain(function):
         raise TypeError(f"{what}: expected a plain function, found {found}")
 
 
-def why_not_plain(function: object) -> str | None:
-    """Return what `function` is instead of a plain function; None for a plain one."""
+def kind_if_not_plain(function: object) -> str | None:
+    """Return what `function` is if it is not a plain function, else None."""
     if not callable(function):
         return type(function).__name__
     if isinstance(function, type):
@@ -120,21 +117,21 @@ def why_not_plain(function: object) -> str | None:
 
 
 def is_async_function(function: object) -> bool:
-    """Whether calling `function` gives a coroutine, as far as can be seen."""
+    """Whether a call of `function` returns a coroutine, as far as can be inspected."""
     called = (function, _first_called(function))
     return _is_async_worker(function) or any(map(inspect.iscoroutinefunction, called))
 
 
 def _is_async_worker(function: object) -> bool:
-    # By its looks: workers stand on a floor above this one.
+    # By its attributes, because the module of workers imports this one.
     return hasattr(type(function), "request") and getattr(function, "is_async", None) is True
 
 
 def is_generator_function(function: object) -> bool:
-    """Whether calling `function` gives a generator, plain or async, as far as can be seen.
+    """Whether a call of `function` returns a generator, as far as can be inspected.
 
-    Decorators are looked through by their `__wrapped__`, but for an `async def`: that may well
-    iterate over what it wraps.
+    Decorators are unwrapped by their `__wrapped__`. An `async def` is not unwrapped, because it
+    may iterate over the function that it wraps.
     """
     layers: list[Any] = [function]
     for _ in range(_DEEPEST):
@@ -155,13 +152,13 @@ def _yields(function: object) -> bool:
     if inspect.isasyncgenfunction(function):
         return True
     code = getattr(function, "__code__", None)
-    # `types.coroutine` makes something that can be awaited of a generator function.
+    # `types.coroutine` makes a generator function awaitable.
     is_coroutine = code is not None and code.co_flags & inspect.CO_ITERABLE_COROUTINE
     return inspect.isgeneratorfunction(function) and not is_coroutine
 
 
 def _first_called(function: Any) -> Any:
-    """Return the function that a call enters first: inside partials, methods and objects."""
+    """Return the function that a call enters first, inside partials, methods and objects."""
     while True:
         call: Any = type(function).__call__
         if isinstance(function, partial):

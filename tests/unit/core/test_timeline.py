@@ -1,4 +1,4 @@
-"""A job's life as its row tells it."""
+"""The timeline of a job has the entries that follow from its row, in order."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ def at(seconds: int) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-ERRORS = (AttemptError(0, at(2), "ValueError: a"), AttemptError(1, at(9), "b", at(7)))
+ERRORS = (AttemptError(1, at(2), "ValueError: a"), AttemptError(2, at(9), "b", at(7)))
 SHARED: dict[str, Any] = {
     "id": UUID(int=1),
     "name": "mail",
@@ -27,9 +27,9 @@ SHARED: dict[str, Any] = {
 }
 BEGINNING = [
     TimelineEntry(T0, "enqueued"),
-    TimelineEntry(at(2), "attempt 0 failed", "ValueError: a"),
-    TimelineEntry(at(7), "attempt 1 reserved"),
-    TimelineEntry(at(9), "attempt 1 failed", "b"),
+    TimelineEntry(at(2), "attempt 1 failed", "ValueError: a"),
+    TimelineEntry(at(7), "attempt 2 reserved"),
+    TimelineEntry(at(9), "attempt 2 failed", "b"),
 ]
 
 
@@ -39,7 +39,7 @@ BEGINNING = [
         (Job(**{**SHARED, "available_at": at(20)}), [TimelineEntry(at(20), "due")]),
         (
             Job(**SHARED, attempts=2, reserved_at=at(20), reserved_by=UUID(int=2)),
-            [TimelineEntry(at(20), "attempt 2 reserved")],
+            [TimelineEntry(at(20), "attempt 3 reserved")],
         ),
         (
             SucceededJob(
@@ -49,7 +49,7 @@ BEGINNING = [
                 reserved_by=UUID(int=2),
                 succeeded_at=at(21),
             ),
-            [TimelineEntry(at(20), "attempt 2 reserved"), TimelineEntry(at(21), "succeeded")],
+            [TimelineEntry(at(20), "attempt 3 reserved"), TimelineEntry(at(21), "succeeded")],
         ),
         (
             FailedJob(**SHARED, reserved_at=at(7), error="b", failed_at=at(9)),
@@ -62,12 +62,10 @@ BEGINNING = [
     ],
     ids=["waiting", "running", "succeeded", "failed", "cancelled"],
 )
-def test_it_goes_from_the_beginning_to_the_end(
-    job: StoredJob, end: list[TimelineEntry]
-) -> None:
+def test_the_entries_are_in_order(job: StoredJob, end: list[TimelineEntry]) -> None:
     assert list(timeline(job)) == BEGINNING + end
 
 
-def test_no_moment_shows_its_error() -> None:
+def test_no_entry_shows_its_error() -> None:
     """An error may hold what is in the arguments."""
     assert "ValueError" not in repr(timeline(Job(**SHARED)))

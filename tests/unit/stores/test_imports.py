@@ -1,4 +1,4 @@
-"""Lines of an export: what was written is read back; the rest is refused, and not quoted."""
+"""Exported lines are read back; other lines are refused without being quoted."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -134,7 +134,7 @@ def jobs(draw: st.DrawFn) -> FailedJob:
 
 
 @given(jobs())
-def test_what_was_exported_is_read_back(job: FailedJob) -> None:
+def test_an_exported_job_is_read_back(job: FailedJob) -> None:
     assert from_line(to_line(job), 1) == job
 
 
@@ -328,7 +328,7 @@ def test_an_instant_has_a_zone_and_a_year(field: str, value: str) -> None:
         ),
     ],
 )
-def test_a_value_that_no_request_may_have_is_refused(
+def test_a_value_that_is_invalid_in_a_request_is_refused(
     changes: dict[str, Any], problem: str
 ) -> None:
     found = refused(line(**changes))
@@ -367,7 +367,7 @@ def test_a_value_that_no_request_may_have_is_refused(
         (line().replace("mail", "m\udcffil"), "name: expected text without NUL"),
     ],
 )
-def test_a_line_that_is_none_is_refused(text: str, problem: str) -> None:
+def test_an_invalid_line_is_refused(text: str, problem: str) -> None:
     assert refused(text).startswith(problem)
 
 

@@ -1,4 +1,4 @@
-"""The settings of scheduled jobs: their defaults, and what is wrong with them."""
+"""The settings of scheduled jobs: defaults and problems."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,7 @@ def test_it_has_the_name_of_its_worker_and_careful_defaults() -> None:
     assert (job.name, job.max_retries, job.backoff) == ("purge", 3, Exponential())
     assert (job.catch_up, job.misfire_grace, job.jitter) == ("once", None, 0.0)
     assert job.listeners == ()
-    assert job.asked() == purge.request()
+    assert job.run_request() == purge.request()
     assert job.recurrence == Recurrence(name="purge", schedule="every 3600000ms")
     assert job.recurrence.unique_key == "schedule:purge"
 
@@ -56,7 +56,7 @@ def test_every_setting_is_kept() -> None:
         jitter=1.5,
         listeners=[listener],
     )
-    assert (job.name, job.asked(), job.listeners) == ("report-eu", request, (listener,))
+    assert (job.name, job.run_request(), job.listeners) == ("report-eu", request, (listener,))
     assert job.recurrence == Recurrence(
         name="report-eu",
         schedule="fixed second=0 minute=0 hour=6",
@@ -124,23 +124,26 @@ def test_an_unbuilt_schedule_is_refused() -> None:
     assert problems(purge, schedule().on_hour(3)) == (
         "scheduled job 'purge': schedule: expected a built schedule, found ScheduleBuilder",
     )
+    assert problems(purge, type(HOURLY)) == (
+        "scheduled job 'purge': schedule: expected a built schedule, found the class Interval",
+    )
 
 
 def test_a_worker_that_needs_arguments_needs_a_request() -> None:
     (problem,) = problems(report, HOURLY)
     assert problem == (
         "scheduled job 'report': request: report() missing a required argument: 'region'; "
-        "say request=worker.request(...)"
+        "pass request=worker.request(...)"
     )
 
 
-def test_something_else_than_a_worker_is_refused() -> None:
+def test_anything_but_a_worker_is_refused() -> None:
     assert problems(listener, HOURLY, name="x") == (
         "scheduled job 'x': worker: expected Worker, found function",
     )
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_listed_at_once() -> None:
     assert len(problems(None, None, jitter=-1, max_retries=-1, catch_up=0)) == 6
 
 
@@ -151,7 +154,7 @@ def test_a_configuration_may_consist_of_scheduled_jobs() -> None:
     assert [worker.name for worker in config.all_workers()] == ["purge"]
 
 
-def test_what_is_wrong_with_the_whole_is_told() -> None:
+def test_problems_of_the_whole_configuration_are_listed() -> None:
     @bgjobs.worker(name="purge")
     async def impostor() -> None: ...
 

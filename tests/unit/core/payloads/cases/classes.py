@@ -10,8 +10,8 @@ import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
-from tests.unit.payloads.cases.containers import Cases, Level, Word, joined_of
-from tests.unit.payloads.cases.samples import (
+from tests.unit.core.payloads.cases.containers import Cases, Level, Word, joined_of
+from tests.unit.core.payloads.cases.samples import (
     HERE,
     Case,
     Sample,

@@ -27,7 +27,7 @@ import pytest
 
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
-from tests.unit.payloads.cases.samples import (
+from tests.unit.core.payloads.cases.samples import (
     Blob,
     Clock,
     Day,

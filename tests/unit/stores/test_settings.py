@@ -1,4 +1,4 @@
-"""What a store is made with is checked before a file or a server is touched."""
+"""The arguments of stores are checked before a file is opened or a server is called."""
 
 from math import inf, nan
 from pathlib import Path
@@ -119,7 +119,7 @@ def test_a_postgres_store_refuses_a_setting_of_another_kind(
     ("make", "place"),
     [(bgjobs.SQLiteStore, ":memory:"), (bgjobs.PostgresStore, "postgresql://nowhere/db")],
 )
-def test_a_store_names_the_listener_that_is_none(
+def test_a_store_names_the_invalid_listener(
     make: Any, place: str, setting: str, value: Any, kind: type[Exception], text: str
 ) -> None:
     with pytest.raises(kind) as caught:

@@ -12,8 +12,8 @@ import attrs
 from hypothesis import strategies as st
 from typing_extensions import ReadOnly, TypeAliasType
 
-from tests.unit.payloads.cases.containers import Cases, dict_of, list_of, optional, row_of
-from tests.unit.payloads.cases.samples import (
+from tests.unit.core.payloads.cases.containers import Cases, dict_of, list_of, optional, row_of
+from tests.unit.core.payloads.cases.samples import (
     HERE,
     Case,
     Sample,

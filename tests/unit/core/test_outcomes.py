@@ -1,4 +1,4 @@
-"""What a run's end means for its job: three counters, three limits, one fence."""
+"""The settlement of each outcome: three counters, three limits and the fence."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -36,7 +36,7 @@ RESERVED_AT = NOW - timedelta(seconds=9)
 DELAY = timedelta(seconds=30)
 POLICY = RetryPolicy(max_retries=3, backoff=Constant(30))
 LIMITS = Limits(max_crashes=2, max_interruptions=5)
-EARLIER = (AttemptError(0, NOW, "earlier"),)
+EARLIER = (AttemptError(1, NOW, "earlier"),)
 
 OUTCOMES: list[Outcome] = [
     Returned(),
@@ -83,7 +83,7 @@ def test_every_outcome_below_at_and_above_every_limit(
         "interruptions": interruptions,
         "errors": EARLIER,
     }
-    raised = {**same, "errors": (*EARLIER, AttemptError(attempts, NOW, "E", RESERVED_AT))}
+    raised = {**same, "errors": (*EARLIER, AttemptError(attempts + 1, NOW, "E", RESERVED_AT))}
     crashed = {**same, "crashes": crashes + 1}
     interrupted = {**same, "interruptions": interruptions + 1}
     died = f"its worker died {crashes + 1} times while running it"
@@ -121,7 +121,7 @@ def test_the_fence_is_the_job_s_own_reservation(
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=repr)
-def test_a_job_that_nobody_holds_cannot_be_settled(outcome: Outcome) -> None:
+def test_a_job_without_an_owner_cannot_be_settled(outcome: Outcome) -> None:
     with pytest.raises(ValueError, match="is not reserved"):
         settle(evolve(held(), reserved_by=None), outcome, POLICY, LIMITS, NOW)
 
@@ -141,7 +141,7 @@ def test_a_job_that_always_raises_is_settled_once_more_than_its_retries(retries:
 
 @given(st.lists(st.sampled_from(OUTCOMES[1:]), max_size=60))
 def test_the_counters_are_independent_of_each_other(outcomes: list[Outcome]) -> None:
-    """Whatever comes in between, a job ends exactly when one counter passes its limit."""
+    """A job fails exactly when one counter passes its limit, in any order of outcomes."""
     job = held()
     counted = {Raised: 0, Crashed: 0, Interrupted: 0}
     for outcome in outcomes:
@@ -164,11 +164,11 @@ def test_the_counters_are_independent_of_each_other(outcomes: list[Outcome]) -> 
 
 
 def test_the_last_twenty_errors_are_kept() -> None:
-    errors = tuple(AttemptError(number, NOW, f"error {number}") for number in range(20))
+    errors = tuple(AttemptError(number + 1, NOW, f"error {number}") for number in range(20))
     policy = evolve(POLICY, max_retries=100)
     end = settle(held(attempts=20, errors=errors), Raised("newest"), policy, LIMITS, NOW)
     assert isinstance(end, Requeue)
-    assert end.errors == (*errors[1:], AttemptError(20, NOW, "newest", RESERVED_AT))
+    assert end.errors == (*errors[1:], AttemptError(21, NOW, "newest", RESERVED_AT))
     assert len(end.errors) == KEPT_ERRORS == 20
 
 
@@ -182,7 +182,7 @@ def test_the_backoff_is_asked_for_the_attempt_that_raised() -> None:
     policy = RetryPolicy(max_retries=9, backoff=Custom(note))
     end = settle(held(attempts=4), Raised("E"), policy, LIMITS, NOW)
     assert isinstance(end, Requeue)
-    assert (asked, end.delay, end.attempts) == ([4], timedelta(seconds=4), 5)
+    assert (asked, end.delay, end.attempts) == ([5], timedelta(seconds=5), 5)
 
 
 def test_the_jitter_comes_from_the_policy_s_random() -> None:
@@ -232,8 +232,8 @@ def test_no_other_counter_makes_a_suspect() -> None:
 
 
 @given(st.integers(0, 20))
-def test_where_no_crash_is_tolerated_nobody_is_a_suspect(crashes: int) -> None:
-    """Every new job would be one, and they would all run one by one."""
+def test_if_no_crash_is_tolerated_no_job_is_a_suspect(crashes: int) -> None:
+    """Otherwise every new job would be one, and all jobs would run one by one."""
     assert not is_suspect(held(crashes=crashes), Limits(max_crashes=0))
 
 

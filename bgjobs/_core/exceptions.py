@@ -1,0 +1,29 @@
+"""The causes and the members of exceptions."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from bgjobs.errors import BgJobsError
+
+
+def origin_of(error: BaseException) -> BaseException:
+    """Return the first cause of an error of bgjobs, such as an error of the driver."""
+    while isinstance(error, BgJobsError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions in nested groups that are no groups; else the error itself."""
+    # Not with `split`, which a subclass may override, and not by recursion, which a deeply
+    # nested group would exhaust.
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseExceptionGroup):
+            yield one
+            continue
+        group = cast("BaseExceptionGroup[BaseException]", one)
+        if id(group) not in seen:
+            seen.add(id(group))
+            waiting.extend(group.exceptions)
