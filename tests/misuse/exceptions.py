@@ -17,7 +17,7 @@ NOT_ASKED: dict[str, str] = {
     "the runtime calls it, with what it has made itself": """
         QueueControl.* *Store.[!e]* *.delay delay_of as_backoff log_listener operations_of
         VirtualEventLoop.* serve(task_status=*)""",
-    "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff",
+    "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff Clock",
     "its arguments are a handler's: see tests/unit/core/payloads/test_values.py": "Worker.*",
     "an order is never refused: the job would be tried again, against it": "Discard",
     "a mock has all methods of a schedule": "*(schedule=a_mock)",
