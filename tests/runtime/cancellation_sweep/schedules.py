@@ -10,7 +10,7 @@ from attrs import frozen
 
 import bgjobs
 from bgjobs import schedule
-from tests.runtime.sweeping import RARELY, Operation, State, World
+from tests.runtime.cancellation_sweep.sweep import RARELY, Operation, State, World
 
 HOUR = 3600
 MINUTE = 60

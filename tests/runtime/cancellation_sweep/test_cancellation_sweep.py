@@ -12,8 +12,15 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.events import Event, JobSucceeded
 from bgjobs.stores.types import NewJob, Owner
-from tests.runtime.sweeping import CURRENT, RARELY, Operation, State, Sweep, World
-from tests.runtime.sweeping_schedules import HOUR, PLANNED, Ends, hourly, operations
+from tests.runtime.cancellation_sweep.schedules import HOUR, PLANNED, Ends, hourly, operations
+from tests.runtime.cancellation_sweep.sweep import (
+    CURRENT,
+    RARELY,
+    Operation,
+    State,
+    Sweep,
+    World,
+)
 
 
 def effect(connection: Any) -> None:
