@@ -1,6 +1,7 @@
 """What a queue reserves before it can run it, and what becomes of that; ends in batches."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -148,3 +149,23 @@ async def test_an_idle_queue_only_asks_whether_anything_is_due(app: Harness) -> 
         other.write([NewJob(new_id(), note.request(1))])  # and nobody is told of it
         other.close()
         await app.recorder.wait_for(JobSucceeded)
+
+
+@bgjobs.worker
+async def mail(to: str) -> None: ...
+
+
+async def test_it_says_how_long_the_first_one_waits_or_has_waited(app: Harness) -> None:
+    async with bgjobs.run(app.config(mail)) as bg:
+        bg.queue("default").pause()
+        assert await bg.next_due() is None
+        await bg.enqueue(mail.request("a").available_in(days=1))
+        wait = await bg.next_due()
+        assert wait is not None
+        assert timedelta(hours=23) < wait <= timedelta(days=1)
+        await bg.enqueue(mail.request("b"))
+        waited = await bg.next_due()
+        assert waited is not None
+        assert -timedelta(hours=1) < waited <= timedelta(0)
+    with pytest.raises(bgjobs.errors.NotRunningError):
+        await bg.next_due()

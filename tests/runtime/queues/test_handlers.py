@@ -1,12 +1,8 @@
-"""Handlers of every kind: each job ends where it should, and no slot leaks."""
+"""How handlers end: by returning, raising, running out of time or losing their queue."""
 
-import asyncio
-import re
 import threading
 import time
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any
 
 import anyio
 import pytest
@@ -15,41 +11,17 @@ from anyio import from_thread
 import bgjobs
 from bgjobs.events import (
     CancellationIgnored,
-    ChildCrashed,
-    ChildRestarted,
     JobFailed,
     JobReleased,
     JobStarted,
     JobSucceeded,
     LoopLag,
-    MonitorFailed,
-    OwnerDied,
-    QueueError,
-    QueueStarted,
     ReservationLost,
 )
 from tests.runtime.conftest import Harness, virtual_time
+from tests.runtime.queues.one_slot import ONE_RUN, healthy, run_then_prove_the_slot
 
 pytestmark = pytest.mark.anyio
-ONE_RUN = {"max_retries": 0, "concurrency": 1}
-
-
-class NotAnException(BaseException):
-    """What no handler should raise."""
-
-
-async def run_then_prove_the_slot(app: Harness, config: bgjobs.Config, *requests: Any) -> Any:
-    """Run jobs through a queue with one slot; a leaked slot would let the last one wait."""
-    async with bgjobs.run(config) as bg:
-        jobs = await bg.enqueue_many(requests)
-        await bg.drain()
-        assert bg.queue("default").running == ()
-        return [await bg.find(job.id) for job in jobs]
-
-
-@bgjobs.worker
-async def healthy() -> None:
-    """Ends well."""
 
 
 async def test_returning_a_value_is_success(sqlite_app: Harness) -> None:
@@ -136,225 +108,6 @@ async def test_spawned_tasks_end_with_the_handler(sqlite_app: Harness) -> None:
     )
     assert isinstance(job, bgjobs.SucceededJob)
     assert sorted(ended) == list(range(10))
-
-
-@pytest.mark.parametrize("error", [NotAnException, GeneratorExit])
-async def test_a_base_exception_restarts_the_queue_and_counts_a_crash(
-    app: Harness, error: type[BaseException]
-) -> None:
-    """A poison job runs again after each crash, up to the limit, and then is failed."""
-
-    @bgjobs.worker
-    async def poison() -> None:
-        raise error
-
-    config = app.config(poison, healthy, limits=bgjobs.Limits(max_crashes=2), **restarts())
-    failed, last = await run_then_prove_the_slot(
-        app, config, poison.request(), healthy.request()
-    )
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert (failed.attempts, failed.crashes, failed.reservations) == (0, 3, 3)
-    assert failed.error == "its worker died 3 times while running it"
-    assert isinstance(last, bgjobs.SucceededJob)
-    assert len(app.recorder.of(OwnerDied)) == 3
-    assert len(app.recorder.of(ChildRestarted)) == 3
-    assert len(app.recorder.of(MonitorFailed)) == 1
-
-
-async def test_a_sync_handler_may_raise_a_base_exception_too(sqlite_app: Harness) -> None:
-    @bgjobs.worker
-    def poison() -> None:
-        raise NotAnException
-
-    config = sqlite_app.config(poison, limits=bgjobs.Limits(max_crashes=0), **restarts())
-    (failed,) = await run_then_prove_the_slot(sqlite_app, config, poison.request())
-    assert failed.error == "its worker died 1 times while running it"
-
-
-def restarts() -> dict[str, Any]:
-    tolerance = bgjobs.RestartTolerance(restarts=100, backoff=bgjobs.backoff.IMMEDIATE)
-    return {"restart_tolerance": tolerance}
-
-
-async def test_neighbours_of_a_crash_are_run_again_without_a_crash(sqlite_app: Harness) -> None:
-    """The queue's death cancels its other handlers: there are no orphans."""
-    started = anyio.Event()
-    runs = []
-
-    @bgjobs.worker
-    async def neighbour() -> None:
-        runs.append("start")
-        started.set()
-        if len(runs) == 1:
-            try:
-                await anyio.sleep_forever()
-            finally:
-                runs.append("cancelled")
-
-    @bgjobs.worker
-    async def poison() -> None:
-        await started.wait()
-        raise NotAnException
-
-    config = sqlite_app.config(
-        neighbour, poison, limits=bgjobs.Limits(max_crashes=0), **restarts()
-    )
-    job, failed = await run_then_prove_the_slot(
-        sqlite_app, config, neighbour.request(), poison.request()
-    )
-    assert runs == ["start", "cancelled", "start"]
-    assert isinstance(job, bgjobs.SucceededJob)
-    assert (job.crashes, job.interruptions, job.attempts) == (0, 1, 0)
-    assert (failed.crashes, failed.interruptions) == (1, 0)
-
-
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-
-
-async def wait_for_a_cancelled_task() -> None:
-    """Somebody else has cancelled it, as pools and clients do at their end."""
-    task = asyncio.ensure_future(asyncio.sleep(3600))
-    task.cancel()
-    await task
-
-
-async def wait_for_several() -> None:
-    await asyncio.gather(wait_for_a_cancelled_task(), asyncio.sleep(0))
-
-
-async def raise_it_in_a_group() -> None:
-    try:
-        await wait_for_a_cancelled_task()
-    except asyncio.CancelledError as error:
-        raise BaseExceptionGroup("several", [ValueError("a client"), error]) from None
-
-
-async def raise_one_that_was_kept() -> None:
-    """A cancellation of a scope that is closed is nobody's any more."""
-    kept: BaseException | None = None
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        try:
-            await anyio.lowlevel.checkpoint()
-        except anyio.get_cancelled_exc_class() as error:
-            kept = error
-    assert kept is not None
-    raise kept
-
-
-async def prove_that_it_is_an_attempt(
-    app: Harness, cancelled: Callable[[], Coroutine[Any, Any, None]]
-) -> None:
-    @bgjobs.worker
-    async def strange() -> None:
-        await cancelled()
-
-    config = app.config(strange, healthy, queue={**ONE_RUN, "max_retries": 1})
-    failed, last = await run_then_prove_the_slot(
-        app, config, strange.request(), healthy.request()
-    )
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert (failed.attempts, failed.crashes, failed.interruptions) == (1, 0, 0)
-    assert "Cancelled" in failed.error
-    assert isinstance(last, bgjobs.SucceededJob)
-    assert app.recorder.of(ChildCrashed) == []
-    assert len(app.recorder.of(QueueStarted)) == 1
-
-
-@on_asyncio
-@pytest.mark.parametrize(
-    "cancelled", [wait_for_a_cancelled_task, wait_for_several, raise_it_in_a_group]
-)
-async def test_a_handler_that_waits_for_a_cancelled_task_has_failed(
-    sqlite_app: Harness, cancelled: Callable[[], Coroutine[Any, Any, None]]
-) -> None:
-    """Its queue lives: nobody has cancelled the handler itself."""
-    await prove_that_it_is_an_attempt(sqlite_app, cancelled)
-
-
-async def test_a_handler_that_raises_an_old_cancellation_has_failed(
-    sqlite_app: Harness,
-) -> None:
-    await prove_that_it_is_an_attempt(sqlite_app, raise_one_that_was_kept)
-
-
-@on_asyncio
-async def test_a_plain_handler_that_raises_a_cancellation_has_failed(
-    sqlite_app: Harness,
-) -> None:
-    @bgjobs.worker
-    def plain() -> None:
-        raise asyncio.CancelledError
-
-    failed, last = await run_then_prove_the_slot(
-        sqlite_app,
-        sqlite_app.config(plain, healthy, queue=ONE_RUN),
-        plain.request(),
-        healthy.request(),
-    )
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert isinstance(last, bgjobs.SucceededJob)
-
-
-async def pass_it_on() -> None:
-    await anyio.sleep_forever()
-
-
-async def wrap_it_in_a_group() -> None:
-    try:
-        await anyio.sleep_forever()
-    except anyio.get_cancelled_exc_class() as error:
-        raise BaseExceptionGroup("several", [ValueError("a client"), error]) from None
-
-
-@pytest.mark.parametrize("handle", [pass_it_on, wrap_it_in_a_group])
-async def test_a_cancellation_from_outside_interrupts_and_fails_nothing(
-    app: Harness, handle: Callable[[], Coroutine[Any, Any, None]]
-) -> None:
-    @bgjobs.worker
-    async def long() -> None:
-        await handle()
-
-    async with anyio.create_task_group() as group:
-        bg = await group.start(bgjobs.serve, app.config(long, queue=ONE_RUN))
-        job = await bg.enqueue(long.request())
-        await app.recorder.wait_for(JobStarted)
-        group.cancel_scope.cancel()
-    assert_interrupted(app, job)
-
-
-@on_asyncio
-@pytest.mark.parametrize("handle", [pass_it_on, wrap_it_in_a_group])
-async def test_asyncio_s_own_cancellation_from_outside_interrupts_and_fails_nothing(
-    sqlite_app: Harness, handle: Callable[[], Coroutine[Any, Any, None]]
-) -> None:
-    @bgjobs.worker
-    async def long() -> None:
-        await handle()
-
-    jobs = []
-
-    async def live() -> None:
-        async with bgjobs.run(sqlite_app.config(long, queue=ONE_RUN)) as bg:
-            jobs.append(await bg.enqueue(long.request()))
-            await anyio.sleep_forever()
-
-    task = asyncio.ensure_future(live())
-    await sqlite_app.recorder.wait_for(JobStarted)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert_interrupted(sqlite_app, *jobs)
-
-
-def assert_interrupted(app: Harness, job: bgjobs.Job) -> None:
-    store = app.open_store()
-    found = store.find(job.id)
-    store.close()
-    assert isinstance(found, bgjobs.Job)
-    assert found.reserved_by is None
-    assert (found.attempts, found.crashes, found.interruptions) == (0, 0, 1)
-    assert len(app.recorder.of(JobReleased)) == 1
 
 
 @virtual_time
@@ -449,29 +202,6 @@ async def test_a_handler_that_does_not_end_is_named(virtual_app: Harness) -> Non
     assert len(virtual_app.recorder.of(JobSucceeded)) == 1
 
 
-@virtual_time
-async def test_a_handler_that_took_its_queue_down_is_not_named(virtual_app: Harness) -> None:
-    crashes = anyio.Event()
-
-    @bgjobs.worker
-    async def stubborn() -> None:
-        with anyio.CancelScope(shield=True):
-            await anyio.sleep(100)
-
-    @bgjobs.worker
-    async def crashing() -> None:
-        await crashes.wait()
-        raise NotAnException
-
-    async with bgjobs.run(virtual_app.config(stubborn, crashing, grace=10)) as bg:
-        await bg.enqueue_many([stubborn.request(), crashing.request()])
-        await virtual_app.recorder.wait_for(JobStarted, 2)
-        crashes.set()
-        await virtual_app.recorder.wait_for(QueueError)
-    named = virtual_app.recorder.of(CancellationIgnored)
-    assert [one.job.name for one in named] == ["stubborn"]
-
-
 async def test_blocking_the_loop_beyond_the_lease_keeps_the_reservation(app: Harness) -> None:
     """The heartbeat is a thread, so the lease is renewed; the job runs once and succeeds."""
     runs = []
@@ -524,73 +254,6 @@ async def test_a_payload_that_no_longer_fits_fails_like_any_error(app: Harness) 
         "PayloadError: payload of worker 'mail': to[0]: expected int, found str"
     )
     assert len(app.recorder.of(JobFailed)) == 1
-
-
-async def test_work_given_to_complete_with_is_one_with_the_completion(app: Harness) -> None:
-    connection = app.database.connect()
-    with connection:
-        connection.execute("create table bgjobs_test_effects (number integer)")
-    connection.close()
-
-    @bgjobs.worker
-    async def effect(context: bgjobs.JobContext, number: int) -> None:
-        context.complete_with(lambda connection: insert(connection, number))
-        if number == 2:
-            context.complete_with(break_down)
-
-    try:
-        good, bad = await run_then_prove_the_slot(
-            app, app.config(effect, queue=ONE_RUN), effect.request(1), effect.request(2)
-        )
-        connection = app.database.connect()
-        with connection:
-            rows = list(connection.execute("select number from bgjobs_test_effects"))
-        connection.close()
-    finally:
-        connection = app.database.connect()
-        with connection:
-            connection.execute("drop table bgjobs_test_effects")
-        connection.close()
-    assert rows == [(1,)]
-    assert isinstance(good, bgjobs.SucceededJob)
-    assert isinstance(bad, bgjobs.FailedJob)
-    assert bad.error.startswith("ZeroDivisionError")
-
-
-async def test_work_that_commits_fails_the_attempt_and_says_why(app: Harness) -> None:
-    @bgjobs.worker
-    async def eager(context: bgjobs.JobContext) -> None:
-        context.complete_with(lambda connection: connection.execute("commit"))
-
-    (failed,) = await run_then_prove_the_slot(
-        app, app.config(eager, queue=ONE_RUN), eager.request()
-    )
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert re.search("neither commit nor roll back|do not end the transaction", failed.error)
-    assert "the job has not succeeded" in failed.error
-
-
-async def test_work_that_raises_a_base_exception_is_a_crash(sqlite_app: Harness) -> None:
-    @bgjobs.worker
-    async def poison(context: bgjobs.JobContext) -> None:
-        context.complete_with(crash)
-
-    config = sqlite_app.config(poison, limits=bgjobs.Limits(max_crashes=1), **restarts())
-    (failed,) = await run_then_prove_the_slot(sqlite_app, config, poison.request())
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert (failed.crashes, failed.interruptions) == (2, 0)
-
-
-def insert(connection: Any, number: int) -> None:
-    connection.execute(f"insert into bgjobs_test_effects values ({number})")
-
-
-def break_down(connection: Any) -> None:
-    raise ZeroDivisionError
-
-
-def crash(connection: Any) -> None:
-    raise NotAnException
 
 
 async def test_a_backoff_that_raises_does_not_lose_the_job(sqlite_app: Harness) -> None:

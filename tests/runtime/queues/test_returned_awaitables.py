@@ -1,13 +1,9 @@
-"""A handler has run when what it returned has run, however it was declared."""
+"""Awaitables that a handler returns are awaited: they are part of its attempt."""
 
 import asyncio
-import contextlib
 import functools
-import gc
 import inspect
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,58 +15,18 @@ import bgjobs
 from bgjobs.events import JobReleased, JobStarted
 from bgjobs.testing import run_one
 from tests.runtime.conftest import Harness, virtual_time
+from tests.runtime.queues.decorated import bare, end_of, logged, logged_later
+from tests.runtime.queues.one_slot import on_asyncio
 
 pytestmark = pytest.mark.anyio
-ONE_RUN = {"max_retries": 0, "concurrency": 1}
-on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
 
 name: ContextVar[str] = ContextVar("name", default="nobody")
-
-
-async def end_of(
-    app: Harness, worker: Any, *args: Any
-) -> bgjobs.SucceededJob | bgjobs.FailedJob:
-    """Run one job, and prove that its slot runs another one after it."""
-    healthy = bgjobs.worker(name="healthy")(lambda: None)
-    async with bgjobs.run(app.config(worker, healthy, queue=ONE_RUN)) as bg:
-        job = await bg.enqueue(worker.request(*args))
-        last = await bg.enqueue(healthy.request())
-        assert isinstance(await bg.wait_for(last), bgjobs.SucceededJob)
-        ended = await bg.wait_for(job)
-    gc.collect()  # a coroutine that was never awaited is a warning, and that an error
-    return ended
 
 
 async def end_by_hand(app: Harness, worker: Any, *args: Any) -> None:
     """Run it as the testing kit does."""
     await run_one(worker, worker.request(*args))
-
-
-def logged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The decorator that everybody writes."""
-
-    @functools.wraps(function)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return inner
-
-
-def logged_later(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def inner(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return inner
-
-
-def bare(function: Callable[..., Any]) -> Callable[[int], Any]:
-    """A decorator that leaves no trace of what it wraps."""
-
-    def inner(number: int) -> Any:
-        return function(number)
-
-    return inner
 
 
 class Later:
@@ -284,95 +240,6 @@ async def test_what_a_wrapper_sets_in_the_context_what_it_returns_sees(
     assert name.get() == "nobody"
 
 
-def numbers() -> Iterator[int]:
-    yield 1
-
-
-async def numbers_later() -> AsyncIterator[int]:
-    yield 1
-
-
-@contextlib.contextmanager
-def opened() -> Iterator[None]:
-    yield
-
-
-@contextlib.asynccontextmanager
-async def opened_later() -> AsyncIterator[None]:
-    yield
-
-
-NEVER: dict[str, Callable[[], Any]] = {
-    "generator": numbers,
-    "async_generator": numbers_later,
-    "_GeneratorContextManager": opened,
-    "_AsyncGeneratorContextManager": opened_later,
-    "map": lambda: map(print, [1]),
-    "starmap": lambda: itertools.starmap(print, [()]),
-}
-
-
-async def nothing() -> None: ...
-
-
-HELD: dict[str, Callable[[], Any]] = {
-    "list": lambda: [1, nothing(), nothing()],
-    "tuple": lambda: (nothing(), 1),
-    "set": lambda: {nothing()},
-}
-
-
-@pytest.mark.parametrize("found", NEVER)
-@pytest.mark.parametrize("kind", ["plain", "async", "plain around async"])
-async def test_work_that_nothing_runs_is_no_success(
-    sqlite_app: Harness, found: str, kind: str
-) -> None:
-    def plain() -> Any:
-        return NEVER[found]()
-
-    async def later() -> Any:
-        return NEVER[found]()
-
-    handler = {"plain": plain, "async": later, "plain around async": logged(later)}[kind]
-    failed = await end_of(sqlite_app, bgjobs.worker(name="charge")(handler))
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert failed.error.startswith(
-        f"TypeError: worker 'charge': its handler returned an object of type {found!r}, "
-        f"of which nothing has run; do the work before returning\n"
-    )
-
-
-async def test_an_awaitable_that_gives_others_for_ever_is_no_success(
-    sqlite_app: Harness,
-) -> None:
-    class Endless:
-        def __await__(self) -> Generator[Any, Any, "Endless"]:
-            return Endless()
-            yield
-
-    def endless() -> Endless:
-        return Endless()
-
-    failed = await end_of(sqlite_app, bgjobs.worker(endless))
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert "returned an object of type 'Endless'" in failed.error
-
-
-async def test_an_awaitable_that_gives_itself_is_done(sqlite_app: Harness) -> None:
-    """Some connection pools are of that kind."""
-
-    class Pool:
-        def __await__(self) -> Generator[Any, Any, "Pool"]:
-            return self
-            yield
-
-    def pool() -> Pool:
-        return Pool()
-
-    done = await end_of(sqlite_app, bgjobs.worker(pool))
-    assert isinstance(done, bgjobs.SucceededJob)
-
-
 async def test_run_one_awaits_it_too() -> None:
     charged = []
 
@@ -383,7 +250,7 @@ async def test_run_one_awaits_it_too() -> None:
     worker: Any = bgjobs.worker(name="charge")(bare(charge))
     assert (await run_one(worker, worker.request(7))).how == "succeeded"
     assert charged == [7]
-    refused: Any = bgjobs.worker(name="numbers")(NEVER["map"])
+    refused: Any = bgjobs.worker(name="numbers")(lambda: map(print, [1]))
     with pytest.raises(TypeError, match="worker 'numbers': its handler returned an object"):
         await run_one(refused, refused.request())
 
@@ -404,77 +271,3 @@ async def test_virtual_time_awaits_it_too(virtual_app: Harness) -> None:
         await bg.enqueue(worker.request(3600))
         drained = await bgjobs.testing.drain(bg)
     assert (len(drained.succeeded), slept) == (1, [3600])
-
-
-@pytest.mark.parametrize("found", HELD)
-@pytest.mark.parametrize("kind", ["plain", "async", "plain around async"])
-async def test_coroutines_inside_what_a_handler_returns_are_no_success(
-    sqlite_app: Harness, found: str, kind: str
-) -> None:
-    def plain() -> Any:
-        return HELD[found]()
-
-    async def later() -> Any:
-        return HELD[found]()
-
-    handler = {"plain": plain, "async": later, "plain around async": logged(later)}[kind]
-    failed = await end_of(sqlite_app, bgjobs.worker(name="charge")(handler))
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert failed.error.startswith(
-        f"TypeError: worker 'charge': its handler returned an object of type {found!r} with "
-        f"coroutines in it, of which nothing has run; do the work before returning\n"
-    )
-
-
-async def end_with_future(
-    app: Harness, future: Future[Any]
-) -> bgjobs.SucceededJob | bgjobs.FailedJob:
-    @bgjobs.worker
-    def submitting() -> Any:
-        return future
-
-    return await end_of(app, submitting)
-
-
-async def test_a_future_of_a_pool_that_has_not_ended_fails_the_attempt(
-    sqlite_app: Harness,
-) -> None:
-    failed = await end_with_future(sqlite_app, Future())
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert failed.error.startswith(
-        "TypeError: worker 'submitting': its handler returned an object of type 'Future', "
-        "which has not ended; do the work before returning\n"
-    )
-
-
-async def test_a_future_of_a_pool_that_has_ended_ends_the_attempt_as_itself(
-    sqlite_app: Harness,
-) -> None:
-    good, bad = Future[Any](), Future[Any]()
-    good.set_result(7)
-    bad.set_exception(ValueError("no card"))
-    assert isinstance(await end_with_future(sqlite_app, good), bgjobs.SucceededJob)
-    failed = await end_with_future(sqlite_app, bad)
-    assert isinstance(failed, bgjobs.FailedJob)
-    assert failed.error.startswith("ValueError: no card\n")
-
-
-async def test_work_inside_the_result_of_a_future_is_run(sqlite_app: Harness) -> None:
-    charged = []
-
-    async def charge() -> None:
-        charged.append(1)
-
-    future = Future[Any]()
-    future.set_result(charge())
-    assert isinstance(await end_with_future(sqlite_app, future), bgjobs.SucceededJob)
-    assert charged == [1]
-
-
-@pytest.mark.parametrize("answer", [[], [1], (2, 3), {4}, [print], [[]]], ids=str)
-async def test_a_collection_of_results_is_a_result(sqlite_app: Harness, answer: Any) -> None:
-    @bgjobs.worker
-    async def answering() -> Any:
-        return answer
-
-    assert isinstance(await end_of(sqlite_app, answering), bgjobs.SucceededJob)

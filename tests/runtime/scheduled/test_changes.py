@@ -1,8 +1,7 @@
-"""Changes to scheduled jobs meet runs, shutdowns, other processes and stores that are away."""
+"""Changes to scheduled jobs beside runs, stops, other processes and an unreachable store."""
 
 from collections.abc import Callable
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -12,12 +11,10 @@ import bgjobs
 from bgjobs import every, schedule
 from bgjobs.errors import (
     ConfigError,
-    NoOccurrenceError,
     NotRunningError,
     StoreUnavailableError,
 )
 from bgjobs.events import (
-    ChildCrashed,
     JobAttemptFailed,
     JobStarted,
     JobSucceeded,
@@ -28,46 +25,20 @@ from bgjobs.events import (
 )
 from bgjobs.testing import VirtualClock
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
+from tests.runtime.scheduled.conftest import RARELY, application
+from tests.runtime.scheduled.hourly import (
+    DAY,
+    HOUR,
+    START,
+    failing,
+    job,
+    long,
+    rest,
+    standing,
+    tick,
+)
 
 pytestmark = pytest.mark.anyio
-
-START = datetime(2030, 1, 1, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-RARELY = 604_800.0
-HOURLY = schedule().on_minute(0).build()
-
-
-@bgjobs.worker
-async def tick() -> None: ...
-
-
-@bgjobs.worker
-async def long() -> None:
-    await anyio.sleep(1800)
-
-
-@bgjobs.worker
-async def failing() -> None:
-    await anyio.sleep(60)
-    raise ConnectionError("reset")
-
-
-def job(worker: Any, when: bgjobs.Schedule = HOURLY, **more: Any) -> bgjobs.ScheduledJob:
-    return bgjobs.ScheduledJob(worker, when, **{"poll_interval": RARELY, **more})
-
-
-def config(app: Harness, *jobs: bgjobs.ScheduledJob, **more: Any) -> bgjobs.Config:
-    return app.config(**{"queues": [], "scheduled_jobs": jobs, **more})
-
-
-async def rest(span: timedelta) -> None:
-    await anyio.sleep(span.total_seconds())
-
-
-async def standing(bg: bgjobs.BgJobs, name: str) -> bgjobs.Occurrence:
-    occurrence = await bg.scheduled_job(name).occurrence()
-    assert occurrence is not None
-    return occurrence
 
 
 @virtual_time
@@ -75,7 +46,7 @@ async def test_removed_while_its_run_will_be_tried_again_it_is_gone(
     virtual_app: Harness,
 ) -> None:
     retried = job(failing, backoff=bgjobs.backoff.Constant(600))
-    async with bgjobs.run(config(virtual_app, retried)) as bg:
+    async with bgjobs.run(application(virtual_app, retried)) as bg:
         await rest(HOUR + timedelta(seconds=1))
         await bg.remove_scheduled_job("failing")
         assert len(await bg.running()) == 1
@@ -93,7 +64,7 @@ async def test_removed_while_a_queue_of_its_worker_runs_it_it_is_gone(
     virtual_app: Harness,
 ) -> None:
     queues = [bgjobs.Queue(str(n), workers=[long], poll_interval=RARELY) for n in range(3)]
-    async with bgjobs.run(config(virtual_app, job(long), queues=queues)) as bg:
+    async with bgjobs.run(application(virtual_app, job(long), queues=queues)) as bg:
         await rest(HOUR + timedelta(minutes=1))
         await bg.remove_scheduled_job("long")
         await rest(DAY)
@@ -105,11 +76,11 @@ async def test_removed_while_a_queue_of_its_worker_runs_it_it_is_gone(
 async def test_paused_while_a_run_is_cut_off_by_the_end_it_stays_paused(
     virtual_app: Harness,
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(long), grace=1)) as bg:
+    async with bgjobs.run(application(virtual_app, job(long), grace=1)) as bg:
         await rest(HOUR + timedelta(minutes=1))
         await bg.scheduled_job("long").pause()
         assert not (await standing(bg, "long")).paused
-    async with bgjobs.run(config(virtual_app, job(long))) as bg:
+    async with bgjobs.run(application(virtual_app, job(long))) as bg:
         await rest(DAY)
         assert (await standing(bg, "long")).paused
     assert len(virtual_app.recorder.of(JobStarted)) == 1
@@ -118,7 +89,7 @@ async def test_paused_while_a_run_is_cut_off_by_the_end_it_stays_paused(
 @virtual_time
 async def test_what_another_process_has_changed_is_not_undone(virtual_app: Harness) -> None:
     at_five, daily = schedule().at(5).build(), schedule().at(0).build()
-    first, second = (config(virtual_app, job(tick)) for _ in range(2))
+    first, second = (application(virtual_app, job(tick)) for _ in range(2))
     async with bgjobs.run(first) as one, bgjobs.run(second) as other:
         await one.scheduled_job("tick").pause()
         await other.scheduled_job("tick").replace(at_five)
@@ -138,7 +109,7 @@ async def test_what_waits_for_longer_than_a_year_is_given_up_once(virtual_app: H
     """By a process that would wait for less; the one that has planned it leaves it at that."""
     rarely = every(days=30_000)
     jobs = (job(tick, one, poll_interval=600.0) for one in (every(hours=1), rarely))
-    often, other = (config(virtual_app, one) for one in jobs)
+    often, other = (application(virtual_app, one) for one in jobs)
     async with bgjobs.run(often) as one, bgjobs.run(other):
         await anyio.sleep(5.5 * HOUR.total_seconds())
         assert (await standing(one, "tick")).recurrence.schedule == every(hours=1).text
@@ -151,7 +122,7 @@ async def test_what_waits_for_longer_than_a_year_is_given_up_once(virtual_app: H
 async def test_a_change_whose_caller_is_cancelled_is_made_all_the_same(
     virtual_app: Harness,
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+    async with bgjobs.run(application(virtual_app, job(tick))) as bg:
         with anyio.CancelScope() as scope:
             scope.cancel()
             await bg.scheduled_job("tick").pause()
@@ -163,7 +134,7 @@ async def test_a_change_whose_caller_is_cancelled_is_made_all_the_same(
 async def test_changes_that_come_at_once_are_all_made_in_their_order(
     virtual_app: Harness,
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+    async with bgjobs.run(application(virtual_app, job(tick))) as bg:
         control = bg.scheduled_job("tick")
         async with anyio.create_task_group() as tasks:
             for hours in range(2, 8):
@@ -179,7 +150,7 @@ async def test_changes_that_come_at_once_are_all_made_in_their_order(
 async def test_a_control_of_what_was_removed_does_not_touch_its_successor(
     virtual_app: Harness,
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
+    async with bgjobs.run(application(virtual_app, job(tick))) as bg:
         old = bg.scheduled_job("tick")
         await bg.remove_scheduled_job("tick")
         await bg.add_scheduled_job(job(tick, every(hours=2)))
@@ -201,7 +172,7 @@ async def test_a_replaced_schedule_misses_nothing_that_lies_ahead(
     virtual_app: Harness,
 ) -> None:
     minutely = job(long, schedule().build())
-    async with bgjobs.run(config(virtual_app, minutely)) as bg:
+    async with bgjobs.run(application(virtual_app, minutely)) as bg:
         await rest(timedelta(minutes=1, seconds=30))
         await bg.scheduled_job("long").replace(schedule().at(0).build())
         await rest(DAY)
@@ -213,10 +184,10 @@ async def test_a_replaced_schedule_misses_nothing_that_lies_ahead(
 async def test_what_is_due_at_start_is_run_before_a_changed_schedule_begins(
     virtual_app: Harness,
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(tick))):
+    async with bgjobs.run(application(virtual_app, job(tick))):
         await rest(timedelta(minutes=1))
     await rest(5 * HOUR)
-    async with bgjobs.run(config(virtual_app, job(tick, every(hours=3)))):
+    async with bgjobs.run(application(virtual_app, job(tick, every(hours=3)))):
         await rest(timedelta(minutes=1))
     (done,) = virtual_app.recorder.of(JobSucceeded)
     assert done.job.occurrence is not None
@@ -231,10 +202,10 @@ async def test_a_retry_keeps_its_backoff_when_the_settings_change(
     virtual_app: Harness,
 ) -> None:
     slow = bgjobs.backoff.Constant(1800)
-    async with bgjobs.run(config(virtual_app, job(failing, backoff=slow))):
+    async with bgjobs.run(application(virtual_app, job(failing, backoff=slow))):
         await rest(HOUR + timedelta(minutes=2))
     changed = job(failing, every(hours=2), backoff=slow, max_retries=1)
-    async with bgjobs.run(config(virtual_app, changed)) as bg:
+    async with bgjobs.run(application(virtual_app, changed)) as bg:
         await rest(timedelta(minutes=1))
         (waiting,) = await bg.enqueued()
         assert (waiting.attempts, waiting.available_at - START) == (
@@ -279,7 +250,7 @@ async def test_a_lost_answer_neither_doubles_nor_hides_a_change(
 ) -> None:
     away = Away(virtual_app, "replace", "write", before=before)
     away.silent = ["write"]
-    async with bgjobs.run(config(virtual_app, job(tick), store=away.store)) as bg:
+    async with bgjobs.run(application(virtual_app, job(tick), store=away.store)) as bg:
         await rest(timedelta(minutes=1))
         away.silent = ["replace"]
         await bg.scheduled_job("tick").replace(every(minutes=10))
@@ -298,7 +269,7 @@ async def test_a_store_that_is_away_longer_delays_a_change_and_loses_nothing(
 ) -> None:
     away = Away(virtual_app, "find_unique", before=True)
     settings: dict[str, Any] = {"store": away.store, "store_timeout": 1}
-    async with bgjobs.run(config(virtual_app, job(tick), **settings)) as bg:
+    async with bgjobs.run(application(virtual_app, job(tick), **settings)) as bg:
         await rest(timedelta(minutes=1))
         away.silent = ["find_unique"] * 100
         with pytest.raises(StoreUnavailableError):
@@ -331,7 +302,7 @@ async def test_the_clock_of_a_node_does_not_decide(virtual_app: Harness) -> None
 
     clock = Wrong()
     served = job(tick, schedule().every_minutes(10).build(), misfire_grace=5)
-    async with bgjobs.run(config(virtual_app, served, clock=clock)):
+    async with bgjobs.run(application(virtual_app, served, clock=clock)):
         await rest(HOUR)
         clock.error = 2 * HOUR
         await rest(HOUR + timedelta(seconds=1))
@@ -350,7 +321,7 @@ async def test_pausing_does_not_need_a_quiet_moment_to_be_noted(app: Harness) ->
         await anyio.sleep(0.02)
 
     def settings() -> bgjobs.Config:
-        return config(app, job(busy, every(milliseconds=20), poll_interval=0.1))
+        return application(app, job(busy, every(milliseconds=20), poll_interval=0.1))
 
     async with bgjobs.run(settings()) as one, bgjobs.run(settings()) as other:
         await app.recorder.wait_for(JobSucceeded, 3)
@@ -361,77 +332,8 @@ async def test_pausing_does_not_need_a_quiet_moment_to_be_noted(app: Harness) ->
 
 
 @virtual_time
-async def test_a_schedule_that_has_ended_is_refused_and_changes_nothing(
-    virtual_app: Harness,
-) -> None:
-    clock: VirtualClock = virtual_app.settings["clock"]
-    clock.start = datetime(9999, 6, 1, tzinfo=UTC)
-    ended = schedule().on_january().on_day_of_month(1).at(0).build()
-    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
-        control = bg.scheduled_job("tick")
-        with pytest.raises(NoOccurrenceError):
-            await control.replace(ended)
-        wrong: Any = schedule()
-        with pytest.raises(TypeError, match="expected a built schedule, found ScheduleBuilder"):
-            await control.replace(wrong)
-        with pytest.raises(NoOccurrenceError):
-            await bg.add_scheduled_job(job(tick, ended, name="ended"))
-        await control.pause()
-        assert (await standing(bg, "tick")).paused
-        assert [one.name for one in bg.scheduled_jobs] == ["tick"]
-
-
-@virtual_time
-async def test_an_application_whose_schedule_has_ended_runs_on_and_stops(
-    virtual_app: Harness,
-) -> None:
-    clock: VirtualClock = virtual_app.settings["clock"]
-    clock.start = datetime(9999, 6, 1, tzinfo=UTC)
-    ended = schedule().on_january().on_day_of_month(1).at(0).build()
-    async with bgjobs.run(config(virtual_app, job(tick, ended), job(long))) as bg:
-        await rest(2 * HOUR)
-        assert len(await bg.succeeded("long")) == 1
-        await bg.remove_scheduled_job("tick")
-        await bg.add_scheduled_job(job(tick))
-    assert len(virtual_app.recorder.of(QueueError)) == 1
-    assert virtual_app.recorder.of(ChildCrashed) == []
-
-
-def make_unreadable(app: Harness) -> None:
-    """Let a newer version have written the row, whose schedules this one cannot read."""
-    with closing(app.database.connect()) as connection:
-        changed = "replace(occurrence, 'elapsed ', 'lunar ')"
-        connection.execute(f"update bgjobs_jobs set occurrence = {changed}")
-        connection.commit()
-
-
-@virtual_time
-async def test_a_schedule_that_cannot_be_read_here_is_replaced_by_the_configured_one(
-    virtual_app: Harness,
-) -> None:
-    async with bgjobs.run(config(virtual_app, job(tick))) as bg:
-        await rest(timedelta(minutes=1))
-        make_unreadable(virtual_app)
-        await rest(HOUR)
-        assert len(await bg.succeeded()) == 1
-        assert (await standing(bg, "tick")).recurrence == bg.scheduled_job(
-            "tick"
-        ).config.recurrence
-        await bg.scheduled_job("tick").pause()
-        make_unreadable(virtual_app)
-        await bg.scheduled_job("tick").resume()
-        assert len(virtual_app.recorder.of(QueueError)) == 1
-        await bg.scheduled_job("tick").replace(every(hours=1))
-        await bg.scheduled_job("tick").resume()
-        assert not (await standing(bg, "tick")).paused
-        await bg.remove_scheduled_job("tick")
-        assert await bg.enqueued() == []
-    assert virtual_app.recorder.of(ChildCrashed) == []
-
-
-@virtual_time
 async def test_removing_does_not_cut_an_extra_run(virtual_app: Harness) -> None:
-    async with bgjobs.run(config(virtual_app, job(long), grace=1)) as bg:
+    async with bgjobs.run(application(virtual_app, job(long), grace=1)) as bg:
         await bg.scheduled_job("long").trigger()
         await rest(timedelta(minutes=1))
         await bg.remove_scheduled_job("long")
@@ -446,10 +348,10 @@ async def test_a_pause_that_waits_for_the_run_of_a_queue_is_made_at_the_very_end
     virtual_app: Harness,
 ) -> None:
     queues = [bgjobs.Queue(str(n), workers=[long], poll_interval=RARELY) for n in range(3)]
-    async with bgjobs.run(config(virtual_app, job(long), queues=queues, grace=1)) as bg:
+    async with bgjobs.run(application(virtual_app, job(long), queues=queues, grace=1)) as bg:
         await rest(HOUR + timedelta(minutes=1))
         await bg.scheduled_job("long").pause()
-    async with bgjobs.run(config(virtual_app, job(long))) as bg:
+    async with bgjobs.run(application(virtual_app, job(long))) as bg:
         assert (await standing(bg, "long")).paused
 
 
@@ -457,11 +359,11 @@ async def test_a_pause_that_waits_for_the_run_of_a_queue_is_made_at_the_very_end
 async def test_stopping_does_not_wait_for_the_run_of_another_process(
     virtual_app: Harness,
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(long))) as one:
+    async with bgjobs.run(application(virtual_app, job(long))) as one:
         await rest(HOUR + timedelta(minutes=1))
         before = anyio.current_time()
         async with (
-            bgjobs.run(config(virtual_app, job(long))) as other,
+            bgjobs.run(application(virtual_app, job(long))) as other,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(other.scheduled_job("long").pause)
@@ -469,25 +371,6 @@ async def test_stopping_does_not_wait_for_the_run_of_another_process(
             other.stop()
         assert anyio.current_time() - before < 20
         assert len(await one.running()) == 1
-
-
-@virtual_time
-async def test_a_change_that_cannot_be_made_at_the_end_is_told_and_ends_nothing(
-    virtual_app: Harness,
-) -> None:
-    """The row was deleted by hand meanwhile, and its schedule has no time left."""
-    clock: VirtualClock = virtual_app.settings["clock"]
-    clock.start = datetime(9999, 12, 31, 22, 59, tzinfo=UTC)
-    async with bgjobs.run(config(virtual_app, job(long))) as bg:
-        await rest(timedelta(minutes=10))
-        await bg.scheduled_job("long").pause()  # waits for the last run there is
-        await rest(timedelta(seconds=1))
-        with closing(virtual_app.database.connect()) as connection:
-            connection.execute("delete from bgjobs_jobs")
-            connection.commit()
-    (told,) = virtual_app.recorder.of(QueueError)
-    assert isinstance(told.error, NoOccurrenceError)
-    assert virtual_app.recorder.of(ChildCrashed) == []
 
 
 @bgjobs.worker
@@ -505,7 +388,7 @@ async def test_a_start_with_an_equal_set_leaves_the_row_as_it_is(app: Harness) -
     rows: list[bgjobs.Job] = []
     for numbers in (small, roomy):
         yearly = job(visit, every(days=365), request=visit.request(numbers))
-        async with bgjobs.run(config(app, yearly)) as bg:
+        async with bgjobs.run(application(app, yearly)) as bg:
             with anyio.fail_after(30):
                 while not (found := await bg.enqueued()):
                     await anyio.sleep(0.01)

@@ -20,6 +20,7 @@ from bgjobs.events import (
 )
 from bgjobs.testing import VirtualClock
 from tests.runtime.conftest import Harness, virtual_time, virtual_time_on_both
+from tests.runtime.scheduled.conftest import application
 
 pytestmark = pytest.mark.anyio
 
@@ -73,16 +74,6 @@ def job(worker: Any, when: bgjobs.Schedule = MINUTELY, **more: Any) -> bgjobs.Sc
     return bgjobs.ScheduledJob(worker, when, **{"poll_interval": 10, **more})
 
 
-def config(app: Harness, *jobs: bgjobs.ScheduledJob, **more: Any) -> bgjobs.Config:
-    return app.config(**{"queues": [], "scheduled_jobs": jobs, **more})
-
-
-@pytest.fixture
-def clock(virtual_app: Harness) -> VirtualClock:
-    clock: VirtualClock = virtual_app.settings["clock"]
-    return clock
-
-
 async def live_for(settings: bgjobs.Config, span: timedelta) -> None:
     async with bgjobs.run(settings):
         await anyio.sleep(span.total_seconds())
@@ -103,7 +94,7 @@ async def test_after_a_step_forward_one_run_is_late_and_the_rest_are_told_as_mis
     app: Harness, everywhere: bool
 ) -> None:
     clock = SteppingClock(everywhere=everywhere)
-    async with bgjobs.run(config(app, job(short, SECONDLY), clock=clock)):
+    async with bgjobs.run(application(app, job(short, SECONDLY), clock=clock)):
         await app.recorder.wait_for(JobSucceeded, 1)
         clock.off = timedelta(seconds=15)
         with anyio.fail_after(60):
@@ -121,7 +112,7 @@ async def test_after_a_step_forward_one_run_is_late_and_the_rest_are_told_as_mis
 async def test_a_step_forward_during_a_run_makes_no_burst(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
-    settings = config(virtual_app, job(short, SECONDLY))
+    settings = application(virtual_app, job(short, SECONDLY))
     async with bgjobs.run(settings):
         await anyio.sleep(2.1)
         clock.start += timedelta(seconds=15)
@@ -135,7 +126,7 @@ async def test_a_step_forward_during_a_run_makes_no_burst(
 async def test_a_step_forward_while_it_waits_makes_one_late_run(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(tick, poll_interval=1))):
+    async with bgjobs.run(application(virtual_app, job(tick, poll_interval=1))):
         await anyio.sleep(90)
         clock.start += HOUR
         await anyio.sleep(60)
@@ -148,7 +139,7 @@ async def test_a_step_forward_while_it_waits_makes_one_late_run(
 async def test_an_interval_is_counted_from_the_end_of_the_run_by_the_stores_clock(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(short, every(seconds=1)))):
+    async with bgjobs.run(application(virtual_app, job(short, every(seconds=1)))):
         await anyio.sleep(1.1)
         clock.start += timedelta(seconds=15)
         await anyio.sleep(2.5)
@@ -175,7 +166,7 @@ async def test_what_a_step_forward_has_missed_is_treated_like_any_other(
     ran: list[int],
     told: list[tuple[int, int]],
 ) -> None:
-    async with bgjobs.run(config(virtual_app, job(tick, poll_interval=1, **settings))):
+    async with bgjobs.run(application(virtual_app, job(tick, poll_interval=1, **settings))):
         await anyio.sleep(90)
         clock.start += timedelta(minutes=10, seconds=40)
         await anyio.sleep(65)
@@ -191,7 +182,7 @@ async def test_the_occurrence_of_the_instant_at_which_a_run_ends_is_told_as_miss
     async def exact() -> None:
         await anyio.sleep(60)
 
-    await live_for(config(virtual_app, job(exact)), timedelta(minutes=5, seconds=1))
+    await live_for(application(virtual_app, job(exact)), timedelta(minutes=5, seconds=1))
     minutes = [(at - START) / MINUTE for at in served(virtual_app)]
     assert minutes == [1, 3]
     assert missed(virtual_app)[0] == (START + 2 * MINUTE, 1)
@@ -200,7 +191,7 @@ async def test_the_occurrence_of_the_instant_at_which_a_run_ends_is_told_as_miss
 async def ahead_for_a_while(app: Harness, clock: VirtualClock, step: timedelta) -> None:
     """Run it by a clock that is ahead, and set the clock right."""
     clock.start += step
-    await live_for(config(app, job(tick)), 3 * MINUTE + SECOND)
+    await live_for(application(app, job(tick)), 3 * MINUTE + SECOND)
     clock.start -= step
     app.recorder.clear()
 
@@ -210,7 +201,7 @@ async def test_a_clock_that_was_ahead_does_not_stop_a_schedule_that_starts_again
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     await ahead_for_a_while(virtual_app, clock, MONTH)
-    await live_for(config(virtual_app, job(tick)), 3 * MINUTE)
+    await live_for(application(virtual_app, job(tick)), 3 * MINUTE)
     assert [(at - START) / MINUTE for at in served(virtual_app)] == [4, 5, 6]
     (told,) = virtual_app.recorder.of(OccurrenceReplanned)
     assert told == OccurrenceReplanned("tick", START + MONTH + 4 * MINUTE, START + 4 * MINUTE)
@@ -223,7 +214,7 @@ async def test_a_clock_that_was_ahead_does_not_stop_one_that_is_resumed(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     clock.start += MONTH
-    settings = config(virtual_app, job(tick, poll_interval=RARELY))
+    settings = application(virtual_app, job(tick, poll_interval=RARELY))
     async with bgjobs.run(settings) as bg:
         await anyio.sleep(121)
         await bg.scheduled_job("tick").pause()
@@ -239,7 +230,7 @@ async def test_a_schedule_goes_on_when_the_clock_is_set_right_beside_it(
 ) -> None:
     """In two processes; only one of them moves the row."""
     clock.start += MONTH
-    one, other = (config(virtual_app, job(tick)) for _ in range(2))
+    one, other = (application(virtual_app, job(tick)) for _ in range(2))
     async with bgjobs.run(one), bgjobs.run(other):
         await anyio.sleep(125)
         clock.start -= MONTH
@@ -254,7 +245,7 @@ async def test_a_heartbeat_that_finds_the_clock_set_back_has_the_rows_looked_at(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     clock.start += MONTH
-    settings = config(virtual_app, job(tick, poll_interval=3000), lease=30)
+    settings = application(virtual_app, job(tick, poll_interval=3000), lease=30)
     async with bgjobs.run(settings):
         await anyio.sleep(125)
         clock.start -= MONTH
@@ -270,7 +261,7 @@ async def test_a_schedule_goes_on_when_the_clock_of_its_store_is_set_right(
     clock = SteppingClock(everywhere=everywhere)
     clock.off = MONTH
     scheduled = job(tick, SECONDLY, poll_interval=1)
-    async with bgjobs.run(config(app, scheduled, clock=clock, lease=3)):
+    async with bgjobs.run(application(app, scheduled, clock=clock, lease=3)):
         await app.recorder.wait_for(JobSucceeded, 2)
         clock.off = timedelta(0)
         with anyio.fail_after(60):
@@ -285,7 +276,7 @@ async def test_a_clock_that_is_set_back_during_a_run_does_not_stop_its_schedule(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     clock.start += MONTH
-    async with bgjobs.run(config(virtual_app, job(short, SECONDLY, poll_interval=RARELY))):
+    async with bgjobs.run(application(virtual_app, job(short, SECONDLY, poll_interval=RARELY))):
         await anyio.sleep(2.1)
         clock.start -= MONTH
         await anyio.sleep(3)
@@ -307,7 +298,7 @@ async def test_a_retry_that_waits_for_a_clock_that_was_ahead_is_given_up(
 
     clock.start += MONTH
     later = bgjobs.backoff.Constant(100)
-    async with bgjobs.run(config(virtual_app, job(failing, backoff=later))):
+    async with bgjobs.run(application(virtual_app, job(failing, backoff=later))):
         await anyio.sleep(61)
         clock.start -= MONTH
         await anyio.sleep(120)
@@ -339,11 +330,11 @@ async def test_a_run_that_waits_for_a_clock_that_was_ahead_is_given_up_by_the_ne
 ) -> None:
     clock.start += MONTH
     scheduled = job(make(), backoff=bgjobs.backoff.Constant(100))
-    async with bgjobs.run(config(virtual_app, scheduled, grace=0)):
+    async with bgjobs.run(application(virtual_app, scheduled, grace=0)):
         await anyio.sleep(90)
     clock.start -= MONTH
     virtual_app.recorder.clear()
-    await live_for(config(virtual_app, scheduled), 2 * MINUTE)
+    await live_for(application(virtual_app, scheduled), 2 * MINUTE)
     (told,) = virtual_app.recorder.of(OccurrenceReplanned)
     assert told.at == START + 2 * MINUTE
     (started, *_) = virtual_app.recorder.of(JobStarted)
@@ -357,7 +348,7 @@ async def test_a_retry_is_given_up_if_the_clock_went_ahead_while_its_run_failed(
 ) -> None:
     backoff = bgjobs.backoff.Constant(100)
     scheduled = job(failing_once(), backoff=backoff, poll_interval=1)
-    async with bgjobs.run(config(virtual_app, scheduled)):
+    async with bgjobs.run(application(virtual_app, scheduled)):
         await anyio.sleep(60.5)
         clock.start += MONTH
         await anyio.sleep(1)
@@ -374,7 +365,7 @@ async def test_a_small_step_back_repeats_nothing(
     """A daily run is not repeated because the clock was ten minutes ahead, say."""
     daily = job(tick, schedule().at(0).build(), poll_interval=RARELY)
     clock.start = START + DAY - 5 * MINUTE
-    settings = config(virtual_app, daily)
+    settings = application(virtual_app, daily)
     await live_for(settings, 6 * MINUTE)
     clock.start -= 10 * MINUTE
     if restart:

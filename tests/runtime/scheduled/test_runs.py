@@ -1,6 +1,6 @@
-"""Scheduled jobs on a virtual clock: when they run, what follows, what is missed."""
+"""When a scheduled job runs, and what is planned after each run."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -17,81 +17,22 @@ from bgjobs.events import (
     OccurrencePlanned,
     OccurrenceReplanned,
     OccurrencesMissed,
-    QueueError,
 )
-from bgjobs.schedules import Schedule
 from bgjobs.testing import VirtualClock
 from tests.runtime.conftest import Harness, virtual_time
+from tests.runtime.scheduled.conftest import (
+    EVERY_MINUTE,
+    HOUR,
+    MINUTE,
+    RARELY,
+    START,
+    Diary,
+    application,
+    live_for,
+    scheduled,
+)
 
 pytestmark = [pytest.mark.anyio, virtual_time]
-
-START = datetime(2030, 1, 1, tzinfo=UTC)
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
-RARELY = 604_800.0
-EVERY_MINUTE = schedule().build()
-
-
-class Diary:
-    """A worker that writes down what it serves, and takes its time."""
-
-    def __init__(self, clock: VirtualClock, *, seconds: float = 0) -> None:
-        self.entries: list[tuple[float, float, float | None]] = []
-        """Seconds after the start: when it ran, the occurrence it served, the one before."""
-        self.errors: list[Exception] = []
-        """Raised by the next runs, one each."""
-        self.seconds = seconds
-
-        @bgjobs.worker(name="diary")
-        async def write(context: bgjobs.JobContext) -> None:
-            occurrence = context.occurrence
-            assert occurrence is not None
-            previous = occurrence.previous
-            self.entries.append(
-                (
-                    since_start(clock.now()),
-                    since_start(occurrence.at),
-                    None if previous is None else since_start(previous),
-                )
-            )
-            await anyio.sleep(self.seconds)
-            if self.errors:
-                raise self.errors.pop(0)
-
-        self.worker = write
-
-    @property
-    def ran(self) -> list[float]:
-        """When it ran, in seconds after the start."""
-        return [entry[0] for entry in self.entries]
-
-
-def since_start(instant: datetime) -> float:
-    return (instant - START).total_seconds()
-
-
-@pytest.fixture
-def clock(virtual_app: Harness) -> VirtualClock:
-    clock: VirtualClock = virtual_app.settings["clock"]
-    return clock
-
-
-@pytest.fixture
-def diary(clock: VirtualClock) -> Diary:
-    return Diary(clock)
-
-
-def application(app: Harness, *jobs: bgjobs.ScheduledJob, **more: Any) -> bgjobs.Config:
-    return app.config(**{"queues": [], "scheduled_jobs": jobs, **more})
-
-
-def scheduled(diary: Diary, when: Schedule = EVERY_MINUTE, **more: Any) -> bgjobs.ScheduledJob:
-    settings = {"poll_interval": RARELY, "backoff": bgjobs.backoff.IMMEDIATE, **more}
-    return bgjobs.ScheduledJob(diary.worker, when, **settings)
-
-
-async def live_for(config: bgjobs.Config, seconds: float) -> None:
-    async with bgjobs.run(config):
-        await anyio.sleep(seconds)
 
 
 async def test_the_first_thing_it_does_is_wait(virtual_app: Harness, diary: Diary) -> None:
@@ -132,21 +73,6 @@ async def test_it_is_planned_again_after_success_and_after_the_last_failure(
         *("JobSucceeded", "OccurrencePlanned"),
         *("JobSucceeded", "OccurrencePlanned"),
     ]
-
-
-async def test_a_long_run_coalesces_what_it_has_missed(
-    virtual_app: Harness, clock: VirtualClock
-) -> None:
-    """13:30 and 90 seconds at every minute: the next run is at 13:32."""
-    clock.start = datetime(2030, 1, 1, 13, 29, tzinfo=UTC)
-    slow = Diary(clock, seconds=90)
-    await live_for(application(virtual_app, scheduled(slow)), 5 * MINUTE)
-    half_past_one = datetime(2030, 1, 1, 13, 30, tzinfo=UTC)
-    served = [START + timedelta(seconds=at) for _, at, _ in slow.entries]
-    assert served == [half_past_one, half_past_one + timedelta(minutes=2)]
-    assert virtual_app.recorder.of(OccurrencesMissed)[0] == OccurrencesMissed(
-        "diary", half_past_one + timedelta(minutes=1), 1
-    )
 
 
 async def test_an_interval_is_counted_from_the_end_of_the_last_run(
@@ -234,64 +160,6 @@ async def test_an_equal_dict_in_another_order_leaves_the_waiting_row_alone(
         await anyio.sleep(MINUTE)
         (waiting,) = await bg.enqueued("report")
     assert waiting.payload == report.request(before if kept else after).payload
-
-
-async def missed_for(app: Harness, diary: Diary, seconds: float, **settings: Any) -> None:
-    """Plan it, be away for a while, and then live for a minute and a half more."""
-    config = application(app, scheduled(diary, **settings))
-    await live_for(config, 1)
-    await anyio.sleep(seconds - 1)
-    await live_for(config, 95)
-
-
-async def test_after_a_downtime_one_late_run_stands_for_all_that_were_missed(
-    virtual_app: Harness, diary: Diary
-) -> None:
-    await missed_for(virtual_app, diary, 10 * MINUTE + 30)
-    assert diary.entries == [(630, 60, None), (660, 660, 60), (720, 720, 660)]
-    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
-    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=2), 9)
-
-
-async def test_with_catch_up_each_missed_occurrence_is_run_in_order(
-    virtual_app: Harness, diary: Diary
-) -> None:
-    await missed_for(virtual_app, diary, 5 * MINUTE + 30, catch_up=10)
-    assert [at for _, at, _ in diary.entries] == [60, 120, 180, 240, 300, 360, 420]
-    assert diary.ran == [330] * 5 + [360, 420]
-    assert virtual_app.recorder.of(OccurrencesMissed) == []
-
-
-async def test_catch_up_ends_after_so_many_in_a_row(virtual_app: Harness, diary: Diary) -> None:
-    await missed_for(virtual_app, diary, 10 * MINUTE + 30, catch_up=2)
-    assert [at for _, at, _ in diary.entries] == [60, 120, 180, 660, 720]
-    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
-    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=4), 7)
-
-
-async def test_without_catch_up_nothing_is_run_late(virtual_app: Harness, diary: Diary) -> None:
-    await missed_for(virtual_app, diary, 5 * MINUTE + 30, catch_up="never")
-    assert diary.entries == [(360, 360, None), (420, 420, 360)]
-    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
-    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=1), 5)
-
-
-async def test_a_run_within_its_grace_is_late_and_one_beyond_is_skipped(
-    virtual_app: Harness, diary: Diary
-) -> None:
-    await missed_for(virtual_app, diary, 10 * MINUTE + 30, misfire_grace=45)
-    assert diary.entries == [(630, 600, None), (660, 660, 600), (720, 720, 660)]
-    (missed,) = virtual_app.recorder.of(OccurrencesMissed)
-    assert missed == OccurrencesMissed("diary", START + timedelta(minutes=1), 9)
-
-
-async def test_a_retry_is_never_too_late(virtual_app: Harness, diary: Diary) -> None:
-    diary.errors = [RuntimeError("once")]
-    job = scheduled(diary, misfire_grace=1, backoff=bgjobs.backoff.Constant(3600))
-    await live_for(application(virtual_app, job), 61)
-    await anyio.sleep(5 * HOUR)
-    await live_for(application(virtual_app, job), 1)
-    assert [at for _, at, _ in diary.entries] == [60, 60]
 
 
 async def test_jitter_moves_the_run_and_not_the_occurrence(
@@ -408,17 +276,3 @@ async def test_draining_does_not_wait_for_the_run_that_always_comes(
         await bg.enqueue(mail.request().available_in(minutes=30))
         assert await bg.drain(with_delayed=True)
         assert ran == ["mail"]
-
-
-async def test_a_schedule_that_has_nothing_left_is_told(
-    virtual_app: Harness, clock: VirtualClock
-) -> None:
-    clock.start = datetime(8999, 12, 31, 23, 59, 30, tzinfo=UTC)
-    last = schedule().on_february().on_day_of_month(29).at(0).on_monday().build()
-    assert last.next_after(clock.start).year > 8999
-    diary = Diary(clock)
-    clock.start = datetime(9988, 2, 28, 23, 59, 59, tzinfo=UTC)
-    await live_for(application(virtual_app, scheduled(diary, last)), 10)
-    (error,) = virtual_app.recorder.of(QueueError)
-    assert "has no occurrence after 9988-02-29" in str(error.error)
-    assert len(diary.entries) == 1

@@ -13,6 +13,7 @@ from bgjobs.events import JobSucceeded, OccurrenceReplanned, OccurrencesMissed
 from bgjobs.testing import VirtualClock
 from tests.fixtures.zone_data import zones
 from tests.runtime.conftest import Harness, virtual_time, virtual_time_on_both
+from tests.runtime.scheduled.conftest import application
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +32,6 @@ def at_nine(**more: Any) -> bgjobs.ScheduledJob:
     return bgjobs.ScheduledJob(tick, when, **{"poll_interval": RARELY, **more})
 
 
-def config(app: Harness, *jobs: bgjobs.ScheduledJob) -> bgjobs.Config:
-    return app.config(queues=[], scheduled_jobs=jobs)
-
-
 def utc(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2030, 6, 30, hour, minute, tzinfo=UTC) + (day - 1) * DAY
 
@@ -47,7 +44,7 @@ def clock(virtual_app: Harness) -> VirtualClock:
 
 
 async def live_until(app: Harness, clock: VirtualClock, end: datetime, **more: Any) -> None:
-    async with bgjobs.run(config(app, at_nine(**more))):
+    async with bgjobs.run(application(app, at_nine(**more))):
         await anyio.sleep((end - clock.now()).total_seconds())
 
 
@@ -159,10 +156,10 @@ async def test_a_process_with_old_data_does_not_undo_what_a_newer_one_has_planne
 ) -> None:
     """In a rolling deploy the one that has started last decides."""
     with zones(tmp_path / "old", City=SUMMER):
-        async with bgjobs.run(config(virtual_app, at_nine(poll_interval=60))) as bg:
+        async with bgjobs.run(application(virtual_app, at_nine(poll_interval=60))) as bg:
             await anyio.sleep(60)
             with zones(tmp_path / "new", City=WINTER):
-                async with bgjobs.run(config(virtual_app, at_nine(poll_interval=60))):
+                async with bgjobs.run(application(virtual_app, at_nine(poll_interval=60))):
                     await anyio.sleep(60)
             await anyio.sleep(2 * HOUR.total_seconds())
             (waiting,) = await bg.enqueued()
@@ -178,7 +175,7 @@ async def test_what_is_due_by_a_union_with_an_interval_stays(
         union = schedule().at(9).in_timezone("City").build() | every(hours=1)
         job = bgjobs.ScheduledJob(tick, union, poll_interval=RARELY)
         for _ in range(3):
-            async with bgjobs.run(config(virtual_app, job)):
+            async with bgjobs.run(application(virtual_app, job)):
                 await anyio.sleep(1800)
     assert [at for at, _ in ran(virtual_app)] == [utc(1, 9)]
     assert virtual_app.recorder.of(OccurrenceReplanned) == []
