@@ -159,7 +159,7 @@ async def _children(
                 raise
             finally:
                 services.lifecycle.left = True
-                services.wakeups.idle()  # handlers that wait for the end of others give up
+                services.wakeups.notify_idle()  # handlers that wait for others stop waiting
             bg.stop()
     except Exception:
         supervisor.raise_failures()  # they came first, if there are any

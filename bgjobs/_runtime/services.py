@@ -101,4 +101,4 @@ class Services:
     def announce(self, names: Collection[str]) -> None:
         """Tell everybody who waits for jobs of these workers to look now."""
         self.wakeups.wake(names)
-        self.notifier.tell(names)
+        self.notifier.add(names)

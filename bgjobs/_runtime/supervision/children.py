@@ -97,7 +97,7 @@ class Children:
     async def bring_about_last_changes(self) -> None:
         """Make the changes that had to wait for runs; called when all of them have ended."""
         for row in self._rows.values():
-            await row.bring_about_last()
+            await row.apply_at_the_end()
 
     def _check_name(self, name: str) -> None:
         row = self._rows.get(name)
@@ -123,7 +123,7 @@ class Children:
             not self._services.lifecycle.is_ending
         ):  # else handlers may enqueue for its workers yet
             self._services.queues.remove(control)
-        self._services.wakeups.unsubscribe(control.news)
+        self._services.wakeups.unsubscribe(control.jobs_available)
 
     def _start_services(self) -> None:
         services = self._services

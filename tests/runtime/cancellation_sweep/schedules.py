@@ -1,4 +1,4 @@
-"""Operations on scheduled jobs, to be disturbed: by their caller's end, or that of `run`."""
+"""Operations on scheduled jobs for the sweep: their caller or `run` is cancelled."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext
@@ -39,15 +39,15 @@ def hourly(worker: Any = tick) -> bgjobs.ScheduledJob:
 
 @frozen(kw_only=True)
 class Change:
-    """A change, made after a while, and how the row may stand afterwards."""
+    """A change, made after a while, and the allowed states of the row afterwards."""
 
     name: str
     make: Callable[[bgjobs.BgJobs], Awaitable[object]]
     before: Ends = PLANNED
     after: set[Ends]
-    """When only the caller was cancelled."""
+    """The allowed states if only the caller was cancelled."""
     paused: bool = False
-    """Whether it is paused before."""
+    """Whether the job is paused before."""
     worker: Any = tick
     wait: float = MINUTE
 
@@ -92,7 +92,7 @@ CHANGES = (
     Change(
         name="replace while it runs",
         make=replace,
-        # The end cuts the run off; one that has begun keeps its schedule until it is served.
+        # Shutdown interrupts the run, which keeps its schedule until it has ended.
         after={PLANNED},
         worker=longer,
         wait=HOUR + MINUTE,
@@ -104,7 +104,7 @@ CHANGES = (
 
 
 async def change(wanted: Change, world: World, *, whole: bool) -> None:
-    """Make a change; disturb it alone, or also what follows to the end of the application."""
+    """Make a change; disturb it alone, or everything up to the end of the application."""
     outer = world.disturbed(at_once=False) if whole else nullcontext()
     inner = nullcontext() if whole else world.disturbed()
     with outer:
@@ -119,16 +119,16 @@ async def change(wanted: Change, world: World, *, whole: bool) -> None:
 
 
 async def add_another(world: World, *, whole: bool) -> None:
-    """The same for a scheduled job that comes later."""
+    """Do the same for a scheduled job that is added later."""
     added = Change(name="add", make=add, after={PLANNED})
     await change(added, world, whole=whole)
 
 
 async def goes_on(worker: Any, world: World, state: State) -> None:
-    """It has one live row, is served once each hour, and not while it is paused."""
+    """Check that it has one live row, and runs once each hour unless it is paused."""
     before = served(world)
     async with world.running(scheduled_jobs=[hourly(worker)]) as bg:
-        await anyio.sleep(3 * HOUR + 45 * MINUTE)  # no run goes on at that minute
+        await anyio.sleep(3 * HOUR + 45 * MINUTE)  # no run is in progress at that minute
         rows = [one for one in await bg.enqueued(worker.name) if one.occurrence]
         rows += [one for one in await bg.running() if one.occurrence]
     times = served(world)
@@ -140,7 +140,7 @@ async def goes_on(worker: Any, world: World, state: State) -> None:
 
 
 def served(world: World) -> list[object]:
-    """Give the occurrences that have been run."""
+    """Return the occurrences that were run."""
     return [one.occurrence.at for one in world.store.real.get_succeeded() if one.occurrence]
 
 
@@ -155,7 +155,7 @@ async def both_go_on(world: World, state: State) -> None:
 
 
 def operations() -> Iterator[Operation]:
-    """Give each change twice: its caller is cancelled, or all of `run`."""
+    """Yield each change twice: with its caller cancelled, and with all of `run` cancelled."""
     for one in CHANGES:
         for whole, what in ((False, "its caller"), (True, "run")):
             yield Operation(

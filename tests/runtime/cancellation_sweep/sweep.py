@@ -1,4 +1,4 @@
-"""Disturbs an operation at every point in turn, each time anew, over a store in memory.
+"""Disturb an operation at every point in turn, each time from the start, in memory.
 
 The points are the steps of all tasks between the beginning of the operation and its end, so
 it is met while it runs and while it waits. At each it is cancelled once. Then each call of
@@ -40,35 +40,35 @@ from bgjobs.testing import VirtualClock
 
 AGES = 1e9
 FEW = 7
-"""So many pairs of a step and a call are tried out too."""
+"""How many pairs of a step and a call are tried in addition."""
 RETRY_STEPS = 10
 BAD_NEWS = (ChildCrashed, ReservationLost, ListenerFailed, OwnerDied, QueueError)
 PATIENCE = 100 * 86_400
-"""Seconds of virtual time, after which something waits for what will not come."""
+"""Seconds of virtual time after which the application must be deadlocked."""
 RARELY = 604_800.0
 
 State: TypeAlias = dict[str, tuple[str, ...]]
-"""What is stored of each worker: how each of its jobs stands, and the effects of their runs."""
+"""What is stored for each worker: the states of its jobs and the effects of their runs."""
 Allowed: TypeAlias = Mapping[str, set[tuple[str, ...]]]
 
 
 @frozen
 class Disturbance:
-    """What goes wrong, and when; nothing does unless it is said."""
+    """What goes wrong, and when; by default nothing."""
 
     step: int | None = None
-    """Cancelled before this step; 0 is before the operation begins."""
+    """The step before which it is cancelled; 0 is before the operation begins."""
     call: int | None = None
-    """This call of the store fails."""
+    """The number of the store call that fails."""
     committed: bool = False
-    """Whether it fails only after it has done what was asked."""
+    """Whether it fails after it has done its work."""
     order: int = 0
-    """Which of the orders in which tasks may run at the same moment."""
+    """The seed of the order of tasks that are ready at the same moment."""
 
 
 @final
 class Steps(trio.abc.Instrument):
-    """Counts steps while an operation goes on, and cancels it before one of them."""
+    """Counts the steps of an operation, and cancels it before one of them."""
 
     def __init__(self, at: int | None) -> None:
         self.count = 0
@@ -94,7 +94,7 @@ class Steps(trio.abc.Instrument):
 
 @final
 class MemoryStore:
-    """A store whose rows outlive `run`, and of which one call may fail."""
+    """A store whose rows survive `run`, and of which one call may fail."""
 
     def __init__(self) -> None:
         self.real = SQLiteStore(":memory:")
@@ -105,11 +105,11 @@ class MemoryStore:
         self.prepare(Disturbance())
 
     def prepare(self, disturbance: Disturbance) -> None:
-        """Begin anew; emptying tables is far quicker than making them."""
+        """Empty all tables, which is far faster than creating them."""
         for table in TABLES:
             self.raw.execute(f"delete from {table}")
         self.calls: list[str] = []
-        """The verbs that were called while they were counted."""
+        """The verbs that were called while calls were counted."""
         self.counting = False
         self.failed = ""
         """The verb that failed."""
@@ -158,20 +158,20 @@ TABLES = (
 @final
 @define
 class World:
-    """One run of an operation: a store, a clock, and what goes wrong."""
+    """One run of an operation: a store, a clock, and the disturbance."""
 
     disturbance: Disturbance
     steps: Steps
     store: MemoryStore
     clock: VirtualClock = field(factory=VirtualClock)
     bad_news: list[Event] = field(factory=list[Event])
-    """Told of what should not happen, whatever is disturbed."""
+    """A listener for events that no disturbance may cause."""
     returned: int = 0
-    """Handlers that have come to their end by themselves."""
+    """The handlers that have returned."""
     _scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
 
     def config(self, **settings: Any) -> bgjobs.Config:
-        """Describe an application over this store."""
+        """Return the configuration of an application over this store."""
         rare = {
             "listeners": [self.hear],
             "lease": AGES,
@@ -188,13 +188,13 @@ class World:
 
     @asynccontextmanager
     async def running(self, **settings: Any) -> AsyncIterator[bgjobs.BgJobs]:
-        """Run an application that is left alone, but for a store that fails meanwhile."""
+        """Run an application that nothing cancels; one call of its store may fail."""
         async with bgjobs.run(self.config(**settings)) as bg:
             yield bg
 
     @contextmanager
     def disturbed(self, *, at_once: bool = True) -> Generator[None]:
-        """Let go wrong here what shall; if not at once, then from `begin` on."""
+        """Apply the disturbance in this block, at once or from `begin` on."""
         with trio.CancelScope() as self._scope:
             if at_once:
                 self.begin()
@@ -209,13 +209,13 @@ class World:
                 self.steps.end()
 
     def begin(self) -> None:
-        """Count steps and calls from now on, if they are not counted yet."""
+        """Count steps and calls from now on, unless they are counted already."""
         if not self.store.counting:
             self.steps.begin(self._scope)
             self.store.counting = True
 
     def state(self) -> State:
-        """Give what is stored now."""
+        """Return what is stored now."""
         assert not self.store.raw.in_transaction
         labels: dict[str, list[str]] = {}
         for job in self.jobs():
@@ -227,19 +227,19 @@ class World:
         return {name: tuple(sorted(found)) for name, found in labels.items()}
 
     def jobs(self) -> Sequence[StoredJob]:
-        """Give all that are stored."""
+        """Return all jobs that are stored."""
         real = self.store.real
         live = (*real.get_enqueued(), *real.get_running())
         return (*live, *real.get_succeeded(), *real.get_failed())
 
     def details(self) -> tuple[tuple[str, int, int], ...]:
-        """Give what may make a difference to whoever goes on from here."""
+        """Return everything stored that can affect an application that starts from here."""
         found = ((label(one), one.reservations, one.interruptions) for one in self.jobs())
         return tuple(sorted(found))
 
 
 def label(job: StoredJob) -> str:
-    """Say how a job stands, in a few words."""
+    """Return the state of a job in a few words."""
     words = [_kind(job)]
     for count, what in ((job.attempts, "tried"), (job.crashes, "crashed")):
         words += [f"{what} {count}"] if count else []
@@ -259,32 +259,32 @@ def _kind(job: StoredJob) -> str:
 
 
 CURRENT: ContextVar[World] = ContextVar("CURRENT")
-"""For handlers, which are told of nothing but their job."""
+"""The world of the running operation, for handlers, which get only their job."""
 
 
 @final
 @frozen(kw_only=True)
 class Operation:
-    """What is disturbed, and what may be stored then."""
+    """An operation to disturb, and what may be stored afterwards."""
 
     name: str
     live: Callable[[World], Awaitable[None]]
     """Calls `World.disturbed` around what is swept."""
     allowed: Allowed
-    """Of each worker; whatever is not named may not be there."""
+    """The allowed ends of the jobs of each worker; other workers may have no jobs."""
     untouched: State | None = None
-    """What is stored when it was cancelled before it began; None: it has begun all the same."""
+    """What is stored if it was cancelled before it began; None if it begins nevertheless."""
     stride: int = 1
-    """Cancelled before each step, or each second one where others meet the same points."""
+    """It is cancelled before every step, or every second if others cover the same steps."""
     commands: int = 1
-    """In how many orders of tasks it is tried out."""
+    """In how many orders of tasks it is tried."""
     finish: Callable[[World, State], Awaitable[None]]
-    """Runs the application anew and looks whether all comes to the right end."""
+    """Starts the application again and checks that all jobs end as they should."""
 
 
 @frozen
 class Swept:
-    """How far a sweep went."""
+    """How many disturbances a sweep tried."""
 
     steps: int
     calls: Sequence[str]
@@ -293,16 +293,16 @@ class Swept:
 
 @final
 class Sweep:
-    """Disturbs one operation everywhere."""
+    """Disturbs one operation at every point."""
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
         self._store = MemoryStore()
         self._finished: set[object] = set()
-        """States from which the application was run to its right end before."""
+        """States from which the application has been checked already."""
 
     def everywhere(self) -> Swept:
-        """Play it with each disturbance; say how many there were."""
+        """Run the operation with each disturbance. Return how many there were."""
         try:
             whole = self._play(Disturbance())
             alone = [*self._disturbances(whole), *self._in_other_orders()]
@@ -314,7 +314,7 @@ class Sweep:
         return evolve(whole, plays=1 + len(alone) + len(both))
 
     def _disturbances(self, whole: Swept) -> list[Disturbance]:
-        """Give each point of the undisturbed operation."""
+        """Yield each point of the undisturbed operation."""
         steps = [
             Disturbance(step=step) for step in range(0, whole.steps + 1, self._operation.stride)
         ]
@@ -324,13 +324,13 @@ class Sweep:
         ]
 
     def _in_other_orders(self) -> Iterator[Disturbance]:
-        """Give the steps anew, with another order among tasks that run at the same moment."""
+        """Yield the steps again, with other orders of tasks that are ready at once."""
         for order in range(1, self._operation.commands):
             whole = self._play(Disturbance(order=order))
             yield from (Disturbance(step=n, order=order) for n in range(whole.steps + 1))
 
     def _both(self, whole: Swept) -> list[Disturbance]:
-        """Give each pair of a call that fails and a step, of the repetition too."""
+        """Yield each pair of a call that fails and a step, including steps of the retry."""
         steps = range(1, whole.steps + RETRY_STEPS)
         return [
             Disturbance(call=call, committed=done, step=step)
@@ -340,7 +340,7 @@ class Sweep:
     def _play(self, disturbance: Disturbance) -> Swept:
         steps = Steps(disturbance.step)
         self._store.prepare(disturbance)
-        # Trio draws the order of tasks from it; the same points shall be met each time.
+        # Trio takes the order of tasks from it, so each run has the same points.
         trio._core._run._r.seed(disturbance.order)
         world = World(disturbance, steps, self._store)
         CURRENT.set(world)
@@ -377,14 +377,14 @@ class Sweep:
             assert state.get(name, ()) in self._operation.allowed.get(name, {()}), state
 
     def _known(self, world: World) -> State:
-        """Give the state, but for an owner of which the application was never told."""
+        """Return the state without an owner whose creation had no answer."""
         if world.disturbance.committed and self._store.failed == "open_owner":
             self._store.raw.execute("delete from bgjobs_owners")
         return world.state()
 
 
 def _faults(whole: Swept) -> list[tuple[int, bool]]:
-    """Give the calls that fail, each before it is done and, if it writes, after that."""
+    """Yield the calls that fail: each before it is done and, if it writes, also after that."""
     numbered = list(enumerate(whole.calls, start=1))
     after = [(call, True) for call, verb in numbered if verb in WRITING]
     return [*((call, False) for call, _ in numbered), *after]

@@ -1,4 +1,4 @@
-"""Cancelled at any point, or with a store that fails at any call, nothing is half done."""
+"""Cancellation at any point, and failure of any store call: nothing is left half done."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -86,12 +86,12 @@ BETWEEN: dict[str, set[Ends]] = {
 }
 for _name in ("raising", "stumbling"):
     BETWEEN[_name] = {("waiting",), ("waiting, tried 1",), ENDS[_name]}
-"""How one job may stand that was enqueued, when nothing runs."""
+"""The allowed states of one enqueued job when no queue runs."""
 NOTHING: set[Ends] = {()}
 
 
 def some(ends: Iterable[Ends], count: int) -> set[Ends]:
-    """Give how `count` jobs may stand of which each may stand like this."""
+    """Return the allowed states of `count` jobs, given those of each."""
     found: set[Ends] = {()}
     for _ in range(count):
         found = {tuple(sorted(one + other)) for one in found for other in ends}
@@ -110,7 +110,7 @@ def queue(*workers: Any) -> bgjobs.Queue:
 
 
 async def drained(world: World, state: State) -> None:
-    """Nothing that is stored is lost, or done twice."""
+    """Check that no stored job is lost or run twice."""
     async with world.running(queues=[queue()]) as bg:
         await bg.drain(with_delayed=True)
     jobs = {name: [one for one in found if one != "effect"] for name, found in state.items()}
@@ -167,7 +167,7 @@ async def enqueue_beside_others(world: World) -> None:
 
 
 async def run_job(worker: Any, world: World) -> None:
-    """Disturbed from the start; once is enough, so for the other workers from the job on."""
+    """Run a job; disturb one worker from the start, the others from their job on."""
     with world.disturbed(at_once=worker is completing):
         async with world.running(queues=[queue(worker)]) as bg:
             world.begin()
@@ -219,7 +219,7 @@ async def serve(world: World) -> None:
 
 
 async def give_back(world: World) -> None:
-    """A process that has died holds a job."""
+    """Release a job that a process held when it died."""
     store, past = world.store.real, datetime(2029, 1, 1, tzinfo=UTC)
     other = Owner(new_id(), "other", "elsewhere")
     store.open_owner(other, timedelta(seconds=20), now=past)

@@ -1,4 +1,4 @@
-"""What the dead held is given back, whatever the store does meanwhile, and told once."""
+"""The release of jobs whose owner has ended: complete and reported once, whatever fails."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,17 +37,17 @@ NEVER = 1e9
 
 
 class Poisonous(BaseException):
-    """Kills a queue."""
+    """Ends a queue."""
 
 
 @bgjobs.worker
 async def note(number: int) -> None:
-    """Ends well."""
+    """Succeeds."""
 
 
 @bgjobs.worker
 async def idle() -> None:
-    """Nobody asks for it."""
+    """Never enqueued."""
 
 
 def notes(count: int) -> list[Any]:
@@ -55,7 +55,7 @@ def notes(count: int) -> list[Any]:
 
 
 def refusing(store: Any, unwritable: Iterable[UUID]) -> Any:
-    """A store that writes nothing about these jobs, for as long as they are in there."""
+    """A store that fails to write these jobs, as long as they are in the collection."""
 
     def write(enqueue: Any = (), settle: Any = (), *, now: Any = None) -> Written:
         if any(one.reservation.job_id in unwritable for one in settle):
@@ -71,8 +71,10 @@ def released(app: Harness) -> list[UUID]:
 
 
 @virtual_time_on_both
-async def test_a_row_that_cannot_be_written_holds_up_no_other(virtual_app: Harness) -> None:
-    """It stays reserved, is tried again with each sweep, and takes nobody down."""
+async def test_a_row_that_cannot_be_written_delays_no_other_release(
+    virtual_app: Harness,
+) -> None:
+    """It stays reserved and is tried again with each sweep; no part crashes."""
     rows = left_behind(virtual_app.database, notes(5))
     unwritable = {rows[2].id}
     store = refusing(virtual_app.database.store(), unwritable)
@@ -88,7 +90,9 @@ async def test_a_row_that_cannot_be_written_holds_up_no_other(virtual_app: Harne
     assert released(virtual_app) == sorted(row.id for row in rows)
 
 
-async def test_neither_store_minds_a_row_that_cannot_be_written(app: Harness) -> None:
+async def test_a_sweep_passes_over_a_row_that_cannot_be_written_on_both_stores(
+    app: Harness,
+) -> None:
     rows = left_behind(app.database, notes(3))
     unwritable = {rows[0].id}
     config = app.config(note, store=refusing(app.database.store(), unwritable))
@@ -126,7 +130,7 @@ async def test_abandoned_jobs_are_given_page_by_page(app: Harness) -> None:
 
 
 @virtual_time_on_both
-async def test_a_dead_queue_s_other_jobs_do_not_wait_for_a_row_that_cannot_be_written(
+async def test_one_row_that_cannot_be_written_does_not_delay_the_release_of_a_dead_queue(
     virtual_app: Harness,
 ) -> None:
     unwritable: set[UUID] = set()
@@ -177,8 +181,8 @@ async def test_at_the_end_a_row_that_cannot_be_written_keeps_no_other_reserved(
     looking.close()
 
 
-async def test_a_sweep_whose_answer_was_lost_tells_of_every_job_once(app: Harness) -> None:
-    """Nobody here runs them, so they are found as the sweep has left them."""
+async def test_a_sweep_whose_answer_was_lost_reports_every_job_once(app: Harness) -> None:
+    """No queue here runs them, so they are found as the sweep has left them."""
     rows = left_behind(app.database, notes(3))
     store = FaultyStore(app.database.store())
     store.lose_the_answer("write")
@@ -191,7 +195,7 @@ async def test_a_sweep_whose_answer_was_lost_tells_of_every_job_once(app: Harnes
     assert [(job.crashes, job.reserved_by) for job in waiting] == [(1, None)] * 3
 
 
-async def test_a_sweep_whose_answer_was_lost_tells_even_of_jobs_that_run_again(
+async def test_a_sweep_whose_answer_was_lost_reports_jobs_that_already_run_again(
     app: Harness,
 ) -> None:
     rows = left_behind(app.database, notes(3))
@@ -202,7 +206,7 @@ async def test_a_sweep_whose_answer_was_lost_tells_even_of_jobs_that_run_again(
     assert released(app) == sorted(row.id for row in rows)
 
 
-async def test_a_job_ended_by_a_sweep_whose_answer_was_lost_is_told_once(
+async def test_a_job_ended_by_a_sweep_whose_answer_was_lost_is_reported_once(
     app: Harness,
 ) -> None:
     (row,) = left_behind(app.database, notes(1), crashes=3)
@@ -216,7 +220,7 @@ async def test_a_job_ended_by_a_sweep_whose_answer_was_lost_is_told_once(
     assert app.recorder.of(MonitorReleased) == []
 
 
-async def test_what_is_given_back_at_the_end_is_told_although_the_answer_was_lost(
+async def test_jobs_released_at_shutdown_are_reported_although_the_answer_was_lost(
     app: Harness,
 ) -> None:
     @bgjobs.worker
@@ -234,7 +238,7 @@ async def test_what_is_given_back_at_the_end_is_told_although_the_answer_was_los
     assert told == sorted(job.id for job in jobs)
 
 
-async def test_what_a_dead_queue_held_is_told_although_the_answer_was_lost(
+async def test_jobs_of_a_dead_queue_are_reported_although_the_answer_was_lost(
     app: Harness,
 ) -> None:
     store = FaultyStore(app.database.store())
@@ -244,7 +248,7 @@ async def test_what_a_dead_queue_held_is_told_although_the_answer_was_lost(
         store.lose_the_answer("write")
         raise Poisonous
 
-    # It does not start again soon, so the job is found as the release has left it.
+    # It does not restart soon, so the job is found as the release has left it.
     tolerance = bgjobs.RestartTolerance(backoff=bgjobs.backoff.Constant(3600))
     config = app.config(poison, store=store, restart_tolerance=tolerance)
     async with bgjobs.run(config) as bg:
@@ -254,7 +258,7 @@ async def test_what_a_dead_queue_held_is_told_although_the_answer_was_lost(
 
 
 @virtual_time_on_both
-async def test_the_death_of_an_owner_is_told_once_however_long_its_release_takes(
+async def test_the_death_of_an_owner_is_reported_once_however_long_its_release_takes(
     virtual_app: Harness,
 ) -> None:
     store = FaultyStore(virtual_app.database.store())
@@ -283,7 +287,7 @@ async def test_the_death_of_an_owner_is_told_once_however_long_its_release_takes
 async def test_an_owner_of_this_process_whose_lease_has_ended_counts_no_crash(
     virtual_app: Harness,
 ) -> None:
-    """The machine slept, say, and the monitor is the first to wake up."""
+    """For example, the machine slept, and the monitor is the first task to wake up."""
 
     @bgjobs.worker
     async def long(context: bgjobs.JobContext) -> None:
@@ -305,10 +309,10 @@ async def test_an_owner_of_this_process_whose_lease_has_ended_counts_no_crash(
 
 
 @virtual_time_on_both
-async def test_a_paused_queue_gives_back_what_it_may_have_reserved(
+async def test_a_paused_queue_gives_back_jobs_it_may_have_reserved(
     virtual_app: Harness,
 ) -> None:
-    """The answer of `reserve` was lost, and what hears of it pauses the queue."""
+    """The answer of `reserve` was lost, and a listener to that event pauses the queue."""
     store = FaultyStore(virtual_app.database.store())
     controls: dict[str, bgjobs.QueueControl] = {}
 
@@ -358,7 +362,7 @@ async def test_a_paused_queue_that_has_given_back_reserves_nothing(
 
 
 @virtual_time_on_both
-async def test_a_stop_is_heard_while_what_may_be_reserved_is_given_back(
+async def test_a_queue_can_be_stopped_while_it_gives_back_jobs(
     virtual_app: Harness,
 ) -> None:
     store = FaultyStore(virtual_app.database.store())

@@ -1,4 +1,4 @@
-"""Other processes are told at most every few milliseconds, with a write where there is one."""
+"""Notifications to other processes: every few ms at most, with a write if possible."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ async def note(number: int) -> None: ...
 
 @final
 class Clock:
-    """Stands still unless it is moved."""
+    """A clock that moves only when it is told to."""
 
     inline = False
 
@@ -41,7 +41,7 @@ class Clock:
 
 
 class Told:
-    """A store that notes what watchers are told."""
+    """A store that records its notifications."""
 
     label = "told"
     connections = 1
@@ -61,24 +61,24 @@ def made(store: Any, clock: Clock) -> Notifier:
     return Notifier(Dispatch(store, clock, Bus([]), 1.0), clock)
 
 
-async def test_a_write_takes_the_first_news_along_and_those_right_behind_it_wait() -> None:
+async def test_a_write_sends_the_first_notification_and_later_ones_wait() -> None:
     clock = Clock()
     notifier = made(Told(), clock)
-    assert notifier.along(["mail"]) == ["mail"]
-    assert notifier.along(["mail"]) == ()
-    notifier.tell(["fax", "mail"])
+    assert notifier.piggyback(["mail"]) == ["mail"]
+    assert notifier.piggyback(["mail"]) == ()
+    notifier.add(["fax", "mail"])
     clock.now_is += NOTIFY_PAUSE
-    assert notifier.along(["web"]) == ["fax", "mail", "web"]
+    assert notifier.piggyback(["web"]) == ["fax", "mail", "web"]
 
 
-async def test_where_watchers_see_for_themselves_nothing_is_taken_along() -> None:
+async def test_a_store_that_needs_no_notify_sends_no_notification() -> None:
     store = Told()
     store.needs_notify = False
-    assert made(store, Clock()).along(["mail"]) == ()
+    assert made(store, Clock()).piggyback(["mail"]) == ()
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["answered", "refused"])
-async def test_what_no_write_took_along_is_told_by_itself(fails: bool) -> None:
+async def test_a_notification_without_a_write_is_sent_by_itself(fails: bool) -> None:
     store, clock = Told(), Clock()
     store.fails = fails
     dispatch = Dispatch(store, clock, Bus([]), 1.0)  # type: ignore[arg-type]  # one verb of it
@@ -89,9 +89,9 @@ async def test_what_no_write_took_along_is_told_by_itself(fails: bool) -> None:
         try:
             for expected in (["fax", "mail"], ["web"], []):
                 if expected:
-                    notifier.tell(expected)
+                    notifier.add(expected)
                 else:
-                    notifier.sound()
+                    notifier.ping()
                 clock.now_is += NOTIFY_PAUSE
                 with anyio.fail_after(60):
                     while expected not in store.names:
@@ -102,7 +102,7 @@ async def test_what_no_write_took_along_is_told_by_itself(fails: bool) -> None:
     assert store.names == [["fax", "mail"], ["web"], []]
 
 
-async def test_jobs_that_come_one_by_one_are_told_of_with_their_write(app: Harness) -> None:
+async def test_single_jobs_are_announced_with_their_write(app: Harness) -> None:
     real, calls = app.database.store(), list[str]()
 
     def write(*args: Any, **kwargs: Any) -> Any:
@@ -119,7 +119,7 @@ async def test_jobs_that_come_one_by_one_are_told_of_with_their_write(app: Harne
         assert calls == (["write", "notify"] if real.needs_notify else ["write"])
 
 
-async def test_a_signal_is_heard_once_however_often_it_was_set() -> None:
+async def test_a_wakeup_set_several_times_wakes_once() -> None:
     signal = Wakeup()
     signal.set()
     signal.set()

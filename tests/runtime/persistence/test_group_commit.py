@@ -1,4 +1,4 @@
-"""What waits to be written goes down together, and each caller hears of its own end."""
+"""Group commit: waiting writes share a transaction, and each caller gets its own result."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ async def note(text: str) -> None: ...
 
 
 class GatedStore:
-    """A store whose writes are noted, and wait at a gate while it is shut."""
+    """A store that records its writes, which wait while its gate is closed."""
 
     def __init__(self, store: bgjobs.Store) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class GatedStore:
         self.gate.set()
         self.batches: list[list[str]] = []
         self.before: Callable[[list[str]], None] = lambda names: None
-        """Told the payloads of a batch before it is written; what it raises is the answer."""
+        """Called with the payloads of a batch before its write, which fails if this raises."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -49,7 +49,7 @@ def text(name: str) -> str:
 
 
 def producer(app: Harness, **more: Any) -> tuple[GatedStore, bgjobs.Config]:
-    """A process that only enqueues: every write is an enqueue of the test's."""
+    """A process that only enqueues, so every write is one of the test."""
     store = GatedStore(app.database.store())
     return store, app.config(store=store, queues=[], enqueue_only=[note], **more)
 
@@ -66,7 +66,7 @@ async def test_a_lone_enqueue_is_written_at_once_and_alone(app: Harness) -> None
     assert store.batches == [[text("a")], [text("b")], [text("c")]]
 
 
-async def test_what_comes_while_a_batch_is_written_goes_down_as_one(app: Harness) -> None:
+async def test_jobs_that_arrive_during_a_write_are_written_as_one_batch(app: Harness) -> None:
     store, config = producer(app)
     onlooker = app.open_store()
     answers: dict[str, Job] = {}
@@ -96,7 +96,7 @@ async def test_what_comes_while_a_batch_is_written_goes_down_as_one(app: Harness
     assert len(writes) == 2 < len(app.recorder.of(JobEnqueued)) == 41
 
 
-async def test_a_call_with_many_jobs_gets_them_in_its_order(app: Harness) -> None:
+async def test_a_call_with_many_jobs_returns_them_in_order(app: Harness) -> None:
     store, config = producer(app)
     answers: dict[str, list[str]] = {}
 
@@ -116,7 +116,7 @@ async def test_a_call_with_many_jobs_gets_them_in_its_order(app: Harness) -> Non
     }
 
 
-async def test_a_batch_ends_at_its_limit_but_a_larger_call_is_not_cut(
+async def test_a_batch_ends_at_its_limit_but_a_larger_call_is_not_split(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_commit, "LARGEST_BATCH", 10)
@@ -138,7 +138,7 @@ async def test_a_batch_ends_at_its_limit_but_a_larger_call_is_not_cut(
 
 @pytest.mark.parametrize("broken", [{"payload": None}, {"options": None}], ids=str)
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside others"])
-async def test_a_request_that_breaks_the_write_is_the_error_of_its_caller_alone(
+async def test_a_request_that_breaks_the_write_fails_only_its_caller(
     app: Harness, broken: dict[str, Any], alone: bool
 ) -> None:
     store, config = producer(app)
@@ -181,7 +181,7 @@ def refuse(name: str, error: Exception) -> Callable[[list[str]], None]:
 async def enqueue_each(
     bg: bgjobs.BgJobs, store: GatedStore, names: Sequence[str]
 ) -> dict[str, Exception]:
-    """Enqueue these in one batch; gives whose call raised what."""
+    """Enqueue these in one batch. Return the errors of the calls, by the text of their job."""
     raised: dict[str, Exception] = {}
 
     async def enqueue(name: str) -> None:
@@ -203,7 +203,7 @@ async def enqueue_each(
 async def test_a_row_that_is_refused_fails_only_its_own_caller(
     app: Harness, error: Exception
 ) -> None:
-    """Also with an error that no store should raise: one caller's row is nobody else's end."""
+    """Also with an error that no store should raise."""
     store, config = producer(app)
     async with bgjobs.run(config) as bg:
         store.before = refuse("bad", error)
@@ -222,7 +222,7 @@ async def test_a_call_with_one_bad_job_stores_none_of_its_own(app: Harness) -> N
         assert await stored(bg) == []
 
 
-async def test_a_store_that_comes_back_is_written_to_and_nobody_hears_of_it(
+async def test_an_outage_shorter_than_the_timeout_raises_nothing(
     app: Harness,
 ) -> None:
     store, config = producer(app)
@@ -317,10 +317,10 @@ async def test_a_caller_that_is_cancelled_before_its_batch_stores_nothing(
     assert len(app.recorder.of(JobEnqueued)) == 2
 
 
-async def test_a_caller_that_is_cancelled_with_its_batch_under_way_may_have_stored(
+async def test_a_caller_that_is_cancelled_during_its_batch_may_have_stored_its_jobs(
     app: Harness,
 ) -> None:
-    """Its write is not torn: it goes through whole, and the caller is let go at once."""
+    """Its write is completed as a whole, and the caller is cancelled at once."""
     store, config = producer(app)
     async with bgjobs.run(config) as bg:
         async with anyio.create_task_group() as group:

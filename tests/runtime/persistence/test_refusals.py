@@ -1,4 +1,4 @@
-"""A row that the database refuses costs its own change and none of the others."""
+"""Rows that the database refuses: only their own changes fail."""
 
 import json
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ async def broken(number: int) -> None:
 
 @bgjobs.worker
 async def fine() -> None:
-    """End well."""
+    """Succeed."""
 
 
 def refuse(app: Harness, verb: Verb, table: str, *ids: UUID) -> None:
@@ -58,7 +58,7 @@ def refuse(app: Harness, verb: Verb, table: str, *ids: UUID) -> None:
 
 
 def check(app: Harness, table: str, condition: str) -> None:
-    """Add a constraint, which SQLite lets only a trigger have of a table that is there."""
+    """Add a constraint; on SQLite by a trigger, as it cannot add one to an existing table."""
     with closing(app.database.connect()) as connection:
         if isinstance(app.database, PostgresSchema):
             name = f"{app.database.schema}.{table}"
@@ -85,7 +85,7 @@ def migrated(app: Harness, **more: Any) -> bgjobs.Config:
 
 
 async def fail(admin: bgjobs.Admin, count: int) -> list[UUID]:
-    """Return the ids of jobs that were cancelled while they waited, the oldest first."""
+    """Create jobs that are cancelled while they wait. Return their ids, the oldest first."""
     jobs = [await admin.enqueue(broken.request(number)) for number in range(count)]
     ids = [job.id for job in jobs]
     assert (await admin.cancel(*ids, reason="test")).ended
@@ -93,7 +93,7 @@ async def fail(admin: bgjobs.Admin, count: int) -> list[UUID]:
 
 
 def told(app: Harness, action: str) -> list[UUID]:
-    """Return of which jobs it was told, and once, that this was refused, by errors of rows."""
+    """Return the jobs whose refusal was reported for an action, each only once."""
     assert app.recorder.of(StoreFailed) == []
     found = [one for one in app.recorder.of(ChangeRefused) if one.action == action]
     assert all(isinstance(one.error, RowRefusedError) for one in found)
@@ -112,7 +112,9 @@ async def test_a_refused_row_does_not_keep_others_from_running_again(
     assert [one.count for one in app.recorder.of(AdminAction) if one.action == "retry"] == [5]
 
 
-async def test_ids_are_not_compared_each_with_each(app: Harness, admin: bgjobs.Admin) -> None:
+async def test_retrying_many_ids_takes_no_quadratic_time(
+    app: Harness, admin: bgjobs.Admin
+) -> None:
     compared = 0
 
     class Counted(UUID):
@@ -129,7 +131,7 @@ async def test_ids_are_not_compared_each_with_each(app: Harness, admin: bgjobs.A
     assert [one.count for one in app.recorder.of(AdminAction) if one.action == "retry"] == [60]
 
 
-async def test_all_that_failed_run_again_but_what_is_refused(
+async def test_a_retry_of_all_failed_jobs_passes_over_refused_rows(
     app: Harness, admin: bgjobs.Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 4)
@@ -209,7 +211,7 @@ async def test_a_refused_row_does_not_keep_others_from_being_deleted(
     assert [one.count for one in app.recorder.of(AdminAction) if one.action == "delete"] == [4]
 
 
-async def test_a_succeeded_row_that_is_refused_keeps_no_others_from_being_pruned(
+async def test_a_refused_row_of_a_succeeded_job_does_not_keep_others_from_being_pruned(
     app: Harness,
 ) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
@@ -248,7 +250,7 @@ async def test_the_retention_ends_a_round_in_which_too_much_is_refused(app: Harn
     assert len(app.recorder.of(StoreFailed)) == 11
 
 
-async def test_what_is_refused_of_one_kind_keeps_the_other_from_nothing(app: Harness) -> None:
+async def test_refused_rows_of_one_kind_do_not_affect_the_other_kind(app: Harness) -> None:
     async with bgjobs.run(app.config(fine, broken, queue={"max_retries": 0})) as bg:
         jobs = await bg.enqueue_many(fine.request() for _ in range(15))
         await bg.enqueue(broken.request(1))
@@ -262,7 +264,7 @@ async def test_what_is_refused_of_one_kind_keeps_the_other_from_nothing(app: Har
     assert [one.count for one in app.recorder.of(Pruned)] == [1]
 
 
-async def test_the_next_round_begins_behind_what_was_refused(app: Harness) -> None:
+async def test_the_next_round_of_retention_starts_after_the_refused_rows(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         first = await bg.enqueue_many(fine.request() for _ in range(25))
         await bg.drain()
@@ -296,7 +298,7 @@ async def test_all_rows_may_be_refused(app: Harness, admin: bgjobs.Admin) -> Non
     assert await admin.retry(ids[0]) == []
 
 
-async def test_an_import_tells_the_lines_that_the_database_refuses(
+async def test_an_import_reports_the_lines_that_the_database_refuses(
     app: Harness, admin: bgjobs.Admin
 ) -> None:
     ids = await fail(admin, 6)
@@ -344,7 +346,7 @@ async def test_of_many_refused_lines_the_first_are_named_and_all_counted(
 async def test_a_store_that_refuses_everything_is_not_asked_again(
     sqlite_app: Harness,
 ) -> None:
-    """An error that is of no row, such as a missing right, ends the call at once."""
+    """An error that is not about a row, such as a missing permission, ends the call at once."""
     asked: list[int] = []
 
     def retry(ids: list[UUID], **_: object) -> list[UUID]:

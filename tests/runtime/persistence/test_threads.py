@@ -1,4 +1,4 @@
-"""Calls in threads: each is answered once, in its own context, and none is left behind."""
+"""Store threads: each call ends once, in its own context, and no thread outlives its task."""
 
 import threading
 from contextvars import ContextVar
@@ -26,7 +26,7 @@ async def test_many_calls_at_once_are_all_answered() -> None:
     assert sorted(answers) == [number * number for number in range(200)]
 
 
-async def test_what_a_call_raises_is_raised_where_it_was_made() -> None:
+async def test_an_error_of_a_call_is_raised_in_its_caller() -> None:
     threads = StoreThreads(1)
 
     def fail() -> None:

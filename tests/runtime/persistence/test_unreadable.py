@@ -1,4 +1,4 @@
-"""An application goes on, whatever rows others have written beside its own."""
+"""An application works in spite of any row that another program has written."""
 
 import anyio
 import pytest
@@ -33,7 +33,7 @@ def _rows(app: Harness) -> HostileRows:
     return HostileRows(app.database)
 
 
-async def test_two_queues_and_a_schedule_go_on_beside_every_bad_row(app: Harness) -> None:
+async def test_two_queues_and_a_schedule_work_in_spite_of_every_bad_row(app: Harness) -> None:
     rows = _rows(app)
     rows.remove_limits()
     for columns in _ALL.values():
@@ -61,13 +61,13 @@ async def test_two_queues_and_a_schedule_go_on_beside_every_bad_row(app: Harness
         apart = await bg.admin.unreadable(bgjobs.Page(1000))
     assert {job.name for job in jobs} <= {"tick"}
     assert failed == []
-    # Those of another worker's name belong to neither queue, and listing has set them apart.
+    # Rows of other workers belong to neither queue; the listing has set them apart.
     assert len(apart) == 2 * len(_ALL) + 1
     told = [event.job.id for event in app.recorder.of(JobUnreadable)]
     assert sorted(told) == sorted(one.id for one in apart)
 
 
-async def test_what_a_dead_process_held_is_swept_beside_bad_rows(app: Harness) -> None:
+async def test_jobs_of_a_dead_process_are_released_in_spite_of_bad_rows(app: Harness) -> None:
     rows = _rows(app)
     bad = [rows.insert(errors="[1]") for _ in range(3)]
     held = rows.insert()
@@ -82,7 +82,7 @@ async def test_what_a_dead_process_held_is_swept_beside_bad_rows(app: Harness) -
         assert {one.id for one in await bg.admin.unreadable()} == set(bad)
 
 
-async def test_a_key_that_a_bad_row_has_is_free_for_a_job(app: Harness) -> None:
+async def test_a_job_can_take_the_unique_key_of_a_bad_row(app: Harness) -> None:
     rows = _rows(app)
     async with bgjobs.run(app.config(work)) as bg:
         for key in ("a", "b"):
@@ -98,7 +98,9 @@ async def test_a_key_that_a_bad_row_has_is_free_for_a_job(app: Harness) -> None:
         assert len(await bg.succeeded()) == 3
 
 
-async def test_a_look_up_of_an_unreadable_row_says_what_is_wrong(app: Harness) -> None:
+async def test_finding_an_unreadable_row_raises_an_error_that_names_the_problem(
+    app: Harness,
+) -> None:
     rows = _rows(app)
     async with bgjobs.administer(app.config(work)) as admin:
         bad = rows.insert("jobs_failed", metadata="{")
@@ -114,7 +116,7 @@ async def test_a_look_up_of_an_unreadable_row_says_what_is_wrong(app: Harness) -
         assert isinstance(await admin.get(bad), bgjobs.Job)
 
 
-async def test_jobs_that_nobody_runs_are_told_whatever_their_names_and_instants(
+async def test_unhandled_jobs_are_reported_whatever_their_names_and_timestamps(
     app: Harness,
 ) -> None:
     rows = _rows(app)

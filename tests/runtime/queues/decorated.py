@@ -13,7 +13,7 @@ from tests.runtime.queues.one_slot import ONE_RUN
 async def end_of(
     app: Harness, worker: Any, *args: Any
 ) -> bgjobs.SucceededJob | bgjobs.FailedJob:
-    """Run one job, and prove that its slot runs another one after it."""
+    """Run one job, and check that its slot runs another one after it."""
     healthy = bgjobs.worker(name="healthy")(lambda: None)
     async with bgjobs.run(app.config(worker, healthy, queue=ONE_RUN)) as bg:
         job = await bg.enqueue(worker.request(*args))
@@ -25,7 +25,7 @@ async def end_of(
 
 
 def logged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The decorator that everybody writes."""
+    """A decorator as most users write it."""
 
     @functools.wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
@@ -43,7 +43,7 @@ def logged_later(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bare(function: Callable[..., Any]) -> Callable[[int], Any]:
-    """A decorator that leaves no trace of what it wraps."""
+    """A decorator that hides the function it wraps."""
 
     def inner(number: int) -> Any:
         return function(number)

@@ -11,11 +11,11 @@ ONE_RUN = {"max_retries": 0, "concurrency": 1}
 
 
 class NotAnException(BaseException):
-    """What no handler should raise."""
+    """A BaseException that no handler should raise."""
 
 
 async def run_then_prove_the_slot(app: Harness, config: bgjobs.Config, *requests: Any) -> Any:
-    """Run jobs through a queue with one slot; a leaked slot would let the last one wait."""
+    """Run jobs through a queue with one slot; if a slot leaked, the last job would not run."""
     async with bgjobs.run(config) as bg:
         jobs = await bg.enqueue_many(requests)
         await bg.drain()
@@ -25,7 +25,7 @@ async def run_then_prove_the_slot(app: Harness, config: bgjobs.Config, *requests
 
 @bgjobs.worker
 async def healthy() -> None:
-    """Ends well."""
+    """Succeeds."""
 
 
 def restarts() -> dict[str, Any]:

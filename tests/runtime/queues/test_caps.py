@@ -1,4 +1,4 @@
-"""Limits of a worker that hold on all nodes together."""
+"""Limits of a worker: the concurrency and the rate on all nodes together."""
 
 import time
 from collections import deque
@@ -19,7 +19,7 @@ from tests.runtime.conftest import Harness, Wrapped, virtual_time
 pytestmark = pytest.mark.anyio
 
 
-async def test_no_more_run_at_once_than_allowed_in_several_applications(app: Harness) -> None:
+async def test_concurrency_is_limited_across_several_applications(app: Harness) -> None:
     now = most = done = 0
 
     @bgjobs.worker(global_limit=2)
@@ -45,7 +45,7 @@ async def test_no_more_run_at_once_than_allowed_in_several_applications(app: Har
     assert (most, done) == (2, 30)
 
 
-async def test_a_limited_worker_does_not_hold_up_the_others(sqlite_app: Harness) -> None:
+async def test_a_limited_worker_does_not_delay_the_others(sqlite_app: Harness) -> None:
     gate = anyio.Event()
 
     @bgjobs.worker(global_limit=1)
@@ -54,7 +54,7 @@ async def test_a_limited_worker_does_not_hold_up_the_others(sqlite_app: Harness)
 
     @bgjobs.worker
     async def free() -> None:
-        """End well."""
+        """Succeed."""
 
     async with bgjobs.run(sqlite_app.config(stuck, free)) as bg:
         await bg.enqueue_many(stuck.request().priority(-5) for _ in range(20))
@@ -65,8 +65,8 @@ async def test_a_limited_worker_does_not_hold_up_the_others(sqlite_app: Harness)
         await bg.drain()
 
 
-async def test_no_more_are_reserved_in_any_period_than_the_rate_allows(app: Harness) -> None:
-    """By all processes, also if one of them hears of its reservations late."""
+async def test_reservations_keep_to_the_rate_in_any_period(app: Harness) -> None:
+    """By all processes together, also if one of them gets the answer of `reserve` late."""
     reserved: list[datetime] = []
 
     @bgjobs.worker(rate_limit=bgjobs.RateLimit(3, 0.3))
@@ -95,7 +95,7 @@ async def test_no_more_are_reserved_in_any_period_than_the_rate_allows(app: Harn
 
 
 @virtual_time
-async def test_no_more_start_in_any_period_than_the_rate_allows(virtual_app: Harness) -> None:
+async def test_starts_keep_to_the_rate_in_any_period(virtual_app: Harness) -> None:
     starts: list[float] = []
 
     @bgjobs.worker(rate_limit=bgjobs.RateLimit(3, 60.0))
@@ -111,7 +111,7 @@ async def test_no_more_start_in_any_period_than_the_rate_allows(virtual_app: Har
     for start in starts[3:]:
         assert start - window.popleft() >= 60
         window.append(start)
-    # And no longer is waited than that: nothing but the rate sets the pace.
+    # And no wait is longer than that: only the rate limits the starts.
     assert starts[-1] - starts[0] < 3 * 60 + 5
     assert len(virtual_app.recorder.of(JobStarted)) == 10
     assert all(one <= other for one, other in pairwise(starts))

@@ -21,7 +21,7 @@ from tests.runtime.queues.one_slot import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_work_given_to_complete_with_is_one_with_the_completion(app: Harness) -> None:
+async def test_work_given_to_complete_with_commits_together_with_the_job(app: Harness) -> None:
     connection = app.database.connect()
     with connection:
         connection.execute("create table bgjobs_test_effects (number integer)")
@@ -126,7 +126,7 @@ async def test_another_store_that_is_away_inside_work_fails_the_attempt(
     assert (failed.attempts, len(calls)) == (1, 2)
 
 
-async def test_the_testing_kit_raises_it_too() -> None:
+async def test_run_one_raises_the_error_of_the_work() -> None:
     @bgjobs.worker
     async def archive(context: bgjobs.JobContext) -> None:
         context.complete_with(another_store_is_away)

@@ -1,4 +1,4 @@
-"""A subclass of Discard or Snooze may set its attribute itself, to whatever it likes."""
+"""Subclasses of Discard and Snooze that set `reason` or `delay` to any value."""
 
 from datetime import timedelta
 from typing import Any
@@ -62,7 +62,7 @@ class NeverReady(bgjobs.Snooze):
 
 
 async def end_of(app: Harness, error: Exception) -> tuple[Any, bool]:
-    """Return the job that raised this, when the slot has run another one, and if it is over."""
+    """Return the job that raised `error`, and whether it has ended, after one more job."""
 
     @bgjobs.worker
     async def ordering() -> None:
@@ -87,7 +87,7 @@ async def end_of(app: Harness, error: Exception) -> tuple[Any, bool]:
         (Unreadable(), "LookupError: no reason"),
     ],
 )
-async def test_an_odd_reason_discards_the_job_all_the_same(
+async def test_a_reason_that_is_no_text_still_discards_the_job(
     app: Harness, order: Exception, text: str
 ) -> None:
     failed, is_over = await end_of(app, order)
@@ -120,7 +120,7 @@ async def test_a_delay_in_seconds_is_one(app: Harness, delay: float) -> None:
         (NeverReady(), "SystemExit: 3"),
     ],
 )
-async def test_a_delay_that_is_none_fails_the_attempt_and_says_why(
+async def test_an_invalid_delay_fails_the_attempt_and_says_why(
     app: Harness, order: Exception, text: str
 ) -> None:
     failed, is_over = await end_of(app, order)

@@ -1,4 +1,4 @@
-"""What a queue reserves before it can run it, and what becomes of that; ends in batches."""
+"""Reservations of a queue: how many jobs it takes ahead, and when it gives them back."""
 
 import threading
 from datetime import timedelta
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.anyio
 
 @bgjobs.worker
 async def note(number: int) -> None:
-    """Ends well."""
+    """Succeeds."""
 
 
-async def test_a_queue_goes_on_when_what_held_it_up_is_committed(
+async def test_a_queue_goes_on_when_the_ends_it_waits_for_are_committed(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too many ends wait for their commit, and no slot has anything to do by then."""
+    """Too many ends wait for their commit, and then all slots are idle."""
     monkeypatch.setattr(fetcher, "MOST_UNSETTLED", 2)
     real, may_commit = app.database.store(), threading.Event()
 
@@ -47,7 +47,7 @@ async def test_a_queue_goes_on_when_what_held_it_up_is_committed(
     assert started < 20
 
 
-async def test_where_jobs_take_long_none_is_reserved_ahead(app: Harness) -> None:
+async def test_no_long_job_is_reserved_ahead(app: Harness) -> None:
     go_on = anyio.Event()
 
     @bgjobs.worker
@@ -64,10 +64,10 @@ async def test_where_jobs_take_long_none_is_reserved_ahead(app: Harness) -> None
 
 
 @pytest.mark.parametrize("refusals", [0, 2])
-async def test_what_was_reserved_ahead_and_finds_no_slot_is_given_back(
+async def test_jobs_reserved_ahead_that_get_no_slot_are_given_back(
     app: Harness, monkeypatch: pytest.MonkeyPatch, refusals: int
 ) -> None:
-    """Also by a store that is away at first, which is no crash of the queue."""
+    """Also if the store is unavailable at first, which does not crash the queue."""
     monkeypatch.setattr(fetcher, "STALE", 0.05)
     monkeypatch.setattr(Pace, "room", 6)
     real, go_on, gone = app.database.store(), anyio.Event(), threading.Event()
@@ -98,11 +98,11 @@ async def test_what_was_reserved_ahead_and_finds_no_slot_is_given_back(
     assert app.recorder.of(ChildCrashed) == []
 
 
-async def test_of_ends_that_are_written_together_only_the_refused_one_fails(
+async def test_of_ends_written_together_only_the_refused_one_fails(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store refuses one row; the others of its batch are written all the same."""
-    # One slot runs them all in its turn, however slow the machine is: so they end together.
+    """The store refuses one row; the others of its batch are still written."""
+    # One slot runs all of them in one turn, so they end together even on a slow machine.
     monkeypatch.setattr("bgjobs._runtime.queues.inbox.TURN", 60.0)
     real, may_commit = app.database.store(), threading.Event()
     poison = list[Any]()
@@ -146,7 +146,7 @@ async def test_an_idle_queue_only_asks_whether_anything_is_due(app: Harness) -> 
     async with bgjobs.run(app.config(note, store=store, queue=queue)):
         assert await anyio.to_thread.run_sync(quiet.wait, 60)
         other = app.open_store()
-        other.write([NewJob(new_id(), note.request(1))])  # and nobody is told of it
+        other.write([NewJob(new_id(), note.request(1))])  # without a notification
         other.close()
         await app.recorder.wait_for(JobSucceeded)
 
@@ -155,7 +155,9 @@ async def test_an_idle_queue_only_asks_whether_anything_is_due(app: Harness) -> 
 async def mail(to: str) -> None: ...
 
 
-async def test_it_says_how_long_the_first_one_waits_or_has_waited(app: Harness) -> None:
+async def test_next_due_returns_how_long_the_first_job_waits_or_has_waited(
+    app: Harness,
+) -> None:
     async with bgjobs.run(app.config(mail)) as bg:
         bg.queue("default").pause()
         assert await bg.next_due() is None

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_base_exception_restarts_the_queue_and_counts_a_crash(
     app: Harness, error: type[BaseException]
 ) -> None:
-    """A poison job runs again after each crash, up to the limit, and then is failed."""
+    """The job runs again after each crash, up to the limit, and then fails."""
 
     @bgjobs.worker
     async def poison() -> None:
@@ -55,7 +55,9 @@ async def test_a_base_exception_restarts_the_queue_and_counts_a_crash(
     assert len(app.recorder.of(MonitorFailed)) == 1
 
 
-async def test_a_sync_handler_may_raise_a_base_exception_too(sqlite_app: Harness) -> None:
+async def test_a_plain_handler_that_raises_a_base_exception_counts_a_crash(
+    sqlite_app: Harness,
+) -> None:
     @bgjobs.worker
     def poison() -> None:
         raise NotAnException
@@ -66,7 +68,7 @@ async def test_a_sync_handler_may_raise_a_base_exception_too(sqlite_app: Harness
 
 
 async def test_neighbours_of_a_crash_are_run_again_without_a_crash(sqlite_app: Harness) -> None:
-    """The queue's death cancels its other handlers: there are no orphans."""
+    """The end of the queue cancels its other handlers, so none is orphaned."""
     started = anyio.Event()
     runs = []
 
@@ -98,7 +100,7 @@ async def test_neighbours_of_a_crash_are_run_again_without_a_crash(sqlite_app: H
 
 
 async def wait_for_a_cancelled_task() -> None:
-    """Somebody else has cancelled it, as pools and clients do at their end."""
+    """Other code has cancelled the task, as pools and clients do when they close."""
     task = asyncio.ensure_future(asyncio.sleep(3600))
     task.cancel()
     await task
@@ -116,7 +118,7 @@ async def raise_it_in_a_group() -> None:
 
 
 async def raise_one_that_was_kept() -> None:
-    """A cancellation of a scope that is closed is nobody's any more."""
+    """The cancellation belongs to a scope that is closed."""
     kept: BaseException | None = None
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -128,7 +130,7 @@ async def raise_one_that_was_kept() -> None:
     raise kept
 
 
-async def prove_that_it_is_an_attempt(
+async def check_that_the_attempt_failed(
     app: Harness, cancelled: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
     @bgjobs.worker
@@ -154,14 +156,14 @@ async def prove_that_it_is_an_attempt(
 async def test_a_handler_that_waits_for_a_cancelled_task_has_failed(
     sqlite_app: Harness, cancelled: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
-    """Its queue lives: nobody has cancelled the handler itself."""
-    await prove_that_it_is_an_attempt(sqlite_app, cancelled)
+    """The queue goes on, because the handler itself was not cancelled."""
+    await check_that_the_attempt_failed(sqlite_app, cancelled)
 
 
 async def test_a_handler_that_raises_an_old_cancellation_has_failed(
     sqlite_app: Harness,
 ) -> None:
-    await prove_that_it_is_an_attempt(sqlite_app, raise_one_that_was_kept)
+    await check_that_the_attempt_failed(sqlite_app, raise_one_that_was_kept)
 
 
 @on_asyncio
@@ -244,7 +246,7 @@ def assert_interrupted(app: Harness, job: bgjobs.Job) -> None:
 
 
 @virtual_time
-async def test_a_handler_that_took_its_queue_down_is_not_named(virtual_app: Harness) -> None:
+async def test_a_handler_that_ended_its_queue_is_not_reported(virtual_app: Harness) -> None:
     crashes = anyio.Event()
 
     @bgjobs.worker

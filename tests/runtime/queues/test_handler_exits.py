@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class NotAnException(BaseException):
-    """What takes a queue down."""
+    """A BaseException that ends the queue."""
 
 
 @attrs.frozen
@@ -75,7 +75,7 @@ async def exit_with_an_old_cancellation() -> None:
 async def failed_and_neighbour(
     app: Harness, worker: bgjobs.Worker[[], Any]
 ) -> tuple[bgjobs.FailedJob, bgjobs.SucceededJob]:
-    """Run it to its failure beside a handler that goes on all the while."""
+    """Run it until it fails, beside a handler that runs all the time."""
     go_on = anyio.Event()
 
     @bgjobs.worker
@@ -104,7 +104,7 @@ async def failed_and_neighbour(
         exit_with_an_old_cancellation,
     ],
 )
-async def test_an_exit_is_a_failed_attempt_that_disturbs_nobody(
+async def test_an_exit_is_a_failed_attempt_and_affects_no_other_job(
     app: Harness, handler: Callable[..., Any]
 ) -> None:
     failed, well = await failed_and_neighbour(app, worker_of(handler))
@@ -134,7 +134,7 @@ async def test_the_error_begins_with_the_code(
 async def test_an_exit_in_a_task_of_the_handler_s_own_is_one_too_on_trio(
     sqlite_app: Harness,
 ) -> None:
-    """On asyncio it ends the event loop itself, whoever the task belongs to."""
+    """On asyncio it ends the event loop itself, whichever task raised it."""
 
     @bgjobs.worker
     async def leave() -> None:
@@ -148,7 +148,7 @@ async def test_an_exit_in_a_task_of_the_handler_s_own_is_one_too_on_trio(
 
 
 @pytest.mark.parametrize("error", [NotAnException(), KeyboardInterrupt()])
-async def test_an_exit_beside_what_takes_the_queue_down_goes_down_with_it(
+async def test_an_exit_in_a_group_with_a_base_exception_ends_the_queue(
     sqlite_app: Harness, error: BaseException
 ) -> None:
     @bgjobs.worker
@@ -185,7 +185,7 @@ async def test_an_exit_while_the_grace_is_over_is_an_interruption(app: Harness) 
     assert (found.attempts, found.crashes, found.interruptions) == (0, 0, 1)
 
 
-async def test_an_exit_that_a_timeout_calls_forth_is_a_failed_attempt(
+async def test_an_exit_caused_by_a_timeout_is_a_failed_attempt(
     sqlite_app: Harness,
 ) -> None:
     @bgjobs.worker(timeout=0.01)

@@ -78,7 +78,9 @@ async def failing_with(error: Exception) -> None:
     raise error
 
 
-async def test_an_order_raised_inside_a_nursery_is_an_order(sqlite_app: Harness) -> None:
+async def test_a_discard_raised_inside_a_task_group_discards_the_job(
+    sqlite_app: Harness,
+) -> None:
     @bgjobs.worker
     async def with_a_nursery() -> None:
         async with anyio.create_task_group() as group:
@@ -129,7 +131,7 @@ async def test_a_timeout_cancels_the_handler_and_fails_the_attempt(
     assert failed.attempts == 1
 
 
-async def test_a_sync_handler_is_cancelled_where_it_checks(sqlite_app: Harness) -> None:
+async def test_a_plain_handler_is_cancelled_where_it_checks(sqlite_app: Harness) -> None:
     checks = []
 
     @bgjobs.worker(timeout=0.05)
@@ -147,7 +149,7 @@ async def test_a_sync_handler_is_cancelled_where_it_checks(sqlite_app: Harness) 
     assert checks
 
 
-async def test_sync_handlers_run_as_many_at_once_as_the_queue_allows(
+async def test_plain_handlers_run_concurrently_up_to_the_limit_of_the_queue(
     sqlite_app: Harness,
 ) -> None:
     together = threading.Barrier(3, timeout=30)
@@ -183,12 +185,14 @@ async def test_a_handler_that_swallows_its_timeout_is_cancelled_again(
         virtual_app, config, stubborn.request(), healthy.request()
     )
     assert swallowed == [1, 1, 1]
-    # It returned, so it is taken at its word.
+    # It returned, so it has succeeded.
     assert isinstance(job, bgjobs.SucceededJob)
 
 
 @virtual_time
-async def test_a_handler_that_does_not_end_is_named(virtual_app: Harness) -> None:
+async def test_a_handler_that_ignores_its_cancellation_is_reported(
+    virtual_app: Harness,
+) -> None:
     @bgjobs.worker
     async def stubborn() -> None:
         with anyio.CancelScope(shield=True):
@@ -203,7 +207,7 @@ async def test_a_handler_that_does_not_end_is_named(virtual_app: Harness) -> Non
 
 
 async def test_blocking_the_loop_beyond_the_lease_keeps_the_reservation(app: Harness) -> None:
-    """The heartbeat is a thread, so the lease is renewed; the job runs once and succeeds."""
+    """A thread renews the lease, so the job runs once and succeeds."""
     runs = []
 
     @bgjobs.worker

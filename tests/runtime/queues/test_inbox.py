@@ -1,4 +1,4 @@
-"""Attempts are handed to slots in their order, each once, however many slots wait for them."""
+"""The inbox hands each attempt to one slot, in order, however many slots wait."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -20,7 +20,7 @@ OWNER = new_id()
 
 @bgjobs.worker
 async def mail() -> None:
-    """Is never called here."""
+    """Never called in these tests."""
 
 
 def some_attempts(count: int) -> list[Attempt]:
@@ -48,7 +48,7 @@ async def take_all(inbox: Inbox, taken: list[Attempt], *, slowly: bool) -> None:
 
 
 @pytest.mark.parametrize("slowly", [True, False], ids=["slots wait", "slots never wait"])
-async def test_each_job_is_taken_once_and_in_order(slowly: bool) -> None:
+async def test_each_attempt_is_taken_once_and_in_order(slowly: bool) -> None:
     inbox, taken, attempts = Inbox(), list[Attempt](), some_attempts(300)
     async with anyio.create_task_group() as slots:
         for _ in range(20):
@@ -61,7 +61,7 @@ async def test_each_job_is_taken_once_and_in_order(slowly: bool) -> None:
     assert taken == attempts
 
 
-async def test_every_slot_gets_one_when_all_of_them_wait_in_their_jobs() -> None:
+async def test_every_slot_gets_an_attempt_if_all_handlers_wait() -> None:
     inbox, busy, go_on = Inbox(), list[Attempt](), anyio.Event()
 
     async def slot() -> None:
@@ -81,7 +81,7 @@ async def test_every_slot_gets_one_when_all_of_them_wait_in_their_jobs() -> None
     assert len(busy) == 60
 
 
-async def test_a_slot_that_is_cancelled_while_it_waits_takes_no_job_with_it() -> None:
+async def test_a_slot_that_is_cancelled_while_it_waits_takes_no_attempt() -> None:
     inbox, taken = Inbox(), list[Attempt]()
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as slots:
@@ -93,7 +93,7 @@ async def test_a_slot_that_is_cancelled_while_it_waits_takes_no_job_with_it() ->
     assert taken == []
 
 
-async def test_what_waits_can_be_taken_back() -> None:
+async def test_waiting_attempts_can_be_taken_back() -> None:
     inbox, attempts = Inbox(), some_attempts(3)
     inbox.put(attempts)
     assert inbox.take_back() == attempts
@@ -101,7 +101,7 @@ async def test_what_waits_can_be_taken_back() -> None:
     assert await inbox.next() is None
 
 
-async def test_where_handlers_never_wait_one_slot_works_and_lets_others_run() -> None:
+async def test_if_handlers_never_wait_one_slot_works_and_pauses_for_other_tasks() -> None:
     inbox, attempts, taken, workers = Inbox(), some_attempts(300), list[Attempt](), set[int]()
     passes = list[int]()
 
@@ -129,7 +129,7 @@ async def test_where_handlers_never_wait_one_slot_works_and_lets_others_run() ->
     assert max(later - earlier for earlier, later in pairwise(passes)) <= 30
 
 
-async def test_when_the_slot_that_works_is_held_up_another_one_goes_on() -> None:
+async def test_if_the_working_slot_is_blocked_another_one_goes_on() -> None:
     inbox, taken, go_on = Inbox(), list[Attempt](), anyio.Event()
     attempts = some_attempts(100)
 

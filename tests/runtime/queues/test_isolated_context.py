@@ -1,4 +1,4 @@
-"""Context variables of a handler stay with its job."""
+"""Context variables that a handler sets do not leave its job."""
 
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 user: ContextVar[str] = ContextVar("user", default="nobody")
 
 
-async def test_what_one_job_sets_the_next_one_of_its_slot_does_not_see(app: Harness) -> None:
+async def test_context_variables_do_not_reach_the_next_job_of_the_slot(app: Harness) -> None:
     seen: list[str] = []
 
     @bgjobs.worker(timeout=60)
@@ -54,8 +54,8 @@ async def test_what_one_job_sets_the_next_one_of_its_slot_does_not_see(app: Harn
     assert seen == expected
 
 
-async def test_what_a_listener_sets_at_the_start_the_handler_sees(sqlite_app: Harness) -> None:
-    """So that spans and log fields can be made current for a job."""
+async def test_a_handler_sees_what_a_listener_sets_at_its_start(sqlite_app: Harness) -> None:
+    """So a listener can set the current span and log fields for a job."""
     seen: list[str] = []
 
     def listener(event: Event) -> None:

@@ -1,7 +1,7 @@
-"""Jobs that are cancelled while they run, and that end before their queue hears of it.
+"""Jobs that are cancelled while they run, and end before their queue knows of it.
 
-No queue here hears of commands in time: nothing tells of them, and no heartbeat is near. So the
-store alone ends these jobs, where they would be put back.
+These queues get no commands in time: there are no notifications, and the next heartbeat is far
+away. So the store ends these jobs when they would be put back.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,8 +37,8 @@ PAUSE = timedelta(milliseconds=50)
 FLAT = bgjobs.backoff.Constant(PAUSE.total_seconds())
 
 
-def unheard(app: Harness) -> Any:
-    """A store of which nobody hears that a command was stored."""
+def without_notifications(app: Harness) -> Any:
+    """A store without notifications of new commands."""
     return Wrapped(app.database.store(), watch=lambda: None)
 
 
@@ -51,7 +51,7 @@ def by_failing() -> None:
 
 
 @pytest.mark.parametrize("end", [by_snoozing, by_failing])
-async def test_a_short_run_that_comes_again_and_again_is_cancelled(
+async def test_a_short_run_that_is_repeated_is_cancelled(
     app: Harness, end: Callable[[], None]
 ) -> None:
     runs: list[float] = []
@@ -63,7 +63,7 @@ async def test_a_short_run_that_comes_again_and_again_is_cancelled(
         end()
 
     settings: dict[str, Any] = {"backoff": FLAT, "max_retries": 1000}
-    config = app.config(short, store=unheard(app), queue=settings)
+    config = app.config(short, store=without_notifications(app), queue=settings)
     async with bgjobs.run(config) as bg, bgjobs.administer(app.config(short)) as admin:
         job = await bg.enqueue(short.request())
         while len(runs) < 3:
@@ -81,7 +81,7 @@ async def test_a_short_run_that_comes_again_and_again_is_cancelled(
 
 
 class Cancelling:
-    """Cancels the job that runs, from inside its handler, by a store of its own."""
+    """Cancels a running job from inside its handler, through a store of its own."""
 
     def __init__(self, app: Harness) -> None:
         self._store = app.open_store()
@@ -100,7 +100,7 @@ class Cancelling:
 
 
 @pytest.mark.parametrize("end", [by_snoozing, by_failing])
-async def test_a_job_that_ended_as_cancelled_is_told_as_nothing_else(
+async def test_a_job_that_ended_as_cancelled_is_reported_only_as_cancelled(
     app: Harness, end: Callable[[], None]
 ) -> None:
     with Cancelling(app) as cancel:
@@ -110,7 +110,7 @@ async def test_a_job_that_ended_as_cancelled_is_told_as_nothing_else(
             cancel(context.job.id)
             end()
 
-        async with bgjobs.run(app.config(short, store=unheard(app))) as bg:
+        async with bgjobs.run(app.config(short, store=without_notifications(app))) as bg:
             ended = await bg.wait_for(await bg.enqueue(short.request()))
             [told] = await app.recorder.wait_for(JobCancelled)
     assert isinstance(ended, FailedJob)
@@ -128,7 +128,7 @@ async def test_a_job_that_is_interrupted_by_a_stop_ends_as_cancelled(app: Harnes
         started.set()
         await anyio.sleep_forever()
 
-    config = app.config(endless, store=unheard(app))
+    config = app.config(endless, store=without_notifications(app))
     async with bgjobs.run(config) as bg, bgjobs.administer(app.config(endless)) as admin:
         job = await bg.enqueue(endless.request())
         await started.wait()
@@ -142,7 +142,7 @@ async def test_a_job_that_is_interrupted_by_a_stop_ends_as_cancelled(app: Harnes
 
 
 async def test_a_job_that_was_reserved_and_not_started_ends_as_cancelled(app: Harness) -> None:
-    """Reserved ahead, it found no slot before the queue was stopped."""
+    """It was reserved ahead, and no slot was free before the queue was stopped."""
     started = anyio.Event()
 
     @bgjobs.worker
@@ -151,7 +151,7 @@ async def test_a_job_that_was_reserved_and_not_started_ends_as_cancelled(app: Ha
         await anyio.sleep_forever()
 
     queue = {"concurrency": 1}
-    config = app.config(endless, store=unheard(app), queue=queue)
+    config = app.config(endless, store=without_notifications(app), queue=queue)
     async with bgjobs.run(config) as bg, bgjobs.administer(app.config(endless)) as admin:
         jobs = await bg.enqueue_many([endless.request(), endless.request()])
         await started.wait()
@@ -165,7 +165,7 @@ async def test_a_job_of_a_dead_owner_ends_as_cancelled(app: Harness) -> None:
     rows = left_behind(app.database, [note.request(), note.request()])
     with Cancelling(app) as cancel:
         cancel(rows[0].id)
-    async with bgjobs.run(app.config(note, store=unheard(app))) as bg:
+    async with bgjobs.run(app.config(note, store=without_notifications(app))) as bg:
         await app.recorder.wait_for(JobSucceeded)
         [failed] = await bg.failed()
     assert (failed.id, failed.error, failed.crashes) == (rows[0].id, "Cancelled: by hand", 1)
@@ -176,11 +176,11 @@ async def test_a_job_of_a_dead_owner_ends_as_cancelled(app: Harness) -> None:
 
 @bgjobs.worker
 async def note() -> None:
-    """End well."""
+    """Succeed."""
 
 
-async def test_a_cancelled_end_whose_answer_was_lost_is_told_once(app: Harness) -> None:
-    store = FaultyStore(unheard(app))
+async def test_a_cancelled_end_whose_answer_was_lost_is_reported_once(app: Harness) -> None:
+    store = FaultyStore(without_notifications(app))
     with Cancelling(app) as cancel:
 
         @bgjobs.worker
@@ -197,7 +197,7 @@ async def test_a_cancelled_end_whose_answer_was_lost_is_told_once(app: Harness) 
 
 
 async def test_a_cancelled_run_of_a_schedule_is_followed_by_the_next(app: Harness) -> None:
-    """Its end and the next run are written at once, as at every other end."""
+    """Its end and the next run are written in one transaction, as for any other end."""
     with Cancelling(app) as cancel:
 
         @bgjobs.worker
@@ -209,7 +209,7 @@ async def test_a_cancelled_run_of_a_schedule_is_followed_by_the_next(app: Harnes
         job = bgjobs.ScheduledJob(
             failing, every(seconds=1), max_retries=9, backoff=FLAT, poll_interval=60
         )
-        config = app.config(store=unheard(app), queues=[], scheduled_jobs=[job])
+        config = app.config(store=without_notifications(app), queues=[], scheduled_jobs=[job])
         async with bgjobs.run(config) as bg:
             await app.recorder.wait_for(JobSucceeded)
             [failed] = await bg.failed()

@@ -1,4 +1,4 @@
-"""What the database refuses to write of one job costs this job, and no queue or process."""
+"""Ends that the database refuses: only their own jobs are affected."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -84,7 +84,7 @@ async def snoozes() -> None:
 
 @asynccontextmanager
 async def _running(app: Harness, worker: Any, **more: Any) -> AsyncGenerator[bgjobs.BgJobs]:
-    """Run an application, and see to it that nothing of it ends."""
+    """Run an application, and check that no part of it crashes."""
     async with bgjobs.run(app.config(good, worker, **more)) as bg:
         yield bg
         with anyio.fail_after(30):
@@ -119,7 +119,7 @@ async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
         assert await bg.enqueued() == []
 
 
-async def test_many_ends_are_refused_one_by_one_while_others_are_written(app: Harness) -> None:
+async def test_many_refused_ends_do_not_keep_others_from_being_written(app: Harness) -> None:
     rows = _rows(app)
     _refuse(rows, "jobs_succeeded", "insert")
     async with _running(app, returns) as bg:
@@ -144,7 +144,7 @@ async def test_a_queue_ends_when_the_database_refuses_every_end(app: Harness) ->
     assert rows.run(f"select count(*) from {rows.prefix}jobs") == [(20 - MOST_REFUSED,)]
 
 
-async def test_what_a_dead_process_held_and_cannot_be_given_back_is_set_apart(
+async def test_jobs_of_a_dead_process_that_cannot_be_released_are_set_apart(
     app: Harness,
 ) -> None:
     rows = _rows(app)
@@ -161,8 +161,10 @@ async def test_what_a_dead_process_held_and_cannot_be_given_back_is_set_apart(
         assert [one.id for one in await bg.admin.unreadable()] == [bad]
 
 
-async def test_a_store_that_goes_away_on_the_way_ends_no_sweep(app: Harness) -> None:
-    """It goes away when a row that it has refused is to be moved."""
+async def test_a_store_that_becomes_unavailable_during_a_sweep_does_not_end_the_monitor(
+    app: Harness,
+) -> None:
+    """It becomes unavailable when a refused row is moved."""
     rows, real = _rows(app), app.database.store()
     rows.insert(name="bad")
     held = rows.insert(name="good", payload="{}")
@@ -177,7 +179,7 @@ async def test_a_store_that_goes_away_on_the_way_ends_no_sweep(app: Harness) -> 
             assert (await bg.wait_for(held)).crashes == 1
 
 
-async def test_a_store_that_goes_away_at_a_bad_row_keeps_no_job_from_running(
+async def test_a_store_that_becomes_unavailable_at_a_bad_row_keeps_no_job_from_running(
     app: Harness,
 ) -> None:
     rows, real = _rows(app), app.database.store()

@@ -25,12 +25,12 @@ name: ContextVar[str] = ContextVar("name", default="nobody")
 
 
 async def end_by_hand(app: Harness, worker: Any, *args: Any) -> None:
-    """Run it as the testing kit does."""
+    """Run it with `run_one` of the testing kit."""
     await run_one(worker, worker.request(*args))
 
 
 class Later:
-    """Something to await that is no coroutine."""
+    """An awaitable that is not a coroutine."""
 
     def __init__(self, coroutine: Any) -> None:
         self.coroutine = coroutine
@@ -53,7 +53,7 @@ class Charging:
 
 
 def marked(function: Callable[..., Any]) -> Any:
-    """What looks like an async function from Python 3.12 on."""
+    """Mark a function as async, which is possible from Python 3.12 on."""
     return getattr(inspect, "markcoroutinefunction", lambda plain: plain)(function)
 
 
@@ -97,7 +97,9 @@ async def test_an_awaitable_that_a_handler_returns_is_awaited(
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-async def test_what_it_raises_fails_the_attempt(sqlite_app: Harness, shape: str) -> None:
+async def test_an_error_of_a_returned_awaitable_fails_the_attempt(
+    sqlite_app: Harness, shape: str
+) -> None:
     async def charge(number: int) -> None:
         await anyio.lowlevel.checkpoint()
         raise ValueError(f"no card {number}")
@@ -108,7 +110,9 @@ async def test_what_it_raises_fails_the_attempt(sqlite_app: Harness, shape: str)
     assert failed.error.startswith("ValueError: no card 7\n")
 
 
-async def test_a_decorated_handler_takes_its_context_and_orders_work(app: Harness) -> None:
+async def test_a_decorated_handler_gets_its_context_and_can_discard_the_job(
+    app: Harness,
+) -> None:
     @bgjobs.worker
     @logged
     async def charge(context: bgjobs.JobContext, number: int) -> None:
@@ -160,7 +164,7 @@ async def test_an_awaitable_of_another_event_loop_fails_the_attempt(
 
 
 @virtual_time
-async def test_a_timeout_counts_for_what_was_returned(virtual_app: Harness) -> None:
+async def test_a_timeout_applies_to_a_returned_awaitable(virtual_app: Harness) -> None:
     cancelled = []
 
     async def charge(number: int) -> None:
@@ -177,7 +181,9 @@ async def test_a_timeout_counts_for_what_was_returned(virtual_app: Harness) -> N
     assert [at - begun for at in cancelled] == [30]
 
 
-async def test_what_was_returned_too_late_is_not_begun(sqlite_app: Harness) -> None:
+async def test_an_awaitable_returned_after_the_timeout_is_not_begun(
+    sqlite_app: Harness,
+) -> None:
     """The handler has returned, but its timeout was over before the coroutine could begin."""
     begun = []
 
@@ -198,7 +204,7 @@ async def test_what_was_returned_too_late_is_not_begun(sqlite_app: Harness) -> N
     assert begun == []
 
 
-async def test_the_end_of_the_grace_cancels_what_was_returned(app: Harness) -> None:
+async def test_the_end_of_the_grace_cancels_a_returned_awaitable(app: Harness) -> None:
     async def charge(number: int) -> None:
         await anyio.sleep_forever()
 
@@ -216,7 +222,7 @@ async def test_the_end_of_the_grace_cancels_what_was_returned(app: Harness) -> N
 
 @pytest.mark.parametrize("run", [end_of, end_by_hand])
 @pytest.mark.parametrize("decorate", [logged, logged_later])
-async def test_what_a_wrapper_sets_in_the_context_what_it_returns_sees(
+async def test_a_returned_awaitable_sees_the_context_of_its_wrapper(
     sqlite_app: Harness, decorate: Callable[..., Any], run: Callable[..., Any]
 ) -> None:
     seen = []
@@ -240,7 +246,7 @@ async def test_what_a_wrapper_sets_in_the_context_what_it_returns_sees(
     assert name.get() == "nobody"
 
 
-async def test_run_one_awaits_it_too() -> None:
+async def test_run_one_awaits_a_returned_awaitable() -> None:
     charged = []
 
     async def charge(number: int) -> None:
@@ -256,7 +262,7 @@ async def test_run_one_awaits_it_too() -> None:
 
 
 @virtual_time
-async def test_virtual_time_awaits_it_too(virtual_app: Harness) -> None:
+async def test_run_virtual_awaits_a_returned_awaitable(virtual_app: Harness) -> None:
     slept = []
 
     async def sleep(seconds: int) -> None:

@@ -1,4 +1,7 @@
-"""Nobody knows which job killed a process, so those on their last crash run one by one."""
+"""Suspects: jobs that may not crash once more run one at a time.
+
+When a process dies, all jobs that it ran count a crash, since the culprit is unknown.
+"""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -16,13 +19,13 @@ from tests.runtime.conftest import Harness, virtual_time_on_both
 pytestmark = [pytest.mark.anyio, virtual_time_on_both]
 
 LAST = 3
-"""The crashes of a job that may have no other."""
+"""The number of crashes after which the next one fails a job."""
 LEASE = 4.0
 HOUR = 3600.0
 
 
 class Together:
-    """Counts how many handlers are inside at once."""
+    """Counts how many handlers run at the same time."""
 
     def __init__(self) -> None:
         self.most = self._now = 0
@@ -69,8 +72,8 @@ async def test_jobs_that_may_crash_again_run_side_by_side(
     assert inside.most == 5
 
 
-async def test_without_tolerance_of_crashes_nobody_is_a_suspect(virtual_app: Harness) -> None:
-    """Each first crash is the last one then, and one at a time would be the rule."""
+async def test_with_a_limit_of_zero_crashes_no_job_is_a_suspect(virtual_app: Harness) -> None:
+    """Otherwise every job would be a suspect, and all jobs would run one at a time."""
     inside = Together()
 
     @bgjobs.worker
@@ -84,7 +87,7 @@ async def test_without_tolerance_of_crashes_nobody_is_a_suspect(virtual_app: Har
     assert inside.most == 5
 
 
-async def test_all_queues_of_a_process_have_one_suspect_together(virtual_app: Harness) -> None:
+async def test_all_queues_of_a_process_run_one_suspect_at_a_time(virtual_app: Harness) -> None:
     inside = Together()
 
     @bgjobs.worker
@@ -103,7 +106,7 @@ async def test_all_queues_of_a_process_have_one_suspect_together(virtual_app: Ha
     assert inside.most == 1
 
 
-async def test_a_suspect_that_waits_for_another_spends_nothing(virtual_app: Harness) -> None:
+async def test_a_suspect_that_waits_for_another_spends_no_attempt(virtual_app: Harness) -> None:
     @bgjobs.worker
     async def suspect() -> None:
         await anyio.sleep(10)
@@ -116,8 +119,8 @@ async def test_a_suspect_that_waits_for_another_spends_nothing(virtual_app: Harn
     assert spent == [(0, LAST, 0)] * 3
 
 
-async def test_suspects_hold_back_no_job_that_is_none(virtual_app: Harness) -> None:
-    """A suspect that takes an hour leaves the other slots to all others."""
+async def test_suspects_delay_no_other_job(virtual_app: Harness) -> None:
+    """While a suspect runs for an hour, other jobs use the other slots."""
 
     @bgjobs.worker
     async def suspect() -> None:
@@ -125,7 +128,7 @@ async def test_suspects_hold_back_no_job_that_is_none(virtual_app: Harness) -> N
 
     @bgjobs.worker
     async def harmless() -> None:
-        """Ends well."""
+        """Succeeds."""
 
     crashed_before(virtual_app.database, [suspect.request()] * 3, crashes=LAST)
     config = virtual_app.config(suspect, harmless, sweep_interval=1)
@@ -140,11 +143,11 @@ async def test_suspects_hold_back_no_job_that_is_none(virtual_app: Harness) -> N
 async def test_a_suspect_that_was_reserved_while_its_queue_was_paused_is_given_back(
     virtual_app: Harness,
 ) -> None:
-    """Or it would be nobody's for as long as the queue is paused."""
+    """Otherwise no process could run it while the queue is paused."""
 
     @bgjobs.worker
     async def suspect() -> None:
-        """Ends well."""
+        """Succeeds."""
 
     (row,) = crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
     store = FaultyStore(virtual_app.database.store())
@@ -160,12 +163,12 @@ async def test_a_suspect_that_was_reserved_while_its_queue_was_paused_is_given_b
         await virtual_app.recorder.wait_for(JobSucceeded)
 
 
-async def test_a_suspect_that_was_reserved_when_its_queue_stopped_spends_nothing(
+async def test_a_suspect_that_was_reserved_when_its_queue_stopped_spends_no_attempt(
     virtual_app: Harness,
 ) -> None:
     @bgjobs.worker
     async def suspect() -> None:
-        """Ends well."""
+        """Succeeds."""
 
     (row,) = crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
     store = FaultyStore(virtual_app.database.store())
@@ -180,7 +183,7 @@ async def test_a_suspect_that_was_reserved_when_its_queue_stopped_spends_nothing
 
 
 class Process:
-    """A process that a handler can kill, and that is started again until all is done.
+    """A process that a handler can kill, and that is restarted until all jobs have ended.
 
     A dead one reaches no store any more: what it held is another's when its lease has ended.
     """
@@ -231,7 +234,7 @@ async def test_a_job_that_kills_its_process_fails_alone(
     assert process.deaths == LAST + 1 - crashes
 
 
-async def test_two_jobs_that_kill_their_process_fail_and_nobody_else(
+async def test_two_jobs_that_kill_their_process_fail_and_no_other_does(
     virtual_app: Harness,
 ) -> None:
     process = Process(virtual_app, queue={"concurrency": 4})
@@ -261,8 +264,8 @@ def opened(app: Harness) -> Generator[bgjobs.Store]:
         store.close()
 
 
-async def test_draining_waits_for_suspects_that_were_put_off(virtual_app: Harness) -> None:
-    """They were due when it was called, although they wait as delayed ones for a while."""
+async def test_draining_waits_for_suspects_that_were_delayed(virtual_app: Harness) -> None:
+    """They were due when `drain` was called, though stored as delayed for a while."""
 
     @bgjobs.worker
     async def suspect() -> None:
@@ -276,11 +279,11 @@ async def test_draining_waits_for_suspects_that_were_put_off(virtual_app: Harnes
 
 
 async def test_draining_ends_with_the_last_suspect(virtual_app: Harness) -> None:
-    """Where none was put off, none comes back that would have to be waited for."""
+    """No suspect was delayed, so there is none to wait for."""
 
     @bgjobs.worker
     async def suspect() -> None:
-        """Ends well this time."""
+        """Succeeds this time."""
 
     crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
     async with bgjobs.run(virtual_app.config(suspect, sweep_interval=1)) as bg:
@@ -292,7 +295,7 @@ async def test_draining_ends_with_the_last_suspect(virtual_app: Harness) -> None
 
 async def test_draining_ends_when_the_monitor_fails_the_last_job(virtual_app: Harness) -> None:
     class Fatal(BaseException):
-        """Takes the queue down."""
+        """Ends the queue."""
 
     @bgjobs.worker
     async def poison() -> None:
@@ -309,8 +312,8 @@ async def test_draining_ends_when_the_monitor_fails_the_last_job(virtual_app: Ha
     assert len(virtual_app.recorder.of(MonitorFailed)) == 1
 
 
-async def test_many_suspects_do_not_keep_each_other_from_running(virtual_app: Harness) -> None:
-    """More than can be put off in the time after which the first of them come back."""
+async def test_many_suspects_all_run(virtual_app: Harness) -> None:
+    """More than can be delayed before the first of them are due again."""
 
     @bgjobs.worker
     async def suspect() -> None:

@@ -55,7 +55,7 @@ HELD: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("found", NEVER)
 @pytest.mark.parametrize("kind", ["plain", "async", "plain around async"])
-async def test_work_that_nothing_runs_is_no_success(
+async def test_returning_work_that_nothing_runs_fails_the_attempt(
     sqlite_app: Harness, found: str, kind: str
 ) -> None:
     def plain() -> Any:
@@ -73,7 +73,7 @@ async def test_work_that_nothing_runs_is_no_success(
     )
 
 
-async def test_an_awaitable_that_gives_others_for_ever_is_no_success(
+async def test_an_awaitable_with_endless_awaitable_results_fails_the_attempt(
     sqlite_app: Harness,
 ) -> None:
     class Endless:
@@ -89,8 +89,8 @@ async def test_an_awaitable_that_gives_others_for_ever_is_no_success(
     assert "returned an object of type 'Endless'" in failed.error
 
 
-async def test_an_awaitable_that_gives_itself_is_done(sqlite_app: Harness) -> None:
-    """Some connection pools are of that kind."""
+async def test_an_awaitable_whose_result_is_itself_succeeds(sqlite_app: Harness) -> None:
+    """Some connection pools are such awaitables."""
 
     class Pool:
         def __await__(self) -> Generator[Any, Any, "Pool"]:
@@ -106,7 +106,7 @@ async def test_an_awaitable_that_gives_itself_is_done(sqlite_app: Harness) -> No
 
 @pytest.mark.parametrize("found", HELD)
 @pytest.mark.parametrize("kind", ["plain", "async", "plain around async"])
-async def test_coroutines_inside_what_a_handler_returns_are_no_success(
+async def test_returning_a_collection_of_coroutines_fails_the_attempt(
     sqlite_app: Harness, found: str, kind: str
 ) -> None:
     def plain() -> Any:
@@ -145,7 +145,7 @@ async def test_a_future_of_a_pool_that_has_not_ended_fails_the_attempt(
     )
 
 
-async def test_a_future_of_a_pool_that_has_ended_ends_the_attempt_as_itself(
+async def test_a_future_of_a_pool_that_has_ended_decides_the_attempt(
     sqlite_app: Harness,
 ) -> None:
     good, bad = Future[Any](), Future[Any]()

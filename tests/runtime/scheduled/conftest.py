@@ -19,13 +19,13 @@ EVERY_MINUTE = schedule().build()
 
 
 class Diary:
-    """A worker that writes down what it serves, and takes its time."""
+    """A worker that records its runs, each of which takes `seconds`."""
 
     def __init__(self, clock: VirtualClock, *, seconds: float = 0) -> None:
         self.entries: list[tuple[float, float, float | None]] = []
-        """Seconds after the start: when it ran, the occurrence it served, the one before."""
+        """Seconds after the start: the time of a run, its occurrence, and the previous one."""
         self.errors: list[Exception] = []
-        """Raised by the next runs, one each."""
+        """The errors that the next runs raise, one each."""
         self.seconds = seconds
 
         @bgjobs.worker(name="diary")
@@ -48,7 +48,7 @@ class Diary:
 
     @property
     def ran(self) -> list[float]:
-        """When it ran, in seconds after the start."""
+        """The times of the runs, in seconds after the start."""
         return [entry[0] for entry in self.entries]
 
 

@@ -11,7 +11,6 @@ import bgjobs
 from bgjobs import every, schedule
 from bgjobs.errors import (
     ConfigError,
-    NotRunningError,
     StoreUnavailableError,
 )
 from bgjobs.events import (
@@ -42,7 +41,7 @@ pytestmark = pytest.mark.anyio
 
 
 @virtual_time
-async def test_removed_while_its_run_will_be_tried_again_it_is_gone(
+async def test_a_job_removed_while_its_run_waits_for_a_retry_is_deleted(
     virtual_app: Harness,
 ) -> None:
     retried = job(failing, backoff=bgjobs.backoff.Constant(600))
@@ -60,7 +59,7 @@ async def test_removed_while_its_run_will_be_tried_again_it_is_gone(
 
 
 @virtual_time
-async def test_removed_while_a_queue_of_its_worker_runs_it_it_is_gone(
+async def test_a_job_removed_while_another_queue_runs_it_is_deleted(
     virtual_app: Harness,
 ) -> None:
     queues = [bgjobs.Queue(str(n), workers=[long], poll_interval=RARELY) for n in range(3)]
@@ -73,7 +72,7 @@ async def test_removed_while_a_queue_of_its_worker_runs_it_it_is_gone(
 
 
 @virtual_time
-async def test_paused_while_a_run_is_cut_off_by_the_end_it_stays_paused(
+async def test_a_job_paused_while_shutdown_interrupts_its_run_stays_paused(
     virtual_app: Harness,
 ) -> None:
     async with bgjobs.run(application(virtual_app, job(long), grace=1)) as bg:
@@ -87,7 +86,7 @@ async def test_paused_while_a_run_is_cut_off_by_the_end_it_stays_paused(
 
 
 @virtual_time
-async def test_what_another_process_has_changed_is_not_undone(virtual_app: Harness) -> None:
+async def test_a_change_by_another_process_is_not_undone(virtual_app: Harness) -> None:
     at_five, daily = schedule().at(5).build(), schedule().at(0).build()
     first, second = (application(virtual_app, job(tick)) for _ in range(2))
     async with bgjobs.run(first) as one, bgjobs.run(second) as other:
@@ -105,8 +104,10 @@ async def test_what_another_process_has_changed_is_not_undone(virtual_app: Harne
 
 
 @virtual_time
-async def test_what_waits_for_longer_than_a_year_is_given_up_once(virtual_app: Harness) -> None:
-    """By a process that would wait for less; the one that has planned it leaves it at that."""
+async def test_a_run_that_would_wait_longer_than_a_year_is_replaced_once(
+    virtual_app: Harness,
+) -> None:
+    """By a process with a shorter interval; the process that planned it accepts that."""
     rarely = every(days=30_000)
     jobs = (job(tick, one, poll_interval=600.0) for one in (every(hours=1), rarely))
     often, other = (application(virtual_app, one) for one in jobs)
@@ -119,7 +120,7 @@ async def test_what_waits_for_longer_than_a_year_is_given_up_once(virtual_app: H
 
 
 @virtual_time
-async def test_a_change_whose_caller_is_cancelled_is_made_all_the_same(
+async def test_a_change_whose_caller_is_cancelled_is_still_made(
     virtual_app: Harness,
 ) -> None:
     async with bgjobs.run(application(virtual_app, job(tick))) as bg:
@@ -131,7 +132,7 @@ async def test_a_change_whose_caller_is_cancelled_is_made_all_the_same(
 
 
 @virtual_time
-async def test_changes_that_come_at_once_are_all_made_in_their_order(
+async def test_concurrent_changes_are_all_made_in_order(
     virtual_app: Harness,
 ) -> None:
     async with bgjobs.run(application(virtual_app, job(tick))) as bg:
@@ -147,28 +148,7 @@ async def test_changes_that_come_at_once_are_all_made_in_their_order(
 
 
 @virtual_time
-async def test_a_control_of_what_was_removed_does_not_touch_its_successor(
-    virtual_app: Harness,
-) -> None:
-    async with bgjobs.run(application(virtual_app, job(tick))) as bg:
-        old = bg.scheduled_job("tick")
-        await bg.remove_scheduled_job("tick")
-        await bg.add_scheduled_job(job(tick, every(hours=2)))
-        for change in (old.pause, old.resume, old.trigger, old.occurrence):
-            with pytest.raises(NotRunningError, match="scheduled job 'tick' was removed"):
-                await change()
-        with pytest.raises(NotRunningError):
-            await old.replace(every(hours=3))
-        assert await standing(bg, "tick") == bgjobs.Occurrence(
-            recurrence=bg.scheduled_job("tick").config.recurrence, at=START + 2 * HOUR
-        )
-        new = bg.scheduled_job("tick")
-    with pytest.raises(NotRunningError, match="this BgJobs has stopped"):
-        await new.pause()
-
-
-@virtual_time
-async def test_a_replaced_schedule_misses_nothing_that_lies_ahead(
+async def test_replacing_a_schedule_reports_no_future_run_as_missed(
     virtual_app: Harness,
 ) -> None:
     minutely = job(long, schedule().build())
@@ -181,7 +161,7 @@ async def test_a_replaced_schedule_misses_nothing_that_lies_ahead(
 
 
 @virtual_time
-async def test_what_is_due_at_start_is_run_before_a_changed_schedule_begins(
+async def test_a_run_that_is_due_at_start_comes_before_a_changed_schedule(
     virtual_app: Harness,
 ) -> None:
     async with bgjobs.run(application(virtual_app, job(tick))):
@@ -219,7 +199,7 @@ async def test_a_retry_keeps_its_backoff_when_the_settings_change(
 
 
 class Away:
-    """A store that takes some calls and then has no answer to give."""
+    """A store that fails some calls, before or after they are done."""
 
     def __init__(self, app: Harness, *verbs: str, before: bool = False) -> None:
         self.calls: list[str] = []
@@ -245,7 +225,7 @@ class Away:
 
 @virtual_time
 @pytest.mark.parametrize("before", [True, False])
-async def test_a_lost_answer_neither_doubles_nor_hides_a_change(
+async def test_after_a_lost_answer_a_change_is_made_and_reported_once(
     virtual_app: Harness, before: bool
 ) -> None:
     away = Away(virtual_app, "replace", "write", before=before)
@@ -264,7 +244,7 @@ async def test_a_lost_answer_neither_doubles_nor_hides_a_change(
 
 
 @virtual_time
-async def test_a_store_that_is_away_longer_delays_a_change_and_loses_nothing(
+async def test_a_longer_outage_delays_a_change_and_loses_none(
     virtual_app: Harness,
 ) -> None:
     away = Away(virtual_app, "find_unique", before=True)
@@ -284,7 +264,7 @@ async def test_a_store_that_is_away_longer_delays_a_change_and_loses_nothing(
 
 @virtual_time
 async def test_the_clock_of_a_node_does_not_decide(virtual_app: Harness) -> None:
-    """An hour ahead from the start, and later another hour."""
+    """It is an hour ahead from the start, and later two hours."""
     right = VirtualClock()
 
     class Wrong:
@@ -313,8 +293,10 @@ async def test_the_clock_of_a_node_does_not_decide(virtual_app: Harness) -> None
     assert virtual_app.recorder.of(OccurrencesMissed) == []
 
 
-async def test_pausing_does_not_need_a_quiet_moment_to_be_noted(app: Harness) -> None:
-    """Two processes, one of them busy with the run most of the time."""
+async def test_pausing_works_while_another_process_runs_the_job_nearly_all_the_time(
+    app: Harness,
+) -> None:
+    """Two processes, of which one runs the job most of the time."""
 
     @bgjobs.worker
     async def busy() -> None:
@@ -332,7 +314,7 @@ async def test_pausing_does_not_need_a_quiet_moment_to_be_noted(app: Harness) ->
 
 
 @virtual_time
-async def test_removing_does_not_cut_an_extra_run(virtual_app: Harness) -> None:
+async def test_removing_a_job_does_not_cancel_an_extra_run(virtual_app: Harness) -> None:
     async with bgjobs.run(application(virtual_app, job(long), grace=1)) as bg:
         await bg.scheduled_job("long").trigger()
         await rest(timedelta(minutes=1))
@@ -344,7 +326,7 @@ async def test_removing_does_not_cut_an_extra_run(virtual_app: Harness) -> None:
 
 
 @virtual_time
-async def test_a_pause_that_waits_for_the_run_of_a_queue_is_made_at_the_very_end(
+async def test_a_pause_that_waits_for_a_run_is_made_at_the_end_of_the_application(
     virtual_app: Harness,
 ) -> None:
     queues = [bgjobs.Queue(str(n), workers=[long], poll_interval=RARELY) for n in range(3)]
@@ -377,9 +359,9 @@ async def test_stopping_does_not_wait_for_the_run_of_another_process(
 async def visit(numbers: set[int]) -> None: ...
 
 
-async def test_a_start_with_an_equal_set_leaves_the_row_as_it_is(app: Harness) -> None:
-    # A set keeps the room that it had, and with it another order of the same items: so it is
-    # in another process for sets of texts, too.
+async def test_a_start_with_an_equal_set_leaves_the_row_unchanged(app: Harness) -> None:
+    # A set keeps its capacity after removals, so equal sets may differ in order. In two
+    # processes, equal sets of strings do so, too.
     small = {0, 900, 100, 800, 200, 700, 300, 600, 400, 500}
     roomy = set(range(1000))
     roomy.difference_update({*roomy} - small)

@@ -1,4 +1,4 @@
-"""The store's clock is set forward or back: what scheduled jobs run, and what they tell."""
+"""Scheduled jobs while the store's clock is set forward or back."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -39,11 +39,11 @@ on_a_real_clock = pytest.mark.parametrize(
     ],
     indirect=["anyio_backend", "database"],
 )
-"""With threads; `tests.reliability.clock_jumps` has both stores and loops in virtual time."""
+"""In real time, with threads; `tests.reliability.clock_jumps` tests all in virtual time."""
 
 
 class SteppingClock:
-    """The store's clock steps; that of the process does so only if `everywhere` says so."""
+    """A store's clock that can be set; with `everywhere` the process has the same clock."""
 
     inline = False
 
@@ -80,7 +80,7 @@ async def live_for(settings: bgjobs.Config, span: timedelta) -> None:
 
 
 def served(app: Harness) -> list[datetime]:
-    """Give the occurrences that were run, in their order."""
+    """Return the occurrences that were run, in order."""
     runs = [event.job.occurrence for event in app.recorder.of(JobSucceeded)]
     return [one.at for one in runs if one is not None]
 
@@ -90,7 +90,7 @@ def missed(app: Harness) -> list[tuple[datetime, int]]:
 
 
 @on_a_real_clock
-async def test_after_a_step_forward_one_run_is_late_and_the_rest_are_told_as_missed(
+async def test_after_a_step_forward_one_run_is_late_and_the_others_are_reported_as_missed(
     app: Harness, everywhere: bool
 ) -> None:
     clock = SteppingClock(everywhere=everywhere)
@@ -109,7 +109,7 @@ async def test_after_a_step_forward_one_run_is_late_and_the_rest_are_told_as_mis
 
 
 @virtual_time_on_both
-async def test_a_step_forward_during_a_run_makes_no_burst(
+async def test_a_step_forward_during_a_run_causes_no_burst_of_runs(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     settings = application(virtual_app, job(short, SECONDLY))
@@ -123,7 +123,7 @@ async def test_a_step_forward_during_a_run_makes_no_burst(
 
 
 @virtual_time_on_both
-async def test_a_step_forward_while_it_waits_makes_one_late_run(
+async def test_a_step_forward_while_a_run_waits_causes_one_late_run(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     async with bgjobs.run(application(virtual_app, job(tick, poll_interval=1))):
@@ -159,7 +159,7 @@ async def test_an_interval_is_counted_from_the_end_of_the_run_by_the_stores_cloc
         ({"misfire_grace": 90}, [1, 11, 13], [(2, 9), (12, 1)]),
     ],
 )
-async def test_what_a_step_forward_has_missed_is_treated_like_any_other(
+async def test_runs_missed_by_a_step_forward_are_treated_like_others(
     virtual_app: Harness,
     clock: VirtualClock,
     settings: dict[str, Any],
@@ -175,7 +175,7 @@ async def test_what_a_step_forward_has_missed_is_treated_like_any_other(
 
 
 @virtual_time
-async def test_the_occurrence_of_the_instant_at_which_a_run_ends_is_told_as_missed(
+async def test_an_occurrence_at_the_instant_a_run_ends_is_reported_as_missed(
     virtual_app: Harness,
 ) -> None:
     @bgjobs.worker
@@ -189,7 +189,7 @@ async def test_the_occurrence_of_the_instant_at_which_a_run_ends_is_told_as_miss
 
 
 async def ahead_for_a_while(app: Harness, clock: VirtualClock, step: timedelta) -> None:
-    """Run it by a clock that is ahead, and set the clock right."""
+    """Run it with a clock that is ahead, then correct the clock."""
     clock.start += step
     await live_for(application(app, job(tick)), 3 * MINUTE + SECOND)
     clock.start -= step
@@ -210,7 +210,7 @@ async def test_a_clock_that_was_ahead_does_not_stop_a_schedule_that_starts_again
 
 
 @virtual_time
-async def test_a_clock_that_was_ahead_does_not_stop_one_that_is_resumed(
+async def test_a_clock_that_was_ahead_does_not_stop_a_schedule_that_is_resumed(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     clock.start += MONTH
@@ -225,10 +225,10 @@ async def test_a_clock_that_was_ahead_does_not_stop_one_that_is_resumed(
 
 
 @virtual_time_on_both
-async def test_a_schedule_goes_on_when_the_clock_is_set_right_beside_it(
+async def test_a_schedule_goes_on_when_the_clock_is_corrected_while_it_runs(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
-    """In two processes; only one of them moves the row."""
+    """In two processes, of which only one moves the row."""
     clock.start += MONTH
     one, other = (application(virtual_app, job(tick)) for _ in range(2))
     async with bgjobs.run(one), bgjobs.run(other):
@@ -241,7 +241,7 @@ async def test_a_schedule_goes_on_when_the_clock_is_set_right_beside_it(
 
 
 @virtual_time
-async def test_a_heartbeat_that_finds_the_clock_set_back_has_the_rows_looked_at(
+async def test_a_heartbeat_that_finds_the_clock_set_back_triggers_a_check_of_the_rows(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     clock.start += MONTH
@@ -255,7 +255,7 @@ async def test_a_heartbeat_that_finds_the_clock_set_back_has_the_rows_looked_at(
 
 
 @on_a_real_clock
-async def test_a_schedule_goes_on_when_the_clock_of_its_store_is_set_right(
+async def test_a_schedule_goes_on_when_the_clock_of_its_store_is_corrected(
     app: Harness, everywhere: bool
 ) -> None:
     clock = SteppingClock(everywhere=everywhere)
@@ -284,10 +284,10 @@ async def test_a_clock_that_is_set_back_during_a_run_does_not_stop_its_schedule(
 
 
 @virtual_time
-async def test_a_retry_that_waits_for_a_clock_that_was_ahead_is_given_up(
+async def test_a_retry_that_waits_for_a_clock_that_was_ahead_is_abandoned(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
-    """Its backoff is over in a month; the occurrence is planned anew."""
+    """Its backoff would end in a month; the occurrence is planned again."""
     fails = [True]
 
     @bgjobs.worker
@@ -325,7 +325,7 @@ def failing_once() -> Any:
 
 @virtual_time_on_both
 @pytest.mark.parametrize("make", [lambda: hour, failing_once], ids=["interrupted", "retried"])
-async def test_a_run_that_waits_for_a_clock_that_was_ahead_is_given_up_by_the_next_start(
+async def test_a_run_that_waits_for_a_clock_that_was_ahead_is_abandoned_by_the_next_start(
     virtual_app: Harness, clock: VirtualClock, make: Callable[[], Any]
 ) -> None:
     clock.start += MONTH
@@ -343,7 +343,7 @@ async def test_a_run_that_waits_for_a_clock_that_was_ahead_is_given_up_by_the_ne
 
 
 @virtual_time_on_both
-async def test_a_retry_is_given_up_if_the_clock_went_ahead_while_its_run_failed(
+async def test_a_retry_is_abandoned_if_the_clock_went_ahead_while_its_run_failed(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     backoff = bgjobs.backoff.Constant(100)
@@ -359,10 +359,10 @@ async def test_a_retry_is_given_up_if_the_clock_went_ahead_while_its_run_failed(
 
 @virtual_time
 @pytest.mark.parametrize("restart", [False, True])
-async def test_a_small_step_back_repeats_nothing(
+async def test_a_small_step_back_repeats_no_run(
     virtual_app: Harness, clock: VirtualClock, restart: bool
 ) -> None:
-    """A daily run is not repeated because the clock was ten minutes ahead, say."""
+    """For example, a daily run is not repeated because the clock was ten minutes ahead."""
     daily = job(tick, schedule().at(0).build(), poll_interval=RARELY)
     clock.start = START + DAY - 5 * MINUTE
     settings = application(virtual_app, daily)

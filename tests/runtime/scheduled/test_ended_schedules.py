@@ -61,7 +61,7 @@ async def test_an_application_whose_schedule_has_ended_runs_on_and_stops(
 
 
 def make_unreadable(app: Harness) -> None:
-    """Let a newer version have written the row, whose schedules this one cannot read."""
+    """Change the row as if a newer version had written it, with an unknown schedule."""
     with closing(app.database.connect()) as connection:
         changed = "replace(occurrence, 'elapsed ', 'lunar ')"
         connection.execute(f"update bgjobs_jobs set occurrence = {changed}")
@@ -93,15 +93,15 @@ async def test_a_schedule_that_cannot_be_read_here_is_replaced_by_the_configured
 
 
 @virtual_time
-async def test_a_change_that_cannot_be_made_at_the_end_is_told_and_ends_nothing(
+async def test_a_change_that_fails_at_shutdown_is_reported_and_crashes_nothing(
     virtual_app: Harness,
 ) -> None:
-    """The row was deleted by hand meanwhile, and its schedule has no time left."""
+    """The row was deleted by hand meanwhile, and its schedule has no occurrence left."""
     clock: VirtualClock = virtual_app.settings["clock"]
     clock.start = datetime(9999, 12, 31, 22, 59, tzinfo=UTC)
     async with bgjobs.run(application(virtual_app, job(long))) as bg:
         await rest(timedelta(minutes=10))
-        await bg.scheduled_job("long").pause()  # waits for the last run there is
+        await bg.scheduled_job("long").pause()  # waits for the last run
         await rest(timedelta(seconds=1))
         with closing(virtual_app.database.connect()) as connection:
             connection.execute("delete from bgjobs_jobs")
@@ -112,7 +112,7 @@ async def test_a_change_that_cannot_be_made_at_the_end_is_told_and_ends_nothing(
 
 
 @virtual_time
-async def test_a_schedule_that_has_nothing_left_is_told(
+async def test_a_schedule_without_further_occurrences_is_reported(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
     clock.start = datetime(8999, 12, 31, 23, 59, 30, tzinfo=UTC)

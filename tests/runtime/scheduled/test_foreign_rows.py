@@ -1,4 +1,4 @@
-"""Rows that have the key of a schedule and were not planned by it: they do not park it."""
+"""Rows that have the unique key of a scheduled job but were not planned by it."""
 
 import json
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def _table(database: Database) -> str:
 
 
 def plant(database: Database, occurrence: str | None, available_at: datetime) -> None:
-    """Put a row in the place of the one that stands."""
+    """Replace the stored row by another one."""
     names = "id, name, priority, payload, created_at, available_at, unique_key, occurrence"
     is_postgres = isinstance(database, PostgresSchema)
     instants = [datetime.now(UTC), available_at]
@@ -109,7 +109,7 @@ def is_next(occurrence: Occurrence | None) -> bool:
 
 
 def is_first(occurrence: Occurrence | None) -> bool:
-    """Whether it is planned by the settings, as if nothing had been there."""
+    """Whether it is planned by the settings, as the first occurrence."""
     if occurrence is None or not is_next(occurrence):
         return False
     return occurrence == Occurrence(recurrence=JOB.recurrence, at=occurrence.at)
@@ -125,7 +125,7 @@ def config_of(app: Harness, *jobs: ScheduledJob) -> bgjobs.Config:
     return app.config(queues=[], scheduled_jobs=jobs or [JOB])
 
 
-async def test_what_the_schedule_has_not_planned_is_replaced_while_it_runs(
+async def test_a_row_that_the_schedule_has_not_planned_is_replaced_in_a_running_application(
     app: Harness,
 ) -> None:
     async with bgjobs.run(config_of(app)) as bg:
@@ -135,7 +135,7 @@ async def test_what_the_schedule_has_not_planned_is_replaced_while_it_runs(
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-async def test_what_the_schedule_has_not_planned_is_replaced_at_its_start(
+async def test_a_row_that_the_schedule_has_not_planned_is_replaced_at_start(
     app: Harness, kind: str
 ) -> None:
     changed, due = FOREIGN[kind]
@@ -147,7 +147,7 @@ async def test_what_the_schedule_has_not_planned_is_replaced_at_its_start(
         await until_planned(bg)
 
 
-async def test_a_row_that_is_gone_is_planned_anew(app: Harness) -> None:
+async def test_a_row_that_was_deleted_is_planned_again(app: Harness) -> None:
     async with bgjobs.run(config_of(app)) as bg:
         for _ in range(3):
             await until_planned(bg)
@@ -155,8 +155,8 @@ async def test_a_row_that_is_gone_is_planned_anew(app: Harness) -> None:
         await until_planned(bg)
 
 
-async def test_a_pause_that_is_written_as_ours_stays(app: Harness) -> None:
-    """Whether an operator has asked for it cannot be told from the row."""
+async def test_a_pause_that_another_program_wrote_in_our_form_is_kept(app: Harness) -> None:
+    """The row does not show whether an operator has asked for the pause."""
     async with bgjobs.run(config_of(app)) as bg:
         await until_planned(bg)
         await bg.scheduled_job("tidy").pause()
@@ -166,7 +166,7 @@ async def test_a_pause_that_is_written_as_ours_stays(app: Harness) -> None:
         assert occurrence.paused
         plant(app.database, text_of({"paused": True, "at": COUNT}), PARKED_UNTIL)
         other = every(hours=2)
-        await bg.scheduled_job("tidy").replace(other)  # looks at the row, and keeps it paused
+        await bg.scheduled_job("tidy").replace(other)  # reads the row, and keeps it paused
         occurrence = await bg.scheduled_job("tidy").occurrence()
         assert occurrence is not None
         assert (occurrence.paused, occurrence.recurrence.schedule) == (True, other.text)
@@ -176,10 +176,10 @@ async def test_a_pause_that_is_written_as_ours_stays(app: Harness) -> None:
         assert occurrence.at <= datetime.now(UTC) + 2 * HOUR
 
 
-async def test_what_follows_a_run_that_was_not_planned_is_planned_by_the_schedule(
+async def test_the_run_after_a_foreign_one_is_planned_by_the_schedule(
     app: Harness,
 ) -> None:
-    """It was due before anybody looked at it."""
+    """It was due before any process read it."""
     due = datetime.now(UTC) - HOUR
     occurrences: list[dict[str, Any]] = [
         {"made_up": -(10**9), "catch_up": 10**6, "at": to_microseconds(due)},
@@ -199,7 +199,7 @@ async def test_what_follows_a_run_that_was_not_planned_is_planned_by_the_schedul
                     await sleep(0.01)
 
 
-async def test_a_process_that_has_other_settings_does_not_undo_what_stands(
+async def test_a_process_with_other_settings_does_not_undo_the_plan(
     app: Harness,
 ) -> None:
     daily = Recurrence(name="tidy", schedule=every(days=1).text)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -26,13 +26,11 @@ from bgjobs.events import (
     ScheduledJobRemoved,
 )
 from tests.runtime.conftest import Harness, virtual_time
+from tests.runtime.scheduled.conftest import RARELY, application
+from tests.runtime.scheduled.hourly import DAY, HOUR, HOURLY, START, job, standing, tick
 
 pytestmark = pytest.mark.anyio
 
-START = datetime(2030, 1, 1, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-RARELY = 604_800.0
-HOURLY = schedule().on_minute(0).build()
 TOLD = (
     OccurrencePlanned,
     OccurrenceReplanned,
@@ -41,10 +39,6 @@ TOLD = (
     ScheduledJobRemoved,
     JobSucceeded,
 )
-
-
-@bgjobs.worker
-async def tick() -> None: ...
 
 
 def ticking(when: bgjobs.Schedule = HOURLY, **more: Any) -> bgjobs.ScheduledJob:
@@ -83,7 +77,7 @@ async def test_a_scheduled_job_is_looked_up_by_its_name(virtual_app: Harness) ->
 
 
 @virtual_time
-async def test_a_paused_job_is_not_run_and_a_resumed_one_does_not_make_it_up(
+async def test_a_paused_job_is_not_run_and_missed_runs_are_not_made_up(
     virtual_app: Harness,
 ) -> None:
     async with running(virtual_app, ticking()) as bg:
@@ -108,7 +102,7 @@ async def test_a_paused_job_is_not_run_and_a_resumed_one_does_not_make_it_up(
 
 
 @virtual_time
-async def test_a_pause_outlives_a_restart(virtual_app: Harness) -> None:
+async def test_a_pause_survives_a_restart(virtual_app: Harness) -> None:
     async with running(virtual_app, ticking()) as bg:
         await bg.scheduled_job("tick").pause()
     async with running(virtual_app, ticking(schedule().on_minute(30).build())) as bg:
@@ -120,7 +114,9 @@ async def test_a_pause_outlives_a_restart(virtual_app: Harness) -> None:
 
 
 @virtual_time
-async def test_pausing_while_it_runs_here_lets_the_run_end(virtual_app: Harness) -> None:
+async def test_pausing_during_a_run_in_this_process_does_not_cancel_it(
+    virtual_app: Harness,
+) -> None:
     @bgjobs.worker
     async def long() -> None:
         await anyio.sleep(1800)
@@ -179,7 +175,7 @@ async def test_another_schedule_takes_effect_at_once(virtual_app: Harness) -> No
 
 
 @virtual_time
-async def test_triggering_is_an_extra_run_beside_what_is_planned(virtual_app: Harness) -> None:
+async def test_triggering_adds_a_run_to_the_planned_one(virtual_app: Harness) -> None:
     async with running(virtual_app, ticking()) as bg:
         control = bg.scheduled_job("tick")
         await anyio.sleep(60)
@@ -210,14 +206,14 @@ async def test_a_scheduled_job_can_be_added_and_removed_and_added_again(
             await anyio.sleep(21 * 3600 - 60)
         assert bg.scheduled_jobs == ()
         assert len(bg._services.queues) == 1
-        assert len(bg._services.wakeups._signals) == 2  # of the queue, and of orders
+        assert len(bg._services.wakeups._subscribed) == 2  # of the queue, and of commands
         assert bg._services.bus.deliveries._mailboxes == []
     assert len(virtual_app.recorder.of(JobSucceeded)) == heard.count("JobSucceeded") == 12
     assert virtual_app.recorder.of(ChildCrashed) == []
 
 
 @virtual_time
-async def test_what_cannot_be_added_is_refused(virtual_app: Harness) -> None:
+async def test_invalid_scheduled_jobs_cannot_be_added(virtual_app: Harness) -> None:
     @bgjobs.worker(name="tick")
     async def impostor() -> None: ...
 
@@ -249,7 +245,7 @@ async def test_an_application_without_queues_can_be_given_a_scheduled_job(
 
 
 @virtual_time
-async def test_a_poison_run_ends_and_the_next_one_is_planned_by_the_monitor(
+async def test_after_a_run_that_crashes_too_often_the_monitor_plans_the_next(
     virtual_app: Harness,
 ) -> None:
     class Poison(BaseException):
@@ -274,7 +270,7 @@ async def test_a_poison_run_ends_and_the_next_one_is_planned_by_the_monitor(
 
 
 async def test_two_applications_share_one_row_and_one_switch(app: Harness) -> None:
-    """On both stores, in real time: who plans is one, who pauses speaks for both."""
+    """On both stores, in real time: one of them plans, and a pause by either holds for both."""
     job = bgjobs.ScheduledJob(tick, every(hours=1), poll_interval=0.05)
     first = app.config(queues=[], scheduled_jobs=[job])
     second = app.config(queues=[], scheduled_jobs=[job])
@@ -329,7 +325,7 @@ async def test_a_change_waits_for_the_run_of_another_process(app: Harness) -> No
     assert app.recorder.names(ScheduledJobRemoved) == ["ScheduledJobRemoved"]
 
 
-async def test_what_the_handler_completes_with_and_the_next_run_are_one_transaction(
+async def test_the_work_of_complete_with_and_the_next_run_are_one_transaction(
     app: Harness,
 ) -> None:
     names: list[str] = []
@@ -343,3 +339,24 @@ async def test_what_the_handler_completes_with_and_the_next_run_are_one_transact
         await app.recorder.wait_for(JobSucceeded, 3)
         bg.stop()
     assert names[:3] == ["Connection"] * 3
+
+
+@virtual_time
+async def test_the_control_of_a_removed_job_does_not_affect_its_successor(
+    virtual_app: Harness,
+) -> None:
+    async with bgjobs.run(application(virtual_app, job(tick))) as bg:
+        old = bg.scheduled_job("tick")
+        await bg.remove_scheduled_job("tick")
+        await bg.add_scheduled_job(job(tick, every(hours=2)))
+        for change in (old.pause, old.resume, old.trigger, old.occurrence):
+            with pytest.raises(NotRunningError, match="scheduled job 'tick' was removed"):
+                await change()
+        with pytest.raises(NotRunningError):
+            await old.replace(every(hours=3))
+        assert await standing(bg, "tick") == bgjobs.Occurrence(
+            recurrence=bg.scheduled_job("tick").config.recurrence, at=START + 2 * HOUR
+        )
+        new = bg.scheduled_job("tick")
+    with pytest.raises(NotRunningError, match="this BgJobs has stopped"):
+        await new.pause()

@@ -1,4 +1,4 @@
-"""Scheduled jobs are seen by all processes: configured, added at run time, or only as rows."""
+"""The list of scheduled jobs: configured, added at run time, or known from rows only."""
 
 import sqlite3
 from contextlib import closing
@@ -34,7 +34,7 @@ def shown(states: Any) -> list[tuple[str, str, bool]]:
     return [(one.name, one.worker, one.is_configured) for one in states]
 
 
-async def test_a_schedule_that_was_added_is_seen_here_and_elsewhere(app: Harness) -> None:
+async def test_an_added_schedule_is_listed_in_every_process(app: Harness) -> None:
     config = app.config(queues=[], enqueue_only=[send], scheduled_jobs=[daily(tidy, "b")])
     beside = app.config(queues=[], enqueue_only=[tidy, send])
     async with bgjobs.run(config) as bg, bgjobs.administer(beside) as admin:
@@ -54,7 +54,7 @@ async def test_a_schedule_that_was_added_is_seen_here_and_elsewhere(app: Harness
         assert not any(one.running for one in states)
 
 
-async def test_a_schedule_that_cannot_be_read_here_is_seen_all_the_same(
+async def test_a_schedule_that_cannot_be_read_here_is_still_listed(
     sqlite_app: Harness, sqlite_file: SQLiteFile
 ) -> None:
     config = sqlite_app.config(queues=[], scheduled_jobs=[daily(tidy, "a")])
@@ -80,7 +80,7 @@ def planned(name: str) -> str:
     return f'{{"name":"{name}","schedule":"every 1 minutes","at":0}}'
 
 
-async def test_rows_that_are_no_schedules_neither_show_nor_take_the_place_of_those(
+async def test_rows_that_are_no_schedules_are_not_listed_and_hide_no_schedule(
     app: Harness, rows: HostileRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedules, "MOST_ROWS", 2)
@@ -95,7 +95,7 @@ async def test_rows_that_are_no_schedules_neither_show_nor_take_the_place_of_tho
         assert shown(await admin.schedules()) == [("y", "tidy", False), ("z", "tidy", False)]
 
 
-async def test_a_row_that_cannot_be_read_is_set_apart_and_the_others_are_shown(
+async def test_an_unreadable_row_is_set_apart_and_the_others_are_listed(
     app: Harness, rows: HostileRows
 ) -> None:
     async with bgjobs.administer(app.config(queues=[], enqueue_only=[tidy])) as admin:

@@ -25,10 +25,10 @@ from tests.runtime.scheduled.conftest import (
 pytestmark = [pytest.mark.anyio, virtual_time]
 
 
-async def test_a_long_run_coalesces_what_it_has_missed(
+async def test_a_long_run_coalesces_the_runs_it_has_missed(
     virtual_app: Harness, clock: VirtualClock
 ) -> None:
-    """13:30 and 90 seconds at every minute: the next run is at 13:32."""
+    """It runs every minute and takes 90 seconds: after 13:30 the next run is at 13:32."""
     clock.start = datetime(2030, 1, 1, 13, 29, tzinfo=UTC)
     slow = Diary(clock, seconds=90)
     await live_for(application(virtual_app, scheduled(slow)), 5 * MINUTE)
@@ -41,14 +41,14 @@ async def test_a_long_run_coalesces_what_it_has_missed(
 
 
 async def missed_for(app: Harness, diary: Diary, seconds: float, **settings: Any) -> None:
-    """Plan it, be away for a while, and then live for a minute and a half more."""
+    """Plan it, stop for `seconds`, and then run the application for 95 seconds."""
     config = application(app, scheduled(diary, **settings))
     await live_for(config, 1)
     await anyio.sleep(seconds - 1)
     await live_for(config, 95)
 
 
-async def test_after_a_downtime_one_late_run_stands_for_all_that_were_missed(
+async def test_after_a_downtime_one_late_run_replaces_all_missed_ones(
     virtual_app: Harness, diary: Diary
 ) -> None:
     await missed_for(virtual_app, diary, 10 * MINUTE + 30)
@@ -66,7 +66,7 @@ async def test_with_catch_up_each_missed_occurrence_is_run_in_order(
     assert virtual_app.recorder.of(OccurrencesMissed) == []
 
 
-async def test_catch_up_ends_after_so_many_in_a_row(virtual_app: Harness, diary: Diary) -> None:
+async def test_catch_up_is_limited(virtual_app: Harness, diary: Diary) -> None:
     await missed_for(virtual_app, diary, 10 * MINUTE + 30, catch_up=2)
     assert [at for _, at, _ in diary.entries] == [60, 120, 180, 660, 720]
     (missed,) = virtual_app.recorder.of(OccurrencesMissed)

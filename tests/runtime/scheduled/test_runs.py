@@ -35,7 +35,9 @@ from tests.runtime.scheduled.conftest import (
 pytestmark = [pytest.mark.anyio, virtual_time]
 
 
-async def test_the_first_thing_it_does_is_wait(virtual_app: Harness, diary: Diary) -> None:
+async def test_a_new_scheduled_job_waits_for_its_first_occurrence(
+    virtual_app: Harness, diary: Diary
+) -> None:
     config = application(virtual_app, scheduled(diary))
     async with bgjobs.run(config) as bg:
         await anyio.sleep(59)
@@ -54,7 +56,7 @@ async def test_a_run_knows_its_occurrence_and_the_one_before(
     assert diary.entries == [(60, 60, None), (120, 120, 60), (180, 180, 120)]
 
 
-async def test_it_is_planned_again_after_success_and_after_the_last_failure(
+async def test_the_next_run_is_planned_after_success_and_after_the_last_failure(
     virtual_app: Harness, diary: Diary
 ) -> None:
     diary.errors = [RuntimeError(str(number)) for number in range(3)]
@@ -103,7 +105,7 @@ async def test_a_row_that_waits_at_start_is_kept(virtual_app: Harness, diary: Di
     ]
 
 
-async def test_a_changed_schedule_plans_the_waiting_row_anew(
+async def test_a_changed_schedule_plans_the_waiting_row_again(
     virtual_app: Harness, diary: Diary
 ) -> None:
     await live_for(application(virtual_app, scheduled(diary, every(days=1))), MINUTE)
@@ -143,7 +145,7 @@ async def test_a_changed_request_keeps_the_time_of_the_waiting_row(
         ({"a": [1, 2]}, {"a": [2, 1]}, False),
     ],
 )
-async def test_an_equal_dict_in_another_order_leaves_the_waiting_row_alone(
+async def test_an_equal_dict_in_another_order_leaves_the_waiting_row_unchanged(
     virtual_app: Harness, before: Any, after: Any, kept: bool
 ) -> None:
     @bgjobs.worker
@@ -186,7 +188,7 @@ async def test_a_clock_that_is_set_back_repeats_no_occurrence(
     assert served[:2] == [60, 120]
 
 
-async def test_enqueueing_its_worker_by_hand_is_an_extra_run(virtual_app: Harness) -> None:
+async def test_enqueueing_the_worker_directly_is_an_extra_run(virtual_app: Harness) -> None:
     served: list[bgjobs.Occurrence | None] = []
 
     @bgjobs.worker
@@ -207,7 +209,7 @@ async def test_enqueueing_its_worker_by_hand_is_an_extra_run(virtual_app: Harnes
     assert len(virtual_app.recorder.of(JobEnqueued)) == 2
 
 
-async def test_its_listeners_hear_of_its_runs_and_of_nothing_else(
+async def test_listeners_of_a_scheduled_job_get_only_its_events(
     virtual_app: Harness, diary: Diary
 ) -> None:
     heard: list[Event] = []
@@ -232,10 +234,10 @@ async def test_its_listeners_hear_of_its_runs_and_of_nothing_else(
     assert sorted(planned) == ["diary", "diary", "other", "other"]
 
 
-async def test_a_queue_of_its_worker_may_run_it_by_the_rules_of_the_scheduled_job(
+async def test_a_queue_of_the_worker_may_run_it_with_the_settings_of_the_scheduled_job(
     virtual_app: Harness, diary: Diary
 ) -> None:
-    """Whoever is quicker runs it; its retries and the next one are the scheduled job's."""
+    """Any queue may run it; the retries and the next run follow the scheduled job."""
     diary.errors = [RuntimeError(str(number)) for number in range(16)]
     job = scheduled(diary, max_retries=1)
     queues = [
@@ -246,11 +248,11 @@ async def test_a_queue_of_its_worker_may_run_it_by_the_rules_of_the_scheduled_jo
     assert [at for _, at, _ in diary.entries] == [
         minute * MINUTE for minute in range(1, 9) for _ in range(2)
     ]
-    # Which of the three is quicker is drawn anew for each of the 16 runs.
+    # Which of the three queues runs it is random for each of the 16 runs.
     assert {event.queue for event in virtual_app.recorder.of(JobStarted)} - {"diary"}
 
 
-async def test_a_process_without_the_scheduled_job_ends_it_and_one_with_it_begins_again(
+async def test_a_process_without_the_scheduled_job_plans_nothing_and_one_with_it_starts_again(
     virtual_app: Harness, diary: Diary
 ) -> None:
     await live_for(application(virtual_app, scheduled(diary)), 1)
@@ -261,7 +263,7 @@ async def test_a_process_without_the_scheduled_job_ends_it_and_one_with_it_begin
     assert diary.entries[1:] == [(240, 240, None)]
 
 
-async def test_draining_does_not_wait_for_the_run_that_always_comes(
+async def test_draining_does_not_wait_for_scheduled_runs(
     virtual_app: Harness, diary: Diary
 ) -> None:
     ran: list[str] = []

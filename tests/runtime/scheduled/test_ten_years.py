@@ -1,4 +1,4 @@
-"""Ten years of an application in a few seconds, and every event of them foretold."""
+"""Ten years of an application in a few seconds; every event of them is predicted."""
 
 import time
 from collections.abc import Iterator
@@ -41,11 +41,11 @@ WATCHED = (
     OccurrencesMissed,
 )
 Line = tuple[datetime, str, str]
-"""When, what, about whom."""
+"""The time, the event and its job."""
 
 
 def bills() -> Iterator[Line]:
-    """Bills go out at 02:30 in Paris on the first of every month, which no change touches."""
+    """Bills: at 02:30 in Paris on the first of each month, when no clock change occurs."""
     yield START, "OccurrencePlanned", "bill"
     for year, month in product(range(2030, 2040), range(1, 13)):
         offset = timedelta(hours=2 if 4 <= month <= 10 else 1)
@@ -54,7 +54,7 @@ def bills() -> Iterator[Line]:
 
 
 def backups() -> Iterator[Line]:
-    """Every tenth backup fails once; two weeks are counted from the end of the last one."""
+    """Backups: two weeks after the end of the last one; every tenth fails once."""
     yield START, "OccurrencePlanned", "backup"
     at, number = START + FORTNIGHT, 1
     while at <= END:
@@ -67,7 +67,7 @@ def backups() -> Iterator[Line]:
 
 
 def leap_days() -> Iterator[Line]:
-    """The feast of 29 February lasts for two days, and misses an occurrence of its own."""
+    """29 February: a run of two days, which misses an occurrence."""
     yield START, "OccurrencePlanned", "feast"
     for year in (2032, 2036):
         first = datetime(year, 2, 29, 12, 0, 30, tzinfo=UTC)
@@ -77,7 +77,7 @@ def leap_days() -> Iterator[Line]:
 
 
 def birthdays() -> Iterator[Line]:
-    """Cards that were written at the start, one for each hundredth day."""
+    """Cards: jobs that are enqueued at the start, one for each hundredth day."""
     for number in range(1, 31):
         yield START, "JobEnqueued", f"card {number}"
     for number in range(1, 31):
@@ -86,7 +86,7 @@ def birthdays() -> Iterator[Line]:
 
 
 class Witness:
-    """A listener that writes down when it heard of what."""
+    """A listener that records the events and their times."""
 
     def __init__(self, clock: bgjobs.testing.VirtualClock) -> None:
         self._clock = clock
@@ -100,11 +100,11 @@ class Witness:
 def about(event: Event) -> str:
     if isinstance(event, OccurrencePlanned | OccurrencesMissed):
         return event.scheduled_job
-    job: bgjobs.Job = event.job  # type: ignore[union-attr, assignment]  # all the others that are watched have one
+    job: bgjobs.Job = event.job  # type: ignore[union-attr, assignment]  # all other events of WATCHED have one
     return job.name if job.name != "card" else f"card {job.priority}"
 
 
-async def test_ten_years_pass_in_seconds_and_as_foretold(virtual_app: Harness) -> None:
+async def test_ten_years_pass_in_seconds_with_the_expected_events(virtual_app: Harness) -> None:
     backed_up: list[int] = []
 
     @bgjobs.worker

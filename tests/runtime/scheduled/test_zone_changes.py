@@ -1,4 +1,4 @@
-"""The data of a time zone changes between two starts: each local time still has one run."""
+"""Time zone data that changes between two starts: each local time still has one run."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.runtime.scheduled.conftest import application
 pytestmark = pytest.mark.anyio
 
 SUMMER, WINTER = "CST5", "CST6"
-"""What the clocks of a city show in July: an hour more with the one than with the other."""
+"""Two sets of data for one city; in July the first shows an hour more than the second."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RARELY = 604_800.0
 
@@ -49,7 +49,7 @@ async def live_until(app: Harness, clock: VirtualClock, end: datetime, **more: A
 
 
 def ran(app: Harness) -> list[tuple[datetime | None, datetime]]:
-    """Give which occurrences were served, and when."""
+    """Return the occurrences that were run, and when."""
     runs = [event.job for event in app.recorder.of(JobSucceeded)]
     return [
         (one.occurrence and one.occurrence.at, one.reserved_at or utc(0, 0)) for one in runs
@@ -59,7 +59,7 @@ def ran(app: Harness) -> list[tuple[datetime | None, datetime]]:
 async def changed_at(
     app: Harness, clock: VirtualClock, folder: Path, moment: datetime, old: str, new: str
 ) -> None:
-    """Stop with the old data on the first day; start with the new, until the third day."""
+    """Stop with the old data on the first day; start with the new data until the third day."""
     with zones(folder / "old", City=old):
         await live_until(app, clock, utc(1, 20))
     app.recorder.clear()
@@ -69,7 +69,7 @@ async def changed_at(
 
 
 @virtual_time_on_both
-async def test_a_city_that_gives_up_summer_time_has_its_run_once(
+async def test_a_city_that_abolishes_summer_time_has_each_run_once(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     await changed_at(virtual_app, clock, tmp_path, utc(1, 22), SUMMER, WINTER)
@@ -79,7 +79,7 @@ async def test_a_city_that_gives_up_summer_time_has_its_run_once(
 
 
 @virtual_time
-async def test_a_city_that_begins_summer_time_has_its_run_once(
+async def test_a_city_that_introduces_summer_time_has_each_run_once(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     await changed_at(virtual_app, clock, tmp_path, utc(1, 22), WINTER, SUMMER)
@@ -87,7 +87,7 @@ async def test_a_city_that_begins_summer_time_has_its_run_once(
 
 
 @virtual_time
-async def test_started_between_the_wrong_time_and_the_right_one_it_waits(
+async def test_a_job_started_between_the_old_time_and_the_new_one_waits(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     await changed_at(virtual_app, clock, tmp_path, utc(2, 14, 30), SUMMER, WINTER)
@@ -95,7 +95,7 @@ async def test_started_between_the_wrong_time_and_the_right_one_it_waits(
 
 
 @virtual_time
-async def test_started_between_the_right_time_and_the_wrong_one_it_runs_late(
+async def test_a_job_started_between_the_new_time_and_the_old_one_runs_late(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     await changed_at(virtual_app, clock, tmp_path, utc(2, 14, 30), WINTER, SUMMER)
@@ -108,7 +108,7 @@ async def test_started_between_the_right_time_and_the_wrong_one_it_runs_late(
 
 
 @virtual_time
-async def test_started_after_both_it_runs_late_and_once(
+async def test_a_job_started_after_both_times_runs_late_and_once(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     await changed_at(virtual_app, clock, tmp_path, utc(2, 18), SUMMER, WINTER)
@@ -120,7 +120,7 @@ async def test_started_after_both_it_runs_late_and_once(
 async def test_a_local_time_that_had_its_run_by_the_old_data_has_no_other_by_the_new(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
-    """By the old data it has run at nine; by the new it is half past eight."""
+    """By the old data it has run at nine; by the new data that was half past eight."""
     with zones(tmp_path / "old", City=SUMMER):
         await live_until(virtual_app, clock, utc(1, 14, 20))
     await anyio.sleep((utc(1, 14, 30) - clock.now()).total_seconds())
@@ -130,7 +130,7 @@ async def test_a_local_time_that_had_its_run_by_the_old_data_has_no_other_by_the
 
 
 @virtual_time
-async def test_data_that_did_not_change_moves_nothing(
+async def test_unchanged_time_zone_data_moves_no_run(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     await changed_at(virtual_app, clock, tmp_path, utc(2, 14, 30), WINTER, WINTER)
@@ -139,7 +139,7 @@ async def test_data_that_did_not_change_moves_nothing(
 
 
 @virtual_time
-async def test_jitter_that_is_under_way_is_left_alone(
+async def test_jitter_that_has_begun_is_kept(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     with zones(tmp_path, City=WINTER):
@@ -151,10 +151,10 @@ async def test_jitter_that_is_under_way_is_left_alone(
 
 
 @virtual_time
-async def test_a_process_with_old_data_does_not_undo_what_a_newer_one_has_planned(
+async def test_a_process_with_old_time_zone_data_does_not_undo_a_newer_plan(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
-    """In a rolling deploy the one that has started last decides."""
+    """In a rolling deploy the process that started last decides."""
     with zones(tmp_path / "old", City=SUMMER):
         async with bgjobs.run(application(virtual_app, at_nine(poll_interval=60))) as bg:
             await anyio.sleep(60)
@@ -168,7 +168,7 @@ async def test_a_process_with_old_data_does_not_undo_what_a_newer_one_has_planne
 
 
 @virtual_time
-async def test_what_is_due_by_a_union_with_an_interval_stays(
+async def test_a_due_run_of_a_union_with_an_interval_is_kept(
     virtual_app: Harness, clock: VirtualClock, tmp_path: Path
 ) -> None:
     with zones(tmp_path, City=WINTER):
