@@ -42,7 +42,7 @@ AGES = 1e9
 FEW = 7
 """How many pairs of a step and a call are tried in addition."""
 RETRY_STEPS = 10
-BAD_NEWS = (ChildCrashed, ReservationLost, ListenerFailed, OwnerDied, QueueError)
+UNEXPECTED = (ChildCrashed, ReservationLost, ListenerFailed, OwnerDied, QueueError)
 PATIENCE = 100 * 86_400
 """Seconds of virtual time after which the application must be deadlocked."""
 RARELY = 604_800.0
@@ -164,7 +164,7 @@ class World:
     steps: Steps
     store: MemoryStore
     clock: VirtualClock = field(factory=VirtualClock)
-    bad_news: list[Event] = field(factory=list[Event])
+    unexpected: list[Event] = field(factory=list[Event])
     """A listener for events that no disturbance may cause."""
     returned: int = 0
     """The handlers that have returned."""
@@ -173,7 +173,7 @@ class World:
     def config(self, **settings: Any) -> bgjobs.Config:
         """Return the configuration of an application over this store."""
         rare = {
-            "listeners": [self.hear],
+            "listeners": [self.record],
             "lease": AGES,
             "heartbeat_interval": AGES / 3,
             "sweep_interval": AGES,
@@ -182,9 +182,9 @@ class World:
         }
         return bgjobs.Config(store=self.store, clock=self.clock, **{**rare, **settings})
 
-    def hear(self, event: Event) -> None:
-        if isinstance(event, BAD_NEWS):
-            self.bad_news.append(event)
+    def record(self, event: Event) -> None:
+        if isinstance(event, UNEXPECTED):
+            self.unexpected.append(event)
 
     @asynccontextmanager
     async def running(self, **settings: Any) -> AsyncIterator[bgjobs.BgJobs]:
@@ -370,7 +370,7 @@ class Sweep:
     def _check(self, world: World, state: State) -> None:
         assert not self._store.is_open or self._store.failed == "close"
         excused = QueueError if self._store.failed else ()
-        assert [event for event in world.bad_news if not isinstance(event, excused)] == []
+        assert [event for event in world.unexpected if not isinstance(event, excused)] == []
         if world.disturbance == Disturbance(step=0) and self._operation.untouched is not None:
             assert state == self._operation.untouched
         for name in state.keys() | self._operation.allowed.keys():

@@ -186,14 +186,14 @@ async def run_into_the_grace(world: World) -> None:
 
 
 async def run_everything(world: World) -> None:
-    heard: list[Event] = []
+    seen: list[Event] = []
 
     async def listener(event: Event) -> None:
-        heard.append(event)
+        seen.append(event)
 
     settings: dict[str, Any] = {"queues": [queue()], "scheduled_jobs": [hourly()]}
     with world.disturbed():
-        async with world.running(**settings, listeners=[listener, world.hear]) as bg:
+        async with world.running(**settings, listeners=[listener, world.record]) as bg:
             await bg.enqueue_many([plain.request(), completing.request()])
             await anyio.sleep(HOUR + 10)
 

@@ -70,7 +70,7 @@ async def test_jobs_reserved_ahead_that_get_no_slot_are_given_back(
     """Also if the store is unavailable at first, which does not crash the queue."""
     monkeypatch.setattr(fetcher, "STALE", 0.05)
     monkeypatch.setattr(Pace, "room", 6)
-    real, go_on, gone = app.database.store(), anyio.Event(), threading.Event()
+    real, go_on, given_back = app.database.store(), anyio.Event(), threading.Event()
     refused = list[StoreError]()
 
     @bgjobs.worker
@@ -84,13 +84,13 @@ async def test_jobs_reserved_ahead_that_get_no_slot_are_given_back(
             raise refused[-1]
         written = real.write(enqueue, settle, **kwargs)
         if gives_back:
-            gone.set()
+            given_back.set()
         return written
 
     store = Wrapped(real, write=write)
     async with bgjobs.run(app.config(long, store=store, queue={"concurrency": 1})) as bg:
         await bg.enqueue_many([long.request(number) for number in range(10)])
-        assert await anyio.to_thread.run_sync(gone.wait, 60)
+        assert await anyio.to_thread.run_sync(given_back.wait, 60)
         go_on.set()
         ended = await app.recorder.wait_for(JobSucceeded, 10)
     assert {one.job.attempts for one in ended} == {0}

@@ -190,10 +190,10 @@ async def test_triggering_adds_a_run_to_the_planned_one(virtual_app: Harness) ->
 async def test_a_scheduled_job_can_be_added_and_removed_and_added_again(
     virtual_app: Harness,
 ) -> None:
-    heard: list[str] = []
+    seen: list[str] = []
 
     async def listener(event: Event) -> None:
-        heard.append(type(event).__name__)
+        seen.append(type(event).__name__)
 
     async with running(virtual_app) as bg:
         for day in range(3):
@@ -208,7 +208,7 @@ async def test_a_scheduled_job_can_be_added_and_removed_and_added_again(
         assert len(bg._services.queues) == 1
         assert len(bg._services.wakeups._subscribed) == 2  # of the queue, and of commands
         assert bg._services.bus.deliveries._mailboxes == []
-    assert len(virtual_app.recorder.of(JobSucceeded)) == heard.count("JobSucceeded") == 12
+    assert len(virtual_app.recorder.of(JobSucceeded)) == seen.count("JobSucceeded") == 12
     assert virtual_app.recorder.of(ChildCrashed) == []
 
 

@@ -212,25 +212,25 @@ async def test_enqueueing_the_worker_directly_is_an_extra_run(virtual_app: Harne
 async def test_listeners_of_a_scheduled_job_get_only_its_events(
     virtual_app: Harness, diary: Diary
 ) -> None:
-    heard: list[Event] = []
+    seen: list[Event] = []
 
     @bgjobs.worker
     async def other() -> None: ...
 
     async def later(event: Event) -> None:
-        heard.append(event)
+        seen.append(event)
 
     config = application(
         virtual_app,
-        scheduled(diary, listeners=[heard.append]),
+        scheduled(diary, listeners=[seen.append]),
         scheduled(diary, name="twin"),
         bgjobs.ScheduledJob(other, EVERY_MINUTE, poll_interval=RARELY, listeners=[later]),
     )
     await live_for(config, MINUTE + 1)
-    jobs = [event.job for event in heard if isinstance(event, JobStarted | JobSucceeded)]
+    jobs = [event.job for event in seen if isinstance(event, JobStarted | JobSucceeded)]
     keys = [job.unique_key for job in jobs]
     assert sorted(map(str, keys)) == ["schedule:diary"] * 2 + ["schedule:other"] * 2
-    planned = [event.scheduled_job for event in heard if isinstance(event, OccurrencePlanned)]
+    planned = [event.scheduled_job for event in seen if isinstance(event, OccurrencePlanned)]
     assert sorted(planned) == ["diary", "diary", "other", "other"]
 
 
