@@ -197,7 +197,7 @@ async def _run_children(
                 raise
             finally:
                 services.lifecycle.left = True
-                services.wakeups.idle()  # so that a handler that waits in `drain` returns
+                services.wakeups.notify_idle()  # a handler that waits in `drain` returns
             bg.stop()
     except Exception:
         supervisor.raise_failures()  # raised instead, as they came first

@@ -174,7 +174,7 @@ class BgJobs:
         for queue in self._services.queues:
             queue.stop(self._services.config.grace if grace is None else grace)
         self._services.lifecycle.stopping.set()
-        self._services.wakeups.idle()
+        self._services.wakeups.notify_idle()
 
     async def wait_stopping(self) -> None:
         """Wait until `stop` is called."""
@@ -243,7 +243,7 @@ class BgJobs:
         job.schedule.next_after(self._services.time.now())
         check_handlers([*self._services.workers(), job.worker])
         row = self._children.start_scheduled_job(job)
-        await row.bring_about()
+        await row.apply_pending()
         return self.scheduled_job(job.name)
 
     async def remove_scheduled_job(self, name: str) -> None:
@@ -258,7 +258,7 @@ class BgJobs:
             UnknownNameError: This application has no scheduled job of this name.
         """
         self._services.lifecycle.check()
-        await self._children.remove_scheduled_job(self.scheduled_job(name)).bring_about()
+        await self._children.remove_scheduled_job(self.scheduled_job(name)).apply_pending()
 
     def events(self, *, buffer: int = 1000) -> AbstractAsyncContextManager[EventStream]:
         """Read events: ``async with bg.events() as events: async for event in events: ...``.

@@ -98,7 +98,7 @@ class Services:
         Returns at once; the notifier sends the notification.
         """
         self.wakeups.wake(names)
-        self.notifier.tell(names)
+        self.notifier.add(names)
 
     async def announce_now(self, names: Collection[str]) -> None:
         """Wake the same queues as `announce`, and return when the notification was sent.

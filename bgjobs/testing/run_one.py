@@ -167,7 +167,7 @@ class ManualOwner:
             outcome = await attempt.outcome_of(error)
             raised = error if is_failure(error) else None
             return FinishedAttempt(attempt, outcome, raised)
-        return FinishedAttempt(attempt, outcome or attempt.cancelled())
+        return FinishedAttempt(attempt, outcome or attempt.outcome_of_cancellation())
 
     def settle(self, run: FinishedAttempt) -> tuple[FinishedAttempt, Settlement, bool]:
         """Store how the attempt ended.

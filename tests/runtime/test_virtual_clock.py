@@ -1,4 +1,4 @@
-"""Under the virtual clock a wait is over at once, and all clocks tell the same time."""
+"""The virtual clock: waits end at once, and all clocks show the same time."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 DAY = 86_400.0
 HOURLY: dict[str, Any] = {"poll_interval": 3600}
-"""Every look at the store ends a jump of the clock; a day of looks each 2 s takes long."""
+"""The default of 2 s would take long: every poll of the store ends a jump of the clock."""
 
 
 @virtual_time
@@ -139,7 +139,7 @@ async def test_a_timeout_passes_at_once(virtual_app: Harness) -> None:
 
 @virtual_time
 async def test_the_same_program_gives_the_same_times_twice(virtual_app: Harness) -> None:
-    """Nothing but the waits makes time pass, so a run can be compared to the second."""
+    """Only waits make time pass, so two runs can be compared to the second."""
 
     @bgjobs.worker
     async def nap(seconds: float) -> None:

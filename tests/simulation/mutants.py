@@ -100,10 +100,10 @@ def trusting() -> Generator[None]:
 def doubting() -> Generator[None]:
     """Take a lost answer for a refusal."""
 
-    async def other(commits: GroupCommit, settlement: object) -> bool:
+    async def other(dispatch: object, settlement: object) -> bool:
         return False
 
-    with patch.object(GroupCommit, "_settled_before", other):
+    with patch("bgjobs._runtime.persistence.group_commit.was_settled", other):
         yield
 
 

@@ -39,16 +39,16 @@ def test_a_clock_that_stands_still_means_nothing() -> None:
     assert pace.room == 5
 
 
-def test_a_single_free_slot_is_worth_a_look_when_nothing_lies_ready() -> None:
-    assert Pace(10).is_worth_a_look(unfinished=9, waiting=0)
+def test_a_single_free_slot_is_worth_a_reservation_when_none_waits() -> None:
+    assert Pace(10).should_reserve(unfinished=9, waiting=0)
 
 
 def test_where_jobs_lie_ready_a_look_waits_until_a_quarter_is_free() -> None:
     pace = paced(10, finished=750, seconds=1.0, look=0.01)
     assert pace.room == 40
-    assert not pace.is_worth_a_look(unfinished=31, waiting=21)
-    assert pace.is_worth_a_look(unfinished=30, waiting=20)
+    assert not pace.should_reserve(unfinished=31, waiting=21)
+    assert pace.should_reserve(unfinished=30, waiting=20)
 
 
 def test_without_room_no_look_is_worth_it() -> None:
-    assert not Pace(10).is_worth_a_look(unfinished=10, waiting=0)
+    assert not Pace(10).should_reserve(unfinished=10, waiting=0)

@@ -1,1 +1,1 @@
-"""Leases: renewed, watched, and what expired ones held is released."""
+"""Leases of queues: their renewal, their end, and the release of jobs that were held."""

@@ -1,4 +1,9 @@
-"""Ends a queue before its lease does, and lets nothing else cut off what it has to write."""
+"""Ends a queue shortly before its lease ends, and protects its writes until then.
+
+`LeaseGuard.run` is a task of `Consumer`, which cancels it when the queue has ended by itself.
+When the lease is over it raises `LeaseLostError`, which cancels the handlers of the queue.
+Renewals come from the heartbeat thread, so an unavailable store lets the lease run out.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,12 +16,12 @@ from bgjobs._runtime.leases.registry import Lease
 from bgjobs.errors import LeaseLostError
 
 SHORTEST_WAIT = 0.01
-"""Seconds that a settlement has in any case, and between two looks at an ending lease."""
+"""Seconds that a settlement gets in any case, and between two checks of an ending lease."""
 
 
 @final
 class LeaseGuard:
-    """The lease of one start of a queue, as a deadline of all that it does."""
+    """The lease of one start of a queue, as the deadline of its tasks."""
 
     def __init__(self, lease: Lease, clock: Clock) -> None:
         self._lease = lease
@@ -36,7 +41,7 @@ class LeaseGuard:
 
     @contextmanager
     def settling(self) -> Generator[None]:
-        """Let nothing but the end of the lease cancel the block, which may be prolonged."""
+        """Shield the block from every cancellation but that at the end of the lease."""
         left = max(self._left(), SHORTEST_WAIT)
         with CancelScope(shield=True, deadline=current_time() + left) as scope:
             self._scopes.add(scope)

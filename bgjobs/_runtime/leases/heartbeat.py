@@ -1,7 +1,9 @@
-"""Renews the leases, from a thread of its own, and watches how late the event loop is.
+"""Renews the leases in a thread of its own, and measures how late the event loop is.
 
-A handler that blocks the loop for longer than the lease must not lose it, so renewing may
-not depend on the loop. The thread ends with the task that owns it.
+A handler may block the loop for longer than the lease, and its queue must not lose the lease by
+that; so a thread renews it. The task `Heartbeat.run`, a child of the supervisor, emits what the
+thread has found, and ends the thread when it is cancelled. While the store is unavailable the
+thread tries again sooner, and ends the waits of `Recovery` when a heartbeat succeeds.
 """
 
 import sys
@@ -16,23 +18,23 @@ from bgjobs._core.clock import Clock
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.notifications.commands import COMMANDS, are_new
 from bgjobs._runtime.persistence.dispatch import PROBE, PROMPT
-from bgjobs._runtime.persistence.threads import thread_beside
+from bgjobs._runtime.persistence.threads import background_thread
 from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
 from bgjobs.stores.types import Commands
 
 LOOP_CHECK = 0.25
-"""Seconds between two signs of life of the event loop."""
+"""Seconds between two checks whether the event loop is late."""
 LAG_LIMIT = 1.0
-"""Seconds by which the loop may be late before it is told."""
+"""Seconds by which the loop may be late before `LoopLag` is emitted."""
 SKEW_LIMIT = 1.0
-"""Seconds by which this machine's clock may differ from the store's before it is told."""
+"""Seconds by which the machine's clock may differ from the store's before `ClockSkew`."""
 
 
 @final
 class Heartbeat:
-    """Keeps the registry's living owners alive in the store."""
+    """Renews the leases of all owners that are alive in the registry."""
 
     def __init__(self, services: Services) -> None:
         config = services.config
@@ -54,15 +56,15 @@ class Heartbeat:
         self._services = services
 
     async def run(self) -> None:
-        """Renew until cancelled."""
+        """Renew leases until cancelled."""
         if self._clock.inline:
             while True:
                 pause = self._beat()
-                self._tell_what_the_thread_found()
+                self._emit_findings()
                 await self._sleep(pause)
         self._loop_seen = self._clock.monotonic()
         self._loop_thread = threading.get_ident()
-        async with thread_beside(self._beat_until):
+        async with background_thread(self._beat_until):
             await self._watch_loop()
 
     def _beat_until(self, stop: threading.Event) -> None:
@@ -77,26 +79,26 @@ class Heartbeat:
                 pause = self._beat()
 
     def _beat(self) -> float:
-        """Renew all leases once; says in how many seconds to do it again."""
+        """Renew all leases once. Return how many seconds to wait before the next time."""
         leases = self._registry.alive()
         if not leases:
             return min(self._interval, LOOP_CHECK)
         started = self._clock.monotonic()
         try:
             owners = [lease.owner.id for lease in leases]
-            heartbeat = self._time.heartbeat(owners, as_duration(self._lease))
+            renewal = self._time.heartbeat(owners, as_duration(self._lease))
         except StoreError as error:
             self._failure = error
             for lease in leases:
                 lease.failure = error
             return min(self._interval / 2, PROBE)
         for lease in leases:
-            if lease.owner.id in heartbeat.alive:
+            if lease.owner.id in renewal.alive:
                 lease.renew(started)
             else:
                 lease.refused = True
         self._skew = self._time.ahead
-        self._commands = heartbeat.commands
+        self._commands = renewal.commands
         self._recovered = self._recovery.is_awaited
         return self._interval
 
@@ -105,7 +107,7 @@ class Heartbeat:
         return PROMPT if self._recovery.is_awaited else LOOP_CHECK
 
     async def _sleep(self, pause: float) -> None:
-        """Wait for the next beat, or for a probe once anything waits for the store."""
+        """Wait until the next heartbeat is due; earlier if a task waits for the store."""
         began = current_time()
         with move_on_after(pause):
             await self._recovery.awaited()
@@ -121,9 +123,9 @@ class Heartbeat:
             if lag > LAG_LIMIT:
                 self._bus.emit(LoopLag, lag, self._blocker)
             self._blocker = None
-            self._tell_what_the_thread_found()
+            self._emit_findings()
 
-    def _tell_what_the_thread_found(self) -> None:
+    def _emit_findings(self) -> None:
         for lease in self._registry.alive():
             if lease.refused:
                 lease.over.set()
@@ -132,10 +134,10 @@ class Heartbeat:
             self._bus.emit(StoreFailed, "heartbeat", failure)
         recovered, self._recovered = self._recovered, False
         if recovered:
-            self._recovery.tell()
+            self._recovery.notify()
         commands, self._commands = self._commands, None
         if commands is not None and are_new(self._services, commands):
-            # Read anew: what the thread has found may be older than what was heeded since.
+            # Read again: newer commands may have been applied since the thread read these.
             self._services.wakeups.wake((COMMANDS,))
         if self._time.was_set_back():
             self._services.planner.clock_was_set()
@@ -144,13 +146,13 @@ class Heartbeat:
             self._bus.emit(ClockSkew, skew)
 
     def _handler_on_the_loop(self) -> str | None:
-        """Name the worker whose handler the loop's thread is in right now."""
+        """Return the name of the worker whose handler the event loop's thread executes now."""
         handlers: Mapping[CodeType, str] = {
             worker.handler.__code__: worker.name
             for worker in self._workers()
             if hasattr(worker.handler, "__code__")
         }
-        # CPython's documented way to see another thread; the underscore is its name.
+        # The documented way of CPython to inspect another thread, in spite of its underscore.
         frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         frame: FrameType | None = frames.get(self._loop_thread)
         while frame is not None:

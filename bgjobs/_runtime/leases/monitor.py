@@ -1,4 +1,10 @@
-"""Releases what the dead leave behind: owners of this process at once, all others by lease."""
+"""Releases the jobs of owners that have ended: in this process at once, elsewhere by lease.
+
+`Monitor.run` is a child of the supervisor. The registry wakes it when an owner of this process
+has ended; at every sweep interval it looks for leases that have ended in any process. It runs
+until it is cancelled; releases that have begun are written to their end. While the store is
+unavailable it waits, and the next round releases what was left.
+"""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
@@ -29,18 +35,18 @@ from bgjobs.stores.pages import Page
 from bgjobs.stores.types import NewJob
 
 PAGE = 500
-"""Jobs that are released in one transaction."""
+"""Jobs that are read at once, and committed together."""
 
 
 @final
 @frozen
 class ReleasedJob:
-    """What was written about a job that is given back."""
+    """What was written about a job that was released."""
 
     settlement: Fail | Requeue
     followers: Sequence[NewJob]
     kept: bool
-    """Whether the reservation was still there."""
+    """Whether the reservation was still valid, so that it was written."""
 
 
 async def end_cancelled(
@@ -48,7 +54,8 @@ async def end_cancelled(
 ) -> ReleasedJob:
     """End a job that the store did not put back, because an operator has cancelled it.
 
-    It has ended already, but for a run of a schedule: that ends with the run that follows.
+    The store has ended it already, unless it is a run of a schedule: that is ended here,
+    together with the next run.
     """
     settlement = cancelled_instead(put_back, reason)
     if job.occurrence is None:
@@ -57,7 +64,7 @@ async def end_cancelled(
 
 
 async def running_jobs(services: Services, owner: UUID) -> AsyncIterator[Job]:
-    """Yield all jobs that an owner holds, page by page."""
+    """Yield all jobs that an owner holds; they are read page by page."""
     page = Page(PAGE)
     while jobs := await listed(services, services.store.get_running, owner, page):
         for job in jobs:
@@ -66,7 +73,7 @@ async def running_jobs(services: Services, owner: UUID) -> AsyncIterator[Job]:
 
 
 async def release_owner(services: Services, dead: DeadOwner) -> None:
-    """Give back what one owner of this process still holds, and forget it."""
+    """Release the jobs that a dead owner of this process still holds, and remove the owner."""
     held = [job async for job in running_jobs(services, dead.owner.id)]
     if dead.died:
         services.bus.emit(MonitorReleasing, dead.owner.id, len(held))
@@ -81,7 +88,7 @@ async def release_owner(services: Services, dead: DeadOwner) -> None:
 
 
 async def sweep(services: Services) -> bool:
-    """Put back what owners of any process hold whose lease has ended; return if any did."""
+    """Release the jobs of all owners whose lease has ended. Return whether there were any."""
     store, clock = services.store, services.clock
     page, found = Page(PAGE), False
 
@@ -89,24 +96,24 @@ async def sweep(services: Services) -> bool:
         return await services.dispatch.once(store.abandoned, page, now=clock.store_now())
 
     while jobs := await readable(services, ask, page):
-        strangers = [job for job in jobs if not _is_ours(services, job)]
-        if strangers:
-            services.bus.emit(MonitorReleasing, None, len(strangers))
-            await _give_back(services, strangers, Crashed(), None)
-        page, found = page.behind(jobs), True  # not the first again: some may stay
+        abandoned = [job for job in jobs if not _is_ours(services, job)]
+        if abandoned:
+            services.bus.emit(MonitorReleasing, None, len(abandoned))
+            await _give_back(services, abandoned, Crashed(), None)
+        page, found = page.behind(jobs), True  # not the first page again: some jobs may stay
     return found
 
 
 async def forget_ended(services: Services) -> None:
-    """Forget the owners whose lease has ended, of any process; the next sweep tries again."""
+    """Delete the owners of any process whose lease has ended."""
     clock, store = services.clock, services.store
     await services.dispatch.once(store.close_owners, (), now=clock.store_now())
 
 
 def _is_ours(services: Services, job: Job) -> bool:
-    """Say whether its owner is one of this process, which sees to it without any crash.
+    """Whether its owner belongs to this process, which ends the owner without a crash.
 
-    After the machine slept, say: then the monitor wakes up together with the owner.
+    For example after the machine slept: then the monitor wakes up together with the owner.
     """
     for lease in services.registry.alive():
         if lease.owner.id == job.reserved_by:
@@ -136,27 +143,27 @@ async def _give_one_back(
     try:
         written = await _write(services, job, settlement)
     except StoreError:
-        return  # told as StoreFailed; it stays for the next sweep and holds up nobody else
+        return  # emitted as StoreFailed; the next sweep tries again, and others go on
     if written is None:
         return
     end, cancelled = written
     if end.kept:
         _report(services, job, end.settlement, cancelled, dead)
-        services.planner.tell(job, end.settlement, end.followers)
+        services.planner.settled(job, end.settlement, end.followers)
     services.announce((job.name,))
 
 
 async def _write(
     services: Services, job: Job, settlement: Fail | Requeue
 ) -> tuple[ReleasedJob, str | None] | None:
-    """Return what was written, and why it was cancelled; None if its row was refused."""
+    """Return what was written, and why the job was cancelled; None if its row was refused."""
     try:
         if not isinstance(settlement, Requeue):
             return await _fail(services, job, settlement), None
-        settled = await services.settlements.put_back(settlement)
-        cancelled = settled.cancelled.get(job.reservation)
+        written = await services.settlements.settle(settlement)
+        cancelled = written.cancelled.get(job.reservation)
         if cancelled is None:
-            return ReleasedJob(settlement, (), not settled.lost), None
+            return ReleasedJob(settlement, (), not written.lost), None
         return await end_cancelled(services, job, settlement, cancelled), cancelled
     except RowRefusedError:
         await set_refused_apart(services, job)
@@ -165,8 +172,8 @@ async def _write(
 
 async def _fail(services: Services, job: Job, settlement: Fail) -> ReleasedJob:
     followers = services.planner.followers(job, settlement)
-    kept = await services.settlements.settle(settlement, followers)
-    return ReleasedJob(settlement, followers, kept)
+    written = await services.settlements.settle(settlement, followers)
+    return ReleasedJob(settlement, followers, not written.lost)
 
 
 def _report(
@@ -176,13 +183,13 @@ def _report(
     cancelled: str | None,
     dead: DeadOwner | None,
 ) -> None:
-    bus = services.planner.bus_of(job, services.bus)
+    bus = services.planner.bus_for(job, services.bus)
     if cancelled is not None and dead is not None:
         bus.emit(JobCancelled, dead.owner.name, job, cancelled)
-        services.wakeups.idle()
+        services.wakeups.notify_idle()
     elif isinstance(settlement, Fail):
         bus.emit_failure(MonitorFailed, job, settlement.error)
-        services.wakeups.idle()  # it may have been the last one
+        services.wakeups.notify_idle()  # it may have been the last one
     elif dead is None or dead.died:
         bus.emit(MonitorReleased, job)
     else:
@@ -190,21 +197,21 @@ def _report(
 
 
 FORGET_EVERY = 300.0
-"""Seconds after which owners are forgotten that held nothing when their lease ended."""
+"""Seconds between two deletions of owners that held no job when their lease ended."""
 
 
 @final
 class Monitor:
-    """Told of every owner's death by the registry; sweeps ended leases on an interval."""
+    """Releases the jobs of dead owners, and of leases that have ended."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def run(self) -> None:
-        """Release first for those who are dead already, then watch, until cancelled."""
+        """Release the jobs of owners that are dead already, then watch, until cancelled."""
         forget_at, interval = -inf, self._services.config.sweep_interval
         while True:
-            # All failures are told as StoreFailed; one does not keep the rest from being done.
+            # Failures are emitted as StoreFailed; after one, the other steps are still done.
             with suppress(StoreUnavailableError):
                 await self.release_dead()
             try:
@@ -212,7 +219,7 @@ class Monitor:
             except StoreUnavailableError:
                 await self._services.dispatch.recovery.wait(interval)
                 continue
-            with suppress(StoreUnavailableError):  # it waits for the next round
+            with suppress(StoreUnavailableError):  # the next round tries again
                 if found or now >= forget_at:
                     await forget_ended(self._services)
                     forget_at = now + FORGET_EVERY
@@ -220,6 +227,6 @@ class Monitor:
                 await self._services.registry.wait_dead()
 
     async def release_dead(self) -> None:
-        """Release what the dead owners of this process hold."""
+        """Release the jobs of all dead owners of this process."""
         for dead in self._services.registry.dead():
             await release_owner(self._services, dead)

@@ -1,7 +1,8 @@
-"""Which owners this process has, and how long each may believe in its lease.
+"""The owners of this process, and how long each of them may rely on its lease.
 
-The registry belongs to the supervisor, so it outlives the monitor: one that was restarted
-finds the dead that wait for it, and the living.
+It belongs to no task: queues add their owners, the heartbeat thread renews their leases, and
+the monitor removes dead owners when their jobs are released. It outlives all of them, so a
+restarted monitor finds the owners that still wait for it.
 """
 
 import threading
@@ -16,7 +17,7 @@ from bgjobs.errors import StoreError
 from bgjobs.stores.types import Owner
 
 TRUSTED_SHARE = 0.9
-"""The share of a lease that its owner believes in: handlers end before others may take over."""
+"""The share of a lease that its owner relies on, so handlers end before others take over."""
 
 
 @final
@@ -27,34 +28,34 @@ class Lease:
     owner: Owner
     seconds: float
     until: float
-    """When it stops to be believed in. Written by the heartbeat thread, read by the loop."""
+    """How long its owner relies on it. Written by the heartbeat thread, read by the loop."""
     refused: bool = False
-    """The store said that it has ended; written by the heartbeat thread, too."""
+    """Whether the store did not renew it, because it had ended. Written by the thread, too."""
     failure: StoreError | None = None
-    """Why it was not renewed, when it was last tried."""
+    """Why the last renewal failed."""
     over: Event = field(factory=Event)
-    """Set in the event loop when it has heard that it was refused."""
+    """Set in the event loop after it was refused."""
 
     def renew(self, started: float) -> None:
-        """Believe in it anew; `started` is a moment before the store was asked."""
+        """Rely on it again; `started` is when the store was asked to renew it, or before."""
         self.failure = None
         self.until = started + self.seconds * TRUSTED_SHARE
 
     def left(self, now: float) -> float:
-        """Say how many seconds it can still be believed in; 0 when it is over."""
+        """Return for how many seconds its owner may still rely on it; 0 when it is over."""
         return 0.0 if self.refused else max(0.0, self.until - now)
 
 
 @final
 @frozen
 class DeadOwner:
-    """An owner that has ended; what it still holds must be released."""
+    """An owner that has ended; jobs that it still holds must be released."""
 
     owner: Owner
     culprits: Collection[UUID]
-    """The jobs that brought it down; they count a crash, the others an interruption."""
+    """The jobs that ended it: they count a crash, all others an interruption."""
     died: bool
-    """Whether it died, rather than being stopped."""
+    """Whether an error ended it, not a stop."""
 
 
 @final
@@ -68,33 +69,33 @@ class Registry:
         self._changed = Event()
 
     def add(self, lease: Lease) -> None:
-        """Begin to keep an owner alive."""
+        """Add an owner, whose lease the heartbeat renews from now on."""
         with self._lock:
             self._alive[lease.owner.id] = lease
 
     def ended(self, dead: DeadOwner) -> None:
-        """Note that an owner has ended, and wake whoever releases what it left."""
+        """Record that an owner has ended, and wake the monitor to release its jobs."""
         with self._lock:
             self._alive.pop(dead.owner.id, None)
             self._dead[dead.owner.id] = dead
         self._changed.set()
 
     def released(self, dead: DeadOwner) -> None:
-        """Forget an owner that holds nothing any more."""
+        """Remove an owner whose jobs are released."""
         with self._lock:
             self._dead.pop(dead.owner.id, None)
 
     def alive(self) -> tuple[Lease, ...]:
-        """Give the leases to renew. Safe from any thread."""
+        """Return the leases to renew. Safe to call from any thread."""
         with self._lock:
             return tuple(self._alive.values())
 
     def dead(self) -> tuple[DeadOwner, ...]:
-        """Give the owners that wait for their release."""
+        """Return the owners whose jobs are not released yet."""
         with self._lock:
             return tuple(self._dead.values())
 
     async def wait_dead(self) -> None:
-        """Wait until an owner has ended since the last time this returned."""
+        """Wait until an owner has ended since this last returned."""
         await self._changed.wait()
         self._changed = Event()

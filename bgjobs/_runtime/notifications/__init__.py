@@ -1,1 +1,1 @@
-"""Notifications between processes, and what wakes queues in this one."""
+"""Notifications: between processes, and from one part of this process to another."""

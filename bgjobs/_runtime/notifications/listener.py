@@ -1,4 +1,10 @@
-"""Follows what the store's watcher tells, and finds out when it tells nothing any more."""
+"""Follows the change notifications of the store, and wakes the queues that they concern.
+
+The task `ChangeListener.run` is a child of the supervisor. It waits for the `ChangeSource` of
+the store, tests it after a time of silence, and opens a new one when it fails, with backoff
+while the store is unavailable. A cancellation closes the source and ends the task. Queues poll
+at all times, so a missing notification delays a job but never loses it.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -16,22 +22,22 @@ from anyio import (
     wait_readable,
 )
 
-from bgjobs._runtime.persistence.threads import thread_beside
+from bgjobs._runtime.persistence.threads import background_thread
 from bgjobs._runtime.services import Services
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.stores.port import ChangeSource
 
 LISTENER_TIMEOUT = 14.0
-"""Seconds without news after which a watcher is put to the test, and those that the test takes.
+"""Seconds of silence until the source is tested, and seconds until the test has failed.
 
-A connection can die without a word: its peer vanishes, or something between forgets it.
+A connection can fail without an error: its peer disappears, or a router drops its state.
 """
 
 
 @final
 class ChangeListener:
-    """Hears of jobs that other processes have stored."""
+    """Wakes queues when other processes have stored jobs."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -39,86 +45,89 @@ class ChangeListener:
         self._wakeups = services.wakeups
 
     async def run(self) -> None:
-        """Watch until cancelled, with a new watcher when one breaks."""
+        """Listen until cancelled; a source that fails is replaced."""
         if self._services.clock.inline:
             await sleep_forever()
         tries = 0
         while True:
             began = self._services.clock.monotonic()
-            with suppress(StoreError):  # told as StoreFailed; polling goes on without it
-                await self._watch()
+            with suppress(StoreError):  # emitted as StoreFailed; queues poll meanwhile
+                await self._listen()
             lasted = self._services.clock.monotonic() - began
             tries = 0 if lasted > LISTENER_TIMEOUT else tries + 1
             await sleep(self._dispatch.retry_delay(tries))
 
-    async def _watch(self) -> None:
-        """Open a watcher and follow it until it breaks."""
+    async def _listen(self) -> None:
+        """Open a source and follow it until it fails."""
         store, opened = self._dispatch.store, list[ChangeSource]()
 
         @wraps(store.watch)
         def watch() -> None:
-            watcher = store.watch()
-            if watcher is not None:
-                opened.append(watcher)
+            source = store.watch()
+            if source is not None:
+                opened.append(source)
 
         try:
             await self._dispatch.once(watch)
-            self._wakeups.wake(None)  # for what came before it listened
+            self._wakeups.wake(None)  # for jobs that were stored before it listened
             await self._follow(opened)
-        finally:  # also what was opened while this was being cancelled
+        finally:  # also a source that was opened during a cancellation
             with CancelScope(shield=True):
-                for watcher in opened:
-                    await self._dispatch.once(watcher.close)
+                for source in opened:
+                    await self._dispatch.once(source.close)
 
     async def _follow(self, opened: Sequence[ChangeSource]) -> None:
-        """Pass on what a watcher tells, until it breaks; there may be none."""
+        """Wake queues by what a source reports until it fails; never return without one."""
         if not opened:
             await sleep_forever()
-        for watcher in opened:
-            if watcher.interval is None:
-                await self._listen(watcher)
+        for source in opened:
+            if source.interval is None:
+                await self._wait_for_changes(source)
             else:
-                await self._look_every(watcher.interval, watcher)
+                await self._poll_every(source.interval, source)
 
-    async def _listen(self, watcher: ChangeSource) -> None:
+    async def _wait_for_changes(self, source: ChangeSource) -> None:
         try:
-            while await self._hears_something(watcher) or await self._stands_the_test(watcher):
-                self._wakeups.wake(watcher.poll())
-        except StoreUnavailableError as error:
-            fault = error
+            while await self._is_readable(source) or await self._passes_the_test(source):
+                self._wakeups.wake(source.poll())
+        except StoreUnavailableError as caught:
+            error = caught
         else:
-            fault = StoreUnavailableError(f"{self._services.store.label}: the watcher is deaf")
-        self._services.bus.emit(StoreFailed, "watch", fault)
+            label = self._services.store.label
+            error = StoreUnavailableError(
+                f"{label}: change notifications stopped; reconnecting"
+            )
+        self._services.bus.emit(StoreFailed, "watch", error)
 
-    async def _stands_the_test(self, watcher: ChangeSource) -> bool:
-        """Make all watchers hear something; the first that asks spares the others."""
+    async def _passes_the_test(self, source: ChangeSource) -> bool:
+        """Notify all processes, and wait for it; one test serves the sources of all of them."""
         if not self._dispatch.store.needs_notify:
-            return True  # the look that follows is the test, as the watcher sees by itself
-        self._services.notifier.sound()
-        return await self._hears_something(watcher)
+            return True  # the poll that follows is the test: the source reads changes itself
+        self._services.notifier.ping()
+        return await self._is_readable(source)
 
-    async def _hears_something(self, watcher: ChangeSource) -> bool:
+    async def _is_readable(self, source: ChangeSource) -> bool:
         with move_on_after(LISTENER_TIMEOUT):
-            await wait_readable(watcher.fileno())
+            await wait_readable(source.fileno())
             return True
         return False
 
-    async def _look_every(self, interval: float, watcher: ChangeSource) -> None:
-        """Look from a thread: a timer of the event loop costs several times as much."""
-        broken, faults = Event(), list[StoreUnavailableError]()
+    async def _poll_every(self, interval: float, source: ChangeSource) -> None:
+        """Poll in a thread: a timer of the event loop costs several times as much."""
+        failed, errors = Event(), list[StoreUnavailableError]()
 
-        def look(stop: threading.Event) -> None:
+        def poll(stop: threading.Event) -> None:
             while not stop.wait(interval):
                 try:
-                    names = watcher.poll()
+                    names = source.poll()
                 except StoreUnavailableError as error:
-                    faults.append(error)
-                    from_thread.run_sync(broken.set)
+                    errors.append(error)
+                    from_thread.run_sync(failed.set)
                     return
                 if names is None or names:
                     from_thread.run_sync(self._wakeups.wake, names)
 
-        async with thread_beside(look):
-            await broken.wait()
-        for fault in faults:
-            self._services.bus.emit(StoreFailed, "watch", fault)
+        async with background_thread(poll):
+            await failed.wait()
+        for error in errors:
+            self._services.bus.emit(StoreFailed, "watch", error)

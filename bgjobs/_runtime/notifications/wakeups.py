@@ -1,6 +1,9 @@
-"""Tells queues to look for jobs now: news from this process, and from others.
+"""Wakeups: they make waiting tasks of this process, or of others, look for jobs now.
 
-Polling always goes on beside it; a wake-up that is lost costs time, never a job.
+A `Wakeup` is an event inside this process; `Wakeups` distributes them by the names of workers.
+`Notifier.run` is a task that notifies other processes through the store; it runs until it is
+cancelled, and `flush` then sends what is left. If the store is unavailable a notification is
+lost. Queues poll at all times, so that delays jobs, but never loses one.
 """
 
 from collections.abc import Collection, Generator, Iterable, Sequence
@@ -17,105 +20,105 @@ from bgjobs.errors import StoreError
 NOTIFY_PAUSE = 0.005
 """Seconds between two notifications; on PostgreSQL each takes a lock that all commits share."""
 SLACK = 0.002
-"""Seconds more that one waits for a write which it may go along with."""
+"""Seconds by which a notification is delayed further, because a write may take it along."""
 
 
 @final
 class Wakeup:
-    """One bit of news: set by many, waited for by one, coalesced."""
+    """An event that many tasks set and one task waits for; repeated sets count once."""
 
     def __init__(self) -> None:
         self._event = Event()
         self._is_set = False
 
     def set(self) -> None:
-        """Wake the waiter, or let it not wait at all."""
-        if not self._is_set:  # of an event that is set, setting it costs as much as waking
+        """Wake the task that waits, or make its next wait return at once."""
+        if not self._is_set:  # setting an event again costs as much as waking a task
             self._is_set = True
             self._event.set()
 
     def clear(self) -> None:
-        """Forget that it was set."""
+        """Undo `set`."""
         if self._is_set:
             self._is_set = False
             self._event = Event()
 
     async def wait(self) -> None:
-        """Wait until it was set since the last time this returned."""
+        """Wait until it is set; return at once if it was set since this last returned."""
         await self._event.wait()
         self.clear()
 
 
 @final
 class Wakeups:
-    """Who wants to know of which worker's jobs."""
+    """The wakeups of this process, by the workers whose jobs they are for."""
 
     def __init__(self) -> None:
-        self._signals: list[tuple[frozenset[str], Wakeup]] = []
+        self._subscribed: list[tuple[frozenset[str], Wakeup]] = []
         self._idle: list[Wakeup] = []
         self._endings: list[Wakeup] = []
 
     def subscribe(self, names: Iterable[str]) -> Wakeup:
-        """Give a signal that is set whenever there may be jobs for one of these workers."""
-        signal = Wakeup()
-        self._signals.append((frozenset(names), signal))
-        return signal
+        """Return a wakeup that is set whenever there may be jobs for one of these workers."""
+        wakeup = Wakeup()
+        self._subscribed.append((frozenset(names), wakeup))
+        return wakeup
 
-    def unsubscribe(self, signal: Wakeup) -> None:
-        """Set this signal no more."""
-        self._signals = [entry for entry in self._signals if entry[1] is not signal]
+    def unsubscribe(self, wakeup: Wakeup) -> None:
+        """End a subscription."""
+        self._subscribed = [entry for entry in self._subscribed if entry[1] is not wakeup]
 
     @contextmanager
     def subscribed(self, names: Iterable[str]) -> Generator[Wakeup]:
-        """Give the same for the length of a block."""
-        signal = self.subscribe(names)
+        """Subscribe for the length of a block."""
+        wakeup = self.subscribe(names)
         try:
-            yield signal
+            yield wakeup
         finally:
-            self.unsubscribe(signal)
+            self.unsubscribe(wakeup)
 
     def wake(self, names: Collection[str] | None) -> None:
-        """Wake those who want jobs of these workers; None wakes all."""
-        for wanted, signal in self._signals:
+        """Set the wakeups that are subscribed to one of these workers; None sets all."""
+        for wanted, wakeup in self._subscribed:
             if names is None or not wanted.isdisjoint(names):
-                signal.set()
+                wakeup.set()
 
     @contextmanager
     def idleness(self) -> Generator[Wakeup]:
-        """Give a signal that is set whenever there may be nothing left to run."""
-        signal = Wakeup()
-        self._idle.append(signal)
+        """Yield a wakeup that is set whenever there may be no job left to run."""
+        wakeup = Wakeup()
+        self._idle.append(wakeup)
         try:
-            yield signal
+            yield wakeup
         finally:
-            self._idle.remove(signal)
+            self._idle.remove(wakeup)
 
     @contextmanager
     def endings(self) -> Generator[Wakeup]:
-        """Give a signal that is set when a run ends here, or something happens elsewhere."""
-        with self.subscribed(()) as signal:
-            self._endings.append(signal)
+        """Yield a wakeup, set when a run ends here or another process sends a notification."""
+        with self.subscribed(()) as wakeup:
+            self._endings.append(wakeup)
             try:
-                yield signal
+                yield wakeup
             finally:
-                self._endings.remove(signal)
+                self._endings.remove(wakeup)
 
-    def ended(self) -> None:
-        """Tell that the end of a run is stored."""
-        for signal in self._endings:
-            signal.set()
+    def notify_ended(self) -> None:
+        """Wake the tasks that wait for the end of a job: one is stored."""
+        for wakeup in self._endings:
+            wakeup.set()
 
-    def idle(self) -> None:
-        """Tell that there may be nothing left to run."""
-        for signal in self._idle:
-            signal.set()
+    def notify_idle(self) -> None:
+        """Wake the tasks that wait until no job is left: this may be so now."""
+        for wakeup in self._idle:
+            wakeup.set()
 
 
 @final
 class Notifier:
-    """Tells other processes of jobs that this one has stored, at most every few milliseconds.
+    """Notifies other processes of jobs that this one has stored, every few ms at most.
 
-    The notification stands outside the transaction that stored the jobs: inside, it would
+    A notification is sent outside the transaction that stored the jobs. Inside, it would
     serialise all commits of the database.
     """
 
@@ -123,54 +126,55 @@ class Notifier:
         self._dispatch = dispatch
         self._clock = clock
         self._names: set[str] = set()
-        self._news = Wakeup()
-        self._sounds = False
-        self._told_at = -inf
+        self._wakeup = Wakeup()
+        self._ping_due = False
+        self._sent_at = -inf
 
-    def tell(self, names: Iterable[str]) -> None:
-        """Note workers that have new jobs."""
+    def add(self, names: Iterable[str]) -> None:
+        """Add workers that have new jobs to the next notification."""
         if self._dispatch.store.needs_notify:
             self._names.update(names)
-            self._news.set()
+            self._wakeup.set()
 
-    def along(self, names: Iterable[str]) -> Sequence[str]:
-        """Give what a write may tell right behind it; nothing if something was told just now.
+    def piggyback(self, names: Iterable[str]) -> Sequence[str]:
+        """Return the workers that a write of new jobs notifies of by itself, right after it.
 
-        A call of its own costs as much as a small write.
+        A notification by a call of its own costs as much as a small write. Returns nothing if
+        another one was sent just before; `add` the names in that case.
         """
         now = self._clock.monotonic()
-        if not self._dispatch.store.needs_notify or now < self._told_at + NOTIFY_PAUSE:
+        if not self._dispatch.store.needs_notify or now < self._sent_at + NOTIFY_PAUSE:
             return ()
         self._names.update(names)
-        return self._taken()
+        return self._take()
 
-    def sound(self) -> None:
-        """Let all watchers hear something, if there are no news."""
-        self._sounds = True
-        self._news.set()
+    def ping(self) -> None:
+        """Send a notification even without new jobs, so that all listeners get one."""
+        self._ping_due = True
+        self._wakeup.set()
 
-    def _taken(self) -> Sequence[str]:
-        told, self._names = sorted(self._names), set()
-        self._sounds = False
-        self._told_at = self._clock.monotonic()
-        return told
+    def _take(self) -> Sequence[str]:
+        names, self._names = sorted(self._names), set()
+        self._ping_due = False
+        self._sent_at = self._clock.monotonic()
+        return names
 
     async def run(self) -> None:
-        """Send what was noted until cancelled; a failure costs the receivers one poll."""
+        """Send notifications until cancelled. After a failure, receivers rely on polling."""
         while True:
-            await self._news.wait()
-            wait = self._told_at + NOTIFY_PAUSE - self._clock.monotonic()
+            await self._wakeup.wait()
+            wait = self._sent_at + NOTIFY_PAUSE - self._clock.monotonic()
             if wait > 0:
                 await sleep(wait + SLACK)
-            if self._names or self._sounds:
+            if self._names or self._ping_due:
                 await self._send()
 
     async def flush(self) -> None:
-        """Send what is noted and not sent yet; called when `run` has ended."""
+        """Send what is not sent yet, after `run` has ended."""
         if self._names:
             await self._send()
 
     async def _send(self) -> None:
-        told = self._taken()
+        names = self._take()
         with suppress(StoreError):
-            await self._dispatch.once(self._dispatch.store.notify, told)
+            await self._dispatch.once(self._dispatch.store.notify, names)

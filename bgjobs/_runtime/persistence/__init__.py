@@ -1,1 +1,1 @@
-"""Calls to the store: threads, group commit and what both share."""
+"""Calls to the store: worker threads, group commit, and the handling of failed calls."""

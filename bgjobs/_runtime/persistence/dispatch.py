@@ -1,4 +1,11 @@
-"""The only place where a call of the store leaves the event loop."""
+"""Blocking calls of the store, made from the event loop without blocking it.
+
+This is the only place where the library leaves the event loop to call a verb of the store. A
+call runs in one of `StoreThreads`, and the task that asked waits for it; under a virtual clock
+it runs on the loop. A task that is cancelled before its call has begun makes no call. One that
+is cancelled later waits for the call to end first, so that no thread outlives its task. While
+the store is unavailable, `Dispatch.call` retries with backoff up to `store_timeout`.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,15 +22,27 @@ from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreCalled, StoreFailed, StoreResponded
 from bgjobs.stores.port import Store
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FIRST_RETRY, LONGEST_RETRY = 0.05, 1.5
+"""Seconds before the first retry of a call to an unavailable store, and the longest wait.
+
+Each wait is at most twice as long as the one before.
+"""
 PROBE = 1.5
-"""Seconds between two heartbeats while anything waits for the store."""
+"""Seconds between two heartbeats while a task waits for the store to recover."""
 PROMPT = 0.05
-"""Seconds within which it is noticed that a heartbeat is due, or has succeeded, meanwhile."""
+"""Seconds between two checks, meanwhile, whether a heartbeat is due or has succeeded."""
 
 
 @final
 class Recovery:
-    """Who waits for the store, and what ends the wait."""
+    """Connects the tasks that wait for an unavailable store with the heartbeat.
+
+    The heartbeat probes the store more often while a task waits, and ends all waits as soon as
+    a heartbeat has succeeded.
+    """
 
     def __init__(self) -> None:
         self._waiting = 0
@@ -32,11 +51,14 @@ class Recovery:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether anything waits now. Safe from any thread."""
+        """Whether a task waits now. Safe to read from any thread."""
         return self._waiting > 0
 
     async def wait(self, seconds: float, *, or_until: Event | None = None) -> None:
-        """Wait so long at most, until the store takes writes again, or until this event."""
+        """Wait until the store accepts writes again, for at most `seconds`.
+
+        The wait also ends when `or_until` is set.
+        """
         events = [self._recovered] if or_until is None else [self._recovered, or_until]
         self._waiting += 1
         self._awaited.set()
@@ -44,41 +66,30 @@ class Recovery:
             with move_on_after(seconds):
                 async with create_task_group() as group:
                     for event in events:
-                        group.start_soon(_end, group.cancel_scope, event)
+                        group.start_soon(_cancel_when_set, group.cancel_scope, event)
         finally:
             self._waiting -= 1
 
     async def awaited(self) -> None:
-        """Return when anything waits."""
+        """Return as soon as a task waits."""
         if not self._waiting:
             self._awaited = Event()
             await self._awaited.wait()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """End all waits: a write has succeeded since they began."""
         recovered, self._recovered = self._recovered, Event()
         recovered.set()
 
 
-async def _end(scope: CancelScope, event: Event) -> None:
+async def _cancel_when_set(scope: CancelScope, event: Event) -> None:
     await event.wait()
     scope.cancel()
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-FIRST_RETRY, LONGEST_RETRY = 0.05, 1.5
-"""Seconds before a store that was away is asked again; each wait is at most twice the last."""
-
-
 @final
 class Dispatch:
-    """Calls blocking verbs in threads of its own, or on the loop where the clock asks for it.
-
-    A call that has begun is not abandoned: cancelled meanwhile, it is waited for, so that no
-    thread is left behind.
-    """
+    """Calls blocking verbs of the store in its own threads, or inline if the clock says so."""
 
     def __init__(self, store: Store, clock: Clock, bus: Bus, timeout: float) -> None:
         self.store = store
@@ -90,7 +101,7 @@ class Dispatch:
         self._random = Random()
 
     async def once(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a verb of the store and tell the events of it."""
+        """Call a verb of the store, without a retry, and emit the events of the call."""
         name = verb.__name__
         self._bus.emit(StoreCalled, name)
         started = self._clock.monotonic()
@@ -105,7 +116,7 @@ class Dispatch:
     def begin(
         self, name: str, work: Callable[[], T], then: Callable[[T | BaseException], None]
     ) -> None:
-        """Begin a call without a task that waits for it; `then` hears how it ended."""
+        """Begin a call that no task waits for; `then` gets its result or its error."""
         started = self._clock.monotonic()
 
         def ended(answer: T, error: BaseException | None) -> None:
@@ -114,7 +125,7 @@ class Dispatch:
                     self._bus.emit(StoreResponded, name, self._clock.monotonic() - started)
                 elif isinstance(error, StoreError):
                     self._bus.emit(StoreFailed, name, error)
-            finally:  # a Ctrl-C in a listener goes on, but `then` is waited for
+            finally:  # a Ctrl-C in a listener propagates, but a caller depends on `then`
                 then(answer if error is None else error)
 
         try:
@@ -123,7 +134,7 @@ class Dispatch:
             self.threads.begin(work, ended)
 
     async def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a verb, and again while the store is away, up to the configured time."""
+        """Call a verb, and retry it while the store is unavailable, up to `store_timeout`."""
         give_up_at = current_time() + self._timeout
         tries = 0
         while True:
@@ -137,13 +148,13 @@ class Dispatch:
                 tries += 1
 
     async def pause(self, tries: int) -> None:
-        """Wait before a store that was away is asked again after so many tries."""
+        """Wait before the next retry, after `tries` failed ones."""
         await self.recovery.wait(self.retry_delay(tries))
 
     def retry_delay(
         self, tries: int, *, factor: int = 2, longest: float = LONGEST_RETRY
     ) -> float:
-        """Say how many seconds to wait after so many tries."""
+        """Return how many seconds to wait after `tries` failed retries, with jitter."""
         ceiling = min(FIRST_RETRY * pow(float(factor), min(tries, 20)), longest)
         return ceiling * self._random.uniform(0.5, 1.0)
 

@@ -1,4 +1,8 @@
-"""Storing jobs that somebody asks for, and telling everybody who waits for them."""
+"""Enqueue requests: validate them, store them as jobs, and wake the queues that run them.
+
+All of it runs in the task of the caller, which waits until the jobs are committed. See
+`GroupCommit.enqueue` for what a cancellation or an unavailable store means for the jobs.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,17 +19,17 @@ from bgjobs.events import JobEnqueued, NoWorkerForJob
 from bgjobs.stores.types import NewJob
 
 _TRIES = 3
-"""How many rows that are no jobs may stand in the way of one call."""
+"""How many unreadable rows one call sets apart, because they have a unique key of its jobs."""
 
 
 async def enqueue(services: Services, requests: Iterable[JobRequest]) -> Sequence[Job]:
     """Store jobs in one transaction; see `BgJobs.enqueue_many`."""
-    new = _stamped(services, requests)
+    new = _prepared(services, requests)
     names = {request.name for request in new}
     _check_known(services, names)
     ids = new_ids(len(new))
     stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
-    jobs = await _stored(services, stored) if stored else ()
+    jobs = await _store(services, stored, _TRIES) if stored else ()
     for job_id, job in zip(ids, jobs, strict=True):
         if job.id == job_id:
             services.bus.emit(JobEnqueued, job)
@@ -33,26 +37,25 @@ async def enqueue(services: Services, requests: Iterable[JobRequest]) -> Sequenc
     return jobs
 
 
-async def _stored(services: Services, new: Sequence[NewJob]) -> Sequence[Job]:
-    """Store jobs; where a row that is no job has a key of theirs, it is set apart before."""
-    for _ in range(_TRIES):
-        try:
-            return await services.enqueues.enqueue(new)
-        except UnreadableJobError as error:
-            if not await set_apart(services, [error.job]):
-                raise
-            new = [evolve(one, repeated=True) for one in new]
-    return await services.enqueues.enqueue(new)
+async def _store(services: Services, new: Sequence[NewJob], tries: int) -> Sequence[Job]:
+    """Store jobs; an unreadable row that has the unique key of one is set apart first."""
+    try:
+        return await services.enqueues.enqueue(new)
+    except UnreadableJobError as error:
+        if not tries or not await set_apart(services, [error.job]):
+            raise
+    return await _store(services, [evolve(one, repeated=True) for one in new], tries - 1)
 
 
-def _stamped(services: Services, requests: Iterable[JobRequest]) -> list[JobRequest]:
-    asked, stamp = as_requests("enqueue_many", requests), services.config.before_enqueue
-    if stamp is None:
+def _prepared(services: Services, requests: Iterable[JobRequest]) -> list[JobRequest]:
+    """Return the requests as `before_enqueue` of the configuration leaves them, checked."""
+    asked, before = as_requests("enqueue_many", requests), services.config.before_enqueue
+    if before is None:
         return asked
-    stamped = [stamp(request) for request in asked]
-    for request in stamped:
+    prepared = [before(request) for request in asked]
+    for request in prepared:
         check_request(request, "before_enqueue: ")
-    return stamped
+    return prepared
 
 
 def _check_known(services: Services, names: set[str]) -> None:

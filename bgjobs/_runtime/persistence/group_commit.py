@@ -1,25 +1,28 @@
-"""Group commit: whatever waits to be written at one time goes down as one transaction.
+"""Group commit: writes that wait at the same time are committed in one transaction.
 
-Idle, a write leaves at once and nothing is added to it. Loaded, the next batch gathers while
-the last one is being committed, so the batches grow by themselves up to their limit.
+When no other write waits, a write goes to a store thread at once, and the caller's task is the
+only one involved. Under load the next batch gathers while the task `GroupCommit.run` commits
+the last one, so batches grow by themselves up to their limit. `run` is shielded from
+cancellation until `finish`, because callers wait for it; a caller that is cancelled withdraws
+its write only if its batch has not begun. While the store is unavailable `run` repeats the
+batches with backoff, and `Store.write` recognizes rows of an earlier try by their ids.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, final
-from uuid import UUID
 
 from anyio import Event, move_on_after
-from attrs import field, frozen
 
 from bgjobs._core.clock import Clock
-from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
-from bgjobs._core.settlements import Drop, Requeue, Settlement, Succeed
+from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._runtime.cancellation import raise_if_cancelled, run_shielded
 from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.dispatch import Dispatch
-from bgjobs._runtime.persistence.ticket import Ticket, cancelled_before, fault_in, is_settled
+from bgjobs._runtime.persistence.lost_answers import was_cancelled, was_settled
+from bgjobs._runtime.persistence.ticket import Ticket, answer_error
 from bgjobs.errors import (
     RowRefusedError,
     StoreError,
@@ -29,22 +32,9 @@ from bgjobs.errors import (
 from bgjobs.stores.types import NewJob, Written
 
 LARGEST_BATCH = 1000
-"""Rows in one transaction; beyond a few hundred a larger batch is no faster, only later."""
+"""Rows in one transaction. Beyond a few hundred, a larger batch only ends later."""
 HEAVIEST_BATCH = 8_000_000
-"""Characters of payload in one transaction, so that large jobs do not hold up the rest."""
-
-
-@final
-@frozen
-class Settled:
-    """What became of the ends of many runs."""
-
-    lost: Collection[Reservation]
-    """These reservations were not there any more; nothing was written for them."""
-    refused: Mapping[Reservation, Exception] = field(factory=dict[Reservation, Exception])
-    """And for these the store did not take what was to be written."""
-    cancelled: Mapping[Reservation, str] = field(factory=dict[Reservation, str])
-    """See `Written.cancelled`."""
+"""Characters of payload in one transaction, so that large jobs do not delay the others."""
 
 
 @final
@@ -62,68 +52,67 @@ class GroupCommit:
         self._clock = clock
         self._timeout = timeout
         self._notifier = notifier
-        """Who tells other processes of what is enqueued here."""
+        """Notifies other processes of the jobs that are enqueued here."""
         self._waiting: list[Ticket] = []
         self._batch: list[Ticket] = []
-        """What the task commits."""
+        """What `run` commits now."""
         self._work = Event()
         self._busy = False
         """Whether a batch is being committed."""
         self._crowded = False
-        """Whether writes come together, so that it is worth to wait a turn of the loop."""
+        """Whether writes come together, so that waiting one turn of the loop is worth it."""
         self._finished = False
         self._ended = False
         self._tries = 0
-        """Writes since the last that succeeded, for want of the store."""
+        """Writes that failed since the last that succeeded, because the store was away."""
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Job]:
-        """Store jobs and tell other processes; when this returns they are committed.
+        """Store jobs and notify other processes; when this returns they are committed.
 
-        Cancelled before the batch is taken, nothing is stored; after that, they may be.
-        `StoreUnavailableError` after the configured time; they may be stored then, too.
+        If the caller is cancelled before its batch has begun, nothing is stored; after that,
+        the jobs may be stored. `StoreUnavailableError` after `store_timeout`; the jobs may be
+        stored then, too.
         """
-        await raise_if_cancelled()  # else the batch may be taken before it is noticed
+        await raise_if_cancelled()  # or the batch could begin before the cancellation arrives
         ticket = Ticket(enqueue=jobs)
         with move_on_after(self._timeout):
             await self._submit(ticket)
         stored = self._answer(ticket).jobs
-        if self._notifier is not None and not ticket.told:
-            self._notifier.tell(ticket.names)
+        if self._notifier is not None and not ticket.announced:
+            self._notifier.add(ticket.names)
         return stored
 
-    async def settle(self, settlement: Settlement, followers: Sequence[NewJob] = ()) -> bool:
-        """Write the end of a run, and with it the jobs that follow it.
+    async def settle(self, settlement: Settlement, followers: Sequence[NewJob] = ()) -> Written:
+        """Write the end of a run, together with the jobs that follow it.
 
-        False when the reservation was lost; then nothing is written. Waits for a store that is
-        away: the caller bounds it, by its lease.
+        Nothing is written if the reservation was lost. Waits as long as the store is
+        unavailable; the caller limits the wait, by its lease.
         """
         ticket = Ticket(enqueue=followers, settle=[settlement])
         await self._submit(ticket)
-        return not self._answer(ticket).lost
+        return self._answer(ticket)
 
-    async def put_back(self, requeue: Requeue) -> "Settled":
-        """Write that a job is put back; waits and raises like `settle`."""
-        ticket = Ticket(settle=[requeue])
-        await self._submit(ticket)
-        written = self._answer(ticket)
-        return Settled(written.lost, cancelled=written.cancelled)
+    async def settle_all(
+        self, settlements: Sequence[Settlement]
+    ) -> tuple[Written, Mapping[Reservation, Exception]]:
+        """Write the ends of many runs that have no followers; waits like `settle`.
 
-    async def settle_all(self, settlements: Sequence[Settlement]) -> "Settled":
-        """Write the ends of many runs that nothing follows; waits like `settle`."""
+        Returns also the errors of those that the store refused, by their reservation. All
+        others are written.
+        """
         ticket = Ticket(settle=settlements)
         await self._submit(ticket)
-        if isinstance(ticket.error, RowRefusedError):  # of several, all that can be are written
-            return Settled((), {one.reservation: ticket.error for one in settlements})
-        written = self._answer(ticket)
-        return Settled(written.lost, ticket.refused, written.cancelled)
+        if isinstance(ticket.error, RowRefusedError):
+            return Written((), ()), {one.reservation: ticket.error for one in settlements}
+        return self._answer(ticket), ticket.refused
 
     async def complete(
         self, job: Job, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
     ) -> bool:
-        """Let `job` succeed together with what `work` writes; False when it was lost.
+        """Settle `job` as succeeded, together with what `work` writes; False if it was lost.
 
-        In a transaction of its own: what is a stranger's code shall hold nobody up. Waits
-        for a store that is away, like `settle`.
+        This runs in a transaction of its own, so slow user code cannot delay other writes.
+        Waits as long as the store is unavailable, like `settle`.
         """
         verb, reservation = self._dispatch.store.complete, job.reservation
         tries = 0
@@ -131,16 +120,18 @@ class GroupCommit:
             try:
                 now = self._clock.store_now()
                 done = await self._dispatch.once(verb, reservation, work, followers, now=now)
-                return done or (tries > 0 and await self._settled_before(Succeed(reservation)))
+                return done or (
+                    tries > 0 and await was_settled(self._dispatch, Succeed(reservation))
+                )
             except StoreUnavailableError:
                 await self._dispatch.pause(tries)
                 tries += 1
 
     async def run(self) -> None:
-        """Commit batches until `finish`; not cancelled before, so that nothing is cut off.
+        """Commit batches until `finish`; shielded from cancellation, so no write is cut off.
 
-        Should it end all the same, as by a Ctrl-C that is raised right here, whatever waits and
-        whatever comes later gets a `StoreError`.
+        A Ctrl-C that is raised inside this task ends it early. Waiting and later callers then
+        get a `StoreError`.
         """
         try:
             await run_shielded(self._commit_until_finished)
@@ -148,10 +139,10 @@ class GroupCommit:
             self._ended = True
             for ticket in (*self._batch, *self._waiting):
                 if not ticket.done.is_set():
-                    ticket.fail(self._gone())
+                    ticket.fail(self._ended_error())
 
     def finish(self) -> None:
-        """Let `run` end once nothing waits any more."""
+        """Make `run` end as soon as no write waits."""
         self._finished = True
         self._work.set()
 
@@ -164,21 +155,21 @@ class GroupCommit:
                 await self._commit_all()
                 self._busy = False
 
-    def _gone(self) -> StoreError:
+    def _ended_error(self) -> StoreError:
         label = self._dispatch.store.label
         return StoreError(f"{label}: the application ends, so nothing more is written")
 
     async def _submit(self, ticket: Ticket) -> None:
         if self._ended:
-            raise self._gone()
+            raise self._ended_error()
         try:
             if self._busy or self._waiting or self._crowded or self._clock.inline:
                 self._waiting.append(ticket)
                 self._work.set()
             else:
-                self._write_alone(ticket)
+                self._begin_alone(ticket)
             await ticket.done.wait()
-        except BaseException:  # cancelled, or a Ctrl-C in a listener
+        except BaseException:  # a cancellation, or a Ctrl-C in a listener
             ticket.withdrawn = True
             raise
 
@@ -192,50 +183,50 @@ class GroupCommit:
             raise StoreUnavailableError(text) from ticket.failure
         return ticket.written
 
-    def _write_alone(self, ticket: Ticket) -> None:
-        """Write what nothing else waits with, without the task: two turns of the loop less."""
+    def _begin_alone(self, ticket: Ticket) -> None:
+        """Begin to write a ticket without the task, which saves two turns of the loop."""
         if self._notifier is not None and ticket.enqueue:
-            ticket.told = self._notifier.along(ticket.names)
+            ticket.announced = self._notifier.piggyback(ticket.names)
         self._busy = True
         self._dispatch.begin(
-            "write", partial(self._write_and_tell, ticket), partial(self._written_alone, ticket)
+            "write", partial(self._write_alone, ticket), partial(self._ended_alone, ticket)
         )
 
-    def _write_and_tell(self, ticket: Ticket) -> Written:
+    def _write_alone(self, ticket: Ticket) -> Written:
         store = self._dispatch.store
         written = store.write(ticket.enqueue, ticket.settle, now=self._clock.store_now())
-        if ticket.told:
-            with suppress(StoreError):  # it costs the receivers one poll
-                store.notify(ticket.told)
+        if ticket.announced:
+            with suppress(StoreError):  # then the other processes find the jobs by polling
+                store.notify(ticket.announced)
         return written
 
-    def _written_alone(self, ticket: Ticket, written: Written | BaseException) -> None:
+    def _ended_alone(self, ticket: Ticket, written: Written | BaseException) -> None:
         self._busy = False
         if not isinstance(written, BaseException):
             self._answer_alone(ticket, written)
         elif self._ended or not isinstance(written, Exception):
             ticket.fail(written)
         else:
-            # The task tries again, and finds out what is refused.
+            # The task tries again, and finds the rows that are refused.
             if isinstance(written, StoreUnavailableError):
                 self._tries += 1
                 ticket.repeat(written)
-            elif isinstance(written, UnreadableJobError):  # what is not refused may be stored
+            elif isinstance(written, UnreadableJobError):  # the other rows may be stored
                 ticket.repeat()
             self._waiting.insert(0, ticket)
         if self._waiting or self._finished:
             self._work.set()
 
     def _answer_alone(self, ticket: Ticket, written: Written) -> None:
-        if (fault := self._fault_of(written, len(ticket.enqueue))) is not None:
-            ticket.fail(fault)
+        if (error := self._answer_error(written, len(ticket.enqueue))) is not None:
+            ticket.fail(error)
         else:
             self._tries = 0
             ticket.written = written
             ticket.done.set()
 
-    def _fault_of(self, written: Written, count: int) -> StoreError | None:
-        return fault_in(written, count, self._dispatch.store.label)
+    def _answer_error(self, written: Written, count: int) -> StoreError | None:
+        return answer_error(written, count, self._dispatch.store.label)
 
     async def _commit_all(self) -> None:
         await self._pause()
@@ -248,7 +239,7 @@ class GroupCommit:
                 unanswered = [ticket for ticket in batch if not ticket.done.is_set()]
                 for ticket in unanswered:
                     ticket.repeat(error)
-                self._waiting += unanswered  # behind those that may fare better
+                self._waiting += unanswered  # behind others, which may succeed
                 self._tries += 1
                 await self._pause()
             else:
@@ -260,13 +251,13 @@ class GroupCommit:
             await self._dispatch.pause(self._tries - 1)
 
     def _take(self) -> list[Ticket]:
-        """Take what waits, in its order, up to the largest batch but always something."""
+        """Take the next batch, in order: at least one ticket, up to the limits of a batch."""
         batch: list[Ticket] = []
         size = weight = 0
         waiting = [ticket for ticket in self._waiting if not ticket.withdrawn]
         taken = 0
         for ticket in waiting:
-            if (measures := _measured(ticket)) is not None:
+            if (measures := ticket.measure()) is not None:
                 rows, characters, goes_alone = measures
                 size += rows
                 weight += characters
@@ -284,19 +275,20 @@ class GroupCommit:
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - one caller's bad row is that caller's error
-            await self._blame(batch, error)
+            await self._isolate(batch, error)
             return
-        if (fault := self._fault_of(written, sum(len(one.enqueue) for one in batch))) is None:
+        count = sum(len(ticket.enqueue) for ticket in batch)
+        if (problem := self._answer_error(written, count)) is None:
             await self._answer_all(batch, written)
         else:
             for ticket in batch:
-                ticket.fail(fault)
+                ticket.fail(problem)
 
-    async def _blame(self, batch: list[Ticket], error: Exception) -> None:
-        """Find whose rows the store refuses, so that one bad write fails nobody else's."""
+    async def _isolate(self, batch: list[Ticket], error: Exception) -> None:
+        """Commit the tickets one by one, so that a row that fails affects its caller only."""
         if len(batch) > 1:
             for ticket in batch:
-                if isinstance(error, UnreadableJobError):  # what is not refused may be stored
+                if isinstance(error, UnreadableJobError):  # the other rows may be stored
                     ticket.repeat()
                 await self._commit([ticket])
         elif len(batch[0].settle) > 1:
@@ -305,20 +297,17 @@ class GroupCommit:
             batch[0].fail(error)
 
     async def _commit_one_by_one(self, ticket: Ticket) -> None:
-        parts = [Ticket(settle=[one], repeated=ticket.repeated) for one in ticket.settle]
-        for part in parts:
+        refused = dict[Reservation, Exception]()
+        lost, cancelled = list[Reservation](), dict[Reservation, str]()
+        for one in ticket.settle:
+            part = Ticket(settle=[one], repeated=ticket.repeated)
             await self._commit([part])
-        reservations = [part.settle[0].reservation for part in parts]
-        answers = list(zip(reservations, parts, strict=True))
-        ticket.refused = {
-            held: part.error for held, part in answers if isinstance(part.error, Exception)
-        }
-        written = [part.written for part in parts if part.written is not None]
-        ticket.written = Written(
-            (),
-            [held for one in written for held in one.lost],
-            {held: why for one in written for held, why in one.cancelled.items()},
-        )
+            if isinstance(part.error, Exception):
+                refused[one.reservation] = part.error
+            elif part.written is not None:
+                lost += part.written.lost
+                cancelled |= part.written.cancelled
+        ticket.refused, ticket.written = refused, Written((), lost, cancelled)
         ticket.done.set()
 
     async def _write(self, batch: list[Ticket]) -> Written:
@@ -346,52 +335,18 @@ class GroupCommit:
         self, written: Written, ticket: Ticket, stored: Sequence[Job]
     ) -> Written:
         """Return what a batch has written of one ticket."""
-        if not written.lost and not written.cancelled:  # mostly; the rest hashes reservations
+        if not written.lost and not written.cancelled:  # most often; what follows hashes
             return Written(stored, ())
         lost: list[Reservation] = []
         cancelled = dict[Reservation, str]()
         for one in ticket.settle:
             reason = written.cancelled.get(one.reservation)
             if one.reservation in written.lost and ticket.repeated:
-                if await self._settled_before(one):
+                if await was_settled(self._dispatch, one):
                     continue
-                reason = await self._cancelled_before(one)
+                reason = await was_cancelled(self._dispatch, one)
             if reason is not None:
                 cancelled[one.reservation] = reason
             elif one.reservation in written.lost:
                 lost.append(one.reservation)
         return Written(stored, lost, cancelled)
-
-    async def _settled_before(self, settlement: Settlement) -> bool:
-        """Return whether an earlier try, whose answer was lost, is what settled this job."""
-        reservation = settlement.reservation
-        found = await self._find(reservation.job_id)
-        if found is None:
-            return isinstance(settlement, Drop)
-        return is_settled(found, settlement, reservation)
-
-    async def _cancelled_before(self, settlement: Settlement) -> str | None:
-        """Return why an earlier try has ended a job that it was to put back; else None."""
-        if not isinstance(settlement, Requeue):
-            return None
-        job_id = settlement.reservation.job_id
-        found = await self._find(job_id)
-        return None if found is None else cancelled_before(found, settlement)
-
-    async def _find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-        try:
-            return await self._dispatch.once(self._dispatch.store.find, job_id)
-        except UnreadableJobError:  # no run of ours left it so
-            return None
-
-
-def _measured(ticket: Ticket) -> tuple[int, int, bool] | None:
-    """Return size, weight and whether it goes alone; None for one that it has failed.
-
-    A request that was made past its checks may raise here. It is that caller's error alone.
-    """
-    try:
-        return ticket.size, ticket.weight, ticket.goes_alone
-    except Exception as error:  # noqa: BLE001 - whatever its attributes raise
-        ticket.fail(error)
-        return None

@@ -1,4 +1,9 @@
-"""Batches of which the database refuses a row: divided until all the others are done."""
+"""Batches in which the database refuses a row: divided until all other rows are written.
+
+A trigger or a constraint that was added by hand may refuse the change of one row, and with it
+the transaction of the whole batch. These functions run in the task of the caller. An
+unavailable store ends them with its `StoreUnavailableError`; what is committed by then stays.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import wraps
@@ -11,9 +16,10 @@ T = TypeVar("T")
 
 
 def answering(verb: Callable[P, T]) -> Callable[P, T | RowRefusedError]:
-    """Return a verb that returns its refusal of a row, to be raised by `answered`.
+    """Return `verb` so that it returns a `RowRefusedError`, for `answered` to raise.
 
-    So that each try is not told as `StoreFailed`: the row that is refused alone is told once.
+    `Dispatch` would emit `StoreFailed` for each try that raised one. Now it is emitted only
+    once, for the row that is refused alone.
     """
 
     @wraps(verb)
@@ -27,7 +33,7 @@ def answering(verb: Callable[P, T]) -> Callable[P, T | RowRefusedError]:
 
 
 def answered(answer: T | RowRefusedError) -> T:
-    """Return what a verb has answered, or raise its refusal."""
+    """Return what a verb has returned, or raise the `RowRefusedError` that it returned."""
     if isinstance(answer, RowRefusedError):
         raise answer
     return answer
@@ -38,10 +44,10 @@ async def isolate(
     change: Callable[[Sequence[T]], Awaitable[None]],
     refused: Callable[[T, RowRefusedError], object],
 ) -> None:
-    """Change a batch, its halves where the database refuses it, and so on down to single ones.
+    """Apply `change` to a batch, and to halves of it where the database refuses a row.
 
-    Each part is a transaction of its own. `refused` is told of each that is refused alone, in
-    the order of the batch.
+    Halves are divided in turn, down to single items. Each part is a transaction of its own.
+    `refused` is called for each item that is refused alone, in the order of the batch.
     """
     waiting = [list(batch)] if batch else []
     while waiting:
@@ -62,10 +68,10 @@ async def prune_past_refused(
     refused: Callable[[RowRefusedError], object],
     skip: int = 0,
 ) -> AsyncGenerator[int]:
-    """Yield how many of one kind were deleted by each call, until only refused ones are left.
+    """Delete ended jobs in batches of at most `most`, until only refused rows are left.
 
-    `prune` is told how many to delete, and how many of the longest ended to pass over,
-    `skip` at first.
+    Yields how many rows each call deleted. `prune` gets how many rows to delete, and how many
+    rows to pass over, starting with `skip`; it takes those that ended first.
     """
     limit = most
     while True:

@@ -1,4 +1,10 @@
-"""The store's clock, as this process reckons it."""
+"""The store's clock, estimated from this machine's clocks between two heartbeats.
+
+Schedules follow the store's clock, because the clocks of the nodes may differ, and the store is
+one for all of them. The heartbeat compares the clocks each time it runs, in its own thread; the
+event loop reads the estimate at any time, without a call to the store. While the store is
+unavailable the estimate goes on from the last comparison.
+"""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -10,16 +16,12 @@ from bgjobs.stores.port import Store
 from bgjobs.stores.types import Renewal
 
 JUMP = timedelta(seconds=1)
-"""A difference between this machine's two clocks that is no drift but a jump of one of them."""
+"""From this difference on, a clock was set; a smaller one is drift."""
 
 
 @final
 class StoreClock:
-    """Says what the store's clock shows, without asking it each time.
-
-    Schedules are judged by it: the clocks of the nodes may be wrong, the store is one. It is
-    compared with every heartbeat, from that thread, and read by the event loop.
-    """
+    """Estimates the time of the store's clock."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -30,52 +32,53 @@ class StoreClock:
 
     @property
     def ahead(self) -> float:
-        """How many seconds this machine was ahead of the store when they were last compared."""
+        """By how many seconds this machine was ahead of the store at the last comparison."""
         return self._ahead.total_seconds()
 
     def now(self) -> datetime:
-        """Give the present instant, in UTC."""
+        """Return the present time of the store, in UTC."""
         now, counted = self.shown(), self._counted()
         return now if counted is None or abs(now - counted) < JUMP else counted
 
     def shown(self) -> datetime:
-        """Return what this machine's clock shows, less what it was ahead when last compared.
+        """Return this machine's time, less what it was ahead at the last comparison.
 
-        Other than `now` it follows a clock that was set since, which may be the store's, too.
+        Unlike `now`, it follows a machine's clock that was set since then. The store may have
+        that same clock.
         """
         return self._clock.now() - self._ahead
 
     @property
     def is_unsure(self) -> bool:
-        """Whether this machine's clock was set since it was compared with the store's.
+        """Whether this machine's clock was set since the last comparison.
 
-        On SQLite that is the store's clock, too.
+        On SQLite it is the store's clock, too.
         """
         counted = self._counted()
         return counted is not None and abs(self.shown() - counted) >= JUMP
 
     def was_set_back(self) -> bool:
-        """Whether the store's clock has been set back since this was asked last."""
+        """Whether the store's clock was set back since the last call of this method."""
         was_set_back, self._was_set_back = self._was_set_back, False
         return was_set_back
 
     def heartbeat(self, owners: Collection[UUID], lease: timedelta) -> Renewal:
         """Call `Store.heartbeat`, and compare the clocks by its answer.
 
-        Nobody knows at which moment of the call it was made, so the smallest difference that
-        explains it is taken.
+        The store read its clock at an unknown moment of the call. So the smallest difference
+        that explains the answer is assumed.
         """
         asked, expected = self._clock.now(), self._counted()
-        heartbeat = self._store.heartbeat(owners, lease, now=self._clock.store_now())
-        if expected is not None and expected - heartbeat.now > JUMP:
+        renewal = self._store.heartbeat(owners, lease, now=self._clock.store_now())
+        if expected is not None and expected - renewal.now > JUMP:
             self._was_set_back = True
-        least, most = asked - heartbeat.now, self._clock.now() - heartbeat.now
+        least, most = asked - renewal.now, self._clock.now() - renewal.now
         self._ahead = min(max(least, timedelta(0)), most)
         self._compared = self._clock.now() - self._ahead, self._clock.monotonic()
-        return heartbeat
+        return renewal
 
     def _counted(self) -> datetime | None:
-        """Return what the store's clock shows unless it was set; None before it is known."""
+        """Return the store's time by the monotonic clock; None before the first comparison."""
         if self._compared is None:
             return None
         then, monotonic = self._compared

@@ -1,7 +1,11 @@
-"""The threads that call the store, and the one task that brings their answers to the loop.
+"""The threads in which calls to the store run, and the task that handles their results.
 
-They live as long as the application. Lending a thread for each call, as AnyIO does for calls
-now and then, costs two to three times as much as waking one that waits here.
+The threads live as long as the application. AnyIO lends a thread for each call, which suits
+occasional calls; it costs two to three times as much as waking a thread that already waits.
+The task `StoreThreads.run` starts them, calls back on the event loop when a call has ended, and
+joins them at `finish`. It is shielded from cancellation, because other tasks wait for these
+results. A call that the store does not answer blocks its thread, until the store is closed by
+`ShutdownTimeout`.
 """
 
 import socket
@@ -36,27 +40,28 @@ from bgjobs.errors import StoreError
 T = TypeVar("T")
 
 GIL_YIELD = 1e-5
-"""Seconds for which the event loop lets go of the interpreter, so that a thread takes the call.
+"""Seconds for which the event loop releases the interpreter lock after it has queued a call.
 
-A loop that is busy lets go of it between its tasks only for an instant, and a thread that waits
-for it waits 5 ms. Draining a queue, this kept the database busy for a tenth of the time more.
+A busy loop releases the lock only for an instant between two of its tasks, and a thread that
+asks for it waits 5 ms. With this pause the database was busy for a tenth
+more of the time in which a queue was drained.
 """
 
 
 @final
 @define(eq=False)
 class _Call:
-    """One call on its way to a thread and back; what it gives is anything, hence Any."""
+    """One call on its way to a thread and back. Any: it may return anything."""
 
     work: Callable[[], Any]
     then: Callable[[Any, BaseException | None], None]
-    """Told on the loop what it gave or raised."""
+    """Called on the event loop with the result or the error."""
     context: Context = field(factory=copy_context)
     answer: Any = None
     error: BaseException | None = None
 
-    def make(self) -> None:
-        """Call it, in a thread."""
+    def run(self) -> None:
+        """Do the work, in a thread."""
         try:
             self.answer = self.context.run(self.work)
         except Exception as error:  # noqa: BLE001 - it is raised where the call was made
@@ -68,28 +73,28 @@ class _Call:
 
 @final
 class StoreThreads:
-    """A few threads that take calls in their order."""
+    """A fixed number of threads that run calls in the order in which they were made."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._made: deque[_Call] = deque()
-        self._bell: socket.socket | None = None
-        self._rung = False
+        self._done: deque[_Call] = deque()
+        self._wake_socket: socket.socket | None = None
+        self._wake_sent = False
         self._finished = False
         self._ended = False
 
     async def run(self) -> None:
-        """Serve calls until `finish`; not cancelled before, as calls are waited for.
+        """Run calls until `finish`. Shielded from cancellation, because tasks wait for calls.
 
-        It may end before, by a Ctrl-C that is raised right here: then the calls that were begun
-        are answered first, and later ones are made on the event loop.
+        A Ctrl-C that is raised inside this task ends it early. The calls that were begun are
+        then answered first, and later calls run on the event loop.
         """
         threads: list[Thread] = []
-        bell, ear = socket.socketpair()
-        bell.setblocking(False)
-        with CancelScope(shield=True), bell, ear:
-            self._bell = bell
+        sender, receiver = socket.socketpair()
+        sender.setblocking(False)
+        with CancelScope(shield=True), sender, receiver:
+            self._wake_socket = sender
             try:
                 for number in range(self._size):
                     name = f"bgjobs-store-{number}"
@@ -97,29 +102,32 @@ class StoreThreads:
                     thread.start()
                     threads.append(thread)
                 while not self._finished:
-                    await self._listen(ear)
+                    await self._answer_next(receiver)
             finally:
                 self._end(threads)
-                self._bell = None  # it is closed now
+                self._wake_socket = None  # it is closed now
 
     def finish(self) -> None:
-        """Let `run` end; to be called when no call is waited for."""
+        """Make `run` end. Call it when no task waits for a call."""
         self._finished = True
-        self._ring()
+        self._wake_loop()
 
     async def call(self, work: Callable[[], T]) -> T:
-        """Call `work` in a thread; one that has begun is waited for, whatever is cancelled."""
+        """Call `work` in a thread and return its result.
+
+        A call that has begun is waited for, even if the waiting task is cancelled.
+        """
         await raise_if_cancelled()
         done = Event()
-        made: list[tuple[T, BaseException | None]] = []
+        results: list[tuple[T, BaseException | None]] = []
 
         def then(answer: T, error: BaseException | None) -> None:
-            made.append((answer, error))
+            results.append((answer, error))
             done.set()
 
         self.begin(work, then)
-        await _wait_out(done)
-        answer, error = made.pop()
+        await _wait_shielded(done)
+        answer, error = results.pop()
         if error is not None:
             try:
                 raise error
@@ -130,28 +138,28 @@ class StoreThreads:
     def begin(
         self, work: Callable[[], Any], then: Callable[[Any, BaseException | None], None]
     ) -> None:
-        """Call `work` in a thread, and then `then` on the loop.
+        """Call `work` in a thread, and then `then` on the event loop.
 
-        No task waits for it: that spares two turns of the loop. `then` raises nothing but the
-        Ctrl-C that reaches it, and has done its work by then.
+        No task waits for the call, which saves two turns of the loop. `then` may raise nothing
+        but a Ctrl-C that interrupts it, and must have done its work by then.
         """
         call = _Call(work, then)
         if self._ended:
-            call.make()
+            call.run()
             then(call.answer, call.error)
             return
         self._calls.put(call)
         time.sleep(GIL_YIELD)
 
-    async def _listen(self, ear: socket.socket) -> None:
+    async def _answer_next(self, receiver: socket.socket) -> None:
         try:
-            await wait_readable(ear)
+            await wait_readable(receiver)
         except get_cancelled_exc_class():
             if not clear_native_cancellation():
                 raise
             return
-        ear.recv(4096)
-        self._rung = False  # before the look: what is made from now on rings again
+        receiver.recv(4096)
+        self._wake_sent = False  # before the calls are taken: one that ends now wakes again
         self._answer()
 
     def _end(self, threads: Sequence[Thread]) -> None:
@@ -159,13 +167,13 @@ class StoreThreads:
         for _ in threads:
             self._calls.put(None)
         for thread in threads:
-            thread.join()  # nothing is being called any more
+            thread.join()  # no call is running after this
         self._answer()
 
     def _answer(self) -> None:
         interruption: BaseException | None = None
-        while self._made:
-            call = self._made.popleft()
+        while self._done:
+            call = self._done.popleft()
             try:
                 call.then(call.answer, call.error)
             except BaseException as error:  # noqa: BLE001 - raised below, when all are answered
@@ -178,18 +186,18 @@ class StoreThreads:
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
-            call.make()
-            self._made.append(call)
-            self._ring()
+            call.run()
+            self._done.append(call)
+            self._wake_loop()
 
-    def _ring(self) -> None:
-        if not self._rung and self._bell is not None:
-            self._rung = True
-            self._bell.send(b"\0")
+    def _wake_loop(self) -> None:
+        if not self._wake_sent and self._wake_socket is not None:
+            self._wake_sent = True
+            self._wake_socket.send(b"\0")
 
 
-async def _wait_out(done: Event) -> None:
-    """Wait for an answer, whatever is cancelled; a native cancellation is raised behind it."""
+async def _wait_shielded(done: Event) -> None:
+    """Wait for an event in spite of any cancellation; raise a native one afterwards."""
     cancellation: BaseException | None = None
     while not done.is_set():
         try:
@@ -205,11 +213,11 @@ async def _wait_out(done: Event) -> None:
 
 
 @asynccontextmanager
-async def thread_beside(work: Callable[[threading.Event], None]) -> AsyncGenerator[None]:
-    """Run `work(stop)` in a thread of its own beside the block.
+async def background_thread(work: Callable[[threading.Event], None]) -> AsyncGenerator[None]:
+    """Run `work(stop)` in a thread of its own while the block runs.
 
-    The end of the block sets `stop`, which `work` must heed soon. What `work` raises cancels
-    the block and leaves in the group of the thread's task.
+    The end of the block sets `stop`, and waits until `work` has returned; so `work` must check
+    `stop` often. An error of `work` cancels the block and is raised in an exception group.
     """
     stop = threading.Event()
     own = CapacityLimiter(1)  # not one of the threads that the application shares
@@ -218,7 +226,7 @@ async def thread_beside(work: Callable[[threading.Event], None]) -> AsyncGenerat
         await to_thread.run_sync(work, stop, limiter=own)
 
     async with create_task_group() as tasks:
-        tasks.start_soon(run_shielded, in_thread)  # no thread may go on behind its task
+        tasks.start_soon(run_shielded, in_thread)  # no thread may outlive its task
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""One write that waits to be committed."""
+"""One write that waits for `GroupCommit`, and the check of what a store returned."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, final
@@ -6,8 +6,8 @@ from typing import Any, final
 from anyio import Event
 from attrs import define, evolve, field
 
-from bgjobs._core.jobs import CANCELLED, FailedJob, Job, Reservation, StoredJob, SucceededJob
-from bgjobs._core.settlements import Requeue, Settlement, Succeed
+from bgjobs._core.jobs import Reservation
+from bgjobs._core.settlements import Settlement
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.types import NewJob, Written
 
@@ -15,7 +15,7 @@ from bgjobs.stores.types import NewJob, Written
 @final
 @define(eq=False)
 class Ticket:
-    """One waiting write, and what became of it."""
+    """A write of one caller, and its result."""
 
     enqueue: Sequence[NewJob] = ()
     settle: Sequence[Settlement] = ()
@@ -23,32 +23,27 @@ class Ticket:
     written: Written | None = None
     error: BaseException | None = None
     failure: StoreUnavailableError | None = None
-    """Why the last try was in vain."""
+    """Why the last try failed."""
     refused: dict[Reservation, Exception] = field(factory=dict[Reservation, Exception])
-    """Which settlements of several the store does not take; the others are written."""
+    """The settlements, of several, that the store refused; the others are written."""
     repeated: bool = False
-    """An earlier try may have been committed although its answer was lost."""
+    """Whether an earlier try may have been committed although its answer was lost."""
     withdrawn: bool = False
-    """Nobody waits for it any more."""
-    told: Collection[str] = ()
-    """The workers of whose new jobs other processes are told with it."""
+    """Whether its caller no longer waits."""
+    announced: Collection[str] = ()
+    """The workers of whose new jobs other processes are notified right after this write."""
 
     def fail(self, error: BaseException) -> None:
-        """Answer the caller that waits for it with an error."""
+        """Raise an error in the caller that waits."""
         self.error = error
         self.done.set()
 
     def repeat(self, failure: StoreUnavailableError | None = None) -> None:
-        """Note that it is written once more, and for want of the store if that is why."""
+        """Prepare it to be written once more; `failure` if the store was unavailable."""
         self.repeated = True
         self.failure = failure or self.failure
         self.error = None
         self.enqueue = [evolve(new, repeated=True) for new in self.enqueue]
-
-    @property
-    def size(self) -> int:
-        """How many rows it writes."""
-        return len(self.enqueue) + len(self.settle)
 
     @property
     def names(self) -> set[str]:
@@ -57,60 +52,34 @@ class Ticket:
 
     @property
     def goes_alone(self) -> bool:
-        """Whether it has failed, and may be waiting for a key that no other ticket wants."""
+        """Whether it is written in a batch of its own.
+
+        It has failed before, and may wait for a unique key that no other ticket needs.
+        """
         return self.repeated and any(
             new.request.options.unique_key is not None for new in self.enqueue
         )
 
-    @property
-    def weight(self) -> int:
-        """How many characters of payload it writes."""
-        return sum(len(new.request.payload) for new in self.enqueue) if self.enqueue else 0
+    def measure(self) -> tuple[int, int, bool] | None:
+        """Return how many rows and characters of payload it writes, and `goes_alone`.
+
+        None if that failed the ticket: a request that was made without its checks may raise
+        anything here, and the error is raised in its caller alone.
+        """
+        try:
+            rows = len(self.enqueue) + len(self.settle)
+            characters = sum(len(new.request.payload) for new in self.enqueue)
+            goes_alone = self.goes_alone
+        except Exception as error:  # noqa: BLE001 - whatever its attributes raise
+            self.fail(error)
+            return None
+        return rows, characters, goes_alone
 
 
-def fault_in(written: Any, count: int, label: str) -> StoreError | None:
-    """Return what is wrong with a store's answer; Any: it may be one of the user's own."""
+def answer_error(written: Any, count: int, label: str) -> StoreError | None:
+    """Return the error if `Store.write` returned something else. Any: users write stores."""
     is_right = isinstance(written, Written)
     if is_right and len(written.jobs) == count:
         return None
     found = f"{len(written.jobs)} of them" if is_right else type(written).__name__
     return StoreError(f"{label}: write: expected Written with {count} jobs, found {found}")
-
-
-COUNTERS = ("attempts", "crashes", "interruptions")
-
-
-def is_settled(found: StoredJob, settlement: Settlement, reservation: Reservation) -> bool:
-    """Whether `found` is what this settlement would have left behind."""
-    if isinstance(settlement, Requeue):
-        return _was_requeued(found, settlement)
-    if found.reservations != reservation.number:
-        return False
-    kind = SucceededJob if isinstance(settlement, Succeed) else FailedJob
-    return isinstance(found, kind) and found.reserved_by == reservation.owner
-
-
-def cancelled_before(found: StoredJob, put_back: Requeue) -> str | None:
-    """Return why this settlement has ended `found`, which it was to put back; else None.
-
-    The counters are what tells it from an end that somebody else has written.
-    """
-    held = put_back.reservation
-    is_ours = (found.reservations, found.reserved_by) == (held.number, held.owner) and all(
-        getattr(found, counter) == getattr(put_back, counter) for counter in COUNTERS
-    )
-    if not isinstance(found, FailedJob) or not is_ours:
-        return None
-    return found.error.removeprefix(CANCELLED) if found.error.startswith(CANCELLED) else None
-
-
-def _was_requeued(found: StoredJob, requeue: Requeue) -> bool:
-    """Whether it was, though it may have been reserved, and may have ended, since then.
-
-    The counters are what tells it from one that somebody else has given back.
-    """
-    if found.reservations == requeue.reservation.number:
-        return isinstance(found, Job) and found.reserved_by is None
-    return found.reservations > requeue.reservation.number and all(
-        getattr(found, counter) >= getattr(requeue, counter) for counter in COUNTERS
-    )

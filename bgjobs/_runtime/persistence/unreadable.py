@@ -1,4 +1,9 @@
-"""What becomes of stored rows that are no jobs: they are set apart, and the others go on."""
+"""Stored rows that are not valid jobs: moved to a table of their own, so that the rest goes on.
+
+These functions run in the task that met such a row: a read of the client, a reservation of a
+queue, or a sweep of the monitor. They raise `StoreUnavailableError` like any other call; rows
+that were not moved by then are found again by the next read.
+"""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
@@ -18,14 +23,14 @@ K = TypeVar("K")
 
 REFUSED = "the database refuses how its run ended"
 HAS_RETURNED = "its handler has returned, but the database refuses its end"
-"""Of a run that has succeeded, and that a retry repeats."""
+"""The reason for a run that has succeeded: running it again would repeat its effects."""
 
 
 async def set_apart(services: Services, found: Sequence[UnreadableJob]) -> bool:
-    """Move rows that cannot be read to their own table; whether any was moved.
+    """Move unreadable rows to their own table. Return whether any was moved.
 
-    A process may lack the right to move them. It goes on without them, and one that has the
-    right moves them when it meets them.
+    A process may lack the permission to move them. It then goes on without them, and a process
+    that has the permission moves them when it meets them.
     """
     operations = operations_of(services.store)
     if operations is None or not found:
@@ -35,7 +40,7 @@ async def set_apart(services: Services, found: Sequence[UnreadableJob]) -> bool:
         moved = await services.dispatch.once(operations.set_apart, found, now=now)
     except StoreUnavailableError:
         raise
-    except StoreError:  # told as StoreFailed
+    except StoreError:  # emitted as StoreFailed
         return False
     for one in moved:
         services.bus.emit(JobUnreadable, one)
@@ -43,10 +48,10 @@ async def set_apart(services: Services, found: Sequence[UnreadableJob]) -> bool:
 
 
 async def set_refused_apart(services: Services, job: Job, reason: str = REFUSED) -> bool:
-    """Move the row of a job that we hold and whose end the database refuses.
+    """Move the row of a job that this process holds, and whose end the database refuses.
 
-    Tried again it would be refused again, and its queue would end each time. False if it is
-    still held as before, because this process lacks the right to move it.
+    Each retry would be refused again, and would end the queue each time. Returns False if the
+    job is still held, because this process lacks the permission to move its row.
     """
     columns = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
     held = UnreadableJob(
@@ -62,7 +67,7 @@ async def set_refused_apart(services: Services, job: Job, reason: str = REFUSED)
 async def _is_held(services: Services, job: Job) -> bool:
     try:
         found = await find(services, job.id)
-    except UnreadableJobError:  # it has changed while it ran
+    except UnreadableJobError:  # its row was changed while it ran
         return False
     return isinstance(found, Job) and found.reservation == job.reservation
 
@@ -70,7 +75,7 @@ async def _is_held(services: Services, job: Job) -> bool:
 async def readable(
     services: Services, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
 ) -> list[J]:
-    """Return the jobs of a page; what cannot be read is set apart, and the page filled up."""
+    """Return the jobs of a page. Unreadable rows are set apart, and the page is filled up."""
     kept: list[J] = []
     while True:
         jobs = await ask(page)
@@ -81,14 +86,14 @@ async def readable(
         is_less = await set_apart(services, unreadable)
         following = evolve(page.behind(jobs), limit=page.limit - len(jobs))
         if following == page and not is_less:
-            return kept  # the same rows would be met again, and nothing tells what is behind
+            return kept  # the same rows would be read again; those behind are out of reach
         page = following
 
 
 async def listed(
     services: Services, verb: Callable[[K, Page], Sequence[J]], key: K, page: Page
 ) -> list[J]:
-    """Return the jobs of a page that a verb of the store lists by a name or an owner."""
+    """Return a page of jobs from a verb of the store that lists them by a name or an owner."""
 
     async def ask(page: Page) -> Sequence[J]:
         return await services.dispatch.call(verb, key, page)
@@ -100,7 +105,7 @@ async def find(services: Services, job_id: UUID) -> Job | SucceededJob | FailedJ
     """Return a job by its id, live or ended, or None.
 
     Raises:
-        UnreadableJobError: There is one, and its row cannot be read. It is set apart.
+        UnreadableJobError: The row of this id cannot be read. It is set apart.
     """
     try:
         found = await services.dispatch.call(services.store.find, job_id)
@@ -116,7 +121,7 @@ async def find(services: Services, job_id: UUID) -> Job | SucceededJob | FailedJ
 
 
 def unreadable_findings(count: int, at_most: int) -> Iterator[Finding]:
-    """Write what is to be known of rows that were set apart."""
+    """Yield the finding about rows that were set apart, if there are any."""
     if count:
         shown = f"{count:,}{'+' if count >= at_most else ''}"
         rows = "1 stored row is" if count == 1 else f"{shown} stored rows are"

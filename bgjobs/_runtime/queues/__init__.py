@@ -1,1 +1,1 @@
-"""Queues: reserve jobs, run their handlers and write how they ended."""
+"""Queues: they reserve jobs, run their handlers and write how the runs ended."""

@@ -1,4 +1,10 @@
-"""One attempt: one call of a handler, and what its end means."""
+"""One attempt of a job: the call of its handler, and the outcome of that call.
+
+The task of a slot runs it, for plain handlers in a thread. It ends when the handler has ended,
+and with it everything that the handler returned to be awaited. The timeout of the worker, the
+end of the grace and an operator cancel it through the cancel scope of the slot. It does not use
+the store.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -42,11 +48,11 @@ from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_
 from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
 
 MOST_AWAITS = 10
-"""How often what a handler has returned is awaited: one decorator may hide behind another."""
+"""How often a result is awaited whose own result can be awaited: decorators may be nested."""
 
 
 class HandlerCrashedError(BgJobsError):
-    """A handler raised neither an `Exception` nor `SystemExit`; its queue goes down with it."""
+    """A handler raised neither an `Exception` nor `SystemExit`; this ends its queue."""
 
     def __init__(self, worker: str, error: BaseException) -> None:
         self.worker = worker
@@ -54,9 +60,9 @@ class HandlerCrashedError(BgJobsError):
 
 
 class WorkUnavailableError(BgJobsError):
-    """A function given to `complete_with` raised what a store raises when it is away.
+    """A function given to `complete_with` raised `StoreUnavailableError`.
 
-    It may come from another store, which says nothing about the one that completes the job.
+    It may be about another store, and says nothing about the one that completes the job.
     """
 
     def __init__(self, error: StoreUnavailableError) -> None:
@@ -68,9 +74,9 @@ class WorkUnavailableError(BgJobsError):
 class Attempt:
     """One call of the handler of a job, and how it ended.
 
-    Returning is success, whatever happened around it. A handler that is cancelled by its
-    timeout has failed; one that is cancelled by `interrupt`, or raises after that, was
-    interrupted; one that an operator cancels ends so, too.
+    A handler that returns has succeeded, even if it was cancelled before. One that its timeout
+    cancels has failed. One that `interrupt` cancels, or that raises after that, was
+    interrupted. One that `cancel` cancels, or that raises after that, ends as cancelled.
     """
 
     __slots__ = (
@@ -100,32 +106,32 @@ class Attempt:
 
     @property
     def completions(self) -> Sequence[Callable[[Any], object]]:
-        """What the handler gave to `complete_with`."""
+        """The functions that the handler gave to `complete_with`."""
         return self._context.completions if self._context is not None else ()
 
     def interrupt(self) -> None:
-        """Cancel the handler, because its queue stops."""
+        """Cancel the handler because its queue stops."""
         self._interrupted = True
         if self._scope is not None:
             self._scope.cancel()
 
     def cancel(self, reason: str) -> None:
-        """Cancel the handler, or do not call it at all, because an operator wants so."""
-        if self.ended:  # its scope is the next one's by now
+        """Cancel the handler, or prevent its call, because an operator cancelled the job."""
+        if self.ended:  # the slot uses its scope for the next attempt
             return
         self._reason = reason
         if self._scope is not None:
             self._scope.cancel()
 
     @property
-    def order(self) -> Cancelled | None:
-        """What an operator has ordered; None when nobody has."""
+    def cancelled(self) -> Cancelled | None:
+        """The outcome if an operator has cancelled the job; else None."""
         return None if self._reason is None else Cancelled(self._reason)
 
     async def call(self, scope: CancelScope, clock: Clock) -> None:
-        """Call the handler inside `scope`, which its timeout and `interrupt` cancel.
+        """Call the handler inside `scope`, which its timeout, `interrupt` and `cancel` cancel.
 
-        Raises whatever the handler raises, and `PayloadError`; see `outcome_of`.
+        Raises what the handler raises, and `PayloadError`; see `outcome_of`.
         """
         self._scope = scope
         worker = self.worker
@@ -139,7 +145,7 @@ class Attempt:
             if worker.is_async:
                 context = copy_context()
                 answer: Any = context.run(worker.handler, *args, **kwargs)
-                if type(answer) is CoroutineType:  # one may only look like an async function
+                if type(answer) is CoroutineType:  # a function may only be marked as async
                     answer = await IsolatedContext(answer, context)  # pyright: ignore[reportUnknownArgumentType] - whatever it returns
             else:
                 answer, context = await call_in_thread(
@@ -152,64 +158,64 @@ class Attempt:
                 scope.deadline = inf
 
     def is_spent(self, scope: CancelScope) -> bool:
-        """Say whether the scope was cancelled for this attempt, which ended all the same."""
+        """Whether the scope was cancelled for this attempt, though its handler returned."""
         may_be = self._interrupted or self._reason is not None
         return (may_be or self.worker.timeout is not None) and scope.cancel_called
 
     async def outcome_of(self, error: BaseException) -> Outcome:
-        """Say how the attempt ended that raised this, once its scope has been left.
+        """Return how the attempt ended that raised `error`, after its scope was left.
 
         A cancellation from outside is raised again. `SystemExit` is a failure like any
-        `Exception`; what else the handler raises becomes a `HandlerCrashedError`.
+        `Exception`. Any other `BaseException` is raised as a `HandlerCrashedError`.
         """
         if isinstance(error, PayloadError):
             return Raised(error_text(error))
-        if is_failure(error):  # whatever a handler raises is its outcome
+        if is_failure(error):  # the error is the outcome of the handler
             return self._outcome_of(error)
         if contains_error(error, KeyboardInterrupt):
             raise error
         cancelled = get_cancelled_exc_class()
         if contains_error(error, cancelled):
-            await checkpoint_if_cancelled()  # does not return when it is our cancellation
+            await checkpoint_if_cancelled()  # raises if the slot itself is cancelled
         if is_failure(error, cancelled):
-            # On asyncio, awaiting a task that somebody else has cancelled raises this, too.
+            # On asyncio, awaiting a task that other code has cancelled raises this, too.
             return self._outcome_of(error)
         raise HandlerCrashedError(self.worker.name, error) from error
 
-    def cancelled(self) -> Outcome:
-        """Say how the attempt ended whose scope was cancelled."""
-        if self.order is not None:
-            return self.order
+    def outcome_of_cancellation(self) -> Outcome:
+        """Return how the attempt ended, given that its scope was cancelled."""
+        if self.cancelled is not None:
+            return self.cancelled
         if self._interrupted:
             return Interrupted()
         return Raised(f"TimeoutError: timed out after {self.worker.timeout:g} seconds")
 
     def completing(self) -> Callable[[Any], None]:
-        """Return what does the work that the handler gave to `complete_with`.
+        """Return a function that does the work which the handler gave to `complete_with`.
 
-        To be asked for on the event loop: the store calls it in a thread, where no loop tells
-        which class its cancellations have.
+        Call this on the event loop. The store calls the function in a thread, where the class
+        of the loop's cancellations is unknown.
         """
         return partial(self._complete, get_cancelled_exc_class())
 
     def _complete(self, cancelled: type[BaseException], connection: Any) -> None:
-        """Do that work; a driver's connection is Any."""
+        """Do that work. Any: the connection is the driver's."""
         try:
             for work in self.completions:
                 if (answer := work(connection)) is not None:
                     refuse_unfinished(f"worker {self.worker.name!r}: complete_with", answer)
         except StoreUnavailableError as error:
-            raise WorkUnavailableError(error) from error  # the store decides whose it is
+            raise WorkUnavailableError(error) from error  # so that the store does not retry
         except Exception:
-            raise  # an error of the handler's, like any other
+            raise  # an error of the handler, like any other
         except BaseException as error:
-            if is_failure(error, cancelled):  # a store is used to an `Exception`
+            if is_failure(error, cancelled):  # stores expect an `Exception`
                 what = "the function given to complete_with"
                 raise CallbackFailedError(what, error) from error
             raise HandlerCrashedError(self.worker.name, error) from error
 
     async def _finish(self, answer: object, context: Context) -> None:
-        """Await what a handler has returned; `TypeError` for work that cannot be awaited."""
+        """Await what a handler has returned; `TypeError` if that is impossible."""
         self._on_loop = True
         try:
             await checkpoint_if_cancelled()
@@ -243,16 +249,16 @@ class Attempt:
         return clock.now() + timedelta(seconds=self.worker.timeout)
 
     def _outcome_of(self, error: BaseException) -> Outcome:
-        order = unwrapped(error)  # a handler with its own nursery raises its order in a group
-        if isinstance(order, Discard):
-            return Discarded(clean_text(_reason_of(order), LONGEST_ERROR))
-        if isinstance(order, Snooze):
+        request = unwrapped(error)  # a handler with a task group raises it in a group
+        if isinstance(request, Discard):
+            return Discarded(clean_text(_reason_of(request), LONGEST_ERROR))
+        if isinstance(request, Snooze):
             try:
-                return Snoozed(as_snooze_delay(order.delay))
-            except (Exception, SystemExit) as fault:  # noqa: BLE001 - a subclass has set it
-                error = fault
-        if self.order is not None:
-            return self.order
+                return Snoozed(as_snooze_delay(request.delay))
+            except (Exception, SystemExit) as problem:  # noqa: BLE001 - a subclass has set it
+                error = problem
+        if self.cancelled is not None:
+            return self.cancelled
         if self._interrupted:
             return Interrupted()
         hint = other_loop_hint(error, on_loop=self._on_loop)
@@ -265,7 +271,7 @@ async def call_in_thread(
     kwargs: dict[str, Any],
     threads: CapacityLimiter,
 ) -> tuple[object, Context]:
-    """Call a plain handler in a thread; return its answer and the context it left."""
+    """Call a plain handler in a thread. Return its result and the context that it left."""
 
     def call() -> tuple[object, Context]:
         return handler(*args, **kwargs), copy_context()
@@ -274,7 +280,7 @@ async def call_in_thread(
 
 
 def is_failure(error: BaseException, *more: type[BaseException]) -> bool:
-    """Whether all of `error` is what a failed attempt may raise, or is one of `more`."""
+    """Whether `error`, or each error in this group, means a failed attempt or is of `more`."""
     kinds: tuple[type[BaseException], ...] = (Exception, SystemExit, *more)
     return all(isinstance(one, kinds) for one in leaves(error))
 
@@ -283,15 +289,15 @@ def _has_ended(answer: object) -> bool:
     return isinstance(answer, Future) and answer.done()
 
 
-def _reason_of(order: Discard) -> str:
+def _reason_of(request: Discard) -> str:
     try:
-        return as_reason(order.reason)
-    except (Exception, SystemExit) as fault:  # noqa: BLE001 - a subclass may spoil its attribute
-        return error_text(fault)
+        return as_reason(request.reason)
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 - a subclass may break its attribute
+        return error_text(problem)
 
 
 def raised_by_work(error: Exception) -> BaseException:
-    """Return what a function given to `complete_with` has raised."""
+    """Return the error that a function given to `complete_with` has raised."""
     if isinstance(error, CallbackFailedError | WorkUnavailableError):
         return error.error
     return error

@@ -1,7 +1,11 @@
-"""One start of a queue: it reserves jobs, runs them and writes their ends, all at once.
+"""One start of a queue: it holds a lease, reserves jobs, runs them and writes how they ended.
 
-It lives under one owner id and one lease. The fetcher reserves and fills the inbox, slots call
-handlers, the settler commits what became of them.
+The supervisor runs `Consumer.run` in a task and starts a new one after a crash; each start has
+an owner id of its own. Its child tasks are the fetcher, which fills the inbox, the slots, which
+call handlers, the settler, which commits their ends, and the guard of the lease. `stop` ends it
+when the handlers have returned or the grace is over. A cancellation ends the handlers at once,
+while the settler still writes the ends that are known. Jobs that are held after that are
+released by the monitor. If the store is unavailable, the queue goes on until its lease ends.
 """
 
 from typing import final
@@ -34,7 +38,7 @@ from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueSto
 from bgjobs.stores.types import Owner
 
 CANCEL_WARNING_AFTER = 5.0
-"""Seconds after which a handler that goes on although it was cancelled is named."""
+"""Seconds after its cancellation until a handler that still runs is reported."""
 
 
 @final
@@ -53,7 +57,7 @@ class Consumer:
         self._culprits: set[UUID] = set()
 
     async def run(self) -> None:
-        """Take a lease and run jobs until stopped; what is left then is the monitor's."""
+        """Take a lease and run jobs until stopped; the monitor releases what is held then."""
         lease = await self._open()
         if lease is None:
             return
@@ -66,21 +70,21 @@ class Consumer:
             died = False
             raise
         finally:
-            self._control.forget_all()
+            self._control.release_all()
             self._services.registry.ended(DeadOwner(self._owner, self._culprits, died))
             self._bus.emit(QueueStopped, self._queue.name, self._owner.id)
             if died:
                 self._bus.emit(OwnerDied, self._owner.id, self._owner.name)
 
     async def _open(self) -> Lease | None:
-        """Take a lease, waiting for a store that is away; None when stopped before."""
+        """Take a lease; wait while the store is unavailable. None if stopped before."""
         dispatch, tries = self._services.dispatch, 0
         while not self._control.stopping:
             try:
                 return await self._try_to_open()
             except StoreUnavailableError:
                 with move_on_after(dispatch.retry_delay(tries)):
-                    await self._control.room.wait()
+                    await self._control.state_changed.wait()
                 tries += 1
         return None
 
@@ -88,7 +92,7 @@ class Consumer:
         clock, seconds = self._services.clock, self._services.config.lease
         if not self._control.is_scheduled:
             await first_commands(self._services, self._control)
-        # A new owner for each try: one whose answer was lost has an older lease.
+        # A new owner for each try: if the answer to a try was lost, its lease is an older one.
         self._owner = Owner(new_id(), self._queue.name, self._node)
         lease = Lease(self._owner, seconds, until=0.0)
         lease.renew(clock.monotonic())
@@ -119,13 +123,12 @@ class Consumer:
         inbox = Inbox()
         shared = Slots(self._control, self._services, inbox, settler, self._culprits)
         self._slots = [Slot(shared) for _ in range(self._queue.concurrency)]
+        fetcher = Fetcher(self._control, self._services, self._owner, inbox, self._attempt)
         async with create_task_group() as slots:
             for slot in self._slots:
                 slots.start_soon(slot.run)
             try:
-                await Fetcher(
-                    self._control, self._services, self._owner, inbox, self._attempt
-                ).run()
+                await fetcher.run()
             finally:
                 inbox.close()
 
@@ -133,18 +136,18 @@ class Consumer:
         return Attempt(self._workers[job.name], job, self._threads)
 
     async def _end_the_grace(self) -> None:
-        """Cancel the handlers when they have had their time after the queue was stopped."""
+        """Cancel the handlers that still run when the grace of a stopped queue is over."""
         control = self._control
         await control.stopped.wait()
         stopped = current_time()
         while (left := stopped + control.grace - current_time()) > 0:
             with move_on_after(left):
-                await control.hurry.wait()
+                await control.grace_changed.wait()
         for attempt in self._running():
             attempt.interrupt()
         await sleep(CANCEL_WARNING_AFTER)
         for attempt in self._running():
-            bus = self._services.planner.bus_of(attempt.job, self._bus)
+            bus = self._services.planner.bus_for(attempt.job, self._bus)
             bus.emit(CancellationIgnored, self._queue.name, attempt.job)
 
     def _running(self) -> list[Attempt]:

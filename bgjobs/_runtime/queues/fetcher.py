@@ -1,4 +1,10 @@
-"""Reserves jobs for the free slots of a queue, and sleeps until there is something to do."""
+"""Reserves jobs for the free slots of a queue, and sleeps until there may be more.
+
+`Fetcher.run` is a task of `Consumer`. It ends when the queue is stopped; if it is cancelled,
+the monitor releases what it had reserved. A store that is unavailable is asked again with a
+growing delay. A reservation whose answer was lost may have taken jobs that this process does
+not know of; so from then on the fetcher compares, at intervals, what the store says.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -21,17 +27,17 @@ from bgjobs.stores.pages import unreadable_in
 from bgjobs.stores.types import Owner
 
 MARGIN = 4.0
-"""Times what one look needs: one part is fetched while the others lie ready.
+"""How many jobs are reserved ahead: so many times what finishes during one reservation.
 
-It has to be more than two, or a look that takes longer than the last one leaves slots idle.
+It must be more than two, or a reservation that takes longer than the last leaves slots idle.
 """
 MOST_AHEAD = 2000
-"""Jobs; a process that dies takes them along until its lease ends."""
+"""Jobs reserved ahead at most; if the process dies, they wait until its lease has ended."""
 
 
 @final
 class Pace:
-    """Measures looks and finished jobs; asked before each look how many to reserve."""
+    """Decides how many jobs to reserve, by the time it takes and the rate of finished jobs."""
 
     def __init__(self, slots: int, most_ahead: int = MOST_AHEAD) -> None:
         self._slots = slots
@@ -45,45 +51,45 @@ class Pace:
         """How many jobs may wait or run at once."""
         return self._slots + self._ahead
 
-    def is_worth_a_look(self, unfinished: int, waiting: int) -> bool:
-        """Say whether there is room, and enough of it unless the slots have nothing else.
+    def should_reserve(self, unfinished: int, waiting: int) -> bool:
+        """Whether to reserve now: there is room, and enough of it unless no job is waiting.
 
-        A look for a few costs nearly as much as one for many.
+        A reservation of a few jobs costs nearly as much as one of many.
         """
         free = self.room - unfinished
         return free > 0 and (not waiting or MARGIN * free >= self.room)
 
     def begin(self, now: float, finished: int) -> None:
-        """Note that a look begins, when so many jobs have been finished altogether."""
+        """Record that a reservation begins, when `finished` jobs have finished so far."""
         passed = now - self._began
         self._rate = (finished - self._finished) / passed if passed > 0 else 0.0
         self._began, self._finished = now, finished
 
     def end(self, now: float) -> None:
-        """Note that it has ended."""
+        """Record that the reservation has ended."""
         self._ahead = min(self._most_ahead, int(MARGIN * self._rate * (now - self._began)))
 
 
 STALE = 1.0
-"""Seconds after which a job that was reserved ahead, and found no slot, is given back."""
+"""Seconds after which jobs that were reserved ahead are given back if no slot was free."""
 MOST_UNSETTLED = 4000
-"""Ends that wait for their commit, beyond which nothing more is reserved."""
+"""How many ends may wait for their commit; with more, no job is reserved."""
 RETRY_FACTOR, LONGEST_RETRY = 6, 12.0
-"""How much longer each wait is while the store refuses looks, and seconds for the longest one.
+"""While the store is unavailable: the factor between two waits, and the longest, in seconds.
 
-Few, because the heartbeat tells when the store takes writes again: see `Recovery`.
+A few tries suffice, because the heartbeat ends the wait as soon as it succeeds: see `Recovery`.
 """
 POSTPONED = 1.0
-"""Seconds for which suspects are put off that must not run beside another."""
+"""Seconds by which suspects are delayed that must not run beside another suspect."""
 
 
 @final
 class Fetcher:
-    """Looks for jobs on behalf of one owner, until its queue is stopped.
+    """Reserves jobs for one owner until its queue is stopped.
 
-    Where the answer of a reservation was lost, jobs may be ours without our knowing, now or
-    later: a server may commit long after its client gave up. So from the first lost answer on
-    it compares, now and then, what the store says that we hold with what we know.
+    A server may commit a reservation long after its client gave up. So from the first lost
+    answer on, the fetcher compares once per lease which jobs the owner holds according to the
+    store, and puts unknown ones back.
     """
 
     def __init__(
@@ -100,30 +106,30 @@ class Fetcher:
         self._inbox = inbox
         self._attempt = attempt
         self._names = tuple(worker.name for worker in control.config.workers)
-        # Reserved ahead, jobs would count for a cap without running.
+        # Jobs that are reserved ahead would count for a cap without running.
         self._pace = Pace(
             control.config.concurrency, most_ahead=0 if control.caps else MOST_AHEAD
         )
-        self._stocked_at = 0.0
-        """When something was put into the inbox."""
+        self._filled_at = 0.0
+        """When the inbox was last filled."""
         self._compare_at = inf
         self._is_quiet = False
-        """Whether nothing was due, and nothing has happened since: then a question will do."""
-        self._vain_looks = 0
-        """Looks that found nothing, one after the other, although something was due."""
+        """Whether no job was due and no wakeup came since: then `next_due` is asked first."""
+        self._empty_fetches = 0
+        """How many reservations in a row found no job although one was due."""
         self._suspect: Attempt | None = None
-        """Held, and handed out when a look has found no other one beside it."""
+        """A suspect that is held back until a reservation has found no other suspect."""
         self._hold_until = 0.0
-        """Then it is handed out in any case: there may be too many others."""
+        """When the suspect is handed out in any case: there may be too many others."""
 
     async def run(self) -> None:
-        """Reserve and hand out; a store that is away is asked again."""
+        """Reserve jobs and hand them to the slots, until the queue is stopped."""
         tries = 0
         while True:
-            try:  # before a look, too: what finds no slot is given back
-                if not await self._may_look():
+            try:
+                if not await self._may_reserve():  # it also gives jobs back
                     break
-                wait = await self._look()
+                wait = await self._fetch()
             except StoreUnavailableError as error:
                 self._compare_at = self._now()
                 self._control.bus.emit(QueueError, self._control.name, error)
@@ -134,34 +140,34 @@ class Fetcher:
             wait = min(wait, self._compare_at - self._now())
             if wait > 0 and not self._control.stopping:
                 with move_on_after(wait):
-                    await self._control.news.wait()
+                    await self._control.jobs_available.wait()
                     self._is_quiet = False
-        self._hand_out_suspect()  # to be given back, like all that was not started
+        self._hand_out_suspect()  # the slots give it back, like all jobs that were not started
 
     async def _wait_for_the_store(self, tries: int) -> None:
         dispatch = self._services.dispatch
         wait = dispatch.retry_delay(tries, factor=RETRY_FACTOR, longest=LONGEST_RETRY)
-        # News of jobs make it no better.
+        # New jobs do not end this wait.
         await dispatch.recovery.wait(wait, or_until=self._control.stopped)
 
-    async def _may_look(self) -> bool:
+    async def _may_reserve(self) -> bool:
         control = self._control
-        while not control.stopping and (control.paused or not self._is_worth_a_look):
+        while not control.stopping and (control.paused or not self._should_reserve):
             now = self._now()
             if self._compare_at <= now:
                 break
-            stale_at = self._stocked_at + STALE if self._inbox else inf
+            stale_at = self._filled_at + STALE if self._inbox else inf
             if control.paused or stale_at <= now:
-                await self._return_stock()
+                await self._empty_inbox()
             with move_on_after(min(self._compare_at, stale_at) - now):
-                await control.room.wait()
+                await control.state_changed.wait()
         return not control.stopping
 
     @property
-    def _is_worth_a_look(self) -> bool:
+    def _should_reserve(self) -> bool:
         if len(self._control.held) - self._control.unfinished > MOST_UNSETTLED:
             return False
-        return self._pace.is_worth_a_look(self._control.unfinished, len(self._inbox))
+        return self._pace.should_reserve(self._control.unfinished, len(self._inbox))
 
     @property
     def _free(self) -> int:
@@ -170,16 +176,16 @@ class Fetcher:
     def _now(self) -> float:
         return self._services.clock.monotonic()
 
-    async def _look(self) -> float:
-        """Look once; says how many seconds to wait for the next look.
+    async def _fetch(self) -> float:
+        """Reserve once. Return how many seconds to wait before the next time.
 
-        A look has succeeded when all of it has: what can be read says nothing about writing.
+        All of it must succeed: a store that can be read may still refuse writes.
         """
-        self._control.news.clear()
+        self._control.jobs_available.clear()
         if self._compare_at <= self._now():
             await self._compare()
             is_ready = not (self._control.stopping or self._control.paused)
-            if not (is_ready and self._is_worth_a_look):
+            if not (is_ready and self._should_reserve):
                 return 0
         if self._is_quiet and (wait := await self._until_next_due()) > 0:
             return wait
@@ -187,11 +193,11 @@ class Fetcher:
         self._pace.begin(self._now(), self._control.finished)
         jobs = await self._reserve(free)
         self._pace.end(self._now())
-        if self._control.paused:  # since the look began
+        if self._control.paused:  # it was paused during the reservation
             await self._give_back(jobs)
             return 0
         if jobs:
-            self._vain_looks = 0
+            self._empty_fetches = 0
         suspects = [job for job in jobs if is_suspect(job, self._services.config.limits)]
         await self._hold_one_of(suspects)
         self._put([self._hold(job) for job in jobs if not suspects or job not in suspects])
@@ -204,7 +210,7 @@ class Fetcher:
         return 0 if hurry else await self._until_next_due()
 
     async def _hold_one_of(self, suspects: list[Job]) -> None:
-        """Keep one back until the others are out of reach, if none is held; leave these."""
+        """Keep one suspect if none is held yet, and put the others back with a delay."""
         config, others = self._services.config, suspects
         if not suspects:
             return
@@ -214,7 +220,7 @@ class Fetcher:
             self._hold_until = self._now() + POSTPONED / 2
         if not others:
             return
-        self._control.postponed_until = inf  # until it is known when they come back
+        self._control.postponed_until = inf  # until it is known when they are due again
         try:
             await self._give_back(others, timedelta(seconds=POSTPONED))
         finally:
@@ -234,19 +240,19 @@ class Fetcher:
         name, bus, planner = self._control.name, self._control.bus, self._services.planner
         for attempt in attempts:
             job = attempt.job
-            planner.bus_of(job, bus).emit(JobReserved, name, job)
+            planner.bus_for(job, bus).emit(JobReserved, name, job)
         if attempts:
-            self._stocked_at = self._now()
+            self._filled_at = self._now()
             self._inbox.put(attempts)
 
-    async def _return_stock(self) -> None:
-        """Let others have the jobs that found no slot here."""
+    async def _empty_inbox(self) -> None:
+        """Give back the jobs that wait for a slot, so that other processes can run them."""
         suspect, self._suspect = self._suspect, None
-        stock = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
-        for attempt in stock:
+        waiting = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
+        for attempt in waiting:
             self._control.unfinished -= 1
-            self._control.let_go(attempt)
-        await self._give_back([attempt.job for attempt in stock])
+            self._control.release(attempt)
+        await self._give_back([attempt.job for attempt in waiting])
 
     async def _reserve(self, limit: int) -> Sequence[Job]:
         jobs = await self._services.dispatch.once(
@@ -272,15 +278,15 @@ class Fetcher:
         if due_in is None:
             return longest
         if due_in > timedelta(0):
-            self._vain_looks = 0
+            self._empty_fetches = 0
             return min(due_in.total_seconds(), longest)
-        # Somebody has it locked for a moment, or our lease has ended and we have not heard yet.
-        wait = self._services.dispatch.retry_delay(self._vain_looks)
-        self._vain_looks += 1
+        # Another process has locked it for a moment, or our lease has ended unnoticed so far.
+        wait = self._services.dispatch.retry_delay(self._empty_fetches)
+        self._empty_fetches += 1
         return min(wait, longest)
 
     async def _compare(self) -> None:
-        """Give back what the store says that we hold, and we do not know of."""
+        """Give back jobs that the store says the owner holds, and that are unknown here."""
         known = {job.reservation for job in self._control.running}
         unknown = [
             job
@@ -291,7 +297,7 @@ class Fetcher:
         self._compare_at = self._now() + self._services.config.lease
 
     async def _give_back(self, jobs: Sequence[Job], delay: timedelta | None = None) -> None:
-        """Put back jobs that were not started; what is lost by now is not ours any more."""
+        """Put back jobs that were not started. Lost reservations need nothing more."""
         if not jobs:
             return
         try:
@@ -303,7 +309,7 @@ class Fetcher:
             )
         except RowRefusedError:
             if len(jobs) > 1:
-                for job in jobs:  # so that the others are given back
+                for job in jobs:  # so that all others are given back
                     await self._give_back([job], delay)
             elif not await set_refused_apart(self._services, jobs[0]):
                 raise
@@ -314,12 +320,12 @@ class Fetcher:
                 await self._cancel(job, reason)
 
     async def _cancel(self, job: Job, reason: str) -> None:
-        """Emit the end of a job that an operator had cancelled before it was given back."""
+        """Emit the end of a job that an operator cancelled before it was given back."""
         services = self._services
         ended = await end_cancelled(services, job, put_back(job), reason)
         if ended.kept:
-            bus = services.planner.bus_of(job, self._control.bus)
+            bus = services.planner.bus_for(job, self._control.bus)
             bus.emit(JobCancelled, self._control.name, job, reason)
-            services.planner.tell(job, ended.settlement, ended.followers)
-        services.wakeups.ended()
-        services.wakeups.idle()
+            services.planner.settled(job, ended.settlement, ended.followers)
+        services.wakeups.notify_ended()
+        services.wakeups.notify_idle()

@@ -1,4 +1,9 @@
-"""Attempts that wait for a slot, and slots that wait for an attempt."""
+"""The attempts that wait for a slot of their queue, and the slots that wait for an attempt.
+
+The fetcher puts attempts in, the slots take them out; no task of its own belongs to it. After
+`close` the slots take what is left, and then end. A slot that is cancelled while it waits takes
+no attempt with it.
+"""
 
 from collections import deque
 from collections.abc import Iterable
@@ -10,27 +15,28 @@ from anyio.lowlevel import checkpoint
 from bgjobs._runtime.queues.attempt import Attempt
 
 FAN_OUT = 2
-"""Slots that one slot wakes when it was woken itself and there is more to do.
+"""How many slots a woken slot wakes if more attempts wait.
 
-One that never waits goes on to the next job by itself, so waking a slot for each job would be
-in vain; where all of them wait, this reaches all slots in a few turns of the event loop.
+A slot whose handlers never wait takes the next attempt by itself, so waking a slot for each
+attempt would be wasted. Where all handlers wait, this reaches all slots within a few turns of
+the event loop.
 """
 TURN = 0.001
-"""Seconds after which the slots together let others run, where handlers never wait."""
+"""Seconds after which the slots together pause for other tasks, if handlers never wait."""
 
 
 @final
 class Inbox:
-    """Hands attempts to slots in their order, without a turn of the event loop for each.
+    """Hands attempts to slots in order, without a turn of the event loop for each attempt.
 
-    Where handlers never wait, one slot does all the work, and pauses now and then for all other
-    tasks; the slots that find it pausing rest. Were each of them to have its own turn, what
-    reserves and settles beside them would wait for all of these.
+    Where handlers never wait, one slot does all the work. It pauses now and then for all other
+    tasks, and slots that find it pausing wait. If each slot took its own turn, the fetcher and
+    the settler would have to wait for all of these turns.
     """
 
     def __init__(self) -> None:
         self._attempts: deque[Attempt] = deque()
-        self._resting: deque[Event] = deque()
+        self._idle_slots: deque[Event] = deque()
         self._turn_ends: float | None = None
         self._pausing = False
         self._closed = False
@@ -39,38 +45,38 @@ class Inbox:
         return len(self._attempts)
 
     def put(self, attempts: Iterable[Attempt]) -> None:
-        """Add some, and wake a slot that passes it on."""
+        """Add attempts and wake slots, which wake further ones."""
         self._attempts.extend(attempts)
         self._wake(FAN_OUT)
 
     def close(self) -> None:
-        """Let the slots end once nothing waits any more."""
+        """Make the slots end as soon as no attempt is left."""
         self._closed = True
-        self._wake(len(self._resting))
+        self._wake(len(self._idle_slots))
 
     def take_back(self) -> list[Attempt]:
-        """Take out all that wait."""
+        """Remove and return all attempts."""
         attempts = list(self._attempts)
         self._attempts.clear()
         return attempts
 
     def pop(self) -> Attempt | None:
-        """Give the next one if there is one now; it spares the slot a coroutine."""
+        """Return the next attempt if there is one now, without the cost of a coroutine."""
         return self._attempts.popleft() if self._attempts and not self._pausing else None
 
     async def next(self) -> Attempt | None:
-        """Give the next one, at once if there is one; None when it is closed and empty."""
+        """Return the next attempt, or wait for one; None when it is closed and empty."""
         while not self._attempts or self._pausing:
             if self._closed and not self._attempts:
-                self._wake(len(self._resting))
+                self._wake(len(self._idle_slots))
                 return None
-            await self._rest()
+            await self._wait()
             if not self._pausing:
                 self._wake(min(FAN_OUT, len(self._attempts) - 1))
         return self._attempts.popleft()
 
     async def pause(self, now: float) -> None:
-        """Let others run if the slots have had their turn, and none of them is doing so."""
+        """Let other tasks run if the turn of the slots is over, and no slot is pausing."""
         if self._turn_ends is None:
             self._turn_ends = now + TURN
         if now < self._turn_ends or self._pausing:
@@ -81,17 +87,17 @@ class Inbox:
             await checkpoint()
         finally:
             self._pausing = False
-            self._wake(1)  # it goes on where the next handler waits
+            self._wake(1)  # it takes over if the handler of this slot waits next
 
-    async def _rest(self) -> None:
-        rest = Event()
-        self._resting.append(rest)
+    async def _wait(self) -> None:
+        woken = Event()
+        self._idle_slots.append(woken)
         try:
-            await rest.wait()
+            await woken.wait()
         finally:
-            if not rest.is_set():
-                self._resting.remove(rest)
+            if not woken.is_set():
+                self._idle_slots.remove(woken)
 
     def _wake(self, slots: int) -> None:
-        for _ in range(min(slots, len(self._resting))):
-            self._resting.popleft().set()
+        for _ in range(min(slots, len(self._idle_slots))):
+            self._idle_slots.popleft().set()

@@ -1,7 +1,8 @@
-"""Runs a coroutine in a context of its own, inside the task that awaits it.
+"""Run a coroutine in a context of its own, inside the task that awaits it.
 
-What a handler sets in context variables must not reach the next job of its slot, which is one
-long-lived task; and a task for each job would cost more than the rest of the job.
+Context variables that a handler sets must not reach the next job of its slot, which runs in the
+same task. A task per job would isolate them, too, but cost more than all other work for the
+job. Cancellation passes through: the coroutine gets it as if the task awaited it directly.
 """
 
 from collections.abc import Callable, Coroutine, Generator
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 @final
 class IsolatedContext:
-    """Awaiting it awaits the coroutine, each step of which sees `context`."""
+    """Awaiting it awaits the coroutine, each step of which runs in `context`."""
 
     __slots__ = ("_context", "_coroutine")
 
@@ -26,7 +27,7 @@ class IsolatedContext:
         self._context = context
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        """Pass on what the event loop and the coroutine say to each other; hence Any."""
+        """Pass on what the event loop and the coroutine send to each other, hence Any."""
         run: Callable[..., Any] = self._context.run
         coroutine = self._coroutine
         step = partial(run, coroutine.send, None)
@@ -44,19 +45,19 @@ class IsolatedContext:
 
 
 _KINDS = (RuntimeError, AttributeError, TypeError)
-"""What such a call ends in; other errors of these libraries say something else."""
+"""The errors of a call on the wrong loop; other errors have other causes."""
 _OF_ASYNCIO = ("no running event loop", "no current event loop", "unrecognized yield message")
 _OF_TRIO = ("must be called from async context", "Task got bad yield")
 _OF_TRIO_IN_THREADS = "this thread wasn't created by Trio"
 _DEEPEST = 100
-"""Causes and members of groups that are looked at."""
+"""How many causes and members of groups are searched at most."""
 
 
 def other_loop_hint(error: BaseException, *, on_loop: bool) -> str:
-    """Return what to do where a handler seems to need the other event loop, else ''.
+    """Return advice if a handler seems to need the other event loop, else ''.
 
-    To be asked on the event loop. In a thread neither loop runs, so a plain handler that calls
-    for one would find none on the other loop either; only calls from a thread to Trio differ.
+    Call this on the event loop. In a thread no loop runs, so a plain handler that needs one
+    would find none on the other loop either. Calls from a thread to Trio are the exception.
     """
     if native_task() is None:
         is_misplaced = on_loop and _is_any(error, "asyncio", _OF_ASYNCIO)
@@ -74,7 +75,7 @@ def _hint(found: str, needed: str, name: str) -> str:
 
 
 def _is_any(error: BaseException, library: str, texts: tuple[str, ...]) -> bool:
-    """Whether the error, or one in it, has one of these texts or was raised in the library."""
+    """Whether an error, or one inside it, has one of these texts or was raised in `library`."""
     rest = [error]
     for _ in range(_DEEPEST):
         if not rest:
@@ -94,7 +95,7 @@ def _has(error: BaseException, texts: tuple[str, ...]) -> bool:
 
 
 def _in(library: str, trace: TracebackType | None) -> bool:
-    """Whether the innermost frame is one of the library."""
+    """Whether the innermost frame belongs to `library`."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     name = "" if trace is None else trace.tb_frame.f_globals.get("__name__")

@@ -1,7 +1,10 @@
-"""One slot of a queue: it runs one attempt after the other, for as long as the queue lives.
+"""One slot of a queue: a task that runs one attempt after another while the queue runs.
 
-Starting a task for every job would cost more than the rest of the job, and so would a cancel
-scope for each: a slot stays in its scope until an attempt is cancelled or raises.
+A task per job would cost more than all other work for the job, and so would a cancel scope per
+job. A slot keeps its scope until an attempt is cancelled or raises. It ends when the inbox is
+closed and empty. A cancellation of the queue ends it with its handler; the job is released by
+the monitor. The end of each attempt goes to the settler, so an unavailable store does not block
+a slot, except for ends that are written alone.
 """
 
 from typing import final
@@ -37,55 +40,58 @@ class Slots:
     inbox: Inbox
     settler: Settler
     culprits: set[UUID]
-    """The jobs that bring the queue down."""
+    """The jobs whose errors end the queue."""
 
 
 @final
 class Slot:
-    """Takes jobs out of the inbox, calls their handlers and hands their ends on."""
+    """Takes attempts from the inbox, calls their handlers and settles their ends."""
 
     def __init__(self, shared: Slots) -> None:
         self._shared = shared
         self.attempt: Attempt | None = None
-        """The one whose handler is being called."""
+        """The one whose handler runs now."""
         self._cancellations = 0
-        """How often the block had been cancelled natively when that began."""
+        """How often the task of `run` had been cancelled natively when the handler began."""
 
     async def run(self) -> None:
-        """Run jobs until the inbox is closed and empty."""
+        """Run attempts until the inbox is closed and empty."""
         try:
             while await self._run_in_a_scope():
                 pass
         finally:
-            self.attempt = None  # its handler has ended, also where that ends the queue
+            self.attempt = None  # its handler has ended, also if that ends the queue
 
     async def _run_in_a_scope(self) -> bool:
-        """Run jobs to the last one, or to one that is cancelled or raises; True for more."""
+        """Run attempts up to the last, or one that is cancelled or raises; True to go on."""
         more, outcome = True, None
         try:
             with CancelScope() as scope:
-                more = await self._run_jobs(scope)
+                more = await self._run_attempts(scope)
         except BaseException as error:
             if self.attempt is not None:
                 outcome = await self._outcome_of(self.attempt, error)
-            elif not await self._outlives(error):
+            elif not await self._survives(error):
                 raise
         attempt, self.attempt = self.attempt, None
         if attempt is not None:
-            await self._end(attempt, outcome or attempt.cancelled())
+            await self._end(attempt, outcome or attempt.outcome_of_cancellation())
         return more
 
-    async def _outlives(self, error: BaseException) -> bool:
-        """Whether a slot without a job goes on: a handler that has ended cancels its task."""
+    async def _survives(self, error: BaseException) -> bool:
+        """Whether a slot without an attempt goes on after this error.
+
+        It does if a handler that has ended had cancelled the task of its slot.
+        """
         if not isinstance(error, get_cancelled_exc_class()):
             return False
         if not clear_native_cancellation():
             return False
-        await checkpoint()  # where all tasks are cancelled, the queue has noticed it by then
+        await checkpoint()  # raises by now if all tasks of the queue were cancelled
         return True
 
-    async def _run_jobs(self, scope: CancelScope) -> bool:
-        """Run jobs until there will be no more, or the scope is spent; then it gives True."""
+    async def _run_attempts(self, scope: CancelScope) -> bool:
+        """Run attempts until the inbox ends, or until `scope` is spent; then return True."""
         shared, clock = self._shared, self._shared.services.clock
         inbox, host = shared.inbox, shared.services.lifecycle.host
         while (attempt := inbox.pop() or await inbox.next()) is not None:
@@ -105,30 +111,30 @@ class Slot:
         return False
 
     def _reason_not_to_start(self, attempt: Attempt) -> Outcome | None:
-        """Give the outcome of a job that is not to be started now; else tell that it is."""
+        """Return the outcome of a job that must not start now; else emit `JobStarted`."""
         control, planner = self._shared.control, self._shared.services.planner
         job = attempt.job
-        if attempt.order is not None:
-            return attempt.order
+        if attempt.cancelled is not None:
+            return attempt.cancelled
         if control.stopping:
             return Unstarted()
         if is_too_late(job):
             return TooLate()
-        planner.bus_of(job, control.bus).emit(JobStarted, control.name, job)
+        planner.bus_for(job, control.bus).emit(JobStarted, control.name, job)
         return None
 
     async def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:
         cancelled, lifecycle = get_cancelled_exc_class(), self._shared.services.lifecycle
         if isinstance(error, cancelled) and lifecycle.is_torn_down(self._cancellations):
-            raise error  # no failure of the handler's: the whole process ends
-        if self._shared.control.stopping and _says_that_it_stops(error):
+            raise error  # the whole process ends, so this is no failure of the handler
+        if self._shared.control.stopping and _is_refused_by_the_stop(error):
             return Interrupted()
         try:
             outcome = await attempt.outcome_of(error)
         except Exception as crash:
             self._blame(attempt.job, crash)
             raise
-        if contains_error(error, cancelled):  # it must not reach the next handler
+        if contains_error(error, cancelled):  # or the next handler would count as cancelled
             clear_native_cancellation()
         return outcome
 
@@ -143,13 +149,13 @@ class Slot:
             raise
 
     def _blame(self, job: Job, error: Exception) -> None:
-        """Count the crash for this job: the queue goes down with what is raised."""
+        """Count a crash for this job: the error ends the queue."""
         self._shared.culprits.add(job.id)
-        # Told now: a plain handler's thread may keep the queue from ending.
+        # Emitted now: the thread of a plain handler may delay the end of the queue.
         self._shared.control.bus.emit(QueueError, self._shared.control.name, error)
 
 
-def _says_that_it_stops(error: BaseException) -> bool:
-    """Whether a handler asked for what an application that stops no longer begins."""
+def _is_refused_by_the_stop(error: BaseException) -> bool:
+    """Whether a handler asked for something that a stopping application does not begin."""
     cause = unwrapped(error)
     return isinstance(cause, NotRunningError) and cause.removed is None

@@ -1,4 +1,8 @@
-"""What outlives the single starts of a queue: its switches, and what it holds."""
+"""The state of a queue that its single starts share: its switches, and the jobs it holds.
+
+Users pause and resume a running queue through it. No task belongs to it: the tasks of
+`Consumer` read and change it on the event loop, and wait for its wakeups.
+"""
 
 from typing import final
 
@@ -15,49 +19,49 @@ from bgjobs.events import QueuePaused, QueueResumed
 
 @final
 class QueueControl:
-    """A queue of a running application: hold it up, let it go on, see what it runs."""
+    """A queue of a running application: pause it, resume it, and see which jobs it runs."""
 
     def __init__(
-        self, queue: Queue, bus: Bus, news: Wakeup, *, is_scheduled: bool = False
+        self, queue: Queue, bus: Bus, jobs_available: Wakeup, *, is_scheduled: bool = False
     ) -> None:
         self._paused = False
         self._paused_everywhere = False
         self.is_scheduled = is_scheduled
-        """Whether it runs a scheduled job, which has a switch of its own."""
+        """Whether it runs a scheduled job, which is paused by itself."""
         self.caps: tuple[Cap, ...] = tuple(
             worker.cap for worker in queue.workers if worker.cap is not None
         )
-        """What its reservations have to keep to."""
+        """The limits that its reservations must respect."""
         self.bus = bus
         """Its listeners, and those of the whole application."""
         self.config = queue
-        """The settings."""
-        self.news = news
+        """Its settings."""
+        self.jobs_available = jobs_available
         """Set when there may be jobs to reserve."""
-        self.room: Wakeup = Wakeup()
-        """Set when a slot is free again, an end is committed, or a switch was turned."""
-        self.hurry: Wakeup = Wakeup()
-        """Set when it was told to stop, and when it was told to stop sooner."""
+        self.state_changed: Wakeup = Wakeup()
+        """Set when a slot is free again, an end is committed, or it is paused or stopped."""
+        self.grace_changed: Wakeup = Wakeup()
+        """Set when it is stopped, and when its grace is shortened."""
         self.held: dict[Attempt, Job] = {}
-        """What is reserved and not settled yet.
+        """Jobs that are reserved and not settled yet.
 
-        By attempt, not by id: a job that is tried again at once may be reserved anew before
-        the slot that ran it has heard of its own commit.
+        By attempt, not by id: a job that is retried at once may be reserved again before the
+        slot that ran it knows that its end is committed.
         """
         self.unfinished: int = 0
-        """How many of these wait for a slot or run in one; the others wait for their commit."""
+        """How many held jobs wait for a slot or run; the others wait for their commit."""
         self.finished: int = 0
         """How many attempts have ended so far."""
         self.postponed_until: float = 0.0
-        """Until then jobs that are due may wait as delayed ones, by the monotonic clock."""
+        """Until then, by the monotonic clock, jobs that are due may be stored as delayed."""
         self.taken: int = 0
         """How many jobs it has reserved so far."""
         self.stopped: Event = Event()
-        """Set when it shall stop."""
+        """Set when it is stopped."""
         self.stopping: bool = False
-        """Whether it shall stop, or has; asked before each job."""
+        """Whether it is stopped; read before each job."""
         self.grace: float = 0.0
-        """How long its handlers may go on once it is stopping."""
+        """How many seconds its handlers may go on after it is stopped."""
 
     @property
     def name(self) -> str:
@@ -66,7 +70,7 @@ class QueueControl:
 
     @property
     def paused(self) -> bool:
-        """Whether it starts no new jobs, here or anywhere."""
+        """Whether it starts no new jobs, because it is paused here or on all nodes."""
         return self._paused or self._paused_everywhere
 
     @property
@@ -80,15 +84,15 @@ class QueueControl:
         return tuple(self.held.values())
 
     def pause(self) -> None:
-        """Reserve no more jobs in this process; the handlers that run go on."""
+        """Stop reserving jobs in this process; handlers that run go on."""
         self._switch(here=True, everywhere=self._paused_everywhere)
 
     def resume(self) -> None:
         """Reserve jobs again, unless an operator has paused the queue everywhere."""
         self._switch(here=False, everywhere=self._paused_everywhere)
 
-    def heed(self, *, paused: bool) -> None:
-        """Follow what operators want of the queues of this name on all nodes."""
+    def set_paused_everywhere(self, *, paused: bool) -> None:
+        """Apply what operators have set for the queues of this name on all nodes."""
         self._switch(here=self._paused, everywhere=paused)
 
     def _switch(self, *, here: bool, everywhere: bool) -> None:
@@ -96,43 +100,43 @@ class QueueControl:
         self._paused, self._paused_everywhere = here, everywhere
         if before != self.paused:
             self.bus.emit(QueuePaused if self.paused else QueueResumed, self.name)
-            self._poke()  # what is reserved and not started is given back at once
+            self._wake()  # reserved jobs that have not started are given back at once
 
     def stop(self, grace: float) -> None:
-        """Reserve no more, let handlers go on for `grace` seconds, then cancel them.
+        """Reserve no more jobs; cancel handlers that still run after `grace` seconds.
 
         A second call can only shorten the grace.
         """
         self.grace = min(self.grace, grace) if self.stopping else grace
         self.stopping = True
         self.stopped.set()
-        self.hurry.set()
-        self._poke()
+        self.grace_changed.set()
+        self._wake()
 
     def hold(self, attempt: Attempt) -> None:
-        """Note that a job was reserved."""
+        """Record that a job was reserved."""
         self.held[attempt] = attempt.job
         self.unfinished += 1
 
     def finish_one(self) -> None:
-        """Note that an attempt has ended, so that a slot is free."""
+        """Record that an attempt has ended, so that a slot is free."""
         self.unfinished -= 1
         self.finished += 1
-        self.room.set()
+        self.state_changed.set()
 
-    def let_go(self, attempt: Attempt) -> bool:
-        """Note that a job is settled; says whether nothing is held any more."""
+    def release(self, attempt: Attempt) -> bool:
+        """Record that a job is settled. Return whether the queue holds no job now."""
         self.held.pop(attempt, None)
-        self.room.set()
+        self.state_changed.set()
         if self.caps:
-            self.news.set()  # another job of that worker may be reserved now
+            self.jobs_available.set()  # another job of that worker may be reserved now
         return not self.held
 
-    def forget_all(self) -> None:
-        """Hold nothing any more: what is left is the monitor's."""
+    def release_all(self) -> None:
+        """Record that the queue holds no job: the monitor releases those that were left."""
         self.held.clear()
         self.unfinished = 0
 
-    def _poke(self) -> None:
-        self.news.set()
-        self.room.set()
+    def _wake(self) -> None:
+        self.jobs_available.set()
+        self.state_changed.set()

@@ -1,1 +1,1 @@
-"""Scheduled jobs: the row of each, its plan and its runs."""
+"""Scheduled jobs: the row of each, what is planned next, and its runs."""

@@ -1,4 +1,9 @@
-"""A scheduled job of a running application, as its user sees it."""
+"""What users do with a scheduled job of a running application.
+
+No task belongs to it: its methods run in the task of the caller, which waits until a change is
+stored. A caller that is cancelled leaves its change pending, and so does an unavailable store;
+the task of the scheduled job makes it later.
+"""
 
 from functools import partial
 from typing import final
@@ -23,11 +28,11 @@ from bgjobs.schedules.base import Schedule
 class ScheduledJobControl:
     """A scheduled job of a running application: pause it, change it, trigger it.
 
-    The switches change its one row, which all processes share, so they hold for all of them
-    and outlive this one. A run that has begun is finished first: if it goes on here, the change
-    is made at its end; if it goes on in another process, the call waits for that end. Cancelled
-    or failed meanwhile, the change is made later all the same, as long as this process runs;
-    when it stops, once more is tried and no longer waited.
+    A change is written to its one row, which all processes share. So it holds for all of them,
+    and outlives this process. A run that has begun ends first. If this process runs it, the
+    change is made at its end, and the call does not wait. If another process runs it, the call
+    waits for its end. After a cancellation or an error of the call, this process still makes
+    the change later; when it stops, it tries once more without waiting.
     """
 
     def __init__(self, row: ScheduledRow, services: Services) -> None:
@@ -41,33 +46,35 @@ class ScheduledJobControl:
 
     @property
     def config(self) -> ScheduledJob:
-        """The settings, with the schedule that was last asked for here."""
+        """The settings, with the schedule that this process has last set."""
         return self._row.job
 
     async def occurrence(self) -> Occurrence | None:
-        """Give the occurrence that waits or runs; None when there is none."""
+        """Return the occurrence that waits or runs; None if there is none."""
         self._check()
-        standing = await self._row.standing()
-        return None if standing is None else standing.occurrence
+        current = await self._row.current()
+        return None if current is None else current.occurrence
 
     async def pause(self) -> None:
-        """Let no run begin until `resume`.
+        """Start no run until `resume`.
 
-        A run that failed and waits for its next attempt is given up.
+        A run that has failed and waits for its next attempt is abandoned.
         """
         await self._change(Change(paused, begun_too=True))
         self._row.bus.emit(ScheduledJobPaused, self.name)
 
     async def resume(self) -> None:
-        """Plan the next run; what was missed is not made up."""
+        """Plan the next run; runs that were missed while it was paused are not made up."""
         await self._change(Change(resumed))
         self._row.bus.emit(ScheduledJobResumed, self.name)
 
     async def replace(self, schedule: Schedule) -> None:
         """Follow another schedule from now on; a run that is due already comes first.
 
-        A process that starts later with other settings goes back to those. Raises
-        `NoOccurrenceError` for a schedule that has ended; nothing is changed.
+        A process that starts later with other settings returns to those.
+
+        Raises:
+            NoOccurrenceError: The schedule has ended; nothing is changed.
         """
         self._check()
         check_schedule("replace", schedule)
@@ -76,14 +83,14 @@ class ScheduledJobControl:
         await self._change(Change(partial(replanned, recurrence=self._row.job.recurrence)))
 
     async def trigger(self) -> Job:
-        """Run it once now, beside what is planned; raises the same as `BgJobs.enqueue`."""
+        """Enqueue an extra run; the planned run stays. Raises the same as `BgJobs.enqueue`."""
         self._check()
         return (await enqueue(self._services, [self._row.job.run_request()]))[0]
 
     async def _change(self, change: Change) -> None:
         self._check()
         self._row.add(change)
-        await self._row.bring_about()
+        await self._row.apply_pending()
 
     def _check(self) -> None:
         self._services.lifecycle.check()

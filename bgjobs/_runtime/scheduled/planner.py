@@ -1,4 +1,10 @@
-"""Plans the next run of a scheduled job whenever one ends, whoever of this process ran it."""
+"""Plans the next run of a scheduled job at the end of each run, in whichever queue it ran.
+
+No task belongs to it: the settler and the monitor ask it which job to store together with the
+end of a run. The store then calls `PlannedRun` in one of its threads, inside the transaction,
+with its own time. If the store is unavailable nothing is stored, and the end and the next run
+are written together later.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,45 +27,45 @@ from bgjobs.events import OccurrencePlanned, OccurrencesMissed
 from bgjobs.stores.types import NewJob
 
 IMPOSSIBLE = (NoOccurrenceError, ScheduleValidationError)
-"""What a schedule raises that has ended, or whose text or time zone is unknown here."""
+"""The errors of a schedule that has ended, or whose text or time zone is unknown here."""
 
 
 @final
 @frozen(eq=False)
 class Change:
-    """One step from what stands to what is wanted."""
+    """A change of the stored occurrence, as a pure function."""
 
     step: Callable[[Occurrence, datetime], Occurrence]
     begun_too: bool = False
-    """Whether it ends an occurrence that waits for its next attempt."""
+    """Whether it also ends an occurrence that waits for its next attempt."""
     request: JobRequest | None = None
-    """The arguments of the runs from now on; None leaves them as they are."""
+    """The request for all runs from now on; None leaves it as it is."""
     configured: bool = False
-    """Whether every start asks for it again."""
+    """Whether it comes from the settings, so that each start makes it again."""
 
 
 @final
 @define(eq=False)
 class PlannedRun:
-    """What `NewJob.plan` is for the run of a scheduled job, and what became of it.
+    """The `NewJob.plan` of the run of a scheduled job, and the occurrence that it planned.
 
-    The store calls it in one of its threads, with its own time: the time of this process may be
-    behind, or ahead, since one of the two clocks was set. Nothing but the schedule and the
-    changes that were wanted when the run was asked for goes into it.
+    The store calls it in one of its threads, with its own time: after one of the clocks was
+    set, the time of this process differs. It uses only the schedule and the changes that were
+    pending when the run was requested.
     """
 
     changes: Sequence[Change]
-    """What the run includes."""
+    """The changes that are part of the run."""
     occurrence: Occurrence
-    """What it serves, as it was planned last; an estimate before the store has called."""
+    """The occurrence, as it was last planned; an estimate until the store has called."""
     now: datetime
-    """When that was planned."""
+    """When it was last planned."""
     _begin: Callable[[datetime], Occurrence]
     _asked: JobRequest
     _random: Random
 
     def __call__(self, now: datetime) -> JobRequest:
-        """Plan it by the store's time; if the schedule has ended by then, it stays as it is."""
+        """Plan it by the store's time; the estimate stays if the schedule has ended by then."""
         with suppress(*IMPOSSIBLE):
             occurrence = self._begin(now)
             for change in self.changes:
@@ -68,12 +74,12 @@ class PlannedRun:
         return self.request()
 
     def request(self) -> JobRequest:
-        """Return the job that serves the occurrence."""
+        """Return the request for the job that serves the occurrence."""
         return request_of(self._asked, self.occurrence, self._random)
 
 
 def occurrence_of(new: NewJob) -> Occurrence | None:
-    """Return what a run serves, as it was planned last."""
+    """Return the occurrence that a new job serves, as it was last planned."""
     run = new.plan
     return run.occurrence if isinstance(run, PlannedRun) else new.request.options.occurrence
 
@@ -93,28 +99,28 @@ class Scheduled(Protocol):
 
     @property
     def policy(self) -> RetryPolicy:
-        """How often its runs are tried."""
+        """How often its runs are retried."""
         ...
 
     def follower(self, ended: Job, now: datetime, *, dropped: bool) -> NewJob | None:
-        """Give the run after one that has ended, or None when there is no more."""
+        """Return the run after one that has ended, or None if there is none."""
         ...
 
     def run_settled(self, followers: Sequence[PlannedRun]) -> None:
-        """Hear that the end of a run is stored, and these with it."""
+        """React to the end of a run, which is stored together with these runs."""
         ...
 
     def clock_was_set(self) -> None:
-        """Hear that the store's clock has been set back."""
+        """React to a store's clock that was set back."""
         ...
 
 
 @final
 class Planner:
-    """Knows the scheduled jobs of one application, and says what follows a run.
+    """Knows the scheduled jobs of one application, and decides what follows a run.
 
-    A process that does not have the scheduled job plans nothing: one that has it will see that
-    its row is gone.
+    A process without the scheduled job plans nothing after its runs. A process that has it
+    notices that the row is missing, and plans it again.
     """
 
     def __init__(self, time: StoreClock) -> None:
@@ -122,14 +128,14 @@ class Planner:
         self._scheduled: dict[str, Scheduled] = {}
 
     def add(self, name: str, scheduled: Scheduled) -> None:
-        """Let it have a say about its runs."""
+        """Register a scheduled job, which decides about its runs from now on."""
         self._scheduled[name] = scheduled
 
     def scheduled(self, job: Job) -> Scheduled | None:
-        """Return the scheduled job that this is a run of, if it is one of this application's.
+        """Return the scheduled job that `job` is a run of; None if this application has none.
 
-        Only what holds its unique key is: another row that says so was not made by it, and what
-        followed would have to wait for the one that holds the key.
+        A run must have the unique key of its scheduled job. Another row with such an occurrence
+        was not made by it, and its next run would have to wait for the row that has the key.
         """
         occurrence = job.occurrence
         if occurrence is None or job.unique_key != occurrence.recurrence.unique_key:
@@ -137,15 +143,15 @@ class Planner:
         scheduled = self._scheduled.get(occurrence.recurrence.name)
         return scheduled if scheduled is not None and scheduled.worker == job.name else None
 
-    def bus_of(self, job: Job, otherwise: Bus) -> Bus:
-        """Give who is to hear of this job."""
+    def bus_for(self, job: Job, default: Bus) -> Bus:
+        """Return the bus for the events of a job: that of its scheduled job, or `default`."""
         if job.occurrence is None:
-            return otherwise
+            return default
         scheduled = self.scheduled(job)
-        return otherwise if scheduled is None else scheduled.bus
+        return default if scheduled is None else scheduled.bus
 
     def followers(self, job: Job, settlement: Settlement) -> Sequence[NewJob]:
-        """Give what is to be stored with this end of a run: the next one, or nothing."""
+        """Return the jobs to store with this end of a run: the next run, or none."""
         scheduled = self.scheduled(job)
         if scheduled is None or isinstance(settlement, Requeue):
             return ()
@@ -153,8 +159,8 @@ class Planner:
         follower = scheduled.follower(job, self._time.now(), dropped=dropped)
         return () if follower is None else (follower,)
 
-    def tell(self, job: Job, settlement: Settlement, followers: Sequence[NewJob]) -> None:
-        """Tell what was planned, and what was missed before it, once both are stored."""
+    def settled(self, job: Job, settlement: Settlement, followers: Sequence[NewJob]) -> None:
+        """Emit which run was planned and which were missed, after both are stored."""
         scheduled = self.scheduled(job)
         if scheduled is None or job.occurrence is None:
             return
@@ -163,19 +169,19 @@ class Planner:
         for run in runs:
             planned = run.occurrence
             if scheduled.bus.has_listeners:
-                _tell_missed(scheduled.bus, job.occurrence, settlement, run)
+                _emit_missed(scheduled.bus, job.occurrence, settlement, run)
                 if not planned.paused:
                     scheduled.bus.emit(OccurrencePlanned, planned.recurrence.name, planned.at)
 
     def clock_was_set(self) -> None:
-        """Make all scheduled jobs look at their rows: the store's clock was set back."""
+        """Make all scheduled jobs check their rows, because the store's clock was set back."""
         for scheduled in self._scheduled.values():
             scheduled.clock_was_set()
 
 
-def _tell_missed(bus: Bus, ended: Occurrence, settlement: Settlement, run: PlannedRun) -> None:
+def _emit_missed(bus: Bus, ended: Occurrence, settlement: Settlement, run: PlannedRun) -> None:
     missed = [ended.at] if isinstance(settlement, Drop) else []
-    with suppress(ScheduleValidationError):  # what cannot be read here cannot be counted
+    with suppress(ScheduleValidationError):  # its missed runs cannot be counted
         follows = run.occurrence.recurrence.schedule == ended.recurrence.schedule
         until = run.occurrence.at if follows else min(run.occurrence.at, run.now)
         missed += missed_between(ended.recurrence, ended.at, until)

@@ -1,8 +1,10 @@
-"""The one row of a scheduled job, and how changes reach it.
+"""The one stored row of a scheduled job, and the changes that wait to be written to it.
 
-A change is a pure step from the occurrence that stands to the one that is wanted. It stays
-pending until it is in the row: the row may be running, here or elsewhere, or the store away.
-Once it is there it is forgotten, so what another process changes later stands.
+A change is a pure function from the stored occurrence to the wanted one. It stays pending while
+the row runs, here or in another process, and while the store is unavailable. Once it is written
+it is dropped, so a later change by another process is not undone. The task of the scheduled job
+(`runner`) applies pending changes, and so do callers of `ScheduledJobControl`; the cancellation
+of either leaves them pending.
 """
 
 import json
@@ -38,7 +40,7 @@ from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.bus import Bus
 from bgjobs._runtime.cancellation import raise_if_cancelled
 from bgjobs._runtime.notifications.wakeups import Wakeup
-from bgjobs._runtime.persistence.ticket import fault_in
+from bgjobs._runtime.persistence.ticket import answer_error
 from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.scheduled.planner import IMPOSSIBLE, Change, PlannedRun, occurrence_of
 from bgjobs._runtime.services import Services
@@ -52,49 +54,49 @@ from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
 from bgjobs.stores.types import NewJob
 
 RECHECK = 0.5
-"""Seconds between two looks at a row that another process is running, if nothing is heard."""
+"""Seconds between two checks of a row that another process runs, without a notification."""
 
 
 @final
 class ScheduledRow:
-    """Keeps the row of a scheduled job as this application wants it."""
+    """Writes and maintains the row of a scheduled job as this application wants it."""
 
     def __init__(self, job: ScheduledJob, services: Services, bus: Bus) -> None:
         self.job = job
-        """The settings in force here."""
+        """The settings that are in force in this process."""
         self.worker: str = job.worker.name
         self.bus = bus
         self.policy: RetryPolicy = RetryPolicy(max_retries=job.max_retries, backoff=job.backoff)
         self.pending: list[Change] = []
-        """Oldest first."""
+        """The changes that are not in the row yet, oldest first."""
         self.removed: bool = False
-        self.news: Wakeup = Wakeup()
-        """Set when there may be something to do."""
+        self.wakeup: Wakeup = Wakeup()
+        """Set when the row may need a change."""
         self._services = services
         self._random = Random()
         self._lock = Lock()
-        self._elsewhere = services.wakeups.subscribe([self.worker])
-        self._unsure: tuple[UUID, Occurrence | None] | None = None
+        self._notified = services.wakeups.subscribe([self.worker])
+        self._unconfirmed: tuple[UUID, Occurrence | None] | None = None
         self.add(self._as_configured())
 
     def add(self, change: Change) -> None:
-        """Note a change; it is brought about soon, whatever becomes of the caller."""
+        """Add a change; it will be applied even if the caller is cancelled."""
         self.pending.append(change)
-        self.news.set()
+        self.wakeup.set()
 
     def remove(self) -> None:
-        """Let nothing follow any more, and the row vanish, whatever else was wanted."""
+        """Drop all other changes, plan no run after the current one, and delete the row."""
         self.removed = True
         self.pending.clear()
         self.add(Change(unchanged, begun_too=True))
 
     def close(self) -> None:
-        """Hear and tell no more."""
-        self._services.wakeups.unsubscribe(self._elsewhere)
+        """End its subscriptions and its listeners."""
+        self._services.wakeups.unsubscribe(self._notified)
         self.bus.remove_listeners()
 
-    async def standing(self) -> Job | None:
-        """Return the row, or None where there is none that can be read."""
+    async def current(self) -> Job | None:
+        """Return the stored row, or None if there is none that can be read."""
         find, key = self._services.store.find_unique, self.job.recurrence.unique_key
         try:
             return await self._services.dispatch.call(find, self.worker, key)
@@ -102,22 +104,22 @@ class ScheduledRow:
             await set_apart(self._services, [error.job])
             return None
 
-    async def look_after(self) -> None:
-        """Bring about what is pending; plan a row again that has vanished or waits too long."""
-        if not self.removed:  # also while a change waits for the end of a run that waits itself
-            standing = await self.standing()
-            if standing is None or await self._is_foreign(standing):
+    async def maintain(self) -> None:
+        """Apply pending changes; plan again a row that is missing or waits too long."""
+        if not self.removed:  # also if a change waits for a run that waits too long itself
+            current = await self.current()
+            if current is None or await self._is_foreign(current):
                 if not self.pending:
                     self.add(self._as_configured())
-            elif await self._is_ahead(standing):
+            elif await self._is_ahead(current):
                 self.add(Change(put_right, begun_too=True))
-        await self.bring_about()
+        await self.apply_pending()
 
-    async def look_once(self) -> None:
-        """Bring about what can be now, without waiting for anybody."""
+    async def try_to_apply(self) -> None:
+        """Apply pending changes, unless another task or process is in the way."""
         try:
             self._lock.acquire_nowait()
-        except WouldBlock:  # somebody is about it
+        except WouldBlock:  # another task is applying them
             return
         try:
             if self.pending:
@@ -127,35 +129,36 @@ class ScheduledRow:
 
     def clock_was_set(self) -> None:
         """See `Scheduled.clock_was_set`."""
-        self.news.set()
+        self.wakeup.set()
 
-    async def bring_about(self) -> None:
-        """Bring the pending changes to the row; they stay pending while it is run here.
+    async def apply_pending(self) -> None:
+        """Apply the pending changes; they stay pending while this process runs the row.
 
-        Waits while another process runs it, unless this application stops.
+        Waits while another process runs the row, unless this application stops.
         """
-        await raise_if_cancelled()  # before the lock, which uses AnyIO's own
+        await raise_if_cancelled()  # before the lock, which calls AnyIO's own check
         async with self._lock:
             while self.pending and not await self._step():
                 if self._services.lifecycle.is_ending:
                     return
                 with move_on_after(RECHECK):
-                    await self._elsewhere.wait()
+                    await self._notified.wait()
 
-    async def bring_about_last(self) -> None:
-        """Try once more what no start would ask for again, after all runs have ended.
+    async def apply_at_the_end(self) -> None:
+        """Try once more to apply changes that no later start would make by itself.
 
-        The application ends: what cannot be done now is told and given up.
+        All runs have ended, and the application ends: if it fails now, `QueueError` is emitted
+        and the changes are lost.
         """
         if all(change.configured for change in self.pending):
             return
         try:
-            await self.bring_about()
+            await self.apply_pending()
         except (StoreError, *IMPOSSIBLE) as error:
             self.bus.emit(QueueError, self.job.name, error)
 
     def follower(self, ended: Job, now: datetime, *, dropped: bool) -> NewJob | None:
-        """See `Scheduled.follower`; the pending changes count."""
+        """See `Scheduled.follower`; it includes the pending changes."""
         if ended.occurrence is None or self.removed:
             return None
         begin = partial(self._planned_after, ended.occurrence, dropped=dropped)
@@ -167,11 +170,11 @@ class ScheduledRow:
         return evolve(new, after=ended.reservation)
 
     def run_settled(self, followers: Sequence[PlannedRun]) -> None:
-        """See `Scheduled.run_settled`; what went into the next run is pending no more."""
+        """See `Scheduled.run_settled`; the changes in the next run are no longer pending."""
         for run in followers:
-            self._forget(run.changes)
+            self._drop(run.changes)
         if self.pending:
-            self.news.set()
+            self.wakeup.set()
 
     def _planned_after(self, ended: Occurrence, now: datetime, *, dropped: bool) -> Occurrence:
         step = instead_of if dropped else following
@@ -179,25 +182,28 @@ class ScheduledRow:
             return first(self.job.recurrence, now)
         try:
             planned = step(ended, now)
-        except ScheduleValidationError:  # a newer version wrote it, or its zone is unknown here
+        except ScheduleValidationError:  # of a newer version, or an unknown time zone
             planned = evolve(first(self.job.recurrence, max(now, ended.at)), previous=ended.at)
         was_set_back = planned.previous is not None and planned.previous > now
         return put_right(planned, now) if was_set_back else planned
 
-    async def _is_foreign(self, standing: Job) -> bool:
-        """Whether it is to be replaced: only the row's holder ends one that is reserved."""
-        plan, time = self.job.recurrence, self._services.time
-        if standing.reserved_by is not None or not is_foreign(standing, plan, time.now()):
-            return False
-        await self._compare_clocks()  # it is planned by the store's, which may have been set
-        return is_foreign(standing, plan, time.now())
+    async def _is_foreign(self, current: Job) -> bool:
+        """Whether to replace the row because it was not planned for this scheduled job.
 
-    async def _is_ahead(self, standing: Job) -> bool:
-        """Whether its time has to be put right, by the store's clock where that was set."""
+        A reserved row is ended by its owner alone.
+        """
+        plan, time = self.job.recurrence, self._services.time
+        if current.reserved_by is not None or not is_foreign(current, plan, time.now()):
+            return False
+        await self._compare_clocks()  # the store's clock may have been set
+        return is_foreign(current, plan, time.now())
+
+    async def _is_ahead(self, current: Job) -> bool:
+        """Whether its time must be corrected, because the store's clock was set back."""
         time = self._services.time
-        if time.is_unsure or is_ahead(standing, time.now()):
+        if time.is_unsure or is_ahead(current, time.now()):
             await self._compare_clocks()
-        return is_ahead(standing, time.now())
+        return is_ahead(current, time.now())
 
     async def _compare_clocks(self) -> None:
         services = self._services
@@ -205,79 +211,81 @@ class ScheduledRow:
         await services.dispatch.call(services.time.heartbeat, (), lease)
 
     async def _step(self) -> bool:
-        """Bring about what can be now; False when another process is in the way."""
-        pending, standing = tuple(self.pending), await self.standing()
-        self._tell_what_was_unsure(standing)
-        is_theirs = standing is not None and await self._is_foreign(standing)
-        if standing is not None and not is_theirs and self._is_put_off(standing):
+        """Apply what is possible now. Return False if another process is in the way."""
+        pending, current = tuple(self.pending), await self.current()
+        self._emit_unconfirmed(current)
+        is_theirs = current is not None and await self._is_foreign(current)
+        if current is not None and not is_theirs and self._is_deferred(current):
             return True
-        new = self._wanted(None if is_theirs else standing)
-        if standing is None:
+        new = self._wanted(None if is_theirs else current)
+        if current is None:
             done = new is None or await self._store_first(new)
-        elif new is not None and _is_same(standing, new):
+        elif new is not None and _is_same(current, new):
             done = True
         else:
-            done = standing.reserved_by is None and await self._replace(standing, new)
+            done = current.reserved_by is None and await self._replace(current, new)
         if done:
-            self._forget(pending)
+            self._drop(pending)
         return done
 
-    def _forget(self, changes: Collection[Change]) -> None:
+    def _drop(self, changes: Collection[Change]) -> None:
         self.pending = [one for one in self.pending if one not in changes]
 
-    def _wanted(self, standing: Job | None) -> NewJob | None:
-        """Give what shall stand; None for nothing."""
+    def _wanted(self, current: Job | None) -> NewJob | None:
+        """Return the row that is wanted; None if there should be none."""
         if self.removed:
             return None
-        before = None if standing is None else standing.occurrence
+        before = None if current is None else current.occurrence
         return self._changed(
             lambda now: before or first(self.job.recurrence, now),
             self._services.time.now(),
-            standing,
+            current,
         )
 
-    def _is_put_off(self, standing: Job) -> bool:
-        if standing.reserved_by is not None:
-            return self._services.is_running(standing.id)
-        return has_begun(standing) and not any(one.begun_too for one in self.pending)
+    def _is_deferred(self, current: Job) -> bool:
+        if current.reserved_by is not None:
+            return self._services.is_running(current.id)
+        return has_begun(current) and not any(one.begun_too for one in self.pending)
 
     async def _store_first(self, new: NewJob) -> bool:
-        """Store it in a transaction of its own.
+        """Store the row in a transaction of its own.
 
-        Another one may hold its key for as long as it likes, and no other job waits with it.
+        Another transaction may hold its unique key for any time, and no other job should wait.
         """
         services = self._services
-        self._unsure = new.id, None
+        self._unconfirmed = new.id, None
         write, now = services.store.write, services.clock.store_now()
         asked = evolve(new, repeated=True)  # an earlier try may have stored it
         try:
             written = await services.dispatch.call(write, [asked], now=now)
-        except UnreadableJobError as error:
-            await set_apart(services, [error.job])
+        except UnreadableJobError as unreadable:
+            await set_apart(services, [unreadable.job])
             return False
-        if fault := fault_in(written, 1, services.store.label):
-            raise fault
+        if error := answer_error(written, 1, services.store.label):
+            raise error
         [stored] = written.jobs
-        self._tell_what_was_unsure(stored)
+        self._emit_unconfirmed(stored)
         return stored.id == new.id
 
-    async def _replace(self, standing: Job, new: NewJob | None) -> bool:
+    async def _replace(self, current: Job, new: NewJob | None) -> bool:
         services = self._services
         if new is not None:
-            self._unsure = new.id, standing.occurrence
+            self._unconfirmed = new.id, current.occurrence
         now = services.clock.store_now()
-        replaced = await services.dispatch.call(services.store.replace, standing, new, now=now)
+        replaced = await services.dispatch.call(services.store.replace, current, new, now=now)
         if replaced and new is not None:
-            self._tell(standing.occurrence, occurrence_of(new))
+            self._emit(current.occurrence, occurrence_of(new))
         return replaced
 
-    def _tell_what_was_unsure(self, standing: Job | None) -> None:
-        """Tell of a row whose storing was not answered, if it is what stands."""
-        if self._unsure is not None and standing is not None and standing.id == self._unsure[0]:
-            self._tell(self._unsure[1], standing.occurrence)
+    def _emit_unconfirmed(self, current: Job | None) -> None:
+        """Emit that a row was planned if its write had no answer, but is the stored one."""
+        if self._unconfirmed is not None and current is not None:
+            stored_id, before = self._unconfirmed
+            if current.id == stored_id:
+                self._emit(before, current.occurrence)
 
-    def _tell(self, before: Occurrence | None, now: Occurrence | None) -> None:
-        self._unsure = None
+    def _emit(self, before: Occurrence | None, now: Occurrence | None) -> None:
+        self._unconfirmed = None
         if now is not None and not now.paused:
             if before is None:
                 self.bus.emit(OccurrencePlanned, self.job.name, now.at)
@@ -288,10 +296,10 @@ class ScheduledRow:
     def _changed(
         self, begin: Callable[[datetime], Occurrence], now: datetime, job: Job | None
     ) -> NewJob:
-        """Apply what is pending to an occurrence whose run is called as that of `job` was.
+        """Return the row for an occurrence with all pending changes, called as `job` was.
 
-        The store does it once more, by its own time. A change that cannot be made, because
-        a schedule has ended or cannot be read, is told and forgotten: the others are made.
+        The store applies them once more, by its own time. If a change fails because a schedule
+        has ended or cannot be read, `QueueError` is emitted and the change is dropped.
         """
         if job is None:
             asked = self.job.run_request()
@@ -314,13 +322,13 @@ class ScheduledRow:
         return Change(step, request=self.job.run_request(), configured=True)
 
 
-def _is_same(standing: Job, new: NewJob) -> bool:
+def _is_same(current: Job, new: NewJob) -> bool:
     asked = new.request
     return (
-        not has_begun(standing)  # or else it would be put off, or waits for too long
-        and standing.occurrence == asked.options.occurrence
-        and _is_same_json(standing.payload, asked.payload)
-        and standing.priority == asked.options.priority
+        not has_begun(current)  # else the change is deferred, or the row waits too long
+        and current.occurrence == asked.options.occurrence
+        and _is_same_json(current.payload, asked.payload)
+        and current.priority == asked.options.priority
     )
 
 
@@ -328,10 +336,10 @@ def _is_same_json(one: str, other: str) -> bool:
     if one == other:
         return True
     try:
-        # Equal dicts may be in another order. As text again, for True equals 1.
+        # Equal dicts may differ in order. Compared as text, because True equals 1.
         first_text, second_text = (
             json.dumps(json.loads(text), sort_keys=True) for text in (one, other)
         )
-    except (ValueError, RecursionError):  # a row that nothing can read is replaced
+    except (ValueError, RecursionError):  # a payload that cannot be read is replaced
         return False
     return first_text == second_text

@@ -1,4 +1,10 @@
-"""One start of a scheduled job: its row is looked after, beside a queue of one slot."""
+"""One start of a scheduled job: a task that maintains its row, beside a queue of one slot.
+
+The supervisor runs `run_scheduled` in a task, and starts it again after a crash. It ends when
+the queue is stopped or the scheduled job is removed. A cancellation ends the handler and the
+maintenance; changes that are pending then are tried once more at the end of the application.
+While the store is unavailable the maintenance retries with backoff.
+"""
 
 import math
 from contextlib import suppress
@@ -15,11 +21,11 @@ from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import QueueError
 
 PREPARATION = 2.0
-"""Seconds for which a start waits until its row is right; beyond, that comes later."""
+"""Seconds for which a start waits until its row is written; after that it goes on."""
 
 
 def queue_of(job: ScheduledJob) -> Queue:
-    """Give the queue of one slot that takes its runs, and other jobs of its worker."""
+    """Return the queue of one slot that runs it, and other jobs of its worker."""
     return Queue(
         job.name,
         workers=[job.worker],
@@ -33,35 +39,35 @@ def queue_of(job: ScheduledJob) -> Queue:
 async def run_scheduled(
     row: ScheduledRow, queue: QueueControl, services: Services, node: str
 ) -> None:
-    """Serve the occurrences until the queue is stopped or the scheduled job removed."""
+    """Run the occurrences until the queue is stopped or the scheduled job is removed."""
     await _prepare(row)
     async with create_task_group() as tasks:
-        tasks.start_soon(_look_after, row, queue, services)
+        tasks.start_soon(_maintain, row, queue, services)
         await Consumer(queue, services, node).run()
         tasks.cancel_scope.cancel()
 
 
 async def _prepare(row: ScheduledRow) -> None:
-    """Put the row right before its run can begin, unless something is in the way."""
+    """Write the row before its run can begin, if that is possible at once."""
     with move_on_after(PREPARATION), suppress(StoreError, *IMPOSSIBLE):
-        await row.look_once()
+        await row.try_to_apply()
 
 
-async def _look_after(row: ScheduledRow, queue: QueueControl, services: Services) -> None:
-    """Bring changes about at once, and now and then look whether the row is there."""
+async def _maintain(row: ScheduledRow, queue: QueueControl, services: Services) -> None:
+    """Apply changes at once, and check the row at every poll interval."""
     tries = 0
     while not row.removed or row.pending:
         with move_on_after(row.job.poll_interval):
-            await row.news.wait()
+            await row.wakeup.wait()
         try:
-            await row.look_after()
+            await row.maintain()
         except StoreUnavailableError as error:
             row.bus.emit(QueueError, row.job.name, error)
             await sleep(services.dispatch.retry_delay(tries))
             tries += 1
-            row.news.set()
+            row.wakeup.set()
         except IMPOSSIBLE as error:
             row.bus.emit(QueueError, row.job.name, error)
         else:
             tries = 0
-    queue.stop(math.inf)  # what runs, an extra run perhaps, has as long as it takes
+    queue.stop(math.inf)  # a handler that still runs, as of an extra run, has unlimited time

@@ -106,7 +106,7 @@ class Children:
     async def finish_changes(self) -> None:
         """Make the changes that waited for runs to end; call it when all have ended."""
         for row in self._rows.values():
-            await row.bring_about_last()
+            await row.apply_at_the_end()
 
     def _check_name(self, name: str) -> None:
         row = self._rows.get(name)
@@ -133,7 +133,7 @@ class Children:
         # While the application stops, handlers may still enqueue jobs for its workers.
         if not self._services.lifecycle.is_ending:
             self._services.queues.remove(control)
-        self._services.wakeups.unsubscribe(control.news)
+        self._services.wakeups.unsubscribe(control.jobs_available)
 
     def _start_services(self) -> None:
         services = self._services

@@ -1,0 +1,51 @@
+"""Decorators as users write them, around handlers whose jobs are run to their end."""
+
+import functools
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import bgjobs
+from tests.runtime.conftest import Harness
+from tests.runtime.queues.one_slot import ONE_RUN
+
+
+async def end_of(
+    app: Harness, worker: Any, *args: Any
+) -> bgjobs.SucceededJob | bgjobs.FailedJob:
+    """Run one job, and check that its slot runs another one after it."""
+    healthy = bgjobs.worker(name="healthy")(lambda: None)
+    async with bgjobs.run(app.config(worker, healthy, queue=ONE_RUN)) as bg:
+        job = await bg.enqueue(worker.request(*args))
+        last = await bg.enqueue(healthy.request())
+        assert isinstance(await bg.wait_for(last), bgjobs.SucceededJob)
+        ended = await bg.wait_for(job)
+    gc.collect()  # a coroutine that was never awaited is a warning, and that an error
+    return ended
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator as most users write it."""
+
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def logged_later(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def inner(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return inner
+
+
+def bare(function: Callable[..., Any]) -> Callable[[int], Any]:
+    """A decorator that hides the function it wraps."""
+
+    def inner(number: int) -> Any:
+        return function(number)
+
+    return inner
