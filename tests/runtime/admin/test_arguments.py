@@ -33,7 +33,7 @@ async def test_invalid_values_are_refused(sqlite_app: Harness) -> None:
             ValueError, match="expected a word of letters or digits, found '--'"
         ):
             await bg.admin.list("failed", search="--")
-        with pytest.raises(UnknownJobError, match=f"no job {unknown}: it never was, or"):
+        with pytest.raises(UnknownJobError, match=f"no job {unknown}: it was never stored, or"):
             await bg.admin.get(unknown)
         with pytest.raises(ValueError, match="reschedule: expected one of at= and in_="):
             await bg.admin.reschedule(unknown)
