@@ -39,7 +39,9 @@ from bgjobs.testing.contract import (
     leases,
     lifecycle,
     listing,
+    neighbours,
     occurrences,
+    operated_neighbours,
     priorities,
     pruning,
     replacing,
@@ -84,6 +86,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = _checks(
     listing,
     counting,
     pruning,
+    neighbours,
     concurrency,
 )
 TRANSACTION_CHECKS: tuple[Callable[[Store, Connect], None], ...] = _checks(transactions)
@@ -94,4 +97,5 @@ OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
     changing,
     searching,
     unreadable,
+    operated_neighbours,
 )
