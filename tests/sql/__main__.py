@@ -57,16 +57,25 @@ class Verdict:
         )
 
 
-def judge(database: Database, verb: str, reaching: Sequence[Check]) -> Verdict:
-    """Run these checks against each mutant of one statement, those that rejected one first."""
+def judge(
+    database: Database, verb: str, reaching: Sequence[Check], *, doubting: bool = False
+) -> Verdict:
+    """Run these checks against each mutant of one statement, those that rejected one first.
+
+    All checks pass for a mutant that is equivalent, which takes as long as many others. It is
+    run only when `doubting`.
+    """
     began = monotonic()
     checks = list(reaching)
     rejecting: list[tuple[str, str]] = []
     survivors: list[str] = []
     equivalent = 0
     for mutant in mutants(database.dialect, verb):
-        check = rejected_by(mutant, checks, database)
         is_equivalent = reason_of(mutant) is not None
+        if is_equivalent and not doubting:
+            equivalent += 1
+            continue
+        check = rejected_by(mutant, checks, database)
         if check is not None:
             rejecting.append((mutant.what, check.__name__))
             checks.remove(check)
@@ -133,13 +142,15 @@ def _reach() -> dict[str, list[str]]:
     return {verb: [check.__name__ for check in checks] for verb, checks in found.items()}
 
 
-def _judge(verb: str, reaching: Sequence[str]) -> Verdict:
+def _judge(verb: str, reaching: Sequence[str], doubting: bool) -> Verdict:
     assert _database is not None
     named = {check.__name__: check for check in checks_of(_database.dialect)}
-    return judge(_database, verb, [named[name] for name in reaching])
+    return judge(_database, verb, [named[name] for name in reaching], doubting=doubting)
 
 
-def verdicts(dialect: str, verbs: Sequence[str], processes: int) -> Iterator[Verdict]:
+def verdicts(
+    dialect: str, verbs: Sequence[str], processes: int, *, doubting: bool
+) -> Iterator[Verdict]:
     """Judge statements of one dialect in several processes."""
     with ExitStack() as stack:
         if dialect == "postgres":
@@ -152,7 +163,9 @@ def verdicts(dialect: str, verbs: Sequence[str], processes: int) -> Iterator[Ver
         reached = pool.submit(_reach).result()
         # The largest first, so that no process is left with it at the end.
         largest = sorted(verbs, key=lambda verb: -len(mutants(dialect, verb)))
-        judged = [pool.submit(_judge, verb, reached.get(verb, [])) for verb in largest]
+        judged = [
+            pool.submit(_judge, verb, reached.get(verb, []), doubting) for verb in largest
+        ]
         for one in as_completed(judged):
             yield one.result()
 
@@ -164,6 +177,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dialect", choices=DIALECTS, nargs="+", default=DIALECTS)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--verbose", action="store_true", help="name the rejecting checks")
+    parser.add_argument(
+        "--equivalents", action="store_true", help="doubt the reasons: run all checks for them"
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.verbs).difference(*map(statements, DIALECTS))
     if unknown:
@@ -173,7 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = [
             verb for verb in statements(dialect) if verb in options.verbs or not options.verbs
         ]
-        for verdict in verdicts(dialect, chosen, options.processes):
+        for verdict in verdicts(
+            dialect, chosen, options.processes, doubting=options.equivalents
+        ):
             _say(str(verdict))
             for what, check in verdict.rejecting if options.verbose else ():
                 _say(f"    {what}: {check}")

@@ -378,18 +378,19 @@ def check_a_job_that_is_being_deleted_does_not_run_again(
 
 
 def check_owners_are_locked_in_their_order(store: OperatedStore, connect: Connect) -> None:
-    first, last = sorted([start(store), start(store)])
-    _run(connect, f"delete from {{}}owners where id = '{first}'")
+    first, others = UUID(int=1), [start(store) for _ in range(20)]
     columns = "name, node, opened_at, lease_expires_at"
-    _run(connect, f"insert into {{0}}owners select '{first}', {columns} from {{0}}owners")
+    _run(
+        connect, f"insert into {{0}}owners select '{first}', {columns} from {{0}}owners limit 1"
+    )
     lock = f"select from {{}}owners where id = '{first}' for update"
 
     def close() -> list[Any]:
-        store.close_owners([first, last], now=NOW)
+        store.close_owners([first, *others], now=NOW)
         return []
 
     with _meanwhile(connect, lock, close, []):
-        _run(connect, f"select from {{}}owners where id = '{last}' for update nowait")
+        _run(connect, f"select from {{}}owners where id <> '{first}' for update nowait")
 
 
 POSTGRES_CHECKS: tuple[Check, ...] = tuple(
