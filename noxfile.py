@@ -204,6 +204,13 @@ def hostile(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Weaken each fence of the SQL statements, and see that a check of the contract fails."""
+    install(session, "test")
+    session.run("python", "-m", "tests.sql", *session.posargs)
+
+
+@nox.session
 def simulate(session: nox.Session) -> None:
     """Simulate applications under a virtual clock; `nox -s simulate -- --seeds 20000`."""
     install(session, "test")

@@ -35,6 +35,8 @@ from bgjobs.testing.contract import (
     leases,
     lifecycle,
     listings,
+    neighbours,
+    operated_neighbours,
     reservations,
     retention,
     retries,
@@ -71,9 +73,14 @@ CHECKS: tuple[Callable[[Store], None], ...] = _checks(
     leases,
     listings,
     retention,
+    neighbours,
     concurrency,
 )
 TRANSACTION_CHECKS: tuple[Callable[[Store, Connect], None], ...] = _checks(transactions)
 OPERATIONS_CHECKS: tuple[Callable[[OperatedStore], None], ...] = _checks(
-    cancellations, retries, changes, searches
+    cancellations,
+    retries,
+    changes,
+    searches,
+    operated_neighbours,
 )
