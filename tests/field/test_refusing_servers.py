@@ -16,10 +16,10 @@ import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobSucceeded, RestartLimitExceeded, StoreFailed
 from bgjobs.testing import Recorder
-from tests.chaos.small_disk import SmallDisk, may_mount
 from tests.field.working import check_work, effect, make_table, running
 from tests.fixtures.clusters import Cluster, started_cluster
 from tests.fixtures.programs import OWNER
+from tests.reliability.chaos.small_disk import SmallDisk, may_mount
 
 pytestmark = pytest.mark.anyio
 

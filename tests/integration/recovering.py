@@ -16,9 +16,9 @@ from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import Job
 from bgjobs._core.requests import JobRequest
 from bgjobs.stores.types import NewJob
-from tests.chaos.orders import moment
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 from tests.integration.recovery_worker import Orders
+from tests.reliability.chaos.orders import moment
 
 PATIENCE = 60.0
 """Seconds until waiting is given up; a safety net, not a measure."""

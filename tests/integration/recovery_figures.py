@@ -13,14 +13,14 @@ from typing import Any
 import trio
 
 import bgjobs
-from tests.chaos.orders import moment
-from tests.chaos.places import STORES, database_on
-from tests.chaos.proxy import Proxy
-from tests.chaos.server import PostgresServer, running_server
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
 from tests.integration.recovering import Recovery
 from tests.integration.recovery_worker import hang, note
+from tests.reliability.chaos.orders import moment
+from tests.reliability.chaos.places import STORES, database_on
+from tests.reliability.chaos.proxy import Proxy
+from tests.reliability.chaos.server import PostgresServer, running_server
 
 SHORT: dict[str, Any] = {"lease": 1.0}
 GIVEN: dict[str, Any] = {}

@@ -13,7 +13,7 @@ import anyio
 from attrs import frozen
 
 import bgjobs
-from tests.chaos.orders import moment
+from tests.reliability.chaos.orders import moment
 
 JOURNAL: Any = None
 """The open file, which all handlers append to."""

@@ -8,12 +8,12 @@ import pytest
 
 import bgjobs
 from bgjobs.stores.types import Counts
-from tests.chaos.orders import moment
-from tests.chaos.server import PostgresServer, running_server
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
 from tests.integration.recovering import Recovery, wait_until
 from tests.integration.recovery_worker import die, hang, note
+from tests.reliability.chaos.orders import moment
+from tests.reliability.chaos.server import PostgresServer, running_server
 
 LEASE = 1.0
 BOUND = 30.0

@@ -1,15 +1,15 @@
-"""Processes with the same scheduled jobs; for longer: `python -m tests.chaos schedules`."""
+"""Processes with the same scheduled jobs; for longer: `python -m tests.reliability.chaos schedules`."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.fleet import Fleet
-from tests.chaos.orders import EVERYTHING, orders_for
-from tests.chaos.schedules import Outcome, run_fleet
-from tests.chaos.verdict import problems
 from tests.fixtures.databases import Database
+from tests.reliability.chaos.fleet import Fleet
+from tests.reliability.chaos.orders import EVERYTHING, orders_for
+from tests.reliability.chaos.schedules import Outcome, run_fleet
+from tests.reliability.chaos.verdict import problems
 
 pytestmark = pytest.mark.slow
 

@@ -19,9 +19,9 @@ from bgjobs.events import OwnerDied, StoreFailed
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
-from tests.chaos.proxy import Proxy, target_of
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
+from tests.reliability.chaos.proxy import Proxy, target_of
 from tests.runtime.conftest import Wrapped
 
 TIMEOUT = 0.5

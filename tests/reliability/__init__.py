@@ -1,1 +1,1 @@
-"""Long runs: chaos, simulation, clock jumps and hostile rows."""
+"""Tests under faults: processes that die, lost answers, jumping clocks and hostile rows."""

@@ -30,7 +30,7 @@ from tests.reliability.clock_jumps.trace import (
     Trace,
 )
 from tests.reliability.clock_jumps.worlds import AGES, CITY, Life, TimedJob, World, world_of
-from tests.simulation.entropy import entropy_of
+from tests.reliability.simulation.entropy import entropy_of
 
 Loop = Literal["trio", "asyncio"]
 

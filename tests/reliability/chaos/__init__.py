@@ -1,0 +1,1 @@
+"""Many processes on one database, for longer than a test may take: `python -m tests.reliability.chaos`."""
