@@ -19,7 +19,7 @@ from bgjobs.testing import Recorder
 from tests.field.working import check_work, effect, make_table, running
 from tests.fixtures.clusters import Cluster, started_cluster
 from tests.fixtures.programs import OWNER
-from tests.reliability.chaos.small_disk import SmallDisk, may_mount
+from tests.reliability.chaos.faults.disk import SmallDisk, can_mount
 
 pytestmark = pytest.mark.anyio
 
@@ -149,7 +149,7 @@ class Pretended:
 def small(debian_dsn: str) -> Generator[tuple[str, Room]]:
     """A database of its own on a small disk."""
     with ExitStack() as stack:
-        disk = SmallDisk() if may_mount() else None
+        disk = SmallDisk() if can_mount() else None
         place = "pg_default"
         admin = stack.enter_context(psycopg.connect(debian_dsn, autocommit=True))
         if disk is not None:

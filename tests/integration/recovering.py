@@ -18,7 +18,7 @@ from bgjobs._core.requests import JobRequest
 from bgjobs.stores.types import NewJob
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 from tests.integration.recovery_worker import Orders
-from tests.reliability.chaos.orders import moment
+from tests.reliability.chaos.settings import monotonic
 
 PATIENCE = 60.0
 """Seconds until waiting is given up; a safety net, not a measure."""
@@ -81,8 +81,8 @@ class Recovery:
         return process.pid
 
     def kill(self, process: int) -> float:
-        """Kill a process; gives the moment before."""
-        now = moment()
+        """Kill a process; gives the monotonic before."""
+        now = monotonic()
         self._processes[process].kill()
         self.wait_ended(process)
         return now
@@ -126,7 +126,7 @@ def orders_on(database: Database, folder: Path, **others: Any) -> Orders:
 
 def wait_until(reached: Callable[[], bool]) -> None:
     """Look again and again: other processes announce nothing."""
-    deadline = moment() + PATIENCE
+    deadline = monotonic() + PATIENCE
     while not reached():
-        assert moment() < deadline
+        assert monotonic() < deadline
         sleep(0.005)

@@ -17,10 +17,10 @@ from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
 from tests.integration.recovering import Recovery
 from tests.integration.recovery_worker import hang, note
-from tests.reliability.chaos.orders import moment
-from tests.reliability.chaos.places import STORES, database_on
-from tests.reliability.chaos.proxy import Proxy
-from tests.reliability.chaos.server import PostgresServer, running_server
+from tests.reliability.chaos.environment import STORES, database_on
+from tests.reliability.chaos.postgres.proxy import Proxy
+from tests.reliability.chaos.postgres.server import PostgresServer, running_server
+from tests.reliability.chaos.settings import monotonic
 
 SHORT: dict[str, Any] = {"lease": 1.0}
 GIVEN: dict[str, Any] = {}
@@ -71,7 +71,7 @@ def outages(server: PostgresServer, times: int, seconds: float) -> Iterator[floa
             server.stop()
             sleep(seconds)
             server.start()
-            accepts = moment()
+            accepts = monotonic()
             recovery.enqueue(note.request(number))
             yield recovery.wait_for_runs("note", before + 1)[-1].began - accepts
 
@@ -87,11 +87,11 @@ async def deafness(server: PostgresServer) -> float:
             while not proxy.connections:
                 await trio.sleep(0.01)
             await trio.sleep(1)  # until it listens
-            proxy.swallow(new=False)
-            silent = moment()
+            proxy.discard(new=False)
+            silent = monotonic()
             while proxy.connections < 2:
                 await trio.sleep(0.01)
-            return moment() - silent
+            return monotonic() - silent
 
 
 @contextmanager

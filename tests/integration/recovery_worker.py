@@ -13,7 +13,7 @@ import anyio
 from attrs import frozen
 
 import bgjobs
-from tests.reliability.chaos.orders import moment
+from tests.reliability.chaos.settings import monotonic
 
 JOURNAL: Any = None
 """The open file, which all handlers append to."""
@@ -55,7 +55,7 @@ async def die(context: bgjobs.JobContext) -> None:
 
 def write(context: bgjobs.JobContext) -> None:
     """Write down that a run begins; one write of one line stays whole."""
-    line = [context.job.name, str(context.job.id), os.getpid(), moment()]
+    line = [context.job.name, str(context.job.id), os.getpid(), monotonic()]
     os.write(JOURNAL, f"{json.dumps(line)}\n".encode())
 
 

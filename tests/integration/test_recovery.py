@@ -12,8 +12,8 @@ from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
 from tests.integration.recovering import Recovery, wait_until
 from tests.integration.recovery_worker import die, hang, note
-from tests.reliability.chaos.orders import moment
-from tests.reliability.chaos.server import PostgresServer, running_server
+from tests.reliability.chaos.postgres.server import PostgresServer, running_server
+from tests.reliability.chaos.settings import monotonic
 
 LEASE = 1.0
 BOUND = 30.0
@@ -102,7 +102,7 @@ def test_work_resumes_when_a_stopped_server_is_started_again(
         recovery.wait_for_runs("hang", 1)
         server.stop()
         server.start()
-        accepts = moment()
+        accepts = monotonic()
         recovery.enqueue(note.request(2))
         before, after = recovery.wait_for_runs("note", 2)
         assert before.process == after.process == process

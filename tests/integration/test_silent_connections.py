@@ -21,7 +21,7 @@ from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
-from tests.reliability.chaos.proxy import Proxy, target_of
+from tests.reliability.chaos.postgres.proxy import Proxy, target_of
 from tests.runtime.conftest import Wrapped
 
 TIMEOUT = 0.5
@@ -77,7 +77,7 @@ def test_a_call_that_nobody_answers_is_given_up_and_the_next_one_works(
     silenced: PostgresStore, proxy: Proxy, verb: Callable[[PostgresStore], object]
 ) -> None:
     verb(silenced)
-    proxy.swallow()
+    proxy.discard()
     begun = monotonic()
     with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
         verb(silenced)
@@ -91,7 +91,7 @@ def test_a_completion_that_nobody_answers_is_given_up(
 ) -> None:
     job = reserve_one(silenced)
     with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
-        silenced.complete(job.reservation, lambda _: proxy.swallow())
+        silenced.complete(job.reservation, lambda _: proxy.discard())
     assert store.find(job.id) == job
     proxy.heal()
     assert silenced.complete(job.reservation, lambda _: None)
@@ -107,7 +107,7 @@ def test_a_new_connection_that_nobody_answers_on_is_given_up(
         pool.wait()
         fresh = PostgresStore(pool, schema=schema, call_timeout=TIMEOUT)
         fresh.open()
-        proxy.swallow()
+        proxy.discard()
         with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
             fresh.complete(job.reservation, lambda _: None)
         proxy.heal()
@@ -120,7 +120,7 @@ def test_a_heartbeat_waits_for_a_quarter_of_the_lease_at_most(
 ) -> None:
     owner, lease = open_owner(silenced), timedelta(seconds=TIMEOUT)
     silenced.heartbeat([owner], lease)
-    proxy.swallow()
+    proxy.discard()
     with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT / 4:g} s"):
         silenced.heartbeat([owner], lease)
 
@@ -156,7 +156,7 @@ async def test_the_lease_outlives_connections_that_fall_silent(
             while not store.get_running():
                 await anyio.sleep(0.01)
             for silence in range(3):
-                proxy.swallow(new=False)
+                proxy.discard(new=False)
                 while beats_that_failed() <= silence:
                     await anyio.sleep(0.01)
                 end = lease_ends_at()
@@ -191,7 +191,7 @@ async def test_an_application_ends_though_nobody_answers(
             await bg.enqueue(work.request())
             while not store.get_running():
                 await anyio.sleep(0.01)
-            proxy.swallow()
+            proxy.discard()
             begun = monotonic()
         assert (
             monotonic() - begun < config.grace + lifecycle.RELEASE_TIMEOUT + LENIENT * TIMEOUT
@@ -235,7 +235,7 @@ async def test_a_deaf_listener_is_replaced(
             while not proxy.connections:
                 await anyio.sleep(0.01)
             await anyio.sleep(deaf)
-            proxy.swallow(new=False)
+            proxy.discard(new=False)
             store.write([NewJob(new_id(), work.request(1))])
             store.notify(["work"])
             while not ran:
@@ -301,7 +301,7 @@ async def test_polling_bounds_the_delay_while_nobody_has_noticed(
         async with bgjobs.run(config):
             while not proxy.connections:
                 await anyio.sleep(0.01)
-            proxy.swallow()
+            proxy.discard()
             begun = monotonic()
             store.write([NewJob(new_id(), work.request())])
             store.notify(["work"])

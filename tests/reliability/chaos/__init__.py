@@ -1,1 +1,1 @@
-"""Many processes on one database, for longer than a test may take: `python -m tests.reliability.chaos`."""
+"""Chaos runs: many processes on one database, and faults injected at random times."""

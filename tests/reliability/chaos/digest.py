@@ -1,13 +1,12 @@
-"""The digest example, killed and started again: ``python -m tests.reliability.chaos digest [options]``.
+"""Kill the digest example again and again, and start it again each time.
 
-Nobody looks into it: each file has to be digested once, as its own check at the end says.
+The example itself checks at its end that each file was digested once.
 """
 
 import argparse
 import os
 import secrets
 import sqlite3
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -21,24 +20,22 @@ from psycopg.conninfo import make_conninfo
 
 from tests.e2e.places import Place
 from tests.fixtures.postgres import started_postgres
-from tests.reliability.chaos.orders import moment
-from tests.reliability.chaos.places import STORES, new_folder
+from tests.reliability.chaos.environment import STORES, new_folder
+from tests.reliability.chaos.settings import monotonic, write_line
 
-_STARTING = 0.7
-"""Seconds within which it may be killed while it begins."""
-_WORKING = 0.05
-"""Seconds within which it is killed once it has done so much."""
+_START_DELAY = 0.7
+"""The most seconds after its start at which it is killed early."""
+_KILL_DELAY = 0.05
+"""The most seconds until it is killed after it has digested enough files."""
 _PATIENCE = 120.0
-"""Seconds for a life; a safety net, not a measure."""
-_BEGINNING = 0.3
-"""The share of lives that end before any work is done, or soon after."""
-
-Say = Callable[[str], None]
+"""Seconds that one run may take."""
+_EARLY_SHARE = 0.3
+"""The share of runs that are killed early, before any work or soon after."""
 
 
 @frozen(kw_only=True)
 class Trial:
-    """How often it is killed, while it digests how many files."""
+    """How often the example is killed, and how many files it digests."""
 
     times: int
     files: int
@@ -47,64 +44,64 @@ class Trial:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what is asked for and give the exit code."""
+    """Run the command line and return the exit code."""
     options = _parser().parse_args(arguments)
     trial = Trial(times=options.times, files=options.files, seed=options.seed)
-    _say(f"seed {trial.seed}")
-    held = [_holds(store, trial) for store in options.store]
-    return 0 if all(held) else 1
+    write_line(f"seed {trial.seed}")
+    passed = [_run_case(store, trial) for store in options.store]
+    return 0 if all(passed) else 1
 
 
-def _holds(store: str, trial: Trial) -> bool:
-    _say(f"\n{store}: {trial.files:,} files, killed {trial.times} times")
+def _run_case(store: str, trial: Trial) -> bool:
+    write_line(f"\n{store}: {trial.files:,} files, killed {trial.times} times")
     with new_folder() as folder, place_on(store, folder) as place:
-        verdict = run(place, planted(folder / "tree", trial.files), trial, _say)
-    _say(verdict)
-    return verdict.startswith(f"OK: {trial.files:,} files, each exactly once")
+        result = run(place, make_files(folder / "tree", trial.files), trial, write_line)
+    write_line(result)
+    return result.startswith(f"OK: {trial.files:,} files, each exactly once")
 
 
-def run(place: Place, tree: Path, trial: Trial, say: Say) -> str:
-    """Kill it again and again, let it end, and give the last line that it says."""
+def run(place: Place, tree: Path, trial: Trial, write: Callable[[str], None]) -> str:
+    """Kill the example repeatedly, let it end, and return its last line of output."""
     random = Random(trial.seed)
     arguments = (tree, "--concurrency", str(trial.concurrency))
     thresholds = sorted(random.randrange(trial.files) for _ in range(trial.times))
     for number, threshold in enumerate(thresholds):
-        goal = 0 if random.random() < _BEGINNING else threshold
-        lived = _one_life(place, arguments, goal, random)
-        say(f"  killed {number + 1} after {lived:.2f} s, {done(place):,} files digested")
+        goal = 0 if random.random() < _EARLY_SHARE else threshold
+        lifetime = _run_and_kill(place, arguments, goal, random)
+        write(f"  killed {number + 1} after {lifetime:.2f} s, {count_done(place):,} files done")
     code, output, errors = place.run(*arguments)
     return output.splitlines()[-1] if output else f"exit code {code}: {errors}"
 
 
-def _one_life(
+def _run_and_kill(
     place: Place, arguments: Sequence[str | Path], goal: int, random: Random
 ) -> float:
-    """Start it and kill it: once so many files are digested, or at any time with 0."""
-    begun = moment()
+    """Start the example, and kill it once `goal` files are digested; early for 0."""
+    begun = monotonic()
     with place.started(*arguments) as process:
         if goal == 0:
-            sleep(random.uniform(0, _STARTING))
-        while done(place) < goal and process.poll() is None:
-            assert moment() < begun + _PATIENCE, f"{done(place)} of {goal} files"
+            sleep(random.uniform(0, _START_DELAY))
+        while count_done(place) < goal and process.poll() is None:
+            assert monotonic() < begun + _PATIENCE, f"{count_done(place)} of {goal} files"
             sleep(0.01)
-        sleep(random.uniform(0, _WORKING))
+        sleep(random.uniform(0, _KILL_DELAY))
         process.kill()
         process.communicate()
-    return moment() - begun
+    return monotonic() - begun
 
 
-def done(place: Place) -> int:
-    """Count the files that are digested."""
+def count_done(place: Place) -> int:
+    """Return the number of digested files."""
     try:
         with closing(place.connect()) as connection:
             [count] = connection.execute(f"select count(*) from {place.table}").fetchone()
     except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
-        return 0  # not that far yet
+        return 0  # the table does not exist yet
     return int(count)
 
 
-def planted(tree: Path, files: int) -> Path:
-    """Make a tree of so many small files that are all different."""
+def make_files(tree: Path, files: int) -> Path:
+    """Create so many small files with different names in a tree of folders."""
     for number in range(files):
         file = tree / f"part {number % 97}" / f"{number}.txt"
         if number < 97:
@@ -115,9 +112,9 @@ def planted(tree: Path, files: int) -> Path:
 
 @contextmanager
 def place_on(store: str, folder: Path, dsn: str = "") -> Generator[Place]:
-    """Give a new place for it, on a server that is started unless `dsn` leads to one.
+    """Yield an empty database for the example; start a server unless one is given.
 
-    It is a database of its own, as the example's schema has a fixed name.
+    On PostgreSQL it is a database of its own, since the schema of the example has a fixed name.
     """
     if store == "sqlite":
         uri = f"{(folder / 'digest.db').as_uri()}?mode=rw"
@@ -151,12 +148,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     return parser
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

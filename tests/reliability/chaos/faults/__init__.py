@@ -1,38 +1,23 @@
-"""What is done to a storm's processes and to their database."""
+"""Every fault that can be injected, by the part of the system that it affects."""
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Sequence
 
-from tests.reliability.chaos.arena import Arena
-from tests.reliability.chaos.storm_orders import Orders
+from tests.reliability.chaos.cluster import Fault
+from tests.reliability.chaos.faults import clocks, database, disk, processes, versions
+
+FAULTS: Sequence[Fault] = (
+    *processes.FAULTS,
+    *database.FAULTS,
+    *disk.FAULTS,
+    *clocks.FAULTS,
+    *versions.FAULTS,
+)
 
 
-class Fault(Protocol):
-    """One kind of harm. A new phase begins with `orders` and finishes with `end`."""
-
-    @property
-    def name(self) -> str:
-        """What ``--fault`` and the table call it."""
-        ...
-
-    @property
-    def stores(self) -> Collection[str]:
-        """Where it makes sense: "sqlite", "postgres" or both."""
-        ...
-
-    def orders(self, orders: Orders) -> Orders:
-        """Change what all processes are told; called once for each phase."""
-        ...
-
-    def strike(self, arena: Arena) -> None:
-        """Do some harm now; called again and again, at random intervals below half a second.
-
-        It may pick any of `arena.workers` and `arena.producers`, which are replaced when they
-        end. What it does is told to `arena.count`. It returns soon: the arena has to look
-        after the others, so what lasts is begun in one strike and undone in a later one.
-        """
-        ...
-
-    def end(self, arena: Arena) -> None:
-        """Undo all that still lasts; the workers must be able to finish their work now."""
-        ...
+def faults_on(store: str, names: Sequence[str] = ()) -> list[Fault]:
+    """Return the faults that apply to a store, restricted to these names if any are given."""
+    return [
+        fault
+        for fault in FAULTS
+        if store in fault.stores and (not names or fault.name in names)
+    ]

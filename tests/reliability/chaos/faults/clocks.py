@@ -1,4 +1,4 @@
-"""Wrong clocks: of single nodes, or of the machine that all of them share."""
+"""Faults of clocks: of single processes, or of the machine that all processes share."""
 
 import os
 import random
@@ -11,39 +11,37 @@ from typing import final
 from attrs import evolve, frozen
 
 import bgjobs
-from tests.reliability.chaos.arena import Arena
-from tests.reliability.chaos.dressing import dressed, inner_store
-from tests.reliability.chaos.faults import Fault
-from tests.reliability.chaos.storm_orders import Orders
+from tests.reliability.chaos.cluster import Cluster, Fault
+from tests.reliability.chaos.settings import ProcessSettings, inner_store, with_config_hook
 
-WRONG = (-3600.0, -60.0, -0.5, 0.0, 0.5, 60.0, 3600.0)
-"""Seconds by which a node's clock may be off."""
-_STEADY = 1.0
-"""Seconds between two steps of it."""
+OFFSETS = (-3600.0, -60.0, -0.5, 0.0, 0.5, 60.0, 3600.0)
+"""The offsets of the clock of a process, in seconds."""
+_STEP_INTERVAL = 1.0
+"""Seconds between two steps of the clock of a process."""
 _FORWARD, _BACK = 60.0, 1.0
-"""Seconds that the machine's clock steps at most.
+"""The largest steps of the clock of the machine, in seconds.
 
-A step back lets the lease of somebody who died last longer by as much, so that it has to be
-short here. All steps forward together stay below what scheduled jobs catch up with.
+A step back extends the leases of dead processes, so it is short. All steps forward together
+stay below `_MOST`, so that scheduled jobs can catch up.
 """
 _MOST = 600.0
 
 
 @final
 @frozen
-class WrongClock:
-    """The clock of a node that is off and steps, each process in its own way."""
+class SkewedClock:
+    """The clock of a process, which is wrong and steps as the seed determines."""
 
     seed: int
     inline: bool = False
 
     def now(self) -> datetime:
-        off = self.off(int(time.monotonic() / _STEADY))
+        off = self.off(int(time.monotonic() / _STEP_INTERVAL))
         return datetime.now(UTC) + timedelta(seconds=off)
 
     def off(self, step: int) -> float:
-        """Give by how many seconds it is wrong after so many steps."""
-        return random.Random(f"{self.seed} {step}").choice(WRONG)
+        """Return the offset in seconds after so many steps."""
+        return random.Random(f"{self.seed} {step}").choice(OFFSETS)
 
     def store_now(self) -> datetime | None:
         return None
@@ -55,7 +53,7 @@ class WrongClock:
 @final
 @frozen
 class MachineClock:
-    """The clock of a machine, as far off as a file says that all its processes read."""
+    """The clock of a machine; its offset is in a file that all processes read."""
 
     offset: Path
     inline: bool = False
@@ -70,26 +68,26 @@ class MachineClock:
         return time.monotonic()
 
 
-def wrong_clock(config: bgjobs.Config, _: Orders) -> bgjobs.Config:
-    """Let the node's own clock be wrong; the store's is right."""
-    return evolve(config, clock=WrongClock(os.getpid()))
+def with_skewed_clock(config: bgjobs.Config, _: ProcessSettings) -> bgjobs.Config:
+    """Give the process a wrong clock; the clock of the store is right."""
+    return evolve(config, clock=SkewedClock(os.getpid()))
 
 
-def machine_clock(config: bgjobs.Config, orders: Orders) -> bgjobs.Config:
-    """Let the node and its store take the time from the machine that steps."""
-    clock = MachineClock(offset_of(orders))
+def with_machine_clock(config: bgjobs.Config, settings: ProcessSettings) -> bgjobs.Config:
+    """Give the process and its store the clock of the machine."""
+    clock = MachineClock(offset_of(settings))
     store = inner_store(config)
     store._calls = evolve(store._calls, clock=clock.now)
     return evolve(config, clock=clock)
 
 
-def offset_of(orders: Orders) -> Path:
-    """Name the file with the seconds that the machine is ahead."""
-    return Path(orders.journal).with_name("offset")
+def offset_of(settings: ProcessSettings) -> Path:
+    """Return the path of the file with the offset of the machine."""
+    return Path(settings.journal).with_name("offset")
 
 
 def read_offset(file: Path) -> float:
-    """Give how far the machine is ahead."""
+    """Return the offset of the machine in seconds."""
     try:
         return float(file.read_text())
     except FileNotFoundError:
@@ -99,46 +97,46 @@ def read_offset(file: Path) -> float:
 @final
 @frozen
 class NodeClocks:
-    """Every worker's own clock is wrong and steps; that of the store is right."""
+    """Give every worker a clock that is wrong and steps; the clock of the store is right."""
 
     name: str
     stores: Collection[str] = ("sqlite", "postgres")
 
-    def orders(self, orders: Orders) -> Orders:
-        return dressed(orders, wrong_clock)
+    def configure(self, settings: ProcessSettings) -> ProcessSettings:
+        return with_config_hook(settings, with_skewed_clock)
 
-    def strike(self, arena: Arena) -> None:
-        """Leave the harm to the workers."""
+    def inject(self, cluster: Cluster) -> None:
+        """Do nothing: the clocks step by themselves."""
 
-    def end(self, arena: Arena) -> None:
-        """Leave their clocks as they are: work has to go on all the same."""
+    def undo(self, cluster: Cluster) -> None:
+        """Do nothing: workers have to finish the jobs with wrong clocks."""
 
 
 @final
 @frozen
 class MachineSteps:
-    """The clock of the machine steps, for all workers at once; then it goes on from there."""
+    """Step the clock of the machine, for all workers at once."""
 
     name: str
     stores: Collection[str] = ("sqlite",)
 
-    def orders(self, orders: Orders) -> Orders:
-        return dressed(orders, machine_clock)
+    def configure(self, settings: ProcessSettings) -> ProcessSettings:
+        return with_config_hook(settings, with_machine_clock)
 
-    def strike(self, arena: Arena) -> None:
-        if arena.random.random() > 0.2:
+    def inject(self, cluster: Cluster) -> None:
+        if cluster.random.random() > 0.2:
             return
-        file = offset_of(arena.orders)
+        file = offset_of(cluster.settings)
         before = read_offset(file)
         forward = min(_FORWARD, _MOST - before)
-        after = before + arena.random.choice([-_BACK, forward]) * arena.random.random()
+        after = before + cluster.random.choice([-_BACK, forward]) * cluster.random.random()
         written = file.with_name("next offset")
         written.write_text(repr(after))
-        written.rename(file)  # so that nobody reads half of it
-        arena.count("clock steps")
+        written.rename(file)  # atomically, for the processes that read it
+        cluster.count("clock steps")
 
-    def end(self, arena: Arena) -> None:
-        """Let the clock stay ahead: who set it right would keep all rows waiting."""
+    def undo(self, cluster: Cluster) -> None:
+        """Do nothing: if the clock were set back, all waiting jobs would be delayed."""
 
 
 FAULTS: tuple[Fault, ...] = (NodeClocks("clocks"), MachineSteps("clock-steps"))

@@ -1,4 +1,4 @@
-"""Harm to a PostgreSQL server, and to the way that leads to it."""
+"""Faults of a PostgreSQL server, and of the network in front of it."""
 
 from abc import abstractmethod
 from collections.abc import Collection
@@ -10,143 +10,141 @@ import psycopg
 from attrs import evolve, frozen
 
 import bgjobs
-from tests.reliability.chaos.arena import Arena
-from tests.reliability.chaos.dressing import dressed, inner_store
-from tests.reliability.chaos.faults import Fault
-from tests.reliability.chaos.proxy import Proxy
-from tests.reliability.chaos.server import PostgresServer
-from tests.reliability.chaos.storm_orders import Orders
+from tests.reliability.chaos.cluster import Cluster, Fault
+from tests.reliability.chaos.postgres.proxy import Proxy
+from tests.reliability.chaos.postgres.server import PostgresServer
+from tests.reliability.chaos.settings import ProcessSettings, inner_store, with_config_hook
 
 POSTGRES = ("postgres",)
 _PATIENCE = 1.0
-"""Seconds until workers give up a call; as long as a lease."""
+"""Seconds until workers give up a call; the length of a lease."""
 _LONGEST = 3.0
-"""Seconds that a server is away."""
+"""The most seconds that a server is down."""
 
 
-def impatient(config: bgjobs.Config, _: Orders) -> bgjobs.Config:
-    """Let calls that nobody answers be given up soon."""
+def with_short_timeout(config: bgjobs.Config, _: ProcessSettings) -> bgjobs.Config:
+    """Shorten the timeout of calls to the server."""
     inner_store(config)._calls.timeout = _PATIENCE
     return config
 
 
 @frozen
-class _ToServer:
-    """Harm to a server, if it is ours: one that was given is left alone."""
+class _ServerFault:
+    """A fault of the server itself, which is injected only if we started it."""
 
     name: str
     stores: Collection[str] = POSTGRES
 
-    def orders(self, orders: Orders) -> Orders:
-        return orders
+    def configure(self, settings: ProcessSettings) -> ProcessSettings:
+        return settings
 
-    def strike(self, arena: Arena) -> None:
-        if arena.server is not None and arena.server.running:
-            self.harm(arena, arena.server)
+    def inject(self, cluster: Cluster) -> None:
+        if cluster.server is not None and cluster.server.running:
+            self.apply(cluster, cluster.server)
 
-    def end(self, arena: Arena) -> None:
-        if arena.server is not None and not arena.server.running:
-            arena.server.start()
+    def undo(self, cluster: Cluster) -> None:
+        if cluster.server is not None and not cluster.server.running:
+            cluster.server.start()
 
     @abstractmethod
-    def harm(self, arena: Arena, server: PostgresServer) -> None:
-        """Do some harm to the server, which runs."""
+    def apply(self, cluster: Cluster, server: PostgresServer) -> None:
+        """Inject the fault into the running server."""
 
 
 @final
 @frozen
-class Terminate(_ToServer):
-    """Sessions of workers and producers are ended, whatever they are doing."""
+class Terminate(_ServerFault):
+    """Terminate sessions of workers and producers."""
 
-    def harm(self, arena: Arena, server: PostgresServer) -> None:
-        # A server that was harmed otherwise may be just recovering.
+    def apply(self, cluster: Cluster, server: PostgresServer) -> None:
+        # Another fault may have crashed the server, which then still recovers.
         with suppress(psycopg.OperationalError):
-            ended = server.terminate_backends(arena.random, like="bgjobs%", most=4)
-            arena.count("terminated sessions", ended)
+            ended = server.terminate_backends(cluster.random, like="bgjobs%", most=4)
+            cluster.count("terminated sessions", ended)
 
 
 @final
 @frozen
-class Restart(_ToServer):
-    """The server crashes, and recovers at once."""
+class Restart(_ServerFault):
+    """Crash the server, and restart it at once."""
 
     chance: float = 0.2
 
-    def harm(self, arena: Arena, server: PostgresServer) -> None:
-        if arena.random.random() < self.chance:
+    def apply(self, cluster: Cluster, server: PostgresServer) -> None:
+        if cluster.random.random() < self.chance:
             server.restart_immediately()
-            arena.count("restarts")
+            cluster.count("restarts")
 
 
 @final
 @frozen
-class Outage(_ToServer):
-    """The server is stopped, and started after a while."""
+class Outage(_ServerFault):
+    """Stop the server, and start it later."""
 
     chance: float = 0.1
 
-    def harm(self, arena: Arena, server: PostgresServer) -> None:
-        if arena.random.random() < self.chance:
-            server.stop(arena.random.choice(["fast", "immediate"]))
-            arena.later(arena.random.uniform(0.1, _LONGEST), server.start)
-            arena.count("outages")
+    def apply(self, cluster: Cluster, server: PostgresServer) -> None:
+        if cluster.random.random() < self.chance:
+            server.stop(cluster.random.choice(["fast", "immediate"]))
+            cluster.call_later(cluster.random.uniform(0.1, _LONGEST), server.start)
+            cluster.count("outages")
 
 
 @frozen
-class _OnTheWay:
-    """Harm to the way to the server, for a while and again and again."""
+class _NetworkFault:
+    """A fault of the proxy, which lasts for a while."""
 
     name: str
     chance: float
     lasts: tuple[float, float]
     stores: Collection[str] = POSTGRES
 
-    def orders(self, orders: Orders) -> Orders:
-        """Lead everybody through the proxy, and let nobody wait for long."""
-        place = orders.details.get("proxied", orders.place)
-        return dressed(evolve(orders, place=place), impatient)
+    def configure(self, settings: ProcessSettings) -> ProcessSettings:
+        """Connect all processes through the proxy, with a short timeout."""
+        location = settings.details.get("proxied", settings.location)
+        return with_config_hook(evolve(settings, location=location), with_short_timeout)
 
-    def strike(self, arena: Arena) -> None:
-        proxy = arena.proxy
-        if proxy is not None and proxy.is_healthy and arena.random.random() < self.chance:
-            self.harm(proxy, arena.random)
-            arena.later(arena.random.uniform(*self.lasts), proxy.heal)
-            arena.count(self.name)
+    def inject(self, cluster: Cluster) -> None:
+        proxy = cluster.proxy
+        if proxy is not None and proxy.is_healthy and cluster.random.random() < self.chance:
+            self.apply(proxy, cluster.random)
+            cluster.call_later(cluster.random.uniform(*self.lasts), proxy.heal)
+            cluster.count(self.name)
 
-    def end(self, arena: Arena) -> None:
-        if arena.proxy is not None:
-            arena.proxy.heal()
+    def undo(self, cluster: Cluster) -> None:
+        if cluster.proxy is not None:
+            cluster.proxy.heal()
 
     @abstractmethod
-    def harm(self, proxy: Proxy, random: Random) -> None:
-        """Do some harm to the proxy, which is healthy."""
+    def apply(self, proxy: Proxy, random: Random) -> None:
+        """Inject the fault into the healthy proxy."""
 
 
 @final
 @frozen
-class Drop(_OnTheWay):
-    """All connections are reset, and new ones refused."""
+class Drop(_NetworkFault):
+    """Reset all connections, and refuse new ones."""
 
-    def harm(self, proxy: Proxy, random: Random) -> None:
+    def apply(self, proxy: Proxy, random: Random) -> None:
         proxy.drop()
 
 
 @final
 @frozen
-class Delay(_OnTheWay):
-    """Every byte comes late."""
+class Delay(_NetworkFault):
+    """Delay every byte."""
 
-    def harm(self, proxy: Proxy, random: Random) -> None:
+    def apply(self, proxy: Proxy, random: Random) -> None:
         proxy.delay(random.uniform(0.01, 0.3))
 
 
 @final
 @frozen
-class HalfOpen(_OnTheWay):
-    """Connections stay up and carry nothing, new ones like the old, or only the old."""
+class HalfOpen(_NetworkFault):
+    """Keep connections open but lose their bytes: of all, or only of the existing ones."""
 
-    def harm(self, proxy: Proxy, random: Random) -> None:
-        proxy.swallow(new=random.random() < 0.5)
+    def apply(self, proxy: Proxy, random: Random) -> None:
+        proxy.discard(new=random.random() < 0.5)
 
 
 FAULTS: tuple[Fault, ...] = (

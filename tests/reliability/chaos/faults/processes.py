@@ -1,5 +1,7 @@
-"""Harm to processes: killed, stopped for longer than their lease, told to end, at any time."""
+"""Faults of processes: SIGKILL, SIGSTOP for longer than a lease, SIGTERM, and held locks."""
 
+import sqlite3
+import time
 from collections.abc import Collection, Sequence
 from itertools import cycle
 from random import Random
@@ -7,169 +9,194 @@ from typing import final
 
 from attrs import evolve, frozen
 
-from tests.reliability.chaos.arena import LONG_PAUSE, SHORT_PAUSE, Arena, Vary
-from tests.reliability.chaos.faults import Fault
-from tests.reliability.chaos.harm import PRODUCER_POINTS, STALE_POINTS, WORKER_POINTS
-from tests.reliability.chaos.storm_orders import Orders
+from tests.reliability.chaos.cluster import LONG_PAUSE, SHORT_PAUSE, Cluster, Fault, Variation
+from tests.reliability.chaos.processes.stores import (
+    PRODUCER_POINTS,
+    STALE_POINTS,
+    WORKER_POINTS,
+)
+from tests.reliability.chaos.settings import Journal, ProcessSettings
+
+_LONGEST_HOLD = 0.15
+"""Seconds; short enough that each heartbeat is written before its lease ends."""
+
+
+def hold_write_lock(settings: ProcessSettings) -> None:
+    """Hold the write lock of a SQLite file repeatedly, and read for long, until killed."""
+    random, journal = Random(), Journal(settings.journal)
+    writer, reader = (
+        sqlite3.connect(settings.location, timeout=30, isolation_level=None) for _ in range(2)
+    )
+    while True:
+        writer.execute("begin immediate")
+        reader.execute("begin")
+        reader.execute("select count(*) from bgjobs_jobs").fetchall()
+        journal.write("misbehaved", "lock held")
+        time.sleep(random.uniform(0, _LONGEST_HOLD))
+        writer.execute("rollback")
+        time.sleep(random.uniform(0, _LONGEST_HOLD))
+        reader.execute("rollback")
+        time.sleep(random.uniform(0, _LONGEST_HOLD))
+
 
 BOTH = ("sqlite", "postgres")
 _PAUSED = {"sqlite": 0.05, "postgres": 0.5}
-"""How likely a strike is to stop a worker that would stop by itself.
+"""The probability that an injection stops a worker, in addition to those that stop themselves.
 
-Who is stopped while he writes to a SQLite file holds up everybody else.
+It is low for SQLite, where a process that is stopped while it writes blocks all others.
 """
-_STOPPING = 0.7
-"""The share of workers that stop themselves with a job in their hands."""
-_HOG, _BUSY = "tests.reliability.chaos.hog:main", 8
+_STOPPING_SHARE = 0.7
+"""The share of workers that stop themselves while they hold a job."""
+_LOCK_HOLDER, _BUSY = "tests.reliability.chaos.faults.processes:hold_write_lock", 8
 _KILLED_AT_ANY_MOMENT = 0.1
-"""How likely a strike is to kill a producer that would die by itself."""
+"""The probability that an injection kills a producer, besides those that kill themselves."""
 
 
 @frozen
-class _Harm:
-    """What is the same for most faults: both stores, no orders, and nothing to undo."""
+class _ProcessFault:
+    """The common part of these faults: for both stores, with nothing to configure or undo."""
 
     name: str
     stores: Collection[str] = BOTH
 
-    def orders(self, orders: Orders) -> Orders:
-        return orders
+    def configure(self, settings: ProcessSettings) -> ProcessSettings:
+        return settings
 
-    def end(self, arena: Arena) -> None:
-        """Leave it to the arena, which resumes everybody and replaces who has ended."""
+    def undo(self, cluster: Cluster) -> None:
+        """Do nothing: the cluster resumes processes, and replaces those that have ended."""
 
 
 @final
 @frozen
-class Kill(_Harm):
-    """Workers are killed at any moment."""
+class Kill(_ProcessFault):
+    """Kill a worker at any moment."""
 
-    def strike(self, arena: Arena) -> None:
-        victim = arena.running_worker()
+    def inject(self, cluster: Cluster) -> None:
+        victim = cluster.running_worker()
         if victim is not None:
             victim.kill()
-            arena.count("kills")
+            cluster.count("kills")
 
 
 @final
 @frozen
-class Pause(_Harm):
-    """Workers stand still for longer than their lease: at any moment, or where it is worst."""
+class Pause(_ProcessFault):
+    """Stop workers for longer than their lease: at any moment, or at a fault point."""
 
-    def strike(self, arena: Arena) -> None:
-        arena.vary(self.name, _stopping(arena.random))
-        victim = arena.running_worker()
-        if victim is not None and arena.random.random() < _PAUSED[arena.store]:
-            victim.pause(arena.random.uniform(SHORT_PAUSE, LONG_PAUSE))
-            arena.count("pauses")
+    def inject(self, cluster: Cluster) -> None:
+        cluster.vary_workers(self.name, _stop_points(cluster.random))
+        victim = cluster.running_worker()
+        if victim is not None and cluster.random.random() < _PAUSED[cluster.store]:
+            victim.pause(cluster.random.uniform(SHORT_PAUSE, LONG_PAUSE))
+            cluster.count("pauses")
 
 
 @final
 @frozen
-class KillProducers(_Harm):
-    """Producers die between two statements, and now and then at any other moment."""
+class KillProducers(_ProcessFault):
+    """Make producers kill themselves between two statements, and kill some at any moment."""
 
-    def strike(self, arena: Arena) -> None:
-        arena.vary_producers(self.name, _dying(arena.random, PRODUCER_POINTS))
-        victim = arena.running_producer()
-        if victim is not None and arena.random.random() < _KILLED_AT_ANY_MOMENT:
+    def inject(self, cluster: Cluster) -> None:
+        cluster.vary_producers(self.name, _kill_points(cluster.random, PRODUCER_POINTS))
+        victim = cluster.running_producer()
+        if victim is not None and cluster.random.random() < _KILLED_AT_ANY_MOMENT:
             victim.kill()
-            arena.count("kills")
+            cluster.count("kills")
 
 
 @final
 @frozen
-class KillPoints(_Harm):
-    """Every worker dies by itself, each at the next of the named points."""
+class KillPoints(_ProcessFault):
+    """Make every worker kill itself, each at the next of the fault points."""
 
-    def strike(self, arena: Arena) -> None:
-        arena.vary(self.name, _dying(arena.random, WORKER_POINTS))
-        victim = arena.running_worker()
-        # At the last point passes only who ends; those without a point make room.
-        if victim is not None and victim.orders.deadly in ("", "released"):
+    def inject(self, cluster: Cluster) -> None:
+        cluster.vary_workers(self.name, _kill_points(cluster.random, WORKER_POINTS))
+        victim = cluster.running_worker()
+        # Only a worker that ends reaches the last point; those without a point are replaced.
+        if victim is not None and victim.settings.kill_at in ("", "owner closed"):
             victim.terminate()
 
 
 @final
 @frozen
-class Shutdowns(_Harm):
-    """Workers are told to end: once, twice, or with a kill right after."""
+class Shutdowns(_ProcessFault):
+    """Send SIGTERM to a worker: once, twice, or with SIGKILL soon after."""
 
-    def strike(self, arena: Arena) -> None:
-        victim = arena.running_worker()
+    def inject(self, cluster: Cluster) -> None:
+        victim = cluster.running_worker()
         if victim is None:
             return
         victim.terminate()
-        arena.count("TERM")
-        chance = arena.random.random()
+        cluster.count("TERM")
+        chance = cluster.random.random()
         if chance < 0.3:
-            arena.later(arena.random.uniform(0, 0.3), victim.terminate)
-            arena.count("TERM twice")
+            cluster.call_later(cluster.random.uniform(0, 0.3), victim.terminate)
+            cluster.count("TERM twice")
         elif chance < 0.6:
-            arena.later(arena.random.uniform(0, 0.5), victim.kill)
-            arena.count("TERM, KILL")
+            cluster.call_later(cluster.random.uniform(0, 0.5), victim.kill)
+            cluster.count("TERM, KILL")
 
 
 @final
 @frozen
-class BusyStorm(_Harm):
-    """Eight workers and others that hold the file's write lock for a while, again and again."""
+class WriteLockContention(_ProcessFault):
+    """Run eight workers, and a process that holds the write lock repeatedly."""
 
     stores: Collection[str] = ("sqlite",)
 
-    def strike(self, arena: Arena) -> None:
-        if not any(one.orders.program == _HOG for one in arena.others):
-            arena.start_other(_HOG)
-        if len(arena.workers) < _BUSY:
-            arena.start_worker()
+    def inject(self, cluster: Cluster) -> None:
+        if not any(one.settings.program == _LOCK_HOLDER for one in cluster.others):
+            cluster.start_other(_LOCK_HOLDER)
+        if len(cluster.workers) < _BUSY:
+            cluster.start_worker()
 
-    def end(self, arena: Arena) -> None:
-        for one in arena.others:
-            if one.orders.program == _HOG:
+    def undo(self, cluster: Cluster) -> None:
+        for one in cluster.others:
+            if one.settings.program == _LOCK_HOLDER:
                 one.kill()
 
 
 @final
 @frozen
-class Zoo(_Harm):
-    """Handlers and listeners that do what none should."""
+class Misbehaviour(_ProcessFault):
+    """Run handlers and listeners that misbehave."""
 
-    def orders(self, orders: Orders) -> Orders:
-        return evolve(orders, zoo=True)
+    def configure(self, settings: ProcessSettings) -> ProcessSettings:
+        return evolve(settings, misbehaviour=True)
 
-    def strike(self, arena: Arena) -> None:
-        """Leave the harm to them."""
+    def inject(self, cluster: Cluster) -> None:
+        """Do nothing: the handlers do it."""
 
 
-def _dying(random: Random, points: Sequence[str]) -> Vary:
-    """Give each process the next of these points to die at."""
-    following = cycle(random.sample(points, len(points)))
+def _kill_points(random: Random, fault_points: Sequence[str]) -> Variation:
+    """Return a variation that gives each process the next of these points to die at."""
+    following = cycle(random.sample(fault_points, len(fault_points)))
 
-    def vary(orders: Orders) -> Orders:
+    def vary_workers(settings: ProcessSettings) -> ProcessSettings:
         point = next(following)
-        is_rare = point == "released" or "monitor" in point
-        return evolve(orders, deadly=point, nth=1 if is_rare else random.randint(1, 8))
+        is_rare = point == "owner closed" or "monitor" in point
+        return evolve(settings, kill_at=point, nth=1 if is_rare else random.randint(1, 8))
 
-    return vary
+    return vary_workers
 
 
-def _stopping(random: Random) -> Vary:
-    """Let most processes stop where they hold a job and are about to write about it."""
+def _stop_points(random: Random) -> Variation:
+    """Return a variation that makes most processes stop while they hold a job."""
 
-    def vary(orders: Orders) -> Orders:
-        if random.random() > _STOPPING:
-            return orders
-        return evolve(orders, still=STALE_POINTS, nth=random.randint(2, 15))
+    def vary_workers(settings: ProcessSettings) -> ProcessSettings:
+        if random.random() > _STOPPING_SHARE:
+            return settings
+        return evolve(settings, stop_at=STALE_POINTS, nth=random.randint(2, 15))
 
-    return vary
+    return vary_workers
 
 
 FAULTS: tuple[Fault, ...] = (
     Kill("kill"),
     Pause("pause"),
-    KillProducers("producer"),
-    KillPoints("points"),
+    KillProducers("kill-producers"),
+    KillPoints("kill-points"),
     Shutdowns("shutdown"),
-    BusyStorm("busy"),
-    Zoo("zoo"),
+    WriteLockContention("lock-contention"),
+    Misbehaviour("misbehaviour"),
 )

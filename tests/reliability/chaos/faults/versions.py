@@ -1,7 +1,7 @@
-"""Two versions of bgjobs on one database: the newer one migrates it while the older one works.
+"""Two versions of bgjobs on one database: the newer one migrates it while the older one runs.
 
-The newer one is this code with one migration more, which only adds. Whoever runs goes on;
-an older process that begins afterwards has to refuse.
+The newer version is this code with one more migration, which only adds columns and a table.
+Running processes must continue; an older process that starts afterwards must refuse to run.
 """
 
 import sys
@@ -16,14 +16,13 @@ import bgjobs
 from bgjobs.errors import SchemaMismatchError, StoreError
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.types import SCHEMA_VERSION
-from tests.reliability.chaos import producer, worker
-from tests.reliability.chaos.arena import Arena
-from tests.reliability.chaos.faults import Fault
-from tests.reliability.chaos.storm_orders import Orders
+from tests.reliability.chaos.cluster import Cluster, Fault
+from tests.reliability.chaos.processes import producer, worker
+from tests.reliability.chaos.settings import ProcessSettings
 
 NEWER = SCHEMA_VERSION + 1
-_PACE = 0.05
-"""Seconds between two tries."""
+_RETRY_DELAY = 0.05
+"""Seconds between two starts."""
 MIGRATION = f"{NEWER:04}_remarks"
 _ADDS = """
 alter table {jobs} add column remark text;
@@ -33,7 +32,7 @@ create table {remarks} (id integer);
 
 
 def become_newer() -> None:
-    """Make this process one of the next version; nothing leads back."""
+    """Make this process one of the newer version, permanently."""
     migrations, migration = Statements.migrations, Statements.migration
 
     def newer_migrations(statements: Statements) -> list[str]:
@@ -51,71 +50,71 @@ def become_newer() -> None:
             vars(module)["SCHEMA_VERSION"] = NEWER
 
 
-def newer_worker(orders: Orders) -> int:
-    """Work as the next version would."""
+def newer_worker(settings: ProcessSettings) -> int:
+    """Run a worker of the newer version."""
     become_newer()
-    return worker.main(orders)
+    return worker.main(settings)
 
 
-def newer_producer(orders: Orders) -> int:
-    """Enqueue as the next version would."""
+def newer_producer(settings: ProcessSettings) -> int:
+    """Run a producer of the newer version."""
     become_newer()
-    return producer.main(orders)
+    return producer.main(settings)
 
 
-def too_late(orders: Orders) -> None:
-    """Begin again and again as this version, until that is refused."""
+def start_until_refused(settings: ProcessSettings) -> None:
+    """Start the application of this version repeatedly, until the schema is refused."""
     while True:
         try:
-            anyio.run(_begin_and_end, orders)
+            anyio.run(_run_once, settings)
         except SchemaMismatchError as error:
             if error.found == NEWER:
                 return
             raise
-        except StoreError:  # another fault's doing
+        except StoreError:  # caused by another fault
             pass
-        time.sleep(_PACE)
+        time.sleep(_RETRY_DELAY)
 
 
-async def _begin_and_end(orders: Orders) -> None:
-    async with bgjobs.run(bgjobs.Config(store=orders.store(), enqueue_only=[_nothing])):
+async def _run_once(settings: ProcessSettings) -> None:
+    async with bgjobs.run(bgjobs.Config(store=settings.store(), enqueue_only=[_nothing])):
         pass
 
 
 @bgjobs.worker
 async def _nothing() -> None:
-    """Stand for a worker, as no application is without one."""
+    """Do nothing; an application needs a worker."""
 
 
 @final
 @frozen
 class Upgrade:
-    """After a while newer workers are started beside the older ones, and no more older ones."""
+    """Start only workers of the newer version from some moment on, beside the older ones."""
 
     name: str
     stores: Collection[str] = ("sqlite", "postgres")
 
-    def orders(self, orders: Orders) -> Orders:
-        return orders
+    def configure(self, settings: ProcessSettings) -> ProcessSettings:
+        return settings
 
-    def strike(self, arena: Arena) -> None:
+    def inject(self, cluster: Cluster) -> None:
         newer = f"{__name__}:{newer_worker.__name__}"
-        if arena.orders.program == newer or arena.random.random() < 0.5:
+        if cluster.settings.program == newer or cluster.random.random() < 0.5:
             return
-        # Those who begin from now on are newer: an older one would refuse.
-        arena.orders = evolve(arena.orders, program=newer)
-        arena.vary_producers(self.name, _newer_producer)
-        arena.start_worker()
-        refused = arena.start_other(f"{__name__}:{too_late.__name__}")
-        refused.is_told = True  # it ends by itself
-        arena.count("upgrades")
+        # From now on all new processes are newer: an older one would refuse the schema.
+        cluster.settings = evolve(cluster.settings, program=newer)
+        cluster.vary_producers(self.name, _newer_producer)
+        cluster.start_worker()
+        refused = cluster.start_other(f"{__name__}:{start_until_refused.__name__}")
+        refused.was_terminated = True  # it ends with code 0 by itself
+        cluster.count("upgrades")
 
-    def end(self, arena: Arena) -> None:
-        """Let it be: whoever cleans up is of the newer version, too."""
+    def undo(self, cluster: Cluster) -> None:
+        """Do nothing: the workers that drain the queue are of the newer version, too."""
 
 
-def _newer_producer(orders: Orders) -> Orders:
-    return evolve(orders, program=f"{__name__}:{newer_producer.__name__}")
+def _newer_producer(settings: ProcessSettings) -> ProcessSettings:
+    return evolve(settings, program=f"{__name__}:{newer_producer.__name__}")
 
 
 FAULTS: tuple[Fault, ...] = (Upgrade("upgrade"),)
