@@ -1,16 +1,19 @@
-"""Deterministic simulation: several processes, a storm of faults and one seed that decides all.
+"""Deterministic simulation: several processes under faults, all decided by one seed.
 
-The runtime is the real one, and so is the SQL; simulated are time, the scheduler's choices,
-chance, and what lies between a process and its database. ``python -m tests.reliability.simulation --help``.
+The runtime and the SQL are the real ones. Time, the choices of the scheduler, random numbers and
+the network in front of the database are simulated; ``python -m
+tests.reliability.simulation --help`` shows the options.
 
-plan         what a seed means: how many processes, which jobs, which faults
-entropy      chance, ids and Trio's scheduler made to follow the seed
-process      one process; it can be stopped as by SIGSTOP and killed as by SIGKILL
-weather      faults and delays on the way to the store; `line` is that way
-disk         the store that all share, and triggers that record every changed row
-witness      checks each change when it is made, with `owners`, `runs` and `planned`
-ledger       what was asked for and what was answered
-world        all of it together; `storm` does to it what the plan says
-simulation   one seed from its beginning to its verdict
-mutants      faults put into the library, to see that they are found
+plan         what a seed determines: the number of processes, the jobs and the faults
+determinism  random numbers, ids and the scheduler of Trio, made to follow the seed
+process      a process, which can be paused and killed between two steps, and the clocks
+network      the connection of a process to the store, with faults and delays
+database     the shared store, and triggers that record every changed row
+workload     the handlers, and the log of what was enqueued and acknowledged
+checker      the check of each transaction and of each event
+records      the owners, the scheduled jobs and the runs that the checker knows of
+journal      all steps of a simulation, and the problems
+cluster      all of these together, and the scenario
+simulation   a seed, from its plan to its result
+mutants      bugs that are put into the library, to see that they are found
 """

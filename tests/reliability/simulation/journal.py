@@ -1,4 +1,4 @@
-"""What happened, step by step, and what was wrong with it."""
+"""The journal of a simulation: its steps and its problems."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -7,45 +7,45 @@ from typing import final
 import trio
 
 MOST_PROBLEMS = 20
-"""So many are kept; the first one tells the most."""
+"""The number of problems that are kept; the first one is the most useful."""
 MOST_CALLS = 50_000
-"""Calls of the store in one world; a loop that never ends makes more."""
+"""The most calls of the store in a simulation; only an endless loop makes more."""
 
 
 @final
 class Journal:
-    """Notes every step; the first problem ends the world."""
+    """Records every step; the first problem ends the simulation."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[object, ...]] = []
         self.problems: list[str] = []
         self.calls = 0
         self.stop: Callable[[], None] = lambda: None
-        """Ends the world."""
+        """Ends the simulation."""
 
-    def note(self, *facts: object) -> None:
-        """Write a step down."""
+    def record(self, *facts: object) -> None:
+        """Record a step."""
         self.steps.append((trio.current_time(), *facts))
 
     def called(self) -> None:
         """Count a call of the store."""
         self.calls += 1
         if self.calls == MOST_CALLS:
-            self.wrong(f"{MOST_CALLS} calls of the store, and no end")
+            self.fail(f"{MOST_CALLS} calls of the store without an end")
 
-    def wrong(self, text: str) -> None:
-        """Write a problem down and end the world."""
+    def fail(self, text: str) -> None:
+        """Record a problem, and end the simulation."""
         if len(self.problems) < MOST_PROBLEMS:
-            self.note("WRONG", text)
+            self.record("PROBLEM", text)
             self.problems.append(f"{trio.current_time():.6f}: {text}")
         self.stop()
 
     def expect(self, condition: object, text: str) -> None:
-        """Write a problem down unless the condition holds."""
+        """Record a problem unless the condition holds."""
         if not condition:
-            self.wrong(text)
+            self.fail(text)
 
 
 def fingerprint(steps: Sequence[tuple[object, ...]]) -> str:
-    """Give a digest of all steps, to compare two simulations of a seed."""
+    """Return a digest of all steps, to compare two simulations of a seed."""
     return sha256("\n".join(map(repr, steps)).encode()).hexdigest()

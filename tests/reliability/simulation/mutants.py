@@ -1,4 +1,4 @@
-"""Faults put into the library on purpose, for the simulation to find."""
+"""Bugs that are put into the library on purpose, for the simulation to find."""
 
 import re
 from collections.abc import Callable, Generator, Mapping
@@ -14,31 +14,31 @@ from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs.stores.types import Written
-from tests.reliability.simulation.disk import shared_disk
+from tests.reliability.simulation.database import shared_database
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]
-"""Puts a fault in for the length of a block."""
-BREAK = "\n--\n"
-"""Between two statements of a verb."""
+"""Returns a context manager that puts a bug in."""
+SEPARATOR = "\n--\n"
+"""The separator between the statements of a method."""
 
 
 @contextmanager
 def _changed_sql(changes: Mapping[str, str], *verbs: str) -> Generator[None]:
-    """Change the statements of these verbs, by patterns and what takes their place."""
-    statements = shared_disk().store._sql
+    """Replace patterns in the statements of these methods."""
+    statements = shared_database().store._sql
     changed: dict[str, tuple[str, ...]] = {}
     for verb in verbs:
-        text = BREAK.join(statements[verb])
+        text = SEPARATOR.join(statements[verb])
         for pattern, other in changes.items():
             text, count = re.subn(pattern, other, text)
-            assert count, f"{verb}.sql: nothing like {pattern!r}"
-        changed[verb] = tuple(text.split(BREAK))
+            assert count, f"{verb}: {pattern!r} does not match"
+        changed[verb] = tuple(text.split(SEPARATOR))
     with patch.dict(statements._ready, changed):
         yield
 
 
 def unfenced() -> AbstractContextManager[None]:
-    """Settle a job by its id, whoever holds it."""
+    """Settle a job by its id, whatever its reservation is."""
     fence = {
         r'indexed by "bgjobs_jobs_reserved"': "",
         r"and job\.reserved_by = \S+( '\$\[1\]'\))?": "",
@@ -47,19 +47,19 @@ def unfenced() -> AbstractContextManager[None]:
     return _changed_sql(fence, "succeed", "fail", "requeue", "drop")
 
 
-def greedy() -> AbstractContextManager[None]:
-    """Let the monitor take a job half a lease before its owner has lost it."""
+def early_sweep() -> AbstractContextManager[None]:
+    """Release a job half a lease before the lease of its owner ends."""
     return _changed_sql({"owner.lease_expires_at > :now": r"\g<0> + 10000000"}, "abandoned")
 
 
-def undead() -> AbstractContextManager[None]:
+def renewal_of_ended_leases() -> AbstractContextManager[None]:
     """Renew leases that have ended."""
     return _changed_sql({"and lease_expires_at > :now": ""}, "heartbeat")
 
 
 @contextmanager
-def renaming() -> Generator[None]:
-    """Make new ids when a write is repeated."""
+def new_ids_on_repeat() -> Generator[None]:
+    """Give jobs new ids when a write is repeated."""
     write: Any = GroupCommit._write
 
     async def other(commits: GroupCommit, batch: list[Ticket]) -> Written:
@@ -74,8 +74,8 @@ def renaming() -> Generator[None]:
 
 
 @contextmanager
-def apart() -> Generator[None]:
-    """Store what follows a run in a transaction after the one that ends it."""
+def separate_transactions() -> Generator[None]:
+    """Store the next occurrence in a transaction of its own, after the end of a run."""
 
     async def other(commits: GroupCommit, batch: list[Ticket]) -> Written:
         once, write = commits._dispatch.once, commits._dispatch.store.write
@@ -90,8 +90,8 @@ def apart() -> Generator[None]:
 
 
 @contextmanager
-def trusting() -> Generator[None]:
-    """Let a queue believe in its lease until the store refuses to renew it."""
+def late_lease_check() -> Generator[None]:
+    """Treat a lease as valid until the store refuses to renew it."""
     with patch.object(
         Lease, "left", lambda lease, now: 0.0 if lease.refused else lease.seconds
     ):
@@ -99,8 +99,8 @@ def trusting() -> Generator[None]:
 
 
 @contextmanager
-def doubting() -> Generator[None]:
-    """Take a lost answer for a refusal."""
+def lost_answer_as_refusal() -> Generator[None]:
+    """Treat a lost answer as a refusal."""
 
     async def other(commits: GroupCommit, settlement: object) -> bool:
         return False
@@ -110,8 +110,8 @@ def doubting() -> Generator[None]:
 
 
 @contextmanager
-def careless() -> Generator[None]:
-    """Do not look for jobs that were reserved although the answer never came."""
+def no_reservation_check() -> Generator[None]:
+    """Do not look for jobs that were reserved though the answer was lost."""
 
     async def other(fetcher: Fetcher) -> None:
         fetcher._compare_at = float("inf")
@@ -124,12 +124,12 @@ MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
         unfenced,
-        greedy,
-        undead,
-        renaming,
-        apart,
-        trusting,
-        doubting,
-        careless,
+        early_sweep,
+        renewal_of_ended_leases,
+        new_ids_on_repeat,
+        separate_transactions,
+        late_lease_check,
+        lost_answer_as_refusal,
+        no_reservation_check,
     )
 }

@@ -1,4 +1,4 @@
-"""One seed, from its beginning to its verdict."""
+"""The simulation of a seed, from its plan to its result."""
 
 from collections.abc import Sequence
 from contextvars import copy_context
@@ -9,33 +9,31 @@ import trio
 from attrs import frozen
 from trio.testing import MockClock
 
-from tests.reliability.simulation.disk import Disk, shared_disk
-from tests.reliability.simulation.entropy import entropy_of
+from tests.reliability.simulation.cluster import Cluster, run_scenario
+from tests.reliability.simulation.database import Database, shared_database
+from tests.reliability.simulation.determinism import deterministic
 from tests.reliability.simulation.journal import fingerprint
-from tests.reliability.simulation.line import lines_for_threads
-from tests.reliability.simulation.machine import Machine
+from tests.reliability.simulation.network import calls_without_threads
 from tests.reliability.simulation.plan import plan_of
-from tests.reliability.simulation.process import make_freezable
-from tests.reliability.simulation.storm import play
-from tests.reliability.simulation.world import World
+from tests.reliability.simulation.process import SharedClock, make_pausable
 
 
 @final
 @frozen
 class Result:
-    """What became of a seed."""
+    """The result of a seed."""
 
     seed: int
     problems: Sequence[str]
     steps: Sequence[tuple[object, ...]]
     calls: int
-    """How often the store was called."""
+    """The number of calls of the store."""
     seconds: float
-    """How long it was in the time of the world."""
+    """The simulated time in seconds."""
 
     @property
     def fingerprint(self) -> str:
-        """Give a digest of every step."""
+        """A digest of every step."""
         return fingerprint(self.steps)
 
     def __str__(self) -> str:
@@ -49,56 +47,58 @@ class SimulationError(AssertionError):
 
 
 def simulate(seed: int) -> Result:
-    """Live through the world of a seed."""
-    machine, disk = Machine(), shared_disk()
-    disk.wipe(machine)
-    with entropy_of(seed, machine), lines_for_threads():
-        return copy_context().run(_simulate, seed, disk, machine)
+    """Simulate a seed, and return its result."""
+    shared_clock, database = SharedClock(), shared_database()
+    database.reset(shared_clock)
+    with deterministic(seed, shared_clock), calls_without_threads():
+        return copy_context().run(_simulate, seed, database, shared_clock)
 
 
 def check(seed: int) -> Result:
-    """Do the same, and raise when something is wrong."""
+    """Simulate a seed, and raise `SimulationError` if it has problems."""
     result = simulate(seed)
     if result.problems:
         raise SimulationError(str(result))
     return result
 
 
-def _simulate(seed: int, disk: Disk, machine: Machine) -> Result:
-    world = World(plan_of(seed), disk, machine)
+def _simulate(seed: int, database: Database, shared_clock: SharedClock) -> Result:
+    cluster = Cluster(plan_of(seed), database, shared_clock)
     try:
-        seconds = trio.run(_main, world, clock=MockClock(autojump_threshold=0))
-    except Exception as error:  # noqa: BLE001 - whatever leaves is a problem of this seed
-        if not world.journal.problems:  # a world that is ended at once may raise anything
-            world.journal.problems.append(f"the world raised {error!r}")
+        seconds = trio.run(_main, cluster, clock=MockClock(autojump_threshold=0))
+    except Exception as error:  # noqa: BLE001 - every error is a problem of this seed
+        if not cluster.journal.problems:  # a simulation that is cancelled may raise any error
+            cluster.journal.problems.append(f"the simulation raised {error!r}")
         seconds = 0.0
-    journal = world.journal
+    journal = cluster.journal
     return Result(seed, journal.problems, journal.steps, journal.calls, seconds)
 
 
-async def _main(world: World) -> float:
-    make_freezable()
+async def _main(cluster: Cluster) -> float:
+    make_pausable()
     async with trio.open_nursery() as nursery:
-        world.journal.stop = nursery.cancel_scope.cancel
-        await play(world, nursery)
-        if not world.journal.problems:
-            _check_the_end(world)
+        cluster.journal.stop = nursery.cancel_scope.cancel
+        await run_scenario(cluster, nursery)
+        if not cluster.journal.problems:
+            _check_the_end(cluster)
     return trio.current_time()
 
 
-def _check_the_end(world: World) -> None:
-    """Check what is left when all processes have stopped."""
-    witness, expect = world.witness, world.journal.expect
-    reserved = [row.id for row in witness.live.values() if row.owner is not None]
+def _check_the_end(cluster: Cluster) -> None:
+    """Check the database after all processes have stopped."""
+    checker, expect = cluster.checker, cluster.journal.expect
+    reserved = [row.id for row in checker.live.values() if row.owner is not None]
     expect(not reserved, f"still reserved: {reserved}")
-    expect(not witness.owners.open, f"owners of {witness.owners.open} are left")
-    world.ledger.check([UUID(job) for job in witness.ended])
+    expect(not checker.owners.open, f"owners of {checker.owners.open} are left")
+    cluster.enqueue_log.check([UUID(job) for job in checker.ended])
     for table, rows in (
-        ("bgjobs_jobs", witness.live),
-        ("effects", witness.effects),
-        ("bgjobs_owners", witness.owners.rows),
+        ("bgjobs_jobs", checker.live),
+        ("effects", checker.effects),
+        ("bgjobs_owners", checker.owners.rows),
     ):
-        found = world.disk.count(table)
+        found = cluster.database.count(table)
         expect(found == len(rows), f"{table}: {found} rows, not {len(rows)}")
-    found = world.disk.count("bgjobs_jobs_succeeded") + world.disk.count("bgjobs_jobs_failed")
-    expect(found == len(witness.ended), f"{found} ended jobs, not {len(witness.ended)}")
+    found = cluster.database.count("bgjobs_jobs_succeeded") + cluster.database.count(
+        "bgjobs_jobs_failed"
+    )
+    expect(found == len(checker.ended), f"{found} ended jobs, not {len(checker.ended)}")

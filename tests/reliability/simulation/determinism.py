@@ -1,4 +1,4 @@
-"""Chance made to follow a seed: Trio's scheduler, random delays, and the ids of jobs."""
+"""Determinism: the scheduler of Trio, random delays and the ids of jobs follow a seed."""
 
 import sys
 from collections.abc import Generator
@@ -16,19 +16,19 @@ import bgjobs._core.ids
 import bgjobs._runtime.app
 
 
-class Shown(Protocol):
-    """A clock."""
+class Clock(Protocol):
+    """A clock that determines the time in ids."""
 
     def microseconds(self) -> int:
-        """Return the present instant."""
+        """Return the current time in microseconds."""
         ...
 
 
 @contextmanager
-def entropy_of(seed: int, machine: Shown) -> Generator[None]:
-    """Let everything that is left to chance be decided by `seed`."""
+def deterministic(seed: int, shared_clock: Clock) -> Generator[None]:
+    """Derive all random numbers, ids and scheduling decisions from `seed`."""
     random = Random(f"entropy {seed}")
-    time = SimpleNamespace(time_ns=lambda: machine.microseconds() * 1000)
+    time = SimpleNamespace(time_ns=lambda: shared_clock.microseconds() * 1000)
     with ExitStack() as stack:
         for module in _with_random():
             stack.enter_context(patch.object(module, "Random", lambda: Random(random.random())))
@@ -37,20 +37,20 @@ def entropy_of(seed: int, machine: Shown) -> Generator[None]:
         )
         stack.enter_context(patch.object(bgjobs._core.ids, "time", time))
         stack.enter_context(_scheduler_of(seed))
-        stack.enter_context(_quick_clock())
+        stack.enter_context(_fast_clock())
         yield
 
 
 @cache
 def _with_random() -> tuple[ModuleType, ...]:
-    """Give the modules of the runtime that draw by chance; all are imported."""
+    """Return the modules of the runtime that use random numbers; all are imported."""
     modules = [one for name, one in sys.modules.items() if name.startswith("bgjobs._runtime")]
     return tuple(one for one in modules if hasattr(one, "Random"))
 
 
 @contextmanager
 def _scheduler_of(seed: int) -> Generator[None]:
-    """Let Trio sort tasks before it shuffles them, as it does for Hypothesis."""
+    """Make Trio sort tasks before it shuffles them, as it does for Hypothesis."""
     scheduler = trio._core._run
     state = scheduler._r.getstate()
     with patch.object(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", new=True):
@@ -62,8 +62,8 @@ def _scheduler_of(seed: int) -> Generator[None]:
 
 
 @contextmanager
-def _quick_clock() -> Generator[None]:
-    """Let a `MockClock` of rate 0 say what it shows without asking for the real time."""
+def _fast_clock() -> Generator[None]:
+    """Make a `MockClock` of rate 0 skip its reading of the real time."""
     with patch.object(
         trio.testing.MockClock, "current_time", lambda clock: clock._virtual_base
     ):

@@ -1,4 +1,4 @@
-"""The store that all processes share, and triggers that record every row that changes."""
+"""The store that all processes share, and triggers that record every changed row."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,7 +9,7 @@ from typing import Any, final
 from attrs import frozen
 
 from bgjobs.stores.sqlite import SQLiteStore
-from tests.reliability.simulation.machine import START, Machine
+from tests.reliability.simulation.process import START, SharedClock
 
 TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "owners")
 _COLUMNS = (
@@ -22,14 +22,14 @@ _JOB = (
 )
 _OWNER = "{0}.id, null, null, {0}.lease_expires_at, 0, 0, 0, 0, null"
 _EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null"
-_WATCHED = (
+_TRIGGERS = (
     ("stored", "insert", "bgjobs_jobs", "new", _JOB),
     ("changed", "update", "bgjobs_jobs", "new", _JOB),
-    ("gone", "delete", "bgjobs_jobs", "old", _JOB),
+    ("deleted", "delete", "bgjobs_jobs", "old", _JOB),
     ("succeeded", "insert", "bgjobs_jobs_succeeded", "new", _JOB),
     ("failed", "insert", "bgjobs_jobs_failed", "new", _JOB),
-    ("forgotten", "delete", "bgjobs_jobs_succeeded", "old", _JOB),
-    ("forgotten_failure", "delete", "bgjobs_jobs_failed", "old", _JOB),
+    ("pruned", "delete", "bgjobs_jobs_succeeded", "old", _JOB),
+    ("pruned_failure", "delete", "bgjobs_jobs_failed", "old", _JOB),
     ("opened", "insert", "bgjobs_owners", "new", _OWNER),
     ("renewed", "update", "bgjobs_owners", "new", _OWNER),
     ("closed", "delete", "bgjobs_owners", "old", _OWNER),
@@ -40,14 +40,14 @@ _WATCHED = (
 @final
 @frozen
 class Change:
-    """One row that was written, as it is now; for a deleted one, as it was."""
+    """A changed row, with its new values; a deleted one with its last values."""
 
     kind: str
     id: str
     payload: str | None
     occurrence: str | None
     instant: int
-    """When a job is due, or when an owner's lease ends."""
+    """When a job is due, or when the lease of an owner ends."""
     reservations: int
     attempts: int
     crashes: int
@@ -56,31 +56,31 @@ class Change:
 
 
 @final
-class Disk:
-    """One database in memory; emptied for every world, as opening one takes longer."""
+class Database:
+    """A database in memory, which is emptied for every seed, since a new one takes longer."""
 
     def __init__(self) -> None:
-        self._machine: Machine | None = None
+        self._shared_clock: SharedClock | None = None
         self._read = 0
         self._written = 0
         self.store = SQLiteStore(":memory:", clock=self._now)
         self.store.open()
         self.store.migrate()
-        # The one connection that a store in memory has.
+        # The only connection of a store in memory.
         self.raw: Any = self.store._roles.writer.raw
         self.raw.execute("create table effects (job text, reservations integer)")
         self.raw.execute(f"create table changes (number integer primary key, kind, {_COLUMNS})")
-        for kind, event, table, row, columns in _WATCHED:
+        for kind, event, table, row, columns in _TRIGGERS:
             self.raw.execute(
-                f"create trigger watch_{kind} after {event} on {table} begin "
+                f"create trigger record_{kind} after {event} on {table} begin "
                 f"insert into changes (kind, {_COLUMNS}) "
                 f"values ('{kind}', {columns.format(row)}); end"
             )
 
-    def wipe(self, machine: Machine) -> None:
-        """Forget everything, and go by another clock."""
-        self._machine = machine
-        with suppress(Exception):  # what a world left open that was cut off
+    def reset(self, shared_clock: SharedClock) -> None:
+        """Delete all rows, and use another clock."""
+        self._shared_clock = shared_clock
+        with suppress(Exception):  # a transaction that a cancelled simulation left open
             self.raw.execute("rollback")
         for table in (*(f"bgjobs_{table}" for table in TABLES), "effects", "changes"):
             self.raw.execute(f"delete from {table}")
@@ -88,7 +88,7 @@ class Disk:
         self._written = self.raw.total_changes
 
     def changes(self) -> Sequence[Change]:
-        """Give what was committed since the last time this was asked."""
+        """Return the changes that were committed since the last call."""
         if self.raw.total_changes == self._written:
             return ()
         self._written = self.raw.total_changes
@@ -101,15 +101,15 @@ class Disk:
         return [Change(*row[1:]) for row in rows]
 
     def count(self, table: str) -> int:
-        """Count the rows of a table."""
+        """Return the number of rows of a table."""
         found: int = self.raw.execute(f"select count(*) from {table}").fetchone()[0]
         return found
 
     def _now(self) -> datetime:
-        return START if self._machine is None else self._machine.now()
+        return START if self._shared_clock is None else self._shared_clock.now()
 
 
 @cache
-def shared_disk() -> Disk:
-    """Give the database of this operating system process."""
-    return Disk()
+def shared_database() -> Database:
+    """Return the database of this process of the operating system."""
+    return Database()
