@@ -1,4 +1,4 @@
-"""The command line: so many rows on each store, and a line for each."""
+"""Write hostile rows to each store while an application runs, and report problems."""
 
 import argparse
 import logging
@@ -10,17 +10,24 @@ from pathlib import Path
 from time import monotonic
 
 from tests.fixtures.postgres import started_postgres
-from tests.reliability.hostile_rows.places import Kind, Place, postgres_place, sqlite_place
-from tests.reliability.hostile_rows.verdict import verdict
+from tests.reliability.hostile_rows.database import (
+    Kind,
+    TestedDatabase,
+    postgres_database,
+    sqlite_database,
+)
+from tests.reliability.hostile_rows.report import run_seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for and return the exit code."""
+    """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(
         "python -m tests.reliability.hostile_rows", description=__doc__
     )
-    parser.add_argument("--rows", type=int, default=10_000, help="how many on each store")
-    parser.add_argument("--seed", type=int, default=1, help="it decides every row")
+    parser.add_argument(
+        "--rows", type=int, default=10_000, help="the number of rows for each store"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the seed of all rows")
     kinds = ("sqlite", "postgres")
     parser.add_argument("--store", choices=kinds, nargs="+", default=kinds)
     options = parser.parse_args(arguments)
@@ -30,25 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(kind: Kind, seed: int, rows: int) -> int:
     began = monotonic()
-    with _place(kind) as place:
-        found = verdict(place, seed, rows)
+    with _database(kind) as database:
+        found = run_seed(database, seed, rows)
     _write(f"{kind}, seed {seed}, {monotonic() - began:.0f} s: {found}")
     for problem in found.problems:
         _write(f"  {problem}")
     _write(
-        f"{kind}: {len(found.problems)} failures" if found.problems else f"{kind}: none failed"
+        f"{kind}: {len(found.problems)} problems" if found.problems else f"{kind}: no problems"
     )
     return 1 if found.problems else 0
 
 
 @contextmanager
-def _place(kind: Kind) -> Generator[Place]:
+def _database(kind: Kind) -> Generator[TestedDatabase]:
     if kind == "postgres":
-        with started_postgres() as dsn, postgres_place(dsn) as place:
-            yield place
+        with started_postgres() as dsn, postgres_database(dsn) as database:
+            yield database
         return
-    with tempfile.TemporaryDirectory() as folder, sqlite_place(Path(folder)) as place:
-        yield place
+    with tempfile.TemporaryDirectory() as folder, sqlite_database(Path(folder)) as database:
+        yield database
 
 
 def _write(line: str) -> None:

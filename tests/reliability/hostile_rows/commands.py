@@ -1,4 +1,4 @@
-"""The commands of operators over what hostile rows have left, and what is wrong with them."""
+"""The commands of operators over the rows that are left, and the problems of each call."""
 
 import io
 import json
@@ -19,12 +19,12 @@ from bgjobs.cli.errors import ExitCode
 from bgjobs.cli.root import run_command
 from tests.fixtures.databases import SQLiteFile
 from tests.reliability.hostile_rows.application import config_of
-from tests.reliability.hostile_rows.places import Place
+from tests.reliability.hostile_rows.database import TestedDatabase
 
 STATES = ("running", "waiting", "delayed", "failed", "succeeded", "unreadable")
 PAGE, PAGES = 200, 100
 SHOWN = 3
-"""Jobs of each state that are shown."""
+"""The number of jobs of each state that are shown."""
 _STORE = "BGJOBS_HOSTILE_STORE"
 _APP = f"{__name__}:operated"
 _DONE, _PARTLY = (ExitCode.DONE,), (ExitCode.DONE, ExitCode.NOT_DONE)
@@ -32,36 +32,36 @@ _DONE, _PARTLY = (ExitCode.DONE,), (ExitCode.DONE, ExitCode.NOT_DONE)
 
 @final
 @frozen
-class Called:
+class Call:
     """One call of `bgjobs`."""
 
     arguments: Sequence[str]
     code: int
     out: str
     problem: str
-    """Empty if all is well."""
+    """The problem of the call; empty if there is none."""
 
     @property
     def deleted(self) -> Sequence[str]:
-        """The id of the job that it deletes."""
+        """The id of the job that the call deletes."""
         return self.arguments[2:3] if self.arguments[1:2] == ["delete"] else ()
 
 
 def operated() -> bgjobs.Config:
-    """Return the application that the commands are given."""
+    """Return the configuration for the commands."""
     described = json.loads(os.environ[_STORE])
     if "dsn" in described:
         return config_of(bgjobs.PostgresStore(described["dsn"], schema=described["schema"]))
     return config_of(bgjobs.SQLiteStore(described["path"]))
 
 
-def run_commands(place: Place, zone: str) -> list[Called]:
-    """Call every command that operators have, with --json and without, in a time zone."""
-    with _environment(place, zone), tempfile.TemporaryDirectory() as folder:
+def run_commands(database: TestedDatabase, zone: str) -> list[Call]:
+    """Call every command of operators, with --json and without, in a time zone."""
+    with _environment(database, zone), tempfile.TemporaryDirectory() as folder:
         return list(_calls(Path(folder)))
 
 
-def _calls(folder: Path) -> Iterator[Called]:
+def _calls(folder: Path) -> Iterator[Call]:
     for command in ("status", "owners", "queues"):
         yield from _both([command])
     yield from _both(["doctor"], _PARTLY)
@@ -90,34 +90,34 @@ def _calls(folder: Path) -> Iterator[Called]:
     yield from _both(["jobs", "prune", "--dry-run"])
 
 
-def _paged(state: str) -> Iterator[Called]:
-    """List all jobs of a state, page by page, none of them twice."""
+def _paged(state: str) -> Iterator[Call]:
+    """List all jobs of a state, page by page, and check that each is listed once."""
     after: list[str] = []
     seen = set[str]()
     for _ in range(PAGES):
         call = _call(["jobs", "list", f"--{state}", "--limit", str(PAGE), *after, "--json"])
         ids = [job["id"] for job in _jobs(call)]
         again = not seen.isdisjoint(ids) or len(set(ids)) < len(ids)
-        yield evolve(call, problem="lists jobs twice") if again else call
+        yield evolve(call, problem="a job is listed twice") if again else call
         if not ids or again:
             return
         seen.update(ids)
         after = ["--after", ids[-1]]
 
 
-def _jobs(call: Called) -> list[Any]:
+def _jobs(call: Call) -> list[Any]:
     if call.problem:
         return []
     found: list[Any] = json.loads(call.out)
     return found
 
 
-def _both(arguments: Sequence[str], codes: Sequence[int] = _DONE) -> Iterator[Called]:
+def _both(arguments: Sequence[str], codes: Sequence[int] = _DONE) -> Iterator[Call]:
     yield _call(arguments, codes)
     yield _call([*arguments, "--json"], codes)
 
 
-def _call(arguments: Sequence[str], codes: Sequence[int] = _DONE) -> Called:
+def _call(arguments: Sequence[str], codes: Sequence[int] = _DONE) -> Call:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = run_command(["--app", _APP, *arguments])
@@ -126,13 +126,13 @@ def _call(arguments: Sequence[str], codes: Sequence[int] = _DONE) -> Called:
     problem = "" if is_right else f"exit code {code}: {err.getvalue()[:500]!r}"
     if not problem:
         problem = _problem_of(text, err.getvalue(), with_json="--json" in arguments)
-    return Called(arguments, code, text, problem)
+    return Call(arguments, code, text, problem)
 
 
 def _problem_of(text: str, errors: str, *, with_json: bool) -> str:
     for line in f"{text}\n{errors}".split("\n"):
         if not is_visible(line):
-            return f"what cannot be seen was printed: {line[:200]!a}"
+            return f"an invisible character was printed: {line[:200]!a}"
     try:
         if with_json:
             json.loads(text)
@@ -142,11 +142,11 @@ def _problem_of(text: str, errors: str, *, with_json: bool) -> str:
 
 
 @contextmanager
-def _environment(place: Place, zone: str) -> Generator[None]:
-    if isinstance(place.database, SQLiteFile):
-        described = {"path": str(place.database.path)}
+def _environment(database: TestedDatabase, zone: str) -> Generator[None]:
+    if isinstance(database.location, SQLiteFile):
+        described = {"path": str(database.location.path)}
     else:
-        described = {"dsn": place.dsn_of_operator, "schema": place.database.schema}
+        described = {"dsn": database.dsn_of_operator, "schema": database.location.schema}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(_STORE, json.dumps(described))
         patch.setenv("TZ", zone)

@@ -1,4 +1,4 @@
-"""Whatever others have written, an application goes on and operators see what is left."""
+"""An application runs beside hostile rows, and the commands of operators work afterwards."""
 
 from pathlib import Path
 from random import Random
@@ -6,10 +6,9 @@ from random import Random
 import pytest
 
 from tests.reliability.hostile_rows.application import QUEUES
-from tests.reliability.hostile_rows.places import postgres_place, sqlite_place
-from tests.reliability.hostile_rows.rows import TABLES, Row, Rows
-from tests.reliability.hostile_rows.values import MEGABYTE, MOST_LARGE, Values
-from tests.reliability.hostile_rows.verdict import verdict
+from tests.reliability.hostile_rows.database import postgres_database, sqlite_database
+from tests.reliability.hostile_rows.report import run_seed
+from tests.reliability.hostile_rows.rows import MEGABYTE, MOST_LARGE, TABLES, Row, Rows, Values
 
 ROWS = 300
 SEEDS = (11, 12)
@@ -17,21 +16,19 @@ SEEDS = (11, 12)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
-def test_an_application_goes_on_beside_hostile_rows_of_a_file(
-    tmp_path: Path, seed: int
-) -> None:
-    with sqlite_place(tmp_path) as place:
-        assert verdict(place, seed, ROWS).problems == []
+def test_an_application_runs_beside_hostile_rows_of_a_file(tmp_path: Path, seed: int) -> None:
+    with sqlite_database(tmp_path) as database:
+        assert run_seed(database, seed, ROWS).problems == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.xdist_group("postgres roles")
-def test_an_application_goes_on_beside_hostile_rows_of_each_role(
+def test_an_application_runs_beside_hostile_rows_of_each_role(
     postgres_dsn: str, seed: int
 ) -> None:
-    with postgres_place(postgres_dsn) as place:
-        assert verdict(place, seed, ROWS).problems == []
+    with postgres_database(postgres_dsn) as database:
+        assert run_seed(database, seed, ROWS).problems == []
 
 
 def _made(is_postgres: bool) -> list[Row]:
@@ -40,7 +37,7 @@ def _made(is_postgres: bool) -> list[Row]:
 
 
 @pytest.mark.parametrize("is_postgres", [False, True], ids=["sqlite", "postgres"])
-def test_the_rows_are_as_hostile_as_they_should_be(is_postgres: bool) -> None:
+def test_rows_have_every_table_role_size_and_kind_of_id(is_postgres: bool) -> None:
     rows = _made(is_postgres)
     assert {row.table for row in rows} == {*TABLES}
     assert {row.role for row in rows} == {"producer", "worker", "operator"}

@@ -1,7 +1,7 @@
 """Deterministic simulation: several processes under faults, all decided by one seed.
 
-The runtime and the SQL are the real ones. Time, the choices of the scheduler, random numbers and
-the network in front of the database are simulated; ``python -m
+The runtime and the SQL are the real ones. Time, the choices of the scheduler, random numbers
+and the network in front of the database are simulated. ``python -m
 tests.reliability.simulation --help`` shows the options.
 
 plan         what a seed determines: the number of processes, the jobs and the faults

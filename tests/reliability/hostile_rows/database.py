@@ -1,4 +1,4 @@
-"""A database, who may write what into it past the library, and what an auditor sees in it."""
+"""A database with its roles: writes rows without the library, and reads what is in it."""
 
 import re
 import secrets
@@ -20,8 +20,7 @@ from bgjobs._core.ids import new_id
 from tests.fixtures.databases import PostgresSchema, SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
 from tests.reliability.hostile_rows.application import QUEUES
-from tests.reliability.hostile_rows.rows import HOLDERS, Role, Row
-from tests.reliability.hostile_rows.values import NOW
+from tests.reliability.hostile_rows.rows import HOLDERS, NOW, Role, Row
 
 Kind = Literal["sqlite", "postgres"]
 GRANTS = Path(__file__).parents[3] / "docs" / "operate" / "postgres-roles.sql"
@@ -34,34 +33,34 @@ _REFUSED = (sqlite3.Error, psycopg.Error, UnicodeError, OverflowError)
 
 @final
 @define(eq=False)
-class Place:
-    """One database of a run."""
+class TestedDatabase:
+    """The database of a run."""
 
-    database: SQLiteFile | PostgresSchema
+    location: SQLiteFile | PostgresSchema
     store: Callable[[Role], bgjobs.Store]
     connect: Callable[[Role], Any]
     rows: HostileRows
     dsn_of_operator: str = ""
-    """Where it is a schema."""
+    """The connection string of the operator, on PostgreSQL."""
     taken: Counter[Role] = field(factory=Counter[Role], init=False)
-    """How many rows of each role were stored, or changed another."""
+    """The number of inserts and updates of each role that succeeded."""
     refused: int = field(default=0, init=False)
-    """Rows that the database did not take."""
+    """The number of rows that the database refused."""
     jobs: set[str] = field(factory=set[str], init=False)
-    """The ids of those that are jobs of the application's."""
-    passing: set[str] = field(factory=set[str], init=False)
-    """The ids of those that may be dropped by right."""
+    """The ids of the jobs of the application."""
+    droppable: set[str] = field(factory=set[str], init=False)
+    """The ids of the occurrences, which may be dropped."""
     _writers: dict[Role, Any] = field(factory=dict[Role, Any], init=False)
-    _dead: str = field(factory=lambda: str(new_id()), init=False)
-    _living: str = field(factory=lambda: str(new_id()), init=False)
+    _dead_owner: str = field(factory=lambda: str(new_id()), init=False)
+    _living_owner: str = field(factory=lambda: str(new_id()), init=False)
 
     @property
     def is_postgres(self) -> bool:
-        """Whether it is a schema and no file."""
-        return isinstance(self.database, PostgresSchema)
+        """Whether it is a schema of PostgreSQL."""
+        return isinstance(self.location, PostgresSchema)
 
     def prepare(self) -> None:
-        """Open the writers, and store the owners that hostile rows name."""
+        """Open the connections of all roles, and store the owners that rows refer to."""
         self._writers = {
             role: self.connect(role) for role in ("producer", "worker", "operator")
         }
@@ -70,18 +69,18 @@ class Place:
             if self.is_postgres
             else (0, 221_845_392_000_000_000)
         )
-        for key, at in ((self._dead, past), (self._living, future)):
+        for key, at in ((self._dead_owner, past), (self._living_owner, future)):
             owner = {"id": key, "name": "stranger", "node": "n", "opened_at": past}
             self.rows.execute("owners", {**owner, "lease_expires_at": at})
 
     def close(self) -> None:
-        """Close the writers."""
+        """Close the connections of all roles."""
         for writer in self._writers.values():
             writer.close()
 
     def write(self, rows: Iterable[Row]) -> None:
-        """Write them past the library, each by its role, and count those that were taken."""
-        with self._together():
+        """Write rows without the library, each with its role, and count the accepted ones."""
+        with self._transaction():
             for row in rows:
                 is_taken = False
                 with suppress(*_REFUSED):
@@ -92,13 +91,13 @@ class Place:
                     self.refused += 1
 
     def remove_limits(self) -> None:
-        """Leave the schema as an older version has made it."""
+        """Remove the limits of the schema, which an older version did not have."""
         self.rows.remove_limits()
         if not self.is_postgres:
             self._writers["worker"].execute("pragma ignore_check_constraints = on")
 
     def free_all(self) -> None:
-        """End all owners: no application runs now."""
+        """Delete all owners; no application may run."""
         self.rows.run(f"delete from {self.rows.prefix}owners")
 
     def keys(self, table: str, column: str = "id", where: str = "true") -> set[str]:
@@ -113,8 +112,8 @@ class Place:
             return str(UUID(found)) if isinstance(found, str) else str(found)
         return (found if isinstance(found, bytes) else str(found).encode()).hex().upper()
 
-    def due(self, names: Sequence[str]) -> set[str]:
-        """Return the ids of what waits and is due, or is reserved, of these workers."""
+    def unfinished(self, names: Sequence[str]) -> set[str]:
+        """Return the ids of due and reserved jobs of these workers."""
         now = "now()" if self.is_postgres else str(time.time_ns() // 1000)
         quoted = ", ".join(f"'{name}'" for name in names)
         return self.keys("jobs", where=f"name in ({quoted}) and available_at <= {now}")
@@ -124,10 +123,10 @@ class Place:
         if row.is_counted:
             self.jobs.add(self.key_of(row.job_id))
         if row.may_vanish:
-            self.passing.add(self.key_of(row.job_id))
+            self.droppable.add(self.key_of(row.job_id))
 
     @contextmanager
-    def _together(self) -> Generator[None]:
+    def _transaction(self) -> Generator[None]:
         if self.is_postgres:
             yield
             return
@@ -181,12 +180,12 @@ class Place:
                 f"select id from {self.rows.prefix}owners where name in ({names}) limit 1"
             )
             return next((str(row[0]) for row in found.fetchall()), str(new_id()))
-        return {"dead": self._dead, "living": self._living}.get(kind, str(new_id()))
+        return {"dead": self._dead_owner, "living": self._living_owner}.get(kind, str(new_id()))
 
 
 @contextmanager
-def sqlite_place(folder: Path) -> Generator[Place]:
-    """Make a file that every role may write."""
+def sqlite_database(folder: Path) -> Generator[TestedDatabase]:
+    """Create a file, which every role may write."""
     file = SQLiteFile(folder / "jobs.db")
 
     def connect(role: Role) -> Any:
@@ -199,13 +198,13 @@ def sqlite_place(folder: Path) -> Generator[Place]:
     def store(role: Role) -> bgjobs.Store:
         return bgjobs.SQLiteStore(file.path, synchronous="NORMAL")
 
-    with _prepared(Place(file, store, connect, HostileRows(file))) as place:
-        yield place
+    with _prepared(TestedDatabase(file, store, connect, HostileRows(file))) as database:
+        yield database
 
 
 @contextmanager
-def postgres_place(dsn: str) -> Generator[Place]:
-    """Make a schema with the documented roles, under names of its own."""
+def postgres_database(dsn: str) -> Generator[TestedDatabase]:
+    """Create a schema with the documented roles, under names of its own."""
     schema = PostgresSchema(dsn, f"hostile_{secrets.token_hex(6)}")
 
     def dsn_of(role: Role) -> str:
@@ -223,9 +222,9 @@ def postgres_place(dsn: str) -> Generator[Place]:
             rows.run(f"create role {schema.schema}_{role}")
             cleaning.callback(rows.run, f"drop role {schema.schema}_{role}")
         cleaning.callback(schema.drop)
-        place = Place(schema, store, connect, rows, dsn_of("operator"))
-        with _prepared(place, _granted(schema)):
-            yield place
+        database = TestedDatabase(schema, store, connect, rows, dsn_of("operator"))
+        with _prepared(database, _granted(schema)):
+            yield database
 
 
 def _granted(schema: PostgresSchema) -> str:
@@ -234,15 +233,15 @@ def _granted(schema: PostgresSchema) -> str:
 
 
 @contextmanager
-def _prepared(place: Place, grants: str = "") -> Generator[Place]:
-    store = place.database.store()
+def _prepared(database: TestedDatabase, grants: str = "") -> Generator[TestedDatabase]:
+    store = database.location.store()
     store.open()
     store.migrate()
     store.close()
     if grants:
-        place.rows.run(grants)
-    place.prepare()
+        database.rows.run(grants)
+    database.prepare()
     try:
-        yield place
+        yield database
     finally:
-        place.close()
+        database.close()
