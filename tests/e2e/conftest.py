@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.e2e.places import Place
+from tests.e2e.digest_program import Place
 from tests.fixtures.postgres import random_schema
 
 

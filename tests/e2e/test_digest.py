@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.places import DEADLINE, Place, Row
+from tests.e2e.digest_program import DEADLINE, Place, Row
 
 KILLED_AFTER = 20
 """Results: far from the 400 of the tree, and `--concurrency 1` is slow."""

@@ -19,7 +19,7 @@ import bgjobs
 from bgjobs.errors import StoreError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract import CHECKS
-from tests.e2e.places import Place
+from tests.e2e.digest_program import Place
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -14,8 +14,8 @@ from anyio.to_thread import run_sync
 import bgjobs
 from bgjobs.events import ChildCrashed, ReservationLost
 from bgjobs.testing import Recorder
+from tests.field.applications import check_work, effect, effects, make_table, running
 from tests.field.test_servers import new_database
-from tests.field.working import check_work, effect, effects, make_table, running
 
 pytestmark = pytest.mark.anyio
 

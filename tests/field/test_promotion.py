@@ -20,7 +20,7 @@ from bgjobs.errors import LeaseLostError
 from bgjobs.events import ChildCrashed, JobReserved, JobSucceeded
 from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
-from tests.fixtures.clusters import Cluster, started_cluster, started_standby
+from tests.fixtures.debian import Cluster, started_cluster, started_standby
 
 pytestmark = [
     pytest.mark.anyio,

@@ -16,9 +16,8 @@ import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobSucceeded, RestartLimitExceeded, StoreFailed
 from bgjobs.testing import Recorder
-from tests.field.working import check_work, effect, make_table, running
-from tests.fixtures.clusters import Cluster, started_cluster
-from tests.fixtures.programs import OWNER
+from tests.field.applications import check_work, effect, make_table, running
+from tests.fixtures.debian import OWNER, Cluster, started_cluster
 from tests.reliability.chaos.faults.disk import SmallDisk, can_mount
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,8 @@ import bgjobs
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, RestartLimitExceeded
 from bgjobs.testing import Recorder
+from tests.field.applications import check_work, effect, effects, make_table, running
 from tests.field.test_servers import new_database
-from tests.field.working import check_work, effect, effects, make_table, running
 from tests.fixtures.postgres import random_schema
 
 pytestmark = pytest.mark.anyio

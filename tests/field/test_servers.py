@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from bgjobs.events import StoreFailed
 from bgjobs.testing import Recorder
-from tests.field.working import check_work, make_table, running
+from tests.field.applications import check_work, make_table, running
 from tests.fixtures.debian import started_pgbouncer
 from tests.fixtures.postgres import random_schema
 

@@ -15,7 +15,7 @@ import pytest
 from tests.cli.conftest import SHOP
 from tests.cli.steady import settled
 from tests.cli.terminal import BGJOBS, CTRL_C, STYLE, Terminal, terminal
-from tests.fixtures.clusters import Cluster, started_cluster
+from tests.fixtures.debian import Cluster, started_cluster
 
 APP = """
 import logging, os, sys

@@ -1,10 +1,14 @@
 """A database of an earlier version is brought up to date with all that is in it."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 import bgjobs
@@ -12,9 +16,13 @@ from bgjobs._core.jobs import AttemptError, FailedJob, Job, SucceededJob
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.json_columns import dump_errors
+from bgjobs.stores.operations import OperatedStore
+from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import OCCURRENCE, put_one
 from tests.fixtures.databases import Database, PostgresSchema
+from tests.fixtures.postgres import drop_schema, random_schema
 
 _NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
 _COUNT = 1_936_787_415_123_456
@@ -170,3 +178,60 @@ def test_a_fresh_database_gets_every_migration(database: Database) -> None:
     store.check_schema()
     assert store.migrate() == []
     store.close()
+
+
+NAMES = ["0001_jobs", "0002_schedules", "0003_operations", "0004_priorities", "0005_limits"]
+
+
+@pytest.fixture
+def schema(postgres_dsn: str) -> Generator[str]:
+    schema = random_schema()
+    yield schema
+    drop_schema(postgres_dsn, schema)
+
+
+def check_pending(store: OperatedStore) -> str:
+    """Look at an empty database, twice; give what would make its tables."""
+    admin = store.operations
+    assert (admin.schema_version(), admin.schema_version()) == (0, 0)
+    pending = admin.pending_migrations()
+    assert [one.name for one in pending] == NAMES
+    assert "create" not in repr(pending)
+    return "".join(one.sql for one in pending)
+
+
+def test_the_pending_migrations_of_a_file_make_its_tables(sqlite_path: Path) -> None:
+    store = SQLiteStore(sqlite_path, table_prefix="t_")
+    store.open()
+    script = check_pending(store)
+    with closing(sqlite3.connect(":memory:")) as by_hand, closing(store):
+        by_hand.executescript(script)
+        store.migrate()
+        found = "select name, sql from sqlite_schema where name not like '%failure_words_%'"
+        with closing(sqlite3.connect(sqlite_path)) as migrated:
+            expected = set(migrated.execute(found))
+            assert set(by_hand.execute(found)) == expected
+            with migrated:
+                migrated.execute("delete from t_migrations where version >= 3")
+        assert store.operations.schema_version() == 2
+        assert [one.name for one in store.operations.pending_migrations()] == NAMES[2:]
+
+
+def test_the_pending_migrations_of_a_server_make_its_tables(
+    postgres_dsn: str, schema: str
+) -> None:
+    store = PostgresStore(postgres_dsn, schema=schema)
+    store.open()
+    script = check_pending(store)
+    found = b"select tablename from pg_catalog.pg_tables where schemaname = %s"
+    with psycopg.connect(postgres_dsn) as connection, closing(store):
+        connection.execute(f'create schema "{schema}"'.encode())
+        connection.execute(script.encode())
+        by_hand = set(connection.execute(found, [schema]))
+        connection.rollback()
+        store.migrate()
+        assert set(connection.execute(found, [schema])) == by_hand
+        connection.execute(f'delete from "{schema}".migrations where version >= 3'.encode())
+        connection.commit()
+        assert store.operations.schema_version() == 2
+        assert [one.name for one in store.operations.pending_migrations()] == NAMES[2:]

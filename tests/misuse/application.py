@@ -13,8 +13,8 @@ from attrs import define, field
 import bgjobs
 from bgjobs._core.requests import JobRequest
 from tests.fixtures.databases import Database
-from tests.misuse.callees import Callee
-from tests.misuse.probing import PATIENCE, faults_of
+from tests.misuse.probe import PATIENCE, faults_of
+from tests.misuse.public_api import Callee
 from tests.misuse.values import greet
 
 REACHES = (bgjobs.BgJobs, bgjobs.Admin, bgjobs.ScheduledJobControl)

@@ -14,8 +14,8 @@ import pytest
 from bgjobs.testing import virtual_backend
 from tests.fixtures.databases import PostgresSchema, SQLiteFile
 from tests.misuse.application import REACHES, Application, application
-from tests.misuse.callees import Callee, callees
-from tests.misuse.probing import faults_of
+from tests.misuse.probe import faults_of
+from tests.misuse.public_api import Callee, callees
 from tests.misuse.values import members
 
 

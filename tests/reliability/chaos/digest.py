@@ -18,7 +18,7 @@ import psycopg
 from attrs import frozen
 from psycopg.conninfo import make_conninfo
 
-from tests.e2e.places import Place
+from tests.e2e.digest_program import Place
 from tests.fixtures.postgres import started_postgres
 from tests.reliability.chaos.environment import STORES, new_folder
 from tests.reliability.chaos.settings import monotonic, write_line

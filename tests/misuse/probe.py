@@ -12,10 +12,9 @@ from anyio import fail_after
 from bgjobs._core.workers import WorkerMaker
 from bgjobs.errors import BgJobsError, StoreError
 from bgjobs.schedules import ScheduleBuilder
-from tests.misuse.callees import Callee
 from tests.misuse.exceptions import ALIASES, UNIQUE, is_asked
-from tests.misuse.right import arguments, right
-from tests.misuse.values import Wrong, deferred, discard, wrong_for
+from tests.misuse.public_api import Callee
+from tests.misuse.values import Wrong, arguments, deferred, discard, right, wrong_for
 
 PATIENCE = 20.0
 """Seconds in which a refusal comes, however busy the machine is."""

@@ -12,9 +12,9 @@ from anyio import sleep_forever
 
 from bgjobs.testing import virtual_backend
 from tests.docs.documents import SHOWN, blocks
-from tests.misuse.callees import MODULES, READ, all_names, callee_of, callees
 from tests.misuse.exceptions import patterns
-from tests.misuse.probing import NO_ANSWER, faults_of
+from tests.misuse.probe import NO_ANSWER, faults_of
+from tests.misuse.public_api import MODULES, READ, all_names, callee_of, callees
 from tests.misuse.values import wrong_for
 
 
