@@ -1,4 +1,4 @@
-"""Where the digest example keeps its rows, seen from outside."""
+"""The digest example as a program, and the database with its results."""
 
 import sqlite3
 import subprocess
@@ -14,23 +14,23 @@ from attrs import frozen
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DEADLINE = 60.0
-"""Seconds that another process may take for what takes it one or two."""
+"""Seconds that the example may take, which needs one or two."""
 
 Row = tuple[str, int, int, str | None]
 
 
 @frozen
-class Place:
-    """One database of the example, and the folder from which the example is started."""
+class DigestProgram:
+    """The example with its database, and the folder in which it is started."""
 
     arguments: tuple[str, ...]
-    connect: Callable[[], Any]  # gives a sqlite3.Connection or a psycopg.Connection
+    connect: Callable[[], Any]  # returns a sqlite3.Connection or a psycopg.Connection
     table: str
     cwd: Path
 
     @contextmanager
     def started(self, *arguments: str | Path) -> Generator["subprocess.Popen[str]"]:
-        """Start the example; it is killed if the test does not get to its end."""
+        """Start the example, and kill it at the end of the block."""
         with subprocess.Popen(
             [
                 sys.executable,
@@ -50,13 +50,13 @@ class Place:
                 process.kill()
 
     def run(self, *arguments: str | Path) -> tuple[int, str, str]:
-        """Run the example to its end; gives exit code, output and errors."""
+        """Run the example, and return its exit code, stdout and stderr."""
         with self.started(*arguments) as process:
             output, errors = process.communicate(timeout=DEADLINE)
             return process.returncode, output, errors
 
     def rows(self) -> list[Row]:
-        """Read the results; none before the table is there."""
+        """Return the results; none if the table does not exist yet."""
         try:
             with closing(self.connect()) as connection:
                 found = connection.execute(
@@ -67,12 +67,12 @@ class Place:
             return []
 
     def change(self, statement: str) -> None:
-        """Change the results behind the example's back."""
+        """Change the results without the example."""
         with closing(self.connect()) as connection, connection:
             connection.execute(statement.format(table=self.table))
 
     def wait_for_rows(self, number: int, process: "subprocess.Popen[str]") -> None:
-        """Wait until so many results are there."""
+        """Wait until there are so many results."""
         give_up_at = monotonic() + DEADLINE
         while len(self.rows()) < number:
             assert process.poll() is None, process.communicate()

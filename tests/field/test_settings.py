@@ -17,10 +17,8 @@ from tests.field.applications import check_work, config, make_table, running
 from tests.field.test_servers import new_database
 from tests.fixtures.postgres import random_schema
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True),
-]
+pytestmark = pytest.mark.anyio
+on_trio = pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 
 SETTINGS = {
     "no search path": ["search_path = ''"],
@@ -77,6 +75,7 @@ def database(request: pytest.FixtureRequest, debian_dsn: str) -> Generator[str]:
         yield dsn
 
 
+@on_trio
 async def test_an_application_works_in_unusual_sessions(database: str) -> None:
     recorder = Recorder()
     async with running(database, recorder) as bg:
@@ -85,6 +84,7 @@ async def test_an_application_works_in_unusual_sessions(database: str) -> None:
     assert recorder.of(StoreFailed) == []
 
 
+@on_trio
 async def test_sessions_that_the_server_ends_for_idleness_are_replaced(
     debian_dsn: str,
 ) -> None:
@@ -99,8 +99,6 @@ async def test_sessions_that_the_server_ends_for_idleness_are_replaced(
             await check_work(bg, database, first=5)
     assert recorder.of(ChildCrashed) == []
 
-
-pytestmark = pytest.mark.anyio
 
 CLIENTS = ["LATIN1", "SQL_ASCII", "EUC_JP", "WIN1252"]
 DATABASES = ["LATIN1", "EUC_JP", "SQL_ASCII"]

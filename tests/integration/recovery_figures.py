@@ -15,8 +15,7 @@ import trio
 import bgjobs
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
-from tests.integration.recovering import Recovery
-from tests.integration.recovery_worker import hang, note
+from tests.integration.recovery import Recovery, hang, note
 from tests.reliability.chaos.environment import STORES, database_on
 from tests.reliability.chaos.postgres.proxy import Proxy
 from tests.reliability.chaos.postgres.server import PostgresServer, running_server

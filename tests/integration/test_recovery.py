@@ -10,8 +10,7 @@ import bgjobs
 from bgjobs.stores.types import Counts
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
-from tests.integration.recovering import Recovery, wait_until
-from tests.integration.recovery_worker import die, hang, note
+from tests.integration.recovery import Recovery, die, hang, note, wait_until
 from tests.reliability.chaos.postgres.server import PostgresServer, running_server
 from tests.reliability.chaos.settings import monotonic
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import tests.fixtures.sqlite_process as program
+import tests.fixtures.sqlite_programs as program
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 _PROCESSES = 8
@@ -15,7 +15,7 @@ def test_eight_processes_run_every_job_exactly_once(sqlite_path: Path) -> None:
     """All make the file, migrate, enqueue, reserve and settle at once; none meets a lock."""
     total = _PROCESSES * _JOBS_OF_EACH
     arguments = [str(sqlite_path), str(_JOBS_OF_EACH), str(total)]
-    command = [sys.executable, program.__file__, *arguments]
+    command = [sys.executable, program.__file__, "share_file", *arguments]
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(_PROCESSES)

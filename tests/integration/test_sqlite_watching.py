@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 import bgjobs
-import tests.fixtures.sqlite_writer as program
+import tests.fixtures.sqlite_programs as program
 from bgjobs._core.ids import new_id
 from bgjobs._runtime.notifications import listener
 from bgjobs.errors import StoreUnavailableError
@@ -53,7 +53,7 @@ def watching(store: SQLiteStore) -> Generator[FileWatcher]:
 @contextmanager
 def another_process(path: Path, synchronous: str) -> Generator[Callable[..., None]]:
     """Give a function that lets it write, after each of some pauses."""
-    command = [sys.executable, program.__file__, str(path), synchronous]
+    command = [sys.executable, program.__file__, "write_on_request", str(path), synchronous]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         stdin, stdout = process.stdin, process.stdout

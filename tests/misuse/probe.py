@@ -1,4 +1,4 @@
-"""One call after the other, each with one wrong argument; what is wrong with the answers."""
+"""The probe: call a function with one wrong argument at a time, and check its errors."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
@@ -12,23 +12,23 @@ from anyio import fail_after
 from bgjobs._core.workers import WorkerMaker
 from bgjobs.errors import BgJobsError, StoreError
 from bgjobs.schedules import ScheduleBuilder
-from tests.misuse.exceptions import ALIASES, UNIQUE, is_asked
+from tests.misuse.exceptions import ALIASES, UNIQUE, is_tested
 from tests.misuse.public_api import Callee
 from tests.misuse.values import Wrong, arguments, deferred, discard, right, wrong_for
 
 PATIENCE = 20.0
-"""Seconds in which a refusal comes, however busy the machine is."""
+"""Seconds within which a call has to return."""
 
 
 async def faults_of(callee: Callee, more: Mapping[Any, Any] = {}) -> list[str]:
-    """Return what is wrong with how a function takes each wrong argument."""
+    """Return the problems of a function with each wrong argument."""
     found = list[str]()
     for parameter, wrong in _wrong_for(callee):
         call = f"{callee.name}({parameter.name}={wrong.label})"
-        fault = await _fault_of(callee, parameter, wrong, more) if is_asked(call) else None
+        fault = await _fault_of(callee, parameter, wrong, more) if is_tested(call) else None
         if fault is not None:
             found.append(f"{call}: {fault}")
-        if fault == NO_ANSWER:  # nor will there be one to the others
+        if fault == NO_ANSWER:  # the other calls would not return either
             break
     return found
 
@@ -55,15 +55,15 @@ async def _fault_of(
             await _finish(callee.function(*args, **kwargs))
     except TimeoutError:
         return NO_ANSWER
-    except Exception as error:  # noqa: BLE001 - which one it is is the question
+    except Exception as error:  # noqa: BLE001 - the error is what is checked
         return _fault_of_error(error, callee, parameter)
     finally:
         discard(value)
-    return "taken"
+    return "accepted"
 
 
 async def _finish(result: Any) -> None:
-    """Do what makes the result matter."""
+    """Use the result, since some arguments are checked only then."""
     if isinstance(result, Awaitable):
         result = await result
     if isinstance(result, AbstractAsyncContextManager):
@@ -83,15 +83,15 @@ def _fault_of_error(error: Exception, callee: Callee, parameter: Parameter) -> s
     kind = type(error).__name__
     try:
         text = str(error)
-    except Exception as fault:  # noqa: BLE001 - a value may spoil the text, too
+    except Exception as fault:  # noqa: BLE001 - a value may break the text, too
         return f"{kind} without a text: {fault!r}"
     if not isinstance(error, TypeError | ValueError | BgJobsError):
         return f"{kind}: {text}"
     if isinstance(error, StoreError):
-        return f"the store was asked: {kind}: {text}"
+        return f"the store was called: {kind}: {text}"
     names = [parameter.name, *ALIASES.get(parameter.name, ())]
-    if parameter is callee.parameters[0]:  # it is what the function is about
+    if parameter is callee.parameters[0]:  # the first parameter may be named by the function
         names.append(callee.name.rpartition(".")[2])
     if not any(re.search(rf"\b{name}s?\b", text, re.IGNORECASE) for name in names):
-        return f"it is not named: {kind}: {text}"
+        return f"the argument is not named: {kind}: {text}"
     return None

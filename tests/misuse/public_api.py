@@ -8,7 +8,7 @@ from typing import Any, get_origin, get_type_hints
 
 from attrs import frozen
 
-from tests.misuse.exceptions import MEANS, is_asked
+from tests.misuse.exceptions import MEANS, is_tested
 
 MODULES = (
     "bgjobs",
@@ -18,48 +18,48 @@ MODULES = (
     "bgjobs.testing",
     "bgjobs.telemetry",
 )
-"""What documents import from."""
+"""The modules that documents import from."""
 READ = ("bgjobs.errors", "bgjobs.events")
-"""What they import from, too, but of which callers make nothing themselves."""
+"""Modules that documents import from, whose classes callers do not construct."""
 
 
 @frozen
 class Callee:
-    """Something that is called: a function, a class, or a method of an object of `owner`."""
+    """A function, a class, or a method of an object of `owner`."""
 
     name: str
     function: Any
     owner: type | None
     parameters: Sequence[inspect.Parameter]
-    """With annotations that are resolved."""
+    """The parameters, with resolved annotations."""
 
     def __str__(self) -> str:
         return self.name
 
     @property
     def is_async(self) -> bool:
-        """Whether an event loop has a part in it."""
+        """Whether it is an async function or an async generator."""
         inner = inspect.unwrap(self.function)
         return inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner)
 
 
 def callees() -> Iterator[Callee]:
-    """Yield all that take an argument, but for the exceptions."""
+    """Yield all callables with arguments, except those that `exceptions` names."""
     for name, called, function, owner in _found():
-        if is_asked(name):
+        if is_tested(name):
             callee = callee_of(name, called, function, owner)
             if callee.parameters:
                 yield callee
 
 
 def all_names() -> Iterator[str]:
-    """Yield the names of all functions, exceptions too."""
+    """Yield the names of all callables, including the exceptions."""
     for name, *_ in _found():
         yield name
 
 
 def callee_of(name: str, called: Any, function: Any, owner: type | None = None) -> Callee:
-    """Return what is called as `called`, and has the annotations of `function`."""
+    """Return the callable `called` with the annotations of `function`."""
     hints = _hints(function, sys.modules[called.__module__])
     parameters = list(inspect.signature(called).parameters.values())
     if owner is not None:
@@ -87,8 +87,8 @@ def _found() -> Iterator[_Found]:
 
 
 def _names() -> Iterator[tuple[str, Any]]:
-    for place in MODULES:
-        module = import_module(place)
+    for path in MODULES:
+        module = import_module(path)
         own = [name for name, value in vars(module).items() if _is_of(module, value)]
         for name in getattr(module, "__all__", own):
             yield name, getattr(module, name)

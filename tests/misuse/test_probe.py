@@ -1,4 +1,4 @@
-"""The probe finds what it is there for, and no exception outlives its reason."""
+"""The probe finds functions without checks, and every exception matches something."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -19,13 +19,13 @@ from tests.misuse.values import wrong_for
 
 
 class Odd:
-    """What the annotation of no function here is."""
+    """A type that no annotation of the library has."""
 
 
 def takes_anything(number: int) -> None: ...
 
 
-def breaks_down(number: int) -> None:
+def raises_another_error(number: int) -> None:
     raise AttributeError("odd")
 
 
@@ -33,7 +33,7 @@ def names_nothing(number: int) -> None:
     raise TypeError("odd")
 
 
-async def never_answers(number: int) -> None:
+async def never_returns(number: int) -> None:
     await sleep_forever()
 
 
@@ -41,7 +41,7 @@ def refuses(number: int) -> None:
     raise TypeError("number: expected another one")
 
 
-def lacks_a_right_value(number: int, odd: Odd) -> None: ...
+def lacks_a_valid_value(number: int, odd: Odd) -> None: ...
 
 
 def faults(function: Callable[..., Any]) -> list[str]:
@@ -53,10 +53,10 @@ def faults(function: Callable[..., Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("function", "fault"),
     [
-        (takes_anything, "taken"),
-        (breaks_down, "AttributeError: odd"),
-        (names_nothing, "it is not named: TypeError: odd"),
-        (never_answers, NO_ANSWER),
+        (takes_anything, "accepted"),
+        (raises_another_error, "AttributeError: odd"),
+        (names_nothing, "the argument is not named: TypeError: odd"),
+        (never_returns, NO_ANSWER),
     ],
 )
 def test_a_function_without_checks_is_found(function: Callable[..., Any], fault: str) -> None:
@@ -67,9 +67,9 @@ def test_a_function_with_checks_has_no_faults() -> None:
     assert faults(refuses) == []
 
 
-def test_a_function_that_cannot_be_called_is_no_success() -> None:
-    with pytest.raises(LookupError, match=r"^no right value for .*Odd'>: add one to tests/"):
-        faults(lacks_a_right_value)
+def test_a_function_without_valid_arguments_is_an_error() -> None:
+    with pytest.raises(LookupError, match=r"^no valid value for .*Odd'>: add one to tests/"):
+        faults(lacks_a_valid_value)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_function_that_cannot_be_called_is_no_success() -> None:
         (Callable[[int], None], {"a class", "a worker", "5"}, {"a function", "a mock"}),
     ],
 )
-def test_what_an_annotation_means_is_told_from_the_rest(
+def test_values_are_sorted_into_valid_and_wrong_ones(
     annotation: Any, is_wrong: set[str], is_right: set[str]
 ) -> None:
     labels = {wrong.label for wrong in wrong_for(annotation)}
@@ -92,14 +92,14 @@ def test_what_an_annotation_means_is_told_from_the_rest(
     assert not is_right & labels
 
 
-def test_what_programs_of_the_documents_import_is_called() -> None:
+def test_all_modules_that_the_documents_import_are_covered() -> None:
     code = "\n".join(block.code for path in SHOWN for block in blocks(path))
     imported = re.findall(r"^(?:from|import) (bgjobs[\w.]*)", code, re.MULTILINE)
     assert "bgjobs.schedules" in imported
     assert {*imported} <= {*MODULES, *READ}
 
 
-def test_each_exception_is_one_of_something() -> None:
+def test_each_exception_matches_a_function_or_a_call() -> None:
     known = {*all_names()}
     for callee in callees():
         for one in callee.parameters:

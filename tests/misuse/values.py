@@ -1,4 +1,4 @@
-"""Wrong values for an annotation: other types, and values that it does not mean."""
+"""Wrong values for an annotation, and valid ones for the other arguments of a call."""
 
 import inspect
 import math
@@ -33,8 +33,8 @@ from bgjobs.telemetry import Telemetry
 from bgjobs.testing import Recorder, VirtualClock
 from tests.misuse.public_api import Callee
 
-MOST = 10**6
-"""No number above it is taken for a right one."""
+LARGEST = 10**6
+"""Numbers above it are wrong."""
 ITERABLES = (Iterable, Collection, Sequence, tuple, list)
 
 
@@ -57,7 +57,7 @@ def generator(_: object = None) -> Iterator[None]:
 
 @frozen
 class Wrong:
-    """One value, made anew for each call: a coroutine is used up."""
+    """A wrong value, which is made for each call, as a coroutine can be used once."""
 
     label: str
     make: Callable[[], Any]
@@ -88,7 +88,7 @@ POOL = (
     _same("-inf", -math.inf),
     _same("a Decimal", Decimal("NaN")),
     _same("a date", date(2030, 1, 1)),
-    _same("a datetime without a zone", datetime(2030, 1, 1)),  # noqa: DTZ001 - a wrong one
+    _same("a datetime without a zone", datetime(2030, 1, 1)),  # noqa: DTZ001 - a wrong value
     _same("the first datetime, ahead", datetime.min.replace(tzinfo=AHEAD)),
     _same("the last datetime, behind", datetime.max.replace(tzinfo=BEHIND)),
     _same("timedelta.max", timedelta.max),
@@ -109,7 +109,7 @@ POOL = (
 
 
 def wrong_for(annotation: Any) -> Iterator[Wrong]:
-    """Yield all of the pool that does not fit, alone and as an entry."""
+    """Yield the values that do not fit an annotation, also as items of a list."""
     yield from (wrong for wrong in POOL if not fits(annotation, wrong))
     for member in members(annotation):
         kind = get_origin(member) or member
@@ -122,13 +122,13 @@ def _listed(wrong: Wrong) -> Wrong:
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
-    """Return what a union is made of, or the annotation itself."""
+    """Return the members of a union, or the annotation itself."""
     is_union = get_origin(annotation) in (Union, UnionType)
     return get_args(annotation) if is_union else (annotation,)
 
 
 def fits(annotation: Any, wrong: Wrong) -> bool:
-    """Whether a value of the pool is a right one after all."""
+    """Whether a value fits an annotation."""
     value = wrong.make()
     try:
         return any(_is_right(member, value) for member in members(annotation))
@@ -162,7 +162,7 @@ def _is_open(kind: Any) -> bool:
 
 def _is_instance(value: object, kind: Any) -> bool:
     if getattr(kind, "_is_protocol", False):
-        return isinstance(value, Mock)  # it has whatever is asked for
+        return isinstance(value, Mock)  # a mock has every attribute
     return issubclass(type(value), NoneType if kind is None else kind)
 
 
@@ -173,7 +173,7 @@ def _is_right_iterable(entry: Any, value: Any) -> bool:
 
 @frozen
 class Meant:
-    """What stands behind a type that says little."""
+    """The valid values of a type."""
 
     types: tuple[type, ...]
     is_meant: Callable[[Any], bool]
@@ -184,7 +184,7 @@ def _is_text(value: str) -> bool:
 
 
 def _is_number(value: float) -> bool:
-    return 0 <= value <= MOST  # not a number is neither
+    return 0 <= value <= LARGEST  # false for NaN
 
 
 def _is_instant(value: datetime) -> bool:
@@ -256,7 +256,7 @@ RIGHT: dict[Any, Any] = {
     schedules.Calendar: schedules.from_cron("0 8 * * *"),
     schedules.Interval: bgjobs.every(days=1),
     schedules.ScheduleBuilder: bgjobs.schedule(),
-    # Connected to nothing: they are not used before all arguments are checked.
+    # Not connected: they are not used before all arguments are checked.
     sqlite3.Connection: _closed(),
     psycopg.Connection: psycopg.Connection.__new__(psycopg.Connection),
     psycopg.AsyncConnection: psycopg.AsyncConnection.__new__(psycopg.AsyncConnection),
@@ -273,13 +273,13 @@ BY_NAME = {
     "lines": [""],
     "beginning": "019c2f0e",
 }
-"""Where the annotation does not say enough."""
+"""The values of parameters whose annotation is too general."""
 
 
 def arguments(
     callee: Callee, wrong: str, value: Any, more: Mapping[Any, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments of a call with one wrong value, and no more than it needs."""
+    """Return the required arguments of a call, and one wrong value."""
     known = {**RIGHT, **more}
     args = [] if callee.owner is None else [_right(callee.owner, known)]
     kwargs = dict[str, Any]()
@@ -298,7 +298,7 @@ def arguments(
 
 
 def right(parameter: inspect.Parameter, known: Mapping[Any, Any] = RIGHT) -> Any:
-    """Return a right value for a parameter."""
+    """Return a valid value for a parameter."""
     if parameter.name in BY_NAME:
         return BY_NAME[parameter.name]
     return _right(parameter.annotation, known)
@@ -315,4 +315,4 @@ def _right(annotation: Any, known: Mapping[Any, Any]) -> Any:
             return [_right(get_args(member)[0], known)]
         if kind is Any:
             return None
-    raise LookupError(f"no right value for {annotation}: add one to tests/misuse/values.py")
+    raise LookupError(f"no valid value for {annotation}: add one to tests/misuse/values.py")

@@ -18,7 +18,7 @@ import psycopg
 from attrs import frozen
 from psycopg.conninfo import make_conninfo
 
-from tests.e2e.digest_program import Place
+from tests.e2e.digest_program import DigestProgram
 from tests.fixtures.postgres import started_postgres
 from tests.reliability.chaos.environment import STORES, new_folder
 from tests.reliability.chaos.settings import monotonic, write_line
@@ -54,35 +54,37 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run_case(store: str, trial: Trial) -> bool:
     write_line(f"\n{store}: {trial.files:,} files, killed {trial.times} times")
-    with new_folder() as folder, place_on(store, folder) as place:
-        result = run(place, make_files(folder / "tree", trial.files), trial, write_line)
+    with new_folder() as folder, digest_on(store, folder) as digest:
+        result = run(digest, make_files(folder / "tree", trial.files), trial, write_line)
     write_line(result)
     return result.startswith(f"OK: {trial.files:,} files, each exactly once")
 
 
-def run(place: Place, tree: Path, trial: Trial, write: Callable[[str], None]) -> str:
+def run(digest: DigestProgram, tree: Path, trial: Trial, write: Callable[[str], None]) -> str:
     """Kill the example repeatedly, let it end, and return its last line of output."""
     random = Random(trial.seed)
     arguments = (tree, "--concurrency", str(trial.concurrency))
     thresholds = sorted(random.randrange(trial.files) for _ in range(trial.times))
     for number, threshold in enumerate(thresholds):
         goal = 0 if random.random() < _EARLY_SHARE else threshold
-        lifetime = _run_and_kill(place, arguments, goal, random)
-        write(f"  killed {number + 1} after {lifetime:.2f} s, {count_done(place):,} files done")
-    code, output, errors = place.run(*arguments)
+        lifetime = _run_and_kill(digest, arguments, goal, random)
+        write(
+            f"  killed {number + 1} after {lifetime:.2f} s, {count_done(digest):,} files done"
+        )
+    code, output, errors = digest.run(*arguments)
     return output.splitlines()[-1] if output else f"exit code {code}: {errors}"
 
 
 def _run_and_kill(
-    place: Place, arguments: Sequence[str | Path], goal: int, random: Random
+    digest: DigestProgram, arguments: Sequence[str | Path], goal: int, random: Random
 ) -> float:
     """Start the example, and kill it once `goal` files are digested; early for 0."""
     begun = monotonic()
-    with place.started(*arguments) as process:
+    with digest.started(*arguments) as process:
         if goal == 0:
             sleep(random.uniform(0, _START_DELAY))
-        while count_done(place) < goal and process.poll() is None:
-            assert monotonic() < begun + _PATIENCE, f"{count_done(place)} of {goal} files"
+        while count_done(digest) < goal and process.poll() is None:
+            assert monotonic() < begun + _PATIENCE, f"{count_done(digest)} of {goal} files"
             sleep(0.01)
         sleep(random.uniform(0, _KILL_DELAY))
         process.kill()
@@ -90,11 +92,11 @@ def _run_and_kill(
     return monotonic() - begun
 
 
-def count_done(place: Place) -> int:
+def count_done(digest: DigestProgram) -> int:
     """Return the number of digested files."""
     try:
-        with closing(place.connect()) as connection:
-            [count] = connection.execute(f"select count(*) from {place.table}").fetchone()
+        with closing(digest.connect()) as connection:
+            [count] = connection.execute(f"select count(*) from {digest.table}").fetchone()
     except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
         return 0  # the table does not exist yet
     return int(count)
@@ -111,21 +113,21 @@ def make_files(tree: Path, files: int) -> Path:
 
 
 @contextmanager
-def place_on(store: str, folder: Path, dsn: str = "") -> Generator[Place]:
+def digest_on(store: str, folder: Path, dsn: str = "") -> Generator[DigestProgram]:
     """Yield an empty database for the example; start a server unless one is given.
 
     On PostgreSQL it is a database of its own, since the schema of the example has a fixed name.
     """
     if store == "sqlite":
         uri = f"{(folder / 'digest.db').as_uri()}?mode=rw"
-        yield Place((), partial(sqlite3.connect, uri, uri=True), "digests", folder)
+        yield DigestProgram((), partial(sqlite3.connect, uri, uri=True), "digests", folder)
         return
     with ExitStack() as stack:
         given = dsn or os.environ.get("BGJOBS_TEST_POSTGRES")
         server = given or stack.enter_context(started_postgres())
         own = stack.enter_context(_own_database(server))
         connect = partial(psycopg.connect, own)
-        yield Place(("--postgres", own), connect, "digest.digests", folder)
+        yield DigestProgram(("--postgres", own), connect, "digest.digests", folder)
 
 
 @contextmanager

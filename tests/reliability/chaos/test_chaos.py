@@ -8,7 +8,7 @@ import pytest
 
 from tests.reliability.chaos.checker.report import PhaseOutcome, lines
 from tests.reliability.chaos.cluster import Cluster
-from tests.reliability.chaos.digest import Trial, count_done, make_files, place_on, run
+from tests.reliability.chaos.digest import Trial, count_done, digest_on, make_files, run
 from tests.reliability.chaos.environment import STORES, Environment, environment
 from tests.reliability.chaos.faults import faults_on
 from tests.reliability.chaos.phase import PhasePlan, run_phase
@@ -90,11 +90,11 @@ def test_the_digest_example_digests_each_file_once_when_it_is_killed_three_times
 ) -> None:
     trial = Trial(times=3, files=100, seed=3, concurrency=2)
     lines_written: list[str] = []
-    with place_on(store, tmp_path, postgres_dsn) as place:
+    with digest_on(store, tmp_path, postgres_dsn) as digest:
         result = run(
-            place, make_files(tmp_path / "tree", trial.files), trial, lines_written.append
+            digest, make_files(tmp_path / "tree", trial.files), trial, lines_written.append
         )
-        assert count_done(place) == trial.files
+        assert count_done(digest) == trial.files
     assert result.startswith(f"OK: {trial.files} files, each exactly once")
     assert len(lines_written) == trial.times
 

@@ -42,14 +42,14 @@ class Report:
     def __str__(self) -> str:
         """Return the figures as one line."""
         database, observed = self.database, self.observed
-        events = observed.events.counts
+        events, taken, grown = observed.events.counts, database.taken, observed.growth / 2**20
         counted = {
             name: events[name] for name in sorted(events) if not name.startswith("Store")
         }
         return (
-            f"{database.taken.total()} rows taken {dict(database.taken)}, {database.refused} refused; "
+            f"{taken.total()} rows taken {dict(taken)}, {database.refused} refused; "
             f"{len(observed.regular_jobs)} regular jobs done; found {dict(self.rows)}; "
-            f"{self.commands} commands; grew by {observed.growth / 2**20:.1f} MB; events {counted}"
+            f"{self.commands} commands; grew by {grown:.1f} MB; events {counted}"
         )
 
 

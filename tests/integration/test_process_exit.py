@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 import pytest
 
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
-from tests.fixtures.torn_down import JOBS
+from tests.fixtures.exiting_application import JOBS
 
 DEADLINE = 60.0
 """Seconds, on a busy machine; a process that hangs has no other end."""
@@ -26,7 +26,7 @@ def running(how: str, loop: str, database: Database) -> Generator["subprocess.Po
     else:
         assert isinstance(database, SQLiteFile)
         place = ["sqlite", str(database.path), "-"]
-    command = [sys.executable, "-m", "tests.fixtures.torn_down", how, loop, *place]
+    command = [sys.executable, "-m", "tests.fixtures.exiting_application", how, loop, *place]
     # Not a pipe: the traceback of all tasks is longer than what one takes unread.
     with (
         TemporaryFile("w+") as complaints,
