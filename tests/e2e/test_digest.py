@@ -1,4 +1,4 @@
-"""The digest example, as a program that is started, killed and started again."""
+"""The digest example as a program that is started, killed and started again."""
 
 import hashlib
 import signal
@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.digest_program import DEADLINE, DigestProgram, Row
 
 KILLED_AFTER = 20
-"""Results: far from the 400 of the tree, and `--concurrency 1` is slow."""
+"""A number of results far below the 400 of the tree, as `--concurrency 1` is slow."""
 
 
 def expected(folder: Path) -> list[Row]:
@@ -28,7 +28,7 @@ def verdict(folder: Path) -> str:
 
 
 def interrupt(digest: DigestProgram, folder: Path, how: signal.Signals) -> tuple[int, str]:
-    """Let it do some of the work, then send it a signal; gives its exit code and output."""
+    """Let it do some of the work, send it a signal, and return its exit code and output."""
     with digest.started(folder, "--concurrency", "1") as process:
         digest.wait_for_rows(KILLED_AFTER, process)
         process.send_signal(how)
@@ -37,9 +37,7 @@ def interrupt(digest: DigestProgram, folder: Path, how: signal.Signals) -> tuple
     return process.returncode, output
 
 
-def test_every_file_has_one_row_that_tells_what_is_in_it(
-    digest: DigestProgram, folder: Path
-) -> None:
+def test_every_file_has_one_row_with_its_digest(digest: DigestProgram, folder: Path) -> None:
     code, output, errors = digest.run(folder)
 
     assert (code, output.splitlines()[-1]) == (0, verdict(folder)), errors
@@ -60,7 +58,7 @@ def test_a_finished_database_is_only_checked(digest: DigestProgram, folder: Path
 
 
 @pytest.mark.slow
-def test_killed_half_way_and_started_again_it_finishes_the_rest(
+def test_the_rest_is_done_when_it_is_killed_half_way_and_started_again(
     digest: DigestProgram, folder: Path
 ) -> None:
     code, _ = interrupt(digest, folder, signal.SIGKILL)
@@ -74,7 +72,7 @@ def test_killed_half_way_and_started_again_it_finishes_the_rest(
     assert sorted(digest.rows()) == expected(folder)
 
 
-def test_a_signal_stops_it_and_it_can_go_on(digest: DigestProgram, folder: Path) -> None:
+def test_a_signal_stops_it_and_it_can_be_continued(digest: DigestProgram, folder: Path) -> None:
     code, stopped = interrupt(digest, folder, signal.SIGTERM)
 
     again, output, errors = digest.run(folder)
@@ -101,9 +99,7 @@ def test_another_folder_needs_another_database(
     assert digest.rows() == before
 
 
-def test_a_folder_that_is_not_there_is_refused(
-    on_sqlite: DigestProgram, tmp_path: Path
-) -> None:
+def test_a_missing_folder_is_refused(on_sqlite: DigestProgram, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
 
     code, _, errors = on_sqlite.run(missing)
@@ -113,7 +109,7 @@ def test_a_folder_that_is_not_there_is_refused(
     assert not (tmp_path / "digest.db").exists()
 
 
-def test_an_empty_folder_is_soon_done(on_sqlite: DigestProgram, tmp_path: Path) -> None:
+def test_an_empty_folder_is_done_at_once(on_sqlite: DigestProgram, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
 
@@ -123,7 +119,7 @@ def test_an_empty_folder_is_soon_done(on_sqlite: DigestProgram, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_its_own_database_is_no_file_to_digest(on_sqlite: DigestProgram, folder: Path) -> None:
+def test_its_own_database_is_not_digested(on_sqlite: DigestProgram, folder: Path) -> None:
     (folder.parent / "more.txt").write_text("1\n", "utf-8")
 
     code, output, errors = on_sqlite.run(folder.parent)
@@ -134,9 +130,7 @@ def test_its_own_database_is_no_file_to_digest(on_sqlite: DigestProgram, folder:
 
 
 @pytest.mark.slow
-def test_files_that_vanish_are_counted_as_unread(
-    on_sqlite: DigestProgram, folder: Path
-) -> None:
+def test_deleted_files_are_counted_as_unread(on_sqlite: DigestProgram, folder: Path) -> None:
     interrupt(on_sqlite, folder, signal.SIGKILL)
     digested = {path for path, *_ in on_sqlite.rows()}
     for file in folder.rglob("*.txt"):
@@ -151,7 +145,7 @@ def test_files_that_vanish_are_counted_as_unread(
 
 
 @pytest.mark.slow
-def test_a_double_would_be_found(digest: DigestProgram, folder: Path) -> None:
+def test_a_duplicate_is_found(digest: DigestProgram, folder: Path) -> None:
     digest.run(folder)
     digest.change(
         "insert into {table} select * from {table} where lines = 0 and path like '%ä0.txt'"

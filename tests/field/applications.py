@@ -1,4 +1,4 @@
-"""An application at work, to be run on any server: what it stores comes back, and runs once."""
+"""An application to run on any server, and the check that its jobs have one effect each."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,30 +14,30 @@ from bgjobs.backoff import IMMEDIATE
 from bgjobs.testing import Recorder
 
 PATIENCE = 120.0
-"""Seconds; a safety net."""
+"""Seconds that a check may take."""
 TEXT = "naïve café €uro 日本語 🎉 \\ ' \" {} %s"
-"""Signs of one to four bytes, and those that one of the settings treats in another way."""
+"""Characters of one to four bytes, and those that some settings treat in another way."""
 AT = datetime(2001, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
-"""An instant that reads as another date in other styles."""
+"""A time whose date is read differently in other styles."""
 _SCHEMA = "bgjobs"
 
 
 @bgjobs.worker
 async def effect(context: bgjobs.JobContext, number: int, text: str = TEXT) -> None:
-    """Write a row, with the completion."""
+    """Write a row in the transaction that completes the job."""
     write_row(context, number, text)
 
 
 @bgjobs.worker
 async def flaky(context: bgjobs.JobContext, number: int) -> None:
-    """Fail once, and then write the row."""
+    """Fail once, then write a row."""
     if context.attempt == 0:
         raise ValueError(TEXT)
     write_row(context, number, TEXT)
 
 
 def write_row(context: bgjobs.JobContext, number: int, text: str) -> None:
-    """Write a row if the job succeeds."""
+    """Write a row in the transaction that completes the job."""
 
     def write(connection: psycopg.Connection[Any]) -> None:
         statement = sql.SQL("insert into {} values (%s, %s)").format(table())
@@ -47,12 +47,12 @@ def write_row(context: bgjobs.JobContext, number: int, text: str) -> None:
 
 
 def table() -> sql.Identifier:
-    """Name the table of the effects, wherever the search path leads."""
+    """Return the full name of the table of the effects."""
     return sql.Identifier(_SCHEMA, "effects")
 
 
 def make_table(dsn: str) -> None:
-    """Make the schema, with a table for the effects; anyone who works may write to it."""
+    """Create the schema, with a table for the effects, to which all roles may write."""
     store = bgjobs.PostgresStore(dsn, schema=_SCHEMA)
     store.open()
     try:
@@ -65,7 +65,7 @@ def make_table(dsn: str) -> None:
 
 
 def effects(dsn: str) -> list[int]:
-    """Return the numbers of the rows that were written, with repeats."""
+    """Return the numbers of all effects, including duplicates."""
     with psycopg.connect(dsn, client_encoding="UTF8") as connection:
         found = connection.execute(sql.SQL("select number, text from {}").format(table()))
         rows = found.fetchall()
@@ -74,7 +74,7 @@ def effects(dsn: str) -> list[int]:
 
 
 def config(given: Any, recorder: Recorder, **settings: Any) -> bgjobs.Config:
-    """Describe an application with one queue."""
+    """Return the configuration of an application with one queue."""
     queue = {"poll_interval": 0.5, "concurrency": 4, **settings.pop("queue", {})}
     store = settings.pop("store", {})
     return bgjobs.Config(
@@ -89,14 +89,14 @@ def config(given: Any, recorder: Recorder, **settings: Any) -> bgjobs.Config:
 async def running(
     given: Any, recorder: Recorder | None = None, **settings: Any
 ) -> AsyncGenerator[bgjobs.BgJobs]:
-    """Run an application for the length of the block, which is bounded."""
+    """Run an application during the block, with a deadline."""
     with anyio.fail_after(PATIENCE):
         async with bgjobs.run(config(given, recorder or Recorder(), **settings)) as bg:
             yield bg
 
 
 async def check_work(bg: bgjobs.BgJobs, dsn: str, *, first: int = 0) -> None:
-    """Run jobs of all kinds: each has one effect, and is found as it was given."""
+    """Run jobs of all kinds, and check that each has one effect and its stored values."""
     began = datetime.now(UTC)
     requests = [
         effect.request(first),
@@ -112,7 +112,7 @@ async def check_work(bg: bgjobs.BgJobs, dsn: str, *, first: int = 0) -> None:
         assert isinstance(done, bgjobs.SucceededJob), done
         assert done.payload == job.payload
         assert (done.crashes, done.interruptions) == (0, 0)
-        # The clocks are those of one machine.
+        # The server and this process have the same clock.
         assert began - timedelta(seconds=5) < done.created_at <= done.succeeded_at
         assert done.succeeded_at < datetime.now(UTC) + timedelta(seconds=5)
     assert effects(dsn)[first:] == [first + number for number in range(5)]

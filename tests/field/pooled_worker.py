@@ -1,4 +1,4 @@
-"""One application of test_pgbouncer: ``python -m tests.field.pooled_worker ORDERS``.
+"""An application for test_pgbouncer: ``python -m tests.field.pooled_worker SETTINGS``.
 
 Its jobs are held until a file is there. It writes a line to its journal for each run that
 begins and, at the end, tells all that went wrong.
@@ -30,37 +30,37 @@ _TROUBLE = ChildCrashed | OwnerDied | ReservationLost | StoreFailed
 
 @frozen(kw_only=True)
 class Orders:
-    """Where to work and how; written as JSON on the command line."""
+    """Where to run and how; passed as JSON on the command line."""
 
     dsn: str
     schema: str
     folder: str
     callers_pool: bool
     jobs: int
-    """How many succeed before it ends."""
+    """The number of jobs that succeed before it ends."""
     settings: dict[str, Any]
-    """For `Config`, all that is not left to its defaults."""
+    """Arguments of `Config` that differ from the defaults."""
 
 
 @contextmanager
 def opened(commands: Orders) -> Generator[bgjobs.PostgresStore]:
-    """Give a store over the pool that is asked for."""
+    """Return a store over the pool that the settings name."""
     if not commands.callers_pool:
         yield bgjobs.PostgresStore(commands.dsn, schema=commands.schema, pool_size=2)
         return
-    # As it comes: this one prepares a statement when it is run for the sixth time.
+    # With its defaults, this pool prepares a statement when it is run for the sixth time.
     with ConnectionPool(commands.dsn, min_size=1, max_size=2, open=True) as pool:
         yield bgjobs.PostgresStore(pool, schema=commands.schema)
 
 
 async def main(commands: Orders) -> None:
-    """Work until all jobs have succeeded."""
+    """Run jobs until all have succeeded."""
     folder, trouble = Path(commands.folder), list[str]()
 
     @bgjobs.worker(name="hold")
     async def hold(context: bgjobs.JobContext) -> None:
         with (folder / "begun").open("a") as journal:
-            journal.write(f"{context.job.id}\n")  # one line stays whole
+            journal.write(f"{context.job.id}\n")  # one call, so that lines do not mix
         while not (folder / "release").exists():
             await anyio.sleep(0.05)
         context.complete_with(write)

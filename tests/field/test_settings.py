@@ -1,4 +1,4 @@
-"""Sessions that a database or a role has set up in ways of its own."""
+"""Sessions with unusual settings or encodings of the server, the database or the client."""
 
 from collections.abc import Generator
 from typing import Any
@@ -61,7 +61,7 @@ SETTINGS = {
 
 
 def set_up(dsn: str, *settings: str) -> None:
-    """Change what the next sessions of this database begin with."""
+    """Change the settings of new sessions of this database."""
     with psycopg.connect(dsn, autocommit=True) as admin:
         for setting in settings:
             admin.execute(f"alter database {admin.info.dbname} set {setting}".encode())
@@ -71,7 +71,7 @@ def set_up(dsn: str, *settings: str) -> None:
 def database(request: pytest.FixtureRequest, debian_dsn: str) -> Generator[str]:
     with new_database(debian_dsn) as dsn:
         set_up(dsn, *request.param)
-        make_table(dsn)  # in such a session, too
+        make_table(dsn)  # in a session with these settings
         yield dsn
 
 
@@ -85,7 +85,7 @@ async def test_an_application_works_in_unusual_sessions(database: str) -> None:
 
 
 @on_trio
-async def test_sessions_that_the_server_ends_for_idleness_are_replaced(
+async def test_sessions_that_the_server_ends_when_idle_are_replaced(
     debian_dsn: str,
 ) -> None:
     recorder = Recorder()
@@ -94,7 +94,7 @@ async def test_sessions_that_the_server_ends_for_idleness_are_replaced(
         set_up(database, "idle_session_timeout = '300ms'")
         async with running(database, recorder, lease=8.0) as bg:
             await check_work(bg, database)
-            while not recorder.of(StoreFailed):  # of the one that listens, at least
+            while not recorder.of(StoreFailed):  # at least that of the listener
                 await anyio.sleep(0.05)
             await check_work(bg, database, first=5)
     assert recorder.of(ChildCrashed) == []
@@ -119,7 +119,7 @@ async def test_the_encoding_of_the_environment_changes_no_text(
 
 @pytest.fixture(params=DATABASES)
 def foreign(request: pytest.FixtureRequest, debian_dsn: str) -> Generator[tuple[str, str]]:
-    """A database in another encoding, and that."""
+    """A database in another encoding, and the name of the encoding."""
     name = random_schema()
     with psycopg.connect(debian_dsn, autocommit=True) as admin:
         admin.execute(

@@ -1,6 +1,6 @@
-"""Rows that no process of bgjobs would write, in the tables beside those of jobs.
+"""Rows that bgjobs would not write, in the tables beside those of jobs.
 
-Written by statements of a role's own, in place of constraints that keep most of them out.
+They are written without the library, and without the constraints that refuse most of them.
 """
 
 import sqlite3
@@ -77,7 +77,7 @@ def _decoded(text: bytes) -> str:
 def sqlite_tables(
     sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[UncheckedSQLite]:
-    """Whose connections read any text: what is no UTF-8 comes as lone surrogates."""
+    """Tables whose connections decode invalid UTF-8 as lone surrogates."""
     connect = sqlite3.connect
 
     def tolerant(*arguments: Any, **options: Any) -> sqlite3.Connection:
@@ -95,8 +95,8 @@ def new_job() -> NewJob:
     return NewJob(new_id(), JobRequest("work", "{}"))
 
 
-def runs_as_ever(tables: UncheckedTables) -> None:
-    """Take one job from its enqueue to its end, as an owner that is there and one that dies."""
+def check_jobs_run(tables: UncheckedTables) -> None:
+    """Run jobs to their end, by a living owner and by one that dies."""
     store = tables.store
     owner, other = (Owner(new_id(), "q", "node") for _ in range(2))
     store.open_owner(owner, LEASE)
@@ -129,29 +129,29 @@ def finding(tables: UncheckedTables, check: str) -> Finding:
 
 @pytest.mark.parametrize("opened", INSTANTS)
 @pytest.mark.parametrize("lease", INSTANTS)
-def test_owners_at_absurd_times(tables: UncheckedTables, opened: int, lease: int) -> None:
+def test_owners_with_absurd_times(tables: UncheckedTables, opened: int, lease: int) -> None:
     absurd = ABSURD[tables.kind]
     times = {"opened_at": absurd[opened], "lease_expires_at": absurd[lease]}
-    stranger = new_id()
-    put(tables, "owners", id=stranger, name="q", node="n", **times)
+    owner_id = new_id()
+    put(tables, "owners", id=owner_id, name="q", node="n", **times)
     listed = {one.id: one for one in tables.store.operations.get_owners()}
     is_endless = lease in (0, 2)
-    assert (stranger in listed) is is_endless
+    assert (owner_id in listed) is is_endless
     if is_endless:
-        assert listed[stranger].lease_left > CENTURY
+        assert listed[owner_id].lease_left > CENTURY
         found = finding(tables, "owners")
         assert found.level == "warning"
-        assert str(stranger) in found.text
-    tables.store.heartbeat([stranger], LEASE)
-    runs_as_ever(tables)
+        assert str(owner_id) in found.text
+    tables.store.heartbeat([owner_id], LEASE)
+    check_jobs_run(tables)
 
 
-def test_a_lease_that_was_endless_is_renewed_like_another(tables: UncheckedTables) -> None:
+def test_an_endless_lease_is_renewed_like_another(tables: UncheckedTables) -> None:
     absurd = ABSURD[tables.kind]
-    stranger = new_id()
+    owner_id = new_id()
     times = {"opened_at": absurd[0], "lease_expires_at": absurd[0]}
-    put(tables, "owners", id=stranger, name="q", node="n", **times)
-    assert set(tables.store.heartbeat([stranger], LEASE).alive) == {stranger}
+    put(tables, "owners", id=owner_id, name="q", node="n", **times)
+    assert set(tables.store.heartbeat([owner_id], LEASE).alive) == {owner_id}
     [owner] = tables.store.operations.get_owners()
     assert owner.lease_left <= LEASE
     assert finding(tables, "owners").level == "ok"
@@ -167,12 +167,14 @@ def test_owners_with_hostile_names(tables: UncheckedTables, name: str) -> None:
     put(tables, "owners", id=new_id(), name=name, node=name, **times)
     [owner] = tables.store.operations.get_owners()
     assert (owner.name, owner.node) == (name[:200], name[:1000])
-    runs_as_ever(tables)
+    check_jobs_run(tables)
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 @pytest.mark.parametrize("paused", INSTANTS)
-def test_pauses_of_hostile_names(tables: UncheckedTables, name: str, paused: int) -> None:
+def test_paused_queues_with_hostile_names(
+    tables: UncheckedTables, name: str, paused: int
+) -> None:
     put(tables, "paused_queues", name=name, paused_at=ABSURD[tables.kind][paused])
     operations = tables.store.operations
     assert operations.commands([]).paused == {name}
@@ -180,11 +182,11 @@ def test_pauses_of_hostile_names(tables: UncheckedTables, name: str, paused: int
     assert operations.resume_queue(name)
     assert operations.pause_queue("q")
     assert operations.commands([]).paused == {"q"}
-    runs_as_ever(tables)
+    check_jobs_run(tables)
 
 
 @pytest.mark.parametrize("asked", INSTANTS)
-def test_cancellations_at_absurd_times_and_for_long_reasons(
+def test_cancellations_with_absurd_times_and_long_reasons(
     tables: UncheckedTables, asked: int
 ) -> None:
     store, owner = tables.store, Owner(new_id(), "q", "node")
@@ -205,7 +207,7 @@ def test_cancellations_at_absurd_times_and_for_long_reasons(
 RATE = Cap("work", rate=RateLimit(2, 60))
 
 
-def test_starts_at_absurd_times_use_up_no_rate(tables: UncheckedTables) -> None:
+def test_starts_with_absurd_times_use_up_no_rate(tables: UncheckedTables) -> None:
     store, owner = tables.store, Owner(new_id(), "q", "node")
     store.open_owner(owner, 3 * LEASE)
     for started_at in ABSURD[tables.kind]:
@@ -225,8 +227,8 @@ def test_starts_at_absurd_times_use_up_no_rate(tables: UncheckedTables) -> None:
     assert {job.id for job in (*first, *second)} == {job.id for job in wanted}
 
 
-def test_a_start_shortly_ahead_counts(tables: UncheckedTables) -> None:
-    """The clock was set back a little since."""
+def test_a_start_slightly_in_the_future_counts(tables: UncheckedTables) -> None:
+    """The clock may have been set back a little."""
     soon = datetime.now(UTC) + 10 * SECOND
     for _ in range(2):
         put(tables, "starts", name="work", started_at=tables.time(soon))
@@ -240,7 +242,7 @@ def test_a_start_shortly_ahead_counts(tables: UncheckedTables) -> None:
 @pytest.mark.parametrize("due", INSTANTS)
 @pytest.mark.parametrize("created", INSTANTS)
 @pytest.mark.parametrize("priority", [0, 1])
-def test_jobs_that_are_due_at_absurd_times(
+def test_jobs_with_absurd_times(
     tables: UncheckedTables, due: int, created: int, priority: int
 ) -> None:
     times = {
@@ -262,7 +264,7 @@ def test_jobs_that_are_due_at_absurd_times(
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_jobs_of_hostile_names_are_counted(tables: UncheckedTables, name: str) -> None:
+def test_jobs_with_hostile_names_are_counted(tables: UncheckedTables, name: str) -> None:
     now = tables.time(datetime.now(UTC) - SECOND)
     values: Mapping[str, Any] = {"available_at": now, "created_at": now, "payload": "{}"}
     put(tables, "jobs", id=new_id(), name=name[:2000], priority=0, **values)
@@ -278,7 +280,7 @@ ENDED = {"jobs_succeeded": "succeeded_at", "jobs_failed": "failed_at"}
 
 
 @pytest.mark.parametrize("table", ENDED)
-def test_pruning_passes_over_what_ended_at_absurd_times(
+def test_pruning_skips_jobs_that_ended_at_absurd_times(
     tables: UncheckedTables, table: str
 ) -> None:
     absurd = ABSURD[tables.kind]
@@ -298,7 +300,7 @@ def test_pruning_passes_over_what_ended_at_absurd_times(
     assert counts.succeeded + counts.failed == 2
 
 
-def test_owners_whose_text_is_no_utf_8(sqlite_tables: UncheckedSQLite) -> None:
+def test_owners_whose_text_is_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
     times = {"opened_at": 0, "lease_expires_at": 2**62}
     tables = sqlite_tables
     put_text(tables, "owners", "name", id=str(new_id()), node="n", **times)
@@ -309,10 +311,10 @@ def test_owners_whose_text_is_no_utf_8(sqlite_tables: UncheckedSQLite) -> None:
     assert tables.store.operations.get_owners() == []
     found = finding(tables, "owners")
     assert (found.level, found.text) == ("warning", "7 cannot be read, and are not listed")
-    runs_as_ever(tables)
+    check_jobs_run(tables)
 
 
-def test_pauses_whose_name_is_no_utf_8(sqlite_tables: UncheckedSQLite) -> None:
+def test_paused_queues_whose_name_is_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
     put_text(sqlite_tables, "paused_queues", "name", paused_at=0)
     operations = sqlite_tables.store.operations
     assert operations.pause_queue("q")
@@ -320,10 +322,10 @@ def test_pauses_whose_name_is_no_utf_8(sqlite_tables: UncheckedSQLite) -> None:
     found = finding(sqlite_tables, "paused queues")
     assert found.level == "warning"
     assert found.text == "1 have names that cannot be read, and pause no queue"
-    runs_as_ever(sqlite_tables)
+    check_jobs_run(sqlite_tables)
 
 
-def test_cancellations_that_are_no_utf_8(sqlite_tables: UncheckedSQLite) -> None:
+def test_cancellations_that_are_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
     tables = sqlite_tables
     store, owner = tables.store, Owner(new_id(), "q", "node")
     store.open_owner(owner, LEASE)
@@ -342,7 +344,7 @@ def test_cancellations_that_are_no_utf_8(sqlite_tables: UncheckedSQLite) -> None
     store.close_owners([])
 
 
-def test_starts_whose_name_is_no_utf_8(sqlite_tables: UncheckedSQLite) -> None:
+def test_starts_whose_name_is_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
     put_text(sqlite_tables, "starts", "name", started_at=0)
     store, owner = sqlite_tables.store, Owner(new_id(), "q", "node")
     store.open_owner(owner, LEASE)
@@ -350,7 +352,7 @@ def test_starts_whose_name_is_no_utf_8(sqlite_tables: UncheckedSQLite) -> None:
     assert [one.id for one in store.reserve(owner.id, ["work"], 9, caps=[RATE])] == [job.id]
 
 
-def test_notes_of_the_index_at_their_limits(sqlite_tables: UncheckedSQLite) -> None:
+def test_index_notes_with_extreme_values(sqlite_tables: UncheckedSQLite) -> None:
     tables = sqlite_tables
     for number, job_id in ((2**63 - 1, "x"), (-(2**63), LONG)):
         put(tables, "failures", number=number, job_id=job_id, is_indexed=0, is_gone=0)

@@ -1,4 +1,4 @@
-"""What it costs to reserve, and to ask when, does not grow with the priorities of delayed jobs.
+"""The cost of `reserve` and `next_due` does not grow with the priorities of delayed jobs.
 
 Counted are instructions of SQLite's virtual machine, and pages that PostgreSQL reads.
 """
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("many priorities")
 LOWEST, WIDTH = -32_767, 65_535
 NAMES = [f"worker-{number:02}" for number in range(50)]
 Cost = Callable[[str, dict[str, Any]], int]
-"""Counts what a verb reads with these values."""
+"""Counts the rows that a method reads with these values."""
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def postgres_costs(store: PostgresStore, dsn: str) -> Iterator[Cost]:
 def fresh(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Callable[[str], AbstractContextManager[tuple[Store, Cost]]]:
-    """Make a store of its own, and the way to count there."""
+    """Yield a store, and the function that counts its reads."""
 
     @contextmanager
     def made(name: str) -> Iterator[tuple[Store, Cost]]:
@@ -116,7 +116,7 @@ def fill(store: Store, priorities: int, names: list[str], due: int, last: int) -
     for begin in range(0, len(delayed), 5000):
         put(store, *delayed[begin : begin + 5000])
     put(store, *(ask(names[number % len(names)], priority=last) for number in range(due)))
-    # Jobs that had to wait, and are due by now.
+    # Delayed jobs that are due by now.
     late = (ask(names[0], priority=-LOWEST, available_in=SECOND / 2) for _ in range(due // 40))
     put(store, *late, now=NOW - SECOND)
 

@@ -1,4 +1,4 @@
-"""A database of an earlier version is brought up to date with all that is in it."""
+"""A database of an earlier version is migrated, with all its rows."""
 
 import sqlite3
 from collections.abc import Generator, Iterator
@@ -26,7 +26,7 @@ from tests.fixtures.postgres import drop_schema, random_schema
 
 _NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
 _COUNT = 1_936_787_415_123_456
-"""The same instant as a file keeps it."""
+"""The same time as a SQLite file stores it."""
 _LATER = timedelta(microseconds=1)
 _OWNER = UUID("01900000-0000-7000-8000-00000000000f")
 _ERRORS = (AttemptError(0, _NOW, "ValueError: 'no'"),)
@@ -49,7 +49,7 @@ def _id(number: int) -> UUID:
 
 
 class _VersionOne:
-    """The first version's tables, with rows as it wrote them."""
+    """The tables of the first version, with rows as it wrote them."""
 
     def __init__(self, database: Database) -> None:
         self._prefix, self._now, self._later = "bgjobs_", str(_COUNT), str(_COUNT + 1)
@@ -77,7 +77,7 @@ class _VersionOne:
 
 @pytest.fixture
 def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjobs.Store]:
-    """A store on tables of version 1, not migrated further."""
+    """A store on tables of version 1."""
     store = database.store()
     store.open()
     with monkeypatch.context() as earlier:
@@ -142,7 +142,7 @@ def test_every_row_is_kept_and_readable(store: bgjobs.Store) -> None:
     assert list(store.get_failed()) == [failed]
 
 
-def test_old_and_new_rows_go_on_together(store: bgjobs.Store) -> None:
+def test_old_and_new_rows_can_be_reserved_and_settled(store: bgjobs.Store) -> None:
     store.migrate()
     store.open_owner(Owner(_OWNER, "default", "node"), timedelta(minutes=1), now=_NOW)
     planned = put_one(store, occurrence=OCCURRENCE)
@@ -191,7 +191,7 @@ def schema(postgres_dsn: str) -> Generator[str]:
 
 
 def check_pending(store: OperatedStore) -> str:
-    """Look at an empty database, twice; give what would make its tables."""
+    """Read the pending migrations of an empty database twice, and return their SQL."""
     admin = store.operations
     assert (admin.schema_version(), admin.schema_version()) == (0, 0)
     pending = admin.pending_migrations()

@@ -1,4 +1,4 @@
-"""A process that is ended from outside has the right exit code, and keeps nothing reserved."""
+"""A process that exits while jobs run has the right exit code, and releases its jobs."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 from tests.fixtures.exiting_application import JOBS
 
 DEADLINE = 60.0
-"""Seconds, on a busy machine; a process that hangs has no other end."""
+"""Seconds within which a process has to end, on a busy machine."""
 pytestmark = pytest.mark.slow
 both_loops = pytest.mark.parametrize("loop", ["trio", "asyncio"])
 
@@ -22,24 +22,22 @@ both_loops = pytest.mark.parametrize("loop", ["trio", "asyncio"])
 def running(how: str, loop: str, database: Database) -> Generator["subprocess.Popen[str]"]:
     """Start the program, and wait until its handlers run."""
     if isinstance(database, PostgresSchema):
-        place = ["postgres", database.dsn, database.schema]
+        target = ["postgres", database.dsn, database.schema]
     else:
         assert isinstance(database, SQLiteFile)
-        place = ["sqlite", str(database.path), "-"]
-    command = [sys.executable, "-m", "tests.fixtures.exiting_application", how, loop, *place]
-    # Not a pipe: the traceback of all tasks is longer than what one takes unread.
+        target = ["sqlite", str(database.path), "-"]
+    command = [sys.executable, "-m", "tests.fixtures.exiting_application", how, loop, *target]
+    # Not a pipe, since the traceback of all tasks is longer than its buffer.
     with (
-        TemporaryFile("w+") as complaints,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=complaints, text=True
-        ) as process,
+        TemporaryFile("w+") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
         try:
             read_until(process, "ready")
             yield process
         except BaseException as error:
-            complaints.seek(0)
-            error.add_note(complaints.read())
+            stderr.seek(0)
+            error.add_note(stderr.read())
             raise
         finally:
             process.kill()
@@ -51,11 +49,11 @@ def read_until(process: "subprocess.Popen[str]", line: str, times: int = 1) -> N
         times -= read == f"{line}\n"
         if times == 0:
             return
-    raise AssertionError(f"it ended before it said {line!r}")
+    raise AssertionError(f"the process ended before it wrote {line!r}")
 
 
-def assert_given_back(database: Database, name: str) -> None:
-    """Nothing is reserved, and no attempt was spent."""
+def assert_released(database: Database, name: str) -> None:
+    """Check that no job is reserved, and that no attempt or crash was counted."""
     store = database.store()
     store.open()
     try:
@@ -73,7 +71,7 @@ def test_exit_in_the_block_ends_the_process_with_its_code(
 ) -> None:
     with running("in_the_block", loop, database) as process:
         assert process.wait(DEADLINE) == 4
-    assert_given_back(database, "forever")
+    assert_released(database, "forever")
 
 
 def test_exit_in_another_task_of_asyncio_ends_the_process_with_its_code(
@@ -81,7 +79,7 @@ def test_exit_in_another_task_of_asyncio_ends_the_process_with_its_code(
 ) -> None:
     with running("in_another_task", "asyncio", database) as process:
         assert process.wait(DEADLINE) == 9
-    assert_given_back(database, "forever")
+    assert_released(database, "forever")
 
 
 def test_exit_in_another_task_of_asyncio_while_the_application_stops(
@@ -89,7 +87,7 @@ def test_exit_in_another_task_of_asyncio_while_the_application_stops(
 ) -> None:
     with running("in_another_task_after_the_block", "asyncio", database) as process:
         assert process.wait(DEADLINE) == 9
-    assert_given_back(database, "stubborn")
+    assert_released(database, "stubborn")
 
 
 @both_loops
@@ -97,9 +95,9 @@ def test_exit_in_a_task_of_the_same_group_ends_the_process(
     loop: str, database: Database
 ) -> None:
     with running("in_a_nursery", loop, database) as process:
-        # A task group of Trio puts a group around it, which Python ends with 1.
+        # A task group of Trio raises an exception group, for which Python exits with 1.
         assert process.wait(DEADLINE) == (9 if loop == "asyncio" else 1)
-    assert_given_back(database, "forever")
+    assert_released(database, "forever")
 
 
 @both_loops
@@ -113,4 +111,4 @@ def test_ctrl_c_while_handlers_clean_up_ends_the_process(
         if times == 2:
             process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == -signal.SIGINT
-    assert_given_back(database, "stubborn")
+    assert_released(database, "stubborn")

@@ -1,4 +1,4 @@
-"""Whole applications in processes of their own, on one database, and one of them killed."""
+"""Applications in several processes on one database, of which one is killed."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ PROCESSES = 8
 
 @bgjobs.worker(name="effect")
 async def effect(number: int) -> None:
-    """What the processes run under this name writes a row."""
+    """Do nothing: the processes have a worker of this name, which writes a row."""
 
 
 def arguments(database: Database) -> list[str]:
@@ -45,7 +45,7 @@ def execute(database: Database, statement: str) -> list[Any]:
 
 @pytest.fixture
 def stored(database: Database) -> Iterator[bgjobs.Store]:
-    """A store with jobs, and the table that their effects go to."""
+    """A store with jobs, and the table of their effects."""
     store = database.store()
     store.open()
     store.migrate()

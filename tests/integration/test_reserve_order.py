@@ -1,4 +1,4 @@
-"""`reserve` on both stores gives just what sorting everything would give."""
+"""`reserve` returns the jobs that come first in the sorted table, on both stores."""
 
 import random
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def _opened(database: Database) -> Iterator[Store]:
 
 
 def _filled(store: Store, chance: random.Random, names: list[str]) -> list[Job]:
-    """Store jobs of a few names mostly, at few or many instants, some of them delayed."""
+    """Store jobs, mostly of a few names, due at few or many times, some of them delayed."""
     priorities = chance.sample(range(-3, 4), chance.randint(1, 5))
     instants = chance.choice((1, 3, 1000))
     late = chance.choice((0, 0.1, 0.9))
@@ -49,7 +49,7 @@ def _best(waiting: list[Job], names: list[str], limit: int) -> list[UUID]:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_reserve_takes_the_best_of_all(database: Database, seed: int) -> None:
+def test_reserve_takes_the_first_jobs_in_order(database: Database, seed: int) -> None:
     chance = random.Random(seed)
     names = [f"worker-{number}" for number in range(chance.choice((1, 2, 5, 50)))]
     with _opened(database) as store:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 PROCESSES = 4
 SCHEDULES = 3
 RUNS = 15
-"""Five seconds of all schedules."""
+"""The number of runs of all schedules in five seconds."""
 FEW = 6
 
 

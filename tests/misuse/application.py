@@ -13,7 +13,7 @@ from attrs import define, field
 import bgjobs
 from bgjobs._core.requests import JobRequest
 from tests.fixtures.databases import Database
-from tests.misuse.probe import PATIENCE, faults_of
+from tests.misuse.probe import PATIENCE, problems_of
 from tests.misuse.public_api import Callee
 from tests.misuse.values import greet
 
@@ -27,26 +27,26 @@ class Application:
 
     portal: BlockingPortal
     database: Database
-    _answers: list[Any] = field(factory=list[Any])
+    _results: list[Any] = field(factory=list[Any])
     """The next results of `before_enqueue`."""
     _running: tuple[Future[Any], bgjobs.BgJobs] | None = None
 
-    def faults_of(self, callee: Callee) -> list[str]:
+    def problems_of(self, callee: Callee) -> list[str]:
         """Return the problems of a function, and any damage to the application."""
         bg = self._started()
         made = dict(zip(RUNTIME_TYPES, (bg, bg.admin, bg.scheduled_job("daily")), strict=True))
         before = self.portal.call(bg.count)
-        found: list[str] = self.portal.call(faults_of, callee, made)
+        found: list[str] = self.portal.call(problems_of, callee, made)
         damage = self.portal.call(_damage, bg, before)
         if damage is not None:
             self.end()
             found.append(f"{callee.name}: {damage}")
         return found
 
-    def faults_of_answers(self) -> list[str]:
+    def problems_of_answers(self) -> list[str]:
         """Return the problems of wrong results of `before_enqueue`."""
         answer = Parameter("answer", Parameter.POSITIONAL_ONLY, annotation=JobRequest)
-        return self.faults_of(Callee("before_enqueue", self._enqueue, None, [answer]))
+        return self.problems_of(Callee("before_enqueue", self._enqueue, None, [answer]))
 
     def end(self) -> None:
         """Stop the application, if it runs."""
@@ -70,11 +70,11 @@ class Application:
         )
 
     def _before_enqueue(self, request: JobRequest) -> JobRequest:
-        answer: JobRequest = self._answers.pop() if self._answers else request
+        answer: JobRequest = self._results.pop() if self._results else request
         return answer
 
     async def _enqueue(self, answer: JobRequest) -> None:
-        self._answers.append(answer)
+        self._results.append(answer)
         await self._started().enqueue(greet.request())
 
 

@@ -20,15 +20,15 @@ PATIENCE = 20.0
 """Seconds within which a call has to return."""
 
 
-async def faults_of(callee: Callee, more: Mapping[Any, Any] = {}) -> list[str]:
+async def problems_of(callee: Callee, more: Mapping[Any, Any] = {}) -> list[str]:
     """Return the problems of a function with each wrong argument."""
     found = list[str]()
     for parameter, wrong in _wrong_for(callee):
         call = f"{callee.name}({parameter.name}={wrong.label})"
-        fault = await _fault_of(callee, parameter, wrong, more) if is_tested(call) else None
-        if fault is not None:
-            found.append(f"{call}: {fault}")
-        if fault == NO_ANSWER:  # the other calls would not return either
+        problem = await _problem_of(callee, parameter, wrong, more) if is_tested(call) else None
+        if problem is not None:
+            found.append(f"{call}: {problem}")
+        if problem == NO_ANSWER:  # the other calls would not return either
             break
     return found
 
@@ -45,7 +45,7 @@ def _wrong_for(callee: Callee) -> Iterator[tuple[Parameter, Wrong]]:
 NO_ANSWER = f"no answer within {PATIENCE} s"
 
 
-async def _fault_of(
+async def _problem_of(
     callee: Callee, parameter: Parameter, wrong: Wrong, more: Mapping[Any, Any]
 ) -> str | None:
     value = wrong.make()
@@ -56,7 +56,7 @@ async def _fault_of(
     except TimeoutError:
         return NO_ANSWER
     except Exception as error:  # noqa: BLE001 - the error is what is checked
-        return _fault_of_error(error, callee, parameter)
+        return _problem_of_error(error, callee, parameter)
     finally:
         discard(value)
     return "accepted"
@@ -79,12 +79,12 @@ async def _finish(result: Any) -> None:
         result(deferred)
 
 
-def _fault_of_error(error: Exception, callee: Callee, parameter: Parameter) -> str | None:
+def _problem_of_error(error: Exception, callee: Callee, parameter: Parameter) -> str | None:
     kind = type(error).__name__
     try:
         text = str(error)
-    except Exception as fault:  # noqa: BLE001 - a value may break the text, too
-        return f"{kind} without a text: {fault!r}"
+    except Exception as problem:  # noqa: BLE001 - a value may break the text, too
+        return f"{kind} without a text: {problem!r}"
     if not isinstance(error, TypeError | ValueError | BgJobsError):
         return f"{kind}: {text}"
     if isinstance(error, StoreError):

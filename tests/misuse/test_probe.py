@@ -13,7 +13,7 @@ from anyio import sleep_forever
 from bgjobs.testing import virtual_backend
 from tests.docs.documents import SHOWN, blocks
 from tests.misuse.exceptions import patterns
-from tests.misuse.probe import NO_ANSWER, faults_of
+from tests.misuse.probe import NO_ANSWER, problems_of
 from tests.misuse.public_api import MODULES, READ, all_names, callee_of, callees
 from tests.misuse.values import wrong_for
 
@@ -44,14 +44,14 @@ def refuses(number: int) -> None:
 def lacks_a_valid_value(number: int, odd: Odd) -> None: ...
 
 
-def faults(function: Callable[..., Any]) -> list[str]:
+def problems(function: Callable[..., Any]) -> list[str]:
     name, options = virtual_backend("trio")
     callee = callee_of(function.__name__, function, function)
-    return anyio.run(faults_of, callee, backend=name, backend_options=options)
+    return anyio.run(problems_of, callee, backend=name, backend_options=options)
 
 
 @pytest.mark.parametrize(
-    ("function", "fault"),
+    ("function", "problem"),
     [
         (takes_anything, "accepted"),
         (raises_another_error, "AttributeError: odd"),
@@ -59,17 +59,17 @@ def faults(function: Callable[..., Any]) -> list[str]:
         (never_returns, NO_ANSWER),
     ],
 )
-def test_a_function_without_checks_is_found(function: Callable[..., Any], fault: str) -> None:
-    assert faults(function)[0] == f"{function.__name__}(number=None): {fault}"
+def test_a_function_without_checks_is_found(function: Callable[..., Any], problem: str) -> None:
+    assert problems(function)[0] == f"{function.__name__}(number=None): {problem}"
 
 
-def test_a_function_with_checks_has_no_faults() -> None:
-    assert faults(refuses) == []
+def test_a_function_with_checks_has_no_problems() -> None:
+    assert problems(refuses) == []
 
 
 def test_a_function_without_valid_arguments_is_an_error() -> None:
     with pytest.raises(LookupError, match=r"^no valid value for .*Odd'>: add one to tests/"):
-        faults(lacks_a_valid_value)
+        problems(lacks_a_valid_value)
 
 
 @pytest.mark.parametrize(
