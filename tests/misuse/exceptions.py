@@ -17,7 +17,7 @@ EXCEPTIONS: dict[str, str] = {
     "only the runtime calls it": """
         QueueControl.* *Store.[!e]* *.delay delay_of as_backoff log_listener operations_of
         VirtualEventLoop.* serve(task_status=*)""",
-    "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff",
+    "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff Clock Clock.*",
     "it takes those of a handler: see tests/unit/payloads/test_values.py": "Worker.*",
     "an error would retry the job instead of discarding it": "Discard",
     "a mock has all methods of a schedule": "*(schedule=a_mock)",

@@ -18,11 +18,8 @@ from attrs import define, field
 import bgjobs
 from bgjobs.events import ChildCrashed, JobSucceeded, QueueError, StoreFailed
 from tests.reliability.hostile_rows.database import TestedDatabase
-from tests.reliability.hostile_rows.rows import MOST_LARGE, Row, Rows, Values
+from tests.reliability.hostile_rows.rows import MOST_LARGE, WORKERS, Row, Rows, Values
 
-QUEUES = ("one", "two")
-WORKERS = ("plain", "capped", "failing")
-"""The workers of the two queues; the schedule runs `tick`."""
 _WITH_ERROR = (ChildCrashed, QueueError, StoreFailed)
 _KEPT = 8
 """The number of errors whose text is kept."""

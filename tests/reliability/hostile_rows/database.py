@@ -19,8 +19,7 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from tests.fixtures.databases import PostgresSchema, SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
-from tests.reliability.hostile_rows.application import QUEUES
-from tests.reliability.hostile_rows.rows import HOLDERS, NOW, Role, Row
+from tests.reliability.hostile_rows.rows import HOLDERS, NOW, QUEUES, Role, Row
 
 Kind = Literal["sqlite", "postgres"]
 GRANTS = Path(__file__).parents[3] / "docs" / "operate" / "postgres-roles.sql"

@@ -9,13 +9,13 @@ import anyio
 from attrs import frozen
 
 from tests.reliability.hostile_rows.application import (
-    WORKERS,
     EventCounts,
     Observations,
     drain,
     run_application,
 )
 from tests.reliability.hostile_rows.commands import Call, run_commands
+from tests.reliability.hostile_rows.rows import WORKERS
 from tests.reliability.hostile_rows.database import ENDED, TestedDatabase
 
 LARGEST_GROWTH = 128 * 2**20

@@ -9,8 +9,10 @@ from attrs import define, field, frozen
 
 from bgjobs._core.requests import LARGEST_PAYLOAD
 from bgjobs._core.timestamps import LAST_MICROSECOND
-from tests.reliability.hostile_rows.application import QUEUES, WORKERS
 
+QUEUES = ("one", "two")
+WORKERS = ("plain", "capped", "failing")
+"""The workers of the two queues; the schedule runs `tick`."""
 NOW = "now"
 """A placeholder for the time at which the row is written."""
 MEGABYTE = 1_000_000

@@ -5,10 +5,17 @@ from random import Random
 
 import pytest
 
-from tests.reliability.hostile_rows.application import QUEUES
 from tests.reliability.hostile_rows.database import postgres_database, sqlite_database
 from tests.reliability.hostile_rows.report import run_seed
-from tests.reliability.hostile_rows.rows import MEGABYTE, MOST_LARGE, TABLES, Row, Rows, Values
+from tests.reliability.hostile_rows.rows import (
+    MEGABYTE,
+    MOST_LARGE,
+    QUEUES,
+    TABLES,
+    Row,
+    Rows,
+    Values,
+)
 
 ROWS = 300
 SEEDS = (11, 12)
