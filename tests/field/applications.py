@@ -1,16 +1,28 @@
 """An application to run on any server, and the check that its jobs have one effect each."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import json
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
 import psycopg
+from attrs import frozen
 from psycopg import sql
+from psycopg_pool import ConnectionPool
 
 import bgjobs
 from bgjobs.backoff import IMMEDIATE
+from bgjobs.events import (
+    ChildCrashed,
+    Event,
+    OwnerDied,
+    ReservationLost,
+    StoreFailed,
+)
 from bgjobs.testing import Recorder
 
 PATIENCE = 120.0
@@ -116,3 +128,66 @@ async def check_work(bg: bgjobs.BgJobs, dsn: str, *, first: int = 0) -> None:
         assert began - timedelta(seconds=5) < done.created_at <= done.succeeded_at
         assert done.succeeded_at < datetime.now(UTC) + timedelta(seconds=5)
     assert effects(dsn)[first:] == [first + number for number in range(5)]
+
+
+_ERROR_EVENTS = ChildCrashed | OwnerDied | ReservationLost | StoreFailed
+
+
+@frozen(kw_only=True)
+class PooledSettings:
+    """Where to run and how; passed as JSON on the command line."""
+
+    dsn: str
+    schema: str
+    folder: str
+    callers_pool: bool
+    jobs: int
+    """The number of jobs that succeed before it ends."""
+    settings: dict[str, Any]
+    """Arguments of `Config` that differ from the defaults."""
+
+
+@contextmanager
+def _opened(given: PooledSettings) -> Generator[bgjobs.PostgresStore]:
+    """Return a store over the pool that the settings name."""
+    if not given.callers_pool:
+        yield bgjobs.PostgresStore(given.dsn, schema=given.schema, pool_size=2)
+        return
+    # With its defaults, this pool prepares a statement when it is run for the sixth time.
+    with ConnectionPool(given.dsn, min_size=1, max_size=2, open=True) as pool:
+        yield bgjobs.PostgresStore(pool, schema=given.schema)
+
+
+async def run_pooled(given: PooledSettings) -> None:
+    """Run jobs until all have succeeded."""
+    folder, errors = Path(given.folder), list[str]()
+
+    @bgjobs.worker(name="hold")
+    async def hold(context: bgjobs.JobContext) -> None:
+        with (folder / "begun").open("a") as journal:
+            journal.write(f"{context.job.id}\n")  # one call, so that lines do not mix
+        while not (folder / "release").exists():
+            await anyio.sleep(0.05)
+        context.complete_with(write)
+
+    def write(connection: psycopg.Connection[Any]) -> None:
+        for _ in range(10):
+            connection.execute("select count(*) from pg_catalog.pg_class where oid = %s", (1,))
+
+    def listen(event: Event) -> None:
+        if isinstance(event, _ERROR_EVENTS):
+            errors.append(repr(event))
+
+    with _opened(given) as store:
+        queue = bgjobs.Queue("all", workers=[hold], concurrency=given.jobs // 2)
+        config = bgjobs.Config(
+            store=store, queues=[queue], listeners=[listen], **given.settings
+        )
+        async with bgjobs.run(config) as bg:
+            while (await bg.count()).succeeded < given.jobs:
+                await anyio.sleep(0.05)
+    sys.stdout.write(json.dumps(errors))
+
+
+if __name__ == "__main__":
+    anyio.run(run_pooled, PooledSettings(**json.loads(sys.argv[1])), backend="trio")

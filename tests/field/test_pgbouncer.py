@@ -118,7 +118,7 @@ def start(
     dsn: str, schema: str, folder: Path, *, callers_pool: bool
 ) -> "subprocess.Popen[str]":
     settings = {"lease": _LEASE, "heartbeat_interval": 0.1}
-    commands = {
+    given = {
         "dsn": dsn,
         "schema": schema,
         "folder": str(folder),
@@ -126,7 +126,7 @@ def start(
         "jobs": _JOBS,
         "settings": settings,
     }
-    command = [sys.executable, "-m", "tests.field.pooled_worker", json.dumps(commands)]
+    command = [sys.executable, "-m", "tests.field.applications", json.dumps(given)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

@@ -9,10 +9,9 @@ from bgjobs import events
 from bgjobs._runtime.queues.attempt import HandlerCrashedError
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from tests.reliability.simulation.database import Change
-from tests.reliability.simulation.journal import Journal
 from tests.reliability.simulation.plan import Plan
 from tests.reliability.simulation.process import Process, SharedClock
-from tests.reliability.simulation.records import Owners, Run, Runs, Schedules
+from tests.reliability.simulation.records import Journal, Owners, Run, Runs, Schedules
 from tests.reliability.simulation.workload import EnqueueLog
 
 MOST_INTERRUPTIONS = 100

@@ -13,10 +13,10 @@ from bgjobs.backoff import Constant, Exponential
 from bgjobs.errors import StoreUnavailableError
 from tests.reliability.simulation.checker import Checker, EventChecker
 from tests.reliability.simulation.database import Database
-from tests.reliability.simulation.journal import Journal
 from tests.reliability.simulation.network import NetworkFaults, StoreConnection
 from tests.reliability.simulation.plan import LEASE, Plan, PlannedFault
 from tests.reliability.simulation.process import PROCESS, Process, ProcessClock, SharedClock
+from tests.reliability.simulation.records import Journal
 from tests.reliability.simulation.workload import (
     WORKLOAD,
     EnqueueLog,

@@ -12,9 +12,9 @@ from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.errors import StoreError, StoreUnavailableError
 from tests.reliability.simulation.checker import Checker
 from tests.reliability.simulation.database import Database
-from tests.reliability.simulation.journal import Journal
 from tests.reliability.simulation.plan import FaultRates
 from tests.reliability.simulation.process import Process
+from tests.reliability.simulation.records import Journal
 
 Fault = Literal["before", "after"]
 ALL = -1

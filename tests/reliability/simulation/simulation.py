@@ -12,10 +12,10 @@ from trio.testing import MockClock
 from tests.reliability.simulation.cluster import Cluster, run_scenario
 from tests.reliability.simulation.database import Database, shared_database
 from tests.reliability.simulation.determinism import deterministic
-from tests.reliability.simulation.journal import fingerprint
 from tests.reliability.simulation.network import calls_without_threads
 from tests.reliability.simulation.plan import plan_of
 from tests.reliability.simulation.process import SharedClock, make_pausable
+from tests.reliability.simulation.records import fingerprint
 
 
 @final

@@ -12,10 +12,9 @@ import bgjobs
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Discard, Snooze
 from bgjobs._core.requests import JobRequest
-from tests.reliability.simulation.journal import Journal
 from tests.reliability.simulation.plan import TIMEOUT, PlannedJob, Step
 from tests.reliability.simulation.process import PROCESS
-from tests.reliability.simulation.records import Run, Runs
+from tests.reliability.simulation.records import Journal, Run, Runs
 
 SNOOZE = 2.0
 """Seconds."""

@@ -1,27 +1,31 @@
-"""The cost of `reserve` and `next_due` does not grow with the priorities of delayed jobs.
+"""`reserve` returns the first jobs in order, at a cost that does not depend on priorities.
 
-Counted are instructions of SQLite's virtual machine, and pages that PostgreSQL reads.
+The cost of `reserve` and `next_due` is counted in instructions of the virtual machine of SQLite,
+and in pages that PostgreSQL reads. It does not grow with the priorities of delayed jobs.
 """
 
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from bgjobs._core.jobs import Job
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.port import Store
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.sqlite.rows import names_json
-from bgjobs.testing.contract.steps import DAY, NOW, SECOND, ask, put, start
+from bgjobs.testing.contract.steps import DAY, NOW, SECOND, TICK, ask, ids, put, start, take
+from tests.fixtures.databases import Database
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store
-
-pytestmark = pytest.mark.xdist_group("many priorities")
 
 LOWEST, WIDTH = -32_767, 65_535
 NAMES = [f"worker-{number:02}" for number in range(50)]
@@ -127,6 +131,7 @@ def costs_of(store: Store, cost: Cost, names: list[str]) -> list[int]:
     return [cost("next_due", values), *reserving]
 
 
+@pytest.mark.xdist_group("many priorities")
 @pytest.mark.parametrize(
     ("names", "priorities", "due", "last"),
     [
@@ -151,3 +156,53 @@ def test_many_priorities_of_delayed_jobs_cost_no_more_than_a_few(
             fill(store, number, names, due, last)
             costs.append(costs_of(store, cost, names))
     assert all(many <= 2 * few for few, many in zip(*costs, strict=True)), costs
+
+
+_LIMITS = (1, 2, 3, 7, 20, 100, 1000)
+
+
+@contextmanager
+def _opened(database: Database) -> Iterator[Store]:
+    store = database.store()
+    store.open()
+    try:
+        store.migrate()
+        yield store
+    finally:
+        store.close()
+
+
+def _filled(store: Store, chance: random.Random, names: list[str]) -> list[Job]:
+    """Store jobs, mostly of a few names, due at few or many times, some of them delayed."""
+    priorities = chance.sample(range(-3, 4), chance.randint(1, 5))
+    instants = chance.choice((1, 3, 1000))
+    late = chance.choice((0, 0.1, 0.9))
+    weights = [chance.choice((1, 1, 5, 50)) for _ in names]
+    shift = {name: chance.choice((0, 0, 500)) for name in names}
+    asked = []
+    for name in chance.choices(names, weights, k=chance.randint(0, 600)):
+        delay = DAY if chance.random() < late else timedelta(0)
+        instant = NOW - (chance.randrange(instants) + shift[name]) * TICK + delay
+        asked.append(ask(name, priority=chance.choice(priorities), available_at=instant))
+    return list(put(store, *asked))
+
+
+def _best(waiting: list[Job], names: list[str], limit: int) -> list[UUID]:
+    due = [job for job in waiting if job.name in names and job.available_at <= NOW]
+    due.sort(key=lambda job: (job.priority, job.available_at, job.id))
+    return ids(due[:limit])
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_reserve_takes_the_first_jobs_in_order(database: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    names = [f"worker-{number}" for number in range(chance.choice((1, 2, 5, 50)))]
+    with _opened(database) as store:
+        waiting = _filled(store, chance, names)
+        owner = start(store)
+        for _ in range(12):
+            wanted = chance.sample(names, chance.randint(1, len(names)))
+            limit = chance.choice(_LIMITS)
+            taken = ids(take(store, owner, wanted, limit))
+            assert taken == _best(waiting, wanted, limit)
+            waiting = [job for job in waiting if job.id not in set(taken)]

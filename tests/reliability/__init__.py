@@ -1,1 +1,0 @@
-"""Tests under faults: processes that die, lost answers, jumping clocks and hostile rows."""
