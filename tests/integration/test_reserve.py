@@ -1,7 +1,8 @@
 """`reserve` returns the first jobs in order, at a cost that does not depend on priorities.
 
 The cost of `reserve` and `next_due` is counted in instructions of the virtual machine of
-SQLite, and in pages that PostgreSQL reads. It does not grow with the priorities of delayed jobs.
+SQLite, and in pages that PostgreSQL reads. It does not grow with the priorities of delayed
+jobs.
 """
 
 import random
