@@ -28,7 +28,7 @@ def verdict(folder: Path) -> str:
 
 
 def interrupt(digest: DigestProgram, folder: Path, how: signal.Signals) -> tuple[int, str]:
-    """Let it do some of the work, send it a signal, and return its exit code and output."""
+    """Send a signal after some of the work is done, and return exit code and output."""
     with digest.started(folder, "--concurrency", "1") as process:
         digest.wait_for_rows(KILLED_AFTER, process)
         process.send_signal(how)
