@@ -193,14 +193,14 @@ def size(session: nox.Session) -> None:
 def chaos(session: nox.Session) -> None:
     """Inject random failures; `nox -s chaos -- --store sqlite postgres --seconds 600`."""
     install(session, "test")
-    session.run("python", "-m", "tests.chaos", *session.posargs)
+    session.run("python", "-m", "tests.reliability.chaos", *session.posargs)
 
 
 @nox.session
 def hostile(session: nox.Session) -> None:
     """Run an application beside hostile rows; `nox -s hostile -- --rows 10000 --seed 7`."""
     install(session, "test")
-    session.run("python", "-m", "tests.hostile_rows", *session.posargs)
+    session.run("python", "-m", "tests.reliability.hostile_rows", *session.posargs)
 
 
 @nox.session
@@ -214,4 +214,4 @@ def mutants(session: nox.Session) -> None:
 def simulate(session: nox.Session) -> None:
     """Simulate applications under a virtual clock; `nox -s simulate -- --seeds 20000`."""
     install(session, "test")
-    session.run("python", "-m", "tests.simulation", *session.posargs)
+    session.run("python", "-m", "tests.reliability.simulation", *session.posargs)

@@ -1,4 +1,4 @@
-"""Fixtures that every floor may use."""
+"""Fixtures and settings for all tests."""
 
 import gc
 import os
@@ -18,12 +18,12 @@ pytest_plugins = [
 ]
 
 FIELD = Path(__file__).resolve().parent / "field"
-"""The tests of `nox -s field`."""
-MOST = 4
-PATIENCE_WITH_SLOW_ONES = 900
-"""Seconds until pytest-timeout ends a test that is marked as slow; the others have 300."""
+"""The folder of the tests of `nox -s field`."""
+MOST_WORKERS = 4
+SLOW_TIMEOUT = 900
+"""Seconds until pytest-timeout ends a slow test; for others, see pyproject.toml."""
 
-# How long an example takes is up to what else the machine does.
+# The duration of an example depends on the load of the machine.
 hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -31,38 +31,38 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the field out unless it is asked for: its servers have to be installed."""
-    asked = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
-    is_asked_for = any(path.is_relative_to(FIELD) for path in asked)
-    return True if collection_path == FIELD and not is_asked_for else None
+    """Ignore the folder `field` unless it was named: its servers have to be installed."""
+    named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
+    is_named = any(path.is_relative_to(FIELD) for path in named)
+    return True if collection_path == FIELD and not is_named else None
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two more than there are cores: many tests wait, for others or for a lease."""
-    return min(len(os.sched_getaffinity(0)) + 2, MOST)
+    """Return the number of cores and two more, since many tests wait for a lease."""
+    return min(len(os.sched_getaffinity(0)) + 2, MOST_WORKERS)
 
 
 def pytest_collection_finish() -> None:
-    """Keep what lives as long as the session out of each later collection of garbage."""
+    """Exclude objects that live as long as the session from later garbage collections."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have more patience with slow tests: beside other work they take several times as long."""
+    """Set a longer timeout for slow tests, which take much longer on a busy machine."""
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(PATIENCE_WITH_SLOW_ONES))
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
 
 
 @pytest.fixture
 def sqlite_path(tmp_path: Path) -> Path:
-    """A file that is not there yet."""
+    """The path of a file that does not exist yet."""
     return tmp_path / "jobs.db"
 
 
 @pytest.fixture
 def sqlite_store(sqlite_path: Path) -> Generator[SQLiteStore]:
-    """A store over a new file, open and migrated."""
+    """An open and migrated store over a new file."""
     with fresh_sqlite_store(sqlite_path) as store:
         yield store

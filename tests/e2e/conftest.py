@@ -1,4 +1,4 @@
-"""Places for the digest example, and a tree of files for it."""
+"""The digest example on both databases, and a tree of files for it."""
 
 import sqlite3
 from collections.abc import Generator
@@ -9,13 +9,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.e2e.places import Place
+from tests.e2e.digest_program import DigestProgram
 from tests.fixtures.postgres import random_schema
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A tree of 400 files that are all different, with a gap in it that is to be left out."""
+    """A tree of 400 different files, and a folder that the example has to skip."""
     root = tmp_path / "tree"
     for number in range(400):
         file = root / f"part {number % 7}" / f"ä{number}.txt"
@@ -28,28 +28,28 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def on_sqlite(tmp_path: Path) -> Place:
-    """`digest.db` in the folder where the example is started."""
+def on_sqlite(tmp_path: Path) -> DigestProgram:
+    """The example with `digest.db` in the folder in which it is started."""
     uri = f"{(tmp_path / 'digest.db').as_uri()}?mode=rw"
-    return Place((), partial(sqlite3.connect, uri, uri=True), "digests", tmp_path)
+    return DigestProgram((), partial(sqlite3.connect, uri, uri=True), "digests", tmp_path)
 
 
 @pytest.fixture
-def on_postgres(tmp_path: Path, postgres_dsn: str) -> Generator[Place]:
-    """A database of its own, because the example's schema has a fixed name."""
+def on_postgres(tmp_path: Path, postgres_dsn: str) -> Generator[DigestProgram]:
+    """The example with a database of its own, since its schema has a fixed name."""
     name = random_schema()
     with psycopg.connect(postgres_dsn, autocommit=True) as admin:
         admin.execute(f"create database {name}".encode())
         try:
             dsn = make_conninfo(postgres_dsn, dbname=name)
             connect = partial(psycopg.connect, dsn)
-            yield Place(("--postgres", dsn), connect, "digest.digests", tmp_path)
+            yield DigestProgram(("--postgres", dsn), connect, "digest.digests", tmp_path)
         finally:
             admin.execute(f"drop database {name} with (force)".encode())
 
 
 @pytest.fixture(params=["on_sqlite", "on_postgres"])
-def place(request: pytest.FixtureRequest) -> Place:
-    """Each of the two."""
-    found: Place = request.getfixturevalue(request.param)
+def digest(request: pytest.FixtureRequest) -> DigestProgram:
+    """The example on each of the two databases."""
+    found: DigestProgram = request.getfixturevalue(request.param)
     return found

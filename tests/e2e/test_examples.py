@@ -1,4 +1,4 @@
-"""The small examples run and end by themselves."""
+"""The small examples run to their end."""
 
 import re
 import runpy
@@ -19,7 +19,7 @@ import bgjobs
 from bgjobs.errors import StoreError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract import CHECKS
-from tests.e2e.places import Place
+from tests.e2e.digest_program import DigestProgram
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -39,7 +39,7 @@ def run(program: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProces
 
 
 def printed(name: str, *arguments: str, cwd: Path) -> list[str]:
-    """Run an example to its end and give the lines that it has printed."""
+    """Run an example to its end, and return the lines that it prints."""
     done = run(EXAMPLES / name, *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -47,7 +47,7 @@ def printed(name: str, *arguments: str, cwd: Path) -> list[str]:
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
-    """Give the names that an example defines; its database is in a folder of the test."""
+    """Return the names that an example defines; its database is in a folder of the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(EXAMPLES)
     return lambda name: runpy.run_path(str(EXAMPLES / name))
@@ -82,7 +82,7 @@ def test_clockwork_replays_a_month(tmp_path: Path) -> None:
     )
 
 
-def test_clockwork_says_what_it_expects(tmp_path: Path) -> None:
+def test_clockwork_names_the_arguments_that_it_expects(tmp_path: Path) -> None:
     done = run(CLOCKWORK, "--virtual", "a month", cwd=tmp_path)
 
     assert done.returncode == 2
@@ -123,7 +123,7 @@ def test_the_web_application_stores_an_order_with_its_job_or_neither(
         ]
 
 
-def test_the_clean_ups_delete_what_is_old_once(tmp_path: Path) -> None:
+def test_the_clean_ups_delete_old_rows_once(tmp_path: Path) -> None:
     lines = printed("cleanup.py", "--now", cwd=tmp_path)
 
     assert lines == [
@@ -184,7 +184,7 @@ def test_the_listeners_count_and_send_an_alert(tmp_path: Path) -> None:
     ]
 
 
-def test_many_processes_run_each_job_once(on_postgres: Place) -> None:
+def test_many_processes_run_each_job_once(on_postgres: DigestProgram) -> None:
     _, dsn = on_postgres.arguments
 
     *processes, last = printed("many_processes.py", dsn, cwd=on_postgres.cwd)
@@ -217,7 +217,7 @@ def test_the_store_in_memory_keeps_the_contract(
         store.close()
 
 
-def test_the_store_in_memory_is_in_no_transaction_of_a_caller(
+def test_the_store_in_memory_refuses_transactions_of_a_caller(
     load: Callable[[str], dict[str, Any]],
 ) -> None:
     store: Store = load("memory_store.py")["MemoryStore"]()

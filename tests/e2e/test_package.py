@@ -1,4 +1,4 @@
-"""The package as it is installed: its version, and what is in it beside modules."""
+"""The installed package: its version, its metadata and its other files."""
 
 import tomllib
 from importlib import metadata, resources
@@ -13,7 +13,7 @@ REGISTERED = {
     ("console_scripts", "bgjobs", "bgjobs.cli"),
     ("pytest11", "bgjobs", "pytest_bgjobs"),
 }
-"""What others find by name."""
+"""The registered entry points."""
 
 
 def project() -> dict[str, Any]:
@@ -21,7 +21,7 @@ def project() -> dict[str, Any]:
     return values
 
 
-def test_the_version_stands_in_one_place() -> None:
+def test_the_version_is_defined_once() -> None:
     assert bgjobs.__version__ == metadata.version("bgjobs") == project()["version"]
 
 
@@ -29,7 +29,7 @@ def test_type_checkers_find_the_types() -> None:
     assert (resources.files("bgjobs") / "py.typed").is_file()
 
 
-def test_what_the_package_registers_is_there() -> None:
+def test_all_entry_points_can_be_loaded() -> None:
     ours = metadata.distribution("bgjobs").entry_points
     assert {(one.group, one.name, one.module) for one in ours} == REGISTERED
     assert all(one.load() for one in ours)
@@ -41,6 +41,6 @@ def test_each_classified_python_is_allowed() -> None:
     assert project()["requires-python"] == f">=3.{min(minors)}"
 
 
-def test_what_needs_no_extra_is_what_the_metadata_says() -> None:
+def test_the_imports_without_an_extra_are_the_dependencies_of_the_metadata() -> None:
     required = metadata.requires("bgjobs") or []
     assert [one for one in required if "extra ==" not in one] == project()["dependencies"]

@@ -1,4 +1,4 @@
-"""Servers as they are run: ``nox -s field``, apart from the ordinary tests.
+"""Tests on servers of Debian, which ``nox -s field`` runs.
 
 What a test measures is printed at the end of the session.
 """
@@ -13,7 +13,7 @@ _MEASURED = "measured"
 
 @pytest.fixture(params=["trio", "asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """Each event loop."""
+    """Both event loops."""
     return request.param
 
 
@@ -21,7 +21,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 def measured(
     request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> Callable[[str, float], None]:
-    """Note how many seconds something took, for the summary of the session."""
+    """Record how many seconds something took, for the summary of the session."""
 
     def note(what: str, seconds: float) -> None:
         record_property(_MEASURED, f"{seconds:6.2f} s  {what}  {request.node.name}")
@@ -30,7 +30,7 @@ def measured(
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what was measured, by tests that passed and by others."""
+    """Print the measurements of all tests."""
     lines = sorted(_noted(terminalreporter.stats))
     if lines:
         terminalreporter.section("measured")

@@ -1,4 +1,4 @@
-"""What the doctor finds on a server where something keeps dead rows from being removed."""
+"""The doctor names what prevents the removal of dead rows on a server."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def store(debian_dsn: str) -> Generator[PostgresStore]:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count as old what has just begun."""
+    """Treat every transaction as old."""
     monkeypatch.setattr(diagnostics, "LONG", 0.0)
     monkeypatch.setattr(diagnostics, "OLD", -1)
 
@@ -32,12 +32,14 @@ def transactions(store: PostgresStore) -> list[Finding]:
 
 
 def the_one(store: PostgresStore, name: str) -> Finding:
-    """Give what is told of this holder; the server may be at work beside."""
+    """Return the finding about this holder; the server may have other ones."""
     [found] = [one for one in transactions(store) if one.text.startswith(f"{name} ")]
     return found
 
 
-def test_nothing_holds(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_a_holder_has_no_finding(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(diagnostics, "LONG", 60.0)
     [found] = transactions(store)
     assert found.level == "ok"
@@ -66,7 +68,7 @@ def test_an_open_transaction_is_named(store: PostgresStore, debian_dsn: str, kin
     assert SECRET not in found.text
 
 
-def test_an_idle_transaction_that_holds_nothing_is_not_told(
+def test_an_idle_transaction_that_holds_no_rows_is_not_named(
     store: PostgresStore, debian_dsn: str
 ) -> None:
     with psycopg.connect(debian_dsn, application_name="harmless") as other:
@@ -90,8 +92,8 @@ def test_a_prepared_transaction_is_named(store: PostgresStore, debian_dsn: str) 
     assert "commit prepared or rollback prepared" in found.text
 
 
-def test_a_replication_slot_is_judged_by_its_age() -> None:
-    """It does not tell since when it holds."""
+def test_a_replication_slot_is_judged_by_the_age_of_its_transactions() -> None:
+    """A slot does not show since when it holds rows."""
     [found] = diagnostics.old_transactions(
         [("replication slot", "away", "inactive", None, 5_000_000)], 7
     )
@@ -103,7 +105,7 @@ def test_a_replication_slot_is_judged_by_its_age() -> None:
     assert "remove it if nothing needs it" in found.text
 
 
-def test_a_role_without_rights_is_told_as_much_as_it_may_see(
+def test_a_role_without_rights_gets_the_findings_that_it_may_see(
     store: PostgresStore, debian_dsn: str
 ) -> None:
     schema = store.label.rpartition(" ")[2]

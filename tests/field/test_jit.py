@@ -1,4 +1,4 @@
-"""A server that compiles costly statements (JIT) compiles none of the store's.
+"""A server that compiles costly statements (JIT) compiles no statement of the store.
 
 Compiling takes it hundreds of milliseconds, for statements that take a few. A process of the
 server that has compiled something has LLVM in its memory, and keeps it.
@@ -30,7 +30,7 @@ _COSTLY = "select sum(number) from generate_series(1, 10000) as made (number)"
 
 @contextmanager
 def database(dsn: str, *settings: str) -> Generator[str]:
-    """Make a database with settings of its own."""
+    """Create a database with its own settings."""
     name = random_schema()
     with psycopg.connect(dsn, autocommit=True) as admin:
         admin.execute(f"create database {name}".encode())
@@ -44,7 +44,7 @@ def database(dsn: str, *settings: str) -> Generator[str]:
 
 @pytest.fixture
 def eager(debian_dsn: str) -> Generator[str]:
-    """A database where whatever reads a table is costly enough to be compiled."""
+    """A database in which every statement that reads a table is compiled."""
     with database(debian_dsn, "jit_above_cost = 1") as dsn:
         yield dsn
 
@@ -60,7 +60,7 @@ def opened(given: Any) -> Iterator[PostgresStore]:
 
 
 def have_compiled(dsn: str) -> set[int]:
-    """Give the processes of this database's sessions that have compiled something."""
+    """Return the processes of sessions of this database that have compiled a statement."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set jit = off")
         others = connection.execute(
@@ -72,17 +72,17 @@ def have_compiled(dsn: str) -> set[int]:
     return {pid for pid, text in maps.items() if "llvmjit" in text}
 
 
-def test_this_server_compiles(eager: str) -> None:
+def test_the_server_compiles_statements_of_others(eager: str) -> None:
     with psycopg.connect(eager) as connection:
         connection.execute(_COSTLY)
         assert have_compiled(eager) == {connection.info.backend_pid}
 
 
 def ask_everything(store: PostgresStore) -> None:
-    """Run all verbs whose cost grows with the tables, some of them often."""
+    """Call all methods whose cost grows with the tables, some of them often."""
     owner = new_id()
     caps = [Cap("work", running=5, rate=RateLimit(5, 60))]
-    for _ in range(4):  # so that they are prepared, where they are
+    for _ in range(4):  # so that statements are prepared, if the pool prepares them
         store.count()
         store.count(["work", "other"], at_most=10)
         store.reserve(owner, ["work", "other"], 1_000)
@@ -136,8 +136,8 @@ def test_no_statement_is_compiled(eager: str, way: str) -> None:
                 assert connection.execute("show jit").fetchall() == [("on",)]
 
 
-def test_what_is_written_at_once_is_too_cheap_to_be_compiled(debian_dsn: str) -> None:
-    """In sessions of the caller's nothing is switched off for it."""
+def test_statements_of_a_large_write_are_too_cheap_to_be_compiled(debian_dsn: str) -> None:
+    """The store does not switch compilation off in sessions of the caller."""
     with (
         database(debian_dsn) as dsn,
         ConnectionPool(dsn, min_size=1, max_size=1, open=True) as pool,
@@ -151,7 +151,7 @@ def test_what_is_written_at_once_is_too_cheap_to_be_compiled(debian_dsn: str) ->
         assert have_compiled(dsn) == set()
 
 
-def test_enqueueing_much_in_a_transaction_compiles_nothing_and_leaves_the_setting(
+def test_enqueueing_many_jobs_in_a_transaction_compiles_nothing_and_keeps_the_setting(
     debian_dsn: str,
 ) -> None:
     with database(debian_dsn) as dsn, opened(dsn) as store:
@@ -166,7 +166,9 @@ def test_enqueueing_much_in_a_transaction_compiles_nothing_and_leaves_the_settin
 
 
 @pytest.mark.anyio
-async def test_enqueueing_much_on_an_async_connection_compiles_nothing(debian_dsn: str) -> None:
+async def test_enqueueing_many_jobs_on_an_async_connection_compiles_nothing(
+    debian_dsn: str,
+) -> None:
     with database(debian_dsn) as dsn, opened(dsn) as store:
         store.migrate()
         many = [JobRequest("work", "[]").unique(str(number)) for number in range(6 * _MANY)]

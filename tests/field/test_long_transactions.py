@@ -1,4 +1,4 @@
-"""A caller's transaction that is open for long: others work on, what it stored waits for it.
+"""A long transaction of a caller: other jobs run, and the jobs that it stored wait for it.
 
 Minutes are many leases, sweeps, heartbeats and vacuums; that many are awaited, not the minutes.
 """
@@ -14,14 +14,14 @@ from anyio.to_thread import run_sync
 import bgjobs
 from bgjobs.events import ChildCrashed, ReservationLost
 from bgjobs.testing import Recorder
+from tests.field.applications import check_work, effect, effects, make_table, running
 from tests.field.test_servers import new_database
-from tests.field.working import check_work, effect, effects, make_table, running
 
 pytestmark = pytest.mark.anyio
 
 LEASE = 1.0
 ROUNDS = 6
-"""Of work, each longer than a lease."""
+"""The number of rounds of work, each longer than a lease."""
 THEIRS = 1000
 """The number of the job that the open transaction has stored."""
 
@@ -35,7 +35,7 @@ def database(debian_dsn: str) -> Generator[str]:
 
 @contextmanager
 def open_transaction(dsn: str) -> Generator[psycopg.Connection]:
-    """Begin a transaction with a snapshot and rows of its own; it is committed at the end."""
+    """Begin a transaction with a snapshot and its own rows, and commit it at the end."""
     with psycopg.connect(dsn) as connection:
         connection.execute("set transaction isolation level repeatable read")
         connection.execute("create table theirs (number int)")
@@ -43,7 +43,7 @@ def open_transaction(dsn: str) -> Generator[psycopg.Connection]:
 
 
 def store_in(connection: psycopg.Connection, dsn: str, days: int = 0) -> bgjobs.Job:
-    """Store a job as an application does that runs nothing."""
+    """Store a job from an application without queues."""
     request = effect.request(THEIRS).unique("theirs").available_in(days=days)
     [job] = bgjobs.PostgresStore(dsn).enqueue_in(connection, [request])
     return job
@@ -54,7 +54,7 @@ def vacuum(dsn: str) -> None:
         connection.execute("vacuum bgjobs.jobs")
 
 
-async def test_work_goes_on_and_what_was_stored_runs_once_after_the_commit(
+async def test_other_jobs_run_and_the_stored_ones_run_once_after_the_commit(
     database: str,
 ) -> None:
     recorder = Recorder()
@@ -72,7 +72,9 @@ async def test_work_goes_on_and_what_was_stored_runs_once_after_the_commit(
     assert recorder.of(ReservationLost) == []
 
 
-async def test_who_wants_its_key_waits_for_it_and_the_others_do_not(database: str) -> None:
+async def test_a_job_with_the_same_key_waits_for_the_transaction_and_others_do_not(
+    database: str,
+) -> None:
     recorder, answers = Recorder(), list[bgjobs.Job]()
     async with running(database, recorder) as bg, anyio.create_task_group() as group:
 
@@ -80,7 +82,7 @@ async def test_who_wants_its_key_waits_for_it_and_the_others_do_not(database: st
             answers.append(await bg.enqueue(effect.request(0).unique("theirs")))
 
         with open_transaction(database) as connection:
-            # It has not run when they hear of it, or the key would be free again.
+            # The job must not have run yet, or its key would be free again.
             theirs = await run_sync(store_in, connection, database, 1)
             group.start_soon(enqueue)
             await check_work(bg, database)

@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode: what one client leaves behind, another one finds."""
+"""PgBouncer in transaction mode: what a client leaves in a session, another client finds."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ _JOBS = 10
 _LEASE = 4.0  # seconds
 _HEARTBEATS = 12
 """The driver prepares a statement when it is run for the sixth time."""
-_PATIENCE = 60.0  # seconds; a safety net
+_PATIENCE = 60.0  # seconds
 _SESSION = """
 select
     pg_backend_pid(),
@@ -72,8 +72,8 @@ def opened(given: Any, schema: str, **settings: Any) -> Iterator[PostgresStore]:
 
 
 def sessions(bouncer: PgBouncer) -> list[tuple[Any, ...]]:
-    """Look at all sessions that the pooler has, by taking all of them at once."""
-    # With a user more the pooler would open sessions of its own.
+    """Return the state of all sessions of the pooler, by using all of them at once."""
+    # For another user, the pooler would open other sessions.
     with ExitStack() as stack:
         found = []
         for _ in bouncer.tell("show servers"):
@@ -86,14 +86,14 @@ def sessions(bouncer: PgBouncer) -> list[tuple[Any, ...]]:
 
 
 def check_clean(bouncer: PgBouncer) -> None:
-    """No session has anything that a client has left there."""
+    """Check that no session contains anything that a client has left."""
     for _, *left in sessions(bouncer):
         assert left == [0, 0, 0, "on", "UTF8"]
 
 
 @contextmanager
 def traffic(dsn: str) -> Generator[None]:
-    """Let other clients of the pooler run transactions, so that sessions change hands."""
+    """Run transactions of other clients of the pooler, so that sessions change clients."""
     stop = Event()
 
     def client() -> int:
@@ -118,7 +118,7 @@ def start(
     dsn: str, schema: str, folder: Path, *, callers_pool: bool
 ) -> "subprocess.Popen[str]":
     settings = {"lease": _LEASE, "heartbeat_interval": 0.1}
-    commands = {
+    given = {
         "dsn": dsn,
         "schema": schema,
         "folder": str(folder),
@@ -126,7 +126,7 @@ def start(
         "jobs": _JOBS,
         "settings": settings,
     }
-    command = [sys.executable, "-m", "tests.field.pooled_worker", json.dumps(commands)]
+    command = [sys.executable, "-m", "tests.field.applications", json.dumps(given)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -139,13 +139,13 @@ def wait_until(holds: Callable[[], bool], running: list["subprocess.Popen[str]"]
 
 
 def begun(folder: Path) -> list[str]:
-    """Give the ids of the jobs that began, each time."""
+    """Return the ids of the jobs that began, once for each run."""
     journal = folder / "begun"
     return journal.read_text().split() if journal.exists() else []
 
 
 class Leases:
-    """The leases of all owners, as they were seen from time to time."""
+    """The leases of all owners, read again and again."""
 
     def __init__(self, dsn: str, schema: str) -> None:
         self._dsn = dsn
@@ -153,7 +153,7 @@ class Leases:
         self._seen: dict[object, set[datetime]] = {}
 
     def are_long_held(self) -> bool:
-        """Whether all were renewed often, for longer than twice the lease."""
+        """Whether all were renewed repeatedly, for longer than twice the lease."""
         with psycopg.connect(self._dsn) as connection:
             for owner, ends_at in connection.execute(self._ends):
                 self._seen.setdefault(owner, set()).add(ends_at)
@@ -166,7 +166,7 @@ class Leases:
 def test_jobs_that_are_longer_than_many_heartbeats_begin_once(
     bouncer: PgBouncer, debian_dsn: str, schema: str, tmp_path: Path
 ) -> None:
-    """Two applications, one over a pool of its own making, and others' transactions between."""
+    """Two applications, one with a pool of its own, beside transactions of other clients."""
     with opened(debian_dsn, schema) as store:
         store.write([NewJob(new_id(), JobRequest("hold", "{}")) for _ in range(_JOBS)])
     leases = Leases(debian_dsn, schema)
@@ -194,7 +194,7 @@ def test_jobs_that_are_longer_than_many_heartbeats_begin_once(
 
 @contextmanager
 def callers_pool(dsn: str) -> Iterator[ConnectionPool[Any]]:
-    """Give a pool as an application has it: statements are prepared, and soon."""
+    """Return a pool of an application, which prepares statements soon."""
     with ConnectionPool(
         dsn, kwargs={"prepare_threshold": 0}, min_size=1, max_size=2, open=True
     ) as pool:
@@ -207,7 +207,7 @@ def run_often(connection: psycopg.Connection[Any]) -> None:
 
 
 @pytest.mark.parametrize("whose", ["ours", "the caller's"])
-def test_what_is_run_often_leaves_nothing_in_any_session(
+def test_repeated_statements_leave_nothing_in_any_session(
     bouncer: PgBouncer, schema: str, whose: str
 ) -> None:
     with ExitStack() as stack:
@@ -226,7 +226,7 @@ def test_what_is_run_often_leaves_nothing_in_any_session(
     check_clean(bouncer)
 
 
-def test_a_connection_of_the_callers_that_comes_again_prepares_nothing(
+def test_a_reused_connection_of_the_caller_prepares_nothing(
     bouncer: PgBouncer, debian_dsn: str, schema: str
 ) -> None:
     with (
@@ -242,7 +242,7 @@ def test_a_connection_of_the_callers_that_comes_again_prepares_nothing(
 
 
 @pytest.mark.anyio
-async def test_an_async_connection_that_comes_again_prepares_nothing(
+async def test_a_reused_async_connection_prepares_nothing(
     bouncer: PgBouncer, debian_dsn: str, schema: str
 ) -> None:
     with opened(debian_dsn, schema) as store, traffic(bouncer.dsn):
@@ -256,7 +256,7 @@ async def test_an_async_connection_that_comes_again_prepares_nothing(
     check_clean(bouncer)
 
 
-def test_a_connection_of_the_callers_that_leads_to_the_server_prepares(
+def test_a_direct_connection_of_the_caller_prepares_statements(
     debian_dsn: str, schema: str
 ) -> None:
     with (
@@ -271,7 +271,7 @@ def test_a_connection_of_the_callers_that_leads_to_the_server_prepares(
     assert prepared == 1
 
 
-def test_behind_a_pooler_queues_poll_and_the_log_tells_why_once(
+def test_behind_a_pooler_queues_poll_and_the_log_says_why_once(
     bouncer: PgBouncer, schema: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with opened(bouncer.dsn, schema) as store, caplog.at_level(logging.WARNING):
@@ -285,9 +285,7 @@ def test_behind_a_pooler_queues_poll_and_the_log_tells_why_once(
     assert "through a pooler" in found.text
 
 
-def test_a_listen_dsn_that_leads_to_a_pooler_too_is_not_used(
-    bouncer: PgBouncer, schema: str
-) -> None:
+def test_a_listen_dsn_of_a_pooler_is_not_used(bouncer: PgBouncer, schema: str) -> None:
     with traffic(bouncer.dsn), opened(bouncer.dsn, schema, listen_dsn=bouncer.dsn) as store:
         assert store.watch() is None
         [found] = [one for one in store.operations.diagnose() if one.check == "LISTEN"]
@@ -296,7 +294,7 @@ def test_a_listen_dsn_that_leads_to_a_pooler_too_is_not_used(
 
 
 @pytest.mark.parametrize("mode", ["past the pooler", "session mode"])
-def test_a_listen_dsn_whose_session_stays_is_listened_on(
+def test_a_listen_dsn_with_a_session_of_its_own_is_used(
     bouncer: PgBouncer, debian_dsn: str, schema: str, mode: str
 ) -> None:
     with ExitStack() as stack:
@@ -319,13 +317,13 @@ def test_a_listen_dsn_whose_session_stays_is_listened_on(
 
 def gathered(connection: psycopg.Connection[Any]) -> list[psycopg.Notify]:
     with warnings.catch_warnings():
-        # That they are thrown away makes the driver warn of asking for them.
+        # The driver warns about notices that are discarded.
         warnings.simplefilter("ignore", RuntimeWarning)
         return list(connection.notifies(timeout=0))
 
 
-def test_what_another_client_listens_for_is_not_gathered(debian_dsn: str, schema: str) -> None:
-    """The one session hears it at the end of a transaction, whichever client has it then."""
+def test_notifications_for_another_client_are_not_kept(debian_dsn: str, schema: str) -> None:
+    """The session receives them at the end of a transaction of any client."""
     with ExitStack() as stack:
         bouncer = stack.enter_context(started_pgbouncer(debian_dsn, default_pool_size=1))
         name, dsn = named(bouncer.dsn)
@@ -335,7 +333,7 @@ def test_what_another_client_listens_for_is_not_gathered(debian_dsn: str, schema
         owner = open_owner(store)
 
         def notified_during(call: Callable[[], object]) -> None:
-            """Make it wait for a row meanwhile: an idle session could hear it by itself."""
+            """Make it wait for a row meanwhile: an idle session may receive them alone."""
             with psycopg.connect(debian_dsn) as third, ThreadPoolExecutor(1) as thread:
                 third.execute(f"select from {schema}.owners for update".encode())
                 called = thread.submit(call)

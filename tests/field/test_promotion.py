@@ -1,4 +1,4 @@
-"""A standby is promoted while jobs run: what was acknowledged has its effect, once, and soon.
+"""A standby is promoted while jobs run: each acknowledged job has one effect, soon after.
 
 The standby is a synchronous one: what its primary has acknowledged, it has, too.
 """
@@ -20,23 +20,23 @@ from bgjobs.errors import LeaseLostError
 from bgjobs.events import ChildCrashed, JobReserved, JobSucceeded
 from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
-from tests.fixtures.clusters import Cluster, started_cluster, started_standby
+from tests.fixtures.debian import Cluster, started_cluster, started_standby
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.xdist_group("promotion"),  # one at a time, so that they measure themselves
+    pytest.mark.xdist_group("promotion"),  # one at a time, since they measure time
 ]
 
 PATIENCE = 120.0
-"""Seconds; a safety net."""
+"""Seconds that a step may take."""
 SOON = 2.0
-"""Seconds within which work resumes after a promotion, on a machine that is quiet."""
+"""Seconds within which jobs run again after a promotion, on an idle machine."""
 ROUNDS = 20
-"""Jobs that take as long as what has to be done then beside waiting: to connect, and so on."""
+"""The number of jobs that take as long as the work of a resumption, such as connecting."""
 MANY = 50
-"""Jobs before the promotion, and after it."""
+"""The number of jobs before the promotion, and after it."""
 NEVER = 1000.0
-"""Seconds between two looks, so that only a notification tells of a job."""
+"""A poll interval in seconds so long that only a notification starts a job."""
 WHAT = "from the promotion until a new job had ended"
 OURS = "select count(*) from pg_stat_activity where application_name = 'bgjobs'"
 
@@ -59,7 +59,7 @@ def new(old: Cluster) -> Generator[Cluster]:
 
 
 def both(*clusters: Cluster) -> str:
-    """Lead to whichever takes writes."""
+    """Return a connection string of both, which selects the one that accepts writes."""
     parts = [psycopg.conninfo.conninfo_to_dict(cluster.dsn) for cluster in clusters]
     hosts, ports = (",".join(str(one[name]) for one in parts) for name in ("host", "port"))
     return make_conninfo(clusters[0].dsn, host=hosts, port=ports)
@@ -75,7 +75,7 @@ async def effect(context: bgjobs.JobContext, number: int) -> None:
 
 @final
 class Producer:
-    """Enqueues jobs, one after the other, until it is stopped."""
+    """Enqueues one job after another until it is stopped."""
 
     def __init__(self, bg: bgjobs.BgJobs) -> None:
         self._bg = bg
@@ -83,7 +83,7 @@ class Producer:
         self._ended = anyio.Event()
         self.acknowledged: list[int] = []
         self.usual = 0.0
-        """Seconds for a job here, with all that the machine does beside it."""
+        """The seconds of a job under the present load of the machine."""
 
     async def run(self) -> None:
         for number in range(1_000_000):
@@ -95,7 +95,7 @@ class Producer:
         self._ended.set()
 
     async def finish(self, recorder: Recorder) -> None:
-        """Enqueue some more, and return when all that was acknowledged has ended."""
+        """Enqueue some more jobs, and wait until all acknowledged ones have ended."""
         await recorder.wait_for(JobSucceeded, len(recorder.of(JobSucceeded)) + MANY)
         self._stopped = True
         await self._ended.wait()
@@ -104,7 +104,7 @@ class Producer:
 
 @asynccontextmanager
 async def at_work(given: Any, recorder: Recorder, **settings: Any) -> AsyncGenerator[Producer]:
-    """Run an application whose queue learns of jobs by notifications alone."""
+    """Run an application whose queue depends on notifications."""
     config = bgjobs.Config(
         store=bgjobs.PostgresStore(given, pool_size=3),
         queues=[bgjobs.Queue("effects", workers=[effect], concurrency=4, poll_interval=NEVER)],
@@ -126,7 +126,7 @@ def crash(old: Cluster) -> None:
 
 
 def fence(old: Cluster) -> None:
-    """Leave it running, as a server that takes no writes."""
+    """Keep the old primary running, but read-only."""
     old.set("default_transaction_read_only = on")
 
 
@@ -136,7 +136,7 @@ ENDINGS = {"crashed": crash, "read-only": fence}
 async def promoted(
     old: Cluster, new: Cluster, recorder: Recorder, ending: str, outage: float
 ) -> float:
-    """Promote the standby so long after its primary has ended; return how long work stood."""
+    """Promote the standby after the end of its primary; return the seconds without jobs."""
     await run_sync(ENDINGS[ending], old)
     await anyio.sleep(outage)
     reserved = len(recorder.of(JobReserved))
@@ -149,7 +149,7 @@ async def promoted(
 
 
 def enqueue_elsewhere(cluster: Cluster, number: int) -> None:
-    """Store a job as another process does."""
+    """Store a job, as another process would."""
     store = bgjobs.PostgresStore(cluster.dsn)
     store.open()
     try:
@@ -189,7 +189,7 @@ async def test_each_acknowledged_job_has_one_effect_and_work_resumes_soon(
     assert seconds < SOON + ROUNDS * producer.usual
 
 
-async def test_an_outage_that_is_longer_than_the_lease_doubles_nothing(
+async def test_an_outage_longer_than_the_lease_duplicates_no_effect(
     old: Cluster, new: Cluster, measured: Callable[[str, float], None]
 ) -> None:
     recorder = Recorder()
@@ -203,7 +203,7 @@ async def test_an_outage_that_is_longer_than_the_lease_doubles_nothing(
     assert seconds < SOON + ROUNDS * producer.usual
 
 
-async def test_a_pool_of_the_callers_follows_at_its_own_pace(
+async def test_a_pool_of_the_caller_reconnects_at_its_own_pace(
     old: Cluster, new: Cluster, measured: Callable[[str, float], None]
 ) -> None:
     dsn = make_conninfo(both(old, new), target_session_attrs="read-write")
@@ -216,10 +216,10 @@ async def test_a_pool_of_the_callers_follows_at_its_own_pace(
     check_effects(new, producer.acknowledged)
 
 
-async def test_what_only_reads_leaves_a_server_that_takes_no_writes(
+async def test_an_application_that_only_reads_leaves_a_read_only_server(
     old: Cluster, new: Cluster
 ) -> None:
-    """No write of this application tells it that the server has changed."""
+    """It makes no write whose error would show that the server has changed."""
     config = bgjobs.Config(
         store=bgjobs.PostgresStore(both(old, new), pool_size=2), enqueue_only=[effect]
     )
@@ -228,7 +228,7 @@ async def test_what_only_reads_leaves_a_server_that_takes_no_writes(
             assert (await bg.count()).waiting == 0
             await run_sync(fence, old)
             await run_sync(new.promote)
-            await bg.count()  # by its answer it is noticed
+            await bg.count()  # its answer shows that the server is read-only
             await run_sync(enqueue_elsewhere, new, 0)
             assert (await bg.count()).waiting == 1
     assert old.ask(OURS) == [(0,)]

@@ -1,4 +1,4 @@
-"""Servers that refuse: read-only, full, without a connection to spare."""
+"""Servers that refuse: read-only, full, or without a free connection."""
 
 import shutil
 from collections.abc import Callable, Generator
@@ -16,17 +16,16 @@ import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import ChildCrashed, JobSucceeded, RestartLimitExceeded, StoreFailed
 from bgjobs.testing import Recorder
-from tests.chaos.small_disk import SmallDisk, may_mount
-from tests.field.working import check_work, effect, make_table, running
-from tests.fixtures.clusters import Cluster, started_cluster
-from tests.fixtures.programs import OWNER
+from tests.field.applications import check_work, effect, make_table, running
+from tests.fixtures.debian import OWNER, Cluster, started_cluster
+from tests.reliability.chaos.faults.disk import SmallDisk, can_mount
 
 pytestmark = pytest.mark.anyio
 
 MOST_REFUSALS = 15
-"""In ten seconds."""
+"""The most calls in ten seconds."""
 MANY = 1_000
-"""More jobs of half a megabyte than a small disk holds."""
+"""More jobs of half a megabyte than a small disk can store."""
 CONNECTIONS = 20
 _FULL = """
 create function bgjobs.refuse_for_want_of_room() returns trigger language plpgsql as $$
@@ -38,7 +37,7 @@ end $$
 
 @pytest.fixture
 def server() -> Generator[Cluster]:
-    """A server for one test, which works as a role without special rights."""
+    """A server for one test, used by a role without special rights."""
     reserved = "superuser_reserved_connections=3"
     with started_cluster(f"max_connections={CONNECTIONS}", reserved) as cluster:
         make_table(cluster.dsn)
@@ -60,7 +59,7 @@ async def test_a_read_only_server_sees_few_writes_and_work_resumes_soon(
         await check_work(bg, dsn)
         await bg.enqueue(effect.request(5).available_in(seconds=1))
         await run_sync(server.set, "default_transaction_read_only = on")
-        await recorder.wait_for(StoreFailed)  # of the job that has come due
+        await recorder.wait_for(StoreFailed)  # of the write for the job that is due
         recorder.clear()
         await anyio.sleep(10)
         refused = [event for event in recorder.of(StoreFailed) if "25006" in str(event.error)]
@@ -84,7 +83,9 @@ def take_writes(server: Cluster) -> None:
         admin.execute("select pg_reload_conf()")
 
 
-async def test_a_server_without_a_connection_to_spare_is_waited_for(server: Cluster) -> None:
+async def test_an_application_waits_for_a_server_without_a_free_connection(
+    server: Cluster,
+) -> None:
     recorder, dsn = Recorder(), as_app(server)
     async with running(dsn, recorder) as bg:
         await check_work(bg, dsn)
@@ -100,7 +101,7 @@ async def test_a_server_without_a_connection_to_spare_is_waited_for(server: Clus
 
 @contextmanager
 def all_connections_of(server: Cluster, dsn: str) -> Generator[None]:
-    """Take the places of the clients that are connected."""
+    """Use up all connections of the server."""
     with ExitStack() as stack:
         others = (
             "select count(pg_terminate_backend(pid, 10000)) from pg_stat_activity "
@@ -110,14 +111,16 @@ def all_connections_of(server: Cluster, dsn: str) -> Generator[None]:
         while True:
             try:
                 stack.enter_context(psycopg.connect(mine, autocommit=True))
-            except psycopg.OperationalError:  # as it should be, unless others have a place yet
+            except (
+                psycopg.OperationalError
+            ):  # expected, unless other clients are still connected
                 if server.ask(others) == [(0,)]:
                     break
         yield
 
 
 class Room(Protocol):
-    """Where a server keeps its tables."""
+    """The storage of a server."""
 
     def fill(self) -> None: ...
     def empty(self) -> None: ...
@@ -125,7 +128,7 @@ class Room(Protocol):
 
 @final
 class Pretended:
-    """What the server says when there is no room, where no disk can be mounted."""
+    """An error like that of a full disk, for machines where no disk can be mounted."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -147,14 +150,14 @@ class Pretended:
 
 @pytest.fixture
 def small(debian_dsn: str) -> Generator[tuple[str, Room]]:
-    """A database of its own on a small disk."""
+    """A database on a small disk."""
     with ExitStack() as stack:
-        disk = SmallDisk() if may_mount() else None
+        disk = SmallDisk() if can_mount() else None
         place = "pg_default"
         admin = stack.enter_context(psycopg.connect(debian_dsn, autocommit=True))
         if disk is not None:
             stack.callback(disk.close)
-            shutil.chown(disk.folder, OWNER)  # who mounts is root
+            shutil.chown(disk.folder, OWNER)  # this process is root, as it has mounted the disk
             place = "small"
             admin.execute(f"create tablespace small location '{disk.folder}'".encode())
             stack.callback(admin.execute, b"drop tablespace small")
@@ -165,7 +168,7 @@ def small(debian_dsn: str) -> Generator[tuple[str, Room]]:
         yield dsn, disk or Pretended(dsn)
 
 
-async def test_a_full_server_keeps_all_that_it_has_acknowledged(
+async def test_a_full_server_keeps_all_acknowledged_jobs(
     small: tuple[str, Room],
 ) -> None:
     dsn, room = small

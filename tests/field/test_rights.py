@@ -1,4 +1,4 @@
-"""Rights that are revoked while an application runs, and rows that are hidden from it."""
+"""Rights that are revoked from a running application, and rows that are hidden from it."""
 
 from collections.abc import Generator
 
@@ -12,8 +12,8 @@ import bgjobs
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, RestartLimitExceeded
 from bgjobs.testing import Recorder
+from tests.field.applications import check_work, effect, effects, make_table, running
 from tests.field.test_servers import new_database
-from tests.field.working import check_work, effect, effects, make_table, running
 from tests.fixtures.postgres import random_schema
 
 pytestmark = pytest.mark.anyio
@@ -23,8 +23,8 @@ PATIENT = bgjobs.RestartTolerance(restarts=1000, backoff=lambda _: 0.1)
 
 
 @frozen
-class Place:
-    """A database, and a role that may work in it."""
+class RestrictedDatabase:
+    """A database, and the role of the application."""
 
     admin: str
     role: str
@@ -34,16 +34,16 @@ class Place:
         return make_conninfo(self.admin, user=self.role)
 
     def ask(self, statement: str) -> None:
-        """Run a statement as the owner; `app` stands for the role."""
+        """Run a statement as the owner; `app` is replaced by the role."""
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(statement.replace("app", self.role).encode())
 
 
 @pytest.fixture
-def place(debian_dsn: str) -> Generator[Place]:
+def place(debian_dsn: str) -> Generator[RestrictedDatabase]:
     with new_database(debian_dsn) as dsn:
         make_table(dsn)
-        place = Place(dsn, random_schema())
+        place = RestrictedDatabase(dsn, random_schema())
         place.ask("create role app login")
         place.ask("grant usage on schema bgjobs to app")
         place.ask("grant all on all tables in schema bgjobs to app")
@@ -52,7 +52,9 @@ def place(debian_dsn: str) -> Generator[Place]:
         place.ask("drop role app")
 
 
-async def test_a_right_that_comes_back_in_time_costs_no_job(place: Place) -> None:
+async def test_a_right_that_is_granted_again_in_time_costs_no_job(
+    place: RestrictedDatabase,
+) -> None:
     recorder = Recorder()
     async with running(place.dsn, recorder, restart_tolerance=PATIENT) as bg:
         await check_work(bg, place.admin)
@@ -65,7 +67,9 @@ async def test_a_right_that_comes_back_in_time_costs_no_job(place: Place) -> Non
     assert effects(place.admin) == [*range(6)]
 
 
-async def test_a_right_that_stays_away_ends_the_application_and_is_named(place: Place) -> None:
+async def test_a_right_that_stays_revoked_ends_the_application_and_is_named(
+    place: RestrictedDatabase,
+) -> None:
     recorder, tolerance = Recorder(), bgjobs.RestartTolerance(restarts=1, backoff=lambda _: 0.1)
     with pytest.raises(ExceptionGroup) as caught:
         async with running(place.dsn, recorder, restart_tolerance=tolerance) as bg:
@@ -84,7 +88,9 @@ async def test_a_right_that_stays_away_ends_the_application_and_is_named(place: 
     assert effects(place.admin) == [0]
 
 
-async def test_who_may_not_enqueue_hears_of_it_and_others_do_not(place: Place) -> None:
+async def test_a_role_that_may_not_enqueue_gets_an_error_and_others_do_not(
+    place: RestrictedDatabase,
+) -> None:
     async with running(place.dsn) as bg:
         await run_sync(place.ask, "revoke insert on bgjobs.jobs from app")
         with pytest.raises(StoreError, match=DENIED) as caught:
@@ -94,7 +100,9 @@ async def test_who_may_not_enqueue_hears_of_it_and_others_do_not(place: Place) -
         await check_work(bg, place.admin)
 
 
-async def test_a_role_that_may_not_log_in_any_longer_works_on_once_it_may(place: Place) -> None:
+async def test_a_role_without_login_continues_once_it_may_log_in(
+    place: RestrictedDatabase,
+) -> None:
     recorder = Recorder()
     ended = (
         "select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = 'app'"
@@ -110,7 +118,7 @@ async def test_a_role_that_may_not_log_in_any_longer_works_on_once_it_may(place:
     assert recorder.of(RestartLimitExceeded) == []
 
 
-async def test_rows_that_are_hidden_wait_and_new_ones_are_refused(place: Place) -> None:
+async def test_hidden_jobs_wait_and_new_ones_are_refused(place: RestrictedDatabase) -> None:
     recorder = Recorder()
     async with running(place.dsn, recorder, restart_tolerance=PATIENT) as bg:
         job = await bg.enqueue(effect.request(0).available_in(seconds=0.5))

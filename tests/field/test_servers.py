@@ -1,4 +1,4 @@
-"""One application on each server, directly and through a pooler, as they come."""
+"""An application on each server, directly and behind a pooler, with default settings."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -10,19 +10,19 @@ from psycopg_pool import ConnectionPool
 
 from bgjobs.events import StoreFailed
 from bgjobs.testing import Recorder
-from tests.field.working import check_work, make_table, running
+from tests.field.applications import check_work, make_table, running
 from tests.fixtures.debian import started_pgbouncer
 from tests.fixtures.postgres import random_schema
 
 pytestmark = pytest.mark.anyio
 
 ROUNDS = 3
-"""Each ends with sessions that have been used before."""
+"""The number of rounds; all but the first use existing sessions."""
 
 
 @contextmanager
 def new_database(dsn: str) -> Iterator[str]:
-    """Make a database for one test."""
+    """Yield a database for one test."""
     name = random_schema()
     with psycopg.connect(dsn, autocommit=True) as admin:
         admin.execute(f"create database {name}".encode())
@@ -34,7 +34,7 @@ def new_database(dsn: str) -> Iterator[str]:
 
 @pytest.fixture(params=["Debian's 15", "the wheel's 18"])
 def database(request: pytest.FixtureRequest) -> Generator[str]:
-    """A database of either server."""
+    """A database of each server."""
     of_debian = request.param == "Debian's 15"
     dsn = request.getfixturevalue("debian_dsn" if of_debian else "postgres_dsn")
     with new_database(dsn) as made:
@@ -42,7 +42,7 @@ def database(request: pytest.FixtureRequest) -> Generator[str]:
         yield made
 
 
-def test_they_are_the_servers_that_are_meant(debian_dsn: str, postgres_dsn: str) -> None:
+def test_the_two_servers_are_different_ones(debian_dsn: str, postgres_dsn: str) -> None:
     found = list[tuple[int, bool]]()
     for dsn in (debian_dsn, postgres_dsn):
         with psycopg.connect(dsn) as connection:

@@ -1,20 +1,24 @@
-"""Sessions that a database or a role has set up in ways of its own."""
+"""Sessions with unusual settings or encodings of the server, the database or the client."""
 
 from collections.abc import Generator
+from typing import Any
 
 import anyio
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool
 
-from bgjobs.events import ChildCrashed, StoreFailed
+import bgjobs
+from bgjobs.errors import StoreError
+from bgjobs.events import ChildCrashed, SetupFailed, StoreFailed
 from bgjobs.testing import Recorder
+from tests.field.applications import check_work, config, make_table, running
 from tests.field.test_servers import new_database
-from tests.field.working import check_work, make_table, running
+from tests.fixtures.postgres import random_schema
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True),
-]
+pytestmark = pytest.mark.anyio
+on_trio = pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 
 SETTINGS = {
     "no search path": ["search_path = ''"],
@@ -57,7 +61,7 @@ SETTINGS = {
 
 
 def set_up(dsn: str, *settings: str) -> None:
-    """Change what the next sessions of this database begin with."""
+    """Change the settings of new sessions of this database."""
     with psycopg.connect(dsn, autocommit=True) as admin:
         for setting in settings:
             admin.execute(f"alter database {admin.info.dbname} set {setting}".encode())
@@ -67,10 +71,11 @@ def set_up(dsn: str, *settings: str) -> None:
 def database(request: pytest.FixtureRequest, debian_dsn: str) -> Generator[str]:
     with new_database(debian_dsn) as dsn:
         set_up(dsn, *request.param)
-        make_table(dsn)  # in such a session, too
+        make_table(dsn)  # in a session with these settings
         yield dsn
 
 
+@on_trio
 async def test_an_application_works_in_unusual_sessions(database: str) -> None:
     recorder = Recorder()
     async with running(database, recorder) as bg:
@@ -79,7 +84,8 @@ async def test_an_application_works_in_unusual_sessions(database: str) -> None:
     assert recorder.of(StoreFailed) == []
 
 
-async def test_sessions_that_the_server_ends_for_idleness_are_replaced(
+@on_trio
+async def test_sessions_that_the_server_ends_when_idle_are_replaced(
     debian_dsn: str,
 ) -> None:
     recorder = Recorder()
@@ -88,7 +94,56 @@ async def test_sessions_that_the_server_ends_for_idleness_are_replaced(
         set_up(database, "idle_session_timeout = '300ms'")
         async with running(database, recorder, lease=8.0) as bg:
             await check_work(bg, database)
-            while not recorder.of(StoreFailed):  # of the one that listens, at least
+            while not recorder.of(StoreFailed):  # at least that of the listener
                 await anyio.sleep(0.05)
             await check_work(bg, database, first=5)
     assert recorder.of(ChildCrashed) == []
+
+
+CLIENTS = ["LATIN1", "SQL_ASCII", "EUC_JP", "WIN1252"]
+DATABASES = ["LATIN1", "EUC_JP", "SQL_ASCII"]
+
+
+@pytest.mark.parametrize("encoding", CLIENTS)
+async def test_the_encoding_of_the_environment_changes_no_text(
+    debian_dsn: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+    monkeypatch.setenv("PGCLIENTENCODING", encoding)
+    with new_database(debian_dsn) as dsn:
+        make_table(dsn)
+        async with running(dsn, recorder) as bg:
+            await check_work(bg, dsn)
+    assert recorder.of(StoreFailed) == []
+
+
+@pytest.fixture(params=DATABASES)
+def foreign(request: pytest.FixtureRequest, debian_dsn: str) -> Generator[tuple[str, str]]:
+    """A database in another encoding, and the name of the encoding."""
+    name = random_schema()
+    with psycopg.connect(debian_dsn, autocommit=True) as admin:
+        admin.execute(
+            f"create database {name} encoding '{request.param}' template template0 "
+            "lc_collate 'C' lc_ctype 'C'".encode()
+        )
+        try:
+            yield make_conninfo(debian_dsn, dbname=name), request.param
+        finally:
+            admin.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+async def test_a_database_in_another_encoding_is_refused(
+    foreign: tuple[str, str], whose: str
+) -> None:
+    dsn, encoding = foreign
+    recorder = Recorder()
+    kwargs = {"client_encoding": "UTF8"}
+    with (
+        ConnectionPool(dsn, kwargs=kwargs, min_size=0, max_size=1, open=True) as pool,
+        pytest.raises(StoreError, match=f"the database's encoding is {encoding}, in"),
+    ):
+        given: Any = dsn if whose == "ours" else pool
+        async with bgjobs.run(config(given, recorder)):
+            pytest.fail("it has begun")
+    assert len(recorder.of(SetupFailed)) == 1

@@ -1,4 +1,4 @@
-"""`bgjobs watch` while the server of its database goes away and comes back."""
+"""`bgjobs watch` while the server of its database stops and starts again."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 from tests.cli.conftest import SHOP
 from tests.cli.steady import settled
 from tests.cli.terminal import BGJOBS, CTRL_C, STYLE, Terminal, terminal
-from tests.fixtures.clusters import Cluster, started_cluster
+from tests.fixtures.debian import Cluster, started_cluster
 
 APP = """
 import logging, os, sys
@@ -49,7 +49,7 @@ def watching(
     return terminal(*BGJOBS, *arguments, cwd=folder, env=environment, columns=200)
 
 
-def test_the_frame_tells_it_and_no_log_line_is_in_between(
+def test_the_frame_shows_the_outage_without_a_log_line(
     tmp_path: Path, cluster: Cluster
 ) -> None:
     with watching(tmp_path, cluster, "watch", "--interval", "0.2") as there:
@@ -68,7 +68,7 @@ def test_the_frame_tells_it_and_no_log_line_is_in_between(
     assert "default  active" in picture
 
 
-def test_lines_tell_it_and_come_to_an_end(tmp_path: Path, cluster: Cluster) -> None:
+def test_lines_show_the_outage_and_the_command_ends(tmp_path: Path, cluster: Cluster) -> None:
     command = [*BGJOBS, "watch", "--json", "--interval", "0.2", "--count", "200"]
     environment = {**os.environ, "SHOP_DSN": cluster.dsn, "BGJOBS_APP": "app:config"}
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""How soon work goes on: ``python -m tests.integration.recovery_figures [options]``."""
+"""How soon jobs run again: ``python -m tests.integration.recovery_figures [options]``."""
 
 import argparse
 import sys
@@ -13,24 +13,23 @@ from typing import Any
 import trio
 
 import bgjobs
-from tests.chaos.orders import moment
-from tests.chaos.places import STORES, database_on
-from tests.chaos.proxy import Proxy
-from tests.chaos.server import PostgresServer, running_server
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
-from tests.integration.recovering import Recovery
-from tests.integration.recovery_worker import hang, note
+from tests.integration.recovery import Recovery, hang, note
+from tests.reliability.chaos.environment import STORES, database_on
+from tests.reliability.chaos.postgres.proxy import Proxy
+from tests.reliability.chaos.postgres.server import PostgresServer, running_server
+from tests.reliability.chaos.settings import monotonic
 
 SHORT: dict[str, Any] = {"lease": 1.0}
 GIVEN: dict[str, Any] = {}
-"""All that `Config` has by default."""
+"""The defaults of `Config`."""
 OUTAGES = (0.5, 2.0, 5.0, 8.0)
-"""Seconds that the server is away."""
+"""Seconds for which the server is down."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print."""
+    """Measure the times and print them."""
     options = _parser().parse_args(arguments)
     for store in options.store:
         with tempfile.TemporaryDirectory() as folder, database_on(store, Path(folder)) as one:
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def kills(database: Database, times: int, settings: dict[str, Any]) -> Iterator[float]:
-    """Kill a worker at work, again and again, and give how soon its job runs again."""
+    """Kill a busy worker repeatedly, and yield the seconds until its job runs again."""
     with _recovery(database, settings) as recovery:
         recovery.start()
         for number in range(times):
@@ -55,13 +54,13 @@ def kills(database: Database, times: int, settings: dict[str, Any]) -> Iterator[
             before = len(recovery.runs("hang"))
             recovery.enqueue(hang.request())
             run = recovery.wait_for_runs("hang", before + 1)[-1]
-            sleep(number % 5 / 20)  # anywhere between two heartbeats
+            sleep(number % 5 / 20)  # at any time between two heartbeats
             killed = recovery.kill(run.process)
             yield recovery.wait_for_runs("hang", before + 2)[-1].began - killed
 
 
 def outages(server: PostgresServer, times: int, seconds: float) -> Iterator[float]:
-    """Stop the server and start it again; give how soon after that work goes on."""
+    """Stop the server and start it again; return the seconds until jobs run."""
     database = PostgresSchema(server.dsn, random_schema())
     with _recovery(database, SHORT) as recovery:
         recovery.start()
@@ -71,13 +70,13 @@ def outages(server: PostgresServer, times: int, seconds: float) -> Iterator[floa
             server.stop()
             sleep(seconds)
             server.start()
-            accepts = moment()
+            accepts = monotonic()
             recovery.enqueue(note.request(number))
             yield recovery.wait_for_runs("note", before + 1)[-1].began - accepts
 
 
 async def deafness(server: PostgresServer) -> float:
-    """Let a listener's connection carry nothing; give when there is another one."""
+    """Discard the bytes of a listener; return the seconds until it is replaced."""
     with Proxy(server.socket) as proxy:
         config = bgjobs.Config(
             store=bgjobs.PostgresStore(server.dsn, listen_dsn=proxy.dsn(server.dsn)),
@@ -87,11 +86,11 @@ async def deafness(server: PostgresServer) -> float:
             while not proxy.connections:
                 await trio.sleep(0.01)
             await trio.sleep(1)  # until it listens
-            proxy.swallow(new=False)
-            silent = moment()
+            proxy.discard(new=False)
+            silent = monotonic()
             while proxy.connections < 2:
                 await trio.sleep(0.01)
-            return moment() - silent
+            return monotonic() - silent
 
 
 @contextmanager

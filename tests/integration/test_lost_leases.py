@@ -1,4 +1,4 @@
-"""A worker whose lease can no longer be renewed stops before anybody else may take its jobs."""
+"""A worker whose lease cannot be renewed stops before another one may take its jobs."""
 
 import threading
 from collections.abc import Collection
@@ -19,9 +19,9 @@ from tests.fixtures.databases import Database
 
 LEASE = 3.0
 TRUSTED = 0.5
-"""The share of the lease after which handlers end; the rest is for a machine that is busy."""
+"""The share of the lease after which handlers end; the rest is a margin for a busy machine."""
 PATIENCE = 30.0
-"""Seconds; a safety net."""
+"""Seconds that a test may take."""
 pytestmark = pytest.mark.anyio
 
 
@@ -31,7 +31,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 class Pulse:
-    """Passes everything on to a store, and knows when the leases end that it has renewed."""
+    """A store that wraps another one, and records when the renewed leases end."""
 
     def __init__(self, store: bgjobs.Store) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class Pulse:
         return getattr(self._store, name)
 
     def stop(self, how: str) -> None:
-        """Let every heartbeat fail from now on, or hang until `go_on`."""
+        """Make every heartbeat fail from now on, or hang until `go_on`."""
         self._stopped = how
 
     def go_on(self) -> None:

@@ -1,10 +1,14 @@
-"""A database of an earlier version is brought up to date with all that is in it."""
+"""A database of an earlier version is migrated, with all its rows."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 import bgjobs
@@ -12,13 +16,17 @@ from bgjobs._core.jobs import AttemptError, FailedJob, Job, SucceededJob
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.json_columns import dump_errors
+from bgjobs.stores.operations import OperatedStore
+from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import OCCURRENCE, put_one
 from tests.fixtures.databases import Database, PostgresSchema
+from tests.fixtures.postgres import drop_schema, random_schema
 
 _NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
 _COUNT = 1_936_787_415_123_456
-"""The same instant as a file keeps it."""
+"""The same time as a SQLite file stores it."""
 _LATER = timedelta(microseconds=1)
 _OWNER = UUID("01900000-0000-7000-8000-00000000000f")
 _ERRORS = (AttemptError(0, _NOW, "ValueError: 'no'"),)
@@ -41,7 +49,7 @@ def _id(number: int) -> UUID:
 
 
 class _VersionOne:
-    """The first version's tables, with rows as it wrote them."""
+    """The tables of the first version, with rows as it wrote them."""
 
     def __init__(self, database: Database) -> None:
         self._prefix, self._now, self._later = "bgjobs_", str(_COUNT), str(_COUNT + 1)
@@ -69,7 +77,7 @@ class _VersionOne:
 
 @pytest.fixture
 def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjobs.Store]:
-    """A store on tables of version 1, not migrated further."""
+    """A store on tables of version 1."""
     store = database.store()
     store.open()
     with monkeypatch.context() as earlier:
@@ -134,7 +142,7 @@ def test_every_row_is_kept_and_readable(store: bgjobs.Store) -> None:
     assert list(store.get_failed()) == [failed]
 
 
-def test_old_and_new_rows_go_on_together(store: bgjobs.Store) -> None:
+def test_old_and_new_rows_can_be_reserved_and_settled(store: bgjobs.Store) -> None:
     store.migrate()
     store.open_owner(Owner(_OWNER, "default", "node"), timedelta(minutes=1), now=_NOW)
     planned = put_one(store, occurrence=OCCURRENCE)
@@ -170,3 +178,60 @@ def test_a_fresh_database_gets_every_migration(database: Database) -> None:
     store.check_schema()
     assert store.migrate() == []
     store.close()
+
+
+NAMES = ["0001_jobs", "0002_schedules", "0003_operations", "0004_priorities", "0005_limits"]
+
+
+@pytest.fixture
+def schema(postgres_dsn: str) -> Generator[str]:
+    schema = random_schema()
+    yield schema
+    drop_schema(postgres_dsn, schema)
+
+
+def check_pending(store: OperatedStore) -> str:
+    """Read the pending migrations of an empty database twice, and return their SQL."""
+    admin = store.operations
+    assert (admin.schema_version(), admin.schema_version()) == (0, 0)
+    pending = admin.pending_migrations()
+    assert [one.name for one in pending] == NAMES
+    assert "create" not in repr(pending)
+    return "".join(one.sql for one in pending)
+
+
+def test_the_pending_migrations_of_a_file_make_its_tables(sqlite_path: Path) -> None:
+    store = SQLiteStore(sqlite_path, table_prefix="t_")
+    store.open()
+    script = check_pending(store)
+    with closing(sqlite3.connect(":memory:")) as by_hand, closing(store):
+        by_hand.executescript(script)
+        store.migrate()
+        found = "select name, sql from sqlite_schema where name not like '%failure_words_%'"
+        with closing(sqlite3.connect(sqlite_path)) as migrated:
+            expected = set(migrated.execute(found))
+            assert set(by_hand.execute(found)) == expected
+            with migrated:
+                migrated.execute("delete from t_migrations where version >= 3")
+        assert store.operations.schema_version() == 2
+        assert [one.name for one in store.operations.pending_migrations()] == NAMES[2:]
+
+
+def test_the_pending_migrations_of_a_server_make_its_tables(
+    postgres_dsn: str, schema: str
+) -> None:
+    store = PostgresStore(postgres_dsn, schema=schema)
+    store.open()
+    script = check_pending(store)
+    found = b"select tablename from pg_catalog.pg_tables where schemaname = %s"
+    with psycopg.connect(postgres_dsn) as connection, closing(store):
+        connection.execute(f'create schema "{schema}"'.encode())
+        connection.execute(script.encode())
+        by_hand = set(connection.execute(found, [schema]))
+        connection.rollback()
+        store.migrate()
+        assert set(connection.execute(found, [schema])) == by_hand
+        connection.execute(f'delete from "{schema}".migrations where version >= 3'.encode())
+        connection.commit()
+        assert store.operations.schema_version() == 2
+        assert [one.name for one in store.operations.pending_migrations()] == NAMES[2:]

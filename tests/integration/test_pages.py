@@ -1,4 +1,4 @@
-"""Rows that leave, come back and move between two pages: what stays is met once, on each."""
+"""Rows that are deleted, restored and moved between two pages; other rows are listed once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -24,7 +24,7 @@ Read = Callable[["Rows", Page], Sequence[Any]]
 
 
 class Rows:
-    """Jobs in one state, which are taken away from it and brought back."""
+    """Jobs in one state, which are removed from it and restored."""
 
     def __init__(self, store: bgjobs.Store, state: str) -> None:
         self.store = store
@@ -36,7 +36,7 @@ class Rows:
         store.open_owner(self.owner, _LEASE)
 
     def add(self) -> UUID:
-        """Bring one job into the state."""
+        """Create a job in the state."""
         asked = JobRequest("work", "[]")
         if self.state == "delayed":
             asked = asked.available_in(hours=1)
@@ -46,7 +46,7 @@ class Rows:
         return job.id
 
     def take_away(self, job_id: UUID) -> None:
-        """Take a job out of the state."""
+        """Remove a job from the state."""
         if self.state in ("waiting", "delayed"):
             self.operations.cancel([job_id], "gone")
         elif self.state == "failed":
@@ -66,7 +66,7 @@ class Rows:
             self.store.write(settle=[back])
 
     def bring_back(self, job_id: UUID) -> None:
-        """Bring it back, to another place where the order is that of its end."""
+        """Restore the job, at another position if jobs are ordered by their end."""
         if self.state in ("waiting", "delayed"):
             self.operations.retry([job_id])
             if self.state == "delayed":
@@ -156,7 +156,7 @@ def store(database: Database) -> Iterator[bgjobs.Store]:
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_stays_is_met_once_whatever_else_moves(
+def test_rows_that_stay_are_listed_once_while_others_move(
     store: bgjobs.Store, read: str, seed: int
 ) -> None:
     state, ask = READS[read]
@@ -171,7 +171,7 @@ def test_what_stays_is_met_once_whatever_else_moves(
         page = page.behind(found)
         ids = [one if isinstance(one, UUID) else one.id for one in found]
         met += ids
-        # The last row of the page among them, by which a cursor could be tempted to go on.
+        # They include the last row of the page, from which a cursor continues.
         leaving = {ids[-1], *random.sample(there, 2)} - set(away)
         if state != "succeeded":
             for one in leaving:

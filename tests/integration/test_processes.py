@@ -1,9 +1,12 @@
-"""Whole applications in processes of their own, on one database, and one of them killed."""
+"""Applications in several processes: one is killed, and some exit while jobs run."""
 
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_ids
 from bgjobs.stores.types import NewJob
+from tests.fixtures.application import JOBS as HELD_JOBS
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 
 JOBS = 400
@@ -19,7 +23,7 @@ PROCESSES = 8
 
 @bgjobs.worker(name="effect")
 async def effect(number: int) -> None:
-    """What the processes run under this name writes a row."""
+    """Do nothing: the processes have a worker of this name, which writes a row."""
 
 
 def arguments(database: Database) -> list[str]:
@@ -45,7 +49,7 @@ def execute(database: Database, statement: str) -> list[Any]:
 
 @pytest.fixture
 def stored(database: Database) -> Iterator[bgjobs.Store]:
-    """A store with jobs, and the table that their effects go to."""
+    """A store with jobs, and the table of their effects."""
     store = database.store()
     store.open()
     store.migrate()
@@ -58,7 +62,14 @@ def stored(database: Database) -> Iterator[bgjobs.Store]:
 
 
 def start(database: Database) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.fixtures.application", *arguments(database)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fixtures.application",
+        "drain",
+        "trio",
+        *arguments(database),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -80,3 +91,111 @@ def test_eight_applications_run_every_job_once_though_one_is_killed(
     counts = stored.count()
     assert (counts.waiting, counts.delayed, counts.running) == (0, 0, 0)
     assert (counts.succeeded, counts.failed) == (JOBS, 0)
+
+
+DEADLINE = 60.0
+"""Seconds within which a process has to end, on a busy machine."""
+both_loops = pytest.mark.parametrize("loop", ["trio", "asyncio"])
+
+
+@contextmanager
+def running(how: str, loop: str, database: Database) -> Generator["subprocess.Popen[str]"]:
+    """Start the program, and wait until its handlers run."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fixtures.application",
+        how,
+        loop,
+        *arguments(database),
+    ]
+    # Not a pipe, since the traceback of all tasks is longer than its buffer.
+    with (
+        TemporaryFile("w+") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        try:
+            read_until(process, "ready")
+            yield process
+        except BaseException as error:
+            stderr.seek(0)
+            error.add_note(stderr.read())
+            raise
+        finally:
+            process.kill()
+
+
+def read_until(process: "subprocess.Popen[str]", line: str, times: int = 1) -> None:
+    assert process.stdout is not None
+    for read in process.stdout:
+        times -= read == f"{line}\n"
+        if times == 0:
+            return
+    raise AssertionError(f"the process ended before it wrote {line!r}")
+
+
+def assert_released(database: Database, name: str) -> None:
+    """Check that no job is reserved, and that no attempt or crash was counted."""
+    store = database.store()
+    store.open()
+    try:
+        assert [job.name for job in store.get_running()] == []
+        slow = [job for job in store.get_enqueued() if job.name == name]
+        assert [(job.attempts, job.crashes) for job in slow] == [(0, 0)] * HELD_JOBS
+        assert [job.name for job in store.get_failed()] == []
+    finally:
+        store.close()
+
+
+@pytest.mark.slow
+@both_loops
+def test_exit_in_the_block_ends_the_process_with_its_code(
+    loop: str, database: Database
+) -> None:
+    with running("in_the_block", loop, database) as process:
+        assert process.wait(DEADLINE) == 4
+    assert_released(database, "forever")
+
+
+@pytest.mark.slow
+def test_exit_in_another_task_of_asyncio_ends_the_process_with_its_code(
+    database: Database,
+) -> None:
+    with running("in_another_task", "asyncio", database) as process:
+        assert process.wait(DEADLINE) == 9
+    assert_released(database, "forever")
+
+
+@pytest.mark.slow
+def test_exit_in_another_task_of_asyncio_while_the_application_stops(
+    database: Database,
+) -> None:
+    with running("in_another_task_after_the_block", "asyncio", database) as process:
+        assert process.wait(DEADLINE) == 9
+    assert_released(database, "stubborn")
+
+
+@pytest.mark.slow
+@both_loops
+def test_exit_in_a_task_of_the_same_group_ends_the_process(
+    loop: str, database: Database
+) -> None:
+    with running("in_a_nursery", loop, database) as process:
+        # A task group of Trio raises an exception group, for which Python exits with 1.
+        assert process.wait(DEADLINE) == (9 if loop == "asyncio" else 1)
+    assert_released(database, "forever")
+
+
+@pytest.mark.slow
+@both_loops
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_while_handlers_clean_up_ends_the_process(
+    loop: str, times: int, database: Database
+) -> None:
+    with running("by_signals", loop, database) as process:
+        process.send_signal(signal.SIGINT)
+        read_until(process, "cleaning up", HELD_JOBS)
+        if times == 2:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == -signal.SIGINT
+    assert_released(database, "stubborn")

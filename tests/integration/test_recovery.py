@@ -1,4 +1,4 @@
-"""Work goes on by itself: after a killed process, a poison job, an outage, a lost lease."""
+"""Recovery without intervention: from a killed process, a poison job, an outage and a crash."""
 
 import signal
 from collections.abc import Generator
@@ -8,31 +8,30 @@ import pytest
 
 import bgjobs
 from bgjobs.stores.types import Counts
-from tests.chaos.orders import moment
-from tests.chaos.server import PostgresServer, running_server
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
-from tests.integration.recovering import Recovery, wait_until
-from tests.integration.recovery_worker import die, hang, note
+from tests.integration.recovery import Recovery, die, hang, note, wait_until
+from tests.reliability.chaos.postgres.server import PostgresServer, running_server
+from tests.reliability.chaos.settings import monotonic
 
 LEASE = 1.0
 BOUND = 30.0
-"""Seconds within which a killed worker's job runs again with the settings that we give."""
+"""Seconds within which the job of a killed worker runs again, with these settings."""
 LENIENT = 20
-"""How many times as long a shared machine may take."""
+"""The factor by which a busy machine may take longer."""
 on_one_server = pytest.mark.xdist_group("recovery on one server")
 
 
 @pytest.fixture(scope="module")
 def server() -> Generator[PostgresServer]:
-    """A server that may be harmed."""
+    """A server that the tests stop and crash."""
     with running_server() as server:
         yield server
 
 
 @pytest.fixture
 def on_server(server: PostgresServer) -> PostgresSchema:
-    """A schema of it; it goes with its server."""
+    """A schema of the server."""
     return PostgresSchema(server.dsn, random_schema())
 
 
@@ -53,15 +52,15 @@ def test_a_killed_workers_job_runs_again_soon(database: Database, tmp_path: Path
         ended = recovery.store.find(job.id)
     assert isinstance(ended, bgjobs.SucceededJob)
     assert (ended.crashes, ended.attempts, ended.reservations) == (1, 0, 2)
-    # Not before the lease ended, which was renewed a quarter of it before, at the earliest.
+    # Not before the lease ended, which was renewed a quarter of a lease before, at the latest.
     assert 0.5 * LEASE < again.began - killed < LENIENT * LEASE
 
 
-def test_with_the_defaults_it_takes_half_a_minute_at_most(database: Database) -> None:
+def test_recovery_takes_half_a_minute_at_most_with_the_defaults(database: Database) -> None:
     queue = bgjobs.Queue("all", workers=[note])
     config = bgjobs.Config(store=database.store(), queues=[queue])
-    # The lease may just have been renewed; the next sweep comes an interval after its end;
-    # whoever swept tells its own queues at once, and others poll.
+    # The lease may just have been renewed, and the next sweep comes an interval after its end.
+    # The sweeping process wakes its own queues at once; other processes poll.
     assert config.lease + config.sweep_interval + queue.poll_interval <= BOUND
 
 
@@ -102,7 +101,7 @@ def test_work_resumes_when_a_stopped_server_is_started_again(
         recovery.wait_for_runs("hang", 1)
         server.stop()
         server.start()
-        accepts = moment()
+        accepts = monotonic()
         recovery.enqueue(note.request(2))
         before, after = recovery.wait_for_runs("note", 2)
         assert before.process == after.process == process

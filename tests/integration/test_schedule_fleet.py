@@ -1,22 +1,21 @@
-"""Processes with the same scheduled jobs; for longer: `python -m tests.chaos schedules`."""
+"""Several processes with the same scheduled jobs; `nox -s chaos -- schedules` runs more."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.fleet import Fleet
-from tests.chaos.orders import EVERYTHING, orders_for
-from tests.chaos.schedules import Outcome, run_fleet
-from tests.chaos.verdict import problems
 from tests.fixtures.databases import Database
+from tests.reliability.chaos.schedules.checker import violations
+from tests.reliability.chaos.schedules.fleet import Fleet, FleetOutcome, run_fleet
+from tests.reliability.chaos.schedules.node import ALL_OCCURRENCES, settings_for
 
 pytestmark = pytest.mark.slow
 
 PROCESSES = 4
 SCHEDULES = 3
 RUNS = 15
-"""Five seconds of all schedules."""
+"""The number of runs of all schedules in five seconds."""
 FEW = 6
 
 
@@ -30,7 +29,7 @@ def run_few(fleet: Fleet) -> None:
 
 def kill_one(fleet: Fleet) -> None:
     run_few(fleet)
-    victim = fleet.kill_one_at_work()
+    victim = fleet.kill_a_busy_process()
     seen = len(fleet.journal())
     fleet.start(1)
     fleet.wait_until(lambda: len(fleet.journal()) >= seen + FEW)
@@ -39,27 +38,31 @@ def kill_one(fleet: Fleet) -> None:
 
 def outcome_of(
     database: Database, folder: Path, meanwhile: Any = run_some, **others: Any
-) -> Outcome:
-    commands = orders_for(database, str(folder / "journal"), schedules=SCHEDULES, **others)
-    return run_fleet(database, commands, PROCESSES, meanwhile)
+) -> FleetOutcome:
+    settings = settings_for(database, str(folder / "journal"), schedules=SCHEDULES, **others)
+    return run_fleet(database, settings, PROCESSES, meanwhile)
 
 
-def test_of_four_processes_one_runs_each_occurrence(database: Database, tmp_path: Path) -> None:
-    outcome = outcome_of(database, tmp_path, catch_up=EVERYTHING)
-    assert problems(outcome.evidence) == []
+def test_one_of_four_processes_runs_each_occurrence(database: Database, tmp_path: Path) -> None:
+    outcome = outcome_of(database, tmp_path, catch_up=ALL_OCCURRENCES)
+    assert violations(outcome.observations) == []
     assert outcome.errors == ""
 
 
-def test_what_coalesces_is_told_as_missed(database: Database, tmp_path: Path) -> None:
-    """A run takes longer than a second, so every second one or so has none of its own."""
-    outcome = outcome_of(database, tmp_path, run_few, catch_up=None, work=1.2)
-    assert problems(outcome.evidence) == []
-    assert outcome.evidence.missed
-
-
-def test_what_a_killed_process_ran_is_run_again_and_nothing_is_lost(
+def test_coalesced_occurrences_are_reported_as_missed(
     database: Database, tmp_path: Path
 ) -> None:
-    outcome = outcome_of(database, tmp_path, kill_one, catch_up=EVERYTHING, work=0.2, lease=2.0)
-    assert problems(outcome.evidence) == []
-    assert len(outcome.evidence.killed) == 1
+    """A run takes longer than a second, so about every second occurrence has no run."""
+    outcome = outcome_of(database, tmp_path, run_few, catch_up=None, work=1.2)
+    assert violations(outcome.observations) == []
+    assert outcome.observations.missed
+
+
+def test_the_run_of_a_killed_process_is_repeated_and_no_occurrence_is_lost(
+    database: Database, tmp_path: Path
+) -> None:
+    outcome = outcome_of(
+        database, tmp_path, kill_one, catch_up=ALL_OCCURRENCES, work=0.2, lease=2.0
+    )
+    assert violations(outcome.observations) == []
+    assert len(outcome.observations.killed) == 1

@@ -1,4 +1,4 @@
-"""A transaction somewhere else that holds the key of a schedule, and does not end."""
+"""An open transaction of another program that holds the key of a schedule."""
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -23,7 +23,7 @@ from tests.fixtures.postgres_locks import named, wait_until_waiting
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 60.0  # seconds; a safety net
+PATIENCE = 60.0  # seconds
 HOUR = timedelta(hours=1)
 JOBS = 30
 
@@ -65,7 +65,7 @@ def held(dsn: str, store: PostgresStore, *names: str) -> Generator[psycopg.Conne
 
 
 class Writes:
-    """The writes of one store: what each was to store and settle, and whether it did."""
+    """The writes of one store: the jobs and settlements of each, and its success."""
 
     def __init__(self, store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[tuple[Sequence[NewJob], Sequence[Any]]] = []
@@ -139,7 +139,7 @@ async def test_neither_users_nor_ends_nor_other_schedules_wait_for_a_held_key(
         assert [len(jobs) for jobs in writes.of_schedules()] == [1, 1]
 
 
-async def test_the_only_connection_is_held_up_for_moments_only(
+async def test_the_only_connection_is_blocked_only_briefly(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("one", "two", "three")
@@ -160,10 +160,10 @@ async def test_the_only_connection_is_held_up_for_moments_only(
                 await planned(bg, name)
 
 
-async def test_a_run_without_the_key_of_its_schedule_is_followed_by_nothing(
+async def test_a_run_without_the_key_of_its_schedule_stores_no_next_occurrence(
     postgres_dsn: str,
 ) -> None:
-    """What followed would have to wait for the key, and the ends of others with it."""
+    """The next occurrence would have to wait for the key, and other settlements with it."""
     with closed_store(postgres_dsn) as store, held(postgres_dsn, store, "held") as holder:
         async with running(store, "held") as bg:
             control = bg.scheduled_job("held")

@@ -1,4 +1,4 @@
-"""Connections that stay up and carry nothing: calls end, listeners come back, work goes on."""
+"""Connections that stay open without an answer: calls end, listeners are replaced, jobs run."""
 
 from collections.abc import Callable, Collection, Generator
 from datetime import timedelta
@@ -19,17 +19,17 @@ from bgjobs.events import OwnerDied, StoreFailed
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
-from tests.chaos.proxy import Proxy, target_of
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
+from tests.reliability.chaos.postgres.proxy import Proxy, target_of
 from tests.runtime.conftest import Wrapped
 
 TIMEOUT = 0.5
-"""Seconds until a call is given up."""
+"""The timeout of a call in seconds."""
 LENIENT = 20
-"""How many times as long a shared machine may take."""
+"""The factor by which a busy machine may take longer."""
 PATIENCE = 60.0
-"""Seconds; a safety net."""
+"""Seconds that a test may take."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def proxy(postgres_dsn: str) -> Generator[Proxy]:
 
 @pytest.fixture
 def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    """A store that leads past the proxy, to see how things are."""
+    """A store without the proxy, to check the database."""
     with fresh_postgres_store(postgres_dsn) as store:
         yield store
 
@@ -73,11 +73,11 @@ VERBS: dict[str, Callable[[PostgresStore], object]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
-def test_a_call_that_nobody_answers_is_given_up_and_the_next_one_works(
+def test_a_call_without_an_answer_times_out_and_the_next_one_works(
     silenced: PostgresStore, proxy: Proxy, verb: Callable[[PostgresStore], object]
 ) -> None:
     verb(silenced)
-    proxy.swallow()
+    proxy.discard()
     begun = monotonic()
     with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
         verb(silenced)
@@ -86,28 +86,28 @@ def test_a_call_that_nobody_answers_is_given_up_and_the_next_one_works(
     verb(silenced)
 
 
-def test_a_completion_that_nobody_answers_is_given_up(
+def test_a_completion_without_an_answer_times_out(
     silenced: PostgresStore, store: PostgresStore, proxy: Proxy
 ) -> None:
     job = reserve_one(silenced)
     with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
-        silenced.complete(job.reservation, lambda _: proxy.swallow())
+        silenced.complete(job.reservation, lambda _: proxy.discard())
     assert store.find(job.id) == job
     proxy.heal()
     assert silenced.complete(job.reservation, lambda _: None)
 
 
-def test_a_new_connection_that_nobody_answers_on_is_given_up(
+def test_a_new_connection_without_an_answer_times_out(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str
 ) -> None:
-    """To find out what is behind it has a deadline, though the work of `complete` has none."""
+    """The first call on it has a deadline, though the work of `complete` has none."""
     job = reserve_one(store)
     schema = store.label.split()[-1]
     with ConnectionPool(proxy.dsn(postgres_dsn), min_size=1, max_size=1, open=True) as pool:
         pool.wait()
         fresh = PostgresStore(pool, schema=schema, call_timeout=TIMEOUT)
         fresh.open()
-        proxy.swallow()
+        proxy.discard()
         with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT:g} s"):
             fresh.complete(job.reservation, lambda _: None)
         proxy.heal()
@@ -120,13 +120,13 @@ def test_a_heartbeat_waits_for_a_quarter_of_the_lease_at_most(
 ) -> None:
     owner, lease = open_owner(silenced), timedelta(seconds=TIMEOUT)
     silenced.heartbeat([owner], lease)
-    proxy.swallow()
+    proxy.discard()
     with pytest.raises(StoreUnavailableError, match=f"no answer within {TIMEOUT / 4:g} s"):
         silenced.heartbeat([owner], lease)
 
 
 @pytest.mark.trio
-async def test_the_lease_outlives_connections_that_fall_silent(
+async def test_a_lease_outlives_connections_without_an_answer(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str
 ) -> None:
     recorder = Recorder()
@@ -147,7 +147,7 @@ async def test_the_lease_outlives_connections_that_fall_silent(
         store=store_through(proxy, store, postgres_dsn),
         queues=[bgjobs.Queue("all", workers=[work])],
         listeners=[recorder],
-        lease=20.0,  # so long that a busy machine does not lose it by itself
+        lease=20.0,  # so long that it does not end on a busy machine
         heartbeat_interval=0.5,
     )
     with anyio.fail_after(PATIENCE):
@@ -156,7 +156,7 @@ async def test_the_lease_outlives_connections_that_fall_silent(
             while not store.get_running():
                 await anyio.sleep(0.01)
             for silence in range(3):
-                proxy.swallow(new=False)
+                proxy.discard(new=False)
                 while beats_that_failed() <= silence:
                     await anyio.sleep(0.01)
                 end = lease_ends_at()
@@ -170,7 +170,7 @@ async def test_the_lease_outlives_connections_that_fall_silent(
 
 
 @pytest.mark.trio
-async def test_an_application_ends_though_nobody_answers(
+async def test_an_application_ends_though_the_server_does_not_answer(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "LAST_RELEASE", 1.0)
@@ -191,7 +191,7 @@ async def test_an_application_ends_though_nobody_answers(
             await bg.enqueue(work.request())
             while not store.get_running():
                 await anyio.sleep(0.01)
-            proxy.swallow()
+            proxy.discard()
             begun = monotonic()
         assert (
             monotonic() - begun < config.grace + lifecycle.RELEASE_TIMEOUT + LENIENT * TIMEOUT
@@ -200,18 +200,18 @@ async def test_an_application_ends_though_nobody_answers(
 
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> float:
-    """The silence after which a listener is put to the test, shorter than it is."""
+    """Shorten the time without notifications after which a listener is probed."""
     silence = 0.3
     monkeypatch.setattr(listener, "LISTENER_TIMEOUT", silence)
     return silence
 
 
-def test_a_deaf_listener_is_noticed_within_half_a_minute() -> None:
+def test_a_listener_without_an_answer_is_noticed_within_half_a_minute() -> None:
     assert 2 * listener.LISTENER_TIMEOUT + LONGEST_RETRY <= 30
 
 
 @pytest.mark.trio
-async def test_a_deaf_listener_is_replaced(
+async def test_a_listener_without_an_answer_is_replaced(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str, deaf: float
 ) -> None:
     recorder = Recorder()
@@ -235,7 +235,7 @@ async def test_a_deaf_listener_is_replaced(
             while not proxy.connections:
                 await anyio.sleep(0.01)
             await anyio.sleep(deaf)
-            proxy.swallow(new=False)
+            proxy.discard(new=False)
             store.write([NewJob(new_id(), work.request(1))])
             store.notify(["work"])
             while not ran:
@@ -252,7 +252,7 @@ async def test_a_deaf_listener_is_replaced(
 
 
 @pytest.mark.trio
-async def test_a_listener_that_hears_only_itself_is_not_replaced(
+async def test_a_listener_that_receives_only_its_own_probes_is_not_replaced(
     store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "LISTENER_TIMEOUT", 1.5)
@@ -273,13 +273,15 @@ async def test_a_listener_that_hears_only_itself_is_not_replaced(
     )
     with anyio.fail_after(PATIENCE):
         async with bgjobs.run(config):
-            while len(sounds) < 3:  # the first two were heard, or it would be replaced
+            while (
+                len(sounds) < 3
+            ):  # the first two probes were received, or it would be replaced
                 await anyio.sleep(0.01)
     assert not recorder.of(StoreFailed)
 
 
 @pytest.mark.trio
-async def test_polling_bounds_the_delay_while_nobody_has_noticed(
+async def test_polling_bounds_the_delay_until_a_dead_listener_is_noticed(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str
 ) -> None:
     poll_interval = 0.25
@@ -301,7 +303,7 @@ async def test_polling_bounds_the_delay_while_nobody_has_noticed(
         async with bgjobs.run(config):
             while not proxy.connections:
                 await anyio.sleep(0.01)
-            proxy.swallow()
+            proxy.discard()
             begun = monotonic()
             store.write([NewJob(new_id(), work.request())])
             store.notify(["work"])

@@ -1,4 +1,4 @@
-"""Jobs in the transactions of SQLAlchemy, and what its own objects are told."""
+"""Jobs in the transactions of SQLAlchemy, and the errors for its own objects."""
 
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """SQLAlchemy knows no other event loop."""
+    """SQLAlchemy supports only asyncio."""
     return "asyncio"
 
 
@@ -60,7 +60,7 @@ def plain_session(dsn: sa.URL | str) -> Generator[Session]:
 
 
 async def driver_connection(found: AsyncSession) -> Any:
-    """As the documents show it."""
+    """Yield a session as the documents show it."""
     return (await (await found.connection()).get_raw_connection()).driver_connection
 
 
@@ -119,13 +119,13 @@ async def test_an_autocommitting_engine_is_refused(
 
 
 def told(error: pytest.ExceptionInfo[TypeError]) -> tuple[str, str]:
-    """What was found, and the way to the driver's own connection."""
+    """The found object, and the way to the connection of the driver."""
     _, _, found = str(error.value).partition(", found ")
     found, _, way = found.partition("; pass the driver's own connection: ")
     return found, way
 
 
-async def test_what_is_sqlalchemys_own_names_the_way_to_the_drivers(
+async def test_an_error_for_an_object_of_sqlalchemy_names_the_way_to_the_drivers_connection(
     postgres: PostgresStore, postgres_dsn: str
 ) -> None:
     async with session(postgres_dsn) as found:
@@ -155,7 +155,9 @@ async def test_what_is_sqlalchemys_own_names_the_way_to_the_drivers(
     assert told(error)[1] == "its driver_connection"
 
 
-def test_it_is_named_over_sqlite_too(sqlite_store: SQLiteStore, sqlite_path: Path) -> None:
+def test_the_error_names_the_way_over_sqlite_too(
+    sqlite_store: SQLiteStore, sqlite_path: Path
+) -> None:
     with plain_session(f"sqlite:///{sqlite_path}") as found:
         wrong: Any = found
         with pytest.raises(TypeError) as error:

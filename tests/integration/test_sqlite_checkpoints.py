@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import tests.fixtures.sqlite_checkpointing as program
+import tests.fixtures.sqlite_programs as program
 from bgjobs._core.ids import new_id
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
@@ -143,7 +143,7 @@ def test_a_checkpoint_that_fails_leaves_the_commit_as_it_is(sqlite_path: Path) -
 
 def test_no_process_commits_while_another_one_checkpoints(sqlite_path: Path) -> None:
     """This damages the file with the WAL-reset bug of SQLite; the write lock prevents it."""
-    command = [sys.executable, program.__file__, str(sqlite_path), "250"]
+    command = [sys.executable, program.__file__, "record_checkpoints", str(sqlite_path), "250"]
     with fresh_sqlite_store(sqlite_path) as store:
         running = [
             subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-import tests.fixtures.sqlite_writer as program
+import tests.fixtures.sqlite_programs as program
 from bgjobs.stores.sqlite import SQLiteStore, listener
 from bgjobs.stores.sqlite.listener import FileNotifier, SQLiteChangeSource
 from bgjobs.testing.contract.steps import put_one
@@ -35,7 +35,7 @@ STEPS = 300
 @contextmanager
 def another_process(path: Path, synchronous: str) -> Generator[Callable[..., None]]:
     """Yield a function that makes it write, after each of some pauses."""
-    command = [sys.executable, program.__file__, str(path), synchronous]
+    command = [sys.executable, program.__file__, "write_on_request", str(path), synchronous]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         stdin, stdout = process.stdin, process.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import tests.fixtures.sqlite_user as program
+import tests.fixtures.sqlite_programs as program
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 _LOG, _INDEX = "-wal", "-shm"
@@ -24,7 +24,7 @@ class _Process:
     def __init__(self, path: Path) -> None:
         self.acknowledged: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, program.__file__, str(path)],
+            [sys.executable, program.__file__, "answer_commands", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import tests.fixtures.sqlite_process as program
+import tests.fixtures.sqlite_programs as program
 from bgjobs._core.ids import new_id
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
@@ -22,7 +22,7 @@ def test_eight_processes_run_every_job_exactly_once(sqlite_path: Path) -> None:
     """All make the file, migrate, enqueue, reserve and settle at once; none meets a lock."""
     total = _PROCESSES * _JOBS_OF_EACH
     arguments = [str(sqlite_path), str(_JOBS_OF_EACH), str(total)]
-    command = [sys.executable, program.__file__, *arguments]
+    command = [sys.executable, program.__file__, "share_file", *arguments]
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(_PROCESSES)

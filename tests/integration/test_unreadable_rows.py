@@ -1,4 +1,4 @@
-"""A row that is no job costs its own job, on both databases: with bounds and without."""
+"""A row that cannot be read as a job costs no other job, with and without limits."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def _owner(store: bgjobs.Store) -> Owner:
 
 
 @pytest.mark.parametrize("columns", BEYOND.values(), ids=[*BEYOND])
-def test_the_schema_refuses_what_is_beyond_its_bounds(
+def test_the_schema_refuses_values_beyond_its_limits(
     rows: HostileRows, columns: Mapping[str, Any]
 ) -> None:
     with pytest.raises(Exception, match="limits"):
@@ -84,7 +84,7 @@ def test_a_row_that_cannot_be_read_costs_no_other_job(
 
 
 @pytest.mark.parametrize("table", ["jobs", "jobs_succeeded", "jobs_failed"])
-def test_listings_leave_out_what_cannot_be_read_and_tell_of_it(
+def test_listings_leave_out_unreadable_rows_and_report_them(
     rows: HostileRows, store: bgjobs.Store, table: str
 ) -> None:
     first, bad, last = (rows.insert(table, metadata=text) for text in (None, "{", None))
@@ -158,9 +158,7 @@ def test_a_key_that_is_taken_by_an_unreadable_row_is_refused(
     assert [job.id for job in store.write([new]).jobs] == [new.id]
 
 
-def test_of_two_rows_of_one_job_only_one_is_put_back(
-    rows: HostileRows, store: bgjobs.Store
-) -> None:
+def test_one_of_two_rows_of_a_job_is_put_back(rows: HostileRows, store: bgjobs.Store) -> None:
     job_id = rows.insert(metadata="{")
     operations = _operations(store)
     [first] = operations.set_apart(unreadable_in(store.get_enqueued()))
@@ -205,7 +203,7 @@ def test_a_retry_that_the_schema_refuses_names_the_cause(
     assert issubclass(RowRefusedError, StoreError)
 
 
-def test_a_file_may_hold_texts_that_are_no_utf_8(sqlite_file: SQLiteFile) -> None:
+def test_a_file_may_contain_text_that_is_not_utf_8(sqlite_file: SQLiteFile) -> None:
     store = sqlite_file.store()
     store.open()
     store.migrate()
@@ -225,7 +223,7 @@ def test_a_file_may_hold_texts_that_are_no_utf_8(sqlite_file: SQLiteFile) -> Non
 
 
 @pytest.mark.parametrize("key", ["", " ", "-1", "{0}", "\U0010ffff", b"\xff"])
-def test_a_page_has_rows_whose_ids_lie_before_or_behind_all_ids(
+def test_a_page_has_rows_whose_ids_sort_before_or_after_all_valid_ids(
     sqlite_file: SQLiteFile, key: str | bytes
 ) -> None:
     store = sqlite_file.store()
@@ -264,7 +262,7 @@ def test_a_page_has_rows_whose_ids_lie_before_or_behind_all_ids(
     store.close()
 
 
-def test_what_was_put_among_unreadable_rows_without_an_id_gets_one(
+def test_an_unreadable_row_without_an_id_gets_one(
     sqlite_file: SQLiteFile,
 ) -> None:
     store = sqlite_file.store()

@@ -1,4 +1,4 @@
-"""One application that hears all the nonsense, and is made anew only if that ends it."""
+"""An application that gets all wrong arguments, and is restarted only if it ends."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -13,12 +13,12 @@ from attrs import define, field
 import bgjobs
 from bgjobs._core.requests import JobRequest
 from tests.fixtures.databases import Database
-from tests.misuse.callees import Callee
-from tests.misuse.probing import PATIENCE, faults_of
+from tests.misuse.probe import PATIENCE, problems_of
+from tests.misuse.public_api import Callee
 from tests.misuse.values import greet
 
-REACHES = (bgjobs.BgJobs, bgjobs.Admin, bgjobs.ScheduledJobControl)
-"""What only a running application gives."""
+RUNTIME_TYPES = (bgjobs.BgJobs, bgjobs.Admin, bgjobs.ScheduledJobControl)
+"""The types that only a running application creates."""
 
 
 @define(eq=False)
@@ -27,29 +27,29 @@ class Application:
 
     portal: BlockingPortal
     database: Database
-    _answers: list[Any] = field(factory=list[Any])
-    """What `before_enqueue` gives back, if there is anything."""
+    _results: list[Any] = field(factory=list[Any])
+    """The next results of `before_enqueue`."""
     _running: tuple[Future[Any], bgjobs.BgJobs] | None = None
 
-    def faults_of(self, callee: Callee) -> list[str]:
-        """Return what is wrong with a function; the application goes on, or that is wrong."""
+    def problems_of(self, callee: Callee) -> list[str]:
+        """Return the problems of a function, and any damage to the application."""
         bg = self._started()
-        made = dict(zip(REACHES, (bg, bg.admin, bg.scheduled_job("daily")), strict=True))
+        made = dict(zip(RUNTIME_TYPES, (bg, bg.admin, bg.scheduled_job("daily")), strict=True))
         before = self.portal.call(bg.count)
-        found: list[str] = self.portal.call(faults_of, callee, made)
-        harm = self.portal.call(_harm, bg, before)
-        if harm is not None:
+        found: list[str] = self.portal.call(problems_of, callee, made)
+        damage = self.portal.call(_damage, bg, before)
+        if damage is not None:
             self.end()
-            found.append(f"{callee.name}: {harm}")
+            found.append(f"{callee.name}: {damage}")
         return found
 
-    def faults_of_answers(self) -> list[str]:
-        """Return what is wrong where `before_enqueue` gives back something else."""
+    def problems_of_answers(self) -> list[str]:
+        """Return the problems of wrong results of `before_enqueue`."""
         answer = Parameter("answer", Parameter.POSITIONAL_ONLY, annotation=JobRequest)
-        return self.faults_of(Callee("before_enqueue", self._enqueue, None, [answer]))
+        return self.problems_of(Callee("before_enqueue", self._enqueue, None, [answer]))
 
     def end(self) -> None:
-        """Stop the application, whatever is left of it."""
+        """Stop the application, if it runs."""
         if self._running is not None:
             end, _ = self._running
             end.cancel()
@@ -70,28 +70,28 @@ class Application:
         )
 
     def _before_enqueue(self, request: JobRequest) -> JobRequest:
-        answer: JobRequest = self._answers.pop() if self._answers else request
+        answer: JobRequest = self._results.pop() if self._results else request
         return answer
 
     async def _enqueue(self, answer: JobRequest) -> None:
-        self._answers.append(answer)
+        self._results.append(answer)
         await self._started().enqueue(greet.request())
 
 
-async def _harm(bg: bgjobs.BgJobs, before: bgjobs.Counts) -> str | None:
-    """Return what has happened to the application; None if nothing has."""
+async def _damage(bg: bgjobs.BgJobs, before: bgjobs.Counts) -> str | None:
+    """Return what a call has changed in the application, or None."""
     try:
         with fail_after(PATIENCE):
             after = await bg.count()
             await bg.wait_for(await bg.enqueue(greet.request()))
-    except Exception as error:  # noqa: BLE001 - whatever it is
-        return f"the application does not go on: {error!r}"
+    except Exception as error:  # noqa: BLE001 - every error is damage
+        return f"the application does not continue: {error!r}"
     return None if before == after else f"stored: {before} is now {after}"
 
 
 @contextmanager
 def application(backend: str, database: Database) -> Iterator[Application]:
-    """Have an application in another thread, so that tests share its event loop."""
+    """Yield an application in another thread, so that tests share its event loop."""
     with start_blocking_portal(backend) as portal:
         made = Application(portal, database)
         try:

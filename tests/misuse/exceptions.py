@@ -1,43 +1,43 @@
-"""What is not asked of the public API, and why: as short as it can be."""
+"""Functions and calls that the tests of misuse leave out, each with its reason."""
 
 import sqlite3
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-NOT_ASKED: dict[str, str] = {
-    "the library makes it, for callers to read": """
+EXCEPTIONS: dict[str, str] = {
+    "the library creates it, and callers only read it": """
         Job SucceededJob FailedJob UnreadableJob Cursor AttemptError Reservation
         Occurrence Cancellation Imported Counts Finding LiveOwner Migration Schema ScheduleState
         UnhandledJobs Preview PreviewLine Drained Ended ScheduleProblem TimelineEntry
         JobContext *Error""",
-    "another function makes it, and checks what it is given": """
+    "another function creates it, and checks the arguments": """
         BgJobs Admin EventStream QueueControl ScheduledJobControl Worker VirtualRun Custom
         Calendar Interval AnyOf ScheduleBuilder""",
-    "the runtime calls it, with what it has made itself": """
+    "only the runtime calls it": """
         QueueControl.* *Store.[!e]* *.delay delay_of as_backoff log_listener operations_of
         VirtualEventLoop.* serve(task_status=*)""",
-    "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff Clock",
-    "its arguments are a handler's: see tests/unit/core/payloads/test_values.py": "Worker.*",
-    "an order is never refused: the job would be tried again, against it": "Discard",
+    "a protocol": "Store Store.* OperatedStore OperatedStore.* Backoff Clock Clock.*",
+    "it takes those of a handler: see tests/unit/core/payloads/test_values.py": "Worker.*",
+    "an error would retry the job instead of discarding it": "Discard",
     "a mock has all methods of a schedule": "*(schedule=a_mock)",
-    "a payload is read where the job runs": "JobRequest(payload=an_empty_text)",
-    "only a key needs a character": "JobRequest.with_metadata(values=an_empty_text)",
-    "a priority may be below 0": "JobRequest.priority(level=-1) *.change_priority(priority=-1)",
-    "what no database stores is replaced": """
+    "the payload is validated where the job runs": "JobRequest(payload=an_empty_text)",
+    "only a key must not be empty": "JobRequest.with_metadata(values=an_empty_text)",
+    "it may be negative": "JobRequest.priority(level=-1) *.change_priority(priority=-1)",
+    "characters that no database stores are replaced": """
         Admin.cancel*(reason=a_text_with_NUL) Admin.cancel*(reason=a_lone_surrogate)""",
-    "to libpq it is the database that its environment names": """
+    "libpq takes the connection from its environment": """
         PostgresStore(conninfo_or_pool=an_empty_text)
         PostgresStore(listen_dsn=an_empty_text)""",
-    "no job has such a name, so none is found": """
+    "no job has this name, so none is found": """
         BgJobs.*(name=an_empty_text) Admin.*(name=an_empty_text)
         *.count(names=a_list_of_an_empty_text)""",
-    "a search takes the words of a text": """
+    "a search uses only the words of a text": """
         Admin.*(search=a_text_with_NUL) Admin.*(search=a_lone_surrogate)""",
-    "behind an empty page is the page itself": "Page.behind(found=an_empty_text)",
-    "an empty line is left out": "Admin.import_failed(lines=a_list_of_an_empty_text)",
+    "the page after an empty page is the page itself": "Page.behind(found=an_empty_text)",
+    "an empty line is skipped": "Admin.import_failed(lines=a_list_of_an_empty_text)",
 }
-"""Patterns of functions, and of calls."""
+"""Patterns of functions and of calls, by their reason."""
 
 UNITS = ("Seconds", "Minutes", "Hours", "Day of month", "Month", "Day of week")
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -52,22 +52,22 @@ ALIASES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("minutes", "hours", "days"), ("available_in",)),
     **dict.fromkeys(("start", "end", "more", "value", "day", "weekday"), UNITS),
 }
-"""Other words that an error has for a parameter."""
+"""Other words for a parameter that an error may use."""
 
 MEANS: dict[str, Any] = {"SQLiteStore.enqueue_in(connection)": sqlite3.Connection}
-"""What an annotation leaves open."""
+"""The types of parameters whose annotation is too general."""
 
 UNIQUE = ("Config(queues)", "Config(scheduled_jobs)", "Queue(workers)")
-"""Of these no two have one name."""
+"""The arguments whose items must have different names."""
 
 
-def is_asked(function_or_call: str) -> bool:
-    """Whether there is no exception."""
-    asked = function_or_call.replace(" ", "_")
-    return not any(fnmatchcase(asked, pattern) for pattern in patterns())
+def is_tested(function_or_call: str) -> bool:
+    """Whether no exception matches a function or a call."""
+    name = function_or_call.replace(" ", "_")
+    return not any(fnmatchcase(name, pattern) for pattern in patterns())
 
 
 def patterns() -> Iterator[str]:
-    """Yield the exceptions."""
-    for several in NOT_ASKED.values():
-        yield from several.split()
+    """Yield the patterns of all exceptions."""
+    for names in EXCEPTIONS.values():
+        yield from names.split()

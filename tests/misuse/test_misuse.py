@@ -1,7 +1,7 @@
-"""What callers pass is made of the annotations, and wrong: only they get an error.
+"""A wrong argument raises an error in its caller, and affects nothing else.
 
 Every public function, constructor and method is called with wrong types and values, one at a
-time; see `values` for what is wrong, and `exceptions` for what is not asked.
+time; see `values` for the wrong values, and `exceptions` for what is left out.
 """
 
 import secrets
@@ -13,18 +13,18 @@ import pytest
 
 from bgjobs.testing import virtual_backend
 from tests.fixtures.databases import PostgresSchema, SQLiteFile
-from tests.misuse.application import REACHES, Application, application
-from tests.misuse.callees import Callee, callees
-from tests.misuse.probing import faults_of
+from tests.misuse.application import RUNTIME_TYPES, Application, application
+from tests.misuse.probe import problems_of
+from tests.misuse.public_api import Callee, callees
 from tests.misuse.values import members
 
 
-def _reaches_an_application(callee: Callee) -> bool:
+def _needs_an_application(callee: Callee) -> bool:
     annotations = [member for one in callee.parameters for member in members(one.annotation)]
-    return any(one in REACHES for one in (callee.owner, *annotations))
+    return any(one in RUNTIME_TYPES for one in (callee.owner, *annotations))
 
 
-IN_AN_APPLICATION = [callee for callee in callees() if _reaches_an_application(callee)]
+IN_AN_APPLICATION = [callee for callee in callees() if _needs_an_application(callee)]
 ALONE = [callee for callee in callees() if callee not in IN_AN_APPLICATION]
 
 
@@ -57,13 +57,13 @@ def running(
 def test_a_running_application_refuses_a_wrong_argument_and_goes_on(
     running: Application, callee: Callee
 ) -> None:
-    _expect_none(running.faults_of(callee))
+    _expect_none(running.problems_of(callee))
 
 
-def test_a_running_application_refuses_what_before_enqueue_gives_back(
+def test_a_running_application_refuses_wrong_results_of_before_enqueue(
     running: Application,
 ) -> None:
-    _expect_none(running.faults_of_answers())
+    _expect_none(running.problems_of_answers())
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
@@ -72,15 +72,15 @@ def test_a_wrong_argument_is_refused_in_either_event_loop(
     callee: Callee, backend: Literal["trio", "asyncio"]
 ) -> None:
     name, options = virtual_backend(backend)
-    _expect_none(anyio.run(faults_of, callee, backend=name, backend_options=options))
+    _expect_none(anyio.run(problems_of, callee, backend=name, backend_options=options))
 
 
-@pytest.mark.timeout(60, method="signal")  # by a signal only this test fails, not the session
+@pytest.mark.timeout(60, method="signal")  # with a signal, only this test fails
 @pytest.mark.parametrize("callee", [callee for callee in ALONE if not callee.is_async], ids=str)
 def test_a_wrong_argument_is_refused(callee: Callee) -> None:
-    _expect_none(anyio.run(faults_of, callee, backend="trio"))
+    _expect_none(anyio.run(problems_of, callee, backend="trio"))
 
 
-def _expect_none(faults: list[str]) -> None:
-    if faults:
-        pytest.fail("\n".join(faults), pytrace=False)
+def _expect_none(problems: list[str]) -> None:
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)

@@ -1,20 +1,40 @@
-"""Wrong values for an annotation: other types, and values that it does not mean."""
+"""Wrong values for an annotation, and valid ones for the other arguments of a call."""
 
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone
+import os
+import sqlite3
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from types import CoroutineType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 from unittest.mock import Mock
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
+import psycopg
 from attrs import frozen
 
 import bgjobs
+from bgjobs import schedules
+from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, StoredJob
+from bgjobs.events import JobSucceeded
+from bgjobs.telemetry import Telemetry
+from bgjobs.testing import Recorder, VirtualClock
+from tests.misuse.public_api import Callee
 
-MOST = 10**6
-"""No number above it is taken for a right one."""
+LARGEST = 10**6
+"""Numbers above it are wrong."""
 ITERABLES = (Iterable, Collection, Sequence, tuple, list)
 
 
@@ -37,7 +57,7 @@ def generator(_: object = None) -> Iterator[None]:
 
 @frozen
 class Wrong:
-    """One value, made anew for each call: a coroutine is used up."""
+    """A wrong value, which is made for each call, as a coroutine can be used once."""
 
     label: str
     make: Callable[[], Any]
@@ -68,7 +88,7 @@ POOL = (
     _same("-inf", -math.inf),
     _same("a Decimal", Decimal("NaN")),
     _same("a date", date(2030, 1, 1)),
-    _same("a datetime without a zone", datetime(2030, 1, 1)),  # noqa: DTZ001 - a wrong one
+    _same("a datetime without a zone", datetime(2030, 1, 1)),  # noqa: DTZ001 - a wrong value
     _same("the first datetime, ahead", datetime.min.replace(tzinfo=AHEAD)),
     _same("the last datetime, behind", datetime.max.replace(tzinfo=BEHIND)),
     _same("timedelta.max", timedelta.max),
@@ -89,7 +109,7 @@ POOL = (
 
 
 def wrong_for(annotation: Any) -> Iterator[Wrong]:
-    """Yield all of the pool that does not fit, alone and as an entry."""
+    """Yield the values that do not fit an annotation, also as items of a list."""
     yield from (wrong for wrong in POOL if not fits(annotation, wrong))
     for member in members(annotation):
         kind = get_origin(member) or member
@@ -102,13 +122,13 @@ def _listed(wrong: Wrong) -> Wrong:
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
-    """Return what a union is made of, or the annotation itself."""
+    """Return the members of a union, or the annotation itself."""
     is_union = get_origin(annotation) in (Union, UnionType)
     return get_args(annotation) if is_union else (annotation,)
 
 
 def fits(annotation: Any, wrong: Wrong) -> bool:
-    """Whether a value of the pool is a right one after all."""
+    """Whether a value fits an annotation."""
     value = wrong.make()
     try:
         return any(_is_right(member, value) for member in members(annotation))
@@ -142,7 +162,7 @@ def _is_open(kind: Any) -> bool:
 
 def _is_instance(value: object, kind: Any) -> bool:
     if getattr(kind, "_is_protocol", False):
-        return isinstance(value, Mock)  # it has whatever is asked for
+        return isinstance(value, Mock)  # a mock has every attribute
     return issubclass(type(value), NoneType if kind is None else kind)
 
 
@@ -153,7 +173,7 @@ def _is_right_iterable(entry: Any, value: Any) -> bool:
 
 @frozen
 class Meant:
-    """What stands behind a type that says little."""
+    """The valid values of a type."""
 
     types: tuple[type, ...]
     is_meant: Callable[[Any], bool]
@@ -164,7 +184,7 @@ def _is_text(value: str) -> bool:
 
 
 def _is_number(value: float) -> bool:
-    return 0 <= value <= MOST  # not a number is neither
+    return 0 <= value <= LARGEST  # false for NaN
 
 
 def _is_instant(value: datetime) -> bool:
@@ -195,3 +215,104 @@ def _is_right_function(returned: Any, value: Any) -> bool:
         return False
     is_async = isinstance(value, bgjobs.Worker) or inspect.iscoroutinefunction(value)
     return Awaitable in kinds or not is_async
+
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+JOB = Job(id=new_id(), name="greet", payload="{}", created_at=NOW, available_at=NOW)
+
+
+def _closed() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.close()
+    return connection
+
+
+RIGHT: dict[Any, Any] = {
+    bool: True,
+    int: 5,
+    float: 1.5,
+    str: "text",
+    datetime: NOW,
+    timedelta: timedelta(seconds=1),
+    UUID: JOB.id,
+    ZoneInfo: ZoneInfo("UTC"),
+    os.PathLike: ":memory:",
+    Callable: plain,
+    type: JobSucceeded,
+    Job: JOB,
+    StoredJob: JOB,
+    bgjobs.Config: bgjobs.Config(store=bgjobs.SQLiteStore(":memory:"), enqueue_only=[greet]),
+    bgjobs.JobContext: bgjobs.JobContext(JOB),
+    bgjobs.JobRequest: greet.request(),
+    bgjobs.Page: bgjobs.Page(),
+    bgjobs.Queue: bgjobs.Queue("q", workers=[greet]),
+    bgjobs.Schedule: bgjobs.every(days=1),
+    bgjobs.ScheduledJob: bgjobs.ScheduledJob(greet, bgjobs.every(days=1), name="another"),
+    bgjobs.Store: bgjobs.SQLiteStore(":memory:"),
+    bgjobs.Worker: greet,
+    bgjobs.SQLiteStore: bgjobs.SQLiteStore(":memory:"),
+    bgjobs.PostgresStore: bgjobs.PostgresStore("postgresql://nowhere/db"),
+    schedules.AnyOf: bgjobs.every(days=1) | schedules.from_cron("0 8 * * *"),
+    schedules.Calendar: schedules.from_cron("0 8 * * *"),
+    schedules.Interval: bgjobs.every(days=1),
+    schedules.ScheduleBuilder: bgjobs.schedule(),
+    # Not connected: they are not used before all arguments are checked.
+    sqlite3.Connection: _closed(),
+    psycopg.Connection: psycopg.Connection.__new__(psycopg.Connection),
+    psycopg.AsyncConnection: psycopg.AsyncConnection.__new__(psycopg.AsyncConnection),
+    Recorder: Recorder(),
+    Telemetry: Telemetry(),
+    VirtualClock: VirtualClock(),
+}
+
+
+BY_NAME = {
+    "state": "failed",
+    "conninfo_or_pool": "postgresql://nowhere/db",
+    "text": "0 8 * * *",
+    "lines": [""],
+    "beginning": "019c2f0e",
+}
+"""The values of parameters whose annotation is too general."""
+
+
+def arguments(
+    callee: Callee, wrong: str, value: Any, more: Mapping[Any, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the required arguments of a call, and one wrong value."""
+    known = {**RIGHT, **more}
+    args = [] if callee.owner is None else [_right(callee.owner, known)]
+    kwargs = dict[str, Any]()
+    for one in callee.parameters:
+        is_needed = one.default is one.empty and one.kind is not one.VAR_KEYWORD
+        if one.name != wrong and not is_needed:
+            continue
+        given = value if one.name == wrong else right(one, known)
+        if one.kind is one.VAR_KEYWORD:
+            kwargs["key"] = given
+        elif one.kind is one.KEYWORD_ONLY or one.default is not one.empty:
+            kwargs[one.name] = given
+        else:
+            args.append(given)
+    return args, kwargs
+
+
+def right(parameter: inspect.Parameter, known: Mapping[Any, Any] = RIGHT) -> Any:
+    """Return a valid value for a parameter."""
+    if parameter.name in BY_NAME:
+        return BY_NAME[parameter.name]
+    return _right(parameter.annotation, known)
+
+
+def _right(annotation: Any, known: Mapping[Any, Any]) -> Any:
+    for member in members(annotation):
+        kind = get_origin(member) or member
+        if kind in known:
+            return known[kind]
+        if kind is Literal:
+            return get_args(member)[0]
+        if kind in ITERABLES:
+            return [_right(get_args(member)[0], known)]
+        if kind is Any:
+            return None
+    raise LookupError(f"no valid value for {annotation}: add one to tests/misuse/values.py")

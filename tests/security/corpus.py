@@ -1,4 +1,4 @@
-"""Names and texts that somebody may send to do harm."""
+"""Names and texts of an attacker."""
 
 NAMES = (
     "x'; drop table bgjobs_jobs; --",
@@ -21,7 +21,7 @@ NAMES = (
     "'" * 200,
     "\U0001f989" * 200,
 )
-"""They can be stored, and must come back as they are."""
+"""Names that can be stored, and have to be returned unchanged."""
 
 UNSTORABLE = ("\0", "a\0b", "\ud800", "a\udfffb", "")
-"""No database keeps them, or not as they are."""
+"""Names that a database refuses or changes."""

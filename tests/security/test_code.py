@@ -1,4 +1,4 @@
-"""What the code never does, read from the code itself."""
+"""What the code of the package must not do, checked in its syntax trees."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ IMPORTS = {
     *("yaml", "ruamel", "toml", "ctypes", "cffi", "subprocess", "code", "codeop", "runpy"),
     *("xml", "http", "urllib", "requests", "httpx", "ftplib", "smtplib", "socketserver"),
 }
-"""What makes objects, code, processes or connections out of data."""
+"""Functions and modules that make objects, code, processes or connections from data."""
 CALLS = {
     *("eval", "exec", "__import__", "execfile", "breakpoint", "input"),
     *("os.system", "os.popen", "os.execv", "os.spawnv", "os.fork", "os.chmod", "os.umask"),
@@ -29,16 +29,16 @@ CALLS = {
 }
 RARE = {"import_module", "compile", "set_authorizer"}
 ALLOWED = {
-    ("bgjobs/__init__.py", "import_module"),  # of its own modules, by a table of names
-    ("bgjobs/cli/application.py", "import_module"),  # of the application that it shall run
-    ("bgjobs/cli/root.py", "import_module"),  # of its own commands, by a table of names
+    ("bgjobs/__init__.py", "import_module"),  # of its own modules, from a table of names
+    ("bgjobs/cli/application.py", "import_module"),  # of the application that it runs
+    ("bgjobs/cli/root.py", "import_module"),  # of its own commands, from a table of names
     (
         "bgjobs/_core/payloads/signature.py",
         "compile",
-    ),  # of an annotation, and only for its syntax
-    ("bgjobs/stores/sqlite/writes.py", "set_authorizer"),  # which denies more, never less
+    ),  # of an annotation, to check its syntax
+    ("bgjobs/stores/sqlite/writes.py", "set_authorizer"),  # which only denies more
 }
-"""That look like it and are not."""
+"""Calls that are allowed, since they use no data from outside."""
 ALLOWED_IMPORTS = {
     ("bgjobs/stores/sqlite/listener.py", "ctypes"),  # four system calls, by constant names
     ("bgjobs/stores/sqlite/connection.py", "ctypes"),  # to keep one open on Python 3.11
@@ -58,12 +58,12 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def called(tree: ast.AST) -> Iterator[str]:
-    """Give calls by their full names and by their last."""
+    """Yield the full name of each call, and its last part."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             yield name
-            # `re.compile` is another thing than `compile`.
+            # `re.compile` is not `compile`.
             yield name.rpartition(".")[2] if not name.endswith(".compile") else name
 
 
@@ -104,19 +104,19 @@ FILLED_IN = {
     ("bgjobs/stores/sqlite/connection.py", "synchronous"),
     ("bgjobs/stores/sqlite/diagnostics.py", "executor.sql['find_due'][0]"),
 }
-"""All that code puts into the text of a statement; each is checked against a list, or is one of
-the statements themselves."""
+"""The expressions that may be put into the text of a statement; each is checked against a list,
+or is a statement itself."""
 
 
 def executed(tree: ast.AST) -> Iterator[ast.expr]:
-    """Give what is passed to whatever runs statements."""
+    """Yield the arguments of functions that run statements."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield from node.args if node.func.attr in ("execute", "run", "executemany") else ()
 
 
 def built(tree: ast.AST) -> Iterator[str]:
-    """Give the expressions that are put into statements, whatever the way."""
+    """Yield the expressions that are put into statements, in any way."""
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             first = node.values[0] if node.values else None
@@ -152,7 +152,7 @@ def test_only_checked_words_are_put_into_statements() -> None:
 
 
 def test_no_statement_is_built_where_it_is_run() -> None:
-    """What is executed is a constant, a name, a call or one of the three above."""
+    """An executed statement is a constant, a name, a call or one of the three above."""
     for path in MODULES:
         for one in executed(ast.parse(path.read_text("utf-8"))):
             for node in ast.walk(one):
@@ -182,12 +182,12 @@ _TRIGGERS = {"failed_job_added", "failed_job_deleted"}
 _KINDS = ("job", "succeeded", "failed", "unreadable")
 _WHATS = ("columns", "cut", "limits", "names")
 _LISTS = {f"{kind}_{what}" for kind in _KINDS for what in _WHATS}
-"""What the columns of bgjobs/stores/columns.py are filled in for."""
+"""The placeholders of the columns of bgjobs/stores/columns.py."""
 
 
 @pytest.mark.parametrize("path", STATEMENTS, ids=named)
 def test_only_tables_and_indexes_are_filled_into_the_files(path: Path) -> None:
-    """And never between quotes, where the quotes around them would end the text."""
+    """They are not within quotes, which the quotes around a name would end."""
     text = re.sub(r"--.*", "", path.read_text("utf-8"))
     assert set(_PLACEHOLDER.findall(text)) <= _TABLES | _INDEXES | _TRIGGERS | _LISTS | {
         "schema"
@@ -196,8 +196,8 @@ def test_only_tables_and_indexes_are_filled_into_the_files(path: Path) -> None:
     assert not re.search(r"security definer|set role|\bexecute\b", text, re.IGNORECASE)
 
 
-def test_the_linter_looks_for_built_statements() -> None:
-    """S608 is on, and switched off nowhere."""
+def test_the_rule_of_the_linter_against_built_statements_is_on() -> None:
+    """S608 is selected, and disabled nowhere."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]
     lint = settings["lint"]
     assert "S" in lint["select"]

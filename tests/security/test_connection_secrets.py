@@ -1,4 +1,4 @@
-"""The password of a connection string: in no label, repr, error or its chain, event or log."""
+"""The password of a connection string is in no label, repr, error, event or log line."""
 
 import logging
 import traceback
@@ -31,7 +31,7 @@ STRINGS = {
     "several hosts": "postgresql://ada:hunter2@127.0.0.1:1,127.0.0.1:2/shop",
     "no host": "postgresql://ada:hunter2@/shop?host=/nowhere",
 }
-"""That libpq takes; nobody answers on port 1."""
+"""Connection strings that libpq accepts; no server listens on port 1."""
 
 WRONG = {
     "at sign": "postgresql://ada:x@hunter2@127.0.0.1:1/shop",
@@ -55,11 +55,11 @@ WRONG = {
     "surrogate": "postgresql://ada:hunter2\udcff@127.0.0.1:1/shop",
     "NUL": "postgresql://ada:hunter2\0@127.0.0.1:1/shop",
 }
-"""Strings that were quoted, escaped or spelled wrongly: they are refused, unseen."""
+"""Strings with wrong quotes, escapes or spelling, which are refused without being quoted."""
 
 
 def every_word(error: BaseException) -> str:
-    """Give what the error and all in its chain say, printed or not."""
+    """Return the texts and the arguments of an error and of its chain."""
     texts = ["".join(traceback.format_exception(error))]
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -77,31 +77,31 @@ def refusal(call: Callable[[], object]) -> BaseException:
 
 
 def check_silent(store: PostgresStore) -> None:
-    """Neither what it shows nor what it raises has the secret."""
+    """Check that neither the label, the repr nor the errors of a store contain the secret."""
     assert SECRET not in f"{store!r} {store.label} {vars(store)['_database'].source!r}"
     assert SECRET not in every_word(refusal(store.open))
 
 
 @pytest.mark.parametrize("spelling", STRINGS)
-def test_no_password_of_a_connection_string_is_told(spelling: str) -> None:
+def test_no_password_of_a_connection_string_is_shown(spelling: str) -> None:
     check_silent(PostgresStore(STRINGS[spelling]))
 
 
 @pytest.mark.parametrize("spelling", WRONG)
-def test_no_password_of_a_wrong_connection_string_is_told(spelling: str) -> None:
+def test_no_password_of_a_wrong_connection_string_is_shown(spelling: str) -> None:
     error = refusal(lambda: PostgresStore(WRONG[spelling]))
     assert SECRET not in every_word(error)
     assert "expected a PostgreSQL connection string" in str(error)
 
 
 @pytest.mark.parametrize("spelling", WRONG)
-def test_no_password_of_a_wrong_listen_dsn_is_told(spelling: str) -> None:
+def test_no_password_of_a_wrong_listen_dsn_is_shown(spelling: str) -> None:
     error = refusal(lambda: PostgresStore("dbname=x", listen_dsn=WRONG[spelling]))
     assert SECRET not in every_word(error)
 
 
 @pytest.mark.parametrize("spelling", STRINGS)
-def test_no_password_of_a_listen_dsn_is_told(
+def test_no_password_of_a_listen_dsn_is_shown(
     spelling: str, postgres_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = PostgresStore(postgres_dsn, listen_dsn=STRINGS[spelling])
@@ -114,7 +114,7 @@ def test_no_password_of_a_listen_dsn_is_told(
 
 
 @pytest.mark.parametrize("spelling", [*STRINGS, *WRONG])
-def test_no_password_of_a_callers_pool_is_told(spelling: str) -> None:
+def test_no_password_of_a_callers_pool_is_shown(spelling: str) -> None:
     text = (STRINGS | WRONG)[spelling]
     for pool in (
         ConnectionPool(text, open=False),
@@ -138,7 +138,7 @@ KWARGS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("kwargs", KWARGS, ids="-".join)
-def test_no_password_in_the_settings_of_a_pool_is_told(kwargs: dict[str, Any]) -> None:
+def test_no_password_in_the_settings_of_a_pool_is_shown(kwargs: dict[str, Any]) -> None:
     for given in (kwargs, lambda: kwargs):
         store = PostgresStore(ConnectionPool("", kwargs=given, open=False))
         assert SECRET not in f"{store!r} {store.label}"
@@ -147,7 +147,7 @@ def test_no_password_in_the_settings_of_a_pool_is_told(kwargs: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("spelling", ["url", "keyword", "options"])
-def test_no_event_and_no_log_line_tells_a_password(
+def test_no_event_and_no_log_line_contains_a_password(
     spelling: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[str] = []
@@ -168,7 +168,7 @@ def test_no_event_and_no_log_line_tells_a_password(
 
     async def main() -> None:
         async with bgjobs.run(config):
-            pytest.fail("nobody answers there")
+            pytest.fail("the connection succeeded, though no server listens")
 
     with caplog.at_level(logging.DEBUG):
         error = refusal(lambda: trio.run(main))
@@ -177,8 +177,8 @@ def test_no_event_and_no_log_line_tells_a_password(
         assert SECRET not in text
 
 
-def test_a_password_that_the_server_refuses_is_not_told(postgres_dsn: str) -> None:
-    """The names of the role and of the database are told."""
+def test_a_password_that_the_server_refuses_is_not_shown(postgres_dsn: str) -> None:
+    """The names of the role and of the database are shown."""
     dsn = f"{postgres_dsn} " if "=" in postgres_dsn.partition("?")[0] else postgres_dsn
     separator = "&" if "?" in dsn else "?"
     store = PostgresStore(f"{dsn}{separator}user=nobody_{SECRET[:3]}&password={SECRET}")
@@ -194,8 +194,8 @@ def test_a_password_file_is_not_quoted(tmp_path: Path) -> None:
     check_silent(PostgresStore(f"{KEYWORD} passfile={passfile}"))
 
 
-def test_what_identifies_the_server_is_told() -> None:
-    """A label without a secret is worth having."""
+def test_the_label_identifies_the_server() -> None:
+    """Host, port and database are no secrets."""
     for text, label in (
         (STRINGS["url"], "postgresql://127.0.0.1:1/shop schema bgjobs"),
         ("", "postgresql://localhost:5432/ schema bgjobs"),
@@ -210,6 +210,6 @@ def test_what_identifies_the_server_is_told() -> None:
 
 
 def test_a_database_may_have_an_at_sign_in_its_name() -> None:
-    """Written as a URL wants it, or as a keyword."""
+    """It is escaped in a URL, or given as a keyword."""
     for text in ("postgresql://ada@there/b%40c", "host=there dbname=b@c"):
         assert PostgresStore(text).label == "postgresql://there:5432/b@c schema bgjobs"

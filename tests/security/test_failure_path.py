@@ -1,4 +1,4 @@
-"""The failure path cannot fail, whatever a handler raises and however it gives up."""
+"""Recording a failure succeeds, whatever a handler raises or discards its job with."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -42,12 +42,12 @@ class Sleepy(Snooze):
         pass
 
 
-def test_an_order_that_was_not_filled_in_is_still_one() -> None:
+def test_a_discard_without_its_initializer_is_still_a_discard() -> None:
     assert isinstance(Silent().reason, str)
     assert Sleepy().delay == timedelta(0)
 
 
-def test_a_job_is_discarded_by_an_order_that_was_not_filled_in(database: Database) -> None:
+def test_a_discard_without_its_initializer_discards_the_job(database: Database) -> None:
     @bgjobs.worker
     def give_up() -> None:
         raise Silent
@@ -59,7 +59,7 @@ def test_a_job_is_discarded_by_an_order_that_was_not_filled_in(database: Databas
 def run_to_the_end(
     database: Database, worker: bgjobs.Worker[[], None], max_retries: int = 0
 ) -> list[bgjobs.FailedJob]:
-    """Run one job of `worker` and give what failed."""
+    """Run one job of `worker`, and return the failed job."""
     queue = bgjobs.Queue(
         "q", workers=[worker], max_retries=max_retries, backoff=bgjobs.backoff.IMMEDIATE
     )

@@ -1,4 +1,4 @@
-"""Fields with `repr=False`: no text that is made here tells anything of what they hold."""
+"""No text of the library shows the value of a field with `repr=False`."""
 
 import dataclasses
 import logging
@@ -51,8 +51,8 @@ def visit(account: Account, others: list[Account] | None = None) -> None: ...
 def enter(login: Login) -> None: ...
 
 
-def told(call: Callable[[], object]) -> str:
-    """Give all that a refusal tells, its chain with its arguments included."""
+def error_text(call: Callable[[], object]) -> str:
+    """Return the texts and the arguments of the raised error and of its chain."""
     with pytest.raises(PayloadError) as caught:
         call()
     error: BaseException | None = caught.value
@@ -74,8 +74,8 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("field", WRONG)
-def test_what_does_not_fit_is_not_shown_when_written(field: str) -> None:
-    text = told(lambda: enter.request(Login("ada", **{field: WRONG[field]})))
+def test_a_value_of_another_type_is_not_shown_when_written(field: str) -> None:
+    text = error_text(lambda: enter.request(Login("ada", **{field: WRONG[field]})))
     assert SECRET not in text
     assert f"login.{field}: expected " in text
     assert "not shown" in text
@@ -93,10 +93,10 @@ JSON: dict[str, str] = {
 
 
 @pytest.mark.parametrize("field", JSON)
-def test_what_does_not_fit_is_not_shown_when_read(field: str) -> None:
+def test_a_value_of_another_type_is_not_shown_when_read(field: str) -> None:
     name = field.partition(".")[0]
     payload = f'{{"login":{{"user":"ada","{name}":{JSON[field]}}}}}'
-    text = told(lambda: enter.decode(payload))
+    text = error_text(lambda: enter.decode(payload))
     assert SECRET not in text
     assert f"login.{name}: expected " in text
 
@@ -105,7 +105,7 @@ UNSTORABLE = ("hunter2\0", "hunter2\ud800")
 
 
 @pytest.mark.parametrize("bad", UNSTORABLE, ids=ascii)
-def test_what_cannot_be_stored_is_not_shown_when_written(bad: str) -> None:
+def test_a_value_that_cannot_be_stored_is_not_shown_when_written(bad: str) -> None:
     for login in (
         Login("ada", password=bad),
         Login("ada", named={bad: 1}),
@@ -113,10 +113,12 @@ def test_what_cannot_be_stored_is_not_shown_when_written(bad: str) -> None:
         Login("ada", rows=[{bad: 1}]),
         Login("ada", either={bad: 1}),
     ):
-        text = told(lambda login=login: enter.request(login))  # type: ignore[misc]
+        text = error_text(lambda login=login: enter.request(login))  # type: ignore[misc]
         assert SECRET not in text
         assert "login." in text
-    assert SECRET not in told(lambda: visit.request(Account("x", token={"k": bad, bad: "v"})))
+    assert SECRET not in error_text(
+        lambda: visit.request(Account("x", token={"k": bad, bad: "v"}))
+    )
 
 
 def test_nesting_below_is_not_shown() -> None:
@@ -130,43 +132,43 @@ def test_nesting_below_is_not_shown() -> None:
     deep = Deep()
     for _ in range(70):
         deep = Deep({SECRET: deep})
-    text = told(lambda: go.request(deep))
+    text = error_text(lambda: go.request(deep))
     assert SECRET not in text
     assert "nested deeper than 64 levels" in text
 
 
 @pytest.mark.parametrize("escape", ["\\u0000", "\\ud800"])
-def test_what_cannot_be_stored_is_not_shown_when_read(escape: str) -> None:
+def test_a_value_that_cannot_be_stored_is_not_shown_when_read(escape: str) -> None:
     for part in (
         f'"password":"hunter2{escape}"',
         f'"named":{{"hunter2{escape}":1}}',
         f'"inner":{{"parts":{{"hunter2{escape}":1}}}}',
         f'"rows":[{{"hunter2{escape}":1}}]',
     ):
-        text = told(lambda part=part: enter.decode(f'{{"login":{{"user":"a",{part}}}}}'))  # type: ignore[misc]
+        text = error_text(lambda part=part: enter.decode(f'{{"login":{{"user":"a",{part}}}}}'))  # type: ignore[misc]
         assert SECRET not in text
         assert "login" in text
 
 
 def test_fields_below_lists_and_unions_are_hidden_too() -> None:
     wrong = Account("x", login=Login("ada", named={SECRET: "x"}))  # type: ignore[dict-item]
-    text = told(lambda: visit.request(Account("y"), [Account("z"), wrong]))
+    text = error_text(lambda: visit.request(Account("y"), [Account("z"), wrong]))
     assert SECRET not in text
     assert "others[1].login.named: expected " in text
 
 
-def test_fields_that_are_shown_say_what_is_wrong_as_ever() -> None:
-    text = told(lambda: enter.request(Login({"a": 1}, password="x")))  # type: ignore[arg-type]
+def test_errors_show_the_values_of_other_fields() -> None:
+    text = error_text(lambda: enter.request(Login({"a": 1}, password="x")))  # type: ignore[arg-type]
     assert "login.user: expected str, found dict" in text
 
 
-def test_hidden_fields_travel_like_others() -> None:
+def test_hidden_fields_are_stored_and_read_like_others() -> None:
     login = Login("ada", SECRET, "m", Inner(5, {"a": 1}), {"b": 2}, [{"c": 3}], {"d": 4})
     account = Account("x", {"t": SECRET}, login)
     assert visit.decode(visit.request(account).payload)[1] == {"account": account}
 
 
-def test_classes_with_hidden_fields_are_told_apart() -> None:
+def test_classes_with_hidden_fields_are_discriminated() -> None:
     @attrs.frozen
     class Cat:
         kind: Literal["cat"] = attrs.field(repr=False)
@@ -181,7 +183,7 @@ def test_classes_with_hidden_fields_are_told_apart() -> None:
     assert feed.decode(feed.request(Dog("dog")).payload)[1] == {"pet": Dog("dog")}
 
 
-def test_a_checker_that_quotes_the_value_is_not_quoted() -> None:
+def test_the_text_of_a_validator_that_quotes_the_value_is_not_shown() -> None:
     def check(instance: object, attribute: object, value: str) -> None:
         raise ValueError(f"no such password: {value}")
 
@@ -193,13 +195,13 @@ def test_a_checker_that_quotes_the_value_is_not_quoted() -> None:
     def take(checked: Checked) -> None: ...
 
     payload = f'{{"checked":{{"password":"{SECRET}"}}}}'
-    assert SECRET not in told(lambda: take.decode(payload))
+    assert SECRET not in error_text(lambda: take.decode(payload))
 
 
 def test_a_payload_that_no_longer_fits_leaves_no_secret_anywhere(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In what is stored as its error, in events, in log lines, in any repr."""
+    """Not in the stored error, in events, in log lines or in a repr."""
     payloads = [f'{{"login":{{"user":"ada","{n.partition(".")[0]}":{JSON[n]}}}}}' for n in JSON]
     seen: list[str] = []
 
@@ -229,10 +231,10 @@ def test_a_payload_that_no_longer_fits_leaves_no_secret_anywhere(
 
 
 def test_keys_in_messages_are_short() -> None:
-    """An identifier of a mebibyte was written whole."""
+    """A key of a mebibyte is cut."""
 
     @bgjobs.worker
     def take(values: dict[str, str]) -> None: ...
 
-    text = told(lambda: take.request({"x" * 100_000: "\0"}))
+    text = error_text(lambda: take.request({"x" * 100_000: "\0"}))
     assert len(text) < 10_000

@@ -1,4 +1,4 @@
-"""Schema and table prefix are the only names that stand in statements; both are checked."""
+"""Schema and table prefix are the only names in statements from outside; both are checked."""
 
 import re
 from collections.abc import Callable
@@ -28,7 +28,7 @@ MAKERS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("what", MAKERS)
 @pytest.mark.parametrize("name", REFUSED, ids=ascii)
-def test_what_is_no_plain_name_is_refused(name: str, what: str) -> None:
+def test_names_other_than_plain_ones_are_refused(name: str, what: str) -> None:
     with pytest.raises(ValueError, match=f"{what}: expected"):
         MAKERS[what](name)
 
@@ -39,7 +39,7 @@ SOME = [one for one in CHECKS if re.search("awkward|ended|unique|replac|prun", o
 
 @pytest.mark.parametrize("word", WORDS)
 def test_words_of_sql_are_names_like_others_on_postgres(word: str, postgres_dsn: str) -> None:
-    """Quoted, they mean nothing; the longest is not cut."""
+    """They are quoted, and the longest is not cut."""
     for check in SOME[:3]:
         drop_schema(postgres_dsn, word)
         store = PostgresStore(postgres_dsn, schema=word)
@@ -63,13 +63,13 @@ def test_words_of_sql_are_names_like_others_on_sqlite(word: str, tmp_path: Path)
 
 
 def test_the_channel_is_made_of_the_checked_name() -> None:
-    """It fits into the 63 bytes of a name, so that no two schemas share one."""
+    """It fits into the 63 bytes of a name, so that two schemas never share a channel."""
     assert channel_of("x" * LONGEST) == f"bgjobs_{'x' * LONGEST}"
     assert len(channel_of("x" * LONGEST)) < 64
 
 
-def test_a_notification_of_a_stranger_is_only_a_wrong_alarm(postgres_dsn: str) -> None:
-    """Any role of the database may send one; its text is compared with names, never used."""
+def test_a_notification_of_another_role_only_wakes_queues(postgres_dsn: str) -> None:
+    """Any role may send one; its text is only compared with names."""
     schema = "notified_by_strangers"
     drop_schema(postgres_dsn, schema)
     store = PostgresStore(postgres_dsn, schema=schema)

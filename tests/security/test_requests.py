@@ -1,4 +1,4 @@
-"""What a request may hold: the same on every store, and never a part of a statement."""
+"""The limits of requests are the same on every store, and no value becomes SQL."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -41,7 +41,7 @@ def put(store: Store, *requests: JobRequest) -> list[Job]:
 
 
 def test_hostile_names_are_values(store: Store) -> None:
-    """Through every verb that takes a name, and each of them finds its own job only."""
+    """Every method with a name finds only the job of this name."""
     jobs = put(store, *(JobRequest(name, "{}", JobOptions(unique_key=name)) for name in NAMES))
     owner = Owner(new_id(), NAMES[0], NAMES[1])
     store.open_owner(owner, LEASE)
@@ -60,7 +60,7 @@ def test_hostile_names_are_values(store: Store) -> None:
 
 
 def test_hostile_names_from_end_to_end(database: Database) -> None:
-    """As names of workers, queues, scheduled jobs and in payloads, in a whole application."""
+    """As names of workers, queues and scheduled jobs, and in payloads, in an application."""
     ran: list[tuple[str, str]] = []
     names = [name for name in NAMES if name.isprintable()]
     workers = [echo_worker(name, ran) for name in names]
@@ -85,7 +85,7 @@ def test_hostile_names_from_end_to_end(database: Database) -> None:
                 for job in planned:
                     control = bg.scheduled_job(job.name)
                     while (planned_for := await control.occurrence()) is None:
-                        await trio.sleep(0.01)  # until its child has stored the first
+                        await trio.sleep(0.01)  # until its first occurrence is stored
                     assert planned_for.recurrence.name == job.name
 
     trio.run(main)
@@ -93,7 +93,7 @@ def test_hostile_names_from_end_to_end(database: Database) -> None:
 
 
 def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(database: Database) -> None:
-    """Not even when its name is a module's, a function's or a file's."""
+    """Not even if its name is that of a module, a function or a file."""
     names = ["os.system", "bgjobs._core.workers:worker", "subprocess.run", "/bin/sh", "other"]
     ran: list[tuple[str, str]] = []
     listed, other = echo_worker("listed", ran), echo_worker("other", ran)
@@ -128,7 +128,7 @@ def echo_worker(name: str, ran: list[tuple[str, str]]) -> bgjobs.Worker[[str], N
 
 
 @pytest.mark.parametrize("text", UNSTORABLE, ids=ascii)
-def test_what_no_database_keeps_is_refused_before_it_is_asked(text: str) -> None:
+def test_texts_that_a_database_cannot_store_are_refused_before_a_call(text: str) -> None:
     with pytest.raises(ValueError, match="name: expected"):
         JobRequest(text, "{}")
     with pytest.raises(ValueError, match="unique_key: expected"):
@@ -159,7 +159,7 @@ def test_a_request_of_wrong_values_cannot_be_made(make: Callable[[], object]) ->
 
 
 def test_the_widest_request_is_kept(store: Store) -> None:
-    """Characters that take four bytes, and do not compress, at every limit at once."""
+    """Characters of four bytes, which do not compress, at all limits at once."""
     wide = "".join(chr(0x10000 + 7919 * number % 0xF0000) for number in range(400))
     options = JobOptions(unique_key=KEY_PREFIX + wide[200:])
     [job] = put(store, JobRequest(wide[:200], "{}", options))
@@ -186,7 +186,7 @@ PAYLOADS = [
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload[:20])
 def test_a_hostile_row_fails_its_own_job_only(payload: str, database: Database) -> None:
-    """What somebody else put into the table is refused when it is read, on every store."""
+    """A payload that was not written by the library is refused when it is read."""
 
     @bgjobs.worker
     def write(text: str) -> None:
@@ -211,7 +211,7 @@ def test_a_hostile_row_fails_its_own_job_only(payload: str, database: Database) 
 def test_a_payload_of_a_hundred_thousand_keys_is_the_same_on_every_store(
     database: Database,
 ) -> None:
-    """Keys are bounded by the size of the whole."""
+    """The size of the payload bounds the number of its keys."""
     seen: list[int] = []
 
     @bgjobs.worker
@@ -233,8 +233,8 @@ def test_a_payload_of_a_hundred_thousand_keys_is_the_same_on_every_store(
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_no_error_writes_a_name_as_it_is(name: str) -> None:
-    """A name that is not known here may have been sent by anybody."""
+def test_every_error_escapes_names(name: str) -> None:
+    """An unknown name may come from anyone."""
     for error in (
         NoWorkerForJobError(name, [name, "mail"]),
         UnknownNameError("queue", name, [name]),

@@ -1,4 +1,4 @@
-"""What each role can do to the others: nothing keeps it from that, and the documents say so."""
+"""What each role can do to the others; the documents name it, and nothing prevents it."""
 
 import sqlite3
 from collections.abc import Generator
@@ -21,7 +21,7 @@ from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.postgres_roles import Cluster, clustered
 from tests.fixtures.sqlite import fresh_sqlite_store
 
-pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
+pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are created once
 
 LEASE, DAY = timedelta(minutes=1), timedelta(days=1)
 FAR = "now() + interval '90 years'"
@@ -37,7 +37,7 @@ def cluster(postgres_dsn: str) -> Generator[Cluster]:
 
 @pytest.fixture
 def store(cluster: Cluster) -> Generator[PostgresStore]:
-    """The store of a worker that does as it should, over empty tables."""
+    """The store of a well-behaved worker, over empty tables."""
     tables = cluster.rows(
         "select tablename from pg_tables"
         f" where schemaname = '{cluster.schema}' and tablename <> 'migrations'"
@@ -49,7 +49,7 @@ def store(cluster: Cluster) -> Generator[PostgresStore]:
 
 @contextmanager
 def acting(cluster: Cluster, role: str) -> Generator[psycopg.Connection[Any]]:
-    """Yield an open transaction of a program that has this role."""
+    """Yield an open transaction of this role."""
     with psycopg.connect(cluster.dsn_of(role)) as connection:
         yield connection
 
@@ -83,7 +83,7 @@ def running(store: PostgresStore) -> tuple[Owner, Job]:
 
 
 def impatient(cluster: Cluster, role: str) -> PostgresStore:
-    """Return a store whose calls are given up soon."""
+    """Return a store with a short timeout of calls."""
     dsn = cluster.dsn_of(role)
     return PostgresStore(dsn, schema=cluster.schema, pool_size=1, call_timeout=0.5)
 
@@ -161,7 +161,7 @@ def test_a_reader_reads_everything_about_jobs(cluster: Cluster, store: PostgresS
 def test_every_role_keeps_a_migration_waiting(
     role: str, cluster: Cluster, store: PostgresStore
 ) -> None:
-    """By a transaction that it leaves open, which keeps dead rows as well."""
+    """By an open transaction, which also keeps dead rows."""
     with acting(cluster, role) as holder:
         do(holder, cluster, "select from bgjobs.jobs")
         with (
@@ -181,7 +181,7 @@ def test_every_role_takes_the_lock_of_a_worker_with_a_limit(
     cap = [Cap("work", running=5)]
     try:
         owner = opened(workers)
-        workers.write([job() for _ in range(5)])  # a call that was given up may take one
+        workers.write([job() for _ in range(5)])  # a call that timed out may have taken one
         with acting(cluster, role) as holder:
             do(holder, cluster, f"select pg_advisory_xact_lock({key})")
             with pytest.raises(StoreUnavailableError):
@@ -201,7 +201,7 @@ def test_a_worker_ends_the_jobs_of_others_without_a_run(
     assert store.write(settle=[Succeed(held.reservation)]).lost == [held.reservation]
 
 
-def test_a_worker_holds_jobs_for_ever(cluster: Cluster, store: PostgresStore) -> None:
+def test_a_worker_holds_jobs_forever(cluster: Cluster, store: PostgresStore) -> None:
     owner, held = running(store)
     does(cluster, "worker", f"update bgjobs.owners set lease_expires_at = {FAR}")
     assert store.abandoned(now=datetime.now(UTC) + 365 * DAY) == []
@@ -232,13 +232,13 @@ def test_a_worker_keeps_a_job_from_ending_by_an_open_transaction(
             with pytest.raises(StoreUnavailableError):
                 others.write(settle=[Succeed(held.reservation)])
             holder.rollback()
-        others.write(settle=[Succeed(held.reservation)])  # lost, if the first came through
+        others.write(settle=[Succeed(held.reservation)])  # lost, if the first call succeeded
         assert isinstance(store.find(held.id), SucceededJob)
     finally:
         others.close()
 
 
-def test_a_worker_puts_a_job_off_as_if_it_were_snoozed(
+def test_a_worker_postpones_a_job_as_if_it_were_snoozed(
     cluster: Cluster, store: PostgresStore
 ) -> None:
     store.write([job()])
@@ -254,7 +254,7 @@ def test_a_worker_uses_up_a_rate(cluster: Cluster, store: PostgresStore) -> None
     assert not store.reserve(opened(store).id, ["work"], 1, caps=[cap])
 
 
-def test_a_worker_forgets_what_operators_have_asked_for(
+def test_a_worker_deletes_the_cancellations_of_operators(
     cluster: Cluster, store: PostgresStore
 ) -> None:
     owner, held = running(store)
@@ -285,13 +285,13 @@ def test_a_worker_and_an_operator_forge_failures_and_delete_them(
     assert store.count().failed == 0
 
 
-def test_an_operator_deletes_what_runs(cluster: Cluster, store: PostgresStore) -> None:
+def test_an_operator_deletes_a_running_job(cluster: Cluster, store: PostgresStore) -> None:
     _, held = running(store)
     does(cluster, "operator", "delete from bgjobs.jobs")
     assert store.write(settle=[Succeed(held.reservation)]).lost == [held.reservation]
 
 
-def test_an_operator_postpones_every_job_that_waits(
+def test_an_operator_postpones_every_waiting_job(
     cluster: Cluster, store: PostgresStore
 ) -> None:
     store.write([job()])
@@ -299,7 +299,7 @@ def test_an_operator_postpones_every_job_that_waits(
     assert not store.reserve(opened(store).id, ["work"], 1)
 
 
-def test_an_operator_pauses_queues_and_cancels_what_runs(
+def test_an_operator_pauses_queues_and_cancels_running_jobs(
     cluster: Cluster, store: PostgresStore
 ) -> None:
     owner, held = running(store)
@@ -320,13 +320,13 @@ def test_an_operator_runs_any_worker_with_any_arguments(
     assert held.payload == "[]"
 
 
-def test_a_migrator_owns_it_all(cluster: Cluster, store: PostgresStore) -> None:
+def test_a_migrator_owns_all_tables(cluster: Cluster, store: PostgresStore) -> None:
     with acting(cluster, "migrator") as migrator:
         do(migrator, cluster, "drop table bgjobs.jobs")
         migrator.rollback()
 
 
-def test_who_may_write_a_sqlite_file_may_do_all_of_it(sqlite_path: Path) -> None:
+def test_a_process_that_may_write_a_sqlite_file_may_do_all_of_this(sqlite_path: Path) -> None:
     with fresh_sqlite_store(sqlite_path) as store:
         store.write([job()])
         stranger = sqlite3.connect(sqlite_path)

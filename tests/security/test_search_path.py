@@ -1,4 +1,4 @@
-"""A schema of somebody else's, first in the search path: nothing in it is called or read.
+"""A hostile schema that is first in the search path: nothing in it is called or read.
 
 PostgreSQL looks into its own catalog first, but takes a function or an operator from anywhere
 if its arguments fit better than those of the catalog's (CVE-2018-1058). So it is not enough
@@ -15,7 +15,7 @@ from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_roles import operate, produce, read, work
 
-pytestmark = pytest.mark.xdist_group("search path")  # the traps are laid once
+pytestmark = pytest.mark.xdist_group("search path")  # the schema is created once
 
 ARRAYS = ("text[]", "uuid[]", "integer[]", "smallint[]", "bigint[]", "timestamptz[]")
 NUMBERS = ("smallint", "integer", "bigint")
@@ -70,7 +70,7 @@ BODY = "language plpgsql as 'begin raise exception ''hijacked''; end'"
 
 
 def hostile(schema: str) -> list[str]:
-    """Give the statements that make it: everything has a name and types of ours."""
+    """Return the statements that create it; its objects have names and types of the library."""
     made = [f"create schema {schema}", f"set search_path = {schema}"]
     made += [f"create table {name} (id text)" for name in TABLES]
     made += [f"create function {one} returns int {BODY}" for one in FUNCTIONS]
@@ -105,7 +105,7 @@ def store(hostile_dsn: str) -> Generator[PostgresStore]:
     drop_schema(hostile_dsn, schema)
 
 
-def test_the_schema_is_hostile_indeed(hostile_dsn: str) -> None:
+def test_objects_of_the_hostile_schema_raise_when_used(hostile_dsn: str) -> None:
     with psycopg.connect(hostile_dsn) as connection:
         for statement in (
             b"select cardinality(array['a'])",

@@ -1,4 +1,4 @@
-"""The command line: one seed with all observations, or many with a summary."""
+"""Run one seed and show all observations, or many seeds and show a summary."""
 
 import argparse
 import sys
@@ -17,9 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m tests.reliability.clock_jumps", description=__doc__
     )
-    parser.add_argument("--seed", type=int, help="replay this one and show all observations")
-    parser.add_argument("--seeds", type=int, default=1000, help="how many to run")
-    parser.add_argument("--start", type=int, default=0, help="the first of them")
+    parser.add_argument("--seed", type=int, help="run this one and show all observations")
+    parser.add_argument("--seeds", type=int, default=1000, help="the number of seeds")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--loop", choices=("trio", "asyncio"), default="trio")
     options = parser.parse_args(arguments)
     if options.seed is not None:

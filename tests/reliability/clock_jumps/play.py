@@ -30,7 +30,7 @@ from tests.reliability.clock_jumps.trace import (
     Trace,
 )
 from tests.reliability.clock_jumps.worlds import AGES, CITY, Life, TimedJob, World, world_of
-from tests.simulation.entropy import entropy_of
+from tests.reliability.simulation.determinism import deterministic
 
 Loop = Literal["trio", "asyncio"]
 
@@ -53,7 +53,7 @@ def play(world: World, store: Any, folder: Path, loop: Loop = "trio") -> Trace:
     name, options = virtual_backend(loop)
     clocks = Clocks(world.start)
     stage = _Stage(world, SharedStore(store), folder, Trace(clocks))
-    with entropy_of(world.seed, clocks):
+    with deterministic(world.seed, clocks):
         anyio.run(stage.play, backend=name, backend_options=options)
     return stage.trace
 

@@ -1,4 +1,4 @@
-"""Schedules neither rush, stop, repeat nor lose a run, however clocks and zones change."""
+"""Schedules neither rush, stop, repeat nor lose a run when clocks and zones change."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -42,21 +42,21 @@ def planned_early() -> Generator[None]:
 
 
 @contextmanager
-def patient() -> Generator[None]:
-    """Let a row wait for the time of a clock that was ahead."""
+def waiting_for_a_fast_clock() -> Generator[None]:
+    """Keep a row waiting for the time of a clock that was ahead."""
     with patch(f"{ROW}is_ahead", lambda job, now: False), patch(f"{ROW}restarted", replanned):
         yield
 
 
 @contextmanager
-def provincial() -> Generator[None]:
+def outdated_zones() -> Generator[None]:
     """Treat an instant that was planned with other time zone data as an occurrence."""
     with patch("bgjobs._core.recurrence._may_occur", lambda schedule, at: True):
         yield
 
 
 @contextmanager
-def silent() -> Generator[None]:
+def unreported_misses() -> Generator[None]:
     """Report no occurrences that were missed during another run."""
     with patch(
         "bgjobs._runtime.scheduled.planner.missed_between", lambda plan, after, before: []
@@ -66,9 +66,9 @@ def silent() -> Generator[None]:
 
 MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "planned_early": (planned_early, "rush"),
-    "patient": (patient, "standstill"),
-    "provincial": (provincial, "no occurrence"),
-    "silent": (silent, "missed"),
+    "waiting_for_a_fast_clock": (waiting_for_a_fast_clock, "standstill"),
+    "outdated_zones": (outdated_zones, "no occurrence"),
+    "unreported_misses": (unreported_misses, "missed"),
 }
 """Bugs that are put into the library, each with the promise that it breaks first."""
 
@@ -79,13 +79,13 @@ def test_schedules_keep_their_promises_whatever_the_clocks_do(seeds: Sequence[in
         check(seed)
 
 
-def test_they_keep_them_on_the_other_event_loop() -> None:
+def test_schedules_keep_their_promises_on_asyncio() -> None:
     for seed in range(100, 110):
         check(seed, "asyncio")
 
 
 @pytest.mark.parametrize("loop", ["trio", "asyncio"])
-def test_they_keep_them_on_each_store(database: Database, loop: Loop) -> None:
+def test_schedules_keep_their_promises_on_each_store(database: Database, loop: Loop) -> None:
     store = database.store()
     store.open()
     try:
@@ -97,7 +97,7 @@ def test_they_keep_them_on_each_store(database: Database, loop: Loop) -> None:
         store.close()
 
 
-def test_the_worlds_are_as_rough_as_they_should_be() -> None:
+def test_worlds_have_every_kind_of_job_jump_and_zone() -> None:
     worlds = [world_of(seed) for seed in range(200)]
     jobs = [job for world in worlds for job in world.jobs]
     jumps = [jump for world in worlds for lifecycle in world.lives for jump in lifecycle.jumps]
@@ -112,23 +112,23 @@ def test_the_worlds_are_as_rough_as_they_should_be() -> None:
     assert sum(len(set(each)) == 2 for each in rules) > 20
 
 
-def test_much_is_heard_of_them() -> None:
-    heard = {type(entry.what) for seed in range(5) for entry in run_seed(seed)[0].entries}
-    assert heard >= {Jumped, OccurrenceReplanned, OccurrencesMissed}
+def test_traces_contain_jumps_replanned_and_missed_occurrences() -> None:
+    observed = {type(entry.what) for seed in range(5) for entry in run_seed(seed)[0].entries}
+    assert observed >= {Jumped, OccurrenceReplanned, OccurrencesMissed}
 
 
 NUMBERS = ("jitter", "lasts", "fails", "backoff")
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_fault_put_in_is_found(name: str) -> None:
+def test_each_mutant_is_found(name: str) -> None:
     mutant, promise = MUTANTS[name]
     with mutant():
         assert any(promise in _broken_by(seed) for seed in range(MOST))
 
 
-def test_a_failure_says_how_to_replay_it() -> None:
-    mutant, _ = MUTANTS["silent"]
+def test_a_failure_names_the_command_that_replays_it() -> None:
+    mutant, _ = MUTANTS["unreported_misses"]
     with mutant(), pytest.raises(BrokenPromiseError, match=r"--seed \d+ --loop trio"):
         for seed in range(MOST):
             check(seed)

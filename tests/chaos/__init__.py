@@ -1,1 +1,0 @@
-"""Many processes on one database, for longer than a test may take: `python -m tests.chaos`."""

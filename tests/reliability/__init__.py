@@ -1,1 +1,0 @@
-"""Long runs: chaos, simulation, clock jumps and hostile rows."""

@@ -1,0 +1,143 @@
+"""The workload: handlers, and the records that each run leaves.
+
+The journal gets a line when a run begins. A job that succeeds writes one row, its effect, in
+the transaction that completes it. No constraint prevents a second row, so it would be found.
+"""
+
+import os
+import time
+from functools import partial
+from typing import Any, final
+
+import anyio
+from attrs import frozen
+
+import bgjobs
+from bgjobs._core.config import AnyWorker
+from tests.reliability.chaos.processes.stores import FaultPoints
+from tests.reliability.chaos.settings import Journal, ProcessSettings, monotonic
+
+EFFECTS = "chaos_effects"
+EXPECTED_ERROR = "expected by the chaos run"
+
+
+class HandlerError(Exception):
+    """The error that these handlers raise."""
+
+
+@final
+@frozen
+class Tools:
+    """Everything that the handlers of a process use."""
+
+    settings: ProcessSettings
+    journal: Journal
+    fault_points: FaultPoints
+
+    def begin(self, context: bgjobs.JobContext) -> None:
+        """Write the start of a run to the journal."""
+        job = context.job
+        self.fault_points.reach("handler begins")
+        self.journal.write("run", str(job.id), job.reservations, os.getpid(), monotonic())
+
+    def leave_effect(self, context: bgjobs.JobContext) -> None:
+        """Write the effect in the transaction that completes the job."""
+        context.complete_with(partial(self.write_effect, context.job))
+        self.fault_points.reach("handler ends")
+
+    def write_effect(self, job: bgjobs.Job, connection: Any) -> None:
+        """Write the effect on a connection of either driver, hence Any."""
+        table = self.settings.table(EFFECTS)
+        values = f"'{job.id}', {job.reservations:d}, {os.getpid():d}"
+        connection.execute(f"insert into {table} values ({values})")
+
+
+def workers(tools: Tools) -> list[AnyWorker]:
+    """Return the workers; producers use them only to make requests."""
+    return [
+        _steady(tools),
+        _threaded(tools),
+        _raiser(tools),
+        _snoozer(tools),
+        _discarder(tools),
+        _slow(tools),
+    ]
+
+
+def scheduled_jobs(tools: Tools) -> list[bgjobs.ScheduledJob]:
+    """Return two jobs that run every second; one coalesces late runs, one makes them up."""
+
+    async def beat(context: bgjobs.JobContext) -> None:
+        tools.begin(context)
+        tools.leave_effect(context)
+
+    every, second = (bgjobs.schedule().every_second().build() for _ in range(2))
+    beating, ticking = (bgjobs.worker(name=name)(beat) for name in ("beat", "tick"))
+    return [
+        bgjobs.ScheduledJob(beating, every, poll_interval=0.5),
+        bgjobs.ScheduledJob(ticking, second, poll_interval=0.5, catch_up=1000),
+    ]
+
+
+def _steady(tools: Tools) -> AnyWorker:
+    @bgjobs.worker(name="steady")
+    async def steady(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+        tools.begin(context)
+        await anyio.sleep(milliseconds / 1000)
+        tools.leave_effect(context)
+
+    return steady
+
+
+def _threaded(tools: Tools) -> AnyWorker:
+    @bgjobs.worker(name="threaded")
+    def threaded(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+        tools.begin(context)
+        time.sleep(milliseconds / 1000)
+        tools.leave_effect(context)
+
+    return threaded
+
+
+def _raiser(tools: Tools) -> AnyWorker:
+    @bgjobs.worker(name="raiser")
+    async def raiser(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+        tools.begin(context)
+        tools.leave_effect(context)
+        if context.attempt < 2 + milliseconds % 2:
+            raise HandlerError(EXPECTED_ERROR)
+
+    return raiser
+
+
+def _snoozer(tools: Tools) -> AnyWorker:
+    @bgjobs.worker(name="snoozer")
+    async def snoozer(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+        tools.begin(context)
+        tools.leave_effect(context)
+        if context.job.reservations == 1:
+            tools.journal.write("snooze", str(context.job.id))
+            raise bgjobs.Snooze(for_=milliseconds / 1000)
+
+    return snoozer
+
+
+def _discarder(tools: Tools) -> AnyWorker:
+    @bgjobs.worker(name="discarder")
+    async def discarder(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+        tools.begin(context)
+        tools.leave_effect(context)
+        raise bgjobs.Discard(EXPECTED_ERROR)
+
+    return discarder
+
+
+def _slow(tools: Tools) -> AnyWorker:
+    @bgjobs.worker(name="slow", timeout=0.5)
+    async def slow(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+        tools.begin(context)
+        tools.leave_effect(context)
+        if context.attempt == 1:
+            await anyio.sleep_forever()
+
+    return slow

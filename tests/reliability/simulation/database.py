@@ -1,0 +1,115 @@
+"""The store that all processes share, and triggers that record every changed row."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import cache
+from typing import Any, final
+
+from attrs import frozen
+
+from bgjobs.stores.sqlite import SQLiteStore
+from tests.reliability.simulation.process import START, SharedClock
+
+TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "owners")
+_COLUMNS = (
+    "id, payload, occurrence, available_at, "
+    "reservations, attempts, crashes, interruptions, owner"
+)
+_JOB = (
+    "{0}.id, {0}.payload, {0}.occurrence, {0}.available_at, {0}.reservations, "
+    "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by"
+)
+_OWNER = "{0}.id, null, null, {0}.lease_expires_at, 0, 0, 0, 0, null"
+_EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null"
+_TRIGGERS = (
+    ("stored", "insert", "bgjobs_jobs", "new", _JOB),
+    ("changed", "update", "bgjobs_jobs", "new", _JOB),
+    ("deleted", "delete", "bgjobs_jobs", "old", _JOB),
+    ("succeeded", "insert", "bgjobs_jobs_succeeded", "new", _JOB),
+    ("failed", "insert", "bgjobs_jobs_failed", "new", _JOB),
+    ("pruned", "delete", "bgjobs_jobs_succeeded", "old", _JOB),
+    ("pruned_failure", "delete", "bgjobs_jobs_failed", "old", _JOB),
+    ("opened", "insert", "bgjobs_owners", "new", _OWNER),
+    ("renewed", "update", "bgjobs_owners", "new", _OWNER),
+    ("closed", "delete", "bgjobs_owners", "old", _OWNER),
+    ("effect", "insert", "effects", "new", _EFFECT),
+)
+
+
+@final
+@frozen
+class Change:
+    """A changed row, with its new values; a deleted one with its last values."""
+
+    kind: str
+    id: str
+    payload: str | None
+    occurrence: str | None
+    instant: int
+    """When a job is due, or when the lease of an owner ends."""
+    reservations: int
+    attempts: int
+    crashes: int
+    interruptions: int
+    owner: str | None
+
+
+@final
+class Database:
+    """A database in memory, which is emptied for every seed, since a new one takes longer."""
+
+    def __init__(self) -> None:
+        self._shared_clock: SharedClock | None = None
+        self._read = 0
+        self._written = 0
+        self.store = SQLiteStore(":memory:", clock=self._now)
+        self.store.open()
+        self.store.migrate()
+        # The only connection of a store in memory.
+        self.raw: Any = self.store._executor.connections.writer.raw
+        self.raw.execute("create table effects (job text, reservations integer)")
+        self.raw.execute(f"create table changes (number integer primary key, kind, {_COLUMNS})")
+        for kind, event, table, row, columns in _TRIGGERS:
+            self.raw.execute(
+                f"create trigger record_{kind} after {event} on {table} begin "
+                f"insert into changes (kind, {_COLUMNS}) "
+                f"values ('{kind}', {columns.format(row)}); end"
+            )
+
+    def reset(self, shared_clock: SharedClock) -> None:
+        """Delete all rows, and use another clock."""
+        self._shared_clock = shared_clock
+        with suppress(Exception):  # a transaction that a cancelled simulation left open
+            self.raw.execute("rollback")
+        for table in (*(f"bgjobs_{table}" for table in TABLES), "effects", "changes"):
+            self.raw.execute(f"delete from {table}")
+        self._read = 0
+        self._written = self.raw.total_changes
+
+    def changes(self) -> Sequence[Change]:
+        """Return the changes that were committed since the last call."""
+        if self.raw.total_changes == self._written:
+            return ()
+        self._written = self.raw.total_changes
+        rows = self.raw.execute(
+            f"select number, kind, {_COLUMNS} from changes where number > ? order by number",
+            (self._read,),
+        ).fetchall()
+        if rows:
+            self._read = rows[-1][0]
+        return [Change(*row[1:]) for row in rows]
+
+    def count(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        found: int = self.raw.execute(f"select count(*) from {table}").fetchone()[0]
+        return found
+
+    def _now(self) -> datetime:
+        return START if self._shared_clock is None else self._shared_clock.now()
+
+
+@cache
+def shared_database() -> Database:
+    """Return the database of this process of the operating system."""
+    return Database()

@@ -1,0 +1,133 @@
+"""Bugs that are put into the library on purpose, for the simulation to find."""
+
+import re
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeAlias
+from unittest.mock import patch
+
+from attrs import evolve
+
+from bgjobs._core.ids import new_id
+from bgjobs._runtime.leases.registry import Lease
+from bgjobs._runtime.persistence.group_commit import GroupCommit
+from bgjobs._runtime.persistence.ticket import Ticket
+from bgjobs._runtime.queues.fetcher import Fetcher
+from bgjobs.stores.types import Written
+from tests.reliability.simulation.database import shared_database
+
+Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Returns a context manager that puts a bug in."""
+
+
+@contextmanager
+def _changed_sql(changes: Mapping[str, str], *names: str) -> Generator[None]:
+    """Replace patterns in the statements of these names."""
+    statements = shared_database().store._executor.sql
+    changed: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        [text] = statements[name]
+        for pattern, other in changes.items():
+            text, count = re.subn(pattern, other, text)
+            assert count, f"{name}: {pattern!r} does not match"
+        changed[name] = (text,)
+    with patch.dict(statements._ready, changed):
+        yield
+
+
+def unfenced() -> AbstractContextManager[None]:
+    """Settle a job by its id, whatever its reservation is."""
+    fence = {
+        r'indexed by "bgjobs_jobs_reserved"': "",
+        r"and job\.reserved_by = \S+( '\$\[1\]'\))?": "",
+        r"and job\.reservations = \S+( '\$\[2\]'\))?": "",
+    }
+    return _changed_sql(fence, "succeed", "fail", "requeue", "drop")
+
+
+def early_sweep() -> AbstractContextManager[None]:
+    """Release a job half a lease before the lease of its owner ends."""
+    return _changed_sql({"owner.lease_expires_at > :now": r"\g<0> + 10000000"}, "abandoned")
+
+
+def renewal_of_ended_leases() -> AbstractContextManager[None]:
+    """Renew leases that have ended."""
+    return _changed_sql({"and lease_expires_at > :now": ""}, "heartbeat")
+
+
+@contextmanager
+def new_ids_on_repeat() -> Generator[None]:
+    """Give jobs new ids when a write is repeated."""
+    write: Any = GroupCommit._write
+
+    async def other(commits: GroupCommit, batch: list[Ticket]) -> Written:
+        for ticket in batch:
+            if ticket.repeated:
+                ticket.enqueue = [evolve(new, id=new_id()) for new in ticket.enqueue]
+        written: Written = await write(commits, batch)
+        return written
+
+    with patch.object(GroupCommit, "_write", other):
+        yield
+
+
+@contextmanager
+def separate_transactions() -> Generator[None]:
+    """Store the next occurrence in a transaction of its own, after the end of a run."""
+
+    async def other(commits: GroupCommit, batch: list[Ticket]) -> Written:
+        once, write = commits._dispatch.once, commits._dispatch.store.write
+        ends = [one for ticket in batch for one in ticket.settle]
+        jobs = [evolve(one, after=None) for ticket in batch for one in ticket.enqueue]
+        lost = (await once(write, (), ends)).lost if ends else ()
+        stored = (await once(write, jobs)).jobs if jobs else ()
+        return Written(stored, lost)
+
+    with patch.object(GroupCommit, "_write", other):
+        yield
+
+
+@contextmanager
+def late_lease_check() -> Generator[None]:
+    """Treat a lease as valid until the store refuses to renew it."""
+    with patch.object(
+        Lease, "left", lambda lease, now: 0.0 if lease.refused else lease.seconds
+    ):
+        yield
+
+
+@contextmanager
+def lost_answer_as_refusal() -> Generator[None]:
+    """Treat a lost answer as a refusal."""
+
+    async def other(dispatch: object, settlement: object) -> bool:
+        return False
+
+    with patch("bgjobs._runtime.persistence.group_commit.was_settled", other):
+        yield
+
+
+@contextmanager
+def no_reservation_check() -> Generator[None]:
+    """Do not look for jobs that were reserved though the answer was lost."""
+
+    async def other(fetcher: Fetcher) -> None:
+        fetcher._compare_at = float("inf")
+
+    with patch.object(Fetcher, "_compare", other):
+        yield
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (
+        unfenced,
+        early_sweep,
+        renewal_of_ended_leases,
+        new_ids_on_repeat,
+        separate_transactions,
+        late_lease_check,
+        lost_answer_as_refusal,
+        no_reservation_check,
+    )
+}

@@ -1,0 +1,279 @@
+"""What the checker records: all steps and problems, owners, scheduled jobs and runs."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Literal, final
+from uuid import UUID
+
+import trio
+from attrs import define, field, frozen
+
+from bgjobs._core.occurrences import Occurrence
+from bgjobs.stores.json_columns import load_occurrence
+from tests.reliability.simulation.database import Change
+from tests.reliability.simulation.plan import LEASE
+from tests.reliability.simulation.process import Process, SharedClock
+
+MOST_PROBLEMS = 20
+"""The number of problems that are kept; the first one is the most useful."""
+MOST_CALLS = 50_000
+"""The most calls of the store in a simulation; only an endless loop makes more."""
+
+
+@final
+class Journal:
+    """Records every step; the first problem ends the simulation."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[object, ...]] = []
+        self.problems: list[str] = []
+        self.calls = 0
+        self.stop: Callable[[], None] = lambda: None
+        """Ends the simulation."""
+
+    def record(self, *facts: object) -> None:
+        """Record a step."""
+        self.steps.append((trio.current_time(), *facts))
+
+    def called(self) -> None:
+        """Count a call of the store."""
+        self.calls += 1
+        if self.calls == MOST_CALLS:
+            self.fail(f"{MOST_CALLS} calls of the store without an end")
+
+    def fail(self, text: str) -> None:
+        """Record a problem, and end the simulation."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.record("PROBLEM", text)
+            self.problems.append(f"{trio.current_time():.6f}: {text}")
+        self.stop()
+
+    def expect(self, condition: object, text: str) -> None:
+        """Record a problem unless the condition holds."""
+        if not condition:
+            self.fail(text)
+
+
+def fingerprint(steps: Sequence[tuple[object, ...]]) -> str:
+    """Return a digest of all steps, to compare two simulations of a seed."""
+    return sha256("\n".join(map(repr, steps)).encode()).hexdigest()
+
+
+@final
+@frozen
+class _Lease:
+    process: Process
+    until: int
+
+
+@final
+class Owners:
+    """The owners: the process of each, and its lease."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._open: dict[str, _Lease] = {}
+        self._processes: dict[str, Process] = {}
+        self._unanswered: set[str] = set()
+        self._newest = ""
+
+    @property
+    def rows(self) -> list[str]:
+        """The ids of all owners that have a row."""
+        return list(self._open)
+
+    @property
+    def open(self) -> list[str]:
+        """The names of the processes that have an owner with a row, and know of it."""
+        known = (one for owner, one in self._open.items() if owner not in self._unanswered)
+        return [lease.process.name for lease in known]
+
+    def unanswered(self) -> None:
+        """Record that the process of the newest owner does not know of it."""
+        self._unanswered.add(self._newest)
+
+    def process_of(self, owner: str | None) -> Process | None:
+        """Return the process that opened an owner."""
+        return self._processes.get(owner or "")
+
+    def is_over(self, owner: str | None, now: int) -> bool:
+        """Whether an owner has no lease, or it has ended."""
+        lease = self._open.get(owner or "")
+        return lease is None or lease.until <= now
+
+    def opened(self, process: Process, change: Change) -> None:
+        """Record a new owner."""
+        self._journal.expect(
+            change.id not in self._processes, f"owner {change.id} opened twice"
+        )
+        self._processes[change.id] = process
+        self._newest = change.id
+        self._open[change.id] = _Lease(process, change.instant)
+
+    def renewed(self, process: Process, change: Change, now: int) -> None:
+        """Check a heartbeat: its process is that of the owner, and the lease has not ended."""
+        expect, who = self._journal.expect, f"owner {change.id}"
+        expect(self.process_of(change.id) is process, f"{who} renewed by {process.name}")
+        expect(not self.is_over(change.id, now), f"{who} renewed after its lease had ended")
+        self._open[change.id] = _Lease(process, change.instant)
+
+    def closed(self, process: Process, change: Change, now: int) -> None:
+        """Check a deleted owner: its process deleted it, or its lease has ended."""
+        mine = self.process_of(change.id) is process
+        alive = not self.is_over(change.id, now)
+        text = f"owner {change.id} closed by {process.name} before its lease has ended"
+        self._journal.expect(mine or not alive, text)
+        self._open.pop(change.id, None)
+
+
+@final
+@define
+class _Chain:
+    """The state of one scheduled job."""
+
+    live: int = 0
+    last: datetime | None = None
+    """The latest occurrence that was stored."""
+    before: datetime | None = None
+    """The one before it, which is the latest again when that one is replaced."""
+    served: datetime | None = None
+    """The latest occurrence whose job has ended."""
+
+
+@final
+class Schedules:
+    """Checks the rows of scheduled jobs."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._chains: dict[str, _Chain] = {}
+
+    def stored(self, change: Change) -> None:
+        """Check a new occurrence."""
+        occurrence = _occurrence(change)
+        name = occurrence.recurrence.name
+        chain = self._chains.setdefault(name, _Chain())
+        chain.live += 1
+        is_later = chain.last is None or occurrence.at > chain.last
+        self._journal.expect(is_later, f"{name}: {occurrence.at} planned after {chain.last}")
+        right = occurrence.previous == chain.served
+        text = f"{name}: previous is {occurrence.previous}, not {chain.served}"
+        self._journal.expect(right, text)
+        chain.before, chain.last = chain.last, occurrence.at
+
+    def ended(self, change: Change, *, dropped: bool, replaced: bool) -> None:
+        """Record the end of an occurrence; one that was dropped or replaced was not served.
+
+        The replacement may be the same occurrence: a process with an outdated time of the store
+        asked for another one, and the store has planned by its own time.
+        """
+        occurrence = _occurrence(change)
+        chain = self._chains[occurrence.recurrence.name]
+        chain.live -= 1
+        if replaced:
+            chain.last = chain.before
+        elif not dropped:
+            chain.served = occurrence.at
+
+    def check(self) -> None:
+        """Check that each scheduled job has one live row after a transaction."""
+        for name, chain in self._chains.items():
+            self._journal.expect(chain.live == 1, f"{name}: {chain.live} live rows")
+
+
+def _occurrence(change: Change) -> Occurrence:
+    occurrence = load_occurrence(change.occurrence)
+    assert occurrence is not None
+    return occurrence
+
+
+End = Literal[
+    "returned",
+    "raised in transaction",
+    "raised",
+    "discarded",
+    "snoozed",
+    "crashed",
+    "cancelled",
+    "killed",
+]
+
+
+@final
+@define(eq=False)
+class Run:
+    """A call of a handler."""
+
+    job: str
+    number: int
+    """The number of the reservation."""
+    process: Process
+    timed: bool
+    """Whether its worker has a timeout."""
+    started: float = field(factory=trio.current_time)
+    end: End | None = None
+    """None while it runs."""
+    writes: bool = False
+    """Whether it has passed work to `complete_with`."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether its end counts as an attempt."""
+        return self.end in ("raised", "raised in transaction") or (
+            self.timed and self.end == "cancelled"
+        )
+
+
+@final
+class Runs:
+    """All runs; checks that each reservation has one, and that each job has one at a time."""
+
+    def __init__(self, journal: Journal, shared_clock: SharedClock) -> None:
+        self._journal = journal
+        self._shared_clock = shared_clock
+        self._all: dict[tuple[str, int], Run] = {}
+        self._by_job: dict[str, list[Run]] = {}
+
+    def of(self, job: str, number: int) -> Run | None:
+        """Return the run of a reservation, or None."""
+        return self._all.get((job, number))
+
+    def count(self, job: UUID) -> int:
+        """Return how many runs of a job have begun."""
+        return len(self._by_job.get(str(job), ()))
+
+    def began(self, process: Process, job: UUID, number: int, *, timed: bool) -> Run:
+        """Record and check the call of a handler."""
+        run = Run(str(job), number, process, timed)
+        what = f"job {job}, reservation {number}, on {process.name}"
+        self._journal.record(process.name, "began", str(job), number)
+        self._journal.expect((run.job, number) not in self._all, f"{what}: began twice")
+        others = self._by_job.setdefault(run.job, [])
+        for other in others:
+            beside = other.end is None and not (self.is_excused(other) or self.is_excused(run))
+            text = f"{what}: began beside reservation {other.number} on {other.process.name}"
+            self._journal.expect(not beside, text)
+        self._all[run.job, number] = run
+        others.append(run)
+        return run
+
+    def ended(self, run: Run, end: End) -> None:
+        """Record how a handler ended; only the first end of a run counts."""
+        if run.end is None:
+            run.end = end
+            self._journal.record(run.process.name, end, run.job, run.number)
+
+    def killed(self, process: Process) -> None:
+        """Record the end of all runs of a process that was killed."""
+        for run in self._all.values():
+            if run.process is process:
+                self.ended(run, "killed")
+
+    def is_excused(self, run: Run) -> bool:
+        """Whether its process may be unaware that it has lost the job.
+
+        The process was paused, or the clock of the store jumped, so the lease ended unnoticed.
+        """
+        since = run.started - LEASE
+        return run.process.was_paused_since(since) or self._shared_clock.has_jumped_since(since)

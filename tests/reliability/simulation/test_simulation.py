@@ -1,0 +1,106 @@
+"""Seeds have no problems, replay exactly, and find the bugs of all mutants."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.simulation.mutants import MUTANTS
+from tests.reliability.simulation.plan import isolates_a_node
+from tests.reliability.simulation.simulation import SimulationError, check, simulate
+
+ROOT = Path(__file__).parents[3]
+CHUNKS = [
+    range(40),
+    *(
+        pytest.param(range(start, start + 40), marks=pytest.mark.slow)
+        for start in range(40, 120, 40)
+    ),
+]
+EXPECTED_STEPS = {
+    *("pause", "kill", "stop", "jump", "outage", "is not reached", "is not answered"),
+    *(
+        "returned",
+        "raised in transaction",
+        "raised",
+        "discarded",
+        "snoozed",
+        "crashed",
+        "cancelled",
+        "killed",
+    ),
+    *("stored", "changed", "deleted", "succeeded", "failed", "effect"),
+    *("opened", "renewed", "closed", "answered"),
+}
+"""The kinds of steps that occur in any hundred seeds."""
+MOST = 500
+"""The number of seeds within which every mutant is found."""
+SEEDS_TO_TRY = {"late_lease_check": isolates_a_node}
+"""The seeds in which the mutant that takes longest can be found."""
+
+
+@pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"from-{seeds[0]}")
+def test_no_seed_has_problems(seeds: range) -> None:
+    for seed in seeds:
+        check(seed)
+
+
+def test_a_hundred_seeds_have_every_kind_of_fault_and_step() -> None:
+    missing: set[object] = set(EXPECTED_STEPS)
+    for seed in range(100):
+        missing -= {word for step in simulate(seed).steps for word in step}
+        if not missing:
+            break
+    assert not missing
+
+
+def test_a_seed_replays_exactly_in_one_process() -> None:
+    first = simulate(11)
+    simulate(12)
+    assert len(first.steps) > 100
+    assert simulate(11).fingerprint == first.fingerprint
+
+
+def test_a_seed_replays_exactly_in_another_process() -> None:
+    assert replayed("11", hash_seed="1") == replayed("11", hash_seed="2")
+    assert simulate(11).fingerprint in replayed("11", hash_seed="3")
+
+
+def test_two_seeds_have_different_steps() -> None:
+    assert simulate(11).fingerprint != simulate(12).fingerprint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_each_mutant_is_found(name: str) -> None:
+    with MUTANTS[name]():
+        assert first_failure(filter(SEEDS_TO_TRY.get(name, any_seed), range(MOST))) is not None
+
+
+def test_a_failure_names_the_command_that_replays_it() -> None:
+    with MUTANTS["early_sweep"](), pytest.raises(SimulationError, match=r"--seed \d+"):
+        for seed in range(MOST):
+            check(seed)
+
+
+def any_seed(seed: int) -> bool:
+    return True
+
+
+def first_failure(seeds: Iterable[int]) -> int | None:
+    return next((seed for seed in seeds if simulate(seed).problems), None)
+
+
+def replayed(seed: str, *, hash_seed: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reliability.simulation", "--seed", seed],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout

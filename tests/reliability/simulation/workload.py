@@ -1,0 +1,189 @@
+"""The workload: handlers that do what the plan says, and the log of enqueued jobs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, final
+from uuid import UUID
+
+import trio
+from attrs import frozen
+
+import bgjobs
+from bgjobs._core.jobs import Job
+from bgjobs._core.outcomes import Discard, Snooze
+from bgjobs._core.requests import JobRequest
+from tests.reliability.simulation.plan import TIMEOUT, PlannedJob, Step
+from tests.reliability.simulation.process import PROCESS
+from tests.reliability.simulation.records import Journal, Run, Runs
+
+SNOOZE = 2.0
+"""Seconds."""
+BEAT = Step("return", 0.5)
+"""What a run of a scheduled job does."""
+
+
+class Bug(BaseException):
+    """An error that crashes the queue."""
+
+
+class TransactionError(Exception):
+    """An error inside the transaction that completes a job."""
+
+
+@final
+@frozen
+class Workload:
+    """Everything that the handlers use."""
+
+    runs: Runs
+    planned_jobs: Mapping[int, PlannedJob]
+
+
+WORKLOAD: ContextVar[Workload] = ContextVar("WORKLOAD")
+
+
+@bgjobs.worker(name="plain")
+async def plain(context: bgjobs.JobContext, number: int) -> None:
+    """Do what the plan says for the job of this number."""
+    planned_job = WORKLOAD.get().planned_jobs[number]
+    await _perform(context, planned_job.steps, writes=planned_job.writes, timed=False)
+
+
+@bgjobs.worker(name="timed", timeout=TIMEOUT)
+async def timed(context: bgjobs.JobContext, number: int) -> None:
+    """Do the same, with a timeout."""
+    planned_job = WORKLOAD.get().planned_jobs[number]
+    await _perform(context, planned_job.steps, writes=planned_job.writes, timed=True)
+
+
+@bgjobs.worker(name="beat")
+async def beat(context: bgjobs.JobContext) -> None:
+    """Run for a scheduled job."""
+    await _perform(context, (BEAT,) * 100, writes=True, timed=False)
+
+
+WORKERS = {worker.name: worker for worker in (plain, timed)}
+
+
+def request_for(planned_job: PlannedJob) -> JobRequest:
+    """Return the request of a planned job."""
+    request = (
+        WORKERS[planned_job.worker].request(planned_job.number).priority(planned_job.priority)
+    )
+    if planned_job.delay:
+        request = request.available_in(seconds=planned_job.delay)
+    return request if planned_job.key is None else request.unique(planned_job.key)
+
+
+async def _perform(
+    context: bgjobs.JobContext, steps: tuple[Step, ...], *, writes: bool, timed: bool
+) -> None:
+    process, job = PROCESS.get(), context.job
+    if process.was_killed:
+        await trio.lowlevel.checkpoint()  # its cancellation
+        return
+    runs = WORKLOAD.get().runs
+    turn = runs.count(job.id)
+    step = steps[turn] if turn < len(steps) else Step()
+    run = runs.began(process, job.id, job.reservations, timed=timed)
+    try:
+        await trio.sleep(step.seconds)
+    except trio.Cancelled:
+        runs.ended(run, "cancelled")
+        raise
+    if writes:
+        run.writes = True
+        context.complete_with(_effect(run))
+    _finish(runs, run, step, context)
+
+
+def _effect(run: Run) -> Callable[[Any], None]:
+    # Any: the connection of the driver.
+    return lambda raw: raw.execute("insert into effects values (?, ?)", (run.job, run.number))
+
+
+def _finish(runs: Runs, run: Run, step: Step, context: bgjobs.JobContext) -> None:
+    match step.action:
+        case "raise":
+            runs.ended(run, "raised")
+            raise ValueError("as planned")
+        case "discard":
+            runs.ended(run, "discarded")
+            raise Discard("as planned")
+        case "snooze":
+            runs.ended(run, "snoozed")
+            raise Snooze(for_=SNOOZE)
+        case "crash":
+            runs.ended(run, "crashed")
+            raise Bug
+        case "raise in transaction":
+            runs.ended(run, "raised in transaction")
+            context.complete_with(_raise_in_transaction)
+        case "return":
+            runs.ended(run, "returned")
+
+
+def _raise_in_transaction(raw: object) -> None:
+    raise TransactionError
+
+
+@final
+class EnqueueLog:
+    """The planned jobs: each group is enqueued once, by any process."""
+
+    def __init__(self, groups: Sequence[Sequence[PlannedJob]], journal: Journal) -> None:
+        self.planned_jobs = {one.number: one for group in groups for one in group}
+        self._groups = [tuple(one.number for one in group) for group in groups]
+        self._left = list(reversed(self._groups))
+        self._journal = journal
+        self._stored: dict[int, UUID] = {}
+        self._answered: dict[int, UUID] = {}
+        self._open = len(self._groups)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every group was enqueued, with or without success."""
+        return self._open == 0
+
+    def next_group(self) -> tuple[PlannedJob, ...]:
+        """Return the next group to enqueue; an empty one if none is left."""
+        if not self._left:
+            return ()
+        return tuple(self.planned_jobs[number] for number in self._left.pop())
+
+    def return_group(self, group: Sequence[PlannedJob]) -> None:
+        """Leave a group to another process, as this one has not begun to enqueue it."""
+        self._left.append(tuple(one.number for one in group))
+
+    def finished(self) -> None:
+        """Record that a group was enqueued, with or without success."""
+        self._open -= 1
+
+    def stored(self, number: int, job: UUID) -> None:
+        """Record that a planned job was stored, and check that it was not before."""
+        found = self._stored.setdefault(number, job)
+        self._journal.expect(
+            found == job, f"planned job {number}: stored as {found} and as {job}"
+        )
+
+    def answered(self, group: Sequence[PlannedJob], jobs: Sequence[Job]) -> None:
+        """Record that a group was acknowledged, and check the returned jobs."""
+        for planned_job, job in zip(group, jobs, strict=True):
+            self._journal.record("answered", planned_job.number, str(job.id))
+            self._answered[planned_job.number] = job.id
+            theirs = job.unique_key == planned_job.key and planned_job.key is not None
+            mine = self._stored.get(planned_job.number) == job.id
+            self._journal.expect(
+                mine or theirs, f"planned job {planned_job.number}: acknowledged as {job.id}"
+            )
+
+    def check(self, ended: Sequence[UUID]) -> None:
+        """Check that all acknowledged jobs have ended, and that groups are complete."""
+        known = set(ended)
+        for number, job in self._answered.items():
+            self._journal.expect(job in known, f"planned job {number}: {job} did not end")
+        for group in self._groups:
+            stored = [number for number in group if number in self._stored]
+            whole = len(stored) in (0, len(group))
+            keyed = any(self.planned_jobs[number].key for number in group)
+            self._journal.expect(whole or keyed, f"group {group}: only {stored} were stored")
