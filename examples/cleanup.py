@@ -46,7 +46,7 @@ async def clean_database(context: bgjobs.JobContext) -> None:
 
 def deleting(table: str, condition: str) -> Callable[[sqlite3.Connection], None]:
     def delete(connection: sqlite3.Connection) -> None:
-        # Both parts stand in this file; what a user says would be a parameter.
+        # The file name is fixed here; input of a user would be a bound parameter.
         gone = connection.execute(f"delete from {table} where {condition}")  # noqa: S608
         print(f"{table}: {gone.rowcount} deleted")
 

@@ -33,7 +33,7 @@ ARCHIVE = schedules.from_cron("0 4 1,15 * *", tz=PARIS)
 def told(context: bgjobs.JobContext, what: str, when: schedules.Schedule) -> None:
     """Print a line about a run: what its wall clock shows, and what the clocks did to it."""
     occurrence = context.occurrence
-    if occurrence is None:  # somebody enqueued it by hand
+    if occurrence is None:  # it was enqueued directly
         print(what)
         return
     local = occurrence.at.astimezone(ZoneInfo(PARIS))
@@ -84,7 +84,7 @@ WORKERS = {
 
 
 def scheduled_jobs() -> list[bgjobs.ScheduledJob]:
-    """Give one scheduled job for each worker; a failed run is tried again after an hour."""
+    """Return a scheduled job for each worker; failed runs are retried after an hour."""
     return [
         bgjobs.ScheduledJob(
             worker, when, backoff=bgjobs.backoff.Constant(3600), poll_interval=86_400
@@ -106,7 +106,7 @@ async def live() -> None:
 
 
 async def replay(duration: timedelta) -> None:
-    """Let so much virtual time pass."""
+    """Advance the virtual clock by this much."""
     ages = 1e9  # every heartbeat would end a jump of the clock
     config = bgjobs.Config(
         store=bgjobs.SQLiteStore(":memory:"),

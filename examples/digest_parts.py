@@ -88,14 +88,14 @@ def insert(connection: Any, row: Digest) -> None:
 
 
 def results(database: Database) -> list[Digest]:
-    """Give the rows that the jobs have written."""
+    """Return the rows that the jobs have written."""
     with closing(database.connect()) as connection:
         found = execute(connection, "select path, lines, bytes, sha256 from digest.digests")
         return [Digest(*row) for row in found]
 
 
 def walk(root: Path, database: Database) -> Iterator[tuple[str, int]]:
-    """Give the regular files under `root` and their sizes; names that are no text are left."""
+    """Return the files under `root` with their sizes; names that are not text are left out."""
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in LEFT_OUT]
         for path in (Path(folder, name) for name in names):
@@ -120,7 +120,7 @@ class Meter:
         self._bar = self.progress.add_task("", total=self._total, completed=done)
 
     def listen(self, event: bgjobs.Event) -> None:
-        """Hear what the library tells; one job is one step."""
+        """Advance the progress bar; each job is one step."""
         if not isinstance(event, JobSucceeded | JobFailed):
             return
         self._done += 1

@@ -2,7 +2,7 @@
 
     python examples/enqueue_only.py cat.jpg dog.jpg
 
-The jobs are stored in the transaction that stores the pictures. Whoever runs them lists
+The jobs are stored in the transaction that stores the pictures. The process that runs them has
 `make_thumbnail` in a queue over the same file.
 """
 

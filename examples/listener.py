@@ -23,7 +23,7 @@ def count(event: Event) -> None:
 
 
 async def alert(event: Event) -> None:
-    """Take your time: an async listener has a mailbox and holds nobody up."""
+    """Send the event; an async listener has a buffer, so it delays no queue."""
     if isinstance(event, JobFailed):
         await trio.sleep(0.1)  # the call of your alerting service
         *_, reason = event.error.splitlines()

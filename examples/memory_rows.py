@@ -45,7 +45,7 @@ class Rows:
         return (job for job in self.live.values() if job.reserved_by is not None)
 
     def holder(self, name: str, key: str | None) -> Job | None:
-        """Give the live job that has this unique key."""
+        """Return the live job that has this unique key."""
         if key is None:
             return None
         named = (job for job in self.live.values() if job.name == name)
@@ -71,7 +71,7 @@ class Rows:
         """Write how a run ended; False when its reservation is not there any more."""
         job = self.live.get(one.reservation.job_id)
         if job is None or job.reserved_by is None or job.reservation != one.reservation:
-            return False  # the fence: somebody else has the job by now, or nobody
+            return False  # the fence: the job has another reservation by now, or none
         del self.live[job.id]
         match one:
             case Succeed():
@@ -95,7 +95,7 @@ class Rows:
         limit: int,
         now: datetime,
     ) -> list[Job]:
-        """Give due jobs to an owner, the most urgent first, as far as the caps allow."""
+        """Reserve due jobs for an owner, most urgent first, within the caps."""
         due = sorted(
             (job for job in self.waiting() if job.name in names and job.available_at <= now),
             key=lambda job: (job.priority, job.available_at, job.id),
@@ -110,7 +110,7 @@ class Rows:
         return taken
 
     def openings(self, caps: Sequence[Cap], now: datetime) -> Openings:
-        """Say how many more jobs of the workers with caps may be reserved."""
+        """Return how many more jobs of the workers with caps may be reserved."""
         return openings(caps, {cap.name: self._use(cap, now) for cap in caps})
 
     def _use(self, cap: Cap, now: datetime) -> Use:

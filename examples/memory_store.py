@@ -240,10 +240,10 @@ class MemoryStore:
         return deleted
 
     def notify(self, names: Collection[str]) -> None:
-        """Tell nobody: no other process sees this."""
+        """Do nothing: no other process sees this store."""
 
     def watch(self) -> None:
-        """Watch nothing: nobody else changes it."""
+        """Return None: no other process changes this store."""
 
     def enqueue_in(
         self,

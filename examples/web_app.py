@@ -5,7 +5,7 @@
     uvicorn web_app:app                             the same on asyncio
     curl -X POST http://127.0.0.1:8000/orders/ada
 
-There are two pieces to sell: the third order is refused, and nobody gets an e-mail about it.
+There are two pieces to sell: the third order is refused, and no e-mail is sent for it.
 """
 
 import sqlite3

@@ -40,7 +40,7 @@ from bgjobs.events import Migrated, SetupFailed
 async def run(config: Config) -> AsyncGenerator[BgJobs]:
     """Run an application for the length of an `async with` block.
 
-    Leaving the block stops the application: its queues start no more jobs, handlers may run on
+    Leaving the block stops the application: its queues start no new jobs, handlers may run on
     for `config.grace` seconds and are then cancelled, and unfinished jobs are released, so that
     they run again. If the block raises or is cancelled, handlers are cancelled at once.
     Afterwards no job is reserved by this process, except where the store was unavailable: those

@@ -116,7 +116,7 @@ class Mailbox:
         return False
 
     def close(self) -> None:
-        """Accept no more events, and start the time limit for the buffered ones."""
+        """Refuse new events, and start the time limit for the buffered ones."""
         self._send.close()
         self._scope.deadline = current_time() + DRAIN_TIMEOUT
 
@@ -165,11 +165,11 @@ class EventStream:
             raise StopAsyncIteration from None
 
     def end(self) -> None:
-        """Accept no more events; the iteration ends after the buffered ones."""
+        """Refuse new events; the iteration ends after the buffered ones."""
         self._send.close()
 
     def close(self) -> None:
-        """Accept no more events and end the iteration at once."""
+        """Refuse new events and end the iteration at once."""
         self._send.close()
         self._receive.close()
 
@@ -205,7 +205,7 @@ class Deliveries:
             await self._closed.wait()
 
     def close(self) -> None:
-        """Accept no more events; `run` ends after the buffered ones."""
+        """Refuse new events; `run` ends after the buffered ones."""
         self._closed.set()
         for mailbox in self._mailboxes:
             mailbox.close()
@@ -289,7 +289,7 @@ class Bus:
             stream.close()
 
     def remove_listeners(self) -> None:
-        """End this scope, in which no more events happen."""
+        """End this scope, after which it has no events."""
         for _, sink in self._sinks:
             if isinstance(sink, Mailbox):
                 self.deliveries.remove(sink)

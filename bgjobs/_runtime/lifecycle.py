@@ -26,7 +26,7 @@ class Lifecycle:
 
     @property
     def is_ending(self) -> bool:
-        """Whether the application stops: it starts no more jobs, so do not wait for any."""
+        """Whether the application stops: it starts no new jobs, so do not wait for one."""
         return self.left or self.stopping.is_set()
 
     def is_torn_down(self, since: int) -> bool:

@@ -51,7 +51,7 @@ def schema_of(store: PostgresStore) -> str:
 
 @contextmanager
 def held(dsn: str, store: PostgresStore, *names: str) -> Generator[psycopg.Connection[Any]]:
-    """Hold the keys of these schedules in an open transaction."""
+    """Keep the keys of these schedules locked by an open transaction."""
     insert = (
         f'insert into "{schema_of(store)}".jobs'
         " (id, name, payload, created_at, available_at, unique_key)"

@@ -225,7 +225,7 @@ def test_memory_takes_the_callers_own_database() -> None:
 def test_a_connection_to_another_database_is_refused(
     other: str, tmp_path: Path, sqlite_store: SQLiteStore
 ) -> None:
-    """Nobody would ever run the jobs that are stored there."""
+    """No process would run jobs that are stored there."""
     path = other if other == ":memory:" else str(tmp_path / other)
     with fresh_sqlite_store(path) as another, closing(sqlite3.connect(path)) as raw:
         expected = "jobs.db: expected a connection to this file, found one to "

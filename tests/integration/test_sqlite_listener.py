@@ -119,7 +119,7 @@ def test_a_commit_during_a_look_is_not_taken_for_a_lost_report(
 
 
 def test_the_log_is_not_deleted_while_it_is_watched(sqlite_path: Path) -> None:
-    """Whoever closes the file last deletes it, and the source has the file open."""
+    """The last process that closes the file deletes it, and the source has it open."""
     with fresh_sqlite_store(sqlite_path) as store:
         source = store.watch()
         assert isinstance(source, SQLiteChangeSource)

@@ -153,7 +153,7 @@ def test_counting_ends_at_its_limit(
     values = {"names": names, "at_most": 100, "now": to_microseconds(NOW + SECOND)}
     cost, _ = _cost(raw, "count", values)
     looked_at = ROWS if names in ('["absent"]', '["rare", "w2", "w3"]') else 400
-    # What is reserved is never much, and has no index of its own by the worker.
+    # Few jobs are reserved at a time, so they have no index by worker.
     assert cost <= 5000 + 20 * 500 + 25 * looked_at
 
 

@@ -116,7 +116,7 @@ def test_reserve_leaps_and_reads_only_what_it_takes(
         "SEARCH bgjobs_owners USING PRIMARY KEY (id=?)",
     ):
         assert step in plan
-    # What is sorted are the jobs that are taken, the levels, and the few that were delayed.
+    # Only the reserved jobs, the levels and the few delayed jobs are sorted.
     assert plan.count("TEMP B-TREE") == 4, plan
     assert "BLOOM FILTER" not in plan
 

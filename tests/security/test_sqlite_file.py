@@ -246,7 +246,7 @@ def test_no_connection_trusts_the_schema_or_loads_extensions(path: str, tmp_path
 
 
 def test_a_trigger_in_the_file_cannot_call_what_the_schema_may_not(tmp_path: Path) -> None:
-    """Somebody's trigger is as untrusted as the rest of the file."""
+    """A trigger is as untrusted as the rest of the file."""
     path = tmp_path / "jobs.db"
     use(path).close()
     with sqlite3.connect(path) as raw:

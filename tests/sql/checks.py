@@ -233,7 +233,7 @@ CHECKS: tuple[Check, ...] = tuple(
 
 
 def _stored_again(store: OperatedStore, connect: Connect, table: str) -> UUID:
-    """Let a job wait that has ended: a write of it was slower than its run."""
+    """Store an ended job as waiting: a write of it was slower than its run."""
     ended = _end(store, table)
     put_one(store)
     _run(connect, f"update {{}}jobs set id = '{ended}'")

@@ -1,4 +1,4 @@
-"""Mutants that no check can reject, because what is missing is ensured elsewhere, too."""
+"""Mutants that no check can reject, because another part of the statement ensures the same."""
 
 import re
 

@@ -128,7 +128,7 @@ _WRITING = frozenset(
 
 
 def _constants(module: ast.Module) -> Iterator[tuple[int, str]]:
-    """Give the strings of a module that are not documentation, the parts of f-strings too."""
+    """Return the strings of a module but its docstrings; parts of f-strings included."""
     documents = {node.value for node in ast.walk(module) if isinstance(node, ast.Expr)}
     for node in ast.walk(module):
         if isinstance(node, ast.Constant) and node not in documents:
@@ -139,7 +139,7 @@ def _constants(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def writing_strings(text: str) -> list[str]:
-    """Give the strings of a module that may be, or become, a statement that writes rows."""
+    """Return the strings of a module that may become a statement that writes rows."""
     return [
         f"{line}: {constant}"
         for line, constant in _constants(ast.parse(text))

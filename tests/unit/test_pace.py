@@ -4,7 +4,7 @@ from bgjobs._runtime.queues.fetcher import MOST_AHEAD, Pace
 
 
 def paced(slots: int, *, finished: int, seconds: float, look: float) -> Pace:
-    """Give the pace after so many jobs in so many seconds, and a look that took `look`."""
+    """Return the pace after this many jobs in this many seconds, and a look of `look` s."""
     pace = Pace(slots)
     pace.begin(0.0, 0)
     pace.begin(seconds, finished)

@@ -69,7 +69,7 @@ def test_a_log_that_restarts_is_short_again(raw: sqlite3.Connection, length: Log
 def test_after_a_checkpoint_some_more_frames_are_waited_for(
     raw: sqlite3.Connection, length: LogLength, tmp_path: Path
 ) -> None:
-    """So that a checkpoint that a reader holds up is not repeated at each commit."""
+    """A checkpoint that a reader blocks is not repeated at each commit."""
     with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as reader:
         write(raw, 1)
         reader.execute("begin")

@@ -71,7 +71,7 @@ class Pace:
 
 
 STALE = 1.0
-"""Seconds after which jobs that were reserved ahead are given back if no slot was free."""
+"""Seconds after which jobs that were reserved ahead are released if no slot was free."""
 MOST_UNSETTLED = 4000
 """How many ends may wait for their commit; with more, no job is reserved."""
 RETRY_FACTOR, LONGEST_RETRY = 6, 12.0
@@ -246,7 +246,7 @@ class Fetcher:
             self._inbox.put(attempts)
 
     async def _empty_inbox(self) -> None:
-        """Give back the jobs that wait for a slot, so that other processes can run them."""
+        """Release the jobs that wait for a slot, so that other processes can run them."""
         suspect, self._suspect = self._suspect, None
         waiting = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
         for attempt in waiting:
@@ -286,7 +286,7 @@ class Fetcher:
         return min(wait, longest)
 
     async def _compare(self) -> None:
-        """Give back jobs that the store says the owner holds, and that are unknown here."""
+        """Release jobs that the owner holds in the store and that this queue does not know."""
         known = {job.reservation for job in self._control.running}
         unknown = [
             job
@@ -309,7 +309,7 @@ class Fetcher:
             )
         except RowRefusedError:
             if len(jobs) > 1:
-                for job in jobs:  # so that all others are given back
+                for job in jobs:  # so that all others are released
                     await self._give_back([job], delay)
             elif not await set_refused_apart(self._services, jobs[0]):
                 raise
@@ -320,7 +320,7 @@ class Fetcher:
                 await self._cancel(job, reason)
 
     async def _cancel(self, job: Job, reason: str) -> None:
-        """Emit the end of a job that an operator cancelled before it was given back."""
+        """Emit the end of a job that an operator cancelled before it was released."""
         services = self._services
         ended = await end_cancelled(services, job, put_back(job), reason)
         if ended.kept:

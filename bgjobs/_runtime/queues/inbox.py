@@ -76,7 +76,7 @@ class Inbox:
         return self._attempts.popleft()
 
     async def pause(self, now: float) -> None:
-        """Let other tasks run if the turn of the slots is over, and no slot is pausing."""
+        """Yield to other tasks if the turn of the slots is over and no slot is pausing."""
         if self._turn_ends is None:
             self._turn_ends = now + TURN
         if now < self._turn_ends or self._pausing:

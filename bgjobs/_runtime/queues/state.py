@@ -100,10 +100,10 @@ class QueueControl:
         self._paused, self._paused_everywhere = here, everywhere
         if before != self.paused:
             self.bus.emit(QueuePaused if self.paused else QueueResumed, self.name)
-            self._wake()  # reserved jobs that have not started are given back at once
+            self._wake()  # reserved jobs that have not started are released at once
 
     def stop(self, grace: float) -> None:
-        """Reserve no more jobs; cancel handlers that still run after `grace` seconds.
+        """Stop reserving jobs; cancel handlers that still run after `grace` seconds.
 
         A second call can only shorten the grace.
         """

@@ -38,7 +38,7 @@ def queues(context: click.Context, *, with_json: bool) -> None:
 @_name
 @pass_session
 def pause(session: CommandSession, name: str) -> None:
-    """Start no more jobs of this queue until you resume it.
+    """Start no new jobs of this queue until you resume it.
 
     This applies to all nodes. Jobs that are running finish.
     """

@@ -58,7 +58,7 @@ def run(
 ) -> None:
     """Run the queues and scheduled jobs until TERM or INT (Ctrl-C).
 
-    The first signal starts no more jobs and lets handlers finish within the application's
+    The first signal stops new jobs and lets handlers finish within the application's
     grace. A second signal cancels them. Unfinished jobs run again later.
     """
     config = session.config

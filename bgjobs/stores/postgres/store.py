@@ -80,7 +80,7 @@ class PostgresStore:
             call_timeout: After how many seconds without an answer a call fails and its
                 connection is closed; a heartbeat after a quarter of the lease, if that is less.
                 Migrations and the work of `complete` have no limit.
-            listeners: Who is told of the store's own events.
+            listeners: They receive the events of this store.
         """
         check_settings(pool_size, call_timeout, listen, listen_dsn, prepared_statements)
         source = source_of(conninfo_or_pool, pool_size, schema)
@@ -114,7 +114,7 @@ class PostgresStore:
 
     @property
     def listeners(self) -> Sequence[Listener]:
-        """Who is told of this store's own events."""
+        """Listeners that receive the events of this store."""
         return self._listeners
 
     @property
@@ -374,7 +374,7 @@ class PostgresStore:
         *,
         now: datetime | None = None,
     ) -> Sequence[Job]:
-        """Store jobs on your connection, inside its transaction; listeners hear of its commit.
+        """Store jobs on your connection, inside its transaction; listeners learn of its commit.
 
         If none is open, one is begun, which your `commit()` ends.
 

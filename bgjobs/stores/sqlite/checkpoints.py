@@ -23,7 +23,7 @@ SAFE_VERSIONS = "3.44.6 and later 3.44, 3.50.7 and later 3.50, or 3.51.3 and new
 LONG = 1000
 """Frames, one for each page that was written: the default of `pragma wal_autocheckpoint`."""
 AGAIN = 250
-"""More frames to wait for after a checkpoint that a reader held up."""
+"""More frames to wait for after a checkpoint that a reader blocked."""
 _FEW = 8
 """Changed rows after which the length of the log is not read, as that takes two reads."""
 

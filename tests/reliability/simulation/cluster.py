@@ -51,7 +51,7 @@ class Cluster:
         """The process that each node runs now."""
         self.running: dict[Process, bgjobs.BgJobs] = {}
         self.is_closing = False
-        """Whether no more processes are started."""
+        """Whether the cluster starts no new processes."""
         self._starts = 0
         self._random = Random(f"clients {plan.seed}")
         WORKLOAD.set(Workload(self.checker.runs, self.enqueue_log.planned_jobs))

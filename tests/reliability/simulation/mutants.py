@@ -57,7 +57,7 @@ def renewal_of_ended_leases() -> AbstractContextManager[None]:
 
 @contextmanager
 def new_ids_on_repeat() -> Generator[None]:
-    """Give jobs new ids when a write is repeated."""
+    """Use new ids of jobs when a write is repeated."""
     write: Any = GroupCommit._write
 
     async def other(commits: GroupCommit, batch: list[Ticket]) -> Written:

@@ -94,7 +94,7 @@ class Process:
         self.is_paused = True
 
     def resume(self) -> None:
-        """Let the process continue, as SIGCONT does; all ready tasks run at once."""
+        """Continue the process, as SIGCONT does; all ready tasks run at once."""
         if self.is_paused:
             self.is_paused = False
             self.resumed_at = trio.current_time()

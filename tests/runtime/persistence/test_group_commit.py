@@ -39,7 +39,7 @@ class GatedStore:
     def write(self, enqueue: Sequence[NewJob] = (), *rest: Any, **more: Any) -> Written:
         payloads = [one.request.payload for one in enqueue]
         self.batches.append(payloads)
-        self.gate.wait(timeout=30)  # a failed test shall not hang with the gate shut
+        self.gate.wait(timeout=30)  # so that a failed test does not hang
         self.before(payloads)
         return self._store.write(enqueue, *rest, **more)
 

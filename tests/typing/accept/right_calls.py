@@ -90,7 +90,7 @@ def write(connection: sqlite3.Connection) -> None:
 
 @worker
 async def effect(ctx: JobContext) -> None:
-    """Give it, and a lambda that returns a cursor."""
+    """Pass a function, and a lambda that returns a cursor."""
     ctx.complete_with(write)
     ctx.complete_with(lambda connection: connection.execute("insert into sent values (1)"))
     ctx.complete_with(partial(write))

@@ -2,8 +2,8 @@
 -- Waiting, delayed, running, succeeded and failed jobs, each count up to a limit.
 --
 -- `names` and `levels` read one row of the index `jobs_ready` for each name and priority (a loose index
--- scan, https://wiki.postgresql.org/wiki/Loose_indexscan), and what is due and what is not is counted
--- within each. Each "order by" keeps the planner on an index, which it leaves at the limit: it assumes
+-- scan, https://wiki.postgresql.org/wiki/Loose_indexscan), and due and delayed jobs are counted within
+-- each. Each "order by" keeps the planner on an index, which it leaves at the limit: it assumes
 -- that every name is frequent, and would otherwise look for the first few in the whole table.
 with recursive names (name) as (
     select asked.name from pg_catalog.unnest(%(names)s::text[]) as asked (name)

@@ -1,6 +1,5 @@
 -- name: find_live
--- The three tables are asked in the order in which a job moves through them, so that a job on its way is
--- not missed.
+-- The three tables are read in the order in which a job moves through them, so that none is missed.
 select {job_columns}
 from {jobs} where id = %(id)s;
 

@@ -69,12 +69,12 @@ class MachineClock:
 
 
 def with_skewed_clock(config: bgjobs.Config, _: ProcessSettings) -> bgjobs.Config:
-    """Give the process a wrong clock; the clock of the store is right."""
+    """Set the clock of the process wrong; the store's clock stays right."""
     return evolve(config, clock=SkewedClock(os.getpid()))
 
 
 def with_machine_clock(config: bgjobs.Config, settings: ProcessSettings) -> bgjobs.Config:
-    """Give the process and its store the clock of the machine."""
+    """Set the clocks of the process and of its store to the machine's clock."""
     clock = MachineClock(offset_of(settings))
     store = inner_store(config)
     store._executor = evolve(store._executor, clock=clock.now)
@@ -97,7 +97,7 @@ def read_offset(file: Path) -> float:
 @final
 @frozen
 class NodeClocks:
-    """Give every worker a clock that is wrong and steps; the clock of the store is right."""
+    """Set the clock of every worker wrong, with steps; the store's clock stays right."""
 
     name: str
     stores: Collection[str] = ("sqlite", "postgres")

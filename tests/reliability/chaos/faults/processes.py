@@ -22,7 +22,7 @@ _LONGEST_HOLD = 0.15
 
 
 def hold_write_lock(settings: ProcessSettings) -> None:
-    """Hold the write lock of a SQLite file repeatedly, and read for long, until killed."""
+    """Take the write lock of a SQLite file repeatedly, and read for long, until killed."""
     random, journal = Random(), Journal(settings.journal)
     writer, reader = (
         sqlite3.connect(settings.location, timeout=30, isolation_level=None) for _ in range(2)
