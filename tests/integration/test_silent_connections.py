@@ -173,7 +173,7 @@ async def test_a_lease_outlives_connections_without_an_answer(
 async def test_an_application_ends_though_the_server_does_not_answer(
     store: PostgresStore, proxy: Proxy, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "LAST_RELEASE", 1.0)
+    monkeypatch.setattr(lifecycle, "RELEASE_TIMEOUT", 1.0)
 
     @bgjobs.worker
     async def work() -> None:
