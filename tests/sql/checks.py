@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from random import Random
 from time import sleep
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from bgjobs._core.jobs import UnreadableJob
 from bgjobs._core.settlements import Settlement
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,
@@ -378,19 +380,19 @@ def check_a_job_that_is_being_deleted_does_not_run_again(
 
 
 def check_owners_are_locked_in_their_order(store: OperatedStore, connect: Connect) -> None:
-    first, others = UUID(int=1), [start(store) for _ in range(20)]
-    columns = "name, node, opened_at, lease_expires_at"
-    _run(
-        connect, f"insert into {{0}}owners select '{first}', {columns} from {{0}}owners limit 1"
-    )
-    lock = f"select from {{}}owners where id = '{first}' for update"
+    owners = [UUID(int=number, version=4) for number in Random(7).sample(range(2**120), 20)]
+    for owner in owners:
+        store.open_owner(Owner(owner, "default", "here"), LEASE, now=NOW)
+    before, middle = sorted(owners)[:10], sorted(owners)[10]
 
     def close() -> list[Any]:
-        store.close_owners([first, *others], now=NOW)
+        store.close_owners(owners, now=NOW)
         return []
 
+    lock = f"select from {{}}owners where id = '{middle}' for update"
     with _meanwhile(connect, lock, close, []):
-        _run(connect, f"select from {{}}owners where id <> '{first}' for update nowait")
+        free = _run(connect, "select id from {}owners for update skip locked")
+    assert {row[0] for row in free} == set(owners) - {*before, middle}
 
 
 POSTGRES_CHECKS: tuple[Check, ...] = tuple(
