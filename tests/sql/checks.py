@@ -1,7 +1,7 @@
-"""Checks for what the port does not reach: rows of other programs, and locks of others.
+"""Checks with rows of other programs and with locks of other sessions.
 
-They get a store, and `connect()` for connections of the driver. Those of `POSTGRES_CHECKS` need
-several sessions that write at once, which SQLite does not have.
+They take a store, and `connect()` for connections of the driver. `POSTGRES_CHECKS` need several
+sessions that write at the same time, which SQLite does not have.
 """
 
 import sqlite3
@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from random import Random
 from time import sleep
 from typing import Any
@@ -380,19 +381,15 @@ def check_a_job_that_is_being_deleted_does_not_run_again(
 
 
 def check_owners_are_locked_in_their_order(store: OperatedStore, connect: Connect) -> None:
-    owners = [UUID(int=number, version=4) for number in Random(7).sample(range(2**120), 20)]
+    owners = [UUID(bytes=Random(number).randbytes(16)) for number in range(20)]
     for owner in owners:
         store.open_owner(Owner(owner, "default", "here"), LEASE, now=NOW)
-    before, middle = sorted(owners)[:10], sorted(owners)[10]
-
-    def close() -> list[Any]:
-        store.close_owners(owners, now=NOW)
-        return []
-
+    middle = sorted(owners)[10]
     lock = f"select from {{}}owners where id = '{middle}' for update"
-    with _meanwhile(connect, lock, close, []):
+    close = partial(store.close_owners, owners, now=NOW)
+    with _meanwhile(connect, lock, lambda: [close()], []):
         free = _run(connect, "select id from {}owners for update skip locked")
-    assert {row[0] for row in free} == set(owners) - {*before, middle}
+    assert {row[0] for row in free} == {one for one in owners if one > middle}
 
 
 POSTGRES_CHECKS: tuple[Check, ...] = tuple(
