@@ -7,8 +7,8 @@ from typing import Any, cast
 from anyio import CancelScope, Event, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
+from bgjobs._core.exceptions import leaves
 from bgjobs._runtime.cancellation import native_task, run_shielded
-from bgjobs.errors import unwrapped
 
 
 @asynccontextmanager
@@ -81,12 +81,14 @@ def _ends_early(error: BaseException) -> bool:
 
 
 def _interruption(group: "BaseExceptionGroup[BaseException]") -> BaseException:
-    """Return the single `KeyboardInterrupt` of a group; raise the group if it has other errors.
+    """Return a `KeyboardInterrupt` if a group contains nothing else; raise other groups.
 
-    Trio puts a Ctrl-C that comes while a block is left into a group. On asyncio the group is
-    raised, as the interrupt has ended the event loop already.
+    Trio puts a Ctrl-C that comes while a block is left into a group, and a second one, that
+    comes meanwhile in another task, too. On asyncio the group is raised, as the interrupt has
+    ended the event loop already.
     """
-    error = unwrapped(group)
-    if native_task() is not None or not isinstance(error, KeyboardInterrupt):
+    errors = [*leaves(group)]
+    interrupted = all(isinstance(error, KeyboardInterrupt) for error in errors)
+    if native_task() is not None or not interrupted:
         raise group
-    return error
+    return errors[0]
