@@ -153,7 +153,7 @@ class Decoder:
     def may_be_put_back(self, row: Row) -> bool:
         """Whether a row that was set apart can be read now."""
         _, origin, *raw = row
-        found = dict(zip(_APART, raw, strict=True))
+        found: dict[str, Any] = dict(zip(_APART, raw, strict=True))
         again = [found[name] for name in _LISTS.get(origin, columns.JOB)]
         return origin in _LISTS and not isinstance(self.of(origin)(again), UnreadableJob)
 
