@@ -1,5 +1,7 @@
 """Fixtures for applications on each event loop and each store, in real or virtual time."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import bgjobs
 from bgjobs.testing import Recorder, VirtualClock, virtual_backend
 from tests.fixtures.databases import Database, SQLiteFile
+from tests.fixtures.hostile_rows import HostileRows
 
 
 @pytest.fixture(params=["trio", "asyncio"])
@@ -53,6 +56,32 @@ class Harness:
         store = self.database.store()
         store.open()
         return store
+
+    @contextmanager
+    def opened(self) -> Generator[bgjobs.Store]:
+        """Yield another opened store, and close it."""
+        store = self.open_store()
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def migrate(self) -> None:
+        with self.opened() as store:
+            store.migrate()
+
+    def stored(self, job: bgjobs.Job) -> bgjobs.Job:
+        """Return the row of a job that has not ended."""
+        with self.opened() as store:
+            found = store.find(job.id)
+        assert isinstance(found, bgjobs.Job)
+        return found
+
+
+def migrated_rows(app: Harness) -> HostileRows:
+    """Return the rows of a database whose schema has been made."""
+    app.migrate()
+    return HostileRows(app.database)
 
 
 @pytest.fixture

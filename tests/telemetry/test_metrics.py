@@ -1,34 +1,19 @@
 """What events record into the metrics."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import anyio
 import pytest
 
 import bgjobs
 from bgjobs import events
-from bgjobs._core.jobs import Job
 from bgjobs.errors import LeaseLostError, StoreUnavailableError
 from tests.runtime.conftest import Wrapped
 from tests.telemetry.conftest import Exports, Traced
+from tests.telemetry.jobs import ERROR, JOB, NOW
 
 pytestmark = pytest.mark.anyio
-OWNER = UUID(int=2)
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
-JOB = Job(
-    id=UUID(int=1),
-    name="mail",
-    payload="{}",
-    created_at=NOW,
-    available_at=NOW,
-    reserved_at=NOW + timedelta(seconds=7),
-    reserved_by=OWNER,
-    reservations=1,
-)
-ERROR = StoreUnavailableError("away")
 
 
 @bgjobs.worker

@@ -1,8 +1,7 @@
 """The names of metrics and attributes match docs/operate/telemetry.md and the conventions."""
 
 from contextvars import copy_context
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -14,28 +13,18 @@ from prometheus_client import CollectorRegistry
 
 import bgjobs
 from bgjobs import events
-from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence, Recurrence
-from bgjobs.errors import LeaseLostError, StoreUnavailableError
+from bgjobs.errors import LeaseLostError
 from bgjobs.telemetry import Telemetry, attributes
 from bgjobs.telemetry.metrics import INSTRUMENTS, DepthSample, Instrument
 from tests.docs.documents import ROOT
 from tests.telemetry.conftest import Exports
+from tests.telemetry.jobs import ERROR, NOW
+from tests.telemetry.jobs import JOB as PLAIN
 
 PAGE = (ROOT / "docs" / "operate" / "telemetry.md").read_text("utf-8")
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
-JOB = Job(
-    id=UUID(int=1),
-    name="mail",
-    payload="{}",
-    created_at=NOW,
-    available_at=NOW,
-    reserved_at=NOW + timedelta(seconds=7),
-    reserved_by=UUID(int=2),
-    reservations=1,
-    occurrence=Occurrence(recurrence=Recurrence(name="nightly", schedule=""), at=NOW),
-)
-ERROR = StoreUnavailableError("away")
+PLANNED = Occurrence(recurrence=Recurrence(name="nightly", schedule=""), at=NOW)
+JOB = attrs.evolve(PLAIN, occurrence=PLANNED)
 EVERYTHING: list[events.Event] = [
     events.JobEnqueued(JOB),
     events.JobStarted("q", JOB),

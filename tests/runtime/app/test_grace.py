@@ -177,9 +177,8 @@ async def test_jobs_enqueued_in_the_grace_are_stored_however_the_application_sto
         await app.recorder.wait_for(bgjobs.events.QueueStarted, 2)
         await stop(bg)
     assert isinstance(running.found(), bgjobs.SucceededJob)
-    store = app.open_store()
-    [waiting] = store.get_enqueued("other")
-    store.close()
+    with app.opened() as store:
+        [waiting] = store.get_enqueued("other")
     assert waiting.payload == '{"number":7}'
 
 
@@ -237,10 +236,9 @@ async def test_a_shielded_cleanup_of_a_cancelled_handler_may_enqueue(
             pass
     assert len(cleaned) == 3
     assert cleaned[-1] is False
-    store = app.open_store()
-    found = store.find(job.id)
-    assert len(store.get_enqueued("other")) == 1
-    store.close()
+    with app.opened() as store:
+        found = store.find(job.id)
+        assert len(store.get_enqueued("other")) == 1
     assert isinstance(found, bgjobs.Job)
     assert (found.attempts, found.interruptions, found.reserved_by) == (0, 1, None)
 

@@ -36,11 +36,8 @@ async def short() -> None:
 
 
 def reserved(app: Harness) -> int:
-    store = app.open_store()
-    try:
+    with app.opened() as store:
         return len(store.get_running())
-    finally:
-        store.close()
 
 
 async def test_leaving_the_block_lets_handlers_finish(app: Harness) -> None:
@@ -91,9 +88,8 @@ async def test_jobs_reserved_but_not_started_are_released_without_an_attempt(
     async with bgjobs.run(config) as bg:
         await bg.enqueue_many([stopping.request() for _ in range(4)])
         await started.wait()
-    store = app.open_store()
-    waiting = store.get_enqueued()
-    store.close()
+    with app.opened() as store:
+        waiting = store.get_enqueued()
     assert [job.attempts for job in waiting] == [0] * 4
 
 
@@ -126,10 +122,9 @@ async def test_cancelling_at_any_moment_leaves_no_job_reserved_and_no_thread(
         if steps > 50:
             await app.recorder.wait_for(JobStarted, steps // 50)
         group.cancel_scope.cancel()
-    store = app.open_store()
-    store.migrate()
-    assert store.get_running() == []
-    store.close()
+    with app.opened() as store:
+        store.migrate()
+        assert store.get_running() == []
     gc.collect()  # an unclosed connection or stream causes a warning, which is an error here
     assert [one.name for one in threading.enumerate() if "pool" in one.name] == []
     assert threading.active_count() <= threads + idle_threads()

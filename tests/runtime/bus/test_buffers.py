@@ -18,26 +18,10 @@ from bgjobs.events import (
     QueueStopped,
 )
 from bgjobs.testing import Recorder
+from tests.runtime.bus.helpers import note, queue, run_one
 from tests.runtime.conftest import Harness, virtual_time
 
 pytestmark = pytest.mark.anyio
-
-
-@bgjobs.worker
-async def note(text: str) -> None: ...
-
-
-def queue(name: str, worker: Any, *listeners: Any) -> bgjobs.Queue:
-    return bgjobs.Queue(name, workers=[worker], listeners=listeners)
-
-
-async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
-    """Run one job, which has to succeed."""
-    async with bgjobs.run(config) as bg:
-        await bg.enqueue(note.request("a"))
-        await bg.drain()
-        (done,) = await bg.succeeded()
-    return done
 
 
 async def test_an_async_listener_receives_events_one_at_a_time_in_order(

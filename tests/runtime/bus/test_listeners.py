@@ -23,30 +23,14 @@ from bgjobs.events import (
     StoreCalled,
 )
 from bgjobs.testing import Recorder
+from tests.runtime.bus.helpers import note, queue, run_one
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
 
 
 @bgjobs.worker
-async def note(text: str) -> None: ...
-
-
-@bgjobs.worker
 async def other() -> None: ...
-
-
-def queue(name: str, worker: Any, *listeners: Any) -> bgjobs.Queue:
-    return bgjobs.Queue(name, workers=[worker], listeners=listeners)
-
-
-async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
-    """Run one job, which has to succeed."""
-    async with bgjobs.run(config) as bg:
-        await bg.enqueue(note.request("a"))
-        await bg.drain()
-        (done,) = await bg.succeeded()
-    return done
 
 
 async def test_listeners_are_called_in_the_order_queue_store_application(

@@ -24,6 +24,7 @@ from bgjobs.events import (
     StoreResponded,
 )
 from bgjobs.testing import run_one
+from tests.runtime.cancellations import old_cancellation, wait_for_a_cancelled_task
 from tests.runtime.conftest import Harness, virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -49,17 +50,13 @@ async def failing() -> None:
     raise ValueError
 
 
-async def old_cancellation() -> BaseException:
-    """Return the cancellation of a scope that has been left."""
-    kept: BaseException | None = None
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        try:
-            await anyio.lowlevel.checkpoint()
-        except anyio.get_cancelled_exc_class() as error:
-            kept = error
-    assert kept is not None
-    return kept
+def cancelled_work(connection: Any) -> None:
+    raise asyncio.CancelledError
+
+
+@bgjobs.worker
+async def completing(context: bgjobs.JobContext) -> None:
+    context.complete_with(cancelled_work)
 
 
 RAISED: list[Any] = [
@@ -171,9 +168,8 @@ def test_ctrl_c_in_a_listener_ends_the_application(
         anyio.run(live, backend=anyio_backend)
     assert contains_error(left.value, KeyboardInterrupt)
     assert not contains_error(left.value, Exception)
-    store = sqlite_app.open_store()
-    assert list(store.get_running()) == []
-    store.close()
+    with sqlite_app.opened() as store:
+        assert list(store.get_running()) == []
 
 
 @raised_by_callbacks
@@ -226,13 +222,6 @@ async def test_a_restart_backoff_that_raises_is_reported_and_the_default_is_used
 async def test_a_cancellation_raised_by_completion_work_is_a_failed_attempt(
     app: Harness,
 ) -> None:
-    def work(connection: Any) -> None:
-        raise asyncio.CancelledError
-
-    @bgjobs.worker
-    async def completing(context: bgjobs.JobContext) -> None:
-        context.complete_with(work)
-
     async with bgjobs.run(app.config(completing, healthy, queue=ONE_SLOT)) as bg:
         failed = await bg.wait_for(await bg.enqueue(completing.request()))
         await run_two(bg)
@@ -246,21 +235,8 @@ async def test_a_cancellation_raised_by_completion_work_is_a_failed_attempt(
 async def test_run_one_reports_a_cancellation_raised_by_completion_work(
     sqlite_app: Harness,
 ) -> None:
-    def work(connection: Any) -> None:
-        raise asyncio.CancelledError
-
-    @bgjobs.worker
-    async def completing(context: bgjobs.JobContext) -> None:
-        context.complete_with(work)
-
     ended = await run_one(completing, completing.request(), raising=False)
     assert ended.how == "raised"
-
-
-async def wait_for_a_cancelled_task() -> None:
-    task = asyncio.ensure_future(asyncio.sleep(3600))
-    task.cancel()
-    await task
 
 
 async def cancel_itself() -> None:

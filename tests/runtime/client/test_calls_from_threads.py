@@ -87,9 +87,8 @@ async def test_a_call_after_the_grace_raises_the_cancellation_and_the_job_is_rel
         job = await bg.enqueue(late.request())
         await app.recorder.wait_for(JobStarted)
     assert [type(error) for error in raised] == [anyio.get_cancelled_exc_class()] * 2
-    store = app.open_store()
-    found = store.find(job.id)
-    assert store.get_enqueued("other") == []
-    store.close()
+    with app.opened() as store:
+        found = store.find(job.id)
+        assert store.get_enqueued("other") == []
     assert isinstance(found, bgjobs.Job)
     assert (found.attempts, found.interruptions, found.crashes) == (0, 1, 0)

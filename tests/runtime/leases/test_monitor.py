@@ -120,11 +120,10 @@ async def test_a_sweep_gets_past_whole_pages_that_cannot_be_written(
 
 async def test_abandoned_jobs_are_given_page_by_page(app: Harness) -> None:
     rows = sorted(left_behind(app.database, notes(5)), key=lambda row: row.id)
-    store = app.open_store()
-    first = store.abandoned(bgjobs.Page(2))
-    middle = store.abandoned(bgjobs.Page(2, after=first[-1].id))
-    last = store.abandoned(bgjobs.Page(2, after=middle[-1].id))
-    store.close()
+    with app.opened() as store:
+        first = store.abandoned(bgjobs.Page(2))
+        middle = store.abandoned(bgjobs.Page(2, after=first[-1].id))
+        last = store.abandoned(bgjobs.Page(2, after=middle[-1].id))
     assert [*first, *middle, *last] == rows
     assert len(last) == 1
 
@@ -176,9 +175,8 @@ async def test_at_the_end_a_row_that_cannot_be_written_keeps_no_other_reserved(
             await app.recorder.wait_for(JobStarted, 3)
             unwritable.add(jobs[1].id)
             raise ZeroDivisionError
-    looking = app.open_store()
-    assert [job.id for job in looking.get_running()] == [jobs[1].id]
-    looking.close()
+    with app.opened() as looking:
+        assert [job.id for job in looking.get_running()] == [jobs[1].id]
 
 
 async def test_a_sweep_whose_answer_was_lost_reports_every_job_once(app: Harness) -> None:

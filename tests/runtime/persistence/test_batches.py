@@ -66,11 +66,8 @@ async def test_a_batch_is_limited_by_the_size_of_its_payloads(
 
 
 def real_count(app: Harness) -> int:
-    store = app.open_store()
-    try:
+    with app.opened() as store:
         return store.count().waiting
-    finally:
-        store.close()
 
 
 async def test_a_write_that_waits_for_a_unique_key_delays_no_other(

@@ -1,11 +1,13 @@
 """Group commit: waiting writes share a transaction, and each caller gets its own result."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 
 import bgjobs
 from bgjobs._core.jobs import Job
@@ -54,6 +56,16 @@ def producer(app: Harness, **more: Any) -> tuple[GatedStore, bgjobs.Config]:
     return store, app.config(store=store, queues=[], enqueue_only=[note], **more)
 
 
+@asynccontextmanager
+async def closed_gate(store: GatedStore) -> AsyncGenerator[TaskGroup]:
+    """Yield a task group whose writes wait until the end of the block."""
+    async with anyio.create_task_group() as group:
+        store.gate.clear()
+        yield group
+        await anyio.wait_all_tasks_blocked()
+        store.gate.set()
+
+
 async def stored(bg: bgjobs.BgJobs) -> list[str]:
     return [job.payload for job in await bg.enqueued()]
 
@@ -76,15 +88,13 @@ async def test_jobs_that_arrive_during_a_write_are_written_as_one_batch(app: Har
         assert onlooker.find(answers[name].id) == answers[name]
 
     names = [f"{number:02}" for number in range(40)]
-    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
-        store.gate.clear()
+    async with bgjobs.run(config) as bg, closed_gate(store) as group:
         group.start_soon(enqueue, bg, "first")
         await anyio.wait_all_tasks_blocked()
         for name in names:
             group.start_soon(enqueue, bg, name)
         await anyio.wait_all_tasks_blocked()
         assert answers == {}
-        store.gate.set()
     onlooker.close()
     first, second = store.batches
     assert first == [text("first")]
@@ -104,12 +114,9 @@ async def test_a_call_with_many_jobs_returns_them_in_order(app: Harness) -> None
         requests = [note.request(f"{name}{number}") for number in range(count)]
         answers[name] = [job.payload for job in await bg.enqueue_many(requests)]
 
-    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
-        store.gate.clear()
+    async with bgjobs.run(config) as bg, closed_gate(store) as group:
         for name, count in (("a", 1), ("b", 3), ("c", 0), ("d", 5), ("e", 1)):
             group.start_soon(enqueue, bg, name, count)
-        await anyio.wait_all_tasks_blocked()
-        store.gate.set()
     assert answers == {
         name: [text(f"{name}{number}") for number in range(count)]
         for name, count in (("a", 1), ("b", 3), ("c", 0), ("d", 5), ("e", 1))
@@ -125,14 +132,10 @@ async def test_a_batch_ends_at_its_limit_but_a_larger_call_is_not_split(
     async def enqueue(bg: bgjobs.BgJobs, count: int) -> None:
         await bg.enqueue_many([note.request("x")] * count)
 
-    async with bgjobs.run(config) as bg, anyio.create_task_group() as group:
-        store.gate.clear()
-        group.start_soon(enqueue, bg, 1)
-        await anyio.wait_all_tasks_blocked()
-        for count in (6, 4, 1, 25, 2):
+    async with bgjobs.run(config) as bg, closed_gate(store) as group:
+        for count in (1, 6, 4, 1, 25, 2):
             group.start_soon(enqueue, bg, count)
             await anyio.wait_all_tasks_blocked()
-        store.gate.set()
     assert [len(batch) for batch in store.batches] == [1, 10, 1, 25, 2]
 
 
@@ -164,10 +167,9 @@ async def test_a_request_that_breaks_the_write_fails_only_its_caller(
         await anyio.wait_all_tasks_blocked()
         store.gate.set()
     assert len(raised) == 1
-    names = ["second"] if alone else ["first", "second"]
-    onlooker = app.open_store()
-    assert [job.payload for job in onlooker.get_enqueued()] == [text(name) for name in names]
-    onlooker.close()
+    texts = [text(name) for name in (["second"] if alone else ["first", "second"])]
+    with app.opened() as onlooker:
+        assert [job.payload for job in onlooker.get_enqueued()] == texts
 
 
 def refuse(name: str, error: Exception) -> Callable[[list[str]], None]:
@@ -190,12 +192,9 @@ async def enqueue_each(
         except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
             raised[name] = error
 
-    async with anyio.create_task_group() as group:
-        store.gate.clear()
+    async with closed_gate(store) as group:
         for name in names:
             group.start_soon(enqueue, name)
-        await anyio.wait_all_tasks_blocked()
-        store.gate.set()
     return raised
 
 
@@ -293,24 +292,18 @@ async def test_a_caller_that_is_cancelled_before_its_batch_stores_nothing(
     store, config = producer(app)
     scope = anyio.CancelScope()
 
-    async def enqueue(bg: bgjobs.BgJobs, name: str) -> None:
-        await bg.enqueue(note.request(name))
-
-    async def enqueue_in_scope(bg: bgjobs.BgJobs, name: str) -> None:
+    async def enqueue_in_scope(bg: bgjobs.BgJobs) -> None:
         with scope:
-            await enqueue(bg, name)
+            await bg.enqueue(note.request("cancelled"))
 
     async with bgjobs.run(config) as bg:
-        async with anyio.create_task_group() as group:
-            store.gate.clear()
-            group.start_soon(enqueue, bg, "first")
+        async with closed_gate(store) as group:
+            group.start_soon(bg.enqueue, note.request("first"))
             await anyio.wait_all_tasks_blocked()
-            group.start_soon(enqueue_in_scope, bg, "cancelled")
-            group.start_soon(enqueue, bg, "last")
+            group.start_soon(enqueue_in_scope, bg)
+            group.start_soon(bg.enqueue, note.request("last"))
             await anyio.wait_all_tasks_blocked()
             scope.cancel()
-            await anyio.wait_all_tasks_blocked()
-            store.gate.set()
         assert sorted(await stored(bg)) == [text("first"), text("last")]
     assert scope.cancelled_caught
     assert store.batches == [[text("first")], [text("last")]]

@@ -78,9 +78,7 @@ async def admin(app: Harness) -> AsyncIterator[bgjobs.Admin]:
 
 
 def migrated(app: Harness, **more: Any) -> bgjobs.Config:
-    store = app.open_store()
-    store.migrate()
-    store.close()
+    app.migrate()
     return app.config(queues=[], enqueue_only=[broken], **more)
 
 

@@ -7,8 +7,8 @@ import bgjobs
 from bgjobs.errors import UnreadableJobError
 from bgjobs.events import AdminAction, JobSucceeded, JobUnreadable
 from tests.fixtures.databases import PostgresSchema
-from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, YEAR_2030, HostileRows
-from tests.runtime.conftest import Harness
+from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, YEAR_2030
+from tests.runtime.conftest import Harness, migrated_rows
 
 pytestmark = pytest.mark.anyio
 _ALL = {**BEYOND, **UNREADABLE}
@@ -26,15 +26,8 @@ async def other(n: int) -> None: ...
 async def tick() -> None: ...
 
 
-def _rows(app: Harness) -> HostileRows:
-    store = app.open_store()
-    store.migrate()
-    store.close()
-    return HostileRows(app.database)
-
-
 async def test_two_queues_and_a_schedule_work_in_spite_of_every_bad_row(app: Harness) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     rows.remove_limits()
     for columns in _ALL.values():
         rows.insert(**columns)
@@ -68,7 +61,7 @@ async def test_two_queues_and_a_schedule_work_in_spite_of_every_bad_row(app: Har
 
 
 async def test_jobs_of_a_dead_process_are_released_in_spite_of_bad_rows(app: Harness) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     bad = [rows.insert(errors="[1]") for _ in range(3)]
     held = rows.insert()
     owner = "01900000-0000-7000-8000-00000000000f"
@@ -83,7 +76,7 @@ async def test_jobs_of_a_dead_process_are_released_in_spite_of_bad_rows(app: Har
 
 
 async def test_a_job_can_take_the_unique_key_of_a_bad_row(app: Harness) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     async with bgjobs.run(app.config(work)) as bg:
         for key in ("a", "b"):
             rows.insert(unique_key=key, metadata="{", available_at=YEAR_2030)
@@ -101,7 +94,7 @@ async def test_a_job_can_take_the_unique_key_of_a_bad_row(app: Harness) -> None:
 async def test_finding_an_unreadable_row_raises_an_error_that_names_the_problem(
     app: Harness,
 ) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     async with bgjobs.administer(app.config(work)) as admin:
         bad = rows.insert("jobs_failed", metadata="{")
         message = f"job {bad} cannot be read: metadata: expected texts by name as JSON"
@@ -119,7 +112,7 @@ async def test_finding_an_unreadable_row_raises_an_error_that_names_the_problem(
 async def test_unhandled_jobs_are_reported_whatever_their_names_and_timestamps(
     app: Harness,
 ) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     rows.remove_limits()
     rows.insert(name="unknown", available_at="early")
     if not isinstance(app.database, PostgresSchema):  # which keeps no other text than UTF-8

@@ -1,6 +1,5 @@
-"""Decorators as users write them, around handlers whose jobs are run to their end."""
+"""A decorator that hides its function, and a job that is run to its end."""
 
-import functools
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -24,22 +23,11 @@ async def end_of(
     return ended
 
 
-def logged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator as most users write it."""
-
-    @functools.wraps(function)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return inner
-
-
-def logged_later(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def inner(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return inner
+async def failure_of(app: Harness, worker: Any, *args: Any) -> bgjobs.FailedJob:
+    """Run one job as `end_of`, which has to fail."""
+    failed = await end_of(app, worker, *args)
+    assert isinstance(failed, bgjobs.FailedJob)
+    return failed
 
 
 def bare(function: Callable[..., Any]) -> Callable[[int], Any]:

@@ -145,9 +145,8 @@ async def test_an_idle_queue_only_asks_whether_anything_is_due(app: Harness) -> 
     queue = {"poll_interval": 0.05}
     async with bgjobs.run(app.config(note, store=store, queue=queue)):
         assert await anyio.to_thread.run_sync(quiet.wait, 60)
-        other = app.open_store()
-        other.write([NewJob(new_id(), note.request(1))])  # without a notification
-        other.close()
+        with app.opened() as other:
+            other.write([NewJob(new_id(), note.request(1))])  # without a notification
         await app.recorder.wait_for(JobSucceeded)
 
 

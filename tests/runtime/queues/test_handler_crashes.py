@@ -19,6 +19,7 @@ from bgjobs.events import (
     QueueError,
     QueueStarted,
 )
+from tests.runtime.cancellations import old_cancellation, wait_for_a_cancelled_task
 from tests.runtime.conftest import Harness, virtual_time
 from tests.runtime.queues.one_slot import (
     ONE_RUN,
@@ -99,13 +100,6 @@ async def test_neighbours_of_a_crash_are_run_again_without_a_crash(sqlite_app: H
     assert (failed.crashes, failed.interruptions) == (1, 0)
 
 
-async def wait_for_a_cancelled_task() -> None:
-    """Other code has cancelled the task, as pools and clients do when they close."""
-    task = asyncio.ensure_future(asyncio.sleep(3600))
-    task.cancel()
-    await task
-
-
 async def wait_for_several() -> None:
     await asyncio.gather(wait_for_a_cancelled_task(), asyncio.sleep(0))
 
@@ -119,15 +113,7 @@ async def raise_it_in_a_group() -> None:
 
 async def raise_one_that_was_kept() -> None:
     """The cancellation belongs to a scope that is closed."""
-    kept: BaseException | None = None
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        try:
-            await anyio.lowlevel.checkpoint()
-        except anyio.get_cancelled_exc_class() as error:
-            kept = error
-    assert kept is not None
-    raise kept
+    raise await old_cancellation()
 
 
 async def check_that_the_attempt_failed(
@@ -236,10 +222,7 @@ async def test_asyncio_s_own_cancellation_from_outside_interrupts_and_fails_noth
 
 
 def assert_interrupted(app: Harness, job: bgjobs.Job) -> None:
-    store = app.open_store()
-    found = store.find(job.id)
-    store.close()
-    assert isinstance(found, bgjobs.Job)
+    found = app.stored(job)
     assert found.reserved_by is None
     assert (found.attempts, found.crashes, found.interruptions) == (0, 0, 1)
     assert len(app.recorder.of(JobReleased)) == 1

@@ -11,6 +11,7 @@ import pytest
 
 import bgjobs
 from bgjobs.events import ChildCrashed, JobStarted, QueueError, QueueStarted
+from tests.runtime.cancellations import old_cancellation
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -62,14 +63,7 @@ async def exit_in_a_cancelled_scope() -> None:
 
 
 async def exit_with_an_old_cancellation() -> None:
-    kept: list[BaseException] = []
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        try:
-            await anyio.lowlevel.checkpoint()
-        except anyio.get_cancelled_exc_class() as error:
-            kept.append(error)
-    raise BaseExceptionGroup("several", [*kept, SystemExit(3)])
+    raise BaseExceptionGroup("several", [await old_cancellation(), SystemExit(3)])
 
 
 async def failed_and_neighbour(
@@ -162,9 +156,8 @@ async def test_an_exit_in_a_group_with_a_base_exception_ends_the_queue(
         async with bgjobs.run(config) as bg:
             await bg.enqueue(leave.request())
             await anyio.sleep_forever()
-    store = sqlite_app.open_store()
-    assert list(store.get_failed()) == []
-    store.close()
+    with sqlite_app.opened() as store:
+        assert list(store.get_failed()) == []
 
 
 async def test_an_exit_while_the_grace_is_over_is_an_interruption(app: Harness) -> None:
@@ -178,10 +171,7 @@ async def test_an_exit_while_the_grace_is_over_is_an_interruption(app: Harness) 
     async with bgjobs.run(app.config(leave, grace=0)) as bg:
         job = await bg.enqueue(leave.request())
         await app.recorder.wait_for(JobStarted)
-    store = app.open_store()
-    found = store.find(job.id)
-    store.close()
-    assert isinstance(found, bgjobs.Job)
+    found = app.stored(job)
     assert (found.attempts, found.crashes, found.interruptions) == (0, 0, 1)
 
 

@@ -291,9 +291,6 @@ async def test_an_interrupted_handler_is_released_and_spends_nothing(
         before = anyio.current_time()
     assert anyio.current_time() - before == pytest.approx(7)
     assert len(virtual_app.recorder.of(JobReleased)) == 1
-    store = virtual_app.open_store()
-    released = store.find(job.id)
-    store.close()
-    assert isinstance(released, bgjobs.Job)
+    released = virtual_app.stored(job)
     assert released.reserved_by is None
     assert (released.attempts, released.crashes, released.interruptions) == (0, 0, 1)

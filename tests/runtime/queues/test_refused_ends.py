@@ -22,19 +22,12 @@ from bgjobs.events import (
 from bgjobs.stores.operations import operations_of
 from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.hostile_rows import UNREADABLE, HostileRows
-from tests.runtime.conftest import Harness, Wrapped
+from tests.runtime.conftest import Harness, Wrapped, migrated_rows
 
 pytestmark = pytest.mark.anyio
 REFUSED = "the database refuses how its run ended"
 RETURNED = "its handler has returned, but the database refuses its end"
 STRANGER = "01900000-0000-7000-8000-00000000000f"
-
-
-def _rows(app: Harness) -> HostileRows:
-    store = app.open_store()
-    store.migrate()
-    store.close()
-    return HostileRows(app.database)
 
 
 def _gone(*_: Any, **__: Any) -> Any:
@@ -105,7 +98,7 @@ async def _running(app: Harness, worker: Any, **more: Any) -> AsyncGenerator[bgj
 async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
     app: Harness, worker: Any, table: str, what: str, reason: str
 ) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     _refuse(rows, table, what)
     async with _running(app, worker, queue={"max_retries": 0}) as bg:
         bad = [(await bg.enqueue(worker.request())).id]
@@ -120,7 +113,7 @@ async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
 
 
 async def test_many_refused_ends_do_not_keep_others_from_being_written(app: Harness) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     _refuse(rows, "jobs_succeeded", "insert")
     async with _running(app, returns) as bg:
         for count in range(1, 9):  # more than restarts, and than may be refused in a row
@@ -131,7 +124,7 @@ async def test_many_refused_ends_do_not_keep_others_from_being_written(app: Harn
 
 
 async def test_a_queue_ends_when_the_database_refuses_every_end(app: Harness) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     _refuse(rows, "jobs_succeeded", "insert")
     tolerance = bgjobs.RestartTolerance(restarts=0)
     config = app.config(returns, restart_tolerance=tolerance)
@@ -147,7 +140,7 @@ async def test_a_queue_ends_when_the_database_refuses_every_end(app: Harness) ->
 async def test_jobs_of_a_dead_process_that_cannot_be_released_are_set_apart(
     app: Harness,
 ) -> None:
-    rows = _rows(app)
+    rows = migrated_rows(app)
     bad, held = rows.insert(name="bad"), rows.insert(name="good", payload="{}")
     rows.run(
         f"update {rows.prefix}jobs set reserved_by = '{STRANGER}', reservations = 1, "
@@ -165,7 +158,7 @@ async def test_a_store_that_becomes_unavailable_during_a_sweep_does_not_end_the_
     app: Harness,
 ) -> None:
     """It becomes unavailable when a refused row is moved."""
-    rows, real = _rows(app), app.database.store()
+    rows, real = migrated_rows(app), app.database.store()
     rows.insert(name="bad")
     held = rows.insert(name="good", payload="{}")
     rows.run(
@@ -182,7 +175,7 @@ async def test_a_store_that_becomes_unavailable_during_a_sweep_does_not_end_the_
 async def test_a_store_that_becomes_unavailable_at_a_bad_row_keeps_no_job_from_running(
     app: Harness,
 ) -> None:
-    rows, real = _rows(app), app.database.store()
+    rows, real = migrated_rows(app), app.database.store()
     rows.remove_limits()
     rows.insert(name="good", payload="{}", **next(iter(UNREADABLE.values())))
     job = rows.insert(name="good", payload="{}")
@@ -195,7 +188,7 @@ async def test_a_store_that_becomes_unavailable_at_a_bad_row_keeps_no_job_from_r
 
 
 async def test_a_reason_to_cancel_may_be_any_bytes(sqlite_app: Harness) -> None:
-    rows = _rows(sqlite_app)
+    rows = migrated_rows(sqlite_app)
     bad = rows.insert(name="bad")
     rows.run(
         f"update {rows.prefix}jobs set reserved_by = '{STRANGER}', reservations = 1, "
@@ -211,7 +204,7 @@ async def test_a_reason_to_cancel_may_be_any_bytes(sqlite_app: Harness) -> None:
 
 
 async def test_ids_in_another_form_cost_their_own_jobs(sqlite_app: Harness) -> None:
-    rows = _rows(sqlite_app)
+    rows = migrated_rows(sqlite_app)
     for text in ("A1900000-0000-7000-8000-00000000000F", f"{'1' * 34}-1", "1_" * 18):
         rows.insert(name="good", payload="{}", id=text)
     async with _running(sqlite_app, returns):

@@ -14,8 +14,9 @@ import pytest
 import bgjobs
 from bgjobs.events import JobReleased, JobStarted
 from bgjobs.testing import run_one
+from tests.fixtures.decorators import logged, logged_later
 from tests.runtime.conftest import Harness, virtual_time
-from tests.runtime.queues.decorated import bare, end_of, logged, logged_later
+from tests.runtime.queues.decorated import bare, end_of, failure_of
 from tests.runtime.queues.one_slot import on_asyncio
 
 pytestmark = pytest.mark.anyio
@@ -105,8 +106,7 @@ async def test_an_error_of_a_returned_awaitable_fails_the_attempt(
         raise ValueError(f"no card {number}")
 
     worker: Any = bgjobs.worker(name="charge")(SHAPES[shape](charge))
-    failed = await end_of(sqlite_app, worker, 7)
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(sqlite_app, worker, 7)
     assert failed.error.startswith("ValueError: no card 7\n")
 
 
@@ -119,8 +119,7 @@ async def test_a_decorated_handler_gets_its_context_and_can_discard_the_job(
         await anyio.lowlevel.checkpoint()
         raise bgjobs.Discard(f"attempt {context.attempt} of {number}")
 
-    failed = await end_of(app, charge, 7)
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(app, charge, 7)
     assert failed.error == "attempt 1 of 7"
 
 
@@ -140,8 +139,7 @@ async def test_a_future_that_a_handler_returns_is_awaited(
     async def later() -> Any:
         return make(charge())
 
-    failed = await end_of(sqlite_app, later)
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(sqlite_app, later)
     assert failed.error.startswith("ValueError: no card\n")
     assert charged == [1]
 
@@ -157,9 +155,8 @@ async def test_an_awaitable_of_another_event_loop_fails_the_attempt(
     def foreign() -> Any:
         return future
 
-    failed = await end_of(sqlite_app, foreign)
+    failed = await failure_of(sqlite_app, foreign)
     loop.close()
-    assert isinstance(failed, bgjobs.FailedJob)
     assert "trio" in failed.error
 
 
@@ -175,8 +172,7 @@ async def test_a_timeout_applies_to_a_returned_awaitable(virtual_app: Harness) -
 
     worker: Any = bgjobs.worker(name="charge", timeout=30)(bare(charge))
     begun = anyio.current_time()
-    failed = await end_of(virtual_app, worker, 7)
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(virtual_app, worker, 7)
     assert failed.error == "TimeoutError: timed out after 30 seconds"
     assert [at - begun for at in cancelled] == [30]
 
@@ -198,8 +194,7 @@ async def test_an_awaitable_returned_after_the_timeout_is_not_begun(
             except BaseException:  # noqa: BLE001 - whatever the event loop cancels with
                 return charge()
 
-    failed = await end_of(sqlite_app, slow)
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(sqlite_app, slow)
     assert failed.error == "TimeoutError: timed out after 0.01 seconds"
     assert begun == []
 
@@ -212,10 +207,7 @@ async def test_the_end_of_the_grace_cancels_a_returned_awaitable(app: Harness) -
     async with bgjobs.run(app.config(worker, grace=0)) as bg:
         job = await bg.enqueue(worker.request(7))
         await app.recorder.wait_for(JobStarted)
-    store = app.open_store()
-    found = store.find(job.id)
-    store.close()
-    assert isinstance(found, bgjobs.Job)
+    found = app.stored(job)
     assert (found.attempts, found.interruptions, found.reserved_by) == (0, 1, None)
     assert len(app.recorder.of(JobReleased)) == 1
 

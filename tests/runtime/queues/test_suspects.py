@@ -3,8 +3,7 @@
 When a process dies, all jobs that it ran count a crash, since the culprit is unknown.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -30,13 +29,27 @@ class Together:
     def __init__(self) -> None:
         self.most = self._now = 0
 
-    async def stay(self, seconds: float) -> None:
-        self._now += 1
-        self.most = max(self.most, self._now)
-        try:
-            await anyio.sleep(seconds)
-        finally:
-            self._now -= 1
+    def worker(self, name: str) -> bgjobs.Worker[[], Any]:
+        @bgjobs.worker(name=name)
+        async def stay() -> None:
+            self._now += 1
+            self.most = max(self.most, self._now)
+            try:
+                await anyio.sleep(10)
+            finally:
+                self._now -= 1
+
+        return stay
+
+
+@bgjobs.worker
+async def suspect(seconds: float = 0) -> None:
+    await anyio.sleep(seconds)
+
+
+@bgjobs.worker
+async def harmless(seconds: float = 0) -> None:
+    await anyio.sleep(seconds)
 
 
 async def run_all(config: bgjobs.Config) -> None:
@@ -46,11 +59,7 @@ async def run_all(config: bgjobs.Config) -> None:
 
 async def test_suspects_run_one_at_a_time_and_all_of_them_run(virtual_app: Harness) -> None:
     inside = Together()
-
-    @bgjobs.worker
-    async def suspect() -> None:
-        await inside.stay(10)
-
+    suspect = inside.worker("suspect")
     crashed_before(virtual_app.database, [suspect.request()] * 5, crashes=LAST)
     await run_all(virtual_app.config(suspect, sweep_interval=1))
     assert len(virtual_app.recorder.of(JobSucceeded)) == 5
@@ -62,11 +71,7 @@ async def test_jobs_that_may_crash_again_run_side_by_side(
     virtual_app: Harness, crashes: int
 ) -> None:
     inside = Together()
-
-    @bgjobs.worker
-    async def harmless() -> None:
-        await inside.stay(10)
-
+    harmless = inside.worker("harmless")
     crashed_before(virtual_app.database, [harmless.request()] * 5, crashes=crashes)
     await run_all(virtual_app.config(harmless))
     assert inside.most == 5
@@ -75,11 +80,7 @@ async def test_jobs_that_may_crash_again_run_side_by_side(
 async def test_with_a_limit_of_zero_crashes_no_job_is_a_suspect(virtual_app: Harness) -> None:
     """Otherwise every job would be a suspect, and all jobs would run one at a time."""
     inside = Together()
-
-    @bgjobs.worker
-    async def harmless() -> None:
-        await inside.stay(10)
-
+    harmless = inside.worker("harmless")
     config = virtual_app.config(harmless, limits=bgjobs.Limits(max_crashes=0))
     async with bgjobs.run(config) as bg:
         await bg.enqueue_many([harmless.request()] * 5)
@@ -89,15 +90,7 @@ async def test_with_a_limit_of_zero_crashes_no_job_is_a_suspect(virtual_app: Har
 
 async def test_all_queues_of_a_process_run_one_suspect_at_a_time(virtual_app: Harness) -> None:
     inside = Together()
-
-    @bgjobs.worker
-    async def first() -> None:
-        await inside.stay(10)
-
-    @bgjobs.worker
-    async def second() -> None:
-        await inside.stay(10)
-
+    first, second = inside.worker("first"), inside.worker("second")
     requests = [first.request(), second.request()] * 2
     crashed_before(virtual_app.database, requests, crashes=LAST)
     queues = [bgjobs.Queue("one", workers=[first]), bgjobs.Queue("other", workers=[second])]
@@ -107,11 +100,7 @@ async def test_all_queues_of_a_process_run_one_suspect_at_a_time(virtual_app: Ha
 
 
 async def test_a_suspect_that_waits_for_another_spends_no_attempt(virtual_app: Harness) -> None:
-    @bgjobs.worker
-    async def suspect() -> None:
-        await anyio.sleep(10)
-
-    rows = crashed_before(virtual_app.database, [suspect.request()] * 3, crashes=LAST)
+    rows = crashed_before(virtual_app.database, [suspect.request(10)] * 3, crashes=LAST)
     async with bgjobs.run(virtual_app.config(suspect, sweep_interval=1)) as bg:
         await bg.drain(with_delayed=True)
         ended = [await bg.find(row.id) for row in rows]
@@ -121,16 +110,7 @@ async def test_a_suspect_that_waits_for_another_spends_no_attempt(virtual_app: H
 
 async def test_suspects_delay_no_other_job(virtual_app: Harness) -> None:
     """While a suspect runs for an hour, other jobs use the other slots."""
-
-    @bgjobs.worker
-    async def suspect() -> None:
-        await anyio.sleep(3600)
-
-    @bgjobs.worker
-    async def harmless() -> None:
-        """Succeeds."""
-
-    crashed_before(virtual_app.database, [suspect.request()] * 3, crashes=LAST)
+    crashed_before(virtual_app.database, [suspect.request(3600)] * 3, crashes=LAST)
     config = virtual_app.config(suspect, harmless, sweep_interval=1)
     async with bgjobs.run(config) as bg:
         await virtual_app.recorder.wait_for(JobStarted)
@@ -144,11 +124,6 @@ async def test_a_suspect_that_was_reserved_while_its_queue_was_paused_is_given_b
     virtual_app: Harness,
 ) -> None:
     """Otherwise no process could run it while the queue is paused."""
-
-    @bgjobs.worker
-    async def suspect() -> None:
-        """Succeeds."""
-
     (row,) = crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
     store = FaultyStore(virtual_app.database.store())
     async with bgjobs.run(virtual_app.config(suspect, store=store)) as bg:
@@ -166,18 +141,12 @@ async def test_a_suspect_that_was_reserved_while_its_queue_was_paused_is_given_b
 async def test_a_suspect_that_was_reserved_when_its_queue_stopped_spends_no_attempt(
     virtual_app: Harness,
 ) -> None:
-    @bgjobs.worker
-    async def suspect() -> None:
-        """Succeeds."""
-
     (row,) = crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
     store = FaultyStore(virtual_app.database.store())
     async with bgjobs.run(virtual_app.config(suspect, store=store)) as bg:
         store.hooks["reserve"] = bg.stop
         await bg.wait_stopping()
-    with opened(virtual_app) as looking:
-        found = looking.find(row.id)
-    assert isinstance(found, bgjobs.Job)
+    found = virtual_app.stored(row)
     assert found.reserved_by is None
     assert (found.attempts, found.crashes, found.interruptions) == (0, LAST, 0)
 
@@ -220,14 +189,10 @@ async def test_a_job_that_kills_its_process_fails_alone(
     async def poison() -> None:
         await process.die()
 
-    @bgjobs.worker
-    async def innocent() -> None:
-        await anyio.sleep(1)
-
-    requests = [poison.request(), *[innocent.request()] * 8]
+    requests = [poison.request(), *[harmless.request(1)] * 8]
     crashed_before(virtual_app.database, requests, crashes=crashes)
-    await process.live(poison, innocent)
-    with opened(virtual_app) as store:
+    await process.live(poison, harmless)
+    with virtual_app.opened() as store:
         ended = [(job.name, job.crashes) for job in store.get_failed()]
         assert ended == [("poison", LAST + 1)]
         assert len(store.get_succeeded()) == 8
@@ -243,35 +208,16 @@ async def test_two_jobs_that_kill_their_process_fail_and_no_other_does(
     async def poison() -> None:
         await process.die()
 
-    @bgjobs.worker
-    async def innocent() -> None:
-        await anyio.sleep(1)
-
-    requests = [poison.request(), innocent.request(), poison.request(), innocent.request()]
-    crashed_before(virtual_app.database, requests, crashes=0)
-    await process.live(poison, innocent)
-    with opened(virtual_app) as store:
+    crashed_before(virtual_app.database, [poison.request(), harmless.request(1)] * 2, crashes=0)
+    await process.live(poison, harmless)
+    with virtual_app.opened() as store:
         assert [job.name for job in store.get_failed()] == ["poison"] * 2
-        assert [job.name for job in store.get_succeeded()] == ["innocent"] * 2
-
-
-@contextmanager
-def opened(app: Harness) -> Generator[bgjobs.Store]:
-    store = app.open_store()
-    try:
-        yield store
-    finally:
-        store.close()
+        assert [job.name for job in store.get_succeeded()] == ["harmless"] * 2
 
 
 async def test_draining_waits_for_suspects_that_were_delayed(virtual_app: Harness) -> None:
     """They were due when `drain` was called, though stored as delayed for a while."""
-
-    @bgjobs.worker
-    async def suspect() -> None:
-        await anyio.sleep(1)
-
-    crashed_before(virtual_app.database, [suspect.request()] * 6, crashes=LAST)
+    crashed_before(virtual_app.database, [suspect.request(1)] * 6, crashes=LAST)
     config = virtual_app.config(suspect, queue={"concurrency": 4})
     async with bgjobs.run(config) as bg:
         assert await bg.drain()
@@ -280,11 +226,6 @@ async def test_draining_waits_for_suspects_that_were_delayed(virtual_app: Harnes
 
 async def test_draining_ends_with_the_last_suspect(virtual_app: Harness) -> None:
     """No suspect was delayed, so there is none to wait for."""
-
-    @bgjobs.worker
-    async def suspect() -> None:
-        """Succeeds this time."""
-
     crashed_before(virtual_app.database, [suspect.request()], crashes=LAST)
     async with bgjobs.run(virtual_app.config(suspect, sweep_interval=1)) as bg:
         await virtual_app.recorder.wait_for(JobSucceeded)
@@ -314,12 +255,7 @@ async def test_draining_ends_when_the_monitor_fails_the_last_job(virtual_app: Ha
 
 async def test_many_suspects_all_run(virtual_app: Harness) -> None:
     """More than can be delayed before the first of them are due again."""
-
-    @bgjobs.worker
-    async def suspect() -> None:
-        await anyio.sleep(0.1)
-
-    crashed_before(virtual_app.database, [suspect.request()] * 40, crashes=LAST)
+    crashed_before(virtual_app.database, [suspect.request(0.1)] * 40, crashes=LAST)
     config = virtual_app.config(suspect, queue={"concurrency": 2})
     await run_all(config)
     assert len(virtual_app.recorder.of(JobSucceeded)) == 40

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import bgjobs
+from tests.fixtures.decorators import logged
 from tests.runtime.conftest import Harness
-from tests.runtime.queues.decorated import end_of, logged
+from tests.runtime.queues.decorated import end_of, failure_of
 
 pytestmark = pytest.mark.anyio
 
@@ -65,8 +66,7 @@ async def test_returning_work_that_nothing_runs_fails_the_attempt(
         return NEVER[found]()
 
     handler = {"plain": plain, "async": later, "plain around async": logged(later)}[kind]
-    failed = await end_of(sqlite_app, bgjobs.worker(name="charge")(handler))
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(sqlite_app, bgjobs.worker(name="charge")(handler))
     assert failed.error.startswith(
         f"TypeError: worker 'charge': its handler returned an object of type {found!r}, "
         f"of which nothing has run; do the work before returning\n"
@@ -84,8 +84,7 @@ async def test_an_awaitable_with_endless_awaitable_results_fails_the_attempt(
     def endless() -> Endless:
         return Endless()
 
-    failed = await end_of(sqlite_app, bgjobs.worker(endless))
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(sqlite_app, bgjobs.worker(endless))
     assert "returned an object of type 'Endless'" in failed.error
 
 
@@ -116,8 +115,7 @@ async def test_returning_a_collection_of_coroutines_fails_the_attempt(
         return HELD[found]()
 
     handler = {"plain": plain, "async": later, "plain around async": logged(later)}[kind]
-    failed = await end_of(sqlite_app, bgjobs.worker(name="charge")(handler))
-    assert isinstance(failed, bgjobs.FailedJob)
+    failed = await failure_of(sqlite_app, bgjobs.worker(name="charge")(handler))
     assert failed.error.startswith(
         f"TypeError: worker 'charge': its handler returned an object of type {found!r} with "
         f"coroutines in it, of which nothing has run; do the work before returning\n"

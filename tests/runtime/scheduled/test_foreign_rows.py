@@ -139,9 +139,7 @@ async def test_a_row_that_the_schedule_has_not_planned_is_replaced_at_start(
     app: Harness, kind: str
 ) -> None:
     changed, due = FOREIGN[kind]
-    store = app.open_store()
-    store.migrate()
-    store.close()
+    app.migrate()
     plant(app.database, text_of(changed), due or soon())
     async with bgjobs.run(config_of(app)) as bg:
         await until_planned(bg)
@@ -188,9 +186,7 @@ async def test_the_run_after_a_foreign_one_is_planned_by_the_schedule(
         {"misfire_grace": -(10**18), "at": to_microseconds(due)},
     ]
     for changed in occurrences:
-        store = app.open_store()
-        store.migrate()
-        store.close()
+        app.migrate()
         plant(app.database, text_of(changed), due)
         rarely = ScheduledJob(tidy, every(hours=1), poll_interval=3600.0)
         async with bgjobs.run(config_of(app, rarely)) as bg:

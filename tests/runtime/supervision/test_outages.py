@@ -294,27 +294,20 @@ async def test_an_application_that_has_lost_its_store_can_be_stopped(
     assert len(virtual_app.recorder.of(QueueStarted)) == 1
 
 
-async def test_an_application_whose_queues_never_reached_the_store_can_be_stopped(
-    virtual_app: Harness,
+@bgjobs.worker
+async def daily() -> None:
+    """Succeed."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"queues": (), "scheduled_jobs": [bgjobs.ScheduledJob(daily, every(days=1))]}],
+    ids=["queues", "scheduled jobs"],
+)
+async def test_an_application_that_never_reached_the_store_can_be_stopped(
+    virtual_app: Harness, settings: dict[str, Any]
 ) -> None:
-    store, config = over_a_faulty_store(virtual_app, note)
-    with anyio.fail_after(HOUR):
-        async with bgjobs.run(config) as bg:
-            store.away = True
-            await failed_call(virtual_app.recorder, "open_owner")
-            bg.stop()
-    assert virtual_app.recorder.of(QueueStarted) == []
-
-
-async def test_a_scheduled_job_whose_store_is_away_can_be_stopped(
-    virtual_app: Harness,
-) -> None:
-    @bgjobs.worker
-    async def daily() -> None:
-        """Succeed."""
-
-    scheduled = bgjobs.ScheduledJob(daily, every(days=1))
-    store, config = over_a_faulty_store(virtual_app, queues=(), scheduled_jobs=[scheduled])
+    store, config = over_a_faulty_store(virtual_app, note, **settings)
     with anyio.fail_after(HOUR):
         async with bgjobs.run(config) as bg:
             store.away = True
@@ -339,6 +332,5 @@ async def test_an_application_whose_handler_runs_can_be_stopped_without_its_stor
             await virtual_app.recorder.wait_for(JobStarted)
             store.away = True
             bg.stop()
-    looking = virtual_app.open_store()
-    assert [held.id for held in looking.get_running()] == [job.id]
-    looking.close()
+    with virtual_app.opened() as looking:
+        assert [held.id for held in looking.get_running()] == [job.id]

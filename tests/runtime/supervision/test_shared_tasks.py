@@ -155,9 +155,8 @@ def test_a_shared_task_survives_the_native_cancellation_of_all_tasks(
                 for _ in range(3):
                     cancel_all_others()
                     await anyio.lowlevel.checkpoint()
-                other = app.open_store()
-                await check(Scene(bg, app, other, beats, received))
-                other.close()
+                with app.opened() as other:
+                    await check(Scene(bg, app, other, beats, received))
                 bg.stop(grace=0)
 
     asyncio.run(main())

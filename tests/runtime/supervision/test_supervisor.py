@@ -76,14 +76,13 @@ class QueueKiller(BaseException):
 
 async def test_a_job_of_an_expired_owner_is_run(app: Harness) -> None:
     """Corresponds to handle_abandoned_jobs of bg_jobs: a process died long ago."""
-    store = app.open_store()
-    store.migrate()
-    expired = Owner(new_id(), "default", "elsewhere")
-    long_ago = datetime.now(UTC) - timedelta(hours=1)
-    store.open_owner(expired, timedelta(seconds=1), now=long_ago)
-    store.write([NewJob(new_id(), note.request(1))], now=long_ago)
-    (held,) = store.reserve(expired.id, ["note"], 1, now=long_ago)
-    store.close()
+    with app.opened() as store:
+        store.migrate()
+        expired = Owner(new_id(), "default", "elsewhere")
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        store.open_owner(expired, timedelta(seconds=1), now=long_ago)
+        store.write([NewJob(new_id(), note.request(1))], now=long_ago)
+        (held,) = store.reserve(expired.id, ["note"], 1, now=long_ago)
     async with bgjobs.run(app.config(note, **restarting())) as bg:
         await app.recorder.wait_for(JobSucceeded)
         done = await bg.find(held.id)

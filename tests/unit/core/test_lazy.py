@@ -25,6 +25,7 @@ from bgjobs._core.lazy import (
     refuse_lazy,
     refuse_unfinished,
 )
+from tests.fixtures.decorators import logged, logged_later
 
 
 def plain() -> int:
@@ -56,22 +57,6 @@ def context_manager() -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def async_context_manager() -> AsyncIterator[None]:
     yield
-
-
-def logged(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return inner
-
-
-def logged_later(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def inner(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return inner
 
 
 class Waiting:

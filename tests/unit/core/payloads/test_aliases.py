@@ -13,8 +13,16 @@ import attrs
 import pytest
 from typing_extensions import TypeAliasType, TypeVar
 
-from bgjobs._core.workers import Worker, worker
-from bgjobs.errors import PayloadError, WorkerDefinitionError
+from bgjobs._core.workers import worker
+from bgjobs.errors import WorkerDefinitionError
+from tests.unit.core.payloads.helpers import (
+    module_of,
+    problems_of,
+    problems_with,
+    refusal_of,
+    through,
+    worker_of,
+)
 
 T = TypeVar("T")
 
@@ -86,10 +94,7 @@ def with_statements() -> list[ModuleType]:
     """Return this module, and on Python 3.12 or newer also one made of the statements."""
     if sys.version_info < (3, 12):
         return [HERE]
-    module = ModuleType("statements")
-    sys.modules["statements"] = module
-    exec(STATEMENTS, module.__dict__)
-    return [HERE, module]
+    return [HERE, module_of("statements", STATEMENTS)]
 
 
 @pytest.fixture(params=with_statements(), ids=lambda module: module.__name__)
@@ -97,30 +102,13 @@ def names(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-def worker_of(annotation: Any) -> Worker[[Any], None]:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    return worker(name="w")(handler)
-
-
 def come_back(annotation: Any, *values: Any) -> None:
-    one = worker_of(annotation)
-    for value in values:
-        assert one.decode(one.request(value).payload) == ((), {"it": value})
+    assert [through(annotation, value) for value in values] == [*values]
 
 
 def problem_of(annotation: Any, value: Any) -> str:
-    with pytest.raises(PayloadError) as caught:
-        worker_of(annotation).request(value)
-    [problem] = caught.value.problems
+    [problem] = problems_with(annotation, value)
     return problem
-
-
-def refusal_of(annotation: Any) -> str:
-    with pytest.raises(WorkerDefinitionError) as caught:
-        worker_of(annotation)
-    return str(caught.value).removeprefix("worker 'w': ")
 
 
 def test_an_alias_may_contain_itself(names: Any) -> None:
@@ -175,8 +163,13 @@ def test_aliases_that_cannot_be_stored_are_refused_at_declaration(names: Any) ->
 
 def test_an_assigned_alias_cannot_contain_itself() -> None:
     """Python has no object for the inner name."""
-    assert refusal_of(OldTree) == (
-        "parameter 'it', at it[][]: expected a type that can be stored as JSON, "
+
+    def handler(it: OldTree) -> None: ...
+
+    with pytest.raises(WorkerDefinitionError) as caught:
+        worker(handler)
+    assert str(caught.value) == (
+        "worker 'handler': parameter 'it', at it[][]: expected a type that can be stored as JSON, "
         "found an unresolved name 'OldTree | None'"
     )
 
@@ -341,8 +334,7 @@ class Painted:
     ],
 )
 def test_a_value_is_read_back_as_its_class(annotation: Any, value: Any) -> None:
-    one = worker_of(annotation)
-    assert one.decode(one.request(value).payload) == ((), {"it": value})
+    assert through(annotation, value) == value
 
 
 OTHER = "it: expected Card or Cash, found an object of other fields"
@@ -365,18 +357,13 @@ OTHER = "it: expected Card or Cash, found an object of other fields"
     ],
 )  # fmt: skip
 def test_an_object_of_no_member_is_refused(annotation: Any, json: str, problem: str) -> None:
-    with pytest.raises(PayloadError) as caught:
-        worker_of(annotation).decode(f'{{"it":{json}}}')
-    assert list(caught.value.problems) == [problem]
+    assert problems_of(worker_of(annotation).decode, f'{{"it":{json}}}') == [problem]
 
 
 def test_all_problems_of_an_object_are_found() -> None:
     Counted.made = 0
-    with pytest.raises(PayloadError) as caught:
-        worker_of(list[Painted]).decode(
-            '{"it":[{"counts":{"red":1},"counted":{"a":1},"more":1}]}'
-        )
-    assert list(caught.value.problems) == [
+    row = '{"it":[{"counts":{"red":1},"counted":{"a":1},"more":1}]}'
+    assert problems_of(worker_of(list[Painted]).decode, row) == [
         "it[0].counts: expected a readable value, reading it raised RuntimeError",
         "it[0]: found 1 unexpected field, expected only 'counts', 'counted'",
     ]

@@ -11,8 +11,8 @@ import attrs
 import pytest
 
 from bgjobs._core.payloads.equality import is_rebuilt_from_fields
-from bgjobs._core.workers import Worker, worker
-from bgjobs.errors import PayloadError
+from bgjobs._core.workers import worker
+from tests.unit.core.payloads.helpers import CHANGED, problems_with, through, worker_of
 
 
 class Pair(NamedTuple):
@@ -219,14 +219,6 @@ def changed(value: Any, **fields: Any) -> Any:
     return value
 
 
-def worker_of(annotation: Any) -> Worker[[Any], None]:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    return worker(name="w")(handler)
-
-
-CHANGED = "expected a value that is read back unchanged, found one that would change"
 UNREAD = "could not be read back: expected fields that"
 
 
@@ -262,10 +254,7 @@ UNREAD = "could not be read back: expected fields that"
 def test_an_instance_that_would_change_is_refused(
     annotation: Any, value: Any, problem: str
 ) -> None:
-    one = worker_of(annotation)
-    with pytest.raises(PayloadError) as caught:
-        one.request(value)
-    assert list(caught.value.problems) == [problem]
+    assert problems_with(annotation, value) == [problem]
 
 
 @pytest.mark.parametrize(
@@ -282,18 +271,14 @@ def test_an_instance_that_would_change_is_refused(
     ],
 )
 def test_an_instance_is_read_back_equal(annotation: Any, value: Any) -> None:
-    one = worker_of(annotation)
-    [found] = one.decode(one.request(value).payload)[1].values()
-    assert found == value
+    assert through(annotation, value) == value
 
 
 def test_instances_without_eq_are_compared_by_their_fields() -> None:
-    one = worker_of(list[Identity])
-    [found] = one.decode(one.request([Identity([1]), Identity([2])]).payload)[1].values()
+    found = through(list[Identity], [Identity([1]), Identity([2])])
     assert [each.items for each in found] == [[1], [2]]
-    several = worker_of(tuple[Counted, frozenset[Identity]])
     twins = frozenset([Identity([1]), Identity([1])])
-    [found] = several.decode(several.request((Counted(1), twins)).payload)[1].values()
+    found = through(tuple[Counted, frozenset[Identity]], (Counted(1), twins))
     assert [each.items for each in found[1]] == [[1], [1]]
 
 

@@ -25,8 +25,8 @@ from zoneinfo import ZoneInfo
 import attrs
 import pytest
 
-from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
+from tests.unit.core.payloads.cases.containers import Level, Rights, Word
 from tests.unit.core.payloads.cases.samples import (
     Blob,
     Clock,
@@ -40,6 +40,7 @@ from tests.unit.core.payloads.cases.samples import (
     Span,
     Text,
 )
+from tests.unit.core.payloads.helpers import problems_of, problems_with, through, worker_of
 
 
 class NoHash(str):
@@ -64,14 +65,6 @@ class Row(tuple[int, ...]):
     __slots__ = ()
 
 
-class Word(enum.StrEnum):
-    YES = "yes"
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-
-
 class Open(enum.Enum):
     """Its `_missing_` makes members that it does not list."""
 
@@ -83,11 +76,6 @@ class Open(enum.Enum):
         made = object.__new__(cls)
         made._name_, made._value_ = "X", value
         return made
-
-
-class Rights(enum.IntFlag):
-    READ = 1
-    WRITE = 2
 
 
 class Strange(enum.IntFlag):
@@ -107,16 +95,8 @@ class Loose(TypedDict, total=False):
     a: int
 
 
-def worker_of(annotation: Any) -> Worker[[Any], None]:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    return worker(name="w")(handler)
-
-
 BERLIN = ZoneInfo("Europe/Berlin")
 AN_ID = UUID("12345678-1234-5678-1234-567812345678")
-CHANGED = "expected a value that is read back unchanged, found one that would change"
 ROUNDED = "expected a float, found an int that a float would round"
 TINY = timezone(timedelta(microseconds=-1))
 OFFSET = "a UTC offset of zero or at least one second, found a shorter one"
@@ -172,10 +152,7 @@ OFFSET = "a UTC offset of zero or at least one second, found a shorter one"
 def test_a_value_that_would_change_is_refused(
     annotation: Any, value: Any, problem: str
 ) -> None:
-    one = worker_of(annotation)
-    with pytest.raises(PayloadError) as caught:
-        one.request(value)
-    assert list(caught.value.problems) == [problem]
+    assert problems_with(annotation, value) == [problem]
 
 
 @pytest.mark.parametrize(
@@ -210,29 +187,24 @@ def test_a_value_that_would_change_is_refused(
     ],
 )
 def test_extreme_values_are_read_back_equal(annotation: Any, value: Any) -> None:
-    one = worker_of(annotation)
-    [found] = one.decode(one.request(value).payload)[1].values()
-    assert found == value
+    assert through(annotation, value) == value
 
 
 @pytest.mark.parametrize("fold", [0, 1])
 def test_a_repeated_hour_keeps_its_instant(fold: int) -> None:
     # `==` between zones is always False in such an hour.
     twice = datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold)
-    one = worker_of(datetime)
-    found = one.decode(one.request(twice).payload)[1]["it"]
+    found = through(datetime, twice)
     assert found.astimezone(UTC) == twice.astimezone(UTC)
     assert found.utcoffset() == twice.utcoffset()
-    beside = worker_of(tuple[datetime, Hooked])
-    assert beside.request(
-        (twice, Hooked())
-    ).payload  # a class with own code, so the arguments are compared
+    # A class with own code, so the arguments are compared.
+    assert worker_of(tuple[datetime, Hooked]).request((twice, Hooked())).payload
 
 
 def test_flags_that_their_class_refuses_raise_a_payload_error() -> None:
-    with pytest.raises(PayloadError) as caught:
-        worker_of(Strange).decode('{"it":8}')
-    assert list(caught.value.problems) == ["it: expected a value of Strange, found another int"]
+    assert problems_of(worker_of(Strange).decode, '{"it":8}') == [
+        "it: expected a value of Strange, found another int"
+    ]
 
 
 @dataclasses.dataclass
@@ -255,12 +227,6 @@ class Hooked:
 @attrs.frozen
 class Parts:
     parts: Sequence[str]
-
-
-def through(annotation: Any, value: Any) -> Any:
-    one = worker_of(annotation)
-    [found] = one.decode(one.request(value).payload)[1].values()
-    return found
 
 
 @pytest.mark.parametrize(
@@ -310,9 +276,7 @@ def test_abstract_classes_are_read_back_with_equal_contents(
 def test_a_concrete_class_accepts_no_other_class(
     annotation: Any, value: Any, problem: str
 ) -> None:
-    with pytest.raises(PayloadError) as caught:
-        worker_of(annotation).request(value)
-    assert list(caught.value.problems) == [problem]
+    assert problems_with(annotation, value) == [problem]
 
 
 class Failing(Mapping[str, int]):
@@ -395,6 +359,4 @@ def test_errors_of_user_code_have_a_path_and_no_value(
 
 
 def test_an_object_that_hides_its_class_is_refused() -> None:
-    with pytest.raises(PayloadError) as caught:
-        worker_of(list[Sequence[int]]).request([Liar()])
-    assert list(caught.value.problems) == [f"it[0]: {RAISED} RuntimeError"]
+    assert problems_with(list[Sequence[int]], [Liar()]) == [f"it[0]: {RAISED} RuntimeError"]

@@ -10,8 +10,7 @@ import attrs
 import pytest
 import typing_extensions
 
-from bgjobs._core.workers import Worker, worker
-from bgjobs.errors import PayloadError
+from tests.unit.core.payloads.helpers import problems_with, through
 
 
 @attrs.frozen
@@ -62,13 +61,6 @@ class MoreOptions(Options):
     order: NotRequired[Order]
 
 
-def worker_of(annotation: Any) -> Worker[[Any], None]:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    return worker(name="w")(handler)
-
-
 @pytest.mark.parametrize(
     ("annotation", "value"),
     [
@@ -83,14 +75,11 @@ def worker_of(annotation: Any) -> Worker[[Any], None]:
     ],
 )
 def test_values_of_nested_classes_are_read_back_equal(annotation: Any, value: Any) -> None:
-    one = worker_of(annotation)
-    assert one.decode(one.request(value).payload) == ((), {"it": value})
+    assert through(annotation, value) == value
 
 
 def test_keys_of_a_typed_dict_of_typing_extensions_are_checked() -> None:
-    with pytest.raises(PayloadError) as caught:
-        worker_of(Options).request({"size": "a", "more": 1})
-    assert list(caught.value.problems) == [
+    assert problems_with(Options, {"size": "a", "more": 1}) == [
         "it: missing field 'name'",
         "it.size: expected int, found str",
         "it: unexpected field 'more'",

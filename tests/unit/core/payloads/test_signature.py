@@ -26,7 +26,8 @@ import pytest
 import bgjobs
 from bgjobs._core.context import JobContext
 from bgjobs._core.workers import Worker, worker
-from bgjobs.errors import PayloadError, WorkerDefinitionError
+from bgjobs.errors import WorkerDefinitionError
+from tests.unit.core.payloads.helpers import problems_of, refusal_of
 
 if typing.TYPE_CHECKING:
     from nowhere import Missing  # type: ignore[import-not-found]  # the point
@@ -164,12 +165,7 @@ BARE = "expected the types of its items, found bare "
     ],
 )  # fmt: skip
 def test_refused_annotations(annotation: Any, problem: str) -> None:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    with pytest.raises(WorkerDefinitionError) as caught:
-        worker(name="w")(handler)
-    assert str(caught.value) == f"worker 'w': parameter 'it'{problem}"
+    assert refusal_of(annotation) == f"parameter 'it'{problem}"
 
 
 def test_all_problems_of_a_signature_at_once() -> None:
@@ -341,19 +337,6 @@ def test_a_context_may_have_a_default() -> None:
     assert made.request().payload == "{}"
 
 
-def worker_of(annotation: Any) -> Worker[[Any], None]:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    return worker(name="w")(handler)
-
-
-def problems_of(call: Callable[[], object]) -> list[str]:
-    with pytest.raises(PayloadError) as caught:
-        call()
-    return list(caught.value.problems)
-
-
 def test_every_kind_of_parameter() -> None:
     def handler(
         a: int, b: int = 2, /, c: int = 3, *more: str, d: int, **rest: float
@@ -375,7 +358,7 @@ def test_every_kind_of_parameter() -> None:
         "d: expected int, found str",
         "rest['e']: expected float, found str",
     ]
-    assert problems_of(lambda: one.request(1, 2, 3, "x", 5, d="a", e="b")) == expected  # type: ignore[arg-type]  # the point
+    assert problems_of(one.request, 1, 2, 3, "x", 5, d="a", e="b") == expected
     args, kwargs = one.decode('{"a":1,"more":["x"],"d":4}')
     assert (args, kwargs) == ((1, 2, 3, "x"), {"d": 4})
 

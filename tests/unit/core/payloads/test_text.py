@@ -6,45 +6,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
-from functools import partial
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
-import attrs
 import pytest
 from attrs import field, frozen, make_class
 
 import bgjobs
-from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
-
-
-@attrs.frozen
-class Tree:
-    leaves: "dict[str, Tree]"
-    next: "Tree | None" = None
-
-
-def worker_of(annotation: Any) -> Worker[[Any], None]:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    return worker(name="w")(handler)
-
-
-def problems_of(call: Callable[[], object]) -> list[str]:
-    with pytest.raises(PayloadError) as caught:
-        call()
-    return list(caught.value.problems)
+from tests.unit.core.payloads.helpers import problems_of, problems_with, through, worker_of
+from tests.unit.core.payloads.test_values import Tree
 
 
 def test_a_backslash_before_u0000_is_no_nul() -> None:
-    one = worker_of(str)
-    value = "\\u0000"
-    assert one.decode(one.request(value).payload)[1] == {"it": value}
+    assert through(str, "\\u0000") == "\\u0000"
 
 
 def test_exactly_one_mebibyte_passes() -> None:
@@ -55,8 +32,8 @@ def test_exactly_one_mebibyte_passes() -> None:
         assert len(payload.encode()) == 1_048_576
         assert one.decode(payload)[1] == {"it": text}
         expected = ["arguments: expected at most 1,048,576 bytes of JSON, found 1,048,577"]
-        assert problems_of(partial(one.request, text + "x")) == expected
-        assert problems_of(partial(one.decode, payload + " ")) == expected
+        assert problems_of(one.request, text + "x") == expected
+        assert problems_of(one.decode, payload + " ") == expected
 
 
 def nested(levels: int) -> Tree:
@@ -67,20 +44,18 @@ def nested(levels: int) -> Tree:
 
 
 def test_nesting_of_64_levels_passes() -> None:
-    one = worker_of(Tree)
     deepest = nested(61)  # 64 with the arguments around it and the empty dict inside
-    assert one.decode(one.request(deepest).payload)[1] == {"it": deepest}
-    [problem] = problems_of(lambda: one.request(nested(62)))
+    assert through(Tree, deepest) == deepest
+    [problem] = problems_with(Tree, nested(62))
     assert problem.startswith("it.next.next.next.")
     assert problem.endswith("...: nested deeper than 64 levels")
 
 
 def test_a_value_deeper_than_the_recursion_limit_is_refused() -> None:
-    one = worker_of(Tree)
     deep = nested(100_000)
     try:
         expected = ["arguments: nested deeper than the recursion limit of Python"]
-        assert problems_of(lambda: one.request(deep)) == expected
+        assert problems_with(Tree, deep) == expected
     finally:
         while deep.next is not None:  # or its deletion would recurse too
             deep = deep.next
@@ -90,15 +65,14 @@ def test_a_hostile_row_is_refused() -> None:
     one = worker_of(Tree)
     for levels in (65, 5_000, 300_000):
         payload = "[" * levels + "]" * levels
-        [problem] = problems_of(partial(one.decode, payload))
+        [problem] = problems_of(one.decode, payload)
         assert problem.endswith("nested deeper than 64 levels")
 
 
 def test_an_int_with_too_many_digits_is_refused() -> None:
-    one = worker_of(int)
-    assert problems_of(lambda: one.request(10**5000)) == ["it: found an int of too many digits"]
-    several = worker_of(dict[str, list[int | None]])
-    assert problems_of(lambda: several.request({"a b": [1, 10**5000, None, -(10**5000)]})) == [
+    assert problems_with(int, 10**5000) == ["it: found an int of too many digits"]
+    several = {"a b": [1, 10**5000, None, -(10**5000)]}
+    assert problems_with(dict[str, list[int | None]], several) == [
         "it['a b'][1]: found an int of too many digits",
         "it['a b'][3]: found an int of too many digits",
     ]
@@ -199,16 +173,10 @@ def test_errors_of_requests_name_unknown_fields_and_keys() -> None:
 def test_at_most_ten_of_the_expected_names_are_listed() -> None:
     names = [f"field_{number}" for number in range(12)]
     wide: Any = make_class("Wide", {name: field(type=int, default=0) for name in names})
-
-    def take(it: object) -> None: ...
-
-    take.__annotations__["it"] = wide
-    with pytest.raises(PayloadError) as caught:
-        bgjobs.worker(take).decode('{"it":{"x":1,"y":2}}')
     expected = ", ".join(map(repr, names[:10]))
-    assert caught.value.problems == (
-        f"it: found 2 unexpected fields, expected only {expected}, ...",
-    )
+    assert problems_of(worker_of(wide).decode, '{"it":{"x":1,"y":2}}') == [
+        f"it: found 2 unexpected fields, expected only {expected}, ..."
+    ]
 
 
 PROGRAM = """
@@ -328,27 +296,21 @@ class Diary:
 def test_items_and_keys_that_would_become_equal_are_refused(
     annotation: Any, value: Any, problem: str
 ) -> None:
-    one = worker_of(annotation)
-    with pytest.raises(PayloadError) as caught:
-        one.request(value)
-    assert list(caught.value.problems) == [problem]
+    assert problems_with(annotation, value) == [problem]
 
 
 def test_different_instants_stay_different() -> None:
     days = {SKIPPED, REPEATED, REPEATED.replace(fold=0).astimezone(UTC)}
-    one = worker_of(set[datetime])
-    [found] = one.decode(one.request(days).payload)[1].values()
+    found = through(set[datetime], days)
     assert {each.timestamp() for each in found} == {each.timestamp() for each in days}
     visits = frozenset(map(Visit, days))
-    several = worker_of(frozenset[Visit])
-    [found] = several.decode(several.request(visits).payload)[1].values()
+    found = through(frozenset[Visit], visits)
     assert len(found) == 3
 
 
 def test_a_repeated_hour_may_be_a_key_in_a_compared_class() -> None:
     diary = Diary({REPEATED: 1, SKIPPED: 2})
-    one = worker_of(Diary)
-    [found] = one.decode(one.request(diary).payload)[1].values()
+    found = through(Diary, diary)
     assert [key.timestamp() for key in found.notes] == [key.timestamp() for key in diary.notes]
 
 
@@ -356,13 +318,9 @@ def test_items_and_keys_with_the_same_text_are_refused() -> None:
     twice = datetime(2024, 10, 27, 2, 30, tzinfo=PARIS)
     fixed = twice.replace(tzinfo=timezone(timedelta(hours=2)))
     assert len({twice, fixed}) == 2
-    with pytest.raises(PayloadError) as caught:
-        worker_of(set[datetime]).request({twice, fixed})
-    assert list(caught.value.problems) == [
+    assert problems_with(set[datetime], {twice, fixed}) == [
         "it: expected items that differ in JSON, found two with the same JSON"
     ]
-    with pytest.raises(PayloadError) as caught:
-        worker_of(dict[datetime, int]).request({twice: 1, fixed: 2})
-    assert list(caught.value.problems) == [
+    assert problems_with(dict[datetime, int], {twice: 1, fixed: 2}) == [
         "it: key '2024-10-27T02:30:00+02:00': found two keys with this text"
     ]

@@ -4,7 +4,7 @@
 import dataclasses
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -28,8 +28,9 @@ from zoneinfo import ZoneInfo
 import attrs
 import pytest
 
-from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import PayloadError
+from tests.unit.core.payloads.cases.containers import Word
+from tests.unit.core.payloads.helpers import problems_of, problems_with, through, worker_of
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
@@ -43,10 +44,6 @@ class Colour(enum.Enum):
 class Level(enum.IntEnum):
     LOW = 1
     HIGH = 2
-
-
-class Word(enum.StrEnum):
-    YES = "yes"
 
 
 class Rights(enum.Flag):
@@ -118,19 +115,6 @@ class Fallback:
 @attrs.frozen
 class Picky:
     age: int = attrs.field(validator=attrs.validators.ge(18))
-
-
-def worker_of(annotation: Any) -> Worker[[Any], None]:
-    def handler(it: Any) -> None: ...
-
-    handler.__annotations__ = {"it": annotation}
-    return worker(name="w")(handler)
-
-
-def problems_of(call: Callable[[], object]) -> list[str]:
-    with pytest.raises(PayloadError) as caught:
-        call()
-    return list(caught.value.problems)
 
 
 PLUS_TWO = timezone(timedelta(hours=2))
@@ -275,8 +259,7 @@ def test_a_value_is_stored_as_json_and_read_back(
 def test_encoding_refuses_values_that_do_not_fit(
     annotation: Any, value: Any, problems: list[str]
 ) -> None:
-    one = worker_of(annotation)
-    assert problems_of(lambda: one.request(value)) == problems
+    assert problems_with(annotation, value) == problems
 
 
 @pytest.mark.parametrize(
@@ -327,8 +310,7 @@ def test_encoding_refuses_values_that_do_not_fit(
 def test_decoding_refuses_json_that_does_not_fit(
     annotation: Any, json: str, problems: list[str]
 ) -> None:
-    one = worker_of(annotation)
-    assert problems_of(lambda: one.decode(f'{{"it":{json}}}')) == problems
+    assert problems_of(worker_of(annotation).decode, f'{{"it":{json}}}') == problems
 
 
 def test_errors_do_not_show_values() -> None:
@@ -342,14 +324,12 @@ def test_errors_do_not_show_values() -> None:
 
 
 def test_instants_keep_their_offset() -> None:
-    one = worker_of(datetime)
     berlin = datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
-    again = one.decode(one.request(berlin).payload)[1]["it"]
+    again = through(datetime, berlin)
     assert again == berlin
     assert again.utcoffset() == timedelta(hours=2)
-    assert one.decode('{"it":"2024-07-01T10:00:00Z"}')[1]["it"].tzinfo == UTC
+    assert worker_of(datetime).decode('{"it":"2024-07-01T10:00:00Z"}')[1]["it"].tzinfo == UTC
 
 
 def test_zero_keeps_its_sign() -> None:
-    one = worker_of(float)
-    assert math.copysign(1, one.decode(one.request(-0.0).payload)[1]["it"]) == -1
+    assert math.copysign(1, through(float, -0.0)) == -1

@@ -5,7 +5,6 @@ import sys
 import types
 from collections import OrderedDict
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, Generic, NamedTuple, NotRequired, Required, TypedDict, TypeVar, cast
 
 import attrs
@@ -28,6 +27,7 @@ from tests.unit.core.payloads.cases.samples import (
     text,
     words,
 )
+from tests.unit.core.payloads.helpers import module_of
 
 T = TypeVar("T")
 
@@ -250,10 +250,7 @@ def with_statements() -> list[Any]:
     """Return this module, and on Python 3.12 or newer also one made of the statements."""
     if sys.version_info < (3, 12):
         return [sys.modules[__name__]]
-    module = ModuleType("payload_statements")
-    sys.modules[module.__name__] = module
-    exec(STATEMENTS, module.__dict__)
-    return [sys.modules[__name__], module]
+    return [sys.modules[__name__], module_of("payload_statements", STATEMENTS)]
 
 
 MODULES = with_statements()
