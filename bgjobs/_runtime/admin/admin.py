@@ -46,7 +46,7 @@ class Admin(BulkChanges):
     to all processes over the store. Methods raise `NotRunningError` after the last handler of
     the application has ended, `StoreUnavailableError` when the store stays unavailable for
     `config.store_timeout`, and `StoreError` if the store has no operations; see
-    `bgjobs.operations_of`.
+    ``bgjobs.operations_of``.
     """
 
     def __init__(self, services: Services, children: Children, config: Config) -> None:
