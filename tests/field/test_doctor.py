@@ -102,7 +102,7 @@ def test_a_replication_slot_is_judged_by_the_age_of_its_transactions() -> None:
         "replication slot away (inactive) for an unknown time, 5,000,000 transactions: "
     )
     assert "(7 dead rows now)" in found.text
-    assert "remove it if nothing needs it" in found.text
+    assert "remove it if it is not needed" in found.text
 
 
 def test_a_role_without_rights_gets_the_findings_that_it_may_see(
