@@ -166,6 +166,7 @@ def test_enqueueing_many_jobs_in_a_transaction_compiles_nothing_and_keeps_the_se
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_enqueueing_many_jobs_on_an_async_connection_compiles_nothing(
     debian_dsn: str,
 ) -> None:
@@ -176,8 +177,3 @@ async def test_enqueueing_many_jobs_on_an_async_connection_compiles_nothing(
             await store.enqueue_in_async(connection, many)
             await store.enqueue_in_async(connection, many)
             assert connection.info.backend_pid not in have_compiled(dsn)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

@@ -242,6 +242,7 @@ def test_a_reused_connection_of_the_caller_prepares_nothing(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_reused_async_connection_prepares_nothing(
     bouncer: PgBouncer, debian_dsn: str, schema: str
 ) -> None:
@@ -348,8 +349,3 @@ def test_notifications_for_another_client_are_not_kept(debian_dsn: str, schema: 
             assert gathered(connection) == []
         with store._database.live.heartbeat(1.0) as connection:
             assert gathered(connection) == []
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

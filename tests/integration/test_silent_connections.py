@@ -19,7 +19,6 @@ from bgjobs.events import OwnerDied, StoreFailed
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
-from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
 from tests.reliability.chaos.postgres.proxy import Proxy, target_of
 from tests.runtime.conftest import Wrapped
@@ -36,13 +35,6 @@ PATIENCE = 60.0
 def proxy(postgres_dsn: str) -> Generator[Proxy]:
     with Proxy(target_of(postgres_dsn)) as proxy:
         yield proxy
-
-
-@pytest.fixture
-def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    """A store without the proxy, to check the database."""
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
 
 
 @pytest.fixture
