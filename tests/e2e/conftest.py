@@ -7,10 +7,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from tests.e2e.digest_program import DigestProgram
-from tests.fixtures.postgres import random_schema
+from tests.fixtures.postgres import new_database
 
 
 @pytest.fixture
@@ -37,15 +36,9 @@ def on_sqlite(tmp_path: Path) -> DigestProgram:
 @pytest.fixture
 def on_postgres(tmp_path: Path, postgres_dsn: str) -> Generator[DigestProgram]:
     """The example with a database of its own, since its schema has a fixed name."""
-    name = random_schema()
-    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
-        admin.execute(f"create database {name}".encode())
-        try:
-            dsn = make_conninfo(postgres_dsn, dbname=name)
-            connect = partial(psycopg.connect, dsn)
-            yield DigestProgram(("--postgres", dsn), connect, "digest.digests", tmp_path)
-        finally:
-            admin.execute(f"drop database {name} with (force)".encode())
+    with new_database(postgres_dsn) as dsn:
+        connect = partial(psycopg.connect, dsn)
+        yield DigestProgram(("--postgres", dsn), connect, "digest.digests", tmp_path)
 
 
 @pytest.fixture(params=["on_sqlite", "on_postgres"])

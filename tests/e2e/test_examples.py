@@ -20,6 +20,7 @@ from bgjobs.errors import StoreError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract import CHECKS
 from tests.e2e.digest_program import DigestProgram
+from tests.fixtures.stores import migrated
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -209,12 +210,8 @@ def test_the_store_in_memory_keeps_the_contract(
     check: Callable[[Store], None], load: Callable[[str], dict[str, Any]]
 ) -> None:
     store: Store = load("memory_store.py")["MemoryStore"]()
-    store.open()
-    try:
-        store.migrate()
+    with migrated(store):
         check(store)
-    finally:
-        store.close()
 
 
 def test_the_store_in_memory_refuses_transactions_of_a_caller(

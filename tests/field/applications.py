@@ -24,6 +24,8 @@ from bgjobs.events import (
     StoreFailed,
 )
 from bgjobs.testing import Recorder
+from tests.fixtures.postgres import execute
+from tests.fixtures.stores import migrated
 
 PATIENCE = 120.0
 """Seconds that a check may take."""
@@ -65,15 +67,8 @@ def table() -> sql.Identifier:
 
 def make_table(dsn: str) -> None:
     """Create the schema, with a table for the effects, to which all roles may write."""
-    store = bgjobs.PostgresStore(dsn, schema=_SCHEMA)
-    store.open()
-    try:
-        store.migrate()
-    finally:
-        store.close()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        made = sql.SQL("create table {} (number int, text text)").format(table())
-        connection.execute(made)
+    with migrated(bgjobs.PostgresStore(dsn, schema=_SCHEMA)):
+        execute(dsn, f"create table {_SCHEMA}.effects (number int, text text)")
 
 
 def effects(dsn: str) -> list[int]:

@@ -11,12 +11,6 @@ import pytest
 _MEASURED = "measured"
 
 
-@pytest.fixture(params=["trio", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """Both event loops."""
-    return request.param
-
-
 @pytest.fixture
 def measured(
     request: pytest.FixtureRequest, record_property: Callable[[str, object], None]

@@ -9,7 +9,8 @@ from psycopg.conninfo import make_conninfo
 
 from bgjobs.stores.operations import Finding
 from bgjobs.stores.postgres import PostgresStore, diagnostics
-from tests.fixtures.postgres import fresh_postgres_store, random_schema
+from tests.fixtures.postgres import fresh_postgres_store, random_schema, schema_of
+from tests.fixtures.stores import opened
 
 SECRET = "payload-of-a-job"
 
@@ -108,17 +109,13 @@ def test_a_replication_slot_is_judged_by_the_age_of_its_transactions() -> None:
 def test_a_role_without_rights_gets_the_findings_that_it_may_see(
     store: PostgresStore, debian_dsn: str
 ) -> None:
-    schema = store.label.rpartition(" ")[2]
+    schema = schema_of(store)
     with _role(debian_dsn, schema) as dsn, psycopg.connect(debian_dsn) as other:
         other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         other.execute("select 1")
         pid = other.info.backend_pid
-        poor = PostgresStore(dsn, schema=schema)
-        poor.open()
-        try:
+        with opened(PostgresStore(dsn, schema=schema)) as poor:
             found = the_one(poor, f"session {pid}")
-        finally:
-            poor.close()
     assert found.level == "warning"
     assert found.text.startswith(f"session {pid} (user postgres) for an unknown time, ")
 

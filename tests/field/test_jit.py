@@ -4,14 +4,14 @@ Compiling takes it hundreds of milliseconds, for statements that take a few. A p
 server that has compiled something has LLVM in its memory, and keeps it.
 """
 
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs._core.ids import new_id
@@ -21,42 +21,25 @@ from bgjobs._core.settlements import Succeed
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.debian import started_pgbouncer
-from tests.fixtures.postgres import random_schema
+from tests.fixtures.postgres import execute, new_database
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests
+from tests.fixtures.stores import migrated, opened
 
 _MANY = 1_000
 _COSTLY = "select sum(number) from generate_series(1, 10000) as made (number)"
 
 
-@contextmanager
-def database(dsn: str, *settings: str) -> Generator[str]:
-    """Create a database with its own settings."""
-    name = random_schema()
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute(f"create database {name}".encode())
-        for setting in settings:
-            admin.execute(f"alter database {name} set {setting}".encode())
-        try:
-            yield make_conninfo(dsn, dbname=name)
-        finally:
-            admin.execute(f"drop database {name} with (force)".encode())
-
-
 @pytest.fixture
 def eager(debian_dsn: str) -> Generator[str]:
     """A database in which every statement that reads a table is compiled."""
-    with database(debian_dsn, "jit_above_cost = 1") as dsn:
+    with new_database(debian_dsn) as dsn:
+        name = conninfo_to_dict(dsn)["dbname"]
+        execute(dsn, f"alter database {name} set jit_above_cost = 1")
         yield dsn
 
 
-@contextmanager
-def opened(given: Any) -> Iterator[PostgresStore]:
-    store = PostgresStore(given, pool_size=2)
-    store.open()
-    try:
-        yield store
-    finally:
-        store.close()
+def small(given: Any) -> PostgresStore:
+    return PostgresStore(given, pool_size=2)
 
 
 def have_compiled(dsn: str) -> set[int]:
@@ -116,8 +99,7 @@ def ask_everything(store: PostgresStore) -> None:
 @pytest.mark.parametrize("way", ["ours", "a pool of the caller's", "a pooler"])
 def test_no_statement_is_compiled(eager: str, way: str) -> None:
     with ExitStack() as stack:
-        with opened(eager) as store:
-            store.migrate()
+        with migrated(small(eager)) as store:
             enqueue(store, *requests(10))
         given: Any = eager
         if way == "a pool of the caller's":
@@ -126,9 +108,9 @@ def test_no_statement_is_compiled(eager: str, way: str) -> None:
         elif way == "a pooler":
             given = make_conninfo(
                 stack.enter_context(started_pgbouncer(eager)).dsn,
-                dbname=psycopg.conninfo.conninfo_to_dict(eager)["dbname"],
+                dbname=conninfo_to_dict(eager)["dbname"],
             )
-        store = stack.enter_context(opened(given))
+        store = stack.enter_context(opened(small(given)))
         ask_everything(store)
         assert have_compiled(eager) == set()
         if way == "a pool of the caller's":
@@ -139,11 +121,10 @@ def test_no_statement_is_compiled(eager: str, way: str) -> None:
 def test_statements_of_a_large_write_are_too_cheap_to_be_compiled(debian_dsn: str) -> None:
     """The store does not switch compilation off in sessions of the caller."""
     with (
-        database(debian_dsn) as dsn,
+        new_database(debian_dsn) as dsn,
         ConnectionPool(dsn, min_size=1, max_size=1, open=True) as pool,
-        opened(pool) as store,
+        migrated(small(pool)) as store,
     ):
-        store.migrate()
         enqueue(store, *(JobRequest("work", "[]").unique(str(n)) for n in range(_MANY)))
         jobs = store.reserve(open_owner(store), ["work"], _MANY)
         assert len(jobs) == _MANY
@@ -154,8 +135,7 @@ def test_statements_of_a_large_write_are_too_cheap_to_be_compiled(debian_dsn: st
 def test_enqueueing_many_jobs_in_a_transaction_compiles_nothing_and_keeps_the_setting(
     debian_dsn: str,
 ) -> None:
-    with database(debian_dsn) as dsn, opened(dsn) as store:
-        store.migrate()
+    with new_database(debian_dsn) as dsn, migrated(small(dsn)) as store:
         many = [JobRequest("work", "[]").unique(str(number)) for number in range(6 * _MANY)]
         with psycopg.connect(dsn) as connection:
             first = store.enqueue_in(connection, many)
@@ -166,18 +146,13 @@ def test_enqueueing_many_jobs_in_a_transaction_compiles_nothing_and_keeps_the_se
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_enqueueing_many_jobs_on_an_async_connection_compiles_nothing(
     debian_dsn: str,
 ) -> None:
-    with database(debian_dsn) as dsn, opened(dsn) as store:
-        store.migrate()
+    with new_database(debian_dsn) as dsn, migrated(small(dsn)) as store:
         many = [JobRequest("work", "[]").unique(str(number)) for number in range(6 * _MANY)]
         async with await psycopg.AsyncConnection.connect(dsn) as connection:
             await store.enqueue_in_async(connection, many)
             await store.enqueue_in_async(connection, many)
             assert connection.info.backend_pid not in have_compiled(dsn)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

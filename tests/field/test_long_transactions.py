@@ -15,7 +15,7 @@ import bgjobs
 from bgjobs.events import ChildCrashed, ReservationLost
 from bgjobs.testing import Recorder
 from tests.field.applications import check_work, effect, effects, make_table, running
-from tests.field.test_servers import new_database
+from tests.fixtures.postgres import new_database
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ import select
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -24,9 +24,10 @@ from bgjobs._core.requests import JobRequest
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob
 from tests.fixtures.debian import PgBouncer, started_pgbouncer
-from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.postgres import fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import LEASE, open_owner
 from tests.fixtures.postgres_locks import named, wait_until_waiting
+from tests.fixtures.stores import opened
 
 pytestmark = pytest.mark.xdist_group("pgbouncer")
 
@@ -54,21 +55,12 @@ def bouncer(debian_dsn: str) -> Generator[PgBouncer]:
 
 @pytest.fixture
 def schema(debian_dsn: str) -> Generator[str]:
-    name = random_schema()
-    with opened(debian_dsn, name) as store:
-        store.migrate()
-    yield name
-    drop_schema(debian_dsn, name)
+    with fresh_postgres_store(debian_dsn) as store:
+        yield schema_of(store)
 
 
-@contextmanager
-def opened(given: Any, schema: str, **settings: Any) -> Iterator[PostgresStore]:
-    store = PostgresStore(given, schema=schema, **settings)
-    store.open()
-    try:
-        yield store
-    finally:
-        store.close()
+def at(given: Any, schema: str, **settings: Any) -> AbstractContextManager[PostgresStore]:
+    return opened(PostgresStore(given, schema=schema, **settings))
 
 
 def sessions(bouncer: PgBouncer) -> list[tuple[Any, ...]]:
@@ -167,7 +159,7 @@ def test_jobs_that_are_longer_than_many_heartbeats_begin_once(
     bouncer: PgBouncer, debian_dsn: str, schema: str, tmp_path: Path
 ) -> None:
     """Two applications, one with a pool of its own, beside transactions of other clients."""
-    with opened(debian_dsn, schema) as store:
+    with at(debian_dsn, schema) as store:
         store.write([NewJob(new_id(), JobRequest("hold", "{}")) for _ in range(_JOBS)])
     leases = Leases(debian_dsn, schema)
     with traffic(bouncer.dsn):
@@ -187,18 +179,15 @@ def test_jobs_that_are_longer_than_many_heartbeats_begin_once(
                 process.wait()
     assert troubles == [[], []]
     assert len(begun(tmp_path)) == len(set(begun(tmp_path))) == _JOBS
-    with opened(debian_dsn, schema) as store:
+    with at(debian_dsn, schema) as store:
         assert [job.reservations for job in store.get_succeeded()] == [1] * _JOBS
     check_clean(bouncer)
 
 
-@contextmanager
-def callers_pool(dsn: str) -> Iterator[ConnectionPool[Any]]:
+def callers_pool(dsn: str) -> ConnectionPool[Any]:
     """Return a pool of an application, which prepares statements soon."""
-    with ConnectionPool(
-        dsn, kwargs={"prepare_threshold": 0}, min_size=1, max_size=2, open=True
-    ) as pool:
-        yield pool
+    kwargs = {"prepare_threshold": 0}
+    return ConnectionPool(dsn, kwargs=kwargs, min_size=1, max_size=2, open=True)
 
 
 def run_often(connection: psycopg.Connection[Any]) -> None:
@@ -214,7 +203,7 @@ def test_repeated_statements_leave_nothing_in_any_session(
         dsn = bouncer.dsn
         given = dsn if whose == "ours" else stack.enter_context(callers_pool(dsn))
         stack.enter_context(traffic(dsn))
-        store = stack.enter_context(opened(given, schema, pool_size=2))
+        store = stack.enter_context(at(given, schema, pool_size=2))
         owner = open_owner(store)
         for number in range(10):
             store.write([NewJob(new_id(), JobRequest("work", f"{number}"))])
@@ -230,7 +219,7 @@ def test_a_reused_connection_of_the_caller_prepares_nothing(
     bouncer: PgBouncer, debian_dsn: str, schema: str
 ) -> None:
     with (
-        opened(debian_dsn, schema) as store,
+        at(debian_dsn, schema) as store,
         traffic(bouncer.dsn),
         psycopg.connect(bouncer.dsn, prepare_threshold=0) as connection,
     ):
@@ -242,10 +231,11 @@ def test_a_reused_connection_of_the_caller_prepares_nothing(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_reused_async_connection_prepares_nothing(
     bouncer: PgBouncer, debian_dsn: str, schema: str
 ) -> None:
-    with opened(debian_dsn, schema) as store, traffic(bouncer.dsn):
+    with at(debian_dsn, schema) as store, traffic(bouncer.dsn):
         async with await psycopg.AsyncConnection.connect(
             bouncer.dsn, prepare_threshold=0
         ) as connection:
@@ -260,7 +250,7 @@ def test_a_direct_connection_of_the_caller_prepares_statements(
     debian_dsn: str, schema: str
 ) -> None:
     with (
-        opened(debian_dsn, schema) as store,
+        at(debian_dsn, schema) as store,
         psycopg.connect(debian_dsn, prepare_threshold=1) as connection,
     ):
         for _ in range(5):
@@ -274,7 +264,7 @@ def test_a_direct_connection_of_the_caller_prepares_statements(
 def test_behind_a_pooler_queues_poll_and_the_log_says_why_once(
     bouncer: PgBouncer, schema: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with opened(bouncer.dsn, schema) as store, caplog.at_level(logging.WARNING):
+    with at(bouncer.dsn, schema) as store, caplog.at_level(logging.WARNING):
         assert store.watch() is None
         assert store.watch() is None
         [found] = [one for one in store.operations.diagnose() if one.check == "LISTEN"]
@@ -286,7 +276,7 @@ def test_behind_a_pooler_queues_poll_and_the_log_says_why_once(
 
 
 def test_a_listen_dsn_of_a_pooler_is_not_used(bouncer: PgBouncer, schema: str) -> None:
-    with traffic(bouncer.dsn), opened(bouncer.dsn, schema, listen_dsn=bouncer.dsn) as store:
+    with traffic(bouncer.dsn), at(bouncer.dsn, schema, listen_dsn=bouncer.dsn) as store:
         assert store.watch() is None
         [found] = [one for one in store.operations.diagnose() if one.check == "LISTEN"]
     assert "listen_dsn leads to a pooler in transaction mode" in found.text
@@ -302,7 +292,7 @@ def test_a_listen_dsn_with_a_session_of_its_own_is_used(
         if mode == "session mode":
             one = started_pgbouncer(debian_dsn, pool_mode="session")
             listen_dsn = stack.enter_context(one).dsn
-        store = stack.enter_context(opened(bouncer.dsn, schema, listen_dsn=listen_dsn))
+        store = stack.enter_context(at(bouncer.dsn, schema, listen_dsn=listen_dsn))
         watcher = store.watch()
         assert watcher is not None
         with closing(watcher):
@@ -327,7 +317,7 @@ def test_notifications_for_another_client_are_not_kept(debian_dsn: str, schema: 
     with ExitStack() as stack:
         bouncer = stack.enter_context(started_pgbouncer(debian_dsn, default_pool_size=1))
         name, dsn = named(bouncer.dsn)
-        store = stack.enter_context(opened(dsn, schema, pool_size=1))
+        store = stack.enter_context(at(dsn, schema, pool_size=1))
         other = psycopg.connect(bouncer.dsn, autocommit=True, prepare_threshold=None)
         stack.enter_context(other).execute("listen theirs")
         owner = open_owner(store)
@@ -348,8 +338,3 @@ def test_notifications_for_another_client_are_not_kept(debian_dsn: str, schema: 
             assert gathered(connection) == []
         with store._database.live.heartbeat(1.0) as connection:
             assert gathered(connection) == []
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

@@ -21,6 +21,7 @@ from bgjobs.events import ChildCrashed, JobReserved, JobSucceeded
 from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
 from tests.fixtures.debian import Cluster, started_cluster, started_standby
+from tests.fixtures.stores import opened
 
 pytestmark = [
     pytest.mark.anyio,
@@ -150,13 +151,9 @@ async def promoted(
 
 def enqueue_elsewhere(cluster: Cluster, number: int) -> None:
     """Store a job, as another process would."""
-    store = bgjobs.PostgresStore(cluster.dsn)
-    store.open()
-    try:
+    with opened(bgjobs.PostgresStore(cluster.dsn)) as store:
         store.write([NewJob(new_id(), effect.request(number))])
         store.notify([effect.name])
-    finally:
-        store.close()
 
 
 def check_effects(cluster: Cluster, acknowledged: list[int]) -> None:

@@ -13,8 +13,7 @@ from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import ChildCrashed, RestartLimitExceeded
 from bgjobs.testing import Recorder
 from tests.field.applications import check_work, effect, effects, make_table, running
-from tests.field.test_servers import new_database
-from tests.fixtures.postgres import random_schema
+from tests.fixtures.postgres import new_database, random_schema
 
 pytestmark = pytest.mark.anyio
 

@@ -1,7 +1,6 @@
 """An application on each server, directly and behind a pooler, with default settings."""
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 
 import psycopg
 import pytest
@@ -12,24 +11,12 @@ from bgjobs.events import StoreFailed
 from bgjobs.testing import Recorder
 from tests.field.applications import check_work, make_table, running
 from tests.fixtures.debian import started_pgbouncer
-from tests.fixtures.postgres import random_schema
+from tests.fixtures.postgres import new_database
 
 pytestmark = pytest.mark.anyio
 
 ROUNDS = 3
 """The number of rounds; all but the first use existing sessions."""
-
-
-@contextmanager
-def new_database(dsn: str) -> Iterator[str]:
-    """Yield a database for one test."""
-    name = random_schema()
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute(f"create database {name}".encode())
-        try:
-            yield make_conninfo(dsn, dbname=name)
-        finally:
-            admin.execute(f"drop database {name} with (force)".encode())
 
 
 @pytest.fixture(params=["Debian's 15", "the wheel's 18"])

@@ -4,9 +4,8 @@ from collections.abc import Generator
 from typing import Any
 
 import anyio
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
 import bgjobs
@@ -14,8 +13,7 @@ from bgjobs.errors import StoreError
 from bgjobs.events import ChildCrashed, SetupFailed, StoreFailed
 from bgjobs.testing import Recorder
 from tests.field.applications import check_work, config, make_table, running
-from tests.field.test_servers import new_database
-from tests.fixtures.postgres import random_schema
+from tests.fixtures.postgres import execute, new_database
 
 pytestmark = pytest.mark.anyio
 on_trio = pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
@@ -62,9 +60,8 @@ SETTINGS = {
 
 def set_up(dsn: str, *settings: str) -> None:
     """Change the settings of new sessions of this database."""
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        for setting in settings:
-            admin.execute(f"alter database {admin.info.dbname} set {setting}".encode())
+    name = conninfo_to_dict(dsn)["dbname"]
+    execute(dsn, *(f"alter database {name} set {one}" for one in settings))
 
 
 @pytest.fixture(params=list(SETTINGS.values()), ids=list(SETTINGS))
@@ -120,16 +117,9 @@ async def test_the_encoding_of_the_environment_changes_no_text(
 @pytest.fixture(params=DATABASES)
 def foreign(request: pytest.FixtureRequest, debian_dsn: str) -> Generator[tuple[str, str]]:
     """A database in another encoding, and the name of the encoding."""
-    name = random_schema()
-    with psycopg.connect(debian_dsn, autocommit=True) as admin:
-        admin.execute(
-            f"create database {name} encoding '{request.param}' template template0 "
-            "lc_collate 'C' lc_ctype 'C'".encode()
-        )
-        try:
-            yield make_conninfo(debian_dsn, dbname=name), request.param
-        finally:
-            admin.execute(f"drop database {name} with (force)".encode())
+    options = f"encoding '{request.param}' template template0 lc_collate 'C' lc_ctype 'C'"
+    with new_database(debian_dsn, options) as dsn:
+        yield dsn, request.param
 
 
 @pytest.mark.parametrize("whose", ["ours", "the caller's"])

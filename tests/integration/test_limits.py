@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -13,32 +14,36 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import LARGEST_COUNT, Reservation
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import unreadable_in
 from bgjobs.stores.types import NewJob, Owner
 from bgjobs.testing.contract.steps import LEASE
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
+from tests.fixtures.stores import MIGRATIONS, of_version, opened, operator_of
 
 _TABLES = ("jobs", "jobs_succeeded", "jobs_failed")
 
 
 @pytest.fixture
 def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjobs.Store]:
-    store = database.store()
-    store.open()
-    with monkeypatch.context() as earlier:
-        for module in ("sqlite.schema", "postgres.schema"):
-            earlier.setattr(f"bgjobs.stores.{module}.SCHEMA_VERSION", 4)
-        store.migrate()
-    yield store
-    store.close()
+    with of_version(4, database.store(), monkeypatch) as store:
+        yield store
 
 
-def _operations(store: bgjobs.Store) -> Operations:
-    operations = operations_of(store)
-    assert operations is not None
-    return operations
+@pytest.fixture
+def rows(database: Database) -> HostileRows:
+    return HostileRows(database)
+
+
+@contextmanager
+def _new_limits(rows: HostileRows) -> Iterator[None]:
+    """Replace the limits by others, which do not hold for rows that are added in the block."""
+    rows.run(f"alter table {rows.prefix}jobs drop constraint jobs_limits")
+    yield
+    rows.run(
+        f"alter table {rows.prefix}jobs add constraint jobs_limits "
+        "check (reservations <= 1073741823) not valid"
+    )
 
 
 def _add_all(rows: HostileRows) -> tuple[set[UUID], set[UUID]]:
@@ -58,12 +63,11 @@ def _unreadable(database: Database) -> list[Mapping[str, Any]]:
 
 
 def test_rows_beyond_the_bounds_are_set_apart_and_the_others_stay(
-    database: Database, store: bgjobs.Store
+    database: Database, store: bgjobs.Store, rows: HostileRows
 ) -> None:
-    rows = HostileRows(database)
     good, bad = _add_all(rows)
     assert store.migrate() == ["0005_limits"]
-    operations = _operations(store)
+    operations = operator_of(store)
     apart = operations.get_unreadable(bgjobs.Page(1000))
     assert {UUID(str(one.columns["id"])) for one in apart} == bad
     assert {one.table for one in apart} == set(_TABLES)
@@ -78,36 +82,33 @@ def test_rows_beyond_the_bounds_are_set_apart_and_the_others_stay(
     assert {job.id for job in store.reserve(owner.id, ["work"], 100)} < good
 
 
-def test_owners_beyond_the_bounds_are_deleted(database: Database, store: bgjobs.Store) -> None:
-    rows = HostileRows(database)
+def test_owners_beyond_the_bounds_are_deleted(
+    database: Database, store: bgjobs.Store, rows: HostileRows
+) -> None:
     far = "infinity" if isinstance(database, PostgresSchema) else 2**63 - 1
     now = "2030-01-01 00:00:00+00" if isinstance(database, PostgresSchema) else 0
     owner = {"id": str(new_id()), "name": "queue", "node": "n", "opened_at": now}
     rows.execute("owners", {**owner, "lease_expires_at": far})
     rows.execute("paused_queues", {"name": "q" * 900, "paused_at": now})
     store.migrate()
-    assert _operations(store).get_owners() == []
-    assert _operations(store).commands([]).paused == frozenset()
+    assert operator_of(store).get_owners() == []
+    assert operator_of(store).commands([]).paused == frozenset()
     with pytest.raises(Exception, match="owners_limits"):
         rows.execute("owners", {**owner, "lease_expires_at": far})
 
 
 def test_validation_continues_where_it_was_interrupted(
-    database: Database, store: bgjobs.Store
+    database: Database, store: bgjobs.Store, rows: HostileRows
 ) -> None:
     store.migrate()
-    operations, rows = _operations(store), HostileRows(database)
+    operations = operator_of(store)
     names = list(operations.unvalidated())
     if not isinstance(database, PostgresSchema):
         assert names == []
         return
     assert names == sorted(f"{table}_limits" for table in (*_TABLES, *_OTHERS))
-    rows.run(f"alter table {rows.prefix}jobs drop constraint jobs_limits")
-    bad = [rows.insert(reservations=2**31 - 1) for _ in range(3)]
-    rows.run(
-        f"alter table {rows.prefix}jobs add constraint jobs_limits "
-        "check (reservations <= 1073741823) not valid"
-    )
+    with _new_limits(rows):
+        bad = [rows.insert(reservations=2**31 - 1) for _ in range(3)]
     assert operations.validate("cancellations_limits") == 0
     assert operations.unvalidated() == names[1:]
     assert operations.validate("jobs_limits") == len(bad)
@@ -119,20 +120,18 @@ _OTHERS = ("owners", "cancellations", "paused_queues", "starts")
 
 
 def test_a_process_of_the_earlier_version_continues_beside_the_bounds(
-    database: Database, store: bgjobs.Store
+    database: Database, store: bgjobs.Store, rows: HostileRows
 ) -> None:
     """It opened the store before, and does not know the table of unreadable rows."""
-    rows = HostileRows(database)
     owner = Owner(new_id(), "queue", "node")
     store.open_owner(owner, LEASE)
     bad = rows.insert(reservations=2**31 - 2)
     held_id, held_bad = rows.insert(), rows.insert(attempts=2**31 - 1)
     jobs = store.reserve(owner.id, ["work"], 10)
     assert held_id in {job.id for job in jobs}
-    newer = database.store()
-    newer.open()
-    assert newer.migrate() == ["0005_limits"]
-    apart = {UUID(str(one.columns["id"])) for one in _operations(newer).get_unreadable()}
+    with opened(database.store()) as newer:
+        assert newer.migrate() == MIGRATIONS[4:]
+        apart = {UUID(str(one.columns["id"])) for one in operator_of(newer).get_unreadable()}
     assert apart == {bad, held_bad}
     ends = [Succeed(job.reservation) for job in jobs]
     lost = store.write(settle=[*ends, Succeed(Reservation(held_bad, owner.id, 1))]).lost
@@ -141,7 +140,6 @@ def test_a_process_of_the_earlier_version_continues_beside_the_bounds(
     store.write([new])
     assert [job.id for job in store.reserve(owner.id, ["work"], 10)] == [new.id]
     assert list(store.heartbeat([owner.id], LEASE).alive) == [owner.id]
-    newer.close()
 
 
 _OTHER_ROWS: Mapping[str, Mapping[str, Any]] = {
@@ -160,19 +158,16 @@ _ENDS: Mapping[str, list[Mapping[str, Any]]] = {
 
 
 def _assert_refused(rows: HostileRows, table: str, columns: Mapping[str, Any]) -> None:
-    with pytest.raises(
-        (sqlite3.IntegrityError, psycopg.errors.CheckViolation),
-        match="_limits",
-    ):
+    refused = (sqlite3.IntegrityError, psycopg.errors.CheckViolation)
+    with pytest.raises(refused, match="_limits"):
         rows.change(table, columns)
 
 
 @pytest.mark.parametrize("table", _OTHERS)
 def test_a_change_of_another_row_stays_within_the_bounds(
-    database: Database, store: bgjobs.Store, table: str
+    database: Database, store: bgjobs.Store, rows: HostileRows, table: str
 ) -> None:
     store.migrate()
-    rows = HostileRows(database)
     rows.add(table, {**_OTHER_ROWS[table], **_OTHER_IDS.get(table, {})})
     for column in _OTHER_ROWS[table]:
         beyond = "far" if column.endswith("_at") else "x" * 100_000
@@ -182,11 +177,10 @@ def test_a_change_of_another_row_stays_within_the_bounds(
 
 @pytest.mark.parametrize("table", _TABLES)
 def test_a_change_of_a_job_stays_within_the_bounds(
-    database: Database, store: bgjobs.Store, table: str
+    database: Database, store: bgjobs.Store, rows: HostileRows, table: str
 ) -> None:
     """Except for a reservation on SQLite, which is checked when it is made."""
     store.migrate()
-    rows = HostileRows(database)
     rows.insert(table)
     for columns in (*BEYOND.values(), *_ENDS[table]):
         if table != "jobs" or "reservations" not in columns:
@@ -194,11 +188,10 @@ def test_a_change_of_a_job_stays_within_the_bounds(
 
 
 def test_few_rows_are_read_at_once_to_be_set_apart(
-    database: Database, store: bgjobs.Store
+    database: Database, store: bgjobs.Store, rows: HostileRows
 ) -> None:
     """Each may have megabytes of text."""
     store.migrate()
-    rows = HostileRows(database)
     for _ in range(60):
         rows.insert(reservations=LARGEST_COUNT)
     if not isinstance(database, PostgresSchema):  # its bounds allow every reservation
@@ -213,18 +206,14 @@ def test_few_rows_are_read_at_once_to_be_set_apart(
 
 
 def test_more_rows_than_are_read_at_once_are_all_set_apart(
-    database: Database, store: bgjobs.Store
+    database: Database, store: bgjobs.Store, rows: HostileRows
 ) -> None:
     store.migrate()
-    operations, rows = _operations(store), HostileRows(database)
+    operations = operator_of(store)
     if not isinstance(database, PostgresSchema):
         assert operations.unvalidated() == ()
         return
-    rows.run(f"alter table {rows.prefix}jobs drop constraint jobs_limits")
-    for _ in range(101):
-        rows.insert(reservations=2**31 - 1)
-    rows.run(
-        f"alter table {rows.prefix}jobs add constraint jobs_limits "
-        "check (reservations <= 1073741823) not valid"
-    )
+    with _new_limits(rows):
+        for _ in range(101):
+            rows.insert(reservations=2**31 - 1)
     assert operations.validate("jobs_limits") == 101

@@ -25,11 +25,6 @@ PATIENCE = 30.0
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["trio", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
 class Pulse:
     """A store that wraps another one, and records when the renewed leases end."""
 

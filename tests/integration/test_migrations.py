@@ -1,7 +1,7 @@
 """A database of an earlier version is migrated, with all its rows."""
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import OCCURRENCE, put_one
 from tests.fixtures.databases import Database, PostgresSchema
-from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.stores import MIGRATIONS, of_version, opened
 
 _NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
 _COUNT = 1_936_787_415_123_456
@@ -78,15 +78,9 @@ class _VersionOne:
 @pytest.fixture
 def store(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[bgjobs.Store]:
     """A store on tables of version 1."""
-    store = database.store()
-    store.open()
-    with monkeypatch.context() as earlier:
-        for module in ("sqlite.schema", "postgres.schema"):
-            earlier.setattr(f"bgjobs.stores.{module}.SCHEMA_VERSION", 1)
-        assert store.migrate() == ["0001_jobs"]
-    _VersionOne(database)
-    yield store
-    store.close()
+    with of_version(1, database.store(), monkeypatch) as store:
+        _VersionOne(database)
+        yield store
 
 
 def _expected(*, held: bool) -> dict[str, Any]:
@@ -107,35 +101,16 @@ def _expected(*, held: bool) -> dict[str, Any]:
 
 
 def test_every_row_is_kept_and_readable(store: bgjobs.Store) -> None:
-    assert store.migrate() == [
-        "0002_schedules",
-        "0003_operations",
-        "0004_priorities",
-        "0005_limits",
-    ]
+    assert store.migrate() == MIGRATIONS[1:]
     store.check_schema()
     end = _NOW + _LATER
     waiting = Job(id=_id(1), unique_key="k1", **_expected(held=False))
     held = Job(id=_id(2), unique_key="k2", **_expected(held=True))
-    succeeded = SucceededJob(
-        id=_id(3),
-        unique_key="k3",
-        succeeded_at=end,
-        **_expected(held=True),
-    )
-    failed = FailedJob(
-        id=_id(4),
-        unique_key="k4",
-        error="no",
-        failed_at=end,
-        **_expected(held=True),
-    )
-    assert [store.find(_id(number)) for number in (1, 2, 3, 4)] == [
-        waiting,
-        held,
-        succeeded,
-        failed,
-    ]
+    ended = _expected(held=True)
+    succeeded = SucceededJob(id=_id(3), unique_key="k3", succeeded_at=end, **ended)
+    failed = FailedJob(id=_id(4), unique_key="k4", error="no", failed_at=end, **ended)
+    found = [store.find(_id(number)) for number in (1, 2, 3, 4)]
+    assert found == [waiting, held, succeeded, failed]
     assert list(store.get_enqueued()) == [waiting]
     assert list(store.get_running()) == [held]
     assert list(store.get_succeeded()) == [succeeded]
@@ -166,28 +141,10 @@ def test_an_earlier_version_is_refused(store: bgjobs.Store) -> None:
 
 
 def test_a_fresh_database_gets_every_migration(database: Database) -> None:
-    store = database.store()
-    store.open()
-    assert store.migrate() == [
-        "0001_jobs",
-        "0002_schedules",
-        "0003_operations",
-        "0004_priorities",
-        "0005_limits",
-    ]
-    store.check_schema()
-    assert store.migrate() == []
-    store.close()
-
-
-NAMES = ["0001_jobs", "0002_schedules", "0003_operations", "0004_priorities", "0005_limits"]
-
-
-@pytest.fixture
-def schema(postgres_dsn: str) -> Generator[str]:
-    schema = random_schema()
-    yield schema
-    drop_schema(postgres_dsn, schema)
+    with opened(database.store()) as store:
+        assert store.migrate() == MIGRATIONS
+        store.check_schema()
+        assert store.migrate() == []
 
 
 def check_pending(store: OperatedStore) -> str:
@@ -195,7 +152,7 @@ def check_pending(store: OperatedStore) -> str:
     admin = store.operations
     assert (admin.schema_version(), admin.schema_version()) == (0, 0)
     pending = admin.pending_migrations()
-    assert [one.name for one in pending] == NAMES
+    assert [one.name for one in pending] == MIGRATIONS
     assert "create" not in repr(pending)
     return "".join(one.sql for one in pending)
 
@@ -214,7 +171,7 @@ def test_the_pending_migrations_of_a_file_make_its_tables(sqlite_path: Path) -> 
             with migrated:
                 migrated.execute("delete from t_migrations where version >= 3")
         assert store.operations.schema_version() == 2
-        assert [one.name for one in store.operations.pending_migrations()] == NAMES[2:]
+        assert [one.name for one in store.operations.pending_migrations()] == MIGRATIONS[2:]
 
 
 def test_the_pending_migrations_of_a_server_make_its_tables(
@@ -234,4 +191,4 @@ def test_the_pending_migrations_of_a_server_make_its_tables(
         connection.execute(f'delete from "{schema}".migrations where version >= 3'.encode())
         connection.commit()
         assert store.operations.schema_version() == 2
-        assert [one.name for one in store.operations.pending_migrations()] == NAMES[2:]
+        assert [one.name for one in store.operations.pending_migrations()] == MIGRATIONS[2:]

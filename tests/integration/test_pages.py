@@ -13,10 +13,11 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
-from bgjobs.stores.operations import Failures, Operations, operations_of
+from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import Page
 from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import Database
+from tests.fixtures.stores import migrated, operator_of
 
 _LEASE = timedelta(days=1)
 _COUNT, _LIMIT = 40, 6
@@ -29,9 +30,7 @@ class Rows:
     def __init__(self, store: bgjobs.Store, state: str) -> None:
         self.store = store
         self.state = state
-        operations = operations_of(store)
-        assert operations is not None
-        self.operations: Operations = operations
+        self.operations = operator_of(store)
         self.owner = Owner(new_id(), "queue", "node")
         store.open_owner(self.owner, _LEASE)
 
@@ -147,11 +146,8 @@ READS: dict[str, tuple[str, Read]] = {
 
 @pytest.fixture
 def store(database: Database) -> Iterator[bgjobs.Store]:
-    store = database.store()
-    store.open()
-    store.migrate()
-    yield store
-    store.close()
+    with migrated(database.store()) as store:
+        yield store
 
 
 @pytest.mark.parametrize("read", READS)

@@ -1,6 +1,6 @@
 """Values in statements and rows: arrays, times at the end of the calendar, occurrences."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
 from bgjobs._core.requests import JobRequest
 from bgjobs.stores.json_columns import load_occurrence
-from bgjobs.stores.postgres import PostgresStore, codec
+from bgjobs.stores.postgres import codec
 from bgjobs.stores.postgres.statements import Dialect
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue
@@ -59,12 +59,6 @@ def test_an_array_reads_back_as_it_was_written(
 
 def test_the_repr_of_an_array_hides_its_values() -> None:
     assert "secret" not in repr(codec.texts(["secret"]))
-
-
-@pytest.fixture
-def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])

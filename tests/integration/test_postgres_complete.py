@@ -1,6 +1,6 @@
 """What the function given to `complete_with` may do to its transaction."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -20,12 +20,6 @@ from tests.fixtures.postgres_jobs import enqueue, open_owner, requests, reserve_
 
 Work = Callable[[psycopg.Connection[Any]], object]
 KEYED = JobRequest("work", "[]").unique("k")
-
-
-@pytest.fixture
-def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
 
 
 def _reserve_keyed(store: PostgresStore) -> Job:

@@ -1,7 +1,7 @@
 """A store's connections: a pool of the application's, and prepared statements."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -17,9 +17,10 @@ from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore, sessions
 from bgjobs.stores.postgres.statements import Step
 from bgjobs.stores.types import NewJob
-from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests
 
+opened = partial(fresh_postgres_store, pool_size=1)
 _DATE_STYLE = "-c DateStyle=SQL,DMY -c IntervalStyle=sql_standard -c TimeZone=Europe/Berlin"
 _SETUPS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -63,23 +64,16 @@ def _use(store: PostgresStore) -> None:
 
 
 def _run(dsn: str, configure: Callable[..., None] | None, kwargs: dict[str, Any]) -> None:
-    schema = random_schema()
     with ConnectionPool(
         dsn, kwargs=kwargs, configure=configure, min_size=1, max_size=2, open=True
     ) as pool:
         with pool.connection() as connection:
             before = _settings(connection)
-        store = PostgresStore(pool, schema=schema)
-        store.open()
-        try:
-            store.migrate()
+        with fresh_postgres_store(dsn, pool) as store:
             _use(store)
-        finally:
-            store.close()
         assert not pool.closed
         with pool.connection() as connection:
             assert _settings(connection) == before
-        drop_schema(dsn, schema)
 
 
 def _settings(connection: psycopg.Connection[Any]) -> tuple[object, ...]:
@@ -107,55 +101,40 @@ def test_a_pool_that_is_not_open(postgres_dsn: str) -> None:
 
 
 def test_what_work_sets_on_its_connection_does_not_stay(postgres_dsn: str) -> None:
-    schema = random_schema()
-    store = PostgresStore(postgres_dsn, schema=schema, pool_size=1)
-    store.open()
+    seen: list[object] = []
 
     def work(connection: psycopg.Connection[Any]) -> None:
         connection.row_factory = dict_row
         connection.cursor_factory = psycopg.ClientCursor
 
-    try:
-        store.migrate()
+    def look(connection: psycopg.Connection[Any]) -> None:
+        seen.append(connection.execute("select 1").fetchone())
+
+    with opened(postgres_dsn) as store:
         enqueue(store, *requests(2))
         one, two = store.reserve(open_owner(store), ["work"], 2)
         assert store.complete(one.reservation, work)
-        seen: list[object] = []
-
-        def look(connection: psycopg.Connection[Any]) -> None:
-            seen.append(connection.execute("select 1").fetchone())
-
         assert store.complete(two.reservation, look)
-        assert seen == [(1,)]
-    finally:
-        store.close()
-        drop_schema(postgres_dsn, schema)
+    assert seen == [(1,)]
 
 
 def test_a_drained_pool_does_not_starve_the_heartbeat(postgres_dsn: str) -> None:
-    schema = random_schema()
-    with ConnectionPool(postgres_dsn, min_size=1, max_size=1, open=True) as pool:
-        store = PostgresStore(pool, schema=schema)
-        store.open()
-        store.migrate()
+    with (
+        ConnectionPool(postgres_dsn, min_size=1, max_size=1, open=True) as pool,
+        fresh_postgres_store(postgres_dsn, pool) as store,
+    ):
         owner = open_owner(store)
         with pool.connection():
             assert store.heartbeat([owner], LEASE).alive == {owner}
-        store.close()
-    drop_schema(postgres_dsn, schema)
 
 
 def test_a_pool_without_a_limit(postgres_dsn: str) -> None:
-    schema = random_schema()
-    with NullConnectionPool(postgres_dsn, open=True) as pool:
-        assert pool.max_size == 0
-        store = PostgresStore(pool, schema=schema)
-        assert store.connections == 4
-        store.open()
-        store.migrate()
+    with (
+        NullConnectionPool(postgres_dsn, open=True) as pool,
+        fresh_postgres_store(postgres_dsn, pool) as store,
+    ):
+        assert (pool.max_size, store.connections) == (0, 4)
         _use(store)
-        store.close()
-    drop_schema(postgres_dsn, schema)
 
 
 def test_a_pool_that_is_closed_before_the_store_is_a_permanent_error(postgres_dsn: str) -> None:
@@ -170,19 +149,6 @@ def test_a_pool_that_is_closed_before_the_store_is_a_permanent_error(postgres_ds
 
 
 PREPARED = b"select count(*) from pg_catalog.pg_prepared_statements where statement ~ 'update'"
-
-
-@contextmanager
-def opened(dsn: str, **settings: Any) -> Generator[PostgresStore]:
-    schema = random_schema()
-    store = PostgresStore(dsn, schema=schema, pool_size=1, **settings)
-    store.open()
-    try:
-        store.migrate()
-        yield store
-    finally:
-        store.close()
-        drop_schema(dsn, schema)
 
 
 def prepared(store: PostgresStore) -> int:

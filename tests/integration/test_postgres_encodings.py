@@ -1,8 +1,7 @@
 """Text is read back as it was written, whatever a session's encoding is, or it is refused."""
 
 import select
-from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import psycopg
@@ -16,33 +15,26 @@ from bgjobs._core.settlements import Fail
 from bgjobs.errors import StoreError
 from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore
-from tests.fixtures.postgres import drop_schema, random_schema
-from tests.fixtures.postgres_jobs import enqueue, open_owner
+from tests.fixtures.postgres import schema_of
+from tests.fixtures.postgres_jobs import enqueue, open_owner, reserve_one
+from tests.fixtures.stores import opened
 
 CAFE = "naïve café"
 TEXT = f"{CAFE} €uro 日本語 🎉 ÿ"
 """Characters of one to four bytes; the first of them are in LATIN1 too."""
+LATIN1: dict[str, Any] = {"client_encoding": "LATIN1"}
 NAME = "wörker-日本"
 REFUSED = "client_encoding is LATIN1, so the server would store other text than it was sent"
 
 
-@contextmanager
-def opened(given: Any, **settings: Any) -> Generator[PostgresStore]:
-    store = PostgresStore(given, **settings)
-    store.open()
-    try:
-        yield store
-    finally:
-        store.close()
+def at(given: Any, **settings: Any) -> AbstractContextManager[PostgresStore]:
+    return opened(PostgresStore(given, **settings))
 
 
 @pytest.fixture
-def schema(postgres_dsn: str) -> Generator[str]:
-    name = random_schema()
-    with opened(postgres_dsn, schema=name) as store:
-        store.migrate()
-    yield name
-    drop_schema(postgres_dsn, name)
+def schema(store: PostgresStore) -> str:
+    """A schema with all tables."""
+    return schema_of(store)
 
 
 def check_all_texts(store: PostgresStore) -> None:
@@ -55,11 +47,9 @@ def check_all_texts(store: PostgresStore) -> None:
     assert job.metadata == {"über": TEXT}
     assert store.find_unique(NAME, TEXT) == job
     seen: list[Any] = []
+    asked = "select %s::text, length('ï€🎉')"
     store.complete(
-        enqueue_one(store),
-        lambda raw: seen.extend(
-            raw.execute("select %s::text, length('ï€🎉')", [TEXT]).fetchall()
-        ),
+        enqueue_one(store), lambda raw: seen.extend(raw.execute(asked, [TEXT]).fetchall())
     )
     assert seen == [(TEXT, 3)]
     error = f"Boom: {TEXT}"
@@ -75,9 +65,7 @@ def check_all_texts(store: PostgresStore) -> None:
 
 
 def enqueue_one(store: PostgresStore) -> Any:
-    [_] = enqueue(store, JobRequest("other", "{}"))
-    [job] = store.reserve(open_owner(store), ["other"], 1)
-    return job.reservation
+    return reserve_one(store, "other").reservation
 
 
 def check_news(store: PostgresStore) -> None:
@@ -95,24 +83,22 @@ def test_the_environment_chooses_no_encoding(
     postgres_dsn: str, schema: str, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", encoding)
-    with opened(postgres_dsn, schema=schema, listen_dsn=postgres_dsn) as store:
+    with at(postgres_dsn, schema=schema, listen_dsn=postgres_dsn) as store:
         check_all_texts(store)
         check_news(store)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"client_encoding": "LATIN1"}, {"options": "-c client_encoding=LATIN1"}]
-)
+@pytest.mark.parametrize("settings", [LATIN1, {"options": "-c client_encoding=LATIN1"}])
 def test_the_connection_string_chooses_no_encoding(
     postgres_dsn: str, schema: str, settings: dict[str, str]
 ) -> None:
-    with opened(make_conninfo(postgres_dsn, **settings), schema=schema) as store:
+    with at(make_conninfo(postgres_dsn, **settings), schema=schema) as store:
         check_all_texts(store)
         check_news(store)
 
 
 def test_the_encoding_that_work_sets_does_not_stay(postgres_dsn: str, schema: str) -> None:
-    with opened(postgres_dsn, schema=schema, pool_size=1) as store:
+    with at(postgres_dsn, schema=schema, pool_size=1) as store:
         reservation = enqueue_one(store)
         assert store.complete(
             reservation, lambda raw: raw.execute("set client_encoding to 'LATIN1'")
@@ -124,14 +110,8 @@ def test_a_pool_of_the_application_in_another_encoding_is_refused(
     postgres_dsn: str, schema: str
 ) -> None:
     with (
-        ConnectionPool(
-            postgres_dsn,
-            kwargs={"client_encoding": "LATIN1"},
-            min_size=1,
-            max_size=2,
-            open=True,
-        ) as pool,
-        opened(pool, schema=schema) as store,
+        ConnectionPool(postgres_dsn, kwargs=LATIN1, min_size=1, max_size=2, open=True) as pool,
+        at(pool, schema=schema) as store,
     ):
         with pytest.raises(StoreError, match=REFUSED):
             store.check_schema()
@@ -146,8 +126,8 @@ def test_enqueue_in_refuses_a_connection_in_another_encoding(
     postgres_dsn: str, schema: str
 ) -> None:
     with (
-        opened(postgres_dsn, schema=schema) as store,
-        psycopg.connect(postgres_dsn, client_encoding="LATIN1") as connection,
+        at(postgres_dsn, schema=schema) as store,
+        psycopg.connect(postgres_dsn, **LATIN1) as connection,
     ):
         connection.execute("create temporary table mine (text text)")
         with pytest.raises(StoreError, match=REFUSED):
@@ -163,20 +143,14 @@ def test_enqueue_in_refuses_a_connection_in_another_encoding(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_enqueue_in_async_refuses_a_connection_in_another_encoding(
     postgres_dsn: str, schema: str
 ) -> None:
-    with opened(postgres_dsn, schema=schema) as store:
-        async with await psycopg.AsyncConnection.connect(
-            postgres_dsn, client_encoding="LATIN1"
-        ) as connection:
+    with at(postgres_dsn, schema=schema) as store:
+        async with await psycopg.AsyncConnection.connect(postgres_dsn, **LATIN1) as connection:
             with pytest.raises(StoreError, match=REFUSED):
                 await store.enqueue_in_async(connection, [JobRequest(NAME, CAFE)])
             await connection.execute("set client_encoding to 'UNICODE'")
             await store.enqueue_in_async(connection, [JobRequest(NAME, TEXT)])
         assert [one.payload for one in store.get_enqueued()] == [TEXT]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

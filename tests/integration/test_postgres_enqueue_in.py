@@ -1,7 +1,6 @@
 """Jobs that are stored in the application's own transaction."""
 
 import asyncio
-from collections.abc import Generator
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +11,7 @@ from psycopg.rows import dict_row
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError, StoreError
 from bgjobs.stores.postgres import PostgresStore, statements
-from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import requests
-
-
-@pytest.fixture
-def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
 
 
 @pytest.mark.parametrize("row_factory", [None, dict_row])

@@ -19,8 +19,9 @@ from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.errors import as_store_error, retry_rolled_back
 from bgjobs.stores.postgres.source import with_defaults
 from bgjobs.stores.types import NewJob
-from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres import fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests, reserve_one
+from tests.fixtures.stores import opened
 
 _SECRET = "s3cr3t-pass"
 _NOWHERE = f"postgresql://someone:{_SECRET}@127.0.0.1:1/nowhere?connect_timeout=2"
@@ -57,12 +58,10 @@ def test_a_whole_pool_of_killed_connections(store: PostgresStore, postgres_dsn: 
     dsn = make_conninfo(postgres_dsn, application_name=_NAME)
     with ConnectionPool(dsn, min_size=4, open=True) as pool:
         pool.wait()
-        other = PostgresStore(pool, schema=store.label.split()[-1])
-        other.open()
-        _kill_connections(postgres_dsn)
-        enqueue(other, *requests(1))
-        assert other.count().waiting == 1
-        other.close()
+        with opened(PostgresStore(pool, schema=schema_of(store))) as other:
+            _kill_connections(postgres_dsn)
+            enqueue(other, *requests(1))
+            assert other.count().waiting == 1
 
 
 def test_a_connection_killed_inside_a_verb(store: PostgresStore, postgres_dsn: str) -> None:

@@ -1,18 +1,9 @@
 """Notifications between processes, by NOTIFY and LISTEN."""
 
 import select
-from collections.abc import Generator
-
-import pytest
 
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import fresh_postgres_store
-
-
-@pytest.fixture
-def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
 
 
 def test_a_listener_receives_the_names(store: PostgresStore, postgres_dsn: str) -> None:

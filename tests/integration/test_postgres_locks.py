@@ -12,22 +12,20 @@ from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.decoder import TABLES
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres import schema as migration
-from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.hostile_rows import LIMITED
+from tests.fixtures.postgres import execute, fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import LEASE, reserve_one
 from tests.fixtures.postgres_locks import named, wait_until_waiting
+from tests.fixtures.stores import MIGRATIONS
 
 _TIMEOUT = 0.5  # seconds until a call fails
-
-
-def _schema(store: PostgresStore) -> str:
-    return store.label.split()[-1]
 
 
 def test_a_sweep_passes_over_a_job_that_is_just_being_ended(postgres_dsn: str) -> None:
     with fresh_postgres_store(postgres_dsn, call_timeout=_TIMEOUT) as store:
         locked, free = reserve_one(store), reserve_one(store)
         later = datetime.now(UTC) + 2 * LEASE
-        lock = f'select from "{_schema(store)}".jobs where id = %s for update'
+        lock = f'select from "{schema_of(store)}".jobs where id = %s for update'
         with psycopg.connect(postgres_dsn) as holder:
             holder.execute(lock.encode(), [locked.id])
             assert store.abandoned(now=later) == [free]
@@ -38,7 +36,7 @@ def test_a_call_that_is_given_up_ends_on_the_server_too(postgres_dsn: str) -> No
     name, dsn = named(postgres_dsn)
     with fresh_postgres_store(dsn, call_timeout=_TIMEOUT) as store:
         job = reserve_one(store)
-        lock = f'select from "{_schema(store)}".jobs where id = %s for update'
+        lock = f'select from "{schema_of(store)}".jobs where id = %s for update'
         with psycopg.connect(postgres_dsn) as holder:
             holder.execute(lock.encode(), [job.id])
             for _ in range(2):
@@ -53,46 +51,42 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
 ) -> None:
     monkeypatch.setattr(migration, "_LOCK_TIMEOUT", 0.1)
     with fresh_postgres_store(postgres_dsn) as store:
-        schema = _schema(store)
-        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-            for undo in (
-                *(
-                    f"alter table %.{table} drop column occurrence, drop column metadata"
-                    for table in ("jobs", "jobs_succeeded", "jobs_failed")
-                ),
-                "alter table %.owners drop constraint owners_limits",
-                "drop table %.cancellations, %.paused_queues, %.starts, %.jobs_unreadable",
-                "drop index %.jobs_failed_by_name, %.jobs_failed_words",
-                "drop index %.jobs_succeeded_by_name, %.jobs_prompt, %.jobs_delayed",
-                "delete from %.migrations where version >= 2",
-            ):
-                connection.execute(undo.replace("%", f'"{schema}"').encode())
+        _undo(
+            postgres_dsn,
+            store,
+            *(
+                f"alter table %.{table} drop column occurrence, drop column metadata"
+                for table in TABLES
+            ),
+            "alter table %.owners drop constraint owners_limits",
+            "drop table %.cancellations, %.paused_queues, %.starts, %.jobs_unreadable",
+            "drop index %.jobs_failed_by_name, %.jobs_failed_words",
+            "drop index %.jobs_succeeded_by_name, %.jobs_prompt, %.jobs_delayed",
+            "delete from %.migrations where version >= 2",
+        )
         with psycopg.connect(postgres_dsn) as reader:
-            reader.execute(f'select from "{schema}".jobs_failed'.encode())
+            reader.execute(f'select from "{schema_of(store)}".jobs_failed'.encode())
             with pytest.raises(StoreUnavailableError, match="lock timeout"):
                 store.migrate()
             assert store.count().waiting == 0
-        assert store.migrate() == [
-            "0002_schedules",
-            "0003_operations",
-            "0004_priorities",
-            "0005_limits",
-        ]
+        assert store.migrate() == MIGRATIONS[1:]
+
+
+def _undo(dsn: str, store: PostgresStore, *statements: str) -> None:
+    """Run statements in which `%` stands for the schema."""
+    execute(dsn, *(one.replace("%", f'"{schema_of(store)}"') for one in statements))
 
 
 def _undo_the_bounds(dsn: str, store: PostgresStore) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for undo in (
-            *(
-                f"alter table %.{table} drop constraint {table}_limits"
-                for table in (*TABLES, "owners", "cancellations", "paused_queues", "starts")
-            ),
-            "drop table %.jobs_unreadable",
-            "drop index %.jobs_occurrences",
-            "delete from %.migrations where version = 5",
-            "insert into %.starts values (repeat('w', 900), now())",
-        ):
-            connection.execute(undo.replace("%", f'"{_schema(store)}"').encode())
+    _undo(
+        dsn,
+        store,
+        *(f"alter table %.{table} drop constraint {table}_limits" for table in LIMITED),
+        "drop table %.jobs_unreadable",
+        "drop index %.jobs_occurrences",
+        "delete from %.migrations where version = 5",
+        "insert into %.starts values (repeat('w', 900), now())",
+    )
 
 
 def test_others_write_while_a_migration_sets_rows_apart(
@@ -104,7 +98,7 @@ def test_others_write_while_a_migration_sets_rows_apart(
     with fresh_postgres_store(dsn) as store, ThreadPoolExecutor(1) as threads:
         _undo_the_bounds(postgres_dsn, store)
         with psycopg.connect(postgres_dsn) as holder:
-            holder.execute(f'select from "{_schema(store)}".starts for update'.encode())
+            holder.execute(f'select from "{schema_of(store)}".starts for update'.encode())
             applied = threads.submit(store.migrate)
             wait_until_waiting(postgres_dsn, name, 1)
             job = reserve_one(store)
@@ -123,8 +117,8 @@ def test_a_migration_that_the_server_ends_to_solve_a_deadlock_is_done_again(
         _undo_the_bounds(postgres_dsn, store)
         with psycopg.connect(postgres_dsn) as other:
             other.execute("set deadlock_timeout = '1h'")
-            other.execute(f'select from "{_schema(store)}".owners'.encode())
+            other.execute(f'select from "{schema_of(store)}".owners'.encode())
             applied = threads.submit(store.migrate)
             wait_until_waiting(postgres_dsn, name, 1)
-            other.execute(f'select from "{_schema(store)}".jobs'.encode())
+            other.execute(f'select from "{schema_of(store)}".jobs'.encode())
         assert applied.result() == ["0005_limits"]

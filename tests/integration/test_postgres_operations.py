@@ -18,20 +18,10 @@ from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import LOCK_NAMES
 from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import ask, fail, put_one, requeue, succeed
-from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres import schema_of
 
 T = TypeVar("T")
 LEASE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
-
-
-def schema_of(store: PostgresStore) -> str:
-    return store.label.rpartition(" ")[2]
 
 
 def held(store: PostgresStore, count: int = 1) -> list[Job]:
@@ -141,6 +131,7 @@ def test_a_job_that_is_retried_while_it_is_restored_is_live_only(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_refused_duplicate_leaves_an_async_transaction_as_it_was(
     store: PostgresStore, postgres_dsn: str
 ) -> None:
@@ -154,8 +145,3 @@ async def test_a_refused_duplicate_leaves_an_async_transaction_as_it_was(
                     await store.enqueue_in_async(connection, [ask("other"), refusing])
             await connection.commit()
     assert list(store.get_enqueued("other")) == []
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

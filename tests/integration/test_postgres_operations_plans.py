@@ -1,6 +1,6 @@
 """Operators' statements use indexes, however many jobs there are."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
 from uuid import UUID
 
@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from bgjobs._core.ids import new_id
+from bgjobs.stores.decoder import TABLES
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.statements import Dialect
-from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres import execute, fresh_postgres_store, schema_of
+from tests.integration.postgres_plans import explained
 
 ROWS = 40_000
 """How many rows of each kind there are."""
@@ -43,52 +44,35 @@ _ERROR = "case when n % 1000 = 0 then 'ValueError: rare' else 'TypeError: often 
 @pytest.fixture(scope="module")
 def store(postgres_dsn: str) -> Generator[PostgresStore]:
     with fresh_postgres_store(postgres_dsn) as store:
-        schema = f'"{_dialect(store).schema}"'
+        schema = f'"{schema_of(store)}"'
         failed = {"kind": "failed", "more": "failed_at, error", "values": f"{_AT}, {_ERROR}"}
         done = {"kind": "succeeded", "more": "succeeded_at", "values": _AT}
-        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-            for table in ("jobs", "jobs_failed", "jobs_succeeded"):
-                off = f"alter table {schema}.{table} set (autovacuum_enabled = false)"
-                connection.execute(off.encode())
-            connection.execute(_JOBS.format(s=schema, rows=ROWS).encode())
-            for kind in (failed, done):
-                connection.execute(_ENDED.format(s=schema, rows=ROWS, **kind).encode())
-            for table in ("jobs", "jobs_failed", "jobs_succeeded"):
-                connection.execute(f"analyze {schema}.{table}".encode())
+        tables = [f"{schema}.{table}" for table in TABLES]
+        execute(
+            postgres_dsn,
+            *(f"alter table {one} set (autovacuum_enabled = false)" for one in tables),
+            _JOBS.format(s=schema, rows=ROWS),
+            *(_ENDED.format(s=schema, rows=ROWS, **kind) for kind in (failed, done)),
+            *(f"analyze {one}" for one in tables),
+        )
         yield store
-
-
-def _dialect(store: PostgresStore) -> Dialect:
-    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are tested
 
 
 def _read(store: PostgresStore, dsn: str, name: str, values: dict[str, Any]) -> float:
     """Run a statement, roll it back, and return how many rows and index entries it read."""
-    with psycopg.connect(dsn) as connection:
-        text = b"explain (analyze, format json) " + _dialect(store)[name]
-        [[[explained]]] = connection.execute(text, values, prepare=False).fetchall()
-        connection.rollback()
-    return sum(map(_read_by, _nodes(explained["Plan"])))
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for part in plan.get("Plans", []):
-        yield from _nodes(part)
+    return sum(map(_read_by, explained(store, dsn, name, values)))
 
 
 def _read_by(node: dict[str, Any]) -> float:
     if "Scan" not in node["Node Type"] or not ({"Relation Name", "Index Name"} & set(node)):
         return 0
-    removed = node.get("Rows Removed by Filter", 0) + node.get(
-        "Rows Removed by Index Recheck", 0
-    )
+    removed = sum(node.get(f"Rows Removed by {by}", 0) for by in ("Filter", "Index Recheck"))
     return float((node["Actual Rows"] + removed) * node["Actual Loops"])
 
 
 def _ids(store: PostgresStore, dsn: str, table: str, where: str = "true") -> list[UUID]:
     with psycopg.connect(dsn) as connection:
-        query = f'select id from "{_dialect(store).schema}".{table} where {where} limit {MANY}'
+        query = f'select id from "{schema_of(store)}".{table} where {where} limit {MANY}'
         return [row[0] for row in connection.execute(query.encode())]
 
 

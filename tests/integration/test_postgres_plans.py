@@ -1,17 +1,15 @@
 """The plan of a reservation: it reads little more than it returns, whatever is stored."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
-from uuid import UUID
 
-import psycopg
 import pytest
 
 from bgjobs._core.ids import new_id
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.postgres.statements import Dialect
-from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres import execute, fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import open_owner
+from tests.integration.postgres_plans import explained
 
 pytestmark = pytest.mark.xdist_group("postgres plans")  # each population is stored once
 
@@ -45,37 +43,19 @@ def population(request: pytest.FixtureRequest) -> str:
 def store(population: str, postgres_dsn: str) -> Generator[PostgresStore]:
     spread, _, analyzed = population.partition(", ")
     with fresh_postgres_store(postgres_dsn) as store:
-        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-            jobs = f'"{_dialect(store).schema}".jobs'
-            off = f"alter table {jobs} set (autovacuum_enabled = false)"
-            connection.execute(off.encode())
-            connection.execute(_FILL.format(jobs=jobs, spread=_SPREADS[spread]).encode())
-            if analyzed == "analyzed":
-                connection.execute(f"analyze {jobs}".encode())
+        jobs = f'"{schema_of(store)}".jobs'
+        off = f"alter table {jobs} set (autovacuum_enabled = false)"
+        execute(postgres_dsn, off, _FILL.format(jobs=jobs, spread=_SPREADS[spread]))
+        if analyzed == "analyzed":
+            execute(postgres_dsn, f"analyze {jobs}")
         yield store
-
-
-def _dialect(store: PostgresStore) -> Dialect:
-    return store._sql  # pyright: ignore[reportPrivateUsage] - its statements are tested
 
 
 def _explain(
     store: PostgresStore, dsn: str, verb: str, names: list[str], limit: int = 1, **more: Any
 ) -> list[dict[str, Any]]:
-    owner: UUID = open_owner(store)
-    values = {"owner": owner, "names": names, "limit": limit, "now": None, **more}
-    with psycopg.connect(dsn) as connection:
-        statement = b"explain (analyze, format json) " + _dialect(store)[verb]
-        row = connection.execute(statement, values, prepare=False).fetchone()
-        connection.rollback()
-    assert row is not None
-    return list(_nodes(row[0][0]["Plan"]))
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for part in plan.get("Plans", []):
-        yield from _nodes(part)
+    values = {"owner": open_owner(store), "names": names, "limit": limit, "now": None, **more}
+    return explained(store, dsn, verb, values)
 
 
 def _read(node: dict[str, Any]) -> float:
@@ -143,8 +123,4 @@ def test_the_check_for_ended_jobs_reads_no_table(
     store: PostgresStore, postgres_dsn: str, count: int
 ) -> None:
     values = {"ids": [new_id() for _ in range(count)]}
-    with psycopg.connect(postgres_dsn) as connection:
-        statement = b"explain (analyze, format json) " + _dialect(store)["refuse_ended"]
-        row = connection.execute(statement, values, prepare=False).fetchone()
-    assert row is not None
-    assert sum(map(_read, _nodes(row[0][0]["Plan"]))) <= 1
+    assert sum(map(_read, explained(store, postgres_dsn, "refuse_ended", values))) <= 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.stores import opened
 
 _PROCESSES = 8
 _EACH = 60
@@ -33,10 +34,8 @@ def test_eight_processes_run_every_job_exactly_once(postgres_dsn: str) -> None:
     try:
         done = [one for output in outputs for one in json.loads(output)]
         assert len(done) == _TOTAL
-        store = PostgresStore(postgres_dsn, schema=schema)
-        store.open()
-        succeeded = store.get_succeeded(page=Page(limit=1000))
-        store.close()
+        with opened(PostgresStore(postgres_dsn, schema=schema)) as store:
+            succeeded = store.get_succeeded(page=Page(limit=1000))
         assert sorted(done) == sorted(str(job.id) for job in succeeded)
         assert {job.reservations for job in succeeded} == {1}
     finally:

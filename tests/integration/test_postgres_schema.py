@@ -2,11 +2,12 @@
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from threading import Barrier
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import LARGEST_COUNT
@@ -15,114 +16,74 @@ from bgjobs.stores.columns import BYTES
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import COLUMNS
 from bgjobs.stores.types import SCHEMA_VERSION
-from tests.fixtures.postgres import drop_schema, fresh_postgres_store, random_schema
+from tests.fixtures.postgres import execute, schema_of
 from tests.fixtures.postgres_jobs import enqueue, requests
+from tests.fixtures.stores import MIGRATIONS, opened
 
 
-@pytest.fixture
-def schema(postgres_dsn: str) -> Generator[str]:
-    name = random_schema()
-    yield name
-    drop_schema(postgres_dsn, name)
-
-
-def _execute(dsn: str, *statements: str) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
+@contextmanager
+def a_role(dsn: str, schema: str, *statements: str) -> Generator[PostgresStore]:
+    """Create a role with some rights, and yield its open store; `%` stands for its name."""
+    role = f"r_{schema}"
+    made = (f"create role {role} login", *statements)
+    execute(dsn, *(one.replace("%", role) for one in made))
+    try:
+        with opened(PostgresStore(make_conninfo(dsn, user=role), schema=schema)) as store:
+            yield store
+    finally:
+        execute(dsn, f"drop owned by {role} cascade", f"drop role {role}")
 
 
 def test_an_absent_schema_has_version_0(postgres_dsn: str, schema: str) -> None:
-    store = PostgresStore(postgres_dsn, schema=schema)
-    store.open()
-    with pytest.raises(SchemaMismatchError, match="found 0"):
-        store.check_schema()
-    with pytest.raises(SchemaMismatchError, match="found 0"):
-        store.count()
-    store.close()
+    with opened(PostgresStore(postgres_dsn, schema=schema)) as store:
+        for verb in (store.check_schema, store.count):
+            with pytest.raises(SchemaMismatchError, match="found 0"):
+                verb()
 
 
 def test_several_migrate_at_once(postgres_dsn: str, schema: str) -> None:
     together = Barrier(8)
 
     def start(_: int) -> list[str]:
-        store = PostgresStore(postgres_dsn, schema=schema)
-        store.open()
-        together.wait()
-        applied = list(store.migrate())
-        store.check_schema()
-        store.close()
+        with opened(PostgresStore(postgres_dsn, schema=schema)) as store:
+            together.wait()
+            applied = list(store.migrate())
+            store.check_schema()
         return applied
 
     with ThreadPoolExecutor(8) as threads:
         applied = [name for names in threads.map(start, range(8)) for name in names]
-    assert sorted(applied) == [
-        "0001_jobs",
-        "0002_schedules",
-        "0003_operations",
-        "0004_priorities",
-        "0005_limits",
-    ]
+    assert sorted(applied) == MIGRATIONS
 
 
-def test_a_newer_schema_is_refused(postgres_dsn: str, schema: str) -> None:
-    store = PostgresStore(postgres_dsn, schema=schema)
-    store.open()
-    store.migrate()
-    newer = SCHEMA_VERSION + 1
-    _execute(postgres_dsn, f"insert into {schema}.migrations values ({newer}, 'x', now())")
+def test_a_newer_schema_is_refused(postgres_dsn: str, store: PostgresStore) -> None:
+    newer = (
+        f"insert into {schema_of(store)}.migrations values ({SCHEMA_VERSION + 1}, 'x', now())"
+    )
+    execute(postgres_dsn, newer)
     for verb in (store.migrate, store.check_schema):
         with pytest.raises(SchemaMismatchError, match="newer version of bgjobs"):
             verb()
-    store.close()
 
 
-def test_a_role_that_may_only_use_the_tables(postgres_dsn: str, schema: str) -> None:
-    admin = PostgresStore(postgres_dsn, schema=schema)
-    admin.open()
-    admin.migrate()
-    admin.close()
-    role = f"r_{schema}"
-    _execute(
-        postgres_dsn,
-        f"create role {role} login",
-        f"grant usage on schema {schema} to {role}",
-        f"grant select, insert, update, delete on all tables in schema {schema} to {role}",
-        f"revoke insert, update, delete on {schema}.migrations from {role}",
+def test_a_role_that_may_only_use_the_tables(postgres_dsn: str, store: PostgresStore) -> None:
+    schema = schema_of(store)
+    rights = (
+        f"grant usage on schema {schema} to %",
+        f"grant select, insert, update, delete on all tables in schema {schema} to %",
+        f"revoke insert, update, delete on {schema}.migrations from %",
     )
-    try:
-        store = PostgresStore(postgres_dsn.replace("postgres:@", f"{role}@"), schema=schema)
-        store.open()
-        store.check_schema()
-        assert store.migrate() == []
-        enqueue(store, *requests(2))
-        assert store.count().waiting == 2
-        store.close()
-    finally:
-        _execute(postgres_dsn, f"drop owned by {role}", f"drop role {role}")
+    with a_role(postgres_dsn, schema, *rights) as limited:
+        limited.check_schema()
+        assert limited.migrate() == []
+        enqueue(limited, *requests(2))
+        assert limited.count().waiting == 2
 
 
 def test_a_role_migrates_in_a_schema_made_for_it(postgres_dsn: str, schema: str) -> None:
-    role = f"r_{schema}"
-    _execute(
-        postgres_dsn,
-        f"create role {role} login",
-        f"create schema {schema}",
-        f"grant usage, create on schema {schema} to {role}",
-    )
-    try:
-        store = PostgresStore(postgres_dsn.replace("postgres:@", f"{role}@"), schema=schema)
-        store.open()
-        assert store.migrate() == [
-            "0001_jobs",
-            "0002_schedules",
-            "0003_operations",
-            "0004_priorities",
-            "0005_limits",
-        ]
-        store.close()
-    finally:
-        _execute(postgres_dsn, f"drop owned by {role} cascade", f"drop role {role}")
+    rights = (f"create schema {schema}", f"grant usage, create on schema {schema} to %")
+    with a_role(postgres_dsn, schema, *rights) as store:
+        assert store.migrate() == MIGRATIONS
 
 
 _COUNTS = ("attempts", "crashes", "interruptions", "reservations")
@@ -153,17 +114,14 @@ def _edges(table: str) -> Iterator[tuple[str, object, bool]]:
 
 @pytest.mark.parametrize("table", _ENDS)
 def test_the_constraint_and_the_statements_have_the_same_bounds(
-    postgres_dsn: str, table: str
+    postgres_dsn: str, store: PostgresStore, table: str
 ) -> None:
     """The constraint is written with few parts, the statements with one for each column."""
     usual: dict[str, object] = {"name": "work", "payload": "[]", "errors": "[]", "priority": 0}
     usual |= dict.fromkeys(_COUNTS, 1) | dict.fromkeys(_TIMES, "now") | _ENDS[table]
     within = COLUMNS.fill(f"{{{table.removeprefix('jobs_').replace('jobs', 'job')}_limits}}")
-    with (
-        fresh_postgres_store(postgres_dsn) as store,
-        psycopg.connect(postgres_dsn, autocommit=True) as raw,
-    ):
-        raw.execute(f"set search_path to {store.label.split()[-1]}".encode())
+    with psycopg.connect(postgres_dsn, autocommit=True) as raw:
+        raw.execute(f"set search_path to {schema_of(store)}".encode())
         raw.execute(f"create temp table free (like {table})".encode())
         for column, value, is_within in _edges(table):
             row = {**usual, "id": new_id(), "reserved_by": new_id(), column: value}

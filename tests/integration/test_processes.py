@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 import bgjobs
-from bgjobs._core.ids import new_ids
+from bgjobs._core.ids import new_id
 from bgjobs.stores.types import NewJob
 from tests.fixtures.application import JOBS as HELD_JOBS
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
+from tests.fixtures.hostile_rows import HostileRows
+from tests.fixtures.stores import migrated, opened
 
 JOBS = 400
 PROCESSES = 8
@@ -37,47 +39,26 @@ def effects_table(database: Database) -> str:
     return f"{database.schema}.effects" if isinstance(database, PostgresSchema) else "effects"
 
 
-def execute(database: Database, statement: str) -> list[Any]:
-    connection = database.connect()
-    try:
-        with connection:
-            cursor = connection.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
-    finally:
-        connection.close()
-
-
 @pytest.fixture
 def stored(database: Database) -> Iterator[bgjobs.Store]:
     """A store with jobs, and the table of their effects."""
-    store = database.store()
-    store.open()
-    store.migrate()
-    execute(database, f"create table {effects_table(database)} (number integer)")
-    requests = [effect.request(number) for number in range(JOBS)]
-    ids = new_ids(JOBS)
-    store.write([NewJob(one, request) for one, request in zip(ids, requests, strict=True)])
-    yield store
-    store.close()
+    with migrated(database.store()) as store:
+        HostileRows(database).run(f"create table {effects_table(database)} (number integer)")
+        store.write([NewJob(new_id(), effect.request(number)) for number in range(JOBS)])
+        yield store
 
 
-def start(database: Database) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.fixtures.application",
-        "drain",
-        "trio",
-        *arguments(database),
-    ]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(how: str, loop: str, database: Database, stderr: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.fixtures.application", how, loop]
+    command += arguments(database)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 @pytest.mark.slow
 def test_eight_applications_run_every_job_once_though_one_is_killed(
     database: Database, stored: bgjobs.Store
 ) -> None:
-    processes = [start(database) for _ in range(PROCESSES)]
+    processes = [start("drain", "trio", database, subprocess.PIPE) for _ in range(PROCESSES)]
     victim = processes[0]
     assert victim.stdout is not None
     assert victim.stdout.readline() == "started\n"
@@ -86,7 +67,7 @@ def test_eight_applications_run_every_job_once_though_one_is_killed(
     for process, error in zip(processes[1:], errors[1:], strict=True):
         assert process.returncode == 0, error
         assert "locked" not in error
-    rows = execute(database, f"select number from {effects_table(database)}")
+    rows = HostileRows(database).run(f"select number from {effects_table(database)}")
     assert Counter(number for (number,) in rows) == Counter(range(JOBS))
     counts = stored.count()
     assert (counts.waiting, counts.delayed, counts.running) == (0, 0, 0)
@@ -101,18 +82,10 @@ both_loops = pytest.mark.parametrize("loop", ["trio", "asyncio"])
 @contextmanager
 def running(how: str, loop: str, database: Database) -> Generator["subprocess.Popen[str]"]:
     """Start the program, and wait until its handlers run."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.fixtures.application",
-        how,
-        loop,
-        *arguments(database),
-    ]
     # Not a pipe, since the traceback of all tasks is longer than its buffer.
     with (
         TemporaryFile("w+") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+        start(how, loop, database, stderr) as process,
     ):
         try:
             read_until(process, "ready")
@@ -136,15 +109,11 @@ def read_until(process: "subprocess.Popen[str]", line: str, times: int = 1) -> N
 
 def assert_released(database: Database, name: str) -> None:
     """Check that no job is reserved, and that no attempt or crash was counted."""
-    store = database.store()
-    store.open()
-    try:
+    with opened(database.store()) as store:
         assert [job.name for job in store.get_running()] == []
         slow = [job for job in store.get_enqueued() if job.name == name]
         assert [(job.attempts, job.crashes) for job in slow] == [(0, 0)] * HELD_JOBS
         assert [job.name for job in store.get_failed()] == []
-    finally:
-        store.close()
 
 
 @pytest.mark.slow
@@ -158,21 +127,17 @@ def test_exit_in_the_block_ends_the_process_with_its_code(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "worker"),
+    [("in_another_task", "forever"), ("in_another_task_after_the_block", "stubborn")],
+    ids=["while it runs", "while it stops"],
+)
 def test_exit_in_another_task_of_asyncio_ends_the_process_with_its_code(
-    database: Database,
+    how: str, worker: str, database: Database
 ) -> None:
-    with running("in_another_task", "asyncio", database) as process:
+    with running(how, "asyncio", database) as process:
         assert process.wait(DEADLINE) == 9
-    assert_released(database, "forever")
-
-
-@pytest.mark.slow
-def test_exit_in_another_task_of_asyncio_while_the_application_stops(
-    database: Database,
-) -> None:
-    with running("in_another_task_after_the_block", "asyncio", database) as process:
-        assert process.wait(DEADLINE) == 9
-    assert_released(database, "stubborn")
+    assert_released(database, worker)
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from bgjobs.testing.contract.steps import DAY, NOW, SECOND, TICK, ask, ids, put,
 from tests.fixtures.databases import Database
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store
+from tests.fixtures.stores import migrated
 
 LOWEST, WIDTH = -32_767, 65_535
 NAMES = [f"worker-{number:02}" for number in range(50)]
@@ -163,17 +164,6 @@ def test_many_priorities_of_delayed_jobs_cost_no_more_than_a_few(
 _LIMITS = (1, 2, 3, 7, 20, 100, 1000)
 
 
-@contextmanager
-def _opened(database: Database) -> Iterator[Store]:
-    store = database.store()
-    store.open()
-    try:
-        store.migrate()
-        yield store
-    finally:
-        store.close()
-
-
 def _filled(store: Store, chance: random.Random, names: list[str]) -> list[Job]:
     """Store jobs, mostly of a few names, due at few or many times, some of them delayed."""
     priorities = chance.sample(range(-3, 4), chance.randint(1, 5))
@@ -199,7 +189,7 @@ def _best(waiting: list[Job], names: list[str], limit: int) -> list[UUID]:
 def test_reserve_takes_the_first_jobs_in_order(database: Database, seed: int) -> None:
     chance = random.Random(seed)
     names = [f"worker-{number}" for number in range(chance.choice((1, 2, 5, 50)))]
-    with _opened(database) as store:
+    with migrated(database.store()) as store:
         waiting = _filled(store, chance, names)
         owner = start(store)
         for _ in range(12):

@@ -18,7 +18,7 @@ from bgjobs.stores.json_columns import dump_occurrence
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres import writes as module
 from bgjobs.stores.types import NewJob, Written
-from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres import fresh_postgres_store, schema_of
 from tests.fixtures.postgres_locks import named, wait_until_waiting
 
 pytestmark = pytest.mark.anyio
@@ -26,11 +26,6 @@ pytestmark = pytest.mark.anyio
 PATIENCE = 60.0  # seconds
 HOUR = timedelta(hours=1)
 JOBS = 30
-
-
-@pytest.fixture(params=["trio", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 @bgjobs.worker
@@ -43,10 +38,6 @@ async def tidy() -> None: ...
 
 def hourly(*names: str) -> list[ScheduledJob]:
     return [ScheduledJob(tidy, every(hours=1), name=name) for name in names]
-
-
-def schema_of(store: PostgresStore) -> str:
-    return store.label.split()[-1]
 
 
 @contextmanager

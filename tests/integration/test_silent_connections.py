@@ -19,7 +19,7 @@ from bgjobs.events import OwnerDied, StoreFailed
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob
 from bgjobs.testing import Recorder
-from tests.fixtures.postgres import fresh_postgres_store
+from tests.fixtures.postgres import schema_of
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
 from tests.reliability.chaos.postgres.proxy import Proxy, target_of
 from tests.runtime.conftest import Wrapped
@@ -39,13 +39,6 @@ def proxy(postgres_dsn: str) -> Generator[Proxy]:
 
 
 @pytest.fixture
-def store(postgres_dsn: str) -> Generator[PostgresStore]:
-    """A store without the proxy, to check the database."""
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
-
-
-@pytest.fixture
 def silenced(store: PostgresStore, proxy: Proxy, postgres_dsn: str) -> Generator[PostgresStore]:
     """A store on the same schema, through the proxy."""
     silenced = store_through(proxy, store, postgres_dsn)
@@ -58,8 +51,13 @@ def silenced(store: PostgresStore, proxy: Proxy, postgres_dsn: str) -> Generator
 def store_through(
     proxy: Proxy, store: PostgresStore, dsn: str, **options: Any
 ) -> PostgresStore:
-    schema = store.label.split()[-1]
-    return PostgresStore(proxy.dsn(dsn), schema=schema, call_timeout=TIMEOUT, **options)
+    dsn = proxy.dsn(dsn)
+    return PostgresStore(dsn, schema=schema_of(store), call_timeout=TIMEOUT, **options)
+
+
+def listening_through(proxy: Proxy, store: PostgresStore, dsn: str) -> PostgresStore:
+    """Return a store of which only the listener uses the proxy."""
+    return PostgresStore(dsn, schema=schema_of(store), listen_dsn=proxy.dsn(dsn))
 
 
 VERBS: dict[str, Callable[[PostgresStore], object]] = {
@@ -102,7 +100,7 @@ def test_a_new_connection_without_an_answer_times_out(
 ) -> None:
     """The first call on it has a deadline, though the work of `complete` has none."""
     job = reserve_one(store)
-    schema = store.label.split()[-1]
+    schema = schema_of(store)
     with ConnectionPool(proxy.dsn(postgres_dsn), min_size=1, max_size=1, open=True) as pool:
         pool.wait()
         fresh = PostgresStore(pool, schema=schema, call_timeout=TIMEOUT)
@@ -222,11 +220,7 @@ async def test_a_listener_without_an_answer_is_replaced(
         ran.append(number)
 
     config = bgjobs.Config(
-        store=PostgresStore(
-            postgres_dsn,
-            schema=store.label.split()[-1],
-            listen_dsn=proxy.dsn(postgres_dsn),
-        ),
+        store=listening_through(proxy, store, postgres_dsn),
         queues=[bgjobs.Queue("all", workers=[work], poll_interval=1000)],
         listeners=[recorder],
     )
@@ -257,7 +251,7 @@ async def test_a_listener_that_receives_only_its_own_probes_is_not_replaced(
 ) -> None:
     monkeypatch.setattr(listener, "LISTENER_TIMEOUT", 1.5)
     recorder, sounds = Recorder(), list[int]()
-    real = PostgresStore(postgres_dsn, schema=store.label.split()[-1])
+    real = PostgresStore(postgres_dsn, schema=schema_of(store))
 
     def notify(names: Collection[str]) -> None:
         real.notify(names)
@@ -292,11 +286,7 @@ async def test_polling_bounds_the_delay_until_a_dead_listener_is_noticed(
         ran.set()
 
     config = bgjobs.Config(
-        store=PostgresStore(
-            postgres_dsn,
-            schema=store.label.split()[-1],
-            listen_dsn=proxy.dsn(postgres_dsn),
-        ),
+        store=listening_through(proxy, store, postgres_dsn),
         queues=[bgjobs.Queue("all", workers=[work], poll_interval=poll_interval)],
     )
     with anyio.fail_after(PATIENCE):

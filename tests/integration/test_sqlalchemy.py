@@ -16,7 +16,6 @@ from bgjobs.errors import StoreError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import ask
-from tests.fixtures.postgres import fresh_postgres_store
 
 pytestmark = pytest.mark.anyio
 
@@ -25,12 +24,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend() -> str:
     """SQLAlchemy supports only asyncio."""
     return "asyncio"
-
-
-@pytest.fixture
-def postgres(postgres_dsn: str) -> Generator[PostgresStore]:
-    with fresh_postgres_store(postgres_dsn) as store:
-        yield store
 
 
 def url(dsn: str) -> sa.URL:
@@ -66,35 +59,35 @@ async def driver_connection(found: AsyncSession) -> Any:
 
 @pytest.mark.parametrize(("end", "stored"), [("commit", 1), ("rollback", 0)])
 async def test_an_async_session_ends_the_transaction(
-    end: str, stored: int, postgres: PostgresStore, postgres_dsn: str
+    end: str, stored: int, store: PostgresStore, postgres_dsn: str
 ) -> None:
     async with session(postgres_dsn) as found:
         await found.execute(sa.text("select 1"))
-        await postgres.enqueue_in_async(await driver_connection(found), [ask()])
-        assert list(postgres.get_enqueued()) == []
+        await store.enqueue_in_async(await driver_connection(found), [ask()])
+        assert list(store.get_enqueued()) == []
         await getattr(found, end)()
-    assert len(postgres.get_enqueued()) == stored
+    assert len(store.get_enqueued()) == stored
 
 
 async def test_the_first_statement_of_an_async_session_may_store_jobs(
-    postgres: PostgresStore, postgres_dsn: str
+    store: PostgresStore, postgres_dsn: str
 ) -> None:
     async with session(postgres_dsn) as found, found.begin():
-        await postgres.enqueue_in_async(await driver_connection(found), [ask()])
-        assert list(postgres.get_enqueued()) == []
-    assert len(postgres.get_enqueued()) == 1
+        await store.enqueue_in_async(await driver_connection(found), [ask()])
+        assert list(store.get_enqueued()) == []
+    assert len(store.get_enqueued()) == 1
 
 
 @pytest.mark.parametrize(("end", "stored"), [("commit", 1), ("rollback", 0)])
 def test_a_plain_session_ends_the_transaction(
-    end: str, stored: int, postgres: PostgresStore, postgres_dsn: str
+    end: str, stored: int, store: PostgresStore, postgres_dsn: str
 ) -> None:
     with plain_session(url(postgres_dsn)) as found:
         connection: Any = found.connection().connection.driver_connection
-        postgres.enqueue_in(connection, [ask()])
-        assert list(postgres.get_enqueued()) == []
+        store.enqueue_in(connection, [ask()])
+        assert list(store.get_enqueued()) == []
         getattr(found, end)()
-    assert len(postgres.get_enqueued()) == stored
+    assert len(store.get_enqueued()) == stored
 
 
 @pytest.mark.parametrize(("end", "stored"), [("commit", 1), ("rollback", 0)])
@@ -109,12 +102,12 @@ def test_a_session_over_sqlite_ends_the_transaction(
 
 
 async def test_an_autocommitting_engine_is_refused(
-    postgres: PostgresStore, postgres_dsn: str
+    store: PostgresStore, postgres_dsn: str
 ) -> None:
     engine = create_async_engine(url(postgres_dsn), isolation_level="AUTOCOMMIT")
     async with AsyncSession(engine) as found:
         with pytest.raises(StoreError, match="expected an open transaction"):
-            await postgres.enqueue_in_async(await driver_connection(found), [ask()])
+            await store.enqueue_in_async(await driver_connection(found), [ask()])
     await engine.dispose()
 
 
@@ -126,7 +119,7 @@ def told(error: pytest.ExceptionInfo[TypeError]) -> tuple[str, str]:
 
 
 async def test_an_error_for_an_object_of_sqlalchemy_names_the_way_to_the_drivers_connection(
-    postgres: PostgresStore, postgres_dsn: str
+    store: PostgresStore, postgres_dsn: str
 ) -> None:
     async with session(postgres_dsn) as found:
         connection = await found.connection()
@@ -134,12 +127,12 @@ async def test_an_error_for_an_object_of_sqlalchemy_names_the_way_to_the_drivers
         objects: list[Any] = [found, connection, found.sync_session, connection.sync_connection]
         for one in objects:
             with pytest.raises(TypeError) as error:
-                await postgres.enqueue_in_async(one, [ask()])
+                await store.enqueue_in_async(one, [ask()])
             kind, way = told(error)
             ways[kind] = way
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
         with pytest.raises(TypeError) as error:
-            await postgres.enqueue_in_async(adapted, [ask()])
+            await store.enqueue_in_async(adapted, [ask()])
         assert adapted.driver_connection is await driver_connection(found)
 
     assert ways == {

@@ -22,6 +22,7 @@ from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import NOW, ask, hold, put_one, start, succeed, take
 from tests.fixtures.sqlite import fresh_sqlite_store
+from tests.fixtures.stores import MIGRATIONS, opened
 
 
 def test_the_files_are_private(sqlite_path: Path, sqlite_store: SQLiteStore) -> None:
@@ -62,19 +63,11 @@ def test_a_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
 
 
 def test_a_new_file_has_schema_version_0(sqlite_path: Path) -> None:
-    store = SQLiteStore(sqlite_path)
-    store.open()
-    with pytest.raises(SchemaMismatchError, match="expected schema version 5, found 0"):
+    with opened(SQLiteStore(sqlite_path)) as store:
+        with pytest.raises(SchemaMismatchError, match="expected schema version 5, found 0"):
+            store.check_schema()
+        assert store.migrate() == MIGRATIONS
         store.check_schema()
-    assert store.migrate() == [
-        "0001_jobs",
-        "0002_schedules",
-        "0003_operations",
-        "0004_priorities",
-        "0005_limits",
-    ]
-    store.check_schema()
-    store.close()
 
 
 def test_a_newer_schema_is_refused_and_left_alone(
@@ -167,12 +160,12 @@ def test_a_file_that_is_no_database_is_an_error(sqlite_path: Path) -> None:
 
 
 def test_a_missing_table_is_an_error_and_not_an_outage(sqlite_path: Path) -> None:
-    store = SQLiteStore(sqlite_path)
-    store.open()
-    with pytest.raises(StoreError, match="no such table") as caught:
+    with (
+        opened(SQLiteStore(sqlite_path)) as store,
+        pytest.raises(StoreError, match="no such table") as caught,
+    ):
         store.get_enqueued()
     assert not isinstance(caught.value, StoreUnavailableError)
-    store.close()
 
 
 def test_work_that_ends_the_transaction_is_told_so(sqlite_store: SQLiteStore) -> None:

@@ -1,5 +1,6 @@
 """What operators ask for costs as much as they get, however many jobs there are."""
 
+import json
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -11,12 +12,13 @@ import pytest
 from bgjobs._core.ids import new_ids
 from bgjobs._core.timestamps import to_microseconds
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.sqlite.codec import uuids_json
 from bgjobs.testing.contract.steps import NOW, SECOND
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 pytestmark = pytest.mark.xdist_group("sqlite operations plans")  # the rows are stored once
 
+Filled = tuple[SQLiteStore, sqlite3.Connection]
+"""A store with jobs, and another connection to its file."""
 ROWS = 20_000
 """Of each kind: one scan of these takes more than 100,000 instructions."""
 MANY = 500
@@ -32,7 +34,7 @@ ENDED = f"{SHARED}, attempts, crashes, interruptions, errors"
 @pytest.fixture(scope="module", params=["analyzed", "not analyzed"])
 def raw(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[tuple[SQLiteStore, sqlite3.Connection]]:
+) -> Generator[Filled]:
     path: Path = tmp_path_factory.mktemp("plans") / "jobs.db"
     with (
         fresh_sqlite_store(path, synchronous="NORMAL") as store,
@@ -81,7 +83,7 @@ def _error(number: int) -> str:
 
 
 def _cost(
-    raw: tuple[SQLiteStore, sqlite3.Connection],
+    raw: Filled,
     names: str | Sequence[str],
     values: Mapping[str, Any],
 ) -> tuple[int, int]:
@@ -125,7 +127,7 @@ PAGE: dict[str, Any] = {"after": None, "before": None, "limit": 20, "name": None
     ],
 )
 def test_a_page_of_failed_jobs_costs_what_it_gives(
-    raw: tuple[SQLiteStore, sqlite3.Connection],
+    raw: Filled,
     name: str,
     suffix: str,
     values: dict[str, Any],
@@ -147,9 +149,7 @@ STARTS = ("forget_starts", "record_starts")
 
 
 @pytest.mark.parametrize("names", [None, '["w1"]', '["rare", "w2", "w3"]', '["absent"]'])
-def test_counting_ends_at_its_limit(
-    raw: tuple[SQLiteStore, sqlite3.Connection], names: str | None
-) -> None:
+def test_counting_ends_at_its_limit(raw: Filled, names: str | None) -> None:
     values = {"names": names, "at_most": 100, "now": to_microseconds(NOW + SECOND)}
     cost, _ = _cost(raw, "count", values)
     looked_at = ROWS if names in ('["absent"]', '["rare", "w2", "w3"]') else 400
@@ -172,13 +172,9 @@ def test_counting_ends_at_its_limit(
         (["change"], RUNNING),
     ],
 )
-def test_changing_many_looks_each_up(
-    raw: tuple[SQLiteStore, sqlite3.Connection], names: Sequence[str], ids: list[str]
-) -> None:
+def test_changing_many_looks_each_up(raw: Filled, names: Sequence[str], ids: list[str]) -> None:
     values = {
-        "ids": uuids_json(new_ids(MANY))
-        .replace("]", "," + str(ids[:MANY])[1:])
-        .replace("'", '"'),
+        "ids": json.dumps([*map(str, new_ids(MANY)), *ids[:MANY]]),
         "now": to_microseconds(NOW),
         "reason": "no",
         "error": "Cancelled: no",
@@ -190,17 +186,9 @@ def test_changing_many_looks_each_up(
 
 
 @pytest.mark.parametrize(("name", "most"), [("rare", 3000), ("w1", 300_000), ("absent", 500)])
-def test_pruning_a_worker_reads_its_own_jobs_alone(
-    raw: tuple[SQLiteStore, sqlite3.Connection], name: str, most: int
-) -> None:
-    values = {
-        "name": name,
-        "succeeded_for": 0,
-        "failed_for": 0,
-        "now": 0,
-        "limit": MANY,
-        "skip": 0,
-    }
+def test_pruning_a_worker_reads_its_own_jobs_alone(raw: Filled, name: str, most: int) -> None:
+    zeros = dict.fromkeys(("succeeded_for", "failed_for", "now", "skip"), 0)
+    values: dict[str, Any] = {**zeros, "name": name, "limit": MANY}
     cost, found = _cost(raw, PRUNE, values)
     assert found == 0
     assert cost <= most
@@ -209,26 +197,20 @@ def test_pruning_a_worker_reads_its_own_jobs_alone(
     assert cost <= 500 + 250 * found
 
 
-def test_what_becomes_of_failed_jobs_is_indexed_alone(
-    raw: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
+def test_what_becomes_of_failed_jobs_is_indexed_alone(raw: Filled) -> None:
     """The index of words is not gone through for what has not changed."""
     cost, _ = _cost(raw, INDEX_FAILURES, {})
     assert cost <= 500
 
 
-def test_orders_and_owners_read_what_their_owners_hold(
-    raw: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
-    cost, _ = _cost(raw, "commands", {"owners": str(IDS[:1]).replace("'", '"')})
+def test_orders_and_owners_read_what_their_owners_hold(raw: Filled) -> None:
+    cost, _ = _cost(raw, "commands", {"owners": json.dumps(IDS[:1])})
     assert cost <= 500
     assert _cost(raw, "get_owners", {"now": 0})[0] <= 500
     assert _cost(raw, "forget_cancellations", {})[0] <= 500
 
 
-def test_a_rate_is_counted_within_its_period(
-    raw: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
+def test_a_rate_is_counted_within_its_period(raw: Filled) -> None:
     _, connection = raw
     connection.execute("begin")
     connection.execute("delete from bgjobs_starts")
@@ -244,21 +226,17 @@ def test_a_rate_is_counted_within_its_period(
     assert _cost(raw, STARTS, {**values, "caps": '[["other", 10]]'})[0] <= 500
 
 
-def test_the_names_of_waiting_jobs_are_leapt_through(
-    raw: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
+def test_the_names_of_waiting_jobs_are_leapt_through(raw: Filled) -> None:
     cost, found = _cost(raw, "get_waiting_names", {"limit": MANY})
     assert found == 5
     assert cost <= 1000
 
 
-def test_occurrences_are_read_from_their_index(
-    raw: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
+def test_occurrences_are_read_from_their_index(raw: Filled) -> None:
     assert _cost(raw, "get_occurrences", {"after": None, "limit": MANY})[0] <= 1000
 
 
-def test_ids_are_looked_up(raw: tuple[SQLiteStore, sqlite3.Connection]) -> None:
+def test_ids_are_looked_up(raw: Filled) -> None:
     for first in (IDS[0], WAITING[-3], FAILED[5]):
         values = {"first": first, "last": IDS[-1], "limit": 10}
         cost, found = _cost(raw, "find_ids", values)

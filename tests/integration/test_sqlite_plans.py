@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from datetime import timedelta
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,8 @@ from bgjobs.stores.sqlite.codec import names_json
 from bgjobs.testing.contract.steps import NOW, SECOND, TICK, ask, put, start, take
 from tests.fixtures.sqlite import fresh_sqlite_store
 
+Filled = tuple[SQLiteStore, sqlite3.Connection]
+"""A store with jobs, and another connection to its file."""
 _BOUND = {
     "names": '["mail"]',
     "owner": str(new_id()),
@@ -60,7 +63,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 @pytest.fixture(params=["empty", "backlog", "analyzed backlog", "analyzed one worker"])
 def connection(
     request: pytest.FixtureRequest, sqlite_path: Path, filled: Callable[[int], Path]
-) -> Generator[tuple[SQLiteStore, sqlite3.Connection]]:
+) -> Generator[Filled]:
     if request.param != "empty":
         shutil.copy(filled(1 if "one worker" in request.param else 40), sqlite_path)
     with (
@@ -79,7 +82,7 @@ def _fill(store: SQLiteStore, workers: int) -> None:
     take(store, start(store), limit=20)
 
 
-def _plan(connection: tuple[SQLiteStore, sqlite3.Connection], *names: str) -> str:
+def _plan(connection: Filled, *names: str) -> str:
     store, raw = connection
     rows: list[Any] = []
     for name in names:
@@ -95,9 +98,7 @@ def _assert_no_scan(plan: str, *allowed: str) -> None:
     assert [line for line in scans if not any(one in line for one in fine)] == [], plan
 
 
-def test_reserve_leaps_and_reads_only_what_it_takes(
-    connection: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
+def test_reserve_leaps_and_reads_only_what_it_takes(connection: Filled) -> None:
     plan = _plan(connection, "find_due", "reserve")
     steps = ("last", "best", "picked", "(subquery", "asked", "late", "mode", "leaps", "heads")
     _assert_no_scan(plan, *(f"SCAN {step}" for step in steps))
@@ -127,13 +128,8 @@ def test_reserve_costs_the_same_for_many_names(sqlite_path: Path, instants: str)
     step = timedelta(0) if instants == "one instant" else TICK
     with fresh_sqlite_store(sqlite_path, synchronous="NORMAL") as store:
         for names in (few, many):
-            put(
-                store,
-                *(
-                    ask(names[number % len(names)], available_at=NOW + number * step)
-                    for number in range(10_000)
-                ),
-            )
+            jobs = enumerate(islice(cycle(names), 10_000))
+            put(store, *(ask(name, available_at=NOW + number * step) for number, name in jobs))
         owner = start(store)
         with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as raw:
             for limit in (1, 10, 100):
@@ -172,7 +168,7 @@ def _instructions(
     return count
 
 
-def test_next_due_leaps(connection: tuple[SQLiteStore, sqlite3.Connection]) -> None:
+def test_next_due_leaps(connection: Filled) -> None:
     plan = _plan(connection, "next_due")
     _assert_no_scan(plan, "SCAN prompt")
     assert "BLOOM FILTER" not in plan
@@ -187,9 +183,7 @@ def test_next_due_leaps(connection: tuple[SQLiteStore, sqlite3.Connection]) -> N
 
 
 @pytest.mark.parametrize("name", ["succeed", "fail", "requeue", "drop"])
-def test_settlements_look_up_their_rows(
-    connection: tuple[SQLiteStore, sqlite3.Connection], name: str
-) -> None:
+def test_settlements_look_up_their_rows(connection: Filled, name: str) -> None:
     plan = _plan(connection, name)
     _assert_no_scan(plan)
     assert "bgjobs_jobs_reserved (reserved_by=? AND id=?" in plan
@@ -202,47 +196,31 @@ def test_settlements_look_up_their_rows(
         *("replace", "prune_succeeded", "prune_failed"),
     ],
 )
-def test_no_table_is_scanned(
-    connection: tuple[SQLiteStore, sqlite3.Connection], name: str
-) -> None:
+def test_no_table_is_scanned(connection: Filled, name: str) -> None:
     plan = _plan(connection, name)
     _assert_no_scan(plan)
     assert "TEMP B-TREE" not in plan
 
 
-def test_a_unique_key_is_looked_up(
-    connection: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
-    plan = _plan(connection, "find_unique")
-    assert plan == "SEARCH bgjobs_jobs USING INDEX bgjobs_jobs_unique (name=? AND unique_key=?)"
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("find_unique", "bgjobs_jobs_unique (name=? AND unique_key=?)"),
+        ("replace", "sqlite_autoindex_bgjobs_jobs_1 (id=?)"),
+    ],
+)
+def test_one_row_is_looked_up(connection: Filled, name: str, index: str) -> None:
+    assert _plan(connection, name) == f"SEARCH bgjobs_jobs USING INDEX {index}"
 
 
-def test_replacing_looks_up_its_row(
-    connection: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
-    plan = _plan(connection, "replace")
-    assert plan == "SEARCH bgjobs_jobs USING INDEX sqlite_autoindex_bgjobs_jobs_1 (id=?)"
-
-
-def test_abandoned_reads_only_reserved_rows(
-    connection: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
-    plan = _plan(connection, "abandoned")
+@pytest.mark.parametrize("name", ["abandoned", "get_running"])
+def test_only_reserved_rows_are_read(connection: Filled, name: str) -> None:
+    plan = _plan(connection, name)
     _assert_no_scan(plan, "bgjobs_jobs_reserved")
     assert "bgjobs_jobs_reserved" in plan
 
 
-def test_get_running_reads_only_reserved_rows(
-    connection: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
-    plan = _plan(connection, "get_running")
-    _assert_no_scan(plan, "bgjobs_jobs_reserved")
-    assert "bgjobs_jobs_reserved" in plan
-
-
-def test_jobs_that_were_cancelled_are_looked_up(
-    connection: tuple[SQLiteStore, sqlite3.Connection],
-) -> None:
+def test_jobs_that_were_cancelled_are_looked_up(connection: Filled) -> None:
     plan = _plan(connection, "find_cancelled")
     _assert_no_scan(plan, "SCAN bgjobs_cancellations")  # whether there is any, up to the first
 
@@ -254,9 +232,7 @@ def test_jobs_that_were_cancelled_are_looked_up(
         *("get_failed", "get_worker_failed"),
     ],
 )
-def test_listings_go_along_the_ids_without_sorting(
-    connection: tuple[SQLiteStore, sqlite3.Connection], name: str
-) -> None:
+def test_listings_go_along_the_ids_without_sorting(connection: Filled, name: str) -> None:
     plan = _plan(connection, name)
     assert "TEMP B-TREE" not in plan
     assert ("_by_name" if "worker" in name else "sqlite_autoindex") in plan

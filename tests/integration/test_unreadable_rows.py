@@ -11,34 +11,26 @@ from bgjobs._core.ids import new_id
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
 from bgjobs.errors import RowRefusedError, StoreError, UnreadableJobError
-from bgjobs.stores.operations import Operations, operations_of
 from bgjobs.stores.pages import Page, unreadable_in
+from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.types import NewJob, Owner
 from bgjobs.testing.contract.steps import LEASE
 from tests.fixtures.databases import Database, SQLiteFile
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
+from tests.fixtures.stores import migrated, operator_of
 
 _ALL = {**BEYOND, **UNREADABLE}
 
 
 @pytest.fixture
 def store(database: Database) -> Iterator[bgjobs.Store]:
-    store = database.store()
-    store.open()
-    store.migrate()
-    yield store
-    store.close()
+    with migrated(database.store()) as store:
+        yield store
 
 
 @pytest.fixture
 def rows(database: Database, store: bgjobs.Store) -> HostileRows:
     return HostileRows(database)
-
-
-def _operations(store: bgjobs.Store) -> Operations:
-    operations = operations_of(store)
-    assert operations is not None
-    return operations
 
 
 def _owner(store: bgjobs.Store) -> Owner:
@@ -63,7 +55,7 @@ def test_a_row_that_cannot_be_read_costs_no_other_job(
     good = [rows.insert(), rows.insert()]
     bad = rows.insert(**columns)
     good.append(rows.insert())
-    owner, operations = _owner(store), _operations(store)
+    owner, operations = _owner(store), operator_of(store)
     ran = set[UUID]()
     apart: list[bgjobs.UnreadableJob] = []
     for _ in range(4):
@@ -102,7 +94,7 @@ def test_listings_leave_out_unreadable_rows_and_report_them(
         UnreadableJobError, match=f"job {bad} cannot be read: metadata: expected"
     ):
         store.find(bad)
-    operations = _operations(store)
+    operations = operator_of(store)
     [moved] = operations.set_apart([apart])
     assert (moved.id, moved.reason) == (bad, apart.reason)
     assert operations.set_apart([apart]) == []
@@ -116,7 +108,7 @@ def test_a_row_that_has_changed_since_it_was_read_stays(
 ) -> None:
     bad = rows.insert(metadata="{")
     waiting = unreadable_in(store.get_enqueued())
-    operations = _operations(store)
+    operations = operator_of(store)
     held = unreadable_in(store.reserve(_owner(store).id, ["work"], 1))
     assert operations.set_apart(waiting) == []
     rows.run(f"update {rows.prefix}jobs set reservations = 2")
@@ -132,7 +124,7 @@ def test_a_repaired_row_is_put_back_and_runs(rows: HostileRows, store: bgjobs.St
     ids = [
         rows.insert(table, metadata="{") for table in ("jobs", "jobs_failed", "jobs_succeeded")
     ]
-    operations = _operations(store)
+    operations = operator_of(store)
     for listed in (store.get_enqueued(), store.get_failed(), store.get_succeeded()):
         operations.set_apart(unreadable_in(listed))
     assert operations.put_back(ids) == []
@@ -154,13 +146,13 @@ def test_a_key_that_is_taken_by_an_unreadable_row_is_refused(
     with pytest.raises(UnreadableJobError):
         store.find_unique("work", "k")
     assert refused.value.job.id == bad
-    _operations(store).set_apart([refused.value.job])
+    operator_of(store).set_apart([refused.value.job])
     assert [job.id for job in store.write([new]).jobs] == [new.id]
 
 
 def test_one_of_two_rows_of_a_job_is_put_back(rows: HostileRows, store: bgjobs.Store) -> None:
     job_id = rows.insert(metadata="{")
-    operations = _operations(store)
+    operations = operator_of(store)
     [first] = operations.set_apart(unreadable_in(store.get_enqueued()))
     rows.insert(id=str(job_id), metadata="{")
     [second] = operations.set_apart(unreadable_in(store.get_enqueued()))
@@ -179,7 +171,7 @@ def test_the_first_and_the_last_id_are_listed_and_swept(
     rows.insert(id=str(job_id))
     rows.insert("jobs_failed", id=str(job_id))
     rows.insert("jobs_succeeded", id=str(job_id))
-    operations = _operations(store)
+    operations = operator_of(store)
     listings = (store.get_enqueued(), store.get_failed(), store.get_succeeded())
     assert [[job.id for job in jobs] for jobs in listings] == [[job_id]] * 3
     assert list(operations.get_failed_ids()) == [job_id]
@@ -199,36 +191,31 @@ def test_a_retry_that_the_schema_refuses_names_the_cause(
     rows.remove_limits()
     bad = rows.insert("jobs_failed", unique_key="", priority=-32_768)
     with pytest.raises(RowRefusedError):
-        _operations(store).retry([bad])
+        operator_of(store).retry([bad])
     assert issubclass(RowRefusedError, StoreError)
 
 
-def test_a_file_may_contain_text_that_is_not_utf_8(sqlite_file: SQLiteFile) -> None:
-    store = sqlite_file.store()
-    store.open()
-    store.migrate()
+def test_a_file_may_contain_text_that_is_not_utf_8(
+    sqlite_file: SQLiteFile, sqlite_store: SQLiteStore
+) -> None:
     rows = HostileRows(sqlite_file)
     good = rows.insert()
-    owner, operations = _owner(store), _operations(store)
+    owner, operations = _owner(sqlite_store), operator_of(sqlite_store)
     for name in ("name", "payload", "unique_key", "metadata", "errors", "occurrence"):
         rows.insert("jobs", **{name: b"\xff\xfe"})
     rows.insert(id=b"\xff" * 36)
-    jobs = store.reserve(owner.id, ["work"], 9)
+    jobs = sqlite_store.reserve(owner.id, ["work"], 9)
     assert [job.id for job in jobs] == [good]
     apart = [*operations.set_apart(unreadable_in(jobs))]
-    apart += operations.set_apart(unreadable_in(store.get_enqueued()))
+    apart += operations.set_apart(unreadable_in(sqlite_store.get_enqueued()))
     assert len(apart) == 7
     assert len(operations.get_unreadable()) == 7
-    store.close()
 
 
 @pytest.mark.parametrize("key", ["", " ", "-1", "{0}", "\U0010ffff", b"\xff"])
 def test_a_page_has_rows_whose_ids_sort_before_or_after_all_valid_ids(
-    sqlite_file: SQLiteFile, key: str | bytes
+    sqlite_file: SQLiteFile, sqlite_store: SQLiteStore, key: str | bytes
 ) -> None:
-    store = sqlite_file.store()
-    store.open()
-    store.migrate()
     rows, tables = HostileRows(sqlite_file), ("jobs", "jobs_succeeded", "jobs_failed")
     for table in tables:
         rows.insert(table)
@@ -238,7 +225,8 @@ def test_a_page_has_rows_whose_ids_sort_before_or_after_all_valid_ids(
     for table in tables:
         connection.execute(f"update bgjobs_{table} set id = cast(? as text)", [as_bytes])
     connection.commit()
-    waiting = (store.get_enqueued(), _operations(store).get_waiting(delayed=False))
+    operations = operator_of(sqlite_store)
+    waiting = (sqlite_store.get_enqueued(), operations.get_waiting(delayed=False))
     assert [len(unreadable_in(page)) for page in waiting] == [1, 1]
     connection.execute(
         "update bgjobs_jobs set reserved_at = 0, reservations = 1, reserved_by = ?",
@@ -246,34 +234,30 @@ def test_a_page_has_rows_whose_ids_sort_before_or_after_all_valid_ids(
     )
     connection.commit()
     connection.close()
-    operations = _operations(store)
     pages = (
-        store.abandoned(),
-        store.get_running(),
+        sqlite_store.abandoned(),
+        sqlite_store.get_running(),
         operations.get_named_running("work"),
-        store.get_succeeded(),
-        store.get_succeeded("work"),
-        store.get_failed(),
-        store.get_failed("work"),
+        sqlite_store.get_succeeded(),
+        sqlite_store.get_succeeded("work"),
+        sqlite_store.get_failed(),
+        sqlite_store.get_failed("work"),
     )
     assert [len(unreadable_in(page)) for page in pages] == [1] * len(pages)
     assert operations.find_ids(UUID(int=0), UUID(int=2**128 - 1), 9) == []
     assert len(operations.set_apart([*unreadable_in(pages[0]), *unreadable_in(pages[5])])) == 2
-    store.close()
 
 
 def test_an_unreadable_row_without_an_id_gets_one(
     sqlite_file: SQLiteFile,
+    sqlite_store: SQLiteStore,
 ) -> None:
-    store = sqlite_file.store()
-    store.open()
-    store.migrate()
     rows, good = HostileRows(sqlite_file), str(new_id())
     odd = ("", "x" * 36, b"\xff" * 36, good.upper(), good.replace("-", ""), f"{{{good}}}")
     row = {"origin": "jobs", "reason": "x", "found_at": 0, "job_id": good}
     for key in (*odd, good):
         rows.execute("jobs_unreadable", {**row, "id": key})
-    operations = _operations(store)
+    operations = operator_of(sqlite_store)
     listed = list[UUID]()
     while page := operations.get_unreadable(
         bgjobs.Page(2, after=listed[-1] if listed else None)
@@ -285,14 +269,13 @@ def test_an_unreadable_row_without_an_id_gets_one(
         found = operations.find_unreadable(job_id)
         assert found is not None
         assert found.id == job_id
-    store.close()
 
 
 def test_a_row_is_found_by_its_own_id_before_one_of_a_job_of_this_id(
     rows: HostileRows, store: bgjobs.Store
 ) -> None:
     bad = rows.insert(metadata="{")
-    operations = _operations(store)
+    operations = operator_of(store)
     [moved] = operations.set_apart(unreadable_in(store.get_enqueued()))
     is_postgres = rows.prefix != "bgjobs_"
     at = "2030-01-01 00:00:00+00" if is_postgres else 0

@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool
 import bgjobs
 from bgjobs.logs import log_listener
 from bgjobs.stores.postgres import PostgresStore
+from tests.fixtures.stores import opened
 
 SECRET = "hunter2"
 KEYWORD = "host=127.0.0.1 port=1 user=ada dbname=shop connect_timeout=2"
@@ -104,13 +105,9 @@ def test_no_password_of_a_wrong_listen_dsn_is_shown(spelling: str) -> None:
 def test_no_password_of_a_listen_dsn_is_shown(
     spelling: str, postgres_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = PostgresStore(postgres_dsn, listen_dsn=STRINGS[spelling])
-    store.open()
-    try:
+    with opened(PostgresStore(postgres_dsn, listen_dsn=STRINGS[spelling])) as store:
         assert SECRET not in every_word(refusal(store.watch))
         assert SECRET not in repr(store)
-    finally:
-        store.close()
 
 
 @pytest.mark.parametrize("spelling", [*STRINGS, *WRONG])

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import bgjobs
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import channel_of
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract import CHECKS
-from tests.fixtures.postgres import drop_schema
+from tests.fixtures.postgres import drop_schema, fresh_postgres_store
+from tests.fixtures.sqlite import fresh_sqlite_store
+from tests.fixtures.stores import migrated
 from tests.security.corpus import NAMES, UNSTORABLE
 
 LONGEST = 41
@@ -42,24 +43,16 @@ def test_words_of_sql_are_names_like_others_on_postgres(word: str, postgres_dsn:
     """They are quoted, and the longest is not cut."""
     for check in SOME[:3]:
         drop_schema(postgres_dsn, word)
-        store = PostgresStore(postgres_dsn, schema=word)
-        store.open()
-        try:
-            store.migrate()
+        with migrated(PostgresStore(postgres_dsn, schema=word)) as store:
             check(store)
-        finally:
-            store.close()
-            drop_schema(postgres_dsn, word)
+    drop_schema(postgres_dsn, word)
 
 
 @pytest.mark.parametrize("word", WORDS)
 def test_words_of_sql_are_names_like_others_on_sqlite(word: str, tmp_path: Path) -> None:
     for number, check in enumerate(SOME[:3]):
-        store: bgjobs.Store = SQLiteStore(tmp_path / f"{number}.db", table_prefix=word)
-        store.open()
-        store.migrate()
-        check(store)
-        store.close()
+        with fresh_sqlite_store(tmp_path / f"{number}.db", table_prefix=word) as store:
+            check(store)
 
 
 def test_the_channel_is_made_of_the_checked_name() -> None:
@@ -70,12 +63,7 @@ def test_the_channel_is_made_of_the_checked_name() -> None:
 
 def test_a_notification_of_another_role_only_wakes_queues(postgres_dsn: str) -> None:
     """Any role may send one; its text is only compared with names."""
-    schema = "notified_by_strangers"
-    drop_schema(postgres_dsn, schema)
-    store = PostgresStore(postgres_dsn, schema=schema)
-    store.open()
-    try:
-        store.migrate()
+    with fresh_postgres_store(postgres_dsn) as store:
         watcher = store.watch()
         assert watcher is not None
         sent = [name for name in NAMES if len(name.encode()) < 8_000]
@@ -85,6 +73,3 @@ def test_a_notification_of_another_role_only_wakes_queues(postgres_dsn: str) -> 
             heard |= set(watcher.poll() or ())
         assert heard == set(sent)
         watcher.close()
-    finally:
-        store.close()
-        drop_schema(postgres_dsn, schema)

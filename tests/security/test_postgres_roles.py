@@ -25,6 +25,7 @@ from tests.fixtures.postgres_roles import (
     set_one_apart,
     work,
 )
+from tests.fixtures.stores import opened
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
 
@@ -245,10 +246,10 @@ def test_a_migrator_needs_its_schema(cluster: Cluster) -> None:
     cluster.execute(f"create schema {other}", f"grant usage on schema {other} to {role}")
     try:
         for schema in (other, random_schema()):
-            store = PostgresStore(cluster.dsn_of("migrator"), schema=schema)
-            store.open()
-            with pytest.raises(StoreError, match=r"\(42501\)"):
+            with (
+                opened(PostgresStore(cluster.dsn_of("migrator"), schema=schema)) as store,
+                pytest.raises(StoreError, match=r"\(42501\)"),
+            ):
                 store.migrate()
-            store.close()
     finally:
         drop_schema(cluster.dsn, other)

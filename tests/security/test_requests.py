@@ -22,6 +22,7 @@ from bgjobs.errors import (
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import Database
+from tests.fixtures.stores import migrated
 from tests.security.corpus import NAMES, UNSTORABLE
 
 LEASE = timedelta(minutes=1)
@@ -29,11 +30,8 @@ LEASE = timedelta(minutes=1)
 
 @pytest.fixture
 def store(database: Database) -> Any:
-    store = database.store()
-    store.open()
-    store.migrate()
-    yield store
-    store.close()
+    with migrated(database.store()) as store:
+        yield store
 
 
 def put(store: Store, *requests: JobRequest) -> list[Job]:
@@ -92,7 +90,9 @@ def test_hostile_names_from_end_to_end(database: Database) -> None:
     assert sorted(ran) == sorted((name, name) for name in names[:6])
 
 
-def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(database: Database) -> None:
+def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(
+    database: Database, store: Store
+) -> None:
     """Not even if its name is that of a module, a function or a file."""
     names = ["os.system", "bgjobs._core.workers:worker", "subprocess.run", "/bin/sh", "other"]
     ran: list[tuple[str, str]] = []
@@ -102,9 +102,6 @@ def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(database: Database)
         queues=[bgjobs.Queue("q", workers=[listed])],
         enqueue_only=[other],
     )
-    store = database.store()
-    store.open()
-    store.migrate()
     jobs = put(store, *(JobRequest(name, '{"text":"x"}') for name in names))
 
     async def main() -> None:
@@ -116,7 +113,6 @@ def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(database: Database)
     trio.run(main)
     assert ran == [("listed", "mine")]
     assert [store.find(job.id) for job in jobs] == jobs
-    store.close()
 
 
 def echo_worker(name: str, ran: list[tuple[str, str]]) -> bgjobs.Worker[[str], None]:

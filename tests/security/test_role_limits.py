@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.postgres_roles import Cluster, clustered
 from tests.fixtures.sqlite import fresh_sqlite_store
+from tests.fixtures.stores import opened
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are created once
 
@@ -69,23 +70,23 @@ def job(**options: Any) -> NewJob:
     return NewJob(new_id(), JobRequest("work", '{"a":1}', JobOptions(**options)))
 
 
-def opened(store: PostgresStore) -> Owner:
+def owner_of(store: PostgresStore) -> Owner:
     owner = Owner(new_id(), "q", "node")
     store.open_owner(owner, LEASE)
     return owner
 
 
 def running(store: PostgresStore) -> tuple[Owner, Job]:
-    owner = opened(store)
+    owner = owner_of(store)
     store.write([job()])
     [held] = store.reserve(owner.id, ["work"], 1)
     return owner, held
 
 
-def impatient(cluster: Cluster, role: str) -> PostgresStore:
-    """Return a store with a short timeout of calls."""
+def impatient(cluster: Cluster, role: str) -> AbstractContextManager[PostgresStore]:
+    """Open a store with a short timeout of calls."""
     dsn = cluster.dsn_of(role)
-    return PostgresStore(dsn, schema=cluster.schema, pool_size=1, call_timeout=0.5)
+    return opened(PostgresStore(dsn, schema=cluster.schema, pool_size=1, call_timeout=0.5))
 
 
 def test_a_producer_reads_the_arguments_of_all(cluster: Cluster, store: PostgresStore) -> None:
@@ -109,7 +110,7 @@ def test_a_producer_runs_any_worker_with_any_arguments_before_others(
     store.write([job(priority=-32_000)])
     values = "gen_random_uuid(), 'work', '[]', -32767, now(), now()"
     does(cluster, "producer", f"insert into bgjobs.jobs ({JOB}) values ({values})")
-    [held] = store.reserve(opened(store).id, ["work"], 1)
+    [held] = store.reserve(owner_of(store).id, ["work"], 1)
     assert held.payload == "[]"
 
 
@@ -126,9 +127,7 @@ def test_a_producer_holds_a_unique_key_in_an_open_transaction(
     cluster: Cluster, store: PostgresStore
 ) -> None:
     values = "gen_random_uuid(), 'work', '[]', 0, now(), now(), 'daily'"
-    others = impatient(cluster, "producer")
-    others.open()
-    try:
+    with impatient(cluster, "producer") as others:
         with acting(cluster, "producer") as holder:
             taking = f"insert into bgjobs.jobs ({JOB}, unique_key) values ({values})"
             do(holder, cluster, taking)
@@ -138,20 +137,12 @@ def test_a_producer_holds_a_unique_key_in_an_open_transaction(
             holder.rollback()
         new = job(unique_key="daily")
         assert [one.id for one in others.write([new]).jobs] == [new.id]
-    finally:
-        others.close()
 
 
 def test_a_reader_reads_everything_about_jobs(cluster: Cluster, store: PostgresStore) -> None:
     _, held = running(store)
-    fail = Fail(
-        reservation=held.reservation,
-        error="secret",
-        errors=(),
-        attempts=1,
-        crashes=0,
-        interruptions=0,
-    )
+    counters = {"attempts": 1, "crashes": 0, "interruptions": 0}
+    fail = Fail(reservation=held.reservation, error="secret", errors=(), **counters)
     store.write(settle=[fail])
     found = does(cluster, "reader", "select payload, error from bgjobs.jobs_failed")
     assert found == [('{"a":1}', "secret")]
@@ -176,11 +167,9 @@ def test_every_role_takes_the_lock_of_a_worker_with_a_limit(
     role: str, cluster: Cluster, store: PostgresStore
 ) -> None:
     key = f"hashtextextended('{cluster.schema}.work', 4711)"
-    workers = impatient(cluster, "worker")
-    workers.open()
     cap = [Cap("work", running=5)]
-    try:
-        owner = opened(workers)
+    with impatient(cluster, "worker") as workers:
+        owner = owner_of(workers)
         workers.write([job() for _ in range(5)])  # a call that timed out may have taken one
         with acting(cluster, role) as holder:
             do(holder, cluster, f"select pg_advisory_xact_lock({key})")
@@ -189,8 +178,6 @@ def test_every_role_takes_the_lock_of_a_worker_with_a_limit(
             assert len(workers.reserve(owner.id, ["work"], 1)) == 1
             holder.rollback()
         assert len(workers.reserve(owner.id, ["work"], 1, caps=cap)) == 1
-    finally:
-        workers.close()
 
 
 def test_a_worker_ends_the_jobs_of_others_without_a_run(
@@ -224,9 +211,7 @@ def test_a_worker_keeps_a_job_from_ending_by_an_open_transaction(
     cluster: Cluster, store: PostgresStore
 ) -> None:
     _, held = running(store)
-    others = impatient(cluster, "worker")
-    others.open()
-    try:
+    with impatient(cluster, "worker") as others:
         with acting(cluster, "worker") as holder:
             do(holder, cluster, "select from bgjobs.jobs for update")
             with pytest.raises(StoreUnavailableError):
@@ -234,8 +219,6 @@ def test_a_worker_keeps_a_job_from_ending_by_an_open_transaction(
             holder.rollback()
         others.write(settle=[Succeed(held.reservation)])  # lost, if the first call succeeded
         assert isinstance(store.find(held.id), SucceededJob)
-    finally:
-        others.close()
 
 
 def test_a_worker_postpones_a_job_as_if_it_were_snoozed(
@@ -244,14 +227,14 @@ def test_a_worker_postpones_a_job_as_if_it_were_snoozed(
     store.write([job()])
     put_off = f"update bgjobs.jobs set available_at = {FAR}, reservations = 1"
     does(cluster, "worker", put_off)
-    assert not store.reserve(opened(store).id, ["work"], 1)
+    assert not store.reserve(owner_of(store).id, ["work"], 1)
 
 
 def test_a_worker_uses_up_a_rate(cluster: Cluster, store: PostgresStore) -> None:
     store.write([job()])
     does(cluster, "worker", "insert into bgjobs.starts values ('work', now())")
     cap = Cap("work", rate=RateLimit(1, 3600))
-    assert not store.reserve(opened(store).id, ["work"], 1, caps=[cap])
+    assert not store.reserve(owner_of(store).id, ["work"], 1, caps=[cap])
 
 
 def test_a_worker_deletes_the_cancellations_of_operators(
@@ -296,7 +279,7 @@ def test_an_operator_postpones_every_waiting_job(
 ) -> None:
     store.write([job()])
     does(cluster, "operator", f"update bgjobs.jobs set available_at = {FAR}")
-    assert not store.reserve(opened(store).id, ["work"], 1)
+    assert not store.reserve(owner_of(store).id, ["work"], 1)
 
 
 def test_an_operator_pauses_queues_and_cancels_running_jobs(
@@ -316,7 +299,7 @@ def test_an_operator_runs_any_worker_with_any_arguments(
 ) -> None:
     values = "gen_random_uuid(), 'work', '[]', 0, now(), now()"
     does(cluster, "operator", f"insert into bgjobs.jobs ({JOB}) values ({values})")
-    [held] = store.reserve(opened(store).id, ["work"], 1)
+    [held] = store.reserve(owner_of(store).id, ["work"], 1)
     assert held.payload == "[]"
 
 

@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from bgjobs.stores.postgres import PostgresStore
-from tests.fixtures.postgres import drop_schema, random_schema
+from tests.fixtures.postgres import execute, fresh_postgres_store, fresh_schema
 from tests.fixtures.postgres_roles import operate, produce, read, work
 
 pytestmark = pytest.mark.xdist_group("search path")  # the schema is created once
@@ -86,23 +86,15 @@ def hostile(schema: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def hostile_dsn(postgres_dsn: str) -> Generator[str]:
-    schema = random_schema()
-    with psycopg.connect(postgres_dsn) as connection:
-        for statement in hostile(schema):
-            connection.execute(statement.encode())
-    yield make_conninfo(postgres_dsn, options=f"-c search_path={schema},public")
-    drop_schema(postgres_dsn, schema)
+    with fresh_schema(postgres_dsn) as schema:
+        execute(postgres_dsn, *hostile(schema))
+        yield make_conninfo(postgres_dsn, options=f"-c search_path={schema},public")
 
 
 @pytest.fixture
 def store(hostile_dsn: str) -> Generator[PostgresStore]:
-    schema = random_schema()
-    store = PostgresStore(hostile_dsn, schema=schema)
-    store.open()
-    store.migrate()
-    yield store
-    store.close()
-    drop_schema(hostile_dsn, schema)
+    with fresh_postgres_store(hostile_dsn) as store:
+        yield store
 
 
 def test_objects_of_the_hostile_schema_raise_when_used(hostile_dsn: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import put_one
+from tests.fixtures.stores import opened
 
 LOGGER = "bgjobs.stores.sqlite"
 
@@ -61,18 +62,21 @@ def test_a_link_to_a_file_that_exists_leads_there(tmp_path: Path) -> None:
     use(tmp_path / "real.db").close()
     link = tmp_path / "jobs.db"
     link.symlink_to(tmp_path / "real.db")
-    store = SQLiteStore(link)
-    store.open()
-    assert len(store.get_enqueued()) == 1
-    store.close()
+    with opened(SQLiteStore(link)) as store:
+        assert len(store.get_enqueued()) == 1
+
+
+def with_mode(path: Path, mode: int) -> Path:
+    """Make an empty file of this mode, which the umask does not narrow."""
+    path.touch()
+    path.chmod(mode)
+    return path
 
 
 def warnings_of(path: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
     caplog.clear()
-    with caplog.at_level(logging.WARNING, logger=LOGGER):
-        store = SQLiteStore(path)
-        store.open()
-        store.close()
+    with caplog.at_level(logging.WARNING, logger=LOGGER), opened(SQLiteStore(path)):
+        pass
     return caplog.messages
 
 
@@ -80,9 +84,7 @@ def warnings_of(path: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_file_that_everybody_may_write_is_told(
     mode: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "jobs.db"
-    path.touch()
-    path.chmod(mode)
+    path = with_mode(tmp_path / "jobs.db", mode)
     [warning] = warnings_of(path, caplog)
     assert warning == f"SQLite {path}: any user of this machine may write to {path}"
 
@@ -91,9 +93,7 @@ def test_a_file_that_everybody_may_write_is_told(
 def test_a_file_that_its_owner_shares_is_fine(
     mode: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "jobs.db"
-    path.touch()
-    path.chmod(mode)
+    path = with_mode(tmp_path / "jobs.db", mode)
     assert warnings_of(path, caplog) == []
 
 
@@ -102,15 +102,9 @@ def test_a_folder_in_which_everybody_may_replace_the_file_is_told(
     mode: int, is_told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Unless it is sticky, as /tmp is: then the file is its owner's."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    folder.chmod(mode)
+    folder = shared(tmp_path / "data", mode)
     found = warnings_of(folder / "jobs.db", caplog)
-    assert found == (
-        [f"SQLite {folder}/jobs.db: any user of this machine may write to {folder}"]
-        if is_told
-        else []
-    )
+    assert found == (told(folder / "jobs.db", folder) if is_told else [])
 
 
 def shared(folder: Path, mode: int = 0o777) -> Path:
@@ -183,9 +177,7 @@ def test_a_link_of_another_user_in_a_sticky_folder_is_told(
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660])
 def test_who_may_use_the_file_may_use_its_lock(mode: int, tmp_path: Path) -> None:
-    path = tmp_path / "jobs.db"
-    path.touch()
-    path.chmod(mode)
+    path = with_mode(tmp_path / "jobs.db", mode)
     use(path).close()
     assert modes(tmp_path) == {"jobs.db": mode, ".jobs.db.lock": mode}
 
@@ -236,13 +228,11 @@ def connections(store: SQLiteStore) -> list[sqlite3.Connection]:
 
 @pytest.mark.parametrize("path", ["jobs.db", ":memory:"])
 def test_no_connection_trusts_the_schema_or_loads_extensions(path: str, tmp_path: Path) -> None:
-    store = SQLiteStore(path if path == ":memory:" else tmp_path / path)
-    store.open()
-    for raw in connections(store):
-        assert raw.execute("pragma trusted_schema").fetchone() == (0,)
-        with pytest.raises(sqlite3.OperationalError, match="not authorized"):
-            raw.execute("select load_extension('/nowhere.so')")
-    store.close()
+    with opened(SQLiteStore(path if path == ":memory:" else tmp_path / path)) as store:
+        for raw in connections(store):
+            assert raw.execute("pragma trusted_schema").fetchone() == (0,)
+            with pytest.raises(sqlite3.OperationalError, match="not authorized"):
+                raw.execute("select load_extension('/nowhere.so')")
 
 
 def test_a_trigger_in_the_file_cannot_call_what_the_schema_may_not(tmp_path: Path) -> None:
@@ -255,21 +245,16 @@ def test_a_trigger_in_the_file_cannot_call_what_the_schema_may_not(tmp_path: Pat
             " select load_extension('/tmp/evil.so'); end"
         )
     raw.close()
-    store = SQLiteStore(path)
-    store.open()
-    with pytest.raises(StoreError):
+    with opened(SQLiteStore(path)) as store, pytest.raises(StoreError):
         put_one(store)
-    store.close()
 
 
 @pytest.mark.parametrize("name", ["./file:jobs.db?mode=memory", "a?b#c", "a b'c\"d;--"])
 def test_a_path_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No part of it is read as a URL's, or as SQL."""
     monkeypatch.chdir(tmp_path)
-    store = SQLiteStore(name)
-    store.open()
-    assert (tmp_path / name).stat().st_size > 0
-    store.close()
+    with opened(SQLiteStore(name)):
+        assert (tmp_path / name).stat().st_size > 0
 
 
 @pytest.mark.parametrize("setting", ["OFF", "full", "FULL; drop table x", "0", None])

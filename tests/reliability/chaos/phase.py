@@ -10,6 +10,7 @@ from typing import final
 
 from attrs import evolve, field, frozen
 
+from tests.fixtures.stores import migrated
 from tests.reliability.chaos.checker import audit, observations
 from tests.reliability.chaos.checker.report import PhaseOutcome, evaluate
 from tests.reliability.chaos.cluster import Cluster, Fault
@@ -86,13 +87,8 @@ def _run_and_drain(cluster: Cluster, plan: PhasePlan, calm: ProcessSettings) -> 
 
 
 def _prepare(settings: ProcessSettings) -> None:
-    store = settings.store()
-    store.open()
-    try:
-        store.migrate()
-    finally:
-        store.close()
-    audit.install(settings)
+    with migrated(settings.store()):
+        audit.install(settings)
 
 
 def _configured(settings: ProcessSettings, faults: Iterable[Fault]) -> ProcessSettings:

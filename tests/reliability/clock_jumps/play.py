@@ -13,10 +13,11 @@ import anyio
 from attrs import field, frozen
 
 import bgjobs
-from bgjobs import SQLiteStore, Store
+from bgjobs import Store
 from bgjobs._core.config import RestartTolerance
 from bgjobs.backoff import Constant
 from bgjobs.testing import virtual_backend
+from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.fixtures.zone_data import zones
 from tests.reliability.clock_jumps.history import history_of
 from tests.reliability.clock_jumps.promises import PROMISES, no_errors, no_standstill, on_time
@@ -165,13 +166,8 @@ class BrokenPromiseError(AssertionError):
 
 def run_seed(seed: int, loop: Loop = "trio") -> tuple[Trace, Sequence[str]]:
     """Run a seed over a store in memory; return its trace and the broken promises."""
-    store = SQLiteStore(":memory:")
-    store.open()
-    try:
-        store.migrate()
+    with fresh_sqlite_store(":memory:") as store:
         return run_seed_on(store, seed, loop)
-    finally:
-        store.close()
 
 
 def run_seed_on(store: Store, seed: int, loop: Loop) -> tuple[Trace, Sequence[str]]:

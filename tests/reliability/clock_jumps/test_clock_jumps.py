@@ -11,6 +11,7 @@ from bgjobs._core.recurrence import replanned
 from bgjobs._runtime.scheduled.planner import PlannedRun
 from bgjobs.events import OccurrenceReplanned, OccurrencesMissed
 from tests.fixtures.databases import Database
+from tests.fixtures.stores import migrated
 from tests.reliability.clock_jumps.play import (
     BrokenPromiseError,
     Loop,
@@ -86,15 +87,10 @@ def test_schedules_keep_their_promises_on_asyncio() -> None:
 
 @pytest.mark.parametrize("loop", ["trio", "asyncio"])
 def test_schedules_keep_their_promises_on_each_store(database: Database, loop: Loop) -> None:
-    store = database.store()
-    store.open()
-    try:
-        store.migrate()
+    with migrated(database.store()) as store:
         for seed in range(200, 202):
             _, problems = run_seed_on(store, seed, loop)
             raise_if_wrong(seed, loop, problems)
-    finally:
-        store.close()
 
 
 def test_worlds_have_every_kind_of_job_jump_and_zone() -> None:

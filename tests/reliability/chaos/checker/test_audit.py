@@ -13,6 +13,7 @@ from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Requeue, Succeed
 from bgjobs.stores.types import NewJob, Owner
 from tests.fixtures.databases import Database
+from tests.fixtures.stores import migrated
 from tests.reliability.chaos.checker import audit, history
 from tests.reliability.chaos.settings import ProcessSettings, settings_for
 
@@ -26,12 +27,9 @@ def settings(database: Database, tmp_path: Path) -> ProcessSettings:
 
 @pytest.fixture
 def store(database: Database, settings: ProcessSettings) -> Iterator[bgjobs.Store]:
-    opened = database.store()
-    opened.open()
-    opened.migrate()
-    audit.install(settings)
-    yield opened
-    opened.close()
+    with migrated(database.store()) as store:
+        audit.install(settings)
+        yield store
 
 
 def enqueue(store: bgjobs.Store) -> None:

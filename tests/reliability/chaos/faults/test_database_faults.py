@@ -10,6 +10,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import StoreUnavailableError
 from tests.fixtures.databases import PostgresSchema
+from tests.fixtures.stores import opened
 from tests.reliability.chaos.cluster import Cluster, Fault
 from tests.reliability.chaos.faults.database import FAULTS, with_short_timeout
 from tests.reliability.chaos.faults.idle_cluster import idle_cluster_on, inject_until
@@ -72,14 +73,9 @@ def test_only_sessions_of_the_library_are_terminated(
 ) -> None:
     fault = BY_NAME["terminate"]
     cluster = cluster_for(fault, schema, tmp_path, server, proxy)
-    store = schema.store()
-    store.open()
-    try:
-        with psycopg.connect(server.dsn, autocommit=True) as mine:
-            inject_until(fault, cluster, "terminated sessions")
-            assert mine.execute("select 1").fetchone() == (1,)
-    finally:
-        store.close()
+    with opened(schema.store()), psycopg.connect(server.dsn, autocommit=True) as mine:
+        inject_until(fault, cluster, "terminated sessions")
+        assert mine.execute("select 1").fetchone() == (1,)
 
 
 def test_a_restarted_server_answers_at_once(

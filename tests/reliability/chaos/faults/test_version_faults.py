@@ -13,6 +13,7 @@ from bgjobs._core.ids import new_id
 from bgjobs.errors import SchemaMismatchError
 from bgjobs.stores.types import SCHEMA_VERSION, NewJob, Owner
 from tests.fixtures.databases import Database, SQLiteFile
+from tests.fixtures.stores import migrated, opened
 from tests.reliability.chaos.faults.idle_cluster import idle_cluster_on, inject_until
 from tests.reliability.chaos.faults.versions import (
     FAULTS,
@@ -46,11 +47,8 @@ async def work() -> None: ...
 @pytest.fixture
 def settings(database: Database, tmp_path: Path) -> ProcessSettings:
     """Settings for an empty database of this version."""
-    store = database.store()
-    store.open()
-    store.migrate()
-    store.close()
-    return settings_for(database, str(tmp_path / "journal"))
+    with migrated(database.store()):
+        return settings_for(database, str(tmp_path / "journal"))
 
 
 def settle_one(store: bgjobs.Store) -> None:
@@ -72,13 +70,11 @@ def upgrade(settings: ProcessSettings) -> None:
 
 
 def test_a_process_that_runs_already_continues(settings: ProcessSettings) -> None:
-    store = settings.store()
-    store.open()
-    settle_one(store)
-    upgrade(settings)
-    settle_one(store)
-    assert store.count().succeeded == 3
-    store.close()
+    with opened(settings.store()) as store:
+        settle_one(store)
+        upgrade(settings)
+        settle_one(store)
+        assert store.count().succeeded == 3
 
 
 def test_an_older_process_that_starts_afterwards_refuses_the_schema(
