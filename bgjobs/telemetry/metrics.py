@@ -98,15 +98,15 @@ PROCESSED = Instrument(
     "Duration of attempts.", SHORT,
 )  # fmt: skip
 JOBS = Instrument(
-    "counter", "bgjobs.jobs", "{job}", ("queue", "kind", "outcome"),
+    "counter", "bgjobs.jobs", "{job}", ("queue", "worker", "outcome"),
     "Attempts and jobs that ended, by outcome.",
 )  # fmt: skip
 DURATION = Instrument(
-    "histogram", "bgjobs.job.duration", "s", ("queue", "kind", "outcome"),
+    "histogram", "bgjobs.job.duration", "s", ("queue", "worker", "outcome"),
     "Duration of attempts.", LONG,
 )  # fmt: skip
 WAIT = Instrument(
-    "histogram", "bgjobs.queue.wait", "s", ("queue", "kind"),
+    "histogram", "bgjobs.queue.wait", "s", ("queue", "worker"),
     "Time from when a job was due until it was reserved, for each attempt.", LONG,
 )  # fmt: skip
 DEPTH = Instrument(
@@ -122,7 +122,7 @@ LEASE_LOST = Instrument(
     "Queues that restarted because their lease had ended.",
 )  # fmt: skip
 RELEASED = Instrument(
-    "counter", "bgjobs.released_by_monitor", "{job}", ("kind",),
+    "counter", "bgjobs.released_by_monitor", "{job}", ("worker",),
     "Jobs of dead processes that were put back.",
 )  # fmt: skip
 MISSED = Instrument(
@@ -134,8 +134,8 @@ SCHEDULE_LAG = Instrument(
     "Time from an occurrence until its run was reserved, without retries.", LONG,
 )  # fmt: skip
 LOOP_LAG = Instrument(
-    "histogram", "bgjobs.loop.lag", "s", ("kind",),
-    "Delays of the event loop of more than a second; `kind` is the worker whose handler "
+    "histogram", "bgjobs.loop.lag", "s", ("worker",),
+    "Delays of the event loop of more than a second; `worker` is the one whose handler "
     "blocked it, if known.", LONG,
 )  # fmt: skip
 LISTENER_ERRORS = Instrument(
@@ -188,7 +188,7 @@ class Metrics:
         if job.reserved_at is None:
             return
         waited = _seconds(job.available_at, job.reserved_at)
-        self._wait.record(waited, {"queue": event.queue, "kind": job.name})
+        self._wait.record(waited, {"queue": event.queue, "worker": job.name})
         if job.occurrence is not None and not job.attempts:
             late = _seconds(job.occurrence.at, job.reserved_at)
             self._schedule_lag.record(late, {"schedule": job.occurrence.recurrence.name})
@@ -207,11 +207,11 @@ class Metrics:
 
     def monitor_failed(self, event: MonitorFailed) -> None:
         """Count a job that failed without an attempt; the event does not name its queue."""
-        self._jobs.add(1, {"kind": event.job.name, "outcome": "failed"})
+        self._jobs.add(1, {"worker": event.job.name, "outcome": "failed"})
 
     def monitor_released(self, event: MonitorReleased) -> None:
         """Count a job that was put back after its process had died."""
-        self._released.add(1, {"kind": event.job.name})
+        self._released.add(1, {"worker": event.job.name})
 
     def missed(self, event: OccurrencesMissed) -> None:
         """Count missed occurrences."""
@@ -224,7 +224,7 @@ class Metrics:
 
     def lagged(self, event: LoopLag) -> None:
         """Record a delay of the event loop."""
-        labels = {} if event.worker is None else {"kind": event.worker}
+        labels = {} if event.worker is None else {"worker": event.worker}
         self._loop_lag.record(event.seconds, labels)
 
     def listener_failed(self, event: ListenerFailed) -> None:
@@ -241,7 +241,7 @@ class Metrics:
 
 
 def _labels(queue: str, job: Job, end: AttemptEnd) -> dict[str, str]:
-    return {"queue": queue, "kind": job.name, "outcome": end.outcome}
+    return {"queue": queue, "worker": job.name, "outcome": end.outcome}
 
 
 def _seconds(since: datetime, until: datetime) -> float:

@@ -31,8 +31,8 @@ async def test_a_job_is_counted_where_it_is_enqueued_and_where_it_runs(app: Trac
     assert value("messaging.client.sent.messages", **sent) == 3
     assert value("messaging.client.consumed.messages", **processed) == 3
     assert value("messaging.process.duration", **processed) == 3
-    assert value("bgjobs.jobs", queue="default", kind="mail", outcome="succeeded") == 3
-    assert value("bgjobs.queue.wait", queue="default", kind="mail") == 3
+    assert value("bgjobs.jobs", queue="default", worker="mail", outcome="succeeded") == 3
+    assert value("bgjobs.queue.wait", queue="default", worker="mail") == 3
     reserve = {"messaging__system": "bgjobs", "messaging__operation__name": "reserve"}
     assert value("messaging.client.operation.duration", **reserve) >= 1
 
@@ -40,9 +40,9 @@ async def test_a_job_is_counted_where_it_is_enqueued_and_where_it_runs(app: Trac
 RARE: list[tuple[events.Event, str, dict[str, str], float]] = [
     (
         events.MonitorFailed(JOB, "x"),
-        "bgjobs.jobs", {"kind": "mail", "outcome": "failed"}, 1,
+        "bgjobs.jobs", {"worker": "mail", "outcome": "failed"}, 1,
     ),
-    (events.MonitorReleased(JOB), "bgjobs.released_by_monitor", {"kind": "mail"}, 1),
+    (events.MonitorReleased(JOB), "bgjobs.released_by_monitor", {"worker": "mail"}, 1),
     (
         events.OccurrencesMissed("purge", NOW, 3),
         "bgjobs.schedule.missed", {"schedule": "purge"}, 3,
@@ -52,7 +52,7 @@ RARE: list[tuple[events.Event, str, dict[str, str], float]] = [
         "bgjobs.lease.lost", {"queue": "q"}, 1,
     ),
     (events.LoopLag(1.5, None), "bgjobs.loop.lag", {}, 1),
-    (events.LoopLag(1.5, "mail"), "bgjobs.loop.lag", {"kind": "mail"}, 1),
+    (events.LoopLag(1.5, "mail"), "bgjobs.loop.lag", {"worker": "mail"}, 1),
     (
         events.ListenerFailed("note", "JobStarted", ERROR),
         "bgjobs.listener.errors", {"listener": "note"}, 1,

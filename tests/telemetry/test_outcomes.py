@@ -41,7 +41,7 @@ async def run_one(app: Traced, worker: Any, **settings: Any) -> list[tuple[Any, 
 
 def outcomes(exports: Exports, worker: str) -> dict[str, int]:
     """Return the number of jobs by outcome; check that as many durations were recorded."""
-    labels = {"queue": "default", "kind": worker}
+    labels = {"queue": "default", "worker": worker}
     found: dict[str, int] = {}
     for attributes, count in exports.points("bgjobs.jobs").items():
         outcome = dict(attributes)["outcome"]
@@ -237,7 +237,7 @@ async def test_a_queue_that_crashes_ends_its_spans(sqlite_app: Traced) -> None:
             (1, "cut_off", "cut_off", StatusCode.ERROR),
             (1, "succeeded", None, StatusCode.UNSET),
         ]
-    assert exports.value("bgjobs.released_by_monitor", kind="deadly") == 1
+    assert exports.value("bgjobs.released_by_monitor", worker="deadly") == 1
 
 
 async def test_attempts_of_a_cancelled_application_are_cut_off(sqlite_app: Traced) -> None:
