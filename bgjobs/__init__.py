@@ -31,7 +31,6 @@ from bgjobs._core.outcomes import Discard, Limits, Snooze
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import BgJobsError
-from bgjobs.stores.operations import Cancellation, operations_of
 from bgjobs.stores.pages import Cursor, Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import Counts
@@ -53,7 +52,14 @@ if TYPE_CHECKING:
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
     from bgjobs.schedules import Schedule, every, schedule
-    from bgjobs.stores.operations import Finding, LiveOwner, Migration, OperatedStore
+    from bgjobs.stores.operations import (
+        Cancellation,
+        Finding,
+        LiveOwner,
+        Migration,
+        OperatedStore,
+        operations_of,
+    )
     from bgjobs.stores.postgres import PostgresStore
     from bgjobs.stores.sqlite import SQLiteStore
 
@@ -126,8 +132,9 @@ __all__ = [
 _LATER = {
     "Admin": "bgjobs._runtime.admin.admin",
     "BgJobs": "bgjobs._runtime.client",
-    "Event": "bgjobs.events",
+    "Cancellation": "bgjobs.stores.operations",
     "Clock": "bgjobs._core.clock",
+    "Event": "bgjobs.events",
     "EventStream": "bgjobs._runtime.bus",
     "Finding": "bgjobs.stores.operations",
     "Imported": "bgjobs._runtime.admin.imports",
@@ -148,6 +155,7 @@ _LATER = {
     "administer": "bgjobs._runtime.app",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",
+    "operations_of": "bgjobs.stores.operations",
     "run": "bgjobs._runtime.app",
     "schedule": "bgjobs.schedules",
     "serve": "bgjobs._runtime.app",
