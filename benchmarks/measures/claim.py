@@ -218,7 +218,7 @@ def _plan(scenario: Scenario) -> str:
     tables, names = scenario.tables, scenario.population.worker_names
     values = {"limit": max(LIMITS), "now": None}
     if isinstance(tables, PostgresTables):
-        statement = Dialect(tables.schema, "benchmark", prepared_statements=False)["find_due"]
+        statement = Dialect(tables.schema, "benchmark", prepared_statements=False)["reserve"]
         return tables.explain(statement, {**values, "owner": scenario.owner, "names": names})
     [text, *_] = sqlite_codec.statements("bgjobs_")["find_due"]
     owner, encoded = str(scenario.owner), sqlite_codec.names_json(names)
