@@ -34,9 +34,9 @@ except (ImportError, OSError):  # a Python that was built without libffi, or sta
         raise NotImplementedError
 
 
-SHORTEST = 0.001
+SHORTEST = 0.0004
 """Seconds between two looks for a commit whose writes were reported."""
-AFTER_COMMIT = 0.005
+AFTER_COMMIT = 0.002
 """Seconds to the look after one that found a commit, so that a load of commits costs little."""
 HORIZON = 10.0
 """Seconds that a commit may take from its last write to its end."""
