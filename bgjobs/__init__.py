@@ -5,7 +5,7 @@ and from those below::
 
     cli, telemetry            programs and listeners over the public names
     testing, mypy_plugin      tools for tests and for type checkers
-    _runtime                  run, administer, the supervisor, queues and leases
+    _runtime                  run, connect, the supervisor, queues and leases
     stores                    the port, and its adapters for SQLite and PostgreSQL
     _core, schedules, events, errors, backoff, logs
                               values and pure decisions: no event loop, no database
@@ -17,11 +17,16 @@ from typing import TYPE_CHECKING
 from bgjobs import backoff, errors
 from bgjobs._core.config import Config, Queue, RestartTolerance, Retention, ScheduledJob
 from bgjobs._core.context import JobContext
+from bgjobs._core.history import HistoryEntry, PastEnd, PastReservation
 from bgjobs._core.jobs import (
+    AnyJob,
     AttemptError,
+    CancelledJob,
+    EndedJob,
     FailedJob,
     Job,
     Reservation,
+    State,
     SucceededJob,
     UnreadableJob,
 )
@@ -31,7 +36,8 @@ from bgjobs._core.outcomes import Discard, Limits, Snooze
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.workers import Worker, worker
 from bgjobs.errors import BgJobsError
-from bgjobs.stores.pages import Cursor, Page
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import Cursor, Listing, Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import Counts
 
@@ -41,14 +47,15 @@ if TYPE_CHECKING:
     from bgjobs._core.timeline import TimelineEntry, timeline
     from bgjobs._runtime.admin.admin import Admin, Schema
     from bgjobs._runtime.admin.imports import Imported
-    from bgjobs._runtime.admin.jobs import State
     from bgjobs._runtime.admin.schedules import ScheduleState
     from bgjobs._runtime.admin.unhandled import UnhandledJobs
-    from bgjobs._runtime.app import administer, run, serve
+    from bgjobs._runtime.app import run, serve
+    from bgjobs._runtime.bg_jobs import BgJobs
     from bgjobs._runtime.bus import EventStream
-    from bgjobs._runtime.client import BgJobs
-    from bgjobs._runtime.queues.state import QueueControl
-    from bgjobs._runtime.scheduled.handle import ScheduledJobControl
+    from bgjobs._runtime.client import Client
+    from bgjobs._runtime.connection import connect
+    from bgjobs._runtime.queues.handle import QueueControl
+    from bgjobs._runtime.scheduled.handle import ScheduleControl, ScheduledJobControl
     from bgjobs.events import Event, Listener
     from bgjobs.logs import log_listener
     from bgjobs.schedules import Schedule, every, schedule
@@ -67,30 +74,39 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Admin",
+    "AnyJob",
     "AttemptError",
     "BgJobs",
     "BgJobsError",
     "Cancellation",
+    "CancelledJob",
+    "Client",
     "Clock",
     "Config",
     "Counts",
     "Cursor",
     "Discard",
+    "EndedJob",
     "Event",
     "EventStream",
     "FailedJob",
     "Finding",
+    "HistoryEntry",
     "Imported",
     "Job",
     "JobContext",
+    "JobFilter",
     "JobRequest",
     "Limits",
     "Listener",
+    "Listing",
     "LiveOwner",
     "Migration",
     "Occurrence",
     "OperatedStore",
     "Page",
+    "PastEnd",
+    "PastReservation",
     "PostgresStore",
     "Queue",
     "QueueControl",
@@ -100,6 +116,7 @@ __all__ = [
     "Retention",
     "SQLiteStore",
     "Schedule",
+    "ScheduleControl",
     "ScheduleState",
     "ScheduledJob",
     "ScheduledJobControl",
@@ -112,8 +129,8 @@ __all__ = [
     "UnhandledJobs",
     "UnreadableJob",
     "Worker",
-    "administer",
     "backoff",
+    "connect",
     "errors",
     "events",
     "every",
@@ -131,8 +148,9 @@ __all__ = [
 # a program needs only the driver of its own database.
 _LATER = {
     "Admin": "bgjobs._runtime.admin.admin",
-    "BgJobs": "bgjobs._runtime.client",
+    "BgJobs": "bgjobs._runtime.bg_jobs",
     "Cancellation": "bgjobs.stores.operations",
+    "Client": "bgjobs._runtime.client",
     "Clock": "bgjobs._core.clock",
     "Event": "bgjobs.events",
     "EventStream": "bgjobs._runtime.bus",
@@ -143,16 +161,16 @@ _LATER = {
     "Migration": "bgjobs.stores.operations",
     "OperatedStore": "bgjobs.stores.operations",
     "PostgresStore": "bgjobs.stores.postgres",
-    "QueueControl": "bgjobs._runtime.queues.state",
+    "QueueControl": "bgjobs._runtime.queues.handle",
     "SQLiteStore": "bgjobs.stores.sqlite",
     "Schedule": "bgjobs.schedules",
+    "ScheduleControl": "bgjobs._runtime.scheduled.handle",
     "ScheduleState": "bgjobs._runtime.admin.schedules",
     "ScheduledJobControl": "bgjobs._runtime.scheduled.handle",
     "Schema": "bgjobs._runtime.admin.admin",
-    "State": "bgjobs._runtime.admin.jobs",
     "TimelineEntry": "bgjobs._core.timeline",
     "UnhandledJobs": "bgjobs._runtime.admin.unhandled",
-    "administer": "bgjobs._runtime.app",
+    "connect": "bgjobs._runtime.connection",
     "every": "bgjobs.schedules",
     "log_listener": "bgjobs.logs",
     "operations_of": "bgjobs.stores.operations",

@@ -16,7 +16,8 @@ The facts are attributes, and the message is built from them::
     |- ExportedLineError           a line of an export cannot be read
     |- SearchError                 a search text has no word, or is too long
     |- UnknownNameError            the configuration has no queue or scheduled job of this name
-    |- NotRunningError             a `BgJobs` has stopped, or a scheduled job was removed
+    |- AmbiguousScheduleError      scheduled jobs of several workers have this name
+    |- NotRunningError             a client has ended, or a scheduled job was removed
     |- LeaseLostError              a queue could not renew its lease; see `ChildCrashed`
     '- StoreError                  the database refused a statement
        |- StoreUnavailableError    the database cannot be reached now; a retry may succeed
@@ -30,7 +31,7 @@ queue what to do with the job.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, cast, final
+from typing import TYPE_CHECKING, Literal, final
 from uuid import UUID
 
 from attrs import frozen
@@ -112,10 +113,9 @@ class ScheduleValidationError(BgJobsError, ValueError):
 
 
 class NoOccurrenceError(BgJobsError, LookupError):
-    """A schedule has no further occurrence.
+    """A schedule has no further occurrence: Python's calendar ends with the year 9999.
 
-    Python's calendar ends with the year 9999. `after` is the instant from which the search
-    began.
+    `after` is the instant from which the search began.
     """
 
     def __init__(self, schedule: str, after: datetime) -> None:
@@ -201,8 +201,7 @@ class DuplicateJobError(BgJobsError):
         self.name = name
         self.unique_key = unique_key
         self.holder = holder
-        """The id of the job that has the key; None if another request of the same call has
-        it."""
+        """The id of the job that has the key; None for another request of the same call."""
         super().__init__(name, unique_key, holder)
 
     def __str__(self) -> str:
@@ -273,8 +272,21 @@ class UnknownNameError(BgJobsError, LookupError):
         return f"no {self.kind} {self.name!r}; {known}"
 
 
+class AmbiguousScheduleError(BgJobsError, LookupError):
+    """Scheduled jobs of several workers have this name, and the configuration has none."""
+
+    def __init__(self, name: str, workers: Iterable[str]) -> None:
+        self.name = name
+        self.workers: tuple[str, ...] = tuple(sorted(workers))
+        super().__init__(name, self.workers)
+
+    def __str__(self) -> str:
+        found = f"scheduled job {self.name!r} exists for the workers {', '.join(self.workers)}"
+        return f"{found}; use an application whose configuration has the one that you mean"
+
+
 class NotRunningError(BgJobsError, RuntimeError):
-    """A `BgJobs` was used after its block ended, or a scheduled job after its removal.
+    """A `BgJobs` or `Client` was used after its block, or a scheduled job after its removal.
 
     Nothing was stored. A handler that lets this error out while its application stops spends no
     attempt: its job is released, and runs again.
@@ -288,7 +300,7 @@ class NotRunningError(BgJobsError, RuntimeError):
     def __str__(self) -> str:
         if self.removed is not None:
             return f"scheduled job {self.removed!r} was removed: look up or add another one"
-        return "this BgJobs has stopped: use it inside its 'async with bgjobs.run(...)' block"
+        return "this BgJobs or Client has ended: use it inside its 'async with' block"
 
 
 class LeaseLostError(BgJobsError):
@@ -374,8 +386,7 @@ class ForkedStoreError(StoreError):
 class UnreadableJobError(BgJobsError):
     """The stored row of the requested job cannot be read.
 
-    The row stays as it is. `job` has its columns and the reason; ``bgjobs jobs show`` prints
-    them.
+    The row stays as it is. `job` has its columns and the reason, as ``bgjobs jobs show``.
     """
 
     def __init__(self, job: "UnreadableJob") -> None:
@@ -387,13 +398,3 @@ class UnreadableJobError(BgJobsError):
             f"job {self.job.id} cannot be read: {self.job.reason}; its row was written by "
             "another program or version: delete it, or repair it and retry the job"
         )
-
-
-def unwrapped(error: BaseException) -> BaseException:
-    """Return the only exception in a group, also of nested groups; else the error itself."""
-    while isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        if len(group.exceptions) != 1:
-            return group
-        error = group.exceptions[0]
-    return error

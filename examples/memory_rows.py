@@ -1,18 +1,25 @@
 """What `memory_store.py` keeps, and the rules of changing it: dicts of frozen jobs."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from itertools import chain
+from operator import gt, lt
+from typing import Any, TypeVar, get_args
 from uuid import UUID
 
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
-from bgjobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs import CancelledJob, FailedJob, Job, Reservation, SucceededJob
+from bgjobs.stores.decoder import as_of
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.limits import Openings, Use, openings
-from bgjobs.stores.pages import Page
+from bgjobs.stores.pages import Cursor, Listing, Page
 from bgjobs.stores.types import (
+    Cancel,
     Cap,
     Drop,
+    EndedJob,
+    EndState,
     Fail,
     NewJob,
     Requeue,
@@ -20,9 +27,15 @@ from bgjobs.stores.types import (
     StoredJob,
     Succeed,
 )
-from bgjobs.stores.values import as_asked, as_planned, check_duplicates, which_are_free
+from bgjobs.stores.values import (
+    as_asked,
+    as_planned,
+    check_duplicates,
+    cursor_of,
+    which_are_free,
+)
 
-J = TypeVar("J", bound=StoredJob)
+J = TypeVar("J", bound=Job | EndedJob)
 
 
 @frozen
@@ -30,13 +43,16 @@ class Rows:
     """All jobs. A change is made to a copy, which then takes the place of the whole."""
 
     live: dict[UUID, Job] = field(factory=dict[UUID, Job])
-    succeeded: dict[UUID, SucceededJob] = field(factory=dict[UUID, SucceededJob])
-    failed: dict[UUID, FailedJob] = field(factory=dict[UUID, FailedJob])
+    ended: dict[UUID, EndedJob] = field(factory=dict[UUID, EndedJob])
     starts: dict[str, tuple[datetime, ...]] = field(factory=dict[str, tuple[datetime, ...]])
     """When the jobs of a worker with a rate limit were reserved."""
 
     def copy(self) -> "Rows":
-        return Rows(dict(self.live), dict(self.succeeded), dict(self.failed), dict(self.starts))
+        return Rows(dict(self.live), dict(self.ended), dict(self.starts))
+
+    def jobs(self, now: datetime) -> Iterator[Job | EndedJob]:
+        """Return all jobs, of which those that wait for a later time are delayed."""
+        return (as_of(job, now) for job in chain(self.live.values(), self.ended.values()))
 
     def waiting(self) -> Iterator[Job]:
         return (job for job in self.live.values() if job.reserved_by is None)
@@ -54,35 +70,38 @@ class Rows:
     def enqueue(
         self, new: Sequence[NewJob], settled: Collection[Reservation], now: datetime
     ) -> list[Job]:
-        """Store jobs, and give what stands for each: itself, or who was there before it."""
+        """Store jobs. Return each, or the live job that has its id or its unique key."""
         planned = as_planned(new, which_are_free(new, settled), lambda: now)
-        jobs = [self._stored(one, settled, as_asked(one, now)) for one in planned]
+        jobs = [as_of(self._stored(one, settled, as_asked(one, now)), now) for one in planned]
         check_duplicates(new, jobs)
         return jobs
 
     def _stored(self, new: NewJob, settled: Collection[Reservation], job: Job) -> Job:
-        has_ended = job.id in self.succeeded or job.id in self.failed
-        if has_ended or (new.after is not None and new.after not in settled):
+        if job.id in self.ended or (new.after is not None and new.after not in settled):
             return job
-        standing = self.live.get(job.id) or self.holder(job.name, job.unique_key)
-        return self.live.setdefault(job.id, job) if standing is None else standing
+        holder = self.live.get(job.id) or self.holder(job.name, job.unique_key)
+        return holder or self.live.setdefault(job.id, evolve(job, state="waiting"))
 
     def settle(self, one: Settlement, now: datetime) -> bool:
-        """Write how a run ended; False when its reservation is not there any more."""
+        """Write how a run ended. Return False if its reservation was lost."""
         job = self.live.get(one.reservation.job_id)
         if job is None or job.reserved_by is None or job.reservation != one.reservation:
             return False  # the fence: the job has another reservation by now, or none
         del self.live[job.id]
+        values = {**_fields(job), **_counters(one)}
         match one:
             case Succeed():
-                self.succeeded[job.id] = SucceededJob(**_fields(job), succeeded_at=now)
-            case Fail():
-                values = {**_fields(job), **_counters(one)}
-                self.failed[job.id] = FailedJob(**values, error=one.error, failed_at=now)
-            case Requeue():
-                due = job.available_at if one.delay is None else now + one.delay
-                freed = evolve(job, reserved_by=None, reserved_at=None, available_at=due)
-                self.live[job.id] = evolve(freed, **_counters(one))
+                self.ended[job.id] = SucceededJob(**values, succeeded_at=now)
+            case Fail(error=error):
+                self.ended[job.id] = FailedJob(**values, error=error, failed_at=now)
+            case Cancel(reason=reason, by=by):
+                self.ended[job.id] = CancelledJob(
+                    **values, reason=reason, cancelled_by=by, cancelled_at=now
+                )
+            case Requeue(delay=delay):
+                due = job.available_at if delay is None else now + delay
+                values |= {"reserved_by": None, "reserved_at": None, "available_at": due}
+                self.live[job.id] = Job(**values)
             case Drop():
                 pass
         return True
@@ -101,8 +120,13 @@ class Rows:
             key=lambda job: (job.priority, job.available_at, job.id),
         )
         within, _ = self.openings(caps, now).split(due)
+        reserved: dict[str, Any] = {
+            "state": "running",
+            "reserved_by": owner,
+            "reserved_at": now,
+        }
         taken = [
-            evolve(job, reserved_by=owner, reserved_at=now, reservations=job.reservations + 1)
+            evolve(job, **reserved, reservations=job.reservations + 1)
             for job in within[: max(0, limit)]
         ]
         self.live.update((job.id, job) for job in taken)
@@ -127,45 +151,64 @@ class Rows:
             begun = [now for job in taken if job.name == cap.name]
             self.starts[cap.name] = (*self._starts(cap, now), *begun)
 
-    def prune_succeeded(self, before: datetime, limit: int, skip: int) -> int:
-        """Forget jobs that ended before this, the longest ended first."""
-        old = sorted(
-            (job for job in self.succeeded.values() if job.succeeded_at < before),
-            key=lambda job: job.succeeded_at,
-        )
-        return sum(self.succeeded.pop(job.id) is job for job in old[skip : skip + limit])
+    def prune(
+        self, state: EndState, before: datetime, name: str | None, limit: int, skip: int
+    ) -> int:
+        """Delete jobs that ended in this state before this time."""
+        old = [
+            job
+            for job in self.ended.values()
+            if job.state == state and _ended_at(job) < before and name in (None, job.name)
+        ]
+        old.sort(key=_ended_at if name is None else lambda job: job.id)
+        return sum(self.ended.pop(job.id) is job for job in old[skip : skip + limit])
 
-    def prune_failed(self, before: datetime, limit: int, skip: int) -> int:
-        """Forget jobs that ended before this, the longest ended first."""
-        old = sorted(
-            (job for job in self.failed.values() if job.failed_at < before),
-            key=lambda job: job.failed_at,
-        )
-        return sum(self.failed.pop(job.id) is job for job in old[skip : skip + limit])
-
-
-def oldest_first(jobs: Iterator[J], page: Page) -> list[J]:
-    """Return a page of jobs; ids are in the order of their making."""
-    after = page.after_id
-    wanted = (job for job in jobs if after is None or job.id > after)
-    return sorted(wanted, key=lambda job: job.id)[: page.limit]
+    def owners(self) -> set[UUID | None]:
+        """Return the owners that jobs refer to."""
+        return {job.reserved_by for job in chain(self.live.values(), self.ended.values())}
 
 
-def newest_first(jobs: Iterator[J], page: Page) -> list[J]:
-    """Return a page of jobs, backwards."""
-    after = page.after_id
-    wanted = (job for job in jobs if after is None or job.id < after)
-    return sorted(wanted, key=lambda job: job.id, reverse=True)[: page.limit]
+def page_of(jobs: Iterable[J], wanted: JobFilter[Any], page: Page) -> Listing[J]:
+    """Return a page of the jobs that a filter selects, as `Store.list` does."""
+
+    def place(job: Job | EndedJob) -> tuple[Any, UUID]:
+        return job.failed_at if wanted.search and isinstance(job, FailedJob) else None, job.id
+
+    newest_first = wanted.state in get_args(EndState)
+    rows = sorted(jobs, key=place, reverse=newest_first)
+    if page.after is not None:
+        cursor = cursor_of(page) if wanted.search else None
+        start = (cursor.at if cursor else None, page.after_id)
+        follows = lt if newest_first else gt
+        rows = [job for job in rows if follows(place(job), start)]
+    found = rows[: page.limit]
+    if not found or len(found) == len(rows):
+        return Listing(found)
+    at, job_id = place(found[-1])
+    return Listing(found, after=Cursor(job_id, at))
+
+
+def _ended_at(job: EndedJob) -> datetime:
+    match job:
+        case SucceededJob():
+            return job.succeeded_at
+        case FailedJob():
+            return job.failed_at
+        case CancelledJob():
+            return job.cancelled_at
 
 
 def _fields(job: Job) -> dict[str, Any]:
-    return asdict(job, recurse=False)
+    return {one.name: getattr(job, one.name) for one in fields(StoredJob)}
 
 
-def _counters(settlement: Fail | Requeue) -> dict[str, Any]:
+def _counters(settlement: Settlement) -> dict[str, Any]:
+    if isinstance(settlement, Succeed | Drop):
+        return {}
     return {
         "attempts": settlement.attempts,
         "crashes": settlement.crashes,
         "interruptions": settlement.interruptions,
         "errors": settlement.errors,
+        "history": settlement.history,
     }

@@ -7,34 +7,40 @@ gone with the process, and each change copies the dicts: it is for reading and f
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import trio
 
 import bgjobs
-from bgjobs import FailedJob, Job, JobRequest, Reservation, SucceededJob
+from bgjobs import Job, JobRequest, Reservation
 from bgjobs.errors import NaiveDatetimeError, StoreError
+from bgjobs.stores.decoder import as_of
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.limits import earliest
-from bgjobs.stores.pages import Page
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
+from bgjobs.stores.port import COUNTED
 from bgjobs.stores.types import (
     Cap,
     Counts,
+    EndedJob,
+    EndState,
     NewJob,
+    Notice,
     Owner,
     Renewal,
     Settlement,
+    State,
     Succeed,
     Written,
 )
 from bgjobs.stores.values import bounded_age
-from memory_rows import J, Rows, newest_first, oldest_first
-
-FIRST_PAGE = Page()
+from memory_rows import Rows, page_of
 
 
 class MemoryStore:
@@ -48,6 +54,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._rows: Rows | None = None
         self._changes = Lock()
+        self._owners: dict[UUID, Owner] = {}
         self._leases: dict[UUID, datetime] = {}
         self._pulse = Lock()  # another one: a heartbeat waits for no change
 
@@ -63,6 +70,7 @@ class MemoryStore:
         if self._rows is not None:
             self._effects.close()
         self._rows = None
+        self._owners.clear()
         self._leases.clear()
 
     def migrate(self) -> Sequence[str]:
@@ -139,8 +147,11 @@ class MemoryStore:
         ]
         return earliest(min(waits, default=None), openings.reopens_in)
 
-    def find_unique(self, name: str, unique_key: str) -> Job | None:
-        return self._seen().holder(name, unique_key)
+    def find_unique(
+        self, name: str, unique_key: str, *, now: datetime | None = None
+    ) -> Job | None:
+        holder = self._seen().holder(name, unique_key)
+        return None if holder is None else as_of(holder, _moment(now))
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         with self._changing() as rows:
@@ -157,6 +168,7 @@ class MemoryStore:
         self, owner: Owner, lease: timedelta, *, now: datetime | None = None
     ) -> None:
         with self._pulse:
+            self._owners[owner.id] = owner
             self._leases.setdefault(owner.id, _moment(now) + lease)
 
     def heartbeat(
@@ -173,73 +185,69 @@ class MemoryStore:
     ) -> Sequence[Job]:
         moment = _moment(now)
         held = self._seen().held()
-        return oldest_first(
-            (job for job in held if not self._is_alive(job.reserved_by, moment)), page
-        )
+        left = (job for job in held if not self._is_alive(job.reserved_by, moment))
+        return page_of(left, JobFilter("running"), page)
 
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         moment = _moment(now)
         with self._pulse:
-            for owner in list(self._leases):
+            for owner in tuple(self._leases):
                 if owner in owners or not self._is_alive(owner, moment):
                     del self._leases[owner]
 
-    def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+    def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
+        with self._pulse:
+            return [self._owners[one] for one in set(owners) if one in self._owners]
+
+    def find(self, job_id: UUID, *, now: datetime | None = None) -> Job | EndedJob | None:
         rows = self._seen()
-        return rows.live.get(job_id) or rows.succeeded.get(job_id) or rows.failed.get(job_id)
+        job = rows.live.get(job_id) or rows.ended.get(job_id)
+        return None if job is None else as_of(job, _moment(now))
 
-    def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        return oldest_first(_named(name, self._seen().waiting()), page)
-
-    def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        held = self._seen().held()
-        return oldest_first((job for job in held if owner in (None, job.reserved_by)), page)
-
-    def get_succeeded(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[SucceededJob]:
-        return newest_first(_named(name, self._seen().succeeded.values()), page)
-
-    def get_failed(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        return newest_first(_named(name, self._seen().failed.values()), page)
+    def list(
+        self,
+        wanted: JobFilter[Any],
+        page: Page = FIRST_PAGE,
+        *,
+        now: datetime | None = None,
+    ) -> Listing[Any]:
+        with self._pulse:
+            queue = {one.id for one in self._owners.values() if one.name == wanted.queue}
+        jobs = self._seen().jobs(_moment(now))
+        return page_of((job for job in jobs if wanted.selects(job, queue)), wanted, page)
 
     def count(
         self,
         names: Collection[str] | None = None,
         *,
-        at_most: int | None = None,
+        at_most: int | None = COUNTED,
         now: datetime | None = None,
     ) -> Counts:
-        moment, rows = _moment(now), self._seen()
-        waiting = [job.available_at for job in rows.waiting() if _is_in(names, job.name)]
-        due = sum(instant <= moment for instant in waiting)
-        ended = (rows.held(), rows.succeeded.values(), rows.failed.values())
-        others = [sum(_is_in(names, job.name) for job in jobs) for jobs in ended]
-        numbers = [due, len(waiting) - due, *others]
-        return Counts(*(one if at_most is None else min(one, at_most) for one in numbers))
+        jobs = self._seen().jobs(_moment(now))
+        found = Counter[State](job.state for job in jobs if names is None or job.name in names)
+        most = found.total() if at_most is None else at_most
+        return Counts(**{state: min(found[state], most) for state in get_args(State)})
 
     def prune(
         self,
+        state: EndState,
+        age: timedelta,
         *,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
+        name: str | None = None,
         limit: int,
         skip: int = 0,
         now: datetime | None = None,
     ) -> int:
-        moment, deleted = _moment(now), 0
-        with self._changing() as rows:
-            if (age := bounded_age(succeeded_for)) is not None:
-                deleted += rows.prune_succeeded(moment - age, limit, skip)
-            if (age := bounded_age(failed_for)) is not None:
-                deleted += rows.prune_failed(moment - age, limit, skip)
+        before = _moment(now) - bounded_age(age)
+        with self._changing() as rows, self._pulse:
+            deleted = rows.prune(state, before, name, limit, skip)
+            for owner in self._owners.keys() - self._leases.keys() - rows.owners():
+                del self._owners[owner]
         return deleted
 
-    def notify(self, names: Collection[str]) -> None:
+    def notify(self, notice: Notice) -> None:
         """Do nothing: no other process sees this store."""
 
     def watch(self) -> None:
@@ -278,14 +286,6 @@ def _moment(now: datetime | None) -> datetime:
     if now.tzinfo is None:
         raise NaiveDatetimeError("now", now)
     return now.astimezone(UTC)
-
-
-def _named(name: str | None, jobs: Iterable[J]) -> Generator[J]:
-    return (job for job in jobs if name in (None, job.name))
-
-
-def _is_in(names: Collection[str] | None, name: str) -> bool:
-    return names is None or name in names
 
 
 @contextmanager

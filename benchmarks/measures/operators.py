@@ -21,7 +21,7 @@ GOAL = 100.0
 """The median in milliseconds that each query stays below."""
 WARM_UP = 2
 
-Query = Callable[[bgjobs.Admin], Awaitable[Any]]
+Query = Callable[[bgjobs.Client], Awaitable[Any]]
 
 
 @final
@@ -76,12 +76,12 @@ def measure(database: Database, failed: int, rounds: int, calls: int) -> Result:
 async def _durations(tables: Tables, rounds: int, calls: int) -> dict[str, list[float]]:
     config = bgjobs.Config(store=tables.store, enqueue_only=[_never])
     values = dict[str, list[float]]()
-    async with bgjobs.administer(config) as admin:
-        queries = await _queries(admin)
+    async with bgjobs.connect(config) as client:
+        queries = await _queries(client)
         for number in range(-WARM_UP, rounds * calls):
             for name, query in queries.items():
                 started = perf_counter()
-                await query(admin)
+                await query(client)
                 if number >= 0:
                     values.setdefault(name, []).append((perf_counter() - started) * 1e3)
     return values
@@ -91,27 +91,28 @@ async def _durations(tables: Tables, rounds: int, calls: int) -> dict[str, list[
 def _never() -> None: ...
 
 
-async def _queries(admin: bgjobs.Admin) -> Mapping[str, Query]:
+async def _queries(client: bgjobs.Client) -> Mapping[str, Query]:
     """Return the queries by name; the first pages, which others continue, are read here."""
-    first = await admin.list("failed")
-    found = await admin.list("failed", search="timeout")
+    first = await client.list(bgjobs.JobFilter("failed"))
+    found = await client.list(bgjobs.JobFilter("failed", search="timeout"))
     middle = UUID(int=(first[0].id.int + int(UUID(f"{ROW_ID}000000000000"))) // 2)
     return {
         "first page of failed jobs": _List(),
         "the page after it": _List(page=bgjobs.Page().behind(first)),
         "a page in the middle": _List(page=bgjobs.Page(after=middle)),
         "failed jobs of one worker": _List(name="worker_1"),
+        "failed jobs of a queue without any": _List(queue="another"),
         "search: a word of all": _List(search="timeout"),
         "search: the page after": _List(search="timeout", page=bgjobs.Page().behind(found)),
         "search: a word of a few": _List(search="rare"),
         "search: a word of none": _List(search="nothing"),
         "search: of one worker": _List(name="worker_1", search="timeout"),
         "search: the beginning of a word": _List(search="time*"),
-        "one job": lambda admin: admin.get(first[0].id),
-        "the beginning of an id": lambda admin: admin.find_ids(str(first[0].id)[:13]),
-        "counts": lambda admin: admin.count(),
-        "counts of one worker": lambda admin: admin.count(["worker_1"]),
-        "a page of unreadable rows": lambda admin: admin.unreadable(),
+        "one job": lambda client: client.find(first[0].id),
+        "the beginning of an id": lambda client: client.admin.find_ids(str(first[0].id)[:13]),
+        "counts": lambda client: client.count(),
+        "counts of one worker": lambda client: client.count(["worker_1"]),
+        "a page of unreadable rows": lambda client: client.list(bgjobs.JobFilter("unreadable")),
     }
 
 
@@ -122,10 +123,14 @@ class _List:
 
     name: str | None = None
     search: str | None = None
+    queue: str | None = None
     page: bgjobs.Page = field(factory=bgjobs.Page)
 
-    async def __call__(self, admin: bgjobs.Admin) -> object:
-        return await admin.list("failed", name=self.name, search=self.search, page=self.page)
+    async def __call__(self, client: bgjobs.Client) -> object:
+        wanted = bgjobs.JobFilter(
+            "failed", name=self.name, search=self.search, queue=self.queue
+        )
+        return await client.list(wanted, self.page)
 
 
 def _summary(values: Sequence[float]) -> tuple[float, float, float]:

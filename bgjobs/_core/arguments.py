@@ -120,9 +120,7 @@ def check_text(what: str, found: object, *, optional: bool = False) -> None:
 
 
 def check_texts(what: str, found: object) -> None:
-    """Expect a mapping of texts to texts, or None."""
-    if found is None:
-        return
+    """Expect a mapping of texts to texts."""
     if not isinstance(found, Mapping):
         raise TypeError(f"{what}: expected a mapping of texts, found {_shown(found)}")
     for key, value in cast("Mapping[object, object]", found).items():

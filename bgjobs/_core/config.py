@@ -1,7 +1,7 @@
 """Settings: `Config`, `Queue`, `ScheduledJob` and their parts, as frozen values.
 
 Constructors check all values and raise one `ConfigError` with every problem. A configuration
-with nothing to run is valid, because `bgjobs.administer` can use it; `Config.check` refuses it
+with nothing to run is valid, because `bgjobs.connect` can use it; `Config.check` refuses it
 for `bgjobs.run`.
 """
 
@@ -122,6 +122,8 @@ class Retention:
     """How long succeeded jobs are kept, up to 36,500 days; None keeps them forever."""
     failed: timedelta | None = None
     """How long failed jobs are kept, up to 36,500 days; None keeps them forever."""
+    cancelled: timedelta | None = None
+    """How long cancelled jobs are kept, up to 36,500 days; None keeps them forever."""
     interval: float = 60.0
     """Seconds between two searches for jobs that can be deleted."""
 
@@ -129,6 +131,7 @@ class Retention:
         with Problems("Retention") as problems:
             problems.age("succeeded", self.succeeded)
             problems.age("failed", self.failed)
+            problems.age("cancelled", self.cancelled)
             problems.seconds("interval", self.interval, above=0)
 
 
@@ -306,7 +309,8 @@ class Config:
     """How long a queue keeps its jobs after its last heartbeat; then they run again
     elsewhere."""
     heartbeat_interval: float = field(default=Factory(_quarter_of_lease, takes_self=True))
-    """The time between two renewals of the leases; by default a quarter of `lease`."""
+    """The time between two renewals of the leases, and between two reads of operators' commands
+    of which no notification arrives; by default a quarter of `lease`."""
     sweep_interval: float = field(default=Factory(_quarter_of_lease, takes_self=True))
     """The time between two searches for expired leases; by default a quarter of `lease`."""
     grace: float = 10.0

@@ -27,3 +27,13 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         if id(group) not in seen:
             seen.add(id(group))
             waiting.extend(group.exceptions)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Return the only exception in a group, also of nested groups; else the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        if len(group.exceptions) != 1:
+            return group
+        error = group.exceptions[0]
+    return error

@@ -1,16 +1,21 @@
-"""Stored jobs as values: live, succeeded, failed and unreadable ones, and reservations."""
+"""Stored jobs as values: live, ended and unreadable ones, and their reservations."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, final
+from typing import Any, ClassVar, Literal, final
 from uuid import UUID
 
 from attrs import field, frozen
 
+from bgjobs._core.history import HistoryEntry
 from bgjobs._core.occurrences import Occurrence
 
-CANCELLED = "Cancelled: "
-"""The beginning of the error of a job that an operator cancelled."""
+LiveState = Literal["waiting", "delayed", "running"]
+EndState = Literal["succeeded", "failed", "cancelled"]
+State = Literal[
+    "waiting", "delayed", "running", "succeeded", "failed", "cancelled", "unreadable"
+]
+"""The states of stored rows, in every part of bgjobs."""
 LARGEST_WHOLE = 2**31 - 1
 """The largest count or limit in a setting; it fits into an integer of both databases."""
 LARGEST_COUNT = 2**30 - 1
@@ -30,6 +35,18 @@ class AttemptError:
     """Type, message and traceback as text, cut to 8,192 characters."""
     reserved_at: datetime | None = None
     """When the job was reserved for this attempt; None in rows of earlier versions."""
+
+
+@final
+@frozen
+class Owner:
+    """One start of one queue, which holds a lease and reserves jobs under its id."""
+
+    id: UUID
+    name: str
+    """The queue's name."""
+    node: str
+    """Host and process, for people to read; never compared."""
 
 
 @final
@@ -83,12 +100,20 @@ class StoredJob:
     """The occurrence of a schedule that it serves; None for a job without a schedule."""
     metadata: Mapping[str, str] = field(factory=dict[str, str], hash=False)
     """The texts of `JobRequest.with_metadata`."""
+    history: tuple[HistoryEntry, ...] = field(default=(), repr=False)
+    """Its reservations that ended without success, and its ends before a retry, oldest first.
+
+    The last 100 are kept. Earlier versions of bgjobs wrote none.
+    """
 
 
 @final
 @frozen(kw_only=True)
 class Job(StoredJob):
     """A live job: waiting, delayed or running."""
+
+    state: LiveState = field(default="waiting", eq=False)
+    """Its state when it was read, by the clock of the store."""
 
     @property
     def reservation(self) -> Reservation:
@@ -107,6 +132,8 @@ class Job(StoredJob):
 class SucceededJob(StoredJob):
     """A job whose handler returned."""
 
+    state: ClassVar[Literal["succeeded"]] = "succeeded"
+    """The state of such a job."""
     succeeded_at: datetime
     """When its end was stored, by the clock of the store."""
 
@@ -116,10 +143,31 @@ class SucceededJob(StoredJob):
 class FailedJob(StoredJob):
     """A job that will not run again unless it is retried by an operator."""
 
+    state: ClassVar[Literal["failed"]] = "failed"
+    """The state of such a job."""
     error: str = field(repr=False)
-    """Why it failed: the last error, the reason of `Discard`, a cancellation, or the limit."""
+    """Why it failed: the last error, the reason of `Discard`, or the limit that it passed."""
     failed_at: datetime
     """When its end was stored, by the clock of the store."""
+
+
+@final
+@frozen(kw_only=True)
+class CancelledJob(StoredJob):
+    """A job that an operator ended. It will not run again unless an operator retries it."""
+
+    state: ClassVar[Literal["cancelled"]] = "cancelled"
+    """The state of such a job."""
+    reason: str = field(repr=False)
+    """The reason of the operator."""
+    cancelled_by: str | None = None
+    """Who cancelled it; None if the caller named no one."""
+    cancelled_at: datetime
+    """When its end was stored, by the clock of the store."""
+
+
+EndedJob = SucceededJob | FailedJob | CancelledJob
+AnyJob = Job | EndedJob
 
 
 @final
@@ -132,9 +180,11 @@ class UnreadableJob:
     or until it can be read and an operator retries it.
     """
 
+    state: ClassVar[Literal["unreadable"]] = "unreadable"
+    """The state of such a row."""
     id: UUID
     """The id for operators: that of the row, unless it is invalid or taken."""
-    table: Literal["jobs", "jobs_succeeded", "jobs_failed"]
+    table: Literal["jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled"]
     """The table in which the row was found."""
     reason: str
     """Which column cannot be read, and what was expected in it; never the value."""

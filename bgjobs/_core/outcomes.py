@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
-from typing import final
+from typing import Any, final
 
 from attrs import evolve, field, frozen
 
 from bgjobs._core.arguments import check_whole
-from bgjobs._core.jobs import CANCELLED, AttemptError, Job
-from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.history import KEPT_HISTORY, EndOfReservation, PastReservation
+from bgjobs._core.jobs import AttemptError, Job, Owner
+from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.timestamps import check_delay
 from bgjobs.backoff import Backoff, delay_of
 
@@ -51,6 +52,8 @@ class Cancelled:
     """An operator cancelled the job."""
 
     reason: str = field(repr=False)
+    by: str | None = None
+    """Who cancelled it; None if the caller named no one."""
 
 
 @final
@@ -130,24 +133,61 @@ class RetryPolicy:
 
 
 def settle(
-    job: Job, outcome: Outcome, policy: RetryPolicy, limits: Limits, now: datetime
+    job: Job,
+    outcome: Outcome,
+    policy: RetryPolicy,
+    limits: Limits,
+    now: datetime,
+    owner: Owner,
 ) -> Settlement:
     """Return what to write about the reserved `job` after its run had this outcome."""
     match outcome:
-        case Returned() | TooLate():
-            end = Succeed if isinstance(outcome, Returned) else Drop
-            return end(job.reservation)
-        case Raised(error):
-            return _after_error(job, error, policy, now)
-        case Discarded(reason) | Cancelled(reason):
-            prefix = CANCELLED if isinstance(outcome, Cancelled) else ""
-            return _fail(job, prefix + reason)
-        case Snoozed(delay):
-            return put_back(job, delay)
-        case Unstarted():
-            return put_back(job)
+        case Returned():
+            return Succeed(job.reservation)
+        case TooLate():
+            return Drop(job.reservation)
         case Interrupted() | Crashed():
-            return settle_unfinished(job, outcome, limits)
+            return settle_unfinished(job, outcome, limits, now, owner)
+        case Raised(error):
+            return _after_error(with_end(job, "failed", now, owner), error, policy, now)
+        case _:
+            return _settle_ordered(job, outcome, now, owner)
+
+
+def _settle_ordered(
+    job: Job, order: Discarded | Cancelled | Snoozed | Unstarted, now: datetime, owner: Owner
+) -> Settlement:
+    """Return what the handler, an operator or the queue has decided about a job."""
+    match order:
+        case Discarded(reason):
+            return _fail(with_end(job, "discarded", now, owner), reason)
+        case Cancelled():
+            ended = with_end(job, "cancelled", now, owner)
+            return cancelled_instead(put_back(ended), order)
+        case Snoozed(delay):
+            return put_back(with_end(job, "snoozed", now, owner), delay)
+        case Unstarted():
+            return put_back(with_end(job, "released", now, owner))
+
+
+def with_end(job: Job, ended: EndOfReservation, now: datetime, owner: Owner) -> Job:
+    """Return a reserved job whose history includes the end of this reservation."""
+    entry = PastReservation(
+        number=job.reservations,
+        owner=owner.id,
+        queue=owner.name,
+        node=owner.node,
+        attempt=job.attempts + 1,
+        reserved_at=job.reserved_at or now,  # another program may have left it out
+        ended_at=_end_of(job, now),
+        ended=ended,
+    )
+    return evolve(job, history=(*job.history, entry)[-KEPT_HISTORY:])
+
+
+def _end_of(job: Job, now: datetime) -> datetime:
+    """Return when a run ended: this clock may be behind the one by which it was reserved."""
+    return now if job.reserved_at is None else max(now, job.reserved_at)
 
 
 def is_suspect(job: Job, limits: Limits) -> bool:
@@ -160,23 +200,24 @@ def is_suspect(job: Job, limits: Limits) -> bool:
 
 
 def settle_unfinished(
-    job: Job, outcome: Interrupted | Crashed, limits: Limits
+    job: Job, outcome: Interrupted | Crashed, limits: Limits, now: datetime, owner: Owner
 ) -> Fail | Requeue:
     """Return what to write about a job whose run did not finish."""
     if isinstance(outcome, Crashed):
-        job = evolve(job, crashes=job.crashes + 1)
-        if job.crashes > limits.max_crashes:
-            return _fail(job, f"its worker died {job.crashes} times while running it")
-    else:
-        job = evolve(job, interruptions=job.interruptions + 1)
-        if job.interruptions > limits.max_interruptions:
-            return _fail(job, f"it was interrupted {job.interruptions} times")
-    return put_back(job)
+        ended, count = with_end(job, "crashed", now, owner), job.crashes + 1
+        if count > limits.max_crashes:
+            error = f"its worker died {count} times while running it"
+            return _fail(evolve(ended, crashes=count), error)
+        return put_back(evolve(ended, crashes=count))
+    ended, count = with_end(job, "interrupted", now, owner), job.interruptions + 1
+    if count > limits.max_interruptions:
+        return _fail(evolve(ended, interruptions=count), f"it was interrupted {count} times")
+    return put_back(evolve(ended, interruptions=count))
 
 
 def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Settlement:
     attempt = job.attempts + 1
-    failure = AttemptError(attempt, now, error, job.reserved_at)
+    failure = AttemptError(attempt, _end_of(job, now), error, job.reserved_at)
     job = evolve(job, errors=(*job.errors, failure)[-KEPT_ERRORS:])
     if job.attempts >= policy.max_retries:
         return _fail(job, error)
@@ -184,39 +225,30 @@ def _after_error(job: Job, error: str, policy: RetryPolicy, now: datetime) -> Se
     return put_back(evolve(job, attempts=attempt), delay)
 
 
+def _counted(job: Job | Requeue) -> dict[str, Any]:
+    """Return the arguments of `Counted`, which the settlements without success share."""
+    return {
+        "reservation": job.reservation,
+        "attempts": job.attempts,
+        "crashes": job.crashes,
+        "interruptions": job.interruptions,
+        "errors": job.errors,
+        "history": job.history,
+    }
+
+
 def _fail(job: Job, error: str) -> Fail:
-    return Fail(
-        reservation=job.reservation,
-        error=error,
-        attempts=job.attempts,
-        crashes=job.crashes,
-        interruptions=job.interruptions,
-        errors=job.errors,
-    )
-
-
-def cancelled_instead(put_back: Requeue, reason: str) -> Fail:
-    """Return the end of a job that an operator cancelled before it was put back."""
-    return Fail(
-        reservation=put_back.reservation,
-        error=CANCELLED + reason,
-        attempts=put_back.attempts,
-        crashes=put_back.crashes,
-        interruptions=put_back.interruptions,
-        errors=put_back.errors,
-    )
+    return Fail(error=error, **_counted(job))
 
 
 def put_back(job: Job, delay: timedelta | None = None) -> Requeue:
     """Return a settlement that releases a job; without a delay its `available_at` stays."""
-    return Requeue(
-        reservation=job.reservation,
-        attempts=job.attempts,
-        crashes=job.crashes,
-        interruptions=job.interruptions,
-        errors=job.errors,
-        delay=delay,
-    )
+    return Requeue(delay=delay, **_counted(job))
+
+
+def cancelled_instead(requeue: Requeue, cancelled: Cancelled) -> Cancel:
+    """Return the end of a job that an operator cancelled, instead of putting it back."""
+    return Cancel(reason=cancelled.reason, by=cancelled.by, **_counted(requeue))
 
 
 class Discard(Exception):  # noqa: N818 - an instruction to the queue, not an error

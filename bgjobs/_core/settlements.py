@@ -9,6 +9,7 @@ from typing import final
 
 from attrs import field, frozen
 
+from bgjobs._core.history import HistoryEntry
 from bgjobs._core.jobs import AttemptError, Reservation
 
 
@@ -20,29 +21,40 @@ class Succeed:
     reservation: Reservation
 
 
+@frozen(kw_only=True)
+class Counted:
+    """What a run without success writes into the row of its job."""
+
+    reservation: Reservation
+    attempts: int
+    crashes: int
+    interruptions: int
+    errors: tuple[AttemptError, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+
+
 @final
 @frozen(kw_only=True)
-class Fail:
+class Fail(Counted):
     """Move the job to the failed jobs."""
 
-    reservation: Reservation
     error: str = field(repr=False)
-    attempts: int
-    crashes: int
-    interruptions: int
-    errors: tuple[AttemptError, ...] = ()
 
 
 @final
 @frozen(kw_only=True)
-class Requeue:
+class Cancel(Counted):
+    """Move the job to the cancelled jobs."""
+
+    reason: str = field(repr=False)
+    by: str | None = None
+
+
+@final
+@frozen(kw_only=True)
+class Requeue(Counted):
     """Release the reservation, so that the job can be reserved again."""
 
-    reservation: Reservation
-    attempts: int
-    crashes: int
-    interruptions: int
-    errors: tuple[AttemptError, ...] = ()
     delay: timedelta | None = None
     """The delay, counted from the database's present; None keeps the old `available_at`."""
 
@@ -55,4 +67,4 @@ class Drop:
     reservation: Reservation
 
 
-Settlement = Succeed | Fail | Requeue | Drop
+Settlement = Succeed | Fail | Cancel | Requeue | Drop

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import accumulate
+from operator import itemgetter
 from typing import final
 
 from attrs import field, frozen
 
 from bgjobs._core.arguments import check_type
-from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob
+from bgjobs._core.history import PastEnd, PastReservation
+from bgjobs._core.jobs import CancelledJob, FailedJob, Job, Owner, StoredJob, SucceededJob
 
 
 @final
@@ -18,40 +21,89 @@ class TimelineEntry:
     at: datetime
     """When it happened; in the future for a delayed job that is ``due``."""
     what: str
-    """What happened: ``enqueued``, ``due``, ``attempt 1 reserved``, ``attempt 1 failed``,
-    ``succeeded`` or ``failed for good``."""
+    """What happened: ``enqueued``, ``due``, ``attempt 1 reserved``, the end of an attempt as in
+    `PastReservation.ended`, such as ``attempt 1 failed``, ``succeeded``, ``failed for good``,
+    ``cancelled`` or ``retried``."""
     error: str | None = field(default=None, repr=False)
     """The error of the attempt, or the reason why the job ended."""
+    queue: str | None = None
+    """The queue that had reserved the job; None if it is not known."""
+    node: str | None = None
+    """Host and process of that queue."""
+    by: str | None = None
+    """Who cancelled or retried the job; None if the caller named no one."""
 
 
-def timeline(job: StoredJob) -> Sequence[TimelineEntry]:
+def timeline(job: StoredJob, owner: Owner | None = None) -> Sequence[TimelineEntry]:
     """Return what happened to a job, as far as its row has the times.
 
-    The row has the last 20 attempts that raised. Of earlier attempts, crashes and interruptions
-    it has only the counts, so they have no entries.
+    The row has the last 100 reservations that ended without success, and the last 20 errors.
+    Rows of earlier versions of bgjobs have only the errors.
 
     Args:
         job: A stored job, live or ended.
+        owner: The owner of its last reservation, whose queue and node are shown for it;
+            `Client.timeline` reads it from the store.
 
     Returns:
         The entries, oldest first. Attempts are counted from 1.
 
     Raises:
-        TypeError: `job` is not a stored job.
+        TypeError: `job` is not a stored job, or `owner` is not an owner.
     """
     check_type("timeline", job, StoredJob, "a job")
-    return sorted(_entries(job), key=lambda entry: entry.at)
+    if owner is not None:
+        check_type("timeline: owner", owner, Owner)
+    enqueued, *others = entries = [
+        TimelineEntry(job.created_at, "enqueued"),
+        *_past(job),
+        *_last_reservation(job, owner),
+        *_end(job),
+    ]
+    # What is known to have happened in this order keeps it: the clocks of processes differ.
+    first, *keys = accumulate((entry.at for entry in entries), max)
+    keyed = [
+        (first, enqueued),
+        *((entry.at, entry) for entry in _errors_alone(job)),
+        *zip(keys, others, strict=True),
+        *((entry.at, entry) for entry in _due(job)),
+    ]
+    return [entry for _, entry in sorted(keyed, key=itemgetter(0))]
 
 
-def _entries(job: StoredJob) -> Iterator[TimelineEntry]:
-    yield TimelineEntry(job.created_at, "enqueued")
+def _past(job: StoredJob) -> Iterator[TimelineEntry]:
+    """Yield the entries of the history."""
+    errors = {one.reserved_at: one.error for one in job.errors}
+    for one in job.history:
+        if isinstance(one, PastEnd):
+            what = "cancelled" if one.state == "cancelled" else "failed for good"
+            yield TimelineEntry(one.at, what, one.text, by=one.by)
+            yield TimelineEntry(one.retried_at, "retried", by=one.retried_by)
+        else:
+            where = (one.queue or None, one.node or None)
+            attempt, error = f"attempt {one.attempt}", errors.get(one.reserved_at)
+            yield TimelineEntry(one.reserved_at, f"{attempt} reserved", None, *where)
+            yield TimelineEntry(one.ended_at, f"{attempt} {one.ended}", error, *where)
+
+
+def _errors_alone(job: StoredJob) -> Iterator[TimelineEntry]:
+    """Yield the attempts that the history lacks, as earlier versions wrote only errors."""
+    known = _reserved(job)
     for one in job.errors:
+        if one.reserved_at in known:
+            continue
         if one.reserved_at is not None:
             yield TimelineEntry(one.reserved_at, f"attempt {one.attempt} reserved")
         yield TimelineEntry(one.failed_at, f"attempt {one.attempt} failed", one.error)
-    if job.reserved_at is not None and job.reserved_at not in _reserved(job):
-        yield TimelineEntry(job.reserved_at, f"attempt {job.attempts + 1} reserved")
-    yield from _end(job)
+
+
+def _last_reservation(job: StoredJob, owner: Owner | None) -> Iterator[TimelineEntry]:
+    """Yield the present reservation, or the one in which the job has succeeded."""
+    known = _reserved(job) | {one.reserved_at for one in job.errors}
+    if job.reserved_at is not None and job.reserved_at not in known:
+        where = (None, None) if owner is None else (owner.name, owner.node)
+        what = f"attempt {job.attempts + 1} reserved"
+        yield TimelineEntry(job.reserved_at, what, None, *where)
 
 
 def _end(job: StoredJob) -> Iterator[TimelineEntry]:
@@ -60,9 +112,14 @@ def _end(job: StoredJob) -> Iterator[TimelineEntry]:
     elif isinstance(job, FailedJob):
         is_listed = bool(job.errors) and job.errors[-1].error == job.error
         yield TimelineEntry(job.failed_at, "failed for good", None if is_listed else job.error)
-    elif isinstance(job, Job) and job.reserved_by is None:
+    elif isinstance(job, CancelledJob):
+        yield TimelineEntry(job.cancelled_at, "cancelled", job.reason, by=job.cancelled_by)
+
+
+def _due(job: StoredJob) -> Iterator[TimelineEntry]:
+    if isinstance(job, Job) and job.reserved_by is None:
         yield TimelineEntry(job.available_at, "due")
 
 
-def _reserved(job: StoredJob) -> set[datetime | None]:
-    return {one.reserved_at for one in job.errors}
+def _reserved(job: StoredJob) -> set[datetime]:
+    return {one.reserved_at for one in job.history if isinstance(one, PastReservation)}

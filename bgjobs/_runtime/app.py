@@ -1,39 +1,31 @@
-"""`run`, `serve` and `administer`: they open the store and run the tree of tasks.
+"""`run` and `serve`: they run queues over what a client has.
 
 Each line runs inside the one above it, and ends before it:
 
-async listeners           receive the last events
-'- store threads          call the store
-   '- store               opened, migrated and checked; closed by the last call
-      '- shutdown timeout closes the store if releasing jobs takes too long
-         '- group commits write the ends of runs, and new jobs
-            '- services   notifier, heartbeat, commands, monitor, watch, pruner
-               '- queues  and scheduled jobs, one child each, beside the block of the user
+services of a client      see `connection`
+'- group commit           writes the ends of runs
+   '- services            heartbeat, commands, monitor, watch, pruner
+      '- queues           and scheduled jobs, one child each, beside the block of the user
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from functools import partial, wraps
+from functools import partial
 
-from anyio import TASK_STATUS_IGNORED, CancelScope, Event
+from anyio import TASK_STATUS_IGNORED, Event
 from anyio.abc import TaskStatus
-from attrs import evolve
 
 from bgjobs._core.arguments import check_type
 from bgjobs._core.config import Config
-from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.admin.admin import Admin
-from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.bg_jobs import BgJobs
 from bgjobs._runtime.cancellation import native_task, run_shielded
-from bgjobs._runtime.client import BgJobs
+from bgjobs._runtime.connection import bus_of, open_services
 from bgjobs._runtime.leases.monitor import Monitor
-from bgjobs._runtime.lifecycle import ShutdownTimeout
-from bgjobs._runtime.services import Services
 from bgjobs._runtime.supervision.children import Children
 from bgjobs._runtime.supervision.supervisor import Supervisor
 from bgjobs._runtime.task_groups import background_tasks, run_beside, task_group
-from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.events import Migrated, SetupFailed
+from bgjobs._runtime.worker_services import WorkerServices
+from bgjobs.errors import StoreError
 
 
 @asynccontextmanager
@@ -69,55 +61,14 @@ async def run(config: Config) -> AsyncGenerator[BgJobs]:
             stopped without grace.
     """
     check_type("run", config, Config, "a Config")
-    async with _run(config, config) as bg:
-        yield bg
-
-
-@asynccontextmanager
-async def administer(config: Config) -> AsyncGenerator[Admin]:
-    """Open the store for the methods of `Admin`, for the length of an `async with` block.
-
-    It runs no queue, no scheduled job and no migration.
-
-    Args:
-        config: The configuration of the application to administer. Its queues, workers and
-            scheduled jobs are the ones that the methods of `Admin` know.
-
-    Yields:
-        Admin: Usable until the block is left.
-
-    Raises:
-        ConfigError: The configuration has problems. It lists all of them; nothing was started.
-        SchemaMismatchError: The schema of the database is of another version of bgjobs, or
-            does not exist.
-        StoreError: The store could not be opened, as for `run`.
-    """
-    check_type("administer", config, Config, "a Config")
-    workers = {worker.name: worker for worker in config.all_workers()}
-    without_queues = evolve(
-        config, queues=(), scheduled_jobs=(), enqueue_only=workers.values(), migrate=False
-    )
-    async with _run(without_queues, config) as bg:
-        yield bg.admin
-
-
-@asynccontextmanager
-async def _run(config: Config, system: Config) -> AsyncGenerator[BgJobs]:
-    """Run the queues of `config`; `system` is the configuration that `Admin` knows."""
-    system.check()
-    listeners = [*config.store.listeners, *config.listeners]
-    bus = Bus(listeners, logs_failures=config.log_failures)
-    services = Services.assemble(config, bus)
+    config.check()
+    services = WorkerServices(config, bus_of(config))
     services.lifecycle.host = native_task()
-    shutdown_timeout = ShutdownTimeout(config.store, config.clock)
+    settlements = services.settlements
     async with (
-        run_beside(bus.deliveries.run, stop=bus.close),
-        run_beside(services.dispatch.threads.run, stop=services.dispatch.threads.finish),
-        _open_store(services),
-        run_beside(shutdown_timeout.run, stop=shutdown_timeout.cancel),
-        run_beside(services.settlements.run, stop=services.settlements.finish),
-        run_beside(services.enqueues.run, stop=services.enqueues.finish),
-        _run_children(services, system, shutdown_timeout.begun) as bg,
+        open_services(services, migrates=config.migrate) as ending,
+        run_beside(settlements.run, stop=settlements.finish),
+        _run_children(services, ending) as bg,
     ):
         yield bg
 
@@ -144,44 +95,8 @@ async def serve(
 
 
 @asynccontextmanager
-async def _open_store(services: Services) -> AsyncGenerator[None]:
-    """Open, migrate and check the store, and read its clock; close it at the end."""
-    dispatch, store = services.dispatch, services.store
-    must_close = False
-
-    @wraps(store.open)
-    def connect() -> None:
-        nonlocal must_close
-        must_close = True  # also if a cancellation hides the answer
-        try:
-            store.open()
-        except StoreError as error:
-            # A store that another application has open refuses, and must stay open.
-            must_close = isinstance(error, StoreUnavailableError)
-            raise
-
-    try:
-        try:
-            await dispatch.once(connect)
-            if services.config.migrate:
-                applied = await dispatch.call(store.migrate)
-                if applied:
-                    services.bus.emit(Migrated, tuple(applied))
-            await dispatch.call(store.check_schema)
-            await dispatch.call(services.time.heartbeat, (), as_duration(services.config.lease))
-        except StoreError as error:
-            services.bus.emit(SetupFailed, error)
-            raise
-        yield
-    finally:
-        if must_close:
-            with CancelScope(shield=True):
-                await dispatch.once(store.close)
-
-
-@asynccontextmanager
 async def _run_children(
-    services: Services, system: Config, queues_ended: Event
+    services: WorkerServices, queues_ended: Event
 ) -> AsyncGenerator[BgJobs]:
     """Run the services and queues for the length of the block, then release what is left."""
     supervisor = Supervisor(services.config.restart_tolerance, services.clock)
@@ -189,7 +104,7 @@ async def _run_children(
     try:
         async with background_tasks(queues_ended) as background, task_group() as queues:
             children.start(background, queues)
-            bg = BgJobs(services, children, system)
+            bg = BgJobs(services, children)
             try:
                 yield bg
             except BaseException:
@@ -208,9 +123,8 @@ async def _run_children(
     supervisor.raise_failures()
 
 
-async def _finish(services: Services, children: Children) -> None:
+async def _finish(services: WorkerServices, children: Children) -> None:
     """Release jobs of dead owners and make delayed changes, once all queues have ended."""
     with suppress(StoreError):
         await Monitor(services).release_dead()
         await children.finish_changes()
-        await services.notifier.flush()

@@ -1,77 +1,54 @@
-"""`BgJobs`: the methods of a running application."""
+"""`Client`: the methods that need no queue."""
 
-import threading
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
-from functools import partial
-from typing import Protocol, TypeVar, final
+from typing import Any, Literal, overload
 from uuid import UUID
 
 from anyio import move_on_after
 
-from bgjobs._core.arguments import (
-    check_flag,
-    check_id,
-    check_name,
-    check_names,
-    check_seconds,
-    check_text,
-    check_type,
-    check_whole,
-    id_of,
+from bgjobs._core.arguments import check_id, check_names, check_type, check_whole, id_of
+from bgjobs._core.jobs import (
+    AnyJob,
+    CancelledJob,
+    EndedJob,
+    FailedJob,
+    Job,
+    LiveState,
+    State,
+    StoredJob,
+    SucceededJob,
+    UnreadableJob,
 )
-from bgjobs._core.checks import check_handlers
-from bgjobs._core.config import Config, ScheduledJob
-from bgjobs._core.jobs import FailedJob, Job, SucceededJob
 from bgjobs._core.requests import JobRequest
+from bgjobs._core.timeline import TimelineEntry, timeline
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.persistence.enqueue import enqueue
-from bgjobs._runtime.persistence.unreadable import find, listed
-from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.services import Services
-from bgjobs._runtime.supervision.children import Children
-from bgjobs._runtime.supervision.signals import on_each_signal
-from bgjobs.errors import NotRunningError, UnknownJobError, UnknownNameError
-from bgjobs.stores.pages import FIRST_PAGE, Page
+from bgjobs._runtime.persistence.reads import counts, find, listed
+from bgjobs._runtime.services import ClientServices
+from bgjobs.errors import UnknownJobError
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
+from bgjobs.stores.port import COUNTED
 from bgjobs.stores.types import Counts
 
 FIRST_POLL, LONGEST_POLL = 0.02, 1.0
 """Seconds between two polls of `wait_for`, doubling: ends in other processes send no notice."""
 
 
-class Named(Protocol):
-    """An object with a name."""
+class Client:
+    """Access to the jobs of a system, as `connect` yields it: enqueue, wait, read, operate.
 
-    @property
-    def name(self) -> str:
-        """The name."""
-        ...
-
-
-N = TypeVar("N", bound=Named)
-
-
-@final
-class BgJobs:
-    """A running application, as `run` yields it: enqueue jobs, wait for them, stop.
-
-    Use it in the block of `run`, and in handlers until the last one has ended, including their
-    grace and their cleanup. After that, its methods raise `NotRunningError`.
-
-    Methods that read or write the store raise `StoreUnavailableError` when it stays unavailable
-    for `config.store_timeout`. A plain handler runs in a thread and calls async methods with
-    `anyio.from_thread.run`, see https://anyio.readthedocs.io/en/stable/threads.html. Once such
-    a handler was cancelled, these calls raise the cancellation.
+    Use it in the block of `connect`. After that, its methods raise `NotRunningError`. Methods
+    that read or write the store raise `StoreUnavailableError` when it stays unavailable for
+    `config.store_timeout`.
     """
 
-    def __init__(self, services: Services, children: Children, config: Config) -> None:
+    def __init__(self, services: ClientServices, admin: Admin) -> None:
         self._services = services
-        self._children = children
-        self.admin: Admin = Admin(services, children, config)
-        """The methods for operators: list, retry, cancel, pause, prune and more."""
+        self.admin: Admin = admin
+        """The methods for operators: retry, cancel, pause, prune and more."""
 
     async def enqueue(self, request: JobRequest) -> Job:
         """Store one job. It is committed when this returns.
@@ -109,37 +86,12 @@ class BgJobs:
         self._services.lifecycle.check()
         return await enqueue(self._services, requests)
 
-    async def drain(self, *, with_delayed: bool = False) -> bool:
-        """Wait until no job of this application's queues is due or running.
-
-        Jobs that other processes run are included; their end is noticed at the next poll.
-
-        Args:
-            with_delayed: Whether to wait for delayed jobs, including retries that wait for
-                their backoff. Future runs of scheduled jobs are never waited for.
-
-        Returns:
-            True when no such job is left; False as soon as `stop` is called or the block is
-            left before that.
-        """
-        self._services.lifecycle.check()
-        check_flag("drain: with_delayed", with_delayed)
-        queues = self._services.queues
-        check = min((queue.config.poll_interval for queue in queues), default=0.0)
-        with self._services.wakeups.idleness() as idle:
-            while not await self._is_drained(with_delayed=with_delayed):
-                if self._services.lifecycle.is_ending:
-                    return False
-                with move_on_after(check):
-                    await idle.wait()
-        return True
-
-    async def wait_for(self, job: Job | UUID) -> SucceededJob | FailedJob:
+    async def wait_for(self, job: Job | UUID) -> EndedJob:
         """Wait until a job has ended, in this process or another.
 
-        The end of a run in this process is noticed at once, one in another process within a
-        second. To limit the wait, use ``anyio.fail_after`` or ``trio.fail_after``; cancelling
-        it does not change the job.
+        A client polls the store, and notices the end within a second. In a running application
+        the end of a run in this process is noticed at once. To limit the wait, use
+        ``anyio.fail_after`` or ``trio.fail_after``; cancelling it does not change the job.
 
         Returns:
             The ended job, as it is stored.
@@ -162,104 +114,6 @@ class BgJobs:
                     await ended.wait()
                 pause = min(2 * pause, LONGEST_POLL)
 
-    def stop(self, *, grace: float | None = None) -> None:
-        """Start to stop the application, and return at once. The end of the block waits for it.
-
-        Args:
-            grace: Seconds for which handlers may run on before they are cancelled; None means
-                `config.grace`. A second call can shorten it.
-        """
-        if grace is not None:
-            check_seconds("stop: grace", grace)
-        for queue in self._services.queues:
-            queue.stop(self._services.config.grace if grace is None else grace)
-        self._services.lifecycle.stopping.set()
-        self._services.wakeups.notify_idle()
-
-    async def wait_stopping(self) -> None:
-        """Wait until `stop` is called."""
-        await self._services.lifecycle.stopping.wait()
-
-    async def run_until_stopped(self) -> None:
-        """Wait until `stop` is called; SIGTERM and SIGINT (Ctrl-C) call it."""
-        self.stop_on_signals()
-        await self.wait_stopping()
-
-    def stop_on_signals(self) -> None:
-        """Make SIGTERM and SIGINT (Ctrl-C) call `stop` from now on.
-
-        A second signal ends the grace. A signal stops all applications of an event loop that
-        have called this. In a thread other than the main one, which receives no signals, this
-        does nothing.
-        """
-        self._services.lifecycle.check()
-        if threading.current_thread() is threading.main_thread():
-            self._children.start_service(
-                "signals", partial(on_each_signal, self._stop_for_signal)
-            )
-
-    def queue(self, name: str) -> QueueControl:
-        """Return a queue of this application.
-
-        Raises:
-            UnknownNameError: This application has no queue of this name.
-        """
-        return _named("queue", name, self._children.queues)
-
-    @property
-    def queues(self) -> tuple[QueueControl, ...]:
-        """The queues of this application, in the order of the configuration."""
-        return tuple(self._children.queues)
-
-    def scheduled_job(self, name: str) -> ScheduledJobControl:
-        """Return a scheduled job of this application.
-
-        Raises:
-            UnknownNameError: This application has no scheduled job of this name.
-        """
-        return _named("scheduled job", name, self._children.scheduled_jobs)
-
-    @property
-    def scheduled_jobs(self) -> tuple[ScheduledJobControl, ...]:
-        """The scheduled jobs of this application: configured ones, then added ones."""
-        return tuple(self._children.scheduled_jobs)
-
-    async def add_scheduled_job(self, job: ScheduledJob) -> ScheduledJobControl:
-        """Plan and run another scheduled job from now on. Its row is stored when this returns.
-
-        Raises:
-            ConfigError: A scheduled job of this name runs here, or another handler has the name
-                of its worker. Nothing was stored.
-            NoOccurrenceError: Its schedule has no occurrence from now on. Nothing was stored.
-            StoreUnavailableError: The scheduled job runs, and is planned once the store is
-                available again.
-            NotRunningError: This application is stopping. The job of a handler that raises this
-                is released, as if it was cancelled, and spends no attempt.
-        """
-        self._services.lifecycle.check()
-        if self._services.lifecycle.is_ending:
-            raise NotRunningError
-        check_type("add_scheduled_job", job, ScheduledJob)
-        job.schedule.next_after(self._services.time.now())
-        check_handlers([*self._services.workers(), job.worker])
-        row = self._children.start_scheduled_job(job)
-        await row.apply_pending()
-        return self.scheduled_job(job.name)
-
-    async def remove_scheduled_job(self, name: str) -> None:
-        """Stop planning a scheduled job, and delete its waiting row.
-
-        A run in this process ends first, and its row is deleted then; for a run in another
-        process, this call waits. Waiting runs that were triggered are not deleted; if no queue
-        has the worker, they keep waiting. A process whose configuration has the scheduled job
-        plans it again, at the latest at its next poll.
-
-        Raises:
-            UnknownNameError: This application has no scheduled job of this name.
-        """
-        self._services.lifecycle.check()
-        await self._children.remove_scheduled_job(self.scheduled_job(name)).apply_pending()
-
     def events(self, *, buffer: int = 1000) -> AbstractAsyncContextManager[EventStream]:
         """Read events: ``async with bg.events() as events: async for event in events: ...``.
 
@@ -275,7 +129,7 @@ class BgJobs:
         check_whole("events: buffer", buffer, least=1)
         return self._services.bus.subscribe(buffer)
 
-    async def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+    async def find(self, job_id: UUID) -> AnyJob | None:
         """Return the job of this id, live or ended, or None if there is none.
 
         Raises:
@@ -285,106 +139,73 @@ class BgJobs:
         self._services.lifecycle.check()
         return await find(self._services, job_id)
 
-    async def enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return a page of waiting and delayed jobs, of one worker or of all, oldest first."""
-        self._services.lifecycle.check()
-        _check_listing("enqueued", name, page)
-        return await listed(self._services, self._services.store.get_enqueued, name, page)
+    @overload
+    async def list(
+        self, wanted: JobFilter[LiveState], page: Page = FIRST_PAGE
+    ) -> Listing[Job]: ...
+    @overload
+    async def list(
+        self, wanted: JobFilter[Literal["succeeded"]], page: Page = FIRST_PAGE
+    ) -> Listing[SucceededJob]: ...
+    @overload
+    async def list(
+        self, wanted: JobFilter[Literal["failed"]], page: Page = FIRST_PAGE
+    ) -> Listing[FailedJob]: ...
+    @overload
+    async def list(
+        self, wanted: JobFilter[Literal["cancelled"]], page: Page = FIRST_PAGE
+    ) -> Listing[CancelledJob]: ...
+    @overload
+    async def list(
+        self, wanted: JobFilter[Literal["unreadable"]], page: Page = FIRST_PAGE
+    ) -> Listing[UnreadableJob]: ...
+    @overload
+    async def list(self, wanted: JobFilter[State], page: Page = FIRST_PAGE) -> Listing[Any]: ...
+    async def list(self, wanted: JobFilter[State], page: Page = FIRST_PAGE) -> Listing[Any]:
+        """Return one page of the jobs that a filter selects.
 
-    async def running(
-        self, owner: UUID | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[Job]:
-        """Return a page of reserved jobs, of one owner or of all processes, oldest first."""
-        self._services.lifecycle.check()
-        if owner is not None:
-            check_type("running: owner", owner, UUID)
-        check_type("running: page", page, Page)
-        return await listed(self._services, self._services.store.get_running, owner, page)
+        Args:
+            wanted: Their state, and other properties: ``JobFilter("failed", name="mail")``.
+            page: How many jobs, and after which one; `Page.behind` makes the next page.
 
-    async def succeeded(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[SucceededJob]:
-        """Return a page of succeeded jobs, of one worker or of all, newest first."""
-        self._services.lifecycle.check()
-        _check_listing("succeeded", name, page)
-        return await listed(self._services, self._services.store.get_succeeded, name, page)
-
-    async def failed(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        """Return a page of failed jobs, of one worker or of all, newest first."""
-        self._services.lifecycle.check()
-        _check_listing("failed", name, page)
-        return await listed(self._services, self._services.store.get_failed, name, page)
-
-    async def count(self, names: Collection[str] | None = None) -> Counts:
-        """Count the jobs of these workers, or of all, in each state."""
-        self._services.lifecycle.check()
-        check_names("count: names", names)
-        now = self._services.clock.store_now()
-        return await self._services.dispatch.call(self._services.store.count, names, now=now)
-
-    async def next_due(self) -> timedelta | None:
-        """Return the time until the first waiting job of the queues of this application is due.
-
-        Negative if it is due already; None if no job waits.
+        Returns:
+            Waiting, delayed and running jobs, the oldest first; others, the newest first; those
+            of a search by the time of the failure, the latest first. `Listing.after` is None if
+            no job follows. A page of a filter with properties that have no index may be short,
+            or empty, although more jobs follow.
         """
         self._services.lifecycle.check()
-        return await self._next_due(planned=True)
+        check_type("list: wanted", wanted, JobFilter, "a JobFilter")
+        check_type("list: page", page, Page)
+        return await listed(self._services, wanted, page)
 
-    async def _is_drained(self, *, with_delayed: bool) -> bool:
-        taken = [queue.taken for queue in self._services.queues]
-        if self._has_work or (with_delayed and await self._has_delayed()):
-            return False
-        # One call counts both: between two calls, a job could move from one state to the other,
-        # and back, before this process knows that it has reserved it.
-        counts = await self._services.dispatch.call(
-            self._services.store.count,
-            self._handled,
-            at_most=1,
-            now=self._services.clock.store_now(),
-        )
-        if counts.waiting or counts.running:
-            return False
-        if with_delayed and counts.delayed and await self._has_delayed():
-            return False
-        return not self._has_work and taken == [queue.taken for queue in self._services.queues]
+    async def count(
+        self, names: Collection[str] | None = None, *, at_most: int | None = COUNTED
+    ) -> Counts:
+        """Count the jobs of these workers, or of all, in each state.
 
-    @property
-    def _has_work(self) -> bool:
-        now = self._services.clock.monotonic()
-        return any(queue.held or queue.postponed_until > now for queue in self._services.queues)
+        Unreadable rows are counted whatever `names` is, as the name of a row may be unreadable.
 
-    async def _has_delayed(self) -> bool:
-        # A scheduled job always has a next run, so waiting for all runs would never end.
-        return await self._next_due(planned=False) is not None
+        Args:
+            names: Names of workers; None means all.
+            at_most: Where to stop counting, for each state. A number that reaches it means "or
+                more". None counts all jobs, which takes long for millions of jobs.
+        """
+        self._services.lifecycle.check()
+        check_names("count: names", names)
+        if at_most is not None:
+            check_whole("count: at_most", at_most, least=0)
+        return await counts(self._services, names, at_most)
 
-    async def _next_due(self, *, planned: bool) -> timedelta | None:
-        return await self._services.dispatch.call(
-            self._services.store.next_due,
-            self._handled,
-            planned=planned,
-            now=self._services.clock.store_now(),
-        )
+    async def timeline(self, job: Job | EndedJob) -> Sequence[TimelineEntry]:
+        """Return what happened to a job, oldest first, with the queue and node of each run.
 
-    @property
-    def _handled(self) -> frozenset[str]:
-        return frozenset(
-            worker.name for queue in self._services.queues for worker in queue.config.workers
-        )
-
-    def _stop_for_signal(self) -> None:
-        self.stop(grace=0.0 if self._services.lifecycle.stopping.is_set() else None)
-
-
-def _check_listing(verb: str, name: object, page: object) -> None:
-    check_name(f"{verb}: name", name, optional=True)
-    check_type(f"{verb}: page", page, Page)
-
-
-def _named(kind: str, name: str, known: Sequence[N]) -> N:
-    check_text(kind, name)
-    for one in known:
-        if one.name == name:
-            return one
-    raise UnknownNameError(kind, name, [one.name for one in known])
+        See `bgjobs.timeline`. The queue and the node of the last run are read from the store.
+        """
+        self._services.lifecycle.check()
+        check_type("timeline", job, StoredJob, "a job")
+        if job.reserved_by is None:
+            return timeline(job)
+        find_owners = self._services.store.find_owners
+        owners = await self._services.dispatch.call(find_owners, [job.reserved_by])
+        return timeline(job, *owners)

@@ -7,8 +7,10 @@ from typing import final
 
 import click
 
+from bgjobs._core.exceptions import unwrapped
 from bgjobs._core.text import visible
 from bgjobs.errors import (
+    AmbiguousScheduleError,
     BgJobsError,
     ConfigError,
     NoWorkerForJobError,
@@ -19,7 +21,6 @@ from bgjobs.errors import (
     StoreUnavailableError,
     UnknownJobError,
     UnknownNameError,
-    unwrapped,
 )
 
 _MAX_LENGTH = 1_000
@@ -66,7 +67,7 @@ _CODES: tuple[tuple[_Kinds, ExitCode], ...] = (
     ((StoreError,), ExitCode.STORE),
     ((UnknownJobError,), ExitCode.UNKNOWN_JOB),
     ((ConfigError, UnknownNameError, NoWorkerForJobError, PayloadError), ExitCode.USAGE),
-    ((SearchError, click.UsageError), ExitCode.USAGE),
+    ((AmbiguousScheduleError, SearchError, click.UsageError), ExitCode.USAGE),
 )
 """The first row that matches applies; any other error is `NOT_DONE`."""
 

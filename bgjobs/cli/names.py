@@ -41,6 +41,14 @@ def check_worker_or_jobs(config: bgjobs.Config, name: str | None, count: int) ->
         check_worker(config, name)
 
 
+def check_queue_or_jobs(config: bgjobs.Config, name: str | None, count: int) -> None:
+    """Raise `UnknownNameError` if no job was found and nothing of this name reserves jobs."""
+    known = [queue.name for queue in config.queues]
+    known += [job.name for job in config.scheduled_jobs]
+    if name is not None and not count and name not in known:
+        raise UnknownNameError("queue", name, known)
+
+
 def check_queue(config: bgjobs.Config, name: str) -> None:
     """Raise `UnknownNameError` if the application has no queue of this name."""
     known = [queue.name for queue in config.queues]
@@ -53,7 +61,7 @@ def check_schedule(config: bgjobs.Config, name: str) -> bgjobs.ScheduledJob:
     for job in config.scheduled_jobs:
         if job.name == name:
             return job
-    raise UnknownNameError("schedule", name, [job.name for job in config.scheduled_jobs])
+    raise UnknownNameError("scheduled job", name, [job.name for job in config.scheduled_jobs])
 
 
 def _completer(names: Callable[[bgjobs.Config], Iterable[str]]) -> Completer:
@@ -92,8 +100,8 @@ def resolve_ids(session: CommandSession, texts: Sequence[str]) -> tuple[UUID, ..
     if all(_is_whole(one) for one in texts):
         return tuple(map(UUID, texts))
 
-    async def resolve(admin: bgjobs.Admin) -> tuple[UUID, ...]:
-        return tuple([await _resolve(admin, text) for text in texts])
+    async def resolve(client: bgjobs.Client) -> tuple[UUID, ...]:
+        return tuple([await _resolve(client.admin, text) for text in texts])
 
     return session.run(resolve)
 
@@ -115,7 +123,7 @@ async def _resolve(admin: bgjobs.Admin, text: str) -> UUID:
     return found[0]
 
 
-async def short_ids(admin: bgjobs.Admin, ids: Collection[UUID]) -> Mapping[UUID, str]:
+async def short_ids(client: bgjobs.Client, ids: Collection[UUID]) -> Mapping[UUID, str]:
     """Return a prefix of each id that no other job of the store has, all of one length.
 
     Returns:
@@ -127,7 +135,7 @@ async def short_ids(admin: bgjobs.Admin, ids: Collection[UUID]) -> Mapping[UUID,
     digits = formats.distinct_digits(ids)
     try:
         for one in ids:
-            digits = await _distinct_digits(admin, one, digits)
+            digits = await _distinct_digits(client.admin, one, digits)
     except StoreError:
         return {}
     return {one: formats.id_prefix(one, digits) for one in ids}

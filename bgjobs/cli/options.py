@@ -1,5 +1,6 @@
 """Options that several commands have, and the types of their values."""
 
+import getpass
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from string import hexdigits
@@ -88,6 +89,21 @@ def key_value(text: str) -> tuple[str, str]:
     return key, value
 
 
+def user_name() -> str | None:
+    """Return the name of the user of the operating system, or None if it has none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may run under an id without a name
+        return None
+
+
+def author(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    """Check the name of who does something; refuse one that shows nothing."""
+    if name is not None and not name.strip():
+        raise click.BadParameter("expected a name, found an empty one")
+    return name
+
+
 json_option: Decorator = click.option("--json", "with_json", is_flag=True, help="Print JSON.")
 yes_option: Decorator = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 dry_run_option: Decorator = click.option(
@@ -99,15 +115,17 @@ worker_option: Decorator = click.option(
     shell_complete=names.complete_workers,
     help="Only the jobs of this worker.",
 )
-search_option: Decorator = click.option(
-    "--search",
-    metavar="WORDS",
-    help="Only failed jobs whose error has these words in its first line; db* is a prefix.",
-)
 delay_option: Decorator = click.option(
     "--in", "delay", type=duration, metavar="TIME", help="Run it after this time, such as 15m."
 )
 at_option: Decorator = click.option(
     "--at", type=timestamp, metavar="TIME", help="Run it at this time."
+)
+by_option: Decorator = click.option(
+    "--by",
+    default=user_name,
+    metavar="NAME",
+    callback=author,
+    help="Who does it, for the history of the job; by default the name of your user.",
 )
 ids_argument: Decorator = click.argument("job_ids", metavar="[ID]...", type=job_id, nargs=-1)

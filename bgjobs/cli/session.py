@@ -10,13 +10,13 @@ import click
 from attrs import define, evolve
 
 import bgjobs
+from bgjobs._core.exceptions import unwrapped
 from bgjobs.cli.application import load_config
 from bgjobs.cli.errors import CommandError, ExitCode
 from bgjobs.cli.output import terminal
-from bgjobs.errors import unwrapped
 
 if TYPE_CHECKING:
-    from bgjobs import Admin
+    from bgjobs import Client
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,8 +53,8 @@ class CommandSession:
                 "stdout is closed, so nothing was done: the answer needs it", ExitCode.NOT_DONE
             )
 
-    def run(self, work: "Callable[[Admin], Awaitable[T]]", *listeners: "bgjobs.Listener") -> T:
-        """Run `work` with an `Admin` of the application's store, and return its result.
+    def run(self, work: "Callable[[Client], Awaitable[T]]", *listeners: "bgjobs.Listener") -> T:
+        """Run `work` with a client of the application's store, and return its result.
 
         Raises:
             KeyboardInterrupt: After Ctrl-C, once `work` was cancelled and has ended.
@@ -64,8 +64,8 @@ class CommandSession:
         config = evolve(self.config, listeners=[*self.config.listeners, *listeners])
 
         async def main() -> T:
-            async with bgjobs.administer(config) as admin:
-                return await work(admin)
+            async with bgjobs.connect(config) as client:
+                return await work(client)
 
         try:
             with terminal.prints_to_stderr():

@@ -9,9 +9,11 @@ from uuid import UUID
 from attrs import field, frozen
 
 import bgjobs
-from bgjobs.cli.states import COUNT_LIMIT, AnyJob, State, state_time
+from bgjobs.cli.states import COUNT_LIMIT, state_time
 
 Ended = Literal["succeeded", "failed"]
+"""The ends that have a rate; a cancelled job is no failure."""
+Samples = Mapping[Ended, Sequence[bgjobs.EndedJob]]
 _RUNNING_SHOWN = 10
 _FAILED_SHOWN = 5
 _SAMPLED = 1_000
@@ -39,13 +41,13 @@ class Snapshot:
     """The same time by the monotonic clock."""
     queues: Sequence[QueueRow]
     counts: bgjobs.Counts
-    running: Sequence[AnyJob]
+    running: Sequence[bgjobs.Job]
     """The oldest running jobs."""
-    failed: Sequence[AnyJob]
+    failed: Sequence[bgjobs.FailedJob]
     """The newest failed jobs."""
     unhandled: Sequence[bgjobs.UnhandledJobs] = ()
     """Jobs that no process runs."""
-    samples: Mapping[State, Sequence[AnyJob]] = field(factory=dict[State, Sequence[AnyJob]])
+    samples: Samples = field(factory=dict[Ended, Sequence[bgjobs.EndedJob]])
     """The newest jobs of the states whose counts reach the limit."""
     ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
     """The short forms of the ids of its jobs; ids that are missing here are shown whole."""
@@ -62,42 +64,41 @@ class Outage:
     reason: str
 
 
-async def queue_rows(admin: bgjobs.Admin, config: bgjobs.Config) -> list[QueueRow]:
+async def queue_rows(client: bgjobs.Client, config: bgjobs.Config) -> list[QueueRow]:
     """Return the queues of an application, in the order of its configuration."""
-    paused = await admin.paused_queues()
-    owners = [owner.name for owner in await admin.owners()]
+    paused = await client.admin.paused_queues()
+    owners = [owner.name for owner in await client.admin.owners()]
     rows: list[QueueRow] = []
     for queue in config.queues:
         workers = frozenset(worker.name for worker in queue.workers)
-        counts = await admin.count(workers, at_most=COUNT_LIMIT)
+        counts = await client.count(workers, at_most=COUNT_LIMIT)
         is_paused, running = queue.name in paused, owners.count(queue.name)
         rows.append(QueueRow(queue.name, is_paused, running, counts, workers))
     return rows
 
 
-async def take_snapshot(admin: bgjobs.Admin, config: bgjobs.Config) -> Snapshot:
+async def take_snapshot(client: bgjobs.Client, config: bgjobs.Config) -> Snapshot:
     """Read everything that the live view shows."""
-    counts = await admin.count(at_most=COUNT_LIMIT)
+    counts = await client.count(at_most=COUNT_LIMIT)
     return Snapshot(
         datetime.now(UTC),
         time.monotonic(),
-        await queue_rows(admin, config),
+        await queue_rows(client, config),
         counts,
-        await admin.list("running", page=bgjobs.Page(_RUNNING_SHOWN)),
-        await admin.list("failed", page=bgjobs.Page(_FAILED_SHOWN)),
-        await admin.unhandled(),
-        await _samples(admin, counts),
+        await client.list(bgjobs.JobFilter("running"), bgjobs.Page(_RUNNING_SHOWN)),
+        await client.list(bgjobs.JobFilter("failed"), bgjobs.Page(_FAILED_SHOWN)),
+        await client.admin.unhandled(),
+        await _samples(client, counts),
     )
 
 
-async def _samples(
-    admin: bgjobs.Admin, counts: bgjobs.Counts
-) -> Mapping[State, Sequence[AnyJob]]:
-    found: dict[State, Sequence[AnyJob]] = {}
+async def _samples(client: bgjobs.Client, counts: bgjobs.Counts) -> Samples:
+    found: dict[Ended, Sequence[bgjobs.EndedJob]] = {}
+    page = bgjobs.Page(_SAMPLED)
     if counts.succeeded >= COUNT_LIMIT:
-        found["succeeded"] = await admin.list("succeeded", page=bgjobs.Page(_SAMPLED))
+        found["succeeded"] = await client.list(bgjobs.JobFilter("succeeded"), page)
     if counts.failed >= COUNT_LIMIT:
-        found["failed"] = await admin.list("failed", page=bgjobs.Page(_SAMPLED))
+        found["failed"] = await client.list(bgjobs.JobFilter("failed"), page)
     return found
 
 

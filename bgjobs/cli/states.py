@@ -1,45 +1,48 @@
-"""The state of a job, and how many jobs are in a state."""
+"""Reads that several commands share: one job, its time and its error, numbers of jobs."""
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
+from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 import bgjobs
+from bgjobs.errors import UnknownJobError, UnreadableJobError
 
-AnyJob: TypeAlias = bgjobs.Job | bgjobs.SucceededJob | bgjobs.FailedJob
-State: TypeAlias = bgjobs.State
-UNREADABLE = "unreadable"
-"""The state that is shown for a row that is no job."""
+Row: TypeAlias = bgjobs.AnyJob | bgjobs.UnreadableJob
+"""What a row of any state is read as."""
 COUNT_LIMIT = 100_000
 """Counting stops here; a count that reaches it means at least this many."""
 _PAGE = 1_000
 
 
-def state_of(job: AnyJob, now: datetime) -> State:
-    """Return the state of a job."""
-    if isinstance(job, bgjobs.SucceededJob):
-        return "succeeded"
-    if isinstance(job, bgjobs.FailedJob):
-        return "failed"
-    if job.reserved_by is not None:
-        return "running"
-    return "delayed" if job.available_at > now else "waiting"
+async def find(client: bgjobs.Client, job_id: UUID) -> Row:
+    """Return the job or the unreadable row of this id, or raise `UnknownJobError`."""
+    try:
+        found = await client.find(job_id)
+    except UnreadableJobError as error:
+        return error.job
+    if found is None:
+        raise UnknownJobError(job_id)
+    return found
 
 
-def state_time(job: AnyJob) -> datetime:
+def state_time(job: bgjobs.AnyJob) -> datetime:
     """Return when a job ended, or else when it was reserved, or else when it is due."""
-    if isinstance(job, bgjobs.SucceededJob):
-        return job.succeeded_at
-    if isinstance(job, bgjobs.FailedJob):
-        return job.failed_at
-    if job.reserved_by is not None and job.reserved_at is not None:
-        return job.reserved_at
-    return job.available_at
+    match job:
+        case bgjobs.SucceededJob():
+            return job.succeeded_at
+        case bgjobs.FailedJob():
+            return job.failed_at
+        case bgjobs.CancelledJob():
+            return job.cancelled_at
+        case bgjobs.Job():
+            is_running = job.state == "running" and job.reserved_at is not None
+            return job.reserved_at or job.available_at if is_running else job.available_at
 
 
-def last_error(job: AnyJob) -> str | None:
+def last_error(job: bgjobs.AnyJob) -> str | None:
     """Return the whole text of the last error of a job, or None."""
     if isinstance(job, bgjobs.FailedJob):
         return job.error
@@ -69,53 +72,42 @@ class Count:
         return f"{about}{self.least:,} {self.noun}{'' if self.least == 1 else 's'}"
 
 
-@final
-@frozen
-class FailedJobs:
-    """A selection of failed jobs."""
+async def count(client: bgjobs.Client, *wanted: bgjobs.JobFilter[bgjobs.State]) -> Count:
+    """Count the jobs of these filters; where the store cannot count them, read them.
 
-    worker: str | None = None
-    search: str | None = None
-    before: datetime | None = None
-
-    @property
-    def is_narrowed(self) -> bool:
-        """Whether it leaves out any failed jobs."""
-        return self != FailedJobs()
-
-    async def count(self, admin: bgjobs.Admin) -> Count:
-        """Count the selected jobs; where the store cannot count them, read them."""
-        if self.search is None and self.before is None:
-            names = None if self.worker is None else [self.worker]
-            found = (await admin.count(names, at_most=COUNT_LIMIT)).failed
-        else:
-            found = await count_read(admin, "failed", self._is_in, self.worker, self.search)
-        return Count(min(found, COUNT_LIMIT), "failed job")
-
-    def _is_in(self, job: AnyJob) -> bool:
-        return self.before is None or state_time(job) < self.before
+    The noun of the count is that of the last filter.
+    """
+    least, noun = 0, "job"
+    for one in wanted:
+        least += await _count_of(client, one)
+        noun = noun_of(one.state)
+    return Count(min(least, COUNT_LIMIT), noun)
 
 
-async def count_unreadable(admin: bgjobs.Admin) -> Count:
-    """Count the rows that are no jobs."""
-    found = (await admin.count((), at_most=COUNT_LIMIT)).unreadable
-    return Count(min(found, COUNT_LIMIT), "unreadable row")
+def noun_of(state: bgjobs.State) -> str:
+    """Return what a row of a state is called."""
+    return "unreadable row" if state == "unreadable" else f"{state} job"
+
+
+async def _count_of(client: bgjobs.Client, wanted: bgjobs.JobFilter[bgjobs.State]) -> int:
+    if wanted != bgjobs.JobFilter(wanted.state, name=wanted.name):
+        return await count_read(client, wanted)
+    names = None if wanted.name is None else [wanted.name]
+    found: int = getattr(await client.count(names, at_most=COUNT_LIMIT), wanted.state)
+    return found
 
 
 async def count_read(
-    admin: bgjobs.Admin,
-    state: State,
-    is_counted: Callable[[AnyJob], bool],
-    worker: str | None = None,
-    search: str | None = None,
+    client: bgjobs.Client,
+    wanted: bgjobs.JobFilter[bgjobs.State],
+    is_counted: Callable[[Any], bool] = lambda _: True,
 ) -> int:
-    """Count jobs of a state by reading them, up to `COUNT_LIMIT`."""
-    found = 0
-    page = bgjobs.Page(_PAGE)
+    """Count jobs of a filter by reading them, up to `COUNT_LIMIT`."""
+    found, page = 0, bgjobs.Page(_PAGE)
     while found < COUNT_LIMIT:
-        jobs = await admin.list(state, name=worker, search=search, page=page)
+        jobs = await client.list(wanted, page)
         found += sum(1 for job in jobs if is_counted(job))
-        if len(jobs) < _PAGE:
+        if jobs.after is None:
             break
-        page = page.behind(jobs)
+        page = evolve(page, after=jobs.after)
     return found

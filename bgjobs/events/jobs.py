@@ -101,16 +101,19 @@ class JobDiscarded:
 @final
 @frozen
 class JobCancelled:
-    """An operator cancelled a job that was reserved; it is stored as failed.
+    """An operator cancelled a job that was reserved; it is stored as cancelled.
 
     The handler may have ended before its queue read the cancellation: it raised, or it raised
-    `Snooze`.
+    `Snooze`. Or its process had died.
     """
 
     queue: str
+    """The queue that had reserved it; empty if that is not known any longer."""
     job: Job
     reason: str = field(repr=False)
     """The reason that the operator gave."""
+    by: str | None = None
+    """Who cancelled it; None if the caller named no one."""
 
 
 @final

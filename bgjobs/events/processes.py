@@ -49,7 +49,7 @@ class OccurrencesMissed:
 @final
 @frozen
 class ScheduledJobPaused:
-    """`ScheduledJobControl.pause` was called in this process."""
+    """`ScheduleControl.pause` was called in this process."""
 
     scheduled_job: str
 
@@ -57,7 +57,7 @@ class ScheduledJobPaused:
 @final
 @frozen
 class ScheduledJobResumed:
-    """`ScheduledJobControl.resume` was called in this process."""
+    """`ScheduleControl.resume` was called in this process."""
 
     scheduled_job: str
 
@@ -152,14 +152,11 @@ class MonitorReleased:
 @final
 @frozen
 class MonitorFailed:
-    """The monitor stored a job of a dead owner as failed.
-
-    The job passed a limit, or an operator had cancelled it.
-    """
+    """The monitor stored a job of a dead owner as failed, because it passed a limit."""
 
     job: Job
     error: str = field(repr=False)
-    """Which limit was passed, or the reason of the cancellation."""
+    """Which limit was passed."""
 
 
 @final

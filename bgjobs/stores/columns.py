@@ -1,4 +1,8 @@
-"""The columns of stored jobs, in the order in which every statement returns them.
+"""The columns of stored jobs: the one place that lists them.
+
+Statements name columns by placeholders, which `ColumnLists` replaces. A new column of a job is
+added to the lists below, to `decoder.Decoder.job` and to the values of `bgjobs._core.jobs`; one
+that is given at enqueueing also to `ENQUEUED` and to the codecs.
 
 Statements do not return texts that are longer than any that bgjobs writes. Instead of such a
 text they return null where the column cannot be null, and an empty text where it can. Both are
@@ -6,11 +10,12 @@ refused by the decoder.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import final
 
 from attrs import frozen
 
+from bgjobs._core.history import KEPT_HISTORY
 from bgjobs._core.jobs import LARGEST_COUNT
 from bgjobs._core.occurrences import KEY_PREFIX
 from bgjobs._core.outcomes import KEPT_ERRORS
@@ -29,7 +34,10 @@ BYTES = {
     "errors": KEPT_ERRORS * (LONGEST_ESCAPED * LONGEST_ERROR + 256),
     "occurrence": 65_536,
     "metadata": 4 * LONGEST_ESCAPED * LONGEST_METADATA,
+    "history": 2 * KEPT_HISTORY * LONGEST_ESCAPED * 1_024,
     "error": LONGEST_CHARACTER * LONGEST_ERROR,
+    "cancel_reason": LONGEST_CHARACTER * LONGEST_ERROR,
+    "cancelled_by": LONGEST_CHARACTER * LONGEST_NAME,
 }
 """The largest number of bytes of a text, by column."""
 
@@ -50,19 +58,71 @@ JOB = (
     "errors",
     "occurrence",
     "metadata",
+    "history",
 )
 """The columns of a live job. Ended jobs have more columns after these."""
 SUCCEEDED = (*JOB, "succeeded_at")
 FAILED = (*JOB, "error", "failed_at")
-UNREADABLE = (*JOB[1:], "succeeded_at", "error", "failed_at")
+CANCELLED = (*JOB, "cancel_reason", "cancelled_by", "cancelled_at")
+UNREADABLE = (*JOB[1:], *SUCCEEDED[len(JOB) :], *FAILED[len(JOB) :], *CANCELLED[len(JOB) :])
 """The columns that the table of unreadable rows has after the id of the job."""
-MAY_BE_NULL = frozenset({"reserved_at", "reserved_by", "unique_key", "occurrence", "metadata"})
-_LISTS = {"job": JOB, "succeeded": SUCCEEDED, "failed": FAILED, "unreadable": UNREADABLE}
-_TIMES = ("created_at", "available_at", "reserved_at", "succeeded_at", "failed_at")
-_COUNTS = ("attempts", "crashes", "interruptions", "reservations")
+ENQUEUED = (
+    "id",
+    "name",
+    "payload",
+    "priority",
+    "available_at",
+    "unique_key",
+    "occurrence",
+    "metadata",
+)
+"""What a request gives; the other columns have defaults."""
+SETTLED = ("attempts", "crashes", "interruptions", "errors", "history")
+"""What the end of a run without success writes into the row of its job."""
+KEPT = ("name", "payload", "priority", "reservations", "created_at", "errors", "metadata")
+"""What a retry keeps. The count of reservations goes on, so that a process that still holds an
+old reservation cannot settle the new one."""
+MAY_BE_NULL = frozenset(
+    {
+        "reserved_at",
+        "reserved_by",
+        "unique_key",
+        "occurrence",
+        "metadata",
+        "history",
+        "cancelled_by",
+    }
+)
+_LISTS: Mapping[str, Sequence[str]] = {
+    "job": JOB,
+    "succeeded": SUCCEEDED,
+    "failed": FAILED,
+    "cancelled": CANCELLED,
+    "unreadable": UNREADABLE,
+    "enqueued": ENQUEUED,
+    "settled": SETTLED,
+    "kept": KEPT,
+}
+TIMES = (
+    "created_at",
+    "available_at",
+    "reserved_at",
+    "succeeded_at",
+    "failed_at",
+    "cancelled_at",
+)
+COUNTS = ("attempts", "crashes", "interruptions", "reservations")
 _NEVER_EMPTY = ("name", "unique_key")
+_RESERVED = {
+    "reservations": "{}reservations + 1",
+    "reserved_at": ":now",
+    "reserved_by": ":owner",
+}
+"""The columns that a reservation changes, and their new values."""
 _PLACEHOLDER = re.compile(
-    r"\{(limited|\w+_(?:columns|cut|limits|names))(?: of)?(?: (\w+)(?:\.(\w+))?)?\}"
+    r"\{(limited|[a-z]+_(?:columns|cut|held|limits|names|set|values))"
+    r"(?: of (\w+)| (\w+)\.(\w+))?(?: by (\w+))?(?: without (\w+))?"
+    r"(?: from (\d+))?\}"
 )
 
 
@@ -71,11 +131,19 @@ _PLACEHOLDER = re.compile(
 class ColumnLists:
     """Replaces placeholders for columns in the statements of one dialect.
 
-    - ``{job_columns}``, and the same with ``succeeded``, ``failed`` and ``unreadable``: the
-      list of columns, without texts that are too long; ``{job_columns of alias}`` qualifies
-      them.
+    A placeholder begins with the name of a list, such as ``job``, ``failed`` or ``settled``.
+
+    - ``{job_columns}``: the columns as they are read, without texts that are too long;
+      ``{job_columns of alias}`` qualifies them.
     - ``{limited alias.column}``: one such column.
-    - ``{job_names}``: all columns but the id.
+    - ``{job_names}``, ``{job_names of alias}``: all columns but the id, as they are stored;
+      ``{job_names of alias by other}`` takes those in `SETTLED` from another alias.
+    - ``{job_names without column}``: the same, except for a column that has a value of its own.
+    - ``{settled_set of alias}``: assignments of the columns of this name.
+    - ``{settled_values}``, ``{settled_values from 3}``: the values of the columns in the
+      parameters of the statement; the number is the place of the first one.
+    - ``{job_held of alias}``: the columns as they will be read when the job is reserved for
+      ``:owner`` at the time ``:now``.
     - ``{job_cut}``: the list with only the beginning of each text.
     - ``{job_limits}``: a condition that is true for a row within all bounds.
     """
@@ -86,33 +154,51 @@ class ColumnLists:
     """Returns a condition that is true for times from the year 1 to 9999."""
     beginning: Callable[[str], str]
     """Returns an expression for the beginning of a text, one character longer than shown."""
+    value: Callable[[str, int], str]
+    """Returns the expression for the values of a column, and of a place, in the parameters."""
 
-    def fill(self, text: str) -> str:
-        """Return a statement with all placeholders for columns replaced."""
-        return _PLACEHOLDER.sub(self._filled, text)
+    def fill(self, text: str, *, only_ids: bool = False) -> str:
+        """Return a statement with all placeholders for columns replaced.
+
+        With `only_ids`, the columns that are read are the id alone.
+        """
+
+        def filled(found: re.Match[str]) -> str:
+            if only_ids and found[1].endswith("_columns"):
+                return f"{found[2]}.id" if found[2] else "id"
+            return self._filled(found)
+
+        return _PLACEHOLDER.sub(filled, text)
 
     def _filled(self, found: re.Match[str]) -> str:
-        kind, alias, column = found.groups()
+        kind, alias, owner, column, other, left_out, start = found.groups()
         if kind == "limited":
-            return self._limited(f"{alias}.", column)
+            return self._limited(f"{owner}.", column)
         table, _, what = kind.partition("_")
-        if what == "limits":
-            return " and ".join(filter(None, map(self._within, _LISTS[table])))
-        if what == "names":
-            return ", ".join(one for one in _LISTS[table] if one != "id")
-        if what == "cut":
-            return ", ".join(map(self._cut, _LISTS[table]))
+        listed = [one for one in _LISTS[table] if one != left_out]
         prefix = f"{alias}." if alias else ""
-        return ", ".join(self._named(prefix, one) for one in _LISTS[table])
+        if what == "limits":
+            return " and ".join(filter(None, map(self._within, listed)))
+        forms: dict[str, Callable[[], Iterable[str]]] = {
+            "columns": lambda: (self._named(prefix, one) for one in listed),
+            "names": lambda: _names(listed, prefix, f"{other}." if other else prefix),
+            "set": lambda: (f"{one} = {prefix}{one}" for one in listed),
+            "held": lambda: (self._held(prefix, one) for one in listed),
+            "cut": lambda: map(self._cut, listed),
+            "values": lambda: (
+                self.value(one, place) for place, one in enumerate(listed, int(start or 0))
+            ),
+        }
+        return ", ".join(forms[what]())
 
     def _within(self, column: str) -> str:
         """Return the condition for one column; null fulfils it where the column may be null."""
-        if column in _COUNTS:
+        if column in COUNTS:
             return f"{column} between 0 and {LARGEST_COUNT}"
         if column in BYTES:
             least = 1 if column in _NEVER_EMPTY else 0
             within = f"{self.length(column)} between {least} and {BYTES[column]}"
-        elif column in _TIMES:
+        elif column in TIMES:
             within = self.in_calendar(column)
         else:
             return ""
@@ -125,6 +211,11 @@ class ColumnLists:
         limited = self._limited(prefix, column)
         return limited if column not in BYTES else f"{limited} as {column}"
 
+    def _held(self, prefix: str, column: str) -> str:
+        if column in _RESERVED:
+            return _RESERVED[column].format(prefix)
+        return self._limited(prefix, column)
+
     def _limited(self, prefix: str, column: str) -> str:
         full = f"{prefix}{column}"
         if column not in BYTES:
@@ -133,3 +224,10 @@ class ColumnLists:
         if column in MAY_BE_NULL:
             return f"case when {full} is null or {size} then {full} else '' end"
         return f"case when {size} then {full} end"
+
+
+def _names(listed: Iterable[str], prefix: str, settled: str) -> Iterator[str]:
+    """Yield all columns but the id; those in `SETTLED` have a prefix of their own."""
+    for one in listed:
+        if one != "id":
+            yield f"{settled if one in SETTLED else prefix}{one}"

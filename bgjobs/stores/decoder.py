@@ -7,12 +7,20 @@ A row that cannot be read becomes an `UnreadableJob`, which says why, and affect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeVar, final
 from uuid import UUID, uuid5
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
-from bgjobs._core.jobs import LARGEST_COUNT, FailedJob, Job, SucceededJob, UnreadableJob
+from bgjobs._core.jobs import (
+    LARGEST_COUNT,
+    AnyJob,
+    CancelledJob,
+    FailedJob,
+    Job,
+    SucceededJob,
+    UnreadableJob,
+)
 from bgjobs._core.requests import LOWEST_PRIORITY
 from bgjobs._core.text import is_utf8, value_text
 from bgjobs.errors import UnreadableJobError
@@ -22,15 +30,19 @@ from bgjobs.stores.json_columns import (
     as_count,
     as_text,
     load_errors,
+    load_history,
     load_metadata,
     load_occurrence,
 )
 
 Row = Sequence[Any]
 """A row as the driver returns it: values of any type, in the order of `columns`."""
-Table = Literal["jobs", "jobs_succeeded", "jobs_failed"]
-TABLES: tuple[Table, ...] = ("jobs", "jobs_succeeded", "jobs_failed")
+Table = Literal["jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled"]
+TABLES: tuple[Table, ...] = ("jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled")
 """All tables of jobs, in the order in which statements use them."""
+
+E = TypeVar("E", SucceededJob, FailedJob, CancelledJob)
+J = TypeVar("J", Job, AnyJob)
 
 LONGEST_SHOWN = 1_000
 """Characters of one column of an `UnreadableJob`. Longer texts are cut."""
@@ -38,6 +50,7 @@ _LISTS: Mapping[Table, Sequence[str]] = {
     "jobs": columns.JOB,
     "jobs_succeeded": columns.SUCCEEDED,
     "jobs_failed": columns.FAILED,
+    "jobs_cancelled": columns.CANCELLED,
 }
 _SHARED = len(columns.JOB)
 _APART = ("id", *columns.UNREADABLE)
@@ -66,6 +79,7 @@ class Decoder:
         try:
             name, payload, key = row[1], row[2], row[12]
             reserved_at, reserved_by, occurrence, metadata = row[10], row[11], row[14], row[15]
+            history = row[16]
             # The bitwise or of the counters is below a power of two only if each counter is.
             if not (
                 0 <= row[4] | row[5] | row[6] | row[7] <= LARGEST_COUNT
@@ -93,37 +107,66 @@ class Decoder:
                 errors=() if row[13] == NONE else load_errors(row[13]),
                 occurrence=None if occurrence is None else load_occurrence(occurrence),
                 metadata={} if metadata is None else load_metadata(metadata),
+                history=() if history is None else load_history(history),
+                state="waiting" if reserved_by is None else "running",
             )
         except Exception:  # noqa: BLE001 - a row may have any values, and other jobs must go on
             return self.unreadable("jobs", row)
 
     def succeeded(self, row: Row) -> SucceededJob | UnreadableJob:
         """Return a succeeded job."""
-        job = self.job(row[:_SHARED])
-        with suppress(Exception):  # the row may have any values
-            if isinstance(job, Job):
-                at = self.as_time(row[_SHARED])
-                return SucceededJob(**asdict(job, recurse=False), succeeded_at=at)
-        return self.unreadable("jobs_succeeded", row)
+        [at] = row[_SHARED:]
+        return self._ended(
+            "jobs_succeeded", row, SucceededJob, lambda: {"succeeded_at": self.as_time(at)}
+        )
 
     def failed(self, row: Row) -> FailedJob | UnreadableJob:
         """Return a failed job."""
+        error, at = row[_SHARED:]
+        return self._ended(
+            "jobs_failed",
+            row,
+            FailedJob,
+            lambda: {"error": as_text(error), "failed_at": self.as_time(at)},
+        )
+
+    def cancelled(self, row: Row) -> CancelledJob | UnreadableJob:
+        """Return a cancelled job."""
+        reason, by, at = row[_SHARED:]
+        return self._ended(
+            "jobs_cancelled",
+            row,
+            CancelledJob,
+            lambda: {
+                "reason": as_text(reason),
+                "cancelled_by": None if by is None else as_text(by),
+                "cancelled_at": self.as_time(at),
+            },
+        )
+
+    def _ended(
+        self, table: Table, row: Row, kind: type[E], end: Callable[[], Mapping[str, Any]]
+    ) -> E | UnreadableJob:
+        """Return an ended job, made of the columns of a job and those of its end."""
         job = self.job(row[:_SHARED])
         with suppress(Exception):  # the row may have any values
             if isinstance(job, Job):
-                error, at = as_text(row[_SHARED]), self.as_time(row[_SHARED + 1])
-                return FailedJob(**asdict(job, recurse=False), error=error, failed_at=at)
-        return self.unreadable("jobs_failed", row)
+                values = asdict(job, recurse=False)
+                del values["state"]
+                return kind(**values, **end())
+        return self.unreadable(table, row)
 
-    def of(
-        self, table: Table
-    ) -> Callable[[Row], Job | SucceededJob | FailedJob | UnreadableJob]:
+    def of(self, table: Table) -> Callable[[Row], AnyJob | UnreadableJob]:
         """Return the function that decodes the rows of this table."""
-        if table == "jobs":
-            return self.job
-        return self.succeeded if table == "jobs_succeeded" else self.failed
+        decoders: dict[Table, Callable[[Row], AnyJob | UnreadableJob]] = {
+            "jobs": self.job,
+            "jobs_succeeded": self.succeeded,
+            "jobs_failed": self.failed,
+            "jobs_cancelled": self.cancelled,
+        }
+        return decoders[table]
 
-    def single(self, table: Table, row: Row) -> Job | SucceededJob | FailedJob:
+    def single(self, table: Table, row: Row) -> AnyJob:
         """Return the job of a row of this table; `UnreadableJobError` if it cannot be read."""
         found = self.of(table)(row)
         if isinstance(found, UnreadableJob):
@@ -131,7 +174,7 @@ class Decoder:
         return found
 
     def set_apart(self, row: Row, longest: int = LONGEST_SHOWN) -> UnreadableJob:
-        """Return a row of `jobs_unreadable`, which has the columns of all three tables.
+        """Return a row of `jobs_unreadable`, which has the columns of all tables.
 
         Texts are cut after `longest` characters.
         """
@@ -224,10 +267,21 @@ class Decoder:
             "errors": (load_errors, f"the errors of attempts as JSON, {_at_most('errors')}"),
             "occurrence": (load_occurrence, f"a run of a schedule, {_at_most('occurrence')}"),
             "metadata": (load_metadata, f"texts by name as JSON, {_at_most('metadata')}"),
+            "history": (load_history, f"a history as JSON, {_at_most('history')}"),
             "succeeded_at": time,
             "error": (as_text, _at_most("error")),
             "failed_at": time,
+            "cancel_reason": (as_text, _at_most("cancel_reason")),
+            "cancelled_by": (as_text, _at_most("cancelled_by")),
+            "cancelled_at": time,
         }
+
+
+def as_of(job: J, now: datetime) -> J:
+    """Return a job that was read at this time of the store, with its state at the time."""
+    if isinstance(job, Job) and job.reserved_by is None and job.available_at > now:
+        return evolve(job, state="delayed")
+    return job
 
 
 def first_of_each_job(found: Iterable[Row]) -> list[Any]:

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from attrs import evolve
 
+from bgjobs._core.history import EndOfReservation, HistoryEntry, PastEnd, PastReservation
+from bgjobs._core.ids import parsed_id
 from bgjobs._core.jobs import AttemptError
 from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.text import is_utf8
@@ -104,6 +106,83 @@ def _iso_instant(text: object) -> datetime:
 
 def _text(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
+
+
+RESERVATION, END = "reservation", "end"
+"""The first value of each entry of a history. SQL writes the entries of ends: see `retry`."""
+_RESERVATION_ENDS = get_args(EndOfReservation)
+
+
+def dump_history(history: tuple[HistoryEntry, ...]) -> str | None:
+    """Return a history as a JSON array of arrays; None if it is empty."""
+    if not history:
+        return None
+    rows = [_history_row(one) for one in history]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+
+def _history_row(one: HistoryEntry) -> list[Any]:
+    if isinstance(one, PastEnd):
+        times = to_microseconds(one.at), to_microseconds(one.retried_at)
+        return [END, one.state, times[0], one.text, one.by, times[1], one.retried_by]
+    return [
+        RESERVATION,
+        one.number,
+        str(one.owner),
+        one.queue,
+        one.node,
+        one.attempt,
+        to_microseconds(one.reserved_at),
+        to_microseconds(one.ended_at),
+        one.ended,
+    ]
+
+
+def load_history(text: str | None) -> tuple[HistoryEntry, ...]:
+    """Read what `dump_history` wrote; `ValueError` for anything else."""
+    return (
+        ()
+        if text is None
+        else tuple(_load_entry(as_array(row)) for row in as_array(parsed(text)))
+    )
+
+
+def _load_entry(row: Sequence[Any]) -> HistoryEntry:
+    kind, *values = row
+    if kind == RESERVATION:
+        number, owner, queue, node, attempt, reserved_at, ended_at, ended = values
+        return PastReservation(
+            number=as_count(number),
+            owner=parsed_id(as_text(owner)),
+            queue=as_text(queue),
+            node=as_text(node),
+            attempt=as_count(attempt),
+            reserved_at=_instant(reserved_at),
+            ended_at=_instant(ended_at),
+            ended=_one_of(ended, _RESERVATION_ENDS),
+        )
+    state, at, text, by, retried_at, retried_by = values
+    if kind != END:
+        raise ValueError("expected an entry of a history")
+    return PastEnd(
+        state=_one_of(state, ("failed", "cancelled")),
+        at=_instant(at),
+        text=readable(text),  # SQL copied it, and SQLite accepts what is not UTF-8
+        by=None if by is None else readable(by),
+        retried_at=_instant(retried_at),
+        retried_by=None if retried_by is None else as_text(retried_by),
+    )
+
+
+def readable(found: object) -> str:
+    """Return a text in which what is not UTF-8 is replaced; `ValueError` for anything else."""
+    return _of_type(found, str).encode(errors="replace").decode()
+
+
+def _one_of(found: object, words: Sequence[str]) -> Any:
+    if found not in words:
+        raise ValueError(f"expected one of {words}")
+    return found
 
 
 def dump_metadata(metadata: tuple[tuple[str, str], ...]) -> str | None:

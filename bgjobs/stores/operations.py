@@ -12,9 +12,10 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs._core.arguments import check_instant, check_name
-from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
-from bgjobs.stores.pages import FIRST_PAGE, Page
+from bgjobs._core.jobs import FailedJob, Job, State, UnreadableJob
+from bgjobs._core.outcomes import Cancelled
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import Commands
 
@@ -25,32 +26,9 @@ class Cancellation:
     """The result of cancelling jobs."""
 
     ended: Sequence[UUID]
-    """Jobs that waited. They are stored as failed."""
+    """Jobs that waited. They are stored as cancelled."""
     asked: Sequence[UUID]
     """Jobs that are running. Their owners were asked to cancel them."""
-
-
-@final
-@frozen(kw_only=True)
-class Failures:
-    """A filter of failed jobs; by default all of them."""
-
-    name: str | None = None
-    """The name of the worker."""
-    words: Sequence[str] = ()
-    """Words that all occur in the first line of the error, in any case.
-
-    A star after the last word makes it match the beginning of a word.
-    """
-    before: datetime | None = None
-    """Only jobs that failed before this time."""
-
-    def __attrs_post_init__(self) -> None:
-        check_name("name", self.name, optional=True)
-        check_instant("before", self.before)
-
-
-ALL_FAILURES = Failures()
 
 
 @final
@@ -98,7 +76,10 @@ class Operations(Protocol):
     """What operators do with a store."""
 
     def commands(self, owners: Collection[UUID]) -> Commands:
-        """Return what operators want from these owners now, as `Store.heartbeat` does."""
+        """Return the paused queues, and which jobs of these owners are to be cancelled.
+
+        A process reads it when a `Notice` reports commands, and every `heartbeat_interval`.
+        """
         ...
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
@@ -110,12 +91,16 @@ class Operations(Protocol):
         ...
 
     def cancel(
-        self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
+        self,
+        job_ids: Collection[UUID],
+        cancelled: Cancelled,
+        *,
+        now: datetime | None = None,
     ) -> Cancellation:
-        """Store waiting jobs as failed, and ask the owners of running jobs to cancel them.
+        """Store waiting jobs as cancelled, and ask the owners of running jobs to cancel them.
 
-        The error of the failed jobs is ``Cancelled:`` and the reason. A waiting occurrence ends
-        like any other job. No occurrence follows it, so its scheduled job plans a new one.
+        A waiting occurrence ends like any other job. No occurrence follows it, so its scheduled
+        job plans a new one.
 
         The request to cancel a running job is stored, and `Store.write` reads it when the job
         would be put back. So the job ends even if no owner received the request in time. A job
@@ -132,12 +117,20 @@ class Operations(Protocol):
         ...
 
     def retry(
-        self, job_ids: Collection[UUID], *, now: datetime | None = None
+        self,
+        job_ids: Collection[UUID],
+        *,
+        by: str | None = None,
+        now: datetime | None = None,
     ) -> Sequence[UUID]:
-        """Retry failed jobs now with a full retry budget. Return the ids that were retried.
+        """Retry failed and cancelled jobs now with a full retry budget.
 
-        The jobs keep id, arguments and errors. A job whose unique key another live job has is
-        not retried. A job that ran for a schedule runs independently of it.
+        The jobs keep id, arguments, errors and history, to which the end and the retry are
+        added as a `PastEnd`. A job whose unique key another live job has is not retried. A job
+        that ran for a schedule runs independently of it.
+
+        Returns:
+            The ids that were retried.
         """
         ...
 
@@ -156,51 +149,17 @@ class Operations(Protocol):
         """
         ...
 
-    def prune_worker(
+    def list_ids(
         self,
-        name: str,
-        *,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
-        limit: int,
-        skip: int = 0,
-        now: datetime | None = None,
-    ) -> int:
-        """Delete old ended jobs of this worker, as `Store.prune` does for all workers.
-
-        Jobs are deleted by id, lowest first, which is not always the order in which they ended.
-        The first `skip` jobs of each state are left out.
-        """
-        ...
-
-    def get_failed(
-        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        """Return failed jobs, newest first.
-
-        With words, the order is that of the failures, latest first. The result is a `Listing`
-        then, whose `after` is the cursor of the next page.
-
-        Raises:
-            ValueError: There are words, and `Page.after` is an id instead of a cursor.
-        """
-        ...
-
-    def get_failed_ids(
-        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
-    ) -> Sequence[UUID]:
-        """Return the ids of failed jobs, in the order of `get_failed`."""
-        ...
-
-    def get_waiting(
-        self,
-        name: str | None = None,
-        *,
-        delayed: bool,
+        wanted: JobFilter[State],
         page: Page = FIRST_PAGE,
+        *,
         now: datetime | None = None,
-    ) -> Sequence[Job]:
-        """Return the waiting jobs that are due, or those that are delayed, oldest first."""
+    ) -> Listing[UUID]:
+        """Return the ids of the jobs that `Store.list` returns, in the same order.
+
+        The filter has no metadata, and its state is not ``"unreadable"``.
+        """
         ...
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
@@ -213,12 +172,6 @@ class Operations(Protocol):
 
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return live jobs that have an occurrence and the key of a schedule, oldest first."""
-        ...
-
-    def get_named_running(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[Job]:
-        """Return reserved jobs of one worker or of all, oldest first."""
         ...
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
@@ -235,17 +188,11 @@ class Operations(Protocol):
         """
         ...
 
-    def get_unreadable(
-        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
-    ) -> Sequence[UnreadableJob]:
-        """Return rows that were set apart, newest first.
+    def find_unreadable(self, job_id: UUID, *, longest: int = 1_000) -> UnreadableJob | None:
+        """Return the row that was set apart with this id, or whose job had it, or None.
 
         Texts of columns are cut after `longest` characters.
         """
-        ...
-
-    def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
-        """Return the row that was set apart with this id, or whose job had it, or None."""
         ...
 
     def count_unreadable(self, *, at_most: int | None = None) -> int:
@@ -280,7 +227,11 @@ class Operations(Protocol):
         ...
 
     def restore(self, failed: Sequence[FailedJob]) -> Sequence[UUID]:
-        """Store failed jobs as they are. Return the ids of those that were not stored yet."""
+        """Store failed jobs as they are, their history included.
+
+        Returns:
+            The ids of those that were not stored yet.
+        """
         ...
 
     def schema_version(self) -> int:

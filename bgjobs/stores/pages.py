@@ -73,7 +73,7 @@ class Listing(list[T]):
         self.unreadable = unreadable
         """Rows of the page that cannot be read. They are not among the jobs."""
         self.after = after
-        """The position after the last row, whether it could be read or not; None if unknown."""
+        """Where the next page begins; None if no row follows, or if it is not known."""
 
 
 def unreadable_in(found: Sequence[object]) -> Sequence[UnreadableJob]:
@@ -148,11 +148,12 @@ def words_of(text: str) -> Sequence[str]:
     return tuple(words)
 
 
-def are_in(words: Sequence[str], text: str) -> bool:
+def are_in(words: Sequence[str], text: str, *, is_beginning: bool = True) -> bool:
     """Whether a text has all of these words; the last may be the beginning of a word."""
-    *whole, beginning = (word.casefold() for word in words)
+    *whole, last = (word.casefold() for word in words)
     found = {word.casefold() for word in _WORD.findall(text)}
-    return found.issuperset(whole) and any(word.startswith(beginning) for word in found)
+    has_last = last in found or (is_beginning and any(word.startswith(last) for word in found))
+    return has_last and found.issuperset(whole)
 
 
 def checked(words: Sequence[str]) -> tuple[Sequence[str], bool]:

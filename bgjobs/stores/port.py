@@ -25,15 +25,20 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.pages import FIRST_PAGE, Page
-from bgjobs.stores.types import Counts, NewJob, Owner, Renewal, Written
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
+from bgjobs.stores.types import Counts, NewJob, Notice, Renewal, Written
 
 if TYPE_CHECKING:  # a fifth of the time that `import bgjobs` takes, and needed by no producer
     from bgjobs.events import Listener
+
+
+COUNTED = 100_000
+"""Jobs counted of each state by default; counting more takes noticeable time."""
 
 
 class ChangeSource(Protocol):
@@ -52,15 +57,15 @@ class ChangeSource(Protocol):
         """Return the descriptor to wait for; called only where `interval` is None."""
         ...
 
-    def poll(self) -> Collection[str] | None:
-        """Return the names of workers that have new jobs.
+    def poll(self) -> Notice:
+        """Return what has changed since the last call.
 
-        It is also called after a long time without a notification, to find out whether the
-        source still works.
+        It is also called after a long time without a notice, to find out whether the source
+        still works.
 
         Returns:
-            Names in no particular order; empty when nothing changed; None when any worker may
-            have new jobs.
+            One notice of all changes, or `Notice()` when nothing changed. A source that only
+            sees that there was a change returns `ANY_CHANGE`.
 
         Raises:
             StoreUnavailableError: The source is broken, or it found a change that its
@@ -96,7 +101,7 @@ class Store(Protocol):
 
     @property
     def needs_notify(self) -> bool:
-        """Whether the change sources of other processes learn of new jobs only by `notify`."""
+        """Whether the change sources of other processes learn of a change only by `notify`."""
         ...
 
     def open(self) -> None:
@@ -144,8 +149,8 @@ class Store(Protocol):
         of a job that ends.
 
         If `Operations.cancel` has marked a job that a `Requeue` puts back, the job is stored as
-        failed in the same transaction, with the counters and errors of the `Requeue`, and is
-        reported in `Written.cancelled`. Jobs that follow it are not stored.
+        cancelled in the same transaction, with the counters, the errors and the history of the
+        `Requeue`, and is reported in `Written.cancelled`. Jobs that follow it are not stored.
 
         A write whose answer was lost can be repeated with `NewJob.repeated`. An id that is
         already stored, live or ended, is not stored again. A live job is returned as it is
@@ -228,7 +233,9 @@ class Store(Protocol):
         """
         ...
 
-    def find_unique(self, name: str, unique_key: str) -> Job | None:
+    def find_unique(
+        self, name: str, unique_key: str, *, now: datetime | None = None
+    ) -> Job | None:
         """Return the live job of this worker that has this unique key, or None."""
         ...
 
@@ -254,8 +261,8 @@ class Store(Protocol):
     ) -> Renewal:
         """Renew the leases of these owners, so that they end `lease` from now.
 
-        A lease that has ended cannot be renewed. The method uses a connection of its own, so
-        that it waits for no other call of this process.
+        A lease that has ended cannot be renewed. The method does nothing else, and uses a
+        connection of its own, so that it waits for no other call of this process.
         """
         ...
 
@@ -268,38 +275,50 @@ class Store(Protocol):
     def close_owners(
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
-        """Delete these owners and all owners whose lease has ended."""
+        """Delete these owners and all owners whose lease has ended.
+
+        Their names stay known to `find_owners` while a job may refer to them.
+        """
         ...
 
-    def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+    def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
+        """Return these owners, live or not, in no particular order; unknown ones are left out.
+
+        An owner is unknown when each job that it has ended was deleted.
+        """
+        ...
+
+    def find(self, job_id: UUID, *, now: datetime | None = None) -> AnyJob | None:
         """Return the job with this id, live or ended, or None."""
         ...
 
-    def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return waiting and delayed jobs of one worker or of all, oldest first."""
-        ...
+    def list(
+        self,
+        wanted: JobFilter[State],
+        page: Page = FIRST_PAGE,
+        *,
+        now: datetime | None = None,
+    ) -> Listing[Any]:
+        """Return a page of the jobs that a filter selects.
 
-    def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return reserved jobs of one owner or of all, oldest first."""
-        ...
+        Returns:
+            `Job`, `SucceededJob`, `FailedJob` or `CancelledJob`, or `UnreadableJob` for rows
+            that `Operations.set_apart` has moved (none for a store without `Operations`).
+            Waiting, delayed and running jobs are sorted by id, which is the order of creation,
+            the oldest first; the others by id, the newest first; those of a search by the time
+            of the failure, the latest first. Where the listing goes on, `Listing.after` is the
+            position for the next page. At most `filters.EXAMINED` rows are read.
 
-    def get_succeeded(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[SucceededJob]:
-        """Return succeeded jobs of one worker or of all, newest first."""
-        ...
-
-    def get_failed(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        """Return failed jobs of one worker or of all, newest first."""
+        Raises:
+            ValueError: The filter has a search, and `Page.after` is an id instead of a cursor.
+        """
         ...
 
     def count(
         self,
         names: Collection[str] | None = None,
         *,
-        at_most: int | None = None,
+        at_most: int | None = COUNTED,
         now: datetime | None = None,
     ) -> Counts:
         """Count the jobs of these workers, or of all workers with None.
@@ -312,20 +331,25 @@ class Store(Protocol):
 
     def prune(
         self,
+        state: EndState,
+        age: timedelta,
         *,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
+        name: str | None = None,
         limit: int,
         skip: int = 0,
         now: datetime | None = None,
     ) -> int:
-        """Delete succeeded and failed jobs that ended longer ago than the given times.
+        """Delete jobs that ended in this state longer ago than `age`.
+
+        Also forgets the names of owners that no ended job can refer to any longer.
 
         Args:
-            succeeded_for: How long succeeded jobs are kept; None keeps them forever.
-            failed_for: How long failed jobs are kept; None keeps them forever.
-            limit: How many jobs of each state are deleted at most, oldest end first.
-            skip: How many of the oldest jobs of each state are left out.
+            state: Which end the jobs had.
+            age: How long ended jobs are kept.
+            name: The worker of the jobs; None means all workers.
+            limit: How many jobs are deleted at most: of all workers the ones that ended first,
+                of one worker those with the lowest ids.
+            skip: How many jobs, in that order, are left out.
             now: The time to compare with.
 
         Returns:
@@ -333,12 +357,11 @@ class Store(Protocol):
         """
         ...
 
-    def notify(self, names: Collection[str]) -> None:
-        """Notify change sources that these workers have new jobs.
+    def notify(self, notice: Notice) -> None:
+        """Send a notice to the change sources of all processes, this one included.
 
-        Does nothing where change sources see new jobs by themselves. Without names it only
-        makes every change source with a `fileno` readable, that of this process included: one
-        that does not become readable is broken.
+        Does nothing where change sources see changes by themselves. `Notice()` only makes every
+        change source with a `fileno` readable: one that does not become readable is broken.
         """
         ...
 

@@ -45,9 +45,12 @@ class Statements:
         self._ready: dict[str, tuple[str, ...]] = {}
 
     def __getitem__(self, verb: str) -> tuple[str, ...]:
+        """Return the statements of a block; those of ``verb:ids`` read only the ids of jobs."""
         ready = self._ready.get(verb)
         if ready is None:
-            ready = self._ready[verb] = self.filled(blocks(self._package)[verb])
+            name, _, ids = verb.partition(":")
+            text = blocks(self._package)[name]
+            ready = self._ready[verb] = self.filled(text, only_ids=bool(ids))
         return ready
 
     def migration(self, file: str) -> tuple[str, ...]:
@@ -63,9 +66,9 @@ class Statements:
         """Return statements as the text of a file that can be executed."""
         return "".join(f"{statement.strip()};\n\n" for statement in statements)
 
-    def filled(self, text: str) -> tuple[str, ...]:
+    def filled(self, text: str, *, only_ids: bool = False) -> tuple[str, ...]:
         """Return the statements of a text, with the identifiers and columns of the store."""
-        whole = self._columns.fill(text)
+        whole = self._columns.fill(text, only_ids=only_ids)
         filled = _PLACEHOLDER.sub(lambda found: self._quote(found[1]), whole)
         parts = re.split(r";[ \t]*(?:\n|\Z)", filled)
         return tuple(part for part in parts if part.strip())

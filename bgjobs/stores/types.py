@@ -7,29 +7,41 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from bgjobs._core.jobs import Job, Reservation, StoredJob
+from bgjobs._core.history import HistoryEntry, PastEnd, PastReservation
+from bgjobs._core.jobs import EndedJob, EndState, Job, Owner, Reservation, State, StoredJob
 from bgjobs._core.limits import Cap
+from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
 
 __all__ = [
+    "ANY_CHANGE",
     "SCHEMA_VERSION",
+    "Cancel",
+    "Cancelled",
     "Cap",
     "Commands",
     "Counts",
     "Drop",
+    "EndState",
+    "EndedJob",
     "Fail",
+    "HistoryEntry",
     "NewJob",
+    "Notice",
     "Owner",
+    "PastEnd",
+    "PastReservation",
     "Renewal",
     "Requeue",
     "Settlement",
+    "State",
     "StoredJob",
     "Succeed",
     "Written",
 ]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The version of the schema that this bgjobs reads and writes: that of its last migration."""
 
 
@@ -65,24 +77,12 @@ class Written:
     """
     lost: Collection[Reservation]
     """The reservations that did not hold any longer; nothing was written for them."""
-    cancelled: Mapping[Reservation, str] = field(factory=dict[Reservation, str])
-    """Why operators cancelled jobs that a `Requeue` was to put back.
+    cancelled: Mapping[Reservation, Cancelled] = field(factory=dict[Reservation, Cancelled])
+    """Jobs that a `Requeue` was to put back, but that an operator had cancelled.
 
-    They are stored as failed, except for runs of scheduled jobs: such a run stays reserved, so
-    that it can be settled as failed together with the run that follows it.
+    They are stored as cancelled, except for runs of scheduled jobs: such a run stays reserved,
+    so that it can be settled as cancelled together with the run that follows it.
     """
-
-
-@final
-@frozen
-class Owner:
-    """One start of one queue, which holds a lease and reserves jobs under its id."""
-
-    id: UUID
-    name: str
-    """The queue's name."""
-    node: str
-    """Host and process, for people to read; never compared."""
 
 
 @final
@@ -92,8 +92,8 @@ class Commands:
 
     paused: frozenset[str] = frozenset()
     """Names of queues that reserve nothing, on any node."""
-    cancelled: Mapping[UUID, str] = field(factory=dict[UUID, str])
-    """Why running jobs are to be cancelled, by job id."""
+    cancelled: Mapping[UUID, Cancelled] = field(factory=dict[UUID, Cancelled])
+    """Running jobs that are to be cancelled, by job id."""
 
 
 @final
@@ -105,8 +105,36 @@ class Renewal:
     """The owners whose lease was renewed. The leases of the others have ended."""
     now: datetime
     """The time of the store's clock."""
-    commands: Commands = Commands()
-    """What operators want from these owners; empty if the store has no `Operations`."""
+
+
+@final
+@frozen
+class Notice:
+    """Changes that a process reports to others; it is true if it reports any.
+
+    `Notice()` reports none: it only shows that a change source still receives notices.
+    """
+
+    workers: frozenset[str] | None = frozenset()
+    """The workers that have new jobs; None if any worker may have some."""
+    commands: bool = False
+    """Whether an operator has left new commands; see `Operations.commands`."""
+
+    def __bool__(self) -> bool:
+        return self.commands or self.workers is None or bool(self.workers)
+
+    def __or__(self, other: "Notice") -> "Notice":
+        """Return a notice that reports the changes of both."""
+        return Notice(
+            None
+            if self.workers is None or other.workers is None
+            else self.workers | other.workers,
+            self.commands or other.commands,
+        )
+
+
+ANY_CHANGE = Notice(workers=None, commands=True)
+"""Reports that anything may have changed."""
 
 
 @final
@@ -122,5 +150,6 @@ class Counts:
     """Jobs that are reserved."""
     succeeded: int
     failed: int
+    cancelled: int
     unreadable: int = 0
-    """Rows that were set apart because they cannot be read; counted by `Admin.count` only."""
+    """Rows that were set apart because they cannot be read; counted by `Client.count` only."""

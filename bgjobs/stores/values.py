@@ -7,18 +7,25 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob, UnreadableJob
-from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.jobs import AnyJob, Job, Reservation, UnreadableJob
+from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import LONGEST_DELAY, as_instant
 from bgjobs.errors import DuplicateJobError, UnreadableJobError
-from bgjobs.stores.json_columns import in_utc
+from bgjobs.stores.json_columns import in_utc, readable
 from bgjobs.stores.operations import Finding, LiveOwner
 from bgjobs.stores.pages import Cursor, Listing, Page
 from bgjobs.stores.types import Commands, NewJob
 
-J = TypeVar("J", Job, SucceededJob, FailedJob)
-_VERBS = {Succeed: "succeed", Fail: "fail", Requeue: "requeue", Drop: "drop"}
+J = TypeVar("J", bound=AnyJob)
+_VERBS = {
+    Succeed: "succeed",
+    Fail: "fail",
+    Cancel: "cancel",
+    Requeue: "requeue",
+    Drop: "drop",
+}
 
 
 @final
@@ -28,7 +35,7 @@ class Ends:
 
     written: list[Reservation] = field(factory=list[Reservation])
     """Settlements that took effect as requested."""
-    cancelled: dict[Reservation, str] = field(factory=dict[Reservation, str])
+    cancelled: dict[Reservation, Cancelled] = field(factory=dict[Reservation, Cancelled])
     """See `Written.cancelled`."""
 
     def lost(self, settlements: Sequence[Settlement]) -> list[Reservation]:
@@ -48,9 +55,9 @@ class Ends:
         ]
 
 
-def bounded_age(age: timedelta | None) -> timedelta | None:
-    """Return an age that both databases can subtract from now; None stays None."""
-    return None if age is None else max(-LONGEST_DELAY, min(age, LONGEST_DELAY))
+def bounded_age(age: timedelta) -> timedelta:
+    """Return an age that both databases can subtract from now."""
+    return max(-LONGEST_DELAY, min(age, LONGEST_DELAY))
 
 
 def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
@@ -66,6 +73,7 @@ def stored_as(new: NewJob, created_at: datetime, available_at: datetime) -> Job:
         unique_key=options.unique_key,
         occurrence=None if options.occurrence is None else in_utc(options.occurrence),
         metadata=dict(options.metadata),
+        state="delayed" if available_at > created_at else "waiting",
     )
 
 
@@ -180,16 +188,17 @@ def as_planned(
     ]
 
 
-def commands_of(found: Iterable[tuple[UUID | None, str]]) -> Commands:
+def commands_of(found: Iterable[tuple[UUID | None, str, str | None]]) -> Commands:
     """Return the commands in the rows of the statement `commands`.
 
+    A row has the id of a job, the reason and the author; or no id, and the name of a queue.
     Pauses of queues whose name cannot be read are left out.
     """
     paused: set[str] = set()
-    cancelled: dict[UUID, str] = {}
-    for job_id, text in found:
+    cancelled: dict[UUID, Cancelled] = {}
+    for job_id, text, by in found:
         if job_id is not None:
-            cancelled[job_id] = text.encode(errors="replace").decode()
+            cancelled[job_id] = Cancelled(readable(text), None if by is None else readable(by))
         elif is_utf8(text):
             paused.add(text)
     return Commands(frozenset(paused), cancelled)
@@ -233,7 +242,7 @@ def owners_finding(owners: Sequence[LiveOwner | None]) -> Finding:
 
 def pauses_finding(commands: Sequence[tuple[Any, ...]]) -> Finding:
     """Check the pauses among the rows of the statement `commands`."""
-    names = [text for job_id, text in commands if job_id is None]
+    names = [text for job_id, text, _ in commands if job_id is None]
     unreadable = sum(not is_utf8(name) for name in names)
     if unreadable:
         text = f"{unreadable:,} have names that cannot be read, and pause no queue"

@@ -8,13 +8,14 @@ exporter shows the others as ``bgjobs_jobs_total``, ``bgjobs_job_duration_second
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final, Literal, final
+from typing import Final, Literal, final, get_args
 
 from anyio import move_on_after
 from attrs import frozen
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 from bgjobs import BgJobs, Counts, Job
+from bgjobs._core.jobs import EndState, LiveState
 from bgjobs.errors import LeaseLostError, NotRunningError, StoreError
 from bgjobs.events import (
     ChildCrashed,
@@ -241,7 +242,8 @@ class Metrics:
 
 
 def _labels(queue: str, job: Job, end: AttemptEnd) -> dict[str, str]:
-    return {"queue": queue, "worker": job.name, "outcome": end.outcome}
+    labels = {"worker": job.name, "outcome": end.outcome}
+    return {"queue": queue, **labels} if queue else labels  # that of a dead process
 
 
 def _seconds(since: datetime, until: datetime) -> float:
@@ -283,19 +285,15 @@ class QueueDepth:
 
     async def _take_sample(self, bg: BgJobs) -> None:
         try:
-            self._sample = DepthSample(await bg.admin.count(), await bg.next_due())
+            self._sample = DepthSample(await bg.count(), await bg.next_due())
         except StoreError:  # the event StoreFailed has counted it
             self._sample = None
 
     def _depth(self) -> Iterable[Observation]:
         if self._sample is None:
             return
-        counts = self._sample.counts
-        yield Observation(counts.waiting, {"state": "waiting"})
-        yield Observation(counts.delayed, {"state": "delayed"})
-        yield Observation(counts.running, {"state": "running"})
-        yield Observation(counts.succeeded, {"state": "succeeded"})
-        yield Observation(counts.failed, {"state": "failed"})
+        for state in (*get_args(LiveState), *get_args(EndState)):
+            yield Observation(getattr(self._sample.counts, state), {"state": state})
 
     def _oldest(self) -> Iterable[Observation]:
         if self._sample is not None:

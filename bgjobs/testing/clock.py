@@ -65,9 +65,9 @@ class VirtualClock:
 
     Pass it to `Config(clock=...)` and run under Trio's `MockClock` with
     ``autojump_threshold=0``, or under `VirtualEventLoop`. The store is then called on the event
-    loop itself, with the same SQL, so no thread works while the clock jumps. Each poll and each
-    heartbeat ends a jump: to let days pass quickly, set `poll_interval`, `lease` and the other
-    intervals to long times. `run_virtual` does all this.
+    loop itself, with the same SQL, so no thread works while the clock jumps. Each poll, each
+    heartbeat and each read of commands ends a jump: to let days pass quickly, set
+    `poll_interval`, `lease` and the other intervals to long times. `run_virtual` does all this.
 
     Args:
         start: What `now` returns at its first call.

@@ -10,8 +10,8 @@ from attrs import field, frozen
 
 from bgjobs._core.arguments import check_flag, check_type, check_whole
 from bgjobs._core.jobs import Job
+from bgjobs._runtime.bg_jobs import BgJobs
 from bgjobs._runtime.bus import EventStream
-from bgjobs._runtime.client import BgJobs
 from bgjobs.events import (
     Event,
     JobAttemptFailed,
@@ -22,6 +22,7 @@ from bgjobs.events import (
     JobStarted,
     JobSucceeded,
 )
+from bgjobs.stores.filters import JobFilter
 from bgjobs.testing.clock import wait_limit
 from bgjobs.testing.internals import poll_now
 
@@ -159,8 +160,9 @@ class _Tally:
 
 async def _why(bg: BgJobs, tally: _Tally, seconds: float) -> str:
     """Return why `drain` gave up."""
-    running = _names(job.name for job in await bg.running())
-    waiting = _names(job.name for job in await bg.enqueued())
+    running = _names(job.name for job in await bg.list(JobFilter("running")))
+    due = await bg.list(JobFilter("waiting"))
+    waiting = _names(job.name for job in (*due, *await bg.list(JobFilter("delayed"))))
     paused = _names(queue.name for queue in bg.queues if queue.paused)
     if tally.too_many:
         why = f"more than {tally.most_runs} attempts; does a job enqueue itself?"

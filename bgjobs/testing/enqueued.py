@@ -9,26 +9,27 @@ from inspect import BoundArguments
 from typing import Any, ParamSpec, final, overload
 from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from bgjobs._core.arguments import as_span, check_callable, check_whole
 from bgjobs._core.config import AnyWorker
-from bgjobs._core.jobs import FailedJob, StoredJob, SucceededJob
+from bgjobs._core.jobs import AnyJob, State
 from bgjobs._core.lazy import refuse_lazy
 from bgjobs._core.payloads.equality import difference
 from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs._core.timestamps import as_instant
 from bgjobs._core.workers import Worker
-from bgjobs._runtime.client import BgJobs
+from bgjobs._runtime.client import Client
 from bgjobs.errors import PayloadError
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import Page
 from bgjobs.stores.port import Store
-from bgjobs.testing.internals import opened, store_of, workers_of
+from bgjobs.testing.internals import now_of, opened, store_of, workers_of
 
 P = ParamSpec("P")
 
-AnyJob = JobRequest | StoredJob
-
+_STATES: Sequence[State] = ("delayed", "waiting", "running", "succeeded", "failed", "cancelled")
+"""In the order in which a job reaches them, so that one that changes meanwhile is found."""
 _PAGE = 500
 _SHOWN = 10  # jobs in one message
 _LONGEST = 300  # characters of one call, and of one argument, in a message
@@ -36,32 +37,32 @@ _LONGEST = 300  # characters of one call, and of one argument, in a message
 
 @overload
 def assert_enqueued(
-    where: BgJobs | Store,
+    where: Client | Store,
     wanted: JobRequest,
     *,
     count: int | None = None,
     at: datetime | None = None,
     within: float | timedelta = 1.0,
-) -> Sequence[StoredJob]: ...
+) -> Sequence[AnyJob]: ...
 @overload
 def assert_enqueued(
-    where: BgJobs | Store,
+    where: Client | Store,
     wanted: Worker[P, Any],
     *,
     matching: Callable[P, bool] | None = None,
     count: int | None = None,
     at: datetime | None = None,
     within: float | timedelta = 1.0,
-) -> Sequence[StoredJob]: ...
+) -> Sequence[AnyJob]: ...
 def assert_enqueued(
-    where: BgJobs | Store,
+    where: Client | Store,
     wanted: JobRequest | Worker[P, Any],
     *,
     matching: Callable[..., bool] | None = None,
     count: int | None = None,
     at: datetime | None = None,
     within: float | timedelta = 1.0,
-) -> Sequence[StoredJob]:
+) -> Sequence[AnyJob]:
     """Assert that a job like this was enqueued.
 
     Jobs count in every state, also after they have ended. Jobs of schedules and jobs of
@@ -69,7 +70,7 @@ def assert_enqueued(
     missing `await` cannot disable the assertion.
 
     Args:
-        where: A running `BgJobs`, or a store, which may be open or closed.
+        where: A `Client`, a running `BgJobs`, or a store, which may be open or closed.
         wanted: A worker, for jobs with any arguments; or a request, for jobs with the same
             arguments, and with the same time, priority and unique key if the request has them.
         matching: Count only jobs for which this function of their arguments is true.
@@ -103,16 +104,16 @@ def assert_enqueued(
 
 
 @overload
-def refute_enqueued(where: BgJobs | Store, wanted: JobRequest) -> None: ...
+def refute_enqueued(where: Client | Store, wanted: JobRequest) -> None: ...
 @overload
 def refute_enqueued(
-    where: BgJobs | Store,
+    where: Client | Store,
     wanted: Worker[P, Any],
     *,
     matching: Callable[P, bool] | None = None,
 ) -> None: ...
 def refute_enqueued(
-    where: BgJobs | Store,
+    where: Client | Store,
     wanted: JobRequest | Worker[P, Any],
     *,
     matching: Callable[..., bool] | None = None,
@@ -180,13 +181,13 @@ class ExpectedJob:
             shown = f"{self.name}(...)"
         return f"{shown}{' for which `matching` is true' if self.matching else ''}"
 
-    def differences(self, job: StoredJob) -> list[str]:
+    def differences(self, job: AnyJob) -> list[str]:
         """Return how a job differs from this; empty if it matches."""
         if job.name != self.name:
             return [f"worker: expected {self.name!r}, found {job.name!r}"]
         return [*self._of_arguments(job), *self._of_time(job), *self._of_options(job)]
 
-    def _of_arguments(self, job: StoredJob) -> Iterator[str]:
+    def _of_arguments(self, job: AnyJob) -> Iterator[str]:
         worker = self.workers.get(self.name)
         if self.request is not None:
             yield from argument_differences(self.request, job, worker)
@@ -197,7 +198,7 @@ class ExpectedJob:
             elif not _matches(self.matching, bound):
                 yield "arguments: `matching` is false"
 
-    def _of_time(self, job: StoredJob) -> Iterator[str]:
+    def _of_time(self, job: AnyJob) -> Iterator[str]:
         delay = self._options.available_in
         if self.at is not None:
             due = self.at
@@ -208,7 +209,7 @@ class ExpectedJob:
         if abs(job.available_at - due) > self.within:
             yield f"due: expected {due.isoformat()}, found {job.available_at.isoformat()}"
 
-    def _of_options(self, job: StoredJob) -> Iterator[str]:
+    def _of_options(self, job: AnyJob) -> Iterator[str]:
         wanted = self._options
         if wanted.priority not in (0, job.priority):
             yield f"priority: expected {wanted.priority}, found {job.priority}"
@@ -226,36 +227,34 @@ def _matches(matching: Callable[..., bool], bound: BoundArguments) -> bool:
     return answer
 
 
-def _all_jobs(where: BgJobs | Store) -> Sequence[StoredJob]:
+def _all_jobs(where: Client | Store) -> Sequence[AnyJob]:
     """Return all live and ended jobs except occurrences, ordered by creation."""
-    store = store_of(where)
+    store, now = store_of(where), now_of(where)
     with opened(store):
-        jobs: dict[UUID, StoredJob] = {}  # a job may change its state between two listings
-        for listing in (
-            store.get_enqueued,
-            store.get_running,
-            store.get_succeeded,
-            store.get_failed,
-        ):
-            jobs |= {job.id: job for job in _listing(listing)}
+        jobs: dict[UUID, AnyJob] = {}  # a job may change its state between two listings
+        for state in _STATES:
+            jobs |= {job.id: job for job in _listing(store, state, now)}
     enqueued = [job for job in jobs.values() if job.occurrence is None]
     return sorted(enqueued, key=lambda job: (job.created_at, job.id))
 
 
-def _listing(listing: Callable[[None, Page], Sequence[StoredJob]]) -> Iterator[StoredJob]:
+def _listing(store: Store, state: State, now: datetime | None) -> Iterator[AnyJob]:
     page = Page(_PAGE)
-    while jobs := listing(None, page):
+    while True:
+        jobs = store.list(JobFilter(state), page, now=now)
         yield from jobs
-        page = page.behind(jobs)
+        if jobs.after is None:
+            return
+        page = evolve(page, after=jobs.after)
 
 
-def _most_similar(wanted: ExpectedJob, jobs: Iterable[StoredJob]) -> Iterator[str]:
+def _most_similar(wanted: ExpectedJob, jobs: Iterable[AnyJob]) -> Iterator[str]:
     """Return lines about the job of the worker with the fewest differences."""
     same = [job for job in jobs if job.name == wanted.name]
     if same:
         text = "" if wanted.request is None else call_text(wanted.request, wanted.workers)
 
-        def distance(job: StoredJob) -> tuple[int, float]:
+        def distance(job: AnyJob) -> tuple[int, float]:
             alike = SequenceMatcher(None, text, call_text(job, wanted.workers)).ratio()
             return len(wanted.differences(job)), -alike
 
@@ -264,25 +263,21 @@ def _most_similar(wanted: ExpectedJob, jobs: Iterable[StoredJob]) -> Iterator[st
         yield from (f"  {difference}" for difference in wanted.differences(nearest))
 
 
-def _listed(wanted: ExpectedJob, jobs: Sequence[StoredJob]) -> Iterator[str]:
+def _listed(wanted: ExpectedJob, jobs: Sequence[AnyJob]) -> Iterator[str]:
     yield f"enqueued jobs: {len(jobs) or 'none'}"
     for job in jobs[:_SHOWN]:
-        yield f"  {call_text(job, wanted.workers)}, {_state(job)}"
+        yield f"  {call_text(job, wanted.workers)}, {_state_text(job)}"
     if len(jobs) > _SHOWN:
         yield f"  and {len(jobs) - _SHOWN} more"
 
 
-def _state(job: StoredJob) -> str:
-    if isinstance(job, SucceededJob):
-        return "succeeded"
-    if isinstance(job, FailedJob):
-        return "failed"
-    if job.reserved_by is not None:
-        return "running"
-    return f"due {job.available_at.isoformat()}"
+def _state_text(job: AnyJob) -> str:
+    if job.state in ("waiting", "delayed"):
+        return f"due {job.available_at.isoformat()}"
+    return job.state
 
 
-def call_text(job: AnyJob, workers: Mapping[str, AnyWorker]) -> str:
+def call_text(job: JobRequest | AnyJob, workers: Mapping[str, AnyWorker]) -> str:
     """Return the job as a Python call, or with its JSON if its worker is not known."""
     bound = bound_arguments(job, workers.get(job.name))
     if bound is None:
@@ -291,7 +286,9 @@ def call_text(job: AnyJob, workers: Mapping[str, AnyWorker]) -> str:
     return _cut(f"{job.name}({shown})")
 
 
-def bound_arguments(job: AnyJob, worker: AnyWorker | None) -> BoundArguments | None:
+def bound_arguments(
+    job: JobRequest | AnyJob, worker: AnyWorker | None
+) -> BoundArguments | None:
     """Return the arguments by name, with defaults; None if they cannot be read."""
     if worker is None:
         return None
@@ -308,7 +305,7 @@ def bound_arguments(job: AnyJob, worker: AnyWorker | None) -> BoundArguments | N
 
 
 def argument_differences(
-    wanted: JobRequest, job: StoredJob, worker: AnyWorker | None
+    wanted: JobRequest, job: AnyJob, worker: AnyWorker | None
 ) -> Iterator[str]:
     """Return the arguments in which a job differs from a request."""
     if _canonical(wanted.payload) == _canonical(job.payload):

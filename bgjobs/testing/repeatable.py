@@ -14,7 +14,7 @@ from datetime import timedelta
 from difflib import ndiff
 from functools import partial
 from pprint import pformat
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar, final, get_args
 from uuid import UUID
 
 from anyio import CancelScope, Event, create_task_group, move_on_after
@@ -24,7 +24,7 @@ from bgjobs._core.arguments import check_whole
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.jobs import CancelledJob, EndState, FailedJob, Job, SucceededJob
 from bgjobs._core.lazy import refuse_lazy
 from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.queues.attempt import Attempt
@@ -258,10 +258,9 @@ class _Trial:
     async def _prepare(self) -> Any:
         await _called("reset", self.reset)
         never = self.clock.now() + LEASE
-        while self.store.prune(
-            succeeded_for=timedelta(0), failed_for=timedelta(0), limit=1000, now=never
-        ):
-            pass
+        for state in get_args(EndState):
+            while self.store.prune(state, timedelta(0), limit=1000, now=never):
+                pass
         put(self.store, self.request, self.job_id, self.clock.now())
         return await _read(self.effects)
 
@@ -282,6 +281,8 @@ class _Trial:
             return
         if isinstance(job, FailedJob):
             found = f"It failed: {job.error}"
+        elif isinstance(job, CancelledJob):
+            found = f"It was cancelled: {job.reason}"
         elif job is not None and job.errors:
             found = f"It waits for a retry: {job.errors[-1].error}"
         else:

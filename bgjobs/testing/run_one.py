@@ -1,5 +1,6 @@
 """`run_one`: run one job once, the way a queue does."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, final
 from uuid import UUID
@@ -12,7 +13,7 @@ from bgjobs._core.arguments import check_request as check_is_request
 from bgjobs._core.clock import Clock, SystemClock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.jobs import AnyJob, Job, LiveState, Owner
 from bgjobs._core.outcomes import (
     Crashed,
     Discarded,
@@ -36,9 +37,11 @@ from bgjobs._runtime.queues.attempt import (
     raised_by_work,
 )
 from bgjobs.backoff import IMMEDIATE
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.types import NewJob, Owner
+from bgjobs.stores.types import NewJob
 from bgjobs.testing.clock import VirtualClock, current_virtual_clock
 from bgjobs.testing.internals import opened
 from bgjobs.testing.run_virtual import PausingWorkers
@@ -47,6 +50,7 @@ LEASE = timedelta(days=36_500)
 """Longer than any test, as no heartbeat renews the lease."""
 POLICY = RetryPolicy(max_retries=3, backoff=IMMEDIATE)
 """The default policy of a queue, but without delays."""
+_WAITING: Sequence[LiveState] = ("waiting", "delayed")
 
 How: TypeAlias = Literal["succeeded", "raised", "discarded", "snoozed"]
 
@@ -57,7 +61,7 @@ class Ended:
     """How the run of `run_one` ended."""
 
     how: How
-    job: Job | SucceededJob | FailedJob
+    job: AnyJob
     """The job as it is stored now; a `Job` if it was snoozed or would be retried."""
     error: BaseException | None = field(default=None, repr=False)
     """What the handler raised: an `Exception`, or `SystemExit`."""
@@ -103,7 +107,7 @@ async def run_one(
         failure = run.failure()
         if raising and failure is not None:
             raise failure
-        stored = used.find(job_id) or run.job
+        stored = used.find(job_id, now=owner.clock.now()) or run.job
     delay = settlement.delay if isinstance(settlement, Requeue) else None
     how: How = "succeeded" if isinstance(settlement, Succeed) else _how(run)
     return Ended(how, stored, run.error or failure, delay if how == "snoozed" else None)
@@ -140,16 +144,20 @@ class ManualOwner:
     store: Store
     worker: AnyWorker
     clock: Clock
-    owner: UUID = field(factory=new_id, init=False)
+    id: UUID = field(factory=new_id, init=False)
+
+    @property
+    def owner(self) -> Owner:
+        """The owner as the store knows it; its queue has the name of the worker."""
+        return Owner(self.id, self.worker.name, "testing")
 
     def reserve(self, job_id: UUID) -> Job:
         """Reserve this job, even before it is due; no other job of the worker may wait."""
         waiting = self.store.find(job_id)
         due = self.clock.now() if waiting is None else waiting.available_at
         now = max(self.clock.now(), due)
-        name = self.worker.name
-        self.store.open_owner(Owner(self.owner, name, "testing"), LEASE, now=now)
-        [job] = self.store.reserve(self.owner, [name], 1, now=now)
+        self.store.open_owner(self.owner, LEASE, now=now)
+        [job] = self.store.reserve(self.id, [self.worker.name], 1, now=now)
         return job
 
     def begin(self, job: Job) -> Attempt:
@@ -177,7 +185,7 @@ class ManualOwner:
             it was stored, which is False if another owner holds the job.
         """
         now = self.clock.now()
-        settlement = settle(run.job, run.outcome, POLICY, Limits(), now)
+        settlement = settle(run.job, run.outcome, POLICY, Limits(), now, self.owner)
         if not isinstance(settlement, Succeed) or not run.attempt.completions:
             lost = self.store.write(settle=[settlement], now=now).lost
             return run, settlement, not lost
@@ -194,13 +202,14 @@ class ManualOwner:
 
     def lose(self, job: Job) -> None:
         """Put a job back as the monitor does after the lease of its owner has ended."""
-        lost = settle_unfinished(job, Crashed(), Limits())
-        self.store.write(settle=[lost], now=self.clock.now())
+        now = self.clock.now()
+        lost = settle_unfinished(job, Crashed(), Limits(), now, self.owner)
+        self.store.write(settle=[lost], now=now)
 
 
 def put(store: Store, request: JobRequest, job_id: UUID, now: datetime) -> None:
     """Store a job that is due now; `ValueError` if other jobs of its worker wait."""
-    if store.get_enqueued(request.name):
+    if any(store.list(JobFilter(state, name=request.name), Page(1)) for state in _WAITING):
         raise ValueError(
             f"store: expected no waiting jobs of {request.name!r}, found some; "
             f"run them with run_virtual and drain"

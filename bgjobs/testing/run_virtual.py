@@ -14,7 +14,7 @@ from bgjobs._core.arguments import as_listeners, check_flag, check_type
 from bgjobs._core.checks import LONGEST_TIME
 from bgjobs._core.config import AnyWorker, Config, Retention
 from bgjobs._runtime.app import run
-from bgjobs._runtime.client import BgJobs
+from bgjobs._runtime.bg_jobs import BgJobs
 from bgjobs._runtime.queues.attempt import call_in_thread
 from bgjobs._runtime.queues.isolated_context import IsolatedContext
 from bgjobs.events import Listener
@@ -118,7 +118,7 @@ def _in_virtual_time(
         lease=LONGEST_TIME,
         heartbeat_interval=LONGEST_TIME / 4,
         sweep_interval=LONGEST_TIME / 4,
-        retention=Retention(succeeded=None, failed=None, interval=LONGEST_TIME),
+        retention=Retention(succeeded=None, failed=None, cancelled=None, interval=LONGEST_TIME),
     )
 
 

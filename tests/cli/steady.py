@@ -3,11 +3,13 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
+
+from bgjobs._core.timestamps import from_microseconds
 
 FAILED = UUID("019c2f0e-4b7a-7c11-9d5e-0a1b2c3d4e5f")
 FAILED_TOO = UUID("019c2f0e-91d3-7c11-9d5f-4e5f0a1b2c3d")
@@ -16,6 +18,7 @@ DELAYED = UUID("019c2f0f-20bb-7444-8bbb-000000000002")
 RUNNING = UUID("019c2f0f-30cc-7555-8ccc-000000000003")
 SUCCEEDED = UUID("019c2f0d-40dd-7666-8ddd-000000000004")
 PLANNED = UUID("019c2f0f-aadd-7999-8fff-000000000007")
+CANCELLED = UUID("019c2f0e-a0ee-7c11-9d60-5a0b1c2d3e4f")
 OWNER = UUID("019c2f00-50ee-7777-8eee-000000000005")
 OTHER_OWNER = UUID("019c2f00-50ee-7777-9fff-000000000006")
 _REFUSED = "ConnectionRefusedError: [Errno 111] mail.example.org:2525 refused the connection"
@@ -34,7 +37,7 @@ _BAR = re.compile(r"^(\w+ing) [━╸╺ ]+ (\S+) \d:\d\d:\d\d$", re.MULTILINE)
 _STEPS = re.compile(r"(\n|\r|\x1b\[1A|\x1b\[2K|\x1b\[\?25[lh])")
 _KNOWN = {
     *(str(one) for one in (FAILED, FAILED_TOO, WAITING, DELAYED, RUNNING, SUCCEEDED)),
-    *(str(one) for one in (PLANNED, OWNER, OTHER_OWNER)),
+    *(str(one) for one in (CANCELLED, PLANNED, OWNER, OTHER_OWNER)),
 }
 
 
@@ -76,6 +79,16 @@ _SUCCEED = """
         :id, 'greet', 0, 3, 0, 0, 3, :created, :created, :payload, :metadata, :ended, '[]'
     )
 """
+_CANCEL = """
+    insert into bgjobs_jobs_cancelled (
+        id, name, priority, attempts, crashes, interruptions, reservations, created_at,
+        available_at, payload, metadata, cancelled_at, cancel_reason, cancelled_by, errors,
+        history
+    ) values (
+        :id, 'send', 0, 0, 0, 0, 2, :created, :created, :payload, :metadata, :ended,
+        'the customer has closed the account', 'Ada', :first_error, :history
+    )
+"""
 _OWN = """
     insert into bgjobs_owners (id, name, node, opened_at, lease_expires_at)
     values (:id, :queue, :node, :opened, :expires)
@@ -93,6 +106,8 @@ def _statements(now: datetime) -> Iterator[tuple[str, dict[str, object]]]:
         "metadata": json.dumps({"tenant": "acme", "request": "7f3c-" * 12}),
         "errors": json.dumps([[1, (now - 3 * _HOUR).isoformat(), ERROR, None]]),
         "error": ERROR,
+        "history": json.dumps(_history(at)),
+        "first_error": json.dumps([[1, _iso(at(28 * _HOUR)), ERROR, _iso(at(29 * _HOUR))]]),
         "node": "worker-7.eu-west-1.compute.internal",
         "opened": at(50 * _HOUR),
         "expires": at(-10.25 * _HOUR),
@@ -100,6 +115,7 @@ def _statements(now: datetime) -> Iterator[tuple[str, dict[str, object]]]:
     yield "delete from bgjobs_jobs where occurrence is null", {}
     yield "delete from bgjobs_jobs_failed", {}
     yield "delete from bgjobs_jobs_succeeded", {}
+    yield "delete from bgjobs_jobs_cancelled", {}
     yield _PLAN, {"id": str(PLANNED), "at": at(-5.25 * _HOUR)}
     for job, name, due, owner in (
         (WAITING, "greet", at(_HOUR / 3), None),
@@ -112,8 +128,28 @@ def _statements(now: datetime) -> Iterator[tuple[str, dict[str, object]]]:
     yield _FAIL, {**common, "id": str(FAILED), "ended": at(3 * _HOUR)}
     yield _FAIL, {**common, "id": str(FAILED_TOO), "ended": at(4 * _HOUR)}
     yield _SUCCEED, {**common, "id": str(SUCCEEDED), "ended": at(26 * _HOUR)}
+    yield _CANCEL, {**common, "id": str(CANCELLED), "ended": at(_HOUR)}
     yield _OWN, {**common, "id": str(OWNER), "queue": "default"}
     yield _OWN, {**common, "id": str(OTHER_OWNER), "queue": "mail"}
+
+
+_RUNS = ((7, 29, 28, "failed"), (8, 5, 4, "crashed"))
+"""The number of the node, the hours since the reservation and its end, and the end."""
+
+
+def _iso(microseconds: int) -> str:
+    return from_microseconds(microseconds).isoformat()
+
+
+def _history(at: Callable[[timedelta], int]) -> list[list[object]]:
+    """Return a job that has failed, was retried, and crashed in another process."""
+    ran: list[list[object]] = []
+    for number, (node, begun, ended, how) in enumerate(_RUNS, 1):
+        where = [str(OTHER_OWNER), "mail", f"worker-{node}.eu-west-1.compute.internal"]
+        times = at(begun * _HOUR), at(ended * _HOUR)
+        ran.append(["reservation", number, *where, 1, *times, how])
+    end = ["end", "failed", at(28 * _HOUR), _REFUSED, None, at(6 * _HOUR), "Grace"]
+    return [ran[0], end, ran[1]]
 
 
 def steadied(written: str) -> str:

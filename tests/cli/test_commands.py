@@ -114,13 +114,16 @@ CALLS = [
     "jobs list --succeeded",
     f"jobs show {steady.FAILED} --payload",
     f"jobs show {steady.RUNNING}",
+    "jobs list --cancelled",
+    f"jobs show {steady.CANCELLED}",
     f"jobs retry {steady.FAILED} {steady.WAITING} --dry-run",
     f"jobs cancel {steady.WAITING} {steady.SUCCEEDED}",
     f"jobs reschedule {steady.DELAYED} --in 5h",
     "jobs export",
     "jobs export failed.jsonl",
     "jobs import failed.jsonl --yes",
-    f"jobs retry {steady.FAILED}",
+    f"jobs retry {steady.FAILED} --by Ida",
+    f"jobs retry {steady.CANCELLED} --by Ida",
     f"jobs delete {steady.SUCCEEDED} {steady.RUNNING} --yes",
     "jobs prune --failed-for 0 --dry-run",
     "jobs prune --failed-for 0 --yes",
@@ -144,7 +147,10 @@ VALUES = {
         "owner,queue,node,since,lease left,running,default,mail,worker-7.eu-west-1.compute."
         "internal,019c2f00-50ee-7777-8,019c2f00-50ee-7777-9,2 d ago,10 h"
     ),
-    "queues": "queue,state,owners,waiting,delayed,running,succeeded,failed,default,mail,active",
+    "queues": (
+        "queue,state,owners,waiting,delayed,running,succeeded,failed,cancelled,default,mail,"
+        "active"
+    ),
     "jobs list": (
         "id,worker,state,when,error,019c2f0e-4,019c2f0e-9,greet,send,slow,purge,running,delayed,"
         "ConnectionRefusedErr,20 min ago,in 2 h,in 5 h,3 h ago"
@@ -154,11 +160,21 @@ VALUES = {
         "queue,state,owners,waiting,delayed,running,succeeded/s,failed/s,running job,worker,"
         "for,attempts,id,when,error,019c2f0f-3,019c2f0e-4"
     ),
-    "status": "store,/srv/shop/shop.db,schema,version,jobs,schedules,queue,succeeded,failed",
+    "status": (
+        "store,/srv/shop/shop.db,schema,version,jobs,schedules,queue,succeeded,failed,cancelled"
+    ),
     "doctor": "check,level,finding,versions,checkpoints,bgjobs 1.0,--worker gret",
     f"jobs show {steady.FAILED} --payload": (
         "id,worker,state,since,created,attempts,priority,crashes,interruptions,metadata tenant,"
         "metadata request,acme,at,what,error,enqueued,failed for good,payload,copies"
+    ),
+    "jobs list --cancelled": (
+        "id,worker,when,reason,019c2f0e-a,send,60 min ago,the customer has"
+    ),
+    f"jobs show {steady.CANCELLED}": (
+        "id,worker,state,cancelled,reason,cancelled by,Ada,at,what,queue,node,by,"
+        "error or reason,mail,worker-7.eu-west-1.compute.internal,"
+        "worker-8.eu-west-1.compute.internal,Grace,attempt 1 failed,attempt 1 crashed,retried"
     ),
 }
 """Values that must be shown at any width."""

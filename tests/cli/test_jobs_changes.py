@@ -1,5 +1,6 @@
 """`bgjobs jobs retry`, `cancel`, `reschedule`, `delete` and `prune` over SQLite."""
 
+import getpass
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_a_job_that_cannot_be_retried_is_refused_and_the_others_are_retried(call
         ("retry --all --worker sned", "no worker 'sned'; known workers: "),
         ("cancel --all --worker sned --yes", "no worker 'sned'; known workers: "),
         ("export --worker sned", "no worker 'sned'; known workers: "),
+        (
+            f"retry {UNKNOWN} --cancelled",
+            "the options that select jobs go with --all, not with ids",
+        ),
+        (
+            "retry --all --cancelled --search x",
+            "--search: expected none for cancelled jobs, found 'x'",
+        ),
+        ("retry --all --queue male --yes", "no queue 'male'; known queues: "),
+        ("retry --all --by=", "jobs retry: invalid value for '--by': expected a name"),
+        ("cancel --all --reason=", "--reason: expected a text, found an empty one"),
+        (
+            "export --unreadable --worker send",
+            "--worker: expected none for unreadable jobs, found 'send'",
+        ),
         ("enqueue gret", "no worker 'gret'; known workers: "),
         (f"reschedule {UNKNOWN}", "expected --in, --at or --priority, found none of them"),
         (
@@ -74,8 +90,8 @@ def test_contradictory_options_of_a_change_are_refused(
 def test_all_failed_jobs_are_retried(call: Call) -> None:
     tried = call("jobs", "retry", "--all", "--dry-run")
     chosen = call("jobs", "retry", "--all", "--search", "attempt", "--dry-run", "--json")
-    none = call("jobs", "retry", "--all", "--before", "2020-01-01T00:00Z", "--dry-run")
-    early = call("jobs", "retry", "--all", "--before", "2020-01-01T00:00Z", "--yes")
+    none = call("jobs", "retry", "--all", "--created-before", "2020-01-01T00:00Z", "--dry-run")
+    early = call("jobs", "retry", "--all", "--created-before", "2020-01-01T00:00Z", "--yes")
     answer = call("jobs", "retry", "--all", "--yes")
 
     assert tried.out == "would retry 2 failed jobs\n"
@@ -93,7 +109,9 @@ def test_waiting_jobs_are_cancelled_with_a_reason(call: Call) -> None:
     answer = call("jobs", "cancel", job, "--reason", "not today", "--json")
 
     assert answer.json == {"cancelled": [job], "asked": [], "refused": []}
-    assert call("jobs", "show", job, "--json").json["error"] == "Cancelled: not today"
+    shown = call("jobs", "show", job, "--json").json
+    assert (shown["state"], shown["reason"]) == ("cancelled", "not today")
+    assert shown["cancelled_by"] == getpass.getuser()
     assert call("jobs", "cancel", "--all", "--worker", "greet", "--yes").out == "cancelled 1\n"
     assert ids(call, "--worker", "greet", "--delayed", "--waiting") == []
 
@@ -168,7 +186,7 @@ def test_a_retry_that_the_database_refuses_is_reported(shop: Path, call: Call) -
 def test_a_cancellation_that_the_database_refuses_is_reported(shop: Path, call: Call) -> None:
     [odd] = ids(call, "--waiting")
     [other] = ids(call, "--delayed", "--worker", "greet")
-    refuse(shop, "jobs_failed", odd)
+    refuse(shop, "jobs_cancelled", odd)
 
     alone = call("jobs", "cancel", odd, other, "--json")
     answer = call("jobs", "cancel", "--all", "--yes", "--json")
@@ -207,14 +225,16 @@ def reserve(job: str) -> None:
 
 
 def test_jobs_of_each_state_are_deleted_for_ever(call: Call) -> None:
-    every = ids(call, "--waiting", "--delayed", "--failed", "--succeeded")
+    call("jobs", "cancel", *ids(call, "--waiting"))
+    states = ("--waiting", "--delayed", "--failed", "--succeeded", "--cancelled")
+    every = ids(call, *states)
     assert len(every) == 6
 
     answer = call("jobs", "delete", *every, every[0], "--yes")
 
     assert (answer.code, answer.err) == (0, "")
     assert sorted(answer.out.splitlines()) == sorted(f"deleted {one}" for one in every)
-    assert ids(call, "--waiting", "--delayed", "--failed", "--succeeded") == []
+    assert ids(call, *states) == []
     assert call("jobs", "delete", every[0], "--yes").code == 3
 
 

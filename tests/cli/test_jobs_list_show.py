@@ -61,9 +61,13 @@ def test_a_list_can_be_narrowed_and_paged(call: Call) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--search x --waiting", "--search looks in the errors of failed jobs"),
-        ("--search *", "search: expected a word of letters or digits, found '*'"),
-        ("--search !!!", "search: expected a word of letters or digits, found '!!!'"),
+        ("--search x --waiting", "--search: expected none for waiting jobs, found 'x'"),
+        ("--queue mail --delayed", "--queue: expected none for delayed jobs, found 'mail'"),
+        ("--unreadable --worker send", "--worker: expected none for unreadable jobs"),
+        ("--created-after soon", "jobs list: invalid value for '--created-after': expected a"),
+        ("--queue male", "no queue 'male'; known queues: 'cleaning', 'default', 'mail'"),
+        ("--search *", "--search: expected a word of letters or digits, found '*'"),
+        ("--search !!!", "--search: expected a word of letters or digits, found '!!!'"),
         (f"--after {UNKNOWN}", "--after continues the list of one state"),
         (
             "--worker gret",
@@ -192,7 +196,7 @@ def test_a_prefix_that_no_id_has_is_an_unknown_job(command: str, call: Call) -> 
 def mark(*pairs: tuple[str, str]) -> None:
     """Set the metadata of the jobs of each worker in all tables."""
     with closing(sqlite3.connect("shop.db")) as connection, connection:
-        for table in ("jobs", "jobs_failed", "jobs_succeeded"):
+        for table in ("jobs", "jobs_failed", "jobs_succeeded", "jobs_cancelled"):
             for name, text in pairs:
                 connection.execute(
                     f"update bgjobs_{table} set metadata = ? where name = ?", (text, name)
@@ -268,11 +272,10 @@ def test_unreadable_rows_are_paged(call: Call, bad: str) -> None:
     assert first.err == f"more unreadable rows: --unreadable --after {newest}\n"
     [row] = call("jobs", "list", "--unreadable", "--after", newest, "--json").json
     assert row["id"] == oldest
-    refused = call("jobs", "list", "--unreadable", "--failed")
-    assert (refused.code, refused.line) == (
-        2,
-        "--unreadable goes with --limit, --after and --json alone",
-    )
+    both = call("jobs", "list", "--unreadable", "--waiting")
+    assert [oldest in both.out, "reason" in both.out, "when" in both.out] == [True] * 3
+    as_json = call("jobs", "list", "--unreadable", "--waiting", "--json").json
+    assert [one["state"] for one in as_json] == ["unreadable", "unreadable", "waiting"]
 
 
 def test_an_unreadable_row_is_exported_as_it_is_stored(
@@ -302,7 +305,7 @@ def test_an_unreadable_row_can_be_retried_after_a_repair(call: Call, bad: str) -
 def test_an_unreadable_row_is_deleted_for_ever(call: Call, bad: str) -> None:
     assert call("jobs", "delete", bad, "--dry-run").out == f"would change {bad}: unreadable\n"
     assert call("jobs", "delete", bad, "--yes").out == f"deleted {bad}\n"
-    assert call("jobs", "list", "--unreadable").err == "no stored row is unreadable\n"
+    assert call("jobs", "list", "--unreadable").err == "no job is unreadable\n"
 
 
 def test_all_unreadable_rows_are_deleted_at_once(call: Call, bad: str) -> None:

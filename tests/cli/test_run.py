@@ -82,7 +82,7 @@ def test_another_process_lists_and_cancels_a_running_job(shop: Path, call: Call)
             continue  # one queue may have started while another has no lease yet
         while [one["id"] for one in running(call)] != [job]:
             continue  # jobs that were enqueued earlier may still be running
-        cancelled = call("jobs", "cancel", job, "--reason", "no longer")
+        cancelled = call("jobs", "cancel", job, "--reason", "no longer", "--by", "ada")
         session.until(f"JobCancelled|queue:default|job:{job}")
         session.signal(signal.SIGTERM)
         code, _ = session.end()
@@ -91,7 +91,15 @@ def test_another_process_lists_and_cancels_a_running_job(shop: Path, call: Call)
     assert [one["queue"] for one in owners] == ["cleaning", "default", "mail"]
     assert cancelled.out == f"asked the process that runs it to cancel {job}\n"
     ended = call("jobs", "show", job, "--json").json
-    assert (ended["state"], ended["error"]) == ("failed", "Cancelled: no longer")
+    assert (ended["state"], ended["reason"]) == ("cancelled", "no longer")
+    assert (ended["cancelled_by"], ended["error"]) == ("ada", None)
+    [past] = ended["history"]
+    assert (past["kind"], past["queue"], past["ended"]) == (
+        "reservation",
+        "default",
+        "cancelled",
+    )
+    assert [one["queue"] for one in ended["timeline"]] == [None, "default", "default", None]
 
 
 def test_an_application_that_only_enqueues_has_nothing_to_run(shop: Path, call: Call) -> None:

@@ -3,9 +3,12 @@
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,10 @@ import bgjobs
 from bgjobs.cli import snapshot
 from bgjobs.errors import StoreUnavailableError
 from tests.cli.conftest import Call
+
+UNKNOWN_SCHEDULE = (
+    "no scheduled job 'claening'; known scheduled jobs: 'cleaning', did you mean 'cleaning'?"
+)
 
 
 def test_the_status_shows_store_jobs_queues_and_schedules(call: Call) -> None:
@@ -27,6 +34,7 @@ def test_the_status_shows_store_jobs_queues_and_schedules(call: Call) -> None:
         "running": 0,
         "succeeded": 1,
         "failed": 2,
+        "cancelled": 0,
         "unreadable": 0,
     }
     assert [queue["name"] for queue in found["queues"]] == ["default", "mail"]
@@ -75,6 +83,72 @@ def test_schedules_are_listed_paused_resumed_and_triggered(call: Call) -> None:
     assert "cleaning" in call("schedules", "list").out
 
 
+ADD_SCHEDULES = """
+import sys, trio, bgjobs
+
+@bgjobs.worker
+async def sweep(room: str) -> None: ...
+
+@bgjobs.worker
+async def wipe() -> None: ...
+
+async def main(*names):
+    config = bgjobs.Config(store=bgjobs.SQLiteStore("shop.db"), enqueue_only=[sweep, wipe])
+    for worker, request, name in (
+        (sweep, sweep.request("hall"), "nightly"),
+        (wipe, wipe.request(), "doubled"),
+        (sweep, sweep.request("hall"), "doubled"),
+    ):
+        async with bgjobs.run(config) as bg:
+            job = bgjobs.ScheduledJob(
+                worker, bgjobs.every(days=1), name=name, request=request
+            )
+            await bg.add_scheduled_job(job)
+
+trio.run(main)
+"""
+
+
+@pytest.fixture
+def added(shop: Path) -> None:
+    """Scheduled jobs that another process has added, of workers that the shop lacks."""
+    subprocess.run([sys.executable, "-c", ADD_SCHEDULES], cwd=shop, check=True)
+
+
+@pytest.mark.usefixtures("added")
+def test_schedules_that_another_process_has_added_are_operated(call: Call) -> None:
+    def nightly() -> Any:
+        found = call("schedules", "list", "--json").json
+        [state] = [one for one in found if one["name"] == "nightly"]
+        return state
+
+    assert nightly()["paused"] is False
+    assert call("schedules", "pause", "nightly").out == "paused schedule nightly on all nodes\n"
+    assert nightly()["paused"] is True
+    assert (
+        call("schedules", "resume", "nightly").out == "resumed schedule nightly on all nodes\n"
+    )
+    assert nightly()["paused"] is False
+    triggered = call("schedules", "trigger", "nightly", "--json").json
+    assert (triggered["worker"], triggered["state"]) == ("sweep", "waiting")
+    wrong = call("schedules", "pause", "nihgtly")
+    assert (wrong.code, wrong.line) == (
+        2,
+        (
+            "no scheduled job 'nihgtly'; known scheduled jobs: 'cleaning', 'doubled', "
+            "'nightly', did you mean 'nightly'?"
+        ),
+    )
+    doubled = call("schedules", "pause", "doubled")
+    assert (doubled.code, doubled.line) == (
+        2,
+        (
+            "scheduled job 'doubled' exists for the workers sweep, wipe; use an application "
+            "whose configuration has the one that you mean"
+        ),
+    )
+
+
 def test_the_next_runs_of_a_schedule_are_shown(call: Call) -> None:
     shown = call("schedules", "next", "--count", "2").out
     found = call("schedules", "next", "cleaning", "--count", "2", "--json").json
@@ -89,10 +163,10 @@ def test_the_next_runs_of_a_schedule_are_shown(call: Call) -> None:
     [
         ("queues pause mial", "no queue 'mial'; known queues: 'default', 'mail', did you mean"),
         ("queues resume mial", "no queue 'mial'"),
-        ("schedules next claening", "no schedule 'claening'; known schedules: 'cleaning', did"),
-        ("schedules pause claening", "no schedule 'claening'"),
-        ("schedules resume claening", "no schedule 'claening'"),
-        ("schedules trigger claening", "no schedule 'claening'"),
+        *(
+            (f"schedules {verb} claening", UNKNOWN_SCHEDULE)
+            for verb in ("next", "pause", "resume", "trigger")
+        ),
     ],
 )
 def test_a_misspelt_name_is_an_error_with_similar_names(
@@ -114,7 +188,7 @@ def test_watch_writes_a_line_for_each_snapshot(call: Call) -> None:
     documents = call("watch", "--count", "1", "--json").out.splitlines()
 
     assert [line.count("? succeeded/s") for line in lines] == [1, 0]
-    assert "2 failed; 0.0 succeeded/s, 0.0 failed/s" in lines[1]
+    assert "2 failed, 0 cancelled; 0.0 succeeded/s, 0.0 failed/s" in lines[1]
     [document] = map(json.loads, documents)
     assert document["jobs"]["failed"] == len(document["failed"]) == 2
 
@@ -125,10 +199,10 @@ def test_watch_continues_while_the_store_is_unreachable(
     take_snapshot = snapshot.take_snapshot
     outages = iter([True, False])
 
-    async def fail_once(admin: bgjobs.Admin, config: bgjobs.Config) -> snapshot.Snapshot:
+    async def fail_once(client: bgjobs.Client, config: bgjobs.Config) -> snapshot.Snapshot:
         if next(outages):
             raise StoreUnavailableError("no route")
-        return await take_snapshot(admin, config)
+        return await take_snapshot(client, config)
 
     monkeypatch.setattr(snapshot, "take_snapshot", fail_once)
     answer = call("watch", "--count", "2", "--interval", "0.1")

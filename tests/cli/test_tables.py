@@ -14,7 +14,7 @@ import bgjobs
 from bgjobs.cli.commands import watch
 from bgjobs.cli.output import as_json, tables
 from bgjobs.cli.snapshot import QueueRow, Rate, Snapshot, rate
-from bgjobs.cli.states import COUNT_LIMIT, AnyJob, Count, headline, state_of, state_time
+from bgjobs.cli.states import COUNT_LIMIT, Count, headline, state_time
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 ID = UUID("01890000-0000-7000-8000-000000000000")
@@ -30,8 +30,8 @@ COMMON: dict[str, Any] = {
     "available_at": BEFORE,
 }
 WAITING = bgjobs.Job(**COMMON)
-DELAYED = bgjobs.Job(**{**COMMON, "available_at": LATER})
-RUNNING = bgjobs.Job(**COMMON, reserved_by=OWNER, reserved_at=NOON, attempts=1)
+DELAYED = bgjobs.Job(**{**COMMON, "available_at": LATER}, state="delayed")
+RUNNING = bgjobs.Job(**COMMON, reserved_by=OWNER, reserved_at=NOON, attempts=1, state="running")
 SUCCEEDED = bgjobs.SucceededJob(**COMMON, succeeded_at=NOON)
 FAILED = bgjobs.FailedJob(
     **COMMON,
@@ -39,7 +39,12 @@ FAILED = bgjobs.FailedJob(
     error="ValueError: no \x1b[31mbox\n\nTraceback:\n  line 1",
     failed_at=NOON,
 )
-COUNTS = bgjobs.Counts(waiting=1, delayed=2, running=3, succeeded=COUNT_LIMIT, failed=4_000)
+CANCELLED = bgjobs.CancelledJob(
+    **COMMON, reason="no \x1b[31mbox", cancelled_by="ada\x1b", cancelled_at=NOON
+)
+COUNTS = bgjobs.Counts(
+    waiting=1, delayed=2, running=3, succeeded=COUNT_LIMIT, failed=4_000, cancelled=5
+)
 
 
 def plain(what: RenderableType, width: int = 200) -> list[str]:
@@ -50,22 +55,23 @@ def plain(what: RenderableType, width: int = 200) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("job", "state", "moment"),
+    ("job", "moment"),
     [
-        (WAITING, "waiting", BEFORE),
-        (DELAYED, "delayed", LATER),
-        (RUNNING, "running", NOON),
-        (SUCCEEDED, "succeeded", NOON),
-        (FAILED, "failed", NOON),
+        (WAITING, BEFORE),
+        (DELAYED, LATER),
+        (RUNNING, NOON),
+        (SUCCEEDED, NOON),
+        (FAILED, NOON),
+        (CANCELLED, NOON),
     ],
 )
-def test_a_job_is_in_one_state(job: AnyJob, state: str, moment: datetime) -> None:
-    assert state_of(job, NOON) == state
+def test_a_job_has_been_in_its_state_since_a_time(job: bgjobs.AnyJob, moment: datetime) -> None:
     assert state_time(job) == moment
+    assert tables.shown(str(as_json.job(job)["state"])) == job.state
 
 
 def test_a_list_of_jobs_hides_payloads() -> None:
-    drawn = plain(tables.jobs([("delayed", DELAYED), ("failed", FAILED)], NOON + timedelta(1)))
+    drawn = plain(tables.jobs([DELAYED, FAILED], NOON + timedelta(1)))
 
     assert drawn == [
         "id                                    worker  state    when      error",
@@ -75,20 +81,38 @@ def test_a_list_of_jobs_hides_payloads() -> None:
 
 
 def test_only_the_error_is_truncated_where_the_terminal_ends() -> None:
-    drawn = plain(tables.jobs([("failed", FAILED)], NOON), width=80)
+    drawn = plain(tables.jobs([FAILED], NOON), width=80)
 
     assert str(ID) in drawn[1]
     assert drawn[1].endswith("  0.0 s ago  ValueError: no \\x1b[31…")
 
 
 def test_one_job_is_shown_with_its_special_facts() -> None:
-    usual = plain(tables.job(WAITING, "waiting", NOON, UTC))
-    special = plain(tables.job(RUNNING, "running", NOON, UTC))
+    usual = plain(tables.job(WAITING, NOON, UTC))
+    special = plain(tables.job(RUNNING, NOON, UTC))
 
     assert usual[3] == "since     2030-01-31 11:55:00 UTC (5 min ago)"
     assert not [line for line in usual if line.startswith(("owner", "crashes", "unique"))]
     assert special[-1] == f"owner     {OWNER}"
     assert "secret" not in "".join(usual + special)
+
+
+def test_cancelled_jobs_are_drawn_with_reason_and_author() -> None:
+    alone = plain(tables.jobs([CANCELLED], NOON))
+    mixed = plain(tables.jobs([CANCELLED, FAILED], NOON))
+    shown = plain(tables.job(CANCELLED, NOON, UTC))
+
+    assert alone == [
+        "id                                    worker  when       reason",
+        f"{ID}  send    0.0 s ago  no \\x1b[31mbox",
+    ]
+    assert mixed[0].split() == ["id", "worker", "state", "when", "error", "or", "reason"]
+    assert [line.split()[2] for line in mixed[1:]] == ["cancelled", "failed"]
+    assert shown[2:5] == [
+        "state         cancelled",
+        "reason        no \\x1b[31mbox",
+        "cancelled by  ada\\x1b",
+    ]
 
 
 def test_a_traceback_keeps_its_lines_and_is_escaped() -> None:
@@ -104,8 +128,8 @@ def test_a_count_that_stopped_early_is_marked() -> None:
     row = QueueRow("mail", paused=True, owners=1, counts=COUNTS)
 
     assert plain(tables.queues([row])) == [
-        "queue  state   owners  waiting  delayed  running  succeeded  failed",
-        "mail   paused       1        1        2        3   100,000+   4,000",
+        "queue  state   owners  waiting  delayed  running  succeeded  failed  cancelled",
+        "mail   paused       1        1        2        3   100,000+   4,000          5",
     ]
     assert str(Count(COUNT_LIMIT, "failed job")) == "at least 100,000 failed jobs"
     assert str(Count(1, "failed job")) == "1 failed job"
@@ -113,7 +137,7 @@ def test_a_count_that_stopped_early_is_marked() -> None:
 
 
 def test_a_job_as_json_has_times_in_utc_ids_as_text_and_no_payload() -> None:
-    shown = json.loads(json.dumps(as_json.job(FAILED, "failed")))
+    shown = json.loads(json.dumps(as_json.job(FAILED)))
 
     assert shown["id"] == str(ID)
     assert shown["worker"] == "send"
@@ -122,6 +146,7 @@ def test_a_job_as_json_has_times_in_utc_ids_as_text_and_no_payload() -> None:
     assert shown["ended_at"] == "2030-01-31T12:00:00Z"
     assert shown["reserved_by"] is None
     assert shown["error"] == "ValueError: no \x1b[31mbox"
+    assert (shown["reason"], shown["cancelled_by"]) == (None, None)
     assert "payload" not in shown
 
 
@@ -145,9 +170,14 @@ def snapshot(seconds: float, counts: bgjobs.Counts, *running: bgjobs.Job) -> Sna
     return Snapshot(NOON, seconds, rows, counts, running, [FAILED])
 
 
-FIRST = snapshot(10, bgjobs.Counts(waiting=9, delayed=0, running=1, succeeded=100, failed=4))
+FIRST = snapshot(
+    10,
+    bgjobs.Counts(waiting=9, delayed=0, running=1, succeeded=100, failed=4, cancelled=0),
+)
 SECOND = snapshot(
-    12, bgjobs.Counts(waiting=5, delayed=0, running=1, succeeded=125, failed=5), RUNNING
+    12,
+    bgjobs.Counts(waiting=5, delayed=0, running=1, succeeded=125, failed=5, cancelled=7),
+    RUNNING,
 )
 
 
@@ -180,7 +210,8 @@ def test_beyond_the_count_limit_rates_come_from_the_newest_jobs() -> None:
 
 def test_a_snapshot_is_a_line_a_picture_or_json() -> None:
     line = (
-        "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed; "
+        "2030-01-31 12:00:00 UTC: 5 waiting, 0 delayed, 1 running, 125 succeeded, 5 failed, "
+        "7 cancelled; "
         "12.5 succeeded/s, 0.5 failed/s"
     )
     drawn = plain(watch.snapshot_picture(FIRST, SECOND, UTC))

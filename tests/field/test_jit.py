@@ -7,7 +7,7 @@ server that has compiled something has LLVM in its memory, and keeps it.
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 import pytest
@@ -15,11 +15,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
 from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import EndState, State
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.operations import Failures
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import Cancelled
 from tests.fixtures.debian import started_pgbouncer
 from tests.fixtures.postgres import execute, new_database
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests
@@ -75,23 +77,23 @@ def ask_everything(store: PostgresStore) -> None:
     store.heartbeat([owner], LEASE)
     store.abandoned()
     store.close_owners()
-    store.get_enqueued()
-    store.get_running()
-    store.get_succeeded()
-    store.get_failed("work")
     store.find(new_id())
+    store.find_owners([new_id()])
     operations = store.operations
-    for words in ((), ("boom",)):
-        operations.get_failed(Failures(words=words))
-        operations.get_failed_ids(Failures(name="work", words=words))
-    for delayed in (True, False):
-        operations.get_waiting(delayed=delayed)
-    operations.get_named_running()
+    for wanted in (
+        *map(JobFilter, get_args(State)),
+        *(JobFilter(state, name="work", queue="q") for state in get_args(EndState)),
+        JobFilter("failed", search="boom"),
+        JobFilter("failed", name="work", search="boom"),
+    ):
+        store.list(wanted)
+        if wanted.state != "unreadable":
+            operations.list_ids(wanted)
     operations.get_waiting_names(10)
     operations.find_ids(new_id(), new_id(), 10)
     operations.get_owners()
     operations.retry([new_id()])
-    operations.cancel([new_id()], "no")
+    operations.cancel([new_id()], Cancelled("no"))
     operations.change([new_id()], priority=1)
     operations.diagnose()
 

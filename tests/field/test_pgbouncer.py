@@ -22,7 +22,8 @@ from psycopg_pool import ConnectionPool
 from bgjobs._core.ids import new_id
 from bgjobs._core.requests import JobRequest
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import NewJob, Notice
+from bgjobs.testing.contract.steps import listed
 from tests.fixtures.debian import PgBouncer, started_pgbouncer
 from tests.fixtures.postgres import fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import LEASE, open_owner
@@ -180,7 +181,7 @@ def test_jobs_that_are_longer_than_many_heartbeats_begin_once(
     assert troubles == [[], []]
     assert len(begun(tmp_path)) == len(set(begun(tmp_path))) == _JOBS
     with at(debian_dsn, schema) as store:
-        assert [job.reservations for job in store.get_succeeded()] == [1] * _JOBS
+        assert [job.reservations for job in listed(store, "succeeded")] == [1] * _JOBS
     check_clean(bouncer)
 
 
@@ -296,12 +297,12 @@ def test_a_listen_dsn_with_a_session_of_its_own_is_used(
         watcher = store.watch()
         assert watcher is not None
         with closing(watcher):
-            store.notify(["mail"])
+            store.notify(Notice(frozenset({"mail"})))
             heard: set[str] = set()
             while not heard:
                 readable, _, _ = select.select([watcher.fileno()], [], [], _PATIENCE)
                 assert readable
-                heard |= set(watcher.poll() or ())
+                heard |= watcher.poll().workers or set()
         assert heard == {"mail"}
 
 

@@ -18,7 +18,7 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.errors import LeaseLostError
 from bgjobs.events import ChildCrashed, JobReserved, JobSucceeded
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import NewJob, Notice
 from bgjobs.testing import Recorder
 from tests.fixtures.debian import Cluster, started_cluster, started_standby
 from tests.fixtures.stores import opened
@@ -153,7 +153,7 @@ def enqueue_elsewhere(cluster: Cluster, number: int) -> None:
     """Store a job, as another process would."""
     with opened(bgjobs.PostgresStore(cluster.dsn)) as store:
         store.write([NewJob(new_id(), effect.request(number))])
-        store.notify([effect.name])
+        store.notify(Notice(frozenset({effect.name})))
 
 
 def check_effects(cluster: Cluster, acknowledged: list[int]) -> None:

@@ -1,11 +1,15 @@
 """The plans of statements on a server."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Literal
 
 from bgjobs.stores.postgres import PostgresStore
+
+_PARAMETER = re.compile(rb"%\((\w+)\)s")
 
 
 def explained(
@@ -15,6 +19,22 @@ def explained(
     with psycopg.connect(dsn) as connection:
         text = b"explain (analyze, format json) " + store._sql[name]
         [[[found]]] = connection.execute(text, values, prepare=False).fetchall()
+        connection.rollback()
+    return list(_nodes(found["Plan"]))
+
+
+def explained_in_general(
+    store: PostgresStore, dsn: str, name: str, values: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Do the same with the plan that a prepared statement may have for any values."""
+    names = list(dict.fromkeys(_PARAMETER.findall(store._sql[name])))
+    text = _PARAMETER.sub(lambda found: b"$%d" % (names.index(found[1]) + 1), store._sql[name])
+    given = SQL(", ").join(Literal(values[one.decode()]) for one in names)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("set local plan_cache_mode = force_generic_plan")
+        connection.execute(b"prepare asked as " + text)
+        query = SQL("explain (analyze, format json) execute asked ({})").format(given)
+        [[[found]]] = connection.execute(query).fetchall()
         connection.rollback()
     return list(_nodes(found["Plan"]))
 

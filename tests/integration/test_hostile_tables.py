@@ -3,35 +3,34 @@
 They are written without the library, and without the constraints that refuse most of them.
 """
 
-import sqlite3
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.limits import Cap, RateLimit
-from bgjobs._core.requests import JobRequest
+from bgjobs._core.jobs import EndState
+from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.settlements import Succeed
-from bgjobs.stores.operations import Finding
-from bgjobs.stores.types import NewJob, Owner
-from tests.fixtures.hostile_rows import (
-    UncheckedPostgres,
-    UncheckedSQLite,
-    UncheckedTables,
-    put,
-    put_text,
+from bgjobs.stores.pages import unreadable_in
+from bgjobs.stores.types import Owner
+from bgjobs.testing.contract.steps import ENDS, listed
+from tests.fixtures.hostile_rows import UncheckedTables, put
+from tests.fixtures.hostile_tables import (
+    LEASE,
+    LONG,
+    RATE,
+    check_jobs_run,
+    finding,
+    later,
+    new_job,
+    tables_in_postgres,
+    tables_in_sqlite,
 )
-from tests.fixtures.postgres import fresh_postgres_store
-from tests.fixtures.sqlite import fresh_sqlite_store
 
-LEASE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 CENTURY = timedelta(days=36_500)
-LONG = "n" * 5_000
 HOSTILE_NAMES = (
     "'; drop table jobs; --",
     "\x1b]0;title\x07\x1b[2J",
@@ -47,84 +46,14 @@ ABSURD = {
 INSTANTS = range(4)
 
 
-@contextmanager
-def _in_sqlite(path: Path) -> Generator[UncheckedSQLite]:
-    with fresh_sqlite_store(path) as store:
-        yield UncheckedSQLite(store, path)
-
-
-@contextmanager
-def _in_postgres(dsn: str) -> Generator[UncheckedPostgres]:
-    with fresh_postgres_store(dsn) as store:
-        yield UncheckedPostgres(store, dsn)
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def tables(request: pytest.FixtureRequest) -> Iterator[UncheckedTables]:
     if request.param == "sqlite":
-        with _in_sqlite(request.getfixturevalue("sqlite_path")) as in_sqlite:
+        with tables_in_sqlite(request.getfixturevalue("sqlite_path")) as in_sqlite:
             yield in_sqlite
     else:
-        with _in_postgres(request.getfixturevalue("postgres_dsn")) as in_postgres:
+        with tables_in_postgres(request.getfixturevalue("postgres_dsn")) as in_postgres:
             yield in_postgres
-
-
-def _decoded(text: bytes) -> str:
-    return text.decode(errors="surrogateescape")
-
-
-@pytest.fixture
-def sqlite_tables(
-    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[UncheckedSQLite]:
-    """Tables whose connections decode invalid UTF-8 as lone surrogates."""
-    connect = sqlite3.connect
-
-    def tolerant(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = connect(*arguments, **options)
-        if connection.text_factory is str:
-            connection.text_factory = _decoded
-        return connection
-
-    monkeypatch.setattr(sqlite3, "connect", tolerant)
-    with _in_sqlite(sqlite_path) as in_sqlite:
-        yield in_sqlite
-
-
-def new_job() -> NewJob:
-    return NewJob(new_id(), JobRequest("work", "{}"))
-
-
-def check_jobs_run(tables: UncheckedTables) -> None:
-    """Run jobs to their end, by a living owner and by one that dies."""
-    store = tables.store
-    owner, other = (Owner(new_id(), "q", "node") for _ in range(2))
-    store.open_owner(owner, LEASE)
-    store.open_owner(other, LEASE)
-    first, second = store.write([new_job(), new_job()]).jobs
-    held = store.reserve(owner.id, ["work"], 10)
-    assert {job.id for job in held} == {first.id, second.id}
-    beat = store.heartbeat([owner.id, other.id], LEASE)
-    assert set(beat.alive) == {owner.id, other.id}
-    assert beat.commands.cancelled == {}
-    assert not store.write(settle=[Succeed(held[0].reservation)]).lost
-    assert [job.id for job in store.abandoned(now=_later())] == [held[1].id]
-    assert owner.id in {one.id for one in store.operations.get_owners()}
-    assert not store.write(settle=[Succeed(held[1].reservation)]).lost
-    store.close_owners([owner.id])
-    store.close_owners([], now=_later())
-    assert owner.id not in {one.id for one in store.operations.get_owners()}
-    assert store.count().running == 0
-    assert store.prune(succeeded_for=timedelta(0), failed_for=None, limit=10, now=_later()) == 2
-
-
-def _later() -> datetime:
-    return datetime.now(UTC) + 2 * LEASE
-
-
-def finding(tables: UncheckedTables, check: str) -> Finding:
-    [found] = [one for one in tables.store.operations.diagnose() if one.check == check]
-    return found
 
 
 @pytest.mark.parametrize("opened", INSTANTS)
@@ -186,25 +115,24 @@ def test_paused_queues_with_hostile_names(
 
 
 @pytest.mark.parametrize("asked", INSTANTS)
-def test_cancellations_with_absurd_times_and_long_reasons(
+def test_cancellations_with_absurd_times_and_long_texts(
     tables: UncheckedTables, asked: int
 ) -> None:
     store, owner = tables.store, Owner(new_id(), "q", "node")
     store.open_owner(owner, LEASE)
     [job] = store.write([new_job()]).jobs
     [held] = store.reserve(owner.id, ["work"], 1)
-    reason = "r" * 1_000_000
+    reason, author = "r" * 1_000_000, "a" * 1_000_000
     at = ABSURD[tables.kind][asked]
     for one in (job.id, new_id()):
-        put(tables, "cancellations", job_id=one, reason=reason, asked_at=at)
-    assert store.heartbeat([owner.id], LEASE).commands.cancelled == {job.id: reason[:1000]}
-    assert store.operations.cancel([job.id], "no").asked == [job.id]
-    assert store.operations.commands([owner.id]).cancelled == {job.id: "no"}
+        texts = {"reason": reason, "cancelled_by": author}
+        put(tables, "cancellations", job_id=one, asked_at=at, **texts)
+    found = store.operations.commands([owner.id]).cancelled
+    assert found == {job.id: Cancelled(reason[:1000], author[:200])}
+    assert store.operations.cancel([job.id], Cancelled("no")).asked == [job.id]
+    assert store.operations.commands([owner.id]).cancelled == {job.id: Cancelled("no")}
     assert not store.write(settle=[Succeed(held.reservation)]).lost
     store.close_owners([owner.id])
-
-
-RATE = Cap("work", rate=RateLimit(2, 60))
 
 
 def test_starts_with_absurd_times_use_up_no_rate(tables: UncheckedTables) -> None:
@@ -223,7 +151,7 @@ def test_starts_with_absurd_times_use_up_no_rate(tables: UncheckedTables) -> Non
     wait = store.next_due(["work"], caps=[RATE])
     assert wait is not None
     assert timedelta(0) < wait <= 60 * SECOND
-    second = store.reserve(owner.id, ["work"], 4, caps=[RATE], now=_later())
+    second = store.reserve(owner.id, ["work"], 4, caps=[RATE], now=later())
     assert {job.id for job in (*first, *second)} == {job.id for job in wanted}
 
 
@@ -276,88 +204,85 @@ def test_jobs_with_hostile_names_are_counted(tables: UncheckedTables, name: str)
     assert wait < timedelta(0)
 
 
-ENDED = {"jobs_succeeded": "succeeded_at", "jobs_failed": "failed_at"}
+TEXTS: Mapping[EndState, Mapping[str, str]] = {
+    "succeeded": {},
+    "failed": {"error": "x"},
+    "cancelled": {"cancel_reason": "x"},
+}
+"""The columns of each end."""
 
 
-@pytest.mark.parametrize("table", ENDED)
+@pytest.mark.parametrize("state", TEXTS)
 def test_pruning_skips_jobs_that_ended_at_absurd_times(
-    tables: UncheckedTables, table: str
+    tables: UncheckedTables, state: EndState
 ) -> None:
     absurd = ABSURD[tables.kind]
     zeros = dict.fromkeys(
         ("priority", "attempts", "crashes", "interruptions", "reservations"), 0
     )
-    error = {"error": "x"} if table == "jobs_failed" else {}
     for ended in absurd:
-        times = {"created_at": ended, "available_at": ended, ENDED[table]: ended}
-        texts = {"name": "work", "payload": "{}", "errors": "[]", **error}
-        put(tables, table, id=new_id(), **zeros, **times, **texts)
-    for age in (timedelta(0), CENTURY, timedelta.max):
-        tables.store.prune(succeeded_for=age, failed_for=age, limit=100)
-    pruned = tables.store.prune(succeeded_for=timedelta(0), failed_for=timedelta(0), limit=100)
-    assert pruned == 0
-    counts = tables.store.count()
-    assert counts.succeeded + counts.failed == 2
+        times = {"created_at": ended, "available_at": ended, f"{state}_at": ended}
+        texts = {"name": "work", "payload": "{}", "errors": "[]", **TEXTS[state]}
+        put(tables, f"jobs_{state}", id=new_id(), **zeros, **times, **texts)
+    for end in ENDS:
+        for age in (timedelta(0), CENTURY, timedelta.max):
+            tables.store.prune(end, age, limit=100)
+        assert tables.store.prune(end, timedelta(0), limit=100) == 0
+    assert getattr(tables.store.count(), state) == 2
 
 
-def test_owners_whose_text_is_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
-    times = {"opened_at": 0, "lease_expires_at": 2**62}
-    tables = sqlite_tables
-    put_text(tables, "owners", "name", id=str(new_id()), node="n", **times)
-    put_text(tables, "owners", "node", id=str(new_id()), name="q", **times)
-    put_text(tables, "owners", "id", name="q", node="n", **times)
-    for no_id in ("", "x" * 36, "-" * 36, "0" * 5_000):
-        put(tables, "owners", id=no_id, name="q", node="n", **times)
-    assert tables.store.operations.get_owners() == []
-    found = finding(tables, "owners")
-    assert (found.level, found.text) == ("warning", "7 cannot be read, and are not listed")
+@pytest.mark.parametrize("opened", INSTANTS)
+@pytest.mark.parametrize("closed", INSTANTS)
+def test_past_owners_with_absurd_times(
+    tables: UncheckedTables, opened: int, closed: int
+) -> None:
+    absurd, owner = ABSURD[tables.kind], Owner(new_id(), "q", "node")
+    times = {"opened_at": absurd[opened], "closed_at": absurd[closed]}
+    put(tables, "past_owners", id=owner.id, name=owner.name, node=owner.node, **times)
+    assert tables.store.find_owners([owner.id]) == [owner]
+    check_jobs_run(tables)
+    for state in ENDS:
+        tables.store.prune(state, timedelta(0), limit=10)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_past_owners_with_hostile_names(tables: UncheckedTables, name: str) -> None:
+    now, owner_id = tables.time(datetime.now(UTC)), new_id()
+    put(tables, "past_owners", id=owner_id, name=name, node=name, opened_at=now, closed_at=now)
+    [owner] = tables.store.find_owners([owner_id])
+    assert (owner.name, owner.node) == (name[:200], name[:1000])
+    if name.isprintable() and name == name[:200]:
+        assert listed(tables.store, "succeeded", queue=name) == []
     check_jobs_run(tables)
 
 
-def test_paused_queues_whose_name_is_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
-    put_text(sqlite_tables, "paused_queues", "name", paused_at=0)
-    operations = sqlite_tables.store.operations
-    assert operations.pause_queue("q")
-    assert operations.commands([]).paused == {"q"}
-    found = finding(sqlite_tables, "paused queues")
-    assert found.level == "warning"
-    assert found.text == "1 have names that cannot be read, and pause no queue"
-    check_jobs_run(sqlite_tables)
+def test_an_owner_that_is_past_already_is_closed(tables: UncheckedTables) -> None:
+    """Another program has copied it."""
+    now, owner = tables.time(datetime.now(UTC)), Owner(new_id(), "q", "node")
+    tables.store.open_owner(owner, LEASE)
+    put(tables, "past_owners", id=owner.id, name="p", node="n", opened_at=now, closed_at=now)
+    tables.store.close_owners([owner.id])
+    assert [one.id for one in tables.store.find_owners([owner.id])] == [owner.id]
+    assert tables.store.operations.get_owners() == []
 
 
-def test_cancellations_that_are_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
-    tables = sqlite_tables
-    store, owner = tables.store, Owner(new_id(), "q", "node")
+def test_cancelled_jobs_with_absurd_texts_are_retried(tables: UncheckedTables) -> None:
+    zeros = dict.fromkeys(
+        ("priority", "attempts", "crashes", "interruptions", "reservations"), 0
+    )
+    now, store = tables.time(datetime.now(UTC)), tables.store
+    times = dict.fromkeys(("created_at", "available_at", "cancelled_at"), now)
+    texts = {"name": "work", "payload": "{}", "errors": "[]"}
+    ids = [new_id() for _ in HISTORIES]
+    for job_id, history in zip(ids, HISTORIES, strict=True):
+        long = {"cancel_reason": LONG * 20, "cancelled_by": LONG, "history": history}
+        put(tables, "jobs_cancelled", id=job_id, **zeros, **times, **texts, **long)
+    assert set(store.operations.retry(ids, by="ada")) == set(ids)
+    assert listed(store, "cancelled") == []
+    owner = Owner(new_id(), "q", "node")
     store.open_owner(owner, LEASE)
-    [job] = store.write([new_job()]).jobs
-    store.reserve(owner.id, ["work"], 1)
-    put_text(tables, "cancellations", "reason", job_id=str(job.id), asked_at=0)
-    put_text(tables, "cancellations", "job_id", reason="no", asked_at=0)
-    no_id = "x" * 36
-    at = {"created_at": 0, "available_at": 0, "reserved_at": 0}
-    more = {"reserved_by": str(owner.id), "reservations": 1, "priority": 0, "payload": "{}"}
-    put(tables, "jobs", id=no_id, name="other", **at, **more)
-    put(tables, "cancellations", job_id=no_id, reason="no", asked_at=0)
-    cancelled = store.heartbeat([owner.id], LEASE).commands.cancelled
-    assert cancelled == {job.id: "???"}
-    assert store.operations.commands([owner.id]).cancelled == cancelled
-    store.close_owners([])
+    jobs = store.reserve(owner.id, ["work"], 100)
+    assert len(jobs) + len(unreadable_in(jobs)) == len(ids)
 
 
-def test_starts_whose_name_is_not_utf_8(sqlite_tables: UncheckedSQLite) -> None:
-    put_text(sqlite_tables, "starts", "name", started_at=0)
-    store, owner = sqlite_tables.store, Owner(new_id(), "q", "node")
-    store.open_owner(owner, LEASE)
-    [job] = store.write([new_job()]).jobs
-    assert [one.id for one in store.reserve(owner.id, ["work"], 9, caps=[RATE])] == [job.id]
-
-
-def test_index_notes_with_extreme_values(sqlite_tables: UncheckedSQLite) -> None:
-    tables = sqlite_tables
-    for number, job_id in ((2**63 - 1, "x"), (-(2**63), LONG)):
-        put(tables, "failures", number=number, job_id=job_id, is_indexed=0, is_gone=0)
-    put_text(tables, "failures", "job_id", number=5, is_gone=2**62)
-    store = tables.store
-    [job] = store.write([new_job()]).jobs
-    assert store.operations.cancel([job.id], "no").ended == [job.id]
-    assert store.operations.retry([job.id]) == [job.id]
+HISTORIES = (None, "", "[]", "[[]]", "[", "]", "{}", "[1]", "[" * 10_000, LONG)

@@ -11,15 +11,13 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import LARGEST_COUNT, Reservation
-from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Succeed
+from bgjobs._core.jobs import LARGEST_COUNT
 from bgjobs.stores.pages import unreadable_in
-from bgjobs.stores.types import NewJob, Owner
-from bgjobs.testing.contract.steps import LEASE
+from bgjobs.stores.types import Owner
+from bgjobs.testing.contract.steps import LEASE, enqueued, listed
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, HostileRows
-from tests.fixtures.stores import MIGRATIONS, of_version, opened, operator_of
+from tests.fixtures.stores import MIGRATIONS, of_version, operator_of
 
 _TABLES = ("jobs", "jobs_succeeded", "jobs_failed")
 
@@ -66,15 +64,14 @@ def test_rows_beyond_the_bounds_are_set_apart_and_the_others_stay(
     database: Database, store: bgjobs.Store, rows: HostileRows
 ) -> None:
     good, bad = _add_all(rows)
-    assert store.migrate() == ["0005_limits"]
-    operations = operator_of(store)
-    apart = operations.get_unreadable(bgjobs.Page(1000))
+    assert store.migrate() == MIGRATIONS[4:]
+    apart = listed(store, "unreadable", bgjobs.Page(1000))
     assert {UUID(str(one.columns["id"])) for one in apart} == bad
     assert {one.table for one in apart} == set(_TABLES)
     assert {one.reason for one in apart} == {
         "a column is longer, larger or earlier than any that bgjobs writes"
     }
-    listings = (store.get_enqueued(), store.get_succeeded(), store.get_failed())
+    listings = (enqueued(store), listed(store, "succeeded"), listed(store, "failed"))
     assert {job.id for jobs in listings for job in jobs} == good
     assert [len(unreadable_in(jobs)) for jobs in listings] == [len(_unreadable(database))] * 3
     owner = Owner(new_id(), "queue", "node")
@@ -112,58 +109,45 @@ def test_validation_continues_where_it_was_interrupted(
     assert operations.validate("cancellations_limits") == 0
     assert operations.unvalidated() == names[1:]
     assert operations.validate("jobs_limits") == len(bad)
-    assert {one.id for one in operations.get_unreadable()} == set(bad)
+    assert {one.id for one in listed(store, "unreadable")} == set(bad)
     assert "jobs_limits" not in operations.unvalidated()
 
 
 _OTHERS = ("owners", "cancellations", "paused_queues", "starts")
 
 
-def test_a_process_of_the_earlier_version_continues_beside_the_bounds(
-    database: Database, store: bgjobs.Store, rows: HostileRows
-) -> None:
-    """It opened the store before, and does not know the table of unreadable rows."""
-    owner = Owner(new_id(), "queue", "node")
-    store.open_owner(owner, LEASE)
-    bad = rows.insert(reservations=2**31 - 2)
-    held_id, held_bad = rows.insert(), rows.insert(attempts=2**31 - 1)
-    jobs = store.reserve(owner.id, ["work"], 10)
-    assert held_id in {job.id for job in jobs}
-    with opened(database.store()) as newer:
-        assert newer.migrate() == MIGRATIONS[4:]
-        apart = {UUID(str(one.columns["id"])) for one in operator_of(newer).get_unreadable()}
-    assert apart == {bad, held_bad}
-    ends = [Succeed(job.reservation) for job in jobs]
-    lost = store.write(settle=[*ends, Succeed(Reservation(held_bad, owner.id, 1))]).lost
-    assert {one.job_id for one in lost} == {held_bad}
-    new = NewJob(new_id(), JobRequest("work", "[]").unique("k"))
-    store.write([new])
-    assert [job.id for job in store.reserve(owner.id, ["work"], 10)] == [new.id]
-    assert list(store.heartbeat([owner.id], LEASE).alive) == [owner.id]
-
-
 _OTHER_ROWS: Mapping[str, Mapping[str, Any]] = {
     "owners": {"name": "q", "node": "n", "opened_at": 0, "lease_expires_at": 0},
-    "cancellations": {"reason": "r", "asked_at": 0},
+    "cancellations": {"reason": "r", "asked_at": 0, "cancelled_by": "ada"},
     "paused_queues": {"name": "q", "paused_at": 0},
     "starts": {"name": "work", "started_at": 0},
+    "past_owners": {"name": "q", "node": "n", "opened_at": 0, "closed_at": 0},
 }
 """The columns of a row that are bounded."""
-_OTHER_IDS = {"owners": {"id": str(new_id())}, "cancellations": {"job_id": str(new_id())}}
+_OTHER_IDS = {
+    "owners": {"id": str(new_id())},
+    "cancellations": {"job_id": str(new_id())},
+    "past_owners": {"id": str(new_id())},
+}
 _ENDS: Mapping[str, list[Mapping[str, Any]]] = {
     "jobs": [],
     "jobs_succeeded": [{"succeeded_at": "far"}],
     "jobs_failed": [{"failed_at": "far"}, {"error": "x" * 100_000}],
+    "jobs_cancelled": [
+        {"cancelled_at": "far"},
+        {"cancel_reason": "x" * 100_000},
+        {"cancelled_by": "x" * 1000},
+    ],
 }
 
 
 def _assert_refused(rows: HostileRows, table: str, columns: Mapping[str, Any]) -> None:
     refused = (sqlite3.IntegrityError, psycopg.errors.CheckViolation)
-    with pytest.raises(refused, match="_limits"):
+    with pytest.raises(refused, match=r"_limits|_cancelled_by"):
         rows.change(table, columns)
 
 
-@pytest.mark.parametrize("table", _OTHERS)
+@pytest.mark.parametrize("table", _OTHER_ROWS)
 def test_a_change_of_another_row_stays_within_the_bounds(
     database: Database, store: bgjobs.Store, rows: HostileRows, table: str
 ) -> None:
@@ -175,7 +159,7 @@ def test_a_change_of_another_row_stays_within_the_bounds(
     rows.change(table, _OTHER_ROWS[table])
 
 
-@pytest.mark.parametrize("table", _TABLES)
+@pytest.mark.parametrize("table", _ENDS)
 def test_a_change_of_a_job_stays_within_the_bounds(
     database: Database, store: bgjobs.Store, rows: HostileRows, table: str
 ) -> None:

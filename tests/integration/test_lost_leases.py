@@ -96,7 +96,7 @@ async def test_handlers_end_before_the_lease_does_in_the_store(
             lease_ends = pulse.lease_ends
             pulse.go_on()
             assert await bg.drain(with_delayed=True)
-            [done] = await bg.succeeded()
+            [done] = await bg.list(bgjobs.JobFilter("succeeded"))
     assert stopped[0] < lease_ends
     assert (done.crashes, done.interruptions) == (0, 1)
     assert len(recorder.of(OwnerDied)) == 1

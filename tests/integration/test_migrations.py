@@ -20,8 +20,9 @@ from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.stores.types import Owner
-from bgjobs.testing.contract.steps import OCCURRENCE, put_one
+from bgjobs.testing.contract.steps import OCCURRENCE, enqueued, listed, put_one, search
 from tests.fixtures.databases import Database, PostgresSchema
+from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.fixtures.stores import MIGRATIONS, of_version, opened
 
 _NOW = datetime(2031, 5, 17, 12, 30, 15, 123456, tzinfo=UTC)
@@ -111,10 +112,10 @@ def test_every_row_is_kept_and_readable(store: bgjobs.Store) -> None:
     failed = FailedJob(id=_id(4), unique_key="k4", error="no", failed_at=end, **ended)
     found = [store.find(_id(number)) for number in (1, 2, 3, 4)]
     assert found == [waiting, held, succeeded, failed]
-    assert list(store.get_enqueued()) == [waiting]
-    assert list(store.get_running()) == [held]
-    assert list(store.get_succeeded()) == [succeeded]
-    assert list(store.get_failed()) == [failed]
+    assert list(enqueued(store)) == [waiting]
+    assert list(listed(store, "running")) == [held]
+    assert list(listed(store, "succeeded")) == [succeeded]
+    assert list(listed(store, "failed")) == [failed]
 
 
 def test_old_and_new_rows_can_be_reserved_and_settled(store: bgjobs.Store) -> None:
@@ -127,7 +128,7 @@ def test_old_and_new_rows_can_be_reserved_and_settled(store: bgjobs.Store) -> No
     assert isinstance(held, Job)
     ended = [Succeed(job.reservation) for job in (held, *taken)]
     assert not store.write(settle=ended, now=_NOW).lost
-    assert {job.id: job.occurrence for job in store.get_succeeded()} == {
+    assert {job.id: job.occurrence for job in listed(store, "succeeded")} == {
         **{_id(number): None for number in (1, 2, 3)},
         planned.id: OCCURRENCE,
     }
@@ -136,8 +137,8 @@ def test_old_and_new_rows_can_be_reserved_and_settled(store: bgjobs.Store) -> No
 def test_an_earlier_version_is_refused(store: bgjobs.Store) -> None:
     with pytest.raises(SchemaMismatchError) as caught:
         store.check_schema()
-    assert "expected schema version 5, found 1; run store.migrate()" in str(caught.value)
-    assert (caught.value.expected, caught.value.found) == (5, 1)
+    assert "expected schema version 6, found 1; run store.migrate()" in str(caught.value)
+    assert (caught.value.expected, caught.value.found) == (6, 1)
 
 
 def test_a_fresh_database_gets_every_migration(database: Database) -> None:
@@ -192,3 +193,68 @@ def test_the_pending_migrations_of_a_server_make_its_tables(
         connection.commit()
         assert store.operations.schema_version() == 2
         assert [one.name for one in store.operations.pending_migrations()] == MIGRATIONS[2:]
+
+
+_CANCELLED = (
+    # the error, the errors of attempts, and the reason if an operator had cancelled the job
+    ("Cancelled: not needed", "[]", "not needed"),
+    ("Cancelled: ", "[]", ""),
+    ("Cancelled: first\nsecond", "[", "first\nsecond"),
+    ("Cancelled: gone", f'[[0, "{_NOW.isoformat()}", "Cancelled: gone", null]]', None),
+    ("Cancelled: late", f'[[0, "{_NOW.isoformat()}", "Cancelled: gone", null]]', "late"),
+    ("cancelled: no", "[]", None),
+    ("ValueError: Cancelled: no", "[]", None),
+    ("Cancelled: odd", "{}", "odd"),
+)
+
+
+def test_stored_cancellations_are_moved_to_a_table_of_their_own(
+    sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with of_version(5, SQLiteStore(sqlite_path), monkeypatch) as store:
+        with closing(sqlite3.connect(sqlite_path)) as raw, raw:
+            for number, (error, errors, _) in enumerate(_CANCELLED):
+                raw.execute(
+                    f"insert into bgjobs_jobs_failed ({_SHARED}, error, failed_at) values "
+                    f"(?, 'mail', '[1]', 0, 0, 0, 0, 1, {_COUNT}, {_COUNT}, {_COUNT},"
+                    f" '{_OWNER}', null, ?, ?, {_COUNT + 1})",
+                    [str(_id(number)), errors, error],
+                )
+            for name in ("index_failures", "mark_indexed"):
+                raw.execute(store._executor.sql[name][0])  # type: ignore[attr-defined]  # of SQLite
+        assert store.migrate() == MIGRATIONS[5:]
+        with closing(sqlite3.connect(sqlite_path)) as raw:
+            moved = raw.execute(
+                "select id, cancel_reason, cancelled_by, cancelled_at, errors"
+                " from bgjobs_jobs_cancelled order by id"
+            ).fetchall()
+        expected = [
+            (str(_id(number)), reason, None, _COUNT + 1, errors)
+            for number, (_, errors, reason) in enumerate(_CANCELLED)
+            if reason is not None
+        ]
+        assert moved == expected
+        stayed = [_id(number) for number in (3, 5, 6)]
+        found = search(store, "cancelled")
+        assert sorted(found) == stayed
+        assert search(store, "needed") == []
+
+
+def test_the_previous_version_goes_on_beside_the_new_tables(sqlite_path: Path) -> None:
+    """Its statements name none of the new columns, so that these need no values."""
+    with fresh_sqlite_store(sqlite_path), closing(sqlite3.connect(sqlite_path)) as raw, raw:
+        for table, more in (
+            ("jobs", ""),
+            ("jobs_succeeded", ", succeeded_at"),
+            ("jobs_failed", ", error, failed_at"),
+        ):
+            end = {"": "", ", succeeded_at": ", 1"}.get(more, ", 'Cancelled: no', 1")
+            raw.execute(
+                f"insert into bgjobs_{table} ({_SHARED}{more}) values "
+                f"({_values(1, '1', '1', 'null, null')}{end})"
+            )
+        raw.execute(
+            "insert into bgjobs_cancellations (job_id, reason, asked_at) values (?, 'no', 1)"
+            " on conflict (job_id) do update set reason = excluded.reason",
+            [str(_id(1))],
+        )

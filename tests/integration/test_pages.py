@@ -1,7 +1,7 @@
 """Rows that are deleted, restored and moved between two pages; other rows are listed once."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -10,18 +10,19 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import Job
+from bgjobs._core.jobs import Job, State
+from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Fail, Requeue, Succeed
-from bgjobs.stores.operations import Failures
-from bgjobs.stores.pages import Page
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import Listing, Page
 from bgjobs.stores.types import NewJob, Owner
+from bgjobs.testing.contract.steps import cancel, fail, requeue, succeed
 from tests.fixtures.databases import Database
 from tests.fixtures.stores import migrated, operator_of
 
 _LEASE = timedelta(days=1)
 _COUNT, _LIMIT = 40, 6
-Read = Callable[["Rows", Page], Sequence[Any]]
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Rows:
@@ -47,22 +48,14 @@ class Rows:
     def take_away(self, job_id: UUID) -> None:
         """Remove a job from the state."""
         if self.state in ("waiting", "delayed"):
-            self.operations.cancel([job_id], "gone")
-        elif self.state == "failed":
+            self.operations.cancel([job_id], Cancelled("gone"))
+        elif self.state in ("failed", "cancelled"):
             self.operations.retry([job_id])
             self.operations.change([job_id], available_in=timedelta(hours=1))
         elif self.state == "running":
             held = self.store.find(job_id)
             assert isinstance(held, Job)
-            back = Requeue(
-                reservation=held.reservation,
-                attempts=0,
-                crashes=0,
-                interruptions=0,
-                errors=(),
-                delay=timedelta(hours=1),
-            )
-            self.store.write(settle=[back])
+            self.store.write(settle=[requeue(held, delay=timedelta(hours=1))])
 
     def bring_back(self, job_id: UUID) -> None:
         """Restore the job, at another position if jobs are ordered by their end."""
@@ -70,7 +63,7 @@ class Rows:
             self.operations.retry([job_id])
             if self.state == "delayed":
                 self.operations.change([job_id], available_in=timedelta(hours=1))
-        elif self.state in ("failed", "running"):
+        elif self.state in ("failed", "cancelled", "running"):
             self.operations.change([job_id], available_in=timedelta(0))
             self._end(job_id)
 
@@ -79,68 +72,37 @@ class Rows:
         assert [job.id for job in jobs] == [job_id]
         [job] = jobs
         if self.state == "succeeded":
-            self.store.write(settle=[Succeed(job.reservation)])
+            self.store.write(settle=[succeed(job)])
         elif self.state == "failed":
-            end = Fail(
-                reservation=job.reservation,
-                error="ValueError: same",
-                attempts=1,
-                crashes=0,
-                interruptions=0,
-                errors=(),
-            )
-            self.store.write(settle=[end])
+            self.store.write(settle=[fail(job, "ValueError: same")])
+        elif self.state == "cancelled":
+            self.store.write(settle=[cancel(job)])
 
 
-_WORDS = ("valueerror",)
-READS: dict[str, tuple[str, Read]] = {
-    "get_enqueued": ("waiting", lambda rows, page: rows.store.get_enqueued(None, page)),
-    "get_enqueued of one": (
-        "waiting",
-        lambda rows, page: rows.store.get_enqueued("work", page),
+FILTERS: dict[str, Callable[["Rows"], JobFilter[State]]] = {
+    "waiting": lambda rows: JobFilter("waiting"),
+    "waiting, of one": lambda rows: JobFilter("waiting", name="work"),
+    "waiting, created since": lambda rows: JobFilter("waiting", after=_LONG_AGO),
+    "delayed": lambda rows: JobFilter("delayed"),
+    "delayed, of one": lambda rows: JobFilter("delayed", name="work"),
+    "running": lambda rows: JobFilter("running"),
+    "running, of one": lambda rows: JobFilter("running", name="work"),
+    "running, of an owner": lambda rows: JobFilter("running", owner=rows.owner.id),
+    "running, of a queue": lambda rows: JobFilter("running", queue=rows.owner.name),
+    "succeeded": lambda rows: JobFilter("succeeded"),
+    "succeeded, of one": lambda rows: JobFilter("succeeded", name="work"),
+    "succeeded, of a queue": lambda rows: JobFilter("succeeded", queue=rows.owner.name),
+    "failed": lambda rows: JobFilter("failed"),
+    "failed, of one": lambda rows: JobFilter("failed", name="work"),
+    "failed, of an owner": lambda rows: JobFilter("failed", owner=rows.owner.id),
+    "search": lambda rows: JobFilter("failed", search="valueerror"),
+    "search, of one": lambda rows: JobFilter("failed", name="work", search="valueerror"),
+    "search, of a queue": lambda rows: JobFilter(
+        "failed", queue=rows.owner.name, search="valueerror"
     ),
-    "get_waiting": (
-        "waiting",
-        lambda rows, page: rows.operations.get_waiting(delayed=False, page=page),
-    ),
-    "get_waiting delayed": (
-        "delayed",
-        lambda rows, page: rows.operations.get_waiting("work", delayed=True, page=page),
-    ),
-    "get_running": ("running", lambda rows, page: rows.store.get_running(None, page)),
-    "get_running of one": (
-        "running",
-        lambda rows, page: rows.store.get_running(rows.owner.id, page),
-    ),
-    "get_named_running": (
-        "running",
-        lambda rows, page: rows.operations.get_named_running("work", page),
-    ),
-    "get_succeeded": ("succeeded", lambda rows, page: rows.store.get_succeeded(None, page)),
-    "get_succeeded of one": (
-        "succeeded",
-        lambda rows, page: rows.store.get_succeeded("work", page),
-    ),
-    "get_failed": ("failed", lambda rows, page: rows.store.get_failed(None, page)),
-    "get_failed of one": ("failed", lambda rows, page: rows.store.get_failed("work", page)),
-    "search": (
-        "failed",
-        lambda rows, page: rows.operations.get_failed(Failures(words=_WORDS), page),
-    ),
-    "search of one": (
-        "failed",
-        lambda rows, page: rows.operations.get_failed(
-            Failures(name="work", words=_WORDS), page
-        ),
-    ),
-    "ids of failed": (
-        "failed",
-        lambda rows, page: rows.operations.get_failed_ids(Failures(), page),
-    ),
-    "ids of a search": (
-        "failed",
-        lambda rows, page: rows.operations.get_failed_ids(Failures(words=_WORDS), page),
-    ),
+    "cancelled": lambda rows: JobFilter("cancelled"),
+    "cancelled, of one": lambda rows: JobFilter("cancelled", name="work"),
+    "cancelled, of a queue": lambda rows: JobFilter("cancelled", queue=rows.owner.name),
 }
 
 
@@ -150,25 +112,30 @@ def store(database: Database) -> Iterator[bgjobs.Store]:
         yield store
 
 
-@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("verb", ["list", "list_ids"])
+@pytest.mark.parametrize("wanted", FILTERS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_rows_that_stay_are_listed_once_while_others_move(
-    store: bgjobs.Store, read: str, seed: int
+    store: bgjobs.Store, verb: str, wanted: str, seed: int
 ) -> None:
-    state, ask = READS[read]
+    state, _, _ = wanted.replace("search", "failed").partition(",")
     random, rows = Random(seed), Rows(store, state)
+    selected = FILTERS[wanted](rows)
+    assert selected.state == state
+    read = store.list if verb == "list" else rows.operations.list_ids
     there = [rows.add() for _ in range(_COUNT)]
     moved: set[UUID] = set()
     away: list[UUID] = []
     met: list[UUID] = []
-    page = Page(_LIMIT)
-    while found := ask(rows, page):
+    page: Page | None = Page(_LIMIT)
+    while page is not None:
+        found: Listing[Any] = read(selected, page)
         assert len(found) <= _LIMIT
-        page = page.behind(found)
+        page = None if found.after is None else Page(_LIMIT, found.after)
         ids = [one if isinstance(one, UUID) else one.id for one in found]
         met += ids
         # They include the last row of the page, from which a cursor continues.
-        leaving = {ids[-1], *random.sample(there, 2)} - set(away)
+        leaving = {*ids[-1:], *random.sample(there, 2)} - set(away)
         if state != "succeeded":
             for one in leaving:
                 rows.take_away(one)

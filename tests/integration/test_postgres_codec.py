@@ -12,20 +12,21 @@ from psycopg.conninfo import make_conninfo
 from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
 from bgjobs._core.requests import JobRequest
 from bgjobs.stores.json_columns import load_occurrence
-from bgjobs.stores.postgres import codec
+from bgjobs.stores.postgres import arrays, codec
 from bgjobs.stores.postgres.statements import Dialect
+from bgjobs.testing.contract.steps import enqueued
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue
 
-CASES: list[tuple[str, Callable[[Any], codec.Array], Sequence[Any]]] = [
-    ("uuid", codec.uuids, [UUID(int=0), UUID(int=2**128 - 1), UUID(int=7)]),
-    ("text", codec.texts, ["", "plain", None, "\"{}\\'", "ä€𝄞", "\n\t", "null", "NULL"]),
-    ("smallint", codec.smallints, [0, -32767, 32767]),
-    ("integer", codec.integers, [0, 1, 2**31 - 1, -(2**31)]),
-    ("bigint", codec.bigints, [0, None, 2**63 - 1, -(2**63)]),
+CASES: list[tuple[str, Callable[[Any], arrays.Array], Sequence[Any]]] = [
+    ("uuid", arrays.uuids, [None, UUID(int=0), UUID(int=2**128 - 1), UUID(int=7)]),
+    ("text", arrays.texts, ["", "plain", None, "\"{}\\'", "ä€𝄞", "\n\t", "null", "NULL"]),
+    ("smallint", arrays.smallints, [0, -32767, 32767]),
+    ("integer", arrays.integers, [0, 1, 2**31 - 1, -(2**31)]),
+    ("bigint", arrays.bigints, [0, None, 2**63 - 1, -(2**63)]),
     (
         "timestamptz",
-        codec.timestamps,
+        arrays.timestamps,
         [
             datetime(2030, 1, 2, 3, 4, 5, 678901, UTC),
             None,
@@ -44,7 +45,7 @@ def _as_it_is(value: Any) -> Any:
 def test_an_array_reads_back_as_it_was_written(
     postgres_dsn: str,
     kind: str,
-    write: Callable[[Any], codec.Array],
+    write: Callable[[Any], arrays.Array],
     values: Sequence[Any],
 ) -> None:
     dialect = Dialect("public", "test")
@@ -58,7 +59,7 @@ def test_an_array_reads_back_as_it_was_written(
 
 
 def test_the_repr_of_an_array_hides_its_values() -> None:
-    assert "secret" not in repr(codec.texts(["secret"]))
+    assert "secret" not in repr(arrays.texts(["secret"]))
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
@@ -72,8 +73,8 @@ def test_timestamps_do_not_depend_on_the_time_zone_of_the_session(
         asked = [JobRequest("work", "[]").available_at(end) for end in ends]
         jobs = enqueue(store, *asked)
         assert [job.available_at for job in jobs] == ends
-        assert store.get_enqueued() == jobs
-        assert store.get_enqueued()[0].available_at.utcoffset() == timedelta(0)
+        assert enqueued(store) == jobs
+        assert enqueued(store)[0].available_at.utcoffset() == timedelta(0)
 
 
 def test_an_occurrence_of_a_newer_version_may_have_other_fields() -> None:

@@ -15,6 +15,7 @@ from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.errors import translated
 from bgjobs.stores.types import NewJob
+from bgjobs.testing.contract.steps import enqueued
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import enqueue, open_owner, requests, reserve_one
 
@@ -45,7 +46,7 @@ def test_work_that_ends_the_transaction_and_begins_another_is_no_success(
     with pytest.raises(StoreError, match="do not end the transaction yourself") as caught:
         store.complete(job.reservation, work)
     assert not isinstance(caught.value, StoreUnavailableError)
-    assert store.get_enqueued("effect") == []
+    assert enqueued(store, "effect") == []
     assert len(enqueue(store, *requests(1))) == 1
 
 
@@ -90,7 +91,7 @@ def test_work_may_enqueue_under_the_key_of_its_own_job(store: PostgresStore) -> 
     ended = store.find(job.id)
     assert isinstance(ended, SucceededJob)
     assert ended.unique_key == "k"
-    assert len(store.get_enqueued()) == 2
+    assert len(enqueued(store)) == 2
 
 
 def test_work_that_closes_the_connection_fails_and_is_not_repeated(

@@ -13,8 +13,9 @@ from bgjobs._core.jobs import FailedJob
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail
 from bgjobs.errors import StoreError
-from bgjobs.stores.operations import Failures
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import Notice
+from bgjobs.testing.contract.steps import enqueued, listed
 from tests.fixtures.postgres import schema_of
 from tests.fixtures.postgres_jobs import enqueue, open_owner, reserve_one
 from tests.fixtures.stores import opened
@@ -60,7 +61,7 @@ def check_all_texts(store: PostgresStore) -> None:
     failed = store.find(new.id)
     assert isinstance(failed, FailedJob)
     assert failed.error == error
-    found = store.operations.get_failed(Failures(words=["naïve", "日本語"]))
+    found = listed(store, "failed", search="naïve 日本語")
     assert [one.id for one in found] == [new.id]
 
 
@@ -72,10 +73,10 @@ def check_news(store: PostgresStore) -> None:
     watcher = store.watch()
     assert watcher is not None
     with closing(watcher):
-        store.notify([NAME])
+        store.notify(Notice(frozenset({NAME})))
         readable, _, _ = select.select([watcher.fileno()], [], [], 30)
         assert readable
-        assert set(watcher.poll() or ()) == {NAME}
+        assert watcher.poll() == Notice(frozenset({NAME}))
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP", "WIN1252"])
@@ -138,7 +139,7 @@ def test_enqueue_in_refuses_a_connection_in_another_encoding(
         connection.execute("set client_encoding to 'UTF8'")
         [job] = store.enqueue_in(connection, [JobRequest(NAME, TEXT)])
         connection.commit()
-        assert [one.payload for one in store.get_enqueued()] == [TEXT]
+        assert [one.payload for one in enqueued(store)] == [TEXT]
         assert store.find(job.id) == job
 
 
@@ -153,4 +154,4 @@ async def test_enqueue_in_async_refuses_a_connection_in_another_encoding(
                 await store.enqueue_in_async(connection, [JobRequest(NAME, CAFE)])
             await connection.execute("set client_encoding to 'UNICODE'")
             await store.enqueue_in_async(connection, [JobRequest(NAME, TEXT)])
-        assert [one.payload for one in store.get_enqueued()] == [TEXT]
+        assert [one.payload for one in enqueued(store)] == [TEXT]

@@ -11,6 +11,8 @@ from psycopg.rows import dict_row
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import NaiveDatetimeError, SchemaMismatchError, StoreError
 from bgjobs.stores.postgres import PostgresStore, statements
+from bgjobs.stores.types import Notice
+from bgjobs.testing.contract.steps import enqueued
 from tests.fixtures.postgres_jobs import requests
 
 
@@ -20,9 +22,9 @@ def test_jobs_exist_when_the_caller_commits(
 ) -> None:
     with psycopg.connect(postgres_dsn, row_factory=row_factory) as connection:
         jobs = store.enqueue_in(connection, requests(3))
-        assert store.get_enqueued() == []
+        assert enqueued(store) == []
         connection.commit()
-    assert store.get_enqueued() == jobs
+    assert enqueued(store) == jobs
 
 
 def test_jobs_do_not_exist_when_the_caller_rolls_back(
@@ -31,7 +33,7 @@ def test_jobs_do_not_exist_when_the_caller_rolls_back(
     with psycopg.connect(postgres_dsn) as connection:
         store.enqueue_in(connection, requests(3))
         connection.rollback()
-    assert store.get_enqueued() == []
+    assert enqueued(store) == []
 
 
 def test_in_autocommit_mode_a_transaction_has_to_be_open(
@@ -50,10 +52,10 @@ def test_in_autocommit_mode_a_transaction_has_to_be_open(
         with pytest.raises(ZeroDivisionError), connection.transaction():
             store.enqueue_in(connection, requests(1))
             raise ZeroDivisionError
-        assert store.get_enqueued() == []
+        assert enqueued(store) == []
         with connection.transaction():
             jobs = store.enqueue_in(connection, requests(3))
-    assert store.get_enqueued() == jobs
+    assert enqueued(store) == jobs
 
 
 def test_in_autocommit_mode_an_async_transaction_has_to_be_open(
@@ -69,7 +71,7 @@ def test_in_autocommit_mode_an_async_transaction_has_to_be_open(
                 await store.enqueue_in_async(connection, requests(1))
 
     asyncio.run(main())
-    assert len(store.get_enqueued()) == 1
+    assert len(enqueued(store)) == 1
 
 
 def test_all_or_none_are_stored(
@@ -85,7 +87,7 @@ def test_all_or_none_are_stored(
                 await store.enqueue_in_async(connection, requests(2))
 
     asyncio.run(main())
-    assert store.get_enqueued() == []
+    assert enqueued(store) == []
 
 
 def test_in_autocommit_mode_a_transaction_begun_by_sql_is_used(
@@ -95,7 +97,7 @@ def test_in_autocommit_mode_a_transaction_begun_by_sql_is_used(
         connection.execute("begin")
         store.enqueue_in(connection, requests(2))
         connection.execute("rollback")
-    assert store.get_enqueued() == []
+    assert enqueued(store) == []
 
 
 def test_a_connection_in_pipeline_mode(store: PostgresStore, postgres_dsn: str) -> None:
@@ -103,7 +105,7 @@ def test_a_connection_in_pipeline_mode(store: PostgresStore, postgres_dsn: str) 
         with connection.pipeline():
             jobs = store.enqueue_in(connection, requests(3))
         connection.commit()
-    assert store.get_enqueued() == jobs
+    assert enqueued(store) == jobs
 
 
 def test_a_store_that_is_not_open_can_do_it(store: PostgresStore, postgres_dsn: str) -> None:
@@ -111,7 +113,7 @@ def test_a_store_that_is_not_open_can_do_it(store: PostgresStore, postgres_dsn: 
     with psycopg.connect(postgres_dsn) as connection:
         jobs = store.enqueue_in(connection, requests(1))
     store.open()
-    assert store.get_enqueued() == jobs
+    assert enqueued(store) == jobs
 
 
 def test_the_delay_counts_from_the_statement(store: PostgresStore, postgres_dsn: str) -> None:
@@ -129,7 +131,7 @@ def test_a_taken_unique_key_returns_its_job(store: PostgresStore, postgres_dsn: 
         [first] = store.enqueue_in(connection, [wanted])
         [second, third] = store.enqueue_in(connection, [wanted, JobRequest("work", "2")])
     assert second == first
-    assert [job.id for job in store.get_enqueued()] == [first.id, third.id]
+    assert [job.id for job in enqueued(store)] == [first.id, third.id]
 
 
 @pytest.mark.parametrize("commit", [True, False])
@@ -144,7 +146,7 @@ def test_enqueue_in_async(store: PostgresStore, postgres_dsn: str, *, commit: bo
             return len(jobs)
 
     assert asyncio.run(main()) == 2
-    assert len(store.get_enqueued()) == (2 if commit else 0)
+    assert len(enqueued(store)) == (2 if commit else 0)
 
 
 def test_listeners_are_notified_when_the_caller_commits(
@@ -154,12 +156,12 @@ def test_listeners_are_notified_when_the_caller_commits(
     assert watcher is not None
     with psycopg.connect(postgres_dsn) as connection:
         store.enqueue_in(connection, requests(1, "mine"))
-        assert watcher.poll() == set()
+        assert watcher.poll() == Notice()
     # Notifications are ordered: the transaction above comes first.
-    store.notify(["later"])
+    store.notify(Notice(frozenset({"later"})))
     told: set[str] = set()
     while "later" not in told:
-        told |= set(watcher.poll() or ())
+        told |= watcher.poll().workers or set()
     assert told == {"mine", "later"}
     watcher.close()
 

@@ -18,7 +18,7 @@ from bgjobs.stores.port import ChangeSource
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.errors import as_store_error, retry_rolled_back
 from bgjobs.stores.postgres.source import with_defaults
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import NewJob, Notice
 from tests.fixtures.postgres import fresh_postgres_store, schema_of
 from tests.fixtures.postgres_jobs import LEASE, enqueue, open_owner, requests, reserve_one
 from tests.fixtures.stores import opened
@@ -137,7 +137,7 @@ def test_repeated_refusals_do_not_close_new_sessions(postgres_dsn: str) -> None:
         assert watcher is not None
         with pytest.raises(StoreUnavailableError, match="25006"):
             enqueue(store, *requests(1))
-        assert watcher.poll() == set()
+        assert watcher.poll() == Notice()
         watcher.close()
         store.close()
 
@@ -240,7 +240,7 @@ def test_an_error_does_not_quote_a_payload(store: PostgresStore) -> None:
 @pytest.mark.parametrize("name", ["\0", "\ud800"])
 def test_text_that_the_database_cannot_store(store: PostgresStore, name: str) -> None:
     with pytest.raises(StoreError):
-        store.get_enqueued(name)
+        store.find_unique(name, "k")
 
 
 @pytest.mark.parametrize(
@@ -358,4 +358,4 @@ def test_an_ended_job_is_not_stored_again(store: PostgresStore) -> None:
     [again] = store.write([NewJob(job.id, JobRequest("work", "[]"))]).jobs
     assert again.id == job.id
     assert store.count().waiting == 0
-    assert store.prune(succeeded_for=timedelta(0), failed_for=timedelta(0), limit=10) == 1
+    assert store.prune("succeeded", timedelta(0), limit=10) == 1

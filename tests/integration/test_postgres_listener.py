@@ -3,6 +3,7 @@
 import select
 
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.types import Notice
 from tests.fixtures.postgres import fresh_postgres_store
 
 
@@ -10,15 +11,15 @@ def test_a_listener_receives_the_names(store: PostgresStore, postgres_dsn: str) 
     watcher = store.watch()
     assert watcher is not None
     assert watcher.interval is None
-    assert watcher.poll() == set()
-    store.notify(["mail", "mail", "ünïcode " + "x" * 190])
+    assert watcher.poll() == Notice()
+    store.notify(Notice(frozenset({"mail", "ünïcode " + "x" * 190})))
     heard: set[str] = set()
     while len(heard) < 2:
         readable, _, _ = select.select([watcher.fileno()], [], [], 30)
         assert readable
-        heard |= set(watcher.poll() or ())
+        heard |= watcher.poll().workers or set()
     assert heard == {"mail", "ünïcode " + "x" * 190}
-    assert watcher.poll() == set()
+    assert watcher.poll() == Notice()
     watcher.close()
 
 
@@ -26,11 +27,11 @@ def test_another_schema_is_not_received(store: PostgresStore, postgres_dsn: str)
     watcher = store.watch()
     assert watcher is not None
     with fresh_postgres_store(postgres_dsn) as other:
-        other.notify(["theirs"])
-    store.notify(["ours"])
+        other.notify(Notice(frozenset({"theirs"})))
+    store.notify(Notice(frozenset({"ours"})))
     heard: set[str] = set()
     while not heard:
-        heard |= set(watcher.poll() or ())
+        heard |= watcher.poll().workers or set()
     assert heard == {"ours"}
     watcher.close()
 
@@ -38,8 +39,8 @@ def test_another_schema_is_not_received(store: PostgresStore, postgres_dsn: str)
 def test_nothing_listens_with_listen_false(postgres_dsn: str) -> None:
     with fresh_postgres_store(postgres_dsn, listen=False) as store:
         assert store.watch() is None
-        store.notify(["x"])
-        store.notify([])
+        store.notify(Notice(frozenset({"x"})))
+        store.notify(Notice())
 
 
 def test_listen_dsn_is_used_for_listening(postgres_dsn: str) -> None:

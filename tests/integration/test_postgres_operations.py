@@ -16,8 +16,16 @@ from bgjobs._core.limits import Cap, RateLimit
 from bgjobs.errors import DuplicateJobError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import LOCK_NAMES
-from bgjobs.stores.types import Owner
-from bgjobs.testing.contract.steps import ask, fail, put_one, requeue, succeed
+from bgjobs.stores.types import Cancelled, Owner
+from bgjobs.testing.contract.steps import (
+    ask,
+    enqueued,
+    fail,
+    listed,
+    put_one,
+    requeue,
+    succeed,
+)
 from tests.fixtures.postgres import schema_of
 
 T = TypeVar("T")
@@ -88,16 +96,17 @@ def test_a_job_that_is_put_back_while_it_is_cancelled_ends(
 ) -> None:
     """It runs when waiting jobs are cancelled, and waits when running ones are."""
     first, second = held(store, 2)
-    insert = f'insert into "{schema_of(store)}".cancellations values (%s, %s, now())'
+    columns = "(job_id, reason, asked_at)"
+    insert = f'insert into "{schema_of(store)}".cancellations {columns} values (%s, %s, now())'
     with psycopg.connect(postgres_dsn) as other:
         other.execute(insert.encode(), [first.id, "other"])
-        cancelling = lambda: store.operations.cancel([first.id, second.id], "no")  # noqa: E731 - the name says what it does
+        cancelling = lambda: store.operations.cancel([first.id, second.id], Cancelled("no"))  # noqa: E731 - the name says what it does
         with beside(postgres_dsn, cancelling, other) as future:
             assert not store.write(settle=[requeue(second)]).lost
             other.rollback()
     found = future.result()
     assert (found.ended, found.asked) == ([second.id], [first.id])
-    assert store.count().failed == 1
+    assert store.count().cancelled == 1
 
 
 def test_a_job_that_was_stored_again_is_cancelled_without_a_record(
@@ -108,9 +117,9 @@ def test_a_job_that_was_stored_again_is_cancelled_without_a_record(
     assert not store.write(settle=[succeed(done)]).lost
     with psycopg.connect(postgres_dsn) as connection:
         store_again(connection, schema_of(store), "jobs_succeeded")
-    assert store.operations.cancel([done.id], "no").ended == [done.id]
+    assert store.operations.cancel([done.id], Cancelled("no")).ended == [done.id]
     counts = store.count()
-    assert (counts.waiting, counts.succeeded, counts.failed) == (0, 1, 0)
+    assert (counts.waiting, counts.succeeded, counts.cancelled) == (0, 1, 0)
 
 
 def test_a_job_that_is_retried_while_it_is_restored_is_live_only(
@@ -118,7 +127,7 @@ def test_a_job_that_is_retried_while_it_is_restored_is_live_only(
 ) -> None:
     [job] = held(store)
     store.write(settle=[fail(job)])
-    [failed] = store.operations.get_failed()
+    [failed] = listed(store, "failed")
     schema = schema_of(store)
     with psycopg.connect(postgres_dsn) as other:
         store_again(other, schema, "jobs_failed")
@@ -144,4 +153,4 @@ async def test_a_refused_duplicate_leaves_an_async_transaction_as_it_was(
                 with pytest.raises(DuplicateJobError):
                     await store.enqueue_in_async(connection, [ask("other"), refusing])
             await connection.commit()
-    assert list(store.get_enqueued("other")) == []
+    assert list(enqueued(store, "other")) == []

@@ -1,6 +1,6 @@
 """Operators' statements use indexes, however many jobs there are."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from bgjobs._core.ids import new_id
 from bgjobs.stores.decoder import TABLES
 from bgjobs.stores.postgres import PostgresStore
 from tests.fixtures.postgres import execute, fresh_postgres_store, schema_of
-from tests.integration.postgres_plans import explained
+from tests.integration.postgres_plans import explained, explained_in_general
 
 ROWS = 40_000
 """How many rows of each kind there are."""
@@ -40,6 +40,11 @@ _ENDED = """
 _AT = "now() - n * interval '1 second'"
 _ERROR = "case when n % 1000 = 0 then 'ValueError: rare' else 'TypeError: often ' || n end"
 
+Plan = Callable[[PostgresStore, str, str, dict[str, Any]], list[dict[str, Any]]]
+every_plan = pytest.mark.parametrize(
+    "plan", [explained, explained_in_general], ids=["for these values", "for any values"]
+)
+
 
 @pytest.fixture(scope="module")
 def store(postgres_dsn: str) -> Generator[PostgresStore]:
@@ -47,20 +52,24 @@ def store(postgres_dsn: str) -> Generator[PostgresStore]:
         schema = f'"{schema_of(store)}"'
         failed = {"kind": "failed", "more": "failed_at, error", "values": f"{_AT}, {_ERROR}"}
         done = {"kind": "succeeded", "more": "succeeded_at", "values": _AT}
+        more = "cancelled_at, cancel_reason"
+        cancelled = {"kind": "cancelled", "more": more, "values": f"{_AT}, 'no'"}
         tables = [f"{schema}.{table}" for table in TABLES]
         execute(
             postgres_dsn,
             *(f"alter table {one} set (autovacuum_enabled = false)" for one in tables),
             _JOBS.format(s=schema, rows=ROWS),
-            *(_ENDED.format(s=schema, rows=ROWS, **kind) for kind in (failed, done)),
+            *(_ENDED.format(s=schema, rows=ROWS, **kind) for kind in (failed, done, cancelled)),
             *(f"analyze {one}" for one in tables),
         )
         yield store
 
 
-def _read(store: PostgresStore, dsn: str, name: str, values: dict[str, Any]) -> float:
+def _read(
+    store: PostgresStore, dsn: str, name: str, values: dict[str, Any], plan: Plan = explained
+) -> float:
     """Run a statement, roll it back, and return how many rows and index entries it read."""
-    return sum(map(_read_by, explained(store, dsn, name, values)))
+    return sum(map(_read_by, plan(store, dsn, name, values)))
 
 
 def _read_by(node: dict[str, Any]) -> float:
@@ -77,19 +86,69 @@ def _ids(store: PostgresStore, dsn: str, table: str, where: str = "true") -> lis
 
 
 PAGE: dict[str, Any] = {
-    **dict.fromkeys(("after", "at", "before", "name")),
+    **dict.fromkeys(
+        ("after", "until", "at", "name", "owner", "queue", "before", "since", "now")
+    ),
     "limit": 20,
+    "examined": 20,
+    "skip": 0,
     "suffix": "",
+    "delayed": True,
 }
+MIDDLE = UUID("80000000-0000-0000-0000-000000000000")
+LISTS = [
+    *(("list_waiting", {"delayed": delayed}) for delayed in (True, False)),
+    ("list_running", {}),
+    *((f"list_{kind}", {}) for kind in ("succeeded", "failed", "cancelled")),
+    *(
+        (f"list_worker_{kind}", {"name": name})
+        for kind in ("succeeded", "failed", "cancelled")
+        for name in ("w1", "rare", "absent")
+    ),
+]
 
 
-@pytest.mark.parametrize("suffix", ["", "_ids"])
+@every_plan
+@pytest.mark.parametrize("after", [None, MIDDLE], ids=["first page", "a later page"])
+@pytest.mark.parametrize("suffix", ["", ":ids"])
+@pytest.mark.parametrize(("name", "values"), LISTS)
+def test_a_page_of_a_list_reads_little_more_than_it_gives(
+    store: PostgresStore,
+    postgres_dsn: str,
+    name: str,
+    values: dict[str, Any],
+    suffix: str,
+    after: UUID | None,
+    plan: Plan,
+) -> None:
+    # A row that has not been running or delayed long is passed over; running jobs are few.
+    most = 2 * 2000 + 40 if name == "list_running" else 80
+    examined = 100_000 if name == "list_waiting" else PAGE["limit"]
+    given = {**PAGE, **values, "after": after, "examined": examined}
+    assert _read(store, postgres_dsn, f"{name}{suffix}", given, plan) <= most
+
+
+@every_plan
+@pytest.mark.parametrize(("name", "values"), LISTS)
+def test_a_page_that_ends_at_an_id_reads_the_rows_up_to_it(
+    store: PostgresStore, postgres_dsn: str, name: str, values: dict[str, Any], plan: Plan
+) -> None:
+    """For properties without an index, that no job has. The limit is ten times as many."""
+    if name == "list_waiting":
+        bound = UUID("01000000-0000-0000-0000-000000000000")
+    else:
+        bound = UUID("ff000000-0000-0000-0000-000000000000")
+    nothing = {"queue": "absent", "owner": new_id(), "since": "infinity"}
+    given = {**PAGE, **values, "until": bound, "examined": ROWS // 20, **nothing}
+    if name == "list_running":
+        given["until"] = UUID("01000000-0000-0000-0000-000000000000")
+    assert _read(store, postgres_dsn, name, given, plan) <= ROWS / 256 * 2 + 100
+
+
+@pytest.mark.parametrize("suffix", ["", ":ids"])
 @pytest.mark.parametrize(
     ("name", "values", "most"),
     [
-        ("get_failed", {}, 20),
-        ("get_worker_failed", {"name": "w1"}, 20),
-        ("get_worker_failed", {"name": "rare"}, 40),
         # Frequent words are found among the last thousand failures; for rare ones, the matches
         # of the index are read too.
         ("search_failed", {"words": "often"}, 3000),
@@ -99,7 +158,7 @@ PAGE: dict[str, Any] = {
         ("search_worker_failed", {"words": "absent", "name": "rare"}, 200),
     ],
 )
-def test_a_page_of_failed_jobs_reads_little_more_than_it_gives(
+def test_a_page_of_a_search_reads_little_more_than_it_gives(
     store: PostgresStore,
     postgres_dsn: str,
     name: str,
@@ -120,19 +179,21 @@ def test_counting_ends_at_its_limit(
 ) -> None:
     read = _read(store, postgres_dsn, "count", {"names": names, "at_most": 100, "now": None})
     # At most twelve names and priorities; reserved jobs are few, and not indexed by worker.
-    assert read <= 12 * 2 * 100 + 3 * 100 + 2000 + 50
+    assert read <= 12 * 2 * 100 + 4 * 100 + 2000 + 50
 
 
 @pytest.mark.parametrize(
     ("names", "table", "where"),
     [
         (("retry",), "jobs_failed", "true"),
+        (("retry",), "jobs_cancelled", "true"),
         (("retry",), "jobs", "true"),
         (CANCEL, "jobs", "reserved_by is null"),
         (CANCEL, "jobs", "reserved_by is not null"),
         (CANCEL, "jobs_failed", "true"),
         (DELETE, "jobs", "reserved_by is null"),
         (DELETE, "jobs_failed", "true"),
+        (DELETE, "jobs_cancelled", "true"),
         (("change",), "jobs", "reserved_by is null"),
         (("change",), "jobs", "reserved_by is not null"),
     ],
@@ -144,7 +205,8 @@ def test_changes_of_many_jobs_look_each_up(
         "ids": [*_ids(store, postgres_dsn, table, where), *(new_id() for _ in range(MANY))],
         "now": None,
         "reason": "no",
-        "error": "Cancelled: no",
+        "author": "ada",
+        "longest": 1000,
         "available_at": None,
         "delay": 1,
         "priority": 1,
@@ -158,10 +220,16 @@ def test_pruning_a_worker_reads_its_own_jobs_alone(
     store: PostgresStore, postgres_dsn: str, name: str, own: int
 ) -> None:
     values: dict[str, Any] = {"name": name, "limit": MANY, "skip": 0, "now": None}
-    for statement in ("prune_worker_succeeded", "prune_worker_failed"):
+    for kind in ("succeeded", "failed", "cancelled"):
         for age, most in ((10**15, own), (0, 4 * min(own, MANY))):
-            ages = {"succeeded_for": age, "failed_for": age}
-            assert _read(store, postgres_dsn, statement, {**values, **ages}) <= most
+            given = {**values, "kept_for": age}
+            assert _read(store, postgres_dsn, f"prune_worker_{kind}", given) <= most
+
+
+def test_owners_are_forgotten_by_the_first_end_of_each_table(
+    store: PostgresStore, postgres_dsn: str
+) -> None:
+    assert _read(store, postgres_dsn, "prune_owners", {}) <= 10
 
 
 def test_commands_and_owners_read_only_the_jobs_of_their_owners(

@@ -122,5 +122,5 @@ def test_replacing_looks_up_its_row(store: PostgresStore, postgres_dsn: str) -> 
 def test_the_check_for_ended_jobs_reads_no_table(
     store: PostgresStore, postgres_dsn: str, count: int
 ) -> None:
-    values = {"ids": [new_id() for _ in range(count)]}
+    values = {"id": [new_id() for _ in range(count)]}
     assert sum(map(_read, explained(store, postgres_dsn, "refuse_ended", values))) <= 1

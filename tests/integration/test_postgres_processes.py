@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bgjobs.stores.pages import Page
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.testing.contract.steps import listed
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.stores import opened
 
@@ -35,7 +36,7 @@ def test_eight_processes_run_every_job_exactly_once(postgres_dsn: str) -> None:
         done = [one for output in outputs for one in json.loads(output)]
         assert len(done) == _TOTAL
         with opened(PostgresStore(postgres_dsn, schema=schema)) as store:
-            succeeded = store.get_succeeded(page=Page(limit=1000))
+            succeeded = listed(store, "succeeded", Page(limit=1000))
         assert sorted(done) == sorted(str(job.id) for job in succeeded)
         assert {job.reservations for job in succeeded} == {1}
     finally:

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import get_args
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import Job
+from bgjobs._core.jobs import EndState, Job
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Fail, Settlement, Succeed
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.types import NewJob
+from bgjobs.testing.contract.steps import enqueued
 from tests.fixtures.postgres import fresh_postgres_store
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
 from tests.fixtures.postgres_locks import named, wait_until_waiting
@@ -71,7 +73,7 @@ def test_a_job_that_ends_while_a_write_of_it_waits_is_not_stored_again(
         holder.rollback()
         given = slow.result()
     assert [one.id for one in given.jobs] == [job.id, keyed.id]
-    assert [one.id for one in store.get_enqueued()] == [keyed.id]
+    assert [one.id for one in enqueued(store)] == [keyed.id]
 
 
 def test_a_job_that_ends_while_a_settling_write_waits_is_not_stored_again(
@@ -87,7 +89,7 @@ def test_a_job_that_ends_while_a_settling_write_waits_is_not_stored_again(
         _run(store)
         holder.rollback()
         assert not slow.result().lost
-    assert [one.id for one in store.get_enqueued()] == [keyed.id]
+    assert [one.id for one in enqueued(store)] == [keyed.id]
     assert store.count().succeeded == 2
 
 
@@ -140,7 +142,7 @@ def test_a_job_that_was_stored_again_ends_as_lost_and_is_deleted(
         assert called == []
         assert store.find(job.id) == ended
         assert store.count(["work"]).running == 0
-    assert store.prune(succeeded_for=timedelta(0), failed_for=timedelta(0), limit=9) == 1
+    assert sum(store.prune(one, timedelta(0), limit=9) for one in get_args(EndState)) == 1
 
 
 def _store_once_more(store: PostgresStore, dsn: str, job: Job) -> None:

@@ -92,12 +92,15 @@ _ENDS: dict[str, dict[str, object]] = {
     "jobs": {},
     "jobs_succeeded": {"succeeded_at": "now"},
     "jobs_failed": {"failed_at": "now", "error": "ValueError: no"},
+    "jobs_cancelled": {"cancelled_at": "now", "cancel_reason": "no", "cancelled_by": "ada"},
 }
+_OF_ENDS = {"error", "cancel_reason", "cancelled_by"}
 
 
 def _edges(table: str) -> Iterator[tuple[str, object, bool]]:
     """Yield columns with the last values within their bounds, and the first beyond."""
-    for column in BYTES if "error" in _ENDS[table] else set(BYTES) - {"error"}:
+    # The history has no constraint.
+    for column in set(BYTES) - {"history"} - (_OF_ENDS - set(_ENDS[table])):
         yield column, "x" * BYTES[column], True
         yield column, "x" * (BYTES[column] + 1), False
         yield column, "", column not in {"name", "unique_key"}

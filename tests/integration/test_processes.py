@@ -14,6 +14,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.stores.types import NewJob
+from bgjobs.testing.contract.steps import enqueued, listed
 from tests.fixtures.application import JOBS as HELD_JOBS
 from tests.fixtures.databases import Database, PostgresSchema, SQLiteFile
 from tests.fixtures.hostile_rows import HostileRows
@@ -110,10 +111,10 @@ def read_until(process: "subprocess.Popen[str]", line: str, times: int = 1) -> N
 def assert_released(database: Database, name: str) -> None:
     """Check that no job is reserved, and that no attempt or crash was counted."""
     with opened(database.store()) as store:
-        assert [job.name for job in store.get_running()] == []
-        slow = [job for job in store.get_enqueued() if job.name == name]
+        assert [job.name for job in listed(store, "running")] == []
+        slow = [job for job in enqueued(store) if job.name == name]
         assert [(job.attempts, job.crashes) for job in slow] == [(0, 0)] * HELD_JOBS
-        assert [job.name for job in store.get_failed()] == []
+        assert [job.name for job in listed(store, "failed")] == []
 
 
 @pytest.mark.slow

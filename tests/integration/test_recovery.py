@@ -8,6 +8,7 @@ import pytest
 
 import bgjobs
 from bgjobs.stores.types import Counts
+from bgjobs.testing.contract.steps import listed
 from tests.fixtures.databases import Database, PostgresSchema
 from tests.fixtures.postgres import random_schema
 from tests.integration.recovery import Recovery, die, hang, note, wait_until
@@ -36,7 +37,7 @@ def on_server(server: PostgresServer) -> PostgresSchema:
 
 
 def ended(counts: Counts) -> int:
-    return counts.succeeded + counts.failed
+    return counts.succeeded + counts.failed + counts.cancelled
 
 
 @pytest.mark.slow
@@ -82,7 +83,7 @@ def test_a_job_that_kills_its_process_fails_at_last_and_its_fellows_succeed(
         recovery.start()
         wait_until(lambda: ended(recovery.store.count()) == 1 + fellows)
         counts = recovery.store.count()
-        [failed, *_] = (one for one in recovery.store.get_failed() if one.name == "die")
+        [failed, *_] = (one for one in listed(recovery.store, "failed") if one.name == "die")
     assert deaths == [-signal.SIGKILL] * (limit + 1)
     assert (failed.name, failed.crashes) == ("die", limit + 1)
     assert failed.error == f"its worker died {limit + 1} times while running it"

@@ -1,6 +1,6 @@
 """Connections that stay open without an answer: calls end, listeners are replaced, jobs run."""
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from time import monotonic
 from typing import Any, cast
@@ -17,8 +17,9 @@ from bgjobs._runtime.persistence.dispatch import LONGEST_RETRY
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import OwnerDied, StoreFailed
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import NewJob, Notice
 from bgjobs.testing import Recorder
+from bgjobs.testing.contract.steps import listed
 from tests.fixtures.postgres import schema_of
 from tests.fixtures.postgres_jobs import open_owner, reserve_one
 from tests.reliability.chaos.postgres.proxy import Proxy, target_of
@@ -62,11 +63,9 @@ def listening_through(proxy: Proxy, store: PostgresStore, dsn: str) -> PostgresS
 
 VERBS: dict[str, Callable[[PostgresStore], object]] = {
     "a statement alone": lambda store: store.count(),
-    "a transaction": lambda store: store.prune(
-        succeeded_for=timedelta(1), failed_for=timedelta(1), limit=1
-    ),
+    "a transaction": lambda store: store.prune("failed", timedelta(1), limit=1),
     "a heartbeat": lambda store: store.heartbeat([], timedelta(minutes=1)),
-    "a notification": lambda store: store.notify(["work"]),
+    "a notification": lambda store: store.notify(Notice(frozenset({"work"}))),
 }
 
 
@@ -151,7 +150,7 @@ async def test_a_lease_outlives_connections_without_an_answer(
     with anyio.fail_after(PATIENCE):
         async with bgjobs.run(config) as bg:
             await bg.enqueue(work.request())
-            while not store.get_running():
+            while not listed(store, "running"):
                 await anyio.sleep(0.01)
             for silence in range(3):
                 proxy.discard(new=False)
@@ -162,7 +161,7 @@ async def test_a_lease_outlives_connections_without_an_answer(
                     await anyio.sleep(0.01)
             ended.set()
             assert await bg.drain(with_delayed=True)
-    [done] = store.get_succeeded()
+    [done] = listed(store, "succeeded")
     assert (done.interruptions, done.crashes, done.reservations) == (0, 0, 1)
     assert not recorder.of(OwnerDied)
 
@@ -187,7 +186,7 @@ async def test_an_application_ends_though_the_server_does_not_answer(
     with anyio.fail_after(PATIENCE):
         async with bgjobs.run(config) as bg:
             await bg.enqueue(work.request())
-            while not store.get_running():
+            while not listed(store, "running"):
                 await anyio.sleep(0.01)
             proxy.discard()
             begun = monotonic()
@@ -231,13 +230,13 @@ async def test_a_listener_without_an_answer_is_replaced(
             await anyio.sleep(deaf)
             proxy.discard(new=False)
             store.write([NewJob(new_id(), work.request(1))])
-            store.notify(["work"])
+            store.notify(Notice(frozenset({"work"})))
             while not ran:
                 await anyio.sleep(0.01)
             store.write([NewJob(new_id(), work.request(2))])
             while proxy.connections != 2:
                 await anyio.sleep(0.01)
-            store.notify(["work"])
+            store.notify(Notice(frozenset({"work"})))
             while len(ran) < 2:
                 await anyio.sleep(0.01)
     assert ran == [1, 2]
@@ -250,12 +249,12 @@ async def test_a_listener_that_receives_only_its_own_probes_is_not_replaced(
     store: PostgresStore, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "LISTENER_TIMEOUT", 1.5)
-    recorder, sounds = Recorder(), list[int]()
+    recorder, sounds = Recorder(), list[Notice]()
     real = PostgresStore(postgres_dsn, schema=schema_of(store))
 
-    def notify(names: Collection[str]) -> None:
-        real.notify(names)
-        sounds.append(len(names))
+    def notify(notice: Notice) -> None:
+        real.notify(notice)
+        sounds.append(notice)
 
     @bgjobs.worker
     async def work() -> None: ...
@@ -271,6 +270,7 @@ async def test_a_listener_that_receives_only_its_own_probes_is_not_replaced(
                 len(sounds) < 3
             ):  # the first two probes were received, or it would be replaced
                 await anyio.sleep(0.01)
+    assert set(sounds) == {Notice()}
     assert not recorder.of(StoreFailed)
 
 
@@ -296,7 +296,7 @@ async def test_polling_bounds_the_delay_until_a_dead_listener_is_noticed(
             proxy.discard()
             begun = monotonic()
             store.write([NewJob(new_id(), work.request())])
-            store.notify(["work"])
+            store.notify(Notice(frozenset({"work"})))
             await ran.wait()
             assert monotonic() - begun < listener.LISTENER_TIMEOUT
             proxy.heal()

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from bgjobs.errors import StoreError
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.contract.steps import ask
+from bgjobs.testing.contract.steps import ask, enqueued
 
 pytestmark = pytest.mark.anyio
 
@@ -64,9 +64,9 @@ async def test_an_async_session_ends_the_transaction(
     async with session(postgres_dsn) as found:
         await found.execute(sa.text("select 1"))
         await store.enqueue_in_async(await driver_connection(found), [ask()])
-        assert list(store.get_enqueued()) == []
+        assert enqueued(store) == []
         await getattr(found, end)()
-    assert len(store.get_enqueued()) == stored
+    assert len(enqueued(store)) == stored
 
 
 async def test_the_first_statement_of_an_async_session_may_store_jobs(
@@ -74,8 +74,8 @@ async def test_the_first_statement_of_an_async_session_may_store_jobs(
 ) -> None:
     async with session(postgres_dsn) as found, found.begin():
         await store.enqueue_in_async(await driver_connection(found), [ask()])
-        assert list(store.get_enqueued()) == []
-    assert len(store.get_enqueued()) == 1
+        assert enqueued(store) == []
+    assert len(enqueued(store)) == 1
 
 
 @pytest.mark.parametrize(("end", "stored"), [("commit", 1), ("rollback", 0)])
@@ -85,9 +85,9 @@ def test_a_plain_session_ends_the_transaction(
     with plain_session(url(postgres_dsn)) as found:
         connection: Any = found.connection().connection.driver_connection
         store.enqueue_in(connection, [ask()])
-        assert list(store.get_enqueued()) == []
+        assert enqueued(store) == []
         getattr(found, end)()
-    assert len(store.get_enqueued()) == stored
+    assert len(enqueued(store)) == stored
 
 
 @pytest.mark.parametrize(("end", "stored"), [("commit", 1), ("rollback", 0)])
@@ -96,9 +96,9 @@ def test_a_session_over_sqlite_ends_the_transaction(
 ) -> None:
     with plain_session(f"sqlite:///{sqlite_path}") as found:
         sqlite_store.enqueue_in(found.connection().connection.driver_connection, [ask()])
-        assert list(sqlite_store.get_enqueued()) == []
+        assert enqueued(sqlite_store) == []
         getattr(found, end)()
-    assert len(sqlite_store.get_enqueued()) == stored
+    assert len(enqueued(sqlite_store)) == stored
 
 
 async def test_an_autocommitting_engine_is_refused(

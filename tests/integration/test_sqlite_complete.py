@@ -12,7 +12,7 @@ from bgjobs._core.jobs import SucceededJob
 from bgjobs._runtime.queues.attempt import WorkUnavailableError
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
+from bgjobs.testing.contract.steps import NOW, ask, enqueued, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 Work = Callable[[sqlite3.Connection], object]
@@ -79,7 +79,7 @@ def test_memory_that_work_closed_is_lost_and_every_verb_raises() -> None:
     with fresh_sqlite_store(":memory:") as store:
         with pytest.raises(StoreError, match="nor close the connection"):
             store.complete(hold(store).reservation, _close, now=NOW)
-        for verb in (lambda: put_one(store), store.get_enqueued):
+        for verb in (lambda: put_one(store), lambda: enqueued(store)):
             with pytest.raises(StoreError, match="closed database") as caught:
                 verb()
             assert not isinstance(caught.value, StoreUnavailableError)
@@ -271,7 +271,7 @@ def test_work_may_use_savepoints_and_enqueue_under_its_own_key(
         raw.execute("release mine")
 
     assert sqlite_store.complete(held.reservation, work, now=NOW)
-    [following] = sqlite_store.get_enqueued()
+    [following] = enqueued(sqlite_store)
     assert (following.unique_key, following.id == held.id) == ("k", False)
 
 

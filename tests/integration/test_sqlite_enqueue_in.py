@@ -13,7 +13,7 @@ import pytest
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.contract.steps import NOW, ask, hold, put_one
+from bgjobs.testing.contract.steps import NOW, ask, enqueued, hold, put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 _IMPLICIT: list[Literal["DEFERRED", "IMMEDIATE", "EXCLUSIVE"]] = [
@@ -40,7 +40,7 @@ def autocommitting(
 
 
 def _stored(store: SQLiteStore) -> int:
-    return len(store.get_enqueued())
+    return len(enqueued(store))
 
 
 def test_commit_ends_the_transaction_that_was_begun(

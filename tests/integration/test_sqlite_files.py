@@ -19,8 +19,18 @@ from bgjobs.errors import (
     StoreUnavailableError,
 )
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.stores.types import NewJob
-from bgjobs.testing.contract.steps import NOW, ask, hold, put_one, start, succeed, take
+from bgjobs.stores.types import ANY_CHANGE, NewJob, Notice
+from bgjobs.testing.contract.steps import (
+    NOW,
+    ask,
+    enqueued,
+    hold,
+    listed,
+    put_one,
+    start,
+    succeed,
+    take,
+)
 from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.fixtures.stores import MIGRATIONS, opened
 
@@ -64,7 +74,7 @@ def test_a_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
 
 def test_a_new_file_has_schema_version_0(sqlite_path: Path) -> None:
     with opened(SQLiteStore(sqlite_path)) as store:
-        with pytest.raises(SchemaMismatchError, match="expected schema version 5, found 0"):
+        with pytest.raises(SchemaMismatchError, match="expected schema version 6, found 0"):
             store.check_schema()
         assert store.migrate() == MIGRATIONS
         store.check_schema()
@@ -74,16 +84,16 @@ def test_a_newer_schema_is_refused_and_left_alone(
     sqlite_path: Path, sqlite_store: SQLiteStore
 ) -> None:
     with sqlite3.connect(sqlite_path) as raw:
-        raw.execute("insert into bgjobs_migrations values (6, '0006_later', 0)")
+        raw.execute("insert into bgjobs_migrations values (7, '0007_later', 0)")
     raw.close()
     for verb in (sqlite_store.migrate, sqlite_store.check_schema):
         with pytest.raises(SchemaMismatchError) as caught:
             verb()
-        assert (caught.value.found, caught.value.expected) == (6, 5)
+        assert (caught.value.found, caught.value.expected) == (7, 6)
     with sqlite3.connect(sqlite_path) as raw:
         found = raw.execute("select version from bgjobs_migrations").fetchall()
     raw.close()
-    assert found == [(1,), (2,), (3,), (4,), (5,), (6,)]
+    assert found == [(1,), (2,), (3,), (4,), (5,), (6,), (7,)]
 
 
 def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:
@@ -94,7 +104,7 @@ def test_a_locked_file_is_unavailable(sqlite_path: Path) -> None:
             put_one(store)
         assert str(sqlite_path) in str(caught.value)
         assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
-        assert list(store.get_enqueued()) == [], "reading goes on"
+        assert list(enqueued(store)) == [], "reading goes on"
         raw.execute("rollback")
         raw.close()
         put_one(store)
@@ -164,7 +174,7 @@ def test_a_missing_table_is_an_error_and_not_an_outage(sqlite_path: Path) -> Non
         opened(SQLiteStore(sqlite_path)) as store,
         pytest.raises(StoreError, match="no such table") as caught,
     ):
-        store.get_enqueued()
+        enqueued(store)
     assert not isinstance(caught.value, StoreUnavailableError)
 
 
@@ -182,7 +192,9 @@ def test_work_that_ends_the_transaction_is_told_so(sqlite_store: SQLiteStore) ->
         with pytest.raises(StoreError, match="complete_with must neither commit nor roll back"):
             sqlite_store.complete(hold(sqlite_store).reservation, ending, now=NOW)
         sqlite_store.close_owners(now=NOW)
-        sqlite_store.write(settle=[succeed(job) for job in sqlite_store.get_running()], now=NOW)
+        sqlite_store.write(
+            settle=[succeed(job) for job in listed(sqlite_store, "running")], now=NOW
+        )
 
 
 def test_work_may_set_factories(sqlite_store: SQLiteStore) -> None:
@@ -206,7 +218,7 @@ def test_work_may_enqueue_in_its_transaction(sqlite_store: SQLiteStore) -> None:
     assert sqlite_store.complete(
         held.reservation, lambda raw: sqlite_store.enqueue_in(raw, [ask("next")]), now=NOW
     )
-    assert len(sqlite_store.get_enqueued("next")) == 1
+    assert len(enqueued(sqlite_store, "next")) == 1
 
 
 def test_a_write_repeated_after_its_job_has_ended_stores_nothing(
@@ -217,7 +229,7 @@ def test_a_write_repeated_after_its_job_has_ended_stores_nothing(
     held = take(sqlite_store, start(sqlite_store))
     sqlite_store.write(settle=[succeed(held[0])], now=NOW)
     assert list(sqlite_store.write([new], now=NOW).jobs) == list(first.jobs)
-    assert list(sqlite_store.get_enqueued()) == []
+    assert list(enqueued(sqlite_store)) == []
 
 
 def test_the_clock_of_the_store_can_be_given(sqlite_path: Path) -> None:
@@ -271,7 +283,7 @@ def test_a_forked_store_is_refused(sqlite_path: Path, sqlite_store: SQLiteStore)
 def _use_after_fork(store: SQLiteStore, path: Path) -> int:
     verbs: list[Callable[[], object]] = [
         store.open,
-        store.get_enqueued,
+        lambda: enqueued(store),
         store.migrate,
         lambda: put_one(store),
         lambda: store.heartbeat([], timedelta(1)),
@@ -285,17 +297,17 @@ def _use_after_fork(store: SQLiteStore, path: Path) -> int:
         return number
     store.close()
     with fresh_sqlite_store(path) as own:
-        return 0 if len(own.get_enqueued()) == 1 else 99
+        return 0 if len(enqueued(own)) == 1 else 99
 
 
 def test_a_watcher_sees_a_commit_once(sqlite_path: Path, sqlite_store: SQLiteStore) -> None:
     watcher = sqlite_store.watch()
     assert watcher is not None
-    assert watcher.poll() == set()
+    assert watcher.poll() == Notice()
     with fresh_sqlite_store(sqlite_path) as other:
         put_one(other)
-    assert watcher.poll() is None
-    assert watcher.poll() == set()
+    assert watcher.poll() == ANY_CHANGE
+    assert watcher.poll() == Notice()
     watcher.close()
 
 

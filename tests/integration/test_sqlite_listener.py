@@ -16,6 +16,7 @@ import pytest
 import tests.fixtures.sqlite_programs as program
 from bgjobs.stores.sqlite import SQLiteStore, listener
 from bgjobs.stores.sqlite.listener import FileNotifier, SQLiteChangeSource
+from bgjobs.stores.types import ANY_CHANGE, Notice
 from bgjobs.testing.contract.steps import put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.fixtures.sqlite_changes import (
@@ -97,7 +98,7 @@ def test_without_commits_the_descriptor_is_not_readable(
         put_one(sqlite_store)
         assert finds_change(source)
         rest(source)
-        assert source.poll() == set(), "it may be asked all the same"
+        assert source.poll() == Notice(), "it may be asked all the same"
         put_one(sqlite_store)
         assert finds_change(source)
 
@@ -115,7 +116,7 @@ def test_a_commit_during_a_look_is_not_taken_for_a_lost_report(
             return look()
 
         monkeypatch.setattr(source, "_has_changed", write_and_look)
-        assert source.poll() is None
+        assert source.poll() == ANY_CHANGE
 
 
 def test_the_log_is_not_deleted_while_it_is_watched(sqlite_path: Path) -> None:
@@ -183,8 +184,8 @@ def test_a_write_reported_at_a_refused_look_is_followed_beyond_the_next_commit(
         rest(source)
         put_one(sqlite_store)
         with busy(source):
-            assert source.poll() == set()
-        assert source.poll() is None
+            assert source.poll() == Notice()
+        assert source.poll() == ANY_CHANGE
         assert not source.resting
 
 
@@ -199,7 +200,7 @@ def test_a_commit_during_the_opening_is_no_change(
 
     monkeypatch.setattr(listener, "FileNotifier", write_and_hang_up)
     with watching(sqlite_store) as source:
-        assert source.poll() == set()
+        assert source.poll() == Notice()
 
 
 def test_what_was_written_before_the_opening_is_followed(sqlite_store: SQLiteStore) -> None:
@@ -207,7 +208,7 @@ def test_what_was_written_before_the_opening_is_followed(sqlite_store: SQLiteSto
     with watching(sqlite_store) as source:
         assert not source.resting
         assert select.select([source], [], [], PATIENCE)[0]
-        assert source.poll() == set()
+        assert source.poll() == Notice()
 
 
 def test_polling_does_not_wait_for_locks(sqlite_store: SQLiteStore) -> None:

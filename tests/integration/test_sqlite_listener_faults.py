@@ -20,7 +20,7 @@ from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.stores.sqlite import SQLiteStore, listener
 from bgjobs.stores.sqlite.listener import FileNotifier, SQLiteChangeSource
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import ANY_CHANGE, NewJob, Notice
 from bgjobs.testing import Recorder
 from bgjobs.testing.contract.steps import put_one
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -104,10 +104,10 @@ def test_without_inotify_the_file_is_looked_at_every_interval(
         assert source.interval == 0.25
         with pytest.raises(NotImplementedError):
             source.fileno()
-        assert source.poll() == set()
+        assert source.poll() == Notice()
         put_one(store)
-        assert source.poll() is None
-        assert source.poll() == set()
+        assert source.poll() == ANY_CHANGE
+        assert source.poll() == Notice()
 
 
 @pytest.mark.parametrize("library", [None, object()], ids=["no library", "another library"])
@@ -127,12 +127,12 @@ from bgjobs.stores.sqlite import SQLiteStore
 store = SQLiteStore(sys.argv[1])
 store.open()
 source = store.watch()
-print(source.interval, source.poll())
+print(source.interval, bool(source.poll()))
 source.close()
 store.close()
 """
     command = [sys.executable, "-c", text, str(sqlite_path)]
-    assert subprocess.check_output(command, text=True).split() == ["0.005", "frozenset()"]
+    assert subprocess.check_output(command, text=True).split() == ["0.005", "False"]
 
 
 def test_without_epoll_the_file_is_looked_at_every_interval(

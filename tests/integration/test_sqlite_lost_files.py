@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tests.fixtures.sqlite_programs as program
+from bgjobs.testing.contract.steps import enqueued
 from tests.fixtures.sqlite import fresh_sqlite_store
 
 _LOG, _INDEX = "-wal", "-shm"
@@ -88,7 +89,7 @@ def _name(harm: object) -> str:
 
 def _stored(path: Path) -> list[str]:
     with fresh_sqlite_store(path) as store:
-        return sorted(str(job.id) for job in store.get_enqueued())
+        return sorted(str(job.id) for job in enqueued(store))
 
 
 _HARMS: Sequence[Callable[[Path], None]] = [

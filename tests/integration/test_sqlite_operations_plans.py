@@ -2,15 +2,19 @@
 
 import json
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from bgjobs._core.ids import new_ids
 from bgjobs._core.timestamps import to_microseconds
+from bgjobs.stores.filters import EXAMINED, JobFilter
+from bgjobs.stores.pages import Page
 from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing.contract.steps import NOW, SECOND
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -25,10 +29,12 @@ MANY = 500
 EVERY = 10
 """Instructions between two calls that count them: each call costs as much as hundreds."""
 IDS = [str(one) for one in new_ids(3 * ROWS)]
-WAITING, RUNNING, FAILED = IDS[:ROWS], IDS[ROWS : 2 * ROWS], IDS[2 * ROWS :]
+WAITING, RUNNING, ENDED = IDS[:ROWS], IDS[ROWS : 2 * ROWS], IDS[2 * ROWS :]
 SHARED = "id, name, payload, priority, created_at, available_at, reservations"
 INDEX_FAILURES = ("unindex_failures", "forget_failures", "index_failures", "mark_indexed")
-ENDED = f"{SHARED}, attempts, crashes, interruptions, errors"
+ALL_ENDED = f"{SHARED}, attempts, crashes, interruptions, errors, reserved_by, reserved_at"
+OWNER = IDS[0]
+"""The owner of a tenth of the first 5,000 ended jobs."""
 
 
 @pytest.fixture(scope="module", params=["analyzed", "not analyzed"])
@@ -64,18 +70,28 @@ def _fill(store: SQLiteStore, raw: sqlite3.Connection) -> None:
         " values (?, ?, ?, ?, ?, ?, 1, 0, ?)",
         [(*shared(*one), IDS[one[0] % 20]) for one in enumerate(RUNNING)],
     )
-    for table, more in (("failed", "failed_at, error"), ("succeeded", "succeeded_at")):
-        texts = ["?"] * (1 + (table == "failed"))
+    ends = {"succeeded": [], "failed": ["error"], "cancelled": ["cancel_reason"]}
+    for state, texts in ends.items():
         raw.executemany(
-            f"insert into bgjobs_jobs_{table} ({ENDED}, {more})"
-            f" values (?, ?, ?, ?, ?, ?, 1, 0, 0, 0, '[]', {', '.join(texts)})",
+            f"insert into bgjobs_jobs_{state} "
+            f"({', '.join([ALL_ENDED, f'{state}_at', *texts])})"
+            " values (?, ?, ?, ?, ?, ?, 1, 0, 0, 0, '[]', ?, 0, ?" + ", ?" * len(texts) + ")",
             [
-                (*shared(*one), now, _error(one[0]))[: 6 + len(texts)]
-                for one in enumerate(FAILED)
+                (*shared(*one), _owner(one[0]), now, _error(one[0]))[: 8 + len(texts)]
+                for one in enumerate(ENDED)
             ],
         )
+    raw.execute(
+        "insert into bgjobs_past_owners (id, name, node, opened_at, closed_at)"
+        " values (?, 'images', '', 0, 0)",
+        [OWNER],
+    )
     for name in INDEX_FAILURES:
         raw.execute(store._executor.sql[name][0])
+
+
+def _owner(number: int) -> str:
+    return OWNER if number < ROWS // 4 and number % 10 == 0 else IDS[1]
 
 
 def _error(number: int) -> str:
@@ -89,62 +105,143 @@ def _cost(
 ) -> tuple[int, int]:
     """Count what SQLite's virtual machine executes, and the rows that are given."""
     store, connection = raw
-    count = found = 0
+
+    def run() -> int:
+        statements = [
+            store._executor.sql[name] for name in ([names] if isinstance(names, str) else names)
+        ]
+        found = [connection.execute(one, values).fetchall() for [one] in statements]
+        return sum(map(len, found))
+
+    connection.execute("begin immediate")
+    counted = _counted(connection, run)
+    connection.execute("rollback")
+    return counted
+
+
+def _counted(connection: sqlite3.Connection, run: Callable[[], int]) -> tuple[int, int]:
+    count = 0
 
     def counted() -> int:
         nonlocal count
         count += EVERY
         return 0
 
-    connection.execute("begin immediate")
     connection.set_progress_handler(counted, EVERY)
-    for name in [names] if isinstance(names, str) else names:
-        [statement] = store._executor.sql[name]
-        found += len(connection.execute(statement, {"number": None, **values}).fetchall())
+    found = run()
     connection.set_progress_handler(None, 1)
-    connection.execute("rollback")
     return count, found
 
 
-PAGE: dict[str, Any] = {"after": None, "before": None, "limit": 20, "name": None}
+def _list(raw: Filled, state: Any, page: Page, **properties: Any) -> tuple[int, int, bool]:
+    """Count what a list costs at most, its jobs, and whether it has ended."""
+    store, _ = raw
+    reader = store._executor.connections.reader.raw
+    wanted: Any = JobFilter(state, **properties)
+    pages: list[Any] = []
+
+    def run(read: Callable[..., Any]) -> int:
+        pages.append(read(wanted, page, now=NOW))
+        return len(pages[-1])
+
+    cost, found = _counted(reader, lambda: run(store.list))
+    cost_of_ids, found_ids = _counted(reader, lambda: run(store.operations.list_ids))
+    assert [job.id for job in pages[0]] == pages[1]
+    assert (found_ids, pages[0].after) == (found, pages[1].after)
+    assert cost_of_ids <= cost + 10 * EVERY
+    return cost, found, pages[0].after is None
 
 
-@pytest.mark.parametrize("suffix", ["", "_ids"])
+LIST = 20
+ENDS = ("succeeded", "failed", "cancelled")
+
+
 @pytest.mark.parametrize(
-    ("name", "values", "expected"),
+    ("state", "properties", "after", "expected"),
     [
-        ("get_failed", {}, 20),
-        ("get_failed", {"after": FAILED[5000]}, 20),
-        ("get_worker_failed", {"name": "w1"}, 20),
-        ("get_worker_failed", {"name": "rare", "after": FAILED[5000]}, 5),
-        ("search_failed", {"words": '"often"'}, 20),
-        ("search_failed", {"words": '"often"', "after": FAILED[5001]}, 20),
-        ("search_failed", {"words": '"typeerror" "4711"'}, 1),
-        ("search_failed", {"words": '"471"*'}, 11),
-        ("search_failed", {"words": '"rare"'}, 20),
-        ("search_worker_failed", {"words": '"rare"', "name": "rare"}, 20),
-        ("search_worker_failed", {"words": '"absent"', "name": "rare"}, 0),
+        ("waiting", {}, None, LIST),
+        ("delayed", {}, WAITING[5000], LIST),
+        ("waiting", {"name": "w2"}, None, LIST),
+        *((state, {}, None, LIST) for state in ENDS),
+        *((state, {}, ENDED[5000], LIST) for state in ENDS),
+        *((state, {"name": "w1"}, None, LIST) for state in ENDS),
+        *((state, {"name": "rare"}, ENDED[5000], 5) for state in ENDS),
+        *((state, {"name": "absent"}, None, 0) for state in ENDS),
+        ("failed", {"search": "often"}, None, LIST),
+        ("failed", {"search": "typeerror 4711"}, None, 1),
+        ("failed", {"search": "471*"}, None, 11),
+        ("failed", {"search": "rare"}, None, LIST),
+        ("failed", {"search": "rare", "name": "rare"}, None, LIST),
+        ("failed", {"search": "absent", "name": "rare"}, None, 0),
     ],
 )
-def test_a_page_of_failed_jobs_costs_what_it_gives(
-    raw: Filled,
-    name: str,
-    suffix: str,
-    values: dict[str, Any],
-    expected: int,
+def test_a_page_costs_what_it_returns(
+    raw: Filled, state: str, properties: dict[str, Any], after: str | None, expected: int
 ) -> None:
-    cost, found = _cost(raw, name + suffix, {**PAGE, **values})
+    page = Page(LIST, None if after is None else UUID(after))
+    cost, found, _ = _list(raw, state, page, **properties)
     assert found == expected
-    assert cost <= 1000 + 100 * 20
+    read_in_advance = 60_000 if properties.get("search", "").endswith("*") else 0
+    if state in ("waiting", "delayed"):
+        read_in_advance = 25 * EXAMINED
+    assert cost <= 2000 + 150 * LIST + read_in_advance
 
 
-RETRY = ("forget_old_cancellations", "retry", "delete_retried")
+_OTHERS: list[dict[str, Any]] = [
+    {"queue": "images"},
+    {"owner": UUID(OWNER)},
+    {"before": NOW - timedelta(days=1)},
+    {"after": NOW + timedelta(days=1)},
+    {"owner": UUID(OWNER), "name": "w1"},
+]
+
+
+@pytest.mark.parametrize("properties", _OTHERS)
+@pytest.mark.parametrize("state", ENDS)
+def test_a_page_reads_no_more_rows_than_the_limit(
+    raw: Filled, state: str, properties: dict[str, Any]
+) -> None:
+    """The first page ends behind 10,000 rows, of which it returns none."""
+    cost, found, has_ended = _list(raw, state, Page(LIST), **properties)
+    assert found == 0
+    assert has_ended is ("name" in properties)  # each worker has 5,000 jobs
+    assert cost <= 2000 + 40 * EXAMINED
+    if {"queue", "owner"} & properties.keys() and "name" not in properties:
+        cost, found, has_ended = _list(raw, state, Page(LIST, UUID(ENDED[5000])), **properties)
+        assert (found, has_ended) == (LIST, False)
+        assert cost <= 5000 + 40 * EXAMINED
+
+
+def test_a_search_reads_no_more_rows_than_the_limit(raw: Filled) -> None:
+    for properties in _OTHERS:
+        cost, found, _ = _list(raw, "failed", Page(LIST), search="typeerror", **properties)
+        assert found == 0
+        assert cost <= 5000 + 120 * EXAMINED
+
+
+@pytest.mark.parametrize("state", ["waiting", "delayed"])
+def test_waiting_jobs_are_looked_for_among_the_next_live_ones(raw: Filled, state: str) -> None:
+    cost, found, has_ended = _list(raw, state, Page(LIST), name="absent")
+    assert (found, has_ended) == (0, False)
+    assert cost <= 2000 + 45 * EXAMINED
+
+
+def test_running_jobs_are_read_from_their_index(raw: Filled) -> None:
+    cost, found, _ = _list(raw, "running", Page(LIST), owner=UUID(OWNER))
+    assert found == LIST
+    assert cost <= 2000 + 40 * ROWS  # the reserved rows, which are few in life
+
+
+RETRY = (
+    *("forget_old_cancellations", "retry"),
+    *("delete_retried_failed", "delete_retried_cancelled"),
+)
 CANCEL = ("cancel_running", "record_cancelled", "cancel_waiting")
 DELETE = (
-    *("delete_waiting", "delete_succeeded", "delete_failed", "delete_unreadable"),
-    "delete_cancellations",
+    *("delete_waiting", "delete_succeeded", "delete_failed", "delete_cancelled"),
+    *("delete_unreadable", "delete_cancellations"),
 )
-PRUNE = ("prune_worker_succeeded", "prune_worker_failed")
+PRUNE = tuple(f"prune_worker_{state}" for state in ENDS)
 STARTS = ("forget_starts", "record_starts")
 
 
@@ -160,14 +257,14 @@ def test_counting_ends_at_its_limit(raw: Filled, names: str | None) -> None:
 @pytest.mark.parametrize(
     ("names", "ids"),
     [
-        (RETRY, FAILED),
+        (RETRY, ENDED),
         (RETRY, WAITING),
         (CANCEL, WAITING),
         (CANCEL, RUNNING),
-        (CANCEL, FAILED),
+        (CANCEL, ENDED),
         (DELETE, WAITING),
         (DELETE, RUNNING),
-        (DELETE, FAILED),
+        (DELETE, ENDED),
         (["change"], WAITING),
         (["change"], RUNNING),
     ],
@@ -177,7 +274,8 @@ def test_changing_many_looks_each_up(raw: Filled, names: Sequence[str], ids: lis
         "ids": json.dumps([*map(str, new_ids(MANY)), *ids[:MANY]]),
         "now": to_microseconds(NOW),
         "reason": "no",
-        "error": "Cancelled: no",
+        "by": None,
+        "longest": 1000,
         "available_at": 1,
         "priority": 1,
     }
@@ -187,14 +285,18 @@ def test_changing_many_looks_each_up(raw: Filled, names: Sequence[str], ids: lis
 
 @pytest.mark.parametrize(("name", "most"), [("rare", 3000), ("w1", 300_000), ("absent", 500)])
 def test_pruning_a_worker_reads_its_own_jobs_alone(raw: Filled, name: str, most: int) -> None:
-    zeros = dict.fromkeys(("succeeded_for", "failed_for", "now", "skip"), 0)
-    values: dict[str, Any] = {**zeros, "name": name, "limit": MANY}
+    values: dict[str, Any] = {"name": name, "limit": MANY, "before": 0, "skip": 0}
     cost, found = _cost(raw, PRUNE, values)
     assert found == 0
     assert cost <= most
-    values["now"] = to_microseconds(NOW + SECOND)
+    values["before"] = to_microseconds(NOW + SECOND)
     cost, found = _cost(raw, PRUNE, values)
     assert cost <= 500 + 250 * found
+
+
+def test_past_owners_are_forgotten_by_the_first_end_of_each_table(raw: Filled) -> None:
+    cost, _ = _cost(raw, "prune_owners", {})
+    assert cost <= 500
 
 
 def test_what_becomes_of_failed_jobs_is_indexed_alone(raw: Filled) -> None:
@@ -237,7 +339,7 @@ def test_occurrences_are_read_from_their_index(raw: Filled) -> None:
 
 
 def test_ids_are_looked_up(raw: Filled) -> None:
-    for first in (IDS[0], WAITING[-3], FAILED[5]):
+    for first in (IDS[0], WAITING[-3], ENDED[5]):
         values = {"first": first, "last": IDS[-1], "limit": 10}
         cost, found = _cost(raw, "find_ids", values)
         assert found == 10

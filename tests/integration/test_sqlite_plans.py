@@ -32,9 +32,12 @@ _BOUND = {
     "settled": "[]",
     "rows": "[]",
     "ids": "[]",
-    "succeeded_before": 0,
-    "failed_before": 0,
     "after": None,
+    "is_delayed": False,
+    "owners": None,
+    "since": None,
+    "last": None,
+    "number": None,
     "name": None,
     "id": "",
     "unique_key": "",
@@ -182,7 +185,7 @@ def test_next_due_leaps(connection: Filled) -> None:
     assert "TEMP B-TREE" not in plan
 
 
-@pytest.mark.parametrize("name", ["succeed", "fail", "requeue", "drop"])
+@pytest.mark.parametrize("name", ["succeed", "fail", "cancel", "requeue", "drop"])
 def test_settlements_look_up_their_rows(connection: Filled, name: str) -> None:
     plan = _plan(connection, name)
     _assert_no_scan(plan)
@@ -192,8 +195,8 @@ def test_settlements_look_up_their_rows(connection: Filled, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("find_live", "find_succeeded", "find_failed", "find_holder", "find_unique"),
-        *("replace", "prune_succeeded", "prune_failed"),
+        *("find_live", "find_succeeded", "find_failed", "find_cancelled", "find_holder"),
+        *("find_unique", "replace", "prune_succeeded", "prune_failed", "prune_cancelled"),
     ],
 )
 def test_no_table_is_scanned(connection: Filled, name: str) -> None:
@@ -213,7 +216,7 @@ def test_one_row_is_looked_up(connection: Filled, name: str, index: str) -> None
     assert _plan(connection, name) == f"SEARCH bgjobs_jobs USING INDEX {index}"
 
 
-@pytest.mark.parametrize("name", ["abandoned", "get_running"])
+@pytest.mark.parametrize("name", ["abandoned", "list_running"])
 def test_only_reserved_rows_are_read(connection: Filled, name: str) -> None:
     plan = _plan(connection, name)
     _assert_no_scan(plan, "bgjobs_jobs_reserved")
@@ -221,18 +224,50 @@ def test_only_reserved_rows_are_read(connection: Filled, name: str) -> None:
 
 
 def test_jobs_that_were_cancelled_are_looked_up(connection: Filled) -> None:
-    plan = _plan(connection, "find_cancelled")
+    plan = _plan(connection, "find_cancellations")
     _assert_no_scan(plan, "SCAN bgjobs_cancellations")  # whether there is any, up to the first
 
 
+_ENDS = ("succeeded", "failed", "cancelled")
+_BY_ID = "jobs_{0} USING INDEX sqlite_autoindex_bgjobs_jobs_{0}_1 (id>? AND id<?)"
+_BY_NAME = "jobs_{0} USING INDEX bgjobs_jobs_{0}_by_name (name=? AND id>? AND id<?)"
+
+
+@pytest.mark.parametrize("suffix", ["", ":ids"])
 @pytest.mark.parametrize(
-    "name",
+    ("name", "index"),
     [
-        *("get_enqueued", "get_succeeded", "get_worker_succeeded"),
-        *("get_failed", "get_worker_failed"),
+        ("list_waiting", "jobs USING INDEX sqlite_autoindex_bgjobs_jobs_1 (id>? AND id<?)"),
+        *((f"list_{state}", _BY_ID.format(state)) for state in _ENDS),
+        *((f"list_worker_{state}", _BY_NAME.format(state)) for state in _ENDS),
     ],
 )
-def test_listings_go_along_the_ids_without_sorting(connection: Filled, name: str) -> None:
-    plan = _plan(connection, name)
+def test_listings_go_along_the_ids_without_sorting(
+    connection: Filled, name: str, index: str, suffix: str
+) -> None:
+    plan = _plan(connection, name + suffix)
+    assert plan.splitlines()[0] == f"SEARCH bgjobs_{index}"
+    _assert_no_scan(plan)
     assert "TEMP B-TREE" not in plan
-    assert ("_by_name" if "worker" in name else "sqlite_autoindex") in plan
+
+
+@pytest.mark.parametrize("suffix", ["", ":ids"])
+def test_searches_look_up_what_the_index_of_words_finds(
+    connection: Filled, suffix: str
+) -> None:
+    plan = _plan(connection, f"search_failed{suffix}")
+    for step in (
+        "SCAN found VIRTUAL TABLE INDEX",
+        "SEARCH noted USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH job USING INDEX sqlite_autoindex_bgjobs_jobs_failed_1 (id=?)",
+    ):
+        assert step in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_past_owners_are_found_by_the_end_of_the_first_job(connection: Filled) -> None:
+    plan = _plan(connection, "prune_owners")
+    _assert_no_scan(plan, "SCAN (subquery")
+    assert "SEARCH past USING INDEX bgjobs_past_owners_closed_at (closed_at<?)" in plan
+    for state in _ENDS:
+        assert f"SEARCH bgjobs_jobs_{state} USING INDEX bgjobs_jobs_{state}_at" in plan

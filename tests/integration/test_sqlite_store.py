@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ VERBS: list[Callable[[SQLiteStore], object]] = [
     lambda store: store.reserve(new_id(), [UNWRITABLE], 1),
     lambda store: store.next_due([UNWRITABLE]),
     lambda store: store.find_unique("mail", UNWRITABLE),
-    lambda store: store.get_enqueued(UNWRITABLE),
+    lambda store: store.prune("failed", timedelta(0), name=UNWRITABLE, limit=1),
     lambda store: store.count([UNWRITABLE]),
 ]
 

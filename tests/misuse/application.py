@@ -17,7 +17,13 @@ from tests.misuse.probe import PATIENCE, problems_of
 from tests.misuse.public_api import Callee
 from tests.misuse.values import greet
 
-RUNTIME_TYPES = (bgjobs.BgJobs, bgjobs.Admin, bgjobs.ScheduledJobControl)
+RUNTIME_TYPES = (
+    bgjobs.Client,
+    bgjobs.BgJobs,
+    bgjobs.Admin,
+    bgjobs.ScheduleControl,
+    bgjobs.ScheduledJobControl,
+)
 """The types that only a running application creates."""
 
 
@@ -34,7 +40,8 @@ class Application:
     def problems_of(self, callee: Callee) -> list[str]:
         """Return the problems of a function, and any damage to the application."""
         bg = self._started()
-        made = dict(zip(RUNTIME_TYPES, (bg, bg.admin, bg.scheduled_job("daily")), strict=True))
+        controls = bg.admin.schedule("daily"), bg.scheduled_job("daily")
+        made = dict(zip(RUNTIME_TYPES, (bg, bg, bg.admin, *controls), strict=True))
         before = self.portal.call(bg.count)
         found: list[str] = self.portal.call(problems_of, callee, made)
         damage = self.portal.call(_damage, bg, before)

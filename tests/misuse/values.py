@@ -28,6 +28,7 @@ import bgjobs
 from bgjobs import schedules
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job, StoredJob
+from bgjobs._runtime.admin.by_filter import Waiting
 from bgjobs.events import JobSucceeded
 from bgjobs.telemetry import Telemetry
 from bgjobs.testing import Recorder, VirtualClock
@@ -243,6 +244,8 @@ RIGHT: dict[Any, Any] = {
     StoredJob: JOB,
     bgjobs.Config: bgjobs.Config(store=bgjobs.SQLiteStore(":memory:"), enqueue_only=[greet]),
     bgjobs.JobContext: bgjobs.JobContext(JOB),
+    bgjobs.JobFilter: bgjobs.JobFilter("failed"),
+    bgjobs.JobFilter[Waiting]: bgjobs.JobFilter("waiting"),
     bgjobs.JobRequest: greet.request(),
     bgjobs.Page: bgjobs.Page(),
     bgjobs.Queue: bgjobs.Queue("q", workers=[greet]),
@@ -307,8 +310,9 @@ def right(parameter: inspect.Parameter, known: Mapping[Any, Any] = RIGHT) -> Any
 def _right(annotation: Any, known: Mapping[Any, Any]) -> Any:
     for member in members(annotation):
         kind = get_origin(member) or member
-        if kind in known:
-            return known[kind]
+        for one in (member, kind):
+            if one in known:
+                return known[one]
         if kind is Literal:
             return get_args(member)[0]
         if kind in ITERABLES:

@@ -89,7 +89,7 @@ async def test_what_is_stored_has_the_virtual_instants(virtual_app: Harness) -> 
         created = clock.now()
         job = await bg.enqueue(slow.request().available_in(days=30))
         await bg.drain(with_delayed=True)
-        (done,) = await bg.succeeded()
+        (done,) = await bg.list(bgjobs.JobFilter("succeeded"))
     assert job.created_at == created
     assert job.available_at == created + timedelta(days=30)
     assert done.reserved_at == job.available_at
@@ -131,7 +131,7 @@ async def test_a_timeout_passes_at_once(virtual_app: Harness) -> None:
         begun = clock.now()
         await bg.enqueue(stuck.request())
         await bg.drain()
-        (failed,) = await bg.failed()
+        (failed,) = await bg.list(bgjobs.JobFilter("failed"))
     assert deadlines == [begun + timedelta(days=1)]
     assert failed.failed_at == begun + timedelta(days=1)
     assert failed.error == "TimeoutError: timed out after 86400 seconds"

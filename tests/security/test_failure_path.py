@@ -70,7 +70,7 @@ def run_to_the_end(
             async with bgjobs.run(config) as bg:
                 await bg.enqueue(worker.request())
                 await bg.drain(with_delayed=True)
-                return list(await bg.failed())
+                return await bg.list(bgjobs.JobFilter("failed"))
 
     return trio.run(main)
 

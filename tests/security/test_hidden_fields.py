@@ -219,7 +219,7 @@ def test_a_payload_that_no_longer_fits_leaves_no_secret_anywhere(
             async with bgjobs.run(config) as bg:
                 await bg.enqueue_many(JobRequest("enter", one) for one in payloads)
                 await bg.drain()
-                return list(await bg.failed())
+                return await bg.list(bgjobs.JobFilter("failed"))
 
     with caplog.at_level(logging.DEBUG):
         failed = trio.run(main)

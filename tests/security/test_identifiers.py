@@ -9,6 +9,7 @@ import pytest
 from bgjobs.stores.postgres import PostgresStore
 from bgjobs.stores.postgres.statements import channel_of
 from bgjobs.stores.sqlite import SQLiteStore
+from bgjobs.stores.types import Notice
 from bgjobs.testing.contract import CHECKS
 from tests.fixtures.postgres import drop_schema, fresh_postgres_store
 from tests.fixtures.sqlite import fresh_sqlite_store
@@ -67,9 +68,9 @@ def test_a_notification_of_another_role_only_wakes_queues(postgres_dsn: str) -> 
         watcher = store.watch()
         assert watcher is not None
         sent = [name for name in NAMES if len(name.encode()) < 8_000]
-        store.notify(sent)
+        store.notify(Notice(frozenset(sent)))
         heard: set[str] = set()
         while heard < set(sent):
-            heard |= set(watcher.poll() or ())
+            heard |= watcher.poll().workers or set()
         assert heard == set(sent)
         watcher.close()

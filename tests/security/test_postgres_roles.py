@@ -14,6 +14,7 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.errors import StoreError
 from bgjobs.stores.postgres import PostgresStore
+from bgjobs.stores.postgres.statements import Dialect
 from bgjobs.stores.types import NewJob
 from tests.fixtures.postgres import drop_schema, random_schema
 from tests.fixtures.postgres_roles import (
@@ -25,6 +26,7 @@ from tests.fixtures.postgres_roles import (
     set_one_apart,
     work,
 )
+from tests.fixtures.previous_version import statements
 from tests.fixtures.stores import opened
 
 pytestmark = pytest.mark.xdist_group("postgres roles")  # the roles are made once
@@ -39,7 +41,7 @@ def cluster(postgres_dsn: str) -> Generator[Cluster]:
 @pytest.fixture(autouse=True)
 def empty(cluster: Cluster) -> None:
     tables = (
-        *("jobs", "owners", "jobs_succeeded", "jobs_failed"),
+        *("jobs", "owners", "past_owners", "jobs_succeeded", "jobs_failed", "jobs_cancelled"),
         *("cancellations", "paused_queues", "starts", "jobs_unreadable"),
     )
     cluster.execute(*(f"truncate {cluster.schema}.{one}" for one in tables))
@@ -78,7 +80,25 @@ def grants() -> Iterator[tuple[str, str, str]]:
         yield from ((role, right, f"{schema}{place}") for right in alone)
 
 
-@pytest.mark.parametrize(("role", "right", "place"), list(grants()))
+_OLDER = {
+    ("producer", f"select ({column})", f"bgjobs.{table}")
+    for column in ("name", "payload", "priority", "unique_key", "occurrence", "metadata")
+    for table in ("jobs_succeeded", "jobs_failed")
+}
+"""What only programs of the previous version need, which run while others are updated."""
+
+
+def test_a_producer_of_the_previous_version_finds_what_holds_a_key(cluster: Cluster) -> None:
+    assert set(grants()) >= _OLDER
+    blocks = statements("postgres", lambda table: f'"{cluster.schema}"."{table}"')
+    [text] = blocks["find_holder"]
+    dialect = Dialect(cluster.schema, "older")
+    values = {"ids": [new_id()], "names": ["work"], "unique_keys": ["k"]}
+    with psycopg.connect(cluster.dsn_of("producer")) as connection:
+        assert dialect.run(connection, text.encode(), values) == []
+
+
+@pytest.mark.parametrize(("role", "right", "place"), sorted({*grants()} - _OLDER))
 def test_no_right_is_too_many(role: str, right: str, place: str, cluster: Cluster) -> None:
     """Without it the role's program fails."""
     name = f"{right} on {cluster.named(place)}"
@@ -99,6 +119,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "delete from bgjobs.jobs_failed",
         "select error from bgjobs.jobs_failed",
         "select errors from bgjobs.jobs_succeeded",
+        "select cancel_reason from bgjobs.jobs_cancelled",
+        "select payload from bgjobs.jobs_cancelled",
+        "select from bgjobs.past_owners",
         "select from bgjobs.jobs_unreadable",
     ),
     "worker": (
@@ -112,6 +135,8 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.owners set name = ''",
         "update bgjobs.jobs_succeeded set id = gen_random_uuid()",
         "update bgjobs.jobs_failed set id = gen_random_uuid()",
+        "update bgjobs.jobs_cancelled set id = gen_random_uuid()",
+        "update bgjobs.past_owners set name = ''",
         "update bgjobs.cancellations set job_id = gen_random_uuid()",
         "insert into bgjobs.cancellations values (gen_random_uuid(), '', now())",
         "insert into bgjobs.paused_queues values ('q', now())",
@@ -121,13 +146,16 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.starts set name = ''",
         "update bgjobs.jobs_succeeded set payload = ''",
         "update bgjobs.jobs_failed set error = ''",
+        "update bgjobs.jobs_cancelled set cancel_reason = ''",
         "insert into bgjobs.migrations values (99, 'x', now())",
     ),
     "reader": (
         "insert into bgjobs.jobs (id) values (gen_random_uuid())",
         "update bgjobs.jobs set priority = 0",
         "delete from bgjobs.jobs_succeeded",
-        "select from bgjobs.owners",
+        "delete from bgjobs.jobs_cancelled",
+        "select lease_expires_at from bgjobs.owners",
+        "delete from bgjobs.past_owners",
         "select from bgjobs.jobs for update",
         "select from bgjobs.cancellations",
     ),
@@ -136,6 +164,9 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
         "update bgjobs.jobs set reserved_by = null, reserved_at = null",
         "insert into bgjobs.jobs (id, reserved_by) values (gen_random_uuid(), null)",
         "update bgjobs.jobs_failed set error = ''",
+        "update bgjobs.jobs_cancelled set cancel_reason = ''",
+        "insert into bgjobs.past_owners values (gen_random_uuid(), 'q', 'n', now(), now())",
+        "update bgjobs.past_owners set name = ''",
         "update bgjobs.jobs_succeeded set id = gen_random_uuid()",
         "update bgjobs.jobs_failed set id = gen_random_uuid()",
         "update bgjobs.paused_queues set name = ''",

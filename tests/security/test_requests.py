@@ -20,7 +20,8 @@ from bgjobs.errors import (
     UnknownNameError,
 )
 from bgjobs.stores.port import Store
-from bgjobs.stores.types import NewJob, Owner
+from bgjobs.stores.types import NewJob, Notice, Owner
+from bgjobs.testing.contract.steps import enqueued, listed
 from tests.fixtures.databases import Database
 from tests.fixtures.stores import migrated
 from tests.security.corpus import NAMES, UNSTORABLE
@@ -43,17 +44,17 @@ def test_hostile_names_are_values(store: Store) -> None:
     jobs = put(store, *(JobRequest(name, "{}", JobOptions(unique_key=name)) for name in NAMES))
     owner = Owner(new_id(), NAMES[0], NAMES[1])
     store.open_owner(owner, LEASE)
-    store.notify(NAMES)
+    store.notify(Notice(frozenset(NAMES)))
     for name, job in zip(NAMES, jobs, strict=True):
         assert store.find(job.id) == job
         assert store.find_unique(name, name) == job
-        assert list(store.get_enqueued(name)) == [job]
+        assert enqueued(store, name) == [job]
         assert store.count([name]).waiting == 1
         assert store.next_due([name]) is not None
         [held] = store.reserve(owner.id, [name], 10)
         assert (held.id, held.name, held.unique_key) == (job.id, name, name)
         assert not store.write(settle=[Succeed(held.reservation)]).lost
-        assert [one.id for one in store.get_succeeded(name)] == [job.id]
+        assert [one.id for one in listed(store, "succeeded", name=name)] == [job.id]
     assert store.count(NAMES).succeeded == len(NAMES)
 
 
@@ -196,7 +197,7 @@ def test_a_hostile_row_fails_its_own_job_only(payload: str, database: Database) 
             async with bgjobs.run(config) as bg:
                 await bg.enqueue(JobRequest("write", payload))
                 await bg.drain()
-                [failed] = await bg.failed()
+                [failed] = await bg.list(bgjobs.JobFilter("failed"))
                 return failed
 
     failed = trio.run(main)

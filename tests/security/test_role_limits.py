@@ -11,13 +11,14 @@ import psycopg
 import pytest
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, SucceededJob
+from bgjobs._core.jobs import CancelledJob, FailedJob, Job, SucceededJob
 from bgjobs._core.limits import Cap, RateLimit
 from bgjobs._core.requests import JobOptions, JobRequest
-from bgjobs._core.settlements import Fail, Succeed
+from bgjobs._core.settlements import Succeed
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.postgres import PostgresStore
-from bgjobs.stores.types import NewJob, Owner
+from bgjobs.stores.types import Cancelled, NewJob, Owner
+from bgjobs.testing.contract.steps import enqueued, fail, listed
 from tests.fixtures.postgres_roles import Cluster, clustered
 from tests.fixtures.sqlite import fresh_sqlite_store
 from tests.fixtures.stores import opened
@@ -141,9 +142,7 @@ def test_a_producer_holds_a_unique_key_in_an_open_transaction(
 
 def test_a_reader_reads_everything_about_jobs(cluster: Cluster, store: PostgresStore) -> None:
     _, held = running(store)
-    counters = {"attempts": 1, "crashes": 0, "interruptions": 0}
-    fail = Fail(reservation=held.reservation, error="secret", errors=(), **counters)
-    store.write(settle=[fail])
+    store.write(settle=[fail(held, "secret")])
     found = does(cluster, "reader", "select payload, error from bgjobs.jobs_failed")
     assert found == [('{"a":1}', "secret")]
 
@@ -242,10 +241,10 @@ def test_a_worker_deletes_the_cancellations_of_operators(
 ) -> None:
     owner, held = running(store)
     with cluster.using("operator") as operator:
-        assert operator.operations.cancel([held.id], "no").asked == [held.id]
-    assert store.heartbeat([owner.id], LEASE).commands.cancelled == {held.id: "no"}
+        assert operator.operations.cancel([held.id], Cancelled("no")).asked == [held.id]
+    assert store.operations.commands([owner.id]).cancelled == {held.id: Cancelled("no")}
     does(cluster, "worker", "delete from bgjobs.cancellations")
-    assert store.heartbeat([owner.id], LEASE).commands.cancelled == {}
+    assert store.operations.commands([owner.id]).cancelled == {}
 
 
 @pytest.mark.parametrize("role", ["worker", "operator"])
@@ -259,13 +258,57 @@ def test_a_worker_and_an_operator_forge_failures_and_delete_them(
     )
     insert = f"insert into bgjobs.jobs_failed ({columns}) values ({forged})"
     does(cluster, role, insert)
-    [failed] = store.get_failed()
+    [failed] = listed(store, "failed")
     assert isinstance(failed, FailedJob)
     with cluster.using("operator") as operator:
         assert operator.operations.retry([failed.id]) == [failed.id]
     does(cluster, role, insert)
     does(cluster, role, "delete from bgjobs.jobs_failed")
     assert store.count().failed == 0
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_a_worker_and_an_operator_forge_cancellations_and_delete_them(
+    role: str, cluster: Cluster, store: PostgresStore
+) -> None:
+    forged = (
+        "gen_random_uuid(), 'work', '[]', 0, 0, 0, 0, 0, now(), now(), '[]', 'x', 'ada', now()"
+    )
+    columns = (
+        f"{JOB.partition(', created_at')[0]}, attempts, crashes, interruptions, reservations,"
+        " created_at, available_at, errors, cancel_reason, cancelled_by, cancelled_at"
+    )
+    insert = f"insert into bgjobs.jobs_cancelled ({columns}) values ({forged})"
+    does(cluster, role, insert)
+    [cancelled] = listed(store, "cancelled")
+    assert isinstance(cancelled, CancelledJob)
+    assert cancelled.cancelled_by == "ada"
+    with cluster.using("operator") as operator:
+        assert operator.operations.retry([cancelled.id]) == [cancelled.id]
+    does(cluster, role, insert)
+    does(cluster, role, "delete from bgjobs.jobs_cancelled")
+    assert store.count().cancelled == 0
+
+
+def test_a_worker_forges_the_queues_of_closed_owners(
+    cluster: Cluster, store: PostgresStore
+) -> None:
+    forged = "gen_random_uuid(), 'other', 'node', now(), now()"
+    insert = f"insert into bgjobs.past_owners values ({forged}) returning id"
+    [[owner]] = does(cluster, "worker", insert)
+    assert store.find_owners([owner]) == [Owner(owner, "other", "node")]
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_a_worker_and_an_operator_delete_the_names_of_closed_owners(
+    role: str, cluster: Cluster, store: PostgresStore
+) -> None:
+    owner, held = running(store)
+    store.write(settle=[Succeed(held.reservation)])
+    store.close_owners([owner.id])
+    assert store.find_owners([owner.id]) == [owner]
+    does(cluster, role, "delete from bgjobs.past_owners")
+    assert store.find_owners([owner.id]) == []
 
 
 def test_an_operator_deletes_a_running_job(cluster: Cluster, store: PostgresStore) -> None:
@@ -287,11 +330,11 @@ def test_an_operator_pauses_queues_and_cancels_running_jobs(
 ) -> None:
     owner, held = running(store)
     does(cluster, "operator", "insert into bgjobs.paused_queues values ('q', now())")
-    order = f"insert into bgjobs.cancellations values ('{held.id}', 'no', now())"
+    order = f"insert into bgjobs.cancellations values ('{held.id}', 'no', now(), 'ada')"
     does(cluster, "operator", order)
-    commands = store.heartbeat([owner.id], LEASE).commands
+    commands = store.operations.commands([owner.id])
     assert commands.paused == {"q"}
-    assert commands.cancelled == {held.id: "no"}
+    assert commands.cancelled == {held.id: Cancelled("no", "ada")}
 
 
 def test_an_operator_runs_any_worker_with_any_arguments(
@@ -316,7 +359,7 @@ def test_a_process_that_may_write_a_sqlite_file_may_do_all_of_this(sqlite_path: 
         try:
             with stranger:
                 stranger.execute("update bgjobs_jobs set payload = '[]'")
-            [waiting] = store.get_enqueued()
+            [waiting] = enqueued(store)
             assert waiting.payload == "[]"
             with stranger:
                 stranger.execute("drop table bgjobs_jobs")

@@ -13,7 +13,7 @@ import pytest
 
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.sqlite import SQLiteStore
-from bgjobs.testing.contract.steps import put_one
+from bgjobs.testing.contract.steps import enqueued, put_one
 from tests.fixtures.stores import opened
 
 LOGGER = "bgjobs.stores.sqlite"
@@ -63,7 +63,7 @@ def test_a_link_to_a_file_that_exists_leads_there(tmp_path: Path) -> None:
     link = tmp_path / "jobs.db"
     link.symlink_to(tmp_path / "real.db")
     with opened(SQLiteStore(link)) as store:
-        assert len(store.get_enqueued()) == 1
+        assert len(enqueued(store)) == 1
 
 
 def with_mode(path: Path, mode: int) -> Path:

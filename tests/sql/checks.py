@@ -12,26 +12,27 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 from time import sleep
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import psycopg
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import UnreadableJob
+from bgjobs._core.jobs import EndState, Job, LiveState, UnreadableJob
 from bgjobs._core.settlements import Settlement
 from bgjobs.stores.operations import OperatedStore
-from bgjobs.stores.pages import unreadable_in
-from bgjobs.stores.types import Owner
+from bgjobs.stores.types import Cancelled, Owner
 from bgjobs.testing.contract.steps import (
     LEASE,
     NOW,
     OCCURRENCE,
     SECOND,
+    cancel,
+    enqueued,
     fail,
     hold,
     ids,
-    lose,
+    listed,
     put_one,
     requeue,
     start,
@@ -41,8 +42,19 @@ from bgjobs.testing.contract.steps import (
 from bgjobs.testing.contract.transactions import Connect
 
 Check = Callable[[OperatedStore, Connect], None]
-TABLES = ("jobs", "jobs_succeeded", "jobs_failed")
+TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled")
+_ENDS: dict[str, Callable[[Job], Settlement]] = {
+    "jobs_succeeded": succeed,
+    "jobs_failed": fail,
+    "jobs_cancelled": cancel,
+}
+"""How a job ends that is moved to one of the tables."""
 OTHER = UUID("01900000-0000-7000-8000-00000000000f")
+
+_WAITING = (
+    "select from pg_stat_activity"
+    " where wait_event_type = 'Lock' and datname = current_database()"
+)
 
 
 def _run(connect: Connect, statement: str) -> list[Any]:
@@ -61,20 +73,15 @@ def _end(store: OperatedStore, table: str, name: str = "mail", **options: Any) -
         return put_one(store, name, **options).id
     put_one(store, name, **options)
     [held] = take(store, start(store), [name])
-    end: Settlement = fail(held) if table == "jobs_failed" else succeed(held)
-    store.write(settle=[end], now=NOW)
+    store.write(settle=[_ENDS[table](held)], now=NOW)
     return held.id
 
 
 def _spoiled(store: OperatedStore, connect: Connect, table: str) -> Sequence[UnreadableJob]:
     """Make all rows of a table unreadable, and return them."""
     _run(connect, f"update {{}}{table} set metadata = '{{{{'")
-    lists: dict[str, Sequence[Callable[[], Sequence[Any]]]] = {
-        "jobs": [store.get_enqueued, store.get_running],
-        "jobs_succeeded": [store.get_succeeded],
-        "jobs_failed": [store.get_failed],
-    }
-    return [one for list_them in lists[table] for one in unreadable_in(list_them())]
+    states: Sequence[Any] = get_args(LiveState) if table == "jobs" else [table[5:]]
+    return [one for state in states for one in listed(store, state).unreadable]
 
 
 def _apart(store: OperatedStore, connect: Connect, table: str, **options: Any) -> UUID:
@@ -137,7 +144,7 @@ def check_only_what_is_asked_for_is_put_back_or_deleted(
         kept, back, gone = (_apart(store, connect, table) for _ in range(3))
         assert list(store.operations.put_back([back], now=NOW)) == [back]
         assert list(store.operations.delete([gone])) == [gone]
-        assert [one.id for one in store.operations.get_unreadable()] == [kept]
+        assert ids(listed(store, "unreadable")) == [kept]
         assert store.find(kept) is None
         expected = "SucceededJob" if table == "jobs_succeeded" else "Job"
         assert _state(store, back) == expected
@@ -149,7 +156,7 @@ def check_what_is_put_back_keeps_its_number_and_not_the_key_of_a_schedule(
 ) -> None:
     job_id = _apart(store, connect, "jobs_failed", unique_key="k", occurrence=OCCURRENCE)
     store.operations.put_back([job_id], now=NOW)
-    [job] = store.get_enqueued()
+    [job] = enqueued(store)
     assert (job.id, job.reservations, job.unique_key) == (job_id, 1, None)
 
 
@@ -166,7 +173,7 @@ def check_what_is_there_in_another_state_is_not_put_back(
             assert store.find(job_id) == there
             assert store.operations.count_unreadable() == 1
             numbers = [_run(connect, f"select count(*) from {{}}{one}") for one in TABLES]
-            assert sorted(numbers) == [[(0,)], [(0,)], [(1,)]]
+            assert sorted(numbers) == [[(0,)], [(0,)], [(0,)], [(1,)]]
             store.operations.delete([job_id])
             _run(connect, f"delete from {{}}{state}")
             _run(connect, "delete from {}jobs_unreadable")
@@ -193,7 +200,7 @@ def check_of_two_rows_of_one_job_the_other_stays_apart(
         _run(connect, "update {}jobs_unreadable set metadata = null")
         assert list(store.operations.put_back([first], now=NOW)) == [first]
         assert store.operations.count_unreadable() == 1
-        store.operations.delete([first, *(one.id for one in store.operations.get_unreadable())])
+        store.operations.delete([first, *ids(listed(store, "unreadable"))])
 
 
 def check_a_taken_unique_key_keeps_one_of_two_apart(
@@ -203,7 +210,7 @@ def check_a_taken_unique_key_keeps_one_of_two_apart(
     free = _apart(store, connect, "jobs")
     put_one(store, unique_key="k")
     assert list(store.operations.put_back([refused, free], now=NOW)) == [free]
-    assert [one.id for one in store.operations.get_unreadable()] == [refused]
+    assert ids(listed(store, "unreadable")) == [refused]
     assert store.count(now=NOW).succeeded == 0
 
 
@@ -214,7 +221,7 @@ def check_only_rows_without_an_id_get_a_new_one(store: OperatedStore, connect: C
             return  # there the column is a uuid
     _apart(store, connect, "jobs")
     _run(connect, f"update {{}}jobs_unreadable set id = 'none' where id <> '{job_id}'")
-    assert job_id in [one.id for one in store.operations.get_unreadable()]
+    assert job_id in ids(listed(store, "unreadable"))
 
 
 def check_an_ended_job_that_is_live_again_is_not_deleted(
@@ -243,9 +250,9 @@ def _stored_again(store: OperatedStore, connect: Connect, table: str) -> UUID:
     return ended
 
 
-def _ends(store: OperatedStore) -> tuple[int, int]:
+def _ends(store: OperatedStore) -> tuple[int, int, int]:
     counts = store.count(now=NOW)
-    return counts.succeeded, counts.failed
+    return counts.succeeded, counts.failed, counts.cancelled
 
 
 def check_a_job_that_was_stored_again_ends_without_a_trace(
@@ -254,16 +261,16 @@ def check_a_job_that_was_stored_again_ends_without_a_trace(
     for table in TABLES[1:]:
         _stored_again(store, connect, table)
         before = _ends(store)
-        for settle in (succeed, fail):
+        for settle in _ENDS.values():
             [held] = take(store, start(store))
             assert list(store.write(settle=[settle(held)], now=NOW).lost) == [held.reservation]
-            assert (_ends(store), list(store.get_running())) == (before, [])
+            assert (_ends(store), list(listed(store, "running"))) == (before, [])
             put_one(store)
             _run(connect, f"update {{}}jobs set id = '{held.id}'")
-        called: list[Any] = []
-        [held] = take(store, start(store))
+        [held], called = take(store, start(store)), list[Any]()
         assert store.complete(held.reservation, called.append, now=NOW) is False
-        assert (called, _ends(store), list(store.get_running())) == ([], before, [])
+        assert (called, _ends(store), list(listed(store, "running"))) == ([], before, [])
+        assert store.complete(hold(store).reservation, called.append, now=NOW) is True
 
 
 def check_a_job_that_was_stored_again_is_cancelled_without_a_trace(
@@ -272,14 +279,14 @@ def check_a_job_that_was_stored_again_is_cancelled_without_a_trace(
     for table in TABLES[1:]:
         ended = _stored_again(store, connect, table)
         before = _ends(store)
-        store.operations.cancel([ended], "no", now=NOW)
-        assert (_ends(store), list(store.get_enqueued())) == (before, [])
+        store.operations.cancel([ended], Cancelled("no"), now=NOW)
+        assert (_ends(store), enqueued(store)) == (before, [])
         put_one(store)
         _run(connect, f"update {{}}jobs set id = '{ended}'")
         [held] = take(store, start(store))
-        store.operations.cancel([ended], "no", now=NOW)
+        store.operations.cancel([ended], Cancelled("no"), now=NOW)
         store.write(settle=[requeue(held)], now=NOW)
-        assert (_ends(store), list(store.get_running())) == (before, [])
+        assert (_ends(store), list(listed(store, "running"))) == (before, [])
         _run(connect, "delete from {}cancellations")
 
 
@@ -310,15 +317,13 @@ def check_a_job_that_is_being_ended_is_not_abandoned(
 
 
 def check_pruning_passes_over_what_others_lock(store: OperatedStore, connect: Connect) -> None:
-    for table in TABLES[1:]:
-        locked = _end(store, table)
+    for state in get_args(EndState):
+        locked = _end(store, table := f"jobs_{state}")
         with _locked(connect, f"select from {{}}{table} where id = '{locked}' for update"):
-            none = timedelta(0)
-            limits: dict[str, Any] = {"succeeded_for": none, "failed_for": none, "limit": 9}
-            _end(store, table)
-            assert store.operations.prune_worker("mail", now=NOW + SECOND, **limits) == 1
-            _end(store, table)
-            assert store.prune(now=NOW + SECOND, **limits) == 1
+            prune = partial(store.prune, state, timedelta(0), limit=9, now=NOW + SECOND)
+            for name in ("mail", None):
+                _end(store, table)
+                assert prune(name=name) == 1
         assert _run(connect, f"select id from {{}}{table}") == [(locked,)]
         store.operations.delete([locked])
 
@@ -327,7 +332,7 @@ def check_forgetting_passes_over_what_others_lock(
     store: OperatedStore, connect: Connect
 ) -> None:
     held = hold(store)
-    store.operations.cancel([held.id], "no", now=NOW)
+    store.operations.cancel([held.id], Cancelled("no"), now=NOW)
     store.write(settle=[succeed(held)], now=NOW)
     with _locked(connect, "select from {}cancellations for update"):
         store.close_owners(now=NOW)
@@ -355,11 +360,7 @@ def _meanwhile(
     with connect() as connection, ThreadPoolExecutor(1) as pool:
         connection.execute(statement.format("bgjobs."))
         called = pool.submit(call)
-        while not called.done() and not _run(
-            connect,
-            "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
-            " and datname = current_database()",
-        ):
+        while not called.done() and not _run(connect, _WAITING):
             sleep(0.005)
         yield
         connection.commit()
@@ -369,15 +370,14 @@ def _meanwhile(
 def check_a_job_that_is_being_deleted_does_not_run_again(
     store: OperatedStore, connect: Connect
 ) -> None:
-    failed, apart, found = lose(store), _apart(store, connect, "jobs"), list[Any]()
-    for table, call in (
-        ("jobs_failed", lambda: store.operations.retry([failed.id], now=NOW)),
-        ("jobs_unreadable", lambda: store.operations.put_back([apart], now=NOW)),
-    ):
+    apart, verbs, found = _apart(store, connect, "jobs"), store.operations, list[Any]()
+    calls = {one: partial(verbs.retry, [_end(store, one)], now=NOW) for one in TABLES[2:]}
+    calls["jobs_unreadable"] = partial(verbs.put_back, [apart], now=NOW)
+    for table, call in calls.items():
         with _meanwhile(connect, f"delete from {{}}{table}", call, found):
             pass
     assert found == []
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_owners_are_locked_in_their_order(store: OperatedStore, connect: Connect) -> None:

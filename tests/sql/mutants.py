@@ -17,12 +17,12 @@ _WRITING = re.compile(r"\b(?:insert into|update|delete from) \{\w+\}")
 _LONGEST = 72
 _SEPARATOR = re.compile(r";[ \t]*(?:\n|\Z)(?=\s*\S)")
 _ALSO = {
-    *("abandoned", "find_due", "find_cancelled", "find_set_apart"),
+    *("abandoned", "find_due", "find_cancellations", "find_set_apart"),
     *("lock_reserved", "refuse_ended"),
 }
 """Statements that write nothing, but select or lock the rows that the next one writes."""
 _TOKEN = re.compile(r"'[^']*'|distinct from|\w+|[();]")
-_CONFLICT = r"on conflict(?: \(\w+\))? do (?:nothing|update set reason = excluded\.reason)"
+_CONFLICT = r"on conflict(?: \(\w+\))? do (?:nothing|update set\s+reason = excluded[^\n]*)"
 _BEGINS = {"where", "on", "when", "and"}
 _ENDS = {
     "and", "then", "where", "from", "cross", "returning", "order", "group", "having",
@@ -39,8 +39,8 @@ _REPLACED = (
     ("kept reserved", r"\breserved_by = null", "reserved_by = reserved_by"),
     (
         "number from 0",
-        r"(select[^()]* priority, )(?:job\.)?reservations(?=,\s+(?:job\.)?created_at)",
-        r"\g<1>0 as reservations",
+        r"\{kept_names\}([^{]*)\{kept_names( of \w+)?\}",
+        r"{kept_names without reservations}\1{kept_names\2 without reservations}",
     ),
 )
 

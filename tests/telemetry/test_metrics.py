@@ -42,6 +42,10 @@ RARE: list[tuple[events.Event, str, dict[str, str], float]] = [
         events.MonitorFailed(JOB, "x"),
         "bgjobs.jobs", {"worker": "mail", "outcome": "failed"}, 1,
     ),
+    (
+        events.JobCancelled("", JOB, "x", "ada"),
+        "bgjobs.jobs", {"worker": "mail", "outcome": "cancelled"}, 1,
+    ),
     (events.MonitorReleased(JOB), "bgjobs.released_by_monitor", {"worker": "mail"}, 1),
     (
         events.OccurrencesMissed("purge", NOW, 3),
@@ -144,6 +148,7 @@ async def test_the_depth_is_sampled_from_the_database(app: Traced) -> None:
         await observed(app, bg, counted)
         assert states == {
             "waiting": 1, "delayed": 1, "running": 0, "succeeded": 0, "failed": 0,
+            "cancelled": 0,
         }  # fmt: skip
         assert exports.points("bgjobs.queue.depth") == {}, "a stopped observer leaves no value"
 

@@ -12,6 +12,7 @@ import pytest
 
 import bgjobs
 from bgjobs import every
+from bgjobs.stores.filters import JobFilter
 from bgjobs.testing import assert_enqueued, drain, refute_enqueued, run_virtual
 from tests.fixtures.databases import Database, SQLiteFile
 
@@ -70,7 +71,7 @@ def test_an_open_store_stays_open(store: bgjobs.Store, enqueue: Any) -> None:
     store.open()
     try:
         assert_enqueued(store, HI)
-        assert len(store.get_enqueued()) == 1
+        assert len(store.list(JobFilter("waiting"))) == 1
     finally:
         store.close()
 
@@ -185,7 +186,7 @@ def test_the_arguments_are_checked(sqlite_only: Any) -> None:
     store, _ = sqlite_only
     with pytest.raises(TypeError, match=r"worker or worker.request\(...\), found function"):
         assert_enqueued(store, send.handler)  # type: ignore[call-overload]  # untyped callers
-    with pytest.raises(TypeError, match="running BgJobs or a store, found str"):
+    with pytest.raises(TypeError, match="a BgJobs or a store, found str"):
         assert_enqueued("jobs.db", send)  # type: ignore[call-overload]  # untyped callers
 
 
@@ -195,7 +196,7 @@ async def test_jobs_of_a_running_application_are_found_in_every_state() -> None:
     async def broken() -> None:
         raise bgjobs.Discard("no")
 
-    queue = bgjobs.Queue("default", workers=[send, broken])
+    queue = bgjobs.Queue("default", workers=[send, broken, mark])
     settings = bgjobs.Config(
         store=bgjobs.SQLiteStore(":memory:"),
         queues=[queue],
@@ -204,9 +205,14 @@ async def test_jobs_of_a_running_application_are_found_in_every_state() -> None:
     async with run_virtual(settings) as bg:
         await bg.enqueue_many([HI, broken.request(), HO.available_in(hours=1)])
         await drain(bg)
+        cancelled = await bg.enqueue(mark.request(TAGS).available_in(hours=2))
+        await bg.admin.cancel(cancelled.id, reason="no")
         assert_enqueued(bg, HI)
         assert_enqueued(bg, broken, count=1)
-        assert_enqueued(bg, HO.available_in(hours=1))
+        [found] = assert_enqueued(bg, mark)
+        assert found.state == "cancelled"
+        [waiting] = assert_enqueued(bg, HO.available_in(hours=1))
+        assert waiting.state == "delayed"  # by the clock of the application
         refute_enqueued(bg, purge)  # its only job is one of a schedule
         # The same call, although only one of the two stores the default value.
         assert_enqueued(bg, send.request(Mail("hi@b.c"), copies=1))
@@ -219,6 +225,7 @@ async def test_jobs_of_a_running_application_are_found_in_every_state() -> None:
     ]
     assert lines[4].endswith(", succeeded")
     assert lines[5] == "  broken(), failed"
+    assert lines[7].endswith(", cancelled")
     assert secret[2] == "  mail: the values differ, although their reprs are the same"
     assert "secret" not in "".join(secret)
 
@@ -315,6 +322,6 @@ def test_the_expectation_is_checked(
 
 def test_a_class_is_no_store() -> None:
     wrong: Any = bgjobs.SQLiteStore
-    expected = "where: expected a running BgJobs or a store, found the class SQLiteStore"
+    expected = "where: expected a Client, a BgJobs or a store, found the class SQLiteStore"
     with pytest.raises(TypeError, match=f"^{expected}$"):
         assert_enqueued(wrong, send)

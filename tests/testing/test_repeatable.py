@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 import bgjobs
+from bgjobs._core.outcomes import Cancelled
 from bgjobs.testing import check_repeatable
 from bgjobs.testing.repeatable import ENDED
 from tests.fixtures.databases import Database
@@ -272,6 +273,20 @@ async def test_the_first_run_has_to_succeed(world: World) -> None:
     assert "One owner ran the job.\nThe job did not succeed. It failed: no" in await world.text(
         refuse
     )
+
+
+async def test_a_job_that_is_cancelled_meanwhile_does_not_succeed(
+    world: World, tmp_path: Path
+) -> None:
+    store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
+
+    @bgjobs.worker
+    async def send(context: bgjobs.JobContext, to: str) -> None:
+        store.operations.cancel([context.job.id], Cancelled("not today"))
+        raise bgjobs.Snooze(for_=1)
+
+    text = await world.text(send, store=store)
+    assert "The job did not succeed. It was cancelled: not today" in text
 
 
 @pytest.mark.parametrize(

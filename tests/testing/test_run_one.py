@@ -13,6 +13,9 @@ import attrs
 import pytest
 
 import bgjobs
+from bgjobs._core.history import PastReservation
+from bgjobs._core.jobs import CancelledJob
+from bgjobs._core.outcomes import Cancelled
 from bgjobs.errors import PayloadError
 from bgjobs.testing import run_one
 from tests.fixtures.databases import Database
@@ -78,10 +81,32 @@ async def test_discard_and_snooze_are_returned() -> None:
     snoozed = await run_one(obey, obey.request("snooze"))
     assert (snoozed.how, snoozed.delay) == ("snoozed", timedelta(seconds=90))
     assert isinstance(snoozed.job, bgjobs.Job)
+    assert snoozed.job.state == "delayed"
     discarded = await run_one(obey, obey.request("discard"))
     assert (discarded.how, discarded.delay) == ("discarded", None)
     assert isinstance(discarded.job, bgjobs.FailedJob)
     assert discarded.job.error == "not needed"
+    [entry] = discarded.job.history
+    assert isinstance(entry, PastReservation)
+    assert (entry.queue, entry.node, entry.ended) == ("obey", "testing", "discarded")
+    assert (entry.owner, entry.reserved_at) == (
+        discarded.job.reserved_by, discarded.job.reserved_at,
+    )  # fmt: skip
+
+
+async def test_a_job_that_is_cancelled_meanwhile_is_returned_as_cancelled(
+    tmp_path: Path,
+) -> None:
+    store = bgjobs.SQLiteStore(tmp_path / "jobs.db")
+
+    @bgjobs.worker
+    async def cancelled(context: bgjobs.JobContext) -> None:
+        store.operations.cancel([context.job.id], Cancelled("not today", "ada"))
+        raise bgjobs.Snooze(for_=90)
+
+    ended = await run_one(cancelled, cancelled.request(), store=store)
+    assert isinstance(ended.job, CancelledJob)
+    assert (ended.job.reason, ended.job.cancelled_by) == ("not today", "ada")
 
 
 async def test_a_timeout_is_raised_and_takes_no_real_time() -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 import bgjobs
-from bgjobs import every
+from bgjobs import JobFilter, every
 from bgjobs.errors import UnknownNameError
 from bgjobs.events import JobStarted, JobSucceeded
 from bgjobs.testing import (
@@ -46,7 +46,7 @@ async def test_days_pass_at_once() -> None:
         await bg.enqueue(nap.request(30 * DAY))
         await bg.enqueue(nap.request(1.0).available_in(days=20))
         await drain(bg, with_delayed=True)
-        ended = sorted(job.succeeded_at for job in await bg.succeeded())
+        ended = sorted(job.succeeded_at for job in await bg.list(JobFilter("succeeded")))
     start = VirtualClock().start
     assert ended == [start + timedelta(days=20, seconds=1), start + timedelta(days=30)]
     assert time.monotonic() - begun < 30 * DAY
@@ -115,7 +115,8 @@ async def test_scheduled_jobs_may_be_left_out() -> None:
         await bg.enqueue(remind.request().available_in(days=20))
         drained = (await drain(bg, with_delayed=True)).check()
         assert drained.runs == 1
-        assert await bg.enqueued("pulse") == []
+        assert await bg.list(JobFilter("delayed", name="pulse")) == []
+        assert await bg.list(JobFilter("waiting", name="pulse")) == []
         await bg.enqueue(pulse.request())
         assert_enqueued(bg, pulse.request())
         with pytest.raises(UnknownNameError, match="no scheduled job 'pulse'"):

@@ -11,6 +11,7 @@ import pytest
 from bgjobs import errors
 from bgjobs._core.jobs import UnreadableJob
 from bgjobs.errors import (
+    AmbiguousScheduleError,
     BgJobsError,
     ConfigError,
     DuplicateJobError,
@@ -135,13 +136,21 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         {"expected": "a word of letters or digits", "found": "'*'"},
     ),
     (
+        AmbiguousScheduleError("nightly", ["b", "a"]),
+        (
+            "scheduled job 'nightly' exists for the workers a, b; use an application whose "
+            "configuration has the one that you mean"
+        ),
+        {"name": "nightly", "workers": ("a", "b")},
+    ),
+    (
         UnknownNameError("queue", "defualt", ["second", "default"]),
         "no queue 'defualt'; known queues: 'default', 'second', did you mean 'default'?",
         {"kind": "queue", "name": "defualt", "known": ("default", "second")},
     ),
     (
         NotRunningError(),
-        "this BgJobs has stopped: use it inside its 'async with bgjobs.run(...)' block",
+        "this BgJobs or Client has ended: use it inside its 'async with' block",
         {"removed": None},
     ),
     (
@@ -234,6 +243,7 @@ def test_every_class_is_in_the_tree_of_the_docstring() -> None:
         (NaiveDatetimeError, ValueError),
         (NoWorkerForJobError, LookupError),
         (SearchError, ValueError),
+        (AmbiguousScheduleError, LookupError),
         (UnknownNameError, LookupError),
         (UnknownJobError, LookupError),
         (ExportedLineError, ValueError),

@@ -57,7 +57,11 @@ LINES: list[tuple[Event, int, str]] = [
     ),
     (events.JobFailed("q", JOB, SECRET), logging.WARNING, f"JobFailed|queue:q|{J}"),
     (events.JobDiscarded("q", JOB, SECRET), logging.INFO, f"JobDiscarded|queue:q|{J}"),
-    (events.JobCancelled("q", JOB, SECRET), logging.INFO, f"JobCancelled|queue:q|{J}"),
+    (
+        events.JobCancelled("q", JOB, SECRET, "ada"),
+        logging.INFO,
+        f"JobCancelled|queue:q|{J}|by:ada",
+    ),
     (
         events.JobSnoozed("q", JOB, timedelta(days=1)),
         logging.INFO,

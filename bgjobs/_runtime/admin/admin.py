@@ -1,14 +1,19 @@
 """`Admin`: the operators' methods for a system of processes over one store."""
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Literal, final, get_args
 
 from attrs import frozen
 
-from bgjobs._core.arguments import check_text
-from bgjobs._core.config import Config
-from bgjobs._runtime.admin.bulk import BulkChanges
-from bgjobs._runtime.admin.jobs import COUNTED
+from bgjobs._core.arguments import check_flag, check_name, check_span, check_text, check_type
+from bgjobs._core.jobs import EndState
+from bgjobs._core.outcomes import Cancelled
+from bgjobs._runtime.admin import by_filter
+from bgjobs._runtime.admin.batches import clean_author, clean_reason
+from bgjobs._runtime.admin.by_filter import Progress, Retried, Waiting
+from bgjobs._runtime.admin.imports import Imported
+from bgjobs._runtime.admin.jobs import JobAdmin
 from bgjobs._runtime.admin.schedules import ScheduleAdmin, ScheduleState
 from bgjobs._runtime.admin.unhandled import (
     MOST_REPORTED,
@@ -16,15 +21,15 @@ from bgjobs._runtime.admin.unhandled import (
     find_unhandled,
     unhandled_findings,
 )
-from bgjobs._runtime.notifications.commands import COMMANDS
 from bgjobs._runtime.persistence.unreadable import unreadable_findings
-from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.services import Services
-from bgjobs._runtime.supervision.children import Children
+from bgjobs._runtime.scheduled.handle import ScheduleControl, ScheduledJobControl
+from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import UnknownNameError
 from bgjobs.events import AdminAction
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.operations import Finding, LiveOwner
-from bgjobs.stores.types import SCHEMA_VERSION
+from bgjobs.stores.port import COUNTED
+from bgjobs.stores.types import SCHEMA_VERSION, Notice
 
 
 @final
@@ -39,19 +44,145 @@ class Schema:
 
 
 @final
-class Admin(BulkChanges):
-    """The operators' methods: list, retry, cancel, change, pause, prune, export and more.
+class Admin(JobAdmin):
+    """The operators' methods: retry, cancel, change, pause, prune, export and more.
 
-    It is `BgJobs.admin`, or yielded by `administer`, which runs no queue. Every change applies
-    to all processes over the store. Methods raise `NotRunningError` after the last handler of
-    the application has ended, `StoreUnavailableError` when the store stays unavailable for
-    `config.store_timeout`, and `StoreError` if the store has no operations; see
-    ``bgjobs.operations_of``.
+    Those for all jobs of a filter change some hundreds per transaction. If one of them is
+    cancelled, the batches before are stored and the other jobs are unchanged, so it can be
+    called again.
+
+    It is `Client.admin`. Every change applies to all processes over the store. Methods raise
+    `NotRunningError` after the block of a client, or the last handler of an application, has
+    ended, `StoreUnavailableError` when the store stays unavailable for `config.store_timeout`,
+    and `StoreError` if the store has no operations; see ``bgjobs.operations_of``.
     """
 
-    def __init__(self, services: Services, children: Children, config: Config) -> None:
-        super().__init__(services, config)
-        self._schedules = ScheduleAdmin(services, children, config.scheduled_jobs)
+    def __init__(
+        self, services: ClientServices, scheduled_jobs: Sequence[ScheduledJobControl] = ()
+    ) -> None:
+        super().__init__(services)
+        self._schedules = ScheduleAdmin(services, scheduled_jobs)
+
+    async def retry_all(
+        self,
+        wanted: JobFilter[Retried],
+        *,
+        by: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Retry all jobs of a filter, as `retry` does.
+
+        The jobs are retried in batches, each in a transaction. If this call is cancelled, the
+        remaining jobs stay as they are, and none is lost.
+
+        Args:
+            wanted: Failed or cancelled jobs: ``JobFilter("failed", name="mail")``.
+            by: Who retries them, for their timelines.
+            progress: Called after each batch with the number of jobs retried so far.
+
+        Returns:
+            How many jobs will run again.
+        """
+        check_filter("retry_all", wanted, Retried)
+        by = clean_author(by)
+        return await by_filter.retry_all(self._services, self._operations, wanted, by, progress)
+
+    async def cancel_all(
+        self,
+        wanted: JobFilter[Waiting],
+        *,
+        reason: str,
+        by: str | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """End all waiting or delayed jobs of a filter.
+
+        Left out are waiting runs of scheduled jobs, and jobs enqueued after this call began.
+        Jobs that begin to run meanwhile are asked to end, as by `cancel`.
+
+        Args:
+            wanted: Waiting or delayed jobs: ``JobFilter("delayed")``.
+            reason: As for `cancel`.
+            by: As for `cancel`.
+            progress: Called after each batch with the number of jobs ended so far.
+
+        Returns:
+            How many jobs were ended, without those that were asked.
+        """
+        check_filter("cancel_all", wanted, Waiting)
+        cancelled = Cancelled(clean_reason(reason), clean_author(by))
+        return await by_filter.cancel_all(
+            self._services, self._operations, wanted, cancelled, progress
+        )
+
+    async def prune(
+        self,
+        *,
+        name: str | None = None,
+        succeeded_for: timedelta | None = None,
+        failed_for: timedelta | None = None,
+        cancelled_for: timedelta | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Delete jobs that ended a time ago. Jobs that end after this call began are left out.
+
+        Args:
+            name: The worker of the jobs; None means all workers.
+            succeeded_for: Delete jobs that succeeded at least this long ago, up to 36,500 days;
+                None deletes none of them.
+            failed_for: The same for failed jobs.
+            cancelled_for: The same for cancelled jobs.
+            progress: Called after each batch with the number of jobs deleted so far.
+
+        Returns:
+            How many jobs were deleted.
+        """
+        check_name("prune: name", name, optional=True)
+        ages: dict[EndState, timedelta | None] = {
+            "succeeded": succeeded_for,
+            "failed": failed_for,
+            "cancelled": cancelled_for,
+        }
+        for state, age in ages.items():
+            check_span(f"prune: {state}_for", age)
+        self._services.lifecycle.check()
+        return await by_filter.prune(self._services, name, ages, progress)
+
+    def export_failed(
+        self, wanted: JobFilter[Literal["failed"]] | None = None
+    ) -> AsyncIterator[str]:
+        """Yield failed jobs as lines of JSON, including their arguments, for `import_failed`.
+
+        Args:
+            wanted: Which failed jobs; None means all.
+        """
+        chosen = JobFilter("failed") if wanted is None else wanted
+        check_filter("export_failed", chosen, Literal["failed"])
+        self._services.lifecycle.check()
+        return by_filter.export(self._services, chosen)
+
+    async def import_failed(
+        self, lines: Iterable[str], *, skip_bad: bool = False, progress: Progress | None = None
+    ) -> Imported:
+        """Store failed jobs from lines that `export_failed` wrote, in batches.
+
+        Every value of a line is checked as the values of a request are. Blank lines are left
+        out.
+
+        Args:
+            lines: One job of JSON each.
+            skip_bad: Whether to store the other jobs when lines are refused. `Imported.errors`
+                names these lines.
+            progress: Called after each batch with the number of jobs stored so far.
+
+        Raises:
+            ExportedLineError: The first line that cannot be read or that the database refuses,
+                unless `skip_bad`. The batches before it are stored, some hundred lines each.
+        """
+        check_flag("import_failed: skip_bad", skip_bad)
+        return await by_filter.import_lines(
+            self._services, self._operations, lines, progress, skip_bad=skip_bad
+        )
 
     async def pause_queue(self, name: str) -> None:
         """Stop all processes from reserving jobs for a queue, until `resume_queue`.
@@ -96,11 +227,11 @@ class Admin(BulkChanges):
         self._services.lifecycle.check()
         return await self._schedules.states()
 
-    def schedule(self, name: str) -> ScheduledJobControl:
-        """Return a scheduled job, to pause, resume or trigger it.
+    def schedule(self, name: str) -> ScheduleControl:
+        """Return a scheduled job of any process, to pause, resume, change or trigger it.
 
-        Raises:
-            UnknownNameError: Neither the configuration nor this process has it.
+        The methods of the control find the scheduled job. They raise `UnknownNameError` if
+        neither the configuration nor a row has the name.
         """
         return self._schedules.control(name)
 
@@ -111,12 +242,12 @@ class Admin(BulkChanges):
             What was found, including checks without a problem; see `Finding.level`.
         """
         found = await self._ask(self._operations.diagnose)
-        unhandled = await find_unhandled(self._services, self._operations, self._config)
+        unhandled = await find_unhandled(self._services, self._operations)
         unreadable = await self._ask(self._operations.count_unreadable, at_most=COUNTED)
         return [
             *found,
             *unreadable_findings(unreadable, COUNTED),
-            *unhandled_findings(self._config, unhandled),
+            *unhandled_findings(self._services.config, unhandled),
         ]
 
     async def unhandled(self) -> Sequence[UnhandledJobs]:
@@ -128,7 +259,7 @@ class Admin(BulkChanges):
         enqueued here counts as handled, too, if any queue runs that the configuration does not
         have, as that queue may have it.
         """
-        found = await find_unhandled(self._services, self._operations, self._config)
+        found = await find_unhandled(self._services, self._operations)
         return found[:MOST_REPORTED]
 
     async def schema(self) -> Schema:
@@ -137,10 +268,19 @@ class Admin(BulkChanges):
 
     def _check_queue(self, name: str) -> None:
         check_text("queue", name)
-        known = [queue.name for queue in self._config.queues]
+        known = [queue.name for queue in self._services.config.queues]
         if name not in known:
             raise UnknownNameError("queue", name, known)
 
     async def _announce(self, action: str, name: str) -> None:
         self._services.bus.emit(AdminAction, action, name, 1)
-        await self._services.announce_now([COMMANDS])
+        await self._services.announce_now(Notice(commands=True))
+
+
+def check_filter(what: str, found: object, states: Any) -> None:
+    """Expect a `JobFilter` of one of these states, which are a Literal."""
+    check_type(f"{what}: wanted", found, JobFilter, "a JobFilter")
+    state = getattr(found, "state", None)
+    if state not in get_args(states):
+        expected = " or ".join(map(repr, get_args(states)))
+        raise ValueError(f"{what}: wanted: expected a filter of {expected}, found {state!r}")

@@ -9,7 +9,7 @@ from attrs import frozen
 from bgjobs._core.arguments import check_text
 from bgjobs._core.jobs import FailedJob
 from bgjobs._runtime.persistence.refusals import answered, answering, isolate
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import ExportedLineError, RowRefusedError
 from bgjobs.events import AdminAction, ChangeRefused
 from bgjobs.stores.imports import from_line
@@ -41,7 +41,7 @@ class Imported:
 class Importer:
     """One import: it stores batches of lines and counts the results."""
 
-    def __init__(self, services: Services, operations: Operations) -> None:
+    def __init__(self, services: ClientServices, operations: Operations) -> None:
         self._services = services
         self._operations = operations
         self._stored = self._present = self._refused = 0

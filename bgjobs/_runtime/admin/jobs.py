@@ -1,149 +1,42 @@
-"""The methods of `Admin` that list, count, find and enqueue jobs."""
+"""`JobAdmin`: the methods of `Admin` that find jobs and change them by their ids."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from functools import partial
-from typing import Literal, ParamSpec, TypeVar, get_args
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
 from uuid import UUID
-
-from attrs import evolve
 
 from bgjobs._core.arguments import (
     check_id,
-    check_name,
-    check_names,
+    check_ids,
+    check_instant,
+    check_span,
     check_text,
-    check_texts,
-    check_type,
     check_whole,
 )
-from bgjobs._core.config import Config
 from bgjobs._core.ids import ids_between
-from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
-from bgjobs._core.requests import JobRequest
-from bgjobs._core.text import value_text
-from bgjobs._runtime.persistence.enqueue import enqueue
-from bgjobs._runtime.persistence.unreadable import find, listed, readable
-from bgjobs._runtime.services import Services
-from bgjobs.errors import StoreError, UnknownJobError
-from bgjobs.stores.operations import Failures, Operations, operations_of
-from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, words_of
-from bgjobs.stores.types import Counts
+from bgjobs._core.jobs import UnreadableJob
+from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.requests import check_priority
+from bgjobs._core.timestamps import check_delay
+from bgjobs._runtime.admin.batches import clean_author, clean_reason, in_batches, report
+from bgjobs._runtime.services import ClientServices
+from bgjobs.errors import StoreError
+from bgjobs.stores.operations import Cancellation, Operations, operations_of
+from bgjobs.stores.types import Notice
 
 P = ParamSpec("P")
 T = TypeVar("T")
-J = TypeVar("J", bound=StoredJob)
-
-State = Literal["waiting", "delayed", "running", "succeeded", "failed"]
-
-COUNTED = 100_000
-"""Jobs counted of each state by default; counting more takes noticeable time."""
-READ = 500
-"""Jobs read in one call while a page is filtered by metadata."""
 
 
-class JobQueries:
-    """The methods of `Admin` that read jobs, and what its other methods share."""
+class JobAdmin:
+    """The methods of `Admin` that find jobs and change them by their ids.
 
-    def __init__(self, services: Services, config: Config) -> None:
+    They change some hundreds of jobs per transaction. A job whose change the database refuses
+    is left out; `ChangeRefused` reports each of them.
+    """
+
+    def __init__(self, services: ClientServices) -> None:
         self._services = services
-        self._config = config
-
-    async def list(
-        self,
-        state: State,
-        *,
-        name: str | None = None,
-        search: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        page: Page = FIRST_PAGE,
-    ) -> Sequence[Job | SucceededJob | FailedJob]:
-        """Return one page of the jobs in this state.
-
-        Args:
-            state: ``"waiting"``, ``"delayed"``, ``"running"``, ``"succeeded"`` or ``"failed"``.
-            name: The worker of the jobs; None means all workers.
-            search: Words that the first line of the error contains, for failed jobs only. All
-                of them must match whole words, ignoring case; a star after the last one makes
-                it a prefix, as in ``"timeout db*"``.
-            metadata: Keys and values that the metadata of the jobs contains. There is no index
-                for it: jobs are read until the page is full.
-            page: How many jobs, and after which one; `Page.behind` makes the next page.
-
-        Returns:
-            Waiting, delayed and running jobs are sorted from the oldest to the newest, ended
-            ones from the newest to the oldest. A search is sorted by the time of failure, the
-            latest first.
-
-        Raises:
-            SearchError: `search` has no word, or more than 500 characters.
-        """
-        if state not in get_args(State):
-            found = value_text(state)
-            raise ValueError(f"state: expected one of {get_args(State)}, found {found}")
-        check_name("list: name", name, optional=True)
-        check_type("list: page", page, Page)
-        check_texts("list: metadata", metadata)
-        if search is not None and state != "failed":
-            found = value_text(search)
-            raise ValueError(f"search: expected none for {state} jobs, found {found}")
-        failures = Failures(name=name, words=search_words(search))
-        read = partial(_list, self._services, self._operations, state, failures)
-        if not metadata:
-            return await read(page)
-        filtered = _filtered_search if failures.words else _filtered
-        return await filtered(read, metadata, page)
-
-    async def unreadable(
-        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
-    ) -> Sequence[UnreadableJob]:
-        """Return one page of the stored rows that cannot be read as jobs, newest first.
-
-        When a queue, the monitor or one of these methods reads such a row, it moves it to a
-        table of its own. `delete` deletes it; `retry` moves it back if it can be read by then.
-
-        Args:
-            page: How many rows, and after which one.
-            longest: Characters after which text in the columns of a row is cut.
-        """
-        check_type("unreadable: page", page, Page)
-        check_whole("unreadable: longest", longest, least=1)
-        return await self._ask(self._operations.get_unreadable, page, longest=longest)
-
-    async def count(
-        self, names: Collection[str] | None = None, *, at_most: int | None = COUNTED
-    ) -> Counts:
-        """Count the jobs of these workers, or of all, in each state.
-
-        Unreadable rows are counted whatever `names` is, as the name of a row may be unreadable.
-
-        Args:
-            names: Names of workers; None means all.
-            at_most: Where to stop counting, for each state. A number that reaches it means "or
-                more". None counts all jobs, which takes long for millions of jobs.
-        """
-        if at_most is not None:
-            check_whole("count: at_most", at_most, least=0)
-        self._services.lifecycle.check()
-        check_names("count: names", names)
-        now = self._services.clock.store_now()
-        count = self._services.store.count
-        counts = await self._services.dispatch.call(count, names, at_most=at_most, now=now)
-        unreadable = await self._ask(self._operations.count_unreadable, at_most=at_most)
-        return evolve(counts, unreadable=unreadable)
-
-    async def get(self, job_id: UUID) -> Job | SucceededJob | FailedJob:
-        """Return the job of this id, live or ended.
-
-        Raises:
-            UnknownJobError: There is no job of this id.
-            UnreadableJobError: The stored row cannot be read as a job.
-        """
-        check_id("get", job_id)
-        self._services.lifecycle.check()
-        found = await find(self._services, job_id)
-        if found is None:
-            raise UnknownJobError(job_id)
-        return found
 
     async def find_ids(self, beginning: str, *, limit: int = 10) -> Sequence[UUID]:
         """Return the ids of live and ended jobs that begin with these digits, oldest first.
@@ -157,11 +50,156 @@ class JobQueries:
         check_whole("find_ids: limit", limit, least=0)
         return await self._ask(self._operations.find_ids, first, last, limit)
 
-    async def enqueue(self, request: JobRequest) -> Job:
-        """Store one job, as `BgJobs.enqueue` does."""
-        self._services.lifecycle.check()
-        [job] = await enqueue(self._services, [request])
-        return job
+    async def find_unreadable(
+        self, job_id: UUID, *, longest: int = 1_000
+    ) -> UnreadableJob | None:
+        """Return a stored row that cannot be read as a job, or None.
+
+        When a queue, the monitor or a client reads such a row, it moves it to a table of its
+        own. `Client.list` lists them, `delete` deletes them; `retry` moves them back if they
+        can be read by then.
+
+        Args:
+            job_id: The id of the row, or of the job that it was.
+            longest: Characters after which text in the columns of the row is cut.
+        """
+        check_id("find_unreadable", job_id)
+        check_whole("find_unreadable: longest", longest, least=1)
+        return await self._ask(self._operations.find_unreadable, job_id, longest=longest)
+
+    async def retry(self, *job_ids: UUID, by: str | None = None) -> Sequence[UUID]:
+        """Retry failed and cancelled jobs now with a full retry budget.
+
+        Unreadable rows are put back if they can be read by now. Left out are jobs that have
+        neither failed nor been cancelled, and those whose unique key another live job has. Jobs
+        that the database refuses are left out, too; `ChangeRefused` reports each of them.
+
+        Args:
+            job_ids: The ids of the jobs.
+            by: Who retries them, for their timelines.
+
+        Returns:
+            The ids of the jobs that will run again.
+        """
+        check_ids("retry", job_ids)
+        by = clean_author(by)
+        services, operations = self._services, self._operations
+        retried: list[UUID] = []
+        now, add = services.clock.store_now(), retried.extend
+        await in_batches(services, "retry", job_ids, add, operations.retry, by=by, now=now)
+        done = set(retried)
+        try:
+            left = [one for one in job_ids if one not in done]
+            await in_batches(services, "retry", left, add, operations.put_back, now=now)
+        finally:
+            report(services, "retry", job_ids, len(retried))
+        await services.announce_now(Notice(services.workers.configured))
+        return retried
+
+    async def cancel(self, *job_ids: UUID, reason: str, by: str | None = None) -> Cancellation:
+        """End waiting jobs, and ask the processes that run the others to cancel them.
+
+        A process cancels its handler, as at a timeout, when it reads the command: after the
+        notification of the store, otherwise within its `heartbeat_interval`. The job is stored
+        as cancelled; if the handler returns nevertheless, the job has succeeded. If it fails or
+        snoozes before its process has read the command, it is stored as cancelled then. Ended
+        jobs are left out. If a waiting run of a scheduled job is cancelled, its process plans
+        another one; to prevent that, pause the scheduled job.
+
+        Args:
+            job_ids: The ids of the jobs.
+            reason: Why, for the jobs and their timelines.
+            by: Who cancels them.
+
+        Returns:
+            The ids of the jobs that have ended, and of those that run and will be cancelled.
+        """
+        check_ids("cancel", job_ids)
+        cancelled = Cancelled(clean_reason(reason), clean_author(by))
+        services, operations = self._services, self._operations
+        found: list[Cancellation] = []
+        now = services.clock.store_now()
+        await in_batches(
+            services, "cancel", job_ids, found.append, operations.cancel, cancelled, now=now
+        )
+        ended = [job_id for one in found for job_id in one.ended]
+        asked = [job_id for one in found for job_id in one.asked]
+        report(services, "cancel", job_ids, len(ended) + len(asked))
+        await services.announce_now(Notice(commands=True))
+        return Cancellation(ended, asked)
+
+    async def delete(self, *job_ids: UUID) -> Sequence[UUID]:
+        """Delete waiting jobs, ended jobs and unreadable rows permanently.
+
+        Running jobs are left out; cancel them first. If a waiting run of a scheduled job is
+        deleted, its process plans another one.
+
+        Returns:
+            The ids of the deleted jobs.
+        """
+        check_ids("delete", job_ids)
+        deleted: list[UUID] = []
+        delete = self._operations.delete
+        await in_batches(self._services, "delete", job_ids, deleted.extend, delete)
+        report(self._services, "delete", job_ids, len(deleted))
+        return deleted
+
+    async def reschedule(
+        self, *job_ids: UUID, at: datetime | None = None, in_: timedelta | None = None
+    ) -> Sequence[UUID]:
+        """Make waiting jobs due at a time, or after a delay.
+
+        Args:
+            job_ids: The ids of the jobs.
+            at: A datetime with a time zone. Give either this or `in_`.
+            in_: A delay from now.
+
+        Returns:
+            The ids of the changed jobs. Left out are jobs that run or have ended, and runs of
+            scheduled jobs.
+        """
+        if (at is None) == (in_ is None):
+            raise ValueError("reschedule: expected one of at= and in_=, found both or neither")
+        check_instant("reschedule: at", at)
+        check_span("reschedule: in_", in_)
+        delay = None if in_ is None else check_delay("reschedule", in_.total_seconds())
+        return await self._change("reschedule", job_ids, available_at=at, available_in=delay)
+
+    async def change_priority(self, *job_ids: UUID, priority: int) -> Sequence[UUID]:
+        """Change the priority of waiting jobs; lower numbers run first.
+
+        Returns:
+            The ids of the changed jobs. Left out are jobs that run or have ended, and runs of
+            scheduled jobs.
+        """
+        check_priority(priority)
+        return await self._change("change_priority", job_ids, priority=priority)
+
+    async def _change(
+        self,
+        action: str,
+        job_ids: Collection[UUID],
+        *,
+        available_at: datetime | None = None,
+        available_in: timedelta | None = None,
+        priority: int | None = None,
+    ) -> Sequence[UUID]:
+        check_ids(action, job_ids)
+        services, changed = self._services, list[UUID]()
+        await in_batches(
+            services,
+            action,
+            job_ids,
+            changed.extend,
+            self._operations.change,
+            available_at=available_at,
+            available_in=available_in,
+            priority=priority,
+            now=services.clock.store_now(),
+        )
+        report(services, action, job_ids, len(changed))
+        await services.announce_now(Notice(services.workers.configured))
+        return changed
 
     @property
     def _operations(self) -> Operations:
@@ -175,60 +213,3 @@ class JobQueries:
     async def _ask(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self._services.lifecycle.check()
         return await self._services.dispatch.call(verb, *args, **kwargs)
-
-
-def search_words(search: str | None) -> Sequence[str]:
-    """Return the words of a search; `SearchError` if there is none."""
-    return () if search is None else words_of(search)
-
-
-Jobs = Sequence[Job | SucceededJob | FailedJob]
-
-
-async def _list(
-    services: Services, operations: Operations, state: State, failures: Failures, page: Page
-) -> Jobs:
-    if state == "failed":
-        return await listed(services, operations.get_failed, failures, page)
-    if state == "succeeded":
-        return await listed(services, services.store.get_succeeded, failures.name, page)
-    if state == "running":
-        return await listed(services, operations.get_named_running, failures.name, page)
-    verb, now = operations.get_waiting, services.clock.store_now()
-
-    async def ask(page: Page) -> Sequence[Job]:
-        call, is_delayed = services.dispatch.call, state == "delayed"
-        return await call(verb, failures.name, delayed=is_delayed, page=page, now=now)
-
-    return await readable(services, ask, page)
-
-
-async def _filtered(
-    read: Callable[[Page], Awaitable[Sequence[J]]], metadata: Mapping[str, str], page: Page
-) -> Sequence[J]:
-    """Return a page of the jobs with this metadata; read jobs until it is full."""
-    found: list[J] = []
-    part = Page(READ, page.after)
-    while len(found) < page.limit:
-        jobs = await read(part)
-        found += [job for job in jobs if metadata.items() <= dict(job.metadata).items()]
-        if len(jobs) < part.limit:
-            break
-        part = part.behind(jobs)
-    return found[: page.limit]
-
-
-async def _filtered_search(
-    read: Callable[[Page], Awaitable[Sequence[J]]], metadata: Mapping[str, str], page: Page
-) -> Sequence[J]:
-    """Return a page of the jobs of a search with this metadata.
-
-    A search has a cursor for the end of each read only, so the page has to end there too: no
-    read is longer than the space left in the page.
-    """
-    found: list[J] = []
-    part = page
-    while part.limit > 0 and (jobs := await read(part)):
-        found += [job for job in jobs if metadata.items() <= dict(job.metadata).items()]
-        part = evolve(part.behind(jobs), limit=page.limit - len(found))
-    return Listing(found, after=part.after if isinstance(part.after, Cursor) else None)

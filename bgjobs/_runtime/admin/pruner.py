@@ -1,49 +1,43 @@
 """The service that applies the retention, and the deletion of old jobs in batches."""
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterator,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from heapq import nsmallest
 from itertools import count
-from typing import Any, final
+from typing import final
 from uuid import UUID
 
 from anyio import sleep
 from attrs import frozen
 
-from bgjobs._core.jobs import FailedJob, SucceededJob
+from bgjobs._core.config import Retention
+from bgjobs._core.jobs import EndedJob, EndState, FailedJob, SucceededJob
 from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.persistence.reads import each_page
 from bgjobs._runtime.persistence.refusals import answered, answering, prune_past_refused
-from bgjobs._runtime.persistence.unreadable import listed
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import RowRefusedError, StoreError
 from bgjobs.events import ChangeRefused, Pruned, StoreFailed
-from bgjobs.stores.operations import Operations
-from bgjobs.stores.pages import Page
-from bgjobs.stores.port import Store
+from bgjobs.stores.filters import JobFilter
 
 BATCH = 1000
 """Rows in one transaction: a fraction of a second, as other writes may have to wait for it."""
+LISTED = 500
+"""Jobs that are read at once."""
 MOST_REFUSED = 10
-"""Refused rows of one kind that a round skips; one more ends the round for this kind."""
+"""Refused rows of one state that a round skips; one more ends the round for this state."""
 
 
 @final
 class Pruner:
     """Deletes ended jobs that are older than the retention, once per interval."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: ClientServices) -> None:
         self._services = services
-        self._skips: dict[str, int] = {}
-        """Refused rows of each kind that the next round skips."""
+        self._skips: dict[EndState, int] = {}
+        """Refused rows of each state that the next round skips."""
 
     async def run(self) -> None:
         """Prune until cancelled."""
@@ -55,45 +49,48 @@ class Pruner:
 
     async def prune(self) -> None:
         """Delete all jobs that are old enough now, except those that the database refuses."""
-        services, retention = self._services, self._services.config.retention
         total = 0
-        ages = {"succeeded_for": retention.succeeded, "failed_for": retention.failed}
-        for kind, age in ages.items():
-            if age is None:
-                continue
-            prune = partial(self._prune, {**dict.fromkeys(ages), kind: age})
-            async with aclosing(self._prune_kind(kind, prune)) as counts:
+        for state, age in _ages(self._services.config.retention).items():
+            async with aclosing(self._prune_state(state, age)) as counts:
                 async for deleted in counts:
                     total += deleted
         if total:
-            services.bus.emit(Pruned, total)
+            self._services.bus.emit(Pruned, total)
 
-    async def _prune_kind(
-        self, kind: str, prune: Callable[[int, int], Awaitable[int]]
-    ) -> AsyncGenerator[int]:
+    async def _prune_state(self, state: EndState, age: timedelta) -> AsyncGenerator[int]:
         """Yield how many jobs each call has deleted, until all are or too many were refused.
 
         In the latter case the next round skips those rows. The round after one that has reached
         the end tries all rows again.
         """
         refused = partial(_skip, self._services.bus, count(1))
-        skip = self._skips.get(kind, 0)
+        prune = partial(self._prune, state, age)
+        skip = self._skips.get(state, 0)
         try:
             async with aclosing(prune_past_refused(prune, BATCH, refused, skip)) as counts:
                 async for deleted in counts:
                     yield deleted
         except RowRefusedError:
-            self._skips[kind] = skip + MOST_REFUSED
+            self._skips[state] = skip + MOST_REFUSED
         else:
-            self._skips[kind] = 0
+            self._skips[state] = 0
 
-    async def _prune(self, ages: dict[str, timedelta | None], limit: int, skip: int) -> int:
+    async def _prune(self, state: EndState, age: timedelta, limit: int, skip: int) -> int:
         services = self._services
-        now = services.clock.store_now()
-        prune = answering(services.store.prune)
+        now, prune = services.clock.store_now(), answering(services.store.prune)
         return answered(
-            await services.dispatch.once(prune, **ages, limit=limit, skip=skip, now=now)
+            await services.dispatch.once(prune, state, age, limit=limit, skip=skip, now=now)
         )
+
+
+def _ages(retention: Retention) -> dict[EndState, timedelta]:
+    """Return how long ended jobs are kept, for the states that are not kept forever."""
+    ages: dict[EndState, timedelta | None] = {
+        "succeeded": retention.succeeded,
+        "failed": retention.failed,
+        "cancelled": retention.cancelled,
+    }
+    return {state: age for state, age in ages.items() if age is not None}
 
 
 def _skip(bus: Bus, numbers: Iterator[int], error: RowRefusedError) -> None:
@@ -103,50 +100,37 @@ def _skip(bus: Bus, numbers: Iterator[int], error: RowRefusedError) -> None:
         raise error
 
 
-Ended = SucceededJob | FailedJob
-
-
 @final
 @frozen
 class Pruning:
-    """Which jobs to delete: of one class, at least this old, and of one worker or of all."""
+    """Which jobs to delete: of one state, at least this old, and of one worker or of all."""
 
-    operations: Operations
+    state: EndState
     name: str | None
-    kind: type[Ended]
     age: timedelta
     now: datetime
 
-    def ages(self) -> dict[str, timedelta | None]:
-        """Return the ages of both kinds; None keeps the jobs of a kind."""
-        is_failed = self.kind is FailedJob
-        return {
-            "succeeded_for": None if is_failed else self.age,
-            "failed_for": self.age if is_failed else None,
-        }
 
-    def verb(self, store: Store) -> Callable[[str | None, Page], Sequence[Any]]:
-        """Return the method of the store that lists jobs of this kind."""
-        return store.get_failed if self.kind is FailedJob else store.get_succeeded
-
-
-async def prune_kind(
-    services: Services, pruning: Pruning, batch_size: int
+async def prune_jobs(
+    services: ClientServices, pruning: Pruning, batch_size: int
 ) -> AsyncGenerator[int]:
     """Yield how many jobs each transaction has deleted.
 
     When all others are deleted, `ChangeRefused` reports the ones that the database refused.
     """
-    call, errors = services.dispatch.call, list[RowRefusedError]()
+    errors, verb = list[RowRefusedError](), answering(services.store.prune)
 
     async def prune(limit: int, skip: int) -> int:
-        values: dict[str, Any] = {**pruning.ages(), "limit": limit, "now": pruning.now}
-        if skip:
-            values["skip"] = skip
-        if pruning.name is None:
-            return answered(await call(answering(services.store.prune), **values))
-        verb = answering(pruning.operations.prune_worker)
-        return answered(await call(verb, pruning.name, **values))
+        call = services.dispatch.call(
+            verb,
+            pruning.state,
+            pruning.age,
+            name=pruning.name,
+            limit=limit,
+            skip=skip,
+            now=pruning.now,
+        )
+        return answered(await call)
 
     async with aclosing(prune_past_refused(prune, batch_size, errors.append)) as counts:
         async for count in counts:
@@ -157,25 +141,22 @@ async def prune_kind(
             services.bus.emit(ChangeRefused, "prune", job.id, error)
 
 
-async def _oldest(services: Services, pruning: Pruning, most: int) -> list[Ended]:
+async def _oldest(services: ClientServices, pruning: Pruning, most: int) -> list[EndedJob]:
     """Return the jobs that are old enough, in the order in which the store skips them."""
-    before = pruning.now - pruning.age
-    old = [job async for job in _all(services, pruning) if ended_at(job) < before]
+    before, old = pruning.now - pruning.age, list[EndedJob]()
+    wanted: JobFilter[EndState] = JobFilter(pruning.state, name=pruning.name)
+    async with aclosing(each_page(services, wanted, LISTED)) as pages:
+        async for page in pages:
+            old += (job for job in page if ended_at(job) < before)
     return nsmallest(most, old, key=ended_at if pruning.name is None else _id)
 
 
-async def _all(services: Services, pruning: Pruning) -> AsyncIterator[Ended]:
-    page = Page(500)
-    while jobs := await listed(services, pruning.verb(services.store), pruning.name, page):
-        for job in jobs:
-            yield job
-        page = page.behind(jobs)
-
-
-def ended_at(job: Ended) -> datetime:
+def ended_at(job: EndedJob) -> datetime:
     """Return when a job ended."""
-    return job.failed_at if isinstance(job, FailedJob) else job.succeeded_at
+    if isinstance(job, SucceededJob):
+        return job.succeeded_at
+    return job.failed_at if isinstance(job, FailedJob) else job.cancelled_at
 
 
-def _id(job: Ended) -> UUID:
+def _id(job: EndedJob) -> UUID:
     return job.id

@@ -1,20 +1,28 @@
 """The scheduled jobs of the configuration and of other processes, for `Admin`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import final
 
 from attrs import frozen
 
-from bgjobs._core.arguments import check_text
+from bgjobs._core.arguments import check_name
 from bgjobs._core.config import ScheduledJob
 from bgjobs._core.jobs import Job
 from bgjobs._core.occurrences import Occurrence
-from bgjobs._runtime.persistence.unreadable import readable
-from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.scheduled.row import ScheduledRow
-from bgjobs._runtime.services import Services
-from bgjobs._runtime.supervision.children import Children
-from bgjobs.errors import ScheduleValidationError, UnknownNameError, UnreadableJobError
+from bgjobs._core.requests import JobRequest
+from bgjobs._runtime.persistence.reads import readable
+from bgjobs._runtime.scheduled.handle import ScheduleControl, ScheduledJobControl
+from bgjobs._runtime.scheduled.row import RowMissingError, ScheduledRow
+from bgjobs._runtime.services import ClientServices
+from bgjobs.errors import (
+    AmbiguousScheduleError,
+    NotRunningError,
+    ScheduleValidationError,
+    UnknownNameError,
+    UnreadableJobError,
+)
 from bgjobs.schedules.base import Schedule
 from bgjobs.schedules.text import from_text
 from bgjobs.stores.operations import operations_of
@@ -45,40 +53,22 @@ class ScheduleState:
 
     @property
     def paused(self) -> bool:
-        """Whether it is paused, until `ScheduledJobControl.resume`."""
+        """Whether it is paused, until `ScheduleControl.resume`."""
         return self.occurrence is not None and self.occurrence.paused
 
 
-def _state_of(row: Job) -> ScheduleState | None:
-    """Return the state of a scheduled job from its row; None if it is no such row."""
-    occurrence = row.occurrence
-    if occurrence is None or row.unique_key != occurrence.recurrence.unique_key:
-        return None
-    try:
-        schedule = from_text(occurrence.recurrence.schedule)
-    except ScheduleValidationError:  # of another version, or with an unknown time zone
-        schedule = None
-    return ScheduleState(
-        name=occurrence.recurrence.name,
-        worker=row.name,
-        schedule=schedule,
-        occurrence=occurrence,
-        running=row.reserved_by is not None,
-        is_configured=False,
-    )
+PlannedJob = tuple[Job, Occurrence]
+"""The row of a scheduled job, and the occurrence that it serves."""
 
 
 @final
 class ScheduleAdmin:
-    """Finds scheduled jobs and their rows."""
+    """Finds the scheduled jobs of all processes, and their rows."""
 
-    def __init__(
-        self, services: Services, children: Children, jobs: Sequence[ScheduledJob]
-    ) -> None:
+    def __init__(self, services: ClientServices, here: Sequence[ScheduledJobControl]) -> None:
         self._services = services
-        self._children = children
-        self._jobs = jobs
-        self._controls: dict[str, ScheduledJobControl] = {}
+        self._here = here
+        """Those that this process runs."""
 
     async def states(self) -> Sequence[ScheduleState]:
         """Return configured scheduled jobs, those added at run time, and those of others."""
@@ -87,41 +77,77 @@ class ScheduleAdmin:
         workers = {(name, job.worker.name) for name, job in known.items()}
         return [*here, *await self._elsewhere(workers)]
 
+    def control(self, name: str) -> ScheduleControl:
+        """Return the scheduled job of this name, whose methods find its row."""
+        check_name("schedule", name)
+        for one in self._here:
+            if one.name == name:
+                return one
+        return ScheduleControl(name, self._services, partial(self._opened, name))
+
+    @asynccontextmanager
+    async def _opened(self, name: str) -> AsyncGenerator[ScheduledRow]:
+        """Find the row of a scheduled job that this process does not run, for one change."""
+        row = await self._find(name)
+        try:
+            yield row
+        except RowMissingError:  # since it was found
+            raise UnknownNameError("scheduled job", name, await self._names()) from None
+        finally:
+            row.close()
+        if row.pending:
+            raise NotRunningError
+
+    async def _find(self, name: str) -> ScheduledRow:
+        services, job = self._services, self._known().get(name)
+        if job is not None:
+            return ScheduledRow(job.recurrence, job.run_request(), services, services.bus)
+        found = [row async for row in self._rows() if row[1].recurrence.name == name]
+        if not found:
+            raise UnknownNameError("scheduled job", name, await self._names())
+        if len(found) > 1:
+            raise AmbiguousScheduleError(name, [row.name for row, _ in found])
+        [(row, occurrence)] = found
+        request = JobRequest(row.name, row.payload).priority(row.priority)
+        return ScheduledRow(
+            occurrence.recurrence, request, services, services.bus, may_create=False
+        )
+
+    async def _names(self) -> Collection[str]:
+        planned = [one.recurrence.name async for _, one in self._rows()]
+        return {*self._known(), *planned}
+
     async def _elsewhere(self, known: Collection[tuple[str, str]]) -> list[ScheduleState]:
+        found: list[ScheduleState] = []
+        async with aclosing(self._rows()) as rows:
+            async for row, occurrence in rows:
+                if len(found) == MOST_ROWS:
+                    break
+                state = _state_of(row, occurrence)
+                if (state.name, state.worker) not in known:
+                    found.append(state)
+        return sorted(found, key=lambda state: (state.name, state.worker))
+
+    async def _rows(self) -> AsyncGenerator[PlannedJob]:
+        """Yield the rows of scheduled jobs of all processes."""
         operations = operations_of(self._services.store)
         if operations is None:
-            return []
+            return
 
         async def ask(page: Page) -> Sequence[Job]:
             return await self._services.dispatch.call(operations.get_occurrences, page)
 
-        found: list[ScheduleState] = []
         page = Page(MOST_ROWS)
-        while len(found) < MOST_ROWS and (rows := await readable(self._services, ask, page)):
-            states = map(_state_of, rows)
-            found += [one for one in states if one and (one.name, one.worker) not in known]
+        while rows := await readable(self._services, ask, page):
+            for row in rows:
+                planned = row.occurrence
+                if planned is not None and row.unique_key == planned.recurrence.unique_key:
+                    yield row, planned
             page = page.behind(rows)
-        return sorted(found[:MOST_ROWS], key=lambda state: (state.name, state.worker))
-
-    def control(self, name: str) -> ScheduledJobControl:
-        """Return the scheduled job of this name; raise `UnknownNameError` if there is none."""
-        check_text("schedule", name)
-        known = self._known()
-        if name not in known:
-            raise UnknownNameError("scheduled job", name, known)
-        running = {control.name: control for control in self._children.scheduled_jobs}
-        return running.get(name) or self._control_of(known[name])
 
     def _known(self) -> dict[str, ScheduledJob]:
-        running = {control.name: control.config for control in self._children.scheduled_jobs}
-        return {job.name: job for job in self._jobs} | running
-
-    def _control_of(self, job: ScheduledJob) -> ScheduledJobControl:
-        if job.name not in self._controls:
-            row = ScheduledRow(job, self._services, self._services.bus)
-            row.pending.clear()  # only processes that run it plan it as configured
-            self._controls[job.name] = ScheduledJobControl(row, self._services)
-        return self._controls[job.name]
+        configured = self._services.config.scheduled_jobs
+        return {job.name: job for job in (*configured, *(one.config for one in self._here))}
 
     async def _state(self, job: ScheduledJob) -> ScheduleState:
         find, key = self._services.store.find_unique, job.recurrence.unique_key
@@ -136,3 +162,19 @@ class ScheduleAdmin:
             occurrence=None if row is None else row.occurrence,
             running=row is not None and row.reserved_by is not None,
         )
+
+
+def _state_of(row: Job, occurrence: Occurrence) -> ScheduleState:
+    """Return the state of a scheduled job from its row."""
+    try:
+        schedule = from_text(occurrence.recurrence.schedule)
+    except ScheduleValidationError:  # of another version, or with an unknown time zone
+        schedule = None
+    return ScheduleState(
+        name=occurrence.recurrence.name,
+        worker=row.name,
+        schedule=schedule,
+        occurrence=occurrence,
+        running=row.reserved_by is not None,
+        is_configured=False,
+    )

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from bgjobs._core.config import Config
 from bgjobs._core.timestamps import FIRST_MICROSECOND, LAST_MICROSECOND, from_microseconds
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.services import ClientServices
 from bgjobs.stores.operations import Finding, Level, Operations
 
 MOST_NAMES = 1_000
@@ -44,7 +44,7 @@ class UnhandledJobs:
 
 
 async def find_unhandled(
-    services: Services, operations: Operations, config: Config
+    services: ClientServices, operations: Operations
 ) -> list[UnhandledJobs]:
     """Return the unhandled jobs of up to `MOST_REPORTED` workers, and of one more if any."""
     names = await services.dispatch.call(operations.get_waiting_names, MOST_NAMES)
@@ -54,7 +54,7 @@ async def find_unhandled(
     owners = await services.dispatch.call(operations.get_owners, now=now)
     running = {owner.name for owner in owners}
     found: list[UnhandledJobs] = []
-    for candidate in candidates(config, names, running):
+    for candidate in candidates(services.config, names, running):
         if len(found) <= MOST_REPORTED and (jobs := await _unhandled(services, candidate)):
             found.append(jobs)
     return found
@@ -100,7 +100,7 @@ def _runners(config: Config) -> dict[str, list[str]]:
     return found
 
 
-async def _unhandled(services: Services, candidate: Candidate) -> UnhandledJobs | None:
+async def _unhandled(services: ClientServices, candidate: Candidate) -> UnhandledJobs | None:
     """Count the jobs of a worker; None if there are none, or its queues have no job due yet."""
     ask, store, now = services.dispatch.call, services.store, services.clock.store_now()
     worker = [candidate.worker]

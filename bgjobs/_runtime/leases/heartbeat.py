@@ -16,13 +16,11 @@ from anyio import current_time, move_on_after, sleep
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.timestamps import as_duration
-from bgjobs._runtime.notifications.commands import COMMANDS, are_new
 from bgjobs._runtime.persistence.dispatch import PROBE, PROMPT
 from bgjobs._runtime.persistence.threads import background_thread
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import StoreError
 from bgjobs.events import ClockSkew, LoopLag, StoreFailed
-from bgjobs.stores.types import Commands
 
 LOOP_CHECK = 0.25
 """Seconds between two checks whether the event loop is late."""
@@ -36,7 +34,7 @@ SKEW_LIMIT = 1.0
 class Heartbeat:
     """Renews the leases of all owners that are alive in the registry."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: WorkerServices) -> None:
         config = services.config
         self._clock: Clock = config.clock
         self._lease = config.lease
@@ -44,13 +42,12 @@ class Heartbeat:
         self._time = services.time
         self._bus = services.bus
         self._registry = services.registry
-        self._workers = services.workers
+        self._workers = services.workers.all
         self._loop_seen = 0.0
         self._loop_thread = 0
         self._blocker: str | None = None
         self._skew = 0.0
         self._failure: StoreError | None = None
-        self._commands: Commands | None = None
         self._recovery = services.dispatch.recovery
         self._recovered = False
         self._services = services
@@ -98,7 +95,6 @@ class Heartbeat:
             else:
                 lease.refused = True
         self._skew = self._time.ahead
-        self._commands = renewal.commands
         self._recovered = self._recovery.is_awaited
         return self._interval
 
@@ -135,10 +131,6 @@ class Heartbeat:
         recovered, self._recovered = self._recovered, False
         if recovered:
             self._recovery.notify()
-        commands, self._commands = self._commands, None
-        if commands is not None and are_new(self._services, commands):
-            # Read again: newer commands may have been applied since the thread read these.
-            self._services.wakeups.wake((COMMANDS,))
         if self._time.was_set_back():
             self._services.planner.clock_was_set()
         skew, self._skew = self._skew, 0.0

@@ -7,7 +7,7 @@ unavailable it waits, and the next round releases what was left.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from math import inf
 from typing import final
@@ -16,13 +16,20 @@ from uuid import UUID
 from anyio import create_task_group, move_on_after
 from attrs import frozen
 
-from bgjobs._core.jobs import Job
-from bgjobs._core.outcomes import Crashed, Interrupted, cancelled_instead, settle_unfinished
-from bgjobs._core.settlements import Fail, Requeue
+from bgjobs._core.jobs import Job, Owner
+from bgjobs._core.outcomes import (
+    Cancelled,
+    Crashed,
+    Interrupted,
+    cancelled_instead,
+    settle_unfinished,
+)
+from bgjobs._core.settlements import Cancel, Fail, Requeue
 from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.registry import DeadOwner
-from bgjobs._runtime.persistence.unreadable import listed, readable, set_refused_apart
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.persistence.reads import each_page, readable
+from bgjobs._runtime.persistence.unreadable import set_refused_apart
+from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import RowRefusedError, StoreError, StoreUnavailableError
 from bgjobs.events import (
     JobCancelled,
@@ -31,8 +38,9 @@ from bgjobs.events import (
     MonitorReleased,
     MonitorReleasing,
 )
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import Page
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import NewJob, Notice
 
 PAGE = 500
 """Jobs that are read at once, and committed together."""
@@ -43,51 +51,60 @@ PAGE = 500
 class ReleasedJob:
     """What was written about a job that was released."""
 
-    settlement: Fail | Requeue
+    settlement: Fail | Cancel | Requeue
     followers: Sequence[NewJob]
     kept: bool
     """Whether the reservation was still valid, so that it was written."""
 
 
+@final
+@frozen
+class Held:
+    """A reserved job, and the owner that holds it."""
+
+    job: Job
+    owner: Owner
+
+
 async def end_cancelled(
-    services: Services, job: Job, put_back: Requeue, reason: str
+    services: WorkerServices, job: Job, put_back: Requeue, cancelled: Cancelled
 ) -> ReleasedJob:
     """End a job that the store did not put back, because an operator has cancelled it.
 
     The store has ended it already, unless it is a run of a schedule: that is ended here,
     together with the next run.
     """
-    settlement = cancelled_instead(put_back, reason)
+    settlement = cancelled_instead(put_back, cancelled)
     if job.occurrence is None:
         return ReleasedJob(settlement, (), kept=True)
-    return await _fail(services, job, settlement)
+    return await _end(services, job, settlement)
 
 
-async def running_jobs(services: Services, owner: UUID) -> AsyncIterator[Job]:
+async def running_jobs(services: WorkerServices, owner: UUID) -> AsyncIterator[Job]:
     """Yield all jobs that an owner holds; they are read page by page."""
-    page = Page(PAGE)
-    while jobs := await listed(services, services.store.get_running, owner, page):
-        for job in jobs:
-            yield job
-        page = page.behind(jobs)
+    wanted = JobFilter("running", owner=owner)
+    async with aclosing(each_page(services, wanted, PAGE)) as pages:
+        async for jobs in pages:
+            for job in jobs:
+                yield job
 
 
-async def release_owner(services: Services, dead: DeadOwner) -> None:
+async def release_owner(services: WorkerServices, dead: DeadOwner) -> None:
     """Release the jobs that a dead owner of this process still holds, and remove the owner."""
     held = [job async for job in running_jobs(services, dead.owner.id)]
     if dead.died:
         services.bus.emit(MonitorReleasing, dead.owner.id, len(held))
     culprits = [job for job in held if job.id in dead.culprits]
     others = [job for job in held if job.id not in dead.culprits]
-    await _give_back(services, culprits, Crashed(), dead)
-    await _give_back(services, others, Interrupted(), dead)
+    for jobs, outcome in ((culprits, Crashed()), (others, Interrupted())):
+        await _give_back(services, [Held(job, dead.owner) for job in jobs], outcome, dead)
     await services.dispatch.call(
         services.store.close_owners, [dead.owner.id], now=services.clock.store_now()
     )
     services.registry.released(dead)
 
 
-async def sweep(services: Services) -> bool:
+async def sweep(services: WorkerServices) -> bool:
     """Release the jobs of all owners whose lease has ended. Return whether there were any."""
     store, clock = services.store, services.clock
     page, found = Page(PAGE), False
@@ -99,18 +116,31 @@ async def sweep(services: Services) -> bool:
         abandoned = [job for job in jobs if not _is_ours(services, job)]
         if abandoned:
             services.bus.emit(MonitorReleasing, None, len(abandoned))
-            await _give_back(services, abandoned, Crashed(), None)
+            held = await _with_owners(services, abandoned)
+            await _give_back(services, held, Crashed(), None)
         page, found = page.behind(jobs), True  # not the first page again: some jobs may stay
     return found
 
 
-async def forget_ended(services: Services) -> None:
+async def _with_owners(services: WorkerServices, jobs: Sequence[Job]) -> Sequence[Held]:
+    """Return jobs with the owners that hold them; one that is not known has no name."""
+    ids = {job.reservation.owner for job in jobs}
+    known = await services.dispatch.once(services.store.find_owners, ids)
+    owners = {owner.id: owner for owner in known}
+    return [
+        Held(job, owners.get(owner, Owner(owner, "", "")))
+        for job in jobs
+        for owner in [job.reservation.owner]
+    ]
+
+
+async def forget_ended(services: WorkerServices) -> None:
     """Delete the owners of any process whose lease has ended."""
     clock, store = services.clock, services.store
     await services.dispatch.once(store.close_owners, (), now=clock.store_now())
 
 
-def _is_ours(services: Services, job: Job) -> bool:
+def _is_ours(services: WorkerServices, job: Job) -> bool:
     """Whether its owner belongs to this process, which ends the owner without a crash.
 
     For example after the machine slept: then the monitor wakes up together with the owner.
@@ -124,68 +154,68 @@ def _is_ours(services: Services, job: Job) -> bool:
 
 
 async def _give_back(
-    services: Services,
-    jobs: Iterable[Job],
+    services: WorkerServices,
+    jobs: Iterable[Held],
     outcome: Crashed | Interrupted,
     dead: DeadOwner | None,
 ) -> None:
     async with create_task_group() as group:  # so that they are committed together
-        for job in jobs:
+        for held in jobs:
             group.start_soon(
-                run_shielded, partial(_give_one_back, services, job, outcome, dead)
+                run_shielded, partial(_give_one_back, services, held, outcome, dead)
             )
 
 
 async def _give_one_back(
-    services: Services, job: Job, outcome: Crashed | Interrupted, dead: DeadOwner | None
+    services: WorkerServices, held: Held, outcome: Crashed | Interrupted, dead: DeadOwner | None
 ) -> None:
-    settlement: Fail | Requeue = settle_unfinished(job, outcome, services.config.limits)
+    job, now = held.job, services.time.shown()
+    settlement = settle_unfinished(job, outcome, services.config.limits, now, held.owner)
     try:
-        written = await _write(services, job, settlement)
+        end = await _write(services, job, settlement)
     except StoreError:
         return  # emitted as StoreFailed; the next sweep tries again, and others go on
-    if written is None:
+    if end is None:
         return
-    end, cancelled = written
     if end.kept:
-        _report(services, job, end.settlement, cancelled, dead)
+        _report(services, held, end.settlement, dead)
         services.planner.settled(job, end.settlement, end.followers)
-    services.announce((job.name,))
+    services.announce(Notice(frozenset({job.name})))
 
 
 async def _write(
-    services: Services, job: Job, settlement: Fail | Requeue
-) -> tuple[ReleasedJob, str | None] | None:
-    """Return what was written, and why the job was cancelled; None if its row was refused."""
+    services: WorkerServices, job: Job, settlement: Fail | Requeue
+) -> ReleasedJob | None:
+    """Return what was written; None if the row of the job was refused."""
     try:
         if not isinstance(settlement, Requeue):
-            return await _fail(services, job, settlement), None
+            return await _end(services, job, settlement)
         written = await services.settlements.settle(settlement)
         cancelled = written.cancelled.get(job.reservation)
         if cancelled is None:
-            return ReleasedJob(settlement, (), not written.lost), None
-        return await end_cancelled(services, job, settlement, cancelled), cancelled
+            return ReleasedJob(settlement, (), not written.lost)
+        return await end_cancelled(services, job, settlement, cancelled)
     except RowRefusedError:
         await set_refused_apart(services, job)
         return None
 
 
-async def _fail(services: Services, job: Job, settlement: Fail) -> ReleasedJob:
+async def _end(services: WorkerServices, job: Job, settlement: Fail | Cancel) -> ReleasedJob:
     followers = services.planner.followers(job, settlement)
     written = await services.settlements.settle(settlement, followers)
     return ReleasedJob(settlement, followers, not written.lost)
 
 
 def _report(
-    services: Services,
-    job: Job,
-    settlement: Fail | Requeue,
-    cancelled: str | None,
+    services: WorkerServices,
+    held: Held,
+    settlement: Fail | Cancel | Requeue,
     dead: DeadOwner | None,
 ) -> None:
+    job, queue = held.job, held.owner.name
     bus = services.planner.bus_for(job, services.bus)
-    if cancelled is not None and dead is not None:
-        bus.emit(JobCancelled, dead.owner.name, job, cancelled)
+    if isinstance(settlement, Cancel):
+        bus.emit(JobCancelled, queue, job, settlement.reason, settlement.by)
         services.wakeups.notify_idle()
     elif isinstance(settlement, Fail):
         bus.emit_failure(MonitorFailed, job, settlement.error)
@@ -193,7 +223,7 @@ def _report(
     elif dead is None or dead.died:
         bus.emit(MonitorReleased, job)
     else:
-        bus.emit(JobReleased, dead.owner.name, job)
+        bus.emit(JobReleased, queue, job)
 
 
 FORGET_EVERY = 300.0
@@ -204,7 +234,7 @@ FORGET_EVERY = 300.0
 class Monitor:
     """Releases the jobs of dead owners, and of leases that have ended."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: WorkerServices) -> None:
         self._services = services
 
     async def run(self) -> None:

@@ -1,9 +1,9 @@
-"""Follows the change notifications of the store, and wakes the queues that they concern.
+"""Follows the notices of the store, and wakes the tasks that they concern.
 
 The task `ChangeListener.run` is a child of the supervisor. It waits for the `ChangeSource` of
 the store, tests it after a time of silence, and opens a new one when it fails, with backoff
 while the store is unavailable. A cancellation closes the source and ends the task. Queues poll
-at all times, so a missing notification delays a job but never loses it.
+at all times, so a missing notice delays a job but never loses it.
 """
 
 import threading
@@ -23,10 +23,11 @@ from anyio import (
 )
 
 from bgjobs._runtime.persistence.threads import background_thread
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import StoreFailed
 from bgjobs.stores.port import ChangeSource
+from bgjobs.stores.types import ANY_CHANGE
 
 LISTENER_TIMEOUT = 14.0
 """Seconds of silence until the source is tested, and seconds until the test has failed.
@@ -37,9 +38,9 @@ A connection can fail without an error: its peer disappears, or a router drops i
 
 @final
 class ChangeListener:
-    """Wakes queues when other processes have stored jobs."""
+    """Wakes queues when other processes have stored jobs, and the listener for commands."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: ClientServices) -> None:
         self._services = services
         self._dispatch = services.dispatch
         self._wakeups = services.wakeups
@@ -69,7 +70,7 @@ class ChangeListener:
 
         try:
             await self._dispatch.once(watch)
-            self._wakeups.wake(None)  # for jobs that were stored before it listened
+            self._wakeups.notify(ANY_CHANGE)  # for what was stored before it listened
             await self._follow(opened)
         finally:  # also a source that was opened during a cancellation
             with CancelScope(shield=True):
@@ -89,7 +90,7 @@ class ChangeListener:
     async def _wait_for_changes(self, source: ChangeSource) -> None:
         try:
             while await self._is_readable(source) or await self._passes_the_test(source):
-                self._wakeups.wake(source.poll())
+                self._wakeups.notify(source.poll())
         except StoreUnavailableError as caught:
             error = caught
         else:
@@ -119,13 +120,13 @@ class ChangeListener:
         def poll(stop: threading.Event) -> None:
             while not stop.wait(interval):
                 try:
-                    names = source.poll()
+                    notice = source.poll()
                 except StoreUnavailableError as error:
                     errors.append(error)
                     from_thread.run_sync(failed.set)
                     return
-                if names is None or names:
-                    from_thread.run_sync(self._wakeups.wake, names)
+                if notice:
+                    from_thread.run_sync(self._wakeups.notify, notice)
 
         async with background_thread(poll):
             await failed.wait()

@@ -1,12 +1,12 @@
 """Wakeups: they make waiting tasks of this process, or of others, look for jobs now.
 
-A `Wakeup` is an event inside this process; `Wakeups` distributes them by the names of workers.
-`Notifier.run` is a task that notifies other processes through the store; it runs until it is
-cancelled, and `flush` then sends what is left. If the store is unavailable a notification is
-lost. Queues poll at all times, so that delays jobs, but never loses one.
+A `Wakeup` is an event inside this process; `Wakeups` distributes them by the names of workers,
+and those of commands. `Notifier.run` is a task that sends a `Notice` to other processes through
+the store; it runs until it is cancelled, and `flush` then sends what is left. If the store is
+unavailable a notice is lost. Queues poll at all times, so this delays jobs, but loses none.
 """
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
 from math import inf
 from typing import final
@@ -16,11 +16,13 @@ from anyio import Event, sleep
 from bgjobs._core.clock import Clock
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.errors import StoreError
+from bgjobs.stores.types import Notice
 
 NOTIFY_PAUSE = 0.005
-"""Seconds between two notifications; on PostgreSQL each takes a lock that all commits share."""
+"""Seconds between two notices; on PostgreSQL each takes a lock that all commits share."""
 SLACK = 0.002
-"""Seconds by which a notification is delayed further, because a write may take it along."""
+"""Seconds by which a notice is delayed further, because a write may take it along."""
+_NOTHING = Notice()
 
 
 @final
@@ -55,6 +57,7 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._subscribed: list[tuple[frozenset[str], Wakeup]] = []
+        self._commands: list[Wakeup] = []
         self._idle: list[Wakeup] = []
         self._endings: list[Wakeup] = []
 
@@ -68,20 +71,32 @@ class Wakeups:
         """End a subscription."""
         self._subscribed = [entry for entry in self._subscribed if entry[1] is not wakeup]
 
+    def wake(self, names: Collection[str]) -> None:
+        """Set the wakeups that are subscribed to one of these workers."""
+        for wanted, wakeup in self._subscribed:
+            if not wanted.isdisjoint(names):
+                wakeup.set()
+
+    def notify(self, notice: Notice) -> None:
+        """Set the wakeups of all that a notice concerns."""
+        if notice.workers is None:
+            for _, wakeup in self._subscribed:
+                wakeup.set()
+        else:
+            self.wake(notice.workers)
+        if notice.commands:
+            for wakeup in self._commands:
+                wakeup.set()
+
     @contextmanager
-    def subscribed(self, names: Iterable[str]) -> Generator[Wakeup]:
-        """Subscribe for the length of a block."""
-        wakeup = self.subscribe(names)
+    def commands(self) -> Generator[Wakeup]:
+        """Yield a wakeup that is set whenever an operator may have left new commands."""
+        wakeup = Wakeup()
+        self._commands.append(wakeup)
         try:
             yield wakeup
         finally:
-            self.unsubscribe(wakeup)
-
-    def wake(self, names: Collection[str] | None) -> None:
-        """Set the wakeups that are subscribed to one of these workers; None sets all."""
-        for wanted, wakeup in self._subscribed:
-            if names is None or not wanted.isdisjoint(names):
-                wakeup.set()
+            self._commands.remove(wakeup)
 
     @contextmanager
     def idleness(self) -> Generator[Wakeup]:
@@ -95,13 +110,14 @@ class Wakeups:
 
     @contextmanager
     def endings(self) -> Generator[Wakeup]:
-        """Yield a wakeup, set when a run ends here or another process sends a notification."""
-        with self.subscribed(()) as wakeup:
-            self._endings.append(wakeup)
-            try:
-                yield wakeup
-            finally:
-                self._endings.remove(wakeup)
+        """Yield a wakeup, set when a run ends here or another process may have ended one."""
+        wakeup = self.subscribe(())
+        self._endings.append(wakeup)
+        try:
+            yield wakeup
+        finally:
+            self._endings.remove(wakeup)
+            self.unsubscribe(wakeup)
 
     def notify_ended(self) -> None:
         """Wake the tasks that wait for the end of a job: one is stored."""
@@ -116,65 +132,63 @@ class Wakeups:
 
 @final
 class Notifier:
-    """Notifies other processes of jobs that this one has stored, every few ms at most.
+    """Sends notices of what this process has stored to others, every few ms at most.
 
-    A notification is sent outside the transaction that stored the jobs. Inside, it would
-    serialise all commits of the database.
+    Only for stores that need `notify`. A notice is sent outside the transaction that stored the
+    jobs. Inside, it would serialise all commits of the database.
     """
 
     def __init__(self, dispatch: Dispatch, clock: Clock) -> None:
         self._dispatch = dispatch
         self._clock = clock
-        self._names: set[str] = set()
+        self._notice = _NOTHING
         self._wakeup = Wakeup()
         self._ping_due = False
         self._sent_at = -inf
 
-    def add(self, names: Iterable[str]) -> None:
-        """Add workers that have new jobs to the next notification."""
-        if self._dispatch.store.needs_notify:
-            self._names.update(names)
-            self._wakeup.set()
+    def add(self, notice: Notice) -> None:
+        """Add the changes of a notice to the next one that is sent."""
+        self._notice |= notice
+        self._wakeup.set()
 
-    def piggyback(self, names: Iterable[str]) -> Sequence[str]:
-        """Return the workers that a write of new jobs notifies of by itself, right after it.
+    def piggyback(self, names: Iterable[str]) -> Notice:
+        """Return the notice that a write of jobs of these workers sends, right after it.
 
-        A notification by a call of its own costs as much as a small write. Returns nothing if
+        A notice by a call of its own costs as much as a small write. The notice is empty if
         another one was sent just before; `add` the names in that case.
         """
-        now = self._clock.monotonic()
-        if not self._dispatch.store.needs_notify or now < self._sent_at + NOTIFY_PAUSE:
-            return ()
-        self._names.update(names)
+        if self._clock.monotonic() < self._sent_at + NOTIFY_PAUSE:
+            return _NOTHING
+        self._notice |= Notice(frozenset(names))
         return self._take()
 
     def ping(self) -> None:
-        """Send a notification even without new jobs, so that all listeners get one."""
+        """Send a notice even if it reports nothing, so that all listeners receive one."""
         self._ping_due = True
         self._wakeup.set()
 
-    def _take(self) -> Sequence[str]:
-        names, self._names = sorted(self._names), set()
+    def _take(self) -> Notice:
+        notice, self._notice = self._notice, _NOTHING
         self._ping_due = False
         self._sent_at = self._clock.monotonic()
-        return names
+        return notice
 
     async def run(self) -> None:
-        """Send notifications until cancelled. After a failure, receivers rely on polling."""
+        """Send notices until cancelled. After a failure, receivers rely on polling."""
         while True:
             await self._wakeup.wait()
             wait = self._sent_at + NOTIFY_PAUSE - self._clock.monotonic()
             if wait > 0:
                 await sleep(wait + SLACK)
-            if self._names or self._ping_due:
+            if self._notice or self._ping_due:
                 await self._send()
 
     async def flush(self) -> None:
         """Send what is not sent yet, after `run` has ended."""
-        if self._names:
+        if self._notice:
             await self._send()
 
     async def _send(self) -> None:
-        names = self._take()
+        notice = self._take()
         with suppress(StoreError):
-            await self._dispatch.once(self._dispatch.store.notify, names)
+            await self._dispatch.once(self._dispatch.store.notify, notice)

@@ -13,7 +13,7 @@ from bgjobs._core.ids import new_ids
 from bgjobs._core.jobs import Job
 from bgjobs._core.requests import JobRequest
 from bgjobs._runtime.persistence.unreadable import set_apart
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import NoWorkerForJobError, UnreadableJobError
 from bgjobs.events import JobEnqueued, NoWorkerForJob
 from bgjobs.stores.types import NewJob
@@ -22,22 +22,32 @@ _TRIES = 3
 """How many unreadable rows one call sets apart, because they have a unique key of its jobs."""
 
 
-async def enqueue(services: Services, requests: Iterable[JobRequest]) -> Sequence[Job]:
-    """Store jobs in one transaction; see `BgJobs.enqueue_many`."""
+async def enqueue(services: ClientServices, requests: Iterable[JobRequest]) -> Sequence[Job]:
+    """Store jobs in one transaction; see `Client.enqueue_many`."""
     new = _prepared(services, requests)
-    names = {request.name for request in new}
-    _check_known(services, names)
+    _check_known(services, {request.name for request in new})
+    return await _store_new(services, new)
+
+
+async def enqueue_for_any(
+    services: ClientServices, requests: Iterable[JobRequest]
+) -> Sequence[Job]:
+    """Store jobs as `enqueue` does, also of workers that only other processes know."""
+    return await _store_new(services, _prepared(services, requests))
+
+
+async def _store_new(services: ClientServices, new: Sequence[JobRequest]) -> Sequence[Job]:
     ids = new_ids(len(new))
     stored = [NewJob(job_id, request) for job_id, request in zip(ids, new, strict=True)]
     jobs = await _store(services, stored, _TRIES) if stored else ()
     for job_id, job in zip(ids, jobs, strict=True):
         if job.id == job_id:
             services.bus.emit(JobEnqueued, job)
-    services.wakeups.wake(names)
+    services.wakeups.wake({request.name for request in new})
     return jobs
 
 
-async def _store(services: Services, new: Sequence[NewJob], tries: int) -> Sequence[Job]:
+async def _store(services: ClientServices, new: Sequence[NewJob], tries: int) -> Sequence[Job]:
     """Store jobs; an unreadable row that has the unique key of one is set apart first."""
     try:
         return await services.enqueues.enqueue(new)
@@ -47,7 +57,7 @@ async def _store(services: Services, new: Sequence[NewJob], tries: int) -> Seque
     return await _store(services, [evolve(one, repeated=True) for one in new], tries - 1)
 
 
-def _prepared(services: Services, requests: Iterable[JobRequest]) -> list[JobRequest]:
+def _prepared(services: ClientServices, requests: Iterable[JobRequest]) -> list[JobRequest]:
     """Return the requests as `before_enqueue` of the configuration leaves them, checked."""
     asked, before = as_requests("enqueue_many", requests), services.config.before_enqueue
     if before is None:
@@ -58,10 +68,10 @@ def _prepared(services: Services, requests: Iterable[JobRequest]) -> list[JobReq
     return prepared
 
 
-def _check_known(services: Services, names: set[str]) -> None:
-    if names <= services.configured:
+def _check_known(services: ClientServices, names: set[str]) -> None:
+    if names <= services.workers.configured:
         return
-    known = {worker.name for worker in services.workers()}
+    known = {worker.name for worker in services.workers.all()}
     for name in sorted(names):
         if name not in known:
             services.bus.emit(NoWorkerForJob, name)

@@ -1,14 +1,15 @@
 """Group commit: writes that wait at the same time are committed in one transaction.
 
-When no other write waits, a write goes to a store thread at once, and the caller's task is the
-only one involved. Under load the next batch gathers while the task `GroupCommit.run` commits
-the last one, so batches grow by themselves up to their limit. `run` is shielded from
-cancellation until `finish`, because callers wait for it; a caller that is cancelled withdraws
-its write only if its batch has not begun. While the store is unavailable `run` repeats the
-batches with backoff, and `Store.write` recognizes rows of an earlier try by their ids.
+When no other write waits, a write goes to a store thread at once, without another task. Under
+load the next batch gathers while the task `GroupCommit.run` commits the last one, so batches
+grow by themselves up to their limit. The ends of runs are not gathered anywhere else: queues
+submit each one when it is known, and do not wait. `run` is shielded from cancellation until
+`finish`, because callers wait for it; a write that is withdrawn is left out only if its batch
+has not begun. While the store is unavailable `run` repeats the batches with backoff, and
+`Store.write` recognizes rows of an earlier try by their ids.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, final
@@ -16,25 +17,22 @@ from typing import Any, final
 from anyio import Event, move_on_after
 
 from bgjobs._core.clock import Clock
-from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.jobs import Job
 from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._runtime.cancellation import raise_if_cancelled, run_shielded
 from bgjobs._runtime.notifications.wakeups import Notifier
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs._runtime.persistence.lost_answers import was_cancelled, was_settled
-from bgjobs._runtime.persistence.ticket import Ticket, answer_error
-from bgjobs.errors import (
-    RowRefusedError,
-    StoreError,
-    StoreUnavailableError,
-    UnreadableJobError,
-)
-from bgjobs.stores.types import NewJob, Written
+from bgjobs._runtime.persistence.ticket import WRITTEN, Ticket, answer_error
+from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
+from bgjobs.stores.types import NewJob, Notice, Written
 
 LARGEST_BATCH = 1000
 """Rows in one transaction. Beyond a few hundred, a larger batch only ends later."""
 HEAVIEST_BATCH = 8_000_000
 """Characters of payload in one transaction, so that large jobs do not delay the others."""
+ONE_END = (1, 0, False)
+"""What `Ticket.measure` returns for an end that no job follows."""
 
 
 @final
@@ -52,10 +50,10 @@ class GroupCommit:
         self._clock = clock
         self._timeout = timeout
         self._notifier = notifier
-        """Notifies other processes of the jobs that are enqueued here."""
+        """Notifies other processes of the jobs that are enqueued here, where they need it."""
         self._waiting: list[Ticket] = []
         self._batch: list[Ticket] = []
-        """What `run` commits now."""
+        """What `run` commits now, without the tickets that have their answer."""
         self._work = Event()
         self._busy = False
         """Whether a batch is being committed."""
@@ -74,12 +72,12 @@ class GroupCommit:
         stored then, too.
         """
         await raise_if_cancelled()  # or the batch could begin before the cancellation arrives
-        ticket = Ticket(enqueue=jobs)
+        ticket = Ticket(jobs, None)
         with move_on_after(self._timeout):
-            await self._submit(ticket)
-        stored = self._answer(ticket).jobs
+            await self._write_awaited(ticket)
+        stored = self._answer_of(ticket).jobs
         if self._notifier is not None and not ticket.announced:
-            self._notifier.add(ticket.names)
+            self._notifier.add(Notice(frozenset(ticket.names)))
         return stored
 
     async def settle(self, settlement: Settlement, followers: Sequence[NewJob] = ()) -> Written:
@@ -88,23 +86,23 @@ class GroupCommit:
         Nothing is written if the reservation was lost. Waits as long as the store is
         unavailable; the caller limits the wait, by its lease.
         """
-        ticket = Ticket(enqueue=followers, settle=[settlement])
-        await self._submit(ticket)
-        return self._answer(ticket)
+        ticket = Ticket(followers, settlement)
+        await self._write_awaited(ticket)
+        return self._answer_of(ticket)
 
-    async def settle_all(
-        self, settlements: Sequence[Settlement]
-    ) -> tuple[Written, Mapping[Reservation, Exception]]:
-        """Write the ends of many runs that have no followers; waits like `settle`.
+    def submit(self, ticket: Ticket) -> None:
+        """Write a ticket, and then call its `take` with the answer; returns at once.
 
-        Returns also the errors of those that the store refused, by their reservation. All
-        others are written.
+        `take` is called in one turn of the event loop for all tickets of a batch, first for
+        those that were refused. While the store is unavailable the ticket waits.
         """
-        ticket = Ticket(settle=settlements)
-        await self._submit(ticket)
-        if isinstance(ticket.error, RowRefusedError):
-            return Written((), ()), {one.reservation: ticket.error for one in settlements}
-        return self._answer(ticket), ticket.refused
+        if self._ended:
+            ticket.take(self._ended_error())
+        elif self._busy or self._waiting or self._crowded or self._clock.inline:
+            self._waiting.append(ticket)
+            self._work.set()
+        else:
+            self._begin_alone(ticket)
 
     async def complete(
         self, job: Job, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
@@ -130,16 +128,15 @@ class GroupCommit:
     async def run(self) -> None:
         """Commit batches until `finish`; shielded from cancellation, so no write is cut off.
 
-        A Ctrl-C that is raised inside this task ends it early. Waiting and later callers then
-        get a `StoreError`.
+        A Ctrl-C that is raised inside this task ends it early. Waiting and later writes are
+        then answered with a `StoreError`.
         """
         try:
             await run_shielded(self._commit_until_finished)
         finally:
             self._ended = True
             for ticket in (*self._batch, *self._waiting):
-                if not ticket.done.is_set():
-                    ticket.fail(self._ended_error())
+                ticket.take(ticket.answer or self._ended_error())
 
     def finish(self) -> None:
         """Make `run` end as soon as no write waits."""
@@ -159,29 +156,24 @@ class GroupCommit:
         label = self._dispatch.store.label
         return StoreError(f"{label}: the application ends, so nothing more is written")
 
-    async def _submit(self, ticket: Ticket) -> None:
-        if self._ended:
-            raise self._ended_error()
+    async def _write_awaited(self, ticket: Ticket) -> None:
+        done = ticket.done = Event()
         try:
-            if self._busy or self._waiting or self._crowded or self._clock.inline:
-                self._waiting.append(ticket)
-                self._work.set()
-            else:
-                self._begin_alone(ticket)
-            await ticket.done.wait()
+            self.submit(ticket)
+            await done.wait()
         except BaseException:  # a cancellation, or a Ctrl-C in a listener
-            ticket.withdrawn = True
+            ticket.done = None
             raise
 
-    def _answer(self, ticket: Ticket) -> Written:
-        if ticket.error is not None:
-            raise ticket.error
-        if ticket.written is None:
+    def _answer_of(self, ticket: Ticket) -> Written:
+        if isinstance(ticket.answer, BaseException):
+            raise ticket.answer
+        if ticket.answer is None:
             text = f"{self._dispatch.store.label}: no answer within {self._timeout:g} s"
             if ticket.failure is not None:
                 text = f"{text}; the last try: {ticket.failure}"
             raise StoreUnavailableError(text) from ticket.failure
-        return ticket.written
+        return ticket.answer
 
     def _begin_alone(self, ticket: Ticket) -> None:
         """Begin to write a ticket without the task, which saves two turns of the loop."""
@@ -194,7 +186,7 @@ class GroupCommit:
 
     def _write_alone(self, ticket: Ticket) -> Written:
         store = self._dispatch.store
-        written = store.write(ticket.enqueue, ticket.settle, now=self._clock.store_now())
+        written = store.write(*_rows([ticket]), now=self._clock.store_now())
         if ticket.announced:
             with suppress(StoreError):  # then the other processes find the jobs by polling
                 store.notify(ticket.announced)
@@ -203,9 +195,11 @@ class GroupCommit:
     def _ended_alone(self, ticket: Ticket, written: Written | BaseException) -> None:
         self._busy = False
         if not isinstance(written, BaseException):
-            self._answer_alone(ticket, written)
-        elif self._ended or not isinstance(written, Exception):
-            ticket.fail(written)
+            self._tries = 0
+            problem = answer_error(written, len(ticket.enqueue), self._dispatch.store.label)
+            ticket.take(problem or written)
+        elif self._ended:
+            ticket.take(written)
         else:
             # The task tries again, and finds the rows that are refused.
             if isinstance(written, StoreUnavailableError):
@@ -217,17 +211,6 @@ class GroupCommit:
         if self._waiting or self._finished:
             self._work.set()
 
-    def _answer_alone(self, ticket: Ticket, written: Written) -> None:
-        if (error := self._answer_error(written, len(ticket.enqueue))) is not None:
-            ticket.fail(error)
-        else:
-            self._tries = 0
-            ticket.written = written
-            ticket.done.set()
-
-    def _answer_error(self, written: Written, count: int) -> StoreError | None:
-        return answer_error(written, count, self._dispatch.store.label)
-
     async def _commit_all(self) -> None:
         await self._pause()
         while batch := self._take():
@@ -235,16 +218,27 @@ class GroupCommit:
             self._crowded = len(batch) > 1
             try:
                 await self._commit(batch)
-            except StoreUnavailableError as error:
-                unanswered = [ticket for ticket in batch if not ticket.done.is_set()]
-                for ticket in unanswered:
-                    ticket.repeat(error)
-                self._waiting += unanswered  # behind others, which may succeed
-                self._tries += 1
-                await self._pause()
-            else:
                 self._tries = 0
-        self._batch = []
+            except StoreUnavailableError as error:
+                self._tries += 1
+                self._put_back(error)
+            self._answer_batch()
+            await self._pause()
+
+    def _put_back(self, error: StoreUnavailableError) -> None:
+        """Make the tickets without an answer wait again, behind others, which may succeed."""
+        unanswered = [ticket for ticket in self._batch if ticket.answer is None]
+        self._batch = [ticket for ticket in self._batch if ticket.answer is not None]
+        for ticket in unanswered:
+            ticket.repeat(error)
+        self._waiting += unanswered
+
+    def _answer_batch(self) -> None:
+        batch = self._batch
+        batch.reverse()  # as they are taken from the end
+        while batch:
+            ticket = batch.pop()
+            ticket.take(ticket.answer or WRITTEN)
 
     async def _pause(self) -> None:
         if self._tries:
@@ -253,23 +247,25 @@ class GroupCommit:
     def _take(self) -> list[Ticket]:
         """Take the next batch, in order: at least one ticket, up to the limits of a batch."""
         batch: list[Ticket] = []
-        size = weight = 0
-        waiting = [ticket for ticket in self._waiting if not ticket.withdrawn]
-        taken = 0
-        for ticket in waiting:
-            if (measures := ticket.measure()) is not None:
+        size = weight = taken = 0
+        is_alone = False
+        for ticket in self._waiting:
+            measures = ticket.measure() if ticket.enqueue else ONE_END
+            if measures is not None and not ticket.withdrawn:
                 rows, characters, goes_alone = measures
                 size += rows
                 weight += characters
                 is_full = size > LARGEST_BATCH or weight > HEAVIEST_BATCH
-                if batch and (is_full or goes_alone or batch[0].goes_alone):
+                if batch and (is_full or goes_alone or is_alone):
                     break
                 batch.append(ticket)
+                is_alone = goes_alone
             taken += 1
-        self._waiting = waiting[taken:]
+        self._waiting = self._waiting[taken:]
         return batch
 
     async def _commit(self, batch: list[Ticket]) -> None:
+        """Set the answers of all tickets, or raise `StoreUnavailableError`."""
         try:
             written = await self._write(batch)
         except StoreUnavailableError:
@@ -278,75 +274,61 @@ class GroupCommit:
             await self._isolate(batch, error)
             return
         count = sum(len(ticket.enqueue) for ticket in batch)
-        if (problem := self._answer_error(written, count)) is None:
-            await self._answer_all(batch, written)
-        else:
+        if problem := answer_error(written, count, self._dispatch.store.label):
             for ticket in batch:
-                ticket.fail(problem)
-
-    async def _isolate(self, batch: list[Ticket], error: Exception) -> None:
-        """Commit the tickets one by one, so that a row that fails affects its caller only."""
-        if len(batch) > 1:
-            for ticket in batch:
-                if isinstance(error, UnreadableJobError):  # the other rows may be stored
-                    ticket.repeat()
-                await self._commit([ticket])
-        elif len(batch[0].settle) > 1:
-            await self._commit_one_by_one(batch[0])
-        else:
-            batch[0].fail(error)
-
-    async def _commit_one_by_one(self, ticket: Ticket) -> None:
-        refused = dict[Reservation, Exception]()
-        lost, cancelled = list[Reservation](), dict[Reservation, str]()
-        for one in ticket.settle:
-            part = Ticket(settle=[one], repeated=ticket.repeated)
-            await self._commit([part])
-            if isinstance(part.error, Exception):
-                refused[one.reservation] = part.error
-            elif part.written is not None:
-                lost += part.written.lost
-                cancelled |= part.written.cancelled
-        ticket.refused, ticket.written = refused, Written((), lost, cancelled)
-        ticket.done.set()
-
-    async def _write(self, batch: list[Ticket]) -> Written:
-        return await self._dispatch.once(
-            self._dispatch.store.write,
-            [job for ticket in batch for job in ticket.enqueue],
-            [settlement for ticket in batch for settlement in ticket.settle],
-            now=self._clock.store_now(),
-        )
-
-    async def _answer_all(self, batch: list[Ticket], written: Written) -> None:
+                ticket.answer = problem
+            return
         jobs = iter(written.jobs)
         for ticket in batch:
-            stored = [next(jobs) for _ in ticket.enqueue]
-            try:
-                ticket.written = await self._part_of(written, ticket, stored)
-            except StoreUnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the others of the batch are committed
-                ticket.error = error
-        for ticket in batch:
-            ticket.done.set()
+            if ticket.enqueue or written.lost or written.cancelled:
+                stored = [next(jobs) for _ in ticket.enqueue]
+                ticket.answer = await self._part_of(written, ticket, stored)
+            else:  # most often; a lookup would hash its reservation
+                ticket.answer = WRITTEN
+
+    async def _isolate(self, batch: list[Ticket], error: Exception) -> None:
+        """Commit the halves, and theirs: a row that fails affects its caller only."""
+        if len(batch) == 1:
+            batch[0].answer = error
+            return
+        if isinstance(error, UnreadableJobError):  # the other rows may be stored
+            for ticket in batch:
+                ticket.repeat()
+        half = len(batch) // 2
+        await self._commit(batch[:half])
+        await self._commit(batch[half:])
+        batch.sort(key=_is_written)
+
+    async def _write(self, batch: list[Ticket]) -> Written:
+        write = self._dispatch.store.write
+        return await self._dispatch.once(write, *_rows(batch), now=self._clock.store_now())
 
     async def _part_of(
         self, written: Written, ticket: Ticket, stored: Sequence[Job]
-    ) -> Written:
-        """Return what a batch has written of one ticket."""
-        if not written.lost and not written.cancelled:  # most often; what follows hashes
+    ) -> Written | Exception:
+        """Return what was written of one ticket of a batch, by this or an earlier try."""
+        if (one := ticket.settlement) is None:
             return Written(stored, ())
-        lost: list[Reservation] = []
-        cancelled = dict[Reservation, str]()
-        for one in ticket.settle:
-            reason = written.cancelled.get(one.reservation)
-            if one.reservation in written.lost and ticket.repeated:
+        held = one.reservation
+        reason = written.cancelled.get(held)
+        try:
+            if reason is None and held in written.lost and ticket.repeated:
                 if await was_settled(self._dispatch, one):
-                    continue
+                    return Written(stored, ())
                 reason = await was_cancelled(self._dispatch, one)
-            if reason is not None:
-                cancelled[one.reservation] = reason
-            elif one.reservation in written.lost:
-                lost.append(one.reservation)
-        return Written(stored, lost, cancelled)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others of the batch are committed
+            return error
+        if reason is not None:
+            return Written(stored, (), {held: reason})
+        return Written(stored, (held,) if held in written.lost else ())
+
+
+def _rows(batch: Sequence[Ticket]) -> tuple[list[NewJob], list[Settlement]]:
+    jobs = [job for ticket in batch for job in ticket.enqueue]
+    return jobs, [one.settlement for one in batch if one.settlement is not None]
+
+
+def _is_written(ticket: Ticket) -> bool:
+    return isinstance(ticket.answer, Written)

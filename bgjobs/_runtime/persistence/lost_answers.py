@@ -6,12 +6,26 @@ the task that repeats the write. They raise `StoreUnavailableError` when the sto
 asked; the write is then repeated, and compared, once more.
 """
 
-from bgjobs._core.jobs import CANCELLED, FailedJob, Job, StoredJob, SucceededJob
-from bgjobs._core.settlements import Drop, Requeue, Settlement, Succeed
+from bgjobs._core.jobs import (
+    AnyJob,
+    CancelledJob,
+    EndedJob,
+    FailedJob,
+    Job,
+    StoredJob,
+    SucceededJob,
+)
+from bgjobs._core.outcomes import Cancelled
+from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._runtime.persistence.dispatch import Dispatch
 from bgjobs.errors import UnreadableJobError
 
 COUNTERS = ("attempts", "crashes", "interruptions")
+_ENDS: dict[type[Settlement], type[EndedJob]] = {
+    Succeed: SucceededJob,
+    Fail: FailedJob,
+    Cancel: CancelledJob,
+}
 
 
 async def was_settled(dispatch: Dispatch, settlement: Settlement) -> bool:
@@ -22,25 +36,24 @@ async def was_settled(dispatch: Dispatch, settlement: Settlement) -> bool:
     if isinstance(settlement, Requeue):
         return _was_requeued(found, settlement)
     held = settlement.reservation
-    kind = SucceededJob if isinstance(settlement, Succeed) else FailedJob
     is_ours = (found.reservations, found.reserved_by) == (held.number, held.owner)
-    return isinstance(found, kind) and is_ours
+    return type(found) is _ENDS.get(type(settlement)) and is_ours
 
 
-async def was_cancelled(dispatch: Dispatch, settlement: Settlement) -> str | None:
-    """Return why an earlier try ended a job instead of putting it back; None if none did.
+async def was_cancelled(dispatch: Dispatch, settlement: Settlement) -> Cancelled | None:
+    """Return how an earlier try ended a job instead of putting it back; None if none did.
 
     The job's counters distinguish it from an end that another process has written.
     """
     if not isinstance(settlement, Requeue):
         return None
     found, held = await _find(dispatch, settlement), settlement.reservation
-    if not isinstance(found, FailedJob) or not found.error.startswith(CANCELLED):
+    if not isinstance(found, CancelledJob):
         return None
     is_ours = (found.reservations, found.reserved_by) == (held.number, held.owner) and all(
         getattr(found, counter) == getattr(settlement, counter) for counter in COUNTERS
     )
-    return found.error.removeprefix(CANCELLED) if is_ours else None
+    return Cancelled(found.reason, found.cancelled_by) if is_ours else None
 
 
 def _was_requeued(found: StoredJob, requeue: Requeue) -> bool:
@@ -55,9 +68,7 @@ def _was_requeued(found: StoredJob, requeue: Requeue) -> bool:
     )
 
 
-async def _find(
-    dispatch: Dispatch, settlement: Settlement
-) -> Job | SucceededJob | FailedJob | None:
+async def _find(dispatch: Dispatch, settlement: Settlement) -> AnyJob | None:
     try:
         return await dispatch.once(dispatch.store.find, settlement.reservation.job_id)
     except UnreadableJobError:  # no settlement of ours leaves such a row

@@ -1,48 +1,53 @@
-"""One write that waits for `GroupCommit`, and the check of what a store returned."""
+"""One write that waits for `GroupCommit`, and what the store has answered to it."""
 
-from collections.abc import Collection, Sequence
-from typing import Any, final
+from collections.abc import Sequence
+from typing import Any
 
 from anyio import Event
 from attrs import define, evolve, field
 
-from bgjobs._core.jobs import Reservation
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.types import NewJob, Written
+from bgjobs.stores.types import NewJob, Notice, Written
+
+WRITTEN = Written((), ())
+"""The answer to most ends of runs."""
 
 
-@final
 @define(eq=False)
 class Ticket:
-    """A write of one caller, and its result."""
+    """A write, and its answer. A task waits for `done`, or a subclass takes the answer."""
 
-    enqueue: Sequence[NewJob] = ()
-    settle: Sequence[Settlement] = ()
-    done: Event = field(factory=Event)
-    written: Written | None = None
-    error: BaseException | None = None
-    failure: StoreUnavailableError | None = None
+    enqueue: Sequence[NewJob]
+    settlement: Settlement | None
+    done: Event | None = field(default=None, init=False)
+    answer: Written | BaseException | None = field(default=None, init=False)
+    """None until it is known; the error of a write that was refused."""
+    failure: StoreUnavailableError | None = field(default=None, init=False)
     """Why the last try failed."""
-    refused: dict[Reservation, Exception] = field(factory=dict[Reservation, Exception])
-    """The settlements, of several, that the store refused; the others are written."""
-    repeated: bool = False
+    repeated: bool = field(default=False, init=False)
     """Whether an earlier try may have been committed although its answer was lost."""
-    withdrawn: bool = False
-    """Whether its caller no longer waits."""
-    announced: Collection[str] = ()
-    """The workers of whose new jobs other processes are notified right after this write."""
+    announced: Notice | None = field(default=None, init=False)
+    """The notice of its new jobs, which is sent right after this write."""
 
-    def fail(self, error: BaseException) -> None:
-        """Raise an error in the caller that waits."""
-        self.error = error
-        self.done.set()
+    @property
+    def withdrawn(self) -> bool:
+        """Whether nothing waits for it, so that it is not begun."""
+        return self.done is None
+
+    def take(self, answer: Written | BaseException) -> None:
+        """Take the answer. `GroupCommit` calls this once, on the event loop.
+
+        An error that it raises ends `GroupCommit.run`, after the answers of the same batch.
+        """
+        self.answer = answer
+        if self.done is not None:
+            self.done.set()
 
     def repeat(self, failure: StoreUnavailableError | None = None) -> None:
         """Prepare it to be written once more; `failure` if the store was unavailable."""
         self.repeated = True
         self.failure = failure or self.failure
-        self.error = None
         self.enqueue = [evolve(new, repeated=True) for new in self.enqueue]
 
     @property
@@ -50,28 +55,21 @@ class Ticket:
         """The workers whose jobs it stores."""
         return {new.request.name for new in self.enqueue}
 
-    @property
-    def goes_alone(self) -> bool:
-        """Whether it is written in a batch of its own.
-
-        It has failed before, and may wait for a unique key that no other ticket needs.
-        """
-        return self.repeated and any(
-            new.request.options.unique_key is not None for new in self.enqueue
-        )
-
     def measure(self) -> tuple[int, int, bool] | None:
-        """Return how many rows and characters of payload it writes, and `goes_alone`.
+        """Return how many rows and characters it writes, and whether in a batch of its own.
 
-        None if that failed the ticket: a request that was made without its checks may raise
+        That is so if it has failed before, and may wait for a unique key that no other ticket
+        needs. None if this was its end: a request that was made without its checks may raise
         anything here, and the error is raised in its caller alone.
         """
         try:
-            rows = len(self.enqueue) + len(self.settle)
+            rows = len(self.enqueue) + (self.settlement is not None)
             characters = sum(len(new.request.payload) for new in self.enqueue)
-            goes_alone = self.goes_alone
+            goes_alone = self.repeated and any(
+                new.request.options.unique_key is not None for new in self.enqueue
+            )
         except Exception as error:  # noqa: BLE001 - whatever its attributes raise
-            self.fail(error)
+            self.take(error)
             return None
         return rows, characters, goes_alone
 

@@ -5,28 +5,20 @@ queue, or a sweep of the monitor. They raise `StoreUnavailableError` like any ot
 that were not moved by then are found again by the next read.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TypeVar
-from uuid import UUID
+from collections.abc import Iterator, Sequence
 
-from attrs import evolve
-
-from bgjobs._core.jobs import FailedJob, Job, StoredJob, SucceededJob, UnreadableJob
-from bgjobs._runtime.services import Services
+from bgjobs._core.jobs import Job, UnreadableJob
+from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import StoreError, StoreUnavailableError, UnreadableJobError
 from bgjobs.events import JobUnreadable
 from bgjobs.stores.operations import Finding, operations_of
-from bgjobs.stores.pages import Listing, Page, unreadable_in
-
-J = TypeVar("J", bound=StoredJob)
-K = TypeVar("K")
 
 REFUSED = "the database refuses how its run ended"
 HAS_RETURNED = "its handler has returned, but the database refuses its end"
 """The reason for a run that has succeeded: running it again would repeat its effects."""
 
 
-async def set_apart(services: Services, found: Sequence[UnreadableJob]) -> bool:
+async def set_apart(services: ClientServices, found: Sequence[UnreadableJob]) -> bool:
     """Move unreadable rows to their own table. Return whether any was moved.
 
     A process may lack the permission to move them. It then goes on without them, and a process
@@ -47,7 +39,7 @@ async def set_apart(services: Services, found: Sequence[UnreadableJob]) -> bool:
     return bool(moved)
 
 
-async def set_refused_apart(services: Services, job: Job, reason: str = REFUSED) -> bool:
+async def set_refused_apart(services: ClientServices, job: Job, reason: str = REFUSED) -> bool:
     """Move the row of a job that this process holds, and whose end the database refuses.
 
     Each retry would be refused again, and would end the queue each time. Returns False if the
@@ -64,60 +56,12 @@ async def set_refused_apart(services: Services, job: Job, reason: str = REFUSED)
     return await set_apart(services, [held]) or not await _is_held(services, job)
 
 
-async def _is_held(services: Services, job: Job) -> bool:
+async def _is_held(services: ClientServices, job: Job) -> bool:
     try:
-        found = await find(services, job.id)
+        found = await services.dispatch.call(services.store.find, job.id)
     except UnreadableJobError:  # its row was changed while it ran
         return False
     return isinstance(found, Job) and found.reservation == job.reservation
-
-
-async def readable(
-    services: Services, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
-) -> list[J]:
-    """Return the jobs of a page. Unreadable rows are set apart, and the page is filled up."""
-    kept: list[J] = []
-    while True:
-        jobs = await ask(page)
-        kept += jobs
-        unreadable = unreadable_in(jobs)
-        if not unreadable:
-            return Listing(kept, after=jobs.after) if isinstance(jobs, Listing) else kept
-        is_less = await set_apart(services, unreadable)
-        following = evolve(page.behind(jobs), limit=page.limit - len(jobs))
-        if following == page and not is_less:
-            return kept  # the same rows would be read again; those behind are out of reach
-        page = following
-
-
-async def listed(
-    services: Services, verb: Callable[[K, Page], Sequence[J]], key: K, page: Page
-) -> list[J]:
-    """Return a page of jobs from a verb of the store that lists them by a name or an owner."""
-
-    async def ask(page: Page) -> Sequence[J]:
-        return await services.dispatch.call(verb, key, page)
-
-    return await readable(services, ask, page)
-
-
-async def find(services: Services, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
-    """Return a job by its id, live or ended, or None.
-
-    Raises:
-        UnreadableJobError: The row of this id cannot be read. It is set apart.
-    """
-    try:
-        found = await services.dispatch.call(services.store.find, job_id)
-    except UnreadableJobError as error:
-        await set_apart(services, [error.job])
-        raise
-    operations = operations_of(services.store)
-    if found is None and operations is not None:
-        apart = await services.dispatch.call(operations.find_unreadable, job_id)
-        if apart is not None:
-            raise UnreadableJobError(apart)
-    return found
 
 
 def unreadable_findings(count: int, at_most: int) -> Iterator[Finding]:

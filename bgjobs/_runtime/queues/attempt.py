@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.context import JobContext
-from bgjobs._core.exceptions import leaves
+from bgjobs._core.exceptions import leaves, unwrapped
 from bgjobs._core.jobs import Job
 from bgjobs._core.lazy import (
     close_coroutines,
@@ -45,7 +45,7 @@ from bgjobs._core.outcomes import (
 from bgjobs._core.text import LONGEST_ERROR, clean_text, error_text
 from bgjobs._runtime.bus import CallbackFailedError, contains_error
 from bgjobs._runtime.queues.isolated_context import IsolatedContext, other_loop_hint
-from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError, unwrapped
+from bgjobs.errors import BgJobsError, PayloadError, StoreUnavailableError
 
 MOST_AWAITS = 10
 """How often a result is awaited whose own result can be awaited: decorators may be nested."""
@@ -83,9 +83,9 @@ class Attempt:
         "_context",
         "_interrupted",
         "_on_loop",
-        "_reason",
         "_scope",
         "_threads",
+        "cancelled",
         "ended",
         "job",
         "started",
@@ -101,7 +101,8 @@ class Attempt:
         self._scope: CancelScope | None = None
         self._interrupted = False
         self._on_loop: bool = worker.is_async
-        self._reason: str | None = None
+        self.cancelled: Cancelled | None = None
+        """The outcome if an operator has cancelled the job."""
         self._context: JobContext | None = None
 
     @property
@@ -115,18 +116,13 @@ class Attempt:
         if self._scope is not None:
             self._scope.cancel()
 
-    def cancel(self, reason: str) -> None:
+    def cancel(self, cancelled: Cancelled) -> None:
         """Cancel the handler, or prevent its call, because an operator cancelled the job."""
         if self.ended:  # the slot uses its scope for the next attempt
             return
-        self._reason = reason
+        self.cancelled = cancelled
         if self._scope is not None:
             self._scope.cancel()
-
-    @property
-    def cancelled(self) -> Cancelled | None:
-        """The outcome if an operator has cancelled the job; else None."""
-        return None if self._reason is None else Cancelled(self._reason)
 
     async def call(self, scope: CancelScope, clock: Clock) -> None:
         """Call the handler inside `scope`, which its timeout, `interrupt` and `cancel` cancel.
@@ -159,7 +155,7 @@ class Attempt:
 
     def is_spent(self, scope: CancelScope) -> bool:
         """Whether the scope was cancelled for this attempt, though its handler returned."""
-        may_be = self._interrupted or self._reason is not None
+        may_be = self._interrupted or self.cancelled is not None
         return (may_be or self.worker.timeout is not None) and scope.cancel_called
 
     async def outcome_of(self, error: BaseException) -> Outcome:

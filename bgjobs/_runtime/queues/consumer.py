@@ -2,10 +2,11 @@
 
 The supervisor runs `Consumer.run` in a task and starts a new one after a crash; each start has
 an owner id of its own. Its child tasks are the fetcher, which fills the inbox, the slots, which
-call handlers, the settler, which commits their ends, and the guard of the lease. `stop` ends it
-when the handlers have returned or the grace is over. A cancellation ends the handlers at once,
-while the settler still writes the ends that are known. Jobs that are held after that are
-released by the monitor. If the store is unavailable, the queue goes on until its lease ends.
+call handlers, the settler, which waits until their ends are written, and the guard of the
+lease. `stop` ends it when the handlers have returned or the grace is over. A cancellation ends
+the handlers at once, while the ends that are known are still written. Jobs that are held after
+that are released by the monitor. If the store is unavailable, the queue goes on until its lease
+ends.
 """
 
 from typing import final
@@ -31,11 +32,11 @@ from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
 from bgjobs._runtime.queues.slot import Slot, Slots
-from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.queues.state import QueueState
+from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import CancellationIgnored, OwnerDied, QueueStarted, QueueStopped
-from bgjobs.stores.types import Owner
+from bgjobs.stores.types import Notice, Owner
 
 CANCEL_WARNING_AFTER = 5.0
 """Seconds after its cancellation until a handler that still runs is reported."""
@@ -45,13 +46,13 @@ CANCEL_WARNING_AFTER = 5.0
 class Consumer:
     """Runs the jobs of one queue until it is stopped."""
 
-    def __init__(self, control: QueueControl, services: Services, node: str) -> None:
-        self._control = control
-        self._queue = control.config
+    def __init__(self, state: QueueState, services: WorkerServices, node: str) -> None:
+        self._state = state
+        self._queue = state.config
         self._services = services
-        self._bus = control.bus
+        self._bus = state.bus
         self._node = node
-        self._workers = {worker.name: worker for worker in control.config.workers}
+        self._workers = {worker.name: worker for worker in state.config.workers}
         self._threads = CapacityLimiter(self._queue.concurrency)
         self._slots: list[Slot] = []
         self._culprits: set[UUID] = set()
@@ -70,7 +71,7 @@ class Consumer:
             died = False
             raise
         finally:
-            self._control.release_all()
+            self._state.release_all()
             self._services.registry.ended(DeadOwner(self._owner, self._culprits, died))
             self._bus.emit(QueueStopped, self._queue.name, self._owner.id)
             if died:
@@ -79,19 +80,19 @@ class Consumer:
     async def _open(self) -> Lease | None:
         """Take a lease; wait while the store is unavailable. None if stopped before."""
         dispatch, tries = self._services.dispatch, 0
-        while not self._control.stopping:
+        while not self._state.stopping:
             try:
                 return await self._try_to_open()
             except StoreUnavailableError:
                 with move_on_after(dispatch.retry_delay(tries)):
-                    await self._control.state_changed.wait()
+                    await self._state.state_changed.wait()
                 tries += 1
         return None
 
     async def _try_to_open(self) -> Lease:
         clock, seconds = self._services.clock, self._services.config.lease
-        if not self._control.is_scheduled:
-            await first_commands(self._services, self._control)
+        if not self._state.is_scheduled:
+            await first_commands(self._services, self._state)
         # A new owner for each try: if the answer to a try was lost, its lease is an older one.
         self._owner = Owner(new_id(), self._queue.name, self._node)
         lease = Lease(self._owner, seconds, until=0.0)
@@ -103,11 +104,13 @@ class Consumer:
             now=clock.store_now(),
         )
         self._services.registry.add(lease)
+        # An operator may have paused the queue since the first commands were read.
+        self._services.wakeups.notify(Notice(commands=True))
         return lease
 
     async def _serve(self, lease: Lease) -> None:
         guard = LeaseGuard(lease, self._services.clock)
-        settler = Settler(self._control, self._services, guard, self._culprits)
+        settler = Settler(self._state, self._services, lease.owner, guard, self._culprits)
         async with create_task_group() as guards:
             guards.start_soon(guard.run)
             guards.start_soon(self._end_the_grace)
@@ -121,9 +124,9 @@ class Consumer:
 
     async def _run_slots(self, settler: Settler) -> None:
         inbox = Inbox()
-        shared = Slots(self._control, self._services, inbox, settler, self._culprits)
+        shared = Slots(self._state, self._services, inbox, settler, self._culprits)
         self._slots = [Slot(shared) for _ in range(self._queue.concurrency)]
-        fetcher = Fetcher(self._control, self._services, self._owner, inbox, self._attempt)
+        fetcher = Fetcher(self._state, self._services, self._owner, inbox, self._attempt)
         async with create_task_group() as slots:
             for slot in self._slots:
                 slots.start_soon(slot.run)
@@ -137,12 +140,12 @@ class Consumer:
 
     async def _end_the_grace(self) -> None:
         """Cancel the handlers that still run when the grace of a stopped queue is over."""
-        control = self._control
-        await control.stopped.wait()
+        state = self._state
+        await state.stopped.wait()
         stopped = current_time()
-        while (left := stopped + control.grace - current_time()) > 0:
+        while (left := stopped + state.grace - current_time()) > 0:
             with move_on_after(left):
-                await control.grace_changed.wait()
+                await state.grace_changed.wait()
         for attempt in self._running():
             attempt.interrupt()
         await sleep(CANCEL_WARNING_AFTER)

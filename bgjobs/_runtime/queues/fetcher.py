@@ -14,13 +14,14 @@ from typing import final
 from anyio import move_on_after
 
 from bgjobs._core.jobs import Job
-from bgjobs._core.outcomes import is_suspect, put_back
+from bgjobs._core.outcomes import Cancelled, is_suspect, put_back, with_end
+from bgjobs._core.settlements import Requeue
 from bgjobs._runtime.leases.monitor import end_cancelled, running_jobs
 from bgjobs._runtime.persistence.unreadable import set_apart, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
-from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.queues.state import QueueState
+from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import RowRefusedError, StoreUnavailableError
 from bgjobs.events import JobCancelled, JobReserved, QueueError
 from bgjobs.stores.pages import unreadable_in
@@ -94,22 +95,20 @@ class Fetcher:
 
     def __init__(
         self,
-        control: QueueControl,
-        services: Services,
+        state: QueueState,
+        services: WorkerServices,
         owner: Owner,
         inbox: Inbox,
         attempt: Callable[[Job], Attempt],
     ) -> None:
-        self._control = control
+        self._state = state
         self._services = services
         self._owner = owner
         self._inbox = inbox
         self._attempt = attempt
-        self._names = tuple(worker.name for worker in control.config.workers)
+        self._names = tuple(worker.name for worker in state.config.workers)
         # Jobs that are reserved ahead would count for a cap without running.
-        self._pace = Pace(
-            control.config.concurrency, most_ahead=0 if control.caps else MOST_AHEAD
-        )
+        self._pace = Pace(state.config.concurrency, most_ahead=0 if state.caps else MOST_AHEAD)
         self._filled_at = 0.0
         """When the inbox was last filled."""
         self._compare_at = inf
@@ -132,15 +131,15 @@ class Fetcher:
                 wait = await self._fetch()
             except StoreUnavailableError as error:
                 self._compare_at = self._now()
-                self._control.bus.emit(QueueError, self._control.name, error)
+                self._state.bus.emit(QueueError, self._state.name, error)
                 await self._wait_for_the_store(tries)
                 tries += 1
                 continue
             tries = 0
             wait = min(wait, self._compare_at - self._now())
-            if wait > 0 and not self._control.stopping:
+            if wait > 0 and not self._state.stopping:
                 with move_on_after(wait):
-                    await self._control.jobs_available.wait()
+                    await self._state.jobs_available.wait()
                     self._is_quiet = False
         self._hand_out_suspect()  # the slots give it back, like all jobs that were not started
 
@@ -148,30 +147,30 @@ class Fetcher:
         dispatch = self._services.dispatch
         wait = dispatch.retry_delay(tries, factor=RETRY_FACTOR, longest=LONGEST_RETRY)
         # New jobs do not end this wait.
-        await dispatch.recovery.wait(wait, or_until=self._control.stopped)
+        await dispatch.recovery.wait(wait, or_until=self._state.stopped)
 
     async def _may_reserve(self) -> bool:
-        control = self._control
-        while not control.stopping and (control.paused or not self._should_reserve):
+        state = self._state
+        while not state.stopping and (state.paused or not self._should_reserve):
             now = self._now()
             if self._compare_at <= now:
                 break
             stale_at = self._filled_at + STALE if self._inbox else inf
-            if control.paused or stale_at <= now:
+            if state.paused or stale_at <= now:
                 await self._empty_inbox()
             with move_on_after(min(self._compare_at, stale_at) - now):
-                await control.state_changed.wait()
-        return not control.stopping
+                await state.state_changed.wait()
+        return not state.stopping
 
     @property
     def _should_reserve(self) -> bool:
-        if len(self._control.held) - self._control.unfinished > MOST_UNSETTLED:
+        if len(self._state.held) - self._state.unfinished > MOST_UNSETTLED:
             return False
-        return self._pace.should_reserve(self._control.unfinished, len(self._inbox))
+        return self._pace.should_reserve(self._state.unfinished, len(self._inbox))
 
     @property
     def _free(self) -> int:
-        return self._pace.room - self._control.unfinished
+        return self._pace.room - self._state.unfinished
 
     def _now(self) -> float:
         return self._services.clock.monotonic()
@@ -181,19 +180,19 @@ class Fetcher:
 
         All of it must succeed: a store that can be read may still refuse writes.
         """
-        self._control.jobs_available.clear()
+        self._state.jobs_available.clear()
         if self._compare_at <= self._now():
             await self._compare()
-            is_ready = not (self._control.stopping or self._control.paused)
+            is_ready = not (self._state.stopping or self._state.paused)
             if not (is_ready and self._should_reserve):
                 return 0
         if self._is_quiet and (wait := await self._until_next_due()) > 0:
             return wait
         free = self._free
-        self._pace.begin(self._now(), self._control.finished)
+        self._pace.begin(self._now(), self._state.finished)
         jobs = await self._reserve(free)
         self._pace.end(self._now())
-        if self._control.paused:  # it was paused during the reservation
+        if self._state.paused:  # it was paused during the reservation
             await self._give_back(jobs)
             return 0
         if jobs:
@@ -220,11 +219,11 @@ class Fetcher:
             self._hold_until = self._now() + POSTPONED / 2
         if not others:
             return
-        self._control.postponed_until = inf  # until it is known when they are due again
+        self._state.postponed_until = inf  # until it is known when they are due again
         try:
             await self._give_back(others, timedelta(seconds=POSTPONED))
         finally:
-            self._control.postponed_until = self._now() + POSTPONED
+            self._state.postponed_until = self._now() + POSTPONED
 
     def _hand_out_suspect(self) -> None:
         held, self._suspect = self._suspect, None
@@ -233,11 +232,11 @@ class Fetcher:
 
     def _hold(self, job: Job) -> Attempt:
         attempt = self._attempt(job)
-        self._control.hold(attempt)
+        self._state.hold(attempt)
         return attempt
 
     def _put(self, attempts: Sequence[Attempt]) -> None:
-        name, bus, planner = self._control.name, self._control.bus, self._services.planner
+        name, bus, planner = self._state.name, self._state.bus, self._services.planner
         for attempt in attempts:
             job = attempt.job
             planner.bus_for(job, bus).emit(JobReserved, name, job)
@@ -250,8 +249,8 @@ class Fetcher:
         suspect, self._suspect = self._suspect, None
         waiting = [*self._inbox.take_back(), *([] if suspect is None else [suspect])]
         for attempt in waiting:
-            self._control.unfinished -= 1
-            self._control.release(attempt)
+            self._state.unfinished -= 1
+            self._state.release(attempt)
         await self._give_back([attempt.job for attempt in waiting])
 
     async def _reserve(self, limit: int) -> Sequence[Job]:
@@ -260,20 +259,20 @@ class Fetcher:
             self._owner.id,
             self._names,
             limit,
-            caps=self._control.caps,
+            caps=self._state.caps,
             now=self._services.clock.store_now(),
         )
-        self._control.taken += len(jobs)
+        self._state.taken += len(jobs)
         return jobs
 
     async def _until_next_due(self) -> float:
         due_in = await self._services.dispatch.once(
             self._services.store.next_due,
             self._names,
-            caps=self._control.caps,
+            caps=self._state.caps,
             now=self._services.clock.store_now(),
         )
-        longest = self._control.config.poll_interval
+        longest = self._state.config.poll_interval
         self._is_quiet = due_in is None or due_in.total_seconds() > longest
         if due_in is None:
             return longest
@@ -287,7 +286,7 @@ class Fetcher:
 
     async def _compare(self) -> None:
         """Release jobs that the owner holds in the store and that this queue does not know."""
-        known = {job.reservation for job in self._control.running}
+        known = {job.reservation for job in self._state.held.values()}
         unknown = [
             job
             async for job in running_jobs(self._services, self._owner.id)
@@ -300,11 +299,12 @@ class Fetcher:
         """Put back jobs that were not started. Lost reservations need nothing more."""
         if not jobs:
             return
+        released = {job.reservation: self._released(job, delay) for job in jobs}
         try:
             written = await self._services.dispatch.once(
                 self._services.store.write,
                 (),
-                [put_back(job, delay) for job in jobs],
+                [*released.values()],
                 now=self._services.clock.store_now(),
             )
         except RowRefusedError:
@@ -315,17 +315,21 @@ class Fetcher:
                 raise
             return
         for job in jobs if written.cancelled else ():
-            reason = written.cancelled.get(job.reservation)
-            if reason is not None:
-                await self._cancel(job, reason)
+            cancelled = written.cancelled.get(job.reservation)
+            if cancelled is not None:
+                await self._cancel(job, released[job.reservation], cancelled)
 
-    async def _cancel(self, job: Job, reason: str) -> None:
+    def _released(self, job: Job, delay: timedelta | None) -> Requeue:
+        now = self._services.time.shown()
+        return put_back(with_end(job, "released", now, self._owner), delay)
+
+    async def _cancel(self, job: Job, released: Requeue, cancelled: Cancelled) -> None:
         """Emit the end of a job that an operator cancelled before it was released."""
         services = self._services
-        ended = await end_cancelled(services, job, put_back(job), reason)
+        ended = await end_cancelled(services, job, released, cancelled)
         if ended.kept:
-            bus = services.planner.bus_for(job, self._control.bus)
-            bus.emit(JobCancelled, self._control.name, job, reason)
+            bus = services.planner.bus_for(job, self._state.bus)
+            bus.emit(JobCancelled, self._state.name, job, cancelled.reason, cancelled.by)
             services.planner.settled(job, ended.settlement, ended.followers)
         services.wakeups.notify_ended()
         services.wakeups.notify_idle()

@@ -31,7 +31,7 @@ class Inbox:
 
     Where handlers never wait, one slot does all the work. It pauses now and then for all other
     tasks, and slots that find it pausing wait. If each slot took its own turn, the fetcher and
-    the settler would have to wait for all of these turns.
+    group commit would have to wait for all of these turns.
     """
 
     def __init__(self) -> None:

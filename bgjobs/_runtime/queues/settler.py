@@ -1,24 +1,24 @@
-"""Writes how attempts ended, while the slots go on with the next jobs.
+"""Settles how attempts ended, while the slots go on with the next jobs.
 
-`Settler.run` is a task of `Consumer`, which commits the ends that wait together. It ends after
-`close`, when all of them are written. No cancellation cuts it off: only the end of the lease
-does, and then the monitor of some process releases the jobs. Until then an unavailable store
-is waited for. An end that is written with more than its job, as the next run of a schedule or
-what the handler gave to `complete_with`, is written by the task of its slot.
+Each end is submitted to group commit, which calls back when it is written. `Settler.run` is a
+task of `Consumer`, which handles the ends that the store refuses. It ends after `close`, when
+all ends are answered. No cancellation cuts it off: only the end of the lease does, and then the
+monitor of some process releases the jobs. Until then an unavailable store is waited for. The
+end of a scheduled run, and one that is written with what the handler gave to `complete_with`,
+is written by the task of its slot.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import final
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 
-from bgjobs._core.jobs import Job, Reservation
+from bgjobs._core.jobs import Job, Owner
 from bgjobs._core.outcomes import (
-    Cancelled,
     Discarded,
     Outcome,
     Raised,
@@ -27,18 +27,18 @@ from bgjobs._core.outcomes import (
     Snoozed,
     settle,
 )
-from bgjobs._core.settlements import Drop, Fail, Requeue, Settlement, Succeed
+from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.text import error_text
 from bgjobs._runtime.bus import Bus, callback_error
 from bgjobs._runtime.cancellation import run_shielded
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.monitor import end_cancelled
 from bgjobs._runtime.notifications.wakeups import Wakeup
-from bgjobs._runtime.persistence.group_commit import LARGEST_BATCH
+from bgjobs._runtime.persistence.ticket import Ticket
 from bgjobs._runtime.persistence.unreadable import HAS_RETURNED, REFUSED, set_refused_apart
 from bgjobs._runtime.queues.attempt import Attempt, HandlerCrashedError, raised_by_work
-from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.queues.state import QueueState
+from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.backoff import Exponential
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import (
@@ -52,7 +52,7 @@ from bgjobs.events import (
     QueueError,
     ReservationLost,
 )
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import Notice, Written
 
 
 def report_end(
@@ -64,8 +64,8 @@ def report_end(
             bus.emit(JobSucceeded, queue, job, seconds)
         case Discarded(reason), _:
             bus.emit(JobDiscarded, queue, job, reason)
-        case Cancelled(reason), _:
-            bus.emit(JobCancelled, queue, job, reason)
+        case _, Cancel(reason=reason, by=by):
+            bus.emit(JobCancelled, queue, job, reason, by)
         case Snoozed(delay), _:
             bus.emit(JobSnoozed, queue, job, delay)
         case _, Fail(error=error):
@@ -89,32 +89,44 @@ MOST_REFUSED = 3
 
 
 @final
-@frozen(eq=False)
-class End:
-    """An attempt that has ended, and what to write about its job."""
+@define(eq=False)
+class End(Ticket):
+    """An attempt that has ended, and what to write about its job.
 
+    `enqueue` has the jobs that are stored with it: the next run of a scheduled job.
+    """
+
+    settlement: Settlement  # pyright: ignore[reportIncompatibleVariableOverride] - never changed
     attempt: Attempt
     outcome: Outcome
-    settlement: Settlement
-    followers: Sequence[NewJob]
-    """The jobs that are stored with it: the next run of a scheduled job."""
+    settler: "Settler"
 
     @property
-    def goes_alone(self) -> bool:
-        """Whether more than this end is written, which may take longer than other ends."""
-        return bool(self.followers) or (
+    def holds_slot(self) -> bool:
+        """Whether the slot waits until it is written, as more than this end is written."""
+        return bool(self.enqueue) or (
             isinstance(self.settlement, Succeed) and bool(self.attempt.completions)
         )
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether its settler has been cut off."""
+        return self.settler.is_cut_off
+
+    def take(self, answer: Written | BaseException) -> None:
+        """Settle the attempt."""
+        self.settler.take(self, answer)
 
 
 @final
 class Settler:
-    """Commits the ends of one start of a queue: all that wait at a time, together."""
+    """Settles the ends of one start of a queue."""
 
     def __init__(
         self,
-        control: QueueControl,
-        services: Services,
+        control: QueueState,
+        services: WorkerServices,
+        owner: Owner,
         guard: LeaseGuard,
         culprits: set[UUID],
     ) -> None:
@@ -122,52 +134,95 @@ class Settler:
         self._culprits = culprits
         self._control = control
         self._services = services
+        self._owner = owner
         self._guard = guard
         self._policy = RetryPolicy(
             max_retries=queue.max_retries, backoff=queue.backoff, random=Random()
         )
         self._capped = frozenset(cap.name for cap in control.caps)
-        self._ends: list[End] = []
         self._refused: dict[type[Settlement], int] = {}
         """How many ends of each kind were refused since one of that kind was written."""
+        self._unsettled = 0
+        """How many ends were submitted and are not settled yet."""
+        self._unusual: list[tuple[End, Written | BaseException]] = []
+        """Those whose answer is handled by `run`."""
+        self._written: set[type[Settlement]] = set()
+        """The kinds of ends that were written since the first of these was answered."""
         self._wakeup = Wakeup()
         self._closed = False
+        self.is_cut_off: bool = False
+        """Whether `run` has ended, so that no end is written that has not begun."""
 
     async def run(self) -> None:
-        """Write ends until `close`, and then the remaining ones; only the lease cuts it off."""
-        await run_shielded(self._write_until_closed)
+        """Wait until `close`, and then for the answers to all ends; see the module."""
+        try:
+            await run_shielded(self._settle_until_closed)
+        finally:
+            self.is_cut_off = True
 
     def close(self) -> None:
-        """Make `run` end as soon as all ends are written."""
+        """Make `run` end as soon as all ends are settled."""
         self._closed = True
         self._wakeup.set()
 
     def put(self, attempt: Attempt, outcome: Outcome) -> End | None:
-        """Queue the end of an attempt to be written together with others.
+        """Submit the end of an attempt to be written together with others.
 
-        Returns an end that goes alone; the slot must pass it to `write_alone`.
+        Returns an end that holds its slot; the slot must pass it to `write_alone`.
         """
         attempt.ended = self._services.clock.monotonic()
         end = self._end(attempt, outcome)
         self._control.finish_one()
-        if end.goes_alone:
+        if end.holds_slot:
             return end
-        self._ends.append(end)
-        self._wakeup.set()
+        if not self.is_cut_off:
+            self._unsettled += 1
+            if self._unsettled == 1:
+                self._wakeup.set()  # from now on `run` depends on the lease
+            self._services.settlements.submit(end)
         return None
 
+    def take(self, end: End, answer: Written | BaseException) -> None:
+        """Report that an end was written; `run` handles all other answers."""
+        try:
+            if isinstance(answer, Written) and not answer.cancelled:
+                self._report(end, kept=not answer.lost)
+                self._count_settled()
+                return
+        except BaseException as error:  # the other ends of the batch get their answers first
+            if self.is_cut_off:
+                raise
+            answer = error
+        self._unusual.append((end, answer))
+        self._wakeup.set()
+
     async def write_alone(self, end: End) -> None:
-        """Write an end that goes alone."""
+        """Write an end that holds its slot."""
         await run_shielded(partial(self._write_in_time, end))
 
-    async def _write_until_closed(self) -> None:
-        while self._ends or not self._closed:
-            if not self._ends:
-                await self._wakeup.wait()
-            ends, self._ends = self._ends[:LARGEST_BATCH], self._ends[LARGEST_BATCH:]
-            if ends:
-                with self._guard.settling():
-                    await self._write(ends)
+    async def _settle_until_closed(self) -> None:
+        while self._unsettled or not self._closed:
+            with self._guard.settling() if self._unsettled else nullcontext():
+                if not self._unusual:
+                    await self._wakeup.wait()
+                await self._settle_unusual()
+
+    async def _settle_unusual(self) -> None:
+        unusual, self._unusual = self._unusual, []
+        written, self._written = self._written, set()
+        for end, answer in unusual:
+            if isinstance(answer, Written):
+                await self._cancel(end, answer)
+            elif not isinstance(answer, Exception):
+                raise answer  # a Ctrl-C in a listener
+            else:
+                if type(end.settlement) in written:  # so the database refuses single rows
+                    self._refused.pop(type(end.settlement), None)
+                if not await self._is_set_apart(end, answer):
+                    self._culprits.add(end.attempt.job.id)
+                    self._control.bus.emit(QueueError, self._control.name, answer)
+                    raise answer
+            self._count_settled()
 
     async def _write_in_time(self, end: End) -> None:
         with self._guard.settling():
@@ -182,7 +237,7 @@ class Settler:
         followers = (
             () if job.occurrence is None else self._services.planner.followers(job, settlement)
         )
-        return End(attempt, outcome, settlement, followers)
+        return End(followers, settlement, attempt, outcome, self)
 
     def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:
         job, limits = attempt.job, self._services.config.limits
@@ -190,49 +245,17 @@ class Settler:
         scheduled = self._services.planner.scheduled(job)
         policy = self._policy if scheduled is None else scheduled.policy
         try:
-            return settle(job, outcome, policy, limits, now)
+            return settle(job, outcome, policy, limits, now, self._owner)
         except BaseException as error:  # noqa: BLE001 - a user's backoff may raise anything
             bus = self._services.planner.bus_for(job, self._control.bus)
             bus.emit(QueueError, self._control.name, callback_error("backoff", error))
-            return settle(job, outcome, evolve(policy, backoff=Exponential()), limits, now)
+            policy = evolve(policy, backoff=Exponential())
+            return settle(job, outcome, policy, limits, now, self._owner)
 
-    async def _write(self, ends: Sequence[End]) -> None:
-        settlements = [end.settlement for end in ends]
-        written, refused = await self._services.settlements.settle_all(settlements)
-        if not (refused or written.lost or written.cancelled):
-            for end in ends:  # most often; a lookup would hash each reservation
-                self._report(end, kept=True)
-            if self._refused:
-                self._reset_refused(ends)
-            return
-        for end in ends:
-            held = end.settlement.reservation
-            if isinstance(end.settlement, Requeue) and held in written.cancelled:
-                await self._cancel(end, end.settlement, written.cancelled[held])
-            elif held not in refused:
-                self._report(end, kept=held not in written.lost)
-        if refused:
-            await self._set_refused_apart(ends, refused, written.lost)
-
-    async def _set_refused_apart(
-        self,
-        ends: Sequence[End],
-        refused: Mapping[Reservation, Exception],
-        lost: Collection[Reservation],
-    ) -> None:
-        without = {*refused, *lost}
-        written = [end for end in ends if end.settlement.reservation not in without]
-        for end in ends:
-            error = refused.get(end.settlement.reservation)
-            if error is None:
-                continue
-            self._reset_refused(
-                written
-            )  # before each: others are written, so this is a single row
-            if not await self._is_set_apart(end, error):
-                self._culprits.add(end.attempt.job.id)
-                self._control.bus.emit(QueueError, self._control.name, error)
-                raise error
+    def _count_settled(self) -> None:
+        self._unsettled -= 1
+        if not self._unsettled:
+            self._wakeup.set()
 
     async def _is_set_apart(self, end: End, error: Exception) -> bool:
         """Whether the row of a refused end was set apart, so only its own job is affected."""
@@ -247,10 +270,6 @@ class Settler:
         self._release(end)
         return True
 
-    def _reset_refused(self, written: Sequence[End]) -> None:
-        for kind in {type(end.settlement) for end in written}:
-            self._refused.pop(kind, None)
-
     async def _write_alone(self, end: End) -> None:
         try:
             await self._write_one(end)
@@ -263,7 +282,7 @@ class Settler:
         if isinstance(end.settlement, Succeed) and attempt.completions:
             try:
                 work = attempt.completing()
-                kept = await settlements.complete(attempt.job, work, end.followers)
+                kept = await settlements.complete(attempt.job, work, end.enqueue)
             except HandlerCrashedError:
                 raise
             except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's
@@ -271,21 +290,21 @@ class Settler:
                 await self._write_alone(failed)
                 return
         else:
-            written = await settlements.settle(end.settlement, end.followers)
-            if isinstance(end.settlement, Requeue) and written.cancelled:
-                [reason] = written.cancelled.values()
-                await self._cancel(end, end.settlement, reason)
+            written = await settlements.settle(end.settlement, end.enqueue)
+            if written.cancelled:
+                await self._cancel(end, written)
                 return
             kept = not written.lost
-        if kept:
-            self._reset_refused([end])
         self._report(end, kept=kept)
 
-    async def _cancel(self, end: End, put_back: Requeue, reason: str) -> None:
+    async def _cancel(self, end: End, written: Written) -> None:
         """Emit the end of a job that an operator cancelled before it was put back."""
-        ended = await end_cancelled(self._services, end.attempt.job, put_back, reason)
-        cancelled = End(end.attempt, Cancelled(reason), ended.settlement, ended.followers)
-        self._report(cancelled, kept=ended.kept)
+        attempt, put_back = end.attempt, end.settlement
+        [cancelled] = written.cancelled.values()
+        if isinstance(put_back, Requeue):
+            ended = await end_cancelled(self._services, attempt.job, put_back, cancelled)
+            changed = End(ended.followers, ended.settlement, attempt, cancelled, self)
+            self._report(changed, kept=ended.kept)
 
     def _report(self, end: End, *, kept: bool) -> None:
         """Release the job and emit how it ended."""
@@ -294,13 +313,17 @@ class Settler:
         if not kept:
             bus.emit(ReservationLost, self._control.name, job)
         else:
+            if self._refused:
+                self._refused.pop(type(end.settlement), None)
+            if self._unusual:
+                self._written.add(type(end.settlement))
             if bus.has_listeners or isinstance(end.settlement, Fail):
                 name = self._control.name
                 seconds = end.attempt.ended - end.attempt.started
                 report_end(bus, name, job, end.outcome, end.settlement, seconds)
-            services.planner.settled(job, end.settlement, end.followers)
-            if end.followers or job.name in self._capped:
-                services.announce((job.name,))
+            services.planner.settled(job, end.settlement, end.enqueue)
+            if end.enqueue or job.name in self._capped:
+                services.announce(Notice(frozenset({job.name})))
             elif isinstance(end.settlement, Requeue):
                 services.wakeups.wake((job.name,))
         self._release(end)

@@ -14,6 +14,7 @@ from anyio import CancelScope, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint
 from attrs import define
 
+from bgjobs._core.exceptions import unwrapped
 from bgjobs._core.jobs import Job
 from bgjobs._core.outcomes import Interrupted, Outcome, Returned, TooLate, Unstarted
 from bgjobs._core.recurrence import is_too_late
@@ -22,9 +23,9 @@ from bgjobs._runtime.cancellation import clear_native_cancellation
 from bgjobs._runtime.queues.attempt import Attempt
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
-from bgjobs._runtime.queues.state import QueueControl
-from bgjobs._runtime.services import Services
-from bgjobs.errors import LeaseLostError, NotRunningError, unwrapped
+from bgjobs._runtime.queues.state import QueueState
+from bgjobs._runtime.worker_services import WorkerServices
+from bgjobs.errors import LeaseLostError, NotRunningError
 from bgjobs.events import JobStarted, QueueError
 
 RETURNED = Returned()
@@ -35,8 +36,8 @@ RETURNED = Returned()
 class Slots:
     """What the slots of one start of a queue share."""
 
-    control: QueueControl
-    services: Services
+    state: QueueState
+    services: WorkerServices
     inbox: Inbox
     settler: Settler
     culprits: set[UUID]
@@ -112,22 +113,22 @@ class Slot:
 
     def _reason_not_to_start(self, attempt: Attempt) -> Outcome | None:
         """Return the outcome of a job that must not start now; else emit `JobStarted`."""
-        control, planner = self._shared.control, self._shared.services.planner
+        state, planner = self._shared.state, self._shared.services.planner
         job = attempt.job
         if attempt.cancelled is not None:
             return attempt.cancelled
-        if control.stopping:
+        if state.stopping:
             return Unstarted()
         if is_too_late(job):
             return TooLate()
-        planner.bus_for(job, control.bus).emit(JobStarted, control.name, job)
+        planner.bus_for(job, state.bus).emit(JobStarted, state.name, job)
         return None
 
     async def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:
         cancelled, lifecycle = get_cancelled_exc_class(), self._shared.services.lifecycle
         if isinstance(error, cancelled) and lifecycle.is_torn_down(self._cancellations):
             raise error  # the whole process ends, so this is no failure of the handler
-        if self._shared.control.stopping and _is_refused_by_the_stop(error):
+        if self._shared.state.stopping and _is_refused_by_the_stop(error):
             return Interrupted()
         try:
             outcome = await attempt.outcome_of(error)
@@ -152,7 +153,7 @@ class Slot:
         """Count a crash for this job: the error ends the queue."""
         self._shared.culprits.add(job.id)
         # Emitted now: the thread of a plain handler may delay the end of the queue.
-        self._shared.control.bus.emit(QueueError, self._shared.control.name, error)
+        self._shared.state.bus.emit(QueueError, self._shared.state.name, error)
 
 
 def _is_refused_by_the_stop(error: BaseException) -> bool:

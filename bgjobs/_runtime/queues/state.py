@@ -1,7 +1,7 @@
 """The state of a queue that its single starts share: its switches, and the jobs it holds.
 
-Users pause and resume a running queue through it. No task belongs to it: the tasks of
-`Consumer` read and change it on the event loop, and wait for its wakeups.
+No task belongs to it: the tasks of `Consumer` read and change it on the event loop, and wait
+for its wakeups. Users pause and resume the queue through its `QueueControl`.
 """
 
 from typing import final
@@ -18,8 +18,8 @@ from bgjobs.events import QueuePaused, QueueResumed
 
 
 @final
-class QueueControl:
-    """A queue of a running application: pause it, resume it, and see which jobs it runs."""
+class QueueState:
+    """What all starts of one queue share."""
 
     def __init__(
         self, queue: Queue, bus: Bus, jobs_available: Wakeup, *, is_scheduled: bool = False
@@ -78,13 +78,8 @@ class QueueControl:
         """Whether an operator has paused the queues of this name on all nodes."""
         return self._paused_everywhere
 
-    @property
-    def running(self) -> tuple[Job, ...]:
-        """The jobs that this process has reserved in this queue."""
-        return tuple(self.held.values())
-
     def pause(self) -> None:
-        """Stop reserving jobs in this process; handlers that run go on."""
+        """Stop reserving jobs in this process."""
         self._switch(here=True, everywhere=self._paused_everywhere)
 
     def resume(self) -> None:

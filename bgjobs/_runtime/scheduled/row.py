@@ -2,39 +2,24 @@
 
 A change is a pure function from the stored occurrence to the wanted one. It stays pending while
 the row runs, here or in another process, and while the store is unavailable. Once it is written
-it is dropped, so a later change by another process is not undone. The task of the scheduled job
-(`runner`) applies pending changes, and so do callers of `ScheduledJobControl`; the cancellation
-of either leaves them pending.
+it is dropped, so a later change by another process is not undone. No task belongs to it: the
+callers of `ScheduleControl` apply the changes, and `KeptRow` those of a scheduled job that this
+process runs.
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime
-from functools import partial
 from random import Random
-from typing import final
 from uuid import UUID
 
-from anyio import Lock, WouldBlock, move_on_after
+from anyio import Lock, move_on_after
 from attrs import evolve
 
-from bgjobs._core.config import ScheduledJob
 from bgjobs._core.ids import new_id
 from bgjobs._core.jobs import Job
-from bgjobs._core.occurrences import Occurrence
-from bgjobs._core.outcomes import RetryPolicy
-from bgjobs._core.recurrence import (
-    first,
-    following,
-    has_begun,
-    instead_of,
-    is_ahead,
-    is_foreign,
-    is_plausible,
-    put_right,
-    restarted,
-    unchanged,
-)
+from bgjobs._core.occurrences import Occurrence, Recurrence
+from bgjobs._core.recurrence import first, has_begun, is_foreign
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.bus import Bus
@@ -43,98 +28,88 @@ from bgjobs._runtime.notifications.wakeups import Wakeup
 from bgjobs._runtime.persistence.ticket import answer_error
 from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.scheduled.planner import IMPOSSIBLE, Change, PlannedRun, occurrence_of
-from bgjobs._runtime.services import Services
-from bgjobs.errors import (
-    NoOccurrenceError,
-    ScheduleValidationError,
-    StoreError,
-    UnreadableJobError,
-)
+from bgjobs._runtime.services import ClientServices
+from bgjobs.errors import BgJobsError, UnreadableJobError
 from bgjobs.events import OccurrencePlanned, OccurrenceReplanned, QueueError
-from bgjobs.stores.types import NewJob
+from bgjobs.schedules.base import Schedule
+from bgjobs.stores.types import NewJob, Notice
 
 RECHECK = 0.5
 """Seconds between two checks of a row that another process runs, without a notification."""
 
 
-@final
-class ScheduledRow:
-    """Writes and maintains the row of a scheduled job as this application wants it."""
+class RowMissingError(BgJobsError):
+    """A scheduled job that is known from its row alone has no row any more."""
 
-    def __init__(self, job: ScheduledJob, services: Services, bus: Bus) -> None:
-        self.job = job
-        """The settings that are in force in this process."""
-        self.worker: str = job.worker.name
+
+class ScheduledRow:
+    """Reads the row of a scheduled job, and writes changes to it."""
+
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        request: JobRequest,
+        services: ClientServices,
+        bus: Bus,
+        *,
+        may_create: bool = True,
+    ) -> None:
+        self.recurrence: Recurrence = recurrence
+        """How the scheduled job recurs while it has no row."""
+        self.request: JobRequest = request
+        """The request of each run while there is no row."""
         self.bus = bus
-        self.policy: RetryPolicy = RetryPolicy(max_retries=job.max_retries, backoff=job.backoff)
         self.pending: list[Change] = []
         """The changes that are not in the row yet, oldest first."""
         self.removed: bool = False
         self.wakeup: Wakeup = Wakeup()
         """Set when the row may need a change."""
+        self._may_create = may_create
         self._services = services
         self._random = Random()
         self._lock = Lock()
         self._notified = services.wakeups.subscribe([self.worker])
         self._unconfirmed: tuple[UUID, Occurrence | None] | None = None
-        self.add(self._as_configured())
+
+    @property
+    def name(self) -> str:
+        """The name of the scheduled job."""
+        return self.recurrence.name
+
+    @property
+    def worker(self) -> str:
+        """The name of its worker."""
+        return self.request.name
 
     def add(self, change: Change) -> None:
         """Add a change; it will be applied even if the caller is cancelled."""
         self.pending.append(change)
         self.wakeup.set()
 
-    def remove(self) -> None:
-        """Drop all other changes, plan no run after the current one, and delete the row."""
-        self.removed = True
-        self.pending.clear()
-        self.add(Change(unchanged, begun_too=True))
+    def follow(self, schedule: Schedule) -> None:
+        """Follow another schedule from now on."""
+        self.recurrence = evolve(self.recurrence, schedule=schedule.text)
 
     def close(self) -> None:
-        """End its subscriptions and its listeners."""
+        """End its subscriptions."""
         self._services.wakeups.unsubscribe(self._notified)
-        self.bus.remove_listeners()
 
     async def current(self) -> Job | None:
         """Return the stored row, or None if there is none that can be read."""
-        find, key = self._services.store.find_unique, self.job.recurrence.unique_key
+        find, key = self._services.store.find_unique, self.recurrence.unique_key
         try:
             return await self._services.dispatch.call(find, self.worker, key)
         except UnreadableJobError as error:
             await set_apart(self._services, [error.job])
             return None
 
-    async def maintain(self) -> None:
-        """Apply pending changes; plan again a row that is missing or waits too long."""
-        if not self.removed:  # also if a change waits for a run that waits too long itself
-            current = await self.current()
-            if current is None or await self._is_foreign(current):
-                if not self.pending:
-                    self.add(self._as_configured())
-            elif await self._is_ahead(current):
-                self.add(Change(put_right, begun_too=True))
-        await self.apply_pending()
-
-    async def try_to_apply(self) -> None:
-        """Apply pending changes, unless another task or process is in the way."""
-        try:
-            self._lock.acquire_nowait()
-        except WouldBlock:  # another task is applying them
-            return
-        try:
-            if self.pending:
-                await self._step()
-        finally:
-            self._lock.release()
-
-    def clock_was_set(self) -> None:
-        """See `Scheduled.clock_was_set`."""
-        self.wakeup.set()
-
     async def apply_pending(self) -> None:
         """Apply the pending changes; they stay pending while this process runs the row.
 
         Waits while another process runs the row, unless this application stops.
+
+        Raises:
+            RowMissingError: There is no row, and it must not be created.
         """
         await raise_if_cancelled()  # before the lock, which calls AnyIO's own check
         async with self._lock:
@@ -144,66 +119,16 @@ class ScheduledRow:
                 with move_on_after(RECHECK):
                     await self._notified.wait()
 
-    async def apply_at_the_end(self) -> None:
-        """Try once more to apply changes that no later start would make by itself.
-
-        All runs have ended, and the application ends: if it fails now, `QueueError` is emitted
-        and the changes are lost.
-        """
-        if all(change.configured for change in self.pending):
-            return
-        try:
-            await self.apply_pending()
-        except (StoreError, *IMPOSSIBLE) as error:
-            self.bus.emit(QueueError, self.job.name, error)
-
-    def follower(self, ended: Job, now: datetime, *, dropped: bool) -> NewJob | None:
-        """See `Scheduled.follower`; it includes the pending changes."""
-        if ended.occurrence is None or self.removed:
-            return None
-        begin = partial(self._planned_after, ended.occurrence, dropped=dropped)
-        try:
-            new = self._changed(begin, now, ended)
-        except NoOccurrenceError as error:
-            self.bus.emit(QueueError, self.job.name, error)
-            return None
-        return evolve(new, after=ended.reservation)
-
-    def run_settled(self, followers: Sequence[PlannedRun]) -> None:
-        """See `Scheduled.run_settled`; the changes in the next run are no longer pending."""
-        for run in followers:
-            self._drop(run.changes)
-        if self.pending:
-            self.wakeup.set()
-
-    def _planned_after(self, ended: Occurrence, now: datetime, *, dropped: bool) -> Occurrence:
-        step = instead_of if dropped else following
-        if not is_plausible(ended, self.job.name):
-            return first(self.job.recurrence, now)
-        try:
-            planned = step(ended, now)
-        except ScheduleValidationError:  # of a newer version, or an unknown time zone
-            planned = evolve(first(self.job.recurrence, max(now, ended.at)), previous=ended.at)
-        was_set_back = planned.previous is not None and planned.previous > now
-        return put_right(planned, now) if was_set_back else planned
-
     async def _is_foreign(self, current: Job) -> bool:
         """Whether to replace the row because it was not planned for this scheduled job.
 
         A reserved row is ended by its owner alone.
         """
-        plan, time = self.job.recurrence, self._services.time
+        plan, time = self.recurrence, self._services.time
         if current.reserved_by is not None or not is_foreign(current, plan, time.now()):
             return False
         await self._compare_clocks()  # the store's clock may have been set
         return is_foreign(current, plan, time.now())
-
-    async def _is_ahead(self, current: Job) -> bool:
-        """Whether its time must be corrected, because the store's clock was set back."""
-        time = self._services.time
-        if time.is_unsure or is_ahead(current, time.now()):
-            await self._compare_clocks()
-        return is_ahead(current, time.now())
 
     async def _compare_clocks(self) -> None:
         services = self._services
@@ -217,13 +142,16 @@ class ScheduledRow:
         is_theirs = current is not None and await self._is_foreign(current)
         if current is not None and not is_theirs and self._is_deferred(current):
             return True
+        if current is None and not self._may_create:
+            raise RowMissingError
         new = self._wanted(None if is_theirs else current)
         if current is None:
             done = new is None or await self._store_first(new)
         elif new is not None and _is_same(current, new):
             done = True
         else:
-            done = current.reserved_by is None and await self._replace(current, new)
+            is_free = is_theirs or not self._must_end_first(current)
+            done = is_free and await self._replace(current, new)
         if done:
             self._drop(pending)
         return done
@@ -237,14 +165,19 @@ class ScheduledRow:
             return None
         before = None if current is None else current.occurrence
         return self._changed(
-            lambda now: before or first(self.job.recurrence, now),
+            lambda now: before or first(self.recurrence, now),
             self._services.time.now(),
             current,
         )
 
-    def _is_deferred(self, current: Job) -> bool:
+    def _is_deferred(self, current: Job) -> bool:  # noqa: ARG002 - overridden
+        """Whether the changes wait for the end of a run, and another task makes them then."""
+        return False
+
+    def _must_end_first(self, current: Job) -> bool:
+        """Whether a run has begun that must end before the changes are written."""
         if current.reserved_by is not None:
-            return self._services.is_running(current.id)
+            return True
         return has_begun(current) and not any(one.begun_too for one in self.pending)
 
     async def _store_first(self, new: NewJob) -> bool:
@@ -288,10 +221,10 @@ class ScheduledRow:
         self._unconfirmed = None
         if now is not None and not now.paused:
             if before is None:
-                self.bus.emit(OccurrencePlanned, self.job.name, now.at)
+                self.bus.emit(OccurrencePlanned, self.name, now.at)
             elif (before.at, before.paused) != (now.at, now.paused):
-                self.bus.emit(OccurrenceReplanned, self.job.name, before.at, now.at)
-        self._services.announce([self.worker])
+                self.bus.emit(OccurrenceReplanned, self.name, before.at, now.at)
+        self._services.announce(Notice(frozenset({self.worker})))
 
     def _changed(
         self, begin: Callable[[datetime], Occurrence], now: datetime, job: Job | None
@@ -302,7 +235,7 @@ class ScheduledRow:
         has ended or cannot be read, `QueueError` is emitted and the change is dropped.
         """
         if job is None:
-            asked = self.job.run_request()
+            asked = self.request
         else:
             asked = JobRequest(job.name, job.payload).priority(job.priority)
         planned = begin(now)
@@ -310,16 +243,12 @@ class ScheduledRow:
             try:
                 planned = change.step(planned, now)
             except IMPOSSIBLE as error:
-                self.bus.emit(QueueError, self.job.name, error)
+                self.bus.emit(QueueError, self.name, error)
                 self.pending.remove(change)
             else:
                 asked = change.request or asked
         run = PlannedRun(tuple(self.pending), planned, now, begin, asked, self._random)
         return NewJob(new_id(), run.request(), plan=run)
-
-    def _as_configured(self) -> Change:
-        step = partial(restarted, recurrence=self.job.recurrence)
-        return Change(step, request=self.job.run_request(), configured=True)
 
 
 def _is_same(current: Job, new: NewJob) -> bool:

@@ -13,10 +13,10 @@ from anyio import create_task_group, move_on_after, sleep
 
 from bgjobs._core.config import Queue, ScheduledJob
 from bgjobs._runtime.queues.consumer import Consumer
-from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.queues.state import QueueState
+from bgjobs._runtime.scheduled.kept_row import KeptRow
 from bgjobs._runtime.scheduled.planner import IMPOSSIBLE
-from bgjobs._runtime.scheduled.row import ScheduledRow
-from bgjobs._runtime.services import Services
+from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import QueueError
 
@@ -37,7 +37,7 @@ def queue_of(job: ScheduledJob) -> Queue:
 
 
 async def run_scheduled(
-    row: ScheduledRow, queue: QueueControl, services: Services, node: str
+    row: KeptRow, queue: QueueState, services: WorkerServices, node: str
 ) -> None:
     """Run the occurrences until the queue is stopped or the scheduled job is removed."""
     await _prepare(row)
@@ -47,13 +47,13 @@ async def run_scheduled(
         tasks.cancel_scope.cancel()
 
 
-async def _prepare(row: ScheduledRow) -> None:
+async def _prepare(row: KeptRow) -> None:
     """Write the row before its run can begin, if that is possible at once."""
     with move_on_after(PREPARATION), suppress(StoreError, *IMPOSSIBLE):
         await row.try_to_apply()
 
 
-async def _maintain(row: ScheduledRow, queue: QueueControl, services: Services) -> None:
+async def _maintain(row: KeptRow, queue: QueueState, services: WorkerServices) -> None:
     """Apply changes at once, and check the row at every poll interval."""
     tries = 0
     while not row.removed or row.pending:
@@ -62,12 +62,12 @@ async def _maintain(row: ScheduledRow, queue: QueueControl, services: Services) 
         try:
             await row.maintain()
         except StoreUnavailableError as error:
-            row.bus.emit(QueueError, row.job.name, error)
+            row.bus.emit(QueueError, row.name, error)
             await sleep(services.dispatch.retry_delay(tries))
             tries += 1
             row.wakeup.set()
         except IMPOSSIBLE as error:
-            row.bus.emit(QueueError, row.job.name, error)
+            row.bus.emit(QueueError, row.name, error)
         else:
             tries = 0
     queue.stop(math.inf)  # a handler that still runs, as of an extra run, has unlimited time

@@ -1,6 +1,6 @@
 """The children of one running application, and how they are started.
 
-services       notifier, heartbeat, commands, monitor, watch, pruner; they end after the queues
+services       heartbeat, commands, monitor, watch, pruner; they end after the queues
 '- queues      queues and scheduled jobs, one child each; they end when they are stopped
 """
 
@@ -18,12 +18,13 @@ from bgjobs._runtime.leases.monitor import Monitor
 from bgjobs._runtime.notifications.commands import CommandListener
 from bgjobs._runtime.notifications.listener import ChangeListener
 from bgjobs._runtime.queues.consumer import Consumer
-from bgjobs._runtime.queues.state import QueueControl
+from bgjobs._runtime.queues.handle import QueueControl
+from bgjobs._runtime.queues.state import QueueState
 from bgjobs._runtime.scheduled.handle import ScheduledJobControl
-from bgjobs._runtime.scheduled.row import ScheduledRow
+from bgjobs._runtime.scheduled.kept_row import KeptRow
 from bgjobs._runtime.scheduled.runner import queue_of, run_scheduled
-from bgjobs._runtime.services import Services
 from bgjobs._runtime.supervision.supervisor import Child, Supervisor
+from bgjobs._runtime.worker_services import WorkerServices
 from bgjobs.errors import ConfigError
 from bgjobs.events import ScheduledJobRemoved
 
@@ -32,7 +33,7 @@ from bgjobs.events import ScheduledJobRemoved
 class Children:
     """Starts services, queues and scheduled jobs as tasks that the supervisor restarts."""
 
-    def __init__(self, services: Services, supervisor: Supervisor) -> None:
+    def __init__(self, services: WorkerServices, supervisor: Supervisor) -> None:
         self.queues: list[QueueControl] = []
         """In the order of the configuration."""
         self.scheduled_jobs: list[ScheduledJobControl] = []
@@ -41,12 +42,11 @@ class Children:
         self._supervisor = supervisor
         self._node = f"{socket.gethostname()}:{os.getpid()}"
         self._has_services = False
-        self._rows: dict[str, ScheduledRow] = {}
+        self._rows: dict[str, KeptRow] = {}
 
     def start(self, background: TaskGroup, queues: TaskGroup) -> None:
         """Start services in the group `background`, and the configured queues in `queues`."""
         self._background, self._queues_group = background, queues
-        self.start_service("notifier", self._services.notifier.run)
         for queue in self._services.config.queues:
             self.start_queue(queue)
         for job in self._services.config.scheduled_jobs:
@@ -63,15 +63,15 @@ class Children:
         """Run a queue until it is stopped."""
         services = self._services
         wakeup = services.wakeups.subscribe(worker.name for worker in queue.workers)
-        control = QueueControl(queue, services.bus.scoped(queue.listeners), wakeup)
+        state = QueueState(queue, services.bus.scoped(queue.listeners), wakeup)
 
         async def run() -> None:
-            await Consumer(control, services, self._node).run()
+            await Consumer(state, services, self._node).run()
 
-        self.queues.append(control)
-        self._start(control, f"queue {control.name!r}", run)
+        self.queues.append(QueueControl(state))
+        self._start(state, f"queue {state.name!r}", run)
 
-    def start_scheduled_job(self, job: ScheduledJob) -> ScheduledRow:
+    def start_scheduled_job(self, job: ScheduledJob) -> KeptRow:
         """Plan and run a scheduled job until it is stopped or removed.
 
         Raises:
@@ -80,9 +80,9 @@ class Children:
         """
         self._check_name(job.name)
         services = self._services
-        row = ScheduledRow(job, services, services.bus.scoped(job.listeners))
+        row = KeptRow(job, services, services.bus.scoped(job.listeners))
         wakeup = services.wakeups.subscribe([job.worker.name])
-        queue = QueueControl(queue_of(job), row.bus, wakeup, is_scheduled=True)
+        queue = QueueState(queue_of(job), row.bus, wakeup, is_scheduled=True)
 
         async def run() -> None:
             await run_scheduled(row, queue, services, self._node)
@@ -95,7 +95,7 @@ class Children:
         self._start(queue, f"scheduled job {job.name!r}", run)
         return row
 
-    def remove_scheduled_job(self, control: ScheduledJobControl) -> ScheduledRow:
+    def remove_scheduled_job(self, control: ScheduledJobControl) -> KeptRow:
         """Remove a scheduled job; its child ends once its row is deleted."""
         row = self._rows[control.name]
         self.scheduled_jobs.remove(control)
@@ -117,23 +117,23 @@ class Children:
                 [f"scheduled_jobs: {name!r} was removed, but a run has not ended"]
             )
 
-    def _start(
-        self, control: QueueControl, name: str, run: Callable[[], Awaitable[None]]
-    ) -> None:
+    def _start(self, queue: QueueState, name: str, run: Callable[[], Awaitable[None]]) -> None:
         if not self._has_services:
             self._has_services = True
             self._start_services()
-        self._services.queues.append(control)
+        self._services.queues.append(queue)
+        self._services.workers.add(queue.config.workers)
         self._queues_group.start_soon(
-            self._keep_queue, Child(name, run, control.bus, control.stopped), control
+            self._keep_queue, Child(name, run, queue.bus, queue.stopped), queue
         )
 
-    async def _keep_queue(self, child: Child, control: QueueControl) -> None:
+    async def _keep_queue(self, child: Child, queue: QueueState) -> None:
         await self._supervisor.supervise(child, self._queues_group.cancel_scope)
         # While the application stops, handlers may still enqueue jobs for its workers.
         if not self._services.lifecycle.is_ending:
-            self._services.queues.remove(control)
-        self._services.wakeups.unsubscribe(control.jobs_available)
+            self._services.queues.remove(queue)
+            self._services.workers.remove(queue.config.workers)
+        self._services.wakeups.unsubscribe(queue.jobs_available)
 
     def _start_services(self) -> None:
         services = self._services

@@ -15,10 +15,11 @@ from attrs import field, frozen
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import RestartTolerance
+from bgjobs._core.exceptions import unwrapped
 from bgjobs._runtime.bus import Bus, callback_error
 from bgjobs._runtime.cancellation import clear_native_cancellation
 from bgjobs.backoff import delay_of
-from bgjobs.errors import BgJobsError, LeaseLostError, unwrapped
+from bgjobs.errors import BgJobsError, LeaseLostError
 from bgjobs.events import ChildCrashed, ChildRestarted, QueueError, RestartLimitExceeded
 
 

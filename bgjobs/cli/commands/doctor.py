@@ -50,8 +50,8 @@ def versions() -> Iterator[str]:
 
 
 def _diagnose(session: CommandSession, config: bgjobs.Config) -> Sequence[bgjobs.Finding]:
-    async def diagnose(admin: bgjobs.Admin) -> Sequence[bgjobs.Finding]:
-        found = await admin.diagnose()
+    async def diagnose(client: bgjobs.Client) -> Sequence[bgjobs.Finding]:
+        found = await client.admin.diagnose()
         return [*found, lease_margin(config, await loop_lag())]
 
     try:

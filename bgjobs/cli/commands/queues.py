@@ -26,7 +26,7 @@ def queues(context: click.Context, *, with_json: bool) -> None:
         return
     session = context.ensure_object(CommandSession)
     config = session.config
-    rows = session.run(lambda admin: queue_rows(admin, config))
+    rows = session.run(lambda client: queue_rows(client, config))
     terminal.answer(
         lambda: [as_json.queue(row) for row in rows],
         lambda: tables.queues(rows),
@@ -43,7 +43,7 @@ def pause(session: CommandSession, name: str) -> None:
     This applies to all nodes. Jobs that are running finish.
     """
     check_queue(session.config, name)
-    session.run(lambda admin: admin.pause_queue(name))
+    session.run(lambda client: client.admin.pause_queue(name))
     terminal.line(f"paused queue {name} on all nodes")
 
 
@@ -53,7 +53,7 @@ def pause(session: CommandSession, name: str) -> None:
 def resume(session: CommandSession, name: str) -> None:
     """Start jobs of this queue again."""
     check_queue(session.config, name)
-    session.run(lambda admin: admin.resume_queue(name))
+    session.run(lambda client: client.admin.resume_queue(name))
     terminal.line(f"resumed queue {name} on all nodes")
 
 
@@ -65,7 +65,7 @@ def owners(session: CommandSession, *, with_json: bool) -> None:
 
     An owner is one start of one queue.
     """
-    found = session.run(lambda admin: admin.owners())
+    found = session.run(lambda client: client.admin.owners())
     terminal.answer(
         lambda: [as_json.owner(one) for one in found],
         lambda: tables.owners(found, datetime.now(UTC), _short_ids(found)),

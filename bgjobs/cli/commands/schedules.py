@@ -24,7 +24,7 @@ def schedules() -> None:
 @pass_session
 def list_schedules(session: CommandSession, *, with_json: bool) -> None:
     """List the scheduled jobs with the next run of each."""
-    states = session.run(lambda admin: admin.schedules())
+    states = session.run(lambda client: client.admin.schedules())
     terminal.answer(
         lambda: [as_json.schedule(state) for state in states],
         lambda: tables.schedules(states, datetime.now(UTC), session.zone),
@@ -70,10 +70,9 @@ def _preview(job: bgjobs.ScheduledJob, count: int) -> str:
 @pass_session
 def trigger(session: CommandSession, name: str, *, with_json: bool) -> None:
     """Run a scheduled job once now, in addition to its planned runs."""
-    check_schedule(session.config, name)
-    job = session.run(lambda admin: admin.schedule(name).trigger())
+    job = session.run(lambda client: client.admin.schedule(name).trigger())
     if with_json:
-        terminal.json(as_json.job(job, "waiting"))
+        terminal.json(as_json.job(job))
     else:
         terminal.line(f"enqueued {job.id}")
 
@@ -86,8 +85,7 @@ def pause(session: CommandSession, name: str) -> None:
 
     This applies to all nodes.
     """
-    check_schedule(session.config, name)
-    session.run(lambda admin: admin.schedule(name).pause())
+    session.run(lambda client: client.admin.schedule(name).pause())
     terminal.line(f"paused schedule {name} on all nodes")
 
 
@@ -99,6 +97,5 @@ def resume(session: CommandSession, name: str) -> None:
 
     Runs that were missed meanwhile are not made up.
     """
-    check_schedule(session.config, name)
-    session.run(lambda admin: admin.schedule(name).resume())
+    session.run(lambda client: client.admin.schedule(name).resume())
     terminal.line(f"resumed schedule {name} on all nodes")

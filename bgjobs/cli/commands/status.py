@@ -33,16 +33,17 @@ class _Status:
 def status(session: CommandSession, *, with_json: bool) -> None:
     """Show the store, its jobs, queues and schedules."""
     config = session.config
-    found = session.run(lambda admin: _read(admin, config))
+    found = session.run(lambda client: _read(client, config))
     terminal.answer(lambda: _as_json(found), lambda: _drawn(found), with_json=with_json)
 
 
-async def _read(admin: bgjobs.Admin, config: bgjobs.Config) -> _Status:
+async def _read(client: bgjobs.Client, config: bgjobs.Config) -> _Status:
+    admin = client.admin
     return _Status(
         config.store.label,
         await admin.schema(),
-        await admin.count(at_most=COUNT_LIMIT),
-        await queue_rows(admin, config),
+        await client.count(at_most=COUNT_LIMIT),
+        await queue_rows(client, config),
         len(await admin.owners()),
         await admin.schedules(),
         await admin.unhandled(),

@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 import bgjobs
+from bgjobs._core.exceptions import unwrapped
 from bgjobs._core.text import visible
 from bgjobs.cli import snapshot as snapshots
 from bgjobs.cli.errors import one_line
@@ -20,8 +21,7 @@ from bgjobs.cli.output import as_json, tables, terminal
 from bgjobs.cli.output.formats import absolute_time, iso_time, short_duration
 from bgjobs.cli.session import CommandSession, pass_session
 from bgjobs.cli.snapshot import Ended, Outage, Rate, Snapshot, rate
-from bgjobs.cli.states import AnyJob, State
-from bgjobs.errors import StoreUnavailableError, unwrapped
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import Event, StoreFailed
 
 _NO_ANSWER_AFTER = 2.0
@@ -74,19 +74,19 @@ class _WatchLoop:
         if isinstance(event, StoreFailed):
             self.reason = str(event.error)
 
-    async def run(self, admin: bgjobs.Admin) -> None:
+    async def run(self, client: bgjobs.Client) -> None:
         with anyio.CancelScope() as scope:
             while True:
-                await self._show_next(admin, datetime.now(UTC), scope)
+                await self._show_next(client, datetime.now(UTC), scope)
                 self._count_down(scope)
                 await anyio.sleep(self.interval)
 
     async def _show_next(
-        self, admin: bgjobs.Admin, began: datetime, scope: anyio.CancelScope
+        self, client: bgjobs.Client, began: datetime, scope: anyio.CancelScope
     ) -> None:
         self.reason = "there is no answer yet"
         try:
-            found = await self._take(admin, began, scope)
+            found = await self._take(client, began, scope)
         except StoreUnavailableError as error:
             self.away_since = self.away_since or began
             self.view.outage(Outage(self.away_since, datetime.now(UTC), str(error)))
@@ -95,16 +95,16 @@ class _WatchLoop:
             self.last, self.away_since = found, None
 
     async def _take(
-        self, admin: bgjobs.Admin, began: datetime, scope: anyio.CancelScope
+        self, client: bgjobs.Client, began: datetime, scope: anyio.CancelScope
     ) -> Snapshot:
         """Take a snapshot, and show an outage while the call to the store is retried."""
         answers: list[Snapshot] = []
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._show_outage, self.away_since or began, scope)
-                found = await snapshots.take_snapshot(admin, self.config)
+                found = await snapshots.take_snapshot(client, self.config)
                 answers.append(
-                    await _with_short_ids(admin, found)
+                    await _with_short_ids(client, found)
                     if isinstance(self.view, _LiveView)
                     else found
                 )
@@ -130,9 +130,9 @@ class _WatchLoop:
                 scope.cancel()
 
 
-async def _with_short_ids(admin: bgjobs.Admin, found: Snapshot) -> Snapshot:
+async def _with_short_ids(client: bgjobs.Client, found: Snapshot) -> Snapshot:
     ids = [job.id for job in (*found.running, *found.failed)]
-    return evolve(found, ids=await short_ids(admin, ids))
+    return evolve(found, ids=await short_ids(client, ids))
 
 
 class _View(Protocol):
@@ -203,8 +203,8 @@ def snapshot_json(before: Snapshot | None, now: Snapshot) -> dict[str, as_json.J
         "queues": [
             {**as_json.queue(row), **_rates_json(before, now, row.name)} for row in now.queues
         ],
-        "running": [as_json.job(job, "running") for job in now.running],
-        "failed": [as_json.job(job, "failed") for job in now.failed],
+        "running": [as_json.job(job) for job in now.running],
+        "failed": [as_json.job(job) for job in now.failed],
         "unhandled": [as_json.unhandled(jobs) for jobs in now.unhandled],
     }
 
@@ -261,8 +261,7 @@ def _snapshot_parts(
     if now.running:
         parts.append(_running(now))
     if now.failed:
-        failed: list[tuple[State, AnyJob]] = [("failed", job) for job in now.failed]
-        parts.append(tables.jobs(failed, now.at, now.ids))
+        parts.append(tables.jobs(now.failed, now.at, now.ids))
     return parts
 
 

@@ -5,21 +5,26 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import bgjobs
-from bgjobs._core.timeline import TimelineEntry
+from bgjobs._core.history import HistoryEntry, PastEnd
 from bgjobs.cli.output.formats import iso_time
 from bgjobs.cli.snapshot import QueueRow
-from bgjobs.cli.states import AnyJob, State, headline, last_error
+from bgjobs.cli.states import Row, headline, last_error, state_time
 from bgjobs.schedules import Preview
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
-def job(found: AnyJob, state: State) -> dict[str, Json]:
+def row(found: Row) -> dict[str, Json]:
+    """Return a job or an unreadable row as lists show it."""
+    return unreadable(found) if isinstance(found, bgjobs.UnreadableJob) else job(found)
+
+
+def job(found: bgjobs.AnyJob) -> dict[str, Json]:
     """Return one job as lists show it."""
     return {
         "id": str(found.id),
         "worker": found.name,
-        "state": state,
+        "state": found.state,
         "priority": found.priority,
         "attempts": found.attempts,
         "crashes": found.crashes,
@@ -28,33 +33,61 @@ def job(found: AnyJob, state: State) -> dict[str, Json]:
         "available_at": iso_time(found.available_at),
         "reserved_at": iso_time(found.reserved_at),
         "reserved_by": None if found.reserved_by is None else str(found.reserved_by),
-        "ended_at": _ended(found),
+        "ended_at": None if isinstance(found, bgjobs.Job) else iso_time(state_time(found)),
         "unique_key": found.unique_key,
         "schedule": None if found.occurrence is None else found.occurrence.recurrence.name,
         "metadata": dict(found.metadata),
         "error": headline(last_error(found)) or None,
+        "reason": found.reason if isinstance(found, bgjobs.CancelledJob) else None,
+        "cancelled_by": found.cancelled_by if isinstance(found, bgjobs.CancelledJob) else None,
     }
 
 
-def _ended(found: AnyJob) -> str | None:
-    if isinstance(found, bgjobs.SucceededJob):
-        return iso_time(found.succeeded_at)
-    return iso_time(found.failed_at) if isinstance(found, bgjobs.FailedJob) else None
-
-
 def whole_job(
-    found: AnyJob, state: State, entries: Sequence[TimelineEntry], *, with_payload: bool
+    found: bgjobs.AnyJob, entries: Sequence[bgjobs.TimelineEntry], *, with_payload: bool
 ) -> dict[str, Json]:
-    """Return one job with its timeline."""
-    shown = job(found, state)
+    """Return one job with its timeline, and with its history as it is stored."""
+    shown = job(found)
     shown["error"] = last_error(found)
     shown["timeline"] = [
-        {"at": iso_time(entry.at), "what": entry.what, "error": entry.error}
+        {
+            "at": iso_time(entry.at),
+            "what": entry.what,
+            "error": entry.error,
+            "queue": entry.queue,
+            "node": entry.node,
+            "by": entry.by,
+        }
         for entry in entries
     ]
+    shown["history"] = [_past(entry) for entry in found.history]
     if with_payload:
         shown["payload"] = payload(found.payload)
     return shown
+
+
+def _past(found: HistoryEntry) -> dict[str, Json]:
+    if isinstance(found, PastEnd):
+        return {
+            "kind": "end",
+            "state": found.state,
+            "at": iso_time(found.at),
+            "text": found.text,
+            "by": found.by,
+            "retried_at": iso_time(found.retried_at),
+            "retried_by": found.retried_by,
+        }
+    return {
+        "kind": "reservation",
+        "number": found.number,
+        "owner": str(found.owner),
+        "queue": found.queue,
+        "node": found.node,
+        "attempt": found.attempt,
+        "reserved_at": iso_time(found.reserved_at),
+        "ended_at": iso_time(found.ended_at),
+        "ended": found.ended,
+    }
 
 
 def unreadable(found: bgjobs.UnreadableJob, *, with_payload: bool = False) -> dict[str, Json]:
@@ -66,7 +99,7 @@ def unreadable(found: bgjobs.UnreadableJob, *, with_payload: bool = False) -> di
     }
     return {
         "id": str(found.id),
-        "state": "unreadable",
+        "state": found.state,
         "table": found.table,
         "reason": found.reason,
         "found_at": iso_time(found.found_at),
@@ -91,6 +124,7 @@ def counts(found: bgjobs.Counts) -> dict[str, Json]:
         "running": found.running,
         "succeeded": found.succeeded,
         "failed": found.failed,
+        "cancelled": found.cancelled,
     }
 
 

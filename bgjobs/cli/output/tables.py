@@ -9,7 +9,6 @@ from rich.text import Text
 
 import bgjobs
 from bgjobs._core.text import visible, visible_lines
-from bgjobs._core.timeline import TimelineEntry
 from bgjobs.cli.output.formats import (
     absolute_time,
     relative_time,
@@ -18,18 +17,12 @@ from bgjobs.cli.output.formats import (
 )
 from bgjobs.cli.output.layout import Column, Facts, Grid
 from bgjobs.cli.snapshot import QueueRow
-from bgjobs.cli.states import (
-    COUNT_LIMIT,
-    AnyJob,
-    State,
-    headline,
-    last_error,
-    state_time,
-)
+from bgjobs.cli.states import COUNT_LIMIT, headline, last_error, state_time
 
 _COLOURS = {
     "running": "cyan",
     "failed": "red",
+    "cancelled": "magenta",
     "succeeded": "green",
     "delayed": "yellow",
     "paused": "yellow",
@@ -38,10 +31,9 @@ _COLOURS = {
     "problem": "red",
 }
 
-_NUMBERS = {
-    *("attempts", "owners", "waiting", "delayed", "running", "succeeded", "failed"),
-    *("succeeded/s", "failed/s"),
-}
+_COUNTED = ("waiting", "delayed", "running", "succeeded", "failed", "cancelled")
+"""The states of jobs in the order in which their numbers are shown."""
+_NUMBERS = {"attempts", "owners", "succeeded/s", "failed/s", *_COUNTED}
 """Columns that are aligned to the right."""
 _MAX_LENGTH = 1_000
 """Characters of one value that are shown."""
@@ -92,40 +84,47 @@ def stacked(*parts: RenderableType) -> Group:
 
 
 def jobs(
-    found: Sequence[tuple[State, AnyJob]], now: datetime, ids: Mapping[UUID, str] | None = None
+    found: Sequence[bgjobs.AnyJob], now: datetime, ids: Mapping[UUID, str] | None = None
 ) -> Grid:
     """Draw a list of jobs, with a column of states only if they differ.
 
     Args:
-        found: The jobs and their states.
+        found: The jobs.
         now: The time from which ages are counted.
         ids: The short forms of ids; ids that are missing here are shown whole.
     """
     known = ids or {}
-    several_states = len({state for state, _ in found}) > 1
+    several_states = len({job.state for job in found}) > 1
+    cancelled = [isinstance(job, bgjobs.CancelledJob) for job in found]
+    text = "error" if not any(cancelled) else "reason" if all(cancelled) else "error or reason"
     return table(
-        ("id", "worker", *(["state"] if several_states else []), "when", "error"),
+        ("id", "worker", *(["state"] if several_states else []), "when", text),
         [
             (
                 known.get(job.id, str(job.id)),
                 job.name,
-                *([state] if several_states else []),
+                *([job.state] if several_states else []),
                 relative_time(state_time(job), now),
-                headline(last_error(job)),
+                headline(_reason_or_error(job)),
             )
-            for state, job in found
+            for job in found
         ],
-        truncated="error",
+        truncated=text,
     )
 
 
-def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Facts:
+def _reason_or_error(job: bgjobs.AnyJob) -> str | None:
+    return job.reason if isinstance(job, bgjobs.CancelledJob) else last_error(job)
+
+
+def job(found: bgjobs.AnyJob, now: datetime, zone: tzinfo | None) -> Facts:
     """Draw one job."""
     when = state_time(found)
     pairs: list[tuple[str, str | int]] = [
         ("id", str(found.id)),
         ("worker", found.name),
-        ("state", state),
+        ("state", found.state),
+        *_cancellation(found),
         ("since" if when <= now else "due", time_and_age(when, now, zone)),
         ("created", time_and_age(found.created_at, now, zone)),
         ("attempts", found.attempts),
@@ -135,9 +134,16 @@ def job(found: AnyJob, state: State, now: datetime, zone: tzinfo | None) -> Fact
     pairs += [("interruptions", found.interruptions)] if found.interruptions else []
     pairs += [("unique key", found.unique_key)] if found.unique_key else []
     pairs += [("schedule", found.occurrence.recurrence.name)] if found.occurrence else []
-    pairs += [("owner", str(found.reserved_by))] if state == "running" else []
+    pairs += [("owner", str(found.reserved_by))] if found.state == "running" else []
     pairs += [(f"metadata {name}", value) for name, value in sorted(found.metadata.items())]
     return facts(pairs)
+
+
+def _cancellation(found: bgjobs.AnyJob) -> list[tuple[str, str | int]]:
+    if not isinstance(found, bgjobs.CancelledJob):
+        return []
+    by = found.cancelled_by
+    return [("reason", found.reason), *([] if by is None else [("cancelled by", by)])]
 
 
 def unreadable(
@@ -167,7 +173,7 @@ def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | No
     return facts(
         [
             ("id", str(found.id)),
-            ("state", "unreadable"),
+            ("state", found.state),
             ("reason", found.reason),
             ("table", found.table),
             ("moved aside", "not yet" if at is None else time_and_age(at, now, zone)),
@@ -185,13 +191,20 @@ def column(value: str | int | None) -> str:
     return "null" if value is None else str(value) if isinstance(value, int) else value
 
 
-def timeline(entries: Iterable[TimelineEntry], zone: tzinfo | None) -> Grid:
-    """Draw the timeline of a job."""
-    return table(
-        ("at", "what", "error"),
-        [(absolute_time(one.at, zone), one.what, headline(one.error)) for one in entries],
-        truncated="error",
-    )
+def timeline(entries: Sequence[bgjobs.TimelineEntry], zone: tzinfo | None) -> Grid:
+    """Draw the timeline of a job, without the columns of what is not known of any entry."""
+    has_reason = any(one.what == "cancelled" and one.error for one in entries)
+    text = "error or reason" if has_reason else "error"
+    columns = {
+        "at": [absolute_time(one.at, zone) for one in entries],
+        "what": [one.what for one in entries],
+        "by": [one.by or "" for one in entries],
+        "queue": [one.queue or "" for one in entries],
+        "node": [one.node or "" for one in entries],
+        text: [headline(one.error) for one in entries],
+    }
+    shown = {name: of for name, of in columns.items() if any(of)}
+    return table([*shown], zip(*shown.values(), strict=True), truncated=text)
 
 
 def trace(error: str) -> Text:
@@ -201,14 +214,7 @@ def trace(error: str) -> Text:
 
 def counts(found: bgjobs.Counts) -> list[tuple[str, str]]:
     """Return the states and the number of jobs in each, as text."""
-    pairs = [
-        ("waiting", found.waiting),
-        ("delayed", found.delayed),
-        ("running", found.running),
-        ("succeeded", found.succeeded),
-        ("failed", found.failed),
-    ]
-    return [(name, number(count)) for name, count in pairs]
+    return [(state, number(getattr(found, state))) for state in _COUNTED]
 
 
 def counts_text(found: bgjobs.Counts) -> str:
@@ -227,7 +233,7 @@ def number(count: int) -> str:
 def queues(rows: Iterable[QueueRow]) -> Grid:
     """Draw the queues of an application."""
     return table(
-        ("queue", "state", "owners", "waiting", "delayed", "running", "succeeded", "failed"),
+        ("queue", "state", "owners", *_COUNTED),
         [
             (
                 row.name,

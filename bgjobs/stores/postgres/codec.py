@@ -1,31 +1,36 @@
 """How values become parameters of statements, and rows become jobs.
 
-Arrays are written in PostgreSQL's binary format here, each in one go. The driver would ask
-every element for its type and quote every text, which was two thirds of the client's time for
-storing a thousand jobs. The format is that of `array_recv` in
-`src/backend/utils/adt/arrayfuncs.c`; all numbers are big-endian.
-
 Timestamps arrive as the server's count of microseconds. The driver's own loader converts them
 to the session's time zone, in which a time at the end of the calendar may not be representable,
 and takes half of the time of reading a job.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from struct import Struct
-from typing import Any, final
+from typing import Any
 from uuid import UUID
 
-from attrs import field, frozen
-from psycopg.adapt import Buffer, Dumper
-from psycopg.pq import Format
-
-from bgjobs._core.jobs import CANCELLED, FailedJob, UnreadableJob
-from bgjobs._core.settlements import Fail, Requeue, Settlement
+from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
+from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement
 from bgjobs._core.timestamps import MICROSECOND, as_instant
-from bgjobs.stores.decoder import Decoder
-from bgjobs.stores.json_columns import dump_errors, dump_metadata, dump_occurrence
+from bgjobs.stores.columns import FAILED, SETTLED
+from bgjobs.stores.decoder import Decoder, as_of
+from bgjobs.stores.json_columns import (
+    dump_errors,
+    dump_history,
+    dump_metadata,
+    dump_occurrence,
+)
+from bgjobs.stores.postgres.arrays import (
+    EPOCH,
+    bigints,
+    column_array,
+    integers,
+    texts,
+    unique_names,
+    uuids,
+)
 from bgjobs.stores.types import NewJob
 
 Row = tuple[Any, ...]
@@ -33,94 +38,7 @@ Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 """Values for a statement; of many types, hence Any."""
 
-EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""From which the server counts microseconds."""
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-_UUID, _TEXT, _SMALLINT, _INTEGER, _BIGINT, _TIMESTAMPTZ = 2950, 25, 21, 23, 20, 1184
-"""The object ids of the elements' types, the same on every server."""
-_HEADER = Struct(">iiIii").pack
-_LENGTH = Struct(">i").pack
-_NULL, _UUID_LENGTH = _LENGTH(-1), _LENGTH(16)
-_INT2, _INT4, _INT8 = Struct(">ih").pack, Struct(">ii").pack, Struct(">iq").pack
-"""A number of 2, 4 or 8 bytes after its length."""
-
-
-@final
-@frozen
-class Array:
-    """A parameter in binary format; the statement names its type."""
-
-    data: bytes = field(repr=False)
-
-
-@final
-class ArrayDumper(Dumper):
-    """Passes the bytes of an `Array` to the driver."""
-
-    format = Format.BINARY
-
-    def dump(self, obj: Array) -> Buffer:
-        """Return the bytes."""
-        return obj.data
-
-
-def uuids(values: Sequence[UUID]) -> Array:
-    """Return a uuid[]."""
-    return _array(_UUID, len(values), [_UUID_LENGTH + one.bytes for one in values])
-
-
-def texts(values: Sequence[str | None]) -> Array:
-    """Return a text[]."""
-    parts: list[bytes] = []
-    for one in values:
-        if one is None:
-            parts.append(_NULL)
-        else:
-            encoded = one.encode()
-            parts += (_LENGTH(len(encoded)), encoded)
-    return _array(_TEXT, len(values), parts)
-
-
-def smallints(values: Sequence[int]) -> Array:
-    """Return a smallint[]."""
-    return _array(_SMALLINT, len(values), [_INT2(2, one) for one in values])
-
-
-def integers(values: Sequence[int]) -> Array:
-    """Return an integer[]."""
-    return _array(_INTEGER, len(values), [_INT4(4, one) for one in values])
-
-
-def bigints(values: Sequence[int | None]) -> Array:
-    """Return a bigint[]."""
-    return _int8s(_BIGINT, values)
-
-
-def timestamps(values: Sequence[datetime | None]) -> Array:
-    """Return a timestamptz[] of aware datetimes."""
-    counts = [None if one is None else (one - EPOCH) // MICROSECOND for one in values]
-    return _int8s(_TIMESTAMPTZ, counts)
-
-
-def unique_names(names: Iterable[str]) -> Array:
-    """Return a text[] of worker names, each once."""
-    return texts(sorted(set(names)))
-
-
-def unique_ids(ids: Iterable[UUID]) -> Array:
-    """Return a uuid[] of ids, each once."""
-    return uuids(sorted(set(ids)))
-
-
-def _int8s(oid: int, values: Sequence[int | None]) -> Array:
-    return _array(oid, len(values), [_NULL if one is None else _INT8(8, one) for one in values])
-
-
-def _array(oid: int, length: int, parts: Iterable[bytes]) -> Array:
-    dimensions, may_contain_null, lower_bound = 1, 1, 1
-    header = _HEADER(dimensions, may_contain_null, oid, length, lower_bound)
-    return Array(header + b"".join(parts))
 
 
 # The jobs of a batch share a few times at which they were stored and reserved.
@@ -159,31 +77,60 @@ def _uuid(found: UUID) -> UUID:
 DECODER = Decoder(as_id=_uuid, as_owner=_uuid, as_time=exact_timestamp)
 
 
+def with_state(row: Row) -> Job | UnreadableJob:
+    """Return a live job; the last column is the time at which its state is asked for."""
+    job = DECODER.job(row[:-1])
+    return job if isinstance(job, UnreadableJob) else as_of(job, timestamp(row[-1]))
+
+
+_STORED: Mapping[str, Callable[[Any], str | None]] = {
+    "errors": dump_errors,
+    "occurrence": dump_occurrence,
+    "metadata": lambda metadata: dump_metadata(tuple(metadata.items())),
+    "history": dump_history,
+}
+"""How the attributes are stored that are no values of their column."""
+
+
 def enqueue_values(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
-    """Return the parameters of `enqueue` and `find_holder`.
+    """Return the parameters of `enqueue`, `find_holder` and `find_ended`.
 
     Jobs with unique keys are sorted by key. Two batches with the same keys then wait for each
     other in one order, and the server aborts neither as a deadlock.
     """
-    options = [new.request.options for new in jobs]
-    if any(option.unique_key is not None for option in options):
+    if any(new.request.options.unique_key is not None for new in jobs):
         jobs = sorted(
             jobs, key=lambda new: (new.request.name, new.request.options.unique_key or "")
         )
-        options = [new.request.options for new in jobs]
-    requests = [new.request for new in jobs]
+    delays = [microseconds(new.request.options.available_in) for new in jobs]
     return {
-        "ids": uuids([new.id for new in jobs]),
-        "names": texts([request.name for request in requests]),
-        "payloads": texts([request.payload for request in requests]),
-        "priorities": smallints([option.priority for option in options]),
-        "available_ats": timestamps([utc("available_at", o.available_at) for o in options]),
-        "delays": bigints([microseconds(option.available_in) for option in options]),
-        "unique_keys": texts([option.unique_key for option in options]),
-        "occurrences": texts([dump_occurrence(option.occurrence) for option in options]),
-        "metadata": texts([dump_metadata(option.metadata) for option in options]),
+        **{one: column_array(one, values) for one, values in _enqueued(jobs).items()},
+        "delays": bigints(delays),
         "now": now,
     }
+
+
+def _enqueued(jobs: Sequence[NewJob]) -> Mapping[str, list[Any]]:
+    """Return the values of each column of `ENQUEUED`, written for speed."""
+    requests = [new.request for new in jobs]
+    options = [request.options for request in requests]
+    return {
+        "id": [new.id for new in jobs],
+        "name": [request.name for request in requests],
+        "payload": [request.payload for request in requests],
+        "priority": [option.priority for option in options],
+        "available_at": [utc("available_at", option.available_at) for option in options],
+        "unique_key": [option.unique_key for option in options],
+        "occurrence": [dump_occurrence(option.occurrence) for option in options],
+        "metadata": [dump_metadata(option.metadata) for option in options],
+    }
+
+
+def _column_of(column: str, values: Sequence[object]) -> list[Any]:
+    """Return the values of a column in jobs or settlements that have it as an attribute."""
+    found = [getattr(one, column) for one in values]
+    stored = _STORED.get(column)
+    return found if stored is None else [stored(one) for one in found]
 
 
 def reserve_values(
@@ -206,48 +153,27 @@ def settle_values(settlements: Sequence[Settlement], now: datetime | None) -> di
         "numbers": integers([one.reservation.number for one in ordered]),
         "now": now,
     }
-    counted = [one for one in ordered if isinstance(one, Fail | Requeue)]
+    counted = [one for one in ordered if isinstance(one, Counted)]
     if counted:
-        parameters.update(_counters(counted))
+        parameters.update(_counted_values(counted))
     return parameters
 
 
-def _counters(settlements: Sequence[Fail | Requeue]) -> Parameters:
+def _counted_values(settlements: Sequence[Counted]) -> Parameters:
+    failed = [one.error for one in settlements if isinstance(one, Fail)]
+    cancelled = [one for one in settlements if isinstance(one, Cancel)]
+    delays = [microseconds(one.delay) for one in settlements if isinstance(one, Requeue)]
     return {
-        "attempts": integers([one.attempts for one in settlements]),
-        "crashes": integers([one.crashes for one in settlements]),
-        "interruptions": integers([one.interruptions for one in settlements]),
-        "errors": texts([dump_errors(one.errors) for one in settlements]),
-        "reasons": texts([one.error for one in settlements if isinstance(one, Fail)]),
-        "delays": bigints(
-            [microseconds(one.delay) for one in settlements if isinstance(one, Requeue)]
-        ),
-        "cancelled": CANCELLED,
+        **{one: column_array(one, _column_of(one, settlements)) for one in SETTLED},
+        "reasons": texts(failed or [one.reason for one in cancelled]),
+        "authors": texts([one.by for one in cancelled]),
+        "delays": bigints(delays),
     }
 
 
 def restore_values(jobs: Sequence[FailedJob]) -> Parameters:
     """Return the parameters of `restore`."""
-    return {
-        "ids": uuids([job.id for job in jobs]),
-        "names": texts([job.name for job in jobs]),
-        "payloads": texts([job.payload for job in jobs]),
-        "priorities": smallints([job.priority for job in jobs]),
-        "attempts": integers([job.attempts for job in jobs]),
-        "crashes": integers([job.crashes for job in jobs]),
-        "interruptions": integers([job.interruptions for job in jobs]),
-        "numbers": integers([job.reservations for job in jobs]),
-        "created_ats": timestamps([job.created_at for job in jobs]),
-        "available_ats": timestamps([job.available_at for job in jobs]),
-        "reserved_ats": timestamps([job.reserved_at for job in jobs]),
-        "owners": _optional_ids([job.reserved_by for job in jobs]),
-        "unique_keys": texts([job.unique_key for job in jobs]),
-        "errors": texts([dump_errors(job.errors) for job in jobs]),
-        "occurrences": texts([dump_occurrence(job.occurrence) for job in jobs]),
-        "metadata": texts([dump_metadata(tuple(job.metadata.items())) for job in jobs]),
-        "reasons": texts([job.error for job in jobs]),
-        "failed_ats": timestamps([job.failed_at for job in jobs]),
-    }
+    return {one: column_array(one, _column_of(one, jobs)) for one in FAILED}
 
 
 def set_apart_values(found: Sequence[UnreadableJob], now: datetime | None) -> Parameters:
@@ -255,13 +181,8 @@ def set_apart_values(found: Sequence[UnreadableJob], now: datetime | None) -> Pa
     keys = [one.key for one in found]
     return {
         "ids": uuids([job_id for job_id, _, _ in keys]),
-        "owners": _optional_ids([owner for _, owner, _ in keys]),
+        "owners": uuids([owner for _, owner, _ in keys]),
         "numbers": integers([number for _, _, number in keys]),
         "reasons": texts([one.reason for one in found]),
         "now": now,
     }
-
-
-def _optional_ids(ids: Sequence[UUID | str | None]) -> Array:
-    """Return a text[], since a uuid[] could not be null in part."""
-    return texts([None if one is None else str(one) for one in ids])

@@ -15,7 +15,7 @@ from bgjobs.stores.postgres.codec import Parameters, Row
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.listener import OFF, ListenConnector
 from bgjobs.stores.postgres.pool import AnyConnection
-from bgjobs.stores.postgres.statements import NO_NAME
+from bgjobs.stores.types import Notice
 
 MANY_DEAD = 100_000
 """Dead rows. With more, and more than live ones, reservations mostly read dead rows."""
@@ -35,6 +35,8 @@ INDEXES = (
         "jobs_succeeded_by_name",
         "jobs_failed_by_name",
         "jobs_failed_words",
+        "jobs_cancelled_at",
+        "jobs_cancelled_by_name",
     ),
 )
 
@@ -211,7 +213,7 @@ def _notifications(database: PostgresDatabase, listen: ListenConnector) -> Findi
         level: Level = "ok" if listen.off_because == OFF else "warning"
         return Finding("LISTEN", level, f"queues poll: {listen.off_because}")
     try:
-        step = database.sql.notification([NO_NAME])
+        step = database.sql.notification(Notice())
         database.alone(lambda connection: database.sql.run(connection, *step))
         arrived, _, _ = select.select([source.fileno()], [], [], NOTIFICATION_TIMEOUT)
     finally:

@@ -30,7 +30,7 @@ from bgjobs.stores.postgres.writes import (
     refuses_duplicates,
     run_steps,
 )
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import NewJob, Notice
 
 _MANY = 1_000
 """Jobs from which on the server may compile the statement (JIT), which takes longer than it."""
@@ -137,7 +137,7 @@ def _steps(sql: Dialect, requests: Sequence[JobRequest], now: datetime | None) -
     ids = new_ids(len(requests))
     new = [NewJob(one, request) for one, request in zip(ids, requests, strict=True)]
     jobs = yield from enqueue_steps(sql, new, now)
-    yield [sql.notification([job.name for job in jobs])]
+    yield [sql.notification(Notice(frozenset(job.name for job in jobs)))]
     if jit == "on":
         yield [JIT_ON]
     return jobs

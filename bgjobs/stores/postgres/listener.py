@@ -6,7 +6,7 @@ nothing listens there, and queues poll.
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
@@ -16,9 +16,11 @@ from attrs import define
 from bgjobs._core.text import visible
 from bgjobs.stores.postgres.connections import Connections
 from bgjobs.stores.postgres.errors import translated
+from bgjobs.stores.postgres.notices import notice_of
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import identify
-from bgjobs.stores.postgres.statements import NO_NAME, Dialect, channel_of
+from bgjobs.stores.postgres.statements import Dialect, channel_of
+from bgjobs.stores.types import Notice
 
 _log = logging.getLogger("bgjobs.stores.postgres")
 
@@ -37,7 +39,7 @@ _SHARED = (
 
 @final
 class PostgresChangeSource:
-    """Receives the worker names that `notify` sends; `fileno` is readable when some arrived."""
+    """Receives what `notify` sends; `fileno` is readable when some of it arrived."""
 
     interval: float | None = None
 
@@ -60,11 +62,10 @@ class PostgresChangeSource:
         with translated(self._label):
             return self._connection.fileno()
 
-    def poll(self) -> Collection[str]:
-        """Return the workers with new jobs since the last call, without waiting."""
+    def poll(self) -> Notice:
+        """Return what was received since the last call, without waiting."""
         with translated(self._label):
-            found = {one.payload for one in self._connection.notifies(timeout=0)}
-        return found - {NO_NAME}
+            return notice_of(one.payload for one in self._connection.notifies(timeout=0))
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,34 +2,33 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, final
+from typing import final
 from uuid import UUID
 
 from attrs import evolve, frozen
 
-from bgjobs._core.jobs import CANCELLED, LARGEST_COUNT, FailedJob, Job, UnreadableJob
+from bgjobs._core.jobs import LARGEST_COUNT, FailedJob, Job, State, UnreadableJob
+from bgjobs._core.outcomes import Cancelled
 from bgjobs.errors import StoreError, StoreUnavailableError
-from bgjobs.stores.decoder import LONGEST_SHOWN, Table, first_of_each_job
-from bgjobs.stores.operations import (
-    ALL_FAILURES,
-    Cancellation,
-    Failures,
-    Finding,
-    LiveOwner,
-    Migration,
-)
-from bgjobs.stores.pages import FEW, FIRST_PAGE, Cursor, Listing, Page, checked, unreadable_in
+from bgjobs.stores.columns import BYTES
+from bgjobs.stores.decoder import Table, first_of_each_job
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.operations import Cancellation, Finding, LiveOwner, Migration
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.postgres import codec, diagnostics, schema
+from bgjobs.stores.postgres.arrays import unique_ids, unique_names
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.listener import ListenConnector
+from bgjobs.stores.postgres.lists import Listings
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.types import Commands
-from bgjobs.stores.values import bounded_age, commands_of, cursor_of, listing, owners_finding
+from bgjobs.stores.values import commands_of, listing, owners_finding
 
 _SET_APART: dict[Table, str] = {
     "jobs": "set_apart_live",
     "jobs_succeeded": "set_apart_succeeded",
     "jobs_failed": "set_apart_failed",
+    "jobs_cancelled": "set_apart_cancelled",
 }
 _FIND_INVALID: dict[str, tuple[Table, str]] = {
     "jobs_limits": ("jobs", "find_invalid_live"),
@@ -54,11 +53,12 @@ class PostgresOperations:
     """The operators' verbs of a `PostgresStore`; see `bgjobs.stores.operations`."""
 
     _database: PostgresDatabase
+    _listings: Listings
     _listen: ListenConnector
 
     def commands(self, owners: Collection[UUID]) -> Commands:
         """Return what these owners are asked to do."""
-        found = self._database.rows("commands", {"owners": codec.unique_ids(owners)})
+        found = self._database.rows("commands", {"owners": unique_ids(owners)})
         return commands_of(found)
 
     def pause_queue(self, name: str, *, now: datetime | None = None) -> bool:
@@ -71,13 +71,17 @@ class PostgresOperations:
         return bool(self._database.rows("resume_queue", {"name": name}))
 
     def cancel(
-        self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
+        self,
+        job_ids: Collection[UUID],
+        cancelled: Cancelled,
+        *,
+        now: datetime | None = None,
     ) -> Cancellation:
-        """End waiting jobs as failed, and ask the owners of running ones to cancel them."""
+        """End waiting jobs as cancelled; ask the owners of running ones to cancel them."""
         values = {
-            "ids": codec.unique_ids(job_ids),
-            "reason": reason,
-            "error": CANCELLED + reason,
+            "ids": unique_ids(job_ids),
+            "reason": cancelled.reason,
+            "author": cancelled.by,
             "now": codec.utc("now", now),
         }
         first, asked, later = self._all_rows(
@@ -89,7 +93,7 @@ class PostgresOperations:
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete waiting, ended and unreadable jobs, and return the ids of those deleted."""
         waiting, ended, unreadable, _ = self._all_rows(
-            {"ids": codec.unique_ids(job_ids)},
+            {"ids": unique_ids(job_ids)},
             "delete_waiting",
             "delete_ended",
             "delete_unreadable",
@@ -98,10 +102,19 @@ class PostgresOperations:
         return list(dict.fromkeys(_ids([*waiting, *ended, *unreadable])))
 
     def retry(
-        self, job_ids: Collection[UUID], *, now: datetime | None = None
+        self,
+        job_ids: Collection[UUID],
+        *,
+        by: str | None = None,
+        now: datetime | None = None,
     ) -> Sequence[UUID]:
-        """Retry failed jobs now with all their retries, and return the ids of those retried."""
-        values = {"ids": codec.unique_ids(job_ids), "now": codec.utc("now", now)}
+        """Retry failed and cancelled jobs now with all their retries; return their ids."""
+        values = {
+            "ids": unique_ids(job_ids),
+            "author": by,
+            "longest": BYTES["history"] // 2,
+            "now": codec.utc("now", now),
+        }
         return _ids(self._database.rows("retry", values))
 
     def change(
@@ -115,7 +128,7 @@ class PostgresOperations:
     ) -> Sequence[UUID]:
         """Change when waiting jobs are due, or their priority; return their ids."""
         values = {
-            "ids": codec.unique_ids(job_ids),
+            "ids": unique_ids(job_ids),
             "available_at": codec.utc("available_at", available_at),
             "delay": codec.microseconds(available_in),
             "priority": priority,
@@ -123,66 +136,15 @@ class PostgresOperations:
         }
         return _ids(self._database.rows("change", values))
 
-    def prune_worker(
+    def list_ids(
         self,
-        name: str,
-        *,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
-        limit: int,
-        skip: int = 0,
-        now: datetime | None = None,
-    ) -> int:
-        """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
-        values = {
-            "name": name,
-            "succeeded_for": codec.microseconds(bounded_age(succeeded_for)),
-            "failed_for": codec.microseconds(bounded_age(failed_for)),
-            "limit": max(0, limit),
-            "skip": max(0, skip),
-            "now": codec.utc("now", now),
-        }
-        deleted = self._all_rows(values, "prune_worker_succeeded", "prune_worker_failed")
-        return sum(map(len, deleted))
-
-    def get_failed(
-        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        """Return failed jobs, newest first; with words, those that failed last come first."""
-        names = ("get_failed", "get_worker_failed", "search_failed", "search_worker_failed")
-        found = self._failed(names, failures, page)
-        jobs = listing(map(codec.DECODER.failed, found))
-        if not failures.words:
-            return jobs
-        return Listing(jobs, unreadable_in(jobs), _cursor(found))
-
-    def get_failed_ids(
-        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
-    ) -> Sequence[UUID]:
-        """Return only their ids, in the same order."""
-        names = (
-            *("get_failed_ids", "get_worker_failed_ids"),
-            *("search_failed_ids", "search_worker_failed_ids"),
-        )
-        found = self._failed(names, failures, page)
-        return Listing(_ids(found), after=_cursor(found) if failures.words else None)
-
-    def get_waiting(
-        self,
-        name: str | None = None,
-        *,
-        delayed: bool,
+        wanted: JobFilter[State],
         page: Page = FIRST_PAGE,
+        *,
         now: datetime | None = None,
-    ) -> Sequence[Job]:
-        """Return the waiting jobs that are due, or those that are delayed, oldest first."""
-        values = {
-            "name": name,
-            "delayed": delayed,
-            "now": codec.utc("now", now),
-            **page_values(page),
-        }
-        return listing(map(codec.DECODER.job, self._database.rows("get_waiting", values)))
+    ) -> Listing[UUID]:
+        """Return the ids of the jobs of a listing, in the same order."""
+        return self._listings.ids(wanted, page, now)
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return the ids between two ids of jobs in any state, lowest first."""
@@ -196,14 +158,7 @@ class PostgresOperations:
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return the live jobs of scheduled jobs, oldest first."""
         found = self._database.rows("get_occurrences", page_values(page))
-        return listing(map(codec.DECODER.job, found))
-
-    def get_named_running(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[Job]:
-        """Return reserved jobs of one worker, or of all, oldest first."""
-        values = {"name": name, **page_values(page)}
-        return listing(map(codec.DECODER.job, self._database.rows("get_named_running", values)))
+        return listing(map(codec.with_state, found))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Return the owners with a live lease, by name."""
@@ -231,19 +186,11 @@ class PostgresOperations:
             for key, at in [moved[one.key]]
         ]
 
-    def get_unreadable(
-        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
-    ) -> Sequence[UnreadableJob]:
-        """Return unreadable rows, newest first."""
-        values = {**page_values(page), "longest": longest}
-        found = self._database.rows("get_unreadable", values)
-        return [codec.DECODER.set_apart(row, longest) for row in found]
-
-    def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
+    def find_unreadable(self, job_id: UUID, *, longest: int = 1_000) -> UnreadableJob | None:
         """Return the unreadable row with this id, or None."""
-        values = {"id": job_id, "longest": LONGEST_SHOWN}
+        values = {"id": job_id, "longest": longest}
         found = self._database.rows("find_unreadable", values)
-        return codec.DECODER.set_apart(found[0]) if found else None
+        return codec.DECODER.set_apart(found[0], longest) if found else None
 
     def count_unreadable(self, *, at_most: int | None = None) -> int:
         """Count unreadable rows, up to `at_most`."""
@@ -258,14 +205,14 @@ class PostgresOperations:
         sql, now = self._database.sql, codec.utc("now", now)
 
         def work(connection: AnyConnection) -> list[UUID]:
-            asked = {"ids": codec.unique_ids(job_ids)}
+            asked = {"ids": unique_ids(job_ids)}
             found = sql.run(connection, sql["find_set_apart"], asked)
             fit = first_of_each_job(row for row in found if codec.DECODER.may_be_put_back(row))
-            values = {"ids": codec.unique_ids(fit), "now": now}
+            values = {"ids": unique_ids(fit), "now": now}
             waiting = sql.run(connection, sql["put_back_waiting"], values)
             succeeded = sql.run(connection, sql["put_back_succeeded"], values)
-            stored = codec.unique_ids(_ids([*waiting, *succeeded]))
-            values = {"ids": codec.unique_ids(fit), "stored": stored}
+            stored = unique_ids(_ids([*waiting, *succeeded]))
+            values = {"ids": unique_ids(fit), "stored": stored}
             return _ids(sql.run(connection, sql["delete_put_back"], values))
 
         return self._database.together(work)
@@ -303,7 +250,7 @@ class PostgresOperations:
 
         def work(connection: AnyConnection) -> Sequence[UUID]:
             stored = _ids(sql.run(connection, sql["restore"], codec.restore_values(failed)))
-            retried = {"ids": codec.unique_ids(stored)}
+            retried = {"ids": unique_ids(stored)}
             live = _ids(sql.run(connection, sql["delete_restored"], retried))
             return [one for one in stored if one not in live]
 
@@ -336,53 +283,17 @@ class PostgresOperations:
         """Run statements with the same values in one transaction."""
         return self._database.all_rows([(self._database.sql[name], values) for name in names])
 
-    def _failed(
-        self, names: tuple[str, str, str, str], failures: Failures, page: Page
-    ) -> list[codec.Row]:
-        """Run one of four statements: of all workers or of one, without words or with them."""
-        everything, of_worker, search, search_few = names
-        values: dict[str, Any] = {
-            "name": failures.name,
-            "before": codec.utc("before", failures.before),
-            **page_values(page),
-        }
-        if not failures.words:
-            return self._database.rows(
-                everything if failures.name is None else of_worker, values
-            )
-        cursor = cursor_of(page)
-        words, is_prefix = checked(failures.words)
-        values |= {
-            "at": None if cursor is None else cursor.at,
-            "words": " ".join(words),
-            "suffix": ":*" if is_prefix else "",
-        }
-        return self._database.rows(search_few if self._has_few(failures) else search, values)
-
-    def _has_few(self, failures: Failures) -> bool:
-        if failures.name is None:
-            return False
-        values = {"name": failures.name, "at_most": FEW + 1}
-        [[count]] = self._database.rows("count_failed", values)
-        few: bool = count <= FEW
-        return few
-
 
 def refused_rows(database: PostgresDatabase, names: Collection[str]) -> list[UnreadableJob]:
     """Return waiting rows that the database refuses to reserve."""
-    values = {"names": codec.unique_names(names), "most": LARGEST_COUNT}
+    values = {"names": unique_names(names), "most": LARGEST_COUNT}
     found = database.rows("find_refused", values)
     return [codec.DECODER.unreadable("jobs", row) for row in found]
 
 
-def page_values(page: Page) -> dict[str, Any]:
+def page_values(page: Page) -> codec.Parameters:
     """Return the parameters of a page."""
-    return {"limit": max(0, page.limit), "after": page.after_id}
-
-
-def _cursor(found: Sequence[codec.Row]) -> Cursor | None:
-    """Return where a search continues after these rows."""
-    return Cursor(found[-1][0], at=codec.timestamp(found[-1][-1])) if found else None
+    return {"limit": page.limit, "after": page.after_id}
 
 
 def _ids(found: Sequence[codec.Row]) -> list[UUID]:

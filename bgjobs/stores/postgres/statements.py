@@ -13,9 +13,12 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.numeric import Int8BinaryLoader
 
 from bgjobs.stores.columns import ColumnLists
-from bgjobs.stores.postgres.codec import Array, ArrayDumper, Parameters, Row, unique_names
+from bgjobs.stores.postgres.arrays import Array, ArrayDumper, parameter, texts
+from bgjobs.stores.postgres.codec import Parameters, Row
 from bgjobs.stores.postgres.errors import translated
+from bgjobs.stores.postgres.notices import payloads_of
 from bgjobs.stores.sql import Statements, check_identifier
+from bgjobs.stores.types import Notice
 
 _PACKAGE = "bgjobs.stores.postgres"
 # Neither function fetches a text that is stored outside its row.
@@ -24,10 +27,11 @@ COLUMNS = ColumnLists(
     length="pg_catalog.octet_length({})".format,
     in_calendar="({0} >= '0001-01-01 00:00:00+00' and {0} < '10000-01-01 00:00:00+00')".format,
     beginning="pg_catalog.substr({}, 1, %(longest)s + 1)".format,
+    value=parameter,
 )
 NOTIFY = (
-    b"select pg_catalog.pg_notify(%(channel)s, changed.name)"
-    b" from pg_catalog.unnest(%(names)s::text[]) as changed (name)"
+    b"select pg_catalog.pg_notify(%(channel)s, sent.payload)"
+    b" from pg_catalog.unnest(%(payloads)s::text[]) as sent (payload)"
 )
 LOCK_NAMES = (
     b"select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended("
@@ -48,8 +52,6 @@ JIT_OFF: Step = (b"select pg_catalog.set_config('jit', 'off', true)", {})
 See https://www.postgresql.org/docs/current/jit-decision.html.
 """
 JIT_ON: Step = (b"select pg_catalog.set_config('jit', 'on', true)", {})
-NO_NAME = ""
-"""The payload of a notification that names no worker."""
 
 _ADAPTERS = AdaptersMap(psycopg.adapters)
 """How values are written and read. Making it takes a quarter of a small statement's time."""
@@ -158,13 +160,14 @@ class Dialect:
         """Return one migration as a script."""
         return self._statements.script(self._statements.migration(file))
 
-    def notification(self, names: Sequence[str]) -> Step:
-        """Return the statement that notifies all listeners of the schema of these workers.
+    def notification(self, notice: Notice) -> Step:
+        """Return the statement that sends a notice to all listeners of the schema.
 
-        The server sends the notifications when the transaction commits, and a name once for
-        each transaction: see https://www.postgresql.org/docs/current/sql-notify.html.
+        The server sends it when the transaction commits, and a payload once for each
+        transaction: see https://www.postgresql.org/docs/current/sql-notify.html.
         """
-        return NOTIFY, {"channel": channel_of(self.schema), "names": unique_names(names)}
+        payloads = texts(payloads_of(notice))
+        return NOTIFY, {"channel": channel_of(self.schema), "payloads": payloads}
 
     def run(
         self, connection: psycopg.Connection[Any], statement: bytes, values: Parameters

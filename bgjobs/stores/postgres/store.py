@@ -10,42 +10,49 @@ from uuid import UUID
 import psycopg
 
 from bgjobs._core.arguments import as_listeners
-from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
 from bgjobs.stores.decoder import Table
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.limits import earliest
-from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.port import ChangeSource
+from bgjobs.stores.port import COUNTED, ChangeSource
 from bgjobs.stores.postgres import codec, schema, writes
+from bgjobs.stores.postgres.arrays import unique_ids, unique_names
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.enqueue_in import TransactionalEnqueuer
 from bgjobs.stores.postgres.listener import ListenConnector
+from bgjobs.stores.postgres.lists import Listings
 from bgjobs.stores.postgres.operations import PostgresOperations, page_values, refused_rows
 from bgjobs.stores.postgres.pool import AnyConnection
 from bgjobs.stores.postgres.sessions import Sessions
 from bgjobs.stores.postgres.source import AnyPool, check_settings, source_of, with_defaults
-from bgjobs.stores.postgres.statements import CLOCK, NO_NAME, Dialect
-from bgjobs.stores.types import Counts, NewJob, Owner, Renewal, Written
+from bgjobs.stores.postgres.statements import CLOCK, Dialect
+from bgjobs.stores.types import Counts, NewJob, Notice, Renewal, Written
 from bgjobs.stores.values import (
     bounded_age,
     by_verb,
-    commands_of,
     in_claim_order,
     listing,
     single,
 )
 
 _FIND: dict[Table, str] = {
-    "jobs": "find_live",
     "jobs_succeeded": "find_succeeded",
     "jobs_failed": "find_failed",
+    "jobs_cancelled": "find_cancelled",
 }
-"""In the order in which a job moves through the tables."""
+"""The tables of ended jobs; they are read after that of live jobs, as a job moves."""
+_PRUNE: dict[EndState, tuple[str, str]] = {
+    "succeeded": ("prune_succeeded", "prune_worker_succeeded"),
+    "failed": ("prune_failed", "prune_worker_failed"),
+    "cancelled": ("prune_cancelled", "prune_worker_cancelled"),
+}
+"""The statements that delete the jobs of all workers, and those of one."""
 
 
 @final
@@ -92,7 +99,8 @@ class PostgresStore:
         self._listeners = as_listeners("listeners", listeners)
         sessions = Sessions(self._sql, prepared=prepared_statements)
         self._database = PostgresDatabase(source, self._sql, sessions, call_timeout)
-        self._operations = PostgresOperations(self._database, self._listen)
+        self._listings = Listings(self._database)
+        self._operations = PostgresOperations(self._database, self._listings, self._listen)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.label}>"
@@ -221,15 +229,18 @@ class PostgresStore:
             room = writes.openings_of(self._database, caps, now)
             first = self.next_due(room.names(names), planned=planned, now=now)
             return earliest(first, room.reopens_in)
-        values = {"names": codec.unique_names(names), "planned": planned, "now": now}
+        values = {"names": unique_names(names), "planned": planned, "now": now}
         [[wait]] = self._database.rows("next_due", values)
         due: timedelta | None = wait
         return due
 
-    def find_unique(self, name: str, unique_key: str) -> Job | None:
+    def find_unique(
+        self, name: str, unique_key: str, *, now: datetime | None = None
+    ) -> Job | None:
         """Return the live job of this worker with this unique key, or None."""
-        found = self._database.rows("find_unique", {"name": name, "unique_key": unique_key})
-        return single(codec.DECODER.job(found[0])) if found else None
+        values = {"name": name, "unique_key": unique_key, "now": codec.utc("now", now)}
+        found = self._database.rows("find_unique", values)
+        return single(codec.with_state(found[0])) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new`, if given, in its place, in one transaction."""
@@ -259,7 +270,7 @@ class PostgresStore:
     ) -> Renewal:
         """Renew these owners' leases on the connection of the heartbeat."""
         values = {
-            "owners": codec.unique_ids(owners),
+            "owners": unique_ids(owners),
             "lease": codec.microseconds(lease),
             "now": codec.utc("now", now),
         }
@@ -267,9 +278,9 @@ class PostgresStore:
             if not owners:  # the role may have no right to write to the table
                 [[found]] = self._sql.run(connection, CLOCK, {"now": values["now"]})
                 return Renewal(frozenset(), codec.timestamp(found))
-            steps = [(self._sql[name], values) for name in ("heartbeat", "commands")]
-            [[found, alive]], commands = self._database.run_all(connection, steps)
-        return Renewal(frozenset(alive), codec.timestamp(found), commands_of(commands))
+            step = self._sql["heartbeat"], values
+            [[[found, alive]]] = self._database.run_all(connection, [step])
+        return Renewal(frozenset(alive), codec.timestamp(found))
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
@@ -282,82 +293,70 @@ class PostgresStore:
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """Delete these owners, those with an expired lease, and old cancellations."""
-        values = {"owners": codec.unique_ids(owners), "now": codec.utc("now", now)}
+        values = {"owners": unique_ids(owners), "now": codec.utc("now", now)}
         self._database.execute("close_owners", values)
         self._database.execute("forget_cancellations", {})
 
-    def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+    def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
+        """Return these owners, live or not; unknown ones are left out."""
+        found = self._database.rows("find_owners", {"owners": unique_ids(owners)})
+        return [Owner(*row) for row in found]
+
+    def find(self, job_id: UUID, *, now: datetime | None = None) -> AnyJob | None:
         """Return the job with this id, live or ended, or None."""
+        values = {"id": job_id, "now": codec.utc("now", now)}
+        if found := self._database.rows("find_live", values):
+            return single(codec.with_state(found[0]))
         for table, statement in _FIND.items():
-            if found := self._database.rows(statement, {"id": job_id}):
+            if found := self._database.rows(statement, values):
                 return codec.DECODER.single(table, found[0])
         return None
 
-    def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return waiting and delayed jobs, oldest first."""
-        found = self._database.rows("get_enqueued", {"name": name, **page_values(page)})
-        return listing(map(codec.DECODER.job, found))
-
-    def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return reserved jobs, oldest first."""
-        found = self._database.rows("get_running", {"owner": owner, **page_values(page)})
-        return listing(map(codec.DECODER.job, found))
-
-    def get_succeeded(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[SucceededJob]:
-        """Return succeeded jobs, newest first."""
-        statement = "get_succeeded" if name is None else "get_worker_succeeded"
-        found = self._database.rows(statement, {"name": name, **page_values(page)})
-        return listing(map(codec.DECODER.succeeded, found))
-
-    def get_failed(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        """Return failed jobs, newest first."""
-        return self._operations.get_failed(Failures(name=name), page)
+    def list(
+        self, wanted: JobFilter[State], page: Page = FIRST_PAGE, *, now: datetime | None = None
+    ) -> Listing[Any]:
+        """Return a page of the jobs that a filter selects."""
+        return self._listings.jobs(wanted, page, now)
 
     def count(
         self,
         names: Collection[str] | None = None,
         *,
-        at_most: int | None = None,
+        at_most: int | None = COUNTED,
         now: datetime | None = None,
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
-        asked = None if names is None else codec.unique_names(names)
+        asked = None if names is None else unique_names(names)
         values = {"names": asked, "at_most": at_most, "now": codec.utc("now", now)}
         [found] = self._database.rows("count", values)
         return Counts(*found)
 
     def prune(
         self,
+        state: EndState,
+        age: timedelta,
         *,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
+        name: str | None = None,
         limit: int,
         skip: int = 0,
         now: datetime | None = None,
     ) -> int:
-        """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
-        values = {"limit": limit, "skip": skip, "now": codec.utc("now", now)}
-        ages = {"prune_succeeded": succeeded_for, "prune_failed": failed_for}
-        kept = {name: codec.microseconds(bounded_age(age)) for name, age in ages.items()}
+        """Delete up to `limit` jobs that ended in this state longer ago than `age`."""
+        everything, of_worker = _PRUNE[state]
+        values = {
+            "name": name,
+            "kept_for": codec.microseconds(bounded_age(age)),
+            "limit": max(0, limit),
+            "skip": max(0, skip),
+            "now": codec.utc("now", now),
+        }
+        prune = self._sql[everything if name is None else of_worker], values
+        deleted, _ = self._database.all_rows([prune, (self._sql["prune_owners"], {})])
+        return len(deleted)
 
-        def work(connection: AnyConnection) -> int:
-            return sum(
-                len(
-                    self._sql.run(connection, self._sql[name], {**values, "kept_for": kept_for})
-                )
-                for name, kept_for in kept.items()
-                if kept_for is not None
-            )
-
-        return self._database.together(work)
-
-    def notify(self, names: Collection[str]) -> None:
-        """Notify all listeners that these workers have new jobs."""
-        step = self._sql.notification([*names] or [NO_NAME])
+    def notify(self, notice: Notice) -> None:
+        """Send a notice to all listeners of the schema."""
+        step = self._sql.notification(notice)
         self._database.alone(lambda connection: self._sql.run(connection, *step))
 
     def watch(self) -> ChangeSource | None:

@@ -17,14 +17,14 @@ from attrs import frozen
 
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
-from bgjobs._core.outcomes import put_back
+from bgjobs._core.outcomes import Cancelled, put_back
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs._core.timestamps import as_duration
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.stores.limits import Openings, Use, openings
 from bgjobs.stores.pages import Listing, unreadable_in
-from bgjobs.stores.postgres import codec
+from bgjobs.stores.postgres import arrays, codec
 from bgjobs.stores.postgres.connections import PostgresDatabase
 from bgjobs.stores.postgres.errors import read_only_explained, work_errors
 from bgjobs.stores.postgres.pool import AnyConnection
@@ -159,14 +159,30 @@ def enqueue_steps(
         missing = [new for new in missing if new.id.int not in jobs]
         if missing:
             values = codec.enqueue_values(missing, now)
-            [holders] = yield [(sql["find_holder"], values)]
-            jobs |= {row[0].int: single(codec.DECODER.job(row[1:])) for row in holders}
+            holders, ended = yield [(sql["find_holder"], values), (sql["find_ended"], values)]
+            jobs |= _standing(missing, holders, ended)
             missing = [new for new in missing if new.id.int not in jobs]
         if not missing:
             stored_jobs = [jobs[new.id.int] for new in wanted]
             check_duplicates(wanted, stored_jobs)
             return stored_jobs
     raise StoreUnavailableError(f"{sql.label}: a unique key changed its job {_TRIES} times")
+
+
+def _standing(
+    wanted: Iterable[NewJob], holders: Iterable[codec.Row], ended: Iterable[codec.Row]
+) -> dict[int, Job]:
+    """Return why jobs were not stored: the job with the id, live or ended, or with the key."""
+    held = {row[0].int: row[1:] for row in holders}
+    times = {one.int: (codec.timestamp(at), codec.timestamp(due)) for one, at, due in ended}
+    found: dict[int, Job] = {}
+    for new in wanted:
+        row = held.get(new.id.int)
+        if new.id.int in times and (row is None or row[0] != new.id):
+            found[new.id.int] = stored_as(new, *times[new.id.int])
+        elif row is not None:
+            found[new.id.int] = single(codec.with_state(row))
+    return found
 
 
 def run_steps(sql: Dialect, connection: AnyConnection, steps: EnqueueSteps) -> list[Job]:
@@ -249,7 +265,11 @@ def _without_cancelled(
     found: list[codec.Row], chosen: Sequence[Settlement], ends: Ends
 ) -> list[codec.Row]:
     """Return the rows of jobs that were put back, and record those that were cancelled."""
-    cancelled = {Reservation(*held): why for *held, why in found if why is not None}
+    cancelled = {
+        Reservation(*held): Cancelled(reason, by)
+        for *held, reason, by in found
+        if reason is not None
+    }
     if not cancelled:
         return found
     for one in chosen:  # the job of a scheduled job may have another reservation by now
@@ -336,7 +356,7 @@ def reserve_within(
             back = by_verb([put_back(job) for job in excess])
             kept += settle(sql, connection, back, moment).still_reserved(excess)
         rated = {cap.name for cap in caps if cap.rate is not None}
-        begun = codec.texts([job.name for job in kept if job.name in rated])
+        begun = arrays.texts([job.name for job in kept if job.name in rated])
         values = {**_cap_values(caps), "begun": begun, "now": moment}
         sql.execute(connection, sql["record_starts"], values)
         return Listing(kept, unreadable_in(jobs))
@@ -349,12 +369,12 @@ def _openings(caps: Sequence[Cap], used: Sequence[codec.Row]) -> Openings:
     return openings(caps, uses)
 
 
-def _cap_values(caps: Sequence[Cap]) -> dict[str, codec.Array]:
+def _cap_values(caps: Sequence[Cap]) -> dict[str, arrays.Array]:
     # All processes lock the names in this order, so that no two can deadlock.
     ordered = sorted(caps, key=lambda cap: cap.name)
     return {
-        "names": codec.texts([cap.name for cap in ordered]),
-        "periods": codec.bigints([_period(cap) for cap in ordered]),
+        "names": arrays.texts([cap.name for cap in ordered]),
+        "periods": arrays.bigints([_period(cap) for cap in ordered]),
     }
 
 

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from bgjobs._core.ids import parsed_id
 from bgjobs._core.jobs import FailedJob, Job
 from bgjobs._core.limits import Cap
-from bgjobs._core.settlements import Fail, Requeue, Settlement
+from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement
 from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
@@ -20,12 +20,17 @@ from bgjobs._core.timestamps import (
     from_microseconds,
     to_microseconds,
 )
+from bgjobs.stores import columns
 from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.decoder import Decoder
-from bgjobs.stores.json_columns import dump_errors, dump_metadata, dump_occurrence
+from bgjobs.stores.json_columns import (
+    dump_errors,
+    dump_history,
+    dump_metadata,
+    dump_occurrence,
+)
 from bgjobs.stores.sql import Statements
 from bgjobs.stores.sqlite.connection import Parameters
-from bgjobs.stores.values import bounded_age
 
 _owner = lru_cache(maxsize=16)(parsed_id)
 """Cached, because one owner holds a whole batch."""
@@ -43,6 +48,7 @@ _COLUMNS = ColumnLists(
     length=size_of(sqlite3.sqlite_version_info).format,
     in_calendar=f"{{}} between {FIRST_MICROSECOND} and {LAST_MICROSECOND}".format,
     beginning="substr({}, 1, :longest + 1)".format,
+    value=lambda _, place: f"json_extract(value, '$[{place}]')",
 )
 
 
@@ -78,29 +84,23 @@ def enqueued_json(jobs: Iterable[Job]) -> str:
 
 def failed_json(jobs: Iterable[FailedJob]) -> str:
     """Return the parameter `jobs` of the statement `restore`."""
-    return to_json(
-        [
-            str(job.id),
-            job.name,
-            job.payload,
-            job.priority,
-            job.attempts,
-            job.crashes,
-            job.interruptions,
-            job.reservations,
-            to_microseconds(job.created_at),
-            to_microseconds(job.available_at),
-            None if job.reserved_at is None else to_microseconds(job.reserved_at),
-            None if job.reserved_by is None else str(job.reserved_by),
-            job.unique_key,
-            dump_errors(job.errors),
-            dump_occurrence(job.occurrence),
-            dump_metadata(tuple(job.metadata.items())),
-            job.error,
-            to_microseconds(job.failed_at),
-        ]
-        for job in jobs
-    )
+    return to_json([_stored(job, column) for column in columns.FAILED] for job in jobs)
+
+
+def _stored(job: FailedJob, column: str) -> str | int | None:
+    """Return the value of a column as it is stored."""
+    if column == "errors":
+        return dump_errors(job.errors)
+    if column == "occurrence":
+        return dump_occurrence(job.occurrence)
+    if column == "metadata":
+        return dump_metadata(tuple(job.metadata.items()))
+    if column == "history":
+        return dump_history(job.history)
+    found: str | int | datetime | UUID | None = getattr(job, column)
+    if isinstance(found, datetime):
+        return to_microseconds(found)
+    return str(found) if isinstance(found, UUID) else found
 
 
 def settled(settlements: Iterable[Settlement], now: int) -> Parameters:
@@ -109,13 +109,16 @@ def settled(settlements: Iterable[Settlement], now: int) -> Parameters:
 
 
 def _settled(settlement: Settlement, now: int) -> list[Any]:
+    held = fence(settlement)
     if isinstance(settlement, Fail):
-        return [*counters(settlement), settlement.error]
+        return [*held, settlement.error, *counted(settlement)]
+    if isinstance(settlement, Cancel):
+        return [*held, settlement.reason, settlement.by, *counted(settlement)]
     if isinstance(settlement, Requeue):
         delay = settlement.delay
         available_at = None if delay is None else now + microseconds(delay)
-        return [*counters(settlement), available_at]
-    return fence(settlement)
+        return [*held, available_at, *counted(settlement)]
+    return held
 
 
 def fence(settlement: Settlement) -> list[Any]:
@@ -124,14 +127,14 @@ def fence(settlement: Settlement) -> list[Any]:
     return [str(held.job_id), str(held.owner), held.number]
 
 
-def counters(settlement: Fail | Requeue) -> list[Any]:
-    """Return the fence, the new counters and the errors of a job that failed or waits again."""
+def counted(settlement: Counted) -> list[Any]:
+    """Return the values of `columns.SETTLED`."""
     return [
-        *fence(settlement),
         settlement.attempts,
         settlement.crashes,
         settlement.interruptions,
         dump_errors(settlement.errors),
+        dump_history(settlement.history),
     ]
 
 
@@ -147,12 +150,6 @@ def _period(cap: Cap) -> int:
 def microseconds(duration: timedelta) -> int:
     """Return the whole microseconds of a duration."""
     return duration // MICROSECOND
-
-
-def age(duration: timedelta | None) -> int | None:
-    """Return the microseconds of an age, which is cut where no timestamp can be as old."""
-    bounded = bounded_age(duration)
-    return None if bounded is None else microseconds(bounded)
 
 
 def to_json(values: Iterable[object]) -> str:

@@ -220,12 +220,17 @@ class Executor:
         statements = [self.sql[name][0] for name in names]
         return self.connections.reader.snapshot(statements, parameters)
 
-    def page(self, name: str, wanted: Page, parameters: Parameters) -> list[Row]:
-        """Return one page of a listing."""
+    def page(
+        self, name: str, wanted: Page, parameters: Parameters, *, one_more: bool = False
+    ) -> list[Row]:
+        """Return one page of a listing, or one row more, which shows that another follows."""
         last = wanted.after_id
-        after = None if last is None else str(last)
-        limit = max(0, wanted.limit)
-        return self.read(name, {**parameters, "after": after, "limit": limit})
+        values: Parameters = {
+            "after": None if last is None else str(last),
+            "limit": wanted.limit + one_more,
+            "skip": 0,
+        }
+        return self.read(name, {**values, **parameters})
 
     @contextmanager
     def writing(self) -> Generator[Transaction]:

@@ -12,14 +12,14 @@ import sqlite3
 import struct
 import sys
 import time
-from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.stores.sqlite.connection import Connection
 from bgjobs.stores.sqlite.errors import as_store_error
+from bgjobs.stores.types import ANY_CHANGE, Notice
 
 try:
     from ctypes import PyDLL, get_errno
@@ -50,7 +50,7 @@ _ROOM = 64 * _EVENT.size
 _TIMES = struct.Struct("@4l")  # the interval and the first time, in seconds and nanoseconds
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_NOTHING: Final[Collection[str]] = frozenset()
+_NO_CHANGE = Notice()
 _FILE = "select cast(file as blob) from pragma_database_list where name = 'main'"
 
 
@@ -154,12 +154,12 @@ class SQLiteChangeSource:
             raise NotImplementedError("this file is looked at every interval")
         return self._notifier.fileno()
 
-    def poll(self) -> Collection[str] | None:
-        """Return None when anything was committed since the last call, else nothing."""
+    def poll(self) -> Notice:
+        """Return `ANY_CHANGE` when anything was committed since the last call."""
         changed = (
             self._has_changed() if self._notifier is None else self._look_by(self._notifier)
         )
-        return None if changed else _NOTHING
+        return ANY_CHANGE if changed else _NO_CHANGE
 
     def close(self) -> None:
         """Close the connection and the descriptors."""

@@ -8,20 +8,16 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import CANCELLED, FailedJob, Job, UnreadableJob
+from bgjobs._core.jobs import FailedJob, Job, State, UnreadableJob
+from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import as_instant, from_microseconds, to_microseconds
-from bgjobs.stores.decoder import LONGEST_SHOWN, first_of_each_job
-from bgjobs.stores.operations import (
-    ALL_FAILURES,
-    Cancellation,
-    Failures,
-    Finding,
-    LiveOwner,
-    Migration,
-)
-from bgjobs.stores.pages import FIRST_PAGE, Cursor, Listing, Page, unreadable_in
-from bgjobs.stores.sqlite import codec, diagnostics, reads, writes
+from bgjobs.stores.columns import BYTES
+from bgjobs.stores.decoder import LONGEST_SHOWN, as_of, first_of_each_job
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.operations import Cancellation, Finding, LiveOwner, Migration
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page, unreadable_in
+from bgjobs.stores.sqlite import codec, diagnostics, lists, reads, writes
 from bgjobs.stores.sqlite.connection import Parameters, Row
 from bgjobs.stores.sqlite.executor import Executor, Transaction
 from bgjobs.stores.sqlite.schema import found_version
@@ -32,8 +28,10 @@ _SET_APART = {
     "jobs": ("set_apart_live", "remove_live"),
     "jobs_succeeded": ("set_apart_succeeded", "remove_succeeded"),
     "jobs_failed": ("set_apart_failed", "remove_failed"),
+    "jobs_cancelled": ("set_apart_cancelled", "remove_cancelled"),
 }
 """The statements that copy a row of each table, and delete it."""
+_DELETE_RETRIED = ("delete_retried_failed", "delete_retried_cancelled")
 
 
 @final
@@ -58,13 +56,17 @@ class SQLiteOperations:
         return bool(self._executor.write("resume_queue", None, {"name": name}))
 
     def cancel(
-        self, job_ids: Collection[UUID], reason: str, *, now: datetime | None = None
+        self,
+        job_ids: Collection[UUID],
+        cancelled: Cancelled,
+        *,
+        now: datetime | None = None,
     ) -> Cancellation:
-        """Store waiting jobs as failed, and ask the owners of running ones to cancel them."""
+        """Store waiting jobs as cancelled, and ask the owners of running ones to end them."""
         values: Parameters = {
             "ids": codec.uuids_json(job_ids),
-            "reason": reason,
-            "error": CANCELLED + reason,
+            "reason": cancelled.reason,
+            "by": cancelled.by,
         }
         names = ("cancel_running", "record_cancelled", "cancel_waiting")
         asked, _, ended = self._write_all(names, now, values)
@@ -73,19 +75,27 @@ class SQLiteOperations:
     def delete(self, job_ids: Collection[UUID]) -> Sequence[UUID]:
         """Delete jobs that wait or have ended, and return the ids of those deleted."""
         names = (
-            *("delete_waiting", "delete_succeeded", "delete_failed", "delete_unreadable"),
-            "delete_cancellations",
+            *("delete_waiting", "delete_succeeded", "delete_failed", "delete_cancelled"),
+            *("delete_unreadable", "delete_cancellations"),
         )
         found = self._write_all(names, None, {"ids": codec.uuids_json(job_ids)})
         return list(dict.fromkeys(one for rows in found for one in _ids(rows)))
 
     def retry(
-        self, job_ids: Collection[UUID], *, now: datetime | None = None
+        self,
+        job_ids: Collection[UUID],
+        *,
+        by: str | None = None,
+        now: datetime | None = None,
     ) -> Sequence[UUID]:
-        """Retry failed jobs now with a full retry budget, and return the ids of those."""
-        names = ("forget_old_cancellations", "retry", "delete_retried")
-        values: Parameters = {"ids": codec.uuids_json(job_ids)}
-        _, again, _ = self._write_all(names, now, values)
+        """Retry failed and cancelled jobs now with a full retry budget; return their ids."""
+        names = ("forget_old_cancellations", "retry", *_DELETE_RETRIED)
+        values: Parameters = {
+            "ids": codec.uuids_json(job_ids),
+            "by": by,
+            "longest": BYTES["history"] // 2,
+        }
+        _, again, *_ = self._write_all(names, now, values)
         return _ids(again)
 
     def change(
@@ -108,63 +118,23 @@ class SQLiteOperations:
         }
         return _ids(self._executor.write("change", now, values))
 
-    def prune_worker(
+    def list_ids(
         self,
-        name: str,
-        *,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
-        limit: int,
-        skip: int = 0,
-        now: datetime | None = None,
-    ) -> int:
-        """Delete up to `limit` jobs of this worker of each kind that ended longer ago."""
-        values: Parameters = {
-            "name": name,
-            "succeeded_for": codec.age(succeeded_for),
-            "failed_for": codec.age(failed_for),
-            "limit": max(0, limit),
-            "skip": max(0, skip),
-        }
-        names = ("prune_worker_succeeded", "prune_worker_failed")
-        return sum(map(len, self._write_all(names, now, values)))
-
-    def get_failed(
-        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        """Return failed jobs: in a search the last that failed first, else the newest first."""
-        found = reads.failed(self._executor, failures, page)
-        if not failures.words:
-            return listing(map(codec.DECODER.failed, found))
-        jobs = listing(codec.DECODER.failed(row[:-1]) for row in found)
-        return Listing(jobs, unreadable_in(jobs), _cursor(found))
-
-    def get_failed_ids(
-        self, failures: Failures = ALL_FAILURES, page: Page = FIRST_PAGE
-    ) -> Sequence[UUID]:
-        """Return only their ids, in the same order."""
-        found = reads.failed_ids(self._executor, failures, page)
-        return Listing(_ids(found), after=_cursor(found) if failures.words else None)
-
-    def get_waiting(
-        self,
-        name: str | None = None,
-        *,
-        delayed: bool,
+        wanted: JobFilter[State],
         page: Page = FIRST_PAGE,
+        *,
         now: datetime | None = None,
-    ) -> Sequence[Job]:
-        """Return the waiting jobs that are due, or those that are delayed, the oldest first."""
+    ) -> Listing[UUID]:
+        """Return the ids of the jobs that `Store.list` returns, in the same order."""
         moment = self._executor.microseconds(now)
-        values: Parameters = {"name": name, "delayed": delayed, "now": moment}
-        found = self._executor.page("get_waiting", page, values)
-        return listing(map(codec.DECODER.job, found))
+        found = lists.read(self._executor, wanted, page, moment, only_ids=True)
+        return Listing(_valid_ids(found.rows), after=found.after)
 
     def find_ids(self, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
         """Return ids of jobs between two ids, live or ended, the lowest first."""
         values: Parameters = {"first": str(first), "last": str(last), "limit": limit}
         found = self._executor.read("find_ids", values)
-        return [one for [text] in found if (one := codec.id_or_none(text)) is not None]
+        return _valid_ids(found)
 
     def get_waiting_names(self, limit: int) -> Sequence[str]:
         """Return the workers of waiting jobs, due or not, each name once."""
@@ -174,14 +144,9 @@ class SQLiteOperations:
     def get_occurrences(self, page: Page = FIRST_PAGE) -> Sequence[Job]:
         """Return live jobs with an occurrence and the key of a schedule, the oldest first."""
         found = self._executor.page("get_occurrences", page, {})
-        return listing(map(codec.DECODER.job, found))
-
-    def get_named_running(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[Job]:
-        """Return reserved jobs of one worker, or of all, the oldest first."""
-        found = self._executor.page("get_named_running", page, {"name": name})
-        return listing(map(codec.DECODER.job, found))
+        jobs = listing(map(codec.DECODER.job, found))
+        moment = from_microseconds(self._executor.microseconds(None))
+        return Listing([as_of(job, moment) for job in jobs], unreadable_in(jobs))
 
     def get_owners(self, *, now: datetime | None = None) -> Sequence[LiveOwner]:
         """Return the owners with a live lease, by name."""
@@ -197,21 +162,13 @@ class SQLiteOperations:
             writes.index_failures(transaction)
         return moved
 
-    def get_unreadable(
-        self, page: Page = FIRST_PAGE, *, longest: int = 1_000
-    ) -> Sequence[UnreadableJob]:
-        """Return rows that were set apart, the newest first."""
-        found = self._executor.page("get_unreadable", page, {"longest": longest})
-        if any(codec.id_or_none(row[0]) is None for row in found):
-            self._executor.write("rename_unreadable", None, {})
-            found = self._executor.page("get_unreadable", page, {"longest": longest})
-        return [codec.DECODER.set_apart(row, longest) for row in found]
-
-    def find_unreadable(self, job_id: UUID) -> UnreadableJob | None:
-        """Return the row that was set apart under this id, or None."""
-        values: Parameters = {"id": str(job_id), "longest": LONGEST_SHOWN}
+    def find_unreadable(
+        self, job_id: UUID, *, longest: int = LONGEST_SHOWN
+    ) -> UnreadableJob | None:
+        """Return the row that was set apart with this id, or whose job had it, or None."""
+        values: Parameters = {"id": str(job_id), "longest": longest}
         found = self._executor.read("find_unreadable", values)
-        return codec.DECODER.set_apart(found[0]) if found else None
+        return codec.DECODER.set_apart(found[0], longest) if found else None
 
     def count_unreadable(self, *, at_most: int | None = None) -> int:
         """Count the rows that were set apart, up to `at_most`."""
@@ -319,10 +276,9 @@ def _as_owner(row: Row) -> LiveOwner | None:
     return LiveOwner(owner, name, node, opened_at, lease_left, held)
 
 
-def _cursor(found: Sequence[Row]) -> Cursor | None:
-    """Return where a search goes on after these rows, by the number of the last one."""
-    return Cursor(codec.DECODER.id_of(found[-1][0]), number=found[-1][-1]) if found else None
-
-
 def _ids(found: Sequence[Row]) -> list[UUID]:
     return [UUID(row[0]) for row in found]
+
+
+def _valid_ids(found: Sequence[Row]) -> list[UUID]:
+    return [one for row in found if (one := codec.id_or_none(row[0])) is not None]

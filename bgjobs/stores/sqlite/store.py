@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, final
+from functools import partial
+from typing import Any, TypeVar, final
 from uuid import UUID
 
 from bgjobs._core.arguments import (
@@ -15,19 +16,21 @@ from bgjobs._core.arguments import (
     check_seconds,
 )
 from bgjobs._core.ids import new_ids
-from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs._core.jobs import AnyJob, EndState, Job, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Settlement, Succeed
+from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.errors import RowRefusedError, SchemaMismatchError
 from bgjobs.events import Listener
+from bgjobs.stores.decoder import TABLES, as_of
+from bgjobs.stores.filters import JobFilter, with_metadata
 from bgjobs.stores.limits import earliest
-from bgjobs.stores.operations import Failures
 from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
-from bgjobs.stores.port import ChangeSource
+from bgjobs.stores.port import COUNTED, ChangeSource
 from bgjobs.stores.sql import check_identifier
-from bgjobs.stores.sqlite import codec, reads, writes
+from bgjobs.stores.sqlite import codec, lists, reads, writes
 from bgjobs.stores.sqlite.connection import Parameters, Synchronous
 from bgjobs.stores.sqlite.enqueue_in import (
     as_sqlite3,
@@ -47,8 +50,10 @@ from bgjobs.stores.sqlite.files import MEMORY, absolute
 from bgjobs.stores.sqlite.listener import SQLiteChangeSource
 from bgjobs.stores.sqlite.operations import SQLiteOperations
 from bgjobs.stores.sqlite.schema import found_version, migrate
-from bgjobs.stores.types import SCHEMA_VERSION, Counts, NewJob, Owner, Renewal, Written
-from bgjobs.stores.values import listing, single
+from bgjobs.stores.types import SCHEMA_VERSION, Counts, NewJob, Notice, Owner, Renewal, Written
+from bgjobs.stores.values import bounded_age, listing, single
+
+J = TypeVar("J", Job, AnyJob)
 
 
 @final
@@ -230,10 +235,12 @@ class SQLiteStore:
         first: int | None = self._executor.read("next_due", asked)[0][0]
         return None if first is None else timedelta(microseconds=first - moment)
 
-    def find_unique(self, name: str, unique_key: str) -> Job | None:
+    def find_unique(
+        self, name: str, unique_key: str, *, now: datetime | None = None
+    ) -> Job | None:
         """Return the live job of this worker that holds this unique key, or None."""
         found = self._executor.read("find_unique", {"name": name, "unique_key": unique_key})
-        return single(codec.DECODER.job(found[0])) if found else None
+        return self._at_the_time(single(codec.DECODER.job(found[0])), now) if found else None
 
     def replace(self, waiting: Job, new: NewJob | None, *, now: datetime | None = None) -> bool:
         """Delete a waiting job and store `new` in its place, or nothing, in one transaction."""
@@ -266,8 +273,7 @@ class SQLiteStore:
                 "now": moment,
             }
             renewed = transaction.run("heartbeat", values)
-            commands = reads.as_commands(transaction.run("commands", values))
-        return Renewal([UUID(row[0]) for row in renewed], from_microseconds(moment), commands)
+        return Renewal([UUID(row[0]) for row in renewed], from_microseconds(moment))
 
     def abandoned(
         self, page: Page = FIRST_PAGE, *, now: datetime | None = None
@@ -282,49 +288,48 @@ class SQLiteStore:
         self, owners: Collection[UUID] = (), *, now: datetime | None = None
     ) -> None:
         """Delete these owners, and all whose lease has ended."""
-        self._executor.write("close_owners", now, {"owners": codec.uuids_json(owners)})
-        self._executor.write("forget_cancellations", now, {})
+        with self._executor.writing() as transaction:
+            moment = self._executor.microseconds(now)
+            values: Parameters = {"owners": codec.uuids_json(owners), "now": moment}
+            for name in ("record_past_owners", "close_owners", "forget_cancellations"):
+                transaction.change(name, values)
 
-    def find(self, job_id: UUID) -> Job | SucceededJob | FailedJob | None:
+    def find_owners(self, owners: Collection[UUID]) -> Sequence[Owner]:
+        """Return these owners, live or not; those that cannot be read are left out."""
+        found = self._executor.read("find_owners", {"owners": codec.uuids_json(owners)})
+        return [Owner(UUID(one), *texts) for one, *texts in found if all(map(is_utf8, texts))]
+
+    def find(self, job_id: UUID, *, now: datetime | None = None) -> AnyJob | None:
         """Return the job of this id, live or ended, or None."""
-        names = ("find_live", "find_succeeded", "find_failed")
-        live, succeeded, failed = self._executor.snapshot(names, {"id": str(job_id)})
-        if live:
-            return codec.DECODER.single("jobs", live[0])
-        if succeeded:
-            return codec.DECODER.single("jobs_succeeded", succeeded[0])
-        return codec.DECODER.single("jobs_failed", failed[0]) if failed else None
+        names = ("find_live", "find_succeeded", "find_failed", "find_cancelled")
+        found = self._executor.snapshot(names, {"id": str(job_id)})
+        for table, rows in zip(TABLES, found, strict=True):
+            if rows:
+                return self._at_the_time(codec.DECODER.single(table, rows[0]), now)
+        return None
 
-    def get_enqueued(self, name: str | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return waiting and delayed jobs, of one worker or of all, oldest first."""
-        found = self._executor.page("get_enqueued", page, {"name": name})
-        return listing(map(codec.DECODER.job, found))
+    def _at_the_time(self, job: J, now: datetime | None) -> J:
+        return as_of(job, from_microseconds(self._executor.microseconds(now)))
 
-    def get_running(self, owner: UUID | None = None, page: Page = FIRST_PAGE) -> Sequence[Job]:
-        """Return reserved jobs, of one owner or of all, oldest first."""
-        owned_by = None if owner is None else str(owner)
-        found = self._executor.page("get_running", page, {"owner": owned_by})
-        return listing(map(codec.DECODER.job, found))
-
-    def get_succeeded(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[SucceededJob]:
-        """Return succeeded jobs, of one worker or of all, the newest first."""
-        statement = "get_succeeded" if name is None else "get_worker_succeeded"
-        found = self._executor.page(statement, page, {"name": name})
-        return listing(map(codec.DECODER.succeeded, found))
-
-    def get_failed(
-        self, name: str | None = None, page: Page = FIRST_PAGE
-    ) -> Sequence[FailedJob]:
-        """Return failed jobs, of one worker or of all, the newest first."""
-        return self._operations.get_failed(Failures(name=name), page)
+    def list(
+        self,
+        wanted: JobFilter[State],
+        page: Page = FIRST_PAGE,
+        *,
+        now: datetime | None = None,
+    ) -> Listing[Any]:
+        """Return a page of the jobs that a filter selects."""
+        if wanted.state == "unreadable":
+            return lists.unreadable(self._executor, page)
+        moment = self._executor.microseconds(now)
+        jobs = partial(lists.jobs, self._executor, wanted, now=moment)
+        return with_metadata(jobs, wanted, page)
 
     def count(
         self,
         names: Collection[str] | None = None,
         *,
-        at_most: int | None = None,
+        at_most: int | None = COUNTED,
         now: datetime | None = None,
     ) -> Counts:
         """Count the jobs of these workers, or of all with None."""
@@ -337,28 +342,30 @@ class SQLiteStore:
 
     def prune(
         self,
+        state: EndState,
+        age: timedelta,
         *,
-        succeeded_for: timedelta | None,
-        failed_for: timedelta | None,
+        name: str | None = None,
         limit: int,
         skip: int = 0,
         now: datetime | None = None,
     ) -> int:
-        """Delete up to `limit` ended jobs of each kind that ended longer ago than this."""
+        """Delete jobs that ended in this state longer ago than `age`, up to `limit`."""
+        statement = f"prune_{state}" if name is None else f"prune_worker_{state}"
         with self._executor.writing() as transaction:
-            moment = self._executor.microseconds(now)
+            before = self._executor.microseconds(now) - codec.microseconds(bounded_age(age))
             old: Parameters = {
-                "succeeded_before": _before(moment, succeeded_for),
-                "failed_before": _before(moment, failed_for),
+                "name": name,
+                "before": before,
                 "limit": max(0, limit),
                 "skip": max(0, skip),
             }
-            succeeded = transaction.run("prune_succeeded", old)
-            failed = transaction.run("prune_failed", old)
+            deleted = transaction.run(statement, old)
             writes.index_failures(transaction)
-            return len(succeeded) + len(failed)
+            transaction.change("prune_owners", {})
+            return len(deleted)
 
-    def notify(self, names: Collection[str]) -> None:
+    def notify(self, notice: Notice) -> None:
         """Do nothing: other processes see the file change."""
 
     def watch(self) -> ChangeSource | None:
@@ -387,8 +394,3 @@ class SQLiteStore:
             with transaction_of(raw, self.label):
                 transaction = Transaction(raw, self._executor.sql)
                 return writes.enqueue(transaction, new, self._executor.microseconds(now))
-
-
-def _before(now: int, duration: timedelta | None) -> int | None:
-    age = codec.age(duration)
-    return None if age is None else now - age

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from itertools import compress
 from typing import Any, final
@@ -11,11 +12,13 @@ from uuid import UUID
 
 from bgjobs._core.jobs import Job, Reservation
 from bgjobs._core.limits import Cap
-from bgjobs._core.outcomes import cancelled_instead, put_back
+from bgjobs._core.outcomes import Cancelled, cancelled_instead, put_back
 from bgjobs._core.settlements import Requeue, Settlement
 from bgjobs._core.text import LONGEST_ERROR, clean_text
 from bgjobs._core.timestamps import from_microseconds
 from bgjobs.errors import StoreError
+from bgjobs.stores.decoder import as_of
+from bgjobs.stores.json_columns import readable
 from bgjobs.stores.pages import Listing, unreadable_in
 from bgjobs.stores.sqlite import codec
 from bgjobs.stores.sqlite.connection import Parameters
@@ -69,19 +72,19 @@ def enqueue(
     else:
         stored = {row[0] for row in transaction.run("enqueue", parameters)}
     found = [
-        _holder(transaction, job) if is_free and str(job.id) not in stored else job
+        _holder(transaction, job, moment) if is_free and str(job.id) not in stored else job
         for job, is_free in zip(wanted, are_free, strict=True)
     ]
     check_duplicates(jobs, found)
     return found
 
 
-def _holder(transaction: Transaction, job: Job) -> Job:
+def _holder(transaction: Transaction, job: Job, now: datetime) -> Job:
     """Return the live job that kept this one from being stored."""
     parameters = {"id": str(job.id), "name": job.name, "unique_key": job.unique_key}
     found = transaction.run("find_holder", parameters)
     # None when this very job was stored before and has ended: then it is as it was asked for.
-    return single(codec.DECODER.job(found[0])) if found else job
+    return as_of(single(codec.DECODER.job(found[0])), now) if found else job
 
 
 def replace(transaction: Transaction, waiting: Job, new: NewJob | None, now: int) -> bool:
@@ -149,7 +152,7 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement], now: int
         if verb == "requeue":
             _requeue(transaction, chosen, now, ends)
             continue
-        # `succeed` and `fail` copy the reserved rows, and `drop` deletes them.
+        # `succeed`, `fail` and `cancel` copy the reserved rows, and `drop` deletes them.
         statements = ("drop",) if verb == "drop" else (verb, "drop")
         ends.written.extend(_settle(transaction, statements, chosen, now))
         if verb == "fail":
@@ -177,21 +180,26 @@ def _requeue(
     transaction: Transaction, chosen: Sequence[Settlement], now: int, ends: Ends
 ) -> None:
     """Make jobs wait again, except those that an operator has cancelled meanwhile."""
-    if asked := transaction.run("find_cancelled", codec.settled(chosen, now)):
+    if asked := transaction.run("find_cancellations", codec.settled(chosen, now)):
         held = {one.reservation: one for one in chosen if isinstance(one, Requeue)}
         instead: list[Settlement] = []
-        for job_id, owner, number, text, is_occurrence in asked:
+        for job_id, owner, number, *command, is_occurrence in asked:
             reservation = Reservation(UUID(job_id), UUID(owner), number)
-            reason = clean_text(text, LONGEST_ERROR)  # it may not be valid UTF-8
+            cancelled = _cancelled(*command)
             if reservation in held:
-                ends.cancelled[reservation] = reason
+                ends.cancelled[reservation] = cancelled
                 if not is_occurrence:  # an occurrence is settled together with the next one
-                    instead.append(cancelled_instead(held[reservation], reason))
+                    instead.append(cancelled_instead(held[reservation], cancelled))
         settle(transaction, instead, now)
         ended = codec.uuids_json(one.reservation.job_id for one in instead)
         transaction.change("delete_cancellations", {"ids": ended})
         chosen = [one for one in chosen if one.reservation not in ends.cancelled]
     ends.written.extend(_settle(transaction, ["requeue"], chosen, now))
+
+
+def _cancelled(reason: str, by: str | None) -> Cancelled:
+    # The texts may not be valid UTF-8.
+    return Cancelled(clean_text(reason, LONGEST_ERROR), None if by is None else readable(by))
 
 
 def index_failures(transaction: Transaction) -> None:

@@ -16,6 +16,7 @@ from bgjobs.testing.contract.steps import (
     TICK,
     ask,
     at_once,
+    enqueued,
     ids,
     put,
     put_one,
@@ -64,7 +65,7 @@ def check_what_is_beyond_a_cap_is_put_back_as_it_was(store: Store) -> None:
     jobs = put(store, *(ask(unique_key=str(place)) for place in range(5)))
     held = _take(store, start(store), TWO)
     assert ids(held) == ids(jobs[:2])
-    left = store.get_enqueued()
+    left = enqueued(store)
     assert [evolve(job, reservations=0) for job in left] == list(jobs[2:])
     assert all(store.find_unique("mail", str(place)) for place in range(5))
     assert ids(take(store, start(store))) == ids(left)
@@ -152,7 +153,7 @@ def check_threads_keep_to_a_cap(store: Store) -> None:
             most = max(most, store.count(["mail"], now=NOW).running)
             store.write(settle=[succeed(job) for job in held], now=NOW)
             done += len(held)
-            if not store.get_enqueued() and not held:
+            if not enqueued(store) and not held:
                 break
         return most, done
 

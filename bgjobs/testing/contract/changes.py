@@ -1,32 +1,35 @@
-"""`change`, `delete`, `prune_worker`, paused queues, diagnosis and unreadable rows."""
+"""`change`, `delete`, paused queues, diagnosis and unreadable rows."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from attrs import evolve
 
 from bgjobs._core.ids import new_id
 from bgjobs._core.settlements import Settlement
-from bgjobs.stores.operations import Failures, OperatedStore
-from bgjobs.stores.pages import unreadable_in
-from bgjobs.stores.types import SCHEMA_VERSION
+from bgjobs.stores.operations import OperatedStore
+from bgjobs.stores.types import SCHEMA_VERSION, Counts
 from bgjobs.testing.contract.steps import (
     DAY,
-    LEASE,
+    ENDS,
+    NO,
     NOW,
     OCCURRENCE,
     SECOND,
     TICK,
     ask,
     at_once,
+    end,
+    enqueued,
     fail,
     hold,
     ids,
+    listed,
     lose,
     put,
     put_one,
     requeue,
+    search,
     start,
     succeed,
     take,
@@ -68,14 +71,14 @@ def check_only_waiting_jobs_of_no_schedule_are_changed(store: OperatedStore) -> 
 
 
 def check_a_queue_is_paused_until_it_is_resumed(store: OperatedStore) -> None:
-    """`orders` and `heartbeat` name paused queues; `reserve` still works."""
+    """`commands` names paused queues for any owners; `reserve` still works."""
     admin, owner = store.operations, start(store)
     assert admin.commands([]).paused == frozenset()
     assert admin.pause_queue("mail", now=NOW)
     assert not admin.pause_queue("mail", now=NOW + SECOND)
     assert admin.pause_queue('qüeue "2"')
     assert admin.commands([]).paused == {"mail", 'qüeue "2"'}
-    assert store.heartbeat([owner], LEASE, now=NOW).commands.paused == {"mail", 'qüeue "2"'}
+    assert admin.commands([owner]).paused == {"mail", 'qüeue "2"'}
     assert admin.resume_queue('qüeue "2"')
     assert not admin.resume_queue('qüeue "2"')
     assert admin.commands([owner]).paused == {"mail"}
@@ -103,28 +106,26 @@ def check_a_long_delay_is_kept_to_the_microsecond(store: OperatedStore) -> None:
 
 def check_delete_removes_what_waits_or_has_ended(store: OperatedStore) -> None:
     """Each id is returned once, and the counts are 0 afterwards."""
-    good, bad = hold(store), hold(store)
-    store.write(settle=[succeed(good), fail(bad)], now=NOW)
+    ended = [end(store, settle) for settle in ENDS.values()]
     waiting = put_one(store)
     delayed = put_one(store, available_in=timedelta(hours=1))
-    wanted = ids([waiting, delayed, good, bad])
+    wanted = ids([waiting, delayed, *ended])
     deleted = store.operations.delete([*wanted, *wanted, new_id()])
     assert sorted(deleted) == sorted(wanted)
-    assert [store.find(one) for one in wanted] == [None] * 4
-    counts = store.count(now=NOW)
-    assert (counts.waiting, counts.delayed, counts.succeeded, counts.failed) == (0, 0, 0, 0)
+    assert [store.find(one) for one in wanted] == [None] * 5
+    assert store.count(now=NOW) == Counts(0, 0, 0, 0, 0, 0)
     assert list(store.operations.delete(wanted)) == []
     assert list(store.operations.delete([])) == []
 
 
 def check_delete_leaves_running_jobs_alone(store: OperatedStore) -> None:
-    """The orders about them are kept, and they can be settled."""
+    """The commands about them are kept, and they can be settled."""
     held = hold(store)
-    store.operations.cancel([held.id], "no", now=NOW)
+    store.operations.cancel([held.id], NO, now=NOW)
     assert list(store.operations.delete([held.id])) == []
     assert store.find(held.id) == held
     assert held.reserved_by is not None
-    assert store.operations.commands([held.reserved_by]).cancelled == {held.id: "no"}
+    assert store.operations.commands([held.reserved_by]).cancelled == {held.id: NO}
     assert not store.write(settle=[succeed(held)], now=NOW).lost
 
 
@@ -140,7 +141,7 @@ def check_an_occurrence_that_waits_is_deleted_too(store: OperatedStore) -> None:
     waiting = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
     assert store.operations.delete([waiting.id]) == [waiting.id]
     anew = put_one(store, unique_key="schedule:nightly", occurrence=OCCURRENCE)
-    assert ids(store.get_enqueued()) == [anew.id]
+    assert ids(enqueued(store)) == [anew.id]
 
 
 def check_a_deleted_failure_is_not_found_any_more(store: OperatedStore) -> None:
@@ -149,16 +150,16 @@ def check_a_deleted_failure_is_not_found_any_more(store: OperatedStore) -> None:
     one, other = take(store, start(store))
     store.write(settle=[fail(one, "lost mail"), fail(other, "lost mail")], now=NOW)
     store.operations.delete([one.id])
-    assert store.operations.get_failed_ids(Failures(words=["lost"])) == [other.id]
+    assert search(store, "lost") == [other.id]
     assert list(store.operations.retry([one.id], now=NOW)) == []
 
 
 def check_what_was_asked_is_forgotten_with_a_deleted_job(store: OperatedStore) -> None:
     """A job that is restored with the same id is not cancelled."""
     held = hold(store)
-    store.operations.cancel([held.id], "no", now=NOW)
+    store.operations.cancel([held.id], NO, now=NOW)
     store.write(settle=[fail(held)], now=NOW)
-    [failed] = store.operations.get_failed()
+    [failed] = listed(store, "failed")
     assert store.operations.delete([held.id]) == [held.id]
     store.operations.restore([failed])
     store.operations.retry([held.id], now=NOW)
@@ -177,7 +178,7 @@ def check_a_job_is_deleted_or_runs_and_never_both(store: OperatedStore) -> None:
 
     def run() -> list[UUID]:
         owner = start(store)
-        while held := take(store, owner, limit=5) or store.get_enqueued():
+        while held := take(store, owner, limit=5) or enqueued(store):
             mine = [job for job in held if job.reserved_by == owner]
             ends: list[Settlement] = [requeue(job) for job in mine[:1] if job.reservations < 3]
             back = [one.reservation for one in ends]
@@ -189,75 +190,17 @@ def check_a_job_is_deleted_or_runs_and_never_both(store: OperatedStore) -> None:
         one for part in at_once(lambda number: (run, delete)[number % 2]()) for one in part
     ]
     assert len(deleted) == len(set(deleted))
-    kept = ids(store.get_failed())
+    kept = ids(listed(store, "failed"))
     assert sorted([*deleted, *kept]) == sorted(jobs)
-
-
-def _win(store: OperatedStore, name: str) -> UUID:
-    put_one(store, name)
-    [job] = take(store, start(store), [name])
-    store.write(settle=[succeed(job)], now=NOW)
-    return job.id
-
-
-def check_prune_worker_deletes_of_one_worker_alone(store: OperatedStore) -> None:
-    """Each state has its own age, and None keeps the state."""
-    mails, others = [_win(store, name) for name in ("mail", "mail")], _win(store, "sms")
-    mine, theirs = lose(store, name="mail"), lose(store, name="sms")
-    prune = store.operations.prune_worker
-    later = NOW + DAY
-    assert prune("mail", succeeded_for=DAY, failed_for=DAY, limit=9, now=later) == 0
-    later += TICK
-    assert prune("mail", succeeded_for=None, failed_for=None, limit=9, now=later) == 0
-    assert prune("mai", succeeded_for=DAY, failed_for=DAY, limit=9, now=later) == 0
-    assert prune("mail", succeeded_for=None, failed_for=DAY, limit=9, now=later) == 1
-    assert store.find(mine.id) is None
-    assert ids(store.get_failed()) == [theirs.id]
-    assert prune("mail", succeeded_for=DAY, failed_for=DAY, limit=9, now=later) == len(mails)
-    assert ids(store.get_succeeded()) == [others]
-
-
-def check_prune_worker_deletes_up_to_its_limit_of_each_kind(store: OperatedStore) -> None:
-    """The next call deletes the next jobs; the search does not find deleted jobs."""
-    for _ in range(3):
-        _win(store, "mail")
-        lose(store, "lost mail", name="mail")
-    late: dict[str, Any] = {"succeeded_for": SECOND, "failed_for": SECOND, "now": NOW + DAY}
-    deleted = [store.operations.prune_worker("mail", limit=2, **late) for _ in range(3)]
-    assert deleted == [4, 2, 0]
-    assert list(store.operations.get_failed_ids(Failures(words=["lost"]))) == []
-
-
-def check_prune_worker_passes_over_the_lowest_ids_of_each_kind(store: OperatedStore) -> None:
-    """`skip` is a number of jobs of each state; other workers do not count."""
-    _win(store, "sms")
-    won = [_win(store, "mail") for _ in range(3)]
-    lost = [lose(store, name="mail").id for _ in range(3)]
-    ages: dict[str, Any] = {"succeeded_for": SECOND, "failed_for": SECOND, "now": NOW + DAY}
-    prune = store.operations.prune_worker
-    assert prune("mail", **ages, limit=1, skip=1) == 2
-    assert prune("mail", **ages, limit=9, skip=1) == 2
-    assert prune("mail", **ages, limit=9, skip=1) == 0
-    assert ids(store.get_succeeded("mail")) == [min(won)]
-    assert ids(store.get_failed("mail")) == [min(lost)]
-    assert len(store.get_succeeded("sms")) == 1
-
-
-def check_prune_worker_with_an_age_beyond_the_calendar_keeps_all(store: OperatedStore) -> None:
-    """Such an age is no error of the database."""
-    _win(store, "mail")
-    age = timedelta.max
-    prune = store.operations.prune_worker
-    assert prune("mail", succeeded_for=age, failed_for=age, limit=9, now=NOW + DAY) == 0
 
 
 def check_what_a_store_has_written_can_be_read(store: OperatedStore) -> None:
     """No row is set apart, found, counted or put back as unreadable."""
     job = put_one(store)
-    assert unreadable_in(store.get_enqueued()) == ()
+    assert listed(store, "waiting").unreadable == ()
     operations = store.operations
     assert operations.set_apart([], now=NOW) == []
-    assert list(operations.get_unreadable()) == []
+    assert listed(store, "unreadable") == []
     assert operations.find_unreadable(job.id) is None
     assert operations.count_unreadable() == 0
     assert list(operations.put_back([job.id, new_id()], now=NOW)) == []

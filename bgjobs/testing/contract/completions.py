@@ -13,10 +13,12 @@ from bgjobs.testing.contract.steps import (
     NOW,
     SECOND,
     ask,
+    enqueued,
     fail,
     follow,
     hold,
     ids,
+    listed,
     requeue,
     start,
     succeed,
@@ -56,7 +58,7 @@ def check_complete_lets_the_job_succeed(store: Store) -> None:
     assert isinstance(ended, SucceededJob)
     assert ended.succeeded_at == NOW + SECOND
     assert (ended.reserved_by, ended.reservations) == (held.reserved_by, 1)
-    assert list(store.get_running()) == []
+    assert listed(store, "running") == []
 
 
 def check_complete_writes_the_effects_of_work(store: Store) -> None:
@@ -81,8 +83,8 @@ def check_complete_stores_what_follows(store: Store) -> None:
     held = hold(store, unique_key="k")
     following = [follow(held, unique_key="k"), NewJob(new_id(), ask("other"))]
     assert store.complete(held.reservation, lambda _: None, following, now=NOW) is True
-    assert ids(store.get_succeeded()) == [held.id]
-    assert sorted(ids(store.get_enqueued())) == sorted(new.id for new in following)
+    assert ids(listed(store, "succeeded")) == [held.id]
+    assert sorted(ids(enqueued(store))) == sorted(new.id for new in following)
     assert store.find_unique("mail", "k") == store.find(following[0].id)
 
 
@@ -93,7 +95,7 @@ def check_what_work_raises_takes_back_what_follows(store: Store) -> None:
         store.complete(held.reservation, _raise, [follow(held, unique_key="k")], now=NOW)
     except ValueError:
         assert store.find_unique("mail", "k") == held
-        assert list(store.get_enqueued()) == []
+        assert enqueued(store) == []
     else:
         raise AssertionError("complete did not raise the error of work")
 
@@ -104,7 +106,7 @@ def check_a_lost_reservation_stores_nothing_that_follows(store: Store) -> None:
     store.write(settle=[succeed(held)], now=NOW)
     following = [follow(held), NewJob(new_id(), ask())]
     assert store.complete(held.reservation, lambda _: None, following, now=NOW) is False
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def _raise(_: Any) -> None:
@@ -115,7 +117,7 @@ def check_what_work_gives_back_is_ignored(store: Store) -> None:
     """False does not stop the completion."""
     held = hold(store)
     assert store.complete(held.reservation, lambda _: False, now=NOW) is True
-    assert ids(store.get_succeeded()) == [held.id]
+    assert ids(listed(store, "succeeded")) == [held.id]
 
 
 def check_what_work_raises_rolls_back_and_comes_out(store: Store) -> None:
@@ -179,7 +181,7 @@ def check_work_that_commits_is_an_error(store: Store) -> None:
     """The store or the driver raises; the job stays reserved."""
     held = _assert_refused(store, methodcaller("commit"))
     assert store.find(held.id) == held
-    assert list(store.get_enqueued("next")) == []
+    assert enqueued(store, "next") == []
 
 
 def check_work_that_commits_by_a_statement_is_an_error(store: Store) -> None:
@@ -201,7 +203,7 @@ def check_work_that_commits_by_a_statement_is_an_error(store: Store) -> None:
         found = store.find(held.id)
         assert isinstance(found, Job)
         assert found.reservation == held.reservation
-        assert list(store.get_enqueued("next")) == []
+        assert enqueued(store, "next") == []
         assert not store.write(settle=[fail(held)], now=NOW).lost
 
 
@@ -235,7 +237,7 @@ def check_work_that_rolls_back_is_an_error(store: Store) -> None:
     """The store or the driver raises; the job stays reserved."""
     held = _assert_refused(store, methodcaller("rollback"))
     assert store.find(held.id) == held
-    assert list(store.get_enqueued("next")) == []
+    assert enqueued(store, "next") == []
 
 
 def check_work_that_begins_another_transaction_is_an_error(store: Store) -> None:

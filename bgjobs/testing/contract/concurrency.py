@@ -13,9 +13,11 @@ from bgjobs.testing.contract.steps import (
     THREADS,
     ask,
     at_once,
+    enqueued,
     follow,
     hold,
     ids,
+    listed,
     put,
     put_one,
     requeue,
@@ -33,7 +35,7 @@ def check_threads_reserve_each_job_once(store: Store) -> None:
         owner = start(store)
         mine: list[UUID] = []
         # `reserve` may skip rows that another thread has locked, so an empty result is no end.
-        while (got := take(store, owner, limit=7)) or store.get_enqueued():
+        while (got := take(store, owner, limit=7)) or enqueued(store):
             mine += ids(got)
         return mine
 
@@ -52,7 +54,7 @@ def check_threads_enqueue_and_settle_without_loss(store: Store) -> None:
             held = take(store, owner, [name])
             assert not store.write(settle=[succeed(job) for job in held], now=NOW).lost
         store.heartbeat([owner], LEASE, now=NOW)
-        return ids(store.get_succeeded(name))
+        return ids(listed(store, "succeeded", name=name))
 
     assert [len(done) for done in at_once(run_ten)] == [10] * THREADS
     assert store.count(now=NOW).succeeded == 10 * THREADS
@@ -65,7 +67,7 @@ def check_threads_agree_on_the_holder_of_a_unique_key(store: Store) -> None:
         return put_one(store, unique_key="k").id
 
     assert len(set(at_once(enqueue))) == 1
-    assert len(store.get_enqueued()) == 1
+    assert len(enqueued(store)) == 1
 
 
 def check_only_one_of_several_threads_settles(store: Store) -> None:
@@ -92,13 +94,13 @@ def check_threads_keep_one_job_of_a_key(store: Store) -> None:
             assert not store.write(following, [succeed(job) for job in held], now=NOW).lost
             done += len(held)
             put(store, *(ask(unique_key=key) for key in keys))
-            for job in store.get_enqueued():
+            for job in enqueued(store):
                 new = NewJob(new_id(), ask(unique_key=job.unique_key))
                 store.replace(job, new, now=NOW)
         return done
 
     done = sum(at_once(run))
-    assert sorted(job.unique_key or "" for job in store.get_enqueued()) == keys
+    assert sorted(job.unique_key or "" for job in enqueued(store)) == keys
     assert store.count(now=NOW).succeeded == done
 
 
@@ -110,7 +112,7 @@ def check_only_one_of_several_threads_replaces(store: Store) -> None:
         return store.replace(waiting, NewJob(new_id(), ask(unique_key="k")), now=NOW)
 
     assert sorted(at_once(replace)) == [False] * (THREADS - 1) + [True]
-    [left] = store.get_enqueued()
+    [left] = enqueued(store)
     assert left.id != waiting.id
 
 
@@ -124,7 +126,7 @@ def check_a_job_is_reserved_or_replaced(store: Store) -> None:
         return sum(store.replace(job, None, now=NOW) for job in jobs)
 
     assert sum(at_once(work)) == len(jobs)
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_a_job_that_changes_hands_is_counted_once(store: Store) -> None:

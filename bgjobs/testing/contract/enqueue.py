@@ -11,14 +11,18 @@ from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
+    ENDS,
     ERROR,
     NOW,
     OCCURRENCE,
     SECOND,
     ask,
+    end,
+    enqueued,
     fail,
     hold,
     ids,
+    listed,
     put,
     put_one,
     requeue,
@@ -31,7 +35,7 @@ from bgjobs.testing.contract.steps import (
 def check_an_enqueued_job_is_stored_as_it_was_given_back(store: Store) -> None:
     """The row equals the returned job: due now, without an owner, and all counters 0."""
     [job] = put(store, ask("mail", '{"to":"a"}'))
-    assert list(store.get_enqueued()) == [job]
+    assert enqueued(store) == [job]
     assert store.find(job.id) == job
     assert (job.name, job.payload) == ("mail", '{"to":"a"}')
     assert job.created_at == job.available_at == NOW
@@ -96,7 +100,7 @@ def check_a_naive_now_is_refused(store: Store) -> None:
     try:
         put_one(store, now=naive)
     except NaiveDatetimeError:
-        assert list(store.get_enqueued()) == []
+        assert enqueued(store) == []
     else:
         raise AssertionError("write accepted a naive now")
 
@@ -106,7 +110,7 @@ def check_a_naive_available_at_is_refused(store: Store) -> None:
     try:
         put(store, ask(), ask(available_at=NOW.replace(tzinfo=None)))
     except NaiveDatetimeError:
-        assert list(store.get_enqueued()) == []
+        assert enqueued(store) == []
     else:
         raise AssertionError("write accepted a naive available_at")
 
@@ -127,7 +131,7 @@ def check_a_repeated_write_stores_nothing_twice(store: Store) -> None:
     first = store.write(new, now=NOW)
     again = store.write(new, now=NOW + SECOND)
     assert list(again.jobs) == list(first.jobs)
-    assert len(store.get_enqueued()) == 3
+    assert len(enqueued(store)) == 3
 
 
 def check_an_id_twice_in_one_write_is_stored_once(store: Store) -> None:
@@ -135,7 +139,7 @@ def check_an_id_twice_in_one_write_is_stored_once(store: Store) -> None:
     new = NewJob(new_id(), ask())
     one, other = store.write([new, new], now=NOW).jobs
     assert one == other
-    assert len(store.get_enqueued()) == 1
+    assert len(enqueued(store)) == 1
 
 
 def check_a_repeated_write_leaves_a_reserved_job_as_it_is(store: Store) -> None:
@@ -149,13 +153,16 @@ def check_a_repeated_write_leaves_a_reserved_job_as_it_is(store: Store) -> None:
 
 def check_a_repeated_write_does_not_revive_an_ended_job(store: Store) -> None:
     """A job that ended before the write was repeated must not run again."""
-    done, broken = (NewJob(one, ask()) for one in new_ids(2))
-    store.write([done, broken], now=NOW)
-    held = {job.id: job for job in take(store, start(store))}
-    store.write(settle=[succeed(held[done.id]), fail(held[broken.id])], now=NOW)
-    again = store.write([done, broken], now=NOW + SECOND).jobs
-    assert ids(again) == [done.id, broken.id]
-    assert list(store.get_enqueued()) == []
+    for settle in ENDS.values():
+        new = NewJob(new_id(), ask(unique_key="k"))
+        store.write([new], now=NOW)
+        [held] = take(store, start(store))
+        store.write(settle=[settle(held)], now=NOW)
+        ended = store.find(new.id)
+        for one in (new, evolve(new, repeated=True)):
+            assert ids(store.write([one], now=NOW + SECOND).jobs) == [new.id]
+            assert store.find(new.id) == ended
+    assert enqueued(store) == []
 
 
 def check_a_repeated_write_gives_an_ended_job_as_it_was_asked(store: Store) -> None:
@@ -173,8 +180,8 @@ def check_one_write_enqueues_and_settles(store: Store) -> None:
     held = hold(store)
     written = store.write([NewJob(new_id(), ask("next"))], [succeed(held)], now=NOW)
     assert list(written.lost) == []
-    assert ids(store.get_enqueued()) == ids(written.jobs)
-    assert ids(store.get_succeeded()) == [held.id]
+    assert ids(enqueued(store)) == ids(written.jobs)
+    assert ids(listed(store, "succeeded")) == [held.id]
 
 
 def check_a_thousand_jobs_go_into_one_write(store: Store) -> None:
@@ -207,7 +214,7 @@ def check_a_waiting_job_is_replaced(store: Store) -> None:
     new = NewJob(new_id(), ask(unique_key="k", available_in=DAY, occurrence=later))
     assert store.replace(waiting, new, now=NOW + SECOND) is True
     assert store.find(waiting.id) is None
-    [job] = store.get_enqueued()
+    [job] = enqueued(store)
     assert (job.id, job.occurrence) == (new.id, later)
     assert (job.created_at, job.available_at) == (NOW + SECOND, NOW + SECOND + DAY)
     assert store.find_unique("mail", "k") == job
@@ -228,7 +235,7 @@ def check_what_replaces_a_job_is_planned_by_the_time_of_the_change(store: Store)
     asked = ask(unique_key="k")
     new = NewJob(new_id(), asked, plan=lambda now: asked.available_at(now + DAY))
     assert store.replace(waiting, new, now=NOW + SECOND) is True
-    [job] = store.get_enqueued()
+    [job] = enqueued(store)
     assert (job.id, job.available_at) == (new.id, NOW + SECOND + DAY)
     unwanted = NewJob(new_id(), ask(), plan=lambda now: ask(f"{1 / 0} {now}"))
     assert store.replace(waiting, unwanted, now=NOW) is False
@@ -240,7 +247,7 @@ def check_replacing_by_nothing_deletes(store: Store) -> None:
     assert store.replace(waiting, None, now=NOW) is True
     assert store.find(waiting.id) is None
     assert store.find_unique("mail", "k") is None
-    assert list(store.get_enqueued()) == [other]
+    assert enqueued(store) == [other]
 
 
 def check_a_reserved_job_is_not_replaced(store: Store) -> None:
@@ -258,15 +265,14 @@ def check_a_job_reserved_meanwhile_is_not_replaced(store: Store) -> None:
     [held] = take(store, start(store))
     store.write(settle=[requeue(held, delay=timedelta(0))], now=NOW)
     _assert_refused(store, waiting)
-    [again] = store.get_enqueued()
+    [again] = enqueued(store)
     assert store.replace(again, None, now=NOW) is True
 
 
 def check_an_ended_job_is_not_replaced(store: Store) -> None:
     """An unknown job is not replaced either."""
-    for settle in (succeed, fail):
-        held = hold(store)
-        store.write(settle=[settle(held)], now=NOW)
+    for settle in ENDS.values():
+        held = end(store, settle)
         _assert_refused(store, evolve(held, reserved_at=None, reserved_by=None))
     _assert_refused(store, evolve(hold(store), id=new_id()))
 
@@ -277,7 +283,7 @@ def check_replacing_twice_is_refused_the_second_time(store: Store) -> None:
     new = NewJob(new_id(), ask(unique_key="k"))
     assert store.replace(waiting, new, now=NOW) is True
     assert store.replace(waiting, NewJob(new_id(), ask(unique_key="k")), now=NOW) is False
-    assert ids(store.get_enqueued()) == [new.id]
+    assert ids(enqueued(store)) == [new.id]
 
 
 def check_a_new_job_that_is_refused_leaves_the_old_one(store: Store) -> None:
@@ -287,6 +293,6 @@ def check_a_new_job_that_is_refused_leaves_the_old_one(store: Store) -> None:
     try:
         store.replace(waiting, new, now=NOW)
     except DuplicateJobError:
-        assert list(store.get_enqueued()) == [holder, waiting]
+        assert enqueued(store) == [holder, waiting]
     else:
         raise AssertionError("replace accepted a duplicate that the request refuses")

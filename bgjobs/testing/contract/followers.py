@@ -11,11 +11,13 @@ from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
+    ENDS,
     NOW,
     OCCURRENCE,
     SECOND,
     ask,
     drop,
+    enqueued,
     fail,
     follow,
     hold,
@@ -30,20 +32,20 @@ from bgjobs.testing.contract.steps import (
 
 def check_a_follower_is_stored_with_its_settlement(store: Store) -> None:
     """It may follow any kind of settlement."""
-    for settle in (succeed, fail, requeue, drop):
+    for settle in (*ENDS.values(), requeue, drop):
         held = hold(store, priority=-1)
         new = follow(held, name="next")
         written = store.write([new], [settle(held)], now=NOW)
         assert list(written.lost) == []
         assert list(written.jobs) == [store.find(new.id)]
         store.write(settle=[drop(job) for job in take(store, start(store))], now=NOW)
-    assert len(store.get_enqueued("next")) == 4
+    assert len(enqueued(store, "next")) == 5
 
 
 def check_a_follower_takes_the_key_of_the_job_that_ends(store: Store) -> None:
     """At any time exactly one live job has the key."""
     held = hold(store, unique_key="k", occurrence=OCCURRENCE)
-    for settle in (succeed, fail, drop):
+    for settle in (*ENDS.values(), drop):
         new = follow(held, unique_key="k", occurrence=evolve(OCCURRENCE, previous=NOW))
         [job] = store.write([new], [settle(held)], now=NOW).jobs
         assert store.find_unique("mail", "k") == job
@@ -68,7 +70,7 @@ def check_a_follower_of_a_lost_settlement_is_not_stored(store: Store) -> None:
     asked, stored, standing, other = written.jobs
     assert (asked.id, stored.id, other.id) == (new[0].id, new[1].id, new[3].id)
     assert standing == holder
-    assert sorted(ids(store.get_enqueued())) == sorted([stored.id, holder.id])
+    assert sorted(ids(enqueued(store))) == sorted([stored.id, holder.id])
     assert (asked.unique_key, asked.priority, asked.occurrence) == ("k", 3, OCCURRENCE)
     assert (asked.created_at, asked.available_at) == (NOW, NOW + DAY)
 
@@ -82,7 +84,7 @@ def check_a_lost_follower_has_the_instant_it_asked_for(store: Store) -> None:
     assert dated.available_at == NOW - DAY
     assert undated.available_at == undated.created_at == dated.created_at
     assert undated.created_at.utcoffset() == NOW.utcoffset()
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_a_follower_of_no_settlement_is_not_stored(store: Store) -> None:
@@ -93,7 +95,7 @@ def check_a_follower_of_no_settlement_is_not_stored(store: Store) -> None:
     store.write([follow(held)], now=NOW)
     [again] = take(store, start(store))
     store.write([follow(held)], [succeed(again)], now=NOW)
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_a_settlement_said_twice_still_has_its_follower(store: Store) -> None:
@@ -102,12 +104,12 @@ def check_a_settlement_said_twice_still_has_its_follower(store: Store) -> None:
     new = follow(held)
     written = store.write([new], [succeed(held), succeed(held)], now=NOW)
     assert list(written.lost) == [held.reservation]
-    assert ids(store.get_enqueued()) == [new.id]
+    assert ids(enqueued(store)) == [new.id]
 
 
 def check_a_repeated_write_does_not_double_a_follower(store: Store) -> None:
     """A write may be repeated after its answer was lost."""
-    for settle in (succeed, fail, requeue, drop):
+    for settle in (*ENDS.values(), requeue, drop):
         held = hold(store, priority=-1)
         new = follow(held, name="next")
         store.write([new], [settle(held)], now=NOW)
@@ -115,7 +117,7 @@ def check_a_repeated_write_does_not_double_a_follower(store: Store) -> None:
         assert list(again.lost) == [held.reservation]
         assert ids(again.jobs) == [new.id]
         store.write(settle=[drop(job) for job in take(store, start(store))], now=NOW)
-    assert len(store.get_enqueued("next")) == 4
+    assert len(enqueued(store, "next")) == 5
 
 
 def check_a_repeated_write_does_not_revive_a_follower(store: Store) -> None:
@@ -141,7 +143,7 @@ def check_a_follower_gives_way_to_the_holder_of_its_key(store: Store) -> None:
 
 def check_a_follower_is_planned_by_the_time_of_its_write(store: Store) -> None:
     """`plan` gets the time of the write, not of the request."""
-    for settle in (succeed, fail, drop):
+    for settle in (*ENDS.values(), drop):
         held = hold(store, priority=-1)
         new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
         [job] = store.write([new], [settle(held)], now=NOW + SECOND).jobs
@@ -178,7 +180,7 @@ def check_the_follower_of_a_completion_is_planned_by_its_time(store: Store) -> N
     held = hold(store)
     new = evolve(follow(held, name="next", unique_key="k"), plan=a_day_later)
     assert store.complete(held.reservation, lambda _: None, [new], now=NOW + SECOND)
-    [job] = store.get_enqueued("next")
+    [job] = enqueued(store, "next")
     assert (job.id, job.available_at) == (new.id, NOW + SECOND + DAY)
 
 

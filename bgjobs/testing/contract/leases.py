@@ -3,24 +3,24 @@
 from datetime import UTC, datetime, timedelta
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.settlements import Settlement
 from bgjobs.stores.pages import Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import Owner
 from bgjobs.testing.contract.steps import (
+    ENDS,
     LEASE,
     NOW,
     SECOND,
     TICK,
     ask,
-    fail,
+    end,
+    enqueued,
     hold,
     ids,
     put,
     put_one,
     requeue,
     start,
-    succeed,
     take,
 )
 
@@ -130,9 +130,8 @@ def check_abandoned_gives_page_after_page_by_id(store: Store) -> None:
 
 def check_ended_and_released_jobs_are_not_abandoned(store: Store) -> None:
     """Such jobs have no owner."""
-    settlements: list[Settlement] = [succeed(hold(store)), fail(hold(store))]
-    settlements.append(requeue(hold(store)))
-    store.write(settle=settlements, now=NOW)
+    for settle in (*ENDS.values(), requeue):
+        end(store, settle)
     assert list(store.abandoned(now=NOW + LEASE)) == []
 
 
@@ -143,7 +142,7 @@ def check_an_abandoned_job_can_be_settled_for_its_owner(store: Store) -> None:
     settlement = requeue(left, crashes=1)
     assert not store.write(settle=[settlement], now=NOW + LEASE).lost
     assert len(store.write(settle=[settlement], now=NOW + LEASE).lost) == 1
-    assert store.get_enqueued()[0].crashes == 1
+    assert enqueued(store)[0].crashes == 1
     assert list(store.abandoned(now=NOW + LEASE)) == []
 
 

@@ -1,17 +1,20 @@
 """Opening, closing, the schema, notifications and watchers."""
 
 from select import select
+from typing import get_args
 
+from bgjobs._core.jobs import State
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.port import Store
-from bgjobs.testing.contract.steps import put_one, refuses
+from bgjobs.stores.types import ANY_CHANGE, Notice
+from bgjobs.testing.contract.steps import listed, put_one, refuses
 
 
 def check_migrating_makes_the_tables(store: Store) -> None:
     """Every listing of a migrated store works and is empty."""
-    assert list(store.get_enqueued()) == []
-    assert list(store.get_running()) == []
-    assert list(store.get_succeeded()) == []
-    assert list(store.get_failed()) == []
+    for state in get_args(State):
+        found = listed(store, state)
+        assert (list(found), found.unreadable, found.after) == ([], (), None)
 
 
 def check_migrating_again_applies_nothing(store: Store) -> None:
@@ -54,7 +57,7 @@ def check_closing_twice_is_harmless(store: Store) -> None:
 def check_a_closed_store_refuses_verbs(store: Store) -> None:
     """Methods of a closed store raise an error of bgjobs, not of the driver."""
     store.close()
-    assert refuses(store, "get_enqueued")
+    assert refuses(store, "list", JobFilter("waiting"))
     assert refuses(store, "write")
 
 
@@ -79,21 +82,44 @@ def check_a_store_says_whether_to_notify(store: Store) -> None:
 
 
 def check_notifying_is_harmless(store: Store) -> None:
-    """`notify` accepts known names, unknown names and no names."""
+    """`notify` accepts known names, unknown names, any worker, commands and no change."""
     put_one(store)
-    store.notify(["mail", "ünknown"])
-    store.notify([])
+    store.notify(Notice(frozenset({"mail", "ünknown"})))
+    store.notify(Notice(commands=True))
+    store.notify(ANY_CHANGE)
+    store.notify(Notice())
 
 
-def check_a_watcher_with_a_descriptor_hears_a_notification_without_names(store: Store) -> None:
-    """A notification without names proves that the watcher still receives notifications."""
+def check_a_watcher_receives_what_is_notified(store: Store) -> None:
+    """Where change sources learn of changes by `notify`, they return all of a notice."""
+    for sent in (
+        Notice(frozenset({"mail", "fäx"})),
+        Notice(commands=True),
+        Notice(frozenset({"mail"}), commands=True),
+        Notice(workers=None),
+        ANY_CHANGE,
+    ):
+        watcher = store.watch()
+        if watcher is None:
+            return
+        if watcher.interval is None and store.needs_notify:
+            store.notify(sent)
+            received = Notice()
+            while received != sent:
+                assert select([watcher.fileno()], [], [], 60.0)[0]
+                received |= watcher.poll()
+        watcher.close()
+
+
+def check_a_watcher_with_a_descriptor_hears_an_empty_notice(store: Store) -> None:
+    """A notice without a change proves that the watcher still receives notices."""
     watcher = store.watch()
     if watcher is None:
         return
     if watcher.interval is None and store.needs_notify:
-        store.notify([])
+        store.notify(Notice())
         assert select([watcher.fileno()], [], [], 60.0)[0]
-        assert watcher.poll() == set()
+        assert watcher.poll() == Notice()
     watcher.close()
 
 
@@ -106,8 +132,8 @@ def check_a_watcher_never_blocks(store: Store) -> None:
     if watcher.interval is None:
         assert watcher.fileno() >= 0
     put_one(store)
-    store.notify(["mail"])
+    store.notify(Notice(frozenset({"mail"})))
     found = watcher.poll()
-    assert found is None or set(found) <= {"mail"}
+    assert found in (Notice(), Notice(frozenset({"mail"})), ANY_CHANGE)
     watcher.close()
     assert store.find(put_one(store).id) is not None

@@ -4,17 +4,23 @@ from datetime import timedelta
 
 from attrs import evolve
 
-from bgjobs._core.jobs import FailedJob, Reservation
+from bgjobs._core.jobs import FailedJob, Job, Reservation
+from bgjobs._core.outcomes import Cancelled
 from bgjobs.stores.operations import OperatedStore
 from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
+    ENDS,
+    NO,
     NOW,
     OCCURRENCE,
     SECOND,
     ask,
-    fail,
+    cancel,
+    end,
+    enqueued,
     hold,
     ids,
+    listed,
     lose,
     put,
     put_one,
@@ -28,27 +34,23 @@ from bgjobs.testing.contract.steps import (
 def check_delete_leaves_every_other_job(store: OperatedStore) -> None:
     """Of each state, and what was asked of those that run."""
     kept = [put_one(store, available_in=SECOND).id]
-    for settle in (succeed, fail):
-        held = hold(store)
-        store.write(settle=[settle(held)], now=NOW)
-        kept.append(held.id)
+    kept += [end(store, settle).id for settle in ENDS.values()]
     running = hold(store)
-    store.operations.cancel([running.id], "no", now=NOW)
-    for settle in (succeed, fail):
-        held = hold(store)
-        store.write(settle=[settle(held)], now=NOW)
-        assert list(store.operations.delete([held.id])) == [held.id]
+    store.operations.cancel([running.id], NO, now=NOW)
+    for settle in ENDS.values():
+        ended = end(store, settle)
+        assert list(store.operations.delete([ended.id])) == [ended.id]
     waiting = put_one(store)
     assert list(store.operations.delete([waiting.id])) == [waiting.id]
-    assert [store.find(one) is None for one in kept] == [False] * 3
+    assert [store.find(one) is None for one in kept] == [False] * 4
     assert running.reserved_by is not None
-    assert store.operations.commands([running.reserved_by]).cancelled == {running.id: "no"}
+    assert store.operations.commands([running.reserved_by]).cancelled == {running.id: NO}
 
 
 def check_a_job_under_the_id_of_a_deleted_one_is_not_cancelled(store: OperatedStore) -> None:
     """What was asked of the first went with it, also when another job is live."""
     first, _ = hold(store), put_one(store, "other")
-    store.operations.cancel([first.id], "no", now=NOW)
+    store.operations.cancel([first.id], NO, now=NOW)
     store.write(settle=[succeed(first)], now=NOW)
     store.operations.delete([first.id])
     _assert_runs_again(store, first.reservation)
@@ -57,11 +59,11 @@ def check_a_job_under_the_id_of_a_deleted_one_is_not_cancelled(store: OperatedSt
 def check_a_job_under_the_id_of_a_pruned_one_is_not_cancelled(store: OperatedStore) -> None:
     """What was asked of the first was forgotten when an owner was closed."""
     first, _ = hold(store), put_one(store, "other")
-    store.operations.cancel([first.id], "no", now=NOW)
+    store.operations.cancel([first.id], NO, now=NOW)
     store.write(settle=[succeed(first)], now=NOW)
     store.close_owners([start(store)], now=NOW)
     none = timedelta(0)
-    store.prune(succeeded_for=none, failed_for=none, limit=9, now=NOW + SECOND)
+    assert store.prune("succeeded", none, limit=9, now=NOW + SECOND) == 1
     _assert_runs_again(store, first.reservation)
 
 
@@ -79,7 +81,7 @@ def check_a_cancelled_job_is_put_back_by_its_holder_alone(store: OperatedStore) 
     first, other = take(store, former)
     store.write(settle=[requeue(first)], now=NOW)
     [held] = take(store, owner)
-    store.operations.cancel([held.id], "no", now=NOW)
+    store.operations.cancel([held.id], NO, now=NOW)
     strangers = [
         first.reservation,
         evolve(held.reservation, number=1),
@@ -101,12 +103,12 @@ def check_a_cancelled_job_does_not_end_by_another_of_its_holder(store: OperatedS
     held = take(store, former)
     store.write(settle=[requeue(job) for job in held], now=NOW)
     cancelled, other = take(store, owner)
-    store.operations.cancel([cancelled.id], "no", now=NOW)
+    store.operations.cancel([cancelled.id], NO, now=NOW)
     lost = next(job for job in held if job.id == cancelled.id)
     written = store.write(settle=[requeue(lost), requeue(other)], now=NOW)
     assert (list(written.lost), written.cancelled) == ([lost.reservation], {})
     assert store.find(cancelled.id) == cancelled
-    assert ids(store.get_enqueued()) == [other.id]
+    assert ids(enqueued(store)) == [other.id]
 
 
 def check_each_job_that_was_cancelled_has_its_own_reason(store: OperatedStore) -> None:
@@ -116,25 +118,28 @@ def check_each_job_that_was_cancelled_has_its_own_reason(store: OperatedStore) -
     put(store, ask(), ask(), *runs)
     first, second, run, other = take(store, start(store))
     for job in (first, second, run):
-        store.operations.cancel([job.id], f"because of {job.id}", now=NOW)
+        store.operations.cancel([job.id], _because_of(job), now=NOW)
     written = store.write(settle=[requeue(job) for job in (first, second, other)], now=NOW)
-    assert written.cancelled == {
-        job.reservation: f"because of {job.id}" for job in (first, second)
-    }
-    assert {job.error for job in store.operations.get_failed()} == {
-        f"Cancelled: because of {job.id}" for job in (first, second)
-    }
+    wanted = {job.id: _because_of(job) for job in (first, second)}
+    assert {one.job_id: found for one, found in written.cancelled.items()} == wanted
+    ended = listed(store, "cancelled")
+    assert {job.id: Cancelled(job.reason, job.cancelled_by) for job in ended} == wanted
     assert store.find(run.id) == run
-    assert ids(store.get_enqueued()) == [other.id]
+    assert ids(enqueued(store)) == [other.id]
+
+
+def _because_of(job: Job) -> Cancelled:
+    return Cancelled(f"because of {job.id}", f"owner of {job.id}")
 
 
 def check_a_failed_job_is_restored_beside_others(store: OperatedStore) -> None:
-    """That wait, have succeeded or have failed."""
+    """That wait, have succeeded, have failed or were cancelled."""
     lost = lose(store)
     failed = store.find(lost.id)
     assert isinstance(failed, FailedJob)
     store.operations.delete([lost.id])
     lose(store)
+    end(store, cancel)
     done = hold(store)
     store.write(settle=[succeed(done)], now=NOW)
     put_one(store)

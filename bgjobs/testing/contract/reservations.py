@@ -15,7 +15,9 @@ from bgjobs.testing.contract.steps import (
     SECOND,
     TICK,
     ask,
+    enqueued,
     ids,
+    listed,
     put,
     put_one,
     requeue,
@@ -38,7 +40,7 @@ def check_a_reserved_job_has_its_owner_and_instant(store: Store) -> None:
     assert (held.id, held.payload, held.attempts) == (job.id, job.payload, 0)
     assert held.created_at == held.available_at == NOW
     assert store.find(job.id) == held
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_reserve_gives_up_to_its_limit(store: Store) -> None:
@@ -52,7 +54,7 @@ def check_reserve_with_limit_0_gives_nothing(store: Store) -> None:
     """Nothing is reserved."""
     put_one(store)
     assert list(take(store, start(store), limit=0)) == []
-    assert list(store.get_running()) == []
+    assert listed(store, "running") == []
 
 
 def check_reserve_takes_only_the_named_workers(store: Store) -> None:
@@ -172,7 +174,7 @@ def check_an_unknown_owner_gets_nothing(store: Store) -> None:
     """An owner without a lease cannot reserve."""
     put_one(store)
     assert list(take(store, new_id())) == []
-    assert list(store.get_running()) == []
+    assert listed(store, "running") == []
 
 
 def check_an_owner_gets_jobs_until_its_lease_ends(store: Store) -> None:

@@ -7,22 +7,34 @@ from typing import Any
 from attrs import evolve
 
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, Job, Reservation, SucceededJob
+from bgjobs._core.jobs import (
+    AnyJob,
+    CancelledJob,
+    FailedJob,
+    Job,
+    Reservation,
+    SucceededJob,
+)
 from bgjobs._core.settlements import Settlement
 from bgjobs.stores.port import Store
-from bgjobs.stores.types import NewJob
+from bgjobs.stores.types import Counts, NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
+    ENDS,
     ERROR,
     LEASE,
     NOW,
     SECOND,
     TICK,
     ask,
+    cancel,
     drop,
+    end,
+    enqueued,
     fail,
     hold,
     ids,
+    listed,
     put,
     put_one,
     requeue,
@@ -32,7 +44,7 @@ from bgjobs.testing.contract.steps import (
 )
 
 
-def _shared(job: Job | SucceededJob | FailedJob) -> list[object]:
+def _shared(job: AnyJob) -> list[object]:
     return [
         *(job.id, job.name, job.payload, job.priority, job.reservations, job.created_at),
         *(job.available_at, job.reserved_at, job.reserved_by, job.unique_key),
@@ -49,8 +61,8 @@ def check_a_succeeded_job_carries_all_its_fields(store: Store) -> None:
     assert ended.succeeded_at == NOW + SECOND
     assert _shared(ended) == _shared(held)
     assert (ended.attempts, ended.crashes, ended.interruptions) == (0, 0, 0)
-    assert list(store.get_succeeded()) == [ended]
-    assert list(store.get_running()) == list(store.get_enqueued()) == []
+    assert listed(store, "succeeded") == [ended]
+    assert listed(store, "running") == enqueued(store) == []
 
 
 def check_a_failed_job_carries_all_its_fields(store: Store) -> None:
@@ -64,8 +76,41 @@ def check_a_failed_job_carries_all_its_fields(store: Store) -> None:
     assert _shared(ended) == _shared(held)
     assert (ended.attempts, ended.crashes, ended.interruptions) == (3, 2, 1)
     assert ended.errors == (ERROR,)
-    assert list(store.get_failed()) == [ended]
-    assert list(store.get_running()) == list(store.get_enqueued()) == []
+    assert listed(store, "failed") == [ended]
+    assert listed(store, "running") == enqueued(store) == []
+
+
+def check_a_cancelled_job_carries_all_its_fields(store: Store) -> None:
+    """The job has the counters, the errors, the reason and the author of the settlement."""
+    held = hold(store, available_at=NOW - DAY, priority=4, unique_key="k")
+    settlement = cancel(
+        held, "why", "ada", attempts=3, crashes=2, interruptions=1, errors=(ERROR,)
+    )
+    assert not store.write(settle=[settlement], now=NOW + SECOND).lost
+    ended = store.find(held.id)
+    assert isinstance(ended, CancelledJob)
+    assert (ended.reason, ended.cancelled_by, ended.cancelled_at) == (
+        "why",
+        "ada",
+        NOW + SECOND,
+    )
+    assert _shared(ended) == _shared(held)
+    assert (ended.attempts, ended.crashes, ended.interruptions) == (3, 2, 1)
+    assert ended.errors == (ERROR,)
+    assert listed(store, "cancelled") == [ended]
+    assert listed(store, "running") == listed(store, "failed") == enqueued(store) == []
+    assert store.count(now=NOW + SECOND) == Counts(0, 0, 0, 0, 0, 1)
+
+
+def check_a_cancelled_job_need_not_name_who_cancelled_it(store: Store) -> None:
+    """Any texts are kept, and the author may be None."""
+    text = "ünïcödé 🦉 \" \\ '\n%s $1"
+    for reason, by in (("", None), (text, text)):
+        held = hold(store)
+        store.write(settle=[cancel(held, reason, by)], now=NOW)
+        ended = store.find(held.id)
+        assert isinstance(ended, CancelledJob)
+        assert (ended.reason, ended.cancelled_by) == (reason, by)
 
 
 def check_a_succeeded_job_keeps_its_counters(store: Store) -> None:
@@ -86,7 +131,7 @@ def check_a_requeued_job_has_the_new_counters(store: Store) -> None:
     held = hold(store)
     raised = requeue(held, attempts=1, crashes=2, interruptions=3, errors=(ERROR,))
     assert not store.write(settle=[raised], now=NOW).lost
-    [waiting] = store.get_enqueued()
+    [waiting] = enqueued(store)
     assert (waiting.attempts, waiting.crashes, waiting.interruptions) == (1, 2, 3)
     assert waiting.errors == (ERROR,)
 
@@ -95,7 +140,7 @@ def check_a_released_job_can_be_reserved_again(store: Store) -> None:
     """The job has no owner and keeps its due time and its reservation number."""
     held = hold(store)
     store.write(settle=[requeue(held)], now=NOW + SECOND)
-    [waiting] = store.get_enqueued()
+    [waiting] = enqueued(store)
     assert (waiting.reserved_by, waiting.reserved_at) == (None, None)
     assert waiting.available_at == held.available_at
     assert (waiting.reservations, waiting.created_at) == (1, NOW)
@@ -106,7 +151,7 @@ def check_a_delay_of_requeue_is_counted_from_now(store: Store) -> None:
     """The old due time does not count."""
     held = hold(store, available_at=NOW - DAY)
     store.write(settle=[requeue(held, delay=SECOND)], now=NOW + DAY)
-    [waiting] = store.get_enqueued()
+    [waiting] = enqueued(store)
     assert waiting.available_at == NOW + DAY + SECOND
     owner = start(store, now=NOW + DAY)
     assert list(take(store, owner, now=NOW + DAY + SECOND - TICK)) == []
@@ -117,14 +162,14 @@ def check_a_delay_of_zero_is_now(store: Store) -> None:
     """A delay of zero sets the due time; None keeps it."""
     held = hold(store, available_at=NOW - DAY)
     store.write(settle=[requeue(held, delay=timedelta(0))], now=NOW + SECOND)
-    assert store.get_enqueued()[0].available_at == NOW + SECOND
+    assert enqueued(store)[0].available_at == NOW + SECOND
 
 
 def check_requeueing_keeps_priority_payload_and_key(store: Store) -> None:
     """Only the fields of the settlement change."""
     held = hold(store, priority=-4, unique_key="k")
     store.write(settle=[requeue(held, attempts=1)], now=NOW)
-    [waiting] = store.get_enqueued()
+    [waiting] = enqueued(store)
     assert (waiting.priority, waiting.payload, waiting.unique_key) == (-4, "{}", "k")
 
 
@@ -133,9 +178,8 @@ def check_a_dropped_job_is_gone_for_good(store: Store) -> None:
     held = hold(store, unique_key="k")
     assert not store.write(settle=[drop(held)], now=NOW).lost
     assert store.find(held.id) is None
-    assert list(store.get_enqueued()) == list(store.get_running()) == []
-    assert not store.get_succeeded()
-    assert not store.get_failed()
+    assert enqueued(store) == listed(store, "running") == []
+    assert store.count(now=NOW) == Counts(0, 0, 0, 0, 0, 0)
     assert put_one(store, unique_key="k").id != held.id
 
 
@@ -144,12 +188,12 @@ def check_dropping_leaves_the_other_jobs(store: Store) -> None:
     put(store, ask(), ask())
     held = take(store, start(store))
     store.write(settle=[drop(held[0])], now=NOW)
-    assert list(store.get_running()) == [held[1]]
+    assert listed(store, "running") == [held[1]]
 
 
 def check_one_write_settles_every_kind(store: Store) -> None:
     """One write may contain all kinds of settlements, each with its own values."""
-    put(store, *(ask(payload=str(number)) for number in range(7)))
+    put(store, *(ask(payload=str(number)) for number in range(9)))
     held = take(store, start(store))
     settlements: list[Settlement] = [
         succeed(held[0]),
@@ -158,16 +202,20 @@ def check_one_write_settles_every_kind(store: Store) -> None:
         requeue(held[3], attempts=9),
         fail(held[4], "four"),
         drop(held[5]),
+        cancel(held[6], "six"),
+        cancel(held[7], "seven", None),
     ]
     assert not store.write(settle=settlements, now=NOW).lost
-    assert ids(store.get_succeeded()) == [held[0].id]
-    assert {job.id: job.error for job in store.get_failed()} == {
+    assert ids(listed(store, "succeeded")) == [held[0].id]
+    assert {job.id: job.error for job in listed(store, "failed")} == {
         held[1].id: "one",
         held[4].id: "four",
     }
-    waiting = {job.id: (job.attempts, job.available_at) for job in store.get_enqueued()}
+    waiting = {job.id: (job.attempts, job.available_at) for job in enqueued(store)}
     assert waiting == {held[2].id: (0, NOW + SECOND), held[3].id: (9, NOW)}
-    assert list(store.get_running()) == [held[6]]
+    cancelled = {job.id: (job.reason, job.cancelled_by) for job in listed(store, "cancelled")}
+    assert cancelled == {held[6].id: ("six", "ada"), held[7].id: ("seven", None)}
+    assert listed(store, "running") == [held[8]]
     assert store.find(held[5].id) is None
 
 
@@ -179,7 +227,7 @@ def check_a_thousand_jobs_are_settled_in_one_write(store: Store) -> None:
     assert store.count(now=NOW).succeeded == 1000
 
 
-_KINDS: tuple[Callable[[Job], Settlement], ...] = (succeed, fail, requeue, drop)
+_KINDS: tuple[Callable[[Job], Settlement], ...] = (*ENDS.values(), requeue, drop)
 
 
 def _assert_lost(store: Store, job: Job, reservation: Reservation) -> None:
@@ -199,7 +247,7 @@ def check_another_owner_cannot_settle(store: Store) -> None:
     """The owner must match, even if the reservation number does."""
     held = hold(store)
     _assert_lost(store, held, evolve(held.reservation, owner=start(store)))
-    assert list(store.get_running()) == [held]
+    assert listed(store, "running") == [held]
 
 
 def check_another_number_cannot_settle(store: Store) -> None:
@@ -242,18 +290,11 @@ def check_a_job_reserved_again_by_its_owner_cannot_be_settled_twice(store: Store
     assert not store.write(settle=[succeed(second)], now=NOW).lost
 
 
-def check_a_succeeded_job_cannot_be_settled(store: Store) -> None:
-    """A succeeded job does not change."""
-    held = hold(store)
-    store.write(settle=[succeed(held)], now=NOW)
-    _assert_lost(store, held, held.reservation)
-
-
-def check_a_failed_job_cannot_be_settled(store: Store) -> None:
-    """A failed job does not change."""
-    held = hold(store)
-    store.write(settle=[fail(held)], now=NOW)
-    _assert_lost(store, held, held.reservation)
+def check_an_ended_job_cannot_be_settled(store: Store) -> None:
+    """It does not change, whether it succeeded, failed or was cancelled."""
+    for settle in ENDS.values():
+        held = end(store, settle)
+        _assert_lost(store, held, held.reservation)
 
 
 def check_a_dropped_job_cannot_be_settled(store: Store) -> None:
@@ -277,8 +318,8 @@ def check_a_lost_settlement_does_not_stop_the_others(store: Store) -> None:
     new = NewJob(new_id(), ask("next"))
     written = store.write([new], [succeed(theirs), succeed(mine)], now=NOW)
     assert list(written.lost) == [theirs.reservation]
-    assert ids(store.get_succeeded()) == [mine.id]
-    assert ids(store.get_enqueued("next")) == [new.id]
+    assert ids(listed(store, "succeeded")) == [mine.id]
+    assert ids(enqueued(store, "next")) == [new.id]
 
 
 def check_the_fence_does_not_ask_for_the_lease(store: Store) -> None:

@@ -7,12 +7,17 @@ from threading import Barrier
 from typing import Any, TypeVar
 from uuid import UUID
 
+from attrs import evolve
+
 from bgjobs._core.ids import new_id, new_ids
-from bgjobs._core.jobs import AttemptError, Job
+from bgjobs._core.jobs import AttemptError, EndState, Job, State
 from bgjobs._core.occurrences import Occurrence, Recurrence
+from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.requests import JobOptions, JobRequest
-from bgjobs._core.settlements import Drop, Fail, Requeue, Succeed
+from bgjobs._core.settlements import Cancel, Drop, Fail, Requeue, Settlement, Succeed
 from bgjobs.errors import StoreError
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob, Owner
 
@@ -26,6 +31,9 @@ LEASE = timedelta(seconds=60)
 PLAN = Recurrence(name="nightly", schedule="cron 0 3 * * *")
 OCCURRENCE = Occurrence(recurrence=PLAN, at=NOW)
 ERROR = AttemptError(0, NOW, 'ValueError: no such user\n  ünïcödé 🦉 "quoted" \\ \'')
+
+NO = Cancelled("no", "ada")
+"""What operators ask for."""
 
 THREADS = 8
 
@@ -60,9 +68,11 @@ def put_one(store: Store, name: str = "mail", now: datetime = NOW, **options: An
     return put(store, ask(name, **options), now=now)[0]
 
 
-def start(store: Store, lease: timedelta = LEASE, now: datetime = NOW) -> UUID:
+def start(
+    store: Store, lease: timedelta = LEASE, now: datetime = NOW, *, queue: str = "default"
+) -> UUID:
     """Open a new owner; return its id."""
-    owner = Owner(new_id(), "default", "node-1")
+    owner = Owner(new_id(), queue, "node-1")
     store.open_owner(owner, lease, now=now)
     return owner.id
 
@@ -95,6 +105,20 @@ def fail(job: Job, error: str = "gone", **changes: Any) -> Fail:
     return Fail(reservation=job.reservation, error=error, **{**_counters(job), **changes})
 
 
+def cancel(job: Job, reason: str = "no", by: str | None = "ada", **changes: Any) -> Cancel:
+    """Return the settlement of a cancellation, with these changes of the counters."""
+    values = {**_counters(job), **changes}
+    return Cancel(reservation=job.reservation, reason=reason, by=by, **values)
+
+
+ENDS: dict[EndState, Callable[[Job], Settlement]] = {
+    "succeeded": succeed,
+    "failed": fail,
+    "cancelled": cancel,
+}
+"""How a job gets to each end."""
+
+
 def requeue(job: Job, **changes: Any) -> Requeue:
     """Return the settlement that puts a job back, with its counters and these changes."""
     return Requeue(reservation=job.reservation, **{**_counters(job), **changes})
@@ -116,6 +140,7 @@ def _counters(job: Job) -> dict[str, Any]:
         "crashes": job.crashes,
         "interruptions": job.interruptions,
         "errors": job.errors,
+        "history": job.history,
     }
 
 
@@ -133,9 +158,58 @@ def refuses(store: Store, verb: str, *arguments: Any) -> bool:
     return False
 
 
-def lose(store: Store, error: str = "gone", now: datetime = NOW, **options: Any) -> Job:
-    """Enqueue one job and settle it as failed; return it as it was reserved."""
+def end(
+    store: Store,
+    settle: Callable[[Job], Settlement] = succeed,
+    now: datetime = NOW,
+    **options: Any,
+) -> Job:
+    """Enqueue one job, reserve it for a new owner and settle it; return it as reserved."""
     put_one(store, now=now, **options)
     [job] = take(store, start(store, now=now), [options.get("name", "mail")], now=now)
-    store.write(settle=[fail(job, error)], now=now)
+    store.write(settle=[settle(job)], now=now)
     return job
+
+
+def lose(store: Store, error: str = "gone", now: datetime = NOW, **options: Any) -> Job:
+    """Enqueue one job and settle it as failed; return it as it was reserved."""
+    return end(store, lambda job: fail(job, error), now, **options)
+
+
+def listed(
+    store: Store,
+    state: State,
+    page: Page = FIRST_PAGE,
+    *,
+    now: datetime = NOW,
+    **properties: Any,
+) -> Listing[Any]:
+    """Return a page of the jobs in this state; `properties` are those of `JobFilter`."""
+    return store.list(JobFilter(state, **properties), page, now=now)
+
+
+def walk(store: Store, state: State, limit: int, **properties: Any) -> list[Any]:
+    """Return the jobs of all pages, each of which begins where the page before has ended.
+
+    After a full page, an empty one may follow.
+    """
+    everything: list[Any] = []
+    page = Page(limit)
+    while (part := listed(store, state, page, **properties)).after is not None:
+        assert len(part) <= limit
+        assert part.after != page.after
+        everything += part
+        page = evolve(page, after=part.after)
+    return everything + part
+
+
+def enqueued(store: Store, name: str | None = None) -> Listing[Job]:
+    """Return the jobs that are not reserved, waiting and delayed ones, by id."""
+    waiting, delayed = listed(store, "waiting", name=name), listed(store, "delayed", name=name)
+    found = sorted([*waiting, *delayed], key=lambda job: job.id)
+    return Listing(found, [*waiting.unreadable, *delayed.unreadable])
+
+
+def search(store: Store, words: str, page: Page = FIRST_PAGE, **properties: Any) -> list[UUID]:
+    """Return the ids of the failed jobs that a search finds."""
+    return ids(listed(store, "failed", page, search=words, **properties))

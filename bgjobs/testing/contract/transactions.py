@@ -8,7 +8,16 @@ from typing import Any
 from bgjobs._core.requests import JobRequest
 from bgjobs.errors import DuplicateJobError, NaiveDatetimeError
 from bgjobs.stores.port import Store
-from bgjobs.testing.contract.steps import DAY, NOW, ask, ids, put_one, start, take
+from bgjobs.testing.contract.steps import (
+    DAY,
+    NOW,
+    ask,
+    enqueued,
+    ids,
+    put_one,
+    start,
+    take,
+)
 
 Connect = Callable[[], AbstractContextManager[Any]]
 """Opens a connection to the database of the store; Any, as it is of the driver."""
@@ -17,10 +26,12 @@ Connect = Callable[[], AbstractContextManager[Any]]
 def check_jobs_exist_once_the_caller_commits(store: Store, connect: Connect) -> None:
     """Other connections do not see the jobs before the commit."""
     with connect() as connection:
-        jobs = store.enqueue_in(connection, [ask(payload="1"), ask(payload="2")], now=NOW)
-        assert list(store.get_enqueued()) == []
+        requests = [ask(payload="1"), ask(payload="2", available_in=DAY)]
+        jobs = store.enqueue_in(connection, requests, now=NOW)
+        assert [job.state for job in jobs] == ["waiting", "delayed"]
+        assert enqueued(store) == []
         connection.commit()
-        assert list(store.get_enqueued()) == list(jobs)
+        assert enqueued(store) == list(jobs)
     assert [job.payload for job in jobs] == ["1", "2"]
 
 
@@ -49,7 +60,7 @@ def check_jobs_and_the_callers_writes_are_one_transaction(
         connection.rollback()
         connection.execute("drop table contract_orders")
         connection.commit()
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_enqueue_in_needs_no_open_store(store: Store, connect: Connect) -> None:
@@ -59,7 +70,7 @@ def check_enqueue_in_needs_no_open_store(store: Store, connect: Connect) -> None
         jobs = store.enqueue_in(connection, [ask()], now=NOW)
         connection.commit()
     store.open()
-    assert list(store.get_enqueued()) == list(jobs)
+    assert enqueued(store) == list(jobs)
 
 
 def check_enqueue_in_takes_all_options(store: Store, connect: Connect) -> None:
@@ -82,7 +93,7 @@ def check_enqueue_in_gives_the_holder_of_a_unique_key(store: Store, connect: Con
         connection.commit()
     assert first == holder
     assert second == third
-    assert len(store.get_enqueued()) == 2
+    assert len(enqueued(store)) == 2
 
 
 def check_enqueue_in_of_nothing_is_harmless(store: Store, connect: Connect) -> None:
@@ -98,7 +109,7 @@ def check_a_request_may_be_enqueued_twice(store: Store, connect: Connect) -> Non
     with connect() as connection:
         one, other = store.enqueue_in(connection, [request, request], now=NOW)
         connection.commit()
-    assert sorted(ids(store.get_enqueued())) == sorted([one.id, other.id])
+    assert sorted(ids(enqueued(store))) == sorted([one.id, other.id])
 
 
 def check_enqueue_in_refuses_a_naive_now(store: Store, connect: Connect) -> None:
@@ -110,7 +121,7 @@ def check_enqueue_in_refuses_a_naive_now(store: Store, connect: Connect) -> None
             connection.rollback()
         else:
             raise AssertionError("enqueue_in accepted a naive now")
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_enqueue_in_has_the_clock_of_the_store(store: Store, connect: Connect) -> None:
@@ -146,7 +157,7 @@ def check_a_refused_duplicate_stores_nothing_in_the_transaction(
         connection.commit()
         assert _refuses(store, connection, ask(payload="1"), refusing)
         connection.commit()
-    assert ids(store.get_enqueued()) == [holder.id, other.id]
+    assert ids(enqueued(store)) == [holder.id, other.id]
 
 
 def check_two_requests_with_one_key_name_no_holder_in_the_transaction(
@@ -159,7 +170,7 @@ def check_two_requests_with_one_key_name_no_holder_in_the_transaction(
         connection.commit()
     assert refused is not None
     assert refused.holder is None
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def _refuses(store: Store, connection: Any, *requests: JobRequest) -> bool:

@@ -12,11 +12,15 @@ from bgjobs.stores.port import Store
 from bgjobs.stores.types import NewJob
 from bgjobs.testing.contract.steps import (
     DAY,
+    ENDS,
     NOW,
     ask,
     drop,
+    end,
+    enqueued,
     fail,
     hold,
+    listed,
     put,
     put_one,
     requeue,
@@ -30,7 +34,7 @@ def check_a_taken_unique_key_gives_its_holder(store: Store) -> None:
     """The write returns the job that holds the key, and stores nothing."""
     holder = put_one(store, unique_key="k")
     assert put_one(store, unique_key="k", now=NOW + DAY) == holder
-    assert list(store.get_enqueued()) == [holder]
+    assert enqueued(store) == [holder]
 
 
 def check_a_unique_key_is_taken_while_the_job_is_delayed(store: Store) -> None:
@@ -43,7 +47,7 @@ def check_a_unique_key_is_taken_while_the_job_runs(store: Store) -> None:
     """The returned job is the reserved one."""
     held = hold(store, unique_key="k")
     assert put_one(store, unique_key="k") == held
-    assert list(store.get_enqueued()) == []
+    assert enqueued(store) == []
 
 
 def check_a_unique_key_is_taken_after_a_release(store: Store) -> None:
@@ -60,7 +64,7 @@ def check_a_unique_key_twice_in_one_write_is_stored_once(store: Store) -> None:
     )
     assert first == second
     assert other.id != first.id
-    assert len(store.get_enqueued()) == 2
+    assert len(enqueued(store)) == 2
 
 
 def check_a_unique_key_belongs_to_one_worker(store: Store) -> None:
@@ -71,7 +75,7 @@ def check_a_unique_key_belongs_to_one_worker(store: Store) -> None:
 def check_jobs_without_a_unique_key_are_never_the_same(store: Store) -> None:
     """Equal requests without a key are two jobs."""
     put(store, ask(), ask())
-    assert len(store.get_enqueued()) == 2
+    assert len(enqueued(store)) == 2
 
 
 def check_success_frees_the_unique_key(store: Store) -> None:
@@ -89,11 +93,11 @@ def check_failure_frees_the_unique_key(store: Store) -> None:
 
 
 def check_ended_jobs_may_share_a_unique_key(store: Store) -> None:
-    """Several succeeded and failed jobs may have the same key."""
-    for settle in (succeed, fail, succeed, fail):
-        store.write(settle=[settle(hold(store, unique_key="k"))], now=NOW)
-    assert [job.unique_key for job in store.get_succeeded()] == ["k", "k"]
-    assert [job.unique_key for job in store.get_failed()] == ["k", "k"]
+    """Several jobs of each end may have the same key."""
+    for settle in (*ENDS.values(), *ENDS.values()):
+        end(store, settle, unique_key="k")
+    for state in ENDS:
+        assert [job.unique_key for job in listed(store, state)] == ["k", "k"]
 
 
 def check_the_holder_of_a_unique_key_is_found(store: Store) -> None:
@@ -113,8 +117,8 @@ def check_an_unknown_unique_key_has_no_holder(store: Store) -> None:
 
 
 def check_an_ended_job_holds_no_unique_key(store: Store) -> None:
-    """The key is free after success, failure and a drop."""
-    for settle in (succeed, fail, drop):
+    """The key is free after success, failure, a cancellation and a drop."""
+    for settle in (*ENDS.values(), drop):
         store.write(settle=[settle(hold(store, unique_key="k"))], now=NOW)
         assert store.find_unique("mail", "k") is None
 
@@ -138,7 +142,7 @@ def check_a_request_may_refuse_a_taken_key(store: Store) -> None:
         *("mail", "k"),
         holder.id,
     )
-    assert list(store.get_enqueued()) == [holder]
+    assert enqueued(store) == [holder]
     assert not store.write(settle=[succeed(running)], now=NOW).lost
 
 
@@ -150,7 +154,7 @@ def check_a_request_that_refuses_is_stored_where_the_key_is_free(store: Store) -
     [held] = take(store, start(store))
     after = NewJob(new_id(), new.request)
     [following] = store.write([after], [succeed(held)], now=NOW).jobs
-    assert list(store.get_enqueued()) == [following]
+    assert enqueued(store) == [following]
     assert following.id == after.id
 
 
@@ -160,7 +164,7 @@ def check_two_requests_that_refuse_are_not_stored_together(store: Store) -> None
     other = ask(unique_key="k")
     for requests in ((refusing, refusing), (other, refusing), (ask(), other, refusing)):
         assert _refused(partial(put, store, *requests)) == ("mail", "k", None)
-        assert list(store.get_enqueued()) == []
+        assert enqueued(store) == []
 
 
 def check_a_refused_request_names_the_holder_that_others_of_its_write_are_given(
@@ -171,7 +175,7 @@ def check_a_refused_request_names_the_holder_that_others_of_its_write_are_given(
     refusing = ask(unique_key="k", refuses_duplicates=True)
     refused = _refused(lambda: put(store, ask(unique_key="k"), refusing))
     assert refused == ("mail", "k", holder.id)
-    assert list(store.get_enqueued()) == [holder]
+    assert enqueued(store) == [holder]
 
 
 def _refused(write: Callable[[], object]) -> tuple[str, str, UUID | None] | None:

@@ -9,14 +9,18 @@ from bgjobs.errors import NaiveDatetimeError
 from bgjobs.stores.port import Store
 from bgjobs.testing.contract.steps import (
     DAY,
+    ENDS,
     ERROR,
     LEASE,
     NOW,
     OCCURRENCE,
     TICK,
     ask,
+    cancel,
+    enqueued,
     fail,
     hold,
+    listed,
     put,
     put_one,
     requeue,
@@ -37,7 +41,7 @@ def check_awkward_text_is_kept(store: Store) -> None:
     [held] = take(store, start(store), [_AWKWARD])
     assert (held.name, held.payload, held.unique_key) == (_AWKWARD, payload, _AWKWARD)
     assert not store.write(settle=[succeed(held)], now=NOW).lost
-    assert [one.payload for one in store.get_succeeded(_AWKWARD)] == [payload]
+    assert [one.payload for one in listed(store, "succeeded", name=_AWKWARD)] == [payload]
 
 
 def check_a_payload_is_kept_letter_for_letter(store: Store) -> None:
@@ -97,21 +101,23 @@ def check_far_instants_are_kept(store: Store) -> None:
     far = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
     jobs = put(store, ask(available_at=old), ask(available_at=far))
     assert [job.available_at for job in jobs] == [old, far]
-    assert list(store.get_enqueued()) == list(jobs)
+    assert enqueued(store) == list(jobs)
 
 
 def check_metadata_is_kept_to_the_end(store: Store) -> None:
     """Metadata is kept in every table; no metadata is an empty mapping."""
     metadata = (("color", _AWKWARD), ("traceparent", "00-1-2-01"))
-    good, bad, plain = put(store, ask(metadata=metadata), ask(metadata=metadata), ask())
-    assert (good.metadata, plain.metadata) == (dict(metadata), {})
-    held = {job.id: job for job in take(store, start(store))}
-    assert held[good.id].metadata == dict(metadata)
-    store.write(settle=[requeue(held[good.id])], now=NOW)
-    [held[good.id]] = take(store, start(store))
-    store.write(settle=[succeed(held[good.id]), fail(held[bad.id])], now=NOW)
-    ended = [store.find(good.id), store.find(bad.id)]
-    assert [job and job.metadata for job in ended] == [dict(metadata)] * 2
+    for settle in ENDS.values():
+        job, plain = put(store, ask(metadata=metadata), ask("plain"))
+        assert (job.metadata, plain.metadata) == (dict(metadata), {})
+        [held] = take(store, start(store))
+        assert held.metadata == dict(metadata)
+        store.write(settle=[requeue(held)], now=NOW)
+        [held] = take(store, start(store))
+        store.write(settle=[settle(held)], now=NOW)
+        ended = store.find(job.id)
+        assert ended is not None
+        assert ended.metadata == dict(metadata)
 
 
 _FULL = Occurrence(
@@ -142,7 +148,7 @@ def check_an_occurrence_is_stored_exactly(store: Store) -> None:
         job = put_one(store, occurrence=occurrence)
         assert job.occurrence == occurrence
         assert store.find(job.id) == job
-    listed = store.get_enqueued()
+    listed = enqueued(store)
     assert [job.occurrence for job in listed] == [_FULL, _ZERO, OCCURRENCE, None]
 
 
@@ -170,17 +176,17 @@ def check_a_naive_occurrence_is_refused(store: Store) -> None:
             occurrence=Occurrence(recurrence=_ZERO.recurrence, at=NOW.replace(tzinfo=None)),
         )
     except NaiveDatetimeError:
-        assert list(store.get_enqueued()) == []
+        assert enqueued(store) == []
     else:
         raise AssertionError("write accepted a naive occurrence")
 
 
 def check_a_reserved_job_has_its_occurrence(store: Store) -> None:
-    """`reserve`, `find`, `get_running` and `abandoned` return the occurrence."""
+    """`reserve`, `find`, `list` and `abandoned` return the occurrence."""
     held = hold(store, occurrence=_FULL)
     assert held.occurrence == _FULL
     assert store.find(held.id) == held
-    assert list(store.get_running()) == [held]
+    assert listed(store, "running") == [held]
     assert list(store.abandoned(now=NOW + LEASE)) == [held]
 
 
@@ -189,7 +195,7 @@ def check_requeueing_keeps_the_occurrence(store: Store) -> None:
     held = hold(store, occurrence=_FULL, unique_key="k")
     for delay in (None, timedelta(0)):
         store.write(settle=[requeue(held, attempts=1, delay=delay)], now=NOW)
-        [waiting] = store.get_enqueued()
+        [waiting] = enqueued(store)
         assert waiting.occurrence == _FULL
         [held] = take(store, start(store))
     assert held.occurrence == _FULL
@@ -202,24 +208,25 @@ def check_a_succeeded_job_keeps_its_occurrence(store: Store) -> None:
     ended = store.find(first.id)
     assert isinstance(ended, SucceededJob)
     assert ended.occurrence == _FULL
-    assert [job.occurrence for job in store.get_succeeded()] == [None, _FULL]
+    assert [job.occurrence for job in listed(store, "succeeded")] == [None, _FULL]
 
 
 def check_a_completed_job_keeps_its_occurrence(store: Store) -> None:
     """`complete` keeps the occurrence as a settlement does."""
     held = hold(store, occurrence=_FULL)
     assert store.complete(held.reservation, lambda _: None, now=NOW)
-    assert [job.occurrence for job in store.get_succeeded()] == [_FULL]
+    assert [job.occurrence for job in listed(store, "succeeded")] == [_FULL]
 
 
-def check_a_failed_job_keeps_its_occurrence(store: Store) -> None:
+def check_jobs_that_did_not_succeed_keep_their_occurrence(store: Store) -> None:
     """A job that was enqueued without an occurrence has none."""
-    first, second = hold(store, occurrence=_FULL), hold(store)
-    store.write(settle=[fail(first), fail(second)], now=NOW)
-    ended = store.find(first.id)
-    assert isinstance(ended, FailedJob)
-    assert ended.occurrence == _FULL
-    assert [job.occurrence for job in store.get_failed()] == [None, _FULL]
+    for state, settle in (("failed", fail), ("cancelled", cancel)):
+        first, second = hold(store, occurrence=_FULL), hold(store)
+        store.write(settle=[settle(first), settle(second)], now=NOW)
+        ended = store.find(first.id)
+        assert ended is not None
+        assert (ended.state, ended.occurrence) == (state, _FULL)
+        assert [job.occurrence for job in listed(store, ended.state)] == [None, _FULL]
 
 
 def check_the_holder_of_a_unique_key_has_its_occurrence(store: Store) -> None:

@@ -8,12 +8,13 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 import pytest
 from attrs import evolve, frozen
 
 import bgjobs
+from bgjobs._core.jobs import State
 from bgjobs._core.text import is_visible
 from bgjobs.cli.errors import ExitCode
 from bgjobs.cli.root import run_command
@@ -21,7 +22,7 @@ from tests.fixtures.databases import SQLiteFile
 from tests.reliability.hostile_rows.application import config_of
 from tests.reliability.hostile_rows.database import TestedDatabase
 
-STATES = ("running", "waiting", "delayed", "failed", "succeeded", "unreadable")
+STATES = get_args(State)
 PAGE, PAGES = 200, 100
 SHOWN = 3
 """The number of jobs of each state that are shown."""
@@ -73,11 +74,14 @@ def _calls(folder: Path) -> Iterator[Call]:
         listed = list(_paged(state))
         yield from listed
         ids[state] = [job["id"] for one in listed for job in _jobs(one)]
-    for state, found in ids.items():
+    deleted = set[str]()  # the rows of several states may have the same id
+    for state, listed_ids in ids.items():
+        found = [one for one in listed_ids if one not in deleted]
         for one in found[:: max(1, len(found) // SHOWN)][:SHOWN]:
             yield from _both(["jobs", "show", one])
             yield _call(["jobs", "show", one, "--payload"])
         if len(found) > 12 and state != "running":
+            deleted |= {*found[10:12]}
             yield _call(["jobs", "delete", found[10], "--yes"], _PARTLY)
             yield _call(["jobs", "delete", found[11], "--yes", "--json"], _PARTLY)
         if found and state != "succeeded":
@@ -85,6 +89,9 @@ def _calls(folder: Path) -> Iterator[Call]:
     yield _call(["jobs", "list", "--failed", "--search", "ValueError*", "--json"])
     yield _call(["jobs", "export", str(folder / "failed.jsonl"), "--force"])
     yield from _both(["jobs", "retry", *ids["failed"][2:5]], _PARTLY) if ids["failed"] else ()
+    yield from (
+        _both(["jobs", "retry", *ids["cancelled"][2:5]], _PARTLY) if ids["cancelled"] else ()
+    )
     yield from _both(["jobs", "retry", *ids["unreadable"][2:5]], _PARTLY)
     yield _call(["jobs", "retry", "--all", "--yes", "--worker", "failing"])
     yield from _both(["jobs", "prune", "--dry-run"])

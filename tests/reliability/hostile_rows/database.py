@@ -26,7 +26,6 @@ GRANTS = Path(__file__).parents[3] / "docs" / "operate" / "postgres-roles.sql"
 ROLES: Sequence[Role | Literal["reader", "migrator"]] = (
     *("producer", "worker", "operator", "reader", "migrator"),
 )
-ENDED = ("jobs", "jobs_succeeded", "jobs_failed")
 _REFUSED = (sqlite3.Error, psycopg.Error, UnicodeError, OverflowError)
 
 

@@ -15,8 +15,8 @@ from tests.reliability.hostile_rows.application import (
     run_application,
 )
 from tests.reliability.hostile_rows.commands import Call, run_commands
-from tests.reliability.hostile_rows.database import ENDED, TestedDatabase
-from tests.reliability.hostile_rows.rows import WORKERS
+from tests.reliability.hostile_rows.database import TestedDatabase
+from tests.reliability.hostile_rows.rows import ENDED, WORKERS
 
 LARGEST_GROWTH = 128 * 2**20
 """The growth of the process in bytes that is allowed; 20 rows have up to 4 MB."""

@@ -1,7 +1,7 @@
 """Hostile values of single columns, whole rows for every table, and changes of rows."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Literal, final
 
@@ -54,6 +54,9 @@ _JSON = (
     '{"\\u001b[31m":"\\u202e"}',
     '[[0,"yesterday","x"]]',
     '[[1,0,"Error: \\u001b[2J"]]',
+    '[["end","failed",0,"\\u001b[2J",null,0,"\\u202e"]]',
+    '[["end","cancelled",1e400,"x","\\ud800",0,null]]',
+    '[["reservation",1,"x","q","n",1,0,0,"failed"]]',
     '{"a":1}',
     '{"carrier":"x","a\\u0000":"b"}',
     "9" * 5000,
@@ -83,10 +86,12 @@ _SCHEDULES = ("every 1 seconds", "every 1 minutes", "at 00:00", "no schedule", "
 COUNTERS = ("attempts", "crashes", "interruptions", "reservations")
 NUMBERS = {"priority": _PRIORITIES, **dict.fromkeys(COUNTERS, _INTEGERS)}
 TIMES = (
-    *("created_at", "available_at", "reserved_at", "succeeded_at", "failed_at"),
-    *("opened_at", "lease_expires_at", "asked_at", "paused_at", "started_at", "found_at"),
+    *("created_at", "available_at", "reserved_at"),
+    *("succeeded_at", "failed_at", "cancelled_at"),
+    *("opened_at", "lease_expires_at", "closed_at"),
+    *("asked_at", "paused_at", "started_at", "found_at"),
 )
-_JSON_COLUMNS = ("payload", "errors", "metadata", "occurrence")
+_JSON_COLUMNS = ("payload", "errors", "metadata", "occurrence", "history")
 
 
 @final
@@ -183,17 +188,21 @@ class Values:
 
 
 Role = Literal["producer", "worker", "operator"]
+ENDED = ("jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled")
+"""The tables of jobs that can be read."""
 TABLES = (
-    *("jobs", "jobs_succeeded", "jobs_failed", "jobs_unreadable"),
-    *("owners", "cancellations", "paused_queues", "starts"),
+    *("jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled", "jobs_unreadable"),
+    *("owners", "past_owners", "cancellations", "paused_queues", "starts"),
 )
-_WEIGHTS = (60, 8, 12, 4, 6, 4, 2, 4)
+_WEIGHTS = (60, 8, 12, 8, 4, 6, 2, 4, 2, 4)
 _MAY_WRITE: Mapping[str, Sequence[Role]] = {
     "jobs": ("producer", "worker", "operator"),
     "jobs_succeeded": ("worker", "operator"),
     "jobs_failed": ("worker", "operator"),
+    "jobs_cancelled": ("worker", "operator"),
     "jobs_unreadable": ("worker", "operator"),
     "owners": ("worker",),
+    "past_owners": ("worker",),
     "cancellations": ("operator",),
     "paused_queues": ("operator",),
     "starts": ("worker",),
@@ -206,19 +215,19 @@ _ASKED = (
 _MAY_NAME: Mapping[Role, Sequence[str]] = {
     "producer": _ASKED,
     "worker": _ASKED,
-    "operator": (*_ASKED, "reservations", "errors"),
+    "operator": (*_ASKED, "reservations", "errors", "history"),
 }
 """The columns of a live job that each role may insert."""
 _MAY_CHANGE: Mapping[Role, Sequence[str]] = {
     "worker": (
         *(*COUNTERS, "available_at", "reserved_at", "reserved_by"),
-        *("unique_key", "errors"),
+        *("unique_key", "errors", "history"),
     ),
     "operator": ("available_at", "priority"),
 }
 _JOB = (
     *("id", "name", "payload", "priority", *COUNTERS, "created_at", "available_at"),
-    *("unique_key", "errors", "occurrence", "metadata"),
+    *("unique_key", "errors", "occurrence", "metadata", "history"),
 )
 _KEYS = ("schedule:tick", "schedule:unknown", "schedule:", "k", "\x1b[31m")
 HOLDERS = ("absent", "dead", "living", "own")
@@ -273,7 +282,7 @@ class Rows:
         role = self.random.choice(_MAY_WRITE[table])
         if not table.startswith("jobs"):
             return Row(role, table, self._other_row(table))
-        columns = self._job(table)
+        columns = self._job(table, role)
         if table == "jobs":
             self._reserve(columns, role)
             self.ids.append(columns["id"])
@@ -297,7 +306,7 @@ class Rows:
         columns = {column: self._hostile(column)}
         return Row(role, "jobs", columns, key=self.random.choice(self.ids[-200:]))
 
-    def _job(self, table: str) -> dict[str, Any]:
+    def _job(self, table: str, role: Role) -> dict[str, Any]:
         columns: dict[str, Any] = {
             "id": self.values.uuid(),
             "name": self.random.choice((*WORKERS, *WORKERS, "unknown", *TERMINAL[:3])),
@@ -312,17 +321,23 @@ class Rows:
             columns["succeeded_at"] = NOW
         if table in ("jobs_failed", "jobs_unreadable"):
             columns |= {"failed_at": NOW, "error": "ValueError: no"}
+        if table in ("jobs_cancelled", "jobs_unreadable"):
+            columns |= {"cancelled_at": NOW, "cancel_reason": "no", "cancelled_by": "ada"}
         if self.random.random() < 0.2:
             columns["unique_key"] = self.random.choice(_KEYS)
         if table == "jobs_unreadable":
-            origin = self.random.choice((*TABLES[:3], *TABLES[:3], "\x1b[31m"))
+            origin = self.random.choice((*ENDED, *ENDED, "\x1b[31m"))
             columns |= {"origin": origin, "reason": "x", "found_at": NOW}
             columns["job_id"] = self.values.identity()
-        return self._with_hostile_columns(columns)
-
-    def _with_hostile_columns(self, columns: dict[str, Any]) -> dict[str, Any]:
-        """Return a row with some hostile columns, with only such columns, or with none."""
         optional = {*_JOB, *columns} - {"name"}
+        if table == "jobs" and role != "worker":
+            optional &= {*_MAY_NAME[role]}
+        return self._with_hostile_columns(columns, optional)
+
+    def _with_hostile_columns(
+        self, columns: dict[str, Any], optional: Collection[str]
+    ) -> dict[str, Any]:
+        """Return a row with some hostile columns, with only such columns, or with none."""
         number = self.random.choice((0, 1, 1, 1, 2, 3, len(optional)))
         hostile = self.random.sample(sorted(optional), number)
         for column in hostile:
@@ -347,6 +362,10 @@ class Rows:
     def _other_row(self, table: str) -> Mapping[str, Any]:
         """Return a row of a table without jobs; it pauses no queue of the application."""
         name = self.values.of("name")
+        if table == "past_owners":
+            times = {"opened_at": self.values.instant(), "closed_at": self.values.instant()}
+            key = self.values.identity()
+            return {"id": key, "name": name, "node": self.values.of("node"), **times}
         if table == "owners":
             instant, other = self.values.instant(), self.values.instant()
             key = self.random.choice((self.values.identity(), *self.ids[-1:]))
@@ -354,7 +373,9 @@ class Rows:
             return {"id": key, "name": name, "node": self.values.of("node"), **times}
         if table == "cancellations":
             key = self.random.choice([*self.ids[-50:], self.values.identity()])
-            return {"job_id": key, "reason": name, "asked_at": self.values.instant()}
+            by = self.random.choice((None, self.values.of("cancelled_by")))
+            at = self.values.instant()
+            return {"job_id": key, "reason": name, "cancelled_by": by, "asked_at": at}
         if table == "starts":
             capped = self.random.choice((name, "capped"))
             return {"name": capped, "started_at": self.values.instant()}

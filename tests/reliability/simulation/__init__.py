@@ -10,8 +10,9 @@ process      a process, which can be paused and killed between two steps, and th
 network      the connection of a process to the store, with faults and delays
 database     the shared store, and triggers that record every changed row
 workload     the handlers, and the log of what was enqueued and acknowledged
-checker      the check of each transaction and of each event
-records      the journal of all steps, and the owners, scheduled jobs and runs in it
+checker      the check of each transaction
+events       the check of each event
+records      the journal of all steps, and the owners, scheduled jobs, histories and runs in it
 cluster      all of these together, and the scenario
 simulation   a seed, from its plan to its result
 mutants      bugs that are put into the library, to see that they are found

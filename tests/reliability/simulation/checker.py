@@ -1,17 +1,24 @@
 """The check of each transaction: whether a process may make these changes at this time."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, final
+from collections.abc import Callable, Sequence
+from typing import final
 from uuid import UUID
 
-from bgjobs import events
-from bgjobs._runtime.queues.attempt import HandlerCrashedError
-from bgjobs.errors import LeaseLostError, StoreUnavailableError
+from attrs import evolve
+
+from bgjobs._core.jobs import EndState
 from tests.reliability.simulation.database import Change
 from tests.reliability.simulation.plan import Plan
 from tests.reliability.simulation.process import Process, SharedClock
-from tests.reliability.simulation.records import Journal, Owners, Run, Runs, Schedules
+from tests.reliability.simulation.records import (
+    Histories,
+    Journal,
+    Owners,
+    Run,
+    Runs,
+    Schedules,
+)
 from tests.reliability.simulation.workload import EnqueueLog
 
 MOST_INTERRUPTIONS = 100
@@ -27,20 +34,56 @@ class Checker:
     ) -> None:
         self.live: dict[str, Change] = {}
         self.ended: dict[str, Change] = {}
+        self.cancelled: set[UUID] = set()
+        """All jobs that were ever cancelled."""
         self.effects: list[str] = []
         self.owners = Owners(journal)
         self.runs = Runs(journal, shared_clock)
         self._schedules = Schedules(journal)
+        self._histories = Histories(journal, self.owners)
         self._plan = plan
         self._journal = journal
         self._shared_clock = shared_clock
         self._enqueue_log = enqueue_log
+        self._asked: set[str] = set()
+        """The jobs that are to be cancelled by the processes that run them."""
+        self._retried: dict[str, str] = {}
+        """The end of each job that the present transaction retries."""
         self._verb = ""
+        self._kinds: dict[str, Callable[[Process, Change], None]] = {
+            "stored": self._stored,
+            "changed": self._changed,
+            "deleted": self._left,
+            "succeeded": self._succeeded,
+            "failed": self._failed,
+            "cancelled": self._cancelled,
+            "left_failed": self._left_end,
+            "left_cancelled": self._left_end,
+            "asked": self._asks,
+            "asked_again": self._asks,
+            "command_forgotten": self._command_forgotten,
+            "effect": self._effect,
+            "opened": self.owners.opened,
+            "renewed": self._renewed,
+            "closed": self._closed,
+            "owner_forgotten": self._owner_forgotten,
+        }
 
     @property
     def waiting(self) -> list[Change]:
         """The live jobs that do not belong to a schedule."""
         return [row for row in self.live.values() if row.occurrence is None]
+
+    def ended_as(self, state: EndState) -> list[str]:
+        """Return the ids of the jobs that have ended in this state."""
+        return [row.id for row in self.ended.values() if row.kind == state]
+
+    @property
+    def runs_of_schedules(self) -> list[UUID]:
+        """The jobs of schedules that run, and those that have ended but did not succeed."""
+        running = [row for row in self.live.values() if row.owner is not None]
+        ended = [row for row in self.ended.values() if row.kind != "succeeded"]
+        return [UUID(row.id) for row in (*running, *ended) if row.occurrence is not None]
 
     @property
     def holders(self) -> list[str]:
@@ -60,53 +103,79 @@ class Checker:
             self._check_change(process, change)
         self._check_effects(changes)
         self._schedules.check()
+        for job, end in self._retried.items():
+            self._journal.fail(f"job {job}: retried, but {end} as well")
 
     def _check_change(self, process: Process, change: Change) -> None:
-        match change.kind:
-            case "stored":
-                self._stored(change)
-            case "changed":
-                self._changed(process, change)
-            case "deleted":
-                self._left(self.live.pop(change.id))
-            case "succeeded":
-                self._succeeded(process, change)
-            case "failed":
-                self._failed(process, change)
-            case "effect":
-                self.effects.append(change.id)
-            case _:
-                self._check_owner(process, change)
+        check = self._kinds.get(change.kind)
+        if check is None:
+            self._journal.fail(f"job {change.id}: {change.kind}")
+        else:
+            check(process, change)
 
-    def _check_owner(self, process: Process, change: Change) -> None:
+    def _renewed(self, process: Process, change: Change) -> None:
+        self.owners.renewed(process, change, self._shared_clock.microseconds())
+
+    def _closed(self, process: Process, change: Change) -> None:
         now = self._shared_clock.microseconds()
-        match change.kind:
-            case "opened":
-                self.owners.opened(process, change)
-            case "renewed":
-                self.owners.renewed(process, change, now)
-            case "closed":
-                self._closed(process, change, now)
-            case _:
-                self._journal.fail(f"job {change.id}: {change.kind}")
-
-    def _closed(self, process: Process, change: Change, now: int) -> None:
         held = [row.id for row in self.live.values() if row.owner == change.id]
         if self.owners.process_of(change.id) is process and not process.was_killed:
             orderly = not held or self.owners.is_over(change.id, now)
             self._journal.expect(orderly, f"owner {change.id} closed while it holds {held}")
         self.owners.closed(process, change, now)
 
-    def _stored(self, new: Change) -> None:
-        counters = new.reservations, new.attempts, new.crashes, new.interruptions
-        self._expect(new.id not in self.live and new.id not in self.ended, new, "stored twice")
-        self._expect(counters == (0, 0, 0, 0) and new.owner is None, new, "stored as reserved")
+    def _owner_forgotten(self, process: Process, change: Change) -> None:
+        """Check that no ended job has the owner, unless the clock was set back."""
+        has_jobs = any(row.owner == change.id for row in self.ended.values())
+        is_wrong = has_jobs and not self._shared_clock.has_jumped_since(0.0)
+        self._journal.expect(not is_wrong, f"owner {change.id} is forgotten before its jobs")
+        self.owners.forgotten(change)
+
+    def _stored(self, process: Process, new: Change) -> None:
+        counters = new.attempts, new.crashes, new.interruptions
+        self._expect(new.id not in self.live, new, "stored twice")
+        self._expect(counters == (0, 0, 0) and new.owner is None, new, "stored as reserved")
         self.live[new.id] = new
+        ended = self.ended.pop(new.id, None)
+        if ended is not None:
+            self._retry(ended, new)
+            return
+        self._expect((new.reservations, new.history) == (0, None), new, "stored with a past")
         if new.occurrence is None:
             number = json.loads(new.payload or "")["number"]
             self._enqueue_log.stored(number, UUID(new.id))
         else:
             self._schedules.stored(new)
+
+    def _retry(self, old: Change, new: Change) -> None:
+        self._expect(self._verb == "retry", new, f"stored again after it has {old.kind}")
+        self._expect(old.kind in ("failed", "cancelled"), new, f"retried after {old.kind}")
+        self._expect(new.reservations == old.reservations, new, "its number was changed")
+        self._expect(new.occurrence is None, new, "retried as the run of a schedule")
+        self._expect(new.id not in self._asked, new, "an old command was kept")
+        self._retried[new.id] = old.kind
+        self._histories.retried(old, new)
+
+    def _left_end(self, process: Process, change: Change) -> None:
+        """Check that an ended job is deleted because it was retried."""
+        end = self._retried.pop(change.id, "")
+        self._expect(change.kind == f"left_{end}", change, f"{change.kind}, but retried: {end}")
+
+    def _asks(self, process: Process, command: Change) -> None:
+        held = self.live.get(command.id)
+        is_held = held is not None and held.owner is not None
+        self._journal.expect(is_held, f"job {command.id}: asked to end, but it does not run")
+        self._journal.expect(self._verb == "cancel", f"job {command.id}: asked to end")
+        self._asked.add(command.id)
+
+    def _command_forgotten(self, process: Process, command: Change) -> None:
+        held = self.live.get(command.id)
+        is_idle = held is None or self._verb == "retry"
+        self._journal.expect(is_idle, f"job {command.id}: its cancellation was forgotten")
+        self._asked.discard(command.id)
+
+    def _effect(self, process: Process, change: Change) -> None:
+        self.effects.append(change.id)
 
     def _changed(self, process: Process, new: Change) -> None:
         old = self.live[new.id]
@@ -128,26 +197,49 @@ class Checker:
         self._expect(_counted(old, new) == (0, 0, 0), new, "counted when it was reserved")
         self._expect(not self.owners.is_over(new.owner, now), new, "reserved without a lease")
         self._expect(new.instant <= now, new, "reserved before it was due")
+        self._expect(new.history == old.history, new, "its history was changed")
 
     def _released(self, process: Process, old: Change, new: Change) -> None:
         run = self.runs.of(old.id, old.reservations)
         self._expect(
             new.reservations == old.reservations, new, "its reservation number was changed"
         )
+        self._expect(new.id not in self._asked, new, "released, though it was cancelled")
+        self._check_unended(process, old, new, run, may_be_cancelled=False)
+
+    def _check_unended(
+        self,
+        process: Process,
+        old: Change,
+        new: Change,
+        run: Run | None,
+        *,
+        may_be_cancelled: bool,
+    ) -> None:
+        """Check the counters and the history of a job that is put back or cancelled."""
         match _counted(old, new):
             case 0, 1, 0:
                 self._check_crash(process, old, run)
+                ends = {"crashed"}
             case 1, 0, 0:
                 self._check_own(process, old, run)
                 self._expect(run is not None and run.failed, new, "counted an attempt")
+                ends = {"failed"}
             case 0, 0, 1:
                 self._check_own(process, old, run)
+                ends = {"interrupted"}
             case 0, 0, 0:
                 self._check_own(process, old, run)
                 free = run is None or run.end == "snoozed"
-                self._expect(free, new, f"released after {run and run.end}")
+                ends = {"released" if run is None else "snoozed"}
+                if may_be_cancelled:
+                    free = run is None or run.end != "returned"
+                    ends.add("cancelled")
+                self._expect(free, new, f"put back after {run and run.end}")
             case counted:
+                ends = set[str]()
                 self._journal.fail(f"job {new.id}: counted {counted}")
+        self._histories.ended(old, new, ends)
 
     def _check_own(self, process: Process, old: Change, run: Run | None) -> None:
         """Check that the owner of the reservation made the change, after the handler ended."""
@@ -169,15 +261,34 @@ class Checker:
         self._check_own(process, new, run)
         returned = run is not None and run.end == "returned"
         self._expect(returned, new, f"succeeded after {run and run.end}")
+        self._expect(new.history == self.live[new.id].history, new, "its history was changed")
+
+    def _cancelled(self, process: Process, new: Change) -> None:
+        """Check a job that an operator ends while it waits, or that its process ends."""
+        self.cancelled.add(UUID(new.id))
+        old = self.live.get(new.id, new)
+        if old.owner is None:
+            self._expect(self._verb == "cancel" and old is not new, new, "cancelled")
+            self._expect(new.id not in self.ended, new, "ended twice")
+            same = evolve(old, kind=new.kind) == new
+            self._expect(same, new, "changed when it was cancelled")
+            self.ended[new.id] = new
+            return
+        run = self._end(process, new)
+        self._expect(new.id in self._asked, new, "cancelled, but no operator wants it")
+        self._check_unended(process, old, new, run, may_be_cancelled=True)
 
     def _failed(self, process: Process, new: Change) -> None:
         old = self.live.get(new.id, new)
         run = self._end(process, new)
+        end = ""
         match _counted(old, new):
             case 0, 1, 0:
+                end = "crashed"
                 self._check_crash(process, old, run)
                 self._expect(new.crashes > self._plan.max_crashes, new, "failed by crashes")
             case 0, 0, 1:
+                end = "interrupted"
                 self._expect(
                     new.interruptions > MOST_INTERRUPTIONS, new, "interrupted too often"
                 )
@@ -187,9 +298,11 @@ class Checker:
                     run is not None and run.failed and new.attempts >= self._plan.max_retries
                 )
                 discarded = run is not None and run.end == "discarded"
+                end = "discarded" if discarded else "failed"
                 self._expect(used_up or discarded, new, f"failed after {run and run.end}")
             case counted:
                 self._journal.fail(f"job {new.id}: counted {counted}")
+        self._histories.ended(old, new, {end})
 
     def _end(self, process: Process, new: Change) -> Run | None:
         """Record the end of a job; the row of the live job is deleted afterwards."""
@@ -217,8 +330,9 @@ class Checker:
         run = self.runs.of(ended.id, ended.reservations)
         return run is not None and run.writes
 
-    def _left(self, row: Change) -> None:
+    def _left(self, process: Process, row: Change) -> None:
         """Check a deleted live job: it has ended, or was dropped before its first run."""
+        del self.live[row.id]
         dropped = row.id not in self.ended
         if dropped:
             run = self.runs.of(row.id, row.reservations)
@@ -226,6 +340,8 @@ class Checker:
         if row.occurrence is not None:
             replaced = dropped and self._verb == "replace"
             self._schedules.ended(row, dropped=dropped, replaced=replaced)
+            if self._verb == "cancel":
+                self._schedules.cancelled(row)
 
     def _expect(self, condition: object, row: Change, text: str) -> None:
         self._journal.expect(condition, f"job {row.id}, reservation {row.reservations}: {text}")
@@ -237,84 +353,3 @@ def _counted(old: Change, new: Change) -> tuple[int, int, int]:
         new.crashes - old.crashes,
         new.interruptions - old.interruptions,
     )
-
-
-@final
-class EventChecker:
-    """A listener which checks that events are expected, and agree with the database."""
-
-    def __init__(
-        self, process: Process, plan: Plan, checker: Checker, journal: Journal
-    ) -> None:
-        self._process = process
-        self._plan = plan
-        self._checker = checker
-        self._journal = journal
-        # Any: each function takes its own class of event.
-        self._kinds: dict[type, Callable[[Any], None]] = {
-            events.OwnerDied: self._owner_died,
-            events.ChildCrashed: self._crashed,
-            events.RestartLimitExceeded: self._unexpected,
-            events.ListenerFailed: self._unexpected,
-            events.CancellationIgnored: self._unexpected,
-            events.NoWorkerForJob: self._unexpected,
-            events.StoreFailed: self._store_failed,
-            events.QueueError: self._queue_error,
-            events.ReservationLost: self._lost,
-            events.JobSucceeded: self._succeeded,
-        }
-
-    def __call__(self, event: events.Event) -> None:
-        """Check an event; those of killed processes are ignored."""
-        check = self._kinds.get(type(event))
-        if check is not None and not self._process.was_killed:
-            check(event)
-
-    def _owner_died(self, event: events.OwnerDied) -> None:
-        self._process.died.add(event.owner)
-
-    def _crashed(self, event: events.ChildCrashed) -> None:
-        self._journal.record(self._process.name, "crashed", event.child, repr(event.error))
-        if not all(self._may_crash(error) for error in _leaves(event.error)):
-            self._unexpected(event)
-
-    def _may_crash(self, error: BaseException) -> bool:
-        if isinstance(error, HandlerCrashedError):
-            return self._plan.crashes
-        return isinstance(error, LeaseLostError) and self._plan.leases_may_end
-
-    def _queue_error(self, event: events.QueueError) -> None:
-        if not (isinstance(event.error, StoreUnavailableError) or self._may_crash(event.error)):
-            self._unexpected(event)
-
-    def _store_failed(self, event: events.StoreFailed) -> None:
-        if not isinstance(event.error, StoreUnavailableError):
-            self._unexpected(event)
-
-    def _lost(self, event: events.ReservationLost) -> None:
-        job = event.job
-        ended = self._checker.ended.get(str(job.id))
-        mine = (
-            ended is not None
-            and ended.kind == "succeeded"
-            and ended.reservations == job.reservations
-        )
-        self._journal.expect(not mine, f"job {job.id}: reported as lost, but it has succeeded")
-
-    def _succeeded(self, event: events.JobSucceeded) -> None:
-        ended = self._checker.ended.get(str(event.job.id))
-        is_true = ended is not None and ended.kind == "succeeded"
-        self._journal.expect(
-            is_true, f"job {event.job.id}: reported as succeeded, but it has not"
-        )
-
-    def _unexpected(self, event: object) -> None:
-        self._journal.fail(f"{self._process.name}: {event!r}")
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _leaves(one)
-    else:
-        yield error

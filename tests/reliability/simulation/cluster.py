@@ -1,6 +1,7 @@
 """The cluster: processes with the real runtime over one store, and the scenario of faults."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 from typing import Any, cast, final
@@ -11,10 +12,11 @@ import bgjobs
 from bgjobs._core.outcomes import Limits
 from bgjobs.backoff import Constant, Exponential
 from bgjobs.errors import StoreUnavailableError
-from tests.reliability.simulation.checker import Checker, EventChecker
+from tests.reliability.simulation.checker import Checker
 from tests.reliability.simulation.database import Database
+from tests.reliability.simulation.events import EventChecker
 from tests.reliability.simulation.network import NetworkFaults, StoreConnection
-from tests.reliability.simulation.plan import LEASE, Plan, PlannedFault
+from tests.reliability.simulation.plan import LEASE, Plan, PlannedFault, PlannedOrder
 from tests.reliability.simulation.process import PROCESS, Process, ProcessClock, SharedClock
 from tests.reliability.simulation.records import Journal
 from tests.reliability.simulation.workload import (
@@ -104,6 +106,9 @@ class Cluster:
             self.running[process] = bg
             async with trio.open_nursery() as clients:
                 clients.start_soon(self._enqueue, process, bg)
+                for order in self.plan.orders:
+                    if order.node == process.node and order.at >= trio.current_time():
+                        clients.start_soon(self._give, process, bg, order)
                 await process.stopping.wait()
                 clients.cancel_scope.cancel()
             bg.stop(grace=process.grace)
@@ -131,6 +136,19 @@ class Cluster:
                 self.enqueue_log.finished() if began else self.enqueue_log.return_group(group)
             if jobs and not process.was_killed:
                 self.enqueue_log.answered(group, jobs)
+
+    async def _give(self, process: Process, bg: bgjobs.BgJobs, order: PlannedOrder) -> None:
+        """Cancel or retry jobs when it is time to, whatever their states are by then."""
+        await trio.sleep(order.at - trio.current_time())
+        ids = self.enqueue_log.ids(order.numbers)
+        if order.runs:
+            ids += self.checker.runs_of_schedules
+        self.journal.record(process.name, "orders", order.kind, *map(str, ids))
+        with suppress(StoreUnavailableError):  # the order may be carried out or not
+            if order.kind == "cancel":
+                await bg.admin.cancel(*ids, reason="as planned", by="ada")
+            else:
+                await bg.admin.retry(*ids, by="grace")
 
     def _pause(self) -> float:
         """Return a pause in seconds, which spreads the groups over the time of the faults."""

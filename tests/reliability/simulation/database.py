@@ -11,28 +11,39 @@ from attrs import frozen
 from bgjobs.stores.sqlite import SQLiteStore
 from tests.reliability.simulation.process import START, SharedClock
 
-TABLES = ("jobs", "jobs_succeeded", "jobs_failed", "owners")
+TABLES = (
+    *("jobs", "jobs_succeeded", "jobs_failed", "jobs_cancelled"),
+    *("owners", "past_owners", "cancellations"),
+)
 _COLUMNS = (
     "id, payload, occurrence, available_at, "
-    "reservations, attempts, crashes, interruptions, owner"
+    "reservations, attempts, crashes, interruptions, owner, history"
 )
 _JOB = (
     "{0}.id, {0}.payload, {0}.occurrence, {0}.available_at, {0}.reservations, "
-    "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by"
+    "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by, {0}.history"
 )
-_OWNER = "{0}.id, null, null, {0}.lease_expires_at, 0, 0, 0, 0, null"
-_EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null"
+_OWNER = "{0}.id, {0}.name, null, {0}.lease_expires_at, 0, 0, 0, 0, null, null"
+_PAST_OWNER = "{0}.id, {0}.name, null, {0}.closed_at, 0, 0, 0, 0, null, null"
+_EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null, null"
+_COMMAND = "{0}.job_id, null, null, 0, 0, 0, 0, 0, null, null"
 _TRIGGERS = (
     ("stored", "insert", "bgjobs_jobs", "new", _JOB),
     ("changed", "update", "bgjobs_jobs", "new", _JOB),
     ("deleted", "delete", "bgjobs_jobs", "old", _JOB),
     ("succeeded", "insert", "bgjobs_jobs_succeeded", "new", _JOB),
     ("failed", "insert", "bgjobs_jobs_failed", "new", _JOB),
+    ("cancelled", "insert", "bgjobs_jobs_cancelled", "new", _JOB),
     ("pruned", "delete", "bgjobs_jobs_succeeded", "old", _JOB),
-    ("pruned_failure", "delete", "bgjobs_jobs_failed", "old", _JOB),
+    ("left_failed", "delete", "bgjobs_jobs_failed", "old", _JOB),
+    ("left_cancelled", "delete", "bgjobs_jobs_cancelled", "old", _JOB),
+    ("asked", "insert", "bgjobs_cancellations", "new", _COMMAND),
+    ("asked_again", "update", "bgjobs_cancellations", "new", _COMMAND),
+    ("command_forgotten", "delete", "bgjobs_cancellations", "old", _COMMAND),
     ("opened", "insert", "bgjobs_owners", "new", _OWNER),
     ("renewed", "update", "bgjobs_owners", "new", _OWNER),
     ("closed", "delete", "bgjobs_owners", "old", _OWNER),
+    ("owner_forgotten", "delete", "bgjobs_past_owners", "old", _PAST_OWNER),
     ("effect", "insert", "effects", "new", _EFFECT),
 )
 
@@ -45,6 +56,7 @@ class Change:
     kind: str
     id: str
     payload: str | None
+    """The payload of a job, or the name of an owner."""
     occurrence: str | None
     instant: int
     """When a job is due, or when the lease of an owner ends."""
@@ -53,6 +65,7 @@ class Change:
     crashes: int
     interruptions: int
     owner: str | None
+    history: str | None
 
 
 @final

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
 from attrs import evolve
 
+from bgjobs._core import outcomes
 from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import Job, Owner
 from bgjobs._runtime.leases.registry import Lease
 from bgjobs._runtime.persistence.group_commit import GroupCommit
 from bgjobs._runtime.persistence.ticket import Ticket
@@ -42,7 +45,7 @@ def unfenced() -> AbstractContextManager[None]:
         r"and job\.reserved_by = \S+( '\$\[1\]'\))?": "",
         r"and job\.reservations = \S+( '\$\[2\]'\))?": "",
     }
-    return _changed_sql(fence, "succeed", "fail", "requeue", "drop")
+    return _changed_sql(fence, "succeed", "fail", "cancel", "requeue", "drop")
 
 
 def early_sweep() -> AbstractContextManager[None]:
@@ -77,7 +80,7 @@ def separate_transactions() -> Generator[None]:
 
     async def other(commits: GroupCommit, batch: list[Ticket]) -> Written:
         once, write = commits._dispatch.once, commits._dispatch.store.write
-        ends = [one for ticket in batch for one in ticket.settle]
+        ends = [ticket.settlement for ticket in batch if ticket.settlement is not None]
         jobs = [evolve(one, after=None) for ticket in batch for one in ticket.enqueue]
         lost = (await once(write, (), ends)).lost if ends else ()
         stored = (await once(write, jobs)).jobs if jobs else ()
@@ -118,6 +121,33 @@ def no_reservation_check() -> Generator[None]:
         yield
 
 
+def cancelled_jobs_put_back() -> AbstractContextManager[None]:
+    """Put jobs back though an operator has cancelled them."""
+    return _changed_sql({"where exists": "where false and exists"}, "find_cancellations")
+
+
+def retried_jobs_still_ended() -> AbstractContextManager[None]:
+    """Leave the row of a failed job where it is when the job is retried."""
+    return _changed_sql({"where rowid": "where false and rowid"}, "delete_retried_failed")
+
+
+def kept_commands() -> AbstractContextManager[None]:
+    """Cancel a job that was retried by the command for its run before."""
+    return _changed_sql({"where job_id": "where false and job_id"}, "forget_old_cancellations")
+
+
+@contextmanager
+def no_history() -> Generator[None]:
+    """Do not keep the reservations of owners that have died."""
+
+    def other(job: Job, ended: str, now: datetime, owner: Owner) -> Job:
+        return job if ended == "crashed" else with_end(job, ended, now, owner)
+
+    with_end: Any = outcomes.with_end
+    with patch.object(outcomes, "with_end", other):
+        yield
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -129,5 +159,9 @@ MUTANTS: Mapping[str, Mutant] = {
         late_lease_check,
         lost_answer_as_refusal,
         no_reservation_check,
+        cancelled_jobs_put_back,
+        retried_jobs_still_ended,
+        kept_commands,
+        no_history,
     )
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from random import Random
+from types import SimpleNamespace
 from typing import Any, Literal, TypeVar, final
 from unittest.mock import patch
 
@@ -75,9 +76,7 @@ class NetworkFaults:
 
 T = TypeVar("T")
 
-READING = (
-    *("next_due", "count", "find_unique", "abandoned", "find", "get_running", "get_enqueued"),
-)
+READING = (*("next_due", "count", "find_unique", "abandoned", "find", "list", "find_owners"),)
 WRITING = (
     "write",
     "complete",
@@ -87,6 +86,10 @@ WRITING = (
     "heartbeat",
     "close_owners",
     "prune",
+)
+OPERATIONS = (
+    *("commands", "find_unreadable", "count_unreadable"),
+    *("cancel", "retry", "put_back"),
 )
 
 
@@ -120,6 +123,10 @@ class StoreConnection:
         self._journal = journal
         for name in (*READING, *WRITING):
             setattr(self, name, self._verb(name, getattr(database.store, name)))
+        operations = database.store.operations
+        self.operations = SimpleNamespace(
+            **{name: self._verb(name, getattr(operations, name)) for name in OPERATIONS}
+        )
 
     def open(self) -> None:
         """Connect, unless a fault prevents it."""

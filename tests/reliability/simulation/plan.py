@@ -25,6 +25,7 @@ DURATIONS = (0.1, 2.0, 6.0, 1.5 * LEASE)
 Action = Literal["return", "raise", "discard", "snooze", "crash", "raise in transaction"]
 """What a handler does at its end, or in the work that it passes to `complete_with`."""
 FaultKind = Literal["pause", "kill", "stop", "jump", "outage"]
+OrderKind = Literal["cancel", "retry"]
 
 
 @final
@@ -62,6 +63,20 @@ class PlannedFault:
     """None for all nodes."""
     size: float
     """How long it lasts, or by how much the clock jumps, in seconds."""
+
+
+@final
+@frozen
+class PlannedOrder:
+    """What an operator does at a certain time, by the process of a node."""
+
+    at: float
+    kind: OrderKind
+    node: int
+    numbers: tuple[int, ...]
+    """The planned jobs."""
+    runs: bool
+    """Whether the jobs of schedules are among those of the order."""
 
 
 @final
@@ -110,6 +125,7 @@ class Plan:
     """What happens to each node when faults end; the first one stays."""
     faults: FaultRates = field(factory=FaultRates)
     planned_faults: tuple[PlannedFault, ...] = ()
+    orders: tuple[PlannedOrder, ...] = ()
 
     @property
     def crashes(self) -> bool:
@@ -141,11 +157,12 @@ def plan_of(seed: int) -> Plan:
     isolates = random.random() < ISOLATED_SHARE
     nodes = 2 if isolates else random.choice((1, 2, 2, 2, 3, 4))
     duration = (2.5 if isolates else random.choice((0.5, 1.0, 1.5, 2.5))) * LEASE
+    groups = _groups(random, 2.0 * LEASE if isolates else random.choice(DURATIONS))
     return Plan(
         seed=seed,
         nodes=nodes,
         duration=duration,
-        planned_jobs=_groups(random, 2.0 * LEASE if isolates else random.choice(DURATIONS)),
+        planned_jobs=groups,
         schedules=random.choice((0, 0, 1, 1, 2)),
         catch_up=random.choice(("once", "once", "never", 3)),
         queues=random.choice((1, 1, 1, 2)),
@@ -161,6 +178,7 @@ def plan_of(seed: int) -> Plan:
         planned_faults=(_isolation(random),)
         if isolates
         else _planned_faults(random, nodes, duration),
+        orders=_orders(random, nodes, duration, sum(map(len, groups))),
     )
 
 
@@ -194,6 +212,23 @@ def _planned_faults(random: Random, nodes: int, duration: float) -> tuple[Planne
                 PlannedFault(random.uniform(0, duration), kind, node, _size(random, kind))
             )
     return tuple(sorted(planned_faults, key=lambda fault: fault.at))
+
+
+def _orders(random: Random, nodes: int, duration: float, jobs: int) -> tuple[PlannedOrder, ...]:
+    """Return orders for half of the seeds, some of them soon after each other."""
+    orders: list[PlannedOrder] = []
+    for _ in range(_maybe(random, 0, 2, 6, 12)):
+        last = orders[-1].at if orders and random.random() < 0.3 else None
+        orders.append(
+            PlannedOrder(
+                random.uniform(0, duration) if last is None else last + random.random(),
+                random.choice(("cancel", "retry")),
+                random.randrange(nodes),
+                tuple(sorted(random.sample(range(jobs), random.randint(1, jobs)))),
+                runs=random.random() < 0.5,
+            )
+        )
+    return tuple(sorted(orders, key=lambda order: order.at))
 
 
 def _size(random: Random, kind: FaultKind) -> float:

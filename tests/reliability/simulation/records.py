@@ -1,6 +1,6 @@
 """What the checker records: all steps and problems, owners, scheduled jobs and runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal, final
@@ -9,8 +9,9 @@ from uuid import UUID
 import trio
 from attrs import define, field, frozen
 
+from bgjobs._core.history import KEPT_HISTORY, HistoryEntry, PastEnd, PastReservation
 from bgjobs._core.occurrences import Occurrence
-from bgjobs.stores.json_columns import load_occurrence
+from bgjobs.stores.json_columns import load_history, load_occurrence
 from tests.reliability.simulation.database import Change
 from tests.reliability.simulation.plan import LEASE
 from tests.reliability.simulation.process import Process, SharedClock
@@ -75,6 +76,9 @@ class Owners:
         self._journal = journal
         self._open: dict[str, _Lease] = {}
         self._processes: dict[str, Process] = {}
+        self._names: dict[str, str] = {}
+        self.past: set[str] = set()
+        """The owners that were closed."""
         self._unanswered: set[str] = set()
         self._newest = ""
 
@@ -97,6 +101,10 @@ class Owners:
         """Return the process that opened an owner."""
         return self._processes.get(owner or "")
 
+    def name_of(self, owner: str | None) -> str:
+        """Return the name of the queue of an owner."""
+        return self._names.get(owner or "", "")
+
     def is_over(self, owner: str | None, now: int) -> bool:
         """Whether an owner has no lease, or it has ended."""
         lease = self._open.get(owner or "")
@@ -108,6 +116,7 @@ class Owners:
             change.id not in self._processes, f"owner {change.id} opened twice"
         )
         self._processes[change.id] = process
+        self._names[change.id] = change.payload or ""
         self._newest = change.id
         self._open[change.id] = _Lease(process, change.instant)
 
@@ -125,6 +134,12 @@ class Owners:
         text = f"owner {change.id} closed by {process.name} before its lease has ended"
         self._journal.expect(mine or not alive, text)
         self._open.pop(change.id, None)
+        self.past.add(change.id)
+
+    def forgotten(self, change: Change) -> None:
+        """Record that the name of a closed owner is not known any longer."""
+        self.past.discard(change.id)
+        self._names.pop(change.id, None)
 
 
 @final
@@ -139,6 +154,8 @@ class _Chain:
     """The one before it, which is the latest again when that one is replaced."""
     served: datetime | None = None
     """The latest occurrence whose job has ended."""
+    is_cancelled: bool = False
+    """Whether an operator ended the waiting job, so that its process plans another one."""
 
 
 @final
@@ -155,6 +172,7 @@ class Schedules:
         name = occurrence.recurrence.name
         chain = self._chains.setdefault(name, _Chain())
         chain.live += 1
+        chain.is_cancelled = False
         is_later = chain.last is None or occurrence.at > chain.last
         self._journal.expect(is_later, f"{name}: {occurrence.at} planned after {chain.last}")
         right = occurrence.previous == chain.served
@@ -176,16 +194,62 @@ class Schedules:
         elif not dropped:
             chain.served = occurrence.at
 
+    def cancelled(self, change: Change) -> None:
+        """Record that an operator ended a waiting job, which no other job follows."""
+        self._chains[_occurrence(change).recurrence.name].is_cancelled = True
+
     def check(self) -> None:
         """Check that each scheduled job has one live row after a transaction."""
         for name, chain in self._chains.items():
-            self._journal.expect(chain.live == 1, f"{name}: {chain.live} live rows")
+            wanted = 0 if chain.is_cancelled else 1
+            self._journal.expect(chain.live == wanted, f"{name}: {chain.live} live rows")
 
 
 def _occurrence(change: Change) -> Occurrence:
     occurrence = load_occurrence(change.occurrence)
     assert occurrence is not None
     return occurrence
+
+
+@final
+class Histories:
+    """Checks that a row keeps each reservation that ends without success, and each retry."""
+
+    def __init__(self, journal: Journal, owners: Owners) -> None:
+        self._journal = journal
+        self._owners = owners
+
+    def ended(self, old: Change, new: Change, ends: Collection[str]) -> None:
+        """Check that the present reservation was added, with one of these ends."""
+        entry = self._added(old, new)
+        name = self._owners.name_of(old.owner)
+        right = (
+            isinstance(entry, PastReservation)
+            and (str(entry.owner), entry.number) == (old.owner, old.reservations)
+            and (entry.attempt, entry.queue) == (old.attempts + 1, name)
+            and entry.ended in ends
+        )
+        self._journal.expect(right, f"job {new.id}: {entry} added, expected {ends} by {name}")
+
+    def retried(self, old: Change, new: Change) -> None:
+        """Check that the end was added, and who retried the job."""
+        entry = self._added(old, new)
+        right = (
+            isinstance(entry, PastEnd)
+            and (entry.state, entry.retried_by) == (old.kind, "grace")
+            and entry.by == ("ada" if old.kind == "cancelled" else None)
+        )
+        self._journal.expect(right, f"job {new.id}: {entry} added to its history")
+
+    def _added(self, old: Change, new: Change) -> HistoryEntry | None:
+        """Return the entry that was added; its others are those that the row had before."""
+        before, after = load_history(old.history), load_history(new.history)
+        kept = (*before, *after[-1:])[-KEPT_HISTORY:]
+        self._journal.expect(after == kept, f"job {new.id}: {after} follows {before}")
+        numbers = [one.number for one in after if isinstance(one, PastReservation)]
+        ascending = numbers == sorted(set(numbers))
+        self._journal.expect(ascending, f"job {new.id}: {numbers} in its history")
+        return after[-1] if after else None
 
 
 End = Literal[

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextvars import copy_context
-from typing import final
+from typing import final, get_args
 from uuid import UUID
 
 import trio
 from attrs import frozen
 from trio.testing import MockClock
 
+from bgjobs._core.jobs import EndState
 from tests.reliability.simulation.cluster import Cluster, run_scenario
 from tests.reliability.simulation.database import Database, shared_database
 from tests.reliability.simulation.determinism import deterministic
@@ -95,10 +96,8 @@ def _check_the_end(cluster: Cluster) -> None:
         ("bgjobs_jobs", checker.live),
         ("effects", checker.effects),
         ("bgjobs_owners", checker.owners.rows),
+        ("bgjobs_past_owners", checker.owners.past),
+        *((f"bgjobs_jobs_{state}", checker.ended_as(state)) for state in get_args(EndState)),
     ):
         found = cluster.database.count(table)
         expect(found == len(rows), f"{table}: {found} rows, not {len(rows)}")
-    found = cluster.database.count("bgjobs_jobs_succeeded") + cluster.database.count(
-        "bgjobs_jobs_failed"
-    )
-    expect(found == len(checker.ended), f"{found} ended jobs, not {len(checker.ended)}")

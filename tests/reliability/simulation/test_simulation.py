@@ -32,7 +32,8 @@ EXPECTED_STEPS = {
         "cancelled",
         "killed",
     ),
-    *("stored", "changed", "deleted", "succeeded", "failed", "effect"),
+    *("stored", "changed", "deleted", "succeeded", "failed", "cancelled", "effect"),
+    *("orders", "asked", "command_forgotten", "left_failed", "left_cancelled"),
     *("opened", "renewed", "closed", "answered"),
 }
 """The kinds of steps that occur in any hundred seeds."""

@@ -155,6 +155,10 @@ class EnqueueLog:
         """Leave a group to another process, as this one has not begun to enqueue it."""
         self._left.append(tuple(one.number for one in group))
 
+    def ids(self, numbers: Sequence[int]) -> list[UUID]:
+        """Return the ids of the planned jobs that are stored by now."""
+        return [self._stored[number] for number in numbers if number in self._stored]
+
     def finished(self) -> None:
         """Record that a group was enqueued, with or without success."""
         self._open -= 1

@@ -31,10 +31,10 @@ def nightly(**settings: Any) -> bgjobs.ScheduledJob:
     return bgjobs.ScheduledJob(fine, schedule, name="nightly", poll_interval=0.1, **settings)
 
 
-async def planned(admin: bgjobs.Admin, other_than: UUID | None = None) -> bgjobs.Job:
+async def planned(client: bgjobs.Client, other_than: UUID | None = None) -> bgjobs.Job:
     """Wait until a delayed job with another id is stored, and return it."""
     while True:
-        for job in await admin.list("delayed"):
-            if job.id != other_than and isinstance(job, bgjobs.Job):
+        for job in await client.list(bgjobs.JobFilter("delayed")):
+            if job.id != other_than:
                 return job
         await anyio.sleep(0.01)

@@ -24,17 +24,32 @@ pytestmark = pytest.mark.anyio
 async def test_invalid_values_are_refused(sqlite_app: Harness) -> None:
     wrong: Any = "finished"
     unknown = new_id()
+    waiting: Any = bgjobs.JobFilter("waiting")
+    failed: Any = bgjobs.JobFilter("failed")
     async with bgjobs.run(sqlite_app.config(fine)) as bg:
         with pytest.raises(ValueError, match=r"state: expected one of .*, found 'finished'"):
-            await bg.admin.list(wrong)
+            bgjobs.JobFilter(wrong)
         with pytest.raises(ValueError, match="search: expected none for waiting jobs"):
-            await bg.admin.list("waiting", search="x")
+            bgjobs.JobFilter("waiting", search="x")
         with pytest.raises(
             ValueError, match="expected a word of letters or digits, found '--'"
         ):
-            await bg.admin.list("failed", search="--")
+            bgjobs.JobFilter("failed", search="--")
         with pytest.raises(UnknownJobError, match=f"no job {unknown}: it was never stored, or"):
-            await bg.admin.get(unknown)
+            await bg.wait_for(unknown)
+        assert await bg.find(unknown) is None
+        with pytest.raises(
+            ValueError, match=r"retry_all: wanted: .* 'failed' or 'cancelled', found 'waiting'"
+        ):
+            await bg.admin.retry_all(waiting)
+        with pytest.raises(
+            ValueError, match=r"cancel_all: wanted: .* 'waiting' or 'delayed', found 'failed'"
+        ):
+            await bg.admin.cancel_all(failed, reason="x")
+        with pytest.raises(
+            ValueError, match="export_failed: wanted: expected a filter of 'failed', found 'wai"
+        ):
+            bg.admin.export_failed(waiting)
         with pytest.raises(ValueError, match="reschedule: expected one of at= and in_="):
             await bg.admin.reschedule(unknown)
         with pytest.raises(ValueError, match="reason: expected a text, found an empty one"):
@@ -42,7 +57,7 @@ async def test_invalid_values_are_refused(sqlite_app: Harness) -> None:
         with pytest.raises(UnknownNameError, match=r"no queue 'defualt'.* mean 'default'"):
             await bg.admin.pause_queue("defualt")
         with pytest.raises(UnknownNameError, match="no scheduled job 'x'"):
-            bg.admin.schedule("x")
+            await bg.admin.schedule("x").pause()
 
 
 NO_WORDS = [
@@ -62,17 +77,24 @@ async def test_no_search_text_causes_a_database_error(app: Harness) -> None:
         await fail_some(bg, "alpha")
         for text in NO_WORDS:
             with pytest.raises(SearchError, match="search: expected a word of letters or digi"):
-                await bg.admin.list("failed", search=text)
-            with pytest.raises(SearchError):
-                await bg.admin.retry_failed(search=text)
-            with pytest.raises(SearchError):
-                bg.admin.export_failed(search=text)
+                bgjobs.JobFilter("failed", search=text)
         for text in STRANGE_WORDS:
             for name in (None, "broken"):
-                assert await bg.admin.list("failed", name=name, search=text) == []
+                assert await bg.list(bgjobs.JobFilter("failed", name=name, search=text)) == []
         with pytest.raises(SearchError, match="at most 500 characters, found 501"):
-            await bg.admin.list("failed", search="x" * 501)
-        assert len(await bg.admin.list("failed", search='"route" (to) alp*')) == 1
+            bgjobs.JobFilter("failed", search="x" * 501)
+        assert len(await bg.list(bgjobs.JobFilter("failed", search='"route" (to) alp*'))) == 1
+
+
+FILTERS: list[tuple[dict[str, Any], str]] = [
+    ({"search": 5}, "search: expected str, found int"),
+    ({"name": 5}, "name: expected str or None, found int"),
+    ({"queue": 5}, "queue: expected str or None, found int"),
+    ({"owner": "x"}, "owner: expected UUID, found str"),
+    ({"before": 5}, "before: expected a datetime with a time zone, found int"),
+    ({"after": "now"}, "after: expected a datetime with a time zone, found str"),
+    ({"metadata": {"k": 1}}, "metadata: value: expected str, found int"),
+]
 
 
 async def test_arguments_of_wrong_types_are_refused_before_anything_changes(
@@ -86,21 +108,27 @@ async def test_arguments_of_wrong_types_are_refused_before_anything_changes(
         job = await bg.enqueue(fine.request().available_in(hours=1))
         admin = bg.admin
         text_of_an_id: Any = str(job.id)
+        failed, delayed = bgjobs.JobFilter("failed"), bgjobs.JobFilter("delayed")
         nothing: Any = None
         cases: list[tuple[Callable[[], Awaitable[object]], str]] = [
             (lambda: bg.find(wrong), "find: expected a UUID, found str"),
             (lambda: bg.find(text_of_an_id), "find: expected a UUID, found str"),
             (lambda: bg.find(nothing), "find: expected a UUID, found None"),
-            (lambda: admin.get(wrong), "get: expected a UUID, found str"),
-            (lambda: admin.list("failed", search=number), "search: expected str, found int"),
-            (lambda: admin.list("failed", name=number), "name: expected str or None, found int"),
-            (lambda: admin.count(at_most=wrong), "count: at_most: expected int, found str"),
+            (lambda: admin.find_unreadable(wrong), "find_unreadable: expected a UUID, found str"),
+            (lambda: bg.list(wrong), "list: wanted: expected a JobFilter, found str"),
+            (lambda: bg.list(failed, number), "list: page: expected Page, found int"),
+            (lambda: bg.count(at_most=wrong), "count: at_most: expected int, found str"),
+            (lambda: bg.timeline(wrong), "timeline: expected a job, found str"),
             (lambda: admin.reschedule(job.id, in_=number), "reschedule: in_: expected a timedelta, found int"),
             (lambda: admin.reschedule(job.id, at=wrong), "reschedule: at: expected a datetime with a time zone, found str"),
-            (lambda: admin.retry_failed(before=number), "before: expected a datetime with a time zone, found int"),
-            (lambda: admin.retry_failed(name=number), "name: expected str or None, found int"),
-            (lambda: admin.retry_failed(progress=number), "progress: expected a plain function, found int"),
-            (lambda: admin.cancel_waiting(reason="x", progress=number), "progress: expected a plain function, found int"),
+            (lambda: admin.retry_all(number), "retry_all: wanted: expected a JobFilter, found int"),
+            (lambda: admin.retry_all(failed, by=number), "by: expected str, found int"),
+            (lambda: admin.retry_all(failed, progress=number), "progress: expected a plain function, found int"),
+            (lambda: admin.cancel(job.id, reason="x", by=number), "by: expected str, found int"),
+            (lambda: admin.cancel_all(number, reason="x"), "cancel_all: wanted: expected a JobFilter, found int"),
+            (lambda: admin.cancel_all(delayed, reason=number), "reason: expected str, found int"),
+            (lambda: admin.cancel_all(delayed, reason="x", progress=number), "progress: expected a plain function, found int"),
+            (lambda: admin.prune(cancelled_for=number), "prune: cancelled_for: expected a timedelta, found int"),
             (lambda: admin.prune(failed_for=number), "prune: failed_for: expected a timedelta, found int"),
             (lambda: admin.prune(succeeded_for=wrong), "prune: succeeded_for: expected a timedelta, found str"),
             (lambda: admin.prune(failed_for=timedelta(0), progress=number), "progress: expected a plain function, found int"),
@@ -111,18 +139,24 @@ async def test_arguments_of_wrong_types_are_refused_before_anything_changes(
             with pytest.raises(TypeError) as caught:
                 await call()
             assert text in str(caught.value)
-        with pytest.raises(TypeError, match="name: expected str or None, found int"):
-            admin.export_failed(name=number)
+        with pytest.raises(
+            TypeError, match="export_failed: wanted: expected a JobFilter, found"
+        ):
+            admin.export_failed(number)
+        for properties, text in FILTERS:
+            with pytest.raises(TypeError) as refused:
+                bgjobs.JobFilter("failed", **properties)
+            assert str(refused.value) == text
         with pytest.raises(ValueError, match="prune: failed_for: expected 0 seconds or more"):
             await admin.prune(failed_for=timedelta(seconds=-1))
         with pytest.raises(ValueError, match="count: at_most: expected 0 or more, found -1"):
-            await admin.count(at_most=-1)
+            await bg.count(at_most=-1)
         with pytest.raises(NaiveDatetimeError, match="reschedule: at"):
             await admin.reschedule(job.id, at=naive)
         with pytest.raises(NaiveDatetimeError, match="before"):
-            await admin.retry_failed(before=naive)
+            bgjobs.JobFilter("failed", before=naive)
         assert await bg.find(job.id) == job
-        assert len(await admin.list("failed")) == 1
+        assert len(await bg.list(bgjobs.JobFilter("failed"))) == 1
 
 
 @pytest.mark.parametrize(

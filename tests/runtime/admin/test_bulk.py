@@ -10,6 +10,7 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
+from bgjobs._core.outcomes import Cancelled
 from bgjobs._core.requests import JobRequest
 from bgjobs.events import (
     Pruned,
@@ -25,13 +26,15 @@ pytestmark = pytest.mark.anyio
 async def test_all_waiting_jobs_are_cancelled_except_runs_of_schedules(app: Harness) -> None:
     """If the run of a paused schedule were cancelled, the next one would not be paused."""
     async with bgjobs.run(app.config(scheduled_jobs=[nightly()], queues=[])) as bg:
-        await planned(bg.admin)
+        await planned(bg)
         await bg.admin.schedule("nightly").pause()
     async with bgjobs.run(app.config(queues=[], enqueue_only=[fine])) as bg:
         await bg.enqueue(fine.request().available_in(hours=1))
-        assert await bg.admin.cancel_waiting(reason="x") == 1
-        [kept] = await bg.admin.list("delayed")
-        assert isinstance(kept, bgjobs.Job)
+        later = bgjobs.JobFilter("delayed")
+        assert await bg.admin.cancel_all(later, reason="x", by="ann") == 1
+        [ended] = await bg.list(bgjobs.JobFilter("cancelled"))
+        assert (ended.reason, ended.cancelled_by, ended.name) == ("x", "ann", "fine")
+        [kept] = await bg.list(bgjobs.JobFilter("delayed"))
         assert kept.occurrence is not None
         assert kept.occurrence.paused
 
@@ -45,10 +48,10 @@ def after_each(verb: Callable[..., Any], then: Callable[[], None]) -> Callable[.
     return called
 
 
-async def test_jobs_enqueued_during_cancel_waiting_are_left_out(
+async def test_jobs_enqueued_while_all_are_cancelled_are_left_out(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
+    monkeypatch.setattr("bgjobs._runtime.admin.by_filter.BATCH", 2)
     store, pages = app.database.store(), list[int]()
 
     def add_jobs() -> None:
@@ -56,13 +59,14 @@ async def test_jobs_enqueued_during_cancel_waiting_are_left_out(
         assert len(pages) < 10, "it does not end"
         store.write([NewJob(new_id(), JobRequest("fine", "{}")) for _ in range(2)])
 
-    wrapped = Wrapped(store, get_enqueued=after_each(store.get_enqueued, add_jobs))
+    wrapped = Wrapped(store, list=after_each(store.list, add_jobs))
     config = app.config(queues=[], enqueue_only=[fine], store=wrapped)
     async with bgjobs.run(config) as bg:
         before = await bg.enqueue_many([fine.request()] * 5)
-        assert await bg.admin.cancel_waiting(reason="x") == 5
-        assert {job.id for job in await bg.admin.list("failed")} == {job.id for job in before}
+        waiting, cancelled = bgjobs.JobFilter("waiting"), bgjobs.JobFilter("cancelled")
+        assert await bg.admin.cancel_all(waiting, reason="x") == 5
         assert (await bg.count()).waiting == 2 * len(pages)
+        assert {job.id for job in await bg.list(cancelled)} == {job.id for job in before}
 
 
 async def test_jobs_that_end_during_prune_are_left_out(app: Harness) -> None:
@@ -74,15 +78,15 @@ async def test_jobs_that_end_during_prune_are_left_out(app: Harness) -> None:
         assert len(rounds) < 10, "it does not end"
         job = NewJob(new_id(), JobRequest("fine", "{}"))
         store.write([job])
-        store.operations.cancel([job.id], "no")
+        store.operations.cancel([job.id], Cancelled("no"))
 
     wrapped = Wrapped(store, prune=after_each(store.prune, add_jobs))
     config = app.config(queues=[], enqueue_only=[fine], store=wrapped)
     async with bgjobs.run(config) as bg:
         await bg.enqueue(fine.request())
-        await bg.admin.cancel_waiting(reason="x")
-        assert await bg.admin.prune(failed_for=timedelta(0)) == 1
-        assert (await bg.count()).failed == len(rounds)
+        await bg.admin.cancel_all(bgjobs.JobFilter("waiting"), reason="x")
+        assert await bg.admin.prune(cancelled_for=timedelta(0)) == 1
+        assert (await bg.count()).cancelled == len(rounds)
 
 
 async def test_jobs_of_one_worker_are_pruned(app: Harness) -> None:
@@ -105,7 +109,7 @@ async def test_a_cancelled_retry_of_all_failed_jobs_loses_none(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is cancelled between two batches; each job is failed or waiting afterwards."""
-    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 2)
+    monkeypatch.setattr("bgjobs._runtime.admin.by_filter.BATCH", 2)
     async with bgjobs.run(sqlite_app.config(broken, **NO_RETRIES)) as bg:
         ids = await fail_some(bg, *"abcdefg")
         await bg.admin.pause_queue("default")
@@ -116,12 +120,12 @@ async def test_a_cancelled_retry_of_all_failed_jobs_loses_none(
                 if done == 4:
                     scope.cancel()
 
-            await bg.admin.retry_failed(progress=cancel_at_four)
+            await bg.admin.retry_all(bgjobs.JobFilter("failed"), progress=cancel_at_four)
         assert scope.cancelled_caught
-        waiting = {job.id for job in await bg.admin.list("waiting")}
-        failed = {job.id for job in await bg.admin.list("failed")}
+        waiting = {job.id for job in await bg.list(bgjobs.JobFilter("waiting"))}
+        failed = {job.id for job in await bg.list(bgjobs.JobFilter("failed"))}
         assert (len(waiting), waiting | failed) == (4, set(ids))
-        assert await bg.admin.retry_failed() == 3
+        assert await bg.admin.retry_all(bgjobs.JobFilter("failed")) == 3
 
 
 @bgjobs.worker

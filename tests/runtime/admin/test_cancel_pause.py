@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 import bgjobs
-from bgjobs._core.jobs import FailedJob, SucceededJob
+from bgjobs._core.jobs import CancelledJob, SucceededJob
 from bgjobs.events import AdminAction, JobCancelled, QueuePaused, QueueResumed
 from tests.runtime.admin.helpers import fine, nightly, planned
 from tests.runtime.conftest import Harness, Wrapped
@@ -26,24 +26,22 @@ async def test_a_handler_is_cancelled_from_another_application(app: Harness) -> 
             ends.append("cancelled")
 
     config, other = app.config(endless), app.config(endless)
-    async with bgjobs.run(config) as bg, bgjobs.administer(other) as admin:
+    async with bgjobs.run(config) as bg, bgjobs.connect(other) as client:
+        admin = client.admin
         job = await bg.enqueue(endless.request())
-        while not await admin.list("running"):
+        while not await client.list(bgjobs.JobFilter("running")):
             await anyio.lowlevel.checkpoint()
-        cancelled = await admin.cancel(job.id, reason="by hand")
+        cancelled = await admin.cancel(job.id, reason="by hand", by="ann")
         assert (cancelled.ended, cancelled.asked) == ([], [job.id])
         ended = await bg.wait_for(job)
-        assert isinstance(ended, FailedJob)
-        assert (ended.error, ends) == ("Cancelled: by hand", ["cancelled"])
+        assert isinstance(ended, CancelledJob)
+        assert (ended.reason, ended.cancelled_by, ends) == ("by hand", "ann", ["cancelled"])
         [reported] = await app.recorder.wait_for(JobCancelled)
-        assert (reported.queue, reported.job.id, reported.reason) == (
-            "default",
-            job.id,
-            "by hand",
-        )
+        assert (reported.queue, reported.job.id) == ("default", job.id)
+        assert (reported.reason, reported.by) == ("by hand", "ann")
         # The command ended with the job, so the retried job is not cancelled.
         await admin.retry(job.id)
-        while not await admin.list("running"):
+        while not await client.list(bgjobs.JobFilter("running")):
             await anyio.lowlevel.checkpoint()
         bg.stop(grace=0)
 
@@ -87,14 +85,15 @@ async def test_a_job_that_waits_for_a_slot_is_cancelled_before_it_starts(
             await anyio.lowlevel.checkpoint()
         await bg.admin.cancel(second.id, first.id, reason="both")
         ended = [await bg.wait_for(job) for job in (first, second)]
-        assert {type(job) for job in ended} == {FailedJob}
+        assert {type(job) for job in ended} == {CancelledJob}
         assert started == [1]
 
 
 async def test_a_queue_is_paused_in_all_processes_and_stays_paused(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)):
         """Create the tables."""
-    async with bgjobs.administer(app.config(fine)) as admin:
+    async with bgjobs.connect(app.config(fine)) as client:
+        admin = client.admin
         await admin.pause_queue("default")
         assert await admin.paused_queues() == {"default"}
         async with bgjobs.run(app.config(fine)) as bg:  # it starts paused
@@ -103,7 +102,9 @@ async def test_a_queue_is_paused_in_all_processes_and_stays_paused(app: Harness)
             assert bg.queue("default").paused
             bg.queue("default").resume()  # affects this process only
             assert bg.queue("default").paused
-            assert [one.id for one in await admin.list("waiting")] == [job.id]
+            assert [one.id for one in await client.list(bgjobs.JobFilter("waiting"))] == [
+                job.id
+            ]
             await admin.resume_queue("default")
             assert isinstance(await bg.wait_for(job), SucceededJob)
             assert await admin.paused_queues() == frozenset()
@@ -121,7 +122,8 @@ async def test_commands_are_read_without_notifications(
     silent = Wrapped(store, watch=lambda: None)
     config = sqlite_app.config(fine, store=silent, lease=3.0, heartbeat_interval=0.1)
     other = sqlite_app.config(fine)
-    async with bgjobs.run(config) as bg, bgjobs.administer(other) as admin:
+    async with bgjobs.run(config) as bg, bgjobs.connect(other) as client:
+        admin = client.admin
         await admin.pause_queue("default")
         await sqlite_app.recorder.wait_for(QueuePaused)
         assert bg.queue("default").paused
@@ -132,7 +134,8 @@ async def test_scheduled_jobs_are_listed_paused_and_triggered_from_another_proce
 ) -> None:
     job = bgjobs.ScheduledJob(fine, bgjobs.schedule().at(2, 30).build(), name="nightly")
     config, other = (app.config(fine, scheduled_jobs=[job]) for _ in range(2))
-    async with bgjobs.run(config) as bg, bgjobs.administer(other) as admin:
+    async with bgjobs.run(config) as bg, bgjobs.connect(other) as client:
+        admin = client.admin
         while (await admin.schedules())[0].occurrence is None:
             await anyio.lowlevel.checkpoint()
         [state] = await admin.schedules()
@@ -152,27 +155,28 @@ async def test_a_waiting_run_is_ended_and_its_schedule_plans_another(
     app: Harness, ending: str
 ) -> None:
     async with bgjobs.run(app.config(scheduled_jobs=[nightly()], queues=[])) as bg:
-        first = await planned(bg.admin)
+        first = await planned(bg)
         assert await bg.admin.reschedule(first.id, in_=timedelta(0)) == []
         if ending == "cancel":
             found = await bg.admin.cancel(first.id, reason="x")
             assert found == bgjobs.Cancellation([first.id], [])
-            assert isinstance(await bg.find(first.id), FailedJob)
+            assert isinstance(await bg.find(first.id), CancelledJob)
         else:
             assert await bg.admin.delete(first.id) == [first.id]
             assert await bg.find(first.id) is None
-        again = await planned(bg.admin, other_than=first.id)
+        again = await planned(bg, other_than=first.id)
         assert again.occurrence == first.occurrence
 
 
 @pytest.mark.parametrize("ending", ["cancel", "delete"])
 async def test_a_run_of_a_removed_schedule_is_ended(app: Harness, ending: str) -> None:
     async with bgjobs.run(app.config(scheduled_jobs=[nightly()], queues=[])) as bg:
-        orphan = await planned(bg.admin)
-    async with bgjobs.administer(app.config(fine)) as admin:
+        orphan = await planned(bg)
+    async with bgjobs.connect(app.config(fine)) as client:
+        admin = client.admin
         if ending == "cancel":
             assert (await admin.cancel(orphan.id, reason="x")).ended == [orphan.id]
         else:
             assert await admin.delete(orphan.id) == [orphan.id]
         assert await admin.unhandled() == []
-        assert (await admin.count()).delayed == 0
+        assert (await client.count()).delayed == 0

@@ -36,16 +36,19 @@ async def test_a_failed_run_of_a_schedule_is_imported_and_retried(app: Harness) 
     config = app.config(queues=[], scheduled_jobs=[recurring])
     async with bgjobs.run(config):
         failed = (await app.recorder.wait_for(JobFailed))[0].job
-    async with bgjobs.administer(config) as admin:
-        before = await admin.get(failed.id)
+    async with bgjobs.connect(config) as client:
+        admin = client.admin
+        before = await client.find(failed.id)
+        assert isinstance(before, bgjobs.FailedJob)
         assert before.unique_key == "schedule:nightly"
         assert before.occurrence is not None
         lines = [line async for line in admin.export_failed()]
         await admin.prune(failed_for=timedelta(0))
         assert (await admin.import_failed(lines)).stored == len(lines)
-        assert await admin.get(failed.id) == before
+        assert await client.find(failed.id) == before
         assert await admin.retry(failed.id) == [failed.id]
-        again = await admin.get(failed.id)
+        again = await client.find(failed.id)
+        assert isinstance(again, bgjobs.Job)
         assert (again.unique_key, again.occurrence) == (None, None)
 
 
@@ -95,9 +98,9 @@ async def test_hostile_lines_are_refused_and_the_others_run(app: Harness) -> Non
         for number in (bad[0], bad[-1]):
             with pytest.raises(ExportedLineError):
                 await bg.admin.import_failed([lines[number - 1]])
-        assert await bg.admin.retry_failed() == 3
+        assert await bg.admin.retry_all(bgjobs.JobFilter("failed")) == 3
         await bg.drain()
-        again = await bg.admin.list("failed")
+        again = await bg.list(bgjobs.JobFilter("failed"))
         assert sorted(job.id.int for job in again) == [1, 2, 3]
         assert {job.reservations for job in again} == {values["reservations"] + 1}
 
@@ -105,7 +108,7 @@ async def test_hostile_lines_are_refused_and_the_others_run(app: Harness) -> Non
 async def test_failed_jobs_are_exported_pruned_and_imported(app: Harness) -> None:
     async with bgjobs.run(app.config(broken, **NO_RETRIES)) as bg:
         ids = await fail_some(bg, "a", "b", "c")
-        before = [await bg.admin.get(one) for one in ids]
+        before = [await bg.find(one) for one in ids]
         lines = [line async for line in bg.admin.export_failed()]
         seen: list[int] = []
         assert await bg.admin.prune(failed_for=timedelta(0), progress=seen.append) == 3
@@ -113,8 +116,8 @@ async def test_failed_jobs_are_exported_pruned_and_imported(app: Harness) -> Non
         first = await bg.admin.import_failed([*lines, ""])
         assert first == bgjobs.Imported(stored=3, present=0)
         assert await bg.admin.import_failed(lines) == bgjobs.Imported(stored=0, present=3)
-        assert [await bg.admin.get(one) for one in ids] == before
-        assert len(await bg.admin.list("failed", search="route")) == 3
+        assert [await bg.find(one) for one in ids] == before
+        assert len(await bg.list(bgjobs.JobFilter("failed", search="route"))) == 3
 
 
 async def test_an_import_names_the_line_that_cannot_be_read(sqlite_app: Harness) -> None:

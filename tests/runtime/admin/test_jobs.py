@@ -10,12 +10,13 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
-from bgjobs._core.jobs import FailedJob, SucceededJob
+from bgjobs._core.jobs import CancelledJob, SucceededJob
 from bgjobs.errors import (
     SchemaMismatchError,
 )
 from bgjobs.events import AdminAction, JobEnqueued
 from bgjobs.stores.pages import Page
+from bgjobs.stores.types import SCHEMA_VERSION
 from tests.runtime.admin.helpers import NO_RETRIES, broken, fail_some, fine
 from tests.runtime.conftest import Harness
 
@@ -25,18 +26,18 @@ pytestmark = pytest.mark.anyio
 async def test_failed_jobs_are_found_and_retried(app: Harness) -> None:
     async with bgjobs.run(app.config(broken, fine, **NO_RETRIES)) as bg:
         one, other = await fail_some(bg, "alpha.example", "beta.example")
-        [found] = await bg.admin.list("failed", search="route beta ex*")
+        [found] = await bg.list(bgjobs.JobFilter("failed", search="route beta ex*"))
         assert (found.id, found.attempts) == (other, 0)
-        assert len(await bg.admin.list("failed", name="broken")) == 2
-        assert await bg.admin.list("failed", name="fine") == []
+        assert len(await bg.list(bgjobs.JobFilter("failed", name="broken"))) == 2
+        assert await bg.list(bgjobs.JobFilter("failed", name="fine")) == []
         assert await bg.admin.retry(one, new_id()) == [one]
         again = await bg.wait_for(one)
         assert [error.attempt for error in again.errors] == [1, 1]
         assert again.reservations == 2
-        assert await bg.admin.retry_failed(search="alpha") == 1
+        assert await bg.admin.retry_all(bgjobs.JobFilter("failed", search="alpha")) == 1
     assert [(reported.action, reported.count) for reported in app.recorder.of(AdminAction)] == [
         ("retry", 1),
-        ("retry_failed", 1),
+        ("retry_all", 1),
     ]
 
 
@@ -49,48 +50,58 @@ async def test_every_state_is_listed_and_counted(sqlite_app: Harness) -> None:
 
     config = sqlite_app.config(stuck, broken, fine, queue={"concurrency": 1, "max_retries": 0})
     async with bgjobs.run(config) as bg:
-        await bg.wait_for(await bg.enqueue(fine.request()))
+        done = await bg.wait_for(await bg.enqueue(fine.request()))
         [failed] = await fail_some(bg, "x")
         running = await bg.enqueue(stuck.request())
-        while not await bg.admin.list("running"):
+        while not await bg.list(bgjobs.JobFilter("running")):
             await anyio.lowlevel.checkpoint()
         waiting = await bg.enqueue(fine.request())
         delayed = await bg.enqueue(fine.request().available_in(hours=1))
+        cancelled = await bg.enqueue(fine.request().available_in(hours=1))
+        await bg.admin.cancel(cancelled.id, reason="no")
         states: dict[bgjobs.State, UUID] = {
             "waiting": waiting.id,
             "delayed": delayed.id,
             "running": running.id,
+            "succeeded": done.id,
             "failed": failed,
+            "cancelled": cancelled.id,
         }
         for state, expected in states.items():
-            assert [job.id for job in await bg.admin.list(state)] == [expected], state
-        assert [job.name for job in await bg.admin.list("succeeded", name="fine")] == ["fine"]
-        assert await bg.admin.list("running", name="fine") == []
-        counts = await bg.admin.count()
-        assert counts == bgjobs.Counts(waiting=1, delayed=1, running=1, succeeded=1, failed=1)
-        assert (await bg.admin.count(["broken"])).failed == 1
+            found = await bg.list(bgjobs.JobFilter(state))
+            assert [(job.id, job.state) for job in found] == [(expected, state)]
+            assert found.after is None
+        assert len(await bg.list(bgjobs.JobFilter("succeeded", name="fine"))) == 1
+        assert await bg.list(bgjobs.JobFilter("running", name="fine")) == []
+        counts = await bg.count()
+        assert counts == bgjobs.Counts(
+            waiting=1, delayed=1, running=1, succeeded=1, failed=1, cancelled=1
+        )
+        assert (await bg.count(["broken"])).failed == 1
         gate.set()
 
 
 async def test_waiting_jobs_are_cancelled_and_changed(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         later = fine.request().available_in(hours=1)
+        later_ones = bgjobs.JobFilter("delayed", name="fine")
         one, other, third = await bg.enqueue_many([later, later, later])
         assert await bg.admin.cancel(one.id, reason="not needed") == bgjobs.Cancellation(
             [one.id], []
         )
         ended = await bg.wait_for(one)
-        assert isinstance(ended, FailedJob)
-        assert ended.error == "Cancelled: not needed"
+        assert isinstance(ended, CancelledJob)
+        assert ended.reason == "not needed"
         due = datetime(2060, 1, 1, tzinfo=UTC)
         assert await bg.admin.reschedule(other.id, one.id, at=due) == [other.id]
         assert await bg.admin.change_priority(other.id, priority=7) == [other.id]
-        changed = await bg.admin.get(other.id)
+        changed = await bg.find(other.id)
+        assert isinstance(changed, bgjobs.Job)
         assert (changed.available_at, changed.priority) == (due, 7)
         assert await bg.admin.reschedule(other.id, in_=timedelta(0)) == [other.id]
         assert isinstance(await bg.wait_for(other), SucceededJob)
-        assert await bg.admin.cancel_waiting(name="fine", reason="enough") == 1
-        assert isinstance(await bg.wait_for(third), FailedJob)
+        assert await bg.admin.cancel_all(later_ones, reason="enough") == 1
+        assert isinstance(await bg.wait_for(third), CancelledJob)
 
 
 async def test_owners_are_listed_with_their_leases(app: Harness) -> None:
@@ -99,22 +110,23 @@ async def test_owners_are_listed_with_their_leases(app: Harness) -> None:
         [owner] = await bg.admin.owners()
         assert (owner.name, owner.running) == ("default", 0)
         assert timedelta(0) < owner.lease_left <= timedelta(seconds=30)
-    async with bgjobs.administer(app.config(fine)) as admin:
+    async with bgjobs.connect(app.config(fine)) as client:
+        admin = client.admin
         assert await admin.owners() == []
 
 
-async def test_administer_runs_nothing_and_migrates_nothing(app: Harness) -> None:
+async def test_connect_runs_nothing_and_migrates_nothing(app: Harness) -> None:
     config = app.config(fine)
     with pytest.raises(SchemaMismatchError, match="found 0"):
-        async with bgjobs.administer(config):
+        async with bgjobs.connect(config):
             raise AssertionError("it must not start")
     config.store.open()
-    assert len(config.store.migrate()) == 5
+    assert len(config.store.migrate()) == SCHEMA_VERSION
     config.store.close()
-    async with bgjobs.administer(config) as admin:
-        job = await admin.enqueue(fine.request())
-        assert (await admin.schema()).found == 5
-        assert [one.id for one in await admin.list("waiting")] == [job.id]
+    async with bgjobs.connect(config) as client:
+        job = await client.enqueue(fine.request())
+        assert (await client.admin.schema()).found == SCHEMA_VERSION
+        assert [one.id for one in await client.list(bgjobs.JobFilter("waiting"))] == [job.id]
         assert app.recorder.names()[-1] == JobEnqueued.__name__ or app.recorder.of(JobEnqueued)
 
 
@@ -143,7 +155,7 @@ async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
         done = await bg.wait_for(await bg.enqueue(fine.request()))
         failed = await bg.wait_for(await bg.enqueue(broken.request()))
         running = await bg.enqueue(stuck.request())
-        while not await bg.admin.list("running"):
+        while not await bg.list(bgjobs.JobFilter("running")):
             await anyio.lowlevel.checkpoint()
         waiting = await bg.enqueue(idle.request())
         delayed = await bg.enqueue(idle.request().available_in(hours=1))
@@ -153,7 +165,7 @@ async def test_jobs_are_deleted_unless_they_run(app: Harness) -> None:
 
         assert sorted(deleted) == sorted(ended)
         assert await bg.count() == bgjobs.Counts(
-            waiting=0, delayed=0, running=1, succeeded=0, failed=0
+            waiting=0, delayed=0, running=1, succeeded=0, failed=0, cancelled=0
         )
         assert await bg.admin.delete() == []
         gate.set()
@@ -166,21 +178,26 @@ async def test_jobs_are_filtered_by_metadata(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page is full although only some of the jobs that are read match."""
-    monkeypatch.setattr("bgjobs._runtime.admin.jobs.READ", 2)
+    monkeypatch.setattr("bgjobs.stores.filters._PART", 2)
     requests = [fine.request().with_metadata(part=str(n % 3), shop="x") for n in range(9)]
     async with bgjobs.run(app.config(queues=[], enqueue_only=[fine])) as bg:
         jobs = await bg.enqueue_many([*requests, fine.request()])
         wanted = [job.id for job in jobs[1::3]]
         chosen = {"part": "1", "shop": "x"}
 
-        found = await bg.admin.list("waiting", metadata=chosen)
-        first = await bg.admin.list("waiting", metadata=chosen, page=Page(2))
-        then = await bg.admin.list("waiting", metadata=chosen, page=Page(2, first[-1].id))
+        found = await bg.list(bgjobs.JobFilter("waiting", metadata=chosen))
+        first = await bg.list(bgjobs.JobFilter("waiting", metadata=chosen), Page(2))
+        then = await bg.list(
+            bgjobs.JobFilter("waiting", metadata=chosen), Page(2, first[-1].id)
+        )
 
         assert [job.id for job in found] == wanted
         assert [job.id for job in [*first, *then]] == wanted
-        assert await bg.admin.list("waiting", metadata={"part": "1", "shop": "y"}) == []
-        assert len(await bg.admin.list("waiting", metadata={})) == 10
+        assert (
+            await bg.list(bgjobs.JobFilter("waiting", metadata={"part": "1", "shop": "y"}))
+            == []
+        )
+        assert len(await bg.list(bgjobs.JobFilter("waiting", metadata={}))) == 10
         wrong: Any = {"part": 1}
-        with pytest.raises(TypeError, match="list: metadata: value: expected str, found int"):
-            await bg.admin.list("waiting", metadata=wrong)
+        with pytest.raises(TypeError, match=r"^metadata: value: expected str, found int"):
+            bgjobs.JobFilter("waiting", metadata=wrong)

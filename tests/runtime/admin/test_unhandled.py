@@ -47,13 +47,15 @@ async def nothing() -> None: ...
 
 
 async def found(config: bgjobs.Config) -> list[tuple[str, int, list[str]]]:
-    async with bgjobs.administer(config) as admin:
+    async with bgjobs.connect(config) as client:
+        admin = client.admin
         unhandled = await admin.unhandled()
     return [(one.worker, one.waiting, [*one.runners]) for one in unhandled]
 
 
 async def reported(config: bgjobs.Config) -> list[tuple[str, str]]:
-    async with bgjobs.administer(config) as admin:
+    async with bgjobs.connect(config) as client:
+        admin = client.admin
         findings = await admin.diagnose()
     return [(one.level, one.text) for one in findings if one.check == "jobs"]
 
@@ -70,7 +72,8 @@ async def test_jobs_of_a_renamed_worker_are_reported(app: Harness) -> None:
     assert "no queue of the application has it (did you mean 'send_mail'?)" in text
     assert "@worker(name='sendmail')" in text
     assert "bgjobs jobs cancel --all --worker sendmail" in text
-    async with bgjobs.administer(config) as admin:
+    async with bgjobs.connect(config) as client:
+        admin = client.admin
         [jobs] = await admin.unhandled()
     assert before - timedelta(seconds=1) < jobs.since < datetime.now(UTC)
 
@@ -78,7 +81,8 @@ async def test_jobs_of_a_renamed_worker_are_reported(app: Harness) -> None:
 async def test_delayed_jobs_of_a_renamed_worker_are_reported(app: Harness) -> None:
     await enqueue(app, renamed.request().available_in(days=1))
     config = app.config(queues=[queue("mail", send_mail)])
-    async with bgjobs.administer(config) as admin:
+    async with bgjobs.connect(config) as client:
+        admin = client.admin
         [jobs] = await admin.unhandled()
 
     assert (jobs.worker, jobs.waiting) == ("sendmail", 1)

@@ -15,6 +15,7 @@ from bgjobs.errors import NotRunningError
 from bgjobs.events import JobStarted, JobSucceeded, QueueStopped
 from bgjobs.schedules import every
 from bgjobs.testing import drain
+from tests.fixtures.listings import unreserved, unreserved_in
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -91,14 +92,19 @@ async def one_more(bg: bgjobs.BgJobs) -> object:
     return await bg.find((await bg.enqueue(other.request(1))).id)
 
 
+async def timeline_of_one_more(bg: bgjobs.BgJobs) -> object:
+    return await bg.timeline(await bg.enqueue(other.request(1)))
+
+
+WAITING = bgjobs.JobFilter("waiting", name="other")
 USES: dict[str, Use] = {
     "enqueue": lambda bg: bg.enqueue(other.request(1)),
     "enqueue_many": lambda bg: bg.enqueue_many([other.request(1), other.request(2)]),
     "find": one_more,
-    "enqueued": lambda bg: bg.enqueued(),
-    "running": lambda bg: bg.running(),
-    "succeeded": lambda bg: bg.succeeded(),
-    "failed": lambda bg: bg.failed(),
+    "enqueued": unreserved,
+    "running": lambda bg: bg.list(bgjobs.JobFilter("running")),
+    "succeeded": lambda bg: bg.list(bgjobs.JobFilter("succeeded")),
+    "failed": lambda bg: bg.list(bgjobs.JobFilter("failed")),
     "count": lambda bg: bg.count(),
     "next_due": lambda bg: bg.next_due(),
     "drain": lambda bg: bg.drain(),
@@ -108,12 +114,10 @@ USES: dict[str, Use] = {
     "remove_scheduled_job": lambda bg: bg.remove_scheduled_job("tick"),
     "trigger": lambda bg: bg.scheduled_job("tick").trigger(),
     "pause": lambda bg: bg.scheduled_job("tick").pause(),
-    "admin.enqueue": lambda bg: bg.admin.enqueue(other.request(1)),
-    "admin.list": lambda bg: bg.admin.list("waiting"),
-    "admin.list failed": lambda bg: bg.admin.list("failed"),
-    "admin.count": lambda bg: bg.admin.count(),
-    "admin.retry_failed": lambda bg: bg.admin.retry_failed(),
-    "admin.cancel_waiting": lambda bg: bg.admin.cancel_waiting(name="other", reason="x"),
+    "cancelled": lambda bg: bg.list(bgjobs.JobFilter("cancelled")),
+    "timeline": timeline_of_one_more,
+    "admin.retry_all": lambda bg: bg.admin.retry_all(bgjobs.JobFilter("failed")),
+    "admin.cancel_all": lambda bg: bg.admin.cancel_all(WAITING, reason="x"),
     "admin.pause_queue": lambda bg: bg.admin.pause_queue("default"),
     "admin.resume_queue": lambda bg: bg.admin.resume_queue("default"),
     "admin.paused_queues": lambda bg: bg.admin.paused_queues(),
@@ -178,7 +182,7 @@ async def test_jobs_enqueued_in_the_grace_are_stored_however_the_application_sto
         await stop(bg)
     assert isinstance(running.found(), bgjobs.SucceededJob)
     with app.opened() as store:
-        [waiting] = store.get_enqueued("other")
+        [waiting] = unreserved_in(store, "other")
     assert waiting.payload == '{"number":7}'
 
 
@@ -238,7 +242,7 @@ async def test_a_shielded_cleanup_of_a_cancelled_handler_may_enqueue(
     assert cleaned[-1] is False
     with app.opened() as store:
         found = store.find(job.id)
-        assert len(store.get_enqueued("other")) == 1
+        assert len(unreserved_in(store, "other")) == 1
     assert isinstance(found, bgjobs.Job)
     assert (found.attempts, found.interruptions, found.reserved_by) == (0, 1, None)
 

@@ -19,6 +19,7 @@ from bgjobs.events import (
     JobSucceeded,
 )
 from tests.fixtures.databases import SQLiteFile
+from tests.fixtures.listings import unreserved_in
 from tests.runtime.conftest import Harness, Wrapped
 from tests.runtime.supervision.helpers import note
 
@@ -37,7 +38,7 @@ async def short() -> None:
 
 def reserved(app: Harness) -> int:
     with app.opened() as store:
-        return len(store.get_running())
+        return len(store.list(bgjobs.JobFilter("running")))
 
 
 async def test_leaving_the_block_lets_handlers_finish(app: Harness) -> None:
@@ -89,7 +90,7 @@ async def test_jobs_reserved_but_not_started_are_released_without_an_attempt(
         await bg.enqueue_many([stopping.request() for _ in range(4)])
         await started.wait()
     with app.opened() as store:
-        waiting = store.get_enqueued()
+        waiting = unreserved_in(store)
     assert [job.attempts for job in waiting] == [0] * 4
 
 
@@ -124,7 +125,7 @@ async def test_cancelling_at_any_moment_leaves_no_job_reserved_and_no_thread(
         group.cancel_scope.cancel()
     with app.opened() as store:
         store.migrate()
-        assert store.get_running() == []
+        assert store.list(bgjobs.JobFilter("running")) == []
     gc.collect()  # an unclosed connection or stream causes a warning, which is an error here
     assert [one.name for one in threading.enumerate() if "pool" in one.name] == []
     assert threading.active_count() <= threads + idle_threads()
@@ -159,7 +160,7 @@ async def test_stop_ends_the_task_of_serve(app: Harness) -> None:
 async def test_a_stopped_application_raises_an_error_that_says_so(sqlite_app: Harness) -> None:
     async with bgjobs.run(sqlite_app.config(short)) as bg:
         pass
-    with pytest.raises(NotRunningError, match="this BgJobs has stopped: use it inside its"):
+    with pytest.raises(NotRunningError, match="or Client has ended: use it inside its"):
         await bg.enqueue(short.request())
     with pytest.raises(NotRunningError):
         await bg.count()
@@ -197,7 +198,7 @@ async def test_the_grace_begins_at_once_although_the_store_is_slow(app: Harness)
     asked, answer = threading.Event(), threading.Event()
 
     def reserve(*args: Any, **kwargs: Any) -> Any:
-        if real.get_running():
+        if real.list(bgjobs.JobFilter("running")):
             asked.set()
             assert answer.wait(60)
         return real.reserve(*args, **kwargs)

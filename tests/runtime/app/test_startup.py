@@ -32,6 +32,7 @@ async def test_a_new_database_is_migrated_once(app: Harness) -> None:
         "0003",
         "0004",
         "0005",
+        "0006",
     ]
 
 
@@ -39,21 +40,21 @@ async def test_without_migrate_an_empty_database_is_refused(app: Harness) -> Non
     with pytest.raises(bgjobs.errors.SchemaMismatchError) as caught:
         async with bgjobs.run(app.config(note, migrate=False)):
             raise AssertionError("it must not start")
-    assert "expected schema version 5, found 0; run store.migrate()" in str(caught.value)
+    assert "expected schema version 6, found 0; run store.migrate()" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("wrong", "shown"),
     [(note, "Worker 'note'"), (bgjobs.Config, "the class Config")],
 )
-async def test_run_administer_and_serve_require_a_config(wrong: Any, shown: str) -> None:
+async def test_run_connect_and_serve_require_a_config(wrong: Any, shown: str) -> None:
     async def enter(block: Any) -> None:
         async with block:
             raise AssertionError("it must not start")
 
     calls: dict[str, Callable[[], Awaitable[None]]] = {
         "run": lambda: enter(bgjobs.run(wrong)),
-        "administer": lambda: enter(bgjobs.administer(wrong)),
+        "connect": lambda: enter(bgjobs.connect(wrong)),
         "serve": lambda: bgjobs.serve(wrong),
     }
     for name, call in calls.items():
@@ -65,7 +66,7 @@ async def test_run_administer_and_serve_require_a_config(wrong: Any, shown: str)
 async def test_a_store_that_is_open_already_stays_open(app: Harness) -> None:
     config = app.config(note)
     async with bgjobs.run(config) as bg:
-        for again in (bgjobs.run(config), bgjobs.administer(config)):
+        for again in (bgjobs.run(config), bgjobs.connect(config)):
             with pytest.raises(StoreError, match="open already"):
                 async with again:
                     raise AssertionError("it ran")
@@ -157,7 +158,7 @@ async def test_a_wrapper_that_delegates_everything_has_the_operations(
         await bg.admin.pause_queue("default")
         await app.recorder.wait_for(QueuePaused)
         job = await bg.enqueue(fine.request())
-        assert [one.id for one in await bg.admin.list("waiting")] == [job.id]
+        assert [one.id for one in await bg.list(bgjobs.JobFilter("waiting"))] == [job.id]
         await bg.admin.resume_queue("default")
         assert isinstance(await bg.wait_for(job), SucceededJob)
 
@@ -178,7 +179,8 @@ async def test_a_wrapper_that_hides_the_operations_has_none(app: Harness, wrappe
     async with bgjobs.run(app.config(fine, store=store)) as bg:
         assert isinstance(await bg.wait_for(await bg.enqueue(fine.request())), SucceededJob)
         with pytest.raises(StoreError, match="expected a store with operations, found none"):
-            await bg.admin.list("failed")
+            await bg.admin.retry_all(bgjobs.JobFilter("failed"))
+        assert len(await bg.list(bgjobs.JobFilter("succeeded"))) == 1
 
 
 def test_no_protocol_of_bgjobs_is_runtime_checkable() -> None:

@@ -18,5 +18,5 @@ async def run_one(config: bgjobs.Config) -> bgjobs.SucceededJob:
     async with bgjobs.run(config) as bg:
         await bg.enqueue(note.request("a"))
         await bg.drain()
-        (done,) = await bg.succeeded()
+        (done,) = await bg.list(bgjobs.JobFilter("succeeded"))
     return done

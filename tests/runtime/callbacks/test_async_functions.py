@@ -303,8 +303,8 @@ async def test_an_async_listener_that_returns_a_coroutine_is_reported(
 
 
 PROGRESSING: dict[str, dict[str, Any]] = {
-    "retry_failed": {},
-    "cancel_waiting": {"reason": "enough"},
+    "retry_all": {"wanted": bgjobs.JobFilter("failed")},
+    "cancel_all": {"wanted": bgjobs.JobFilter("delayed"), "reason": "enough"},
     "prune": {"failed_for": timedelta(microseconds=1)},
     "import_failed": {"lines": ["no line"]},
 }
@@ -327,7 +327,7 @@ async def test_an_async_progress_function_is_refused_before_anything_changes(
         assert str(caught.value) == "progress: expected a plain function, found an async one"
         assert isinstance(await bg.find(failed.id), bgjobs.FailedJob)
         assert isinstance(await bg.find(later.id), bgjobs.Job)
-        if verb in ("retry_failed", "prune"):
+        if verb in ("retry_all", "prune"):
             with pytest.raises(
                 TypeError, match="progress: expected a plain function that does"
             ):

@@ -169,7 +169,7 @@ def test_ctrl_c_in_a_listener_ends_the_application(
     assert contains_error(left.value, KeyboardInterrupt)
     assert not contains_error(left.value, Exception)
     with sqlite_app.opened() as store:
-        assert list(store.get_running()) == []
+        assert list(store.list(bgjobs.JobFilter("running"))) == []
 
 
 @raised_by_callbacks

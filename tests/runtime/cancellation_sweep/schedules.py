@@ -10,6 +10,7 @@ from attrs import frozen
 
 import bgjobs
 from bgjobs import schedule
+from tests.fixtures.listings import unreserved
 from tests.runtime.cancellation_sweep.sweep import RARELY, Operation, State, World
 
 HOUR = 3600
@@ -129,8 +130,8 @@ async def goes_on(worker: Any, world: World, state: State) -> None:
     before = served(world)
     async with world.running(scheduled_jobs=[hourly(worker)]) as bg:
         await anyio.sleep(3 * HOUR + 45 * MINUTE)  # no run is in progress at that minute
-        rows = [one for one in await bg.enqueued(worker.name) if one.occurrence]
-        rows += [one for one in await bg.running() if one.occurrence]
+        rows = [one for one in await unreserved(bg, worker.name) if one.occurrence]
+        rows += [one for one in await bg.list(bgjobs.JobFilter("running")) if one.occurrence]
     times = served(world)
     assert len(rows) == 1
     assert len(set(times)) == len(times)
@@ -141,7 +142,11 @@ async def goes_on(worker: Any, world: World, state: State) -> None:
 
 def served(world: World) -> list[object]:
     """Return the occurrences that were run."""
-    return [one.occurrence.at for one in world.store.real.get_succeeded() if one.occurrence]
+    return [
+        one.occurrence.at
+        for one in world.store.real.list(bgjobs.JobFilter("succeeded"))
+        if one.occurrence
+    ]
 
 
 async def both_go_on(world: World, state: State) -> None:

@@ -17,16 +17,16 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, final, get_args
 
 import trio
 from attrs import define, evolve, field, frozen
 from trio.testing import MockClock
 
 import bgjobs
-from bgjobs._core.jobs import Job, StoredJob, SucceededJob
-from bgjobs.errors import StoreUnavailableError, unwrapped
+from bgjobs._core.exceptions import unwrapped
+from bgjobs._core.jobs import AnyJob, EndState, Job, LiveState
+from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
     Event,
@@ -35,8 +35,8 @@ from bgjobs.events import (
     QueueError,
     ReservationLost,
 )
-from bgjobs.stores.sqlite import SQLiteStore
 from bgjobs.testing import VirtualClock
+from tests.runtime.cancellation_sweep.store import WRITING, Disturbance, MemoryStore
 
 AGES = 1e9
 FEW = 7
@@ -50,20 +50,6 @@ RARELY = 604_800.0
 State: TypeAlias = dict[str, tuple[str, ...]]
 """What is stored for each worker: the states of its jobs and the effects of their runs."""
 Allowed: TypeAlias = Mapping[str, set[tuple[str, ...]]]
-
-
-@frozen
-class Disturbance:
-    """What goes wrong, and when; by default nothing."""
-
-    step: int | None = None
-    """The step before which it is cancelled; 0 is before the operation begins."""
-    call: int | None = None
-    """The number of the store call that fails."""
-    committed: bool = False
-    """Whether it fails after it has done its work."""
-    order: int = 0
-    """The seed of the order of tasks that are ready at the same moment."""
 
 
 @final
@@ -92,67 +78,7 @@ class Steps(trio.abc.Instrument):
             self._scope.cancel()
 
 
-@final
-class MemoryStore:
-    """A store whose rows survive `run`, and of which one call may fail."""
-
-    def __init__(self) -> None:
-        self.real = SQLiteStore(":memory:")
-        self.real.open()
-        self.real.migrate()
-        self.raw: Any = self.real._executor.connections.writer.raw  # the driver's connection
-        self.raw.execute("create table effects (name text)")
-        self.prepare(Disturbance())
-
-    def prepare(self, disturbance: Disturbance) -> None:
-        """Empty all tables, which is far faster than creating them."""
-        for table in TABLES:
-            self.raw.execute(f"delete from {table}")
-        self.calls: list[str] = []
-        """The verbs that were called while calls were counted."""
-        self.counting = False
-        self.failed = ""
-        """The verb that failed."""
-        self.is_open = False
-        self._disturbance = disturbance
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.real, name)
-        if not callable(found):
-            return found
-        verb = partial(self._turn, name) if name in ("open", "close") else found
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if not self._fails(name):
-                return verb(*args, **kwargs)
-            self.failed = name
-            if self._disturbance.committed:
-                verb(*args, **kwargs)
-            raise StoreUnavailableError(f"{name}: away, or its answer lost")
-
-        call.__name__ = name
-        return call
-
-    def _turn(self, name: str) -> None:
-        self.is_open = name == "open"
-
-    def _fails(self, name: str) -> bool:
-        if not self.counting:
-            return False
-        self.calls.append(name)
-        return len(self.calls) == self._disturbance.call
-
-
-WRITING = frozenset(
-    (
-        *("migrate", "write", "complete", "reserve", "replace", "prune", "notify"),
-        *("open_owner", "heartbeat", "close_owners", "open", "close"),
-    )
-)
-TABLES = (
-    *("bgjobs_jobs", "bgjobs_jobs_succeeded", "bgjobs_jobs_failed", "bgjobs_owners"),
-    "effects",
-)
+STATES = get_args(LiveState) + get_args(EndState)
 
 
 @final
@@ -226,11 +152,10 @@ class World:
             labels.setdefault(f"owner {name}", []).append("open")
         return {name: tuple(sorted(found)) for name, found in labels.items()}
 
-    def jobs(self) -> Sequence[StoredJob]:
+    def jobs(self) -> Sequence[AnyJob]:
         """Return all jobs that are stored."""
         real = self.store.real
-        live = (*real.get_enqueued(), *real.get_running())
-        return (*live, *real.get_succeeded(), *real.get_failed())
+        return [one for state in STATES for one in real.list(bgjobs.JobFilter(state))]
 
     def details(self) -> tuple[tuple[str, int, int], ...]:
         """Return everything stored that can affect an application that starts from here."""
@@ -238,7 +163,7 @@ class World:
         return tuple(sorted(found))
 
 
-def label(job: StoredJob) -> str:
+def label(job: AnyJob) -> str:
     """Return the state of a job in a few words."""
     words = [_kind(job)]
     for count, what in ((job.attempts, "tried"), (job.crashes, "crashed")):
@@ -246,9 +171,9 @@ def label(job: StoredJob) -> str:
     return ", ".join(words)
 
 
-def _kind(job: StoredJob) -> str:
+def _kind(job: AnyJob) -> str:
     if not isinstance(job, Job):
-        return "succeeded" if isinstance(job, SucceededJob) else "failed"
+        return job.state
     if job.reserved_by is not None:
         return "reserved"
     if job.occurrence is None:

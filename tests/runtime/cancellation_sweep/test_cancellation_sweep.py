@@ -12,7 +12,9 @@ import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs.events import Event, JobSucceeded
 from bgjobs.stores.types import NewJob, Owner
-from tests.runtime.cancellation_sweep.schedules import HOUR, PLANNED, Ends, hourly, operations
+from tests.fixtures.listings import unreserved
+from tests.runtime.cancellation_sweep import cancellations, schedules
+from tests.runtime.cancellation_sweep.schedules import HOUR, PLANNED, Ends, hourly
 from tests.runtime.cancellation_sweep.sweep import (
     CURRENT,
     RARELY,
@@ -265,10 +267,10 @@ async def look_up(world: World) -> None:
         await bg.drain()
         with world.disturbed():
             await bg.find(job.id)
-            await bg.enqueued()
-            await bg.running()
-            await bg.succeeded()
-            await bg.failed()
+            await unreserved(bg)
+            await bg.list(bgjobs.JobFilter("running"))
+            await bg.list(bgjobs.JobFilter("succeeded"))
+            await bg.list(bgjobs.JobFilter("failed"))
             await bg.count()
             await bg.scheduled_job("tick").occurrence()
 
@@ -372,7 +374,8 @@ OPERATIONS = [
         allowed={"plain": {ENDS["plain"]}, "tick": {PLANNED}},
         finish=ends_as_it_is,
     ),
-    *operations(),
+    *schedules.operations(),
+    *cancellations.operations(),
 ]
 
 

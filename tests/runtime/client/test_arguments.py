@@ -10,10 +10,10 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id
 from bgjobs._core.requests import JobRequest
-from bgjobs._runtime.admin.jobs import State
 from bgjobs.errors import ConfigError, UnknownNameError
 from bgjobs.testing import check_repeatable, run_one
 from tests.fixtures.databases import Database
+from tests.fixtures.listings import unreserved_in
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -71,17 +71,16 @@ WRONG: list[tuple[Any, str]] = [
 async def test_an_invalid_request_is_refused_in_its_caller_alone(app: Harness) -> None:
     async with bgjobs.run(app.config(greet)) as bg:
         for wrong, text in WRONG:
-            for enqueue in (bg.enqueue, bg.admin.enqueue):
-                with pytest.raises(TypeError) as caught:
-                    await enqueue(wrong)
-                assert str(caught.value) == text
+            with pytest.raises(TypeError) as caught:
+                await bg.enqueue(wrong)
+            assert str(caught.value) == text
             with pytest.raises(
                 TypeError, match=r"^enqueue_many: \[1\]: expected a JobRequest, found "
             ):
                 await bg.enqueue_many([greet.request(), wrong])
         job = await bg.enqueue(greet.request())
         assert (await bg.wait_for(job)).id == job.id
-        assert [one.id for one in await bg.succeeded()] == [job.id]
+        assert [one.id for one in await bg.list(bgjobs.JobFilter("succeeded"))] == [job.id]
 
 
 async def test_a_coroutine_of_the_worker_is_refused_and_closed(sqlite_app: Harness) -> None:
@@ -126,7 +125,7 @@ def test_enqueue_in_checks_requests_before_it_writes(database: Database) -> None
             f"enqueue_in: [1]: expected a JobRequest, found Worker 'greet'{MEANT}"
         )
         connection.commit()
-        assert list(store.get_enqueued()) == []
+        assert list(unreserved_in(store)) == []
     finally:
         connection.close()
         store.close()
@@ -177,6 +176,9 @@ HUGE = 10**400
 SHOWN = "1" + 39 * "0" + "..."
 
 
+ANY_GREET: Any = greet
+ANY_TEXT: Any = "x"
+ANY_NUMBER: Any = 10**5000
 WRONG_CALLS: list[tuple[Any, type[Exception], str]] = [
     (
         lambda bg: bg.wait_for("x"),
@@ -237,22 +239,35 @@ WRONG_CALLS: list[tuple[Any, type[Exception], str]] = [
         "count: names: expected a collection of names, found str",
     ),
     (
-        lambda bg: bg.enqueued(greet),
+        lambda bg: bg.list(bgjobs.JobFilter("waiting", name=ANY_GREET)),
         TypeError,
-        "enqueued: name: expected str or None, found Worker 'greet'",
+        "name: expected str or None, found Worker 'greet'",
     ),
-    (lambda bg: bg.failed(None, 5), TypeError, "failed: page: expected Page, found int"),
-    (lambda bg: bg.running("x"), TypeError, "running: owner: expected UUID, found str"),
+    (
+        lambda bg: bg.list(greet),
+        TypeError,
+        "list: wanted: expected a JobFilter, found Worker 'greet'",
+    ),
+    (
+        lambda bg: bg.list(bgjobs.JobFilter("failed"), 5),
+        TypeError,
+        "list: page: expected Page, found int",
+    ),
+    (
+        lambda bg: bg.list(bgjobs.JobFilter("running", owner=ANY_TEXT)),
+        TypeError,
+        "owner: expected UUID, found str",
+    ),
     (lambda bg: bg.admin.cancel(ID, reason=5), TypeError, "reason: expected str, found int"),
     (
-        lambda bg: bg.enqueued("gre\0et"),
+        lambda bg: bg.list(bgjobs.JobFilter("waiting", name="gre\0et")),
         ValueError,
-        "enqueued: name: expected text without NUL and lone surrogates, found one",
+        "name: expected text without NUL and lone surrogates, found one",
     ),
     (
-        lambda bg: bg.admin.list(10**5000),
+        lambda bg: bg.list(bgjobs.JobFilter(ANY_NUMBER)),
         ValueError,
-        f"state: expected one of {get_args(State)}, found a huge int",
+        f"state: expected one of {get_args(bgjobs.State)}, found a huge int",
     ),
     (
         lambda bg: bg.admin.prune(progress=greet),

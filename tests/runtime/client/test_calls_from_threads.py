@@ -10,6 +10,7 @@ import pytest
 
 import bgjobs
 from bgjobs.events import JobStarted
+from tests.fixtures.listings import unreserved, unreserved_in
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ HOURLY = bgjobs.ScheduledJob(other, bgjobs.schedules.every(hours=1), name="hourl
 CALLS: dict[str, Call] = {
     "enqueue": lambda bg: bg.enqueue(other.request()),
     "count": lambda bg: bg.count(),
-    "failed": lambda bg: bg.failed(),
+    "failed": lambda bg: bg.list(bgjobs.JobFilter("failed")),
     "admin": lambda bg: bg.admin.prune(),
     "add_scheduled_job": lambda bg: bg.add_scheduled_job(HOURLY),
 }
@@ -65,7 +66,7 @@ async def test_a_call_after_the_timeout_raises_the_cancellation_in_the_thread(
         assert failed.error == "TimeoutError: timed out after 0.05 seconds"
         assert [type(error) for error in raised] == [anyio.get_cancelled_exc_class()]
         if call == "enqueue":
-            assert await bg.enqueued("other") == []
+            assert await unreserved(bg, "other") == []
 
 
 async def test_a_call_after_the_grace_raises_the_cancellation_and_the_job_is_released(
@@ -89,6 +90,6 @@ async def test_a_call_after_the_grace_raises_the_cancellation_and_the_job_is_rel
     assert [type(error) for error in raised] == [anyio.get_cancelled_exc_class()] * 2
     with app.opened() as store:
         found = store.find(job.id)
-        assert store.get_enqueued("other") == []
+        assert unreserved_in(store, "other") == []
     assert isinstance(found, bgjobs.Job)
     assert (found.attempts, found.interruptions, found.crashes) == (0, 1, 0)

@@ -9,6 +9,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import DuplicateJobError, StoreError
 from bgjobs.stores.types import Written
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +53,7 @@ async def test_the_request_returned_by_before_enqueue_is_checked(sqlite_app: Har
         assert str(caught.value) == (
             f"before_enqueue: expected a JobRequest, found Worker 'greet'{MEANT}"
         )
-        assert await bg.enqueued() == []
+        assert await unreserved(bg) == []
 
 
 class Odd:
@@ -122,7 +123,7 @@ async def test_a_duplicate_raises_where_the_request_asks_for_it(app: Harness) ->
             await bg.enqueue_many([later, again, later.unique("b")])
         assert str(caught.value) == (f"job {first.id} of worker 'fine' has the unique key 'a'")
         assert caught.value.holder == first.id
-        assert [job.id for job in await bg.enqueued()] == [first.id]
+        assert [job.id for job in await unreserved(bg)] == [first.id]
         assert (await bg.enqueue(later.unique("b", on_conflict="raise"))).unique_key == "b"
 
 
@@ -136,7 +137,7 @@ async def test_two_requests_of_one_call_with_the_same_key_are_refused(app: Harne
             "nothing of this call was stored"
         )
         assert caught.value.holder is None
-        assert await bg.enqueued() == []
+        assert await unreserved(bg) == []
 
 
 async def test_a_duplicate_fails_only_its_own_call(app: Harness) -> None:

@@ -22,6 +22,7 @@ from bgjobs.events import (
     QueueStarted,
 )
 from bgjobs.testing import Recorder
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -74,8 +75,8 @@ async def test_a_job_that_has_run_is_listed_as_succeeded(app: Harness, log: Log)
     async with bgjobs.run(app.config(log.log)) as bg:
         job = await bg.enqueue(log.log.request("hello"))
         await bg.drain()
-        (succeeded,) = await bg.succeeded()
-        assert await bg.enqueued() == []
+        (succeeded,) = await bg.list(bgjobs.JobFilter("succeeded"))
+        assert await unreserved(bg) == []
         assert await bg.find(job.id) == succeeded
     assert (succeeded.id, succeeded.name, succeeded.attempts) == (job.id, "log", 0)
     assert succeeded.payload == '{"message":"hello"}'
@@ -96,7 +97,7 @@ async def test_a_failing_job_runs_four_times_and_is_listed_as_failed(
     async with bgjobs.run(app.config(log.failing)) as bg:
         await bg.enqueue(log.failing.request())
         await bg.drain()
-        (failed,) = await bg.failed()
+        (failed,) = await bg.list(bgjobs.JobFilter("failed"))
     assert log.lines == ["attempt 1", "attempt 2", "attempt 3", "attempt 4"]
     assert failed.attempts == 3
     assert failed.error.startswith("RuntimeError: I'm always failing")
@@ -235,8 +236,8 @@ async def test_discard_fails_at_once_and_snooze_spends_no_attempt(app: Harness) 
         await bg.enqueue(discarding.request())
         await bg.enqueue(snoozing.request())
         await bg.drain()
-        (failed,) = await bg.failed()
-        (succeeded,) = await bg.succeeded()
+        (failed,) = await bg.list(bgjobs.JobFilter("failed"))
+        (succeeded,) = await bg.list(bgjobs.JobFilter("succeeded"))
     assert (failed.error, failed.attempts) == ("not wanted any more", 0)
     assert (seen, succeeded.attempts, succeeded.reservations) == ([1, 1, 1], 0, 3)
     assert Counter(app.recorder.names())["JobDiscarded"] == 1
@@ -255,7 +256,7 @@ async def test_two_applications_share_a_store(app: Harness, log: Log) -> None:
         for number in range(20):
             await producer.enqueue(log.log.request(str(number)))
         await bg.drain()
-        owners = {job.reserved_by for job in await bg.succeeded()}
+        owners = {job.reserved_by for job in await bg.list(bgjobs.JobFilter("succeeded"))}
     assert sorted(log.lines, key=int) == [str(number) for number in range(20)]
     assert len(owners) == 1
     assert len(second.of(JobEnqueued)) == 20

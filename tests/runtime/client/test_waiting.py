@@ -79,7 +79,7 @@ class HandOver:
         self._loses_the_answer = loses_the_answer
         self._given_back = False
         self._reserved, self._answered = threading.Event(), threading.Event()
-        verbs = {verb: self._asked(verb) for verb in ("count", "get_running")}
+        verbs = {verb: self._asked(verb) for verb in ("count", "list")}
         self.store = Wrapped(self._real, reserve=self.reserve, **verbs)
 
     def begin(self) -> Job:

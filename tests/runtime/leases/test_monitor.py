@@ -27,6 +27,7 @@ from bgjobs.events import (
 )
 from bgjobs.stores.types import Written
 from tests.fixtures.faulty_store import FaultyStore
+from tests.fixtures.listings import unreserved
 from tests.fixtures.prepared_rows import left_behind
 from tests.runtime.conftest import Harness, Wrapped, virtual_time_on_both
 
@@ -82,7 +83,7 @@ async def test_a_row_that_cannot_be_written_delays_no_other_release(
     async with bgjobs.run(config) as bg:
         await virtual_app.recorder.wait_for(JobSucceeded, 4)
         await anyio.sleep(100)
-        (stuck,) = await bg.running()
+        (stuck,) = await bg.list(bgjobs.JobFilter("running"))
         assert stuck.id == rows[2].id
         unwritable.clear()
         await virtual_app.recorder.wait_for(JobSucceeded, 5)
@@ -98,7 +99,7 @@ async def test_a_sweep_passes_over_a_row_that_cannot_be_written_on_both_stores(
     config = app.config(note, store=refusing(app.database.store(), unwritable))
     async with bgjobs.run(config) as bg:
         await app.recorder.wait_for(JobSucceeded, 2)
-        assert [job.id for job in await bg.running()] == [rows[0].id]
+        assert [job.id for job in await bg.list(bgjobs.JobFilter("running"))] == [rows[0].id]
     assert app.recorder.of(ChildCrashed) == []
 
 
@@ -176,7 +177,7 @@ async def test_at_the_end_a_row_that_cannot_be_written_keeps_no_other_reserved(
             unwritable.add(jobs[1].id)
             raise ZeroDivisionError
     with app.opened() as looking:
-        assert [job.id for job in looking.get_running()] == [jobs[1].id]
+        assert [job.id for job in looking.list(bgjobs.JobFilter("running"))] == [jobs[1].id]
 
 
 async def test_a_sweep_whose_answer_was_lost_reports_every_job_once(app: Harness) -> None:
@@ -187,7 +188,7 @@ async def test_a_sweep_whose_answer_was_lost_reports_every_job_once(app: Harness
     config = app.config(idle, store=store, enqueue_only=[note])
     async with bgjobs.run(config) as bg:
         await app.recorder.wait_for(MonitorReleased, 3)
-        waiting = await bg.enqueued()
+        waiting = await unreserved(bg)
     assert [event.verb for event in app.recorder.of(StoreFailed)] == ["write"]
     assert released(app) == sorted(row.id for row in rows)
     assert [(job.crashes, job.reserved_by) for job in waiting] == [(1, None)] * 3
@@ -212,7 +213,7 @@ async def test_a_job_ended_by_a_sweep_whose_answer_was_lost_is_reported_once(
     store.lose_the_answer("write")
     async with bgjobs.run(app.config(note, store=store)) as bg:
         await app.recorder.wait_for(MonitorFailed)
-        (failed,) = await bg.failed()
+        (failed,) = await bg.list(bgjobs.JobFilter("failed"))
     assert (failed.id, failed.error) == (row.id, "its worker died 4 times while running it")
     assert [event.job.id for event in app.recorder.of(MonitorFailed)] == [row.id]
     assert app.recorder.of(MonitorReleased) == []
@@ -277,7 +278,7 @@ async def test_the_death_of_an_owner_is_reported_once_however_long_its_release_t
     deaths = [event.owner for event in virtual_app.recorder.of(OwnerDied)]
     owners = [event.owner for event in virtual_app.recorder.of(QueueStarted)]
     assert deaths == owners[:1]
-    assert store.calls.count("get_running") > 2
+    assert store.calls.count("list") > 2
     assert released(virtual_app) == [job.id]
 
 
@@ -367,9 +368,9 @@ async def test_a_queue_can_be_stopped_while_it_gives_back_jobs(
     slow: dict[str, Any] = {"poll_interval": 3600}
     store.lose_the_answer("reserve")
     async with bgjobs.run(virtual_app.config(note, store=store, queue=slow)) as bg:
-        store.hooks["get_running"] = lambda: bg.stop(grace=0)
+        store.hooks["list"] = lambda: bg.stop(grace=0)
         await bg.enqueue(note.request(1))
         await bg.wait_stopping()
         stopped = current_time()
     assert current_time() - stopped < slow["poll_interval"]
-    assert "reserve" not in store.calls[store.calls.index("get_running") :]
+    assert "reserve" not in store.calls[store.calls.index("list") :]

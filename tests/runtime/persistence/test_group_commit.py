@@ -15,6 +15,7 @@ from bgjobs._runtime.persistence import group_commit
 from bgjobs.errors import StoreError, StoreUnavailableError
 from bgjobs.events import JobEnqueued, StoreCalled
 from bgjobs.stores.types import NewJob, Written
+from tests.fixtures.listings import unreserved, unreserved_in
 from tests.runtime.conftest import Harness, virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +68,7 @@ async def closed_gate(store: GatedStore) -> AsyncGenerator[TaskGroup]:
 
 
 async def stored(bg: bgjobs.BgJobs) -> list[str]:
-    return [job.payload for job in await bg.enqueued()]
+    return [job.payload for job in await unreserved(bg)]
 
 
 async def test_a_lone_enqueue_is_written_at_once_and_alone(app: Harness) -> None:
@@ -169,7 +170,7 @@ async def test_a_request_that_breaks_the_write_fails_only_its_caller(
     assert len(raised) == 1
     texts = [text(name) for name in (["second"] if alone else ["first", "second"])]
     with app.opened() as onlooker:
-        assert [job.payload for job in onlooker.get_enqueued()] == texts
+        assert [job.payload for job in unreserved_in(onlooker)] == texts
 
 
 def refuse(name: str, error: Exception) -> Callable[[list[str]], None]:

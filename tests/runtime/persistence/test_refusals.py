@@ -3,8 +3,8 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import timedelta
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 import bgjobs
 from bgjobs.errors import ExportedLineError, RowRefusedError, StoreError
 from bgjobs.events import AdminAction, ChangeRefused, Pruned, StoreFailed
+from bgjobs.testing.contract import steps
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped
 
@@ -72,9 +73,9 @@ def check(app: Harness, table: str, condition: str) -> None:
 
 
 @pytest.fixture
-async def admin(app: Harness) -> AsyncIterator[bgjobs.Admin]:
-    async with bgjobs.administer(migrated(app)) as administered:
-        yield administered
+async def client(app: Harness) -> AsyncIterator[bgjobs.Client]:
+    async with bgjobs.connect(migrated(app)) as client:
+        yield client
 
 
 def migrated(app: Harness, **more: Any) -> bgjobs.Config:
@@ -82,12 +83,22 @@ def migrated(app: Harness, **more: Any) -> bgjobs.Config:
     return app.config(queues=[], enqueue_only=[broken], **more)
 
 
-async def fail(admin: bgjobs.Admin, count: int) -> list[UUID]:
-    """Create jobs that are cancelled while they wait. Return their ids, the oldest first."""
-    jobs = [await admin.enqueue(broken.request(number)) for number in range(count)]
-    ids = [job.id for job in jobs]
-    assert (await admin.cancel(*ids, reason="test")).ended
-    return ids
+Retried = Literal["failed", "cancelled"]
+each_end = pytest.mark.parametrize("state", get_args(Retried))
+
+
+def end(app: Harness, state: Retried, count: int) -> list[UUID]:
+    """Store jobs that have failed or were cancelled. Return their ids, the oldest first."""
+    now = datetime.now(UTC)
+    with app.opened() as store:
+        store.migrate()
+        jobs = [steps.end(store, steps.ENDS[state], now, name="broken") for _ in range(count)]
+    return [job.id for job in jobs]
+
+
+def ages_of(state: Retried) -> dict[str, Any]:
+    """Return the arguments of `prune` for all jobs with this end."""
+    return {f"{state}_for": timedelta(0)}
 
 
 def told(app: Harness, action: str) -> list[UUID]:
@@ -99,19 +110,20 @@ def told(app: Harness, action: str) -> list[UUID]:
     return [one.job_id for one in found]
 
 
+@each_end
 async def test_a_refused_row_does_not_keep_others_from_running_again(
-    app: Harness, admin: bgjobs.Admin
+    app: Harness, client: bgjobs.Client, state: Retried
 ) -> None:
-    ids = await fail(admin, 7)
+    ids = end(app, state, 7)
     refuse(app, "insert", "jobs", ids[2], ids[5])
-    again = await admin.retry(*ids)
+    again = await client.admin.retry(*ids)
     assert sorted(again) == sorted(set(ids) - {ids[2], ids[5]})
     assert told(app, "retry") == [ids[2], ids[5]]
     assert [one.count for one in app.recorder.of(AdminAction) if one.action == "retry"] == [5]
 
 
 async def test_retrying_many_ids_takes_no_quadratic_time(
-    app: Harness, admin: bgjobs.Admin
+    app: Harness, client: bgjobs.Client
 ) -> None:
     compared = 0
 
@@ -123,69 +135,74 @@ async def test_retrying_many_ids_takes_no_quadratic_time(
 
         __hash__ = UUID.__hash__
 
-    ids = [Counted(str(one)) for one in await fail(admin, 60)]
-    assert len(await admin.retry(*ids)) == 60
+    ids = [Counted(str(one)) for one in end(app, "failed", 60)]
+    assert len(await client.admin.retry(*ids)) == 60
     assert compared <= 2 * 60
     assert [one.count for one in app.recorder.of(AdminAction) if one.action == "retry"] == [60]
 
 
-async def test_a_retry_of_all_failed_jobs_passes_over_refused_rows(
-    app: Harness, admin: bgjobs.Admin, monkeypatch: pytest.MonkeyPatch
+@each_end
+async def test_a_retry_of_all_jobs_with_an_end_passes_over_refused_rows(
+    app: Harness, client: bgjobs.Client, monkeypatch: pytest.MonkeyPatch, state: Retried
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 4)
-    ids = await fail(admin, 11)
+    monkeypatch.setattr("bgjobs._runtime.admin.by_filter.BATCH", 4)
+    ids, wanted = end(app, state, 11), bgjobs.JobFilter(state)
     refuse(app, "insert", "jobs", ids[0], ids[4], ids[10])
     seen: list[int] = []
-    assert await admin.retry_failed(progress=seen.append) == 8
+    assert await client.admin.retry_all(wanted, progress=seen.append) == 8
     assert seen == [3, 6, 8]
-    assert sorted(told(app, "retry_failed")) == sorted([ids[0], ids[4], ids[10]])
-    left = await admin.list("failed")
+    assert sorted(told(app, "retry_all")) == sorted([ids[0], ids[4], ids[10]])
+    left = await client.list(wanted)
     assert sorted(job.id for job in left) == sorted([ids[0], ids[4], ids[10]])
 
 
 async def test_a_refused_row_does_not_keep_others_from_being_cancelled(
-    app: Harness, admin: bgjobs.Admin
+    app: Harness, client: bgjobs.Client
 ) -> None:
-    jobs = [(await admin.enqueue(broken.request(number))).id for number in range(6)]
-    refuse(app, "insert", "jobs_failed", jobs[1])
-    found = await admin.cancel(*jobs[:3], reason="test")
+    jobs = [(await client.enqueue(broken.request(number))).id for number in range(6)]
+    refuse(app, "insert", "jobs_cancelled", jobs[1])
+    found = await client.admin.cancel(*jobs[:3], reason="test")
     assert sorted(found.ended) == [jobs[0], jobs[2]]
     assert told(app, "cancel") == [jobs[1]]
-    assert await admin.cancel_waiting(reason="test") == 3
-    assert told(app, "cancel_waiting") == [jobs[1]]
-    assert [job.id for job in await admin.list("waiting")] == [jobs[1]]
+    waiting, seen = bgjobs.JobFilter("waiting"), list[int]()
+    assert await client.admin.cancel_all(waiting, reason="test", progress=seen.append) == 3
+    assert seen == [3]
+    assert told(app, "cancel_all") == [jobs[1]]
+    assert [job.id for job in await client.list(waiting)] == [jobs[1]]
 
 
 async def test_a_refused_row_does_not_keep_others_from_being_changed(
-    app: Harness, admin: bgjobs.Admin
+    app: Harness, client: bgjobs.Client
 ) -> None:
-    jobs = [(await admin.enqueue(broken.request(number))).id for number in range(5)]
+    jobs = [(await client.enqueue(broken.request(number))).id for number in range(5)]
     refuse(app, "update", "jobs", jobs[0])
-    assert sorted(await admin.change_priority(*jobs, priority=5)) == jobs[1:]
+    assert sorted(await client.admin.change_priority(*jobs, priority=5)) == jobs[1:]
     assert told(app, "change_priority") == [jobs[0]]
-    assert sorted(await admin.reschedule(*jobs, in_=timedelta(hours=1))) == jobs[1:]
+    assert sorted(await client.admin.reschedule(*jobs, in_=timedelta(hours=1))) == jobs[1:]
     assert told(app, "reschedule") == [jobs[0]]
 
 
+@each_end
 async def test_a_refused_row_does_not_keep_others_from_being_pruned(
-    app: Harness, admin: bgjobs.Admin, monkeypatch: pytest.MonkeyPatch
+    app: Harness, client: bgjobs.Client, monkeypatch: pytest.MonkeyPatch, state: Retried
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 4)
-    ids = await fail(admin, 11)
-    refuse(app, "delete", "jobs_failed", ids[0], ids[1], ids[6])
+    monkeypatch.setattr("bgjobs._runtime.admin.by_filter.BATCH", 4)
+    ids, ages = end(app, state, 11), ages_of(state)
+    refuse(app, "delete", f"jobs_{state}", ids[0], ids[1], ids[6])
     seen: list[int] = []
-    assert await admin.prune(failed_for=timedelta(0), progress=seen.append) == 8
+    assert await client.admin.prune(**ages, progress=seen.append) == 8
     assert seen == sorted(set(seen))
     assert seen[-1] == 8
     assert sorted(told(app, "prune")) == sorted([ids[0], ids[1], ids[6]])
-    assert sorted(job.id for job in await admin.list("failed")) == sorted(told(app, "prune"))
-    assert await admin.prune(failed_for=timedelta(0)) == 0
+    left = await client.list(bgjobs.JobFilter(state))
+    assert sorted(job.id for job in left) == sorted(told(app, "prune"))
+    assert await client.admin.prune(**ages) == 0
 
 
 async def test_a_refused_row_does_not_keep_others_of_its_worker_from_being_pruned(
     app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 4)
+    monkeypatch.setattr("bgjobs._runtime.admin.by_filter.BATCH", 4)
     async with bgjobs.run(app.config(fine)) as bg:
         jobs = await bg.enqueue_many(fine.request() for _ in range(9))
         await bg.drain()
@@ -195,16 +212,20 @@ async def test_a_refused_row_does_not_keep_others_of_its_worker_from_being_prune
         ages = {"succeeded_for": none, "failed_for": none}
         assert await bg.admin.prune(name="fine", **ages, progress=seen.append) == 7
         assert seen[-1] == 7
-        assert sorted(job.id for job in await bg.succeeded()) == [jobs[0].id, jobs[5].id]
+        assert sorted(job.id for job in await bg.list(bgjobs.JobFilter("succeeded"))) == [
+            jobs[0].id,
+            jobs[5].id,
+        ]
     assert told(app, "prune") == [jobs[0].id, jobs[5].id]
 
 
+@each_end
 async def test_a_refused_row_does_not_keep_others_from_being_deleted(
-    app: Harness, admin: bgjobs.Admin
+    app: Harness, client: bgjobs.Client, state: Retried
 ) -> None:
-    ids = await fail(admin, 6)
-    refuse(app, "delete", "jobs_failed", ids[1], ids[4])
-    assert sorted(await admin.delete(*ids)) == sorted(set(ids) - {ids[1], ids[4]})
+    ids = end(app, state, 6)
+    refuse(app, "delete", f"jobs_{state}", ids[1], ids[4])
+    assert sorted(await client.admin.delete(*ids)) == sorted(set(ids) - {ids[1], ids[4]})
     assert told(app, "delete") == [ids[1], ids[4]]
     assert [one.count for one in app.recorder.of(AdminAction) if one.action == "delete"] == [4]
 
@@ -218,7 +239,7 @@ async def test_a_refused_row_of_a_succeeded_job_does_not_keep_others_from_being_
         refuse(app, "delete", "jobs_succeeded", jobs[3].id)
         none = timedelta(0)
         assert await bg.admin.prune(succeeded_for=none, failed_for=none) == 5
-        assert [job.id for job in await bg.succeeded()] == [jobs[3].id]
+        assert [job.id for job in await bg.list(bgjobs.JobFilter("succeeded"))] == [jobs[3].id]
     assert told(app, "prune") == [jobs[3].id]
 
 
@@ -230,7 +251,7 @@ async def test_the_retention_passes_over_a_refused_row(app: Harness) -> None:
     retention = bgjobs.Retention(succeeded=timedelta(microseconds=1), interval=3600)
     async with bgjobs.run(app.config(fine, retention=retention)) as bg:
         await app.recorder.wait_for(Pruned)
-        assert [job.id for job in await bg.succeeded()] == [jobs[3].id]
+        assert [job.id for job in await bg.list(bgjobs.JobFilter("succeeded"))] == [jobs[3].id]
     assert [one.count for one in app.recorder.of(Pruned)] == [5]
 
 
@@ -244,7 +265,7 @@ async def test_the_retention_ends_a_round_in_which_too_much_is_refused(app: Harn
     async with bgjobs.run(app.config(fine, retention=retention)) as bg:
         await app.recorder.wait_for(StoreFailed, 11)
         await bg.wait_for(await bg.enqueue(fine.request()))
-        assert len(await bg.succeeded()) >= 30
+        assert len(await bg.list(bgjobs.JobFilter("succeeded"))) >= 30
     assert len(app.recorder.of(StoreFailed)) == 11
 
 
@@ -258,7 +279,7 @@ async def test_refused_rows_of_one_kind_do_not_affect_the_other_kind(app: Harnes
     retention = bgjobs.Retention(succeeded=tick, failed=tick, interval=3600)
     async with bgjobs.run(app.config(fine, retention=retention)) as bg:
         await app.recorder.wait_for(Pruned)
-        assert await bg.failed() == []
+        assert await bg.list(bgjobs.JobFilter("failed")) == []
     assert [one.count for one in app.recorder.of(Pruned)] == [1]
 
 
@@ -272,7 +293,9 @@ async def test_the_next_round_of_retention_starts_after_the_refused_rows(app: Ha
     retention = bgjobs.Retention(succeeded=timedelta(microseconds=1), interval=0.05)
     async with bgjobs.run(app.config(fine, retention=retention)) as bg:
         await app.recorder.wait_for(Pruned)
-        assert {job.id for job in await bg.succeeded()} == {job.id for job in first}
+        assert {job.id for job in await bg.list(bgjobs.JobFilter("succeeded"))} == {
+            job.id for job in first
+        }
         with closing(app.database.connect()) as connection:
             for number in range(25):
                 connection.execute(
@@ -282,61 +305,63 @@ async def test_the_next_round_of_retention_starts_after_the_refused_rows(app: Ha
                 )
             connection.commit()
         told = len(app.recorder.of(Pruned))
-        while await bg.succeeded():
+        while await bg.list(bgjobs.JobFilter("succeeded")):
             await app.recorder.wait_for(Pruned, told + 1)
             told = len(app.recorder.of(Pruned))
     assert sum(one.count for one in app.recorder.of(Pruned)) == 29
 
 
-async def test_all_rows_may_be_refused(app: Harness, admin: bgjobs.Admin) -> None:
-    ids = await fail(admin, 5)
+async def test_all_rows_may_be_refused(app: Harness, client: bgjobs.Client) -> None:
+    ids = end(app, "failed", 5)
     refuse(app, "insert", "jobs", *ids)
-    assert await admin.retry(*ids) == []
+    assert await client.admin.retry(*ids) == []
     assert told(app, "retry") == ids
-    assert await admin.retry(ids[0]) == []
+    assert await client.admin.retry(ids[0]) == []
 
 
 async def test_an_import_reports_the_lines_that_the_database_refuses(
-    app: Harness, admin: bgjobs.Admin
+    app: Harness, client: bgjobs.Client
 ) -> None:
-    ids = await fail(admin, 6)
-    lines = [line async for line in admin.export_failed()]
-    await admin.prune(failed_for=timedelta(0))
+    ids = end(app, "failed", 6)
+    lines = [line async for line in client.admin.export_failed()]
+    await client.admin.prune(failed_for=timedelta(0))
     check(app, "jobs_failed", "attempts < 7")
     lines[2] = lines[2].replace('"attempts":0', '"attempts":7')
     lines[4:4] = ["", '{"format":1}', "no json"]
-    found = await admin.import_failed(lines, skip_bad=True)
+    found = await client.admin.import_failed(lines, skip_bad=True)
     assert (found.stored, found.present, found.refused) == (5, 0, 3)
     assert [error.number for error in found.errors] == [3, 6, 7]
     assert "odd" in found.errors[0].problem
     assert found.errors[2].problem == "expected a JSON object, found something else"
-    stored = [job.id for job in await admin.list("failed")]
+    stored = [job.id for job in await client.list(bgjobs.JobFilter("failed"))]
     assert len(stored) == 5
     assert set(ids) - set(stored) == {UUID(json.loads(lines[2])["id"])}
-    again = await admin.import_failed(lines, skip_bad=True)
+    again = await client.admin.import_failed(lines, skip_bad=True)
     assert (again.stored, again.present, again.refused) == (0, 5, 3)
 
 
 async def test_an_import_that_skips_nothing_names_the_first_line(
-    app: Harness, admin: bgjobs.Admin
+    app: Harness, client: bgjobs.Client
 ) -> None:
-    await fail(admin, 4)
-    lines = [line async for line in admin.export_failed()]
-    await admin.prune(failed_for=timedelta(0))
+    end(app, "failed", 4)
+    lines = [line async for line in client.admin.export_failed()]
+    await client.admin.prune(failed_for=timedelta(0))
     check(app, "jobs_failed", "attempts < 7")
     lines[1] = lines[1].replace('"attempts":0', '"attempts":7')
     with pytest.raises(ExportedLineError, match=r"line 2: .*odd") as caught:
-        await admin.import_failed(lines)
+        await client.admin.import_failed(lines)
     assert isinstance(caught.value.__cause__, RowRefusedError)
-    assert len(await admin.list("failed")) == 3
+    assert len(await client.list(bgjobs.JobFilter("failed"))) == 3
 
 
 async def test_of_many_refused_lines_the_first_are_named_and_all_counted(
     sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bgjobs._runtime.admin.bulk.BATCH", 7)
-    async with bgjobs.administer(migrated(sqlite_app)) as admin:
-        found = await admin.import_failed((f"line {n}" for n in range(250)), skip_bad=True)
+    monkeypatch.setattr("bgjobs._runtime.admin.by_filter.BATCH", 7)
+    async with bgjobs.connect(migrated(sqlite_app)) as client:
+        found = await client.admin.import_failed(
+            (f"line {n}" for n in range(250)), skip_bad=True
+        )
     assert (found.stored, found.present, found.refused) == (0, 0, 250)
     assert [error.number for error in found.errors] == list(range(1, 101))
 
@@ -354,12 +379,12 @@ async def test_a_store_that_refuses_everything_is_not_asked_again(
     store = sqlite_app.database.store()
     operations = Wrapped(store.operations, retry=retry)  # type: ignore[attr-defined] # pyright: ignore - of a SQLiteStore
     wrapped = Wrapped(store, operations=operations)
-    async with bgjobs.administer(migrated(sqlite_app, store=wrapped)) as admin:
-        ids = await fail(admin, 3)
+    async with bgjobs.connect(migrated(sqlite_app, store=wrapped)) as client:
+        ids = end(sqlite_app, "failed", 3)
         with pytest.raises(StoreError, match="permission denied"):
-            await admin.retry(*ids)
+            await client.admin.retry(*ids)
         with pytest.raises(StoreError, match="permission denied"):
-            await admin.retry_failed()
-        assert len(await admin.list("failed")) == 3
+            await client.admin.retry_all(bgjobs.JobFilter("failed"))
+        assert len(await client.list(bgjobs.JobFilter("failed"))) == 3
     assert asked == [3, 3]
     assert sqlite_app.recorder.of(ChangeRefused) == []

@@ -8,6 +8,7 @@ from bgjobs.errors import UnreadableJobError
 from bgjobs.events import AdminAction, JobSucceeded, JobUnreadable
 from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.hostile_rows import BEYOND, UNREADABLE, YEAR_2030
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, migrated_rows
 
 pytestmark = pytest.mark.anyio
@@ -49,9 +50,9 @@ async def test_two_queues_and_a_schedule_work_in_spite_of_every_bad_row(app: Har
             for job in good:
                 assert isinstance(await bg.wait_for(job), bgjobs.SucceededJob)
             await app.recorder.wait_for(JobSucceeded, worker=tick)
-            jobs = await bg.enqueued()
-            failed = await bg.failed()
-        apart = await bg.admin.unreadable(bgjobs.Page(1000))
+            jobs = await unreserved(bg)
+            failed = await bg.list(bgjobs.JobFilter("failed"))
+        apart = await bg.list(bgjobs.JobFilter("unreadable"), bgjobs.Page(1000))
     assert {job.name for job in jobs} <= {"tick"}
     assert failed == []
     # Rows of other workers belong to neither queue; the listing has set them apart.
@@ -72,7 +73,7 @@ async def test_jobs_of_a_dead_process_are_released_in_spite_of_bad_rows(app: Har
     async with bgjobs.run(app.config(work, sweep_interval=0.2)) as bg:
         with anyio.fail_after(30):
             assert (await bg.wait_for(held)).crashes == 1
-        assert {one.id for one in await bg.admin.unreadable()} == set(bad)
+        assert {one.id for one in await bg.list(bgjobs.JobFilter("unreadable"))} == set(bad)
 
 
 async def test_a_job_can_take_the_unique_key_of_a_bad_row(app: Harness) -> None:
@@ -80,33 +81,34 @@ async def test_a_job_can_take_the_unique_key_of_a_bad_row(app: Harness) -> None:
     async with bgjobs.run(app.config(work)) as bg:
         for key in ("a", "b"):
             rows.insert(unique_key=key, metadata="{", available_at=YEAR_2030)
-        rows_before = await bg.admin.count()
+        rows_before = await bg.count()
         with anyio.fail_after(30):
             first, other, second = await bg.enqueue_many(
                 [work.request(1).unique("a"), work.request(2), work.request(3).unique("b")]
             )
             for job in (first, other, second):
                 assert isinstance(await bg.wait_for(job), bgjobs.SucceededJob)
-        assert (await bg.admin.count()).unreadable == rows_before.unreadable + 2
-        assert len(await bg.succeeded()) == 3
+        assert (await bg.count()).unreadable == rows_before.unreadable + 2
+        assert len(await bg.list(bgjobs.JobFilter("succeeded"))) == 3
 
 
 async def test_finding_an_unreadable_row_raises_an_error_that_names_the_problem(
     app: Harness,
 ) -> None:
     rows = migrated_rows(app)
-    async with bgjobs.administer(app.config(work)) as admin:
+    async with bgjobs.connect(app.config(work)) as client:
+        admin = client.admin
         bad = rows.insert("jobs_failed", metadata="{")
         message = f"job {bad} cannot be read: metadata: expected texts by name as JSON"
         for _ in range(2):  # in its table, and set apart
             with pytest.raises(UnreadableJobError, match=message):
-                await admin.get(bad)
-        assert (await admin.count()).unreadable == 1
+                await client.find(bad)
+        assert (await client.count()).unreadable == 1
         rows.run(f"update {rows.prefix}jobs_unreadable set metadata = null")
         assert list(await admin.retry(bad)) == [bad]
         told = [(one.action, one.count) for one in app.recorder.of(AdminAction)]
         assert told == [("retry", 1)]
-        assert isinstance(await admin.get(bad), bgjobs.Job)
+        assert isinstance(await client.find(bad), bgjobs.Job)
 
 
 async def test_unhandled_jobs_are_reported_whatever_their_names_and_timestamps(
@@ -117,7 +119,8 @@ async def test_unhandled_jobs_are_reported_whatever_their_names_and_timestamps(
     rows.insert(name="unknown", available_at="early")
     if not isinstance(app.database, PostgresSchema):  # which keeps no other text than UTF-8
         rows.insert(name=b"\xff\xfe")
-    async with bgjobs.administer(app.config(work)) as admin:
+    async with bgjobs.connect(app.config(work)) as client:
+        admin = client.admin
         [jobs] = await admin.unhandled()
         assert (jobs.worker, jobs.since.year) == ("unknown", 1)
         assert await admin.diagnose()

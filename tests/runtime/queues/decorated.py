@@ -9,9 +9,7 @@ from tests.runtime.conftest import Harness
 from tests.runtime.queues.one_slot import ONE_RUN
 
 
-async def end_of(
-    app: Harness, worker: Any, *args: Any
-) -> bgjobs.SucceededJob | bgjobs.FailedJob:
+async def end_of(app: Harness, worker: Any, *args: Any) -> bgjobs.EndedJob:
     """Run one job, and check that its slot runs another one after it."""
     healthy = bgjobs.worker(name="healthy")(lambda: None)
     async with bgjobs.run(app.config(worker, healthy, queue=ONE_RUN)) as bg:

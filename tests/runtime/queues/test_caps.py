@@ -60,7 +60,7 @@ async def test_a_limited_worker_does_not_delay_the_others(sqlite_app: Harness) -
         await bg.enqueue_many(stuck.request().priority(-5) for _ in range(20))
         job = await bg.enqueue(free.request())
         await bg.wait_for(job)
-        assert len(await bg.running()) == 1
+        assert len(await bg.list(bgjobs.JobFilter("running"))) == 1
         gate.set()
         await bg.drain()
 

@@ -58,7 +58,7 @@ async def test_no_long_job_is_reserved_ahead(app: Harness) -> None:
         await bg.enqueue_many([long.request(number) for number in range(10)])
         await app.recorder.wait_for(JobStarted, 3)
         await anyio.wait_all_tasks_blocked()
-        assert len(await bg.running()) == 3
+        assert len(await bg.list(bgjobs.JobFilter("running"))) == 3
         go_on.set()
         await app.recorder.wait_for(JobSucceeded, 10)
 

@@ -157,7 +157,7 @@ async def test_an_exit_in_a_group_with_a_base_exception_ends_the_queue(
             await bg.enqueue(leave.request())
             await anyio.sleep_forever()
     with sqlite_app.opened() as store:
-        assert list(store.get_failed()) == []
+        assert list(store.list(bgjobs.JobFilter("failed"))) == []
 
 
 async def test_an_exit_while_the_grace_is_over_is_an_interruption(app: Harness) -> None:

@@ -1,5 +1,6 @@
 """Ends that the database refuses: only their own jobs are affected."""
 
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,11 +10,14 @@ import pytest
 
 import bgjobs
 from bgjobs._core.jobs import SucceededJob
+from bgjobs._runtime.bus import contains_error
 from bgjobs._runtime.queues.settler import MOST_REFUSED
 from bgjobs.errors import StoreUnavailableError
 from bgjobs.events import (
     ChildCrashed,
+    Event,
     JobReserved,
+    JobStarted,
     JobSucceeded,
     JobUnreadable,
     OwnerDied,
@@ -22,6 +26,7 @@ from bgjobs.events import (
 from bgjobs.stores.operations import operations_of
 from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.hostile_rows import UNREADABLE, HostileRows
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, Wrapped, migrated_rows
 
 pytestmark = pytest.mark.anyio
@@ -106,10 +111,10 @@ async def test_a_job_whose_end_is_refused_is_set_apart_and_its_queue_goes_on(
         together = await bg.enqueue_many([worker.request()] * 2)
         bad += [job.id for job in together]
         await app.recorder.wait_for(JobUnreadable, len(bad))
-        apart = await bg.admin.unreadable()
+        apart = await bg.list(bgjobs.JobFilter("unreadable"))
         assert {one.id for one in apart} == set(bad)
         assert {one.reason for one in apart} == {reason}
-        assert await bg.enqueued() == []
+        assert await unreserved(bg) == []
 
 
 async def test_many_refused_ends_do_not_keep_others_from_being_written(app: Harness) -> None:
@@ -120,7 +125,64 @@ async def test_many_refused_ends_do_not_keep_others_from_being_written(app: Harn
             await bg.enqueue(returns.request())
             await app.recorder.wait_for(JobUnreadable, count)
             await bg.wait_for(await bg.enqueue(good.request()))
-        assert len(await bg.admin.unreadable()) == 8
+        assert len(await bg.list(bgjobs.JobFilter("unreadable"))) == 8
+
+
+async def test_of_a_batch_any_number_of_ends_may_be_refused_beside_a_written_one(
+    app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One slot runs all of them in one turn, so they end together even on a slow machine.
+    monkeypatch.setattr("bgjobs._runtime.queues.inbox.TURN", 60.0)
+    rows, real, may_commit = migrated_rows(app), app.database.store(), threading.Event()
+    _refuse(rows, "jobs_succeeded", "insert")
+    count = 2 * MOST_REFUSED
+
+    def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
+        assert not settle or may_commit.wait(60)
+        return real.write(enqueue, settle, **kwargs)
+
+    async with _running(app, returns, store=Wrapped(real, write=write)) as bg:
+        last = (await bg.enqueue_many([returns.request()] * count + [good.request()]))[-1]
+        await app.recorder.wait_for(JobStarted, count + 1)
+        may_commit.set()
+        await app.recorder.wait_for(JobUnreadable, count)
+        assert isinstance(await bg.wait_for(last), SucceededJob)
+
+
+def test_a_ctrl_c_in_a_listener_loses_no_other_answer_of_its_batch(
+    sqlite_app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bgjobs._runtime.queues.inbox.TURN", 60.0)
+    real, may_commit = sqlite_app.database.store(), threading.Event()
+    batches = list[int]()
+
+    def write(enqueue: Any = (), settle: Any = (), **kwargs: Any) -> Any:
+        assert not settle or may_commit.wait(60)
+        if settle:
+            batches.append(len(settle))
+        return real.write(enqueue, settle, **kwargs)
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, JobSucceeded) and len(batches) == 2:
+            batches.append(0)
+            raise KeyboardInterrupt
+
+    config = sqlite_app.config(
+        good, store=Wrapped(real, write=write), listeners=[sqlite_app.recorder, interrupt]
+    )
+
+    async def main() -> None:
+        async with bgjobs.run(config) as bg:
+            await bg.enqueue_many([good.request()] * 6)
+            await sqlite_app.recorder.wait_for(JobStarted, 6)
+            may_commit.set()
+            await anyio.sleep_forever()
+
+    with pytest.raises(BaseException) as caught:
+        anyio.run(main, backend="trio")
+    assert contains_error(caught.value, KeyboardInterrupt)
+    assert batches == [1, 5, 0]
+    assert len(sqlite_app.recorder.of(JobSucceeded)) == 6
 
 
 async def test_a_queue_ends_when_the_database_refuses_every_end(app: Harness) -> None:
@@ -151,7 +213,7 @@ async def test_jobs_of_a_dead_process_that_cannot_be_released_are_set_apart(
         with anyio.fail_after(30):
             assert (await bg.wait_for(held)).crashes == 1
             await app.recorder.wait_for(JobUnreadable)
-        assert [one.id for one in await bg.admin.unreadable()] == [bad]
+        assert [one.id for one in await bg.list(bgjobs.JobFilter("unreadable"))] == [bad]
 
 
 async def test_a_store_that_becomes_unavailable_during_a_sweep_does_not_end_the_monitor(
@@ -198,9 +260,9 @@ async def test_a_reason_to_cancel_may_be_any_bytes(sqlite_app: Harness) -> None:
     rows.execute("cancellations", reason)
     async with _running(sqlite_app, returns, sweep_interval=0.2) as bg:
         with anyio.fail_after(30):
-            failed = await bg.wait_for(bad)
-        assert isinstance(failed, bgjobs.FailedJob)
-        assert failed.error.endswith("\ufffd" * 1_000)
+            ended = await bg.wait_for(bad)
+        assert isinstance(ended, bgjobs.CancelledJob)
+        assert ended.reason == "\ufffd" * 1_000
 
 
 async def test_ids_in_another_form_cost_their_own_jobs(sqlite_app: Harness) -> None:

@@ -116,7 +116,7 @@ async def test_suspects_delay_no_other_job(virtual_app: Harness) -> None:
         await virtual_app.recorder.wait_for(JobStarted)
         await bg.enqueue_many([harmless.request()] * 8)
         await virtual_app.recorder.wait_for(JobSucceeded, 8)
-        assert [job.name for job in await bg.running()] == ["suspect"]
+        assert [job.name for job in await bg.list(bgjobs.JobFilter("running"))] == ["suspect"]
         bg.stop(grace=0)
 
 
@@ -193,9 +193,9 @@ async def test_a_job_that_kills_its_process_fails_alone(
     crashed_before(virtual_app.database, requests, crashes=crashes)
     await process.live(poison, harmless)
     with virtual_app.opened() as store:
-        ended = [(job.name, job.crashes) for job in store.get_failed()]
+        ended = [(job.name, job.crashes) for job in store.list(bgjobs.JobFilter("failed"))]
         assert ended == [("poison", LAST + 1)]
-        assert len(store.get_succeeded()) == 8
+        assert len(store.list(bgjobs.JobFilter("succeeded"))) == 8
     assert process.deaths == LAST + 1 - crashes
 
 
@@ -211,8 +211,10 @@ async def test_two_jobs_that_kill_their_process_fail_and_no_other_does(
     crashed_before(virtual_app.database, [poison.request(), harmless.request(1)] * 2, crashes=0)
     await process.live(poison, harmless)
     with virtual_app.opened() as store:
-        assert [job.name for job in store.get_failed()] == ["poison"] * 2
-        assert [job.name for job in store.get_succeeded()] == ["harmless"] * 2
+        assert [job.name for job in store.list(bgjobs.JobFilter("failed"))] == ["poison"] * 2
+        assert [job.name for job in store.list(bgjobs.JobFilter("succeeded"))] == [
+            "harmless"
+        ] * 2
 
 
 async def test_draining_waits_for_suspects_that_were_delayed(virtual_app: Harness) -> None:

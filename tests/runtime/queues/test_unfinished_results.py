@@ -122,9 +122,7 @@ async def test_returning_a_collection_of_coroutines_fails_the_attempt(
     )
 
 
-async def end_with_future(
-    app: Harness, future: Future[Any]
-) -> bgjobs.SucceededJob | bgjobs.FailedJob:
+async def end_with_future(app: Harness, future: Future[Any]) -> bgjobs.EndedJob:
     @bgjobs.worker
     def submitting() -> Any:
         return future

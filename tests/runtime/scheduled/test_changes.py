@@ -23,6 +23,7 @@ from bgjobs.events import (
     QueueError,
 )
 from bgjobs.testing import VirtualClock
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
 from tests.runtime.scheduled.conftest import RARELY, application
 from tests.runtime.scheduled.hourly import (
@@ -48,12 +49,12 @@ async def test_a_job_removed_while_its_run_waits_for_a_retry_is_deleted(
     async with bgjobs.run(application(virtual_app, retried)) as bg:
         await rest(HOUR + timedelta(seconds=1))
         await bg.remove_scheduled_job("failing")
-        assert len(await bg.running()) == 1
+        assert len(await bg.list(bgjobs.JobFilter("running"))) == 1
         assert bg.scheduled_jobs == ()
         with pytest.raises(ConfigError, match="'failing' was removed, but a run has not"):
             await bg.add_scheduled_job(retried)
         await rest(DAY)
-        assert await bg.enqueued() == await bg.running() == []
+        assert await unreserved(bg) == await bg.list(bgjobs.JobFilter("running")) == []
         assert len(virtual_app.recorder.of(JobAttemptFailed)) == 1
         await bg.add_scheduled_job(job(tick, name="failing"))
 
@@ -67,8 +68,8 @@ async def test_a_job_removed_while_another_queue_runs_it_is_deleted(
         await rest(HOUR + timedelta(minutes=1))
         await bg.remove_scheduled_job("long")
         await rest(DAY)
-        assert await bg.enqueued() == await bg.running() == []
-        assert len(await bg.succeeded()) == 1
+        assert await unreserved(bg) == await bg.list(bgjobs.JobFilter("running")) == []
+        assert len(await bg.list(bgjobs.JobFilter("succeeded"))) == 1
 
 
 @virtual_time
@@ -187,13 +188,13 @@ async def test_a_retry_keeps_its_backoff_when_the_settings_change(
     changed = job(failing, every(hours=2), backoff=slow, max_retries=1)
     async with bgjobs.run(application(virtual_app, changed)) as bg:
         await rest(timedelta(minutes=1))
-        (waiting,) = await bg.enqueued()
+        (waiting,) = await unreserved(bg)
         assert (waiting.attempts, waiting.available_at - START) == (
             1,
             HOUR + timedelta(minutes=31),
         )
         await rest(HOUR)
-        (failed,) = await bg.failed()
+        (failed,) = await bg.list(bgjobs.JobFilter("failed"))
         assert failed.attempts == 1
         assert (await standing(bg, "failing")).recurrence == changed.recurrence
 
@@ -236,7 +237,7 @@ async def test_after_a_lost_answer_a_change_is_made_and_reported_once(
         await bg.scheduled_job("tick").replace(every(minutes=10))
         away.silent = ["write"]
         await rest(timedelta(minutes=35))
-        assert len(await bg.enqueued()) == 1
+        assert len(await unreserved(bg)) == 1
     assert virtual_app.recorder.names(OccurrencePlanned, OccurrenceReplanned, JobSucceeded) == [
         *("OccurrencePlanned", "OccurrenceReplanned"),
         *(("JobSucceeded", "OccurrencePlanned") * 3),
@@ -256,9 +257,9 @@ async def test_a_longer_outage_delays_a_change_and_loses_none(
             await bg.remove_scheduled_job("tick")
         assert bg.scheduled_jobs == ()
         await rest(HOUR / 2)
-        assert await bg.enqueued() == []
+        assert await unreserved(bg) == []
         await bg.add_scheduled_job(job(tick))
-        assert len(await bg.enqueued()) == 1
+        assert len(await unreserved(bg)) == 1
     assert len(virtual_app.recorder.of(QueueError)) > 0
 
 
@@ -319,10 +320,10 @@ async def test_removing_a_job_does_not_cancel_an_extra_run(virtual_app: Harness)
         await bg.scheduled_job("long").trigger()
         await rest(timedelta(minutes=1))
         await bg.remove_scheduled_job("long")
-        assert await bg.enqueued() == []
+        assert await unreserved(bg) == []
         await rest(HOUR)
-        assert len(await bg.succeeded()) == 1
-        assert len(bg._services.queues) == 0
+        assert len(await bg.list(bgjobs.JobFilter("succeeded"))) == 1
+        assert len(bg._worker.queues) == 0
 
 
 @virtual_time
@@ -352,7 +353,7 @@ async def test_stopping_does_not_wait_for_the_run_of_another_process(
             await rest(timedelta(seconds=5))
             other.stop()
         assert anyio.current_time() - before < 20
-        assert len(await one.running()) == 1
+        assert len(await one.list(bgjobs.JobFilter("running"))) == 1
 
 
 @bgjobs.worker
@@ -372,7 +373,7 @@ async def test_a_start_with_an_equal_set_leaves_the_row_unchanged(app: Harness) 
         yearly = job(visit, every(days=365), request=visit.request(numbers))
         async with bgjobs.run(application(app, yearly)) as bg:
             with anyio.fail_after(30):
-                while not (found := await bg.enqueued()):
+                while not (found := await unreserved(bg)):
                     await anyio.sleep(0.01)
         rows += found
     assert [row.id for row in rows] == [rows[0].id] * 2

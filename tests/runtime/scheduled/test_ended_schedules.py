@@ -16,6 +16,7 @@ from bgjobs.events import (
     QueueError,
 )
 from bgjobs.testing import VirtualClock
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, virtual_time
 from tests.runtime.scheduled.conftest import Diary, application, live_for, scheduled
 from tests.runtime.scheduled.hourly import HOUR, job, long, rest, standing, tick
@@ -53,7 +54,7 @@ async def test_an_application_whose_schedule_has_ended_runs_on_and_stops(
     ended = schedule().on_january().on_day_of_month(1).at(0).build()
     async with bgjobs.run(application(virtual_app, job(tick, ended), job(long))) as bg:
         await rest(2 * HOUR)
-        assert len(await bg.succeeded("long")) == 1
+        assert len(await bg.list(bgjobs.JobFilter("succeeded", name="long"))) == 1
         await bg.remove_scheduled_job("tick")
         await bg.add_scheduled_job(job(tick))
     assert len(virtual_app.recorder.of(QueueError)) == 1
@@ -76,7 +77,7 @@ async def test_a_schedule_that_cannot_be_read_here_is_replaced_by_the_configured
         await rest(timedelta(minutes=1))
         make_unreadable(virtual_app)
         await rest(HOUR)
-        assert len(await bg.succeeded()) == 1
+        assert len(await bg.list(bgjobs.JobFilter("succeeded"))) == 1
         assert (await standing(bg, "tick")).recurrence == bg.scheduled_job(
             "tick"
         ).config.recurrence
@@ -88,7 +89,7 @@ async def test_a_schedule_that_cannot_be_read_here_is_replaced_by_the_configured
         await bg.scheduled_job("tick").resume()
         assert not (await standing(bg, "tick")).paused
         await bg.remove_scheduled_job("tick")
-        assert await bg.enqueued() == []
+        assert await unreserved(bg) == []
     assert virtual_app.recorder.of(ChildCrashed) == []
 
 

@@ -25,6 +25,7 @@ from bgjobs.events import (
     ScheduledJobPaused,
     ScheduledJobRemoved,
 )
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, virtual_time
 from tests.runtime.scheduled.conftest import RARELY, application
 from tests.runtime.scheduled.hourly import DAY, HOUR, HOURLY, START, job, standing, tick
@@ -85,7 +86,7 @@ async def test_a_paused_job_is_not_run_and_missed_runs_are_not_made_up(
         await anyio.sleep(1)
         await control.pause()
         assert await planned_at(control) is None
-        (parked,) = await bg.enqueued("tick")
+        (parked,) = await unreserved(bg, "tick")
         assert parked.available_at == PARKED_UNTIL
         await anyio.sleep(5 * 3600)
         assert virtual_app.recorder.of(JobStarted) == []
@@ -157,7 +158,7 @@ async def test_a_handler_may_pause_and_remove_its_own_scheduled_job(
         applications.append(bg)
         await anyio.sleep(DAY.total_seconds())
         assert sorted(runs) == ["once", "twice", "twice"]
-        assert await bg.enqueued("once") == []
+        assert await unreserved(bg, "once") == []
         assert [control.name for control in bg.scheduled_jobs] == ["twice"]
 
 
@@ -202,11 +203,12 @@ async def test_a_scheduled_job_can_be_added_and_removed_and_added_again(
             await bg.enqueue(tick.request())  # its worker is known now
             await anyio.sleep(3 * 3600 + 60)
             await bg.remove_scheduled_job("tick")
-            assert await bg.enqueued("tick") == []
+            assert await unreserved(bg, "tick") == []
             await anyio.sleep(21 * 3600 - 60)
         assert bg.scheduled_jobs == ()
-        assert len(bg._services.queues) == 1
-        assert len(bg._services.wakeups._subscribed) == 2  # of the queue, and of commands
+        assert len(bg._worker.queues) == 1
+        assert len(bg._services.wakeups._subscribed) == 1  # of the queue
+        assert len(bg._services.wakeups._commands) == 1
         assert bg._services.bus.deliveries._mailboxes == []
     assert len(virtual_app.recorder.of(JobSucceeded)) == seen.count("JobSucceeded") == 12
     assert virtual_app.recorder.of(ChildCrashed) == []
@@ -261,8 +263,8 @@ async def test_after_a_run_that_crashes_too_often_the_monitor_plans_the_next(
     limits = bgjobs.Limits(max_crashes=2)
     async with running(virtual_app, job, limits=limits) as bg:
         await anyio.sleep(2 * 3600 + 60)
-        (failed,) = await bg.failed("poisonous")
-        (done,) = await bg.succeeded("poisonous")
+        (failed,) = await bg.list(bgjobs.JobFilter("failed", name="poisonous"))
+        (done,) = await bg.list(bgjobs.JobFilter("succeeded", name="poisonous"))
     assert failed.error == "its worker died 3 times while running it"
     assert done.occurrence is not None
     assert (done.occurrence.at, done.occurrence.previous) == (START + 2 * HOUR, START + HOUR)
@@ -276,7 +278,7 @@ async def test_two_applications_share_one_row_and_one_switch(app: Harness) -> No
     second = app.config(queues=[], scheduled_jobs=[job])
     async with bgjobs.run(first) as one, bgjobs.run(second) as other:
         await app.recorder.wait_for(OccurrencePlanned)
-        assert len(await one.enqueued("tick")) == 1
+        assert len(await unreserved(one, "tick")) == 1
         await one.scheduled_job("tick").pause()
         occurrence = await other.scheduled_job("tick").occurrence()
         assert occurrence is not None
@@ -286,20 +288,20 @@ async def test_two_applications_share_one_row_and_one_switch(app: Harness) -> No
         await app.recorder.wait_for(JobSucceeded, 5)
         await other.remove_scheduled_job("tick")
         with anyio.fail_after(30):
-            while not await one.enqueued("tick"):  # the first one plans it again
+            while not await unreserved(one, "tick"):  # the first one plans it again
                 await anyio.sleep(0.01)
         await one.remove_scheduled_job("tick")
-        assert await one.enqueued("tick") == await other.enqueued("tick") == []
+        assert await unreserved(one, "tick") == await unreserved(other, "tick") == []
 
 
 async def test_a_row_that_was_deleted_by_hand_is_planned_again(app: Harness) -> None:
     job = bgjobs.ScheduledJob(tick, every(hours=1), poll_interval=0.05)
     async with bgjobs.run(app.config(queues=[], scheduled_jobs=[job])) as bg:
         await app.recorder.wait_for(OccurrencePlanned)
-        (waiting,) = await bg.enqueued("tick")
+        (waiting,) = await unreserved(bg, "tick")
         assert bg._services.store.replace(waiting, None)
         await app.recorder.wait_for(OccurrencePlanned, 2)
-        assert len(await bg.enqueued("tick")) == 1
+        assert len(await unreserved(bg, "tick")) == 1
 
 
 async def test_a_change_waits_for_the_run_of_another_process(app: Harness) -> None:
@@ -320,7 +322,7 @@ async def test_a_change_waits_for_the_run_of_another_process(app: Harness) -> No
         async with bgjobs.run(config(100)) as other, anyio.create_task_group() as tasks:
             tasks.start_soon(other.remove_scheduled_job, "held")
             await app.recorder.wait_for(JobStarted)
-            assert len(await one.running()) == 1
+            assert len(await one.list(bgjobs.JobFilter("running"))) == 1
             go_on.set()
     assert app.recorder.names(ScheduledJobRemoved) == ["ScheduledJobRemoved"]
 
@@ -358,5 +360,5 @@ async def test_the_control_of_a_removed_job_does_not_affect_its_successor(
             recurrence=bg.scheduled_job("tick").config.recurrence, at=START + 2 * HOUR
         )
         new = bg.scheduled_job("tick")
-    with pytest.raises(NotRunningError, match="this BgJobs has stopped"):
+    with pytest.raises(NotRunningError, match="this BgJobs or Client has ended"):
         await new.pause()

@@ -37,7 +37,8 @@ def shown(states: Any) -> list[tuple[str, str, bool]]:
 async def test_an_added_schedule_is_listed_in_every_process(app: Harness) -> None:
     config = app.config(queues=[], enqueue_only=[send], scheduled_jobs=[daily(tidy, "b")])
     beside = app.config(queues=[], enqueue_only=[tidy, send])
-    async with bgjobs.run(config) as bg, bgjobs.administer(beside) as admin:
+    async with bgjobs.run(config) as bg, bgjobs.connect(beside) as client:
+        admin = client.admin
         await bg.add_scheduled_job(daily(send, "a"))
         while len(app.recorder.of(OccurrencePlanned)) < 2:
             await anyio.sleep(0.01)
@@ -64,7 +65,8 @@ async def test_a_schedule_that_cannot_be_read_here_is_still_listed(
         raw.execute(
             "update bgjobs_jobs set occurrence = json_set(occurrence, '$.schedule', 'moon 3')"
         )
-    async with bgjobs.administer(sqlite_app.config(queues=[], enqueue_only=[tidy])) as admin:
+    async with bgjobs.connect(sqlite_app.config(queues=[], enqueue_only=[tidy])) as client:
+        admin = client.admin
         [state] = await admin.schedules()
     assert (state.name, state.schedule, state.is_configured) == ("a", None, False)
 
@@ -84,7 +86,8 @@ async def test_rows_that_are_no_schedules_are_not_listed_and_hide_no_schedule(
     app: Harness, rows: HostileRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedules, "MOST_ROWS", 2)
-    async with bgjobs.administer(app.config(queues=[], enqueue_only=[tidy])) as admin:
+    async with bgjobs.connect(app.config(queues=[], enqueue_only=[tidy])) as client:
+        admin = client.admin
         for number in range(5):
             rows.insert(occurrence=planned("a"))
             rows.insert(occurrence=planned("a"), unique_key=f"k{number}")
@@ -98,9 +101,10 @@ async def test_rows_that_are_no_schedules_are_not_listed_and_hide_no_schedule(
 async def test_an_unreadable_row_is_set_apart_and_the_others_are_listed(
     app: Harness, rows: HostileRows
 ) -> None:
-    async with bgjobs.administer(app.config(queues=[], enqueue_only=[tidy])) as admin:
+    async with bgjobs.connect(app.config(queues=[], enqueue_only=[tidy])) as client:
+        admin = client.admin
         bad = rows.insert(occurrence="{", unique_key="schedule:x")
         rows.insert(occurrence=planned("z"), unique_key="schedule:z")
         assert shown(await admin.schedules()) == [("z", "tidy", False)]
-        assert [one.id for one in await admin.unreadable()] == [bad]
+        assert [one.id for one in await client.list(bgjobs.JobFilter("unreadable"))] == [bad]
         assert [one.job.id for one in app.recorder.of(JobUnreadable)] == [bad]

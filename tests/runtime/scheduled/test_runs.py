@@ -19,6 +19,7 @@ from bgjobs.events import (
     OccurrencesMissed,
 )
 from bgjobs.testing import VirtualClock
+from tests.fixtures.listings import unreserved
 from tests.runtime.conftest import Harness, virtual_time
 from tests.runtime.scheduled.conftest import (
     EVERY_MINUTE,
@@ -42,7 +43,7 @@ async def test_a_new_scheduled_job_waits_for_its_first_occurrence(
     async with bgjobs.run(config) as bg:
         await anyio.sleep(59)
         assert diary.ran == []
-        (waiting,) = await bg.enqueued("diary")
+        (waiting,) = await unreserved(bg, "diary")
         assert waiting.available_at == START + timedelta(minutes=1)
         assert (waiting.unique_key, waiting.payload) == ("schedule:diary", "{}")
         await anyio.sleep(2)
@@ -160,7 +161,7 @@ async def test_an_equal_dict_in_another_order_leaves_the_waiting_row_unchanged(
     await live_for(application(virtual_app, job(before)), MINUTE)
     async with bgjobs.run(application(virtual_app, job(after))) as bg:
         await anyio.sleep(MINUTE)
-        (waiting,) = await bg.enqueued("report")
+        (waiting,) = await unreserved(bg, "report")
     assert waiting.payload == report.request(before if kept else after).payload
 
 

@@ -11,6 +11,7 @@ import bgjobs
 from bgjobs import every, schedule
 from bgjobs.events import JobSucceeded, OccurrenceReplanned, OccurrencesMissed
 from bgjobs.testing import VirtualClock
+from tests.fixtures.listings import unreserved
 from tests.fixtures.zone_data import zones
 from tests.runtime.conftest import Harness, virtual_time, virtual_time_on_both
 from tests.runtime.scheduled.conftest import application
@@ -162,7 +163,7 @@ async def test_a_process_with_old_time_zone_data_does_not_undo_a_newer_plan(
                 async with bgjobs.run(application(virtual_app, at_nine(poll_interval=60))):
                     await anyio.sleep(60)
             await anyio.sleep(2 * HOUR.total_seconds())
-            (waiting,) = await bg.enqueued()
+            (waiting,) = await unreserved(bg)
     assert waiting.available_at == utc(1, 15)
     assert len(virtual_app.recorder.of(OccurrenceReplanned)) == 1
 

@@ -25,7 +25,7 @@ from bgjobs.events import (
     StoreCalled,
     StoreFailed,
 )
-from bgjobs.stores.types import NewJob, Renewal
+from bgjobs.stores.types import ANY_CHANGE, NewJob, Renewal
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped, virtual_time
 from tests.runtime.supervision.helpers import note, restarting
@@ -248,7 +248,7 @@ async def test_a_refused_write_is_retried_a_few_times_only(virtual_app: Harness)
         switch.set()
         real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
         await anyio.lowlevel.checkpoint()
-        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the change listener does
+        bg._services.wakeups.notify(ANY_CHANGE)  # pyright: ignore[reportPrivateUsage] - as the change listener does
         virtual_app.recorder.clear()
         await anyio.sleep(10)
         failed = virtual_app.recorder.of(StoreFailed)
@@ -272,7 +272,7 @@ async def test_work_resumes_soon_after_the_store_accepts_writes_again(
         await anyio.sleep(30)  # so that the last heartbeat was long ago
         switch.set()
         real.write([NewJob(new_id(), note.request())], now=virtual_app.settings["clock"].now())
-        bg._services.wakeups.wake(None)  # pyright: ignore[reportPrivateUsage] - as the change listener does
+        bg._services.wakeups.notify(ANY_CHANGE)  # pyright: ignore[reportPrivateUsage] - as the change listener does
         await anyio.sleep(outage)
         switch.clear()
         begun = anyio.current_time()

@@ -333,4 +333,4 @@ async def test_an_application_whose_handler_runs_can_be_stopped_without_its_stor
             store.away = True
             bg.stop()
     with virtual_app.opened() as looking:
-        assert [held.id for held in looking.get_running()] == [job.id]
+        assert [held.id for held in looking.list(bgjobs.JobFilter("running"))] == [job.id]

@@ -23,7 +23,7 @@ from bgjobs.events import (
     StoreCalled,
 )
 from bgjobs.stores.port import Store
-from bgjobs.stores.types import NewJob, Owner
+from bgjobs.stores.types import NewJob, Notice, Owner
 from tests.fixtures.databases import PostgresSchema
 from tests.runtime.conftest import Harness, Wrapped
 from tests.runtime.supervision.helpers import note
@@ -80,7 +80,7 @@ async def notifier(scene: Scene) -> None:
 async def watcher(scene: Scene) -> None:
     before = len(scene.app.recorder.of(JobSucceeded))
     scene.other.write([NewJob(new_id(), note.request())])
-    scene.other.notify([note.name])
+    scene.other.notify(Notice(frozenset({note.name})))
     await scene.app.recorder.wait_for(JobSucceeded, before + 1)
 
 
@@ -191,17 +191,17 @@ async def test_a_slow_call_occupies_one_thread_only(app: Harness) -> None:
     begun = anyio.Event()
     token = anyio.lowlevel.current_token()
 
-    def get_failed(*args: Any, **kwargs: Any) -> Any:
+    def listed(*args: Any, **kwargs: Any) -> Any:
         anyio.from_thread.run_sync(begun.set, token=token)
         assert gate.wait(30)
-        return real.get_failed(*args, **kwargs)
+        return real.list(*args, **kwargs)
 
-    store: Any = Wrapped(real, get_failed=get_failed)
+    store: Any = Wrapped(real, list=listed)
     async with (
         bgjobs.run(app.config(note, store=store)) as bg,
         anyio.create_task_group() as group,
     ):
-        group.start_soon(bg.failed)
+        group.start_soon(bg.list, bgjobs.JobFilter("failed"))
         await begun.wait()
         job = await bg.enqueue(note.request())
         assert isinstance(await bg.wait_for(job), bgjobs.SucceededJob)

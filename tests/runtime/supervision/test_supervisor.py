@@ -1,6 +1,5 @@
 """Crashed children are restarted, and one that crashes too often ends the application."""
 
-from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,7 +22,7 @@ from bgjobs.events import (
     QueueStopped,
     RestartLimitExceeded,
 )
-from bgjobs.stores.types import NewJob, Owner
+from bgjobs.stores.types import NewJob, Notice, Owner
 from tests.fixtures.faulty_store import FaultyStore
 from tests.runtime.conftest import Harness, Wrapped
 from tests.runtime.supervision.helpers import note, restarting
@@ -123,7 +122,7 @@ async def test_a_restarted_monitor_releases_jobs_of_dead_owners_and_watches_live
         # The monitor crashes in its next round, and again while it releases jobs.
         store.faults["abandoned"] = [StoreError("a bug in the monitor")]
         await app.recorder.wait_for(ChildCrashed)
-        store.faults["get_running"] = [StoreError("another one")]
+        store.faults["list"] = [StoreError("another one")]
         await bg.enqueue(dying.request())
         await app.recorder.wait_for(JobSucceeded)
     crashed = [event.child for event in app.recorder.of(ChildCrashed)]
@@ -166,7 +165,7 @@ async def test_no_owner_is_registered_after_the_application_has_stopped(app: Har
     async with bgjobs.run(app.config(note)) as bg:
         await bg.enqueue(note.request(1))
         await bg.drain()
-        monitor = Monitor(bg._services)
+        monitor = Monitor(bg._worker)
     assert monitor._services.registry.dead() == ()
     assert monitor._services.registry.alive() == ()
 
@@ -182,7 +181,7 @@ async def test_a_broken_change_source_is_replaced(app: Harness) -> None:
         def fileno(self) -> int:
             raise AssertionError("it has an interval")
 
-        def poll(self) -> Collection[str] | None:
+        def poll(self) -> Notice:
             raise StoreUnavailableError("the connection was lost")
 
         def close(self) -> None:

@@ -7,14 +7,31 @@ from functools import partial
 from typing import Any, assert_type
 
 from bgjobs import (
+    Admin,
     BgJobs,
+    CancelledJob,
+    Client,
     Config,
+    Counts,
+    Cursor,
     Event,
+    FailedJob,
     Job,
     JobContext,
+    JobFilter,
     JobRequest,
+    Listing,
+    Page,
+    PastEnd,
+    PastReservation,
     Queue,
     SQLiteStore,
+    State,
+    SucceededJob,
+    TimelineEntry,
+    UnreadableJob,
+    connect,
+    run,
     worker,
 )
 from bgjobs._core.config import AnyWorker
@@ -123,3 +140,65 @@ config = Config(
 )
 assert_type(queue.workers, Sequence[AnyWorker])
 assert_type(config.queues, Sequence[Queue])
+
+
+async def reads(client: Client, some: State) -> None:
+    """The state of a filter says of which type the jobs are."""
+    live = await client.list(JobFilter("waiting", name="send"))
+    assert_type(live, Listing[Job])
+    assert_type(await client.list(JobFilter("delayed")), Listing[Job])
+    assert_type(await client.list(JobFilter("running", queue="all")), Listing[Job])
+    assert_type(await client.list(JobFilter("succeeded"), Page(10)), Listing[SucceededJob])
+    assert_type(await client.list(JobFilter("failed", search="x")), Listing[FailedJob])
+    [cancelled] = await client.list(JobFilter("cancelled"))
+    assert_type(cancelled, CancelledJob)
+    assert_type((cancelled.reason, cancelled.cancelled_by), tuple[str, str | None])
+    assert_type(cancelled.cancelled_at, datetime)
+    assert_type(await client.list(JobFilter("unreadable")), Listing[UnreadableJob])
+    assert_type(await client.list(JobFilter(some)), Listing[Any])
+    assert_type(live.after, Cursor | None)
+    assert_type(await client.timeline(cancelled), Sequence[TimelineEntry])
+    assert_type(await client.count(["send"], at_most=None), Counts)
+    found = await client.find(cancelled.id)
+    if found is not None and found.state == "cancelled":
+        assert_type(found, CancelledJob)
+
+
+async def operations(admin: Admin) -> None:
+    """Each change of all jobs takes filters of its own states."""
+    failed, cancelled = JobFilter("failed", name="send"), JobFilter("cancelled")
+    assert_type(await admin.retry_all(failed, by="ann"), int)
+    await admin.retry_all(cancelled, progress=print)
+    await admin.cancel_all(JobFilter("waiting"), reason="no")
+    await admin.cancel_all(JobFilter("delayed", metadata={"shop": "x"}), reason="no", by="ann")
+    lines = [line async for line in admin.export_failed(failed)]
+    assert_type(lines, list[str])
+
+
+async def ended(client: Client, job: Job) -> None:
+    """A job that has ended is of one of three types, which its state tells apart."""
+    end = await client.wait_for(job)
+    assert_type(end, SucceededJob | FailedJob | CancelledJob)
+    match end.state:
+        case "succeeded":
+            assert_type(end, SucceededJob)
+        case "failed":
+            assert_type(end, FailedJob)
+        case "cancelled":
+            assert_type(end, CancelledJob)
+    for entry in end.history:
+        if isinstance(entry, PastReservation):
+            assert_type((entry.queue, entry.node), tuple[str, str])
+        else:
+            assert_type(entry, PastEnd)
+
+
+async def connected() -> None:
+    """A client has no queues; an application is a client that has them."""
+    async with connect(config) as client:
+        assert_type(client, Client)
+        await reads(client, "failed")
+        await operations(client.admin)
+    async with run(config) as bg:
+        assert_type(bg, BgJobs)
+        await reads(bg, "failed")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_type
 
 from bgjobs import BgJobs, Config, JobContext, Store, events, worker
-from bgjobs._core.jobs import StoredJob
+from bgjobs._core.jobs import AnyJob
 from bgjobs.testing import (
     Drained,
     Ended,
@@ -28,7 +28,7 @@ async def tell(ctx: JobContext, to: str) -> None: ...
 
 
 def of_store(store: Store) -> None:
-    assert_type(assert_enqueued(store, send), Sequence[StoredJob])
+    assert_type(assert_enqueued(store, send), Sequence[AnyJob])
     assert_enqueued(store, send.request("a"), count=2)
     assert_enqueued(store, tell, matching=lambda to: to.startswith("a"))
     refute_enqueued(store, send, matching=lambda to, copies=1: copies > 3)

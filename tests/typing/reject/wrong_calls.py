@@ -2,8 +2,20 @@
 
 from collections.abc import Iterator
 from sqlite3 import Connection
+from typing import Literal
 
-from bgjobs import BgJobs, Config, JobContext, Queue, SQLiteStore, worker
+from bgjobs import (
+    Admin,
+    BgJobs,
+    Client,
+    Config,
+    JobContext,
+    JobFilter,
+    Queue,
+    SQLiteStore,
+    connect,
+    worker,
+)
 
 
 @worker
@@ -70,3 +82,37 @@ async def effect(ctx: JobContext) -> None:
     ctx.complete_with(write_lazily)  # E: arg-type | reportArgumentType
     ctx.complete_with(lambda _: write(Connection("a.db")))  # E: arg-type | reportArgumentType
     ctx.complete_with(None)  # E: arg-type | reportArgumentType
+
+
+JobFilter("finished")  # E: type-var | reportArgumentType
+JobFilter("failed", "send")  # E: call-arg | reportCallIssue
+JobFilter("failed", name=send)  # E: arg-type | reportArgumentType
+JobFilter("failed", owner="x")  # E: arg-type | reportArgumentType
+JobFilter("failed", before="now")  # E: arg-type | reportArgumentType
+
+
+async def reads(bg: Client, some: JobFilter[Literal["waiting", "running"]]) -> None:
+    await bg.list("failed")  # E: call-overload | reportArgumentType, reportCallIssue
+    await bg.list(some, 5)  # E: call-overload | reportArgumentType, reportCallIssue
+    [job] = await bg.list(JobFilter("cancelled"))
+    assert job.error  # E: attr-defined | reportAttributeAccessIssue, reportUnknownMemberType
+    [other] = await bg.list(JobFilter("failed"))
+    assert other.reason  # E: attr-defined | reportAttributeAccessIssue, reportUnknownMemberType
+    [live] = await bg.list(JobFilter("waiting"))
+    assert live.error  # E: attr-defined | reportAttributeAccessIssue, reportUnknownMemberType
+    [row] = await bg.list(JobFilter("unreadable"))
+    await bg.timeline(row)  # E: arg-type | reportArgumentType
+    await bg.drain()  # E: attr-defined | reportAttributeAccessIssue, reportUnknownMemberType
+
+
+async def operations(admin: Admin, some: JobFilter[Literal["running"]]) -> None:
+    await admin.retry_all(JobFilter("waiting"))  # E: arg-type | reportArgumentType
+    await admin.retry_all("failed")  # E: arg-type | reportArgumentType
+    await admin.cancel_all(some, reason="no")  # E: arg-type | reportArgumentType
+    await admin.cancel_all(JobFilter("waiting"))  # E: call-arg | reportCallIssue
+    admin.export_failed(JobFilter("cancelled"))  # E: arg-type | reportArgumentType
+
+
+async def connected() -> None:
+    async with connect(SQLiteStore("a.db")) as client:  # E: arg-type | reportArgumentType
+        client.stop()  # E: attr-defined | reportAttributeAccessIssue, reportUnknownMemberType

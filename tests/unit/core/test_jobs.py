@@ -7,12 +7,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgjobs._core.jobs import AttemptError, FailedJob, Job, Reservation, SucceededJob
+from bgjobs._core.history import PastEnd
+from bgjobs._core.jobs import (
+    AnyJob,
+    AttemptError,
+    CancelledJob,
+    FailedJob,
+    Job,
+    Reservation,
+    SucceededJob,
+    UnreadableJob,
+)
 from bgjobs._core.outcomes import Discard, Snooze
 from bgjobs._core.requests import JobOptions, JobRequest
 from bgjobs.errors import NaiveDatetimeError
@@ -168,23 +178,39 @@ def test_a_unique_key_beyond_the_bounds_is_refused_without_being_shown(length: i
     assert str(caught.value) == f"unique key: expected 1 to 200 characters, found {length}"
 
 
+def ends_of(job: Job) -> list[AnyJob]:
+    """Return the values of this job after each end that it may have."""
+    columns = asdict(job, recurse=False)
+    del columns["state"]
+    return [
+        SucceededJob(**columns, succeeded_at=NOW),
+        FailedJob(**columns, error=f"ValueError: {SECRET}", failed_at=NOW),
+        CancelledJob(**columns, reason=SECRET, cancelled_at=NOW),
+    ]
+
+
 def test_no_repr_shows_a_payload_or_the_text_of_an_error() -> None:
     failure = AttemptError(0, NOW, f"ValueError: {SECRET}")
-    shared = {"errors": (failure,)}
-    ended: dict[str, Any] = {
-        "id": UUID(int=1), "name": "mail", "payload": REQUEST.payload,
-        "created_at": NOW, "available_at": NOW, **shared,
-    }  # fmt: skip
-    for value in (
-        REQUEST,
-        failure,
-        a_job(**shared),
-        SucceededJob(**ended, succeeded_at=NOW),
-        FailedJob(**ended, error=f"ValueError: {SECRET}", failed_at=NOW),
-    ):
+    end = PastEnd(state="failed", at=NOW, text=f"ValueError: {SECRET}", retried_at=NOW)
+    job = a_job(errors=(failure,), history=(end,))
+    for value in (REQUEST, failure, end, job, *ends_of(job)):
         assert SECRET not in repr(value)
         assert SECRET not in str(value)
         assert type(value).__name__ in repr(value)
+
+
+def test_each_stored_row_knows_its_state() -> None:
+    unreadable = UnreadableJob(id=UUID(int=1), table="jobs", reason="", columns={})
+    rows = (a_job(), *ends_of(a_job()), unreadable)
+    assert [row.state for row in rows] == [
+        "waiting", "succeeded", "failed", "cancelled", "unreadable",
+    ]  # fmt: skip
+
+
+def test_the_state_when_a_live_job_was_read_is_no_part_of_its_identity() -> None:
+    """The time changes it, without a change of the row."""
+    assert a_job(state="delayed") == a_job(state="waiting")
+    assert a_job(state="delayed").state == "delayed"
 
 
 def test_a_reserved_job_knows_its_reservation() -> None:

@@ -1,9 +1,8 @@
 """Exported lines are read back; other lines are refused without being quoted."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from attrs import evolve
@@ -13,36 +12,12 @@ from hypothesis import strategies as st
 from bgjobs._core.jobs import LARGEST_COUNT, AttemptError, FailedJob
 from bgjobs._core.occurrences import Occurrence, Recurrence
 from bgjobs._core.text import is_visible
-from bgjobs.errors import ExportedLineError
+from bgjobs.stores.columns import FAILED
 from bgjobs.stores.imports import LONGEST_LINE, from_line, to_line
+from tests.unit.stores.histories import COUNTERS, INSTANTS, RESERVATION, TEXTS
+from tests.unit.stores.lines import JOB, NOW, SECRET, VALUES, WHOLE, line, refused
 
-NOW = datetime(2030, 1, 2, 3, 4, 5, 678_901, UTC)
-SECRET = "hunter2"
-JOB = FailedJob(
-    id=UUID(int=7),
-    name="mail",
-    payload='{"to":"a@example.org"}',
-    priority=-3,
-    attempts=2,
-    reservations=3,
-    created_at=NOW,
-    available_at=NOW,
-    reserved_at=NOW,
-    reserved_by=UUID(int=8),
-    unique_key="customer-7",
-    errors=(AttemptError(0, NOW, "ValueError: no", NOW), AttemptError(1, NOW, "again")),
-    metadata={"trace": "1"},
-    error="ValueError: no",
-    failed_at=NOW,
-)
 RUN = Occurrence(recurrence=Recurrence(name="nightly", schedule="every 1000ms"), at=NOW)
-VALUES: dict[str, Any] = json.loads(to_line(JOB))
-
-
-def line(**changes: object) -> str:
-    """Return the line of a job with other values; `...` leaves a field out."""
-    values = {**VALUES, **changes}
-    return json.dumps({name: value for name, value in values.items() if value is not ...})
 
 
 def run(**changes: object) -> str:
@@ -56,22 +31,8 @@ def scheduled(occurrence: Occurrence) -> FailedJob:
     return evolve(JOB, occurrence=occurrence, unique_key=occurrence.recurrence.unique_key)
 
 
-def refused(text: str) -> str:
-    with pytest.raises(ExportedLineError) as caught:
-        from_line(text, 12)
-    assert caught.value.number == 12
-    assert caught.value.__context__ is None
-    return caught.value.problem
-
-
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=50)
 NAMES = TEXTS.filter(bool)
 PRINTABLE = NAMES.filter(str.isprintable)
-COUNTERS = st.integers(0, LARGEST_COUNT)
-ZONES = st.integers(-720, 840).map(lambda one: timezone(timedelta(minutes=one)))
-INSTANTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONES).map(  # noqa: DTZ001 - hypothesis wants naive bounds
-    lambda one: one.astimezone(UTC)
-)
 SPANS = st.timedeltas(timedelta(0), timedelta(days=36_500))
 OCCURRENCES = st.builds(
     Occurrence,
@@ -141,6 +102,7 @@ def test_an_exported_job_is_read_back(job: FailedJob) -> None:
 def test_the_longest_of_all_that_a_job_may_have_is_read_back() -> None:
     long = "\x01" * 8_192
     text = '"' * ((1_048_576 - 20) // 2)
+    entry = evolve(RESERVATION, queue=long[:200], node=long[:1_000])
     job = evolve(
         JOB,
         name="n" * 200,
@@ -148,6 +110,7 @@ def test_the_longest_of_all_that_a_job_may_have_is_read_back() -> None:
         unique_key="k" * 200,
         errors=(AttemptError(LARGEST_COUNT, NOW, long, NOW),) * 20,
         metadata={"k": "\x01" * 3_999},
+        history=(entry,) * 100,
         error=long,
     )
     found = to_line(job)
@@ -155,7 +118,6 @@ def test_the_longest_of_all_that_a_job_may_have_is_read_back() -> None:
     assert from_line(found, 1) == job
 
 
-WHOLE = "expected a whole number from 0 to 1,073,741,823, found"
 PRIORITY = "priority: expected a whole number from -32,767 to 32,767, found"
 INSTANT = "expected an instant with a time zone, from the year 1 to 9999, found other text"
 COUNTERS_OF_A_JOB = ("attempts", "crashes", "interruptions", "reservations")
@@ -383,3 +345,7 @@ def test_the_failed_run_of_a_schedule_is_read_back() -> None:
 def test_an_error_of_an_earlier_version_tells_no_reservation() -> None:
     job = from_line(line(errors=[[1, NOW.isoformat(), "no"]]), 1)
     assert job.errors == (AttemptError(1, NOW, "no"),)
+
+
+def test_a_line_has_all_columns_of_a_failed_job() -> None:
+    assert [*VALUES] == ["format", *FAILED]

@@ -15,6 +15,7 @@ from bgjobs.stores.sqlite.listener import (
     FileNotifier,
     SQLiteChangeSource,
 )
+from bgjobs.stores.types import ANY_CHANGE, Notice
 
 
 class World:
@@ -83,7 +84,7 @@ def test_a_commit_is_found_soon_after_its_end(
     world.written, ended = True, world.now + seconds
     if not seconds:
         world.version += 1
-    assert source.poll() == (None if not seconds else set())
+    assert source.poll() == (ANY_CHANGE if not seconds else Notice())
     found = next(now for now in world.looks(source) if now >= ended)
     late = found - ended
     assert late <= max(AFTER_COMMIT if not seconds else SHORTEST, seconds / 2) * 1.001
@@ -111,13 +112,13 @@ def test_looks_end_with_a_commit_unless_more_was_written(
     world: World, source: SQLiteChangeSource
 ) -> None:
     world.written = True
-    assert source.poll() == set()
+    assert source.poll() == Notice()
     world.version += 1
-    assert source.poll() is None
+    assert source.poll() == ANY_CHANGE
     assert len(list(world.looks(source))) == 1
     world.written = True
     world.version += 1
-    assert source.poll() is None
+    assert source.poll() == ANY_CHANGE
     assert len(list(world.looks(source))) > 1
 
 

@@ -1,7 +1,8 @@
 """`bgjobs jobs delete` and `prune`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import click
@@ -30,19 +31,20 @@ from bgjobs.cli.options import (
 from bgjobs.cli.output import terminal
 from bgjobs.cli.output.formats import short_duration
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.states import (
-    COUNT_LIMIT,
-    UNREADABLE,
-    AnyJob,
-    Count,
-    State,
-    count_read,
-    count_unreadable,
-    state_time,
-)
+from bgjobs.cli.states import COUNT_LIMIT, Count, count, count_read, state_time
 
-_DELETABLE = ("waiting", "delayed", "succeeded", "failed", UNREADABLE)
-_REASONS: dict[State, str] = {"running": "it is running: cancel it first"}
+_UNREADABLE = bgjobs.JobFilter("unreadable")
+_DELETABLE: Sequence[bgjobs.State] = (
+    *("waiting", "delayed", "succeeded", "failed", "cancelled", "unreadable"),
+)
+_Ended: TypeAlias = Literal["succeeded", "failed", "cancelled"]
+_Ages: TypeAlias = Mapping[_Ended, timedelta]
+_VERBS: Mapping[_Ended, str] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "were cancelled",
+}
+_REASONS: dict[bgjobs.State, str] = {"running": "it is running: cancel it first"}
 
 
 @click.command()
@@ -90,25 +92,25 @@ def _text(ids: Sequence[UUID]) -> str:
 def _delete_unreadable(
     session: CommandSession, *, dry_run: bool, yes: bool, with_json: bool
 ) -> None:
-    count = session.run(count_unreadable)
+    found = session.run(lambda client: count(client, _UNREADABLE))
     if dry_run:
-        preview_count("would_delete", "would delete", count, with_json=with_json)
+        preview_count("would_delete", "would delete", found, with_json=with_json)
         return
-    if count.least:
-        confirm(f"Delete {count} for ever?", yes=yes)
-    done = run_in_bulk(session, "deleting", count.exactly, _delete_each) if count.least else 0
+    if found.least:
+        confirm(f"Delete {found} for ever?", yes=yes)
+    done = run_in_bulk(session, "deleting", found.exactly, _delete_each) if found.least else 0
     if with_json:
         terminal.json({"deleted": done})
     else:
         terminal.line(f"deleted {done:,}")
 
 
-async def _delete_each(admin: bgjobs.Admin, progress: Progress) -> int:
+async def _delete_each(client: bgjobs.Client, progress: Progress) -> int:
     """Delete unreadable rows, the newest first, so that newly found ones are mostly left."""
     done = 0
     page = bgjobs.Page()
-    while found := await admin.unreadable(page):
-        done += len(await admin.delete(*(one.id for one in found)))
+    while found := await client.list(_UNREADABLE, page):
+        done += len(await client.admin.delete(*(one.id for one in found)))
         progress(done)
         page = page.behind(found)
     return done
@@ -127,6 +129,12 @@ async def _delete_each(admin: bgjobs.Admin, progress: Progress) -> int:
     metavar="TIME",
     help="Delete jobs that failed longer ago than this.",
 )
+@click.option(
+    "--cancelled-for",
+    type=duration,
+    metavar="TIME",
+    help="Delete jobs that were cancelled longer ago than this.",
+)
 @worker_option
 @dry_run_option
 @yes_option
@@ -136,6 +144,7 @@ def prune(
     session: CommandSession,
     succeeded_for: timedelta | None,
     failed_for: timedelta | None,
+    cancelled_for: timedelta | None,
     worker: str | None,
     *,
     dry_run: bool,
@@ -146,62 +155,73 @@ def prune(
 
     By default these are the jobs beyond the retention of the application.
     """
-    if succeeded_for is None and failed_for is None:
-        retention = session.config.retention
-        succeeded_for, failed_for = retention.succeeded, retention.failed
-    if succeeded_for is None and failed_for is None:
-        raise CommandError(
-            "expected --succeeded-for or --failed-for: the application keeps all jobs"
-        )
+    asked: Mapping[_Ended, timedelta | None] = {
+        "succeeded": succeeded_for,
+        "failed": failed_for,
+        "cancelled": cancelled_for,
+    }
+    ages = _ages(session.config.retention, asked)
     if worker is not None:
         _check_worker(session, worker)
-    ages = succeeded_for, failed_for
     if dry_run:
-        count = session.run(lambda admin: _count_older(admin, worker, *ages))
-        preview_count("would_delete", "would delete", count, with_json=with_json)
+        found = session.run(lambda client: _count_older(client, worker, ages))
+        preview_count("would_delete", "would delete", found, with_json=with_json)
         return
     of_worker = "" if worker is None else f" of worker {worker}"
-    confirm(f"Delete for ever the jobs{of_worker} that {_older(*ages)}?", yes=yes)
+    confirm(f"Delete for ever the jobs{of_worker} that {_older(ages)}?", yes=yes)
 
-    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
-        return await admin.prune(
-            name=worker, succeeded_for=succeeded_for, failed_for=failed_for, progress=progress
+    async def work(client: bgjobs.Client, progress: Progress) -> int:
+        return await client.admin.prune(
+            name=worker,
+            succeeded_for=ages.get("succeeded"),
+            failed_for=ages.get("failed"),
+            cancelled_for=ages.get("cancelled"),
+            progress=progress,
         )
 
     change_many(session, "deleting", "deleted", work, None, with_json=with_json)
 
 
+def _ages(retention: bgjobs.Retention, asked: Mapping[_Ended, timedelta | None]) -> _Ages:
+    """Return how long ago jobs of each state must have ended, for those that are deleted."""
+    kept: Mapping[_Ended, timedelta | None] = {
+        "succeeded": retention.succeeded,
+        "failed": retention.failed,
+        "cancelled": retention.cancelled,
+    }
+    chosen = asked if any(age is not None for age in asked.values()) else kept
+    ages: _Ages = {state: age for state, age in chosen.items() if age is not None}
+    if not ages:
+        raise CommandError(
+            "expected --succeeded-for, --failed-for or --cancelled-for: the application keeps "
+            "all jobs"
+        )
+    return ages
+
+
 def _check_worker(session: CommandSession, worker: str) -> None:
-    async def count_ended(admin: bgjobs.Admin) -> int:
-        counts = await admin.count([worker], at_most=1)
-        return counts.succeeded + counts.failed
+    async def count_ended(client: bgjobs.Client) -> int:
+        counts = await client.count([worker], at_most=1)
+        return counts.succeeded + counts.failed + counts.cancelled
 
     check_worker_or_jobs(session.config, worker, session.run(count_ended))
 
 
-def _older(succeeded_for: timedelta | None, failed_for: timedelta | None) -> str:
+def _older(ages: _Ages) -> str:
     parts = [
-        f"{verb} more than {short_duration(age)} ago"
-        for verb, age in (("succeeded", succeeded_for), ("failed", failed_for))
-        if age is not None
+        f"{_VERBS[state]} more than {short_duration(age)} ago" for state, age in ages.items()
     ]
     return " or ".join(parts)
 
 
-async def _count_older(
-    admin: bgjobs.Admin,
-    worker: str | None,
-    succeeded_for: timedelta | None,
-    failed_for: timedelta | None,
-) -> Count:
+async def _count_older(client: bgjobs.Client, worker: str | None, ages: _Ages) -> Count:
     found = 0
-    if succeeded_for is not None:
-        found += await count_read(admin, "succeeded", _is_older(succeeded_for), worker)
-    if failed_for is not None:
-        found += await count_read(admin, "failed", _is_older(failed_for), worker)
+    for state, age in ages.items():
+        wanted = bgjobs.JobFilter(state, name=worker)
+        found += await count_read(client, wanted, _is_older(age))
     return Count(min(found, COUNT_LIMIT), "ended job")
 
 
-def _is_older(age: timedelta) -> Callable[[AnyJob], bool]:
+def _is_older(age: timedelta) -> Callable[[bgjobs.AnyJob], bool]:
     limit = datetime.now(UTC) - age
     return lambda job: state_time(job) < limit

@@ -3,8 +3,7 @@
 import inspect
 import json
 import sys
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -15,8 +14,7 @@ from bgjobs.cli.names import check_worker, complete_workers
 from bgjobs.cli.options import PRIORITY, at_option, delay_option, json_option
 from bgjobs.cli.output import as_json, terminal
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.states import AnyJob, state_of
-from bgjobs.errors import DuplicateJobError, UnknownJobError
+from bgjobs.errors import DuplicateJobError
 
 _ARRAY = "a JSON array such as '[\"Ada\", 3]'"
 _OBJECT = 'a JSON object such as \'{"name": "Ada"}\''
@@ -68,27 +66,29 @@ def enqueue(
         _object("--kwargs", _text(kwargs)),
     )
     wanted = _with_options(plain, delay, at, priority, unique)
-    job, is_new = session.run(lambda admin: _enqueue(admin, wanted))
+    job, is_new = session.run(lambda client: _enqueue(client, wanted))
     if with_json:
-        shown = as_json.job(job, state_of(job, datetime.now(UTC)))
-        terminal.json({**shown, "is_new": is_new})
+        terminal.json({**as_json.job(job), "is_new": is_new})
     elif is_new:
         terminal.line(f"enqueued {job.id}")
     else:
         terminal.line(f"nothing was enqueued: job {job.id} has this key")
 
 
-async def _enqueue(admin: bgjobs.Admin, wanted: bgjobs.JobRequest) -> tuple[AnyJob, bool]:
+async def _enqueue(
+    client: bgjobs.Client, wanted: bgjobs.JobRequest
+) -> tuple[bgjobs.AnyJob, bool]:
     """Enqueue a job, or find the job that has its unique key; return also whether it is new."""
     for _ in range(_TRIES):
         try:
-            return await admin.enqueue(wanted), True
+            return await client.enqueue(wanted), True
         except DuplicateJobError as error:
             if error.holder is None:  # only if two requests of one call have the same key
                 raise
-            with suppress(UnknownJobError):  # the other job was deleted meanwhile
-                return await admin.get(error.holder), False
-    return await admin.enqueue(wanted), True
+            holder = await client.find(error.holder)
+            if holder is not None:  # otherwise it was deleted meanwhile
+                return holder, False
+    return await client.enqueue(wanted), True
 
 
 def _with_options(

@@ -7,13 +7,14 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
-from typing import BinaryIO, TextIO, TypeAlias, final
+from typing import BinaryIO, Literal, TextIO, TypeAlias, final
 
 import click
 from attrs import frozen
 
 import bgjobs
 from bgjobs._core.text import visible_json
+from bgjobs.cli.commands.jobs.filters import Selection, selection_options
 from bgjobs.cli.commands.jobs.selection import (
     Progress,
     confirm,
@@ -21,31 +22,28 @@ from bgjobs.cli.commands.jobs.selection import (
     run_in_bulk,
 )
 from bgjobs.cli.errors import CommandError, ExitCode
-from bgjobs.cli.names import check_worker_or_jobs
+from bgjobs.cli.names import check_queue_or_jobs, check_worker_or_jobs
 from bgjobs.cli.options import (
     dry_run_option,
     json_option,
-    search_option,
-    worker_option,
     yes_option,
 )
 from bgjobs.cli.output import as_json, terminal
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.states import Count, FailedJobs, count_unreadable
+from bgjobs.cli.states import count
 
 WriteLine: TypeAlias = Callable[[str], object]
 """Writes one line of JSON."""
 
-_UNREADABLE_PAGE, _MAX_COLUMN = 5, 2**28
-"""Unreadable rows that are read at once, and characters of a column: they bound the memory."""
+_MAX_COLUMN = 2**28
+"""Characters of a column of an unreadable row: they bound the memory."""
 _MAX_LINE = 2**23
 """Characters of a line that are read. It is more than an import accepts."""
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
-@worker_option
-@search_option
+@selection_options()
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option(
     "--unreadable", is_flag=True, help="Stored rows that are no jobs, to inspect them."
@@ -54,8 +52,7 @@ _MAX_LINE = 2**23
 def export(
     session: CommandSession,
     file: Path | None,
-    worker: str | None,
-    search: str | None,
+    selection: Selection,
     *,
     force: bool,
     unreadable: bool,
@@ -64,27 +61,30 @@ def export(
 
     The lines contain the payloads of the jobs.
     """
-    if unreadable and (worker or search):
-        raise CommandError("--unreadable goes without --worker and --search")
-    source = _UnreadableRows() if unreadable else _ExportedJobs(FailedJobs(worker, search))
-    count = session.run(source.count)
-    check_worker_or_jobs(session.config, worker, count.least)
+    source = (
+        _UnreadableRows(selection.of("unreadable"))
+        if unreadable
+        else _ExportedJobs(selection.of("failed"))
+    )
+    found = session.run(lambda client: count(client, source.wanted))
+    check_worker_or_jobs(session.config, selection.name, found.least)
+    check_queue_or_jobs(session.config, selection.queue, found.least)
     if file is None:
         write = partial(terminal.json_line, out=terminal.stdout())
-        _export(session, source, count.exactly, write, "the rest was not written")
+        _export(session, source, found.exactly, write, "the rest was not written")
         return
     with _private_file(file, replace=force) as stream:
         rest = f"{file} is unchanged"
-        done = _export(session, source, count.exactly, _writer(stream), rest)
+        done = _export(session, source, found.exactly, _writer(stream), rest)
     terminal.note(f"exported {done:,} to {file}")
 
 
 def _export(
     session: CommandSession, source: "_Source", total: int | None, write: WriteLine, rest: str
 ) -> int:
-    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
+    async def work(client: bgjobs.Client, progress: Progress) -> int:
         done = 0
-        async for line in source.lines(admin):
+        async for line in source.lines(client):
             write(line.rstrip())
             done += 1
             progress(done)
@@ -98,13 +98,10 @@ def _export(
 class _ExportedJobs:
     """Failed jobs in the format that import reads."""
 
-    selected: FailedJobs
+    wanted: bgjobs.JobFilter[Literal["failed"]]
 
-    async def count(self, admin: bgjobs.Admin) -> Count:
-        return await self.selected.count(admin)
-
-    def lines(self, admin: bgjobs.Admin) -> AsyncIterator[str]:
-        return admin.export_failed(name=self.selected.worker, search=self.selected.search)
+    def lines(self, client: bgjobs.Client) -> AsyncIterator[str]:
+        return client.admin.export_failed(self.wanted)
 
 
 @final
@@ -112,14 +109,15 @@ class _ExportedJobs:
 class _UnreadableRows:
     """Rows that are no jobs, with their whole columns."""
 
-    async def count(self, admin: bgjobs.Admin) -> Count:
-        return await count_unreadable(admin)
+    wanted: bgjobs.JobFilter[Literal["unreadable"]]
 
-    async def lines(self, admin: bgjobs.Admin) -> AsyncIterator[str]:
-        page = bgjobs.Page(_UNREADABLE_PAGE)
-        while found := await admin.unreadable(page, longest=_MAX_COLUMN):
-            for one in found:
-                yield json.dumps(as_json.unreadable(one, with_payload=True))
+    async def lines(self, client: bgjobs.Client) -> AsyncIterator[str]:
+        page = bgjobs.Page()
+        while found := await client.list(self.wanted, page):
+            for one in found:  # one whole row at a time, as each may be large
+                whole = await client.admin.find_unreadable(one.id, longest=_MAX_COLUMN)
+                if whole is not None:  # otherwise it was deleted meanwhile
+                    yield json.dumps(as_json.unreadable(whole, with_payload=True))
             page = page.behind(found)
 
 
@@ -217,8 +215,8 @@ def import_jobs(
     confirm(f"Import {what}?", yes=yes)
     lines = _CountedLines(file)
 
-    async def work(admin: bgjobs.Admin, progress: Progress) -> bgjobs.Imported:
-        return await admin.import_failed(
+    async def work(client: bgjobs.Client, progress: Progress) -> bgjobs.Imported:
+        return await client.admin.import_failed(
             lines, skip_bad=skip_bad, progress=lambda _: progress(lines.count)
         )
 

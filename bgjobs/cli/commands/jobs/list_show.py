@@ -1,9 +1,9 @@
 """`bgjobs jobs list` and `show`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import final
+from typing import Any, final
 from uuid import UUID
 
 import click
@@ -12,30 +12,33 @@ from rich.console import RenderableType
 from rich.text import Text
 
 import bgjobs
-from bgjobs._core.timeline import timeline
+from bgjobs.cli.commands.jobs.filters import Selection, selection_options
 from bgjobs.cli.errors import CommandError
-from bgjobs.cli.names import check_worker_or_jobs, resolve_ids, short_ids
-from bgjobs.cli.options import (
-    job_id,
-    json_option,
-    key_value,
-    list_position,
-    search_option,
-    worker_option,
+from bgjobs.cli.names import (
+    check_queue_or_jobs,
+    check_worker_or_jobs,
+    resolve_ids,
+    short_ids,
 )
+from bgjobs.cli.options import job_id, json_option, list_position
 from bgjobs.cli.output import as_json, tables, terminal
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.states import AnyJob, State, last_error, state_of
-from bgjobs.errors import UnreadableJobError
+from bgjobs.cli.states import Row, find, last_error, noun_of
 
-_STATES: Mapping[State, str] = {
+_STATES: Mapping[bgjobs.State, str] = {
     "running": "Jobs that are running.",
     "waiting": "Jobs that are due and wait to run.",
     "delayed": "Jobs that are due later.",
     "failed": "Jobs that failed and will not be retried.",
+    "cancelled": "Jobs that an operator cancelled.",
     "succeeded": "Jobs that succeeded.",
+    "unreadable": "Stored rows that are no jobs.",
 }
-_DEFAULT_STATES: tuple[State, ...] = ("running", "failed", "waiting", "delayed")
+_DEFAULT_STATES: Sequence[bgjobs.State] = ("running", "failed", "waiting", "delayed")
+_SEARCHED: Sequence[bgjobs.State] = ("failed",)
+"""The default states with --search."""
+_RESERVED: Sequence[bgjobs.State] = ("running", "failed")
+"""The default states with --queue."""
 
 
 def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
@@ -49,16 +52,7 @@ def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
 
 @click.command("list")
 @_state_options
-@worker_option
-@search_option
-@click.option(
-    "--metadata",
-    "metadata",
-    type=key_value,
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Only jobs with this metadata; may be repeated. No index helps, so it may be slow.",
-)
+@selection_options()
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -67,71 +61,61 @@ def _state_options(command: "click.decorators.FC") -> "click.decorators.FC":
     help="At most this many jobs of each state.",
 )
 @click.option("--after", type=list_position, metavar="ID", help="Begin after this job.")
-@click.option("--unreadable", is_flag=True, help="Stored rows that are no jobs.")
 @json_option
 @pass_session
 def list_jobs(
     session: CommandSession,
-    states: tuple[State, ...],
-    worker: str | None,
-    search: str | None,
-    metadata: tuple[tuple[str, str], ...],
+    states: tuple[bgjobs.State, ...],
+    selection: Selection,
     limit: int,
     after: str | None,
     *,
-    unreadable: bool,
     with_json: bool,
 ) -> None:
-    """List jobs, by default those of all states but succeeded.
+    """List jobs, by default the running, failed, waiting and delayed ones.
 
-    Failed and succeeded jobs are listed newest first, the others oldest first.
+    Running, waiting and delayed jobs are listed oldest first, the others newest first. No index
+    finds a queue, metadata or a time: 10,000 jobs of each state are looked at then.
     """
-    if unreadable:
-        if states or worker or search or metadata:
-            raise CommandError("--unreadable goes with --limit, --after and --json alone")
-        _list_unreadable(session, _page(session, limit, after), with_json=with_json)
-        return
-    wanted = _wanted(states, search, after)
+    wanted = [selection.of(state) for state in _wanted(states, selection, after)]
     page = _page(session, limit, after)
-    found = _List()
+    found = _List(page, is_searched=selection.is_narrowed)
     # Decided here, because `session.run` redirects stdout.
     is_drawn = terminal.is_drawn() and not with_json
 
-    async def read(admin: bgjobs.Admin) -> None:
-        for state in wanted:
-            listed = await admin.list(
-                state, name=worker, search=search, metadata=dict(metadata), page=page
-            )
-            found.add(state, listed, page)
+    async def read(client: bgjobs.Client) -> None:
+        for one in wanted:
+            found.pages[one.state] = await client.list(one, page)
         if is_drawn:
-            found.ids = await short_ids(admin, [job.id for _, job in found.jobs])
+            found.ids = await short_ids(client, [row.id for row in found.rows])
 
     session.run(read)
-    check_worker_or_jobs(session.config, worker, len(found.jobs))
+    count = len(found.rows)
+    check_worker_or_jobs(session.config, selection.name, count)
+    check_queue_or_jobs(session.config, selection.queue, count)
     if with_json:
-        terminal.json([as_json.job(job, state) for state, job in found.jobs])
-    elif found.jobs:
-        found.draw()
+        terminal.json([as_json.row(row) for row in found.rows])
     else:
-        terminal.note(f"no job is {' or '.join(wanted)}")
+        found.draw()
+    for note in found.notes():
+        terminal.note(note)
 
 
-def _wanted(states: Sequence[State], search: str | None, after: str | None) -> Sequence[State]:
-    if search is not None:
-        if set(states) - {"failed"}:
-            raise CommandError(
-                "--search looks in the errors of failed jobs, not at other states"
-            )
+def _wanted(
+    states: Sequence[bgjobs.State], selection: Selection, after: str | None
+) -> Sequence[bgjobs.State]:
+    if selection.search is not None:
         if after is not None and "@" not in after:
             raise CommandError(
                 "--after of a search: expected a position that jobs list has shown, found an id"
             )
-        return ("failed",)
-    if after is not None and len(states) != 1:
+        return tuple(dict.fromkeys(states)) or _SEARCHED
+    if after is not None and len(set(states)) != 1:
         raise CommandError(
             "--after continues the list of one state: add its option, such as --failed"
         )
-    return tuple(dict.fromkeys(states)) or _DEFAULT_STATES
+    default = _DEFAULT_STATES if selection.queue is None else _RESERVED
+    return tuple(dict.fromkeys(states)) or default
 
 
 def _page(session: CommandSession, limit: int, after: str | None) -> bgjobs.Page:
@@ -145,46 +129,47 @@ def _page(session: CommandSession, limit: int, after: str | None) -> bgjobs.Page
 @final
 @define
 class _List:
-    """Jobs of several states, and where the list of each state continues."""
+    """One page of each of several states."""
 
-    jobs: list[tuple[State, AnyJob]] = field(factory=list[tuple[State, AnyJob]])
-    next_pages: dict[State, object] = field(factory=dict[State, object])
+    page: bgjobs.Page
+    is_searched: bool = field(kw_only=True)
+    """Whether rows were left out that have the state, but not other properties."""
+    pages: dict[bgjobs.State, bgjobs.Listing[Any]] = field(
+        factory=dict[bgjobs.State, bgjobs.Listing[Any]]
+    )
     ids: Mapping[UUID, str] = field(factory=dict[UUID, str])
     """The short forms of ids, for people."""
 
-    def add(self, state: State, jobs: Sequence[AnyJob], page: bgjobs.Page) -> None:
-        """Add a page of the jobs of a state; if it is full, the list may continue after it."""
-        self.jobs.extend((state, job) for job in jobs)
-        if len(jobs) == page.limit:
-            self.next_pages[state] = page.behind(jobs).after
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows of all states."""
+        return [row for page in self.pages.values() for row in page]
 
     def draw(self) -> None:
-        """Draw the jobs, and note how to list more of them."""
-        terminal.draw(tables.jobs(self.jobs, datetime.now(UTC), self.ids))
-        for state, after in self.next_pages.items():
-            terminal.note(f"more {state} jobs: --{state} --after {after}")
+        """Draw the rows, or note that there are none."""
+        now = datetime.now(UTC)
+        apart = [one for one in self.rows if isinstance(one, bgjobs.UnreadableJob)]
+        jobs = [one for one in self.rows if not isinstance(one, bgjobs.UnreadableJob)]
+        parts: list[RenderableType] = [tables.jobs(jobs, now, self.ids)] if jobs else []
+        parts += [tables.unreadable(apart, now, self.ids)] if apart else []
+        ended = [state for state, page in self.pages.items() if page.after is None]
+        if parts:
+            terminal.draw(tables.stacked(*parts))
+        elif ended:
+            terminal.note(f"no job is {' or '.join(ended)}")
 
-
-def _list_unreadable(session: CommandSession, page: bgjobs.Page, *, with_json: bool) -> None:
-    ids: dict[UUID, str] = {}
-    # Decided here, because `session.run` redirects stdout.
-    is_drawn = terminal.is_drawn() and not with_json
-
-    async def read(admin: bgjobs.Admin) -> Sequence[bgjobs.UnreadableJob]:
-        found = await admin.unreadable(page)
-        if is_drawn:
-            ids.update(await short_ids(admin, [one.id for one in found]))
-        return found
-
-    found = session.run(read)
-    if with_json:
-        terminal.json([as_json.unreadable(one) for one in found])
-    elif not found:
-        terminal.note("no stored row is unreadable")
-    else:
-        terminal.draw(tables.unreadable(found, datetime.now(UTC), ids))
-        if len(found) == page.limit:
-            terminal.note(f"more unreadable rows: --unreadable --after {found[-1].id}")
+    def notes(self) -> Iterator[str]:
+        """Yield how to list more rows, for each state that has more."""
+        for state, page in self.pages.items():
+            if page.after is None:
+                continue
+            more = f"--{state} --after {page.after}"
+            if self.is_searched and len(page) < self.page.limit:
+                what = "first" if self.page.after is None else "next"
+                matches = {0: "no match", 1: "1 match"}.get(len(page), f"{len(page)} matches")
+                yield f"{matches} among the {what} 10,000 {noun_of(state)}s; more: {more}"
+            else:
+                yield f"more {noun_of(state)}s: {more}"
 
 
 @click.command()
@@ -193,27 +178,38 @@ def _list_unreadable(session: CommandSession, page: bgjobs.Page, *, with_json: b
 @json_option
 @pass_session
 def show(session: CommandSession, text: str, *, with_payload: bool, with_json: bool) -> None:
-    """Show one job: its state, its timeline and its last error."""
+    """Show one job: its state, its timeline and its last error.
+
+    The timeline has each reservation with its queue and node and how it ended, and who
+    cancelled and retried the job.
+    """
     [wanted] = resolve_ids(session, [text])
-    try:
-        job = session.run(lambda admin: admin.get(wanted))
-    except UnreadableJobError as error:
-        _show_unreadable(
-            error.job, session.zone, with_payload=with_payload, with_json=with_json
-        )
-        return
-    if with_json:
-        state = state_of(job, datetime.now(UTC))
-        terminal.json(as_json.whole_job(job, state, timeline(job), with_payload=with_payload))
-        return
-    _draw_job(job, session.zone, with_payload=with_payload)
+
+    async def read(client: bgjobs.Client) -> tuple[Row, Sequence[bgjobs.TimelineEntry]]:
+        found = await find(client, wanted)
+        if isinstance(found, bgjobs.UnreadableJob):
+            return found, ()
+        return found, await client.timeline(found)
+
+    found, entries = session.run(read)
+    if isinstance(found, bgjobs.UnreadableJob):
+        _show_unreadable(found, session.zone, with_payload=with_payload, with_json=with_json)
+    elif with_json:
+        terminal.json(as_json.whole_job(found, entries, with_payload=with_payload))
+    else:
+        _draw_job(found, entries, session.zone, with_payload=with_payload)
 
 
-def _draw_job(job: AnyJob, zone: tzinfo | None, *, with_payload: bool) -> None:
-    now = datetime.now(UTC)
+def _draw_job(
+    job: bgjobs.AnyJob,
+    entries: Sequence[bgjobs.TimelineEntry],
+    zone: tzinfo | None,
+    *,
+    with_payload: bool,
+) -> None:
     parts: list[RenderableType] = [
-        tables.job(job, state_of(job, now), now, zone),
-        tables.timeline(timeline(job), zone),
+        tables.job(job, datetime.now(UTC), zone),
+        tables.timeline(entries, zone),
     ]
     error = last_error(job)
     terminal.draw(tables.stacked(*parts, *([tables.trace(error)] if error else [])))

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import click
 
 import bgjobs
+from bgjobs.cli.commands.jobs.filters import Selection, selection_options
 from bgjobs.cli.commands.jobs.selection import (
     Changed,
     Progress,
@@ -18,22 +20,20 @@ from bgjobs.cli.commands.jobs.selection import (
     preview_ids,
 )
 from bgjobs.cli.errors import CommandError
-from bgjobs.cli.names import check_worker_or_jobs, resolve_ids
+from bgjobs.cli.names import check_queue_or_jobs, check_worker_or_jobs, resolve_ids
 from bgjobs.cli.options import (
     PRIORITY,
     at_option,
+    by_option,
     delay_option,
     dry_run_option,
     ids_argument,
     job_id,
     json_option,
-    search_option,
-    timestamp,
-    worker_option,
     yes_option,
 )
 from bgjobs.cli.session import CommandSession, pass_session
-from bgjobs.cli.states import COUNT_LIMIT, UNREADABLE, Count, FailedJobs
+from bgjobs.cli.states import count
 
 
 @click.command()
@@ -41,11 +41,9 @@ from bgjobs.cli.states import COUNT_LIMIT, UNREADABLE, Count, FailedJobs
 @click.option(
     "--all", "all_of_them", is_flag=True, help="All failed jobs, or those that you select."
 )
-@worker_option
-@search_option
-@click.option(
-    "--before", type=timestamp, metavar="TIME", help="Only jobs that failed before this time."
-)
+@click.option("--cancelled", is_flag=True, help="With --all: cancelled jobs, not failed ones.")
+@selection_options()
+@by_option
 @dry_run_option
 @yes_option
 @json_option
@@ -53,70 +51,78 @@ from bgjobs.cli.states import COUNT_LIMIT, UNREADABLE, Count, FailedJobs
 def retry(
     session: CommandSession,
     job_ids: tuple[str, ...],
-    worker: str | None,
-    search: str | None,
-    before: datetime | None,
+    selection: Selection,
+    by: str | None,
     *,
     all_of_them: bool,
+    cancelled: bool,
     dry_run: bool,
     yes: bool,
     with_json: bool,
 ) -> None:
-    """Retry failed jobs now, with a full retry budget."""
-    selected = FailedJobs(worker, search, before)
-    check_selection(job_ids, all_of_them=all_of_them, is_narrowed=selected.is_narrowed)
+    """Retry failed and cancelled jobs now, with a full retry budget."""
+    is_narrowed = selection.is_narrowed or cancelled
+    check_selection(job_ids, all_of_them=all_of_them, is_narrowed=is_narrowed)
     if job_ids:
         ids = resolve_ids(session, job_ids)
-        _retry_ids(session, ids, dry_run=dry_run, with_json=with_json)
+        _retry_ids(session, ids, by, dry_run=dry_run, with_json=with_json)
     else:
-        _retry_all(session, selected, dry_run=dry_run, yes=yes, with_json=with_json)
+        wanted = selection.of("cancelled" if cancelled else "failed")
+        _retry_all(session, wanted, by, dry_run=dry_run, yes=yes, with_json=with_json)
 
 
 def _retry_ids(
-    session: CommandSession, ids: Sequence[UUID], *, dry_run: bool, with_json: bool
+    session: CommandSession,
+    ids: Sequence[UUID],
+    by: str | None,
+    *,
+    dry_run: bool,
+    with_json: bool,
 ) -> None:
     if dry_run:
-        preview_ids(session, ids, ["failed", UNREADABLE], with_json=with_json)
+        preview_ids(session, ids, ("failed", "cancelled", "unreadable"), with_json=with_json)
         return
 
     async def change(admin: bgjobs.Admin) -> Changed:
-        return {"retried": await admin.retry(*ids)}
+        return {"retried": await admin.retry(*ids, by=by)}
 
-    reasons: dict[bgjobs.State, str] = {"failed": "another job has its unique key"}
+    taken = "another job has its unique key"
+    reasons: dict[bgjobs.State, str] = {"failed": taken, "cancelled": taken}
     change_ids(session, ids, change, reasons, with_json=with_json)
 
 
 def _retry_all(
-    session: CommandSession, selected: FailedJobs, *, dry_run: bool, yes: bool, with_json: bool
+    session: CommandSession,
+    wanted: bgjobs.JobFilter[Literal["failed", "cancelled"]],
+    by: str | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+    with_json: bool,
 ) -> None:
-    count = session.run(selected.count)
-    check_worker_or_jobs(session.config, selected.worker, count.least)
+    found = session.run(lambda client: count(client, wanted))
+    check_worker_or_jobs(session.config, wanted.name, found.least)
+    check_queue_or_jobs(session.config, wanted.queue, found.least)
     if dry_run:
-        preview_count("would_retry", "would retry", count, with_json=with_json)
+        preview_count("would_retry", "would retry", found, with_json=with_json)
         return
-    if count.least:
-        confirm(f"Retry {count}?", yes=yes)
+    if found.least:
+        confirm(f"Retry {found}?", yes=yes)
 
-    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
-        return await admin.retry_failed(
-            name=selected.worker,
-            search=selected.search,
-            before=selected.before,
-            progress=progress,
-        )
+    async def work(client: bgjobs.Client, progress: Progress) -> int:
+        return await client.admin.retry_all(wanted, by=by, progress=progress)
 
-    change_many(session, "retrying", "retried", work, count, with_json=with_json)
+    change_many(session, "retrying", "retried", work, found, with_json=with_json)
 
 
 @click.command()
 @ids_argument
 @click.option(
-    "--all", "all_of_them", is_flag=True, help="All waiting jobs, or those of --worker."
+    "--all", "all_of_them", is_flag=True, help="All waiting jobs, or those that you select."
 )
-@worker_option
-@click.option(
-    "--reason", default="by hand", show_default=True, help="Stored as the error of the job."
-)
+@selection_options("name", "metadata", "before", "after")
+@click.option("--reason", default="by hand", show_default=True, help="Stored with the job.")
+@by_option
 @dry_run_option
 @yes_option
 @json_option
@@ -124,8 +130,9 @@ def _retry_all(
 def cancel(
     session: CommandSession,
     job_ids: tuple[str, ...],
-    worker: str | None,
+    selection: Selection,
     reason: str,
+    by: str | None,
     *,
     all_of_them: bool,
     dry_run: bool,
@@ -134,27 +141,36 @@ def cancel(
 ) -> None:
     """Cancel waiting and running jobs.
 
-    Waiting jobs fail at once. Running jobs are cancelled in the process that runs them.
+    Waiting jobs end at once, as cancelled. Running jobs are cancelled in the process that runs
+    them. With --all, waiting and delayed jobs are cancelled.
     """
     if not reason.strip():
         raise CommandError("--reason: expected a text, found an empty one")
-    check_selection(job_ids, all_of_them=all_of_them, is_narrowed=worker is not None)
+    check_selection(job_ids, all_of_them=all_of_them, is_narrowed=selection.is_narrowed)
     if job_ids:
         ids = resolve_ids(session, job_ids)
-        _cancel_ids(session, ids, reason, dry_run=dry_run, with_json=with_json)
+        _cancel_ids(session, ids, reason, by, dry_run=dry_run, with_json=with_json)
     else:
-        _cancel_all(session, worker, reason, dry_run=dry_run, yes=yes, with_json=with_json)
+        _cancel_all(
+            session, selection, reason, by, dry_run=dry_run, yes=yes, with_json=with_json
+        )
 
 
 def _cancel_ids(
-    session: CommandSession, ids: Sequence[UUID], reason: str, *, dry_run: bool, with_json: bool
+    session: CommandSession,
+    ids: Sequence[UUID],
+    reason: str,
+    by: str | None,
+    *,
+    dry_run: bool,
+    with_json: bool,
 ) -> None:
     if dry_run:
         preview_ids(session, ids, ("waiting", "delayed", "running"), with_json=with_json)
         return
 
     async def change(admin: bgjobs.Admin) -> Changed:
-        found = await admin.cancel(*ids, reason=reason)
+        found = await admin.cancel(*ids, reason=reason, by=by)
         return {"cancelled": found.ended, "asked": found.asked}
 
     change_ids(session, ids, change, with_json=with_json)
@@ -162,29 +178,36 @@ def _cancel_ids(
 
 def _cancel_all(
     session: CommandSession,
-    worker: str | None,
+    selection: Selection,
     reason: str,
+    by: str | None,
     *,
     dry_run: bool,
     yes: bool,
     with_json: bool,
 ) -> None:
-    async def count_waiting(admin: bgjobs.Admin) -> Count:
-        names = None if worker is None else [worker]
-        counts = await admin.count(names, at_most=COUNT_LIMIT)
-        return Count(min(counts.waiting + counts.delayed, COUNT_LIMIT), "waiting job")
+    # In this order: a delayed job may become due meanwhile.
+    wanted: Sequence[bgjobs.JobFilter[Literal["waiting", "delayed"]]]
+    wanted = [selection.of("delayed"), selection.of("waiting")]
 
-    async def work(admin: bgjobs.Admin, progress: Progress) -> int:
-        return await admin.cancel_waiting(name=worker, reason=reason, progress=progress)
+    async def work(client: bgjobs.Client, progress: Progress) -> int:
+        done = 0
 
-    count = session.run(count_waiting)
-    check_worker_or_jobs(session.config, worker, count.least)
+        def add(more: int) -> None:
+            progress(done + more)
+
+        for one in wanted:
+            done += await client.admin.cancel_all(one, reason=reason, by=by, progress=add)
+        return done
+
+    found = session.run(lambda client: count(client, *wanted))
+    check_worker_or_jobs(session.config, selection.name, found.least)
     if dry_run:
-        preview_count("would_cancel", "would cancel", count, with_json=with_json)
+        preview_count("would_cancel", "would cancel", found, with_json=with_json)
         return
-    if count.least:
-        confirm(f"Cancel {count}?", yes=yes)
-    change_many(session, "cancelling", "cancelled", work, count, with_json=with_json)
+    if found.least:
+        confirm(f"Cancel {found}?", yes=yes)
+    change_many(session, "cancelling", "cancelled", work, found, with_json=with_json)
 
 
 @click.command()

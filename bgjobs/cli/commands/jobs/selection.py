@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NoReturn, TypeAlias, TypeVar, final
 from uuid import UUID
 
@@ -14,8 +13,8 @@ from bgjobs import events
 from bgjobs.cli.errors import CommandError, ExitCode
 from bgjobs.cli.output import terminal
 from bgjobs.cli.session import CommandSession
-from bgjobs.cli.states import UNREADABLE, Count, State, state_of
-from bgjobs.errors import UnknownJobError, UnreadableJobError
+from bgjobs.cli.states import Count, find
+from bgjobs.errors import UnknownJobError
 
 T = TypeVar("T")
 Progress: TypeAlias = Callable[[int], None]
@@ -27,12 +26,13 @@ _REFUSALS_SHOWN = 20
 """Refusals that are shown with their reason; the others are only counted."""
 _REFUSALS_KEPT = 1_000
 _WORDS = {"asked": "asked the process that runs it to cancel"}
-_REASONS: Mapping[State, str] = {
+_REASONS: Mapping[bgjobs.State, str] = {
     "waiting": "it is waiting",
     "delayed": "it is delayed",
     "running": "it is running",
     "succeeded": "it has succeeded",
     "failed": "it has failed",
+    "cancelled": "it was cancelled",
 }
 
 
@@ -66,14 +66,14 @@ def preview_count(key: str, text: str, count: Count, *, with_json: bool) -> None
 def preview_ids(
     session: CommandSession,
     ids: Sequence[UUID],
-    changeable: Collection[str],
+    changeable: Collection[bgjobs.State],
     *,
     with_json: bool,
 ) -> None:
     """Show which of these jobs would be changed, which are those in a changeable state."""
 
-    async def read(admin: bgjobs.Admin) -> list[tuple[UUID, str]]:
-        return [(one, await _state(admin, one)) for one in ids]
+    async def read(client: bgjobs.Client) -> list[tuple[UUID, bgjobs.State]]:
+        return [(one, (await find(client, one)).state) for one in ids]
 
     states = session.run(read)
     if with_json:
@@ -85,18 +85,11 @@ def preview_ids(
         terminal.line(f"{verb} {one}: {state}")
 
 
-async def _state(admin: bgjobs.Admin, job_id: UUID) -> str:
-    try:
-        return state_of(await admin.get(job_id), datetime.now(UTC))
-    except UnreadableJobError:
-        return UNREADABLE
-
-
 def change_ids(
     session: CommandSession,
     ids: Sequence[UUID],
     change: Callable[[bgjobs.Admin], Awaitable[Changed]],
-    reasons: Mapping[State, str] | None = None,
+    reasons: Mapping[bgjobs.State, str] | None = None,
     *,
     with_json: bool,
 ) -> NoReturn:
@@ -111,12 +104,12 @@ def change_ids(
     """
     refusals = Refusals()
 
-    async def work(admin: bgjobs.Admin) -> _Report:
-        changed = await change(admin)
+    async def work(client: bgjobs.Client) -> _Report:
+        changed = await change(client.admin)
         handled = {one for done in changed.values() for one in done}
-        why: Mapping[State, str] = {**_REASONS, **(reasons or {})}
+        why: Mapping[bgjobs.State, str] = {**_REASONS, **(reasons or {})}
         refused = {
-            one: refusals.reasons.get(one) or await _reason(admin, one, why)
+            one: refusals.reasons.get(one) or await _reason(client, one, why)
             for one in ids
             if one not in handled
         }
@@ -125,18 +118,19 @@ def change_ids(
     session.run(work, refusals).end(with_json=with_json)
 
 
-async def _reason(admin: bgjobs.Admin, job_id: UUID, reasons: Mapping[State, str]) -> str:
+async def _reason(
+    client: bgjobs.Client, job_id: UUID, reasons: Mapping[bgjobs.State, str]
+) -> str:
     try:
-        job = await admin.get(job_id)
+        job = await find(client, job_id)
     except UnknownJobError:
         return ""
-    except UnreadableJobError as error:
-        return f"its row cannot be read: {error.job.reason}"
-    state = state_of(job, datetime.now(UTC))
-    if job.occurrence is not None and state in ("waiting", "delayed"):
+    if isinstance(job, bgjobs.UnreadableJob):
+        return f"its row cannot be read: {job.reason}"
+    if job.occurrence is not None and job.state in ("waiting", "delayed"):
         name = job.occurrence.recurrence.name
         return f"schedule {name} has planned it: pause or trigger the schedule instead"
-    return reasons[state]
+    return reasons[job.state]
 
 
 @final
@@ -172,7 +166,7 @@ def change_many(
     session: CommandSession,
     title: str,
     done_word: str,
-    work: Callable[[bgjobs.Admin, Progress], Awaitable[int]],
+    work: Callable[[bgjobs.Client, Progress], Awaitable[int]],
     count: Count | None,
     *,
     with_json: bool,
@@ -204,7 +198,7 @@ def run_in_bulk(
     session: CommandSession,
     title: str,
     total: int | None,
-    work: Callable[[bgjobs.Admin, Progress], Awaitable[T]],
+    work: Callable[[bgjobs.Client, Progress], Awaitable[T]],
     *listeners: bgjobs.Listener,
     rest: str = "the batch under way may be done, the rest is unchanged",
 ) -> T:
@@ -222,7 +216,7 @@ def run_in_bulk(
                 so_far = done
                 show(done)
 
-            return session.run(lambda admin: work(admin, progress), *listeners)
+            return session.run(lambda client: work(client, progress), *listeners)
     except KeyboardInterrupt:
         raise CommandError(
             f"interrupted after {so_far:,}; {rest}", ExitCode.INTERRUPTED

@@ -1,5 +1,5 @@
 -- name: count
--- Waiting, delayed, running, succeeded and failed jobs, each count up to a limit.
+-- Waiting, delayed, running, succeeded, failed and cancelled jobs, each count up to a limit.
 --
 -- `names` and `levels` read one row of the index `jobs_ready` for each name and priority (a loose index
 -- scan, https://wiki.postgresql.org/wiki/Loose_indexscan), and due and delayed jobs are counted within
@@ -91,6 +91,18 @@ select
             union all
             select from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
                 select from {jobs_failed} as job where job.name = asked.name
+                order by job.id
+                limit %(at_most)s
+            ) as named
+            limit %(at_most)s
+        ) as counted
+    ),
+    (
+        select count(*) from (
+            select from {jobs_cancelled} where %(names)s::text[] is null
+            union all
+            select from pg_catalog.unnest(%(names)s::text[]) as asked (name) cross join lateral (
+                select from {jobs_cancelled} as job where job.name = asked.name
                 order by job.id
                 limit %(at_most)s
             ) as named

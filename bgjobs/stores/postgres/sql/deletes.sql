@@ -6,8 +6,8 @@ returning job.id;
 
 
 -- name: delete_ended
--- Both tables in one statement, so that a job that moves from one to the other is not missed. A job
--- that is live again stays.
+-- All tables in one statement, so that a job that moves from one to another is not missed. A job that
+-- is live again stays.
 with succeeded as (
     delete from {jobs_succeeded} as job
     where job.id = any(%(ids)s::uuid[])
@@ -22,10 +22,19 @@ with succeeded as (
             select live.id from {jobs} as live where live.id = any(%(ids)s::uuid[])
         ))
     returning job.id
+), cancelled as (
+    delete from {jobs_cancelled} as job
+    where job.id = any(%(ids)s::uuid[])
+        and job.id <> all(array(
+            select live.id from {jobs} as live where live.id = any(%(ids)s::uuid[])
+        ))
+    returning job.id
 )
 select id from succeeded
 union
-select id from failed;
+select id from failed
+union
+select id from cancelled;
 
 
 -- name: delete_unreadable
@@ -78,13 +87,25 @@ delete from {jobs_failed} where id = any(array(
 returning id;
 
 
+-- name: prune_cancelled
+delete from {jobs_cancelled} where id = any(array(
+    select id from {jobs_cancelled}
+    where cancelled_at < coalesce(%(now)s::timestamptz, now())
+        - %(kept_for)s::double precision * interval '1 microsecond'
+    order by cancelled_at
+    limit %(limit)s offset %(skip)s
+    for update skip locked
+))
+returning id;
+
+
 -- name: prune_worker_succeeded
 -- In the order of the index of this worker's jobs, which is that of their ids.
 delete from {jobs_succeeded} where id = any(array(
     select id from {jobs_succeeded}
     where name = %(name)s
         and succeeded_at < coalesce(%(now)s::timestamptz, now())
-            - %(succeeded_for)s::double precision * interval '1 microsecond'
+            - %(kept_for)s::double precision * interval '1 microsecond'
     order by id
     limit %(limit)s offset %(skip)s
     for update skip locked
@@ -97,9 +118,37 @@ delete from {jobs_failed} where id = any(array(
     select id from {jobs_failed}
     where name = %(name)s
         and failed_at < coalesce(%(now)s::timestamptz, now())
-            - %(failed_for)s::double precision * interval '1 microsecond'
+            - %(kept_for)s::double precision * interval '1 microsecond'
     order by id
     limit %(limit)s offset %(skip)s
     for update skip locked
 ))
 returning id;
+
+
+-- name: prune_worker_cancelled
+delete from {jobs_cancelled} where id = any(array(
+    select id from {jobs_cancelled}
+    where name = %(name)s
+        and cancelled_at < coalesce(%(now)s::timestamptz, now())
+            - %(kept_for)s::double precision * interval '1 microsecond'
+    order by id
+    limit %(limit)s offset %(skip)s
+    for update skip locked
+))
+returning id;
+
+
+-- name: prune_owners
+-- Owners that were closed before the first of the jobs that have ended, so that they ended none of them.
+-- An owner that is gone may still hold jobs, which end later.
+delete from {past_owners} as owner
+where owner.closed_at < coalesce(
+        least(
+            (select pg_catalog.min(succeeded_at) from {jobs_succeeded}),
+            (select pg_catalog.min(failed_at) from {jobs_failed}),
+            (select pg_catalog.min(cancelled_at) from {jobs_cancelled})
+        ),
+        'infinity'
+    )
+    and not exists (select from {jobs} as job where job.reserved_by = owner.id);

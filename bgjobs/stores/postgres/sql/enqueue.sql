@@ -3,30 +3,24 @@
 -- one whose unique key is taken. An insert of a key that another transaction has written waits for the
 -- end of that transaction.
 -- The time is that of the statement: the transaction may be the caller's, and have begun long ago.
-insert into {jobs} (
-    id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
-)
+insert into {jobs} (id, created_at, available_at, {enqueued_names without available_at})
 select
-    wanted.id, wanted.name, wanted.payload, wanted.priority, clock.now,
+    wanted.id, clock.now,
     coalesce(
         wanted.available_at,
         clock.now + wanted.delay::double precision * interval '1 microsecond',
         clock.now
     ),
-    wanted.unique_key, wanted.occurrence, wanted.metadata
+    {enqueued_names of wanted without available_at}
 from
-    unnest(
-        %(ids)s::uuid[], %(names)s::text[], %(payloads)s::text[], %(priorities)s::smallint[],
-        %(available_ats)s::timestamptz[], %(delays)s::bigint[], %(unique_keys)s::text[],
-        %(occurrences)s::text[], %(metadata)s::text[]
-    ) as wanted (
-        id, name, payload, priority, available_at, delay, unique_key, occurrence, metadata
-    )
+    unnest({enqueued_values}, %(delays)s::bigint[]) as wanted (id, {enqueued_names}, delay)
     cross join (select coalesce(%(now)s::timestamptz, statement_timestamp())) as clock (now)
 where wanted.id <> all(array(
-    select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
+    select ended.id from {jobs_succeeded} as ended where ended.id = any(%(id)s::uuid[])
     union all
-    select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+    select ended.id from {jobs_failed} as ended where ended.id = any(%(id)s::uuid[])
+    union all
+    select ended.id from {jobs_cancelled} as ended where ended.id = any(%(id)s::uuid[])
 ))
 on conflict do nothing
 returning id, created_at, available_at;
@@ -40,48 +34,47 @@ returning id, created_at, available_at;
 select 1 / (count(*) = 0)::integer
 from
     (
-        select id from {jobs_succeeded} where id = any(%(ids)s::uuid[])
+        select id from {jobs_succeeded} where id = any(%(id)s::uuid[])
         union all
-        select id from {jobs_failed} where id = any(%(ids)s::uuid[])
+        select id from {jobs_failed} where id = any(%(id)s::uuid[])
+        union all
+        select id from {jobs_cancelled} where id = any(%(id)s::uuid[])
     ) as ended
     join {jobs} as job using (id);
 
 
 -- name: find_holder
--- Why a job was not stored: the job that has its id, else the job that has its unique key. A job that
--- has ended is returned as it was before its first run.
-select wanted.id, standing.*
+-- Why a job was not stored: the live job that has its id, else the live job that has its unique key; and
+-- the time. `find_ended` is read after it, in the order in which a job moves.
+select
+    wanted.id, {job_columns of standing},
+    coalesce(%(now)s::timestamptz, statement_timestamp())
 from
-    unnest(%(ids)s::uuid[], %(names)s::text[], %(unique_keys)s::text[])
+    unnest(%(id)s::uuid[], %(name)s::text[], %(unique_key)s::text[])
         as wanted (id, name, unique_key)
     cross join lateral (
-        select {job_columns}
-        from (
-            select 1 as rank,
-                {job_columns}
-            from {jobs} where id = wanted.id
+        select * from (
+            select 1 as rank, job.* from {jobs} as job where job.id = wanted.id
             union all
-            select 2 as rank,
-                id, name, payload, priority, 0, 0, 0, 0, created_at, available_at,
-                null, null, unique_key, '[]', occurrence, metadata
-            from {jobs_succeeded} where id = wanted.id
-            union all
-            select 3 as rank,
-                id, name, payload, priority, 0, 0, 0, 0, created_at, available_at,
-                null, null, unique_key, '[]', occurrence, metadata
-            from {jobs_failed} where id = wanted.id
-            union all
-            select 4 as rank,
-                {job_columns}
-            from {jobs} where name = wanted.name and unique_key = wanted.unique_key
+            select 2 as rank, job.* from {jobs} as job
+            where job.name = wanted.name and job.unique_key = wanted.unique_key
         ) as candidates
         order by rank
         limit 1
     ) as standing;
 
 
+-- name: find_ended
+-- The jobs that have ended, and their times.
+select id, created_at, available_at from {jobs_succeeded} where id = any(%(id)s::uuid[])
+union all
+select id, created_at, available_at from {jobs_failed} where id = any(%(id)s::uuid[])
+union all
+select id, created_at, available_at from {jobs_cancelled} where id = any(%(id)s::uuid[]);
+
+
 -- name: find_unique
-select {job_columns}
+select {job_columns}, coalesce(%(now)s::timestamptz, statement_timestamp())
 from {jobs} where name = %(name)s and unique_key = %(unique_key)s;
 
 

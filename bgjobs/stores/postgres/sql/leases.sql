@@ -42,17 +42,32 @@ for share of job skip locked;
 
 
 -- name: close_owners
+-- Their names are kept for the jobs that they ended.
 -- The rows are locked in the order of their ids, so that processes that delete the same expired owners
 -- cannot deadlock.
 -- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
-with closed as (
+with closing as (
     select id from {owners}
     where id = any(%(owners)s::uuid[])
         or lease_expires_at <= coalesce(%(now)s::timestamptz, now())
     order by id
     for update
+), closed as (
+    delete from {owners} where id in (select id from closing)
+    returning id, name, node, opened_at
 )
-delete from {owners} where id in (select id from closed);
+insert into {past_owners} (id, name, node, opened_at, closed_at)
+select id, name, node, opened_at, coalesce(%(now)s::timestamptz, now()) from closed
+on conflict do nothing;
+
+
+-- name: find_owners
+-- Live or closed. Texts are cut as in `get_owners`.
+select id, pg_catalog.left(name, 200), pg_catalog.left(node, 1000)
+from {owners} where id = any(%(owners)s::uuid[])
+union
+select id, pg_catalog.left(name, 200), pg_catalog.left(node, 1000)
+from {past_owners} where id = any(%(owners)s::uuid[]);
 
 
 -- name: get_owners

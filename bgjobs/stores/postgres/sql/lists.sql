@@ -1,6 +1,6 @@
 -- name: find_live
--- The three tables are read in the order in which a job moves through them, so that none is missed.
-select {job_columns}
+-- The tables are read in the order in which a job moves through them, so that none is missed.
+select {job_columns}, coalesce(%(now)s::timestamptz, statement_timestamp())
 from {jobs} where id = %(id)s;
 
 
@@ -12,6 +12,11 @@ from {jobs_succeeded} where id = %(id)s;
 -- name: find_failed
 select {failed_columns}
 from {jobs_failed} where id = %(id)s;
+
+
+-- name: find_cancelled
+select {cancelled_columns}
+from {jobs_cancelled} where id = %(id)s;
 
 
 -- name: find_ids
@@ -33,6 +38,11 @@ select id from (
     )
     union
     (
+        select id from {jobs_cancelled} where id between %(first)s and %(last)s
+        order by id limit %(limit)s
+    )
+    union
+    (
         select id from {jobs_unreadable} where id between %(first)s and %(last)s
         order by id limit %(limit)s
     )
@@ -41,27 +51,30 @@ order by id
 limit %(limit)s;
 
 
--- name: get_enqueued
-select {job_columns}
-from {jobs}
-where reserved_by is null
-    and (%(name)s::text is null or name = %(name)s)
-    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
-    and id is distinct from %(after)s
-order by id
-limit %(limit)s;
-
-
--- name: get_waiting
-select {job_columns}
-from {jobs}
-where reserved_by is null
-    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
-    and id is distinct from %(after)s
-    and (%(name)s::text is null or name = %(name)s)
-    and (available_at > coalesce(%(now)s::timestamptz, now())) = %(delayed)s
-order by id
-limit %(limit)s;
+-- name: list_waiting
+-- Every list reads an index up to the id `until`: see `Listings`. Inside, there are only the conditions
+-- that have an index, in the order of this index, and with a limit: with the other conditions beside
+-- them, the planner takes the rows for few, and sorts all of them first. It does so at least where it
+-- plans without the values: https://www.postgresql.org/docs/current/sql-prepare.html#SQL-PREPARE-NOTES
+select {job_columns of job}
+from (
+    select * from {jobs}
+    where reserved_by is null
+        and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+        and id is distinct from %(after)s
+        and id <= coalesce(%(until)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    order by id
+    limit %(examined)s
+) as job
+where (
+        %(delayed)s::boolean is null
+        or (job.available_at > coalesce(%(now)s::timestamptz, now())) = %(delayed)s
+    )
+    and (%(name)s::text is null or job.name = %(name)s)
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.id
+limit %(limit)s offset %(skip)s;
 
 
 -- name: get_waiting_names
@@ -78,66 +91,178 @@ with recursive names (name) as (
 select name from names where name is not null limit %(limit)s;
 
 
--- name: get_running
-select {job_columns}
-from {jobs}
-where reserved_by is not null
-    and (%(owner)s::uuid is null or reserved_by = %(owner)s)
-    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
-    and id is distinct from %(after)s
-order by id
-limit %(limit)s;
+-- name: list_running
+-- Running jobs are few among many. "offset 0" keeps the planner from looking for them by id.
+select {job_columns of job}
+from (
+    select * from {jobs}
+    where reserved_by is not null
+        and reserved_by >= coalesce(%(owner)s::uuid, '00000000-0000-0000-0000-000000000000')
+        and reserved_by <= coalesce(%(owner)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    offset 0
+) as job
+where job.id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
+    and job.id is distinct from %(after)s
+    and job.id <= coalesce(%(until)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    and (%(name)s::text is null or job.name = %(name)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.id
+limit %(limit)s offset %(skip)s;
 
 
--- name: get_named_running
-select {job_columns}
-from {jobs}
-where reserved_by is not null
-    and (%(name)s::text is null or name = %(name)s)
-    and id >= coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
-    and id is distinct from %(after)s
-order by id
-limit %(limit)s;
+-- name: list_succeeded
+select {succeeded_columns of job}
+from (
+    select * from {jobs_succeeded}
+    where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        and id is distinct from %(after)s
+        and id >= coalesce(%(until)s::uuid, '00000000-0000-0000-0000-000000000000')
+    order by id desc
+    limit %(examined)s
+) as job
+where (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.id desc
+limit %(limit)s offset %(skip)s;
 
 
--- name: get_succeeded
-select {succeeded_columns}
-from {jobs_succeeded}
-where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    and id is distinct from %(after)s
-order by id desc
-limit %(limit)s;
+-- name: list_worker_succeeded
+-- Only the index by name and id has the order of this comparison. With "name =" and the order of ids alone,
+-- the planner could read the index by id, and with it all rows where the worker has few.
+select {succeeded_columns of job}
+from (
+    select * from {jobs_succeeded}
+    where
+        (name, id) <= (
+            %(name)s, coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+        and id is distinct from %(after)s
+        and (name, id) >= (
+            %(name)s, coalesce(%(until)s::uuid, '00000000-0000-0000-0000-000000000000')
+        )
+    order by name desc, id desc
+    limit %(examined)s
+) as job
+where (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.name desc, job.id desc
+limit %(limit)s offset %(skip)s;
 
 
--- name: get_worker_succeeded
-select {succeeded_columns}
-from {jobs_succeeded}
-where name = %(name)s
-    and id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    and id is distinct from %(after)s
-order by id desc
-limit %(limit)s;
+-- name: list_failed
+select {failed_columns of job}
+from (
+    select * from {jobs_failed}
+    where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        and id is distinct from %(after)s
+        and id >= coalesce(%(until)s::uuid, '00000000-0000-0000-0000-000000000000')
+    order by id desc
+    limit %(examined)s
+) as job
+where (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.id desc
+limit %(limit)s offset %(skip)s;
 
 
--- name: get_failed
-select {failed_columns}
-from {jobs_failed}
-where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    and id is distinct from %(after)s
-    and (%(before)s::timestamptz is null or failed_at < %(before)s)
-order by id desc
-limit %(limit)s;
+-- name: list_worker_failed
+select {failed_columns of job}
+from (
+    select * from {jobs_failed}
+    where
+        (name, id) <= (
+            %(name)s, coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+        and id is distinct from %(after)s
+        and (name, id) >= (
+            %(name)s, coalesce(%(until)s::uuid, '00000000-0000-0000-0000-000000000000')
+        )
+    order by name desc, id desc
+    limit %(examined)s
+) as job
+where (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.name desc, job.id desc
+limit %(limit)s offset %(skip)s;
 
 
--- name: get_worker_failed
-select {failed_columns}
-from {jobs_failed}
-where name = %(name)s
-    and id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    and id is distinct from %(after)s
-    and (%(before)s::timestamptz is null or failed_at < %(before)s)
-order by id desc
-limit %(limit)s;
+-- name: list_cancelled
+select {cancelled_columns of job}
+from (
+    select * from {jobs_cancelled}
+    where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        and id is distinct from %(after)s
+        and id >= coalesce(%(until)s::uuid, '00000000-0000-0000-0000-000000000000')
+    order by id desc
+    limit %(examined)s
+) as job
+where (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.id desc
+limit %(limit)s offset %(skip)s;
+
+
+-- name: list_worker_cancelled
+select {cancelled_columns of job}
+from (
+    select * from {jobs_cancelled}
+    where
+        (name, id) <= (
+            %(name)s, coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        )
+        and id is distinct from %(after)s
+        and (name, id) >= (
+            %(name)s, coalesce(%(until)s::uuid, '00000000-0000-0000-0000-000000000000')
+        )
+    order by name desc, id desc
+    limit %(examined)s
+) as job
+where (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+order by job.name desc, job.id desc
+limit %(limit)s offset %(skip)s;
 
 
 -- name: search_failed
@@ -148,6 +273,8 @@ limit %(limit)s;
 -- which would return every match. If the page is not full, the words are rare and the index has few
 -- matches: `found`.
 -- https://www.postgresql.org/docs/current/textsearch-tables.html
+-- The last column is whether a job has the properties that no index finds. The other jobs are returned
+-- too, because the next page begins after the last of them.
 with asked as materialized (
     select (
         nullif(
@@ -168,7 +295,6 @@ with asked as materialized (
                     coalesce(%(at)s::timestamptz, 'infinity'),
                     coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                 )
-                and (%(before)s::timestamptz is null or failed_at < %(before)s)
             order by failed_at desc, id desc
             limit 20000
         ) as near
@@ -213,12 +339,22 @@ with asked as materialized (
                 coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             )
             and (%(name)s::text is null or name = %(name)s)
-            and (%(before)s::timestamptz is null or failed_at < %(before)s)
         order by failed_at desc, id desc
         limit %(limit)s
     )
 )
-select {failed_columns of job}
+select
+    {failed_columns of job}, chosen.failed_at,
+    (
+        (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+        and (%(queue)s::text is null or job.reserved_by in (
+            select one.id from {owners} as one where one.name = %(queue)s
+            union all
+            select one.id from {past_owners} as one where one.name = %(queue)s
+        ))
+        and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+        and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
+    )
 from chosen join {jobs_failed} as job on job.id = chosen.id
 order by chosen.failed_at desc, chosen.id desc;
 
@@ -228,7 +364,7 @@ order by chosen.failed_at desc, chosen.id desc;
 with own as materialized (
     select * from {jobs_failed} where name = %(name)s
 )
-select {failed_columns of job}
+select {failed_columns of job}, job.failed_at, true
 from own as job
 where
     pg_catalog.to_tsvector(
@@ -252,146 +388,21 @@ where
         coalesce(%(at)s::timestamptz, 'infinity'),
         coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     )
-    and (%(before)s::timestamptz is null or job.failed_at < %(before)s)
-order by job.failed_at desc, job.id desc
-limit %(limit)s;
-
-
--- name: get_failed_ids
-select id
-from {jobs_failed}
-where id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    and id is distinct from %(after)s
-    and (%(before)s::timestamptz is null or failed_at < %(before)s)
-order by id desc
-limit %(limit)s;
-
-
--- name: get_worker_failed_ids
-select id
-from {jobs_failed}
-where name = %(name)s
-    and id <= coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    and id is distinct from %(after)s
-    and (%(before)s::timestamptz is null or failed_at < %(before)s)
-order by id desc
-limit %(limit)s;
-
-
--- name: search_failed_ids
--- As `search_failed`.
-with asked as materialized (
-    select (
-        nullif(
-            pg_catalog.plainto_tsquery(
-                'pg_catalog.simple'::pg_catalog.regconfig,
-                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
-            )::text,
-            ''
-        ) || %(suffix)s
-    )::pg_catalog.tsquery as query
-), recent as materialized (
-    select job.failed_at, job.id
-    from (
-        select near.id, near.failed_at, near.name, near.error
-        from (
-            select id, failed_at, name, error from {jobs_failed}
-            where (failed_at, id) < (
-                    coalesce(%(at)s::timestamptz, 'infinity'),
-                    coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                )
-                and (%(before)s::timestamptz is null or failed_at < %(before)s)
-            order by failed_at desc, id desc
-            limit 20000
-        ) as near
-        where %(name)s::text is null or near.name = %(name)s
-        order by near.failed_at desc, near.id desc
-        limit 1000
-    ) as job
-    where
-        pg_catalog.to_tsvector(
-            'pg_catalog.simple'::pg_catalog.regconfig,
-            pg_catalog.regexp_replace(
-                pg_catalog.split_part(
-                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
-                ),
-                '[^[:alnum:]]+', ' ', 'g'
-            )
-        ) @@ (select query from asked)
-    order by job.failed_at desc, job.id desc
-    limit %(limit)s
-), enough as (
-    select from recent having count(*) = %(limit)s
-), found as materialized (
-    select job.failed_at, job.id, job.name
-    from {jobs_failed} as job
-    where not exists (select from enough)
-        and pg_catalog.to_tsvector(
-            'pg_catalog.simple'::pg_catalog.regconfig,
-            pg_catalog.regexp_replace(
-                pg_catalog.split_part(
-                    pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
-                ),
-                '[^[:alnum:]]+', ' ', 'g'
-            )
-        ) @@ (select query from asked)
-), chosen as (
-    select failed_at, id from recent where exists (select from enough)
-    union all
-    (
-        select failed_at, id from found
-        where (failed_at, id) < (
-                coalesce(%(at)s::timestamptz, 'infinity'),
-                coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-            )
-            and (%(name)s::text is null or name = %(name)s)
-            and (%(before)s::timestamptz is null or failed_at < %(before)s)
-        order by failed_at desc, id desc
-        limit %(limit)s
-    )
-)
-select chosen.id, chosen.failed_at
-from chosen
-order by chosen.failed_at desc, chosen.id desc;
-
-
--- name: search_worker_failed_ids
--- As `search_worker_failed`.
-with own as materialized (
-    select * from {jobs_failed} where name = %(name)s
-)
-select job.id, job.failed_at
-from own as job
-where
-    pg_catalog.to_tsvector(
-        'pg_catalog.simple'::pg_catalog.regconfig,
-        pg_catalog.regexp_replace(
-            pg_catalog.split_part(
-                pg_catalog.substr(job.error, 1, 200), pg_catalog.chr(10), 1
-            ),
-            '[^[:alnum:]]+', ' ', 'g'
-        )
-    ) @@ (
-        nullif(
-            pg_catalog.plainto_tsquery(
-                'pg_catalog.simple'::pg_catalog.regconfig,
-                pg_catalog.regexp_replace(%(words)s, '[^[:alnum:]]+', ' ', 'g')
-            )::text,
-            ''
-        ) || %(suffix)s
-    )::pg_catalog.tsquery
-    and (job.failed_at, job.id) < (
-        coalesce(%(at)s::timestamptz, 'infinity'),
-        coalesce(%(after)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-    )
-    and (%(before)s::timestamptz is null or job.failed_at < %(before)s)
+    and (%(owner)s::uuid is null or job.reserved_by = %(owner)s)
+    and (%(queue)s::text is null or job.reserved_by in (
+        select one.id from {owners} as one where one.name = %(queue)s
+        union all
+        select one.id from {past_owners} as one where one.name = %(queue)s
+    ))
+    and (%(before)s::timestamptz is null or job.created_at < %(before)s)
+    and (%(since)s::timestamptz is null or job.created_at >= %(since)s)
 order by job.failed_at desc, job.id desc
 limit %(limit)s;
 
 
 -- name: get_occurrences
 -- The jobs of scheduled jobs. The condition on `occurrence` is that of the index `jobs_occurrences`.
-select {job_columns}
+select {job_columns}, statement_timestamp()
 from {jobs}
 where occurrence is not null
     and pg_catalog.starts_with(unique_key, 'schedule:')

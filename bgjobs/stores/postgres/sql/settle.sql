@@ -14,21 +14,15 @@ with settled as (
         and job.reservations = held.number
     returning job.*
 ), recorded as (
-    insert into {jobs_succeeded} (
-        id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, succeeded_at
-    )
-    select
-        id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata,
-        coalesce(%(now)s::timestamptz, now())
+    insert into {jobs_succeeded} (id, {succeeded_names})
+    select id, {job_names}, coalesce(%(now)s::timestamptz, now())
     from settled
     where id <> all(array(
         select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
         union all
         select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_cancelled} as ended where ended.id = any(%(ids)s::uuid[])
     ))
     returning id, reserved_by, reservations
 )
@@ -46,6 +40,7 @@ where job.id = any(%(ids)s::uuid[])
     and job.reservations = any(%(numbers)s::integer[])
     and not exists (select from {jobs_succeeded} as ended where ended.id = job.id)
     and not exists (select from {jobs_failed} as ended where ended.id = job.id)
+    and not exists (select from {jobs_cancelled} as ended where ended.id = job.id)
 for update of job;
 
 
@@ -70,22 +65,17 @@ with settled as (
         and job.reservations = held.number
     returning job.*
 ), recorded as (
-    insert into {jobs_succeeded} (
-        id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, succeeded_at
-    )
+    insert into {jobs_succeeded} (id, {succeeded_names without unique_key}, unique_key)
     select
-        id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by,
-        %(unique_key)s::text, errors,
-        occurrence, metadata,
-        coalesce(%(now)s::timestamptz, now())
+        id, {job_names without unique_key}, coalesce(%(now)s::timestamptz, now()),
+        %(unique_key)s::text
     from settled
     where id <> all(array(
         select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
         union all
         select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_cancelled} as ended where ended.id = any(%(ids)s::uuid[])
     ))
     returning id, reserved_by, reservations
 )
@@ -97,32 +87,51 @@ select id, reserved_by, reservations from recorded;
 with settled as (
     delete from {jobs} as job
     using unnest(
-        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(attempts)s::integer[],
-        %(crashes)s::integer[], %(interruptions)s::integer[], %(errors)s::text[],
+        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], {settled_values},
         %(reasons)s::text[]
-    ) as held (
-        id, owner, number, new_attempts, new_crashes, new_interruptions, new_errors, reason
-    )
+    ) as held (id, owner, number, {settled_names}, reason)
     where job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
-    returning job.*, new_attempts, new_crashes, new_interruptions, new_errors, reason
+    returning job.id, {job_names of job by held}, held.reason
 ), recorded as (
-    insert into {jobs_failed} (
-        id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, error, failed_at
-    )
-    select
-        id, name, payload, priority, new_attempts, new_crashes, new_interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, new_errors,
-        occurrence, metadata,
-        reason, coalesce(%(now)s::timestamptz, now())
+    insert into {jobs_failed} (id, {failed_names})
+    select id, {job_names}, reason, coalesce(%(now)s::timestamptz, now())
     from settled
     where id <> all(array(
         select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
         union all
         select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_cancelled} as ended where ended.id = any(%(ids)s::uuid[])
+    ))
+    returning id, reserved_by, reservations
+)
+select id, reserved_by, reservations from recorded;
+
+
+-- name: cancel
+-- As `fail`.
+with settled as (
+    delete from {jobs} as job
+    using unnest(
+        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], {settled_values},
+        %(reasons)s::text[], %(authors)s::text[]
+    ) as held (id, owner, number, {settled_names}, reason, author)
+    where job.id = held.id
+        and job.reserved_by = held.owner
+        and job.reservations = held.number
+    returning job.id, {job_names of job by held}, held.reason, held.author
+), recorded as (
+    insert into {jobs_cancelled} (id, {cancelled_names})
+    select id, {job_names}, reason, author, coalesce(%(now)s::timestamptz, now())
+    from settled
+    where id <> all(array(
+        select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_cancelled} as ended where ended.id = any(%(ids)s::uuid[])
     ))
     returning id, reserved_by, reservations
 )
@@ -130,51 +139,46 @@ select id, reserved_by, reservations from recorded;
 
 
 -- name: requeue
--- Put reserved jobs back. A job whose cancellation was requested meanwhile becomes a failed one instead.
--- As in `succeed`, a job that has ended before is deleted without a record. The job of a scheduled job
--- stays reserved: its end is written together with the job that follows it.
+-- Put reserved jobs back. A job whose cancellation was requested meanwhile becomes a cancelled one
+-- instead. As in `succeed`, a job that has ended before is deleted without a record. The job of a
+-- scheduled job stays reserved: its end is written together with the job that follows it.
 with asked as materialized (
-    select job_id, pg_catalog.left(reason, 1000) as reason
+    select
+        job_id, pg_catalog.left(reason, 1000) as reason,
+        pg_catalog.left(cancelled_by, 200) as author
     from {cancellations} where job_id = any(%(ids)s::uuid[])
+), held as materialized (
+    select *
+    from unnest(
+        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], {settled_values},
+        %(delays)s::bigint[]
+    ) as held (id, owner, number, {settled_names}, delay)
 ), ended as (
     delete from {jobs} as job
-    using asked, unnest(
-        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(attempts)s::integer[],
-        %(crashes)s::integer[], %(interruptions)s::integer[], %(errors)s::text[]
-    ) as held (id, owner, number, new_attempts, new_crashes, new_interruptions, new_errors)
+    using asked, held
     where job.id = asked.job_id
         and job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
         and job.occurrence is null
-    returning
-        job.*, new_attempts, new_crashes, new_interruptions, new_errors, asked.reason
+    returning job.id, {job_names of job by held}, asked.reason, asked.author
 ), recorded as (
-    insert into {jobs_failed} (
-        id, name, payload, priority, attempts, crashes, interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-        occurrence, metadata, error, failed_at
-    )
-    select
-        id, name, payload, priority, new_attempts, new_crashes, new_interruptions, reservations,
-        created_at, available_at, reserved_at, reserved_by, unique_key, new_errors,
-        occurrence, metadata,
-        %(cancelled)s || reason, coalesce(%(now)s::timestamptz, now())
+    insert into {jobs_cancelled} (id, {cancelled_names})
+    select id, {job_names}, reason, author, coalesce(%(now)s::timestamptz, now())
     from ended
     where id <> all(array(
         select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
         union all
         select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_cancelled} as ended where ended.id = any(%(ids)s::uuid[])
     ))
     returning id, reserved_by, reservations
 ), forgotten as (
     delete from {cancellations} where job_id in (select id from ended)
 ), requeued as (
     update {jobs} as job set
-        attempts = held.attempts,
-        crashes = held.crashes,
-        interruptions = held.interruptions,
-        errors = held.errors,
+        {settled_set of held},
         available_at = coalesce(
             coalesce(%(now)s::timestamptz, now())
                 + held.delay::double precision * interval '1 microsecond',
@@ -182,22 +186,18 @@ with asked as materialized (
         ),
         reserved_at = null,
         reserved_by = null
-    from unnest(
-        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(attempts)s::integer[],
-        %(crashes)s::integer[], %(interruptions)s::integer[], %(errors)s::text[],
-        %(delays)s::bigint[]
-    ) as held (id, owner, number, attempts, crashes, interruptions, errors, delay)
+    from held
     where job.id = held.id
         and job.reserved_by = held.owner
         and job.reservations = held.number
         and not exists (select from asked where asked.job_id = job.id)
     returning held.id, held.owner, held.number
 )
-select id, owner, number, null::text as reason from requeued
+select id, owner, number, null::text as reason, null::text as author from requeued
 union all
-select recorded.id, recorded.reserved_by, recorded.reservations, asked.reason
+select recorded.id, recorded.reserved_by, recorded.reservations, asked.reason, asked.author
 from recorded join asked on asked.job_id = recorded.id
 union all
-select job.id, job.reserved_by, job.reservations, asked.reason
+select job.id, job.reserved_by, job.reservations, asked.reason, asked.author
 from asked join {jobs} as job on asked.job_id = job.id
 where job.reserved_by is not null and job.occurrence is not null;

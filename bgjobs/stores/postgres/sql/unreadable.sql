@@ -3,10 +3,10 @@
 -- read stays.
 with apart as (
     delete from {jobs} as job
-    using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
+    using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(reasons)s::text[])
         as read (id, owner, number, reason)
     where job.id = read.id
-        and job.reserved_by is not distinct from read.owner::uuid
+        and job.reserved_by is not distinct from read.owner
         and job.reservations = read.number
     returning job.*, read.reason
 ), kept as (
@@ -28,7 +28,7 @@ select job_id, reserved_by, reservations, id, found_at from kept;
 -- name: set_apart_succeeded
 with apart as (
     delete from {jobs_succeeded} as job
-    using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
+    using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(reasons)s::text[])
         as read (id, owner, number, reason)
     where job.id = read.id
     returning job.*, read.reason
@@ -51,7 +51,7 @@ select job_id, reserved_by, reservations, id, found_at from kept;
 -- name: set_apart_failed
 with apart as (
     delete from {jobs_failed} as job
-    using unnest(%(ids)s::uuid[], %(owners)s::text[], %(numbers)s::integer[], %(reasons)s::text[])
+    using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(reasons)s::text[])
         as read (id, owner, number, reason)
     where job.id = read.id
     returning job.*, read.reason
@@ -71,6 +71,29 @@ with apart as (
 select job_id, reserved_by, reservations, id, found_at from kept;
 
 
+-- name: set_apart_cancelled
+with apart as (
+    delete from {jobs_cancelled} as job
+    using unnest(%(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(reasons)s::text[])
+        as read (id, owner, number, reason)
+    where job.id = read.id
+    returning job.*, read.reason
+), kept as (
+    insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {cancelled_names})
+    select
+        case
+            when exists (select from {jobs_unreadable} as other where other.id = apart.id)
+            then pg_catalog.gen_random_uuid()
+            else apart.id
+        end,
+        'jobs_cancelled', reason, coalesce(%(now)s::timestamptz, now()), id,
+        {cancelled_names}
+    from apart
+    returning *
+)
+select job_id, reserved_by, reservations, id, found_at from kept;
+
+
 -- name: find_set_apart
 -- With whole texts, to see which rows this version can read. They are locked until they are moved.
 select id, origin, job_id, {unreadable_columns of one}
@@ -81,19 +104,16 @@ for update;
 
 -- name: put_back_waiting
 -- Rows become waiting jobs, as retried jobs do. A job of a scheduled job runs once more beside it.
-insert into {jobs} (
-    id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
-    metadata
-)
+insert into {jobs} (id, {kept_names}, available_at, unique_key, history)
 select
-    job_id, name, payload, priority, reservations, created_at,
-    coalesce(%(now)s::timestamptz, now()),
-    case when occurrence is null then unique_key end, errors, metadata
+    job_id, {kept_names}, coalesce(%(now)s::timestamptz, now()),
+    case when occurrence is null then unique_key end, history
 from {jobs_unreadable}
 where id = any(%(ids)s::uuid[])
     and origin <> 'jobs_succeeded'
     and not exists (select from {jobs_succeeded} as ended where ended.id = job_id)
     and not exists (select from {jobs_failed} as ended where ended.id = job_id)
+    and not exists (select from {jobs_cancelled} as ended where ended.id = job_id)
 on conflict do nothing
 returning id;
 
@@ -106,6 +126,7 @@ from {jobs_unreadable}
 where id = any(%(ids)s::uuid[]) and origin = 'jobs_succeeded'
     and not exists (select from {jobs} as live where live.id = job_id)
     and not exists (select from {jobs_failed} as ended where ended.id = job_id)
+    and not exists (select from {jobs_cancelled} as ended where ended.id = job_id)
 on conflict do nothing
 returning id;
 
@@ -116,7 +137,7 @@ where id = any(%(ids)s::uuid[]) and job_id = any(%(stored)s::uuid[])
 returning id;
 
 
--- name: get_unreadable
+-- name: list_unreadable
 -- Texts are cut to one character more than is shown, which shows that they are longer.
 select id, origin, reason, found_at, job_id, {unreadable_cut}
 from {jobs_unreadable}

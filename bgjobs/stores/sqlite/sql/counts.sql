@@ -92,6 +92,17 @@ select
                 job.name = asked.value
             limit :at_most
         )
+    ),
+    (
+        select count(*) from (
+            select 1 from {jobs_cancelled} where :names is null
+            union all
+            select 1
+            from json_each(:names) as asked
+            cross join {jobs_cancelled} as job indexed by {jobs_cancelled_by_name} on
+                job.name = asked.value
+            limit :at_most
+        )
     );
 
 

@@ -28,6 +28,16 @@ delete from {jobs_failed} where rowid in (
 returning id;
 
 
+-- name: delete_cancelled
+-- Leaves an ended job alone while a job of the same id is live.
+delete from {jobs_cancelled} where rowid in (
+    select job.rowid
+    from json_each(:ids) as asked cross join {jobs_cancelled} as job on job.id = asked.value
+    where not exists (select 1 from {jobs} as live where live.id = job.id)
+)
+returning id;
+
+
 -- name: delete_unreadable
 delete from {jobs_unreadable} where id in (select value from json_each(:ids)) returning id;
 
@@ -43,8 +53,8 @@ delete from {cancellations} where job_id in (
 
 -- name: drop
 -- Deletes the reserved rows of settled jobs. Each is deleted only if it is still held by exactly
--- this reservation: id, owner and number. Settled jobs are recorded as succeeded or failed in the
--- same transaction before; a dropped job never ran, so it is recorded nowhere.
+-- this reservation: id, owner and number. Settled jobs are recorded as succeeded, failed or
+-- cancelled in the same transaction before; a dropped job never ran, so it is recorded nowhere.
 -- The index of the reserved rows is pinned, so that the settlements drive the join.
 delete from {jobs} where rowid in (
     select job.rowid
@@ -60,7 +70,7 @@ returning id, reservations;
 -- Deletes the jobs that ended first, and keeps the first :skip of them.
 delete from {jobs_succeeded} where rowid in (
     select rowid from {jobs_succeeded} indexed by {jobs_succeeded_at}
-    where succeeded_at < :succeeded_before
+    where succeeded_at < :before
     order by succeeded_at
     limit :limit offset :skip
 )
@@ -68,11 +78,22 @@ returning id;
 
 
 -- name: prune_failed
--- Deletes the jobs that ended first, and keeps the first :skip of them.
+-- As prune_succeeded.
 delete from {jobs_failed} where rowid in (
     select rowid from {jobs_failed} indexed by {jobs_failed_at}
-    where failed_at < :failed_before
+    where failed_at < :before
     order by failed_at
+    limit :limit offset :skip
+)
+returning id;
+
+
+-- name: prune_cancelled
+-- As prune_succeeded.
+delete from {jobs_cancelled} where rowid in (
+    select rowid from {jobs_cancelled} indexed by {jobs_cancelled_at}
+    where cancelled_at < :before
+    order by cancelled_at
     limit :limit offset :skip
 )
 returning id;
@@ -83,7 +104,7 @@ returning id;
 -- the name and the time of the end.
 delete from {jobs_succeeded} where rowid in (
     select rowid from {jobs_succeeded} indexed by {jobs_succeeded_by_name}
-    where name = :name and succeeded_at < :now - :succeeded_for
+    where name = :name and succeeded_at < :before
     order by id
     limit :limit offset :skip
 )
@@ -94,8 +115,41 @@ returning id;
 -- As prune_worker_succeeded.
 delete from {jobs_failed} where rowid in (
     select rowid from {jobs_failed} indexed by {jobs_failed_by_name}
-    where name = :name and failed_at < :now - :failed_for
+    where name = :name and failed_at < :before
     order by id
     limit :limit offset :skip
 )
 returning id;
+
+
+-- name: prune_worker_cancelled
+-- As prune_worker_succeeded.
+delete from {jobs_cancelled} where rowid in (
+    select rowid from {jobs_cancelled} indexed by {jobs_cancelled_by_name}
+    where name = :name and cancelled_at < :before
+    order by id
+    limit :limit offset :skip
+)
+returning id;
+
+
+-- name: prune_owners
+-- Deletes the names of owners to which no job can refer any longer: each has ended its last job
+-- before it was closed, and all jobs that ended so early are deleted. What an owner left reserved
+-- when it was closed refers to it until the job is settled.
+delete from {past_owners} where id in (
+    select past.id
+    from {past_owners} as past indexed by {past_owners_closed_at}
+    where past.closed_at < (
+        select coalesce(min(ended_at), 9223372036854775807) from (
+            select min(succeeded_at) as ended_at
+            from {jobs_succeeded} indexed by {jobs_succeeded_at}
+            union all
+            select min(failed_at) from {jobs_failed} indexed by {jobs_failed_at}
+            union all
+            select min(cancelled_at) from {jobs_cancelled} indexed by {jobs_cancelled_at}
+        )
+    ) and not exists (
+        select 1 from {jobs} as job indexed by {jobs_reserved} where job.reserved_by = past.id
+    )
+);

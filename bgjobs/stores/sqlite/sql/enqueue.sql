@@ -1,21 +1,16 @@
 -- name: enqueue
 -- Stores new jobs in the order given. A job whose id is live, or whose unique key is taken, is not
 -- stored; neither is one that has ended already, so that a repeated write does not run it twice.
-insert into {jobs} (
-    id, name, payload, priority, created_at, available_at, unique_key, occurrence, metadata
-)
-select
-    json_extract(job.value, '$[0]'), json_extract(job.value, '$[1]'),
-    json_extract(job.value, '$[2]'), json_extract(job.value, '$[3]'),
-    :now, json_extract(job.value, '$[4]'), json_extract(job.value, '$[5]'),
-    json_extract(job.value, '$[6]'), json_extract(job.value, '$[7]')
-from json_each(:jobs) as job
-where not exists (
-    select 1 from {jobs_succeeded} where id = json_extract(job.value, '$[0]')
-) and not exists (
-    select 1 from {jobs_failed} where id = json_extract(job.value, '$[0]')
-)
-order by job.key
+-- The limit keeps SQLite from merging the subquery, which would read each id anew for each lookup
+-- (https://sqlite.org/optoverview.html#flattening).
+insert into {jobs} (created_at, id, {enqueued_names})
+select :now, {enqueued_values}
+from (
+    select value, json_extract(value, '$[0]') as id from json_each(:jobs) order by key limit -1
+) as job
+where not exists (select 1 from {jobs_succeeded} as ended where ended.id = job.id)
+    and not exists (select 1 from {jobs_failed} as ended where ended.id = job.id)
+    and not exists (select 1 from {jobs_cancelled} as ended where ended.id = job.id)
 on conflict do nothing
 returning id;
 

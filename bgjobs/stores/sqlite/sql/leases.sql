@@ -26,6 +26,16 @@ order by id
 limit :limit;
 
 
+-- name: record_past_owners
+-- Keeps the names of the owners that close_owners deletes in the same transaction. An owner that is
+-- there already gets the later time; one that the limits refuse, which another program has written,
+-- is left out.
+insert or ignore into {past_owners} (id, name, node, opened_at, closed_at)
+select id, name, node, opened_at, :now from {owners}
+where id in (select value from json_each(:owners)) or lease_expires_at <= :now
+on conflict (id) do update set closed_at = excluded.closed_at;
+
+
 -- name: close_owners
 delete from {owners}
 where id in (select value from json_each(:owners)) or lease_expires_at <= :now;
@@ -44,3 +54,18 @@ select
 from {owners} as owner
 where owner.lease_expires_at > :now
 order by owner.name, owner.node, owner.id;
+
+
+-- name: find_owners
+-- Values that are longer than any that bgjobs writes are cut.
+select id, substr(name, 1, 200), substr(node, 1, 1000) from {owners}
+where id in (select value from json_each(:owners))
+union  -- an owner that was opened again is in both
+select id, substr(name, 1, 200), substr(node, 1, 1000) from {past_owners}
+where id in (select value from json_each(:owners));
+
+
+-- name: find_queue_owners
+select id from {owners} where name = :queue
+union all
+select id from {past_owners} indexed by {past_owners_by_name} where name = :queue;

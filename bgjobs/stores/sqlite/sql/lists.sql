@@ -13,6 +13,11 @@ select {failed_columns}
 from {jobs_failed} where id = :id;
 
 
+-- name: find_cancelled
+select {cancelled_columns}
+from {jobs_cancelled} where id = :id;
+
+
 -- name: find_ids
 -- One statement, and so one snapshot: a job that moves from one table to another meanwhile is found
 -- in one of them (https://sqlite.org/isolation.html).
@@ -29,35 +34,12 @@ select id from (
 )
 union
 select id from (
+    select id from {jobs_cancelled} where id between :first and :last order by id limit :limit
+)
+union
+select id from (
     select id from {jobs_unreadable} where id between :first and :last order by id limit :limit
 )
-order by id
-limit :limit;
-
-
--- name: get_enqueued
--- The unary plus keeps the planner from the index of the waiting rows, whose order is not that of
--- the ids, so that the rows would have to be sorted
--- (https://sqlite.org/optoverview.html#uplus).
-select {job_columns}
-from {jobs}
-where +reserved_by is null
-    and id >= coalesce(:after, '')
-    and id is not :after
-    and (:name is null or name = :name)
-order by id
-limit :limit;
-
-
--- name: get_waiting
--- The unary plus has the same reason as in get_enqueued.
-select {job_columns}
-from {jobs}
-where +reserved_by is null
-    and id >= coalesce(:after, '')
-    and id is not :after
-    and (:name is null or name = :name)
-    and (available_at > :now) = :delayed
 order by id
 limit :limit;
 
@@ -80,60 +62,116 @@ with recursive names (name) as (
 select name from names where name is not null limit :limit;
 
 
--- name: get_running
+-- name: list_waiting
+-- No index has the waiting jobs in the order of their ids, so that rows are read in this order up to
+-- :last. Without :is_delayed these are the rows of all live jobs.
 select {job_columns}
-from {jobs} indexed by {jobs_reserved}
-where reserved_by is not null
-    and reserved_by = coalesce(:owner, reserved_by)
-    and id >= coalesce(:after, '')
+from {jobs}
+where id >= coalesce(:after, '')
     and id is not :after
-order by id
-limit :limit;
-
-
--- name: get_named_running
-select {job_columns}
-from {jobs} indexed by {jobs_reserved}
-where reserved_by is not null
+    and id <= coalesce(:last, zeroblob(0))
+    and (:is_delayed is null or (reserved_by is null and (available_at > :now) = :is_delayed))
     and (:name is null or name = :name)
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
+order by id
+limit :limit offset :skip;
+
+
+-- name: list_running
+-- Reads the index of the reserved rows, of which there are few.
+select {job_columns}
+from {jobs} indexed by {jobs_reserved}
+where reserved_by is not null
     and id >= coalesce(:after, '')
     and id is not :after
+    and (:name is null or name = :name)
+    and (:owners is null or reserved_by in (select value from json_each(:owners)))
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
 order by id
-limit :limit;
+limit :limit offset :skip;
 
 
--- name: get_succeeded
+-- name: list_succeeded
+-- A condition whose parameter is null reads no row: without all of them, ids alone are read.
 select {succeeded_columns}
 from {jobs_succeeded}
 where id < coalesce(:after, zeroblob(0))
+    and id >= coalesce(:last, '')
+    and (:owners is null or reserved_by in (select value from json_each(:owners)))
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
 order by id desc
-limit :limit;
+limit :limit offset :skip;
 
 
--- name: get_worker_succeeded
+-- name: list_worker_succeeded
+-- As list_succeeded, along the ids of one worker.
 select {succeeded_columns}
 from {jobs_succeeded} indexed by {jobs_succeeded_by_name}
-where name = :name and id < coalesce(:after, zeroblob(0))
+where name = :name
+    and id < coalesce(:after, zeroblob(0))
+    and id >= coalesce(:last, '')
+    and (:owners is null or reserved_by in (select value from json_each(:owners)))
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
 order by id desc
-limit :limit;
+limit :limit offset :skip;
 
 
--- name: get_failed
+-- name: list_failed
+-- As list_succeeded.
 select {failed_columns}
 from {jobs_failed}
-where id < coalesce(:after, zeroblob(0)) and (:before is null or failed_at < :before)
+where id < coalesce(:after, zeroblob(0))
+    and id >= coalesce(:last, '')
+    and (:owners is null or reserved_by in (select value from json_each(:owners)))
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
 order by id desc
-limit :limit;
+limit :limit offset :skip;
 
 
--- name: get_worker_failed
+-- name: list_worker_failed
+-- As list_succeeded, along the ids of one worker.
 select {failed_columns}
 from {jobs_failed} indexed by {jobs_failed_by_name}
 where name = :name
     and id < coalesce(:after, zeroblob(0))
-    and (:before is null or failed_at < :before)
+    and id >= coalesce(:last, '')
+    and (:owners is null or reserved_by in (select value from json_each(:owners)))
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
 order by id desc
-limit :limit;
+limit :limit offset :skip;
+
+
+-- name: list_cancelled
+-- As list_succeeded.
+select {cancelled_columns}
+from {jobs_cancelled}
+where id < coalesce(:after, zeroblob(0))
+    and id >= coalesce(:last, '')
+    and (:owners is null or reserved_by in (select value from json_each(:owners)))
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
+order by id desc
+limit :limit offset :skip;
+
+
+-- name: list_worker_cancelled
+-- As list_succeeded, along the ids of one worker.
+select {cancelled_columns}
+from {jobs_cancelled} indexed by {jobs_cancelled_by_name}
+where name = :name
+    and id < coalesce(:after, zeroblob(0))
+    and id >= coalesce(:last, '')
+    and (:owners is null or reserved_by in (select value from json_each(:owners)))
+    and (:before is null or created_at < :before)
+    and (:since is null or created_at >= :since)
+order by id desc
+limit :limit offset :skip;
 
 
 -- name: search_failed
@@ -144,10 +182,13 @@ cross join {failures} as noted on noted.number = found.rowid
 cross join {jobs_failed} as job on job.id = noted.job_id
 where found.summary match :words
     and found.rowid < coalesce(:number, 9223372036854775807)
+    and found.rowid >= coalesce(:last, 0)
     and (:name is null or job.name = :name)
-    and (:before is null or job.failed_at < :before)
+    and (:owners is null or job.reserved_by in (select value from json_each(:owners)))
+    and (:before is null or job.created_at < :before)
+    and (:since is null or job.created_at >= :since)
 order by found.rowid desc
-limit :limit;
+limit :limit offset :skip;
 
 
 -- name: search_worker_failed
@@ -159,53 +200,9 @@ cross join {failure_words} as found on found.rowid = noted.number
 where job.name = :name
     and found.summary match :words
     and noted.number < coalesce(:number, 9223372036854775807)
-    and (:before is null or job.failed_at < :before)
-order by noted.number desc
-limit :limit;
-
-
--- name: get_failed_ids
-select id
-from {jobs_failed}
-where id < coalesce(:after, zeroblob(0)) and (:before is null or failed_at < :before)
-order by id desc
-limit :limit;
-
-
--- name: get_worker_failed_ids
-select id
-from {jobs_failed} indexed by {jobs_failed_by_name}
-where name = :name
-    and id < coalesce(:after, zeroblob(0))
-    and (:before is null or failed_at < :before)
-order by id desc
-limit :limit;
-
-
--- name: search_failed_ids
--- Searches the index of words and joins the failed jobs, the last that failed first.
-select job.id, noted.number
-from {failure_words} as found
-cross join {failures} as noted on noted.number = found.rowid
-cross join {jobs_failed} as job on job.id = noted.job_id
-where found.summary match :words
-    and found.rowid < coalesce(:number, 9223372036854775807)
-    and (:name is null or job.name = :name)
-    and (:before is null or job.failed_at < :before)
-order by found.rowid desc
-limit :limit;
-
-
--- name: search_worker_failed_ids
--- The same for a worker with few failed jobs: goes along these, and looks up the words of each.
-select job.id, noted.number
-from {jobs_failed} as job indexed by {jobs_failed_by_name}
-cross join {failures} as noted indexed by {failures_by_job} on noted.job_id = job.id
-cross join {failure_words} as found on found.rowid = noted.number
-where job.name = :name
-    and found.summary match :words
-    and noted.number < coalesce(:number, 9223372036854775807)
-    and (:before is null or job.failed_at < :before)
+    and (:owners is null or job.reserved_by in (select value from json_each(:owners)))
+    and (:before is null or job.created_at < :before)
+    and (:since is null or job.created_at >= :since)
 order by noted.number desc
 limit :limit;
 
@@ -216,11 +213,8 @@ limit :limit;
 select noted.number, found.summary
 from {failures} as noted
 cross join {failure_words} as found on found.rowid = noted.number
-cross join {jobs_failed} as job on job.id = noted.job_id
 where noted.number < coalesce(:number, 9223372036854775807)
     and not noted.is_gone
-    and (:name is null or job.name = :name)
-    and (:before is null or job.failed_at < :before)
 order by noted.number desc
 limit :limit;
 
@@ -231,7 +225,12 @@ select {failed_columns of job}, noted.number
 from json_each(:numbers) as chosen
 cross join {failures} as noted on noted.number = chosen.value
 cross join {jobs_failed} as job on job.id = noted.job_id
-order by noted.number desc;
+where (:name is null or job.name = :name)
+    and (:owners is null or job.reserved_by in (select value from json_each(:owners)))
+    and (:before is null or job.created_at < :before)
+    and (:since is null or job.created_at >= :since)
+order by noted.number desc
+limit :limit;
 
 
 -- name: get_occurrences

@@ -129,13 +129,7 @@ with recursive asked (name) as materialized (
 )
 -- The jobs as they will be after `reserve`, a hundred in each row: sqlite3 takes Python's lock for
 -- each row that it fetches, and waiting for other threads took longer than all the rest.
-select json_group_array(json_array(
-    job.id, job.name, {limited job.payload}, job.priority,
-    job.attempts, job.crashes, job.interruptions, job.reservations + 1,
-    job.created_at, job.available_at, :now, :owner, {limited job.unique_key},
-    {limited job.errors},
-    {limited job.occurrence}, {limited job.metadata}
-)), json_group_array(job.rowid)
+select json_group_array(json_array({job_held of job})), json_group_array(job.rowid)
 from (select row, row_number() over () as place from best) as picked
 cross join {jobs} as job not indexed on job.rowid = picked.row
 group by (picked.place - 1) / 100;

@@ -7,16 +7,8 @@ with settled (id, owner, number) as (
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     from json_each(:settled)
 )
-insert into {jobs_succeeded} (
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-    occurrence, metadata, succeeded_at
-)
-select
-    job.id, job.name, job.payload, job.priority,
-    job.attempts, job.crashes, job.interruptions, job.reservations,
-    job.created_at, job.available_at, job.reserved_at, job.reserved_by, job.unique_key,
-    job.errors, job.occurrence, job.metadata, :now
+insert into {jobs_succeeded} (id, {succeeded_names})
+select job.id, {job_names of job}, :now
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
@@ -27,34 +19,41 @@ from settled cross join {jobs} as job indexed by {jobs_reserved} on
 -- Copies reserved jobs to the failed ones, with their new counters.
 -- Each is copied only if it is still held by exactly this reservation: id, owner and number.
 -- The statement `drop` deletes the reserved rows in the same transaction.
-with settled (id, owner, number, attempts, crashes, interruptions, errors, error) as (
+with settled (id, owner, number, error, {settled_names}) as (
     select
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-        json_extract(value, '$[6]'), json_extract(value, '$[7]')
+        json_extract(value, '$[3]'), {settled_values from 4}
     from json_each(:settled)
 )
-insert into {jobs_failed} (
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, reserved_at, reserved_by, unique_key, errors,
-    occurrence, metadata, error, failed_at
-)
-select
-    job.id, job.name, job.payload, job.priority,
-    settled.attempts, settled.crashes, settled.interruptions, job.reservations,
-    job.created_at, job.available_at, job.reserved_at, job.reserved_by, job.unique_key,
-    settled.errors, job.occurrence, job.metadata, settled.error, :now
+insert into {jobs_failed} (id, {failed_names})
+select job.id, {job_names of job by settled}, settled.error, :now
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
     and job.reservations = settled.number;
 
 
--- name: find_cancelled
+-- name: cancel
+-- Copies reserved jobs to the cancelled ones, as `fail` does.
+with settled (id, owner, number, reason, author, {settled_names}) as (
+    select
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]'), json_extract(value, '$[4]'), {settled_values from 5}
+    from json_each(:settled)
+)
+insert into {jobs_cancelled} (id, {cancelled_names})
+select job.id, {job_names of job by settled}, settled.reason, settled.author, :now
+from settled cross join {jobs} as job indexed by {jobs_reserved} on
+    job.id = settled.id
+    and job.reserved_by = settled.owner
+    and job.reservations = settled.number;
+
+
+-- name: find_cancellations
 -- Returns the jobs that an operator has cancelled and that would now wait again.
 select
     asked.job_id, job.reserved_by, job.reservations, substr(asked.reason, 1, 1000),
-    job.occurrence is not null
+    substr(asked.cancelled_by, 1, 200), job.occurrence is not null
 from json_each(:settled) as settled
 cross join {cancellations} as asked on asked.job_id = json_extract(settled.value, '$[0]')
 cross join {jobs} as job on job.id = asked.job_id
@@ -68,32 +67,24 @@ where exists (select 1 from {cancellations})
 -- An upsert whose row always exists, because the settlements drive the join of a select; an update
 -- with the same join may read all rows for each settlement. The inserted values are never kept, so
 -- they carry no payload, unique key or occurrence.
-with settled (id, owner, number, attempts, crashes, interruptions, errors, available_at) as (
+with settled (id, owner, number, available_at, {settled_names}) as (
     select
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-        json_extract(value, '$[6]'), json_extract(value, '$[7]')
+        json_extract(value, '$[3]'), {settled_values from 4}
     from json_each(:settled)
 )
-insert into {jobs} (
-    id, name, payload, priority, attempts, crashes, interruptions, reservations,
-    created_at, available_at, errors
-)
+insert into {jobs} (id, name, priority, available_at, {settled_names}, created_at, payload)
 select
-    job.id, job.name, '', job.priority,
-    settled.attempts, settled.crashes, settled.interruptions, job.reservations,
-    job.created_at, coalesce(settled.available_at, job.available_at), settled.errors
+    job.id, job.name, job.priority, coalesce(settled.available_at, job.available_at),
+    {settled_names of settled}, job.created_at, ''
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
     and job.reservations = settled.number
 where true
 on conflict (id) do update set
-    attempts = excluded.attempts,
-    crashes = excluded.crashes,
-    interruptions = excluded.interruptions,
+    {settled_set of excluded},
     available_at = excluded.available_at,
-    errors = excluded.errors,
     reserved_at = null,
     reserved_by = null
 returning id, reservations;

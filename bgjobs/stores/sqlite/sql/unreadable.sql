@@ -66,6 +66,27 @@ delete from {jobs_failed}
 where id = cast(:key as text);
 
 
+-- name: set_apart_cancelled
+-- As set_apart_succeeded.
+insert into {jobs_unreadable} (id, origin, reason, found_at, job_id, {cancelled_names})
+select
+    case
+        when exists (select 1 from {jobs_unreadable} as other where other.id = :id)
+        then :other_id
+        else :id
+    end,
+    'jobs_cancelled', :reason, :now, id,
+    {cancelled_names}
+from {jobs_cancelled}
+where id = cast(:key as text)
+returning id;
+
+
+-- name: remove_cancelled
+delete from {jobs_cancelled}
+where id = cast(:key as text);
+
+
 -- name: find_set_apart
 -- Returns rows that were set apart, with whole texts, to see whether they can be read now.
 select id, origin, job_id, {unreadable_columns of one}
@@ -74,20 +95,17 @@ where id in (select value from json_each(:ids));
 
 
 -- name: put_back_waiting
--- Stores them as waiting jobs, as `retry` does with failed ones. A job that ran for a schedule
+-- Stores them as waiting jobs, as `retry` does with ended ones. A job that ran for a schedule
 -- becomes a job of its own beside it.
-insert into {jobs} (
-    id, name, payload, priority, reservations, created_at, available_at, unique_key, errors,
-    metadata
-)
+insert into {jobs} (id, {kept_names}, available_at, unique_key, history)
 select
-    job_id, name, payload, priority, reservations, created_at, :now,
-    case when occurrence is null then unique_key end, errors, metadata
+    job_id, {kept_names}, :now, case when occurrence is null then unique_key end, history
 from {jobs_unreadable}
 where id in (select value from json_each(:ids))
     and origin <> 'jobs_succeeded'
     and not exists (select 1 from {jobs_succeeded} as ended where ended.id = job_id)
     and not exists (select 1 from {jobs_failed} as ended where ended.id = job_id)
+    and not exists (select 1 from {jobs_cancelled} as ended where ended.id = job_id)
 on conflict do nothing
 returning id;
 
@@ -100,6 +118,7 @@ from {jobs_unreadable}
 where id in (select value from json_each(:ids)) and origin = 'jobs_succeeded'
     and not exists (select 1 from {jobs} as live where live.id = job_id)
     and not exists (select 1 from {jobs_failed} as ended where ended.id = job_id)
+    and not exists (select 1 from {jobs_cancelled} as ended where ended.id = job_id)
 on conflict do nothing
 returning id;
 
@@ -112,7 +131,7 @@ where id in (select value from json_each(:ids))
 returning id;
 
 
--- name: get_unreadable
+-- name: list_unreadable
 -- Texts are cut, because a page of whole ones may be too large. One character more than :longest is
 -- read, so that the caller sees that a text was cut.
 select id, origin, reason, found_at, job_id, {unreadable_cut}

@@ -27,7 +27,7 @@ class Entry:
     """One change of one job."""
 
     what: str
-    """"stored", "reserved", "stolen", "released", "deleted", "succeeded" or "failed"."""
+    """"stored", "reserved", "stolen", "released", "deleted", or an end."""
     job: str
     owner: str | None
     """The owner of the reservation after the change, or else before it."""
@@ -80,6 +80,7 @@ def _sqlite() -> list[str]:
         _sqlite_trigger("delete on bgjobs_jobs", "'deleted'", "old.reserved_by", row="old"),
         _sqlite_trigger("insert on bgjobs_jobs_succeeded", "'succeeded'"),
         _sqlite_trigger("insert on bgjobs_jobs_failed", "'failed'"),
+        _sqlite_trigger("insert on bgjobs_jobs_cancelled", "'cancelled'"),
         _sqlite_trigger(
             f"update on bgjobs_jobs when {_IS_RESERVATION}", _SQLITE_CHANGE, holder
         ),
@@ -142,6 +143,7 @@ def _postgres(settings: ProcessSettings) -> list[str]:
         ("deleted", "delete", jobs),
         ("succeeded", "insert", settings.table("jobs_succeeded")),
         ("failed", "insert", settings.table("jobs_failed")),
+        ("cancelled", "insert", settings.table("jobs_cancelled")),
     ]
     return [function, *(_postgres_trigger(note, *change) for change in changes)]
 

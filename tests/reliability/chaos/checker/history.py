@@ -2,9 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import get_args
 
+from bgjobs._core.jobs import EndState
 from tests.reliability.chaos.checker.audit import Entry
 
+_ENDS = get_args(EndState)
 _CLOCKS = 0.01
 """Seconds by which two readings of a clock may differ because they are rounded."""
 
@@ -22,7 +25,7 @@ def faults(entries: Sequence[Entry], *, may_crash: bool) -> Iterator[str]:
     before: Entry | None = None
     ended = ""
     for entry in entries:
-        if entry.what in ("succeeded", "failed", "deleted"):
+        if entry.what in _ENDS or entry.what == "deleted":
             yield from _end(before, entry, ended)
             ended += f" {entry.what}"
             continue
@@ -101,7 +104,7 @@ def longest_stall(entries: Iterable[Entry]) -> float:
             if entry.what == "released" and entry.job in due:
                 spans.append((due[entry.job], entry.monotonic))
             due[entry.job] = max(entry.due, entry.monotonic)
-        elif entry.what in ("succeeded", "failed") and entry.job in due:
+        elif entry.what in _ENDS and entry.job in due:
             spans.append((due.pop(entry.job), entry.monotonic))
     return _longest_gap(spans)
 

@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import final
+from typing import final, get_args
 
 from attrs import field, frozen
 
+from bgjobs._core.jobs import EndState
 from tests.reliability.chaos.checker import history
 from tests.reliability.chaos.checker.audit import Entry
 
@@ -14,7 +15,7 @@ MOST_RETRIES, MOST_CRASHES, MOST_INTERRUPTIONS = 3, 3, 100
 """The limits that the workers of a phase have."""
 SALE = "sale-"
 """The prefix of the keys of jobs that were stored together with a row of the application."""
-ENDS = ("succeeded", "failed")
+ENDS = get_args(EndState)
 
 
 @final
@@ -35,7 +36,7 @@ class JobRecord:
     id: str
     name: str
     state: str
-    """"waiting", "running", "succeeded" or "failed"."""
+    """As `State`; never "unreadable"."""
     key: str = ""
     number: int = 1
     attempts: int = 0
@@ -110,7 +111,7 @@ def _unended(observed: Observations) -> Iterator[Violation]:
     for job in observed.jobs:
         if job.state == "running":
             yield Violation("wrong", f"{job.id} ({job.name}): still running after the drain")
-        elif job.state == "waiting" and job.occurrence is None:
+        elif job.state in ("waiting", "delayed") and job.occurrence is None:
             yield Violation("lost", f"{job.id} ({job.name}): never ended")
 
 

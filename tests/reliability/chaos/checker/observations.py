@@ -3,17 +3,18 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep
 from typing import Any, final
-from uuid import UUID
 
 import psycopg
 from attrs import field, frozen
 
 import bgjobs
-from bgjobs._core.jobs import StoredJob
+from bgjobs._core.jobs import AnyJob, State, StoredJob
 from bgjobs._core.timestamps import to_microseconds
+from bgjobs.stores.filters import JobFilter
 from bgjobs.stores.pages import Page
 from tests.reliability.chaos.checker import audit
 from tests.reliability.chaos.checker.invariants import Effect, JobRecord, Run
@@ -22,6 +23,10 @@ from tests.reliability.chaos.processes.producer import SALES, key_of
 from tests.reliability.chaos.settings import ProcessSettings, lines_of, monotonic
 
 _PAGE = 1000
+_STATES: Sequence[State] = (
+    *("waiting", "delayed", "running"),
+    *("succeeded", "failed", "cancelled"),
+)
 _PATIENCE = 5.0
 """Seconds within which the server notices that its clients have ended."""
 
@@ -89,23 +94,20 @@ def _nodes(connection: Any, settings: ProcessSettings) -> list[str]:
 
 
 def _job_records(store: bgjobs.Store) -> Iterator[JobRecord]:
-    for state, read in (
-        ("waiting", store.get_enqueued),
-        ("running", store.get_running),
-        ("succeeded", store.get_succeeded),
-        ("failed", store.get_failed),
-    ):
-        after: UUID | None = None
-        while jobs := read(None, Page(_PAGE, after)):
-            yield from (_job_record(job, state) for job in jobs)
-            after = jobs[-1].id
+    now = datetime.now(UTC)  # one time, so that no delayed job becomes a waiting one meanwhile
+    for state in _STATES:
+        page: Page | None = Page(_PAGE)
+        while page is not None:
+            jobs = store.list(JobFilter(state), page, now=now)
+            yield from (_job_record(job) for job in jobs)
+            page = None if jobs.after is None else Page(_PAGE, jobs.after)
 
 
-def _job_record(job: StoredJob, state: str) -> JobRecord:
+def _job_record(job: AnyJob) -> JobRecord:
     return JobRecord(
         id=str(job.id),
         name=job.name,
-        state=state,
+        state=job.state,
         key=key_of(job.payload) if job.occurrence is None else "",
         number=job.reservations,
         attempts=job.attempts,

@@ -9,9 +9,11 @@ import pytest
 
 import bgjobs
 from bgjobs._core.ids import new_id
+from bgjobs._core.jobs import EndState
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Fail, Requeue, Succeed
+from bgjobs._core.settlements import Requeue
 from bgjobs.stores.types import NewJob, Owner
+from bgjobs.testing.contract.steps import ENDS, requeue
 from tests.fixtures.databases import Database
 from tests.fixtures.stores import migrated
 from tests.reliability.chaos.checker import audit, history
@@ -44,11 +46,7 @@ def reserve(store: bgjobs.Store) -> bgjobs.Job:
 
 
 def put_back(job: bgjobs.Job) -> Requeue:
-    return Requeue(reservation=job.reservation, attempts=1, crashes=0, interruptions=0)
-
-
-def failed(job: bgjobs.Job) -> Fail:
-    return Fail(reservation=job.reservation, error="no", attempts=1, crashes=0, interruptions=0)
+    return requeue(job, attempts=1)
 
 
 def entries(settings: ProcessSettings) -> list[audit.Entry]:
@@ -56,15 +54,15 @@ def entries(settings: ProcessSettings) -> list[audit.Entry]:
         return audit.entries(connection, settings)
 
 
-@pytest.mark.parametrize("end", ["succeeded", "failed"])
+@pytest.mark.parametrize("end", ENDS)
 def test_every_change_is_recorded_with_its_owner(
-    store: bgjobs.Store, settings: ProcessSettings, end: str
+    store: bgjobs.Store, settings: ProcessSettings, end: EndState
 ) -> None:
     enqueue(store)
     first = reserve(store)
     store.write(settle=[put_back(first)])
     second = reserve(store)
-    store.write(settle=[Succeed(second.reservation) if end == "succeeded" else failed(second)])
+    store.write(settle=[ENDS[end](second)])
     found = entries(settings)
     assert [one.what for one in found[:4]] == ["stored", "reserved", "released", "reserved"]
     assert {one.what for one in found[4:]} == {end, "deleted"}

@@ -9,6 +9,7 @@ import pytest
 
 import bgjobs
 from bgjobs.errors import StoreUnavailableError
+from bgjobs.stores.types import Notice
 from tests.fixtures.databases import PostgresSchema
 from tests.fixtures.stores import opened
 from tests.reliability.chaos.cluster import Cluster, Fault
@@ -153,11 +154,11 @@ def test_workers_give_up_calls_without_an_answer(
     store = inner_store(config)
     store.open()
     try:
-        store.notify(["work"])
+        store.notify(Notice(frozenset({"work"})))
         proxy.discard()
         begun = time.monotonic()
         with pytest.raises(StoreUnavailableError):
-            store.notify(["work"])
+            store.notify(Notice(frozenset({"work"})))
         assert time.monotonic() - begun < PATIENCE
     finally:
         proxy.heal()

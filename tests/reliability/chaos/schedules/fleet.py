@@ -13,6 +13,7 @@ from attrs import frozen
 
 from bgjobs._core.jobs import Job
 from bgjobs._core.timestamps import to_microseconds
+from bgjobs.testing.contract.steps import enqueued, listed
 from tests.fixtures.databases import Database
 from tests.reliability.chaos.schedules.checker import FleetObservations, Run, Start, Waiting
 from tests.reliability.chaos.schedules.node import ALL_OCCURRENCES, NodeSettings
@@ -159,7 +160,7 @@ def run_fleet(
         with fleet(settings, processes) as started:
             meanwhile(started)
             measurements = started.stop()
-        waiting = [*store.get_enqueued(), *store.get_running()]
+        waiting = [*enqueued(store), *listed(store, "running")]
     finally:
         store.close()
     runs = _execute(database, f"select * from {settings.table}")

@@ -1,0 +1,32 @@
+"""The workers whose jobs a process may enqueue."""
+
+from collections.abc import Iterable, Sequence
+from typing import final
+
+from bgjobs._core.config import AnyWorker, Config
+
+
+@final
+class KnownWorkers:
+    """The workers of the configuration, and those of scheduled jobs that were added to it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._added: list[AnyWorker] = []
+        self.configured: frozenset[str] = frozenset(
+            worker.name for worker in config.all_workers()
+        )
+        """The names of the workers of the configuration."""
+
+    def all(self) -> Sequence[AnyWorker]:
+        """Return all workers; some may be repeated."""
+        return (*self._config.all_workers(), *self._added)
+
+    def add(self, workers: Iterable[AnyWorker]) -> None:
+        """Add the workers of a queue that runs from now on."""
+        self._added += workers
+
+    def remove(self, workers: Iterable[AnyWorker]) -> None:
+        """Remove the workers of a queue that has ended; those of the configuration stay."""
+        for worker in workers:
+            self._added.remove(worker)

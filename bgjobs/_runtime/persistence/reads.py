@@ -1,0 +1,101 @@
+"""Reads of stored jobs, in the task of the caller.
+
+Rows that cannot be read as jobs are set apart when a read meets them, and the page is filled up
+with the rows behind them. An unavailable store ends a read with `StoreUnavailableError`.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from attrs import evolve
+
+from bgjobs._core.jobs import AnyJob, State, StoredJob, UnreadableJob
+from bgjobs._runtime.persistence.unreadable import set_apart
+from bgjobs._runtime.services import ClientServices
+from bgjobs.errors import UnreadableJobError
+from bgjobs.stores.filters import JobFilter
+from bgjobs.stores.operations import operations_of
+from bgjobs.stores.pages import Listing, Page, unreadable_in
+from bgjobs.stores.types import Counts
+
+J = TypeVar("J", bound=StoredJob | UnreadableJob)
+
+
+async def readable(
+    services: ClientServices, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
+) -> Listing[J]:
+    """Return the jobs of a page. Unreadable rows are set apart, and the page is filled up."""
+    kept: list[J] = []
+    while True:
+        jobs = await ask(page)
+        kept += jobs
+        unreadable = unreadable_in(jobs)
+        after = jobs.after if isinstance(jobs, Listing) else None
+        if not unreadable:
+            return Listing(kept, after=after)
+        is_less = await set_apart(services, unreadable)
+        following = evolve(page.behind(jobs), limit=page.limit - len(jobs))
+        if following == page and not is_less:
+            # The same rows would be read again; those behind are out of reach.
+            return Listing(kept, after=after)
+        page = following
+
+
+async def listed(
+    services: ClientServices, wanted: JobFilter[State], page: Page
+) -> Listing[Any]:
+    """Return a page of the jobs that a filter selects, as `Store.list` does."""
+
+    async def ask(page: Page) -> Listing[Any]:
+        now = services.clock.store_now()
+        return await services.dispatch.call(services.store.list, wanted, page, now=now)
+
+    return await readable(services, ask, page)
+
+
+async def each_page(
+    services: ClientServices, wanted: JobFilter[State], size: int
+) -> AsyncGenerator[Listing[Any]]:
+    """Yield the jobs that a filter selects, in pages of up to `size` jobs."""
+    page = Page(size)
+    while True:
+        jobs = await listed(services, wanted, page)
+        if jobs:
+            yield jobs
+        if jobs.after is None:
+            return
+        page = evolve(page, after=jobs.after)
+
+
+async def find(services: ClientServices, job_id: UUID) -> AnyJob | None:
+    """Return a job by its id, live or ended, or None.
+
+    Raises:
+        UnreadableJobError: The row of this id cannot be read. It is set apart.
+    """
+    try:
+        now = services.clock.store_now()
+        found = await services.dispatch.call(services.store.find, job_id, now=now)
+    except UnreadableJobError as error:
+        await set_apart(services, [error.job])
+        raise
+    operations = operations_of(services.store)
+    if found is None and operations is not None:
+        apart = await services.dispatch.call(operations.find_unreadable, job_id)
+        if apart is not None:
+            raise UnreadableJobError(apart)
+    return found
+
+
+async def counts(
+    services: ClientServices, names: Collection[str] | None, at_most: int | None
+) -> Counts:
+    """Return how many jobs of these workers are in each state, and all unreadable rows."""
+    store, now = services.store, services.clock.store_now()
+    found = await services.dispatch.call(store.count, names, at_most=at_most, now=now)
+    operations = operations_of(store)
+    if operations is None:
+        return found
+    count = operations.count_unreadable
+    return evolve(found, unreadable=await services.dispatch.call(count, at_most=at_most))

@@ -1,0 +1,41 @@
+"""What the parts of an application that runs jobs share, on top of what a client has."""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import final
+from uuid import UUID
+
+from bgjobs._core.config import Config
+from bgjobs._core.jobs import Job
+from bgjobs._runtime.bus import Bus
+from bgjobs._runtime.leases.registry import Registry
+from bgjobs._runtime.persistence.group_commit import GroupCommit
+from bgjobs._runtime.queues.state import QueueState
+from bgjobs._runtime.scheduled.planner import Planner
+from bgjobs._runtime.services import ClientServices
+
+
+@final
+class WorkerServices(ClientServices):
+    """The shared objects of one `run`, which passes them to every part."""
+
+    def __init__(self, config: Config, bus: Bus) -> None:
+        super().__init__(config, bus)
+        self.settlements: GroupCommit = GroupCommit(
+            self.dispatch, config.clock, config.store_timeout
+        )
+        """Writes the ends of runs. These are committed apart from new jobs: an insert may wait
+        for a unique key that another open transaction holds, and would delay the ends with it.
+        """
+        self.registry: Registry = Registry()
+        self.planner: Planner = Planner(self.time)
+        self.queues: list[QueueState] = []
+        """The queues that run now, including those of scheduled jobs."""
+
+    def running_jobs(self) -> Iterable[Job]:
+        """Return the jobs that queues of this application have reserved and not settled."""
+        return chain.from_iterable(queue.held.values() for queue in self.queues)
+
+    def is_running(self, job_id: UUID) -> bool:
+        """Whether a queue of this application has reserved this job and not settled it."""
+        return any(job.id == job_id for job in self.running_jobs())

@@ -1,0 +1,100 @@
+"""The check of each event: whether it is expected, and agrees with the database."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, final
+
+from bgjobs import events
+from bgjobs._runtime.queues.attempt import HandlerCrashedError
+from bgjobs.errors import LeaseLostError, StoreUnavailableError
+from tests.reliability.simulation.checker import Checker
+from tests.reliability.simulation.plan import Plan
+from tests.reliability.simulation.process import Process
+from tests.reliability.simulation.records import Journal
+
+
+@final
+class EventChecker:
+    """A listener which checks that events are expected, and agree with the database."""
+
+    def __init__(
+        self, process: Process, plan: Plan, checker: Checker, journal: Journal
+    ) -> None:
+        self._process = process
+        self._plan = plan
+        self._checker = checker
+        self._journal = journal
+        # Any: each function takes its own class of event.
+        self._kinds: dict[type, Callable[[Any], None]] = {
+            events.OwnerDied: self._owner_died,
+            events.ChildCrashed: self._crashed,
+            events.RestartLimitExceeded: self._unexpected,
+            events.ListenerFailed: self._unexpected,
+            events.CancellationIgnored: self._unexpected,
+            events.NoWorkerForJob: self._unexpected,
+            events.StoreFailed: self._store_failed,
+            events.QueueError: self._queue_error,
+            events.ReservationLost: self._lost,
+            events.JobSucceeded: self._succeeded,
+            events.JobCancelled: self._cancelled,
+        }
+
+    def __call__(self, event: events.Event) -> None:
+        """Check an event; those of killed processes are ignored."""
+        check = self._kinds.get(type(event))
+        if check is not None and not self._process.was_killed:
+            check(event)
+
+    def _owner_died(self, event: events.OwnerDied) -> None:
+        self._process.died.add(event.owner)
+
+    def _crashed(self, event: events.ChildCrashed) -> None:
+        self._journal.record(self._process.name, "crashed", event.child, repr(event.error))
+        if not all(self._may_crash(error) for error in _leaves(event.error)):
+            self._unexpected(event)
+
+    def _may_crash(self, error: BaseException) -> bool:
+        if isinstance(error, HandlerCrashedError):
+            return self._plan.crashes
+        return isinstance(error, LeaseLostError) and self._plan.leases_may_end
+
+    def _queue_error(self, event: events.QueueError) -> None:
+        if not (isinstance(event.error, StoreUnavailableError) or self._may_crash(event.error)):
+            self._unexpected(event)
+
+    def _store_failed(self, event: events.StoreFailed) -> None:
+        if not isinstance(event.error, StoreUnavailableError):
+            self._unexpected(event)
+
+    def _lost(self, event: events.ReservationLost) -> None:
+        job = event.job
+        ended = self._checker.ended.get(str(job.id))
+        mine = (
+            ended is not None
+            and ended.kind == "succeeded"
+            and ended.reservations == job.reservations
+        )
+        self._journal.expect(not mine, f"job {job.id}: reported as lost, but it has succeeded")
+
+    def _succeeded(self, event: events.JobSucceeded) -> None:
+        ended = self._checker.ended.get(str(event.job.id))
+        is_true = ended is not None and ended.kind == "succeeded"
+        self._journal.expect(
+            is_true, f"job {event.job.id}: reported as succeeded, but it has not"
+        )
+
+    def _cancelled(self, event: events.JobCancelled) -> None:
+        is_true = event.job.id in self._checker.cancelled and event.by == "ada"
+        self._journal.expect(
+            is_true, f"job {event.job.id}: reported as cancelled, but it was not"
+        )
+
+    def _unexpected(self, event: object) -> None:
+        self._journal.fail(f"{self._process.name}: {event!r}")
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
