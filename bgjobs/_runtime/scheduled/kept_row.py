@@ -44,7 +44,7 @@ class KeptRow(ScheduledRow):
 
     def __init__(self, job: ScheduledJob, services: WorkerServices, bus: Bus) -> None:
         super().__init__(job.recurrence, job.run_request(), services, bus)
-        self.job = job
+        self.job: ScheduledJob = job
         """The settings that are in force in this process."""
         self.policy: RetryPolicy = RetryPolicy(max_retries=job.max_retries, backoff=job.backoff)
         self._is_running = services.is_running
