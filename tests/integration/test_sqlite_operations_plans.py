@@ -160,12 +160,12 @@ ENDS = ("succeeded", "failed", "cancelled")
     ("state", "properties", "after", "expected"),
     [
         ("waiting", {}, None, LIST),
-        ("delayed", {}, WAITING[5000], LIST),
+        ("delayed", {}, 5000, LIST),
         ("waiting", {"name": "w2"}, None, LIST),
         *((state, {}, None, LIST) for state in ENDS),
-        *((state, {}, ENDED[5000], LIST) for state in ENDS),
+        *((state, {}, 5000, LIST) for state in ENDS),
         *((state, {"name": "w1"}, None, LIST) for state in ENDS),
-        *((state, {"name": "rare"}, ENDED[5000], 5) for state in ENDS),
+        *((state, {"name": "rare"}, 5000, 5) for state in ENDS),
         *((state, {"name": "absent"}, None, 0) for state in ENDS),
         ("failed", {"search": "often"}, None, LIST),
         ("failed", {"search": "typeerror 4711"}, None, 1),
@@ -176,9 +176,10 @@ ENDS = ("succeeded", "failed", "cancelled")
     ],
 )
 def test_a_page_costs_what_it_returns(
-    raw: Filled, state: str, properties: dict[str, Any], after: str | None, expected: int
+    raw: Filled, state: str, properties: dict[str, Any], after: int | None, expected: int
 ) -> None:
-    page = Page(LIST, None if after is None else UUID(after))
+    rows = WAITING if state == "delayed" else ENDED
+    page = Page(LIST, None if after is None else UUID(rows[after]))
     cost, found, _ = _list(raw, state, page, **properties)
     assert found == expected
     read_in_advance = 60_000 if properties.get("search", "").endswith("*") else 0
