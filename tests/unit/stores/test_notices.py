@@ -10,7 +10,13 @@ ANY_WORKER, COMMANDS = Notice(workers=None), Notice(commands=True)
 ALL = [Notice(), MAIL, FAX | MAIL, COMMANDS, MAIL | COMMANDS, ANY_WORKER, ANY_CHANGE]
 
 
-@pytest.mark.parametrize("notice", ALL, ids=repr)
+def _label(notice: Notice) -> str:
+    """Return an id in which the names have an order."""
+    names = ["any"] if notice.workers is None else sorted(notice.workers)
+    return ",".join([*names, *(["commands"] if notice.commands else [])])
+
+
+@pytest.mark.parametrize("notice", ALL, ids=_label)
 def test_only_a_notice_of_a_change_is_true(notice: Notice) -> None:
     assert bool(notice) is (notice != Notice())
 
@@ -23,7 +29,7 @@ def test_a_merged_notice_reports_the_changes_of_both() -> None:
         assert notice | Notice() == Notice() | notice == notice | notice == notice
 
 
-@pytest.mark.parametrize("notice", ALL, ids=repr)
+@pytest.mark.parametrize("notice", ALL, ids=_label)
 def test_payloads_become_the_same_notice(notice: Notice) -> None:
     assert notice_of(payloads_of(notice)) == notice
 
