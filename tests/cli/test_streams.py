@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -140,10 +141,12 @@ ASCII = {
 }
 
 
-def test_an_export_is_utf_8_whatever_the_terminal_is(call: Call) -> None:
-    arguments = json.dumps({"mail": {"to": "zoë 🦉"}}, ensure_ascii=False)
-    call("jobs", "enqueue", "send", "--kwargs", arguments)
-    call("jobs", "cancel", "--all", "--yes", "--reason", "später")
+def test_an_export_is_utf_8_whatever_the_terminal_is(call: Call, tmp_path: Path) -> None:
+    job = json.loads(call("jobs", "export").out.splitlines()[0])
+    job |= {"id": str(uuid4()), "payload": '{"to":"zoë 🦉"}', "error": "später"}
+    lines = tmp_path / "failed.jsonl"
+    lines.write_text(json.dumps(job, ensure_ascii=False), encoding="utf-8")
+    assert call("jobs", "import", str(lines), "--yes").code == 0
     before = call("jobs", "export").out
 
     done = in_shell(f"{PROGRAM} jobs export", ASCII)
@@ -313,7 +316,7 @@ def test_a_search_without_a_word_is_wrong_use(command: str, call: Call) -> None:
     answer = call(*command.split(), "--search", "!!!")
 
     assert answer.code == 2
-    assert answer.line == "search: expected a word of letters or digits, found '!!!'"
+    assert answer.line == "--search: expected a word of letters or digits, found '!!!'"
 
 
 def interrupted(*arguments: str, ready: Path) -> "tuple[int, str]":

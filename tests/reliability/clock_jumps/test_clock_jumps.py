@@ -32,7 +32,7 @@ MOST = 60
 
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[None]]
-ROW = "bgjobs._runtime.scheduled.row."
+ROW = "bgjobs._runtime.scheduled.kept_row."
 
 
 @contextmanager
