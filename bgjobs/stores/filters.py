@@ -154,6 +154,7 @@ def with_metadata(
         unreadable += jobs.unreadable
         left -= len(jobs) + len(jobs.unreadable)
         part = evolve(part, after=jobs.after)
-        if len(jobs) + len(jobs.unreadable) < asked:  # all rows of the page are examined
+        is_short = len(jobs) + len(jobs.unreadable) < asked  # so enough rows were examined
+        if jobs.after is None or is_short:
             return Listing(found, unreadable, jobs.after)
     return Listing(found, unreadable, part.after if isinstance(part.after, Cursor) else None)

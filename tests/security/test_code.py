@@ -163,7 +163,7 @@ _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _TABLES = {
     *("migrations", "owners", "jobs", "jobs_succeeded", "jobs_failed"),
     *("cancellations", "paused_queues", "starts", "failures", "failure_words"),
-    "jobs_unreadable",
+    *("jobs_cancelled", "jobs_unreadable", "past_owners"),
 }
 _INDEXES = {
     *("jobs_unique", "jobs_ready", "jobs_reserved", "jobs_succeeded_at", "jobs_failed_at"),
@@ -176,11 +176,18 @@ _INDEXES = {
         "jobs_prompt",
         "jobs_delayed",
         "jobs_occurrences",
+        "jobs_cancelled_by_name",
+        "jobs_cancelled_at",
+        "past_owners_by_name",
+        "past_owners_closed_at",
     ),
 }
 _TRIGGERS = {"failed_job_added", "failed_job_deleted"}
-_KINDS = ("job", "succeeded", "failed", "unreadable")
-_WHATS = ("columns", "cut", "limits", "names")
+_KINDS = (
+    *("job", "succeeded", "failed", "cancelled", "unreadable"),
+    *("enqueued", "settled", "kept"),
+)
+_WHATS = ("columns", "cut", "limits", "names", "set", "values", "held")
 _LISTS = {f"{kind}_{what}" for kind in _KINDS for what in _WHATS}
 """The placeholders of the columns of bgjobs/stores/columns.py."""
 

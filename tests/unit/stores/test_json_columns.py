@@ -85,8 +85,10 @@ WRONG_RESERVATION = [
     NO_TIME, NO_TIME, NO_STATE,
 ]  # fmt: skip
 """For each value of the entry of a reservation, values that it cannot have."""
+NO_COPY: list[object] = [5, True, []]
+"""What SQL copied may have been stored by a program that writes no UTF-8; it is repaired."""
 WRONG_END = [
-    [*NO_KIND, "reservation"], NO_STATE, NO_TIME, [*NO_TEXT, None], NO_TEXT, NO_TIME, NO_TEXT,
+    [*NO_KIND, "reservation"], NO_STATE, NO_TIME, [*NO_COPY, None], NO_COPY, NO_TIME, NO_TEXT,
 ]  # fmt: skip
 
 

@@ -77,20 +77,6 @@ order by job.id
 limit %(limit)s offset %(skip)s;
 
 
--- name: get_waiting_names
--- One row of the index `jobs_ready` for each name, as in `count`.
-with recursive names (name) as (
-    select (select pg_catalog.min(job.name) from {jobs} as job where job.reserved_by is null)
-    union all
-    select (
-        select pg_catalog.min(job.name) from {jobs} as job
-        where job.name > last.name and job.reserved_by is null
-    )
-    from names as last where last.name is not null
-)
-select name from names where name is not null limit %(limit)s;
-
-
 -- name: list_running
 -- Running jobs are few among many. "offset 0" keeps the planner from looking for them by id.
 select {job_columns of job}

@@ -113,3 +113,21 @@ select count(*) from (
     where name = :name
     limit :at_most
 );
+
+
+-- name: get_waiting_names
+-- Goes from each name to the next one in the index, as in count.
+with recursive names (name) as (
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where reserved_by is null order by name limit 1
+    )
+    union all
+    select (
+        select name from {jobs} indexed by {jobs_ready}
+        where name > last.name and reserved_by is null order by name limit 1
+    )
+    from names as last where last.name is not null
+    limit :limit + 1  -- the last row may be the null that follows the last name
+)
+select name from names where name is not null limit :limit;

@@ -44,24 +44,6 @@ order by id
 limit :limit;
 
 
--- name: get_waiting_names
--- Goes from each name to the next one in the index, as in counts.sql.
-with recursive names (name) as (
-    select (
-        select name from {jobs} indexed by {jobs_ready}
-        where reserved_by is null order by name limit 1
-    )
-    union all
-    select (
-        select name from {jobs} indexed by {jobs_ready}
-        where name > last.name and reserved_by is null order by name limit 1
-    )
-    from names as last where last.name is not null
-    limit :limit + 1  -- the last row may be the null that follows the last name
-)
-select name from names where name is not null limit :limit;
-
-
 -- name: list_waiting
 -- No index has the waiting jobs in the order of their ids, so that rows are read in this order up to
 -- :last. Without :is_delayed these are the rows of all live jobs.
