@@ -102,12 +102,15 @@ class ScheduleAdmin:
         services, job = self._services, self._known().get(name)
         if job is not None:
             return ScheduledRow(job.recurrence, job.run_request(), services, services.bus)
-        found = [row async for row in self._rows() if row[1].recurrence.name == name]
+        # By worker: a row may be followed by the next one while the pages are read.
+        found = {
+            one[0].name: one async for one in self._rows() if one[1].recurrence.name == name
+        }
         if not found:
             raise UnknownNameError("scheduled job", name, await self._names())
         if len(found) > 1:
-            raise AmbiguousScheduleError(name, [row.name for row, _ in found])
-        [(row, occurrence)] = found
+            raise AmbiguousScheduleError(name, [*found])
+        [(row, occurrence)] = found.values()
         request = JobRequest(row.name, row.payload).priority(row.priority)
         return ScheduledRow(
             occurrence.recurrence, request, services, services.bus, may_create=False
