@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
+from operator import itemgetter
 from typing import final
 
 from attrs import frozen
@@ -102,10 +103,11 @@ class ScheduleAdmin:
         services, job = self._services, self._known().get(name)
         if job is not None:
             return ScheduledRow(job.recurrence, job.run_request(), services, services.bus)
-        # By worker: a row may be followed by the next one while the pages are read.
-        found = {
-            one[0].name: one async for one in self._rows() if one[1].recurrence.name == name
-        }
+        found: dict[str, PlannedJob] = {}
+        async for row, occurrence in self._rows():
+            if occurrence.recurrence.name == name:
+                # By worker: the next row may follow while the pages are read.
+                found[row.name] = row, occurrence
         if not found:
             raise UnknownNameError("scheduled job", name, await self._names())
         if len(found) > 1:
@@ -121,15 +123,15 @@ class ScheduleAdmin:
         return {*self._known(), *planned}
 
     async def _elsewhere(self, known: Collection[tuple[str, str]]) -> list[ScheduleState]:
-        found: list[ScheduleState] = []
+        found: dict[tuple[str, str], ScheduleState] = {}
         async with aclosing(self._rows()) as rows:
             async for row, occurrence in rows:
                 if len(found) == MOST_ROWS:
                     break
-                state = _state_of(row, occurrence)
-                if (state.name, state.worker) not in known:
-                    found.append(state)
-        return sorted(found, key=lambda state: (state.name, state.worker))
+                key = occurrence.recurrence.name, row.name
+                if key not in known:
+                    found[key] = _state_of(row, occurrence)
+        return [state for _, state in sorted(found.items(), key=itemgetter(0))]
 
     async def _rows(self) -> AsyncGenerator[PlannedJob]:
         """Yield the rows of scheduled jobs of all processes."""
