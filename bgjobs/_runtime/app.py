@@ -114,8 +114,8 @@ async def _run_children(
                 services.lifecycle.left = True
                 services.wakeups.notify_idle()  # a handler that waits in `drain` returns
             bg.stop()
-    except Exception:
-        supervisor.raise_failures()  # raised instead, as they came first
+    except Exception:  # whatever the block raised, the failures of children came first
+        supervisor.raise_failures()
         raise
     finally:
         services.lifecycle.ended = True  # handlers may enqueue until they end

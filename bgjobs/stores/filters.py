@@ -35,9 +35,10 @@ _NOT_RESERVED = ("waiting", "delayed", "unreadable")
 class JobFilter(Generic[S_co]):
     """Jobs of one state, and of these only the ones that have all of the other properties.
 
-    An index finds the jobs of a state, of a worker (`name`), of a running queue's `owner` and
-    the words of a `search`. For the other properties, up to 10,000 rows are read for each page:
-    a page may then be shorter than its limit although more jobs follow; see `Listing.after`.
+    An index finds running jobs, the ended jobs of a state, those of a worker (`name`), and the
+    words of a `search`. For other properties, and for all those of waiting and delayed jobs, up
+    to 10,000 rows are read for each page: a page may then be shorter than its limit, or empty,
+    although more jobs follow. `Listing.after` is None only at the end.
 
     Raises:
         TypeError: A value has the wrong type.

@@ -332,7 +332,7 @@ def interrupted(*arguments: str, ready: Path) -> "tuple[int, str]":
         while not ready.exists():
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < until
-            time.sleep(0.01)
+            time.sleep(0.01)  # another process makes the file
         process.send_signal(signal.SIGINT)
         message = process.stderr.read()
         return process.wait(DEADLINE), message
@@ -350,7 +350,7 @@ from pathlib import Path
 import bgjobs, shop
 def make():
     Path("ready").touch()
-    time.sleep(60)
+    time.sleep(60)  # until the signal ends it
 if {at_import}:
     make()
 """

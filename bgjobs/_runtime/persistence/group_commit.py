@@ -198,7 +198,7 @@ class GroupCommit:
             self._tries = 0
             problem = answer_error(written, len(ticket.enqueue), self._dispatch.store.label)
             ticket.take(problem or written)
-        elif self._ended:
+        elif self._ended or not isinstance(written, Exception):
             ticket.take(written)
         else:
             # The task tries again, and finds the rows that are refused.

@@ -24,34 +24,41 @@ J = TypeVar("J", bound=StoredJob | UnreadableJob)
 
 async def readable(
     services: ClientServices, ask: Callable[[Page], Awaitable[Sequence[J]]], page: Page
-) -> Listing[J]:
+) -> list[J]:
     """Return the jobs of a page. Unreadable rows are set apart, and the page is filled up."""
     kept: list[J] = []
     while True:
         jobs = await ask(page)
         kept += jobs
         unreadable = unreadable_in(jobs)
-        after = jobs.after if isinstance(jobs, Listing) else None
         if not unreadable:
-            return Listing(kept, after=after)
+            return kept
         is_less = await set_apart(services, unreadable)
         following = evolve(page.behind(jobs), limit=page.limit - len(jobs))
         if following == page and not is_less:
-            # The same rows would be read again; those behind are out of reach.
-            return Listing(kept, after=after)
+            return kept  # the same rows would be read again; those behind are out of reach
         page = following
 
 
 async def listed(
     services: ClientServices, wanted: JobFilter[State], page: Page
 ) -> Listing[Any]:
-    """Return a page of the jobs that a filter selects, as `Store.list` does."""
+    """Return a page of the jobs that a filter selects, as `readable` does.
 
-    async def ask(page: Page) -> Listing[Any]:
+    Unlike other verbs, `Store.list` says where the next page begins, and None at the end.
+    """
+    kept: list[Any] = []
+    while True:
         now = services.clock.store_now()
-        return await services.dispatch.call(services.store.list, wanted, page, now=now)
-
-    return await readable(services, ask, page)
+        jobs = await services.dispatch.call(services.store.list, wanted, page, now=now)
+        kept += jobs
+        if not jobs.unreadable:
+            return Listing(kept, after=jobs.after)
+        is_less = await set_apart(services, jobs.unreadable)
+        following = evolve(page, after=jobs.after, limit=page.limit - len(jobs))
+        if jobs.after is None or (following == page and not is_less):
+            return Listing(kept)  # in the latter case as in `readable`
+        page = following
 
 
 async def each_page(

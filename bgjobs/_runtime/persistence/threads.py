@@ -149,7 +149,7 @@ class StoreThreads:
             then(call.answer, call.error)
             return
         self._calls.put(call)
-        time.sleep(GIL_YIELD)
+        time.sleep(GIL_YIELD)  # so that the waiting thread takes the lock of the interpreter
 
     async def _answer_next(self, receiver: socket.socket) -> None:
         try:

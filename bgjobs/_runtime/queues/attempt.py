@@ -202,8 +202,8 @@ class Attempt:
                     refuse_unfinished(f"worker {self.worker.name!r}: complete_with", answer)
         except StoreUnavailableError as error:
             raise WorkUnavailableError(error) from error  # so that the store does not retry
-        except Exception:
-            raise  # an error of the handler, like any other
+        except Exception:  # an error of the handler, like any other
+            raise
         except BaseException as error:
             if is_failure(error, cancelled):  # stores expect an `Exception`
                 what = "the function given to complete_with"

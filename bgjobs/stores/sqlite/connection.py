@@ -221,7 +221,7 @@ def _use_wal(raw: sqlite3.Connection, label: str, patience: float) -> None:
             # Another process is making the same change, for which SQLite does not wait.
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(_WAL_RETRY)
+            time.sleep(_WAL_RETRY)  # in a store thread; SQLite has no call that waits for this
         else:
             break
     if mode != "wal":

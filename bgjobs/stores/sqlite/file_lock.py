@@ -85,7 +85,7 @@ class FileLock:
                 return kind == fcntl.LOCK_EX
             if time.monotonic() >= deadline:
                 raise self._unavailable("another process does not finish opening it")
-            time.sleep(_RETRY)
+            time.sleep(_RETRY)  # in a store thread; a blocking flock has no time limit
 
     def _unavailable(self, problem: str | None) -> StoreUnavailableError:
         return StoreUnavailableError(f"{self._label}: {self._path}: {problem}")

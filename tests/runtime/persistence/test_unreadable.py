@@ -111,6 +111,28 @@ async def test_finding_an_unreadable_row_raises_an_error_that_names_the_problem(
         assert isinstance(await client.find(bad), bgjobs.Job)
 
 
+async def test_a_search_ends_behind_an_unreadable_row(app: Harness) -> None:
+    """The row is the last one of the search, so that there is no position behind it."""
+
+    @bgjobs.worker
+    async def broken() -> None:
+        raise ValueError("boom")
+
+    rows = migrated_rows(app)
+    queue = bgjobs.Queue("q", workers=[broken], max_retries=0, concurrency=1)
+    async with bgjobs.run(app.config(queues=[queue])) as bg:
+        with anyio.fail_after(30):
+            jobs = [await bg.enqueue(broken.request()) for _ in range(3)]
+            for job in jobs:
+                await bg.wait_for(job)
+        table, first = f"{rows.prefix}jobs_failed", jobs[0].id
+        rows.run(f"update {table} set metadata = '{{' where id = '{first}'")
+        found = await bg.list(bgjobs.JobFilter("failed", search="boom"))
+        assert {job.id for job in found} == {jobs[1].id, jobs[2].id}
+        assert found.after is None
+        assert (await bg.count()).unreadable == 1
+
+
 async def test_unhandled_jobs_are_reported_whatever_their_names_and_timestamps(
     app: Harness,
 ) -> None:

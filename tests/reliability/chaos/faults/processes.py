@@ -32,11 +32,11 @@ def hold_write_lock(settings: ProcessSettings) -> None:
         reader.execute("begin")
         reader.execute("select count(*) from bgjobs_jobs").fetchall()
         journal.write("misbehaved", "lock held")
-        time.sleep(random.uniform(0, _LONGEST_HOLD))
+        time.sleep(random.uniform(0, _LONGEST_HOLD))  # the fault: both locks are held
         writer.execute("rollback")
-        time.sleep(random.uniform(0, _LONGEST_HOLD))
+        time.sleep(random.uniform(0, _LONGEST_HOLD))  # the fault: the log cannot be reset
         reader.execute("rollback")
-        time.sleep(random.uniform(0, _LONGEST_HOLD))
+        time.sleep(random.uniform(0, _LONGEST_HOLD))  # the others go on for a while
 
 
 BOTH = ("sqlite", "postgres")

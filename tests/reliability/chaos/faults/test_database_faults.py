@@ -66,7 +66,7 @@ def poll_until_healthy(cluster: Cluster) -> None:
     while not (cluster.server.running and cluster.proxy.is_healthy):
         assert time.monotonic() < deadline
         cluster.poll()
-        time.sleep(0.01)
+        time.sleep(0.01)  # the server starts in a process of its own
 
 
 def test_only_sessions_of_the_library_are_terminated(
