@@ -210,6 +210,29 @@ def test_a_command_of_the_older_version_reaches_a_job_that_this_one_runs(
     assert (found.id, found.reason, found.cancelled_by) == (held.id, "no", None)
 
 
+def test_a_write_that_it_repeats_stores_a_cancelled_job_again(
+    store: bgjobs.Store, older: Older
+) -> None:
+    """It repeats a write whose answer was lost, and does not look for cancelled jobs then."""
+    job_id = new_id()
+    older.enqueue(job_id)
+    operator_of(store).cancel([job_id], Cancelled("no"))
+    older.enqueue(job_id)
+    assert _reserved(store).id == job_id
+
+
+def test_its_command_replaces_the_reason_of_an_earlier_one_but_not_the_author(
+    store: bgjobs.Store, older: Older
+) -> None:
+    _stored(store)
+    held = _reserved(store)
+    operations = operator_of(store)
+    assert operations.cancel([held.id], Cancelled("first", "ada")).asked == [held.id]
+    older.cancel(held.id, "second")
+    commands = operations.commands([held.reservation.owner])
+    assert commands.cancelled == {held.id: Cancelled("second", "ada")}
+
+
 def test_both_pause_the_same_queues(store: bgjobs.Store, older: Older) -> None:
     operations = operator_of(store)
     assert older.run("pause_queue", name="mails") == [("mails",)]
