@@ -166,6 +166,7 @@ async def test_a_wrapper_that_delegates_everything_has_the_operations(
 async def test_a_paused_queue_over_a_wrapper_starts_paused(app: Harness) -> None:
     async with bgjobs.run(app.config(fine)) as bg:
         await bg.admin.pause_queue("default")
+        await app.recorder.wait_for(QueuePaused)
     config = app.config(fine, store=Delegating(app.database.store()))
     async with bgjobs.run(config) as bg:
         await app.recorder.wait_for(QueuePaused, 2)
