@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bgjobs import backoff, errors
 from bgjobs._core.config import Config, Queue, RestartTolerance, Retention, ScheduledJob
 from bgjobs._core.context import JobContext
+from bgjobs._core.generics import NotKept
 from bgjobs._core.history import HistoryEntry, PastEnd, PastReservation
 from bgjobs._core.jobs import (
     AnyJob,
@@ -102,6 +103,7 @@ __all__ = [
     "Listing",
     "LiveOwner",
     "Migration",
+    "NotKept",
     "Occurrence",
     "OperatedStore",
     "Page",

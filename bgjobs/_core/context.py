@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, final
+from typing import Any, Generic, final
 
 from attrs import field, frozen
 
+from bgjobs._core.generics import Resources_co
 from bgjobs._core.jobs import Job
 from bgjobs._core.lazy import check_plain_function
 from bgjobs._core.occurrences import Occurrence
@@ -13,7 +14,7 @@ from bgjobs._core.occurrences import Occurrence
 
 @final
 @frozen(eq=False)
-class JobContext:
+class JobContext(Generic[Resources_co]):
     """The running job. A handler gets it as a first parameter annotated `JobContext`."""
 
     job: Job

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Generic, Literal, final
 from uuid import UUID
 
 from attrs import field, frozen
 
+from bgjobs._core.generics import R_co
 from bgjobs._core.history import HistoryEntry
 from bgjobs._core.occurrences import Occurrence
 
@@ -66,8 +67,12 @@ class Reservation:
 
 
 @frozen(kw_only=True)
-class StoredJob:
-    """The attributes of every stored job, live or ended."""
+class StoredJob(Generic[R_co]):
+    """The attributes of every stored job, live or ended.
+
+    `R_co` is the type of its result, if its worker keeps results; type checkers know it of jobs
+    that a typed request or a worker leads to.
+    """
 
     id: UUID
     name: str
@@ -109,7 +114,7 @@ class StoredJob:
 
 @final
 @frozen(kw_only=True)
-class Job(StoredJob):
+class Job(StoredJob[R_co]):
     """A live job: waiting, delayed or running."""
 
     state: LiveState = field(default="waiting", eq=False)
@@ -129,7 +134,7 @@ class Job(StoredJob):
 
 @final
 @frozen(kw_only=True)
-class SucceededJob(StoredJob):
+class SucceededJob(StoredJob[R_co]):
     """A job whose handler returned."""
 
     state: ClassVar[Literal["succeeded"]] = "succeeded"
@@ -140,7 +145,7 @@ class SucceededJob(StoredJob):
 
 @final
 @frozen(kw_only=True)
-class FailedJob(StoredJob):
+class FailedJob(StoredJob[R_co]):
     """A job that will not run again unless it is retried by an operator."""
 
     state: ClassVar[Literal["failed"]] = "failed"
@@ -153,7 +158,7 @@ class FailedJob(StoredJob):
 
 @final
 @frozen(kw_only=True)
-class CancelledJob(StoredJob):
+class CancelledJob(StoredJob[R_co]):
     """A job that an operator ended. It will not run again unless an operator retries it."""
 
     state: ClassVar[Literal["cancelled"]] = "cancelled"
@@ -166,8 +171,8 @@ class CancelledJob(StoredJob):
     """When its end was stored, by the clock of the store."""
 
 
-EndedJob = SucceededJob | FailedJob | CancelledJob
-AnyJob = Job | EndedJob
+EndedJob = SucceededJob[R_co] | FailedJob[R_co] | CancelledJob[R_co]
+AnyJob = Job[R_co] | EndedJob[R_co]
 
 
 @final

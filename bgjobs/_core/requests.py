@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 from math import inf
-from typing import Any, Literal, cast, final
+from typing import Any, Generic, Literal, cast, final
 
 from attrs import evolve, field, frozen
 
+from bgjobs._core.generics import R_co
 from bgjobs._core.occurrences import KEY_PREFIX, Occurrence
 from bgjobs._core.text import check_storable, is_visible, number_text, value_text, visible
 from bgjobs._core.timestamps import as_instant, check_delay, check_number
@@ -57,7 +58,7 @@ class JobOptions:
 
 @final
 @frozen
-class JobRequest:
+class JobRequest(Generic[R_co]):
     """A request for a job, made by `Worker.request`; nothing is stored before it is enqueued.
 
     A request is an immutable value. Its methods return changed copies. It can be enqueued any
@@ -81,7 +82,7 @@ class JobRequest:
             found = type(self.options).__name__
             raise TypeError(f"options: expected JobOptions, found {found}")
 
-    def available_at(self, moment: datetime) -> "JobRequest":
+    def available_at(self, moment: datetime) -> "JobRequest[R_co]":
         """Return a request for a job that runs at `moment` or later.
 
         It replaces an earlier `available_at` or `available_in`.
@@ -99,7 +100,7 @@ class JobRequest:
 
     def available_in(
         self, *, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0
-    ) -> "JobRequest":
+    ) -> "JobRequest[R_co]":
         """Return a request for a job that runs after a delay; the parts are added up.
 
         The clock of the database counts the delay from when the job is enqueued. It replaces an
@@ -119,7 +120,7 @@ class JobRequest:
         delay = check_delay("available_in", wait)
         return self._with(available_at=None, available_in=delay)
 
-    def priority(self, level: int) -> "JobRequest":
+    def priority(self, level: int) -> "JobRequest[R_co]":
         """Return a request with a priority; the default is 0.
 
         Args:
@@ -134,7 +135,7 @@ class JobRequest:
 
     def unique(
         self, key: str, *, on_conflict: Literal["existing", "raise"] = "existing"
-    ) -> "JobRequest":
+    ) -> "JobRequest[R_co]":
         """Return a request that is stored only if no live job of this worker has the same key.
 
         A job is live while it waits or runs; when it has ended, the key is free again.
@@ -170,7 +171,7 @@ class JobRequest:
             )
         return self._with(unique_key=key, refuses_duplicates=on_conflict == "raise")
 
-    def with_metadata(self, **values: str) -> "JobRequest":
+    def with_metadata(self, **values: str) -> "JobRequest[R_co]":
         """Return a request with texts beside the arguments, such as a trace context.
 
         They are stored as `Job.metadata` and are not passed to the handler. Command line, logs
@@ -187,7 +188,7 @@ class JobRequest:
         merged = {**dict(self.options.metadata), **values}
         return self._with(metadata=tuple(sorted(merged.items())))
 
-    def _with(self, **changes: Any) -> "JobRequest":
+    def _with(self, **changes: Any) -> "JobRequest[R_co]":
         return evolve(self, options=evolve(self.options, **changes))
 
 

@@ -2,13 +2,14 @@
 
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, final, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, final, overload
 
 from attrs import field, frozen
 
 from bgjobs._core.context import JobContext
+from bgjobs._core.generics import NotKept, R_co
 from bgjobs._core.jobs import LARGEST_WHOLE
 from bgjobs._core.lazy import is_async_function, is_generator_function
 from bgjobs._core.limits import Cap, RateLimit
@@ -19,18 +20,17 @@ from bgjobs._core.timestamps import LONGEST_DELAY, as_duration
 from bgjobs.errors import WorkerDefinitionError
 
 P = ParamSpec("P")
-R = TypeVar("R")
 Q = ParamSpec("Q")
 S = TypeVar("S")
 
 
 @final
 @frozen(eq=False, repr=False, slots=False)  # no slots: it has the handler's __doc__
-class Worker(Generic[P, R]):
+class Worker(Generic[P, R_co]):
     """A function whose calls can be stored as jobs; made by `worker`.
 
-    `P` are the parameters of the function without a `JobContext`. `R` is the type that a call
-    of the function returns: a coroutine if it is an `async def`.
+    `P` are the parameters of the function without a `JobContext`. `R_co` is the type of the
+    results that it keeps: what the function returns, awaited; `NotKept` if it keeps none.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Worker(Generic[P, R]):
 
     With another name, the jobs that are stored already no longer find it.
     """
-    handler: Callable[..., R]
+    handler: Callable[..., Any]
     """The function itself."""
     timeout: float | None
     """Seconds after which an attempt is cancelled and fails; None for no timeout."""
@@ -52,9 +52,13 @@ class Worker(Generic[P, R]):
     """
     takes_context: bool
     """Whether the first parameter of the handler is a `JobContext`."""
+    resources: Any
+    """The type of ``context.resources`` by the handler's annotation; None without one."""
+    keep_result: bool
+    """Whether what the handler returns is stored with the succeeded job."""
     _codec: Codec = field(alias="codec")
 
-    def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest:
+    def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest[R_co]:
         """Return a request for a job with these arguments, to be passed to `BgJobs.enqueue`.
 
         The arguments are checked and encoded as JSON; nothing is stored.
@@ -75,8 +79,8 @@ class Worker(Generic[P, R]):
         # Any: their types are those of the handler, which a stored row does not contain.
         return self._codec.decode(payload)
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the handler directly, without a queue.
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Call the handler directly, without a queue, and return what it returns.
 
         Raises:
             TypeError: The handler takes a `JobContext`; call ``.handler(context, ...)``.
@@ -126,29 +130,65 @@ class Worker(Generic[P, R]):
         return str(getattr(self, "__qualname__", self.name))
 
 
-@final
 @frozen
-class WorkerMaker:
-    """The decorator that `worker(...)` with settings returns; it keeps the signature."""
+class _Settings:
+    """What `worker(...)` with settings was given."""
 
     name: str | None
     timeout: float | timedelta | None
     global_limit: int | None = None
     rate_limit: RateLimit | None = None
+    keep_result: bool = False
+
+
+@final
+@frozen
+class WorkerMaker:
+    """The decorator that `worker(...)` with settings returns; it keeps the signature."""
+
+    _settings: _Settings
 
     @overload
-    def __call__(self, handler: Callable[Concatenate[JobContext, Q], S], /) -> Worker[Q, S]: ...
+    def __call__(
+        self, handler: Callable[Concatenate[JobContext[Any], Q], object], /
+    ) -> Worker[Q, NotKept]: ...
+    @overload
+    def __call__(self, handler: Callable[Q, object], /) -> Worker[Q, NotKept]: ...
+    def __call__(self, handler: Callable[..., object], /) -> Worker[..., Any]:
+        """Return the worker of a function."""
+        return _made(handler, self._settings)
+
+
+@final
+@frozen
+class KeepingWorkerMaker:
+    """The decorator that ``worker(keep_result=True)`` returns; it keeps the result's type."""
+
+    _settings: _Settings
+
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[JobContext[Any], Q], Coroutine[Any, Any, S]], /
+    ) -> Worker[Q, S]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[JobContext[Any], Q], S], /
+    ) -> Worker[Q, S]: ...
+    @overload
+    def __call__(self, handler: Callable[Q, Coroutine[Any, Any, S]], /) -> Worker[Q, S]: ...
     @overload
     def __call__(self, handler: Callable[Q, S], /) -> Worker[Q, S]: ...
-    def __call__(self, handler: Callable[..., S], /) -> "Worker[..., S]":
+    def __call__(self, handler: Callable[..., Any], /) -> Worker[..., Any]:
         """Return the worker of a function."""
-        return _made(handler, self)
+        return _made(handler, self._settings)
 
 
 @overload
-def worker(handler: Callable[Concatenate[JobContext, P], R], /) -> Worker[P, R]: ...
+def worker(
+    handler: Callable[Concatenate[JobContext[Any], Q], object], /
+) -> Worker[Q, NotKept]: ...
 @overload
-def worker(handler: Callable[P, R], /) -> Worker[P, R]: ...
+def worker(handler: Callable[Q, object], /) -> Worker[Q, NotKept]: ...
 @overload
 def worker(
     *,
@@ -156,16 +196,27 @@ def worker(
     timeout: float | timedelta | None = None,
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
+    keep_result: Literal[False] = False,
 ) -> WorkerMaker: ...
+@overload
 def worker(
-    handler: Callable[..., R] | None = None,
+    *,
+    name: str | None = None,
+    timeout: float | timedelta | None = None,
+    global_limit: int | None = None,
+    rate_limit: RateLimit | None = None,
+    keep_result: Literal[True],
+) -> KeepingWorkerMaker: ...
+def worker(
+    handler: Callable[..., object] | None = None,
     /,
     *,
     name: str | None = None,
     timeout: float | timedelta | None = None,
     global_limit: int | None = None,
     rate_limit: RateLimit | None = None,
-) -> Worker[..., R] | WorkerMaker:
+    keep_result: bool = False,
+) -> Worker[..., Any] | WorkerMaker | KeepingWorkerMaker:
     """Make a worker from a function; used as ``@worker`` or ``@worker(...)``.
 
     The function is async or plain. Its parameters need annotations of types that can be stored
@@ -181,6 +232,8 @@ def worker(
         global_limit: How many of its jobs run at the same time, on all nodes together. The
             store counts rows, so a process that dies leaves no lock behind.
         rate_limit: How many of its jobs start within a period, on all nodes together.
+        keep_result: Whether to store what the function returns, for `Client.result`. Its return
+            annotation has to be a type that can be stored as JSON.
 
     Returns:
         The worker; with settings, a decorator that returns it.
@@ -189,18 +242,30 @@ def worker(
         WorkerDefinitionError: The name, a setting or the kind of the function is invalid, or
             parameters cannot be stored; all such parameters are listed.
     """
-    maker = WorkerMaker(name, timeout, global_limit, rate_limit)
-    return maker if handler is None else _made(handler, maker)
+    settings = _Settings(name, timeout, global_limit, rate_limit, keep_result)
+    if handler is not None:
+        return _made(handler, settings)
+    return KeepingWorkerMaker(settings) if keep_result is True else WorkerMaker(settings)
 
 
-def _made(handler: Callable[..., R], settings: WorkerMaker) -> Worker[..., R]:
+def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., Any]:
     name = _checked_name(handler, settings.name)
     _check_kind(name, handler)
     seconds = _checked_timeout(name, settings.timeout)
+    _check_flag(name, "keep_result", settings.keep_result)
     cap = _checked_cap(name, settings.global_limit, settings.rate_limit)
     codec = Codec(name, handler)
-    is_async = is_async_function(handler)
-    return Worker(name, handler, seconds, cap, is_async, codec.takes_context, codec)
+    return Worker(
+        name=name,
+        handler=handler,
+        timeout=seconds,
+        cap=cap,
+        is_async=is_async_function(handler),
+        takes_context=codec.takes_context,
+        resources=codec.resources,
+        keep_result=settings.keep_result,
+        codec=codec,
+    )
 
 
 def _checked_cap(name: str, running: object, rate: object) -> Cap | None:
@@ -212,6 +277,12 @@ def _checked_cap(name: str, running: object, rate: object) -> Cap | None:
         problem = f"rate_limit: expected a RateLimit, found {type(rate).__name__}"
         raise WorkerDefinitionError(name, problem)
     return None if running is None and rate is None else Cap(name, running, rate)
+
+
+def _check_flag(name: str, what: str, flag: object) -> None:
+    if flag is not True and flag is not False:
+        problem = f"{what}: expected True or False, found {type(flag).__name__}"
+        raise WorkerDefinitionError(name, problem)
 
 
 def _checked_name(handler: object, name: str | None) -> str:

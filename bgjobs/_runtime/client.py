@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 from uuid import UUID
 
 from anyio import move_on_after
@@ -33,6 +33,8 @@ from bgjobs.stores.pages import FIRST_PAGE, Listing, Page
 from bgjobs.stores.port import COUNTED
 from bgjobs.stores.types import Counts
 
+R = TypeVar("R")
+
 FIRST_POLL, LONGEST_POLL = 0.02, 1.0
 """Seconds between two polls of `wait_for`, doubling: ends in other processes send no notice."""
 
@@ -50,7 +52,7 @@ class Client:
         self.admin: Admin = admin
         """The methods for operators: retry, cancel, pause, prune and more."""
 
-    async def enqueue(self, request: JobRequest) -> Job:
+    async def enqueue(self, request: JobRequest[R]) -> Job[R]:
         """Store one job. It is committed when this returns.
 
         If this call is cancelled before the job is sent to the store, nothing is stored;
@@ -74,7 +76,7 @@ class Client:
         """
         return (await self.enqueue_many([request]))[0]
 
-    async def enqueue_many(self, requests: Iterable[JobRequest]) -> Sequence[Job]:
+    async def enqueue_many(self, requests: Iterable[JobRequest[R]]) -> Sequence[Job[R]]:
         """Store many jobs in one transaction, all or none.
 
         Returns:
@@ -86,7 +88,11 @@ class Client:
         self._services.lifecycle.check()
         return await enqueue(self._services, requests)
 
-    async def wait_for(self, job: Job | UUID) -> EndedJob:
+    @overload
+    async def wait_for(self, job: Job[R]) -> EndedJob[R]: ...
+    @overload
+    async def wait_for(self, job: UUID) -> EndedJob: ...
+    async def wait_for(self, job: Job[Any] | UUID) -> EndedJob[Any]:
         """Wait until a job has ended, in this process or another.
 
         A client polls the store, and notices the end within a second. In a running application

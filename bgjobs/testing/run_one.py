@@ -32,6 +32,7 @@ from bgjobs._core.text import error_text
 from bgjobs._core.workers import Worker
 from bgjobs._runtime.queues.attempt import (
     Attempt,
+    Environment,
     HandlerCrashedError,
     is_failure,
     raised_by_work,
@@ -162,7 +163,7 @@ class ManualOwner:
 
     def begin(self, job: Job) -> Attempt:
         """Return an attempt at a reserved job, for `run`."""
-        return Attempt(PausingWorkers().one(self.worker), job, CapacityLimiter(1))
+        return Attempt(PausingWorkers().one(self.worker), job, Environment(CapacityLimiter(1)))
 
     async def run(self, attempt: Attempt) -> FinishedAttempt:
         """Call the handler."""

@@ -57,7 +57,7 @@ def test_a_discard_without_its_initializer_discards_the_job(database: Database) 
 
 
 def run_to_the_end(
-    database: Database, worker: bgjobs.Worker[[], None], max_retries: int = 0
+    database: Database, worker: bgjobs.Worker[[], object], max_retries: int = 0
 ) -> list[bgjobs.FailedJob]:
     """Run one job of `worker`, and return the failed job."""
     queue = bgjobs.Queue(

@@ -116,7 +116,7 @@ def test_a_job_of_a_worker_that_no_queue_lists_is_left_alone(
     assert [store.find(job.id) for job in jobs] == jobs
 
 
-def echo_worker(name: str, ran: list[tuple[str, str]]) -> bgjobs.Worker[[str], None]:
+def echo_worker(name: str, ran: list[tuple[str, str]]) -> bgjobs.Worker[[str], object]:
     @bgjobs.worker(name=name)
     def echo(text: str) -> None:
         ran.append((name, text))

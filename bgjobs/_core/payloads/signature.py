@@ -49,6 +49,7 @@ class Codec:
         "_required",
         "_signature",
         "_worker",
+        "resources",
         "takes_context",
     )
 
@@ -57,6 +58,7 @@ class Codec:
         self._worker: Final = worker
         self._signature: Final = signature
         self.takes_context: Final = signature.takes_context
+        self.resources: Final[Any] = signature.resources
         self._compares: Final = signature.compares
         self._encoders: Final = {name: shape.encode for name, shape in signature.shapes.items()}
         self._decoders: Final = {name: shape.decode for name, shape in signature.shapes.items()}
@@ -223,6 +225,8 @@ class Signature:
 
     python: inspect.Signature
     takes_context: bool
+    resources: Any
+    """The type of the resources that its context is annotated with; None if it has no type."""
     shapes: Mapping[str, Shape]
     """By parameter, in the order of the signature."""
     compares: bool
@@ -252,7 +256,8 @@ def read_signature(worker: str, handler: Callable[..., object]) -> Signature:
         ) from None
     if builder.problems:
         raise WorkerDefinitionError(worker, "; ".join(_messages(builder.problems)))
-    return Signature(python, takes_context, shapes, builder.compares)
+    resources = _resources_of(parameters[0].annotation) if takes_context else None
+    return Signature(python, takes_context, resources, shapes, builder.compares)
 
 
 def _messages(problems: list[tuple[str, str]]) -> list[str]:
@@ -303,14 +308,14 @@ def _as_expression(annotation: object) -> str:
 
 
 def _is_context(parameter: inspect.Parameter) -> bool:
-    return parameter.annotation is JobContext and parameter.kind in _POSITIONAL
+    return is_context(parameter.annotation) and parameter.kind in _POSITIONAL
 
 
 def _shape(parameter: inspect.Parameter, builder: ShapeBuilder) -> Shape:
     if parameter.annotation is parameter.empty:
         builder.problems.append((parameter.name, "expected an annotation, found none"))
         return SCALARS[str]
-    if parameter.annotation is JobContext:
+    if is_context(parameter.annotation):
         builder.problems.append((parameter.name, _CONTEXT_ELSEWHERE))
         return SCALARS[str]
     shape = builder.shape(parameter.annotation, parameter.name)
@@ -322,13 +327,24 @@ def _shape(parameter: inspect.Parameter, builder: ShapeBuilder) -> Shape:
 
 
 def resolve_context(annotation: Any) -> Any:
-    """Return `JobContext` for an annotation that is it or it with None, else the annotation."""
+    """Return the `JobContext` of an annotation that is one or one with None, else all of it."""
     plain = _plain(annotation)
     if get_origin(plain) in (Union, types.UnionType):
-        members = {_plain(one) for one in get_args(plain)} - {types.NoneType}
-        if members == {JobContext}:
-            return JobContext
-    return JobContext if plain is JobContext else annotation
+        members = [_plain(one) for one in get_args(plain) if one is not types.NoneType]
+        if len(members) == 1:
+            plain = members[0]
+    return plain if is_context(plain) else annotation
+
+
+def is_context(annotation: Any) -> bool:
+    """Whether an annotation is `JobContext`, with or without the type of its resources."""
+    return annotation is JobContext or get_origin(annotation) is JobContext
+
+
+def _resources_of(context: Any) -> Any:
+    """Return what a `JobContext` is annotated with; None where no value can be checked."""
+    [found] = get_args(context) or (None,)
+    return None if found in (Any, object) or isinstance(found, typing.TypeVar) else found
 
 
 def _plain(annotation: Any) -> Any:
@@ -357,7 +373,9 @@ def _means_context(node: ast.expr) -> bool:
         wrapper = _last_name(node.value)
         if wrapper in ("Optional", "Union"):
             return _is_optional_context(inside)
-        return wrapper == "Annotated" and _means_context(inside[0])
+        if wrapper == "Annotated":
+            return _means_context(inside[0])
+        return wrapper == "JobContext"
     return _last_name(node) == "JobContext"
 
 

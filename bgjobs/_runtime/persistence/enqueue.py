@@ -5,6 +5,7 @@ All of it runs in the task of the caller, which waits until the jobs are committ
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from attrs import evolve
 
@@ -22,7 +23,9 @@ _TRIES = 3
 """How many unreadable rows one call sets apart, because they have a unique key of its jobs."""
 
 
-async def enqueue(services: ClientServices, requests: Iterable[JobRequest]) -> Sequence[Job]:
+async def enqueue(
+    services: ClientServices, requests: Iterable[JobRequest[Any]]
+) -> Sequence[Job[Any]]:
     """Store jobs in one transaction; see `Client.enqueue_many`."""
     new = _prepared(services, requests)
     _check_known(services, {request.name for request in new})
@@ -30,8 +33,8 @@ async def enqueue(services: ClientServices, requests: Iterable[JobRequest]) -> S
 
 
 async def enqueue_for_any(
-    services: ClientServices, requests: Iterable[JobRequest]
-) -> Sequence[Job]:
+    services: ClientServices, requests: Iterable[JobRequest[Any]]
+) -> Sequence[Job[Any]]:
     """Store jobs as `enqueue` does, also of workers that only other processes know."""
     return await _store_new(services, _prepared(services, requests))
 

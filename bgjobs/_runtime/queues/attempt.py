@@ -18,6 +18,7 @@ from typing import Any, final
 
 from anyio import CancelScope, CapacityLimiter, current_time, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
+from attrs import frozen
 
 from bgjobs._core.clock import Clock
 from bgjobs._core.config import AnyWorker
@@ -71,6 +72,15 @@ class WorkUnavailableError(BgJobsError):
 
 
 @final
+@frozen(eq=False)
+class Environment:
+    """What all attempts of one start of a queue share."""
+
+    threads: CapacityLimiter
+    """For plain handlers."""
+
+
+@final
 class Attempt:
     """One call of the handler of a job, and how it ended.
 
@@ -81,10 +91,10 @@ class Attempt:
 
     __slots__ = (
         "_context",
+        "_environment",
         "_interrupted",
         "_on_loop",
         "_scope",
-        "_threads",
         "cancelled",
         "ended",
         "job",
@@ -92,12 +102,12 @@ class Attempt:
         "worker",
     )
 
-    def __init__(self, worker: AnyWorker, job: Job, threads: CapacityLimiter) -> None:
+    def __init__(self, worker: AnyWorker, job: Job, environment: Environment) -> None:
         self.job: Job = job
         self.worker: AnyWorker = worker
         self.started: float = 0.0
         self.ended: float = 0.0
-        self._threads = threads
+        self._environment = environment
         self._scope: CancelScope | None = None
         self._interrupted = False
         self._on_loop: bool = worker.is_async
@@ -144,9 +154,8 @@ class Attempt:
                 if type(answer) is CoroutineType:  # a function may only be marked as async
                     answer = await IsolatedContext(answer, context)  # pyright: ignore[reportUnknownArgumentType] - whatever it returns
             else:
-                answer, context = await call_in_thread(
-                    worker.handler, args, kwargs, self._threads
-                )
+                threads = self._environment.threads
+                answer, context = await call_in_thread(worker.handler, args, kwargs, threads)
             if answer is not None and is_unfinished(answer):
                 await self._finish(answer, context)
         finally:

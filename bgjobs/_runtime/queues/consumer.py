@@ -27,7 +27,7 @@ from bgjobs._core.timestamps import as_duration
 from bgjobs._runtime.leases.guard import LeaseGuard
 from bgjobs._runtime.leases.registry import DeadOwner, Lease
 from bgjobs._runtime.notifications.commands import first_commands
-from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.attempt import Attempt, Environment
 from bgjobs._runtime.queues.fetcher import Fetcher
 from bgjobs._runtime.queues.inbox import Inbox
 from bgjobs._runtime.queues.settler import Settler
@@ -53,7 +53,7 @@ class Consumer:
         self._bus = state.bus
         self._node = node
         self._workers = {worker.name: worker for worker in state.config.workers}
-        self._threads = CapacityLimiter(self._queue.concurrency)
+        self._environment = Environment(CapacityLimiter(self._queue.concurrency))
         self._slots: list[Slot] = []
         self._culprits: set[UUID] = set()
 
@@ -136,7 +136,7 @@ class Consumer:
                 inbox.close()
 
     def _attempt(self, job: Job) -> Attempt:
-        return Attempt(self._workers[job.name], job, self._threads)
+        return Attempt(self._workers[job.name], job, self._environment)
 
     async def _end_the_grace(self) -> None:
         """Cancel the handlers that still run when the grace of a stopped queue is over."""

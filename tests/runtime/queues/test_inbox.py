@@ -9,7 +9,7 @@ import pytest
 import bgjobs
 from bgjobs._core.ids import new_id, new_ids
 from bgjobs._core.jobs import Job
-from bgjobs._runtime.queues.attempt import Attempt
+from bgjobs._runtime.queues.attempt import Attempt, Environment
 from bgjobs._runtime.queues.inbox import TURN, Inbox
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ def some_attempts(count: int) -> list[Attempt]:
         )
         for one in new_ids(count)
     ]
-    return [Attempt(mail, job, anyio.CapacityLimiter(1)) for job in jobs]
+    return [Attempt(mail, job, Environment(anyio.CapacityLimiter(1))) for job in jobs]
 
 
 async def take_all(inbox: Inbox, taken: list[Attempt], *, slowly: bool) -> None:

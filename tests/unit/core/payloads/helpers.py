@@ -13,7 +13,7 @@ from bgjobs.errors import PayloadError, WorkerDefinitionError
 CHANGED = "expected a value that is read back unchanged, found one that would change"
 
 
-def worker_of(annotation: Any) -> Worker[[Any], None]:
+def worker_of(annotation: Any) -> Worker[[Any], object]:
     """Return a worker whose parameter ``it`` has the annotation."""
 
     def handler(it: Any) -> None: ...

@@ -24,10 +24,10 @@ def plant(tree: Leaf | Branch, /, *rest: Leaf, **named: list[Branch]) -> None: .
 cheap = settings(derandomize=True, suppress_health_check=list(HealthCheck))
 
 
-def declared(call: Call) -> Worker[..., None] | None:
+def declared(call: Call) -> Worker[..., object] | None:
     """Return the worker, or None if its annotations are refused with the parameter's name."""
     try:
-        made: Worker[..., None] = worker(call.handler())
+        made: Worker[..., object] = worker(call.handler())
     except WorkerDefinitionError as error:
         refusal = str(error)
     else:
@@ -56,7 +56,7 @@ def is_told(problem: str, paths: tuple[str, ...]) -> bool:
 _PLACE = re.compile(r"\[[^\]]*\]")
 
 
-def requested(made: Worker[..., None], call: Call) -> str | None:
+def requested(made: Worker[..., object], call: Call) -> str | None:
     """Return the payload, or None if parts that do not fit are refused with their path."""
     args, kwargs = call.given()
     try:

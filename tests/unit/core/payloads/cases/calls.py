@@ -266,7 +266,7 @@ def damaged(draw: st.DrawFn, json: Any) -> Any:
 
 def payload_of(call: Call) -> str:
     try:
-        made: Worker[..., None] = worker(call.handler())
+        made: Worker[..., object] = worker(call.handler())
     except WorkerDefinitionError:
         return "cannot be declared"
     args, kwargs = call.given()
