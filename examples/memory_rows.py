@@ -90,8 +90,10 @@ class Rows:
         del self.live[job.id]
         values = {**_fields(job), **_counters(one)}
         match one:
-            case Succeed():
-                self.ended[job.id] = SucceededJob(**values, succeeded_at=now)
+            case Succeed(result=result):
+                self.ended[job.id] = SucceededJob(
+                    **values, succeeded_at=now, result_json=result
+                )
             case Fail(error=error):
                 self.ended[job.id] = FailedJob(**values, error=error, failed_at=now)
             case Cancel(reason=reason, by=by):

@@ -103,11 +103,12 @@ class MemoryStore:
         work: Callable[[Any], object],
         enqueue: Sequence[NewJob] = (),
         *,
+        result: str | None = None,
         now: datetime | None = None,
     ) -> bool:
         moment = _moment(now)
         with self._changing() as rows:
-            if not rows.settle(Succeed(reservation), moment):
+            if not rows.settle(Succeed(reservation, result), moment):
                 return False
             rows.enqueue(enqueue, {reservation}, moment)
             with _transaction(self._effects):

@@ -1,6 +1,6 @@
 """Stored jobs as values: live, ended and unreadable ones, and their reservations."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, final
 from uuid import UUID
@@ -10,6 +10,7 @@ from attrs import field, frozen
 from bgjobs._core.generics import R_co
 from bgjobs._core.history import HistoryEntry
 from bgjobs._core.occurrences import Occurrence
+from bgjobs._core.progress import Progress
 
 LiveState = Literal["waiting", "delayed", "running"]
 EndState = Literal["succeeded", "failed", "cancelled"]
@@ -110,6 +111,8 @@ class StoredJob(Generic[R_co]):
 
     The last 100 are kept. Earlier versions of bgjobs wrote none.
     """
+    progress: Progress | None = None
+    """What its handler reported last, in this run or an earlier one; None if it never did."""
 
 
 @final
@@ -141,6 +144,28 @@ class SucceededJob(StoredJob[R_co]):
     """The state of such a job."""
     succeeded_at: datetime
     """When its end was stored, by the clock of the store."""
+    result_json: str | None = field(default=None, repr=False)
+    """What the handler returned, as JSON text; None if its worker kept no result."""
+    read_result: Callable[[str], R_co] | None = field(default=None, eq=False, repr=False)
+    """Reads the result; a client sets it to that of the worker, if it knows the worker."""
+
+    @property
+    def result(self) -> R_co:
+        """What the handler returned.
+
+        Raises:
+            TypeError: No result was kept, or the client that read the job has no worker of this
+                name that keeps results; pass it: ``client.find(id, worker=...)``.
+            ResultError: The stored result does not fit the annotation of the worker.
+        """
+        if self.result_json is None:
+            raise TypeError(f"job {self.id} of worker {self.name!r}: no result was kept")
+        if self.read_result is None:
+            raise TypeError(
+                f"job {self.id}: no worker {self.name!r} with keep_result=True is known here; "
+                "read the job with client.find(id, worker=...)"
+            )
+        return self.read_result(self.result_json)
 
 
 @final

@@ -29,6 +29,9 @@ KEPT_ERRORS = 20
 class Returned:
     """The handler returned."""
 
+    result: str | None = field(default=None, repr=False)
+    """What it returned, as JSON text, if its worker keeps results."""
+
 
 @final
 @frozen
@@ -142,8 +145,8 @@ def settle(
 ) -> Settlement:
     """Return what to write about the reserved `job` after its run had this outcome."""
     match outcome:
-        case Returned():
-            return Succeed(job.reservation)
+        case Returned(result):
+            return Succeed(job.reservation, result)
         case TooLate():
             return Drop(job.reservation)
         case Interrupted() | Crashed():

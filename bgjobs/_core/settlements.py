@@ -19,6 +19,8 @@ class Succeed:
     """Move the job to the succeeded jobs."""
 
     reservation: Reservation
+    result: str | None = field(default=None, repr=False)
+    """The result as JSON text, if its worker keeps results."""
 
 
 @frozen(kw_only=True)

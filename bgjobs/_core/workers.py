@@ -13,7 +13,7 @@ from bgjobs._core.generics import NotKept, R_co
 from bgjobs._core.jobs import LARGEST_WHOLE
 from bgjobs._core.lazy import is_async_function, is_generator_function
 from bgjobs._core.limits import Cap, RateLimit
-from bgjobs._core.payloads import Codec
+from bgjobs._core.payloads import Codec, ResultCodec, read_signature
 from bgjobs._core.requests import LONGEST_NAME, JobRequest
 from bgjobs._core.text import number_text, value_text
 from bgjobs._core.timestamps import LONGEST_DELAY, as_duration
@@ -54,8 +54,8 @@ class Worker(Generic[P, R_co]):
     """Whether the first parameter of the handler is a `JobContext`."""
     resources: Any
     """The type of ``context.resources`` by the handler's annotation; None without one."""
-    keep_result: bool
-    """Whether what the handler returns is stored with the succeeded job."""
+    results: ResultCodec | None
+    """Encodes what the handler returns; None if it is not kept."""
     _codec: Codec = field(alias="codec")
 
     def request(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRequest[R_co]:
@@ -254,17 +254,17 @@ def _made(handler: Callable[..., object], settings: _Settings) -> Worker[..., An
     seconds = _checked_timeout(name, settings.timeout)
     _check_flag(name, "keep_result", settings.keep_result)
     cap = _checked_cap(name, settings.global_limit, settings.rate_limit)
-    codec = Codec(name, handler)
+    signature = read_signature(name, handler)
     return Worker(
         name=name,
         handler=handler,
         timeout=seconds,
         cap=cap,
         is_async=is_async_function(handler),
-        takes_context=codec.takes_context,
-        resources=codec.resources,
-        keep_result=settings.keep_result,
-        codec=codec,
+        takes_context=signature.takes_context,
+        resources=signature.resources,
+        results=ResultCodec(name, handler) if settings.keep_result else None,
+        codec=Codec(name, signature),
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from anyio import move_on_after
 
 from bgjobs._core.arguments import check_id, check_names, check_type, check_whole, id_of
+from bgjobs._core.config import AnyWorker
 from bgjobs._core.jobs import (
     AnyJob,
     CancelledJob,
@@ -22,10 +23,12 @@ from bgjobs._core.jobs import (
 )
 from bgjobs._core.requests import JobRequest
 from bgjobs._core.timeline import TimelineEntry, timeline
+from bgjobs._core.workers import Worker
 from bgjobs._runtime.admin.admin import Admin
 from bgjobs._runtime.bus import EventStream
 from bgjobs._runtime.persistence.enqueue import enqueue
 from bgjobs._runtime.persistence.reads import counts, find, listed
+from bgjobs._runtime.persistence.results import keeper_of, of_worker, result_of
 from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import UnknownJobError
 from bgjobs.stores.filters import JobFilter
@@ -135,15 +138,64 @@ class Client:
         check_whole("events: buffer", buffer, least=1)
         return self._services.bus.subscribe(buffer)
 
-    async def find(self, job_id: UUID) -> AnyJob | None:
+    @overload
+    async def find(self, job_id: UUID) -> AnyJob | None: ...
+    @overload
+    async def find(self, job_id: UUID, *, worker: Worker[..., R]) -> AnyJob[R] | None: ...
+    async def find(
+        self, job_id: UUID, *, worker: AnyWorker | None = None
+    ) -> AnyJob[Any] | None:
         """Return the job of this id, live or ended, or None if there is none.
+
+        Args:
+            job_id: The id of the job.
+            worker: The worker of the job. It reads the result, and type checkers know the type
+                of the result by it.
 
         Raises:
             UnreadableJobError: There is a stored row of this id that cannot be read as a job.
+            ValueError: The job is one of another worker.
         """
         check_id("find", job_id)
+        if worker is not None:
+            check_type("find: worker", worker, Worker, "a worker made by @bgjobs.worker")
         self._services.lifecycle.check()
-        return await find(self._services, job_id)
+        found = await find(self._services, job_id)
+        return found if found is None or worker is None else of_worker(found, worker)
+
+    @overload
+    async def result(self, job: StoredJob[R]) -> R: ...
+    @overload
+    async def result(self, job: UUID, *, worker: Worker[..., R]) -> R: ...
+    async def result(
+        self, job: StoredJob[Any] | UUID, *, worker: AnyWorker | None = None
+    ) -> Any:
+        """Wait until a job has ended, and return what its handler returned.
+
+        The wait is that of `wait_for`; cancelling it does not change the job.
+
+        Args:
+            job: The job, or its id.
+            worker: The worker of the job. It may be left out if `job` is a job of a worker of
+                this configuration.
+
+        Returns:
+            The result, read from the store.
+
+        Raises:
+            JobFailedError: The job has failed.
+            JobCancelledError: The job was cancelled.
+            UnknownJobError: There is no job of this id, or it was pruned.
+            TypeError: The worker keeps no results, or it is not known here, or the job ended
+                before its worker kept results.
+            ResultError: The stored result does not fit the annotation of the worker.
+            ValueError: The job is one of another worker.
+        """
+        job_id = id_of("result", job)
+        keeper = keeper_of(self._services, job, worker)
+        if isinstance(job, UUID) and await self.find(job, worker=keeper) is None:
+            raise UnknownJobError(job)
+        return result_of(of_worker(await self.wait_for(job_id), keeper))
 
     @overload
     async def list(

@@ -22,6 +22,10 @@ class KnownWorkers:
         """Return all workers; some may be repeated."""
         return (*self._config.all_workers(), *self._added)
 
+    def find(self, name: str) -> AnyWorker | None:
+        """Return a worker of this name, or None; those of one name have one handler."""
+        return next((worker for worker in self.all() if worker.name == name), None)
+
     def add(self, workers: Iterable[AnyWorker]) -> None:
         """Add the workers of a queue that runs from now on."""
         self._added += workers

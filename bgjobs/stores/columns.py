@@ -19,6 +19,7 @@ from bgjobs._core.history import KEPT_HISTORY
 from bgjobs._core.jobs import LARGEST_COUNT
 from bgjobs._core.occurrences import KEY_PREFIX
 from bgjobs._core.outcomes import KEPT_ERRORS
+from bgjobs._core.progress import LONGEST_NOTE
 from bgjobs._core.requests import LARGEST_PAYLOAD, LONGEST_KEY, LONGEST_METADATA, LONGEST_NAME
 from bgjobs._core.text import LONGEST_ERROR
 
@@ -34,6 +35,8 @@ BYTES = {
     "errors": KEPT_ERRORS * (LONGEST_ESCAPED * LONGEST_ERROR + 256),
     "occurrence": 65_536,
     "metadata": 4 * LONGEST_ESCAPED * LONGEST_METADATA,
+    "progress": LONGEST_ESCAPED * LONGEST_NOTE + 256,
+    "result": LARGEST_PAYLOAD,
     "history": 2 * KEPT_HISTORY * LONGEST_ESCAPED * 1_024,
     "error": LONGEST_CHARACTER * LONGEST_ERROR,
     "cancel_reason": LONGEST_CHARACTER * LONGEST_ERROR,
@@ -59,9 +62,10 @@ JOB = (
     "occurrence",
     "metadata",
     "history",
+    "progress",
 )
 """The columns of a live job. Ended jobs have more columns after these."""
-SUCCEEDED = (*JOB, "succeeded_at")
+SUCCEEDED = (*JOB, "succeeded_at", "result")
 FAILED = (*JOB, "error", "failed_at")
 CANCELLED = (*JOB, "cancel_reason", "cancelled_by", "cancelled_at")
 UNREADABLE = (*JOB[1:], *SUCCEEDED[len(JOB) :], *FAILED[len(JOB) :], *CANCELLED[len(JOB) :])
@@ -90,6 +94,8 @@ MAY_BE_NULL = frozenset(
         "occurrence",
         "metadata",
         "history",
+        "progress",
+        "result",
         "cancelled_by",
     }
 )

@@ -28,11 +28,13 @@ from bgjobs.stores import columns
 from bgjobs.stores.json_columns import (
     NONE,
     as_count,
+    as_nonempty,
     as_text,
     load_errors,
     load_history,
     load_metadata,
     load_occurrence,
+    load_progress,
 )
 
 Row = Sequence[Any]
@@ -79,7 +81,7 @@ class Decoder:
         try:
             name, payload, key = row[1], row[2], row[12]
             reserved_at, reserved_by, occurrence, metadata = row[10], row[11], row[14], row[15]
-            history = row[16]
+            history, progress = row[16], row[17]
             # The bitwise or of the counters is below a power of two only if each counter is.
             if not (
                 0 <= row[4] | row[5] | row[6] | row[7] <= LARGEST_COUNT
@@ -108,6 +110,7 @@ class Decoder:
                 occurrence=None if occurrence is None else load_occurrence(occurrence),
                 metadata={} if metadata is None else load_metadata(metadata),
                 history=() if history is None else load_history(history),
+                progress=None if progress is None else load_progress(progress),
                 state="waiting" if reserved_by is None else "running",
             )
         except Exception:  # noqa: BLE001 - a row may have any values, and other jobs must go on
@@ -115,9 +118,15 @@ class Decoder:
 
     def succeeded(self, row: Row) -> SucceededJob | UnreadableJob:
         """Return a succeeded job."""
-        [at] = row[_SHARED:]
+        at, result = row[_SHARED:]
         return self._ended(
-            "jobs_succeeded", row, SucceededJob, lambda: {"succeeded_at": self.as_time(at)}
+            "jobs_succeeded",
+            row,
+            SucceededJob,
+            lambda: {
+                "succeeded_at": self.as_time(at),
+                "result_json": None if result is None else as_nonempty(result),
+            },
         )
 
     def failed(self, row: Row) -> FailedJob | UnreadableJob:
@@ -252,7 +261,7 @@ class Decoder:
         count = (_as_counter, f"a whole number from 0 to {LARGEST_COUNT:,}")
         return {
             "id": id_,
-            "name": (_as_name, _at_most("name")),
+            "name": (as_nonempty, _at_most("name")),
             "payload": (as_text, _at_most("payload")),
             "priority": (_as_priority, f"-{LOWEST_PRIORITY:,} to {LOWEST_PRIORITY:,}"),
             "attempts": count,
@@ -263,12 +272,14 @@ class Decoder:
             "available_at": time,
             "reserved_at": time,
             "reserved_by": id_,
-            "unique_key": (_as_name, _at_most("unique_key")),
+            "unique_key": (as_nonempty, _at_most("unique_key")),
             "errors": (load_errors, f"the errors of attempts as JSON, {_at_most('errors')}"),
             "occurrence": (load_occurrence, f"a run of a schedule, {_at_most('occurrence')}"),
             "metadata": (load_metadata, f"texts by name as JSON, {_at_most('metadata')}"),
             "history": (load_history, f"a history as JSON, {_at_most('history')}"),
+            "progress": (load_progress, f"a progress as JSON, {_at_most('progress')}"),
             "succeeded_at": time,
+            "result": (as_nonempty, _at_most("result")),
             "error": (as_text, _at_most("error")),
             "failed_at": time,
             "cancel_reason": (as_text, _at_most("cancel_reason")),
@@ -294,12 +305,6 @@ def first_of_each_job(found: Iterable[Row]) -> list[Any]:
 
 def _at_most(column: str) -> str:
     return f"at most {columns.BYTES[column]:,} bytes of UTF-8"
-
-
-def _as_name(found: object) -> str:
-    if not found:
-        raise ValueError("expected a text")
-    return as_text(found)
 
 
 def _as_counter(found: object) -> int:

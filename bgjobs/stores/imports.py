@@ -22,6 +22,7 @@ from bgjobs._core.occurrences import KEY_PREFIX, Occurrence, Recurrence
 from bgjobs._core.outcomes import KEPT_ERRORS
 from bgjobs._core.payloads import json_text
 from bgjobs._core.payloads.shapes import Mismatch
+from bgjobs._core.progress import LARGEST_AMOUNT, LONGEST_NOTE, Progress
 from bgjobs._core.requests import (
     LARGEST_PAYLOAD,
     LONGEST_KEY,
@@ -33,17 +34,11 @@ from bgjobs._core.requests import (
 from bgjobs._core.text import LONGEST_ERROR, is_visible
 from bgjobs.errors import ExportedLineError
 from bgjobs.stores.columns import BYTES, COUNTS, FAILED, TIMES
-from bgjobs.stores.json_columns import (
-    END,
-    NONE,
-    RESERVATION,
-    dump_errors,
-    dump_history,
-    dump_occurrence,
-)
+from bgjobs.stores.json_columns import END, RESERVATION, STORED, dump_occurrence
 from bgjobs.stores.strict import (
     Fields,
     Refused,
+    amount,
     as_duration,
     as_flag,
     as_id,
@@ -74,19 +69,18 @@ def to_line(job: FailedJob) -> str:
 
 def _written(column: str, found: Any) -> object:
     """Return the value of a column as JSON has it."""
-    if column == "errors":
-        return json.loads(dump_errors(found))
-    if column == "history":
-        return json.loads(dump_history(found) or NONE)
     if column == "occurrence":
         return dump_occurrence(found)
-    if column == "metadata":
-        return dict(found)
+    if column in STORED:
+        text = STORED[column](found)
+        return _EMPTY.get(column) if text is None else json.loads(text)
     if isinstance(found, datetime):
         return found.isoformat()
     return str(found) if isinstance(found, UUID) else found
 
 
+_EMPTY: Mapping[str, Any] = {"history": [], "metadata": {}}
+"""The values of columns that are null; the others are null in JSON, too."""
 LONGEST_LINE = 4 * LARGEST_PAYLOAD
 """Characters of one line: enough for a payload in which every character is escaped."""
 
@@ -95,6 +89,7 @@ _OLDER_ERROR, _ERROR = 3, 4
 _LONGEST_NODE = 1_000
 _LONGEST_END = 200
 """Characters of the text of an end before a retry, which is cut."""
+_BEHIND = " after the first"
 _COUNTER = whole(0, LARGEST_COUNT)
 _ERROR_TEXT = text_of(LONGEST_ERROR, least=0)
 
@@ -183,16 +178,22 @@ def _entry(found: object) -> HistoryEntry:
     if kind not in (RESERVATION, END):
         refuse(f"{RESERVATION!r} or {END!r} first", "something else")
     if kind == END:
-        return PastEnd(**_named(_PAST_END, values))
-    return PastReservation(**_named(_PAST_RESERVATION, values))
+        return PastEnd(**_named(_PAST_END, values, _BEHIND))
+    return PastReservation(**_named(_PAST_RESERVATION, values, _BEHIND))
 
 
-def _named(readers: Mapping[str, Callable[[Any], object]], values: list[Any]) -> dict[str, Any]:
+def _named(
+    readers: Mapping[str, Callable[[Any], object]], values: list[Any], where: str = ""
+) -> dict[str, Any]:
     """Return the values of a row by their names."""
     if len(values) != len(readers):
-        refuse(f"{len(readers)} values after the first", f"{len(values):,}")
+        refuse(f"{len(readers)} values{where}", f"{len(values):,}")
     found = Fields(dict(zip(readers, values, strict=True)))
     return {name: found.take(name, read) for name, read in readers.items()}
+
+
+def _progress(found: object) -> Progress:
+    return Progress(**_named(_PROGRESS, as_list(found)))
 
 
 def _metadata(found: object) -> dict[str, str]:
@@ -245,11 +246,18 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "occurrence": optional(_occurrence),
     "metadata": _metadata,
     "history": _history,
+    "progress": optional(_progress),
     "error": _ERROR_TEXT,
 }
 """Reads the value of each column but the unique key, which depends on the occurrence."""
-_ADDED: Mapping[str, Any] = {"history": []}
+_ADDED: Mapping[str, Any] = {"history": [], "progress": None}
 """The columns that lines of earlier versions do not have."""
+_PROGRESS: Mapping[str, Callable[[Any], object]] = {
+    "done": amount(LARGEST_AMOUNT),
+    "total": optional(amount(LARGEST_AMOUNT)),
+    "note": optional(text_of(LONGEST_NOTE, least=0)),
+    "reported_at": as_moment,
+}
 _PAST_RESERVATION: Mapping[str, Callable[[Any], object]] = {
     "number": _COUNTER,
     "owner": as_id,

@@ -1,9 +1,9 @@
 """JSON in columns: errors, metadata and occurrences. Any program may have written it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from attrs import evolve
 
@@ -11,6 +11,7 @@ from bgjobs._core.history import EndOfReservation, HistoryEntry, PastEnd, PastRe
 from bgjobs._core.ids import parsed_id
 from bgjobs._core.jobs import AttemptError
 from bgjobs._core.occurrences import Occurrence, Recurrence
+from bgjobs._core.progress import LARGEST_AMOUNT, Progress
 from bgjobs._core.text import is_utf8
 from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
@@ -185,6 +186,41 @@ def _one_of(found: object, words: Sequence[str]) -> Any:
     return found
 
 
+def dump_progress(progress: Progress | None) -> str | None:
+    """Return a progress as a JSON array of ``[done, total, note, reported at]``."""
+    if progress is None:
+        return None
+    row = [progress.done, progress.total, progress.note, to_microseconds(progress.reported_at)]
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+def load_progress(text: str) -> Progress:
+    """Read what `dump_progress` wrote; `ValueError` for anything else."""
+    done, total, note, reported_at = as_array(parsed(text))
+    return Progress(
+        done=_amount(done),
+        total=None if total is None else _amount(total),
+        note=None if note is None else as_text(note),
+        reported_at=_instant(reported_at),
+    )
+
+
+def _amount(found: object) -> float:
+    if type(found) not in (int, float) or not 0 <= cast("float", found) <= LARGEST_AMOUNT:
+        raise ValueError(f"expected a number from 0 to {LARGEST_AMOUNT}")
+    return cast("float", found)
+
+
+def as_nonempty(found: object) -> str:
+    """Return a text that is not empty; `ValueError` for anything else.
+
+    Statements return an empty one instead of a result that is too long.
+    """
+    if not found:
+        raise ValueError("expected a text")
+    return as_text(found)
+
+
 def dump_metadata(metadata: tuple[tuple[str, str], ...]) -> str | None:
     """Return metadata as a JSON object; None if there is none."""
     if not metadata:
@@ -269,3 +305,13 @@ def _length(duration: timedelta | None) -> int | None:
 
 def _count(what: str, moment: datetime | None) -> int | None:
     return None if moment is None else to_microseconds(as_instant(what, moment))
+
+
+STORED: Mapping[str, Callable[[Any], str | None]] = {
+    "errors": dump_errors,
+    "occurrence": dump_occurrence,
+    "metadata": lambda metadata: dump_metadata(tuple(metadata.items())),
+    "history": dump_history,
+    "progress": dump_progress,
+}
+"""How the attributes of a job are stored that are no values of their column."""

@@ -172,9 +172,12 @@ class Store(Protocol):
         work: Callable[[Any], object],
         enqueue: Sequence[NewJob] = (),
         *,
+        result: str | None = None,
         now: datetime | None = None,
     ) -> bool:
         """Store the job as succeeded and run `work(connection)` in the same transaction.
+
+        `result` is stored with the job, as `Succeed.result` is.
 
         The transaction contains nothing else but the jobs of `enqueue`, which are stored after
         the job has ended. `work` is called with the connection of the database driver (hence

@@ -168,6 +168,20 @@ def whole(least: int, most: int) -> Callable[[object], int]:
     return read
 
 
+def amount(most: int) -> Callable[[object], float]:
+    """Return a reader of numbers, whole or not, from 0 to a bound."""
+
+    def read(found: object) -> float:
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            refuse(wanted, kind_of(found))
+        if not 0 <= found <= most:
+            refuse(wanted, "another number")
+        return found
+
+    wanted = f"a number from 0 to {most:,}"
+    return read
+
+
 def text_of(longest: int, *, least: int = 1) -> Callable[[object], str]:
     """Return a reader of texts with `least` to `longest` characters."""
 

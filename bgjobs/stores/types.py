@@ -41,7 +41,7 @@ __all__ = [
     "Written",
 ]
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """The version of the schema that this bgjobs reads and writes: that of its last migration."""
 
 

@@ -137,7 +137,10 @@ def by_verb(settlements: Sequence[Settlement]) -> dict[str, list[Settlement]]:
     """Group settlements by the statement that writes them; a reservation is settled once."""
     verbs: dict[str, list[Settlement]] = {}
     for one in _first_of_each(settlements):
-        verbs.setdefault(_VERBS[type(one)], []).append(one)
+        verb = _VERBS[type(one)]
+        if verb == "succeed" and cast("Succeed", one).result is not None:
+            verb = "succeed_with_result"
+        verbs.setdefault(verb, []).append(one)
     return verbs
 
 

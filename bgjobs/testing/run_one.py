@@ -30,6 +30,7 @@ from bgjobs._core.requests import JobRequest
 from bgjobs._core.settlements import Requeue, Settlement, Succeed
 from bgjobs._core.text import error_text
 from bgjobs._core.workers import Worker
+from bgjobs._runtime.persistence.results import with_reader
 from bgjobs._runtime.queues.attempt import (
     Attempt,
     Environment,
@@ -109,6 +110,7 @@ async def run_one(
         if raising and failure is not None:
             raise failure
         stored = used.find(job_id, now=owner.clock.now()) or run.job
+        stored = with_reader(stored, worker)
     delay = settlement.delay if isinstance(settlement, Requeue) else None
     how: How = "succeeded" if isinstance(settlement, Succeed) else _how(run)
     return Ended(how, stored, run.error or failure, delay if how == "snoozed" else None)
@@ -171,7 +173,7 @@ class ManualOwner:
         try:
             with CancelScope() as scope:
                 await attempt.call(scope, self.clock)
-                outcome = Returned()
+                outcome = Returned(attempt.result)
         except BaseException as error:  # noqa: BLE001 - outcome_of raises what is not of the handler
             outcome = await attempt.outcome_of(error)
             raised = error if is_failure(error) else None
@@ -192,7 +194,8 @@ class ManualOwner:
             return run, settlement, not lost
         try:
             work = run.attempt.completing()
-            kept = self.store.complete(run.job.reservation, work, now=now)
+            reservation, result = run.job.reservation, settlement.result
+            kept = self.store.complete(reservation, work, result=result, now=now)
         except HandlerCrashedError:
             raise
         except Exception as error:  # noqa: BLE001 - the functions of complete_with are user code

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from attrs import evolve
 
 from bgjobs import errors
-from bgjobs._core.jobs import UnreadableJob
+from bgjobs._core.jobs import CancelledJob, FailedJob, UnreadableJob
 from bgjobs.errors import (
     AmbiguousScheduleError,
     BgJobsError,
@@ -17,12 +18,15 @@ from bgjobs.errors import (
     DuplicateJobError,
     ExportedLineError,
     ForkedStoreError,
+    JobCancelledError,
+    JobFailedError,
     LeaseLostError,
     NaiveDatetimeError,
     NoOccurrenceError,
     NotRunningError,
     NoWorkerForJobError,
     PayloadError,
+    ResultError,
     RowRefusedError,
     ScheduleProblem,
     ScheduleValidationError,
@@ -41,6 +45,26 @@ NAIVE = datetime(2030, 1, 2, 3, 4)  # noqa: DTZ001 - the point of the error
 UNREADABLE = UnreadableJob(
     id=UUID(int=7), table="jobs", reason="metadata: expected texts", columns={}
 )
+AT = datetime(2030, 1, 2, tzinfo=UTC)
+FAILED = FailedJob(
+    id=UUID(int=8),
+    name="mail",
+    payload="{}",
+    created_at=AT,
+    available_at=AT,
+    failed_at=AT,
+    error="OSError: no route\nTraceback ...",
+)
+CANCELLED = CancelledJob(
+    id=UUID(int=9),
+    name="mail",
+    payload="{}",
+    created_at=AT,
+    available_at=AT,
+    cancelled_at=AT,
+    reason="not wanted",
+    cancelled_by="ann",
+)
 HOUR = ScheduleProblem("hour", "out_of_bounds", 24, "Hours must be ...", (0, 23))
 ZONE = ScheduleProblem("timezone", "unknown_zone", "X", "Time zone must be ...")
 
@@ -55,6 +79,26 @@ CASES: list[tuple[BgJobsError, str, dict[str, Any]]] = [
         ConfigError(iter(["one thing", "another"])),
         "invalid configuration, 2 problems:\n  - one thing\n  - another",
         {"problems": ("one thing", "another")},
+    ),
+    (
+        ResultError("total", ["result.items[2]: expected int, found str"]),
+        "worker 'total': result.items[2]: expected int, found str",
+        {"worker": "total", "problems": ("result.items[2]: expected int, found str",)},
+    ),
+    (
+        JobFailedError(FAILED),
+        f"job {FAILED.id} of worker 'mail' failed: OSError: no route",
+        {"job": FAILED},
+    ),
+    (
+        JobCancelledError(CANCELLED),
+        f"job {CANCELLED.id} of worker 'mail' was cancelled by ann: not wanted",
+        {"job": CANCELLED},
+    ),
+    (
+        JobCancelledError(evolve(CANCELLED, cancelled_by=None)),
+        f"job {CANCELLED.id} of worker 'mail' was cancelled: not wanted",
+        {"job": evolve(CANCELLED, cancelled_by=None)},
     ),
     (
         WorkerDefinitionError("mail", "expected a function, found int"),
@@ -220,7 +264,7 @@ def test_every_class_is_among_the_cases() -> None:
     defined = {
         one
         for _, one in inspect.getmembers(errors, inspect.isclass)
-        if one.__module__ == errors.__name__ and issubclass(one, BaseException)
+        if one.__module__.startswith(f"{errors.__name__}.") and issubclass(one, BaseException)
     }
     assert defined == {type(error) for error, _, _ in CASES}
 

@@ -107,9 +107,7 @@ def _check_size(text: str, value: Any) -> None:
             raise value_mismatch("found a lone surrogate") from None
     if size > LARGEST_PAYLOAD:
         most = f"{LARGEST_PAYLOAD:,}"
-        raise value_mismatch(
-            f"arguments: expected at most {most} bytes of JSON, found {size:,}"
-        )
+        raise value_mismatch(f"expected at most {most} bytes of JSON, found {size:,}")
 
 
 def _too_deep(path: str) -> Mismatch:

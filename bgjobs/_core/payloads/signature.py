@@ -34,7 +34,7 @@ _CONTEXT = object()
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONTEXT_ELSEWHERE = "JobContext is passed to the first parameter only; move it there"
 _CHANGED = "expected a value that is read back unchanged, found one that would change"
-_TOO_DEEP = "arguments: nested deeper than the recursion limit of Python"
+_TOO_DEEP = "nested deeper than the recursion limit of Python"
 
 
 @final
@@ -48,17 +48,14 @@ class Codec:
         "_plain",
         "_required",
         "_signature",
+        "_takes_context",
         "_worker",
-        "resources",
-        "takes_context",
     )
 
-    def __init__(self, worker: str, handler: Callable[..., object]) -> None:
-        signature = read_signature(worker, handler)
+    def __init__(self, worker: str, signature: "Signature") -> None:
         self._worker: Final = worker
         self._signature: Final = signature
-        self.takes_context: Final = signature.takes_context
-        self.resources: Final[Any] = signature.resources
+        self._takes_context: Final = signature.takes_context
         self._compares: Final = signature.compares
         self._encoders: Final = {name: shape.encode for name, shape in signature.shapes.items()}
         self._decoders: Final = {name: shape.decode for name, shape in signature.shapes.items()}
@@ -117,7 +114,7 @@ class Codec:
             return dict(zip(self._plain, args, strict=False))
         python = self._signature.python
         try:
-            if not self.takes_context:
+            if not self._takes_context:
                 return python.bind(*args, **kwargs).arguments
             given = python.bind(_CONTEXT, *args, **kwargs).arguments
         except TypeError as error:
@@ -243,7 +240,7 @@ def read_signature(worker: str, handler: Callable[..., object]) -> Signature:
         python = inspect.signature(handler)
     except (TypeError, ValueError, NameError) as error:
         raise WorkerDefinitionError(worker, f"its signature cannot be read: {error}") from error
-    names = _globals_of(handler)
+    names = globals_of(handler)
     parameters = [_resolve_parameter(one, names) for one in python.parameters.values()]
     takes_context = bool(parameters) and _is_context(parameters[0])
     arguments = parameters[1:] if takes_context else parameters
@@ -269,7 +266,8 @@ def _messages(problems: list[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(messages))
 
 
-def _globals_of(handler: Any) -> dict[str, Any]:
+def globals_of(handler: Any) -> dict[str, Any]:
+    """Return the names by which the annotations of a handler are evaluated."""
     inner = handler
     while isinstance(inner, partial):
         inner = typing.cast("Any", inner).func
@@ -285,17 +283,21 @@ def _resolve_parameter(
     parameter: inspect.Parameter, names: dict[str, Any]
 ) -> inspect.Parameter:
     """Return the parameter with its annotation evaluated, independent of the other ones."""
-    annotation = parameter.annotation
-    if annotation is parameter.empty:
+    if parameter.annotation is parameter.empty:
         return parameter
+    found = evaluated(parameter.annotation, names)
+    return parameter.replace(annotation=resolve_context(found))
+
+
+def evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    """Return the annotation that a text stands for; a `ForwardRef` if that is impossible."""
     holder: Any = SimpleNamespace(__annotations__={"it": annotation})
     try:
-        found = typing.get_type_hints(holder, names)["it"]
+        return typing.get_type_hints(holder, names)["it"]
     except (NameError, AttributeError, TypeError, SyntaxError):
         # JobContext may be imported for type checkers only.
         by_name = is_context_text(annotation)
-        found = JobContext if by_name else typing.ForwardRef(_as_expression(annotation))
-    return parameter.replace(annotation=resolve_context(found))
+        return JobContext if by_name else typing.ForwardRef(_as_expression(annotation))
 
 
 def _as_expression(annotation: object) -> str:

@@ -32,7 +32,7 @@ LARGEST_BATCH = 1000
 HEAVIEST_BATCH = 8_000_000
 """Characters of payload in one transaction, so that large jobs do not delay the others."""
 ONE_END = (1, 0, False)
-"""What `Ticket.measure` returns for an end that no job follows."""
+"""What `Ticket.measure` returns for an end without a result that no job follows."""
 
 
 @final
@@ -105,22 +105,21 @@ class GroupCommit:
             self._begin_alone(ticket)
 
     async def complete(
-        self, job: Job, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
+        self, end: Succeed, work: Callable[[Any], object], followers: Sequence[NewJob] = ()
     ) -> bool:
-        """Settle `job` as succeeded, together with what `work` writes; False if it was lost.
+        """Settle a job as succeeded, together with what `work` writes; False if it was lost.
 
         This runs in a transaction of its own, so slow user code cannot delay other writes.
         Waits as long as the store is unavailable, like `settle`.
         """
-        verb, reservation = self._dispatch.store.complete, job.reservation
-        tries = 0
+        verb, tries = self._dispatch.store.complete, 0
         while True:
             try:
                 now = self._clock.store_now()
-                done = await self._dispatch.once(verb, reservation, work, followers, now=now)
-                return done or (
-                    tries > 0 and await was_settled(self._dispatch, Succeed(reservation))
+                done = await self._dispatch.once(
+                    verb, end.reservation, work, followers, result=end.result, now=now
                 )
+                return done or (tries > 0 and await was_settled(self._dispatch, end))
             except StoreUnavailableError:
                 await self._dispatch.pause(tries)
                 tries += 1
@@ -250,7 +249,8 @@ class GroupCommit:
         size = weight = taken = 0
         is_alone = False
         for ticket in self._waiting:
-            measures = ticket.measure() if ticket.enqueue else ONE_END
+            is_plain = not (ticket.enqueue or ticket.result_size)
+            measures = ONE_END if is_plain else ticket.measure()
             if measures is not None and not ticket.withdrawn:
                 rows, characters, goes_alone = measures
                 size += rows

@@ -11,6 +11,7 @@ from uuid import UUID
 from attrs import evolve
 
 from bgjobs._core.jobs import AnyJob, State, StoredJob, UnreadableJob
+from bgjobs._runtime.persistence.results import with_known_reader
 from bgjobs._runtime.persistence.unreadable import set_apart
 from bgjobs._runtime.services import ClientServices
 from bgjobs.errors import UnreadableJobError
@@ -51,7 +52,7 @@ async def listed(
     while True:
         now = services.clock.store_now()
         jobs = await services.dispatch.call(services.store.list, wanted, page, now=now)
-        kept += jobs
+        kept += [with_known_reader(services, job) for job in jobs]
         if not jobs.unreadable:
             return Listing(kept, after=jobs.after)
         is_less = await set_apart(services, jobs.unreadable)
@@ -92,7 +93,7 @@ async def find(services: ClientServices, job_id: UUID) -> AnyJob | None:
         apart = await services.dispatch.call(operations.find_unreadable, job_id)
         if apart is not None:
             raise UnreadableJobError(apart)
-    return found
+    return None if found is None else with_known_reader(services, found)
 
 
 async def counts(

@@ -30,6 +30,9 @@ class Ticket:
     announced: Notice | None = field(default=None, init=False)
     """The notice of its new jobs, which is sent right after this write."""
 
+    result_size: int = field(default=0, init=False)
+    """Characters of the result that it stores with its end."""
+
     @property
     def withdrawn(self) -> bool:
         """Whether nothing waits for it, so that it is not begun."""
@@ -64,7 +67,8 @@ class Ticket:
         """
         try:
             rows = len(self.enqueue) + (self.settlement is not None)
-            characters = sum(len(new.request.payload) for new in self.enqueue)
+            payloads = sum(len(new.request.payload) for new in self.enqueue)
+            characters = payloads + self.result_size
             goes_alone = self.repeated and any(
                 new.request.options.unique_key is not None for new in self.enqueue
             )

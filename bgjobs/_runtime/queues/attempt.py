@@ -98,6 +98,7 @@ class Attempt:
         "cancelled",
         "ended",
         "job",
+        "result",
         "started",
         "worker",
     )
@@ -114,6 +115,8 @@ class Attempt:
         self.cancelled: Cancelled | None = None
         """The outcome if an operator has cancelled the job."""
         self._context: JobContext | None = None
+        self.result: str | None = None
+        """What the handler returned, as JSON text, if its worker keeps results."""
 
     @property
     def completions(self) -> Sequence[Callable[[Any], object]]:
@@ -137,7 +140,7 @@ class Attempt:
     async def call(self, scope: CancelScope, clock: Clock) -> None:
         """Call the handler inside `scope`, which its timeout, `interrupt` and `cancel` cancel.
 
-        Raises what the handler raises, and `PayloadError`; see `outcome_of`.
+        Raises what the handler raises, `PayloadError` and `ResultError`; see `outcome_of`.
         """
         self._scope = scope
         worker = self.worker
@@ -157,7 +160,9 @@ class Attempt:
                 threads = self._environment.threads
                 answer, context = await call_in_thread(worker.handler, args, kwargs, threads)
             if answer is not None and is_unfinished(answer):
-                await self._finish(answer, context)
+                answer = await self._finish(answer, context)
+            if worker.results is not None:
+                self.result = worker.results.encode(answer)
         finally:
             if worker.timeout is not None:
                 scope.deadline = inf
@@ -219,17 +224,20 @@ class Attempt:
                 raise CallbackFailedError(what, error) from error
             raise HandlerCrashedError(self.worker.name, error) from error
 
-    async def _finish(self, answer: object, context: Context) -> None:
-        """Await what a handler has returned; `TypeError` if that is impossible."""
+    async def _finish(self, answer: object, context: Context) -> object:
+        """Await what a handler has returned, and return its result.
+
+        Raises `TypeError` if that is impossible.
+        """
         self._on_loop = True
         try:
             await checkpoint_if_cancelled()
         except BaseException:
             close_coroutines(answer)
             raise
-        await IsolatedContext(self._awaited(answer), context)
+        return await IsolatedContext(self._awaited(answer), context)
 
-    async def _awaited(self, answer: Any) -> None:
+    async def _awaited(self, answer: Any) -> object:
         for _ in range(MOST_AWAITS):
             before = answer
             if _has_ended(answer):
@@ -239,7 +247,7 @@ class Attempt:
             else:
                 break
             if answer is before or not is_unfinished(answer):
-                return
+                return answer
         close_coroutines(answer)
         is_future = isinstance(answer, Future)
         missing = "which has not ended" if is_future else "of which nothing has run"

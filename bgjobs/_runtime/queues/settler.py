@@ -230,14 +230,17 @@ class Settler:
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> End:
         if isinstance(outcome, Returned):  # a shortcut, as nearly all do
-            settlement: Settlement = Succeed(attempt.job.reservation)
+            settlement: Settlement = Succeed(attempt.job.reservation, outcome.result)
         else:
             settlement = self._decide(attempt, outcome)
         job = attempt.job
         followers = (
             () if job.occurrence is None else self._services.planner.followers(job, settlement)
         )
-        return End(followers, settlement, attempt, outcome, self)
+        end = End(followers, settlement, attempt, outcome, self)
+        if attempt.result is not None:
+            end.result_size = len(attempt.result)
+        return end
 
     def _decide(self, attempt: Attempt, outcome: Outcome) -> Settlement:
         job, limits = attempt.job, self._services.config.limits
@@ -282,7 +285,7 @@ class Settler:
         if isinstance(end.settlement, Succeed) and attempt.completions:
             try:
                 work = attempt.completing()
-                kept = await settlements.complete(attempt.job, work, end.enqueue)
+                kept = await settlements.complete(end.settlement, work, end.enqueue)
             except HandlerCrashedError:
                 raise
             except Exception as error:  # noqa: BLE001 - the work given to complete_with is the handler's

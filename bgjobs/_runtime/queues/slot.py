@@ -105,7 +105,8 @@ class Slot:
             self.attempt = attempt
             await attempt.call(scope, clock)
             self.attempt = None
-            await self._end(attempt, RETURNED)
+            result = attempt.result
+            await self._end(attempt, RETURNED if result is None else Returned(result))
             if attempt.is_spent(scope):
                 return True
             await inbox.pause(attempt.ended)

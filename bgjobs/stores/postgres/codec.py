@@ -5,23 +5,18 @@ to the session's time zone, in which a time at the end of the calendar may not b
 and takes half of the time of reading a job.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from bgjobs._core.jobs import FailedJob, Job, UnreadableJob
-from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement
+from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.timestamps import MICROSECOND, as_instant
 from bgjobs.stores.columns import FAILED, SETTLED
 from bgjobs.stores.decoder import Decoder, as_of
-from bgjobs.stores.json_columns import (
-    dump_errors,
-    dump_history,
-    dump_metadata,
-    dump_occurrence,
-)
+from bgjobs.stores.json_columns import STORED, dump_metadata, dump_occurrence
 from bgjobs.stores.postgres.arrays import (
     EPOCH,
     bigints,
@@ -83,15 +78,6 @@ def with_state(row: Row) -> Job | UnreadableJob:
     return job if isinstance(job, UnreadableJob) else as_of(job, timestamp(row[-1]))
 
 
-_STORED: Mapping[str, Callable[[Any], str | None]] = {
-    "errors": dump_errors,
-    "occurrence": dump_occurrence,
-    "metadata": lambda metadata: dump_metadata(tuple(metadata.items())),
-    "history": dump_history,
-}
-"""How the attributes are stored that are no values of their column."""
-
-
 def enqueue_values(jobs: Sequence[NewJob], now: datetime | None) -> Parameters:
     """Return the parameters of `enqueue`, `find_holder` and `find_ended`.
 
@@ -129,7 +115,7 @@ def _enqueued(jobs: Sequence[NewJob]) -> Mapping[str, list[Any]]:
 def _column_of(column: str, values: Sequence[object]) -> list[Any]:
     """Return the values of a column in jobs or settlements that have it as an attribute."""
     found = [getattr(one, column) for one in values]
-    stored = _STORED.get(column)
+    stored = STORED.get(column)
     return found if stored is None else [stored(one) for one in found]
 
 
@@ -157,6 +143,13 @@ def settle_values(settlements: Sequence[Settlement], now: datetime | None) -> di
     if counted:
         parameters.update(_counted_values(counted))
     return parameters
+
+
+def succeed_values(settlements: Sequence[Settlement], now: datetime | None) -> dict[str, Any]:
+    """Return the parameters of `succeed_with_result`, in the order of `settle_values`."""
+    ordered = sorted(settlements, key=lambda one: one.reservation.job_id.int)
+    results = [one.result for one in ordered if isinstance(one, Succeed)]
+    return {**settle_values(ordered, now), "results": texts(results)}
 
 
 def _counted_values(settlements: Sequence[Counted]) -> Parameters:

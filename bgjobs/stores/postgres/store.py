@@ -13,7 +13,7 @@ from bgjobs._core.arguments import as_listeners
 from bgjobs._core.jobs import AnyJob, EndState, Job, Owner, Reservation, State
 from bgjobs._core.limits import Cap
 from bgjobs._core.requests import JobRequest
-from bgjobs._core.settlements import Settlement
+from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs.errors import RowRefusedError
 from bgjobs.events import Listener
 from bgjobs.stores.decoder import Table
@@ -176,6 +176,7 @@ class PostgresStore:
         work: Callable[[psycopg.Connection[Any]], object],
         enqueue: Sequence[NewJob] = (),
         *,
+        result: str | None = None,
         now: datetime | None = None,
     ) -> bool:
         """Run `work(connection)` and let the job succeed in the same transaction.
@@ -189,9 +190,8 @@ class PostgresStore:
             StoreUnavailableError: The connection was lost or the transaction was rolled back.
             Exception: Any other error of `work`, psycopg's too, as it is. Nothing is stored.
         """
-        return writes.complete(
-            self._database, reservation, work, enqueue, codec.utc("now", now)
-        )
+        settled = Succeed(reservation, result)
+        return writes.complete(self._database, settled, work, enqueue, codec.utc("now", now))
 
     def reserve(
         self,

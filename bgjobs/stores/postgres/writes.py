@@ -251,7 +251,9 @@ def settle(
     """Write how runs ended, and return the result for each."""
     ends = Ends()
     for verb, chosen in verbs.items():
-        found = sql.run(connection, sql[verb], codec.settle_values(chosen, now))
+        with_result = verb == "succeed_with_result"
+        values = (codec.succeed_values if with_result else codec.settle_values)(chosen, now)
+        found = sql.run(connection, sql[verb], values)
         if verb == "requeue":
             found = _without_cancelled(found, chosen, ends)
         if len(found) == len(chosen):  # the usual case: no reservation was lost
@@ -280,7 +282,7 @@ def _without_cancelled(
 
 def complete(
     database: PostgresDatabase,
-    reservation: Reservation,
+    succeed: Succeed,
     work: Callable[[psycopg.Connection[Any]], object],
     new: Sequence[NewJob],
     now: datetime | None,
@@ -291,7 +293,7 @@ def complete(
     `work`, since PostgreSQL cannot forbid a connection to commit.
     """
     sql, live = database.sql, database.live
-    settled = codec.settle_values([Succeed(reservation)], now)
+    settled = codec.settle_values([succeed], now)
     with live.transaction(extra=inf) as connection:
         with live.limited(connection):
             held = sql.run(connection, sql["lock_reserved"], settled)
@@ -305,8 +307,9 @@ def complete(
             work(connection)
         live.check_uncommitted(connection)
         with live.limited(connection), read_only_explained(sql.label):
-            succeed = (sql["succeed_locked"], {**settled, "unique_key": unique_key})
-            [[found]], ended = sql.run_all(connection, [(_TRANSACTION, {}), succeed])
+            kept = {"unique_key": unique_key, "result": succeed.result}
+            locked = (sql["succeed_locked"], {**settled, **kept})
+            [[found]], ended = sql.run_all(connection, [(_TRANSACTION, {}), locked])
             # The driver only knows that a transaction is open, not that it is the same one.
             if found != transaction or not ended:
                 raise StoreError(
@@ -315,7 +318,7 @@ def complete(
                     "together with the job: remove commits and rollbacks, and use a savepoint "
                     "(connection.transaction()) to undo a part"
                 )
-            enqueue(sql, connection, new, now, [reservation])
+            enqueue(sql, connection, new, now, [succeed.reservation])
     return True
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from bgjobs._core.ids import parsed_id
 from bgjobs._core.jobs import FailedJob, Job
 from bgjobs._core.limits import Cap
-from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement
+from bgjobs._core.settlements import Cancel, Counted, Fail, Requeue, Settlement, Succeed
 from bgjobs._core.timestamps import (
     FIRST_MICROSECOND,
     LAST_MICROSECOND,
@@ -24,6 +24,7 @@ from bgjobs.stores import columns
 from bgjobs.stores.columns import ColumnLists
 from bgjobs.stores.decoder import Decoder
 from bgjobs.stores.json_columns import (
+    STORED,
     dump_errors,
     dump_history,
     dump_metadata,
@@ -89,14 +90,8 @@ def failed_json(jobs: Iterable[FailedJob]) -> str:
 
 def _stored(job: FailedJob, column: str) -> str | int | None:
     """Return the value of a column as it is stored."""
-    if column == "errors":
-        return dump_errors(job.errors)
-    if column == "occurrence":
-        return dump_occurrence(job.occurrence)
-    if column == "metadata":
-        return dump_metadata(tuple(job.metadata.items()))
-    if column == "history":
-        return dump_history(job.history)
+    if column in STORED:
+        return STORED[column](getattr(job, column))
     found: str | int | datetime | UUID | None = getattr(job, column)
     if isinstance(found, datetime):
         return to_microseconds(found)
@@ -110,6 +105,8 @@ def settled(settlements: Iterable[Settlement], now: int) -> Parameters:
 
 def _settled(settlement: Settlement, now: int) -> list[Any]:
     held = fence(settlement)
+    if isinstance(settlement, Succeed):
+        return held if settlement.result is None else [*held, settlement.result]
     if isinstance(settlement, Fail):
         return [*held, settlement.error, *counted(settlement)]
     if isinstance(settlement, Cancel):

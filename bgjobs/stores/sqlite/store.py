@@ -174,6 +174,7 @@ class SQLiteStore:
         work: Callable[[Any], object],
         enqueue: Sequence[NewJob] = (),
         *,
+        result: str | None = None,
         now: datetime | None = None,
     ) -> bool:
         """Settle the job as succeeded and call `work(connection)`, in one transaction.
@@ -184,7 +185,8 @@ class SQLiteStore:
             transaction = Transaction(raw, self._executor.sql)
             with translated(self.label):
                 moment = self._executor.microseconds(now)
-                written = writes.settle(transaction, [Succeed(reservation)], moment).written
+                succeed = Succeed(reservation, result)
+                written = writes.settle(transaction, [succeed], moment).written
                 if not written:
                     return False
                 writes.enqueue(transaction, enqueue, moment, written)

@@ -180,7 +180,7 @@ def test_an_instant_has_a_zone_and_a_year(field: str, value: str) -> None:
         ({"payload": '{"a":NaN}'}, "payload: expected JSON, found NaN"),
         (
             {"payload": json.dumps({"a": "x" * 1_048_576})},
-            "payload: arguments: expected at most 1,048,576 bytes of JSON, found 1,048,585",
+            "payload: expected at most 1,048,576 bytes of JSON, found 1,048,585",
         ),
         ({"payload": "[" * 65 + "]" * 65}, "payload: nested deeper than 64 levels"),
         ({"payload": DEEP}, "payload: nested deeper than 64 levels"),

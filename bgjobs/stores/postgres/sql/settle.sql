@@ -14,8 +14,35 @@ with settled as (
         and job.reservations = held.number
     returning job.*
 ), recorded as (
-    insert into {jobs_succeeded} (id, {succeeded_names})
+    insert into {jobs_succeeded} (id, {succeeded_names without result})
     select id, {job_names}, coalesce(%(now)s::timestamptz, now())
+    from settled
+    where id <> all(array(
+        select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_failed} as ended where ended.id = any(%(ids)s::uuid[])
+        union all
+        select ended.id from {jobs_cancelled} as ended where ended.id = any(%(ids)s::uuid[])
+    ))
+    returning id, reserved_by, reservations
+)
+select id, reserved_by, reservations from recorded;
+
+
+-- name: succeed_with_result
+-- As `succeed`, for jobs whose workers keep results.
+with settled as (
+    delete from {jobs} as job
+    using unnest(
+        %(ids)s::uuid[], %(owners)s::uuid[], %(numbers)s::integer[], %(results)s::text[]
+    ) as held (id, owner, number, result)
+    where job.id = held.id
+        and job.reserved_by = held.owner
+        and job.reservations = held.number
+    returning job.*, held.result
+), recorded as (
+    insert into {jobs_succeeded} (id, {succeeded_names})
+    select id, {job_names}, coalesce(%(now)s::timestamptz, now()), result
     from settled
     where id <> all(array(
         select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])
@@ -68,7 +95,7 @@ with settled as (
     insert into {jobs_succeeded} (id, {succeeded_names without unique_key}, unique_key)
     select
         id, {job_names without unique_key}, coalesce(%(now)s::timestamptz, now()),
-        %(unique_key)s::text
+        %(result)s::text, %(unique_key)s::text
     from settled
     where id <> all(array(
         select ended.id from {jobs_succeeded} as ended where ended.id = any(%(ids)s::uuid[])

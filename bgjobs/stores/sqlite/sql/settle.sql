@@ -7,8 +7,24 @@ with settled (id, owner, number) as (
         json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     from json_each(:settled)
 )
-insert into {jobs_succeeded} (id, {succeeded_names})
+insert into {jobs_succeeded} (id, {succeeded_names without result})
 select job.id, {job_names of job}, :now
+from settled cross join {jobs} as job indexed by {jobs_reserved} on
+    job.id = settled.id
+    and job.reserved_by = settled.owner
+    and job.reservations = settled.number;
+
+
+-- name: succeed_with_result
+-- Copies reserved jobs to the succeeded ones, as `succeed` does, with their results.
+with settled (id, owner, number, result) as (
+    select
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]')
+    from json_each(:settled)
+)
+insert into {jobs_succeeded} (id, {succeeded_names})
+select job.id, {job_names of job}, :now, settled.result
 from settled cross join {jobs} as job indexed by {jobs_reserved} on
     job.id = settled.id
     and job.reserved_by = settled.owner
