@@ -12,6 +12,8 @@ from bgjobs.errors import UnknownJobError, UnreadableJobError
 
 Row: TypeAlias = bgjobs.AnyJob | bgjobs.UnreadableJob
 """What a row of any state is read as."""
+PRIVATE = frozenset({"payload", "result"})
+"""The columns that are shown only on request, since they may have personal data."""
 COUNT_LIMIT = 100_000
 """Counting stops here; a count that reaches it means at least this many."""
 _PAGE = 1_000

@@ -155,7 +155,7 @@ def test_a_job_as_json_has_times_in_utc_ids_as_text_and_no_payload() -> None:
     [('{"a":[1]}', {"a": [1]}), ("no JSON", "no JSON"), ("[" * 99_999, "[" * 99_999)],
 )
 def test_a_payload_is_decoded_or_left_as_text(text: str, shown: object) -> None:
-    assert as_json.payload(text) == shown
+    assert as_json.value(text) == shown
 
 
 def test_the_headline_is_the_first_line_of_an_error() -> None:

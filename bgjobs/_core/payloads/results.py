@@ -5,8 +5,16 @@ from inspect import Parameter
 from inspect import Signature as PythonSignature
 from typing import Any, Final, final, get_args, get_origin
 
+from bgjobs._core.payloads import json_text
 from bgjobs._core.payloads.annotations import ShapeBuilder
-from bgjobs._core.payloads.signature import Codec, Signature, evaluated, globals_of
+from bgjobs._core.payloads.shapes import Mismatch
+from bgjobs._core.payloads.signature import (
+    TOO_DEEP,
+    Codec,
+    Signature,
+    evaluated,
+    globals_of,
+)
 from bgjobs.errors import PayloadError, ResultError, WorkerDefinitionError
 
 _NAME = "result"
@@ -18,12 +26,14 @@ _BEFORE, _AFTER = f'{{"{_NAME}":', "}"
 class ResultCodec:
     """Encodes and decodes the results of one handler; made when its worker is declared.
 
-    A result is read and written as the only argument of a call.
+    A result is encoded as the only argument of a call, without the braces around it.
     """
 
     def __init__(self, worker: str, handler: Callable[..., object]) -> None:
+        signature = _signature(worker, handler)
         self._worker: Final = worker
-        self._codec: Final = Codec(worker, _signature(worker, handler))
+        self._codec: Final = Codec(worker, signature)
+        self._decode: Final = signature.shapes[_NAME].decode
 
     def encode(self, value: object) -> str:
         """Return a result as JSON text.
@@ -47,11 +57,11 @@ class ResultCodec:
             ResultError: The text does not fit the annotation of the handler.
         """
         try:
-            _, values = self._codec.decode(f"{_BEFORE}{text}{_AFTER}")
-        except PayloadError as error:
-            problems = error.problems
-        else:
-            return values[_NAME]
+            return self._decode(json_text.load(text))
+        except Mismatch as mismatch:
+            problems = Mismatch(mismatch.under(_NAME)).messages()
+        except RecursionError:
+            problems = (TOO_DEEP,)
         raise ResultError(self._worker, problems) from None
 
 

@@ -34,7 +34,7 @@ _CONTEXT = object()
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CONTEXT_ELSEWHERE = "JobContext is passed to the first parameter only; move it there"
 _CHANGED = "expected a value that is read back unchanged, found one that would change"
-_TOO_DEEP = "nested deeper than the recursion limit of Python"
+TOO_DEEP = "nested deeper than the recursion limit of Python"
 
 
 @final
@@ -86,7 +86,7 @@ class Codec:
         except Mismatch as mismatch:
             problems = mismatch.messages()
         except RecursionError:
-            problems = (_TOO_DEEP,)
+            problems = (TOO_DEEP,)
         # Outside the except clause, because the context of the error may quote values.
         raise PayloadError(self._worker, problems) from None
 
@@ -105,7 +105,7 @@ class Codec:
         except Mismatch as mismatch:
             problems = mismatch.messages()
         except RecursionError:
-            problems = (_TOO_DEEP,)
+            problems = (TOO_DEEP,)
         raise PayloadError(self._worker, problems) from None
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

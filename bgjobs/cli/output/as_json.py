@@ -8,7 +8,7 @@ import bgjobs
 from bgjobs._core.history import HistoryEntry, PastEnd
 from bgjobs.cli.output.formats import iso_time
 from bgjobs.cli.snapshot import QueueRow
-from bgjobs.cli.states import Row, headline, last_error, state_time
+from bgjobs.cli.states import PRIVATE, Row, headline, last_error, state_time
 from bgjobs.schedules import Preview
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -62,7 +62,9 @@ def whole_job(
     ]
     shown["history"] = [_past(entry) for entry in found.history]
     if with_payload:
-        shown["payload"] = payload(found.payload)
+        shown["payload"] = value(found.payload)
+        if isinstance(found, bgjobs.SucceededJob) and found.result_json is not None:
+            shown["result"] = value(found.result_json)
     return shown
 
 
@@ -93,9 +95,9 @@ def _past(found: HistoryEntry) -> dict[str, Json]:
 def unreadable(found: bgjobs.UnreadableJob, *, with_payload: bool = False) -> dict[str, Json]:
     """Return a row that is no job, with its columns as they are stored."""
     columns: dict[str, Json] = {
-        name: value
-        for name, value in found.columns.items()
-        if with_payload or name != "payload"
+        name: stored
+        for name, stored in found.columns.items()
+        if with_payload or name not in PRIVATE
     }
     return {
         "id": str(found.id),
@@ -107,8 +109,8 @@ def unreadable(found: bgjobs.UnreadableJob, *, with_payload: bool = False) -> di
     }
 
 
-def payload(text: str) -> Json:
-    """Decode the payload of a stored job; return text that is not JSON unchanged."""
+def value(text: str) -> Json:
+    """Decode the arguments or the result of a job; return text that is not JSON unchanged."""
     try:
         read: Json = json.loads(text)
     except (ValueError, RecursionError):

@@ -17,7 +17,7 @@ from bgjobs.cli.output.formats import (
 )
 from bgjobs.cli.output.layout import Column, Facts, Grid
 from bgjobs.cli.snapshot import QueueRow
-from bgjobs.cli.states import COUNT_LIMIT, headline, last_error, state_time
+from bgjobs.cli.states import COUNT_LIMIT, PRIVATE, headline, last_error, state_time
 
 _COLOURS = {
     "running": "cyan",
@@ -168,7 +168,7 @@ def unreadable(
 
 
 def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | None) -> Facts:
-    """Draw a row that is no job, without its payload."""
+    """Draw a row that is no job, without its payload and its result."""
     at = found.found_at
     return facts(
         [
@@ -180,7 +180,7 @@ def unreadable_job(found: bgjobs.UnreadableJob, now: datetime, zone: tzinfo | No
             *(
                 (f"column {name}", column(value))
                 for name, value in found.columns.items()
-                if name != "payload"
+                if name not in PRIVATE
             ),
         ]
     )

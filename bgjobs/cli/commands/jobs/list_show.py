@@ -174,7 +174,9 @@ class _List:
 
 @click.command()
 @click.argument("text", metavar="ID", type=job_id)
-@click.option("--payload", "with_payload", is_flag=True, help="Show also its arguments.")
+@click.option(
+    "--payload", "with_payload", is_flag=True, help="Show its arguments and result, too."
+)
 @json_option
 @pass_session
 def show(session: CommandSession, text: str, *, with_payload: bool, with_json: bool) -> None:
@@ -214,7 +216,13 @@ def _draw_job(
     error = last_error(job)
     terminal.draw(tables.stacked(*parts, *([tables.trace(error)] if error else [])))
     if with_payload:
-        _draw_payload(json.dumps(as_json.payload(job.payload), indent=2, ensure_ascii=False))
+        _draw_json("payload", job.payload)
+        if isinstance(job, bgjobs.SucceededJob) and job.result_json is not None:
+            _draw_json("result", job.result_json)
+
+
+def _draw_json(title: str, text: str) -> None:
+    _draw_text(title, json.dumps(as_json.value(text), indent=2, ensure_ascii=False))
 
 
 def _show_unreadable(
@@ -225,8 +233,8 @@ def _show_unreadable(
         return
     terminal.draw(tables.unreadable_job(found, datetime.now(UTC), zone))
     if with_payload:
-        _draw_payload(tables.column(found.columns.get("payload")))
+        _draw_text("payload", tables.column(found.columns.get("payload")))
 
 
-def _draw_payload(text: str) -> None:
-    terminal.draw(tables.stacked("", Text("payload", style="bold"), tables.trace(text)))
+def _draw_text(title: str, text: str) -> None:
+    terminal.draw(tables.stacked("", Text(title, style="bold"), tables.trace(text)))
