@@ -109,6 +109,32 @@ def test_a_job_is_shown_with_its_timeline_and_its_payload_only_on_request(call: 
     assert as_json["error"].startswith("ValueError: no such")
 
 
+def test_a_result_is_shown_on_request(call: Call) -> None:
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute("""update bgjobs_jobs_succeeded set result = '{"path":"secret"}'""")
+    [job] = ids(call, "--succeeded")
+
+    shown = call("jobs", "show", job)
+    as_json = call("jobs", "show", job, "--json").json
+    with_result = call("jobs", "show", job, "--payload")
+
+    assert "secret" not in shown.out + json.dumps(as_json)
+    assert "result" in with_result.out
+    assert "secret" in with_result.out
+    assert call("jobs", "show", job, "--payload", "--json").json["result"] == {"path": "secret"}
+
+
+def test_an_unreadable_row_hides_its_result(call: Call) -> None:
+    [job] = ids(call, "--succeeded")
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute("update bgjobs_jobs_succeeded set result = 'secret', errors = '?'")
+
+    shown = call("jobs", "show", job)
+
+    assert "errors: expected" in shown.out
+    assert "secret" not in shown.out
+
+
 @pytest.fixture
 def in_nepal(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Set the time zone of this machine to UTC+05:45."""

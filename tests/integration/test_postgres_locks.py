@@ -56,9 +56,10 @@ def test_a_migration_does_not_queue_up_behind_a_long_reader(
             store,
             *(
                 f"alter table %.{table} drop column occurrence, drop column metadata,"
-                " drop column history"
+                " drop column history, drop column progress"
                 for table in TABLES
             ),
+            "alter table %.jobs_succeeded drop column result",
             "alter table %.owners drop constraint owners_limits",
             "drop table %.cancellations, %.paused_queues, %.starts, %.jobs_unreadable",
             "drop table %.jobs_cancelled, %.past_owners",
@@ -86,7 +87,11 @@ def _undo_the_bounds(dsn: str, store: PostgresStore) -> None:
         *(f"alter table %.{table} drop constraint {table}_limits" for table in LIMITED),
         "drop table %.jobs_unreadable",
         "drop index %.jobs_occurrences",
-        *(f"alter table %.{table} drop column history" for table in TABLES),
+        *(
+            f"alter table %.{table} drop column history, drop column progress"
+            for table in TABLES
+        ),
+        "alter table %.jobs_succeeded drop column result",
         "alter table %.cancellations drop column cancelled_by",
         "drop table %.jobs_cancelled, %.past_owners",
         "delete from %.migrations where version >= 5",

@@ -99,8 +99,8 @@ _OF_ENDS = {"error", "cancel_reason", "cancelled_by"}
 
 def _edges(table: str) -> Iterator[tuple[str, object, bool]]:
     """Yield columns with the last values within their bounds, and the first beyond."""
-    # The history has no constraint.
-    for column in set(BYTES) - {"history"} - (_OF_ENDS - set(_ENDS[table])):
+    unlimited = {"history", "progress", "result"}
+    for column in set(BYTES) - unlimited - (_OF_ENDS - set(_ENDS[table])):
         yield column, "x" * BYTES[column], True
         yield column, "x" * (BYTES[column] + 1), False
         yield column, "", column not in {"name", "unique_key"}

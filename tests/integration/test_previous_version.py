@@ -51,6 +51,11 @@ def _reserved(store: bgjobs.Store) -> Job:
     return held
 
 
+def _held(store: bgjobs.Store) -> Job:
+    _stored(store)
+    return _reserved(store)
+
+
 def _entry(held: Job) -> PastReservation:
     return PastReservation(
         number=held.reservations,
@@ -133,6 +138,33 @@ def test_a_history_stays_as_it_is_until_the_older_version_ends_the_job(
     found = _found(store, held.id)
     assert found.history == ((_entry(held),) if verb == "requeue" else ())
     assert len(found.errors) == (verb != "succeed")
+
+
+@pytest.mark.parametrize("verb", ["requeue", "fail", "succeed"])
+def test_a_progress_stays_as_it_is_until_the_older_version_ends_the_job(
+    store: bgjobs.Store, older: Older, database: Database, verb: Verb
+) -> None:
+    job_id, owner = _stored(store), new_id()
+    # Half of what there is to do, as the text that `dump_progress` writes.
+    HostileRows(database).change("jobs", {"progress": "[1,2,null,0]"})
+    older.open_owner(owner)
+    assert older.reserve(owner) == {job_id}
+    assert older.settle(verb, owner, job_id)
+    progress = _found(store, job_id).progress
+    assert (progress is not None and progress.fraction) == (0.5 if verb == "requeue" else False)
+
+
+def test_what_it_runs_has_no_result(store: bgjobs.Store, older: Older) -> None:
+    job_id, owner = _stored(store), new_id()
+    older.open_owner(owner)
+    assert older.reserve(owner) == {job_id}
+    assert older.settle("succeed", owner, job_id)
+    ended = _found(store, job_id)
+    assert isinstance(ended, bgjobs.SucceededJob)
+    with pytest.raises(TypeError, match="no result was kept"):
+        _ = ended.result
+    store.write(settle=[Succeed(_held(store).reservation, '"r"')])
+    assert older.counted() == 2
 
 
 @pytest.mark.parametrize("is_retried_by_older", [True, False])

@@ -15,7 +15,7 @@ from bgjobs._core.jobs import (
     Reservation,
     SucceededJob,
 )
-from bgjobs._core.settlements import Settlement
+from bgjobs._core.settlements import Settlement, Succeed
 from bgjobs.stores.port import Store
 from bgjobs.stores.types import Counts, NewJob
 from bgjobs.testing.contract.steps import (
@@ -227,7 +227,16 @@ def check_a_thousand_jobs_are_settled_in_one_write(store: Store) -> None:
     assert store.count(now=NOW).succeeded == 1000
 
 
-_KINDS: tuple[Callable[[Job], Settlement], ...] = (*ENDS.values(), requeue, drop)
+def _succeed_with_result(job: Job) -> Settlement:
+    return Succeed(job.reservation, '"r"')
+
+
+_KINDS: tuple[Callable[[Job], Settlement], ...] = (
+    *ENDS.values(),
+    _succeed_with_result,
+    requeue,
+    drop,
+)
 
 
 def _assert_lost(store: Store, job: Job, reservation: Reservation) -> None:

@@ -40,7 +40,7 @@ async def test_without_migrate_an_empty_database_is_refused(app: Harness) -> Non
     with pytest.raises(bgjobs.errors.SchemaMismatchError) as caught:
         async with bgjobs.run(app.config(note, migrate=False)):
             raise AssertionError("it must not start")
-    assert "expected schema version 6, found 0; run store.migrate()" in str(caught.value)
+    assert "expected schema version 7, found 0; run store.migrate()" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """Right calls: checked by mypy and pyright, never run."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, assert_type
+from uuid import UUID
 
 from bgjobs import (
     Admin,
@@ -37,6 +38,7 @@ from bgjobs import (
 )
 from bgjobs._core.config import AnyWorker
 from bgjobs._core.workers import Worker
+from bgjobs.errors import JobCancelledError, JobFailedError
 
 
 @worker
@@ -79,6 +81,61 @@ def count() -> int:
 async def digest() -> str:
     """Async, with settings and without arguments."""
     return ""
+
+
+@worker(keep_result=True)
+async def total(ctx: JobContext, /, *parts: int) -> int:
+    """Async, with a result and a context."""
+    return sum(parts)
+
+
+@worker(keep_result=True, timeout=5)
+def words(text: str) -> list[str]:
+    """Plain, with a result."""
+    return text.split()
+
+
+@worker(keep_result=True)
+def deferred(text: str) -> Coroutine[Any, Any, str]:
+    """Plain, with a coroutine that the queue awaits."""
+    return later(text)
+
+
+async def later(text: str) -> str:
+    """What a plain handler returns to be awaited."""
+    return text
+
+
+async def results(client: Client, some_id: UUID) -> None:
+    """The type of a result goes from the handler to every value of its job."""
+    assert_type(total.request(1, 2), JobRequest[int])
+    assert_type(words.request("a").available_in(days=1).unique("a"), JobRequest[list[str]])
+    job = await client.enqueue(total.request(1))
+    assert_type(job, Job[int])
+    assert_type(await client.result(job), int)
+    assert_type(await client.result(await client.enqueue(words.request("a"))), list[str])
+    assert_type(await client.result(await client.enqueue(deferred.request("a"))), str)
+    assert_type(await client.result(some_id, worker=total), int)
+    ended = await client.wait_for(job)
+    assert_type(ended, SucceededJob[int] | FailedJob[int] | CancelledJob[int])
+    if isinstance(ended, SucceededJob):
+        assert_type(ended.result, int)
+    assert_type(await client.result(ended), int)
+    found = await client.find(some_id, worker=words)
+    if found is not None and found.state == "succeeded":
+        assert_type(found.result, list[str])
+    anything = await client.find(some_id)
+    if anything is not None and anything.state == "succeeded":
+        assert_type(anything.result, object)
+    many = await client.enqueue_many(total.request(one) for one in range(3))
+    assert_type(many, Sequence[Job[int]])
+    await client.enqueue_many([total.request(1), send.request("a")])
+    try:
+        await client.result(job)
+    except JobFailedError as error:
+        assert_type(error.job.error, str)
+    except JobCancelledError as error:
+        assert_type(error.job.reason, str)
 
 
 async def calls(bg: BgJobs) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from sqlite3 import Connection
 from typing import Literal
+from uuid import UUID
 
 from bgjobs import (
     Admin,
@@ -61,7 +62,6 @@ Config(store=SQLiteStore("a.db"), enqueue_only=["send"])  # E: list-item | repor
 async def enqueued(bg: BgJobs) -> None:
     await bg.enqueue(send)  # E: arg-type | reportArgumentType
     await bg.enqueue("send")  # E: arg-type | reportArgumentType
-    await bg.enqueue(send("a"))  # E: arg-type | reportArgumentType
     await bg.enqueue(send.request)  # E: arg-type | reportArgumentType
     request = send.request("a")
     await bg.enqueue(request.priority("high"))  # E: arg-type | reportArgumentType
@@ -116,3 +116,27 @@ async def operations(admin: Admin, some: JobFilter[Literal["running"]]) -> None:
 async def connected() -> None:
     async with connect(SQLiteStore("a.db")) as client:  # E: arg-type | reportArgumentType
         client.stop()  # E: attr-defined | reportAttributeAccessIssue, reportUnknownMemberType
+
+
+@worker(keep_result=True)
+async def total(part: int) -> int:
+    return part
+
+
+worker(keep_result="yes")  # E: call-overload | reportArgumentType, reportCallIssue
+
+
+def read(text: str) -> None: ...
+
+
+async def results(client: Client, some_id: UUID) -> None:
+    number = await client.result(await client.enqueue(total.request(1)))
+    read(number)  # E: arg-type | reportArgumentType
+    kept = await client.result(await client.enqueue(send.request("a")))
+    read(kept)  # E: arg-type | reportArgumentType
+    await client.result(some_id)  # E: call-overload | reportArgumentType
+    await client.result(total)  # E: call-overload | reportArgumentType
+    await client.find(some_id, worker=1)  # E: call-overload | reportArgumentType
+    found = await client.find(some_id, worker=total)
+    if found is not None and found.state == "succeeded":
+        read(found.result)  # E: arg-type | reportArgumentType
