@@ -146,8 +146,10 @@ class SucceededJob(StoredJob[R_co]):
     """When its end was stored, by the clock of the store."""
     result_json: str | None = field(default=None, repr=False)
     """What the handler returned, as JSON text; None if its worker kept no result."""
-    read_result: Callable[[str], R_co] | None = field(default=None, eq=False, repr=False)
-    """Reads the result; a client sets it to that of the worker, if it knows the worker."""
+    _read_result: Callable[[str], R_co] | None = field(
+        default=None, eq=False, repr=False, alias="read_result"
+    )
+    """Reads the result. A client that knows the worker of the job sets it."""
 
     @property
     def result(self) -> R_co:
@@ -160,12 +162,12 @@ class SucceededJob(StoredJob[R_co]):
         """
         if self.result_json is None:
             raise TypeError(f"job {self.id} of worker {self.name!r}: no result was kept")
-        if self.read_result is None:
+        if self._read_result is None:
             raise TypeError(
                 f"job {self.id}: no worker {self.name!r} with keep_result=True is known here; "
                 "read the job with client.find(id, worker=...)"
             )
-        return self.read_result(self.result_json)
+        return self._read_result(self.result_json)
 
 
 @final

@@ -261,6 +261,7 @@ class Checker:
         self._check_own(process, new, run)
         returned = run is not None and run.end == "returned"
         self._expect(returned, new, f"succeeded after {run and run.end}")
+        self._expect(new.result == (run and run.result), new, f"has the result {new.result}")
         self._expect(new.history == self.live[new.id].history, new, "its history was changed")
 
     def _cancelled(self, process: Process, new: Change) -> None:

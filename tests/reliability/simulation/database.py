@@ -17,12 +17,13 @@ TABLES = (
 )
 _COLUMNS = (
     "id, payload, occurrence, available_at, "
-    "reservations, attempts, crashes, interruptions, owner, history"
+    "reservations, attempts, crashes, interruptions, owner, history, result"
 )
 _JOB = (
     "{0}.id, {0}.payload, {0}.occurrence, {0}.available_at, {0}.reservations, "
     "{0}.attempts, {0}.crashes, {0}.interruptions, {0}.reserved_by, {0}.history"
 )
+_SUCCEEDED = f"{_JOB}, {{0}}.result"
 _OWNER = "{0}.id, {0}.name, null, {0}.lease_expires_at, 0, 0, 0, 0, null, null"
 _PAST_OWNER = "{0}.id, {0}.name, null, {0}.closed_at, 0, 0, 0, 0, null, null"
 _EFFECT = "{0}.job, null, null, 0, {0}.reservations, 0, 0, 0, null, null"
@@ -31,7 +32,7 @@ _TRIGGERS = (
     ("stored", "insert", "bgjobs_jobs", "new", _JOB),
     ("changed", "update", "bgjobs_jobs", "new", _JOB),
     ("deleted", "delete", "bgjobs_jobs", "old", _JOB),
-    ("succeeded", "insert", "bgjobs_jobs_succeeded", "new", _JOB),
+    ("succeeded", "insert", "bgjobs_jobs_succeeded", "new", _SUCCEEDED),
     ("failed", "insert", "bgjobs_jobs_failed", "new", _JOB),
     ("cancelled", "insert", "bgjobs_jobs_cancelled", "new", _JOB),
     ("pruned", "delete", "bgjobs_jobs_succeeded", "old", _JOB),
@@ -66,6 +67,8 @@ class Change:
     interruptions: int
     owner: str | None
     history: str | None
+    result: str | None = None
+    """What a handler returned, of a job that has succeeded."""
 
 
 @final
@@ -84,10 +87,11 @@ class Database:
         self.raw.execute("create table effects (job text, reservations integer)")
         self.raw.execute(f"create table changes (number integer primary key, kind, {_COLUMNS})")
         for kind, event, table, row, columns in _TRIGGERS:
+            result = "" if columns is _SUCCEEDED else ", null"
             self.raw.execute(
                 f"create trigger record_{kind} after {event} on {table} begin "
                 f"insert into changes (kind, {_COLUMNS}) "
-                f"values ('{kind}', {columns.format(row)}); end"
+                f"values ('{kind}', {columns.format(row)}{result}); end"
             )
 
     def reset(self, shared_clock: SharedClock) -> None:

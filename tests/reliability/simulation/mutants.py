@@ -45,7 +45,8 @@ def unfenced() -> AbstractContextManager[None]:
         r"and job\.reserved_by = \S+( '\$\[1\]'\))?": "",
         r"and job\.reservations = \S+( '\$\[2\]'\))?": "",
     }
-    return _changed_sql(fence, "succeed", "fail", "cancel", "requeue", "drop")
+    verbs = "succeed", "succeed_with_result", "fail", "cancel", "requeue", "drop"
+    return _changed_sql(fence, *verbs)
 
 
 def early_sweep() -> AbstractContextManager[None]:
@@ -136,6 +137,11 @@ def kept_commands() -> AbstractContextManager[None]:
     return _changed_sql({"where job_id": "where false and job_id"}, "forget_old_cancellations")
 
 
+def lost_results() -> AbstractContextManager[None]:
+    """Do not keep what handlers return."""
+    return _changed_sql({r":now, settled\.result": ":now, null"}, "succeed_with_result")
+
+
 @contextmanager
 def no_history() -> Generator[None]:
     """Do not keep the reservations of owners that have died."""
@@ -162,6 +168,7 @@ MUTANTS: Mapping[str, Mutant] = {
         cancelled_jobs_put_back,
         retried_jobs_still_ended,
         kept_commands,
+        lost_results,
         no_history,
     )
 }

@@ -280,6 +280,8 @@ class Run:
     """None while it runs."""
     writes: bool = False
     """Whether it has passed work to `complete_with`."""
+    result: str | None = None
+    """What it has returned, if its worker keeps results."""
 
     @property
     def failed(self) -> bool:

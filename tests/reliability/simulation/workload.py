@@ -1,5 +1,6 @@
 """The workload: handlers that do what the plan says, and the log of enqueued jobs."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, final
@@ -42,11 +43,15 @@ class Workload:
 WORKLOAD: ContextVar[Workload] = ContextVar("WORKLOAD")
 
 
-@bgjobs.worker(name="plain")
-async def plain(context: bgjobs.JobContext, number: int) -> None:
-    """Do what the plan says for the job of this number."""
+@bgjobs.worker(name="plain", keep_result=True)
+async def plain(context: bgjobs.JobContext, number: int) -> tuple[int, int]:
+    """Do what the plan says for the job of this number; return it and the reservation's."""
     planned_job = WORKLOAD.get().planned_jobs[number]
-    await _perform(context, planned_job.steps, writes=planned_job.writes, timed=False)
+    result = number, context.job.reservations
+    run = await _perform(context, planned_job.steps, writes=planned_job.writes, timed=False)
+    if run is not None:
+        run.result = json.dumps(result, separators=(",", ":"))
+    return result
 
 
 @bgjobs.worker(name="timed", timeout=TIMEOUT)
@@ -77,11 +82,11 @@ def request_for(planned_job: PlannedJob) -> JobRequest:
 
 async def _perform(
     context: bgjobs.JobContext, steps: tuple[Step, ...], *, writes: bool, timed: bool
-) -> None:
+) -> Run | None:
     process, job = PROCESS.get(), context.job
     if process.was_killed:
         await trio.lowlevel.checkpoint()  # its cancellation
-        return
+        return None
     runs = WORKLOAD.get().runs
     turn = runs.count(job.id)
     step = steps[turn] if turn < len(steps) else Step()
@@ -95,6 +100,7 @@ async def _perform(
         run.writes = True
         context.complete_with(_effect(run))
     _finish(runs, run, step, context)
+    return run
 
 
 def _effect(run: Run) -> Callable[[Any], None]:
