@@ -10,6 +10,7 @@ from attrs import field, frozen
 from bgjobs._core.jobs import EndState
 from tests.reliability.chaos.checker import history
 from tests.reliability.chaos.checker.audit import Entry
+from tests.reliability.chaos.processes.handlers import KEEPING
 
 MOST_RETRIES, MOST_CRASHES, MOST_INTERRUPTIONS = 3, 3, 100
 """The limits that the workers of a phase have."""
@@ -43,6 +44,8 @@ class JobRecord:
     crashes: int = 0
     interruptions: int = 0
     error: str = ""
+    result: str | None = None
+    """What was kept of its run, as JSON text."""
     occurrence: tuple[str, int, int | None] | None = None
     """The name of the scheduled job, the occurrence and the previous occurrence."""
 
@@ -99,6 +102,7 @@ def violations(observed: Observations) -> list[Violation]:
         *_limits(observed),
         *_occurrences(observed),
         *_reasons(observed),
+        *_results(observed),
         *(Violation("wrong", text) for text in _histories(observed)),
         *(Violation("wrong", text) for text in observed.others),
     ]
@@ -113,6 +117,14 @@ def _unended(observed: Observations) -> Iterator[Violation]:
             yield Violation("wrong", f"{job.id} ({job.name}): still running after the drain")
         elif job.state in ("waiting", "delayed") and job.occurrence is None:
             yield Violation("lost", f"{job.id} ({job.name}): never ended")
+
+
+def _results(observed: Observations) -> Iterator[Violation]:
+    """Each job that keeps its result has that of its own run, and the others have none."""
+    for job in observed.jobs:
+        keeps = job.name == KEEPING and job.state == "succeeded"
+        if job.result != (f'"{job.key}"' if keeps else None):
+            yield Violation("wrong", f"{job.id} ({job.name}): has the result {job.result}")
 
 
 def _ended_twice(observed: Observations) -> Iterator[Violation]:

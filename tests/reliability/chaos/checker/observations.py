@@ -114,6 +114,7 @@ def _job_record(job: AnyJob) -> JobRecord:
         crashes=job.crashes,
         interruptions=job.interruptions,
         error=job.error if isinstance(job, bgjobs.FailedJob) else "",
+        result=job.result_json if isinstance(job, bgjobs.SucceededJob) else None,
         occurrence=_occurrence(job),
     )
 

@@ -17,6 +17,7 @@ from tests.reliability.chaos.checker.invariants import (
     counted,
     violations,
 )
+from tests.reliability.chaos.processes.handlers import KEEPING
 
 JOB = "job"
 SECOND = 1_000_000
@@ -97,6 +98,18 @@ def never_ended(observed: Observations) -> Observations:
 
 def still_reserved(observed: Observations) -> Observations:
     return evolve(with_fate(observed, state="running"), effects=observed.effects[1:])
+
+
+def result_lost(observed: Observations) -> Observations:
+    return with_fate(observed, name=KEEPING)
+
+
+def result_of_another(observed: Observations) -> Observations:
+    return with_fate(observed, name=KEEPING, result='"sale-2"')
+
+
+def result_of_a_worker_that_keeps_none(observed: Observations) -> Observations:
+    return with_fate(observed, result='"sale-1"')
 
 
 def in_two_tables(observed: Observations) -> Observations:
@@ -296,6 +309,9 @@ def test_the_waiting_occurrence_may_be_replanned() -> None:
         (crash_counted_under_a_valid_lease, "wrong"),
         (other_problems, "wrong"),
         (no_audit_entries, "wrong"),
+        (result_lost, "wrong"),
+        (result_of_another, "wrong"),
+        (result_of_a_worker_that_keeps_none, "wrong"),
     ],
 )
 def test_each_violation_is_found(

@@ -18,6 +18,8 @@ from tests.reliability.chaos.processes.stores import FaultPoints
 from tests.reliability.chaos.settings import Journal, ProcessSettings, monotonic
 
 EFFECTS = "chaos_effects"
+KEEPING = "threaded"
+"""The worker that keeps results: the keys of its jobs."""
 EXPECTED_ERROR = "expected by the chaos run"
 
 
@@ -90,11 +92,12 @@ def _steady(tools: Tools) -> AnyWorker:
 
 
 def _threaded(tools: Tools) -> AnyWorker:
-    @bgjobs.worker(name="threaded")
-    def threaded(context: bgjobs.JobContext, key: str, milliseconds: int) -> None:
+    @bgjobs.worker(name=KEEPING, keep_result=True)
+    def threaded(context: bgjobs.JobContext, key: str, milliseconds: int) -> str:
         tools.begin(context)
         time.sleep(milliseconds / 1000)
         tools.leave_effect(context)
+        return key
 
     return threaded
 

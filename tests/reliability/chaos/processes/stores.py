@@ -128,6 +128,7 @@ class FaultPointStore:
         work: Callable[[Any], object],
         enqueue: Sequence[NewJob] = (),
         *,
+        result: str | None = None,
         now: datetime | None = None,
     ) -> bool:
         def followed(connection: Any) -> None:
@@ -135,7 +136,7 @@ class FaultPointStore:
             self._reach("effect written")
 
         self._reach("before completing")
-        done = self._store.complete(reservation, followed, enqueue, now=now)
+        done = self._store.complete(reservation, followed, enqueue, result=result, now=now)
         self._reach("completed")
         return done
 
@@ -183,9 +184,11 @@ class UnfencedStore:
         work: Callable[[Any], object],
         enqueue: Sequence[NewJob] = (),
         *,
+        result: str | None = None,
         now: datetime | None = None,
     ) -> bool:
-        if not self._store.complete(self._held(reservation), work, enqueue, now=now):
+        held = self._held(reservation)
+        if not self._store.complete(held, work, enqueue, result=result, now=now):
             self._work_alone(work)
         return True
 
